@@ -1,0 +1,37 @@
+# make demo and make test each do all of the set-up, from nothing but Python and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO ?= runs/demo
+
+.PHONY: setup demo test check bench clean
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+demo: setup
+	rm -rf $(DEMO)
+	$(BIN)/alexnet train quickstart --out $(DEMO)
+	$(BIN)/alexnet evaluate $(DEMO)
+	$(BIN)/alexnet data show toyflowers --out $(DEMO)/plots/data.png
+	$(BIN)/alexnet predict $(DEMO) "$$($(BIN)/python -m alexnet.data.toyflowers)"
+	@echo "pictures of the run:"; ls $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
+
+check: setup
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+bench: setup
+	$(BIN)/python benchmarks/training_step.py
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

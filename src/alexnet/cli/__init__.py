@@ -1,0 +1,75 @@
+"""The command line: verbs, one module each. The only place that parses, prints or exits.
+
+stdout carries the result, stderr the progress. Exit 0: done; 1: a check failed; 2: the user's mistake, in one
+sentence; 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from alexnet import __version__
+from alexnet.errors import AlexNetError, UnknownNameError
+
+VERBS = {
+    "train": "train on a data set or on a folder of your pictures",
+    "evaluate": "errors, confusion and worst pictures of a model",
+    "predict": "name what is on pictures",
+    "summary": "layers, parameters and multiply-adds of a network",
+    "data": "prepare, check, split or show a data set",
+    "doctor": "versions, device and folders of this machine",
+}
+
+
+def help_text() -> str:
+    """What `alexnet --help` prints."""
+    rows = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
+    return (
+        "usage: alexnet VERB ...\n\nEvery AlexNet, exact, and a trainer for your own pictures.\n\n"
+        f"{rows}\n\n"
+        "  alexnet train                          learn to tell drawn flowers apart, in a few minutes\n"
+        "  alexnet train --data photos/           learn your own classes: one folder each\n"
+        "  alexnet predict runs/NAME-001 a.jpg    ask a trained model\n\n"
+        "alexnet VERB --help tells more; alexnet --version prints the version."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and give its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except AlexNetError as error:
+        print(f"alexnet: {_one_line(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("alexnet: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return 0
+    if words[0] == "--version":
+        print(f"alexnet {__version__}")
+        return 0
+    verb, *rest = words
+    if verb not in VERBS:
+        raise UnknownNameError("verb", verb, VERBS)
+    code: int = import_module(f"alexnet.cli.{verb}").run(rest)
+    return code
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

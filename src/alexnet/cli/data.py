@@ -1,0 +1,232 @@
+"""`alexnet data prepare|check|split|show`: a data set before it is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from alexnet.cli.flags import parse
+from alexnet.cli.show import Reporter, table
+from alexnet.data.check import Finding, check
+from alexnet.data.datasets import open_source
+from alexnet.data.layout import write_split
+from alexnet.data.prepare import prepare
+from alexnet.data.source import Source
+from alexnet.data.splits import split
+from alexnet.errors import UnknownNameError, UsageError
+from alexnet.preprocessing import Resize
+from alexnet.recipe import PictureOptions
+from alexnet.values import to_plain
+
+HELP = """usage: alexnet data ACTION DATA ...
+
+DATA is a data set's name, a folder of class folders, or a CSV file of path,label[,split].
+
+  prepare  decode every picture once into a store, as training would
+  check    list unreadable, misnamed, tiny and duplicate pictures, and rare classes; exit 1 for a fault
+  split    write a train/val/test split down, as folders or as a CSV
+  show     draw a sheet of pictures, before and after augmentation
+
+alexnet data ACTION --help tells more."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one action."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP)
+        return 0
+    action, *rest = arguments
+    if action not in ACTIONS:
+        raise UnknownNameError("action of alexnet data", action, ACTIONS)
+    return ACTIONS[action](rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareFlags:
+    """Decode every picture once into a store, as training would."""
+
+    data: Annotated[str, tyro.conf.Positional]
+    """A data set's name, a folder or a CSV file."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    resize: Resize = "shorter_side"
+    """shorter_side keeps the aspect and cuts the centre; squash keeps everything and loses the aspect."""
+    store_pixels: int = 256
+    """Side of the stored square pictures."""
+    json: bool = False
+    """Print JSON."""
+
+
+def prepare_action(arguments: Sequence[str]) -> int:
+    """Prepare a store and print what is in it."""
+    flags = parse(PrepareFlags, arguments, "data prepare")
+    PictureOptions(store_pixels=flags.store_pixels)
+    source = open_source(flags.data, flags.data_root)
+    with Reporter() as reporter:
+        store = prepare(
+            source, resize=flags.resize, side=flags.store_pixels, progress=reporter.preparing
+        )
+    splits = Counter(name or "not split" for name in store.info.splits)
+    facts = {
+        "store": str(store.folder), "pictures": len(store), "classes": len(store.info.classes),
+        "splits": splits,
+        "refused": to_plain(store.info.refused), "ignored": to_plain(store.info.ignored),
+    }  # fmt: skip
+    if flags.json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return 0
+    told = ", ".join(f"{count:,} {name}" for name, count in splits.items())
+    print(
+        f"{len(store):,} pictures of {len(store.info.classes)} classes ({told})\nstore {store.folder}"
+    )
+    for refusal in store.info.refused:
+        print(f"refused {refusal.name}: {refusal.reason}")
+    for passed in store.info.ignored:
+        print(f"ignored {passed.files} ({passed.reason})")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFlags:
+    """List unreadable, misnamed, tiny and duplicate pictures, and rare classes."""
+
+    data: Annotated[str, tyro.conf.Positional]
+    """A data set's name, a folder or a CSV file."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    json: bool = False
+    """Print JSON."""
+
+
+def check_action(arguments: Sequence[str]) -> int:
+    """Print every finding; 1 when one of them is a fault."""
+    flags = parse(CheckFlags, arguments, "data check")
+    source = open_source(flags.data, flags.data_root)
+    with Reporter() as reporter:
+        findings = check(source, reporter.preparing)
+    faults = sum(finding.is_fault for finding in findings)
+    if flags.json:
+        print(json.dumps(_check_facts(source, findings), indent=2, ensure_ascii=False))
+    else:
+        print(_check_text(source, findings, faults))
+    return int(faults > 0)
+
+
+def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
+    return {
+        "name": source.name, "pictures": len(source), "classes": list(source.classes),
+        "ignored": source.ignored,
+        "findings": [{**to_plain(f), "is_fault": f.is_fault} for f in findings],
+    }  # fmt: skip
+
+
+def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
+    counts = np.bincount(source.labels)
+    lines = [
+        f"{source.name}: {len(source):,} pictures, {len(source.classes)} classes of {counts.min()} to {counts.max()}"
+    ]
+    lines += [f"ignored {count} ({reason})" for reason, count in source.ignored.items()]
+    if findings:
+        lines += [
+            "",
+            table(
+                ("finding", "name", "what"), [(f.kind, f.name, f.text) for f in findings], left=3
+            ),
+            "",
+        ]
+    lines.append(f"{faults} faults, {len(findings) - faults} remarks")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitFlags:
+    """Write a train/val/test split down, as folders of copies or as a CSV of path,label,split."""
+
+    data: Annotated[str, tyro.conf.Positional]
+    """A data set's name, a folder or a CSV file."""
+    out: Annotated[str, tyro.conf.Positional]
+    """A new folder, or a new file that ends in .csv."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    test_share: float = 0.2
+    """Share of every class for the test."""
+    val_share: float = 0.1
+    """Share of the rest for choosing the best epoch."""
+    seed: int = 0
+    """Decides which pictures."""
+
+
+def split_action(arguments: Sequence[str]) -> int:
+    """Write a split and print how many pictures went where."""
+    flags = parse(SplitFlags, arguments, "data split")
+    options = PictureOptions(test_share=flags.test_share, val_share=flags.val_share)
+    source = open_source(flags.data, flags.data_root)
+    unsplit = np.full(len(source), "")
+    rows = np.arange(len(source))
+    parts = split(source.name, rows, source.labels, unsplit, source.test_share, options, flags.seed)
+    named = {"train": parts.train, "val": parts.val, "test": parts.test}
+    write_split(source, {name: part for name, part in named.items() if len(part)}, Path(flags.out))
+    print(f"{flags.out}: " + ", ".join(f"{len(part):,} {name}" for name, part in named.items()))
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowFlags:
+    """Draw a sheet of pictures: one row a class, the stored picture and what training makes of it."""
+
+    data: Annotated[str, tyro.conf.Positional]
+    """A data set's name, a folder or a CSV file."""
+    preset: str = "quickstart"
+    """The preset whose preprocessing and augmentation are shown."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    out: str = ""
+    """The picture to write; NAME.png unless given."""
+    classes: int = 12
+    """Rows at most."""
+    views: int = 5
+    """Augmented views of each picture."""
+    seed: int = 0
+    """Decides the pictures and the views."""
+
+
+def show_action(arguments: Sequence[str]) -> int:
+    """Draw the sheet and print where it is."""
+    from alexnet import plots
+    from alexnet.samples import augmented_rows
+
+    flags = parse(ShowFlags, arguments, "data show")
+    if flags.classes < 1 or flags.views < 0:
+        raise UsageError(
+            f"--classes {flags.classes} must be at least 1 and --views {flags.views} not negative"
+        )
+    with Reporter() as reporter:
+        rows, titles = augmented_rows(
+            flags.preset,
+            flags.data,
+            flags.data_root,
+            flags.classes,
+            flags.views,
+            flags.seed,
+            reporter,
+        )
+    out = Path(flags.out or f"{Path(flags.data).name}.png")
+    heads = ("stored", *[f"view {i + 1}" for i in range(flags.views)])
+    plots.save(plots.contact_sheet(rows, titles, heads), out)
+    print(out)
+    return 0
+
+
+ACTIONS = {
+    "prepare": prepare_action,
+    "check": check_action,
+    "split": split_action,
+    "show": show_action,
+}

@@ -1,0 +1,43 @@
+"""`alexnet doctor`: versions, device and folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet.cli.flags import parse
+from alexnet.data.datasets import DATASETS
+from alexnet.data.places import cache_folder, data_roots
+from alexnet.environment import describe_environment, installed
+from alexnet.precision import choose_device
+from alexnet.values import to_plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorFlags:
+    """Versions, device, bf16 support and folders of this machine."""
+
+    device: str = "auto"
+    """auto: the first GPU, else the processor."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print what a result depends on, and where things are kept."""
+    flags = parse(DoctorFlags, arguments, "doctor")
+    facts = to_plain(describe_environment(choose_device(flags.device)))
+    facts |= {
+        package: installed(package)
+        for package in ("safetensors", "matplotlib", "tyro", "rich", "scipy")
+    }
+    facts["cache"] = str(cache_folder())
+    facts["data_roots"] = [str(root) for root in data_roots()]
+    facts["data_sets"] = list(DATASETS)
+    if flags.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    for name, value in facts.items():
+        print(f"{name:<12} {', '.join(value) if isinstance(value, list) else value}")
+    return 0

@@ -1,0 +1,96 @@
+"""`alexnet predict`: what is on pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from alexnet.classifier import Prediction, load
+from alexnet.cli.flags import parse
+from alexnet.cli.show import note, percent, table
+from alexnet.data.folder import pictures_below
+from alexnet.errors import UsageError
+from alexnet.values import to_plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictFlags:
+    """The likeliest classes of pictures."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """A model file or a run folder."""
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Pictures, folders of pictures, or patterns such as 'photos/*.jpg'."""
+    top: int = 5
+    """How many classes to name."""
+    views: Literal["1", "10"] = "1"
+    """10 averages the centre and the corners, each also mirrored."""
+    device: str = "auto"
+    """auto: the first GPU, else the processor."""
+    json: bool = False
+    """Print JSON."""
+    csv: bool = False
+    """Print CSV: picture,rank,label,probability."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Predict and print; 1 when a picture could not be read."""
+    flags = parse(PredictFlags, arguments, "predict")
+    if flags.top < 1:
+        raise UsageError(f"--top {flags.top} must be at least 1")
+    paths = [path for pattern in flags.paths for path in pictures(pattern)]
+    classifier = load(flags.model, flags.device)
+    predictions = classifier.predict(paths, flags.top, 10 if flags.views == "10" else 1)
+    if flags.json:
+        print(json.dumps(to_plain(tuple(predictions)), indent=2, ensure_ascii=False))
+    elif flags.csv:
+        _print_csv(predictions)
+    else:
+        print(_text(predictions))
+    for prediction in predictions:
+        if prediction.problem:
+            note(f"alexnet: cannot read {prediction.picture}: {prediction.problem}")
+    return int(any(prediction.problem for prediction in predictions))
+
+
+def pictures(pattern: str) -> Iterator[Path]:
+    """The pictures that a path or pattern means, in order; a folder means all pictures below it.
+
+    Raises:
+        UsageError: nothing is there.
+    """
+    path = Path(pattern)
+    if path.is_dir():
+        found = [path / name for name in pictures_below(path, Counter())]
+    else:
+        found = [path] if path.exists() else sorted(map(Path, glob(pattern, recursive=True)))
+    if not found:
+        raise UsageError(f"there is no picture at {pattern}")
+    yield from found
+
+
+def _print_csv(predictions: Sequence[Prediction]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("picture", "rank", "label", "probability"))
+    for prediction in predictions:
+        for rank, guess in enumerate(prediction.guesses, 1):
+            writer.writerow((prediction.picture, rank, guess.label, f"{guess.probability:.6f}"))
+
+
+def _text(predictions: Sequence[Prediction]) -> str:
+    rows = [
+        (p.picture, p.guesses[0].label, percent(p.guesses[0].probability),
+         ", ".join(f"{g.label} {percent(g.probability)}" for g in p.guesses[1:]))
+        for p in predictions
+        if p.guesses
+    ]  # fmt: skip
+    return table(("picture", "class", "belief", "then"), rows, left=4)

@@ -1,0 +1,159 @@
+"""`alexnet summary`: a network's table by arithmetic; needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from alexnet.architectures import Architecture, Row
+from alexnet.cli.flags import parse
+from alexnet.variants import ActivationOption, NormOption, PoolingOption, variant
+from alexnet.zoo import ZOO, architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryFlags:
+    """Layers, shapes, parameters, multiply-accumulates and neurons of a network; without a name, all networks."""
+
+    arch: Annotated[str, tyro.conf.Positional] = ""
+    """The architecture's name."""
+    classes: int = 0
+    """Length of the output; 0: as published."""
+    input_size: int = 0
+    """Side of the input in pixels; 0: as published."""
+    activation: ActivationOption = "published"
+    """One nonlinearity for the whole net."""
+    norm: NormOption = "published"
+    """Drop the norms, or put one kind in their place."""
+    pooling: PoolingOption = "published"
+    """overlapping: 3x3 stride 2; non_overlapping: 2x2 stride 2."""
+    dropout: float = -1.0
+    """Rate of every dropout layer; 0 drops them; below 0: as published."""
+    groups: int = 0
+    """Columns of conv2, conv4 and conv5; 0: as published."""
+    width: float = 1.0
+    """Factor on channels and hidden features."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print one table, or the list of networks."""
+    flags = parse(SummaryFlags, arguments, "summary")
+    if not flags.arch:
+        print(
+            json.dumps([summary(net) for net in ZOO.values()], indent=2)
+            if flags.json
+            else zoo_text()
+        )
+        return 0
+    net = variant(
+        architecture(flags.arch), activation=flags.activation, norm=flags.norm, pooling=flags.pooling,
+        dropout=flags.dropout, groups=flags.groups, width=flags.width, input_size=flags.input_size,
+        classes=flags.classes,
+    )  # fmt: skip
+    print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
+    return 0
+
+
+def summary(net: Architecture) -> dict[str, object]:
+    """A network's table and totals as JSON."""
+    rows = net.rows()
+    layers = [
+        {"name": r.layer.name, "kind": r.layer.kind, "output": list(r.output), "parameters": r.parameters,
+         "macs": r.macs, "neurons": r.neurons}
+        for r in rows
+    ]  # fmt: skip
+    return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(rows)}
+
+
+def totals(rows: Sequence[Row]) -> dict[str, int]:
+    """Sums over a table; statistics of batch norm count as parameters, as Keras counts them."""
+    fc_biases = sum(r.layer.bias_parameters() for r in rows if r.layer.kind == "fc")
+    parameters = sum(r.parameters for r in rows)
+    return {
+        "parameters": parameters,
+        "parameters_without_fc_bias": parameters - fc_biases,
+        "macs": sum(r.macs for r in rows),
+        "neurons": sum(r.neurons for r in rows),
+    }
+
+
+def zoo_text() -> str:
+    """The zoo as text: name, input, totals, source."""
+    from alexnet.cli.show import table
+
+    rows = []
+    for net in ZOO.values():
+        sums = totals(net.rows())
+        rows.append(
+            [
+                net.name,
+                _times(net.input),
+                f"{sums['parameters']:,}",
+                f"{sums['macs']:,}",
+                net.source,
+            ]
+        )
+    widest = [*("name", "input", "parameters", "MAC"), "source"]
+    return (
+        table(widest[:4], [row[:4] for row in rows])
+        + "\n\n"
+        + "\n".join(f"{r[0]}: {r[4]}" for r in rows)
+    )
+
+
+def summary_text(net: Architecture) -> str:
+    """A network's table as text."""
+    from alexnet.cli.show import table
+
+    rows, sums = net.rows(), totals(net.rows())
+    head = (
+        "layer",
+        "kind",
+        "output",
+        "parameters",
+        "MAC",
+        "MAC share",
+        "neurons",
+        "field",
+        "stride",
+    )
+    body = [
+        (
+            r.layer.name, r.layer.kind, _times(r.output), _count(r.parameters), _count(r.macs),
+            f"{r.macs / sums['macs']:.1%}" if r.macs else "", _count(r.neurons), f"{r.receptive_field}", f"{r.stride}",
+        )
+        for r in rows
+    ]  # fmt: skip
+    body.append(
+        (
+            "total",
+            "",
+            "",
+            _count(sums["parameters"]),
+            _count(sums["macs"]),
+            "",
+            _count(sums["neurons"]),
+            "",
+            "",
+        )
+    )
+    statistics = sum(r.parameters // 2 for r in rows if r.layer.kind == "batch_norm")
+    remark = f"\nof the parameters {statistics:,} are batch-norm statistics" if statistics else ""
+    return (
+        f"{net.name}: {net.source}\ninput {_times(net.input)}\n\n{table(head, body, left=2)}\n\n"
+        f"parameters without the fc biases {sums['parameters_without_fc_bias']:,}{remark}"
+    )
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""

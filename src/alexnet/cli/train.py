@@ -1,0 +1,89 @@
+"""`alexnet train`: a preset, a config file and flags become a recipe, and the recipe a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alexnet.cli.flags import parse
+from alexnet.cli.show import Reporter, percent
+from alexnet.errors import UsageError
+from alexnet.presets import PRESETS, preset
+from alexnet.recipe import Recipe
+from alexnet.runs import read_recipe
+from alexnet.training import Run, resume, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainFlags:
+    """Train a network. `alexnet train [PRESET] [flags]`."""
+
+    recipe: Recipe
+    config: str = ""
+    """JSON file of a recipe, such as a run's config.json; flags win over it."""
+    out: str = ""
+    """The run folder; runs/NAME-001 and so on unless given."""
+    resume: str = ""
+    """Go on with the stopped run in this folder; no other flags."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train, then print where the run is and how good the model is."""
+    words = list(arguments)
+    name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
+    start = preset(name)
+    if config := _value_of("--config", words):
+        start = read_recipe(Path(config))
+    description = (
+        f"Train a network. Presets: {', '.join(PRESETS)}. Flags below show the values of {name!r}."
+    )
+    flags = parse(TrainFlags, words, "train", TrainFlags(recipe=start), description=description)
+    with Reporter() as reporter:
+        if flags.resume:
+            if len(words) > (1 if "=" in words[0] else 2) + flags.json or name in words:
+                raise UsageError("--resume goes on with a run as it is and takes no other flags")
+            result = resume(flags.resume, reporter=reporter)
+        else:
+            result = train(_absolute(flags.recipe), out=flags.out, reporter=reporter)
+    print(result.folder.result.read_text(encoding="utf-8") if flags.json else _text(result))
+    return 0
+
+
+def _value_of(flag: str, words: Sequence[str]) -> str:
+    for i, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+        if word == flag and i + 1 < len(words):
+            return words[i + 1]
+    return ""
+
+
+def _absolute(recipe: Recipe) -> Recipe:
+    """Paths as seen from anywhere, so that the run's config re-creates it from any folder."""
+    is_path = Path(recipe.data).exists()
+    return replace(
+        recipe,
+        data=str(Path(recipe.data).resolve()) if is_path else recipe.data,
+        init_from=str(Path(recipe.init_from).resolve()) if recipe.init_from else "",
+        data_root=str(Path(recipe.data_root).resolve()) if recipe.data_root else "",
+    )
+
+
+def _text(result: Run) -> str:
+    folder, evaluation = result.folder, result.evaluation
+    minutes = sum(r.elapsed_seconds for r in result.history) / 60
+    lines = [f"trained {len(result.history)} epochs in {minutes:.1f} min"]
+    if evaluation:
+        lines.append(
+            f"test error {percent(evaluation.top1_error)} (accuracy {percent(evaluation.accuracy)}) "
+            f"on {evaluation.pictures:,} pictures"
+        )
+        chosen = result.history[-1].held_out == "val"
+        lines.append(
+            "the model is the best epoch by validation error" if chosen
+            else "the model is the last epoch: without validation pictures nothing was chosen by the test"
+        )  # fmt: skip
+    return "\n".join([*lines, f"model     {folder.model}", f"pictures  {folder.plots}"])

@@ -1,0 +1,142 @@
+"""What is wrong with a data set before anyone trains on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.data.decode import decode
+from alexnet.data.folder import SUFFIXES
+from alexnet.data.source import Source
+
+TINY_PIXELS = 64
+"""A picture whose shorter side is below this is called tiny, unless the whole set is of small pictures."""
+FORMAT_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
+    "WEBP": (".webp",), "TIFF": (".tif", ".tiff"), "PPM": (".ppm", ".pgm"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about one picture, or one class."""
+
+    kind: str
+    """unreadable, format, tiny, duplicate, duplicate_across_splits, duplicate_across_classes or imbalance."""
+    name: str
+    text: str
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it makes a result wrong, and not only worse."""
+        return self.kind in ("unreadable", "duplicate_across_splits", "duplicate_across_classes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One decoded picture: what its file is, its shorter side, a digest of its pixels, or why it cannot be read."""
+
+    format: str = ""
+    side: int = 0
+    digest: bytes = b""
+    problem: str = ""
+
+
+def check(
+    source: Source, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Finding]:
+    """Every finding about a source, faults first; decodes each picture once, on all cores.
+
+    Duplicates are pictures that look the same at 32 x 32 pixels to the last bit.
+    """
+    looks = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for look in pool.map(lambda row: _look(source, row), range(len(source))):
+            looks.append(look)
+            progress(len(looks), len(source))
+    findings = [*_unreadable(source, looks), *_duplicates(source, looks), *_formats(source, looks)]
+    findings += [*_tiny(source, looks), *_imbalance(source)]
+    return sorted(findings, key=lambda finding: not finding.is_fault)
+
+
+def _look(source: Source, row: int) -> _Look:
+    try:
+        with source.pictures.open(row) as image:
+            kind, side = image.format or "", min(image.size)
+            pixels = decode(image, "squash", 32)
+    except Exception as error:
+        return _Look(problem=f"{type(error).__name__}: {error}".splitlines()[0][:200])
+    return _Look(kind, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
+
+
+def _unreadable(source: Source, looks: list[_Look]) -> list[Finding]:
+    return [
+        Finding("unreadable", name, look.problem)
+        for name, look in zip(source.names, looks, strict=True)
+        if look.problem
+    ]
+
+
+def _formats(source: Source, looks: list[_Look]) -> list[Finding]:
+    """Files whose content is of another format than their name says; they are read all the same."""
+    findings = []
+    for name, look in zip(source.names, looks, strict=True):
+        suffix = os.path.splitext(name)[1].lower()
+        if (
+            suffix in SUFFIXES
+            and look.format
+            and suffix not in FORMAT_SUFFIXES.get(look.format, (suffix,))
+        ):
+            findings.append(Finding("format", name, f"is a {look.format} file"))
+    return findings
+
+
+def _tiny(source: Source, looks: list[_Look]) -> list[Finding]:
+    sides = [look.side for look in looks if look.side]
+    if not sides or np.median(sides) < TINY_PIXELS:
+        return []
+    return [
+        Finding("tiny", name, f"its shorter side has {look.side} pixels")
+        for name, look in zip(source.names, looks, strict=True)
+        if 0 < look.side < TINY_PIXELS
+    ]
+
+
+def _duplicates(source: Source, looks: list[_Look]) -> list[Finding]:
+    groups = defaultdict(list)
+    for row, look in enumerate(looks):
+        if look.digest:
+            groups[look.digest].append(row)
+    findings = []
+    for first, *others in groups.values():
+        for row in others:
+            kind = "duplicate"
+            if source.labels[row] != source.labels[first]:
+                kind = "duplicate_across_classes"
+            elif source.splits[row] != source.splits[first]:
+                kind = "duplicate_across_splits"
+            findings.append(
+                Finding(kind, source.names[row], f"looks exactly like {source.names[first]}")
+            )
+    return findings
+
+
+def _imbalance(source: Source) -> list[Finding]:
+    """Classes with less than a quarter of the pictures that the middle class has."""
+    counts = Counter(source.labels.tolist())
+    middle = float(np.median(list(counts.values())))
+    return [
+        Finding(
+            "imbalance",
+            source.classes[label],
+            f"{count} pictures; the middle class has {middle:.0f}",
+        )
+        for label, count in sorted(counts.items())
+        if count < middle / 4
+    ]

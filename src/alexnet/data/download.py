@@ -1,0 +1,213 @@
+"""What comes from elsewhere: checked downloads, tar archives, and folders that appear whole.
+
+Nothing is ever half there: a file or folder is written under a hidden name beside its place and
+renamed when it is complete, so a run killed at any moment leaves no trap for the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import lzma
+import os
+import re
+import secrets
+import shutil
+import tarfile
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from alexnet.errors import DataError, MissingDataError
+
+TIMEOUT_SECONDS = 10.0
+CHUNK_BYTES = 1 << 20
+LARGEST_DOWNLOAD_BYTES = 4 << 30
+LARGEST_ARCHIVE_BYTES = 2 << 30
+MOST_MEMBERS = 20_000
+
+
+def download(url: str, target: Path, *, md5: str, size_bytes: int | None = None) -> Path:
+    """Fetch `url` into the file `target`, which appears only when its checksum is right.
+
+    Args:
+        url: An https address (plain http is for 127.0.0.1 alone), also after redirects.
+        target: The file to make; its folder is made too.
+        md5: Hex digest of the whole file.
+        size_bytes: Its exact size, where known; a longer answer is cut off there.
+
+    Returns:
+        `target`.
+
+    Raises:
+        MissingDataError: it cannot be fetched or is not what it should be, or `$ALEXNET_OFFLINE`
+            is set; the message says what to fetch and where to put it.
+    """
+    if os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0"):
+        raise _not_fetched(url, target, "$ALEXNET_OFFLINE is set")
+    aside = _aside(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, aside, md5, size_bytes)
+        aside.replace(target)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _not_fetched(url, target, _reason(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+    return target
+
+
+@contextlib.contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a new folder to fill, which becomes `target` when the block ends without an error.
+
+    When another process made `target` in the meantime, theirs stays and ours is dropped.
+
+    Raises:
+        DataError: the folder or a file in it cannot be written.
+    """
+    aside = _aside(target)
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        if not target.exists():
+            aside.rename(target)
+    except OSError as error:
+        if not target.exists():
+            way_out = "make room, or let $ALEXNET_CACHE name another folder"
+            raise DataError(f"{target} cannot be written ({_reason(error)}); {way_out}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def archive_files(
+    archive: Path, wanted: re.Pattern[str], largest_bytes: int
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Read the regular files of a tar archive (any compression) whose name matches `wanted`.
+
+    Links, devices and every other name are passed over, and nothing is written: the caller makes
+    its own file names, so no name in the archive can reach outside the caller's folder.
+
+    Args:
+        archive: The file.
+        wanted: What the name of a member has to match from end to end.
+        largest_bytes: The most that one wanted file may hold.
+
+    Raises:
+        DataError: the archive is damaged, or holds more than an honest one would.
+    """
+    total_bytes = 0
+    try:
+        with tarfile.open(archive, "r:*") as tar:
+            for count, member in enumerate(tar):
+                total_bytes += member.size
+                if count >= MOST_MEMBERS or total_bytes > LARGEST_ARCHIVE_BYTES:
+                    raise DataError(f"{archive} holds more than it should; fetch it again")
+                if member.isreg() and wanted.fullmatch(member.name):
+                    yield member, _content(tar, member, archive, largest_bytes)
+            _read_to_end(tar, archive)
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{archive} is damaged ({_reason(error)}); fetch it again") from error
+
+
+def _read_to_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Read the padding after the last member: only at the very end is the checksum compared."""
+    rest = tar.fileobj
+    if rest and len(rest.read(CHUNK_BYTES)) == CHUNK_BYTES:
+        raise DataError(f"{archive} goes on after its last file; fetch it again")
+
+
+def _content(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, largest_bytes: int
+) -> bytes:
+    """Read all bytes of one regular member."""
+    file = tar.extractfile(member) if 0 <= member.size <= largest_bytes else None
+    content = file.read(largest_bytes) if file else b""
+    if file is None or len(content) != member.size:
+        says = f"says it has {member.size} bytes"
+        raise DataError(f"{archive} is damaged ({member.name} {says}); fetch it again")
+    return content
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect only to an address that `download` would take itself."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Make the next request; ValueError where it would leave https."""
+        _check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_address(url: str) -> None:
+    """Refuse everything but https, and http to this machine."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", "127.0.0.1"):
+        raise ValueError(f"{url} is not an https address")
+
+
+def _fetch(url: str, aside: Path, md5: str, size_bytes: int | None) -> None:
+    """Write what `url` answers into `aside`, and raise ValueError unless it is the right file."""
+    _check_address(url)
+    request = urllib.request.Request(url, headers={"User-Agent": "alexnet"})
+    opener = urllib.request.build_opener(_SafeRedirects)
+    try:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer, aside.open("wb") as file:
+            digest = _copy(
+                answer, file, LARGEST_DOWNLOAD_BYTES if size_bytes is None else size_bytes
+            )
+            size = file.tell()
+            os.fsync(file.fileno())
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
+    if size_bytes is not None and size != size_bytes:
+        raise ValueError(f"it ended after {size} of {size_bytes} bytes")
+    if digest != md5:
+        raise ValueError(f"its md5 is {digest} and not {md5}")
+
+
+def _copy(answer: IO[bytes], file: IO[bytes], limit_bytes: int) -> str:
+    """Copy at most `limit_bytes` and give their md5; ValueError when there is more."""
+    digest = hashlib.md5(usedforsecurity=False)
+    left = limit_bytes
+    while chunk := answer.read(CHUNK_BYTES):
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"it is longer than {limit_bytes} bytes")
+        digest.update(chunk)
+        file.write(chunk)
+    file.flush()
+    return digest.hexdigest()
+
+
+def _aside(target: Path) -> Path:
+    """Make up a hidden name beside `target` that nobody else uses."""
+    return target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+
+
+def _reason(error: BaseException) -> str:
+    """Tell what went wrong, without the class names and brackets of urllib."""
+    cause = error.reason if type(error) is urllib.error.URLError else error
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+
+
+def _not_fetched(url: str, target: Path, reason: str) -> MissingDataError:
+    """Make the error for a file that is not here and could not be fetched."""
+    place = f"put it into {target.parent} or a folder given by --data-root"
+    return MissingDataError(
+        f"{target.name} is not here and could not be downloaded ({reason}); fetch {url} and {place}"
+    )

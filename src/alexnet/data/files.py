@@ -1,0 +1,46 @@
+"""Files and folders that are whole or absent: written aside, flushed, renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target` to write to; on success it is flushed and takes the target's place.
+
+    When the body raises, the temporary file is removed and the target stays as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield aside
+        flush(aside)
+        aside.replace(target)
+        flush(target.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a whole text file, or leave the old one."""
+    with written_aside(target) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def flush(path: Path) -> None:
+    """Ask the system to put a file or a folder's entries onto the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and what is in it, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)

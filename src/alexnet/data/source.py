@@ -1,0 +1,127 @@
+"""What a data set is before anything is decoded: names, labels, classes, splits, and a way to open one picture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from alexnet.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+class Pictures(Protocol):
+    """Opens pictures by index, from any thread."""
+
+    def open(self, index: int) -> Image.Image:
+        """The picture, not yet decoded where the format allows.
+
+        Raises:
+            OSError: the file cannot be read as a picture.
+        """
+        ...
+
+    def stamp(self, index: int) -> bytes:
+        """Bytes that change when the picture changes (for a file its size and time of change)."""
+        ...
+
+
+@dataclass(frozen=True)
+class FilePictures:
+    """Pictures that are files."""
+
+    paths: tuple[Path, ...]
+
+    def open(self, index: int) -> Image.Image:
+        """Open the file; Pillow decodes later."""
+        return Image.open(self.paths[index])
+
+    def stamp(self, index: int) -> bytes:
+        """Size and modification time."""
+        status = self.paths[index].stat()
+        return f"{status.st_size} {status.st_mtime_ns}".encode()
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayPictures:
+    """Pictures that are already decoded: uint8 [N, H, W, 3] or grey [N, H, W]."""
+
+    array: np.ndarray
+
+    def open(self, index: int) -> Image.Image:
+        """The picture as RGB or grey."""
+        return Image.fromarray(self.array[index])
+
+    def stamp(self, index: int) -> bytes:
+        """A digest of the pixels."""
+        return hashlib.blake2b(self.array[index].tobytes(), digest_size=8).digest()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """A data set with nothing decoded yet.
+
+    `splits` holds "train", "val" or "test" per picture, or "" where the source leaves the split to the recipe.
+    A source gives a split to all of its pictures or to none.
+    """
+
+    name: str
+    """What people type, or the folder's name."""
+    classes: tuple[str, ...]
+    """Class names; a label is an index into them."""
+    names: tuple[str, ...]
+    """One name per picture, as people know it: a path relative to the data set, or "train/00012"."""
+    labels: np.ndarray
+    """int64 [N]."""
+    splits: tuple[str, ...]
+    """One of SPLITS or "" per picture."""
+    pictures: Pictures
+    """Opens picture i."""
+    test_share: float = 0.2
+    """Share of every class held out for the test where the source has no split of its own."""
+    ignored: dict[str, int] = field(default_factory=dict)
+    """Why files were passed over, and how many: {"hidden": 2, "not a picture": 1}."""
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise DataError(
+                f"{self.name} has {len(self.classes)} class; a classifier needs at least two class folders"
+            )
+        if not len(self.names) == len(self.labels) == len(self.splits):
+            raise DataError(
+                f"{self.name}: {len(self.names)} names, {len(self.labels)} labels and {len(self.splits)} splits"
+            )
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        if len(counts) > len(self.classes):
+            raise DataError(
+                f"{self.name}: label {int(self.labels.max())} but only {len(self.classes)} classes"
+            )
+        if empty := [c for c, n in zip(self.classes, counts, strict=True) if n == 0]:
+            raise DataError(
+                f"{self.name}: class {empty[0]!r} has no pictures; fill or remove its folder"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change when a name, label, split, class or picture changes."""
+        digest = hashlib.blake2b(digest_size=8)
+        for text in (*self.classes, "", *self.names, "", *self.splits):
+            digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
+        for index in range(len(self)):
+            digest.update(self.pictures.stamp(index))
+        return digest.hexdigest()
+
+
+def labels_from(names: Iterable[str], classes: tuple[str, ...]) -> np.ndarray:
+    """Class indices, int64 [N], of class names."""
+    index = {name: i for i, name in enumerate(classes)}
+    return np.array([index[name] for name in names], dtype=np.int64)

@@ -1,0 +1,87 @@
+"""Which pictures are for training, for choosing, and for the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.data.store import Store
+from alexnet.errors import DataError
+from alexnet.recipe import PictureOptions
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Rows of a store: int64 arrays without overlap, ascending."""
+
+    train: np.ndarray
+    val: np.ndarray
+    """Chooses the best epoch; may be empty."""
+    test: np.ndarray
+
+    def rows(self, name: str) -> np.ndarray:
+        """The rows of "train", "val" or "test".
+
+        Raises:
+            DataError: that split has no pictures.
+        """
+        rows: np.ndarray = {"train": self.train, "val": self.val, "test": self.test}[name]
+        if not len(rows):
+            raise DataError(
+                f"there are no {name} pictures; choose another split, or set --{name}-share"
+            )
+        return rows
+
+
+def split_rows(store: Store, options: PictureOptions, seed: int) -> Splits:
+    """The splits of a store's usable pictures; see `split`."""
+    given, share = np.array(store.info.splits), store.info.test_share
+    return split(
+        store.info.name, np.flatnonzero(store.usable), store.labels, given, share, options, seed
+    )
+
+
+def split(
+    name: str, rows: np.ndarray, labels: np.ndarray, given: np.ndarray, test_share: float,
+    options: PictureOptions, seed: int,
+) -> Splits:  # fmt: skip
+    """The given splits where there are any, else drawn class by class (or together) from the seed.
+
+    Args:
+        name: of the data set, for messages.
+        rows: pictures to split, ascending.
+        labels: int64 [N], of all pictures.
+        given: "train", "val", "test" or "" for each of the N pictures.
+        test_share: held out where nothing is given and the options leave it open.
+        options: shares and how to draw.
+        seed: unless the options have one of their own.
+
+    Raises:
+        DataError: no pictures are left for training.
+    """
+    seed = options.split_seed if options.split_seed >= 0 else seed
+    train, val, test = (rows[given[rows] == name] for name in ("train", "val", "test"))
+    if not len(train) and not len(test):
+        share = options.test_share if options.test_share >= 0 else test_share
+        train, test = _hold_out(rows, labels, share, seed, options.split)
+    if not len(val) and options.val_share:
+        train, val = _hold_out(train, labels, options.val_share, seed + 1, options.split)
+    if not len(train):
+        raise DataError(f"{name}: no pictures are left for training")
+    return Splits(train, val, test)
+
+
+def _hold_out(
+    rows: np.ndarray, labels: np.ndarray, share: float, seed: int, how: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """(kept, held out), both ascending. `random` holds out the last share of one shuffle, as the Tutorial did."""
+    order = np.random.default_rng([seed, 17]).permutation(rows)
+    groups = (
+        [order]
+        if how == "random"
+        else [order[labels[order] == c] for c in np.unique(labels[order])]
+    )
+    held = [group[len(group) - round(len(group) * share) :] for group in groups]
+    out = np.sort(np.concatenate(held)) if held else rows[:0]
+    return np.setdiff1d(rows, out), out

@@ -1,0 +1,131 @@
+"""The store: every picture of a data set decoded once, as one memory-mapped array.
+
+A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `moments.npy` float64 [N, 9] (colour
+sums of each picture, so that the mean and covariance of any subset cost nothing) and `store.json`. Row i is the i-th
+picture of the source; a picture that could not be used keeps its row, black, and is in no split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.errors import ConfigError, DataError
+from alexnet.preprocessing import Resize
+from alexnet.values import from_plain, to_json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A picture that could not be used."""
+
+    row: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ignored:
+    """Files that were passed over, such as hidden ones."""
+
+    reason: str
+    files: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreInfo:
+    """What `store.json` says."""
+
+    name: str
+    fingerprint: str
+    """Of the source: names, labels, splits and the files' sizes and times."""
+    resize: Resize
+    side: int
+    """Side of the stored pictures in pixels."""
+    test_share: float
+    """Share held out where the source has no split of its own."""
+    classes: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+    ignored: tuple[Ignored, ...]
+    names: tuple[str, ...]
+    """One per picture."""
+    splits: tuple[str, ...]
+    """"train", "val" or "test" per picture, or "" where the source leaves it open."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store; the pictures stay on the disk until they are read."""
+
+    folder: Path
+    info: StoreInfo
+    images: np.ndarray
+    """uint8 [N, S, S, 3], memory-mapped."""
+    labels: np.ndarray
+    """int64 [N]."""
+    moments: np.ndarray
+    """float64 [N, 9], see `decode.pixel_moments`."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def usable(self) -> np.ndarray:
+        """bool [N]: False for refused pictures."""
+        usable = np.ones(len(self), dtype=bool)
+        usable[[refusal.row for refusal in self.info.refused]] = False
+        return usable
+
+    def colour_mean(self, rows: np.ndarray) -> np.ndarray:
+        """Mean r, g, b of some pictures: float64 [3], 0-255."""
+        return np.asarray(self.moments[rows, :3].mean(0))
+
+    def colour_covariance(self, rows: np.ndarray) -> np.ndarray:
+        """Covariance of r, g, b over all pixels of some pictures: float64 [3, 3]."""
+        average = self.moments[rows].mean(0)
+        second = np.zeros((3, 3))
+        second[np.triu_indices(3)] = average[3:]
+        second = second + np.triu(second, 1).T
+        covariance: np.ndarray = second - np.outer(average[:3], average[:3])
+        return covariance
+
+    def mean_image(self, rows: np.ndarray, chunk: int = 256) -> np.ndarray:
+        """Mean picture of some pictures: float32 [S, S, 3], 0-255; read once, a chunk at a time."""
+        total = np.zeros(self.images.shape[1:], dtype=np.float64)
+        for start in range(0, len(rows), chunk):
+            total += self.images[np.sort(rows[start : start + chunk])].sum(0, dtype=np.int64)
+        return (total / len(rows)).astype(np.float32)
+
+
+def open_store(folder: Path) -> Store:
+    """Open a finished store.
+
+    Raises:
+        DataError: the folder is not a store, or its files do not belong together.
+    """
+    import json
+
+    try:
+        info = from_plain(
+            StoreInfo, json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        )
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        labels, moments = np.load(folder / "labels.npy"), np.load(folder / "moments.npy")
+    except (OSError, ValueError, ConfigError) as error:
+        raise DataError(
+            f"{folder} is not a whole store ({error}); remove it and prepare it again"
+        ) from error
+    shape = (len(info.names), info.side, info.side, 3)
+    if images.shape != shape or images.dtype != np.uint8 or len(labels) != len(moments) != shape[0]:
+        raise DataError(
+            f"{folder} holds pictures {images.shape}, not {shape}; remove it and prepare it again"
+        )
+    return Store(folder, info, images, labels, moments)
+
+
+def store_text(info: StoreInfo) -> str:
+    """The text of `store.json`."""
+    return to_json(info, indent=None)

@@ -1,0 +1,217 @@
+"""A recipe made ready: data, splits, network, optimizer, everything that a training loop needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet.architectures import Architecture
+from alexnet.augment import Augmenter
+from alexnet.checkpoint import ModelInfo
+from alexnet.classifier import Classifier
+from alexnet.data.batches import Batches
+from alexnet.data.datasets import open_source
+from alexnet.data.prepare import prepare
+from alexnet.data.splits import Splits, split_rows
+from alexnet.data.store import Store
+from alexnet.errors import DataError
+from alexnet.network import Network, channels_last
+from alexnet.optim import build_optimizer
+from alexnet.precision import choose_device
+from alexnet.preprocessing import Preprocessing, Resize, Triple
+from alexnet.recipe import PictureOptions, Recipe
+from alexnet.records import Reporter
+from alexnet.variants import variant
+from alexnet.weights import read_weights, take_what_fits
+from alexnet.zoo import architecture
+
+IMAGENET_MEAN: Triple = (255 * 0.485, 255 * 0.456, 255 * 0.406)
+"""Mean red, green and blue that torchvision's published weights expect, on the 0-255 scale."""
+IMAGENET_DEVIATION: Triple = (255 * 0.229, 255 * 0.224, 255 * 0.225)
+"""What torchvision's published weights expect to be divided by, on the 0-255 scale."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that a training loop needs; the network and the optimizer change, the rest does not."""
+
+    recipe: Recipe
+    store: Store
+    splits: Splits
+    info: ModelInfo
+    augmenter: Augmenter
+    batches: Batches
+    network: Network
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.recipe.epochs * self.batches.steps_per_epoch
+
+    @property
+    def held_out(self) -> str:
+        """The split that is watched during training: val where there is one, else test, else ""."""
+        return "val" if len(self.splits.val) else "test" if len(self.splits.test) else ""
+
+    def classifier(self) -> Classifier:
+        """The network as it is now, ready to predict."""
+        return Classifier(self.network, self.info, self.augmenter.mean_image, self.recipe.precision)
+
+    def freeze(self, epoch: int) -> None:
+        """Freeze what the recipe freezes at this epoch, which counts from 0."""
+        if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
+            self.network.freeze_up_to(self.recipe.freeze_up_to)
+            for parameter in self.network.parameters():
+                if not parameter.requires_grad:
+                    parameter.grad = None
+
+
+def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
+    """Find and prepare the data, build the network, take over weights.
+
+    Raises:
+        AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing has been written then
+            but the store.
+    """
+    device = choose_device(recipe.device)
+    table = variant(
+        architecture(recipe.arch), activation=recipe.net.activation, norm=recipe.net.norm,
+        pooling=recipe.net.pooling, dropout=recipe.net.dropout, groups=recipe.net.groups, width=recipe.net.width,
+        input_size=recipe.net.input_size,
+    )  # fmt: skip
+    preprocessing_for(
+        table, recipe.pictures
+    )  # refuses sizes that cannot work before any picture is decoded
+    weights = read_weights(Path(recipe.init_from)) if recipe.init_from else {}
+    store = open_data(
+        recipe.data,
+        recipe.data_root,
+        recipe.pictures.resize,
+        recipe.pictures.store_pixels,
+        reporter,
+    )
+    check_refusals(store, recipe.pictures.max_refused_share, reporter)
+    splits = split_rows(store, recipe.pictures, recipe.seed)
+    table = variant(table, classes=len(store.info.classes))
+    network = build_network(table, recipe, weights, reporter).to(device)
+    rule, mean_image = measured_preprocessing(table, recipe.pictures, store, splits.train, device)
+    info = ModelInfo(
+        architecture=table, classes=store.info.classes, preprocessing=rule, recipe=recipe
+    )
+    axes = colour_axes(store.colour_covariance(splits.train)).to(device)
+    augmenter = Augmenter(
+        options=recipe.augment, preprocessing=rule, colour_axes=axes, mean_image=mean_image
+    )
+    batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
+    return Job(
+        recipe,
+        store,
+        splits,
+        info,
+        augmenter,
+        batches,
+        network,
+        build_optimizer(network, recipe.optimizer),
+        device,
+    )
+
+
+def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Reporter) -> Store:
+    """The store of a data set, prepared now unless it is there already."""
+    source = open_source(data, data_root)
+    return prepare(source, resize=resize, side=side, progress=reporter.preparing)
+
+
+def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
+    """Name the pictures that cannot be used.
+
+    Raises:
+        DataError: they are more than `limit` (0 to 1) of all.
+    """
+    refused = store.info.refused
+    if not refused:
+        return
+    first = ", ".join(f"{r.name} ({r.reason})" for r in refused[:3])
+    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+    sentence = f"{len(refused)} of {len(store)} pictures cannot be used: {first}{more}"
+    if len(refused) > limit * len(store):
+        raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
+    reporter.note(f"{sentence}; training goes on without them")
+
+
+def build_network(
+    table: Architecture, recipe: Recipe, weights: dict[str, Tensor], reporter: Reporter
+) -> Network:
+    """The network with its first weights drawn from the seed, given weights taken over, and layers frozen."""
+    torch.manual_seed(recipe.seed)
+    network = channels_last(Network(table))
+    if weights:
+        taken = take_what_fits(network, weights)
+        reporter.note(f"from {recipe.init_from}: took {', '.join(taken.taken)}")
+        reporter.note(
+            f"left: {', '.join(taken.left) or 'nothing'}; fresh here: {', '.join(taken.fresh) or 'nothing'}"
+        )
+    if recipe.freeze_up_to and not recipe.freeze_after_epoch:
+        network.freeze_up_to(recipe.freeze_up_to)
+    return network
+
+
+def preprocessing_for(
+    table: Architecture,
+    options: PictureOptions,
+    mean: Triple = (0, 0, 0),
+    divisor: Triple = (1, 1, 1),
+) -> Preprocessing:
+    """The preprocessing of a table and a recipe, with a mean and divisor that were measured."""
+    channels, side, _ = table.input
+    return Preprocessing(
+        resize=options.resize, store_pixels=options.store_pixels, pad_pixels=options.pad_pixels, crop_pixels=side,
+        channels=1 if channels == 1 else 3, mean=mean, divisor=divisor, has_mean_image=options.mean == "image",
+    )  # fmt: skip
+
+
+def measured_preprocessing(
+    table: Architecture,
+    options: PictureOptions,
+    store: Store,
+    rows: np.ndarray,
+    device: torch.device,
+) -> tuple[Preprocessing, Tensor | None]:
+    """The preprocessing with the mean and deviation of the training pictures, and their mean picture if asked for."""
+    deviation = np.sqrt(np.diag(store.colour_covariance(rows)))
+    means: dict[str, Triple] = {
+        "channel": _triple(store.colour_mean(rows)), "imagenet": IMAGENET_MEAN, "image": (0, 0, 0), "none": (0, 0, 0),
+    }  # fmt: skip
+    divisors: dict[str, Triple] = {
+        "deviation": _triple(np.maximum(deviation, 1.0)), "imagenet": IMAGENET_DEVIATION,
+        "pixels": (1, 1, 1), "unit": (255, 255, 255), "code2012": (1.1, 1.1, 1.1),
+    }  # fmt: skip
+    rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
+    if options.mean != "image":
+        return rule, None
+    offset = (rule.store_pixels - rule.crop_pixels) // 2
+    if offset < 0 or rule.channels != 3:
+        raise DataError(
+            "--mean image needs colour pictures at least as large as the input; use --mean channel"
+        )
+    window = slice(offset, offset + rule.crop_pixels)
+    return rule, torch.from_numpy(store.mean_image(rows)[window, window]).permute(
+        2, 0, 1
+    ).contiguous().to(device)
+
+
+def _triple(values: np.ndarray) -> Triple:
+    r, g, b = (float(value) for value in values)
+    return r, g, b
+
+
+def colour_axes(covariance: np.ndarray) -> Tensor:
+    """Principal colours times their standard deviations, float32 [3, 3], from the covariance of r, g and b."""
+    variance, directions = np.linalg.eigh(covariance)
+    return torch.from_numpy(directions * np.sqrt(np.maximum(variance, 0))).float()

@@ -1,0 +1,199 @@
+"""Update rules and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from alexnet.network import Network
+from alexnet.recipe import Optimizer, Schedule
+
+
+class PaperSGD(torch.optim.Optimizer):
+    """v <- momentum * v - decay * rate * w - rate * g;  w <- w + v.
+
+    The rate sits inside the velocity, so a drop of the rate leaves the old velocity as fast as it was; torch's SGD
+    slows it at once. Equal until the rate changes.
+
+    Source: Paper, section 5.
+    """
+
+    def __init__(
+        self, params: Any, lr: float, momentum: float = 0.9, weight_decay: float = 5e-4
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every parameter that has a gradient."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            weights = [w for w in group["params"] if w.grad is not None]
+            if not weights:
+                continue
+            gradients = [w.grad for w in weights]
+            velocities = [self._state(w, "velocity") for w in weights]
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_add_(velocities, weights, alpha=-group["weight_decay"] * group["lr"])
+            torch._foreach_add_(velocities, gradients, alpha=-group["lr"])
+            torch._foreach_add_(weights, velocities)
+        return loss
+
+    def _state(self, weight: Tensor, key: str) -> Tensor:
+        state = self.state[weight]
+        if key not in state:
+            state[key] = torch.zeros_like(weight)
+        return state[key]  # type: ignore[no-any-return]
+
+
+class KerasAdam(torch.optim.Optimizer):
+    """Adam with epsilon outside the bias correction, as Keras computes it.
+
+    w <- w - rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
+
+    torch divides v by its correction before adding epsilon, which makes Keras's epsilon larger early in training.
+
+    Source: Kingma and Ba 2015, the last paragraph of section 2; Keras's `Adam.update_step`.
+    """
+
+    def __init__(
+        self, params: Any, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-7,
+        weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        )
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every parameter that has a gradient."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            weights = [w for w in group["params"] if w.grad is not None]
+            for weight in weights:
+                self._update(weight, group)
+        return loss
+
+    def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
+        state, (b1, b2) = self.state[weight], group["betas"]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["mean"], state["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
+        state["step"] += 1
+        t = float(state["step"])
+        gradient = weight.grad
+        assert gradient is not None
+        if group["weight_decay"]:
+            gradient = gradient.add(weight, alpha=group["weight_decay"])
+        state["mean"].lerp_(gradient, 1 - b1)
+        state["square"].mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
+        rate = group["lr"] * math.sqrt(1 - b2**t) / (1 - b1**t)
+        weight.addcdiv_(state["mean"], state["square"].sqrt().add_(group["eps"]), value=-rate)
+
+
+def parameter_groups(network: Network, options: Optimizer) -> list[dict[str, Any]]:
+    """Weights, biases and batch-norm vectors that may learn, with the rate factor and decay of each."""
+    learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    vector_decay = options.weight_decay if options.decay_biases else 0.0
+    weights = [p for _, p in learning if p.ndim > 1]
+    biases = [p for name, p in learning if p.ndim == 1 and name.endswith("bias")]
+    scales = [p for name, p in learning if p.ndim == 1 and not name.endswith("bias")]
+    groups = (
+        {"params": weights, "weight_decay": options.weight_decay, "rate_factor": 1.0},
+        {"params": biases, "weight_decay": vector_decay, "rate_factor": options.bias_rate_factor},
+        {"params": scales, "weight_decay": vector_decay, "rate_factor": 1.0},
+    )
+    return [group for group in groups if group["params"]]
+
+
+def build_optimizer(network: Network, options: Optimizer) -> torch.optim.Optimizer:
+    """The optimizer of a recipe over the parameters that may learn."""
+    groups = parameter_groups(network, options)
+    rate, betas = options.rate, (options.momentum, options.second_momentum)
+    match options.rule:
+        case "paper":
+            return PaperSGD(groups, rate, options.momentum)
+        case "sgd":
+            return torch.optim.SGD(groups, rate, options.momentum, fused=True)
+        case "adam":
+            return torch.optim.Adam(groups, rate, betas, options.epsilon, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, rate, betas, options.epsilon, fused=True)
+        case "keras_adam":
+            return KerasAdam(groups, rate, betas, options.epsilon)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its multiple of `rate`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["rate_factor"]
+
+
+def rate_at(
+    schedule: Schedule,
+    base: float,
+    step: int,
+    steps_per_epoch: int,
+    total_steps: int,
+    errors: Sequence[float] = (),
+) -> float:
+    """The learning rate of a step.
+
+    Args:
+        schedule: how it moves.
+        base: the rate at its highest.
+        step: counted from 0 over the whole run.
+        steps_per_epoch: batches in an epoch.
+        total_steps: batches in the run.
+        errors: validation error after each finished epoch, for `plateau`.
+
+    A warm-up of n steps gives step i the share (i + 1) / n. Cosine falls from the warm-up's end to 0 after the last
+    step; without a warm-up its first step has the full rate.
+    """
+    warmup = schedule.warmup_steps + round(schedule.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return base * (step + 1) / warmup
+    match schedule.schedule:
+        case "constant":
+            return base
+        case "steps":
+            epoch = step // steps_per_epoch
+            return base * schedule.drop_factor ** sum(
+                epoch >= drop for drop in schedule.drop_after_epochs
+            )
+        case "plateau":
+            return base * schedule.drop_factor ** plateau_drops(
+                errors, schedule.patience_epochs, schedule.max_drops
+            )
+        case "cosine":
+            return (
+                base
+                * 0.5
+                * (1 + math.cos(math.pi * (step - warmup) / max(1, total_steps - warmup)))
+            )
+
+
+def plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:
+    """How often the rate has dropped: once whenever `patience` epochs passed without a new lowest error.
+
+    Source: Paper, section 5, done there by hand, three times.
+    """
+    lowest, waited, drops = math.inf, 0, 0
+    for error in errors:
+        waited = 0 if error < lowest else waited + 1
+        lowest = min(lowest, error)
+        if waited == patience and drops < limit:
+            waited, drops = 0, drops + 1
+    return drops

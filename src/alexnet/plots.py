@@ -1,0 +1,153 @@
+"""Pictures for people: learning curves, confusion matrix, filters, contact sheets. Drawn without a display."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from torch import Tensor
+
+from alexnet.data.files import written_aside
+from alexnet.evaluation import Evaluation
+from alexnet.metrics import to_numpy
+from alexnet.records import EpochRecord
+
+INK, BLUE, ORANGE, GREY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with written_aside(path) as aside:
+        figure.savefig(aside, format="png", dpi=130, facecolor="white", bbox_inches="tight")
+
+
+def learning_curves(history: Sequence[EpochRecord]) -> Figure:
+    """Loss and error of training and held-out pictures over the epochs."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    epochs = [r.epoch for r in history]
+    marker = "o" if len(history) < 3 else ""
+    loss.plot(epochs, [r.train_loss for r in history], color=BLUE, marker=marker, label="training")
+    error.plot(
+        epochs,
+        [r.train_top1_error for r in history],
+        color=BLUE,
+        marker=marker,
+        label="training, augmented",
+    )
+    held = history[0].held_out if history else ""
+    if held:
+        name = {"val": "validation", "test": "test"}[held]
+        loss.plot(
+            epochs, [r.held_out_loss for r in history], color=ORANGE, marker=marker, label=name
+        )
+        error.plot(
+            epochs,
+            [r.held_out_top1_error for r in history],
+            color=ORANGE,
+            marker=marker,
+            label=name,
+        )
+    loss.set(xlabel="epoch", ylabel="loss")
+    error.set(xlabel="epoch", ylabel="top-1 error", ylim=(0, 1))
+    error.yaxis.set_major_formatter(PercentFormatter(1))
+    for axes in (loss, error):
+        axes.grid(color="#e6e6e6")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False)
+    return figure
+
+
+def confusion(evaluation: Evaluation) -> Figure:
+    """True class by predicted class, as shares of the true class, with counts where there is room."""
+    counts = evaluation.confusion
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = min(14.0, 2.5 + 0.42 * len(counts))
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(
+        xlabel="predicted", ylabel="true",
+        title=f"{evaluation.accuracy:.1%} of {evaluation.pictures:,} right",
+    )  # fmt: skip
+    if len(counts) <= 40:
+        ticks = range(len(counts))
+        axes.set_xticks(
+            ticks,
+            evaluation.classes,
+            rotation=60,
+            ha="right",
+            rotation_mode="anchor",
+            parse_math=False,
+        )
+        axes.set_yticks(ticks, evaluation.classes, parse_math=False)
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                ink = "white" if shares[row, column] > 0.5 else INK
+                axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=8)
+    return figure
+
+
+def filters(weight: Tensor) -> Figure:
+    """First-layer weights [out, in, k, k] as tiles, in colour where in is 3; each scaled to its own range."""
+    tiles = to_numpy(weight)
+    low, high = tiles.min((1, 2, 3), keepdims=True), tiles.max((1, 2, 3), keepdims=True)
+    tiles = ((tiles - low) / np.maximum(high - low, 1e-12)).transpose(0, 2, 3, 1)
+    columns = max(1, round(math.sqrt(len(tiles) * 2)))
+    figure = Figure(figsize=(8, 8 * math.ceil(len(tiles) / columns) / columns))
+    grid = figure.subplots(math.ceil(len(tiles) / columns), columns, squeeze=False)
+    for axes, tile in zip(grid.flat, tiles, strict=False):
+        is_colour = tile.shape[2] == 3
+        axes.imshow(
+            tile if is_colour else tile.mean(2),
+            cmap=None if is_colour else "gray",
+            interpolation="nearest",
+        )
+    for axes in grid.flat:
+        axes.axis("off")
+    figure.subplots_adjust(0, 0, 1, 1, 0.05, 0.05)
+    return figure
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], columns: Sequence[str] = ()
+) -> Figure:
+    """Rows of pictures, each row with a title at its left and each column, where named, with a head."""
+    width = max(len(row) for row in rows)
+    figure = Figure(figsize=(1.6 + 1.35 * width, 1.4 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), width, squeeze=False)
+    for i, (row, title) in enumerate(zip(rows, titles, strict=True)):
+        for j, picture in enumerate(row):
+            grid[i][j].imshow(picture)
+        grid[i][0].set_ylabel(
+            title, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
+        )
+    for j, name in enumerate(columns):
+        grid[0][j].set_title(name, fontsize=9)
+    for axes in grid.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
+    """The mistakes of an evaluation, the least believed right class first; `images` is the store's array."""
+    mistakes = evaluation.worst
+    columns = min(6, len(mistakes))
+    figure = Figure(
+        figsize=(2.1 * columns, 2.5 * math.ceil(len(mistakes) / columns)), layout="constrained"
+    )
+    grid = figure.subplots(math.ceil(len(mistakes) / columns), columns, squeeze=False)
+    for axes, mistake in zip(grid.flat, mistakes, strict=False):
+        axes.imshow(images[mistake.row])
+        title = f"{mistake.label}\ntaken for {mistake.predicted}"
+        axes.set_title(title, fontsize=8, parse_math=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    return figure

@@ -1,0 +1,50 @@
+"""How a picture becomes a network's input: a plain value that is stored with the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from alexnet.errors import ConfigError
+
+Resize: TypeAlias = Literal["shorter_side", "squash"]
+Triple: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocessing:
+    """Resize, pad, crop, subtract the mean, divide.
+
+    A picture is resized to `store_pixels`, padded by `pad_pixels` zeros on each side, cropped to `crop_pixels`;
+    then each value x on the 0-255 scale becomes (x - mean) / divisor, channel by channel. With `has_mean_image`
+    the mean is a picture of `store_pixels` instead, kept beside the weights and cropped as the picture is.
+    """
+
+    resize: Resize = "shorter_side"
+    """`shorter_side` keeps the aspect and cuts the centre; `squash` loses the aspect and keeps everything."""
+    store_pixels: int = 256
+    """Side of the stored square picture."""
+    pad_pixels: int = 0
+    """Zeros added on each side before cropping."""
+    crop_pixels: int = 227
+    """Side of the network's input."""
+    channels: Literal[1, 3] = 3
+    """3 for RGB, 1 for grey."""
+    mean: Triple = (0.0, 0.0, 0.0)
+    """Per channel, on the 0-255 scale; the first is the grey one where channels is 1."""
+    divisor: Triple = (1.0, 1.0, 1.0)
+    """Per channel."""
+    has_mean_image: bool = False
+    """Whether a mean picture takes the place of `mean`."""
+
+    def __post_init__(self) -> None:
+        room = self.store_pixels + 2 * self.pad_pixels
+        if not 1 <= self.crop_pixels <= room:
+            raise ConfigError(
+                f"the network takes {self.crop_pixels} pixels but stored pictures have {room}; "
+                f"set --store-pixels to at least {self.crop_pixels - 2 * self.pad_pixels}"
+            )
+        if min(self.divisor) <= 0 or self.pad_pixels < 0:
+            raise ConfigError(
+                f"divisor {self.divisor} must be above 0 and pad_pixels {self.pad_pixels} not negative"
+            )

@@ -1,0 +1,240 @@
+"""A recipe: everything that decides a training run, as one frozen value that JSON can hold.
+
+Presets are recipes (`presets.py`). Order of precedence: defaults < preset < `--config file.json` < flag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from alexnet.errors import ConfigError
+from alexnet.preprocessing import Resize
+from alexnet.variants import ActivationOption, NormOption, PoolingOption
+
+
+def require(is_met: bool, message: str) -> None:
+    """Raise ConfigError with `message` unless the condition is met."""
+    if not is_met:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetOptions:
+    """What differs from the published table."""
+
+    activation: ActivationOption = "published"
+    """One nonlinearity for the whole net."""
+    norm: NormOption = "published"
+    """Drop the norms, or put one kind in their place."""
+    pooling: PoolingOption = "published"
+    """overlapping: 3x3 stride 2; non_overlapping: 2x2 stride 2."""
+    dropout: float = -1.0
+    """Rate of every dropout layer; 0 drops them; below 0: as published."""
+    groups: int = 0
+    """Columns of conv2, conv4 and conv5; 0: as published."""
+    width: float = 1.0
+    """Factor on channels and hidden features."""
+    input_size: int = 0
+    """Side of the input in pixels; 0: as published."""
+
+    def __post_init__(self) -> None:
+        require(self.dropout < 1, f"--dropout {self.dropout} must be below 1")
+        require(self.groups >= 0, f"--groups {self.groups} must not be negative")
+        require(self.width > 0, f"--width {self.width} must be above 0")
+        require(self.input_size >= 0, f"--input-size {self.input_size} must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureOptions:
+    """How pictures are stored, split and scaled."""
+
+    resize: Resize = "shorter_side"
+    """shorter_side keeps the aspect and cuts the centre; squash keeps everything and loses the aspect."""
+    store_pixels: int = 256
+    """Side of the stored square pictures."""
+    pad_pixels: int = 0
+    """Zeros around a stored picture before it is cropped."""
+    mean: Literal["image", "channel", "imagenet", "none"] = "channel"
+    """What is subtracted: the mean training picture (the paper), the mean colour, ImageNet's mean colour, nothing."""
+    scale: Literal["pixels", "deviation", "unit", "imagenet", "code2012"] = "deviation"
+    """What is divided by: 1, the training set's deviation, 255, ImageNet's deviation, 1.1."""
+    split: Literal["stratified", "random"] = "stratified"
+    """How a data set without splits of its own is split: class by class, or all pictures together."""
+    test_share: float = -1.0
+    """Share held out for the test where the data set has no split of its own; below 0: the data set's usual share."""
+    val_share: float = 0.0
+    """Share held out of the training pictures to choose the best epoch, where the data set has none of its own."""
+    split_seed: int = -1
+    """Seed of the split; below 0: the run's seed."""
+    max_refused_share: float = 0.1
+    """Stop before training when more than this share of the pictures cannot be used."""
+
+    def __post_init__(self) -> None:
+        require(self.store_pixels >= 1, f"--store-pixels {self.store_pixels} must be at least 1")
+        require(self.pad_pixels >= 0, f"--pad-pixels {self.pad_pixels} must not be negative")
+        require(self.test_share < 1, f"--test-share {self.test_share} must be below 1")
+        require(0 <= self.val_share < 1, f"--val-share {self.val_share} must be from 0 to below 1")
+        require(
+            0 <= self.max_refused_share <= 1,
+            f"--max-refused-share {self.max_refused_share} must be 0 to 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation:
+    """How a training picture is changed each time it is used; never applied to validation and test pictures."""
+
+    crop: Literal["random", "centre"] = "random"
+    """random: any place (translation); centre: always the middle."""
+    min_area: float = 1.0
+    """Smallest share of the picture that a random crop may take before it is scaled to the input; 1: no scaling."""
+    max_stretch: float = 1.0
+    """Largest ratio of a scaled crop's sides."""
+    flip: bool = True
+    """Mirror half of the pictures left to right."""
+    colour_sd: float = 0.1
+    """Spread of the colour shift along the training set's principal colours (paper, section 4.1); 0: none."""
+    noise_sd: float = 0.0
+    """Spread of noise added to every value, in grey levels of 0-255; 0: none."""
+    contrast_sd: float = 0.0
+    """Spread of the logarithm of a factor on each picture; 0: none."""
+    last_colour_epoch: int = 0
+    """Colour shift is switched off after this epoch; 0: never."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.min_area <= 1, f"--min-area {self.min_area} must be above 0 and at most 1")
+        require(self.max_stretch >= 1, f"--max-stretch {self.max_stretch} must be at least 1")
+        for name in ("colour_sd", "noise_sd", "contrast_sd", "last_colour_epoch"):
+            flag = name.replace("_", "-")
+            require(
+                getattr(self, name) >= 0, f"--{flag} {getattr(self, name)} must not be negative"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    """The update rule."""
+
+    rule: Literal["paper", "sgd", "adam", "adamw", "keras_adam"] = "paper"
+    """paper: section 5, the rate inside the velocity; sgd: torch's, outside; keras_adam: epsilon as Keras has it."""
+    rate: float = 0.01
+    """Learning rate of the weights at its highest."""
+    bias_rate_factor: float = 1.0
+    """Biases learn at this multiple of the rate (2 in the 2012 code)."""
+    momentum: float = 0.9
+    """Momentum, or Adam's first decay."""
+    second_momentum: float = 0.999
+    """Adam's second decay."""
+    epsilon: float = 1e-8
+    """Adam's epsilon."""
+    weight_decay: float = 5e-4
+    """Decay of the weights."""
+    decay_biases: bool = True
+    """Whether biases and batch-norm vectors decay too."""
+
+    def __post_init__(self) -> None:
+        require(self.rate >= 0, f"--rate {self.rate} must not be negative")
+        require(
+            self.bias_rate_factor >= 0,
+            f"--bias-rate-factor {self.bias_rate_factor} must not be negative",
+        )
+        require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
+        require(
+            0 <= self.second_momentum < 1,
+            f"--second-momentum {self.second_momentum} must be from 0 to below 1",
+        )
+        require(self.epsilon > 0, f"--epsilon {self.epsilon} must be above 0")
+        require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay} must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """How the learning rate moves."""
+
+    schedule: Literal["constant", "steps", "plateau", "cosine"] = "constant"
+    """steps: drops after given epochs; plateau: drops when validation error stops falling (the paper's rule)."""
+    warmup_epochs: float = 0.0
+    """The rate climbs linearly from 0 over this many epochs."""
+    warmup_steps: int = 0
+    """The same in steps; added to warmup_epochs."""
+    drop_after_epochs: tuple[int, ...] = ()
+    """steps: epochs after which the rate drops."""
+    drop_factor: float = 0.1
+    """steps and plateau: what the rate is multiplied by."""
+    patience_epochs: int = 5
+    """plateau: epochs without a new lowest error before the rate drops."""
+    max_drops: int = 3
+    """plateau: drops at most (three in the paper)."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.warmup_epochs >= 0, f"--warmup-epochs {self.warmup_epochs} must not be negative"
+        )
+        require(self.warmup_steps >= 0, f"--warmup-steps {self.warmup_steps} must not be negative")
+        require(
+            0 < self.drop_factor < 1, f"--drop-factor {self.drop_factor} must be between 0 and 1"
+        )
+        require(
+            self.patience_epochs >= 1,
+            f"--patience-epochs {self.patience_epochs} must be at least 1",
+        )
+        in_order = list(self.drop_after_epochs) == sorted(set(self.drop_after_epochs))
+        require(in_order and min(self.drop_after_epochs, default=1) >= 1,
+                f"--drop-after-epochs {self.drop_after_epochs} must rise and be at least 1")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A training run."""
+
+    name: str = "custom"
+    """Names the run folder: runs/NAME-001 and so on."""
+    data: str = "toyflowers"
+    """A data set's name, a folder of class folders, or a CSV file of path,label[,split]."""
+    arch: str = "alexnet_bn"
+    """The architecture's name."""
+    net: NetOptions = NetOptions()
+    pictures: PictureOptions = PictureOptions()
+    augment: Augmentation = Augmentation()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    epochs: int = 90
+    """Passes over the training pictures."""
+    batch_size: int = 128
+    """Pictures a step."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes."""
+    freeze_up_to: str = ""
+    """Layers up to and with this one keep their weights and statistics."""
+    freeze_after_epoch: int = 0
+    """The freezing begins after this epoch; 0: from the start."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """auto: bf16 where the processor multiplies it in hardware."""
+    init_from: str = ""
+    """Weights to begin from: a model file or a torchvision-style state dict; what fits is taken."""
+    data_root: str = ""
+    """Folder searched for data sets before $ALEXNET_DATA and the cache."""
+    device: str = "auto"
+    """auto: the first GPU, else the processor."""
+    save_every_minutes: float = 1.0
+    """A stopped run loses at most about this much (and the step it was in)."""
+    seed: int = 0
+    """Order, crops, colours, dropout, first weights and split all follow from it."""
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
+        require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
+        require(
+            0 <= self.label_smoothing < 1,
+            f"--label-smoothing {self.label_smoothing} must be from 0 to below 1",
+        )
+        require(
+            self.freeze_after_epoch >= 0,
+            f"--freeze-after-epoch {self.freeze_after_epoch} must not be negative",
+        )
+        require(
+            self.save_every_minutes >= 0,
+            f"--save-every-minutes {self.save_every_minutes} must not be negative",
+        )
+        require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")

@@ -1,0 +1,95 @@
+"""What is recorded of a run: one `EpochRecord` per line of `metrics.jsonl`. Errors and shares from 0 to 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerUpdate:
+    """How far one update moved a weight, as root mean squares."""
+
+    name: str
+    weight: float
+    update: float
+    ratio: float
+    """update / weight; about 1e-3 is healthy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochRecord:
+    """One finished epoch."""
+
+    epoch: int
+    """Counted from 1."""
+    step: int
+    """Steps done since the run began."""
+    rate: float
+    """Learning rate of the last step."""
+    train_loss: float
+    train_top1_error: float
+    """On augmented pictures, while they were learnt."""
+    train_top5_error: float
+    held_out: str
+    """The split of the next three figures: "val", "test", or "" when there is neither."""
+    held_out_loss: float
+    held_out_top1_error: float
+    held_out_top5_error: float
+    images_per_second: float
+    """Training only, evaluation and saving not counted."""
+    waiting_share: float
+    """Share of the training time spent waiting for data."""
+    elapsed_seconds: float
+    """Of the whole epoch, evaluation included."""
+    layers: tuple[LayerUpdate, ...]
+    """The last update of the epoch, weight by weight."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepReport:
+    """One finished step."""
+
+    step: int
+    """Counted from 1."""
+    total_steps: int
+    epoch: int
+    """Counted from 1."""
+    loss: float
+    """Mean since the epoch began."""
+    top1_error: float
+    """Mean since the epoch began."""
+    images: int
+    """In this step."""
+
+
+class Reporter(Protocol):
+    """Told what happens, as it happens. The library itself never prints."""
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+
+    def preparing(self, done: int, total: int) -> None:
+        """Pictures decoded so far."""
+
+    def step(self, report: StepReport) -> None:
+        """After every step."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """After every epoch."""
+
+
+class Silent:
+    """A reporter that tells nobody."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def preparing(self, done: int, total: int) -> None:
+        """Nothing."""
+
+    def step(self, report: StepReport) -> None:
+        """Nothing."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Nothing."""

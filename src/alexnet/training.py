@@ -1,0 +1,386 @@
+"""Training: one loop that reads as the algorithm, and what it needs to be stopped and to go on.
+
+Everything random is a function of (seed, step), so a run that was stopped and resumed ends in the same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alexnet.checkpoint import ModelInfo, Scores, load_model, load_tensors, save_model, save_tensors
+from alexnet.data.batches import Batch
+from alexnet.environment import describe_environment
+from alexnet.errors import ModelFileError, TrainingError, UsageError
+from alexnet.evaluation import Evaluation, evaluate
+from alexnet.job import Job, make_ready
+from alexnet.metrics import describe_updates, ranks
+from alexnet.network import Network
+from alexnet.optim import rate_at, set_rate
+from alexnet.precision import autocast
+from alexnet.recipe import Recipe
+from alexnet.records import EpochRecord, LayerUpdate, Reporter, Silent, StepReport
+from alexnet.results import write_results
+from alexnet.runs import RunFolder, create_run, free_run_path, read_recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run."""
+
+    folder: RunFolder
+    history: tuple[EpochRecord, ...]
+    evaluation: Evaluation | None
+    """Of the final model on the test split; None when there are no test pictures."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sums:
+    """What has been added up since the epoch began."""
+
+    loss: float = 0.0
+    top1_wrong: int = 0
+    top5_wrong: int = 0
+    images: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateInfo:
+    """The header of `state.safetensors`."""
+
+    step: int
+    """Steps done."""
+    sums: Sums
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass
+class Progress:
+    """All that changes during a run, beside the network and the optimizer."""
+
+    step: int = 0
+    sums: Sums = field(default_factory=Sums)
+    history: list[EpochRecord] = field(default_factory=list)
+
+    def errors(self) -> list[float]:
+        """Held-out error of every finished epoch; the training error where nothing is held out."""
+        return [r.held_out_top1_error if r.held_out else r.train_top1_error for r in self.history]
+
+
+def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = None) -> Run:
+    """Train as a recipe says, into a new run folder.
+
+    Args:
+        recipe: what to do; `alexnet.preset(name)` gives the ones that ship.
+        out: the run folder; `runs/<preset>-<number>` unless given.
+        reporter: told what happens.
+
+    Raises:
+        AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
+    """
+    reporter = reporter or Silent()
+    path = Path(out) if out else free_run_path(Path("runs"), recipe.name)
+    if path.exists():
+        raise UsageError(
+            f"{path} exists; choose another --out, or go on with it by --resume {path}"
+        )
+    job = make_ready(recipe, reporter)
+    folder = create_run(path, recipe, describe_environment(job.device))
+    return _finish(job, Progress(), folder, reporter)
+
+
+def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
+    """Go on with a stopped run; it ends in the same bits as one that was never stopped.
+
+    Raises:
+        ModelFileError: not a run folder, or a damaged one.
+        TrainingError: the run has ended already.
+    """
+    reporter = reporter or Silent()
+    folder = RunFolder(Path(path))
+    if not folder.config.is_file():
+        raise ModelFileError(f"{path} is not a run folder: it has no config.json")
+    if folder.result.exists():
+        raise TrainingError(f"{path} has ended already; its model is {folder.model}")
+    job = make_ready(read_recipe(folder.config), reporter)
+    progress = load_state(job, folder) if folder.state.exists() else Progress()
+    folder.write_metrics(progress.history)
+    reporter.note(f"going on with {path} after step {progress.step} of {job.total_steps}")
+    return _finish(job, progress, folder, reporter)
+
+
+def _finish(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> Run:
+    fit(job, progress, folder, reporter)
+    if job.held_out == "val":
+        weights, _, _ = load_model(folder.model)
+        job.network.load_state_dict(weights)
+    test = job.splits.test
+    evaluation = evaluate(job.classifier(), job.store, test) if len(test) else None
+    save_current(job, progress, folder, evaluation)
+    write_results(job, progress.history, evaluation, folder)
+    folder.state.unlink(missing_ok=True)
+    return Run(folder, tuple(progress.history), evaluation)
+
+
+def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> None:
+    """The training loop: from where `progress` is to the last step."""
+    recipe, steps_per_epoch = job.recipe, job.batches.steps_per_epoch
+    saved_at = time.monotonic()
+    while progress.step < job.total_steps:
+        epoch, first = divmod(progress.step, steps_per_epoch)
+        job.freeze(epoch)
+        job.network.train()
+        clock = Clock()
+        for pixels, labels in clock.timed(job.batches.epoch(epoch, first)):
+            rate = rate_at(
+                recipe.schedule, recipe.optimizer.rate, progress.step, steps_per_epoch, job.total_steps,
+                progress.errors(),
+            )  # fmt: skip
+            is_last = progress.step + 1 == (epoch + 1) * steps_per_epoch
+            before = snapshot(job.network) if is_last else {}
+            images, targets = (
+                torch.from_numpy(pixels).to(job.device),
+                torch.from_numpy(labels).to(job.device),
+            )
+            loss, logits = train_step(job, images, targets, progress.step, rate)
+            progress.sums = added(progress.sums, loss, logits, targets)
+            progress.step += 1
+            reporter.step(step_report(job, progress, epoch, len(labels)))
+            is_due = time.monotonic() - saved_at > 60 * recipe.save_every_minutes
+            if is_due and not is_last:
+                save_state(job, progress, folder)
+                saved_at = time.monotonic()
+        record = epoch_record(job, progress, epoch, rate, clock, updates(before, job.network))
+        note_if_stuck(job, progress.history, record, reporter)
+        progress.history.append(record)
+        progress.sums = Sums()
+        folder.add_metrics(record)
+        reporter.epoch(record)
+        if job.held_out == "val" and is_best(progress.errors()):
+            save_current(job, progress, folder)
+        if time.monotonic() - saved_at > 60 * recipe.save_every_minutes:
+            save_state(job, progress, folder)
+            saved_at = time.monotonic()
+
+
+def train_step(
+    job: Job, pixels: Tensor, labels: Tensor, step: int, rate: float
+) -> tuple[Tensor, Tensor]:
+    """One update: views -> network -> loss -> stop if it is not finite -> backward -> step.
+
+    Args:
+        job: holds the network and the optimizer, which change.
+        pixels: uint8 [B, S, S, 3].
+        labels: int64 [B].
+        step: counted from 0; decides crops, colours and dropout together with the seed.
+        rate: learning rate.
+
+    Returns:
+        The loss and the logits [B, classes], both before the update.
+
+    Raises:
+        TrainingError: the loss is not finite; nothing has been updated.
+    """
+    recipe = job.recipe
+    generator = torch.Generator(job.device).manual_seed(random_seed(recipe.seed, "views", step))
+    torch.manual_seed(random_seed(recipe.seed, "dropout", step))
+    views = job.augmenter(pixels, generator, epoch=step // job.batches.steps_per_epoch)
+    with autocast(job.device, recipe.precision):
+        logits = job.network(views)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    if not torch.isfinite(loss):
+        raise TrainingError(
+            f"the loss is {loss.item()} at step {step + 1}; "
+            f"nothing was updated there: try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
+        )
+    job.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    set_rate(job.optimizer, rate)
+    job.optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def random_seed(seed: int, purpose: str, step: int) -> int:
+    """A generator's seed from (seed, purpose, step): 63 bits of a hash, so that neighbours share nothing."""
+    digest = hashlib.blake2b(f"{seed} {purpose} {step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class Clock:
+    """Splits an epoch's time into waiting for data and the rest."""
+
+    def __init__(self) -> None:
+        self.waiting_seconds = 0.0
+        self.training_seconds = 0.0
+        self.images = 0
+        self.began = time.perf_counter()
+
+    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches, with the time taken to get each added up."""
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            self.waiting_seconds += time.perf_counter() - asked
+            if batch is None:
+                break
+            self.images += len(batch[1])
+            yield batch
+        self.training_seconds = time.perf_counter() - self.began
+
+
+def added(sums: Sums, loss: Tensor, logits: Tensor, labels: Tensor) -> Sums:
+    """The sums with one more batch."""
+    rank = ranks(logits, labels)
+    return Sums(
+        loss=sums.loss + loss.item() * len(labels),
+        top1_wrong=sums.top1_wrong + int((rank >= 1).sum()),
+        top5_wrong=sums.top5_wrong + int((rank >= 5).sum()),
+        images=sums.images + len(labels),
+    )
+
+
+def step_report(job: Job, progress: Progress, epoch: int, images: int) -> StepReport:
+    """What a progress bar shows."""
+    sums = progress.sums
+    return StepReport(
+        step=progress.step, total_steps=job.total_steps, epoch=epoch + 1, loss=sums.loss / sums.images,
+        top1_error=sums.top1_wrong / sums.images, images=images,
+    )  # fmt: skip
+
+
+def snapshot(network: Network) -> dict[str, Tensor]:
+    """Copies of the weights that learn (biases and batch-norm vectors are left out)."""
+    return {
+        name: p.detach().clone()
+        for name, p in network.named_parameters()
+        if p.requires_grad and p.ndim > 1
+    }
+
+
+def updates(before: dict[str, Tensor], network: Network) -> tuple[LayerUpdate, ...]:
+    """How far the last update moved every weight."""
+    after = dict(network.named_parameters())
+    moves = describe_updates(before, {name: after[name].detach() for name in before})
+    return tuple(LayerUpdate(name=name, **move) for name, move in moves.items())
+
+
+def epoch_record(
+    job: Job,
+    progress: Progress,
+    epoch: int,
+    rate: float,
+    clock: Clock,
+    layers: tuple[LayerUpdate, ...],
+) -> EpochRecord:
+    """The epoch's figures, with the held-out pictures evaluated now."""
+    sums = progress.sums
+    held = (
+        evaluate(job.classifier(), job.store, job.splits.rows(job.held_out))
+        if job.held_out
+        else None
+    )
+    return EpochRecord(
+        epoch=epoch + 1, step=progress.step, rate=rate, layers=layers,
+        train_loss=sums.loss / sums.images,
+        train_top1_error=sums.top1_wrong / sums.images,
+        train_top5_error=sums.top5_wrong / sums.images,
+        held_out=job.held_out,
+        held_out_loss=held.loss if held else -1.0,
+        held_out_top1_error=held.top1_error if held else -1.0,
+        held_out_top5_error=held.top5_error if held else -1.0,
+        images_per_second=clock.images / clock.training_seconds,
+        waiting_share=clock.waiting_seconds / clock.training_seconds,
+        elapsed_seconds=time.perf_counter() - clock.began,
+    )  # fmt: skip
+
+
+def is_best(errors: list[float]) -> bool:
+    """Whether the last error is below all before it."""
+    return errors[-1] < min(errors[:-1], default=math.inf)
+
+
+def note_if_stuck(
+    job: Job, history: list[EpochRecord], record: EpochRecord, reporter: Reporter
+) -> None:
+    """Say so when the loss has not left ln(classes), the loss of knowing nothing, for three epochs."""
+    chance = math.log(len(job.info.classes))
+    recent = [*history[-2:], record]
+    if (
+        len(recent) == 3
+        and len(history) < 10
+        and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent)
+    ):
+        reporter.note(
+            f"the loss has stayed at {record.train_loss:.3f}, about ln({len(job.info.classes)}) = {chance:.3f}, which is "
+            f"chance; the usual causes are a learning rate that is too high or too low (--rate {job.recipe.optimizer.rate:g}), "
+            "first weights that are too small for this depth (--norm batch, or another --arch), or shuffled labels"
+        )
+
+
+def save_current(
+    job: Job, progress: Progress, folder: RunFolder, evaluation: Evaluation | None = None
+) -> None:
+    """Write the network as it is now as the run's model."""
+    errors = [r.held_out_top1_error for r in progress.history if r.held_out == "val"]
+    scores = Scores(
+        epoch=1 + errors.index(min(errors)) if errors else len(progress.history),
+        val_top1_error=min(errors, default=-1.0),
+        test_top1_error=evaluation.top1_error if evaluation else -1.0,
+        test_top5_error=evaluation.top5_error if evaluation else -1.0,
+    )
+    info: ModelInfo = replace(job.info, scores=scores)
+    save_model(folder.model, job.network.state_dict(), info, job.augmenter.mean_image)
+
+
+def save_state(job: Job, progress: Progress, folder: RunFolder) -> None:
+    """Write all that is needed to go on from here."""
+    tensors = {f"network.{name}": t for name, t in job.network.state_dict().items()}
+    names = {id(p): name for name, p in job.network.named_parameters()}
+    for parameter, state in job.optimizer.state.items():
+        for key, value in state.items():
+            tensors[f"optimizer.{names[id(parameter)]}.{key}"] = torch.as_tensor(value)
+    info = StateInfo(step=progress.step, sums=progress.sums, history=tuple(progress.history))
+    save_tensors(folder.state, tensors, info)
+
+
+def load_state(job: Job, folder: RunFolder) -> Progress:
+    """Put the network and the optimizer back to where the state was saved.
+
+    Raises:
+        ModelFileError: the state is damaged or of another network.
+    """
+    tensors, info = load_tensors(folder.state, StateInfo)
+    weights = {
+        name.removeprefix("network."): t
+        for name, t in tensors.items()
+        if name.startswith("network.")
+    }
+    try:
+        job.network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(f"{folder.state} belongs to another network: {error}") from error
+    for name, parameter in job.network.named_parameters():
+        prefix = f"optimizer.{name}."
+        state = {
+            key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)
+        }
+        if state:
+            job.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in state.items()}
+    return Progress(info.step, info.sums, list(info.history))
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A piece of optimizer state where and how the optimizer keeps it."""
+    return (
+        torch.empty_like(parameter).copy_(value)
+        if value.shape == parameter.shape
+        else value.clone()
+    )

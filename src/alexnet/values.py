@@ -1,0 +1,122 @@
+"""Frozen dataclasses to and from JSON: exact round trip, every unknown key and wrong type refused by name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import types
+from collections.abc import Hashable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from alexnet.architectures import LAYER_KINDS, Architecture, Layer
+from alexnet.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def to_plain(value: object) -> Any:
+    """The value as dicts, lists, strings and numbers; a layer carries its kind."""
+    if is_dataclass(value):
+        plain = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        return {"kind": value.kind, **plain} if isinstance(value, Layer) else plain
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def to_json(value: object, indent: int | None = 2) -> str:
+    """`to_plain` as text."""
+    return json.dumps(to_plain(value), indent=indent, ensure_ascii=False)
+
+
+def from_plain(cls: type[T], plain: object, where: str = "") -> T:
+    """The frozen dataclass `cls` from what `to_plain` gave; keys that are absent keep their defaults.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one), a missing one, or a value of the wrong type.
+    """
+    name = where or cls.__name__
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{name} must be an object, not {plain!r}")
+    hints = _hints(cls)  # type: ignore[arg-type]
+    for key in plain:
+        if key not in hints:
+            raise ConfigError(f"{name} has no key {key!r}{_nearest(key, hints)}")
+    values = {key: _value(hints[key], item, f"{name}.{key}") for key, item in plain.items()}
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ConfigError(
+            f"{name}: {str(error).removeprefix(cls.__name__ + '.__init__() ')}"
+        ) from error
+
+
+def architecture_from_plain(plain: object) -> Architecture:
+    """A table from what `to_plain` gave.
+
+    Raises:
+        ConfigError: an unknown layer kind or key, or a table that does not work.
+    """
+    return from_plain(Architecture, plain, "architecture")
+
+
+@cache
+def _hints(cls: Hashable) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+
+
+def _nearest(key: str, known: dict[str, Any]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+
+
+def _value(hint: Any, item: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        if item not in get_args(hint) or isinstance(item, bool):
+            raise ConfigError(
+                f"{where} is {item!r}; it can be {', '.join(map(str, get_args(hint)))}"
+            )
+        return item
+    if origin is tuple:
+        return _tuple(get_args(hint), item, where)
+    if hint is Layer:
+        return _layer(item, where)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return from_plain(hint, item, where)
+    return _scalar(hint, item, where)
+
+
+def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
+    is_open = len(args) == 2 and args[1] is Ellipsis
+    if not isinstance(item, list) or not (is_open or len(item) == len(args)):
+        raise ConfigError(
+            f"{where} must be a list{'' if is_open else f' of {len(args)}'}, not {item!r}"
+        )
+    kinds = [args[0]] * len(item) if is_open else args
+    return tuple(
+        _value(kind, part, f"{where}[{i}]")
+        for i, (kind, part) in enumerate(zip(kinds, item, strict=True))
+    )
+
+
+def _layer(item: Any, where: str) -> Layer:
+    kind = item.get("kind") if isinstance(item, dict) else None
+    if not isinstance(kind, str) or kind not in LAYER_KINDS:
+        raise ConfigError(
+            f"{where} has the unknown layer kind {kind!r}; known: {', '.join(LAYER_KINDS)}"
+        )
+    return from_plain(LAYER_KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, where)
+
+
+def _scalar(hint: Any, item: Any, where: str) -> Any:
+    if isinstance(hint, types.UnionType):
+        raise TypeError(f"{where}: unions are not used in recipes")
+    if hint is float and isinstance(item, int) and not isinstance(item, bool):
+        return float(item)
+    if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
+        raise ConfigError(f"{where} must be {hint.__name__}, not {item!r}")
+    return item

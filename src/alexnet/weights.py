@@ -1,0 +1,98 @@
+"""Weights from other files into a network: read safely, renamed, and taken where they fit."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from alexnet.errors import ModelFileError
+from alexnet.network import Network
+
+TORCHVISION_NAMES = {
+    "features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4",
+    "features.10": "conv5", "classifier.1": "fc6", "classifier.4": "fc7", "classifier.6": "fc8",
+}  # fmt: skip
+"""torchvision's alexnet: the layer at each place of its two Sequential blocks."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of another file's weights."""
+
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+    """In the file and not used, with the reason: "fc8.weight (1000x4096, here 17x4096)"."""
+    fresh: tuple[str, ...]
+    """In the network and not in the file: these keep their first values."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors by our layer names, from a safetensors file or a torch state dict (never running pickled code).
+
+    Raises:
+        ModelFileError: missing, damaged, or holding anything but tensors.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            state: object = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+        KeyError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelFileError(f"{path} cannot be read as weights: {reason}") from error
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(t, Tensor) for t in state.values())
+    ):
+        raise ModelFileError(f"{path} is not a state dict of tensors")
+    return {our_name(name): tensor for name, tensor in state.items()}
+
+
+def our_name(name: str) -> str:
+    """A parameter's name here: torchvision's "features.0.weight" is "conv1.weight"; others stay."""
+    layer, _, kind = name.removeprefix("module.").rpartition(".")
+    return f"{TORCHVISION_NAMES.get(layer, layer)}.{kind}"
+
+
+def take_what_fits(network: Network, weights: dict[str, Tensor]) -> Taken:
+    """Copy every tensor whose name and shape the network has.
+
+    Raises:
+        ModelFileError: nothing fits; the first mismatch is named.
+    """
+    own = network.state_dict()
+    taken, left = [], []
+    for name, tensor in weights.items():
+        if name in own and own[name].shape == tensor.shape:
+            own[name].copy_(tensor)
+            taken.append(name)
+        else:
+            left.append(_reason(name, tensor, own.get(name)))
+    if not taken:
+        raise ModelFileError(
+            f"none of the weights fit {network.architecture.name}; first: {left[0]}"
+        )
+    return Taken(tuple(taken), tuple(left), tuple(name for name in own if name not in taken))
+
+
+def _reason(name: str, tensor: Tensor, own: Tensor | None) -> str:
+    shape = "x".join(map(str, tensor.shape))
+    here = "no such tensor here" if own is None else "here " + "x".join(map(str, own.shape))
+    return f"{name} ({shape}, {here})"

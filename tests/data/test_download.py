@@ -1,0 +1,228 @@
+"""Downloads against a server on this machine, archives, and folders that appear whole."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import re
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from alexnet.data import download as module
+from alexnet.data.download import archive_files, download, whole_folder
+from alexnet.errors import DataError, MissingDataError
+
+BODY = b"flowers" * 1000
+MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+REDIRECTS = {
+    "/moved": "/file.bin",
+    "/away": "http://example.invalid/file.bin",
+    "/local": "file:///",
+}
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path in REDIRECTS:
+            self.send_response(302)
+            self.send_header("Location", REDIRECTS[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.path == "/file.bin":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(BODY)
+        elif self.path == "/cut":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(BODY)))
+            self.end_headers()
+            self.wfile.write(BODY[:100])
+        elif self.path == "/slow":
+            time.sleep(0.6)
+        else:
+            self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name in ("ALEXNET_OFFLINE", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def refused(url: str, target: Path, md5: str = MD5, size_bytes: int | None = None) -> str:
+    with pytest.raises(MissingDataError) as caught:
+        download(url, target, md5=md5, size_bytes=size_bytes)
+    message = str(caught.value)
+    assert target.name in message
+    assert url in message
+    assert str(target.parent) in message
+    assert "\n" not in message
+    assert not target.parent.exists() or not list(target.parent.iterdir())
+    return message
+
+
+@pytest.mark.parametrize("path", ["/file.bin", "/moved"])
+def test_download(home: str, tmp_path: Path, path: str) -> None:
+    target = tmp_path / "new" / "file.bin"
+    assert download(home + path, target, md5=MD5, size_bytes=len(BODY)) == target
+    assert target.read_bytes() == BODY
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("path", "size_bytes", "complaint"),
+    [
+        ("/none", None, "HTTP Error 404"),
+        ("/file.bin", len(BODY) - 1, "longer than 6999 bytes"),
+        ("/file.bin", len(BODY) + 1, "ended after 7000 of 7001"),
+        ("/away", None, "not an https address"),
+        ("/local", None, "file:///"),
+    ],
+)
+def test_what_is_wrong_is_not_kept(
+    home: str, tmp_path: Path, path: str, size_bytes: int | None, complaint: str
+) -> None:
+    assert complaint in refused(home + path, tmp_path / "x.bin", size_bytes=size_bytes)
+
+
+def test_wrong_checksum_and_cut_off(home: str, tmp_path: Path) -> None:
+    assert "its md5 is" in refused(f"{home}/file.bin", tmp_path / "x.bin", md5="0" * 32)
+    refused(f"{home}/cut", tmp_path / "x.bin")
+
+
+def test_slow_server(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.1)
+    assert "timed out" in refused(f"{home}/slow", tmp_path / "x.bin")
+
+
+def test_nobody_answers(home: str, tmp_path: Path) -> None:
+    assert "refused" in refused("http://127.0.0.1:9/x.bin", tmp_path / "x.bin")
+
+
+@pytest.mark.parametrize("url", ["http://example.org/x", "file:///etc/passwd", "ftp://a.b/c"])
+def test_https_only(tmp_path: Path, url: str) -> None:
+    assert "not an https address" in refused(url, tmp_path / "x.bin")
+
+
+def test_offline_makes_no_attempt(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
+    assert "$ALEXNET_OFFLINE is set" in refused(f"{home}/file.bin", tmp_path / "x.bin")
+
+
+def test_target_that_cannot_be_written(home: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MissingDataError, match="could not be downloaded"):
+        download(f"{home}/file.bin", tmp_path / "file" / "x.bin", md5=MD5)
+
+
+def test_whole_folder(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "set"
+    with whole_folder(target) as aside:
+        (aside / "a.txt").write_text("a")
+        assert not target.exists()
+    assert [path.name for path in target.parent.rglob("*")] == ["set", "a.txt"]
+
+
+def test_folder_of_a_failed_block_is_gone(tmp_path: Path) -> None:
+    def fill_and_fail() -> None:
+        with whole_folder(tmp_path / "set") as aside:
+            (aside / "a.txt").write_text("a")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fill_and_fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_first_folder_stays(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "set") as aside:
+        (aside / "late").touch()
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "first").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "first"]
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    lack = r"set cannot be written \(Not a directory\)"
+    with pytest.raises(DataError, match=lack), whole_folder(tmp_path / "file" / "set"):
+        pass
+
+
+def tar(path: Path, *members: tuple[str, bytes, bytes]) -> Path:
+    with tarfile.open(path, "w:xz" if path.suffix == ".xz" else "w:gz") as archive:
+        for name, kind, content in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, len(content), "/etc/passwd"
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz"])
+def test_archive_gives_wanted_regular_files_only(tmp_path: Path, suffix: str) -> None:
+    path = tar(
+        tmp_path / f"x.tar.{suffix}",
+        ("jpg", tarfile.DIRTYPE, b""),
+        ("jpg/1.jpg", tarfile.REGTYPE, b"one"),
+        ("../jpg/1.jpg", tarfile.REGTYPE, b"no"),
+        ("/jpg/1.jpg", tarfile.REGTYPE, b"no"),
+        ("jpg/../1.jpg", tarfile.REGTYPE, b"no"),
+        ("jpg/2.jpg", tarfile.SYMTYPE, b""),
+        ("jpg/3.jpg", tarfile.LNKTYPE, b""),
+        ("jpg/4.jpg", tarfile.FIFOTYPE, b""),
+        ("jpg/5.jpg", tarfile.REGTYPE, b"five"),
+    )
+    found = archive_files(path, re.compile(r"jpg/[0-9]\.jpg"), 10)
+    assert [(member.name, content) for member, content in found] == [
+        ("jpg/1.jpg", b"one"),
+        ("jpg/5.jpg", b"five"),
+    ]
+
+
+def test_archive_of_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tar(tmp_path / "x.tar.gz", ("a", tarfile.REGTYPE, b"12345"), ("b", tarfile.REGTYPE, b""))
+    with pytest.raises(DataError, match="a says it has 5 bytes"):
+        list(archive_files(path, re.compile("a"), 4))
+    monkeypatch.setattr(module, "LARGEST_ARCHIVE_BYTES", 4)
+    with pytest.raises(DataError, match="more than it should"):
+        list(archive_files(path, re.compile("none"), 4))
+    monkeypatch.setattr(module, "MOST_MEMBERS", 1)
+    with pytest.raises(DataError, match="more than it should"):
+        list(archive_files(path, re.compile("none"), 4))
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz"])
+def test_damaged_archive(tmp_path: Path, suffix: str) -> None:
+    noise = bytes(hashlib.sha256(bytes([i, j])).digest()[0] for i in range(99) for j in range(99))
+    path = tar(tmp_path / f"x.tar.{suffix}", ("a", tarfile.REGTYPE, noise))
+    whole = path.read_bytes()
+    for damaged in (whole[:5000], whole[:4000] + bytes(1000) + whole[5000:], b"no archive", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="is damaged"):
+            list(archive_files(path, re.compile("a"), 10_000))
+
+
+def test_archive_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tar(tmp_path / "x.tar.gz", ("a", tarfile.REGTYPE, b"12345"))
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(20_000)))
+    monkeypatch.setattr(module, "CHUNK_BYTES", 20_000)
+    with pytest.raises(DataError, match="goes on after its last file"):
+        list(archive_files(path, re.compile("a"), 10))
