@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DEMO ?= runs/demo
+DEMO := runs/demo
+CACHE := runs/cache
 
 .PHONY: setup demo test check bench clean
 setup: $(READY)
@@ -13,13 +14,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
 
+demo: export ALEXNET_CACHE := $(CACHE)
 demo: setup
 	rm -rf $(DEMO)
+	$(BIN)/alexnet data show toyflowers --out $(DEMO)-pictures.png
 	$(BIN)/alexnet train quickstart --out $(DEMO)
-	$(BIN)/alexnet evaluate $(DEMO)
-	$(BIN)/alexnet data show toyflowers --out $(DEMO)/plots/data.png
-	$(BIN)/alexnet predict $(DEMO) "$$($(BIN)/python -m alexnet.data.toyflowers)"
-	@echo "pictures of the run:"; ls $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
+	$(BIN)/alexnet evaluate $(DEMO) --views 10
+	$(BIN)/alexnet predict $(DEMO) --top 3 $(CACHE)/data/toyflowers-1/test/*/0000.jpg
+	@echo && echo "Look at the pictures of this run:" && ls $(DEMO)-pictures.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
 
 check: setup
 	$(BIN)/ruff format --check src tests

@@ -24,16 +24,40 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AlexNetError": "errors", "Architecture": "architectures", "Classifier": "classifier", "Evaluation": "evaluation",
-    "Network": "network", "Recipe": "recipe", "Run": "training", "architecture": "zoo", "create_model": "network",
-    "evaluate": "evaluation", "load": "classifier", "preset": "presets", "resume": "training", "train": "training",
+    "AlexNetError": "errors",
+    "Architecture": "architectures",
+    "Classifier": "classifier",
+    "Evaluation": "evaluation",
+    "Network": "network",
+    "Recipe": "recipe",
+    "Run": "training",
+    "architecture": "zoo",
+    "create_model": "network",
+    "evaluate": "evaluation",
+    "load": "classifier",
+    "preset": "presets",
+    "resume": "training",
+    "train": "training",
     "variant": "variants",
-}  # fmt: skip
+}
 
 __all__ = [
-    "AlexNetError", "Architecture", "Classifier", "Evaluation", "Network", "Recipe", "Run", "architecture",
-    "create_model", "evaluate", "load", "preset", "resume", "train", "variant",
-]  # fmt: skip
+    "AlexNetError",
+    "Architecture",
+    "Classifier",
+    "Evaluation",
+    "Network",
+    "Recipe",
+    "Run",
+    "architecture",
+    "create_model",
+    "evaluate",
+    "load",
+    "preset",
+    "resume",
+    "train",
+    "variant",
+]
 
 
 def __getattr__(name: str) -> Any:

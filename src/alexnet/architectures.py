@@ -1,7 +1,8 @@
 """A network as a value: a named tuple of layers and the shape of its input, without torch.
 
-Every layer knows four things by arithmetic: the shape it gives, its parameters, its multiply-accumulates, and
-how far it widens the receptive field. Everything else (the torch module, the summary, weight import) is derived.
+Every layer knows four things by arithmetic: the shape it gives, its parameters, its
+multiply-accumulates, and how far it widens the receptive field. Everything else (the torch module,
+the summary, weight import) is derived.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Init:
 def window_count(length: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
     """How many windows fit along one side; 0 when none does.
 
-    With `ceil` a last window may reach past the end, as long as it begins inside the picture or its left padding
-    (the rule of torch and Caffe).
+    With `ceil` a last window may reach past the end, as long as it begins inside the picture or its
+    left padding (the rule of torch and Caffe).
     """
     span = length + 2 * padding - kernel
     if span < 0 and not (ceil and length > 0 and kernel - length < stride):
@@ -46,13 +47,13 @@ def window_count(length: int, kernel: int, stride: int, padding: int, ceil: bool
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of a table. The defaults are those of a layer that keeps the shape and has no weights."""
+    """One row of a table; by default it keeps the shape and has no weights."""
 
     kind: ClassVar[str] = "layer"
     name: str
 
     def output(self, shape: Shape) -> Shape:
-        """The shape this layer gives for an input of `shape`; a side of 0 means that it does not fit."""
+        """The shape given for an input of `shape`; a side of 0 means that it does not fit."""
         return shape
 
     def parameters(self, shape: Shape) -> int:
@@ -88,10 +89,12 @@ class Conv(Layer):
     init: Init = Init()
 
     def output(self, shape: Shape) -> Shape:
+        """`channels` maps, each side counted in windows."""
         c, *sides = shape
         if c % self.groups or self.channels % self.groups:
             raise ArchitectureError(
-                f"{self.name}: {c} -> {self.channels} channels cannot be split into {self.groups} groups"
+                f"{self.name}: {c} -> {self.channels} channels "
+                f"cannot be split into {self.groups} groups"
             )
         fit = (
             window_count(n + self.end_padding, self.kernel, self.stride, self.padding, False)
@@ -103,15 +106,19 @@ class Conv(Layer):
         return self.channels * (shape[0] // self.groups) * self.kernel**2
 
     def parameters(self, shape: Shape) -> int:
+        """Kernels and biases."""
         return self._weights(shape) + self.bias_parameters()
 
     def bias_parameters(self) -> int:
+        """One for each map."""
         return self.channels * self.has_bias
 
     def macs(self, shape: Shape) -> int:
+        """Every weight once for each place of the window."""
         return self._weights(shape) * prod(self.output(shape)[1:])
 
     def window(self, shape: Shape) -> tuple[int, int]:
+        """Its own kernel and stride."""
         return self.kernel, self.stride
 
 
@@ -125,6 +132,7 @@ class FullyConnected(Layer):
     init: Init = Init()
 
     def output(self, shape: Shape) -> Shape:
+        """`features` numbers."""
         if len(shape) != 1:
             raise ArchitectureError(
                 f"{self.name}: a fully connected layer needs a Flatten before it"
@@ -132,12 +140,15 @@ class FullyConnected(Layer):
         return (self.features,)
 
     def parameters(self, shape: Shape) -> int:
+        """The matrix and the biases."""
         return shape[0] * self.features + self.bias_parameters()
 
     def bias_parameters(self) -> int:
+        """One for each feature."""
         return self.features * self.has_bias
 
     def macs(self, shape: Shape) -> int:
+        """Every weight once."""
         return shape[0] * self.features
 
 
@@ -153,8 +164,9 @@ class Activation(Layer):
 class ResponseNorm(Layer):
     """Response normalisation across neighbouring maps (paper, section 3.3).
 
-    b_i = a_i / (k + alpha * sum of a_j^2 over the `size` maps around i) ** beta, inside each of `groups` columns.
-    alpha multiplies each squared term, as printed; torch's LocalResponseNorm divides it by `size`.
+    b_i = a_i / (k + alpha * sum of a_j^2 over the `size` maps around i) ** beta, inside each of
+    `groups` columns. alpha multiplies each squared term, as printed; torch's LocalResponseNorm
+    divides it by `size`.
     """
 
     kind: ClassVar[str] = "response_norm"
@@ -165,6 +177,7 @@ class ResponseNorm(Layer):
     groups: int = 1
 
     def output(self, shape: Shape) -> Shape:
+        """The shape as it is, if the columns divide the maps."""
         if shape[0] % self.groups:
             raise ArchitectureError(
                 f"{self.name}: {shape[0]} maps cannot be split into {self.groups} columns"
@@ -174,7 +187,10 @@ class ResponseNorm(Layer):
 
 @dataclass(frozen=True, slots=True)
 class MapNorm(Layer):
-    """Response normalisation inside each map, over a `size` x `size` window ("cnorm2" of the 2012 code)."""
+    """Response normalisation inside each map, over a `size` x `size` window.
+
+    Source: Code2012, "cnorm2".
+    """
 
     kind: ClassVar[str] = "map_norm"
     size: int = 5
@@ -183,12 +199,16 @@ class MapNorm(Layer):
     k: float = 1.0
 
     def window(self, shape: Shape) -> tuple[int, int]:
+        """As wide as the norm's window, at every place."""
         return self.size, 1
 
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm(Layer):
-    """Batch normalisation per map or per feature; its two statistics count as parameters, as Keras counts them."""
+    """Batch normalisation per map or per feature.
+
+    Its two statistics count as parameters, as Keras counts them.
+    """
 
     kind: ClassVar[str] = "batch_norm"
     epsilon: float = 1e-5
@@ -196,6 +216,7 @@ class BatchNorm(Layer):
     """Weight of the newest batch in the moving statistics (torch's sense; 1 minus Keras's)."""
 
     def parameters(self, shape: Shape) -> int:
+        """Scale, shift, mean and variance of each map or feature."""
         return 4 * shape[0]
 
 
@@ -210,32 +231,36 @@ class Pool(Layer):
     reduce: Literal["max", "average"] = "max"
 
     def output(self, shape: Shape) -> Shape:
+        """The same maps, each side counted in windows."""
         c, *sides = shape
         return c, *(window_count(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
     def window(self, shape: Shape) -> tuple[int, int]:
+        """Its own size and stride."""
         return self.size, self.stride
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePool(Layer):
-    """Pooling to `size` x `size` whatever the map; the identity where the map has that size already."""
+    """Pooling to `size` x `size` whatever the map; the identity where it has that size already."""
 
     kind: ClassVar[str] = "adaptive_pool"
     size: int
     reduce: Literal["max", "average"] = "average"
 
     def output(self, shape: Shape) -> Shape:
+        """`size` x `size` of each map."""
         return shape[0], self.size, self.size
 
     def window(self, shape: Shape) -> tuple[int, int]:
+        """The window and stride that give `size` places along a side."""
         stride = max(1, shape[1] // self.size)
         return max(1, shape[1] - (self.size - 1) * stride), stride
 
 
 @dataclass(frozen=True, slots=True)
 class Dropout(Layer):
-    """Zeroes each value with probability `rate` in training and scales the rest by 1 / (1 - rate)."""
+    """Zeroes each value with probability `rate` in training; the rest grow by 1 / (1 - rate)."""
 
     kind: ClassVar[str] = "dropout"
     rate: float = 0.5
@@ -249,15 +274,25 @@ class Flatten(Layer):
     order: Literal["chw", "hwc"] = "chw"
 
     def output(self, shape: Shape) -> Shape:
+        """One number for each value of the map."""
         return (prod(shape),)
 
 
 LAYER_KINDS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
-        Conv, FullyConnected, Activation, ResponseNorm, MapNorm, BatchNorm, Pool, AdaptivePool, Dropout, Flatten,
+        Conv,
+        FullyConnected,
+        Activation,
+        ResponseNorm,
+        MapNorm,
+        BatchNorm,
+        Pool,
+        AdaptivePool,
+        Dropout,
+        Flatten,
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +314,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network: its name, where it is published, its input (channels, height, width) and its table of layers.
+    """A network: its name, where it is published, its input and its table of layers.
 
     Raises:
         ArchitectureError: two layers share a name, or the input is too small.
@@ -288,6 +323,7 @@ class Architecture:
     name: str
     source: str
     input: Shape
+    """(channels, height, width)."""
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
@@ -325,9 +361,15 @@ def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[Row]:
             field = max(field, field + (shape[1] - 1) * jump)
         is_weighted = isinstance(layer, Conv | FullyConnected)
         yield Row(
-            layer, shape, output, layer.parameters(shape), layer.macs(shape),
-            prod(output) if is_weighted else 0, field, jump,
-        )  # fmt: skip
+            layer,
+            shape,
+            output,
+            layer.parameters(shape),
+            layer.macs(shape),
+            prod(output) if is_weighted else 0,
+            field,
+            jump,
+        )
         shape = output
 
 

@@ -1,4 +1,4 @@
-"""Training views: translation, scale, mirror, colour, contrast and noise, for a whole batch at once on its device.
+"""Training views: translation, scale, mirror, colour, contrast and noise, for a batch at once.
 
 What is drawn is a function of the generator alone, so of (seed, step).
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Augmentation
-from alexnet.views import as_maps, normalise, padded
+from alexnet.views import as_maps, normalise, padded, resized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +23,15 @@ class Augmenter:
     options: Augmentation
     preprocessing: Preprocessing
     colour_axes: Tensor
-    """[3, 3]: column j is the training pixels' j-th principal colour times its standard deviation (0-255 scale)."""
+    """[3, 3], 0-255 scale: column j is the j-th principal colour times its standard deviation."""
     mean_image: Tensor | None = None
     """[C, crop, crop], or None where the mean is one colour."""
 
     def __call__(self, pixels: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
-        """uint8 [B, S, S, 3] to float32 [B, C, crop, crop] in channels-last memory; `epoch` counts from 0."""
+        """uint8 [B, S, S, 3] to float32 [B, C, crop, crop] in channels-last memory.
+
+        `epoch` counts from 0.
+        """
         options = self.options
         maps = self._crops(padded(pixels, self.preprocessing.pad_pixels), generator)
         is_coloured = not options.last_colour_epoch or epoch < options.last_colour_epoch
@@ -46,20 +49,20 @@ class Augmenter:
         return maps
 
     def _crops(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        options, side = self.options, self.preprocessing.crop_pixels
+        options, rule = self.options, self.preprocessing
         if options.min_area < 1 or options.max_stretch > 1:
             maps = as_maps(pixels, self.preprocessing)
-            return scaled_crops(maps, side, options, generator)
-        window = exact_crops(pixels, side, options, generator)
-        return as_maps(window, self.preprocessing)
+            return scaled_crops(maps, rule.side, options, generator)
+        window = exact_crops(pixels, rule.crop_pixels, options, generator)
+        return resized(as_maps(window, rule), rule.side)
 
 
 def exact_crops(
     pixels: Tensor, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Crops of `side` pixels, each at its own place and half of them mirrored: uint8 [B, S, S, 3] to [B, side, side, 3].
+    """Crops of `side` pixels, each at its own place, half of them mirrored.
 
-    One gather; every value is a stored pixel.
+    uint8 [B, S, S, 3] to [B, side, side, 3] in one gather; every value is a stored pixel.
 
     Source: Paper, section 4.1; one place per picture, where the 2012 code used one for 32 pictures.
     """
@@ -81,9 +84,10 @@ def exact_crops(
 def scaled_crops(
     maps: Tensor, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Crops of random place, area and aspect, scaled to `side` pixels: float [B, C, S, S] to [B, C, side, side].
+    """Crops of random place, area and aspect, scaled to `side` pixels.
 
-    The area's root is uniform between the root of `min_area` and 1; bilinear, no smoothing before it.
+    float [B, C, S, S] to [B, C, side, side]; bilinear, no smoothing before it. The area's root is
+    uniform between the root of `min_area` and 1.
     """
     count, device = len(maps), maps.device
     scale, stretch, flip, x, y = torch.rand(5, count, generator=generator, device=device)
@@ -105,10 +109,12 @@ def scaled_crops(
 def colour_shift(count: int, axes: Tensor, sd: float, generator: torch.Generator) -> Tensor:
     """One colour per picture to add to all its pixels: [count, 3, 1, 1], 0-255 scale.
 
-    The sum over the principal colours of (direction x deviation x a), a drawn from N(0, sd) once per use of a picture.
+    The sum over the principal colours of (direction x deviation x a), a drawn from N(0, sd) once
+    per use of a picture.
 
-    Source: Paper, section 4.1, which prints the eigenvalue (a variance) where the 2012 code multiplies by its root;
-    on the paper's 0-255 scale the variance would shift colours by hundreds of grey levels, so the root is used.
+    Source: Paper, section 4.1, which prints the eigenvalue (a variance) where the 2012 code
+    multiplies by its root. On the paper's 0-255 scale the variance would shift colours by hundreds
+    of grey levels, so the root is used.
     """
     a = torch.randn(count, 3, generator=generator, device=axes.device) * sd
     return (a @ axes.T)[:, :, None, None]

@@ -1,4 +1,4 @@
-"""Model files and training states: safetensors, with everything else as JSON in the header. No pickle."""
+"""Model files and training states: safetensors, the rest as JSON in the header. No pickle."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
             text = (file.metadata() or {}).get(HEADER_KEY)
             if text is None:
                 raise ModelFileError(
-                    f"{path} is a safetensors file of another program; alexnet cannot tell its network"
+                    f"{path} is a safetensors file of another program; "
+                    "alexnet cannot tell its network"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return tensors, from_plain(header, json.loads(text))
@@ -78,7 +79,7 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
 def save_model(
     path: Path, weights: dict[str, Tensor], info: ModelInfo, mean_image: Tensor | None = None
 ) -> None:
-    """Write a model file: weights under the names of the network's state dict, and the mean picture if there is one."""
+    """Write a model file: weights as the state dict names them, and the mean picture if any."""
     extra = {} if mean_image is None else {MEAN_IMAGE: mean_image}
     save_tensors(path, {**weights, **extra}, info)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from alexnet.checkpoint import ModelInfo, load_model
 from alexnet.data.decode import decode
-from alexnet.errors import AlexNetError, DataError, ModelFileError
+from alexnet.errors import DataError, ModelFileError
 from alexnet.network import Network, channels_last
 from alexnet.precision import autocast, choose_device
 from alexnet.views import centre_view, ten_views
@@ -65,8 +65,11 @@ class Classifier:
     ) -> list[Prediction]:
         """The `top` likeliest classes of every picture.
 
-        A picture that cannot be read gets a prediction with its `problem` and no guesses; the others go on.
+        A picture that cannot be read gets a prediction with its `problem` and no guesses; the
+        others go on.
         """
+        if isinstance(pictures, str | Path):
+            raise UsageError(f"give predict a list of pictures: [{str(pictures)!r}]")
         return [
             prediction
             for batch in _chunks(pictures, 64)
@@ -95,14 +98,8 @@ class Classifier:
         try:
             with _open(picture) as image:
                 return decode(image, rule.resize, rule.store_pixels)
-        except (
-            OSError,
-            AlexNetError,
-            ValueError,
-            SyntaxError,
-            Image.DecompressionBombError,
-        ) as error:
-            return str(error).splitlines()[0] or type(error).__name__
+        except Exception as error:  # Pillow raises many kinds for damaged files
+            return (str(error) or type(error).__name__).splitlines()[0]
 
     def probabilities(
         self,
@@ -165,8 +162,12 @@ def _open(picture: Picture) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture.copy()
     if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8:
-            raise DataError(f"a picture array must be uint8 from 0 to 255, not {picture.dtype}")
+        is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+        if picture.dtype != np.uint8 or not is_picture or not picture.size:
+            raise DataError(
+                f"a picture array must be uint8 [H, W, 3] or [H, W], "
+                f"not {picture.dtype} {list(picture.shape)}"
+            )
         return Image.fromarray(picture)
     return Image.open(picture)
 

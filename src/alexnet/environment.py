@@ -36,10 +36,18 @@ def describe_environment(device: torch.device) -> Environment:
     """The environment of this process on `device`."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return Environment(
-        alexnet=installed("alexnet"), python=platform.python_version(), torch=torch.__version__,
-        numpy=installed("numpy"), pillow=installed("pillow"), system=platform.platform(), processor=name,
-        cores=os.cpu_count() or 1, threads=torch.get_num_threads(), device=str(device), has_bf16=has_bf16(device),
-    )  # fmt: skip
+        alexnet=installed("alexnet"),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        numpy=installed("numpy"),
+        pillow=installed("pillow"),
+        system=platform.platform(),
+        processor=name,
+        cores=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        device=str(device),
+        has_bf16=has_bf16(device),
+    )
 
 
 def installed(package: str) -> str:

@@ -10,7 +10,8 @@
     ├── ModelFileError        a weight or run file that is damaged or of another net
     └── TrainingError         training cannot go on (the loss is not finite, the run is over)
 
-The library raises these and never prints or exits; the command line turns each into one sentence and exit code 2.
+The library raises these and never prints or exits; the command line turns each into one sentence
+and exit code 2.
 """
 
 from __future__ import annotations

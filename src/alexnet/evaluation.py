@@ -1,14 +1,17 @@
-"""How good a classifier is on labelled pictures: errors, loss, per-class figures, confusion, worst pictures."""
+"""How good a classifier is: errors, loss, per-class figures, confusion, worst pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 
 from alexnet.classifier import Classifier, Views
+from alexnet.data.splits import split_rows
 from alexnet.data.store import Store
 from alexnet.errors import DataError
 from alexnet.metrics import ClassScore, class_scores, confusion_matrix, most_confused, top_k_error
@@ -52,9 +55,15 @@ class Mistake:
 
 
 def evaluate(
-    classifier: Classifier, store: Store, rows: np.ndarray, *, views: Views = 1, num_worst: int = 16,
-    labels: np.ndarray | None = None, progress: Callable[[int], None] = lambda done: None,
-) -> Evaluation:  # fmt: skip
+    classifier: Classifier,
+    store: Store,
+    rows: np.ndarray,
+    *,
+    views: Views = 1,
+    num_worst: int = 16,
+    labels: np.ndarray | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
     """Evaluate on some rows of a store.
 
     Args:
@@ -63,8 +72,8 @@ def evaluate(
         rows: pictures to use.
         views: 1 or 10.
         num_worst: mistakes to list, the least believed right class first.
-        labels: int64 [N], one per picture of the store, as indices of the classifier's classes; the store's own
-            unless given.
+        labels: int64 [N], one per picture of the store, as indices of the classifier's classes;
+            the store's own unless given.
         progress: told how many pictures are done.
 
     Raises:
@@ -132,3 +141,52 @@ def _worst(store: Store, rows: np.ndarray, limit: int) -> WorstPicker:
         )
 
     return pick
+
+
+def labels_for(classifier: Classifier, store: Store) -> np.ndarray:
+    """The store's labels as indices of the model's classes, matched by name: int64 [N].
+
+    Raises:
+        DataError: the data has a class that the model does not know.
+    """
+    known = {name: i for i, name in enumerate(classifier.classes)}
+    if strange := [name for name in store.info.classes if name not in known]:
+        first = ", ".join(classifier.classes[:5])
+        raise DataError(
+            f"the model does not know the class {strange[0]!r} of {store.info.name}; "
+            f"its {len(known)} classes are {first}{' ..' if len(known) > 5 else ''}"
+        )
+    own: np.ndarray = np.array([known[name] for name in store.info.classes], dtype=np.int64)
+    return np.asarray(own[store.labels])
+
+
+SplitName: TypeAlias = Literal["auto", "test", "val", "train", "all"]
+
+
+def choose_rows(
+    classifier: Classifier,
+    store: Store,
+    data: str,
+    split: SplitName,
+) -> tuple[str, np.ndarray]:
+    """The name of a split and its rows, drawn as they were for the classifier's training.
+
+    Args:
+        classifier: knows what it was trained on.
+        store: the pictures.
+        data: what the store was opened from; "" for the classifier's own training data.
+        split: `auto` is the test split where there is one, else val; and all pictures of other
+            data that has no splits.
+
+    Raises:
+        DataError: that split has no pictures.
+    """
+    recipe = classifier.info.recipe
+    is_own = data in ("", recipe.data) or str(Path(data).resolve()) == recipe.data
+    if split == "all" or (split == "auto" and not is_own and not any(store.info.splits)):
+        return "all", np.flatnonzero(store.usable)
+    splits = split_rows(store, recipe.pictures, recipe.seed)
+    name = split
+    if name == "auto":
+        name = "test" if len(splits.test) else "val"
+    return name, splits.rows(name)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.architectures import Architecture
+from alexnet.architectures import Architecture, BatchNorm
 from alexnet.augment import Augmenter
 from alexnet.checkpoint import ModelInfo
 from alexnet.classifier import Classifier
@@ -18,7 +18,7 @@ from alexnet.data.datasets import open_source
 from alexnet.data.prepare import prepare
 from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store import Store
-from alexnet.errors import DataError
+from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
 from alexnet.precision import choose_device
@@ -26,6 +26,7 @@ from alexnet.preprocessing import Preprocessing, Resize, Triple
 from alexnet.recipe import PictureOptions, Recipe
 from alexnet.records import Reporter
 from alexnet.variants import variant
+from alexnet.views import resized
 from alexnet.weights import read_weights, take_what_fits
 from alexnet.zoo import architecture
 
@@ -37,7 +38,7 @@ IMAGENET_DEVIATION: Triple = (255 * 0.229, 255 * 0.224, 255 * 0.225)
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Everything that a training loop needs; the network and the optimizer change, the rest does not."""
+    """Everything that a training loop needs; only the network and the optimizer change."""
 
     recipe: Recipe
     store: Store
@@ -76,31 +77,25 @@ def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
     """Find and prepare the data, build the network, take over weights.
 
     Raises:
-        AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing has been written then
-            but the store.
+        AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing
+            has been written then but the store.
     """
     device = choose_device(recipe.device)
-    table = variant(
-        architecture(recipe.arch), activation=recipe.net.activation, norm=recipe.net.norm,
-        pooling=recipe.net.pooling, dropout=recipe.net.dropout, groups=recipe.net.groups, width=recipe.net.width,
-        input_size=recipe.net.input_size,
-    )  # fmt: skip
-    preprocessing_for(
-        table, recipe.pictures
-    )  # refuses sizes that cannot work before any picture is decoded
+    table = table_for(recipe)
+    preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
     weights = read_weights(Path(recipe.init_from)) if recipe.init_from else {}
+    pictures = recipe.pictures
     store = open_data(
-        recipe.data,
-        recipe.data_root,
-        recipe.pictures.resize,
-        recipe.pictures.store_pixels,
-        reporter,
+        recipe.data, recipe.data_root, pictures.resize, pictures.store_pixels, reporter
     )
-    check_refusals(store, recipe.pictures.max_refused_share, reporter)
-    splits = split_rows(store, recipe.pictures, recipe.seed)
+    check_refusals(store, pictures.max_refused_share, reporter)
+    splits = split_rows(store, pictures, recipe.seed)
+    batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
+    check_batch(table, min(recipe.batch_size, len(splits.train)))
     table = variant(table, classes=len(store.info.classes))
     network = build_network(table, recipe, weights, reporter).to(device)
-    rule, mean_image = measured_preprocessing(table, recipe.pictures, store, splits.train, device)
+    optimizer = build_optimizer(network, recipe.optimizer)
+    rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
     info = ModelInfo(
         architecture=table, classes=store.info.classes, preprocessing=rule, recipe=recipe
     )
@@ -108,18 +103,48 @@ def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
     augmenter = Augmenter(
         options=recipe.augment, preprocessing=rule, colour_axes=axes, mean_image=mean_image
     )
-    batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
-    return Job(
-        recipe,
-        store,
-        splits,
-        info,
-        augmenter,
-        batches,
-        network,
-        build_optimizer(network, recipe.optimizer),
-        device,
+    return Job(recipe, store, splits, info, augmenter, batches, network, optimizer, device)
+
+
+def table_for(recipe: Recipe) -> Architecture:
+    """The recipe's table, still with the published number of classes.
+
+    Raises:
+        UnknownNameError: no such architecture, or no such layer to freeze up to.
+        ConfigError: the options do not fit the table, or nothing is left to learn.
+    """
+    options = recipe.net
+    table = variant(
+        architecture(recipe.arch),
+        activation=options.activation,
+        norm=options.norm,
+        pooling=options.pooling,
+        dropout=options.dropout,
+        groups=options.groups,
+        width=options.width,
+        input_size=options.input_size,
     )
+    if recipe.freeze_up_to:
+        names = [layer.name for layer in table.layers]
+        if recipe.freeze_up_to not in names:
+            raise UnknownNameError(f"layer of {table.name}", recipe.freeze_up_to, names)
+        after = table.rows()[names.index(recipe.freeze_up_to) + 1 :]
+        if not any(row.parameters for row in after):
+            raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
+    return table
+
+
+def check_batch(table: Architecture, batch_size: int) -> None:
+    """Refuse batches that a batch norm over a vector cannot take.
+
+    Raises:
+        ConfigError: one picture a step has no deviation.
+    """
+    if batch_size < 2 and any(isinstance(layer, BatchNorm) for layer in table.layers):
+        raise ConfigError(
+            f"{table.name} has batch norm, which needs at least 2 pictures a step; "
+            "use a larger --batch-size, more pictures, or --norm none"
+        )
 
 
 def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Reporter) -> Store:
@@ -148,14 +173,15 @@ def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
 def build_network(
     table: Architecture, recipe: Recipe, weights: dict[str, Tensor], reporter: Reporter
 ) -> Network:
-    """The network with its first weights drawn from the seed, given weights taken over, and layers frozen."""
+    """The network: first weights drawn from the seed, given ones taken over, layers frozen."""
     torch.manual_seed(recipe.seed)
     network = channels_last(Network(table))
     if weights:
         taken = take_what_fits(network, weights)
         reporter.note(f"from {recipe.init_from}: took {', '.join(taken.taken)}")
         reporter.note(
-            f"left: {', '.join(taken.left) or 'nothing'}; fresh here: {', '.join(taken.fresh) or 'nothing'}"
+            f"left: {', '.join(taken.left) or 'nothing'}; "
+            f"fresh here: {', '.join(taken.fresh) or 'nothing'}"
         )
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         network.freeze_up_to(recipe.freeze_up_to)
@@ -170,10 +196,18 @@ def preprocessing_for(
 ) -> Preprocessing:
     """The preprocessing of a table and a recipe, with a mean and divisor that were measured."""
     channels, side, _ = table.input
+    crop = options.crop_pixels or side
     return Preprocessing(
-        resize=options.resize, store_pixels=options.store_pixels, pad_pixels=options.pad_pixels, crop_pixels=side,
-        channels=1 if channels == 1 else 3, mean=mean, divisor=divisor, has_mean_image=options.mean == "image",
-    )  # fmt: skip
+        resize=options.resize,
+        store_pixels=options.store_pixels,
+        pad_pixels=options.pad_pixels,
+        crop_pixels=crop,
+        input_pixels=side if crop != side else 0,
+        channels=1 if channels == 1 else 3,
+        mean=mean,
+        divisor=divisor,
+        has_mean_image=options.mean == "image",
+    )
 
 
 def measured_preprocessing(
@@ -183,15 +217,21 @@ def measured_preprocessing(
     rows: np.ndarray,
     device: torch.device,
 ) -> tuple[Preprocessing, Tensor | None]:
-    """The preprocessing with the mean and deviation of the training pictures, and their mean picture if asked for."""
+    """The preprocessing as measured on the training pictures, and their mean picture if wanted."""
     deviation = np.sqrt(np.diag(store.colour_covariance(rows)))
     means: dict[str, Triple] = {
-        "channel": _triple(store.colour_mean(rows)), "imagenet": IMAGENET_MEAN, "image": (0, 0, 0), "none": (0, 0, 0),
-    }  # fmt: skip
+        "channel": _triple(store.colour_mean(rows)),
+        "imagenet": IMAGENET_MEAN,
+        "image": (0, 0, 0),
+        "none": (0, 0, 0),
+    }
     divisors: dict[str, Triple] = {
-        "deviation": _triple(np.maximum(deviation, 1.0)), "imagenet": IMAGENET_DEVIATION,
-        "pixels": (1, 1, 1), "unit": (255, 255, 255), "code2012": (1.1, 1.1, 1.1),
-    }  # fmt: skip
+        "deviation": _triple(np.maximum(deviation, 1.0)),
+        "imagenet": IMAGENET_DEVIATION,
+        "pixels": (1, 1, 1),
+        "unit": (255, 255, 255),
+        "code2012": (1.1, 1.1, 1.1),
+    }
     rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
     if options.mean != "image":
         return rule, None
@@ -201,9 +241,8 @@ def measured_preprocessing(
             "--mean image needs colour pictures at least as large as the input; use --mean channel"
         )
     window = slice(offset, offset + rule.crop_pixels)
-    return rule, torch.from_numpy(store.mean_image(rows)[window, window]).permute(
-        2, 0, 1
-    ).contiguous().to(device)
+    mean_image = torch.from_numpy(store.mean_image(rows)[window, window]).permute(2, 0, 1)
+    return rule, resized(mean_image[None], rule.side)[0].contiguous().to(device)
 
 
 def _triple(values: np.ndarray) -> Triple:
@@ -212,6 +251,9 @@ def _triple(values: np.ndarray) -> Triple:
 
 
 def colour_axes(covariance: np.ndarray) -> Tensor:
-    """Principal colours times their standard deviations, float32 [3, 3], from the covariance of r, g and b."""
+    """Principal colours times their standard deviations: float32 [3, 3].
+
+    `covariance` is that of r, g and b.
+    """
     variance, directions = np.linalg.eigh(covariance)
     return torch.from_numpy(directions * np.sqrt(np.maximum(variance, 0))).float()

@@ -1,4 +1,4 @@
-"""The layers that torch lacks or has with other constants, and the torch module of one row of a table."""
+"""The layers that torch lacks or scales otherwise, and the torch module of one row of a table."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def response_norm(
     k: float = 2.0,
     groups: int = 1,
 ) -> Tensor:
-    """b_i = a_i / (k + alpha * sum of a_j^2 over the maps j around i) ** beta, inside each group of maps.
+    """b_i = a_i / (k + alpha * sum of a_j^2 over the maps j around i) ** beta, inside each group.
 
-    The sum over neighbouring maps is one banded 1 x 1 convolution. Computed in float32 (float64 stays), whatever
-    autocast says, and given back in the type of `x`.
+    The sum over neighbouring maps is one banded 1 x 1 convolution. Computed in float32 (float64
+    stays), whatever autocast says, and given back in the type of `x`.
 
     Args:
         x: maps [N, C, H, W].
@@ -49,7 +49,7 @@ def response_norm(
     Raises:
         ValueError: C is not a multiple of `groups`.
 
-    Source: Paper, section 3.3; alpha as printed there. torch's LocalResponseNorm takes alpha * size.
+    Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
     """
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} maps cannot be split into {groups} groups")
@@ -85,7 +85,9 @@ def _negative_power(x: Tensor, beta: float) -> Tensor:
 def map_norm(
     x: Tensor, size: int = 5, alpha: float = 1e-3 / 25, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """a / (k + alpha * sum of a^2 over the size x size window in its own map) ** beta; outside the map is zero.
+    """Each value a of a map becomes a / (k + alpha * sum of a^2 over its window) ** beta.
+
+    The window is size x size in the same map; outside the map is zero.
 
     Args:
         x: maps [N, C, H, W].
@@ -138,9 +140,14 @@ class ConvModule(nn.Conv2d):
 
     def __init__(self, layer: Conv, in_channels: int) -> None:
         super().__init__(
-            in_channels, layer.channels, layer.kernel, layer.stride, layer.padding,
-            groups=layer.groups, bias=layer.has_bias,
-        )  # fmt: skip
+            in_channels,
+            layer.channels,
+            layer.kernel,
+            layer.stride,
+            layer.padding,
+            groups=layer.groups,
+            bias=layer.has_bias,
+        )
         self.end_padding = layer.end_padding
 
     def forward(self, x: Tensor) -> Tensor:

@@ -26,13 +26,16 @@ def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """
     if not 1 <= k <= logits.shape[1] or not len(labels):
         raise ValueError(f"k is {k} for {logits.shape[1]} classes and {len(labels)} images")
-    return 1 - float((ranks(logits, labels) < k).float().mean())
+    return int((ranks(logits, labels) >= k).sum()) / len(labels)
 
 
 def ranks(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many other classes rank at least as high as the right one: [N], 0 is a hit."""
+    """How many other classes rank at least as high as the right one: [N], 0 is a hit.
+
+    A logit that is not a number counts against the model.
+    """
     own = logits.gather(1, labels[:, None])
-    return (logits >= own).sum(1) - 1
+    return (~(logits < own)).sum(1) - 1
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -84,7 +87,7 @@ def layer_norms(weights: dict[str, Tensor]) -> dict[str, float]:
 def describe_updates(
     before: dict[str, Tensor], after: dict[str, Tensor]
 ) -> dict[str, dict[str, float]]:
-    """Per weight: its root mean square, that of one update, and their ratio (about 1e-3 is healthy)."""
+    """Per weight: its root mean square, an update's, and their ratio (about 1e-3 is healthy)."""
     weights = layer_norms(after)
     updates = layer_norms({name: after[name] - before[name] for name in after})
     return {

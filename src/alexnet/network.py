@@ -60,8 +60,9 @@ class Network(nn.Module):
     def _check(self, images: Tensor) -> None:
         if images.shape[1:] != self.architecture.input:
             c, h, w = self.architecture.input
+            given = "x".join(map(str, images.shape[1:]))
             raise ArchitectureError(
-                f"{self.architecture.name} takes images of {c}x{h}x{w}, not {'x'.join(map(str, images.shape[1:]))}"
+                f"{self.architecture.name} takes images of {c}x{h}x{w}, not {given}"
             )
 
     def freeze_up_to(self, name: str) -> None:
@@ -92,7 +93,7 @@ class Network(nn.Module):
 
 
 def channels_last(network: Network) -> Network:
-    """The same network with its weights in channels-last memory, which convolutions here are fastest in."""
+    """The same network with its weights in channels-last memory, the fastest for convolutions."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 

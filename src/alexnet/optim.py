@@ -16,8 +16,8 @@ from alexnet.recipe import Optimizer, Schedule
 class PaperSGD(torch.optim.Optimizer):
     """v <- momentum * v - decay * rate * w - rate * g;  w <- w + v.
 
-    The rate sits inside the velocity, so a drop of the rate leaves the old velocity as fast as it was; torch's SGD
-    slows it at once. Equal until the rate changes.
+    The rate sits inside the velocity, so a drop of the rate leaves the old velocity as fast as it
+    was; torch's SGD slows it at once. Equal until the rate changes.
 
     Source: Paper, section 5.
     """
@@ -59,15 +59,20 @@ class KerasAdam(torch.optim.Optimizer):
 
     w <- w - rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
 
-    torch divides v by its correction before adding epsilon, which makes Keras's epsilon larger early in training.
+    torch divides v by its correction before adding epsilon, which makes Keras's epsilon larger
+    early in training.
 
     Source: Kingma and Ba 2015, the last paragraph of section 2; Keras's `Adam.update_step`.
     """
 
     def __init__(
-        self, params: Any, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-7,
+        self,
+        params: Any,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-7,
         weight_decay: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
             params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         )
@@ -104,7 +109,7 @@ class KerasAdam(torch.optim.Optimizer):
 
 
 def parameter_groups(network: Network, options: Optimizer) -> list[dict[str, Any]]:
-    """Weights, biases and batch-norm vectors that may learn, with the rate factor and decay of each."""
+    """Weights, biases and batch-norm vectors that may learn, each with rate factor and decay."""
     learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     vector_decay = options.weight_decay if options.decay_biases else 0.0
     weights = [p for _, p in learning if p.ndim > 1]
@@ -159,8 +164,8 @@ def rate_at(
         total_steps: batches in the run.
         errors: validation error after each finished epoch, for `plateau`.
 
-    A warm-up of n steps gives step i the share (i + 1) / n. Cosine falls from the warm-up's end to 0 after the last
-    step; without a warm-up its first step has the full rate.
+    A warm-up of n steps gives step i the share (i + 1) / n. Cosine falls from the warm-up's end to
+    0 after the last step; without a warm-up its first step has the full rate.
     """
     warmup = schedule.warmup_steps + round(schedule.warmup_epochs * steps_per_epoch)
     if step < warmup:
@@ -186,7 +191,7 @@ def rate_at(
 
 
 def plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:
-    """How often the rate has dropped: once whenever `patience` epochs passed without a new lowest error.
+    """How often the rate has dropped: once per `patience` epochs without a new lowest error.
 
     Source: Paper, section 5, done there by hand, three times.
     """

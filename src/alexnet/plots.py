@@ -1,4 +1,4 @@
-"""Pictures for people: learning curves, confusion matrix, filters, contact sheets. Drawn without a display."""
+"""Learning curves, confusion matrix, filters and contact sheets, drawn without a display."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def learning_curves(history: Sequence[EpochRecord]) -> Figure:
 
 
 def confusion(evaluation: Evaluation) -> Figure:
-    """True class by predicted class, as shares of the true class, with counts where there is room."""
+    """True by predicted class, as shares of the true class, with counts where there is room."""
     counts = evaluation.confusion
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = min(14.0, 2.5 + 0.42 * len(counts))
@@ -72,9 +72,10 @@ def confusion(evaluation: Evaluation) -> Figure:
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(
-        xlabel="predicted", ylabel="true",
+        xlabel="predicted",
+        ylabel="true",
         title=f"{evaluation.accuracy:.1%} of {evaluation.pictures:,} right",
-    )  # fmt: skip
+    )
     if len(counts) <= 40:
         ticks = range(len(counts))
         axes.set_xticks(
@@ -94,7 +95,10 @@ def confusion(evaluation: Evaluation) -> Figure:
 
 
 def filters(weight: Tensor) -> Figure:
-    """First-layer weights [out, in, k, k] as tiles, in colour where in is 3; each scaled to its own range."""
+    """First-layer weights [out, in, k, k] as tiles, each scaled to its own range.
+
+    In colour where `in` is 3.
+    """
     tiles = to_numpy(weight)
     low, high = tiles.min((1, 2, 3), keepdims=True), tiles.max((1, 2, 3), keepdims=True)
     tiles = ((tiles - low) / np.maximum(high - low, 1e-12)).transpose(0, 2, 3, 1)
@@ -117,7 +121,7 @@ def filters(weight: Tensor) -> Figure:
 def contact_sheet(
     rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], columns: Sequence[str] = ()
 ) -> Figure:
-    """Rows of pictures, each row with a title at its left and each column, where named, with a head."""
+    """Rows of pictures, a title at the left of each; named columns have a head."""
     width = max(len(row) for row in rows)
     figure = Figure(figsize=(1.6 + 1.35 * width, 1.4 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), width, squeeze=False)
@@ -137,7 +141,10 @@ def contact_sheet(
 
 
 def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
-    """The mistakes of an evaluation, the least believed right class first; `images` is the store's array."""
+    """The mistakes of an evaluation, the least believed right class first.
+
+    `images` is the store's array.
+    """
     mistakes = evaluation.worst
     columns = min(6, len(mistakes))
     figure = Figure(

@@ -20,7 +20,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, precision: Literal["auto", "float32", "bf16"]) -> torch.autocast:
-    """A context in which matrix products run in bf16 where asked, or where `auto` finds the hardware for it."""
+    """A context with matrix products in bf16 where asked, or where `auto` finds hardware for it."""
     is_bf16 = precision == "bf16" or (precision == "auto" and has_bf16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
 
@@ -35,6 +35,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda", "mps", "xpu"):
+            raise RuntimeError(f"{name} computes nothing")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} cannot be used here; try --device cpu") from error

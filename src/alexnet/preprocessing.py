@@ -15,19 +15,22 @@ Triple: TypeAlias = tuple[float, float, float]
 class Preprocessing:
     """Resize, pad, crop, subtract the mean, divide.
 
-    A picture is resized to `store_pixels`, padded by `pad_pixels` zeros on each side, cropped to `crop_pixels`;
-    then each value x on the 0-255 scale becomes (x - mean) / divisor, channel by channel. With `has_mean_image`
-    the mean is a picture of `store_pixels` instead, kept beside the weights and cropped as the picture is.
+    A picture is resized to `store_pixels`, padded by `pad_pixels` zeros on each side, cropped to
+    `crop_pixels`; then each value x on the 0-255 scale becomes (x - mean) / divisor, channel by
+    channel. With `has_mean_image` the mean is a picture of `store_pixels` instead, kept beside the
+    weights and cropped as the picture is.
     """
 
     resize: Resize = "shorter_side"
-    """`shorter_side` keeps the aspect and cuts the centre; `squash` loses the aspect and keeps everything."""
+    """`shorter_side` keeps the aspect and cuts the centre; `squash` keeps all, not the aspect."""
     store_pixels: int = 256
     """Side of the stored square picture."""
     pad_pixels: int = 0
     """Zeros added on each side before cropping."""
     crop_pixels: int = 227
-    """Side of the network's input."""
+    """Side of the square that is cut from a stored picture."""
+    input_pixels: int = 0
+    """Side of the network's input, to which the crop is resized; 0: the crop as it is."""
     channels: Literal[1, 3] = 3
     """3 for RGB, 1 for grey."""
     mean: Triple = (0.0, 0.0, 0.0)
@@ -36,6 +39,11 @@ class Preprocessing:
     """Per channel."""
     has_mean_image: bool = False
     """Whether a mean picture takes the place of `mean`."""
+
+    @property
+    def side(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.input_pixels or self.crop_pixels
 
     def __post_init__(self) -> None:
         room = self.store_pixels + 2 * self.pad_pixels
@@ -46,5 +54,6 @@ class Preprocessing:
             )
         if min(self.divisor) <= 0 or self.pad_pixels < 0:
             raise ConfigError(
-                f"divisor {self.divisor} must be above 0 and pad_pixels {self.pad_pixels} not negative"
+                f"divisor {self.divisor} must be above 0 "
+                f"and pad_pixels {self.pad_pixels} not negative"
             )

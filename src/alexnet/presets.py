@@ -1,4 +1,4 @@
-"""The recipes that ship: one value each, with the result to expect and what it cost on two cores without a GPU."""
+"""The recipes that ship, one value each; README has the results to expect and what they cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLOWERS17 = Recipe(
     data="flowers17",
     arch="alexnet_bn",
     net=NetOptions(input_size=128),
-    pictures=PictureOptions(store_pixels=146),
+    pictures=PictureOptions(store_pixels=256, crop_pixels=224),
     augment=SCALED_CROPS,
     optimizer=ADAMW,
     schedule=Schedule(schedule="cosine", warmup_epochs=3),
@@ -29,7 +29,7 @@ QUICKSTART = replace(
     name="quickstart",
     data="toyflowers",
     net=NetOptions(input_size=96),
-    pictures=PictureOptions(store_pixels=110),
+    pictures=PictureOptions(store_pixels=160, crop_pixels=140),
     epochs=20,
 )
 
@@ -47,8 +47,8 @@ FLOWERS17_FINETUNE = Recipe(
     freeze_up_to="pool5",
 )
 
-# The Tutorial: squashed to 224 x 224, divided by 255, the last 20 % of one shuffle held out, Adam as Keras has it,
-# one epoch, no augmentation. Keras shuffles anew each epoch and keeps the last short batch.
+# The Tutorial: squashed to 224 x 224, divided by 255, the last 20 % of one shuffle held out, Adam
+# as Keras has it, 17 steps of 64, one epoch, no augmentation.
 NOTEBOOK = Recipe(
     name="notebook",
     data="flowers17",
@@ -108,9 +108,16 @@ MNIST_LENET = Recipe(
 PRESETS: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        QUICKSTART, FLOWERS17, FLOWERS17_FINETUNE, NOTEBOOK, IMAGENET_2012, CIFAR_RELU, CIFAR_TANH, MNIST_LENET,
+        QUICKSTART,
+        FLOWERS17,
+        FLOWERS17_FINETUNE,
+        NOTEBOOK,
+        IMAGENET_2012,
+        CIFAR_RELU,
+        CIFAR_TANH,
+        MNIST_LENET,
     )
-}  # fmt: skip
+}
 
 
 def preset(name: str) -> Recipe:

@@ -1,11 +1,13 @@
 """A recipe: everything that decides a training run, as one frozen value that JSON can hold.
 
-Presets are recipes (`presets.py`). Order of precedence: defaults < preset < `--config file.json` < flag.
+Presets are recipes (`presets.py`).
+Order of precedence: defaults < preset < `--config file.json` < flag.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from alexnet.errors import ConfigError
@@ -17,6 +19,14 @@ def require(is_met: bool, message: str) -> None:
     """Raise ConfigError with `message` unless the condition is met."""
     if not is_met:
         raise ConfigError(message)
+
+
+def require_finite(options: object) -> None:
+    """Raise ConfigError, naming the flag, where a number is infinite or not a number."""
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        flag = field.name.replace("_", "-")
+        require(not isinstance(value, float) or math.isfinite(value), f"--{flag} is {value}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +49,7 @@ class NetOptions:
     """Side of the input in pixels; 0: as published."""
 
     def __post_init__(self) -> None:
+        require_finite(self)
         require(self.dropout < 1, f"--dropout {self.dropout} must be below 1")
         require(self.groups >= 0, f"--groups {self.groups} must not be negative")
         require(self.width > 0, f"--width {self.width} must be above 0")
@@ -50,28 +61,33 @@ class PictureOptions:
     """How pictures are stored, split and scaled."""
 
     resize: Resize = "shorter_side"
-    """shorter_side keeps the aspect and cuts the centre; squash keeps everything and loses the aspect."""
+    """shorter_side keeps the aspect and cuts the centre; squash keeps all and loses the aspect."""
     store_pixels: int = 256
     """Side of the stored square pictures."""
+    crop_pixels: int = 0
+    """Side of the crop before it is resized to the input; 0: the input's side, no resizing."""
     pad_pixels: int = 0
     """Zeros around a stored picture before it is cropped."""
     mean: Literal["image", "channel", "imagenet", "none"] = "channel"
-    """What is subtracted: the mean training picture (the paper), the mean colour, ImageNet's mean colour, nothing."""
+    """What is subtracted: the mean training picture (paper) or colour, ImageNet's, or nothing."""
     scale: Literal["pixels", "deviation", "unit", "imagenet", "code2012"] = "deviation"
     """What is divided by: 1, the training set's deviation, 255, ImageNet's deviation, 1.1."""
     split: Literal["stratified", "random"] = "stratified"
-    """How a data set without splits of its own is split: class by class, or all pictures together."""
+    """How a data set without own splits is split: class by class, or all pictures together."""
     test_share: float = -1.0
-    """Share held out for the test where the data set has no split of its own; below 0: the data set's usual share."""
+    """Share held out for the test where the data set has no own split; below 0: the usual."""
     val_share: float = 0.0
-    """Share held out of the training pictures to choose the best epoch, where the data set has none of its own."""
+    """Share of the training pictures held out to choose the best epoch, where none are given."""
     split_seed: int = -1
     """Seed of the split; below 0: the run's seed."""
     max_refused_share: float = 0.1
     """Stop before training when more than this share of the pictures cannot be used."""
 
     def __post_init__(self) -> None:
-        require(self.store_pixels >= 1, f"--store-pixels {self.store_pixels} must be at least 1")
+        require_finite(self)
+        require(
+            1 <= self.store_pixels <= 4096, f"--store-pixels {self.store_pixels} must be 1 to 4096"
+        )
         require(self.pad_pixels >= 0, f"--pad-pixels {self.pad_pixels} must not be negative")
         require(self.test_share < 1, f"--test-share {self.test_share} must be below 1")
         require(0 <= self.val_share < 1, f"--val-share {self.val_share} must be from 0 to below 1")
@@ -83,18 +99,18 @@ class PictureOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augmentation:
-    """How a training picture is changed each time it is used; never applied to validation and test pictures."""
+    """How a training picture is changed at each use; validation and test pictures never are."""
 
     crop: Literal["random", "centre"] = "random"
     """random: any place (translation); centre: always the middle."""
     min_area: float = 1.0
-    """Smallest share of the picture that a random crop may take before it is scaled to the input; 1: no scaling."""
+    """Smallest share of the picture that a random crop takes before it is scaled; 1: no scaling."""
     max_stretch: float = 1.0
     """Largest ratio of a scaled crop's sides."""
     flip: bool = True
     """Mirror half of the pictures left to right."""
     colour_sd: float = 0.1
-    """Spread of the colour shift along the training set's principal colours (paper, section 4.1); 0: none."""
+    """Spread of the shift along the training set's principal colours (paper, 4.1); 0: none."""
     noise_sd: float = 0.0
     """Spread of noise added to every value, in grey levels of 0-255; 0: none."""
     contrast_sd: float = 0.0
@@ -103,6 +119,7 @@ class Augmentation:
     """Colour shift is switched off after this epoch; 0: never."""
 
     def __post_init__(self) -> None:
+        require_finite(self)
         require(0 < self.min_area <= 1, f"--min-area {self.min_area} must be above 0 and at most 1")
         require(self.max_stretch >= 1, f"--max-stretch {self.max_stretch} must be at least 1")
         for name in ("colour_sd", "noise_sd", "contrast_sd", "last_colour_epoch"):
@@ -117,7 +134,7 @@ class Optimizer:
     """The update rule."""
 
     rule: Literal["paper", "sgd", "adam", "adamw", "keras_adam"] = "paper"
-    """paper: section 5, the rate inside the velocity; sgd: torch's, outside; keras_adam: epsilon as Keras has it."""
+    """paper: rate inside the velocity (section 5); sgd: outside; keras_adam: Keras's epsilon."""
     rate: float = 0.01
     """Learning rate of the weights at its highest."""
     bias_rate_factor: float = 1.0
@@ -134,6 +151,7 @@ class Optimizer:
     """Whether biases and batch-norm vectors decay too."""
 
     def __post_init__(self) -> None:
+        require_finite(self)
         require(self.rate >= 0, f"--rate {self.rate} must not be negative")
         require(
             self.bias_rate_factor >= 0,
@@ -153,7 +171,7 @@ class Schedule:
     """How the learning rate moves."""
 
     schedule: Literal["constant", "steps", "plateau", "cosine"] = "constant"
-    """steps: drops after given epochs; plateau: drops when validation error stops falling (the paper's rule)."""
+    """steps: drops after given epochs; plateau: when validation error stops falling (the paper)."""
     warmup_epochs: float = 0.0
     """The rate climbs linearly from 0 over this many epochs."""
     warmup_steps: int = 0
@@ -168,6 +186,7 @@ class Schedule:
     """plateau: drops at most (three in the paper)."""
 
     def __post_init__(self) -> None:
+        require_finite(self)
         require(
             self.warmup_epochs >= 0, f"--warmup-epochs {self.warmup_epochs} must not be negative"
         )
@@ -180,8 +199,10 @@ class Schedule:
             f"--patience-epochs {self.patience_epochs} must be at least 1",
         )
         in_order = list(self.drop_after_epochs) == sorted(set(self.drop_after_epochs))
-        require(in_order and min(self.drop_after_epochs, default=1) >= 1,
-                f"--drop-after-epochs {self.drop_after_epochs} must rise and be at least 1")  # fmt: skip
+        require(
+            in_order and min(self.drop_after_epochs, default=1) >= 1,
+            f"--drop-after-epochs {self.drop_after_epochs} must rise and be at least 1",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,6 +244,7 @@ class Recipe:
     """Order, crops, colours, dropout, first weights and split all follow from it."""
 
     def __post_init__(self) -> None:
+        require_finite(self)
         require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
         require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
         require(

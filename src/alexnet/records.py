@@ -1,4 +1,4 @@
-"""What is recorded of a run: one `EpochRecord` per line of `metrics.jsonl`. Errors and shares from 0 to 1."""
+"""What is recorded of a run: an `EpochRecord` a line of `metrics.jsonl`; errors from 0 to 1."""
 
 from __future__ import annotations
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from alexnet import plots
 from alexnet.architectures import Conv
 from alexnet.data.files import write_text
+from alexnet.data.store import Store
 from alexnet.evaluation import Evaluation
 from alexnet.job import Job
 from alexnet.records import EpochRecord
@@ -60,3 +62,14 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         ],
         "worst": to_plain(evaluation.worst),
     }
+
+
+def write_evaluation(result: Evaluation, store: Store, out: Path) -> None:
+    """Write evaluation.json, confusion.png and, where there are mistakes, worst.png."""
+    write_text(
+        out / "evaluation.json",
+        json.dumps(evaluation_summary(result), indent=2, ensure_ascii=False) + "\n",
+    )
+    plots.save(plots.confusion(result), out / "confusion.png")
+    if result.worst:
+        plots.save(plots.worst(result, store.images), out / "worst.png")

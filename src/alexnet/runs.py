@@ -1,4 +1,8 @@
-"""A run folder: `config.json`, `environment.json`, `metrics.jsonl`, `model.safetensors`, `state.safetensors`, `plots/`."""
+"""A run folder.
+
+It holds `config.json`, `environment.json`, `metrics.jsonl`, `model.safetensors`,
+`state.safetensors` and `plots/`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alexnet.data.files import write_text
 from alexnet.environment import Environment
-from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.errors import ConfigError, UsageError
 from alexnet.recipe import Recipe
 from alexnet.records import EpochRecord
-from alexnet.values import from_plain, to_json
+from alexnet.values import from_plain, to_json, to_plain
 
 
 @dataclass(frozen=True)
@@ -82,20 +87,28 @@ def free_run_path(parent: Path, name: str) -> Path:
     return next(p for i in range(1, 1_000_000) if not (p := parent / f"{name}-{i:03d}").exists())
 
 
-def read_recipe(path: Path) -> Recipe:
-    """A recipe from a JSON file; what it does not name keeps its default.
+def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
+    """A recipe from a JSON file, or a run folder's; what it does not name is as in `start`.
 
     Raises:
         ConfigError: not JSON, an unknown key, or a value out of range.
-        ModelFileError: no such file.
+        UsageError: no such file.
     """
+    path = path / "config.json" if path.is_dir() else path
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelFileError(f"there is no file {path}") from error
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {error}") from error
-    return from_plain(Recipe, plain, "recipe")
+    return from_plain(Recipe, _merged(to_plain(start or Recipe()), plain), "recipe")
+
+
+def _merged(base: Any, given: Any) -> Any:
+    """`given` over `base`, key by key, to any depth."""
+    if not (isinstance(base, dict) and isinstance(given, dict)):
+        return given
+    return {**base, **{key: _merged(base.get(key), value) for key, value in given.items()}}
 
 
 def read_metrics(run: RunFolder) -> list[EpochRecord]:

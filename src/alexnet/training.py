@@ -1,6 +1,7 @@
 """Training: one loop that reads as the algorithm, and what it needs to be stopped and to go on.
 
-Everything random is a function of (seed, step), so a run that was stopped and resumed ends in the same bits.
+Everything random is a function of (seed, step), so a run that was stopped and resumed ends in the
+same bits.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.checkpoint import ModelInfo, Scores, load_model, load_tensors, save_model, save_tensors
+from alexnet.checkpoint import load_model
 from alexnet.data.batches import Batch
 from alexnet.environment import describe_environment
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.evaluation import Evaluation, evaluate
 from alexnet.job import Job, make_ready
-from alexnet.metrics import describe_updates, ranks
+from alexnet.metrics import describe_updates
 from alexnet.network import Network
 from alexnet.optim import rate_at, set_rate
 from alexnet.precision import autocast
@@ -30,6 +31,7 @@ from alexnet.recipe import Recipe
 from alexnet.records import EpochRecord, LayerUpdate, Reporter, Silent, StepReport
 from alexnet.results import write_results
 from alexnet.runs import RunFolder, create_run, free_run_path, read_recipe
+from alexnet.state import Progress, Saver, Sums, added, load_state, save_current
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,39 +42,6 @@ class Run:
     history: tuple[EpochRecord, ...]
     evaluation: Evaluation | None
     """Of the final model on the test split; None when there are no test pictures."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sums:
-    """What has been added up since the epoch began."""
-
-    loss: float = 0.0
-    top1_wrong: int = 0
-    top5_wrong: int = 0
-    images: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StateInfo:
-    """The header of `state.safetensors`."""
-
-    step: int
-    """Steps done."""
-    sums: Sums
-    history: tuple[EpochRecord, ...]
-
-
-@dataclass
-class Progress:
-    """All that changes during a run, beside the network and the optimizer."""
-
-    step: int = 0
-    sums: Sums = field(default_factory=Sums)
-    history: list[EpochRecord] = field(default_factory=list)
-
-    def errors(self) -> list[float]:
-        """Held-out error of every finished epoch; the training error where nothing is held out."""
-        return [r.held_out_top1_error if r.held_out else r.train_top1_error for r in self.history]
 
 
 def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = None) -> Run:
@@ -113,12 +82,17 @@ def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
     job = make_ready(read_recipe(folder.config), reporter)
     progress = load_state(job, folder) if folder.state.exists() else Progress()
     folder.write_metrics(progress.history)
-    reporter.note(f"going on with {path} after step {progress.step} of {job.total_steps}")
+    reporter.note(f"going on after step {progress.step} of {job.total_steps}")
     return _finish(job, progress, folder, reporter)
 
 
 def _finish(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> Run:
-    fit(job, progress, folder, reporter)
+    reporter.note(f"run folder {folder.path}")
+    try:
+        fit(job, progress, folder, reporter)
+    except KeyboardInterrupt:
+        reporter.note(f"stopped; go on with: alexnet train --resume {folder.path}")
+        raise
     if job.held_out == "val":
         weights, _, _ = load_model(folder.model)
         job.network.load_state_dict(weights)
@@ -131,34 +105,22 @@ def _finish(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter)
 
 
 def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> None:
-    """The training loop: from where `progress` is to the last step."""
-    recipe, steps_per_epoch = job.recipe, job.batches.steps_per_epoch
-    saved_at = time.monotonic()
+    """Train from where `progress` is to the last step; after each epoch evaluate, record, save.
+
+    Raises:
+        TrainingError: a loss is not finite.
+    """
+    saver = Saver(job, folder)
     while progress.step < job.total_steps:
-        epoch, first = divmod(progress.step, steps_per_epoch)
-        job.freeze(epoch)
-        job.network.train()
+        epoch = progress.step // job.batches.steps_per_epoch
         clock = Clock()
-        for pixels, labels in clock.timed(job.batches.epoch(epoch, first)):
-            rate = rate_at(
-                recipe.schedule, recipe.optimizer.rate, progress.step, steps_per_epoch, job.total_steps,
-                progress.errors(),
-            )  # fmt: skip
-            is_last = progress.step + 1 == (epoch + 1) * steps_per_epoch
-            before = snapshot(job.network) if is_last else {}
-            images, targets = (
-                torch.from_numpy(pixels).to(job.device),
-                torch.from_numpy(labels).to(job.device),
+        rate, moves = train_epoch(job, progress, epoch, clock, saver, reporter)
+        record = epoch_record(job, progress, epoch, rate, clock, moves)
+        if not math.isfinite(record.held_out_loss):
+            raise TrainingError(
+                f"the {job.held_out} loss is {record.held_out_loss} after step {progress.step}; "
+                f"try a lower --rate than {job.recipe.optimizer.rate:g}"
             )
-            loss, logits = train_step(job, images, targets, progress.step, rate)
-            progress.sums = added(progress.sums, loss, logits, targets)
-            progress.step += 1
-            reporter.step(step_report(job, progress, epoch, len(labels)))
-            is_due = time.monotonic() - saved_at > 60 * recipe.save_every_minutes
-            if is_due and not is_last:
-                save_state(job, progress, folder)
-                saved_at = time.monotonic()
-        record = epoch_record(job, progress, epoch, rate, clock, updates(before, job.network))
         note_if_stuck(job, progress.history, record, reporter)
         progress.history.append(record)
         progress.sums = Sums()
@@ -166,9 +128,42 @@ def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> 
         reporter.epoch(record)
         if job.held_out == "val" and is_best(progress.errors()):
             save_current(job, progress, folder)
-        if time.monotonic() - saved_at > 60 * recipe.save_every_minutes:
-            save_state(job, progress, folder)
-            saved_at = time.monotonic()
+        saver.save_if_due(progress)
+
+
+def train_epoch(
+    job: Job, progress: Progress, epoch: int, clock: Clock, saver: Saver, reporter: Reporter
+) -> tuple[float, tuple[LayerUpdate, ...]]:
+    """The training loop: the steps of one epoch that are not done yet.
+
+    Returns:
+        The last step's rate, and how far it moved every weight.
+    """
+    recipe, steps_per_epoch = job.recipe, job.batches.steps_per_epoch
+    errors, last_step = progress.errors(), (epoch + 1) * steps_per_epoch
+    rate, before = 0.0, dict[str, Tensor]()
+    job.freeze(epoch)
+    job.network.train()
+    for pixels, labels in clock.timed(job.batches.epoch(epoch, progress.step % steps_per_epoch)):
+        images = torch.from_numpy(pixels).to(job.device)
+        targets = torch.from_numpy(labels).to(job.device)
+        rate = rate_at(
+            recipe.schedule,
+            recipe.optimizer.rate,
+            progress.step,
+            steps_per_epoch,
+            job.total_steps,
+            errors,
+        )
+        if progress.step + 1 == last_step:
+            before = snapshot(job.network)
+        loss, logits = train_step(job, images, targets, progress.step, rate)
+        progress.sums = added(progress.sums, loss, logits, targets)
+        progress.step += 1
+        reporter.step(step_report(job, progress, epoch, len(labels)))
+        if progress.step < last_step:
+            saver.save_if_due(progress)
+    return rate, updates(before, job.network)
 
 
 def train_step(
@@ -198,8 +193,8 @@ def train_step(
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss.item()} at step {step + 1}; "
-            f"nothing was updated there: try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
+            f"the loss is {loss.item()} at step {step + 1}; nothing was updated there: "
+            f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
         )
     job.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -209,7 +204,7 @@ def train_step(
 
 
 def random_seed(seed: int, purpose: str, step: int) -> int:
-    """A generator's seed from (seed, purpose, step): 63 bits of a hash, so that neighbours share nothing."""
+    """A generator's seed: 63 bits of a hash, so that neighbours share nothing."""
     digest = hashlib.blake2b(f"{seed} {purpose} {step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -236,24 +231,17 @@ class Clock:
         self.training_seconds = time.perf_counter() - self.began
 
 
-def added(sums: Sums, loss: Tensor, logits: Tensor, labels: Tensor) -> Sums:
-    """The sums with one more batch."""
-    rank = ranks(logits, labels)
-    return Sums(
-        loss=sums.loss + loss.item() * len(labels),
-        top1_wrong=sums.top1_wrong + int((rank >= 1).sum()),
-        top5_wrong=sums.top5_wrong + int((rank >= 5).sum()),
-        images=sums.images + len(labels),
-    )
-
-
 def step_report(job: Job, progress: Progress, epoch: int, images: int) -> StepReport:
     """What a progress bar shows."""
     sums = progress.sums
     return StepReport(
-        step=progress.step, total_steps=job.total_steps, epoch=epoch + 1, loss=sums.loss / sums.images,
-        top1_error=sums.top1_wrong / sums.images, images=images,
-    )  # fmt: skip
+        step=progress.step,
+        total_steps=job.total_steps,
+        epoch=epoch + 1,
+        loss=sums.loss / sums.images,
+        top1_error=sums.top1_wrong / sums.images,
+        images=images,
+    )
 
 
 def snapshot(network: Network) -> dict[str, Tensor]:
@@ -288,7 +276,10 @@ def epoch_record(
         else None
     )
     return EpochRecord(
-        epoch=epoch + 1, step=progress.step, rate=rate, layers=layers,
+        epoch=epoch + 1,
+        step=progress.step,
+        rate=rate,
+        layers=layers,
         train_loss=sums.loss / sums.images,
         train_top1_error=sums.top1_wrong / sums.images,
         train_top5_error=sums.top5_wrong / sums.images,
@@ -299,7 +290,7 @@ def epoch_record(
         images_per_second=clock.images / clock.training_seconds,
         waiting_share=clock.waiting_seconds / clock.training_seconds,
         elapsed_seconds=time.perf_counter() - clock.began,
-    )  # fmt: skip
+    )
 
 
 def is_best(errors: list[float]) -> bool:
@@ -310,7 +301,7 @@ def is_best(errors: list[float]) -> bool:
 def note_if_stuck(
     job: Job, history: list[EpochRecord], record: EpochRecord, reporter: Reporter
 ) -> None:
-    """Say so when the loss has not left ln(classes), the loss of knowing nothing, for three epochs."""
+    """Say so when the loss stays at ln(classes), that of knowing nothing, for three epochs."""
     chance = math.log(len(job.info.classes))
     recent = [*history[-2:], record]
     if (
@@ -319,68 +310,9 @@ def note_if_stuck(
         and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent)
     ):
         reporter.note(
-            f"the loss has stayed at {record.train_loss:.3f}, about ln({len(job.info.classes)}) = {chance:.3f}, which is "
-            f"chance; the usual causes are a learning rate that is too high or too low (--rate {job.recipe.optimizer.rate:g}), "
-            "first weights that are too small for this depth (--norm batch, or another --arch), or shuffled labels"
+            f"the loss has stayed at {record.train_loss:.3f}, "
+            f"about ln({len(job.info.classes)}) = {chance:.3f}, which is chance; the usual causes "
+            "are a learning rate that is too high or too low "
+            f"(--rate {job.recipe.optimizer.rate:g}), first weights that are too small for this "
+            "depth (--norm batch, or another --arch), or shuffled labels"
         )
-
-
-def save_current(
-    job: Job, progress: Progress, folder: RunFolder, evaluation: Evaluation | None = None
-) -> None:
-    """Write the network as it is now as the run's model."""
-    errors = [r.held_out_top1_error for r in progress.history if r.held_out == "val"]
-    scores = Scores(
-        epoch=1 + errors.index(min(errors)) if errors else len(progress.history),
-        val_top1_error=min(errors, default=-1.0),
-        test_top1_error=evaluation.top1_error if evaluation else -1.0,
-        test_top5_error=evaluation.top5_error if evaluation else -1.0,
-    )
-    info: ModelInfo = replace(job.info, scores=scores)
-    save_model(folder.model, job.network.state_dict(), info, job.augmenter.mean_image)
-
-
-def save_state(job: Job, progress: Progress, folder: RunFolder) -> None:
-    """Write all that is needed to go on from here."""
-    tensors = {f"network.{name}": t for name, t in job.network.state_dict().items()}
-    names = {id(p): name for name, p in job.network.named_parameters()}
-    for parameter, state in job.optimizer.state.items():
-        for key, value in state.items():
-            tensors[f"optimizer.{names[id(parameter)]}.{key}"] = torch.as_tensor(value)
-    info = StateInfo(step=progress.step, sums=progress.sums, history=tuple(progress.history))
-    save_tensors(folder.state, tensors, info)
-
-
-def load_state(job: Job, folder: RunFolder) -> Progress:
-    """Put the network and the optimizer back to where the state was saved.
-
-    Raises:
-        ModelFileError: the state is damaged or of another network.
-    """
-    tensors, info = load_tensors(folder.state, StateInfo)
-    weights = {
-        name.removeprefix("network."): t
-        for name, t in tensors.items()
-        if name.startswith("network.")
-    }
-    try:
-        job.network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelFileError(f"{folder.state} belongs to another network: {error}") from error
-    for name, parameter in job.network.named_parameters():
-        prefix = f"optimizer.{name}."
-        state = {
-            key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)
-        }
-        if state:
-            job.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in state.items()}
-    return Progress(info.step, info.sums, list(info.history))
-
-
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A piece of optimizer state where and how the optimizer keeps it."""
-    return (
-        torch.empty_like(parameter).copy_(value)
-        if value.shape == parameter.shape
-        else value.clone()
-    )

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to and from JSON: exact round trip, every unknown key and wrong type refused by name."""
+"""Frozen dataclasses to and from JSON: exact both ways, unknown keys and wrong types refused."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def to_json(value: object, indent: int | None = 2) -> str:
 
 
 def from_plain(cls: type[T], plain: object, where: str = "") -> T:
-    """The frozen dataclass `cls` from what `to_plain` gave; keys that are absent keep their defaults.
+    """The frozen dataclass `cls` from what `to_plain` gave; absent keys keep their defaults.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one), a missing one, or a value of the wrong type.
+        ConfigError: an unknown key (with the nearest known one), a missing one, or a value of the
+            wrong type.
     """
     name = where or cls.__name__
     if not isinstance(plain, dict):

@@ -1,7 +1,8 @@
-"""A new table from an old one: other activation, norm, pooling, dropout, groups, width, input or classes."""
+"""A new table from an old one, with another activation, norm, pooling, dropout, width or input."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias
@@ -46,8 +47,8 @@ def variant(
     Args:
         table: any architecture.
         activation: one function for every nonlinearity.
-        norm: `none` drops every norm; `response` is the paper's after the first two nonlinearities; `batch` follows
-            every weight layer but the last.
+        norm: `none` drops every norm; `response` is the paper's after the first two nonlinearities;
+            `batch` follows every weight layer but the last.
         pooling: `overlapping` is 3 x 3 with stride 2, `non_overlapping` 2 x 2 with stride 2.
         dropout: rate of every dropout layer; 0 drops them; below 0 keeps them as published.
         groups: columns of conv2, conv4 and conv5 (the paper's places) and of the norms.
@@ -58,9 +59,11 @@ def variant(
 
     Raises:
         ConfigError: a value out of range.
-        ArchitectureError: the input is too small for what is left, or the groups do not divide the channels.
+        ArchitectureError: the input is too small for what is left, or the groups do not divide the
+            channels.
     """
-    if width <= 0 or groups < 0 or dropout >= 1 or min(input_size, channels, classes) < 0:
+    is_fair = 0 < width < math.inf and -math.inf < dropout < 1
+    if not is_fair or min(groups, input_size, channels, classes) < 0:
         raise ConfigError(
             f"variant of {table.name}: width {width} must be above 0, dropout {dropout} below 1, "
             f"groups {groups}, input_size {input_size} and classes {classes} not negative"

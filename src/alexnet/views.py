@@ -13,7 +13,7 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def as_maps(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """uint8 [B, H, W, 3] as float32 [B, channels, H, W] in channels-last memory, still on the 0-255 scale."""
+    """uint8 [B, H, W, 3] as float32 [B, channels, H, W], channels last, still on 0-255."""
     maps = pixels.permute(0, 3, 1, 2).float()
     if preprocessing.channels == 1:
         weights = torch.tensor(GREY_WEIGHTS, device=maps.device)[:, None, None]
@@ -22,9 +22,10 @@ def as_maps(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def normalise(maps: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None) -> Tensor:
-    """Subtract the mean and divide, in place: float [B, C, h, w] on the 0-255 scale to the recipe's own.
+    """Subtract the mean and divide, in place: float [B, C, h, w], 0-255 scale to the recipe's own.
 
-    `mean_image` [C, h, w] is the centre crop of the mean picture and is subtracted at every crop position.
+    `mean_image` [C, h, w] is the centre crop of the mean picture and is subtracted at every crop
+    position.
 
     Source: Code2012; the paper's text would crop the mean image as the picture is cropped.
     """
@@ -32,6 +33,13 @@ def normalise(maps: Tensor, preprocessing: Preprocessing, mean_image: Tensor | N
     mean = torch.tensor(preprocessing.mean[:c], device=maps.device)[:, None, None]
     divisor = torch.tensor(preprocessing.divisor[:c], device=maps.device)[:, None, None]
     return maps.sub_(mean if mean_image is None else mean_image).div_(divisor)
+
+
+def resized(maps: Tensor, side: int) -> Tensor:
+    """Float maps [B, C, h, w] at [B, C, side, side]; bilinear, smoothed when shrinking."""
+    if maps.shape[-1] == side:
+        return maps
+    return F.interpolate(maps, size=(side, side), mode="bilinear", antialias=True)
 
 
 def padded(pixels: Tensor, pad: int) -> Tensor:
@@ -45,7 +53,8 @@ def crop_at(
     """The normalised crop [B, C, crop, crop] whose first pixel is (top, left)."""
     side = preprocessing.crop_pixels
     window = pixels[:, top : top + side, left : left + side]
-    return normalise(as_maps(window, preprocessing), preprocessing, mean_image)
+    maps = resized(as_maps(window, preprocessing), preprocessing.side)
+    return normalise(maps, preprocessing, mean_image)
 
 
 def centre_view(

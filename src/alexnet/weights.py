@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -15,10 +14,19 @@ from alexnet.errors import ModelFileError
 from alexnet.network import Network
 
 TORCHVISION_NAMES = {
-    "features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4",
-    "features.10": "conv5", "classifier.1": "fc6", "classifier.4": "fc7", "classifier.6": "fc8",
-}  # fmt: skip
+    "features.0": "conv1",
+    "features.3": "conv2",
+    "features.6": "conv3",
+    "features.8": "conv4",
+    "features.10": "conv5",
+    "classifier.1": "fc6",
+    "classifier.4": "fc7",
+    "classifier.6": "fc8",
+}
 """torchvision's alexnet: the layer at each place of its two Sequential blocks."""
+
+WRAPPERS = ("state_dict", "model")
+"""Keys under which other programs' checkpoints keep their state dict."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,9 @@ class Taken:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by our layer names, from a safetensors file or a torch state dict (never running pickled code).
+    """Tensors by our layer names, from a safetensors file or a torch state dict.
+
+    Pickled code is never run.
 
     Raises:
         ModelFileError: missing, damaged, or holding anything but tensors.
@@ -41,34 +51,30 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelFileError(f"there is no file {path}")
     try:
-        if path.suffix == ".safetensors":
-            state: object = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        OSError,
-        KeyError,
-    ) as error:
+        state = _load(path)
+    except Exception as error:  # a damaged pickle can raise anything; nothing in it is ever run
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path} cannot be read as weights: {reason}") from error
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(t, Tensor) for t in state.values())
-    ):
+    if isinstance(state, dict):
+        state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
+    tensors = state.items() if isinstance(state, dict) else ()
+    if not tensors or not all(isinstance(t, Tensor) for _, t in tensors):
         raise ModelFileError(f"{path} is not a state dict of tensors")
-    return {our_name(name): tensor for name, tensor in state.items()}
+    return {our_name(name): tensor for name, tensor in tensors}
+
+
+def _load(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def our_name(name: str) -> str:
     """A parameter's name here: torchvision's "features.0.weight" is "conv1.weight"; others stay."""
-    layer, _, kind = name.removeprefix("module.").rpartition(".")
-    return f"{TORCHVISION_NAMES.get(layer, layer)}.{kind}"
+    layer, dot, kind = name.removeprefix("module.").rpartition(".")
+    return f"{TORCHVISION_NAMES.get(layer, layer)}{dot}{kind}"
 
 
 def take_what_fits(network: Network, weights: dict[str, Tensor]) -> Taken:

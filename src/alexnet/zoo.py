@@ -1,7 +1,8 @@
 """Every published AlexNet, and two smaller relatives, one literal table each.
 
-Sources: Paper = Krizhevsky, Sutskever, Hinton, NIPS 2012; Code2012 = the original 2012 source, released in 2025,
-net 145 (`layers/layers-145.cfg`); Tutorial = the notebook this project started from.
+Sources: Paper = Krizhevsky, Sutskever, Hinton, NIPS 2012; Code2012 = the original 2012 source,
+released in 2025, net 145 (`layers/layers-145.cfg`); Tutorial = the notebook this project started
+from.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ ALEXNET = Architecture(
 
 ALEXNET_2012 = Architecture(
     "alexnet_2012",
-    "Code2012 net 145: two columns, norm windows inside a column, within-map norm, 3 zero pixels right and bottom",
+    "Code2012 net 145: two columns, norm windows inside a column, within-map norm, "
+    "3 zero pixels right and bottom",
     (3, 224, 224),
     (
         Conv("conv1", 96, 11, stride=4, end_padding=3, init=SMALL),
@@ -259,7 +261,8 @@ CAFFENET = Architecture(
 
 ALEXNET_BN = Architecture(
     "alexnet_bn",
-    "Ours, for small data: the paper's topology with batch norm for response norm, and He's initial values",
+    "Ours, for small data: the paper's topology with batch norm for response norm, "
+    "and He's initial values",
     (3, 227, 227),
     (
         Conv("conv1", 96, 11, stride=4, has_bias=False, init=HE),
@@ -315,7 +318,8 @@ LENET5 = Architecture(
 
 CIFAR_QUICK = Architecture(
     "cifar_quick",
-    "Code2012 example layers-19pct: the four-layer CIFAR-10 net nearest to the paper's ReLU-tanh figure",
+    "Code2012 example layers-19pct: "
+    "the four-layer CIFAR-10 net nearest to the paper's ReLU-tanh figure",
     (3, 32, 32),
     (
         Conv("conv1", 32, 5, padding=2, init=Init("normal", 1e-4)),
@@ -335,10 +339,18 @@ CIFAR_QUICK = Architecture(
 ZOO: dict[str, Architecture] = {
     net.name: net
     for net in (
-        ALEXNET, ALEXNET_2012, ALEXNET_TABLE, ALEXNET_NOTEBOOK, ALEXNET_OWT,
-        ALEXNET_CAFFE, CAFFENET, ALEXNET_BN, LENET5, CIFAR_QUICK,
+        ALEXNET,
+        ALEXNET_2012,
+        ALEXNET_TABLE,
+        ALEXNET_NOTEBOOK,
+        ALEXNET_OWT,
+        ALEXNET_CAFFE,
+        CAFFENET,
+        ALEXNET_BN,
+        LENET5,
+        CIFAR_QUICK,
     )
-}  # fmt: skip
+}
 
 
 def architecture(name: str) -> Architecture:

@@ -1,7 +1,7 @@
 """The command line: verbs, one module each. The only place that parses, prints or exits.
 
-stdout carries the result, stderr the progress. Exit 0: done; 1: a check failed; 2: the user's mistake, in one
-sentence; 130: interrupted.
+stdout carries the result, stderr the progress. Exit 0: done; 1: a check failed; 2: the user's
+mistake, in one sentence; 130: interrupted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def help_text() -> str:
     return (
         "usage: alexnet VERB ...\n\nEvery AlexNet, exact, and a trainer for your own pictures.\n\n"
         f"{rows}\n\n"
-        "  alexnet train                          learn to tell drawn flowers apart, in a few minutes\n"
+        "  alexnet train                          "
+        "learn to tell drawn flowers apart, in a few minutes\n"
         "  alexnet train --data photos/           learn your own classes: one folder each\n"
         "  alexnet predict runs/NAME-001 a.jpg    ask a trained model\n\n"
         "alexnet VERB --help tells more; alexnet --version prints the version."
@@ -51,6 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"alexnet: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _dispatch(words: list[str]) -> int:

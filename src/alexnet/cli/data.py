@@ -30,7 +30,8 @@ HELP = """usage: alexnet data ACTION DATA ...
 DATA is a data set's name, a folder of class folders, or a CSV file of path,label[,split].
 
   prepare  decode every picture once into a store, as training would
-  check    list unreadable, misnamed, tiny and duplicate pictures, and rare classes; exit 1 for a fault
+  check    list unreadable, misnamed, tiny and duplicate pictures, and rare classes;
+           exit 1 for a fault
   split    write a train/val/test split down, as folders or as a CSV
   show     draw a sheet of pictures, before and after augmentation
 
@@ -57,7 +58,7 @@ class PrepareFlags:
     data_root: str = ""
     """Folder searched for data sets first."""
     resize: Resize = "shorter_side"
-    """shorter_side keeps the aspect and cuts the centre; squash keeps everything and loses the aspect."""
+    """shorter_side keeps the aspect and cuts the centre; squash keeps all and loses the aspect."""
     store_pixels: int = 256
     """Side of the stored square pictures."""
     json: bool = False
@@ -75,16 +76,20 @@ def prepare_action(arguments: Sequence[str]) -> int:
         )
     splits = Counter(name or "not split" for name in store.info.splits)
     facts = {
-        "store": str(store.folder), "pictures": len(store), "classes": len(store.info.classes),
+        "store": str(store.folder),
+        "pictures": len(store),
+        "classes": len(store.info.classes),
         "splits": splits,
-        "refused": to_plain(store.info.refused), "ignored": to_plain(store.info.ignored),
-    }  # fmt: skip
+        "refused": to_plain(store.info.refused),
+        "ignored": to_plain(store.info.ignored),
+    }
     if flags.json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return 0
     told = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
-        f"{len(store):,} pictures of {len(store.info.classes)} classes ({told})\nstore {store.folder}"
+        f"{len(store):,} pictures of {len(store.info.classes)} classes ({told})\n"
+        f"store {store.folder}"
     )
     for refusal in store.info.refused:
         print(f"refused {refusal.name}: {refusal.reason}")
@@ -121,16 +126,19 @@ def check_action(arguments: Sequence[str]) -> int:
 
 def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
     return {
-        "name": source.name, "pictures": len(source), "classes": list(source.classes),
+        "name": source.name,
+        "pictures": len(source),
+        "classes": list(source.classes),
         "ignored": source.ignored,
         "findings": [{**to_plain(f), "is_fault": f.is_fault} for f in findings],
-    }  # fmt: skip
+    }
 
 
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
     counts = np.bincount(source.labels)
     lines = [
-        f"{source.name}: {len(source):,} pictures, {len(source.classes)} classes of {counts.min()} to {counts.max()}"
+        f"{source.name}: {len(source):,} pictures, {len(source.classes)} classes "
+        f"of {counts.min()} to {counts.max()}"
     ]
     lines += [f"ignored {count} ({reason})" for reason, count in source.ignored.items()]
     if findings:
@@ -141,7 +149,7 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
             ),
             "",
         ]
-    lines.append(f"{faults} faults, {len(findings) - faults} remarks")
+    lines.append(f"faults: {faults}, remarks: {len(findings) - faults}")
     return "\n".join(lines)
 
 
@@ -179,7 +187,7 @@ def split_action(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowFlags:
-    """Draw a sheet of pictures: one row a class, the stored picture and what training makes of it."""
+    """Draw a sheet: one row a class, the stored picture and what training makes of it."""
 
     data: Annotated[str, tyro.conf.Positional]
     """A data set's name, a folder or a CSV file."""
@@ -217,7 +225,7 @@ def show_action(arguments: Sequence[str]) -> int:
             flags.seed,
             reporter,
         )
-    out = Path(flags.out or f"{Path(flags.data).name}.png")
+    out = Path(flags.out or f"{Path(flags.data).resolve().name}.png")
     heads = ("stored", *[f"view {i + 1}" for i in range(flags.views)])
     plots.save(plots.contact_sheet(rows, titles, heads), out)
     print(out)

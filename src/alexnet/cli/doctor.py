@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from alexnet.cli.flags import parse
 from alexnet.data.datasets import DATASETS
 from alexnet.data.places import cache_folder, data_roots
-from alexnet.environment import describe_environment, installed
-from alexnet.precision import choose_device
 from alexnet.values import to_plain
 
 
@@ -27,6 +25,9 @@ class DoctorFlags:
 def run(arguments: Sequence[str]) -> int:
     """Print what a result depends on, and where things are kept."""
     flags = parse(DoctorFlags, arguments, "doctor")
+    from alexnet.environment import describe_environment, installed
+    from alexnet.precision import choose_device
+
     facts = to_plain(describe_environment(choose_device(flags.device)))
     facts |= {
         package: installed(package)

@@ -6,21 +6,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import tyro
 
-from alexnet import plots
-from alexnet.classifier import Classifier, load
 from alexnet.cli.flags import parse
 from alexnet.cli.show import Reporter, note, percent, table
-from alexnet.data.splits import split_rows
-from alexnet.data.store import Store
-from alexnet.errors import DataError
-from alexnet.evaluation import Evaluation, evaluate
-from alexnet.job import open_data
-from alexnet.results import evaluation_summary
+
+if TYPE_CHECKING:
+    from alexnet.evaluation import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,79 +27,51 @@ class EvaluateFlags:
     """A data set, folder or CSV; the one the model was trained on unless given."""
     data_root: str = ""
     """Folder searched for data sets first."""
-    split: Literal["test", "val", "train", "all"] = "test"
-    """Which pictures; of a folder without splits that the model was not trained on, all are used."""
+    split: Literal["auto", "test", "val", "train", "all"] = "auto"
+    """auto: test where there is one, else val; of a folder without splits that the model was not
+    trained on, all pictures."""
     views: Literal["1", "10"] = "1"
     """10 averages the centre and the corners, each also mirrored (paper, section 4.1)."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
     out: str = ""
-    """Folder for evaluation.json, confusion.png and worst.png; MODEL's folder/evaluation unless given."""
+    """Folder for evaluation.json, confusion.png and worst.png; beside MODEL unless given."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Evaluate, write the pictures, print the figures."""
+    """Evaluate, print the figures, write the pictures."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
+    from alexnet.classifier import load
+    from alexnet.evaluation import choose_rows, evaluate, labels_for
+    from alexnet.job import open_data
+    from alexnet.results import evaluation_summary, write_evaluation
+
     classifier = load(flags.model, flags.device)
+    recipe, rule = classifier.info.recipe, classifier.info.preprocessing
+    data, root = flags.data or recipe.data, flags.data_root or recipe.data_root
     with Reporter() as reporter:
-        trained = classifier.info.recipe
-        rule = classifier.info.preprocessing
-        root = flags.data_root or trained.data_root
-        store = open_data(
-            flags.data or trained.data, root, rule.resize, rule.store_pixels, reporter
-        )
+        store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
     labels = labels_for(classifier, store)
-    rows = _rows(classifier, store, flags)
+    name, rows = choose_rows(classifier, store, flags.data, flags.split)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1
-    result = evaluate(
-        classifier, store, rows, views=views, labels=labels, progress=_progress(len(rows))
-    )
-    out = (
-        Path(flags.out)
-        if flags.out
-        else Path(flags.model).with_name(Path(flags.model).name + "-evaluation")
-    )
-    if not flags.out and Path(flags.model).is_dir():
-        out = Path(flags.model) / "evaluation"
-    write(result, store, out)
-    print(
-        json.dumps(evaluation_summary(result), indent=2, ensure_ascii=False)
-        if flags.json
-        else text(result)
-    )
+    progress = _progress(len(rows))
+    result = evaluate(classifier, store, rows, views=views, labels=labels, progress=progress)
+    facts = {"data": store.info.name, "split": name, **evaluation_summary(result)}
+    text = f"{store.info.name}, {name}: {_text(result)}"
+    print(json.dumps(facts, indent=2, ensure_ascii=False) if flags.json else text)
+    out = Path(flags.out) if flags.out else _beside(Path(flags.model))
+    write_evaluation(result, store, out)
     note(f"pictures  {out}")
     return 0
 
 
-def labels_for(classifier: Classifier, store: Store) -> np.ndarray:
-    """The store's labels as indices of the model's classes, matched by name: int64 [N].
-
-    Raises:
-        DataError: the data has a class that the model does not know.
-    """
-    known = {name: i for i, name in enumerate(classifier.classes)}
-    if strange := [name for name in store.info.classes if name not in known]:
-        raise DataError(
-            f"the model does not know the class {strange[0]!r} of {store.info.name}; "
-            f"its {len(known)} classes are {', '.join(classifier.classes[:5])}{' ..' if len(known) > 5 else ''}"
-        )
-    own: np.ndarray = np.array([known[name] for name in store.info.classes], dtype=np.int64)
-    return np.asarray(own[store.labels])
-
-
-def _rows(classifier: Classifier, store: Store, flags: EvaluateFlags) -> np.ndarray:
-    trained = classifier.info.recipe
-    is_own = (
-        not flags.data
-        or flags.data == trained.data
-        or str(Path(flags.data).resolve()) == trained.data
-    )
-    has_splits = any(store.info.splits)
-    if flags.split == "all" or not (is_own or has_splits):
-        return np.flatnonzero(store.usable)
-    return split_rows(store, trained.pictures, trained.seed).rows(flags.split)
+def _beside(model: Path) -> Path:
+    """Where the pictures go unless told otherwise: into a run folder, else beside the model."""
+    is_run = model.is_dir() or (model.parent / "config.json").exists()
+    folder = model if model.is_dir() else model.parent
+    return folder / "evaluation" if is_run else folder / f"{model.stem}-evaluation"
 
 
 def _progress(total: int) -> Callable[[int], None]:
@@ -116,20 +82,7 @@ def _progress(total: int) -> Callable[[int], None]:
     return report
 
 
-def write(result: Evaluation, store: Store, out: Path) -> None:
-    """Write evaluation.json, confusion.png and, where there are mistakes, worst.png."""
-    from alexnet.data.files import write_text
-
-    write_text(
-        out / "evaluation.json",
-        json.dumps(evaluation_summary(result), indent=2, ensure_ascii=False) + "\n",
-    )
-    plots.save(plots.confusion(result), out / "confusion.png")
-    if result.worst:
-        plots.save(plots.worst(result, store.images), out / "worst.png")
-
-
-def text(result: Evaluation) -> str:
+def _text(result: Evaluation) -> str:
     """The figures as text."""
     head = (
         f"{result.pictures:,} pictures, {result.views} view{'s' if result.views > 1 else ''}\n"

@@ -52,7 +52,7 @@ def parse(
 
 
 def _sentence(box: str, verb: str) -> str:
-    """The first paragraph of tyro's boxed message as one sentence, with the nearest flag it suggests."""
+    """The first paragraph of tyro's boxed message as one sentence, with the nearest flag."""
     lines = [re.sub(r"[│╭╮╰╯|+]", "", line).strip() for line in box.splitlines()[1:]]
     paragraphs: list[list[str]] = [[]]
     for line in lines:

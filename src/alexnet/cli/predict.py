@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.classifier import Prediction, load
 from alexnet.cli.flags import parse
 from alexnet.cli.show import note, percent, table
 from alexnet.data.folder import pictures_below
 from alexnet.errors import UsageError
 from alexnet.values import to_plain
+
+if TYPE_CHECKING:
+    from alexnet.classifier import Prediction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,18 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(PredictFlags, arguments, "predict")
     if flags.top < 1:
         raise UsageError(f"--top {flags.top} must be at least 1")
+    if not flags.paths or "" in flags.paths:
+        raise UsageError("name at least one picture, folder or pattern")
     paths = [path for pattern in flags.paths for path in pictures(pattern)]
+    from alexnet.classifier import load
+
     classifier = load(flags.model, flags.device)
     predictions = classifier.predict(paths, flags.top, 10 if flags.views == "10" else 1)
     if flags.json:
         print(json.dumps(to_plain(tuple(predictions)), indent=2, ensure_ascii=False))
     elif flags.csv:
         _print_csv(predictions)
-    else:
+    elif any(prediction.guesses for prediction in predictions):
         print(_text(predictions))
     for prediction in predictions:
         if prediction.problem:
@@ -71,8 +77,10 @@ def pictures(pattern: str) -> Iterator[Path]:
     path = Path(pattern)
     if path.is_dir():
         found = [path / name for name in pictures_below(path, Counter())]
-    else:
-        found = [path] if path.exists() else sorted(map(Path, glob(pattern, recursive=True)))
+    elif path.exists():
+        found = [path]
+    else:  # Path.glob takes no absolute pattern
+        found = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
     if not found:
         raise UsageError(f"there is no picture at {pattern}")
     yield from found
@@ -88,9 +96,13 @@ def _print_csv(predictions: Sequence[Prediction]) -> None:
 
 def _text(predictions: Sequence[Prediction]) -> str:
     rows = [
-        (p.picture, p.guesses[0].label, percent(p.guesses[0].probability),
-         ", ".join(f"{g.label} {percent(g.probability)}" for g in p.guesses[1:]))
+        (
+            p.picture,
+            p.guesses[0].label,
+            percent(p.guesses[0].probability),
+            ", ".join(f"{g.label} {percent(g.probability)}" for g in p.guesses[1:]),
+        )
         for p in predictions
         if p.guesses
-    ]  # fmt: skip
+    ]
     return table(("picture", "class", "belief", "then"), rows, left=4)

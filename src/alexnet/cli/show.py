@@ -45,7 +45,7 @@ def note(text: str) -> None:
 
 
 class Reporter:
-    """Shows a run: notes, a bar for pictures, a bar for steps, a line for every epoch; all on stderr."""
+    """Shows a run on stderr: notes, a bar for pictures or steps, a line for every epoch."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -103,16 +103,21 @@ class Reporter:
             else ""
         )
         self._say(
-            f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  error {record.train_top1_error:6.1%}{held}  "
-            f"rate {record.rate:.2g}  {record.images_per_second:.0f} images/s  waiting {record.waiting_share:.1%}"
+            f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
+            f"error {record.train_top1_error:6.1%}{held}  rate {record.rate:.2g}  "
+            f"{record.images_per_second:.0f} images/s  waiting {record.waiting_share:.1%}"
         )
 
     def _show(self, title: str, done: int, total: int, text: str) -> None:
         if self._bar is None:
             columns = (
-                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-                TextColumn("{task.fields[text]}"), TimeRemainingColumn(compact=True),
-            )  # fmt: skip
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[text]}"),
+                TimeRemainingColumn(compact=True),
+            )
             self._bar = Progress(*columns, console=self._console, transient=True)
             self._task = self._bar.add_task(title, total=total, text=text)
             self._bar.start()

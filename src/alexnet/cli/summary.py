@@ -17,7 +17,10 @@ from alexnet.zoo import ZOO, architecture
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryFlags:
-    """Layers, shapes, parameters, multiply-accumulates and neurons of a network; without a name, all networks."""
+    """Layers, shapes, parameters, multiply-accumulates and neurons of a network.
+
+    Without a name, a list of all networks.
+    """
 
     arch: Annotated[str, tyro.conf.Positional] = ""
     """The architecture's name."""
@@ -52,10 +55,16 @@ def run(arguments: Sequence[str]) -> int:
         )
         return 0
     net = variant(
-        architecture(flags.arch), activation=flags.activation, norm=flags.norm, pooling=flags.pooling,
-        dropout=flags.dropout, groups=flags.groups, width=flags.width, input_size=flags.input_size,
+        architecture(flags.arch),
+        activation=flags.activation,
+        norm=flags.norm,
+        pooling=flags.pooling,
+        dropout=flags.dropout,
+        groups=flags.groups,
+        width=flags.width,
+        input_size=flags.input_size,
         classes=flags.classes,
-    )  # fmt: skip
+    )
     print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
     return 0
 
@@ -64,10 +73,16 @@ def summary(net: Architecture) -> dict[str, object]:
     """A network's table and totals as JSON."""
     rows = net.rows()
     layers = [
-        {"name": r.layer.name, "kind": r.layer.kind, "output": list(r.output), "parameters": r.parameters,
-         "macs": r.macs, "neurons": r.neurons}
+        {
+            "name": r.layer.name,
+            "kind": r.layer.kind,
+            "output": list(r.output),
+            "parameters": r.parameters,
+            "macs": r.macs,
+            "neurons": r.neurons,
+        }
         for r in rows
-    ]  # fmt: skip
+    ]
     return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(rows)}
 
 
@@ -125,11 +140,18 @@ def summary_text(net: Architecture) -> str:
     )
     body = [
         (
-            r.layer.name, r.layer.kind, _times(r.output), _count(r.parameters), _count(r.macs),
-            f"{r.macs / sums['macs']:.1%}" if r.macs else "", _count(r.neurons), f"{r.receptive_field}", f"{r.stride}",
+            r.layer.name,
+            r.layer.kind,
+            _times(r.output),
+            _count(r.parameters),
+            _count(r.macs),
+            f"{r.macs / sums['macs']:.1%}" if r.macs else "",
+            _count(r.neurons),
+            f"{r.receptive_field}",
+            f"{r.stride}",
         )
         for r in rows
-    ]  # fmt: skip
+    ]
     body.append(
         (
             "total",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alexnet.cli.flags import parse
 from alexnet.cli.show import Reporter, percent
+from alexnet.data.datasets import DATASETS
 from alexnet.errors import UsageError
 from alexnet.presets import PRESETS, preset
 from alexnet.recipe import Recipe
-from alexnet.runs import read_recipe
-from alexnet.training import Run, resume, train
+
+if TYPE_CHECKING:
+    from alexnet.training import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,23 +36,34 @@ class TrainFlags:
 def run(arguments: Sequence[str]) -> int:
     """Train, then print where the run is and how good the model is."""
     words = list(arguments)
-    name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
+    typed = words.pop(0) if words and not words[0].startswith("-") else ""
+    name = typed or "quickstart"
     start = preset(name)
     if config := _value_of("--config", words):
-        start = read_recipe(Path(config))
+        start = read_config(config, start)
     description = (
-        f"Train a network. Presets: {', '.join(PRESETS)}. Flags below show the values of {name!r}."
+        f"Train a network. Presets: {', '.join(PRESETS)}. "
+        f"The flags below show the values of {name!r}."
     )
-    flags = parse(TrainFlags, words, "train", TrainFlags(recipe=start), description=description)
+    flags = parse(TrainFlags, words, "train", TrainFlags(recipe=start), description)
+    from alexnet.training import resume, train
+
     with Reporter() as reporter:
         if flags.resume:
-            if len(words) > (1 if "=" in words[0] else 2) + flags.json or name in words:
-                raise UsageError("--resume goes on with a run as it is and takes no other flags")
+            if typed or flags != TrainFlags(recipe=start, resume=flags.resume, json=flags.json):
+                raise UsageError("--resume goes on with a run as it is; leave the other words out")
             result = resume(flags.resume, reporter=reporter)
         else:
             result = train(_absolute(flags.recipe), out=flags.out, reporter=reporter)
     print(result.folder.result.read_text(encoding="utf-8") if flags.json else _text(result))
     return 0
+
+
+def read_config(config: str, start: Recipe) -> Recipe:
+    """A config file over a preset."""
+    from alexnet.runs import read_recipe
+
+    return read_recipe(Path(config), start)
 
 
 def _value_of(flag: str, words: Sequence[str]) -> str:
@@ -63,10 +77,11 @@ def _value_of(flag: str, words: Sequence[str]) -> str:
 
 def _absolute(recipe: Recipe) -> Recipe:
     """Paths as seen from anywhere, so that the run's config re-creates it from any folder."""
-    is_path = Path(recipe.data).exists()
+    data = Path(recipe.data).expanduser()
+    is_path = recipe.data and recipe.data not in DATASETS and data.exists()
     return replace(
         recipe,
-        data=str(Path(recipe.data).resolve()) if is_path else recipe.data,
+        data=str(data.resolve()) if is_path else recipe.data,
         init_from=str(Path(recipe.init_from).resolve()) if recipe.init_from else "",
         data_root=str(Path(recipe.data_root).resolve()) if recipe.data_root else "",
     )
@@ -78,12 +93,14 @@ def _text(result: Run) -> str:
     lines = [f"trained {len(result.history)} epochs in {minutes:.1f} min"]
     if evaluation:
         lines.append(
-            f"test error {percent(evaluation.top1_error)} (accuracy {percent(evaluation.accuracy)}) "
-            f"on {evaluation.pictures:,} pictures"
+            f"test error {percent(evaluation.top1_error)} "
+            f"(accuracy {percent(evaluation.accuracy)}) on {evaluation.pictures:,} pictures"
         )
         chosen = result.history[-1].held_out == "val"
         lines.append(
-            "the model is the best epoch by validation error" if chosen
-            else "the model is the last epoch: without validation pictures nothing was chosen by the test"
-        )  # fmt: skip
+            "the model is the best epoch by validation error"
+            if chosen
+            else "the model is the last epoch: "
+            "without validation pictures nothing was chosen by the test"
+        )
     return "\n".join([*lines, f"model     {folder.model}", f"pictures  {folder.plots}"])

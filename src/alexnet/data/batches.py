@@ -19,8 +19,8 @@ Batch: TypeAlias = tuple[np.ndarray, np.ndarray]
 class Batches:
     """The training pictures of a store, dealt anew each epoch.
 
-    The last pictures of an epoch that do not fill a batch are left out of it; other ones the next time. A set smaller
-    than one batch is one batch.
+    The last pictures of an epoch that do not fill a batch are left out of it; other ones the next
+    time. A set smaller than one batch is one batch.
     """
 
     store: Store

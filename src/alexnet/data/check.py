@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 
@@ -16,11 +17,17 @@ from alexnet.data.folder import SUFFIXES
 from alexnet.data.source import Source
 
 TINY_PIXELS = 64
-"""A picture whose shorter side is below this is called tiny, unless the whole set is of small pictures."""
+"""A shorter side below this is called tiny, unless the whole set is of small pictures."""
 FORMAT_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp",),
-    "WEBP": (".webp",), "TIFF": (".tif", ".tiff"), "PPM": (".ppm", ".pgm"),
-}  # fmt: skip
+    "JPEG": (".jpg", ".jpeg"),
+    "MPO": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Finding:
     """Something about one picture, or one class."""
 
     kind: str
-    """unreadable, format, tiny, duplicate, duplicate_across_splits, duplicate_across_classes or imbalance."""
+    """unreadable, format, tiny, imbalance, or duplicate (also _across_splits, _across_classes)."""
     name: str
     text: str
 
@@ -40,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One decoded picture: what its file is, its shorter side, a digest of its pixels, or why it cannot be read."""
+    """One decoded picture: its format, shorter side and digest, or why it cannot be read."""
 
     format: str = ""
     side: int = 0
@@ -87,7 +94,7 @@ def _formats(source: Source, looks: list[_Look]) -> list[Finding]:
     """Files whose content is of another format than their name says; they are read all the same."""
     findings = []
     for name, look in zip(source.names, looks, strict=True):
-        suffix = os.path.splitext(name)[1].lower()
+        suffix = PurePath(name).suffix.lower()
         if (
             suffix in SUFFIXES
             and look.format

@@ -17,9 +17,9 @@ MAX_PIXELS = 178_956_970
 def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """The picture as uint8 [side, side, 3].
 
-    EXIF rotation is applied; transparent parts become white; of an animation the first frame is taken.
-    `shorter_side` cuts the largest central square, `squash` takes everything; both resample with Lanczos' filter,
-    smoothed when shrinking.
+    EXIF rotation is applied; transparent parts become white; of an animation the first frame is
+    taken. `shorter_side` cuts the largest central square, `squash` takes everything; both resample
+    with Lanczos' filter, smoothed when shrinking.
 
     Raises:
         DataError: the picture is too large, or its numbers are not colours (floating point).
@@ -42,7 +42,7 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB: 16-bit by its high byte, alpha over white, the rest as Pillow converts.
+    """Any of Pillow's modes as RGB: 16-bit by its high byte, alpha over white, the rest by Pillow.
 
     Raises:
         DataError: a floating-point picture, which has no colour scale.

@@ -11,9 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def written_aside(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target` to write to; on success it is flushed and takes the target's place.
+    """A temporary path beside `target`, to write to.
 
-    When the body raises, the temporary file is removed and the target stays as it was.
+    On success it is flushed and takes the target's place. When the body raises, the temporary file
+    is removed and the target stays as it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")

@@ -17,7 +17,7 @@ def cache_folder() -> Path:
 
 
 def data_roots(data_root: str = "") -> tuple[Path, ...]:
-    """Folders searched for data sets, in order: the argument, `$ALEXNET_DATA`, the cache's `data`."""
+    """Folders searched for data sets: the argument or `$ALEXNET_DATA`, then the cache's `data`."""
     given = data_root or os.environ.get("ALEXNET_DATA", "")
     return (*((Path(given),) if given else ()), cache_folder() / "data")
 
@@ -40,5 +40,6 @@ def missing(dataset: str, files: str, home: str, data_root: str = "") -> Missing
     """The error for a data set that is not here: what to fetch, from where, and where to put it."""
     place = data_roots(data_root)[0]
     return MissingDataError(
-        f"{dataset} is not here: fetch {files} from {home} and put it into {place}, or pass --data-root"
+        f"{dataset} is not here: fetch {files} from {home} and put it into {place}, "
+        "or pass --data-root"
     )

@@ -1,13 +1,17 @@
-"""From a source to a store: decode every picture once, on all cores, and go on where a stopped run left off.
+"""From a source to a store: decode every picture once, on all cores.
 
-The store is built in `<store>.partial`: the arrays at full size, and `done.npy` with one byte a picture. It takes its
-name by one rename when all is done. One process prepares a store at a time; a second one waits and finds it ready.
+A stopped run is taken up where it left off: the store is built in `<store>.partial`, the arrays at
+full size and `done.npy` with one byte a picture, and takes its name by one rename when all is done.
+One process prepares a store at a time; a second one waits and finds it ready.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,13 +96,21 @@ def _build(source: Source, resize: Resize, side: int, folder: Path, progress: Pr
     if len(refused) == len(source):
         remove_folder(partial.folder)
         raise DataError(
-            f"{source.name}: none of the {len(source)} pictures can be used; first: {refused[0].reason}"
+            f"{source.name}: none of the {len(source)} pictures can be used; "
+            f"first: {refused[0].reason}"
         )
     info = StoreInfo(
-        name=source.name, fingerprint=source.fingerprint(), resize=resize, side=side, test_share=source.test_share,
-        classes=source.classes, refused=refused, names=source.names, splits=source.splits,
+        name=source.name,
+        fingerprint=source.fingerprint(),
+        resize=resize,
+        side=side,
+        test_share=source.test_share,
+        classes=source.classes,
+        refused=refused,
+        names=source.names,
+        splits=source.splits,
         ignored=tuple(Ignored(reason=reason, files=n) for reason, n in source.ignored.items()),
-    )  # fmt: skip
+    )
     _finish(partial, info, source.labels, folder)
 
 
@@ -115,15 +127,28 @@ def _open_partial(folder: Path, count: int, side: int) -> _Partial:
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """A memory-mapped array whose room on the disk is taken at once, so that a full disk is an error and not a crash."""
+    """A memory-mapped array; its room is taken at once, so that a full disk is no crash later."""
     if not path.exists():
+        needed = math.prod(shape) * np.dtype(dtype).itemsize
+        free = shutil.disk_usage(path.parent).free
+        if needed > free:
+            raise OSError(
+                errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
+            )
         aside = path.with_suffix(".new")
-        np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
-        if hasattr(os, "posix_fallocate"):
-            with aside.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.path.getsize(aside))
-        aside.replace(path)
+        try:
+            _allocate(aside, shape, dtype)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     return np.lib.format.open_memmap(path, mode="r+")
+
+
+def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _decode_all(
@@ -134,7 +159,10 @@ def _decode_all(
     log: Callable[[str], int],
     progress: Progress,
 ) -> None:
-    """Decode what is not done yet; a row's byte in `done` is set after its pixels are on their way to the disk."""
+    """Decode what is not done yet.
+
+    A row's byte in `done` is set after its pixels are on their way to the disk.
+    """
     todo = np.flatnonzero(partial.done == TODO)
     finished = len(source) - len(todo)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -175,9 +203,8 @@ def _decode_row(source: Source, resize: Resize, side: int, partial: _Partial, ro
     try:
         with source.pictures.open(row) as image:
             pixels = decode(image, resize, side)
-    except (
-        Exception
-    ) as error:  # Pillow raises many kinds for damaged files; every one is named in the store
+    except Exception as error:
+        # Pillow raises many kinds for damaged files; every one is named in the store.
         return f"{type(error).__name__}: {error}".splitlines()[0][:200]
     partial.images[row] = pixels
     partial.moments[row] = pixel_moments(pixels)

@@ -1,4 +1,4 @@
-"""What a data set is before anything is decoded: names, labels, classes, splits, and a way to open one picture."""
+"""A data set before decoding: names, labels, classes, splits, and a way to open one picture."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class ArrayPictures:
 class Source:
     """A data set with nothing decoded yet.
 
-    `splits` holds "train", "val" or "test" per picture, or "" where the source leaves the split to the recipe.
-    A source gives a split to all of its pictures or to none.
+    `splits` holds "train", "val" or "test" per picture, or "" where the source leaves the split to
+    the recipe. A source gives a split to all of its pictures or to none.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Source:
     classes: tuple[str, ...]
     """Class names; a label is an index into them."""
     names: tuple[str, ...]
-    """One name per picture, as people know it: a path relative to the data set, or "train/00012"."""
+    """One name per picture, as people know it: a path inside the data set, or "train/00012"."""
     labels: np.ndarray
     """int64 [N]."""
     splits: tuple[str, ...]
@@ -91,11 +91,13 @@ class Source:
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
             raise DataError(
-                f"{self.name} has {len(self.classes)} class; a classifier needs at least two class folders"
+                f"{self.name} has {len(self.classes)} class; "
+                "a classifier needs at least two class folders"
             )
         if not len(self.names) == len(self.labels) == len(self.splits):
             raise DataError(
-                f"{self.name}: {len(self.names)} names, {len(self.labels)} labels and {len(self.splits)} splits"
+                f"{self.name}: {len(self.names)} names, {len(self.labels)} labels "
+                f"and {len(self.splits)} splits"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
         if len(counts) > len(self.classes):

@@ -43,9 +43,14 @@ def split_rows(store: Store, options: PictureOptions, seed: int) -> Splits:
 
 
 def split(
-    name: str, rows: np.ndarray, labels: np.ndarray, given: np.ndarray, test_share: float,
-    options: PictureOptions, seed: int,
-) -> Splits:  # fmt: skip
+    name: str,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    given: np.ndarray,
+    test_share: float,
+    options: PictureOptions,
+    seed: int,
+) -> Splits:
     """The given splits where there are any, else drawn class by class (or together) from the seed.
 
     Args:
@@ -75,7 +80,10 @@ def split(
 def _hold_out(
     rows: np.ndarray, labels: np.ndarray, share: float, seed: int, how: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(kept, held out), both ascending. `random` holds out the last share of one shuffle, as the Tutorial did."""
+    """(kept, held out), both ascending.
+
+    `random` holds out the last share of one shuffle, as the Tutorial did.
+    """
     order = np.random.default_rng([seed, 17]).permutation(rows)
     groups = (
         [order]

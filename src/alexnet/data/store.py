@@ -1,8 +1,9 @@
 """The store: every picture of a data set decoded once, as one memory-mapped array.
 
-A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `moments.npy` float64 [N, 9] (colour
-sums of each picture, so that the mean and covariance of any subset cost nothing) and `store.json`. Row i is the i-th
-picture of the source; a picture that could not be used keeps its row, black, and is in no split.
+A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `moments.npy` float64
+[N, 9] (colour sums of each picture, so that the mean and covariance of any subset cost nothing) and
+`store.json`. Row i is the i-th picture of the source; a picture that could not be used keeps its
+row, black, and is in no split.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Store:
 
     @cached_property
     def usable(self) -> np.ndarray:
-        """bool [N]: False for refused pictures."""
+        """False for refused pictures: bool [N]."""
         usable = np.ones(len(self), dtype=bool)
         usable[[refusal.row for refusal in self.info.refused]] = False
         return usable

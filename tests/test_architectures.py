@@ -1,0 +1,258 @@
+"""The arithmetic of layers: windows, shapes, parameters and receptive fields, held against torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from alexnet.architectures import (
+    LAYER_KINDS,
+    Activation,
+    AdaptivePool,
+    Architecture,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    FullyConnected,
+    Layer,
+    MapNorm,
+    Pool,
+    ResponseNorm,
+    fits,
+    smallest_input,
+    window_count,
+)
+from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.network import Network
+
+LENGTH = st.integers(1, 40)
+KERNEL = st.integers(1, 12)
+STRIDE = st.integers(1, 6)
+
+
+def torch_count(length: int, function: Any, *args: Any, **keywords: Any) -> int:
+    """How many windows torch makes along a side, 0 where it refuses."""
+    try:
+        maps = torch.empty(1, 1, length, length, device="meta")
+        return int(function(maps, *args, **keywords).shape[-1])
+    except RuntimeError:
+        return 0
+
+
+@given(LENGTH, KERNEL, STRIDE, st.booleans())
+@example(1, 3, 2, True)
+@example(2, 3, 2, True)
+@example(55, 3, 2, True)
+@example(6, 2, 3, True)  # the last window would begin past the end
+def test_window_count_is_torchs_pooling(length: int, size: int, stride: int, ceil: bool) -> None:
+    torchs = torch_count(length, F.max_pool2d, size, stride, ceil_mode=ceil)
+    assert window_count(length, size, stride, 0, ceil) == torchs
+
+
+@given(LENGTH, KERNEL, STRIDE, st.integers(0, 6), st.booleans())
+def test_window_count_is_torchs_padded_pooling(
+    length: int, size: int, stride: int, padding: int, ceil: bool
+) -> None:
+    """Where at least one whole window fits; below that only unpadded pooling occurs in a table."""
+    padding = min(padding, size // 2)
+    if length + 2 * padding >= size:
+        torchs = torch_count(length, F.max_pool2d, size, stride, padding, ceil_mode=ceil)
+        assert window_count(length, size, stride, padding, ceil) == torchs
+
+
+@given(LENGTH, KERNEL, STRIDE, st.integers(0, 6))
+def test_window_count_is_torchs_convolution(
+    length: int, kernel: int, stride: int, padding: int
+) -> None:
+    weight = torch.empty(1, 1, kernel, kernel, device="meta")
+    torchs = torch_count(length, F.conv2d, weight, stride=stride, padding=padding)
+    assert window_count(length, kernel, stride, padding, False) == torchs
+
+
+@pytest.mark.parametrize(
+    ("length", "kernel", "stride", "padding", "ceil", "count"),
+    [
+        (227, 11, 4, 0, False, 55),
+        (224, 11, 4, 0, False, 54),
+        (224, 11, 4, 2, False, 55),
+        (224, 11, 4, 0, True, 55),
+        (55, 3, 2, 0, False, 27),
+        (32, 3, 2, 0, True, 16),
+        (2, 3, 1, 0, False, 0),
+        (2, 3, 2, 0, True, 1),
+        (1, 3, 2, 0, True, 0),
+        (0, 1, 1, 0, True, 0),
+    ],
+)
+def test_window_count_by_hand(
+    length: int, kernel: int, stride: int, padding: int, ceil: bool, count: int
+) -> None:
+    assert window_count(length, kernel, stride, padding, ceil) == count
+
+
+def test_conv_by_hand() -> None:
+    conv = Conv("c", 6, 3, stride=2, padding=1, groups=2)
+    # 6 outputs x 2 inputs of their column x 3 x 3, and 6 biases; (9 + 2 - 3) // 2 + 1 = 5 windows a side.
+    assert conv.output((4, 9, 9)) == (6, 5, 5)
+    assert conv.parameters((4, 9, 9)) == 108 + 6
+    assert conv.bias_parameters() == 6
+    assert conv.macs((4, 9, 9)) == 108 * 25
+    assert conv.window((4, 9, 9)) == (3, 2)
+
+
+def test_conv_without_bias() -> None:
+    conv = Conv("c", 6, 3, has_bias=False)
+    assert (conv.parameters((4, 9, 9)), conv.bias_parameters()) == (6 * 4 * 9, 0)
+
+
+def test_conv_on_an_oblong() -> None:
+    assert Conv("c", 5, 3, stride=2).output((1, 9, 4)) == (5, 4, 1)
+
+
+def test_end_padding_counts_once() -> None:
+    assert Conv("c", 1, 11, stride=4, end_padding=3).output((3, 224, 224)) == (1, 55, 55)
+    assert Conv("c", 1, 11, stride=4, end_padding=2).output((3, 224, 224)) == (1, 54, 54)
+
+
+def test_fully_connected_by_hand() -> None:
+    layer = FullyConnected("f", 7)
+    assert layer.output((5,)) == (7,)
+    assert (layer.parameters((5,)), layer.bias_parameters(), layer.macs((5,))) == (42, 7, 35)
+    assert FullyConnected("f", 7, has_bias=False).parameters((5,)) == 35
+
+
+@pytest.mark.parametrize(
+    "layer", [Activation("a"), ResponseNorm("n"), MapNorm("m"), Dropout("d"), BatchNorm("b")]
+)
+def test_layers_that_keep_the_shape(layer: Layer) -> None:
+    assert layer.output((4, 6, 6)) == (4, 6, 6)
+    assert layer.macs((4, 6, 6)) == 0
+    assert layer.parameters((4, 6, 6)) == (16 if isinstance(layer, BatchNorm) else 0)
+    assert layer.bias_parameters() == 0
+
+
+def test_adaptive_pool() -> None:
+    pool = AdaptivePool("p", 6)
+    assert pool.output((4, 13, 13)) == (4, 6, 6)
+    assert pool.window((4, 6, 6)) == (1, 1)
+    assert pool.window((4, 12, 12)) == (2, 2)
+    assert pool.window((4, 13, 13)) == (3, 2)
+    assert pool.window((4, 2, 2)) == (1, 1)
+
+
+def test_kinds_are_unique_and_complete() -> None:
+    assert set(LAYER_KINDS.values()) == set(Layer.__subclasses__())
+    assert all(LAYER_KINDS[kind].kind == kind for kind in LAYER_KINDS)
+
+
+def small(*layers: Layer, shape: tuple[int, ...] = (4, 16, 16)) -> Architecture:
+    return Architecture("small", "a test", shape, layers)
+
+
+def test_rows_by_hand() -> None:
+    net = small(Conv("c", 6, 3, padding=1), Pool("p"), Flatten("v"), FullyConnected("f", 5))
+    rows = net.rows()
+    assert [row.input for row in rows] == [(4, 16, 16), (6, 16, 16), (6, 7, 7), (294,)]
+    assert [row.output for row in rows] == [(6, 16, 16), (6, 7, 7), (294,), (5,)]
+    assert [row.parameters for row in rows] == [222, 0, 0, 1475]
+    assert [row.macs for row in rows] == [216 * 256, 0, 0, 1470]
+    assert [row.neurons for row in rows] == [1536, 0, 0, 5]
+    # conv 3; pool 3 + 2 * 1 with stride 2; seven of those side by side 5 + 6 * 2.
+    assert [row.receptive_field for row in rows] == [3, 5, 17, 17]
+    assert [row.stride for row in rows] == [1, 2, 2, 2]
+    assert net.classes == 5
+    assert net.layer("p") is net.layers[1]
+
+
+def test_two_layers_of_one_name() -> None:
+    with pytest.raises(ArchitectureError, match="^small: two layers are called 'a'$"):
+        small(Activation("b"), Activation("a"), Activation("a"))
+
+
+def test_too_small_an_input() -> None:
+    message = "^small cannot take 5x7 pixels; the smallest input that works is 6x6$"
+    with pytest.raises(ArchitectureError, match=message) as caught:
+        small(Conv("c", 6, 6), shape=(4, 5, 7))
+    assert isinstance(caught.value, ConfigError)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(("channels", "inputs"), [(6, 3), (5, 4)])
+def test_groups_that_do_not_divide(channels: int, inputs: int) -> None:
+    message = f"^conv9: {inputs} -> {channels} channels cannot be split into 2 groups$"
+    with pytest.raises(ArchitectureError, match=message):
+        small(Conv("conv9", channels, 1, groups=2), shape=(inputs, 8, 8))
+
+
+def test_norm_columns_that_do_not_divide() -> None:
+    with pytest.raises(ArchitectureError, match="^norm9: 4 maps cannot be split into 3 columns$"):
+        small(ResponseNorm("norm9", groups=3))
+
+
+def test_fully_connected_needs_a_vector() -> None:
+    with pytest.raises(ArchitectureError, match="^fc9: a fully connected layer needs a Flatten"):
+        small(FullyConnected("fc9", 3))
+
+
+def test_fits_and_smallest_input() -> None:
+    layers = (Conv("c", 2, 5, stride=3), Pool("p"))
+    # The pool takes 3 windows, the third ends at pixel 2 * 3 + 5.
+    assert [side for side in range(20) if fits(layers, (1, side, side))] == list(range(11, 20))
+    assert smallest_input(layers, 1) == 11
+
+
+def reached(net: Architecture, stage: str, place: int) -> tuple[int, int, int, int]:
+    """The box (top, left, bottom, right) of input pixels to which the gradient of one output reaches."""
+    torch.manual_seed(0)
+    network = Network(net).double().eval()
+    x = torch.rand(1, *net.input, dtype=torch.float64, requires_grad=True)
+    output = network.stages(x)[stage]
+    (output[0, 0, place, place] if output.ndim == 4 else output[0, 0]).backward()
+    assert x.grad is not None
+    ys, xs = x.grad[0].abs().sum(0).nonzero(as_tuple=True)
+    return int(ys.min()), int(xs.min()), int(ys.max()) + 1, int(xs.max()) + 1
+
+
+LAYERS = (
+    Conv("conv1", 4, 5, stride=2),
+    Activation("tanh1", "tanh"),
+    ResponseNorm("norm1"),
+    MapNorm("map_norm1", alpha=0.1),
+    Pool("pool1", 3, 2, reduce="average"),
+    Conv("conv2", 4, 3, groups=2),
+    BatchNorm("bn2"),
+    AdaptivePool("avgpool", 4),
+    Flatten("flatten"),
+    FullyConnected("fc3", 3),
+)
+
+
+@pytest.mark.parametrize("stage", [layer.name for layer in LAYERS[:7]])
+def test_receptive_field_is_what_the_gradient_reaches(stage: str) -> None:
+    """Away from the border, and the next output sees the same square one stride further on."""
+    net = small(*LAYERS, shape=(2, 63, 63))
+    row = next(row for row in net.rows() if row.layer.name == stage)
+    middle = row.output[1] // 2
+    top, left, bottom, right = reached(net, stage, middle)
+    assert (bottom - top, right - left) == (row.receptive_field, row.receptive_field)
+    assert reached(net, stage, middle + 1)[0] - top == row.stride
+
+
+def test_a_vector_sees_the_windows_of_the_whole_map() -> None:
+    layers = (Conv("c", 2, 3), Pool("p", 3, 2, reduce="average"), Flatten("v"), FullyConnected("f", 1))
+    net = small(*layers, shape=(1, 12, 12))
+    # The map is 10, four windows of 3 at stride 2 end at 9: one row and column of the input is never seen.
+    assert net.rows()[-1].receptive_field == 11
+    assert reached(net, "f", 0) == (0, 0, 11, 11)
+
+
+def test_adaptive_pool_sees_what_its_row_says() -> None:
+    net = small(Conv("c", 2, 3), AdaptivePool("p", 4), shape=(1, 10, 10))
+    assert net.rows()[-1].receptive_field == 4
+    assert reached(net, "p", 1) == (2, 2, 6, 6)

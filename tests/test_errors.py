@@ -1,0 +1,77 @@
+"""The tree of errors, and the message that names the nearest names."""
+
+from __future__ import annotations
+
+import pytest
+
+from alexnet import errors
+from alexnet.errors import (
+    AlexNetError,
+    ArchitectureError,
+    ConfigError,
+    DataError,
+    MissingDataError,
+    ModelFileError,
+    TrainingError,
+    UnknownNameError,
+    UsageError,
+)
+
+PARENTS: dict[type[Exception], tuple[type[Exception], ...]] = {
+    AlexNetError: (Exception,),
+    UsageError: (AlexNetError,),
+    UnknownNameError: (UsageError,),
+    ConfigError: (AlexNetError, ValueError),
+    ArchitectureError: (ConfigError,),
+    DataError: (AlexNetError,),
+    MissingDataError: (DataError,),
+    ModelFileError: (AlexNetError,),
+    TrainingError: (AlexNetError,),
+}
+
+
+@pytest.mark.parametrize(("error", "parents"), PARENTS.items())
+def test_tree(error: type[Exception], parents: tuple[type[Exception], ...]) -> None:
+    assert error.__bases__ == parents
+    assert error.__doc__
+
+
+def test_no_error_is_forgotten() -> None:
+    classes = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)}
+    assert classes == set(PARENTS)
+
+
+def drawn() -> dict[str, str]:
+    """Class to parent, as the module's docstring draws them."""
+    parents: dict[str, str] = {}
+    trail = ["Exception"]
+    for line in (errors.__doc__ or "").splitlines():
+        bare = line.replace("│", " ").replace("├──", "   ").replace("└──", "   ")
+        name = (bare.split() or [""])[0]
+        if line.startswith("    ") and name.endswith("Error"):
+            depth = (len(bare) - len(bare.lstrip())) // 4
+            parents[name] = trail[depth - 1]
+            trail = [*trail[:depth], name]
+    return parents
+
+
+def test_docstring_draws_the_tree() -> None:
+    assert drawn() == {error.__name__: bases[0].__name__ for error, bases in PARENTS.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("alexnte", "unknown net 'alexnte'; did you mean alexnet or lenet5?"),
+        ("lenet", "unknown net 'lenet'; did you mean lenet5 or alexnet?"),
+        ("zzz", "unknown net 'zzz'; known: alexnet, lenet5, vgg"),
+        ("", "unknown net ''; known: alexnet, lenet5, vgg"),
+    ],
+)
+def test_unknown_name(name: str, message: str) -> None:
+    assert str(UnknownNameError("net", name, ["vgg", "lenet5", "alexnet"])) == message
+
+
+def test_unknown_name_suggests_three_at_most() -> None:
+    error = UnknownNameError("layer", "conv", [f"conv{i}" for i in range(9)])
+    assert str(error).count(" or ") == 2

@@ -1,0 +1,62 @@
+"""The public names: what they are, that all resolve, and that importing the package costs nothing."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import alexnet
+
+PUBLIC = {
+    "AlexNetError", "Architecture", "Classifier", "Evaluation", "Network", "Recipe", "Run",
+    "architecture", "create_model", "evaluate", "load", "preset", "resume", "train", "variant",
+}  # fmt: skip
+TORCHLESS = (
+    "alexnet", "alexnet.architectures", "alexnet.zoo", "alexnet.variants", "alexnet.recipe", "alexnet.presets",
+    "alexnet.preprocessing", "alexnet.values", "alexnet.records", "alexnet.errors",
+)  # fmt: skip
+
+
+def test_all_is_the_public_list() -> None:
+    assert set(alexnet.__all__) == PUBLIC
+    assert len(alexnet.__all__) == len(PUBLIC)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_name_resolves(name: str) -> None:
+    value = getattr(alexnet, name)
+    assert value.__name__ == name
+    assert value.__module__.startswith("alexnet.")
+    assert inspect.getdoc(value)
+
+
+def test_dir_lists_the_names() -> None:
+    assert set(dir(alexnet)) == PUBLIC | {"__version__"}
+
+
+def test_unknown_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'alexnet' has no attribute 'alexnetwork'"):
+        _ = alexnet.alexnetwork
+
+
+def test_version_is_three_numbers() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", alexnet.__version__)
+
+
+def test_importing_needs_no_torch() -> None:
+    code = f"import sys, {', '.join(TORCHLESS)}; print([m for m in ('torch', 'PIL', 'tyro') if m in sys.modules])"
+    source = str(Path(alexnet.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

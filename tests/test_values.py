@@ -1,0 +1,276 @@
+"""Frozen dataclasses through JSON and back, and what is refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.architectures import (
+    Activation,
+    Architecture,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    FullyConnected,
+    Init,
+    Layer,
+    MapNorm,
+    Pool,
+    ResponseNorm,
+)
+from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.preprocessing import Preprocessing
+from alexnet.presets import PRESETS
+from alexnet.recipe import Augmentation, Optimizer, Recipe, Schedule
+from alexnet.records import EpochRecord, LayerUpdate
+from alexnet.values import architecture_from_plain, from_plain, to_json, to_plain
+from alexnet.zoo import ZOO
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_tables_round_trip(name: str) -> None:
+    assert architecture_from_plain(json.loads(to_json(ZOO[name]))) == ZOO[name]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_round_trip(name: str) -> None:
+    assert from_plain(Recipe, json.loads(to_json(PRESETS[name]))) == PRESETS[name]
+
+
+def test_records_round_trip() -> None:
+    layers = tuple(
+        LayerUpdate(name=f"conv{i}.weight", weight=1.0, update=0.1, ratio=0.1) for i in (1, 2)
+    )
+    record = EpochRecord(
+        epoch=1, step=9, rate=0.1, train_loss=2.5, train_top1_error=0.5, train_top5_error=0.1, held_out="val",
+        held_out_loss=2.0, held_out_top1_error=0.6, held_out_top5_error=0.2, images_per_second=3.0,
+        waiting_share=0.0, elapsed_seconds=1.5, layers=layers,
+    )  # fmt: skip
+    text = to_json(record, indent=None)
+    assert "\n" not in text
+    assert from_plain(EpochRecord, json.loads(text)) == record
+
+
+def test_plain_by_hand() -> None:
+    assert to_plain(Conv("c", 4, 3, init=Init(bias=1.0))) == {
+        "kind": "conv", "name": "c", "channels": 4, "kernel": 3, "stride": 1, "padding": 0, "end_padding": 0,
+        "groups": 1, "has_bias": True, "init": {"kind": "normal", "sd": 0.01, "bias": 1.0},
+    }  # fmt: skip
+
+
+def test_tuples_are_lists_and_come_back_as_tuples() -> None:
+    plain = to_plain(Schedule(drop_after_epochs=(3, 9)))
+    assert plain["drop_after_epochs"] == [3, 9]
+    assert from_plain(Schedule, plain).drop_after_epochs == (3, 9)
+    assert from_plain(Schedule, {"drop_after_epochs": []}).drop_after_epochs == ()
+
+
+def test_text_keeps_other_scripts() -> None:
+    assert "Frühling" in to_json(Recipe(name="Frühling"))
+
+
+def test_absent_keys_keep_their_defaults() -> None:
+    recipe = from_plain(Recipe, {"epochs": 3, "optimizer": {"rate": 0.5}})
+    assert recipe == Recipe(epochs=3, optimizer=Optimizer(rate=0.5))
+    assert from_plain(Recipe, {}) == Recipe()
+
+
+def test_an_integer_does_for_a_float() -> None:
+    rate = from_plain(Optimizer, {"rate": 1}).rate
+    assert (rate, type(rate)) == (1.0, float)
+    mean = from_plain(Preprocessing, {"mean": [1, 2, 3.5]}).mean
+    assert mean == (1.0, 2.0, 3.5)
+    assert {type(m) for m in mean} == {float}
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"epoch": 3}, "^Recipe has no key 'epoch'; did you mean 'epochs'"),
+        ({"optimizer": {"rates": 3}}, r"^Recipe\.optimizer has no key 'rates'; did you mean 'rate'"),
+        ({"schedule": {"zzzzz": 3}}, r"^Recipe\.schedule has no key 'zzzzz'; known: schedule, warmup_epochs, "),
+        ({"epochs": "3"}, r"^Recipe\.epochs must be int, not '3'$"),
+        ({"epochs": 3.0}, r"^Recipe\.epochs must be int, not 3\.0$"),
+        ({"epochs": True}, r"^Recipe\.epochs must be int, not True$"),
+        ({"epochs": None}, r"^Recipe\.epochs must be int, not None$"),
+        ({"name": 3}, r"^Recipe\.name must be str, not 3$"),
+        ({"augment": {"flip": 1}}, r"^Recipe\.augment\.flip must be bool, not 1$"),
+        ({"optimizer": {"rate": "x"}}, r"^Recipe\.optimizer\.rate must be float, not 'x'$"),
+        ({"optimizer": {"rate": False}}, r"^Recipe\.optimizer\.rate must be float, not False$"),
+        ({"optimizer": []}, r"^Recipe\.optimizer must be an object, not \[\]$"),
+        ({"precision": "half"}, r"^Recipe\.precision is 'half'; it can be auto, float32, bf16$"),
+        ({"precision": ["auto"]}, r"^Recipe\.precision is \['auto'\]; it can be"),
+        ({"schedule": {"drop_after_epochs": 3}}, r"^Recipe\.schedule\.drop_after_epochs must be a list, not 3$"),
+        ({"schedule": {"drop_after_epochs": [3, "4"]}}, r"^Recipe\.schedule\.drop_after_epochs\[1\] must be int"),
+        ({"epochs": 0}, "^--epochs 0 must be at least 1$"),
+        ({"optimizer": {"momentum": 1}}, r"^--momentum 1\.0 must be from 0 to below 1$"),
+        ([], r"^Recipe must be an object, not \[\]$"),
+        (None, "^Recipe must be an object, not None$"),
+    ],
+)  # fmt: skip
+def test_refused_recipes(plain: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_plain(Recipe, plain)
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"mean": [1, 2]}, r"^Preprocessing\.mean must be a list of 3, not \[1, 2\]$"),
+        ({"mean": "abc"}, r"^Preprocessing\.mean must be a list of 3, not 'abc'$"),
+        ({"mean": [1, 2, "x"]}, r"^Preprocessing\.mean\[2\] must be float, not 'x'$"),
+        ({"channels": True}, r"^Preprocessing\.channels is True; it can be 1, 3$"),
+        ({"channels": 2}, r"^Preprocessing\.channels is 2; it can be 1, 3$"),
+    ],
+)
+def test_refused_preprocessing(plain: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_plain(Preprocessing, plain)
+
+
+def lenet() -> dict[str, Any]:
+    plain = to_plain(ZOO["lenet5"])
+    assert isinstance(plain, dict)
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "konv"}, r"^architecture\.layers\[0\] has the unknown layer kind 'konv'; known: conv, fc, "),
+        ({"kind": 3}, r"^architecture\.layers\[0\] has the unknown layer kind 3; known"),
+        ({"kind": ["conv"]}, r"^architecture\.layers\[0\] has the unknown layer kind \['conv'\]; known"),
+        ({"chanels": 3}, r"^architecture\.layers\[0\] has no key 'chanels'; did you mean 'channels'"),
+        ({"kernel": "5"}, r"^architecture\.layers\[0\]\.kernel must be int, not '5'$"),
+        ({"init": {"sd": "x"}}, r"^architecture\.layers\[0\]\.init\.sd must be float, not 'x'$"),
+        ({"init": {"kind": "he"}}, r"^architecture\.layers\[0\]\.init\.kind is 'he'; it can be normal, glorot"),
+        ({"groups": 4}, r"^conv1: 1 -> 6 channels cannot be split into 4 groups$"),
+        ({"name": "conv2"}, "^lenet5: two layers are called 'conv2'$"),
+    ],
+)  # fmt: skip
+def test_refused_layers(change: dict[str, Any], message: str) -> None:
+    plain = lenet()
+    plain["layers"][0].update(change)
+    with pytest.raises(ConfigError, match=message):
+        architecture_from_plain(plain)
+
+
+def test_missing_keys_are_named() -> None:
+    plain = lenet()
+    del plain["source"], plain["layers"][0]["kernel"]
+    with pytest.raises(ConfigError, match=r"^architecture\.layers\[0\]: missing .* 'kernel'$"):
+        architecture_from_plain(plain)
+    plain = lenet()
+    del plain["source"]
+    with pytest.raises(ConfigError, match=r"^architecture: missing .* 'source'$"):
+        architecture_from_plain(plain)
+    with pytest.raises(ConfigError, match="missing 4 required .* 'name', 'source', 'input', and 'layers'"):
+        architecture_from_plain({})
+
+
+@pytest.mark.parametrize("layer", [None, 3, "conv", [], {}])
+def test_a_layer_that_is_none(layer: object) -> None:
+    with pytest.raises(ConfigError, match=r"^architecture\.layers\[12\] has the unknown layer kind None"):
+        plain = lenet()
+        architecture_from_plain({**plain, "layers": [*plain["layers"], layer]})
+
+
+def test_table_that_does_not_fit() -> None:
+    with pytest.raises(ArchitectureError, match="lenet5 cannot take 31x31 pixels"):
+        architecture_from_plain({**lenet(), "input": [1, 31, 31]})
+
+
+HOSTILE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("no stride", {}, {"stride": 0}),
+    ("no groups", {}, {"groups": 0}),
+    ("no channels", {}, {"channels": 0}),
+    ("kernel below 1", {}, {"kernel": -3}),
+    ("flat input", {"input": [3]}, {}),
+    ("no colours", {"input": [0, 32, 32]}, {}),
+    ("no layers", {"layers": []}, {}),
+    ("a method's name", {}, {"name": "train"}),
+    ("a dot in a name", {}, {"name": "a.b"}),
+]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="Architecture does not check its numbers, nor layers their names"
+)
+@pytest.mark.parametrize(
+    ("table", "layer"), [(t, c) for _, t, c in HOSTILE], ids=[name for name, _, _ in HOSTILE]
+)
+def test_tables_that_cannot_work(table: dict[str, Any], layer: dict[str, Any]) -> None:
+    plain = lenet()
+    plain["layers"][0].update(layer)
+    with pytest.raises(ConfigError):
+        architecture_from_plain({**plain, **table})
+
+
+@dataclass(frozen=True)
+class Deep:
+    name: str
+    inner: tuple[tuple[Init, ...], ...] = ()
+
+
+def test_nesting() -> None:
+    value = Deep("d", ((Init(), Init("torch")), (), (Init(bias=2.0),)))
+    assert from_plain(Deep, json.loads(to_json(value))) == value
+    with pytest.raises(ConfigError, match=r"^Deep\.inner\[1\]\[0\] has no key 'sdd'; did you mean 'sd'"):
+        from_plain(Deep, {"name": "d", "inner": [[], [{"sdd": 1}]]})
+
+
+def test_very_deep_json_is_refused_like_any_wrong_value() -> None:
+    plain: object = []
+    for _ in range(500):
+        plain = [plain]
+    with pytest.raises(ConfigError, match=r"^Recipe\.name must be str"):
+        from_plain(Recipe, {"name": plain})
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NAMES = st.text(min_size=1)
+INITS = st.builds(
+    Init, st.sampled_from(["normal", "glorot_uniform", "he_normal", "torch"]), NUMBERS, NUMBERS
+)
+KEEPING = st.one_of(
+    st.builds(Activation, NAMES, st.sampled_from(["relu", "tanh", "sigmoid"])),
+    st.builds(ResponseNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
+    st.builds(MapNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
+    st.builds(BatchNorm, NAMES, NUMBERS, NUMBERS),
+    st.builds(Dropout, NAMES, NUMBERS),
+    st.builds(Conv, NAMES, st.integers(1, 9), st.integers(1, 3), has_bias=st.booleans(), init=INITS),
+    st.builds(Pool, NAMES, st.integers(1, 2), st.just(1), st.booleans(), st.sampled_from(["max", "average"])),
+)  # fmt: skip
+
+
+@given(st.lists(KEEPING, unique_by=lambda layer: layer.name, max_size=6), st.text())
+def test_any_table_round_trips(layers: list[Layer], source: str) -> None:
+    head = (Flatten(" ".join(["flat", *(x.name for x in layers)])), FullyConnected("\0 head", 3))
+    layers = [layer for layer in layers if layer.name not in {x.name for x in head}]
+    table = Architecture("any", source, (2, 40, 40), (*layers, *head))
+    assert architecture_from_plain(json.loads(to_json(table))) == table
+
+
+RECIPES = st.builds(
+    Recipe,
+    name=st.text(),
+    epochs=st.integers(1, 10**6),
+    label_smoothing=st.floats(0, 1, exclude_max=True),
+    augment=st.builds(Augmentation, colour_sd=st.floats(0, 1e9), flip=st.booleans()),
+    optimizer=st.builds(Optimizer, rate=st.floats(0, 1e9), rule=st.sampled_from(["paper", "adamw"])),
+    schedule=st.builds(
+        Schedule, drop_after_epochs=st.lists(st.integers(1, 99), unique=True).map(sorted).map(tuple)
+    ),
+    seed=st.integers(0, 2**31 - 1),
+)
+
+
+@given(RECIPES)
+def test_any_recipe_round_trips(recipe: Recipe) -> None:
+    assert from_plain(Recipe, json.loads(to_json(recipe))) == recipe

@@ -1,0 +1,262 @@
+"""New tables from old ones: each option alone, some together, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.architectures import (
+    Activation,
+    Architecture,
+    BatchNorm,
+    Conv,
+    Dropout,
+    FullyConnected,
+    MapNorm,
+    Pool,
+    ResponseNorm,
+)
+from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.recipe import NetOptions
+from alexnet.values import architecture_from_plain, to_plain
+from alexnet.variants import variant
+from alexnet.zoo import ZOO
+
+NORMS = (ResponseNorm, MapNorm, BatchNorm)
+
+
+def names(table: Architecture) -> list[str]:
+    return [layer.name for layer in table.layers]
+
+
+def weighted(table: Architecture) -> list[Conv | FullyConnected]:
+    return [layer for layer in table.layers if isinstance(layer, Conv | FullyConnected)]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_nothing_asked_nothing_changed(name: str) -> None:
+    assert variant(ZOO[name]) == ZOO[name]
+
+
+@pytest.mark.parametrize("function", ["relu", "tanh", "sigmoid"])
+def test_activation(function: Any) -> None:
+    table = variant(ZOO["alexnet"], activation=function)
+    found = [layer for layer in table.layers if isinstance(layer, Activation)]
+    assert {layer.function for layer in found} == {function}
+    assert names(table) == names(ZOO["alexnet"])
+
+
+def test_activation_as_published_keeps_lenets_tanh() -> None:
+    found = [layer for layer in variant(ZOO["lenet5"], classes=3).layers if isinstance(layer, Activation)]
+    assert {layer.function for layer in found} == {"tanh"}
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn"])
+def test_norm_none(name: str) -> None:
+    table = variant(ZOO[name], norm="none")
+    assert not any(isinstance(layer, NORMS) for layer in table.layers)
+    assert all(layer.has_bias for layer in weighted(table))
+    kept = [layer.name for layer in ZOO[name].layers if not isinstance(layer, NORMS)]
+    assert names(table) == kept
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn"])
+def test_norm_response_is_the_papers(name: str) -> None:
+    table = variant(ZOO[name], norm="response")
+    found = [layer for layer in table.layers if isinstance(layer, NORMS)]
+    assert found == [ResponseNorm("norm1"), ResponseNorm("norm2")]
+    order = names(table)
+    assert order[order.index("norm1") - 1] == "relu1"
+    assert order[order.index("norm2") - 1] == "relu2"
+    assert all(layer.has_bias for layer in weighted(table))
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn", "lenet5"])
+def test_norm_batch_follows_every_weight_layer_but_the_last(name: str) -> None:
+    table = variant(ZOO[name], norm="batch")
+    layers = weighted(table)
+    order = names(table)
+    for layer in layers[:-1]:
+        after = table.layers[order.index(layer.name) + 1]
+        suffix = layer.name.removeprefix("conv").removeprefix("fc")
+        assert after == BatchNorm(f"bn{suffix}")
+        assert not layer.has_bias
+    assert layers[-1].has_bias
+    assert sum(isinstance(layer, NORMS) for layer in table.layers) == len(layers) - 1
+
+
+def test_norm_batch_of_the_paper_is_alexnet_bns_order() -> None:
+    table = variant(ZOO["alexnet"], norm="batch")
+    assert names(table)[:10] == names(ZOO["alexnet_bn"])[:10]
+
+
+def test_has_bias_comes_back_after_batch_norm() -> None:
+    there = variant(ZOO["alexnet"], norm="batch")
+    back = variant(there, norm="response")
+    assert back == ZOO["alexnet"]
+
+
+def test_pooling() -> None:
+    def pools(option: Any, name: str = "alexnet") -> set[tuple[int, int]]:
+        layers = variant(ZOO[name], pooling=option).layers
+        return {(layer.size, layer.stride) for layer in layers if isinstance(layer, Pool)}
+
+    assert pools("non_overlapping") == {(2, 2)}
+    assert pools("overlapping") == pools("published") == {(3, 2)}
+    assert pools("published", "lenet5") == {(2, 2)}
+    assert pools("overlapping", "lenet5") == {(3, 2)}
+
+
+def test_pooling_keeps_how_the_rest_is_reduced() -> None:
+    table = variant(ZOO["cifar_quick"], pooling="non_overlapping")
+    pools = [layer for layer in table.layers if isinstance(layer, Pool)]
+    assert [pool.reduce for pool in pools] == ["max", "average", "average"]
+    assert all(pool.ceil for pool in pools)
+
+
+def test_dropout() -> None:
+    def rates(rate: float) -> list[float]:
+        layers = variant(ZOO["alexnet"], dropout=rate).layers
+        return [layer.rate for layer in layers if isinstance(layer, Dropout)]
+
+    assert rates(0.25) == [0.25, 0.25]
+    assert rates(0) == []
+    assert rates(-1) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_groups(groups: int) -> None:
+    convs = [layer for layer in variant(ZOO["alexnet"], groups=groups).layers if isinstance(layer, Conv)]
+    assert [conv.groups for conv in convs] == [1, groups, 1, groups, groups]
+
+
+def test_groups_of_the_norms() -> None:
+    norms = [n for n in variant(ZOO["alexnet_2012"], groups=1).layers if isinstance(n, ResponseNorm)]
+    assert [norm.groups for norm in norms] == [1, 1]
+    norms = [n for n in variant(ZOO["alexnet"], groups=4).layers if isinstance(n, ResponseNorm)]
+    assert [norm.groups for norm in norms] == [1, 1]  # the paper's norms see all maps
+
+
+def test_one_column_has_the_tables_parameters() -> None:
+    rows = variant(ZOO["alexnet"], groups=1).rows()
+    assert sum(row.parameters for row in rows) == 62_378_344
+
+
+@pytest.mark.parametrize(
+    ("width", "channels", "features"),
+    [
+        (0.5, [48, 128, 192, 192, 128], [2048, 2048, 1000]),
+        (2, [192, 512, 768, 768, 512], [8192, 8192, 1000]),
+        # To multiples of 4: 9.6 -> 8, 25.6 -> 24, 38.4 -> 40; 409.6 -> 408.
+        (0.1, [8, 24, 40, 40, 24], [408, 408, 1000]),
+        (0.001, [4, 4, 4, 4, 4], [4, 4, 1000]),
+    ],
+)
+def test_width(width: float, channels: list[int], features: list[int]) -> None:
+    layers = weighted(variant(ZOO["alexnet"], width=width))
+    assert [layer.channels for layer in layers if isinstance(layer, Conv)] == channels
+    assert [layer.features for layer in layers if isinstance(layer, FullyConnected)] == features
+
+
+def test_width_one_is_not_rounded() -> None:
+    assert [layer.name for layer in weighted(variant(ZOO["lenet5"], width=1.0))][0] == "conv1"
+    assert weighted(variant(ZOO["lenet5"], width=1.0))[0] == ZOO["lenet5"].layers[0]  # 6 channels
+
+
+def test_input_size_and_channels() -> None:
+    table = variant(ZOO["alexnet"], input_size=115, channels=1)
+    assert table.input == (1, 115, 115)
+    assert table.layers == ZOO["alexnet"].layers
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_classes_change_the_last_layer_only(name: str) -> None:
+    table = variant(ZOO[name], classes=7)
+    assert table.classes == 7
+    changed = [a.name for a, b in zip(table.layers, ZOO[name].layers, strict=True) if a != b]
+    assert changed == [weighted(ZOO[name])[-1].name]
+
+
+def test_many_at_once() -> None:
+    table = variant(
+        ZOO["alexnet"], activation="tanh", norm="batch", pooling="non_overlapping", dropout=0, groups=4,
+        width=0.25, input_size=99, channels=1, classes=17,
+    )  # fmt: skip
+    assert table.input == (1, 99, 99)
+    assert [layer.kind for layer in table.layers[:4]] == ["conv", "batch_norm", "activation", "pool"]
+    assert weighted(table)[1] == Conv(
+        "conv2", 64, 5, padding=2, groups=4, has_bias=False, init=weighted(ZOO["alexnet"])[1].init
+    )
+    assert table.layers[2] == Activation("relu1", "tanh")
+    assert not any(isinstance(layer, Dropout) for layer in table.layers)
+    assert table.classes == 17
+
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "activation": st.sampled_from(["published", "relu", "tanh", "sigmoid"]),
+        "norm": st.sampled_from(["published", "none", "response", "batch"]),
+        "pooling": st.sampled_from(["published", "overlapping", "non_overlapping"]),
+        "dropout": st.sampled_from([-1.0, 0.0, 0.3]),
+        "groups": st.sampled_from([0, 1, 2, 4]),
+        "width": st.sampled_from([0.05, 0.5, 1.0, 1.5]),
+        "classes": st.integers(0, 30),
+        "channels": st.sampled_from([0, 1, 3]),
+    }
+)
+
+
+@given(st.sampled_from(sorted(ZOO)), OPTIONS)
+def test_every_combination_is_a_table(name: str, options: dict[str, Any]) -> None:
+    """It keeps its name, its weight layers' names and order, works by arithmetic and goes through JSON."""
+    try:
+        table = variant(ZOO[name], **options)
+    except ArchitectureError as error:
+        assert "groups" in str(error) or "pixels" in str(error)
+        return
+    assert (table.name, table.source) == (ZOO[name].name, ZOO[name].source)
+    assert [layer.name for layer in weighted(table)] == [layer.name for layer in weighted(ZOO[name])]
+    assert table.classes == (options["classes"] or ZOO[name].classes)
+    assert architecture_from_plain(to_plain(table)) == table
+    again = variant(table, **{**options, "width": 1.0})
+    assert again == table
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"width": 0}, {"width": -1.0}, {"dropout": 1.0}, {"dropout": 2.0}, {"groups": -1}, {"input_size": -1},
+        {"channels": -3}, {"classes": -2},
+    ],
+)  # fmt: skip
+def test_out_of_range(option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="^variant of alexnet: .*") as caught:
+        variant(ZOO["alexnet"], **option)
+    (name,) = option
+    if name != "channels":
+        assert name in str(caught.value)
+
+
+def test_input_too_small_for_what_is_left() -> None:
+    with pytest.raises(ArchitectureError, match="the smallest input that works is 67x67"):
+        variant(ZOO["alexnet"], input_size=66)
+    # 2 x 2 windows leave more: pool5 takes 2, pool2 4, pool1 8, conv1 7 * 4 + 11.
+    assert variant(ZOO["alexnet"], input_size=39, pooling="non_overlapping").input[1] == 39
+    with pytest.raises(ArchitectureError, match="the smallest input that works is 39x39"):
+        variant(ZOO["alexnet"], input_size=38, pooling="non_overlapping")
+
+
+def test_groups_must_divide() -> None:
+    with pytest.raises(ArchitectureError, match="conv2: 96 -> 256 channels cannot be split into 3 groups"):
+        variant(ZOO["alexnet"], groups=3)
+
+
+def test_net_options_name_what_variant_takes() -> None:
+    """A recipe's NetOptions are handed over by name; a field that variant lacks would crash there."""
+    options = NetOptions(width=0.5, norm="batch")
+    table = variant(ZOO["alexnet"], **to_plain(options))
+    assert table == variant(ZOO["alexnet"], width=0.5, norm="batch")
+    assert variant(ZOO["alexnet"], **to_plain(NetOptions())) == ZOO["alexnet"]
