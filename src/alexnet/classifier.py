@@ -14,7 +14,7 @@ from torch import Tensor
 
 from alexnet.checkpoint import ModelInfo, load_model
 from alexnet.data.decode import decode
-from alexnet.errors import DataError, ModelFileError
+from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.network import Network, channels_last
 from alexnet.precision import autocast, choose_device
 from alexnet.views import centre_view, ten_views
