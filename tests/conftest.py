@@ -1,12 +1,21 @@
-"""What every test may lean on: the folder of goldens beside the checkout, and hypothesis' settings."""
+"""What every test may lean on: goldens beside the checkout, a cache of its own, tiny flowers, a tiny trained run."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
+
+from alexnet.data import toyflowers
+from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
+from alexnet.runs import RunFolder
+from alexnet.training import train
 
 # Derandomized: a red run is the same run for everybody. No deadline: the machine may be busy.
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=60)
@@ -20,3 +29,73 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the folder {folder} with goldens and data; or set ALEXNET_SHARED")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder for this test alone, so that no test finds or leaves anything in the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ALEXNET_CACHE", str(folder))
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn flowers: twelve classes, per class 3 pictures in train, 1 in val, 1 in test; 40 pixels."""
+    folder = tmp_path_factory.mktemp("pictures") / "flowers"
+    toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, pixels=40)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(flowers: Path) -> Recipe:
+    """A run of 3 epochs of 4 steps that takes a fraction of a second; change it with `dataclasses.replace`."""
+    return Recipe(
+        name="tiny",
+        data=str(flowers),
+        arch="alexnet_bn",
+        net=NetOptions(width=0.05, input_size=67),
+        pictures=PictureOptions(store_pixels=72),
+        augment=Augmentation(min_area=0.5, max_stretch=1.2),
+        optimizer=Optimizer(rule="adamw", rate=2e-3),
+        schedule=Schedule(schedule="cosine", warmup_steps=2),
+        epochs=3,
+        batch_size=8,
+        precision="float32",
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The tiny run, finished; look at it and do not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALEXNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return train(tiny, out=tmp_path_factory.mktemp("runs") / "tiny").folder
+
+
+Alexnet = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def alexnet_process() -> Iterator[Alexnet]:
+    """Starts `python -m alexnet WORDS` beside this process, with as many threads as here."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, cwd: Path | None = None) -> subprocess.Popen[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alexnet", *map(str, words)],
+            env=environment,
+            cwd=cwd,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

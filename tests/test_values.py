@@ -170,13 +170,17 @@ def test_missing_keys_are_named() -> None:
     del plain["source"]
     with pytest.raises(ConfigError, match=r"^architecture: missing .* 'source'$"):
         architecture_from_plain(plain)
-    with pytest.raises(ConfigError, match="missing 4 required .* 'name', 'source', 'input', and 'layers'"):
+    with pytest.raises(
+        ConfigError, match="missing 4 required .* 'name', 'source', 'input', and 'layers'"
+    ):
         architecture_from_plain({})
 
 
 @pytest.mark.parametrize("layer", [None, 3, "conv", [], {}])
 def test_a_layer_that_is_none(layer: object) -> None:
-    with pytest.raises(ConfigError, match=r"^architecture\.layers\[12\] has the unknown layer kind None"):
+    with pytest.raises(
+        ConfigError, match=r"^architecture\.layers\[12\] has the unknown layer kind None"
+    ):
         plain = lenet()
         architecture_from_plain({**plain, "layers": [*plain["layers"], layer]})
 
@@ -221,7 +225,9 @@ class Deep:
 def test_nesting() -> None:
     value = Deep("d", ((Init(), Init("torch")), (), (Init(bias=2.0),)))
     assert from_plain(Deep, json.loads(to_json(value))) == value
-    with pytest.raises(ConfigError, match=r"^Deep\.inner\[1\]\[0\] has no key 'sdd'; did you mean 'sd'"):
+    with pytest.raises(
+        ConfigError, match=r"^Deep\.inner\[1\]\[0\] has no key 'sdd'; did you mean 'sd'"
+    ):
         from_plain(Deep, {"name": "d", "inner": [[], [{"sdd": 1}]]})
 
 
@@ -233,8 +239,8 @@ def test_very_deep_json_is_refused_like_any_wrong_value() -> None:
         from_plain(Recipe, {"name": plain})
 
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-NAMES = st.text(min_size=1)
+NUMBERS = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+NAMES = st.text("abcxyz019", max_size=8).map("layer_{}".format)
 INITS = st.builds(
     Init, st.sampled_from(["normal", "glorot_uniform", "he_normal", "torch"]), NUMBERS, NUMBERS
 )
@@ -243,7 +249,7 @@ KEEPING = st.one_of(
     st.builds(ResponseNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
     st.builds(MapNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
     st.builds(BatchNorm, NAMES, NUMBERS, NUMBERS),
-    st.builds(Dropout, NAMES, NUMBERS),
+    st.builds(Dropout, NAMES, st.floats(0, 1, exclude_max=True)),
     st.builds(Conv, NAMES, st.integers(1, 9), st.integers(1, 3), has_bias=st.booleans(), init=INITS),
     st.builds(Pool, NAMES, st.integers(1, 2), st.just(1), st.booleans(), st.sampled_from(["max", "average"])),
 )  # fmt: skip
@@ -251,8 +257,7 @@ KEEPING = st.one_of(
 
 @given(st.lists(KEEPING, unique_by=lambda layer: layer.name, max_size=6), st.text())
 def test_any_table_round_trips(layers: list[Layer], source: str) -> None:
-    head = (Flatten(" ".join(["flat", *(x.name for x in layers)])), FullyConnected("\0 head", 3))
-    layers = [layer for layer in layers if layer.name not in {x.name for x in head}]
+    head = (Flatten("flatten"), FullyConnected("fc1", 3))
     table = Architecture("any", source, (2, 40, 40), (*layers, *head))
     assert architecture_from_plain(json.loads(to_json(table))) == table
 
@@ -263,7 +268,9 @@ RECIPES = st.builds(
     epochs=st.integers(1, 10**6),
     label_smoothing=st.floats(0, 1, exclude_max=True),
     augment=st.builds(Augmentation, colour_sd=st.floats(0, 1e9), flip=st.booleans()),
-    optimizer=st.builds(Optimizer, rate=st.floats(0, 1e9), rule=st.sampled_from(["paper", "adamw"])),
+    optimizer=st.builds(
+        Optimizer, rate=st.floats(0, 1e9), rule=st.sampled_from(["paper", "adamw"])
+    ),
     schedule=st.builds(
         Schedule, drop_after_epochs=st.lists(st.integers(1, 99), unique=True).map(sorted).map(tuple)
     ),

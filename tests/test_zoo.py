@@ -386,5 +386,7 @@ def test_first_values_of_the_others() -> None:
 
 def test_architecture_by_name() -> None:
     assert architecture("alexnet") is ZOO["alexnet"]
-    with pytest.raises(UnknownNameError, match="^unknown architecture 'alexnt'; did you mean alexnet"):
+    with pytest.raises(
+        UnknownNameError, match="^unknown architecture 'alexnt'; did you mean alexnet"
+    ):
         architecture("alexnt")

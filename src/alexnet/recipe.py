@@ -115,6 +115,9 @@ class Augmentation:
     """Spread of noise added to every value, in grey levels of 0-255; 0: none."""
     contrast_sd: float = 0.0
     """Spread of the logarithm of a factor on each picture; 0: none."""
+    cut_mix: float = 0.0
+    """Share of the steps in which a patch of every picture comes from another picture, and the
+    target is mixed by area."""
     last_colour_epoch: int = 0
     """Colour shift is switched off after this epoch; 0: never."""
 
@@ -122,6 +125,7 @@ class Augmentation:
         require_finite(self)
         require(0 < self.min_area <= 1, f"--min-area {self.min_area} must be above 0 and at most 1")
         require(self.max_stretch >= 1, f"--max-stretch {self.max_stretch} must be at least 1")
+        require(0 <= self.cut_mix <= 1, f"--cut-mix {self.cut_mix} must be from 0 to 1")
         for name in ("colour_sd", "noise_sd", "contrast_sd", "last_colour_epoch"):
             flag = name.replace("_", "-")
             require(

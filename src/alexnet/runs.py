@@ -42,6 +42,11 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
+    def last(self) -> Path:
+        """The last weights, where `model` is the best by validation error."""
+        return self.path / "last.safetensors"
+
+    @property
     def state(self) -> Path:
         """All that is needed to go on."""
         return self.path / "state.safetensors"

@@ -67,6 +67,16 @@ def added(sums: Sums, loss: Tensor, logits: Tensor, labels: Tensor) -> Sums:
     )
 
 
+def save_last(job: Job, progress: Progress, folder: RunFolder) -> None:
+    """Write the last epoch's network beside the best one."""
+    save_model(
+        folder.last,
+        job.network.state_dict(),
+        replace(job.info, scores=Scores(epoch=len(progress.history))),
+        job.augmenter.mean_image,
+    )
+
+
 def save_current(
     job: Job, progress: Progress, folder: RunFolder, evaluation: Evaluation | None = None
 ) -> None:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alexnet.augment import cut_mix
 from alexnet.checkpoint import load_model
 from alexnet.data.batches import Batch
 from alexnet.environment import describe_environment
@@ -31,7 +32,7 @@ from alexnet.recipe import Recipe
 from alexnet.records import EpochRecord, LayerUpdate, Reporter, Silent, StepReport
 from alexnet.results import write_results
 from alexnet.runs import RunFolder, create_run, free_run_path, read_recipe
-from alexnet.state import Progress, Saver, Sums, added, load_state, save_current
+from alexnet.state import Progress, Saver, Sums, added, load_state, save_current, save_last
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,7 @@ def _finish(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter)
         reporter.note(f"stopped; go on with: alexnet train --resume {folder.path}")
         raise
     if job.held_out == "val":
+        save_last(job, progress, folder)
         weights, _, _ = load_model(folder.model)
         job.network.load_state_dict(weights)
     test = job.splits.test
@@ -188,9 +190,11 @@ def train_step(
     generator = torch.Generator(job.device).manual_seed(random_seed(recipe.seed, "views", step))
     torch.manual_seed(random_seed(recipe.seed, "dropout", step))
     views = job.augmenter(pixels, generator, epoch=step // job.batches.steps_per_epoch)
+    share, classes = recipe.augment.cut_mix, len(job.info.classes)
+    views, targets = cut_mix(views, labels, classes, share, generator)
     with autocast(job.device, recipe.precision):
         logits = job.network(views)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise TrainingError(
             f"the loss is {loss.item()} at step {step + 1}; nothing was updated there: "

@@ -1,0 +1,108 @@
+"""README and docs: commands parse, Python blocks run, named files and numbers are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import alexnet
+from alexnet.cli import VERBS
+from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
+from alexnet.cli.doctor import DoctorFlags
+from alexnet.cli.evaluate import EvaluateFlags
+from alexnet.cli.flags import parse
+from alexnet.cli.predict import PredictFlags
+from alexnet.cli.summary import SummaryFlags, totals
+from alexnet.cli.train import TrainFlags
+from alexnet.presets import PRESETS
+from alexnet.recipe import Recipe
+from alexnet.zoo import ZOO
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FLAGS = {
+    "evaluate": EvaluateFlags,
+    "predict": PredictFlags,
+    "summary": SummaryFlags,
+    "doctor": DoctorFlags,
+    "data prepare": PrepareFlags,
+    "data check": CheckFlags,
+    "data split": SplitFlags,
+    "data show": ShowFlags,
+}
+
+
+def blocks(language: str) -> list[str]:
+    pattern = rf"^```{language}\n(.*?)^```"
+    return [b for page in PAGES for b in re.findall(pattern, page.read_text(), re.S | re.M)]
+
+
+def commands() -> list[str]:
+    fenced = [line for block in blocks("sh") for line in block.splitlines()]
+    quoted = [c for page in PAGES for c in re.findall(r"`(alexnet [^`\n]*)`", page.read_text())]
+    found = [line.partition("#")[0].strip() for line in [*fenced, *quoted]]
+    return sorted({c for c in found if c.startswith("alexnet ") and not set("[]") & set(c)})
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(commands()) >= 8
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_parses(command: str) -> None:
+    _, verb, *words = shlex.split(command)
+    assert verb in VERBS
+    if "--help" in words or verb.isupper():
+        return
+    if verb == "train":
+        name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
+        assert name in PRESETS
+        parse(TrainFlags, words, verb, TrainFlags(recipe=PRESETS[name]))
+        return
+    if verb == "data":
+        action, *words = words
+        assert all(one in ACTIONS for one in action.split("|"))
+        if "|" in action:
+            return
+        verb = f"data {action}"
+    if words or verb in ("summary", "doctor"):
+        parse(FLAGS[verb], words, verb)
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_block_runs(block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {})
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_zoo_table_of_the_readme_is_the_arithmetic() -> None:
+    text = (ROOT / "README.md").read_text()
+    for names, parameters, macs in re.findall(
+        r"^\| (`.*?) \| .*? \| ([\d,]+) \| ([\d,]+) \|$", text, re.M
+    ):
+        for name in re.findall(r"`(\w+)`", names):
+            sums = totals(ZOO[name].rows())
+            assert (f"{sums['parameters']:,}", f"{sums['macs']:,}") == (parameters, macs), name
+    assert all(f"`{name}`" in text for name in ZOO)
+
+
+def test_every_preset_and_public_name_is_in_the_docs() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert all(f"{name}" in text for name in PRESETS)
+    assert [name for name in alexnet.__all__ if name not in text] == []
+
+
+def test_every_field_of_a_recipe_has_its_words() -> None:
+    """The string under a field is the flag's help."""
+    source = (ROOT / "src/alexnet/recipe.py").read_text()
+    documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
+    groups = {"net", "pictures", "augment", "optimizer", "schedule"}
+    assert set(Recipe.__dataclass_fields__) - groups <= documented
