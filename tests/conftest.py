@@ -1,4 +1,4 @@
-"""What every test may lean on: goldens beside the checkout, a cache of its own, tiny flowers, a tiny trained run."""
+"""What every test may lean on: goldens, a cache of its own, tiny flowers, a tiny trained run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+import alexnet
 from alexnet.data import toyflowers
 from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
 from alexnet.runs import RunFolder
@@ -33,7 +34,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder for this test alone, so that no test finds or leaves anything in the user's."""
+    """A cache folder for this test alone: none finds or leaves anything in the user's."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("ALEXNET_CACHE", str(folder))
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
@@ -42,7 +43,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="session")
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn flowers: twelve classes, per class 3 pictures in train, 1 in val, 1 in test; 40 pixels."""
+    """Drawn flowers of 40 pixels: twelve classes, in each 3 train, 1 val and 1 test picture."""
     folder = tmp_path_factory.mktemp("pictures") / "flowers"
     toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, pixels=40)
     return folder
@@ -50,7 +51,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(flowers: Path) -> Recipe:
-    """A run of 3 epochs of 4 steps that takes a fraction of a second; change it with `dataclasses.replace`."""
+    """A run of 3 epochs of 4 steps; change it with `dataclasses.replace`."""
     return Recipe(
         name="tiny",
         data=str(flowers),
@@ -74,6 +75,12 @@ def trained(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
         return train(tiny, out=tmp_path_factory.mktemp("runs") / "tiny").folder
 
 
+@pytest.fixture
+def no_plots(trained: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which takes four times as long as the tiny run; `trained` was drawn before."""
+    monkeypatch.setattr("alexnet.plots.save", lambda figure, path: None)
+
+
 Alexnet = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -83,7 +90,11 @@ def alexnet_process() -> Iterator[Alexnet]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+            "PYTHONPATH": str(Path(alexnet.__file__).parents[1]),
+        }
         process = subprocess.Popen(
             [sys.executable, "-m", "alexnet", *map(str, words)],
             env=environment,

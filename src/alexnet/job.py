@@ -97,7 +97,11 @@ def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
     optimizer = build_optimizer(network, recipe.optimizer)
     rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
     info = ModelInfo(
-        architecture=table, classes=store.info.classes, preprocessing=rule, recipe=recipe
+        architecture=table,
+        classes=store.info.classes,
+        preprocessing=rule,
+        recipe=recipe,
+        listing=store.listing(),
     )
     axes = colour_axes(store.colour_covariance(splits.train)).to(device)
     augmenter = Augmenter(
@@ -218,7 +222,7 @@ def measured_preprocessing(
     device: torch.device,
 ) -> tuple[Preprocessing, Tensor | None]:
     """The preprocessing as measured on the training pictures, and their mean picture if wanted."""
-    deviation = np.sqrt(np.diag(store.colour_covariance(rows)))
+    deviation = np.sqrt(np.maximum(np.diag(store.colour_covariance(rows)), 1.0))
     means: dict[str, Triple] = {
         "channel": _triple(store.colour_mean(rows)),
         "imagenet": IMAGENET_MEAN,
@@ -226,7 +230,7 @@ def measured_preprocessing(
         "none": (0, 0, 0),
     }
     divisors: dict[str, Triple] = {
-        "deviation": _triple(np.maximum(deviation, 1.0)),
+        "deviation": _triple(deviation),
         "imagenet": IMAGENET_DEVIATION,
         "pixels": (1, 1, 1),
         "unit": (255, 255, 255),

@@ -197,7 +197,7 @@ def train_step(
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss.item()} at step {step + 1}; nothing was updated there: "
+            f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
             f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
         )
     job.optimizer.zero_grad(set_to_none=True)
@@ -307,12 +307,8 @@ def note_if_stuck(
 ) -> None:
     """Say so when the loss stays at ln(classes), that of knowing nothing, for three epochs."""
     chance = math.log(len(job.info.classes))
-    recent = [*history[-2:], record]
-    if (
-        len(recent) == 3
-        and len(history) < 10
-        and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent)
-    ):
+    recent = [*history, record]
+    if len(recent) == 3 and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent):
         reporter.note(
             f"the loss has stayed at {record.train_loss:.3f}, "
             f"about ln({len(job.info.classes)}) = {chance:.3f}, which is chance; the usual causes "

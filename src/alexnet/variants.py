@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from alexnet.architectures import (
     Activation,
@@ -62,6 +62,10 @@ def variant(
         ArchitectureError: the input is too small for what is left, or the groups do not divide the
             channels.
     """
+    choices = ((activation, ActivationOption), (norm, NormOption), (pooling, PoolingOption))
+    for word, known in choices:
+        if word not in get_args(known):
+            raise ConfigError(f"{word!r} is not one of {', '.join(get_args(known))}")
     is_fair = 0 < width < math.inf and -math.inf < dropout < 1
     if not is_fair or min(groups, input_size, channels, classes) < 0:
         raise ConfigError(

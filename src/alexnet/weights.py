@@ -91,7 +91,8 @@ def take_what_fits(network: Network, weights: dict[str, Tensor]) -> Taken:
             taken.append(name)
         else:
             left.append(_reason(name, tensor, own.get(name)))
-    if not taken:
+    matrices = {name for name, tensor in weights.items() if tensor.ndim > 1}
+    if not (matrices or weights.keys()) & set(taken):  # biases and step counters fit too easily
         raise ModelFileError(
             f"none of the weights fit {network.architecture.name}; first: {left[0]}"
         )

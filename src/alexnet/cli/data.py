@@ -207,10 +207,10 @@ class ShowFlags:
 
 def show_action(arguments: Sequence[str]) -> int:
     """Draw the sheet and print where it is."""
+    flags = parse(ShowFlags, arguments, "data show")
     from alexnet import plots
     from alexnet.samples import augmented_rows
 
-    flags = parse(ShowFlags, arguments, "data show")
     if flags.classes < 1 or flags.views < 0:
         raise UsageError(
             f"--classes {flags.classes} must be at least 1 and --views {flags.views} not negative"

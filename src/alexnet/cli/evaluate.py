@@ -54,6 +54,8 @@ def run(arguments: Sequence[str]) -> int:
     with Reporter() as reporter:
         store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
     labels = labels_for(classifier, store)
+    if not flags.data and classifier.info.listing != store.listing():
+        note(f"{data} has changed since the training; pictures that were learnt may be in the test")
     name, rows = choose_rows(classifier, store, flags.data, flags.split)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1
     progress = _progress(len(rows))
