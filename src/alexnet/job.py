@@ -21,6 +21,7 @@ from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
+from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
 from alexnet.precision import choose_device
 from alexnet.preprocessing import Preprocessing, Resize, Triple
 from alexnet.recipe import PictureOptions, Recipe
@@ -30,10 +31,16 @@ from alexnet.views import resized
 from alexnet.weights import read_weights, take_what_fits
 from alexnet.zoo import architecture
 
-IMAGENET_MEAN: Triple = (255 * 0.485, 255 * 0.456, 255 * 0.406)
-"""Mean red, green and blue that torchvision's published weights expect, on the 0-255 scale."""
-IMAGENET_DEVIATION: Triple = (255 * 0.229, 255 * 0.224, 255 * 0.225)
-"""What torchvision's published weights expect to be divided by, on the 0-255 scale."""
+
+def scaled_triple(unit: Triple) -> Triple:
+    """A colour of the 0-1 scale on the 0-255 scale."""
+    return 255 * unit[0], 255 * unit[1], 255 * unit[2]
+
+
+IMAGENET_MEAN = scaled_triple(TORCHVISION_MEAN)
+"""Mean red, green and blue of torchvision's weights, on the 0-255 scale."""
+IMAGENET_DEVIATION = scaled_triple(TORCHVISION_DEVIATION)
+"""Divisors of torchvision's weights, on the 0-255 scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +241,7 @@ def measured_preprocessing(
         "imagenet": IMAGENET_DEVIATION,
         "pixels": (1, 1, 1),
         "unit": (255, 255, 255),
-        "code2012": (1.1, 1.1, 1.1),
+        "code2012": (CODE2012_DIVISOR,) * 3,
     }
     rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
     if options.mean != "image":

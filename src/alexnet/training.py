@@ -82,6 +82,7 @@ def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
         raise TrainingError(f"{path} has ended already; its model is {folder.model}")
     job = make_ready(read_recipe(folder.config), reporter)
     progress = load_state(job, folder) if folder.state.exists() else Progress()
+    folder.clear_leftovers()
     folder.write_metrics(progress.history)
     reporter.note(f"going on after step {progress.step} of {job.total_steps}")
     return _finish(job, progress, folder, reporter)

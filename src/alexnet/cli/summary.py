@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -40,6 +40,8 @@ class SummaryFlags:
     """Columns of conv2, conv4 and conv5; 0: as published."""
     width: float = 1.0
     """Factor on channels and hidden features."""
+    format: Literal["table", "tutorial"] = "table"
+    """tutorial: parameters and forward computation, counted as the tutorial's table counts them."""
     json: bool = False
     """Print JSON."""
 
@@ -65,7 +67,11 @@ def run(arguments: Sequence[str]) -> int:
         input_size=flags.input_size,
         classes=flags.classes,
     )
-    print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
+    if flags.format == "tutorial":
+        rows = tutorial_rows(net)
+        print(json.dumps(rows, indent=2) if flags.json else tutorial_text(rows))
+    else:
+        print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
     return 0
 
 
@@ -96,6 +102,54 @@ def totals(rows: Sequence[Row]) -> dict[str, int]:
         "macs": sum(r.macs for r in rows),
         "neurons": sum(r.neurons for r in rows),
     }
+
+
+def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
+    """The weight layers as the tutorial's table counts them, then its sums.
+
+    Convolutions count the bias, in the parameters and once per output in the forward computation;
+    fully connected layers count it in neither.
+
+    Source: Tutorial, the table of AlexNet's layers.
+    """
+    layers: list[dict[str, str | int]] = []
+    sums = {"conv": [0, 0], "fc": [0, 0]}
+    for row in net.rows():
+        kind = row.layer.kind
+        if kind not in sums:
+            continue
+        counts = (row.parameters, row.macs + row.neurons)
+        if kind == "fc":
+            counts = (row.parameters - row.layer.bias_parameters(), row.macs)
+        layers.append(
+            {"name": row.layer.name, "parameters": counts[0], "forward_computation": counts[1]}
+        )
+        sums[kind] = [total + count for total, count in zip(sums[kind], counts, strict=True)]
+    named = {
+        "overall": [sum(pair) for pair in zip(*sums.values(), strict=True)],
+        "conv layers": sums["conv"],
+        "fc layers": sums["fc"],
+    }
+    return layers + [
+        {"name": name, "parameters": parameters, "forward_computation": forward}
+        for name, (parameters, forward) in named.items()
+    ]
+
+
+def tutorial_text(rows: list[dict[str, str | int]]) -> str:
+    """The tutorial's table as text, with shares of the whole."""
+    from alexnet.cli.show import table
+
+    keys = ("parameters", "forward_computation")
+    whole = next(row for row in rows if row["name"] == "overall")
+    body = [
+        (
+            str(row["name"]),
+            *(f"{row[key]:,} ({int(row[key]) / int(whole[key]):.0%})" for key in keys),
+        )
+        for row in rows
+    ]
+    return table(("layer", "parameters", "forward computation"), body)
 
 
 def zoo_text() -> str:
