@@ -355,6 +355,12 @@ def test_owt_is_torchvisions() -> None:
     assert torch.allclose(network(x), other(x), rtol=1e-5, atol=1e-6)
 
 
+def test_a_layer_with_a_method_s_name() -> None:
+    table = Architecture("net", "", (1, 3, 3), (Flatten("train"),))
+    with pytest.raises(ArchitectureError, match="'train'"):
+        Network(table)
+
+
 def test_init_of_a_table_without_weights_draws_nothing() -> None:
     torch.manual_seed(5)
     Network(Architecture("net", "", (1, 3, 3), (Flatten("flatten"),)))

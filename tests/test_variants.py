@@ -271,9 +271,6 @@ def test_out_of_range(option: dict[str, Any]) -> None:
         assert name in str(caught.value)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an unknown word is taken for one that drops or keeps things"
-)
 @pytest.mark.parametrize(
     "option", [{"norm": "bach"}, {"activation": "rellu"}, {"pooling": "overlaping"}]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -118,9 +118,6 @@ def test_the_other_five_are_their_mirrors() -> None:
     mirrored_places(11)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="where the room is odd (256 - 227), the mirrored centre is one pixel off"
-)
 def test_the_other_five_are_their_mirrors_when_the_room_is_odd() -> None:
     mirrored_places(12)
 
@@ -137,12 +134,11 @@ def test_fifth_view_is_the_centre_view() -> None:
         assert torch.equal(ten_views(pixels, values)[4], centre_view(pixels, values))
 
 
-@given(st.integers(1, 9), st.integers(0, 5), st.integers(0, 2))
-def test_average_view_does_not_see_a_mirrored_picture(crop: int, room: int, pad: int) -> None:
-    """Ten views of a picture and of its mirror image are the same ten, and have the same mean."""
-    side = max(1, crop + room - 2 * pad)
-    if crop > side + 2 * pad:
-        return
+@given(st.integers(1, 9), st.integers(0, 3), st.integers(0, 2))
+def test_a_mirrored_picture_has_the_same_ten_views(crop: int, half_room: int, pad: int) -> None:
+    """So both get the same mean. Where the room is odd there is no exact centre to mirror."""
+    side = crop + 2 * half_room - 2 * pad
+    assume(side >= 1)
     pixels, values = stored(1, side), rule(side, crop, pad)
     ours = sorted(tuple(view.flatten().tolist()) for view in ten_views(pixels, values))
     others = sorted(tuple(view.flatten().tolist()) for view in ten_views(pixels.flip(2), values))
