@@ -44,7 +44,7 @@ def window_count(length: int, kernel: int, stride: int, padding: int, ceil: bool
     left padding (the rule of torch and Caffe).
     """
     span = length + 2 * padding - kernel
-    if span < 0 and not (ceil and length > 0 and kernel - length < stride):
+    if span < 0 and not (ceil and length > 0 and -span < stride):
         return 0
     if not ceil:
         return span // stride + 1
@@ -249,6 +249,7 @@ class Pool(Layer):
 
     def output(self, shape: Shape) -> Shape:
         """The same maps, each side counted in windows."""
+        require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
         c, *sides = shape
         return c, *(window_count(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
@@ -267,6 +268,7 @@ class AdaptivePool(Layer):
 
     def output(self, shape: Shape) -> Shape:
         """`size` x `size` of each map."""
+        require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
         return shape[0], self.size, self.size
 
     def window(self, shape: Shape) -> tuple[int, int]:

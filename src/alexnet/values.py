@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from alexnet.architectures import LAYER_KINDS, Architecture, Layer
 from alexnet.errors import ConfigError
+from alexnet.recipe import require
 
 T = TypeVar("T")
 
@@ -117,6 +118,7 @@ def _scalar(hint: Any, item: Any, where: str) -> Any:
     if isinstance(hint, types.UnionType):
         raise TypeError(f"{where}: unions are not used in recipes")
     if hint is float and isinstance(item, int) and not isinstance(item, bool):
+        require(abs(item) < 1e300, f"{where} is too large")
         return float(item)
     if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
         raise ConfigError(f"{where} must be {hint.__name__}, not {item!r}")

@@ -70,7 +70,8 @@ def variant(
     if not is_fair or min(groups, input_size, channels, classes) < 0:
         raise ConfigError(
             f"variant of {table.name}: width {width} must be above 0, dropout {dropout} below 1, "
-            f"groups {groups}, input_size {input_size} and classes {classes} not negative"
+            f"groups {groups}, input_size {input_size}, channels {channels} and classes {classes} "
+            "not negative"
         )
     layers = table.layers
     if norm != "published":
