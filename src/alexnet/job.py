@@ -80,7 +80,7 @@ class Job:
                     parameter.grad = None
 
 
-def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
+def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Job:
     """Find and prepare the data, build the network, take over weights.
 
     Raises:
@@ -90,7 +90,8 @@ def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
     device = choose_device(recipe.device)
     table = table_for(recipe)
     preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
-    weights = read_weights(Path(recipe.init_from)) if recipe.init_from else {}
+    has_weights = recipe.init_from and not is_begun  # a begun run has its own
+    weights = read_weights(Path(recipe.init_from)) if has_weights else {}
     pictures = recipe.pictures
     store = open_data(
         recipe.data, recipe.data_root, pictures.resize, pictures.store_pixels, reporter
@@ -178,7 +179,7 @@ def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
     sentence = f"{len(refused)} of {len(store)} pictures cannot be used: {first}{more}"
     if len(refused) > limit * len(store):
         raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
-    reporter.note(f"{sentence}; training goes on without them")
+    reporter.note(f"{sentence}; they are left out")
 
 
 def build_network(

@@ -61,6 +61,14 @@ class RunFolder:
         """The final figures; there only when the run has ended."""
         return self.path / "result.json"
 
+    def read_environment(self) -> dict[str, Any]:
+        """What `environment.json` says; empty where it cannot be read."""
+        try:
+            plain = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return plain if isinstance(plain, dict) else {}
+
     def clear_leftovers(self) -> None:
         """Remove what a killed process was writing aside."""
         for path in self.path.glob(".*"):

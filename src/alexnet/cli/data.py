@@ -176,6 +176,8 @@ def split_action(arguments: Sequence[str]) -> int:
     flags = parse(SplitFlags, arguments, "data split")
     options = PictureOptions(test_share=flags.test_share, val_share=flags.val_share)
     source = open_source(flags.data, flags.data_root)
+    if any(source.splits):
+        raise UsageError(f"{source.name} is split already; use it as it is")
     unsplit = np.full(len(source), "")
     rows = np.arange(len(source))
     parts = split(source.name, rows, source.labels, unsplit, source.test_share, options, flags.seed)

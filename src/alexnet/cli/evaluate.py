@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(EvaluateFlags, arguments, "evaluate")
     from alexnet.classifier import load
     from alexnet.evaluation import choose_rows, evaluate, labels_for
-    from alexnet.job import open_data
+    from alexnet.job import check_refusals, open_data
     from alexnet.results import evaluation_summary, write_evaluation
 
     classifier = load(flags.model, flags.device)
@@ -53,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     data, root = flags.data or recipe.data, flags.data_root or recipe.data_root
     with Reporter() as reporter:
         store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
+        check_refusals(store, 1.0, reporter)
     labels = labels_for(classifier, store)
     if not flags.data and classifier.info.listing != store.listing():
         note(f"{data} has changed since the training; pictures that were learnt may be in the test")
