@@ -172,7 +172,6 @@ def test_rows_by_hand() -> None:
     assert [row.receptive_field for row in rows] == [3, 5, 17, 17]
     assert [row.stride for row in rows] == [1, 2, 2, 2]
     assert net.classes == 5
-    assert net.layer("p") is net.layers[1]
 
 
 def test_two_layers_of_one_name() -> None:

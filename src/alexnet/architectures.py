@@ -368,10 +368,6 @@ class Architecture:
         """The table with shapes, parameters, multiply-accumulates and receptive fields."""
         return tuple(_rows(self.layers, self.input))
 
-    def layer(self, name: str) -> Layer:
-        """The layer called `name`."""
-        return next(layer for layer in self.layers if layer.name == name)
-
 
 def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[Row]:
     field, jump = 1, 1

@@ -125,17 +125,7 @@ def table_for(recipe: Recipe) -> Architecture:
         UnknownNameError: no such architecture, or no such layer to freeze up to.
         ConfigError: the options do not fit the table, or nothing is left to learn.
     """
-    options = recipe.net
-    table = variant(
-        architecture(recipe.arch),
-        activation=options.activation,
-        norm=options.norm,
-        pooling=options.pooling,
-        dropout=options.dropout,
-        groups=options.groups,
-        width=options.width,
-        input_size=options.input_size,
-    )
+    table = recipe.net.apply(architecture(recipe.arch))
     if recipe.freeze_up_to:
         names = [layer.name for layer in table.layers]
         if recipe.freeze_up_to not in names:
