@@ -306,3 +306,13 @@ RECIPES = st.builds(
 @given(RECIPES)
 def test_any_recipe_round_trips(recipe: Recipe) -> None:
     assert from_plain(Recipe, json.loads(to_json(recipe))) == recipe
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_equal_values_give_equal_text(name: str) -> None:
+    """A preset may say 3 where 3.0 is meant; a resumed run writes the same bytes all the same."""
+    text = to_json(PRESETS[name])
+    assert to_json(from_plain(Recipe, json.loads(text))) == text
+    mean = to_json(Preprocessing(mean=(0, 0, 0), crop_pixels=8))
+    assert to_json(from_plain(Preprocessing, json.loads(mean))) == mean
+    assert "0.0" in mean
