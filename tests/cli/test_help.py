@@ -12,6 +12,7 @@ from alexnet.cli import VERBS
 from conftest import Command, Told
 
 ACTIONS = [("data", action) for action in ("prepare", "check", "split", "show")]
+
 HELP_SCRIPT = """
 import contextlib, io, sys
 from alexnet.cli import main
