@@ -133,8 +133,9 @@ def test_a_header_that_is_not_ours_is_refused(
         load_model(model)
 
 
-def test_a_later_format_is_refused(model: Path) -> None:
-    rewrite(model, format=2)
+@pytest.mark.parametrize("more", [{}, {"a_new_key": 1}], ids=["same keys", "new keys"])
+def test_a_later_format_is_refused(model: Path, more: dict[str, object]) -> None:
+    rewrite(model, format=2, **more)
     with pytest.raises(ModelFileError, match="format 2"):
         load_model(model)
 

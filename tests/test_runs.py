@@ -179,7 +179,7 @@ def change(recipe: Recipe, **values: object) -> Recipe:
         ({"freeze_up_to": "fc8"}, "nothing .*learn"),
         ({"freeze_up_to": "fc8", "freeze_after_epoch": 1}, "nothing .*learn"),
         ({"batch_size": 1}, "batch"),
-        ({"init_from": "nowhere.pth"}, "there is no file nowhere.pth"),
+        ({"init_from": "nowhere.pth"}, r"there is no file .*nowhere\.pth"),
         ({"device": "meta"}, "device 'meta'"),
         ({"arch": "alexnt"}, "did you mean alexnet"),
         ({"data": "toyflower"}, "did you mean toyflowers"),

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import alexnet
-from alexnet.errors import ModelFileError, TrainingError
+from alexnet.errors import ConfigError, ModelFileError, TrainingError
 from alexnet.job import Job, make_ready
 from alexnet.recipe import Augmentation, NetOptions, Optimizer, Recipe, Schedule
 from alexnet.records import Silent
@@ -202,8 +202,13 @@ def test_a_loss_that_falls_is_not_called_stuck(
 # freezing and foreign weights
 
 
-def test_frozen_layers_keep_weights_and_statistics(tiny: Recipe, tmp_path: Path) -> None:
+def test_frozen_layers_keep_weights_and_statistics(
+    tiny: Recipe, trained: RunFolder, tmp_path: Path
+) -> None:
     recipe = replace(tiny, freeze_up_to="pool2", epochs=1)
+    with pytest.raises(ConfigError, match="add --init-from"):
+        make_ready(recipe, Silent())
+    recipe = replace(recipe, init_from=str(trained.model))
     fresh = {k: v.clone() for k, v in make_ready(recipe, Silent()).network.state_dict().items()}
     after = load_file(train(recipe, out=tmp_path / "run").folder.model)
     frozen = {name for name in fresh if name.split(".")[0] in ("conv1", "bn1", "conv2", "bn2")}

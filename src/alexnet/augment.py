@@ -25,10 +25,10 @@ class Augmenter:
     colour_axes: Tensor
     """[3, 3], 0-255 scale: column j is the j-th principal colour times its standard deviation."""
     mean_image: Tensor | None = None
-    """[C, crop, crop], or None where the mean is one colour."""
+    """[C, side, side], or None where the mean is one colour."""
 
     def __call__(self, pixels: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
-        """uint8 [B, S, S, 3] to float32 [B, C, crop, crop] in channels-last memory.
+        """uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
 
         `epoch` counts from 0.
         """

@@ -72,12 +72,27 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
                     f"{path} is a safetensors file of another program; "
                     "alexnet cannot tell its network"
                 )
+            plain = json.loads(text)
+            check_format(path, plain)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return tensors, from_plain(header, json.loads(text))
+        return tensors, from_plain(header, plain)
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except (SafetensorError, OSError, ConfigError, json.JSONDecodeError, RecursionError) as error:
         raise ModelFileError(f"{path} is not a whole alexnet file: {error}") from error
+
+
+def check_format(path: Path, header: object) -> None:
+    """Refuse a file of another format before anything else in it is looked at.
+
+    Raises:
+        ModelFileError: the header names another format.
+    """
+    found = header.get("format", FORMAT) if isinstance(header, dict) else FORMAT
+    if isinstance(found, int) and found != FORMAT:
+        raise ModelFileError(
+            f"{path} is of format {found}, and this alexnet reads {FORMAT}: install a newer"
+        )
 
 
 def save_model(
@@ -95,10 +110,6 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
         ModelFileError: missing, damaged, or not a model of this program.
     """
     tensors, info = load_tensors(path, ModelInfo)
-    if info.format != FORMAT:
-        raise ModelFileError(
-            f"{path} is of format {info.format}, and this alexnet reads {FORMAT}: install a newer"
-        )
     mean_image = tensors.pop(MEAN_IMAGE, None)
     if info.preprocessing.has_mean_image and mean_image is None:
         raise ModelFileError(f"{path} lacks its mean image")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -105,7 +105,6 @@ class Classifier:
         self,
         pixels: np.ndarray,
         views: Views = 1,
-        progress: Callable[[int], None] = lambda done: None,
         batch: int = 128,
     ) -> np.ndarray:
         """Class probabilities float32 [N, classes] of stored pictures uint8 [N, S, S, 3].
@@ -119,7 +118,6 @@ class Classifier:
         for start in range(0, len(pixels), batch):
             part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
             results.append(self._batch_probabilities(part, views).cpu().numpy())
-            progress(min(start + batch, len(pixels)))
         return np.concatenate(results) if results else np.zeros((0, len(self.classes)), np.float32)
 
     @torch.inference_mode()

@@ -163,6 +163,13 @@ def labels_for(classifier: Classifier, store: Store) -> np.ndarray:
 SplitName: TypeAlias = Literal["auto", "test", "val", "train", "all"]
 
 
+def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
+    """Whether a store holds what the classifier was trained on, by place or by content."""
+    trained = classifier.info.recipe.data
+    is_same_place = data in ("", trained) or str(Path(data).expanduser().resolve()) == trained
+    return is_same_place or classifier.info.listing == store.listing()
+
+
 def choose_rows(
     classifier: Classifier,
     store: Store,
@@ -182,7 +189,7 @@ def choose_rows(
         DataError: that split has no pictures.
     """
     recipe = classifier.info.recipe
-    is_own = data in ("", recipe.data) or str(Path(data).resolve()) == recipe.data
+    is_own = is_training_data(classifier, store, data)
     if split == "all" or (split == "auto" and not is_own and not any(store.info.splits)):
         return "all", np.flatnonzero(store.usable)
     splits = split_rows(store, recipe.pictures, recipe.seed)

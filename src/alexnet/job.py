@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from alexnet.augment import Augmenter
 from alexnet.checkpoint import ModelInfo
 from alexnet.classifier import Classifier
 from alexnet.data.batches import Batches
-from alexnet.data.datasets import open_source
+from alexnet.data.datasets import DATASETS, open_source
 from alexnet.data.prepare import prepare
 from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store import Store
@@ -28,7 +28,7 @@ from alexnet.preprocessing import Preprocessing, Resize, Triple
 from alexnet.recipe import PictureOptions, Recipe
 from alexnet.records import Reporter
 from alexnet.variants import variant
-from alexnet.views import resized
+from alexnet.views import GREY_WEIGHTS, resized
 from alexnet.weights import read_weights, take_what_fits
 from alexnet.zoo import architecture
 
@@ -119,6 +119,22 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     return Job(recipe, store, splits, info, augmenter, batches, network, optimizer, device)
 
 
+def with_whole_paths(recipe: Recipe) -> Recipe:
+    """The recipe with its paths as seen from anywhere; a data set's name stays a name."""
+    data = Path(recipe.data).expanduser()
+    is_path = recipe.data and recipe.data not in DATASETS and data.exists()
+    return replace(
+        recipe,
+        data=str(data.resolve()) if is_path else recipe.data,
+        init_from=_whole(recipe.init_from),
+        data_root=_whole(recipe.data_root),
+    )
+
+
+def _whole(path: str) -> str:
+    return str(Path(path).expanduser().resolve()) if path else ""
+
+
 def table_for(recipe: Recipe) -> Architecture:
     """The recipe's table, still with the published number of classes.
 
@@ -134,6 +150,12 @@ def table_for(recipe: Recipe) -> Architecture:
         after = table.rows()[names.index(recipe.freeze_up_to) + 1 :]
         if not any(row.parameters for row in after):
             raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
+        has_weights = recipe.init_from or recipe.freeze_after_epoch
+        if not has_weights:
+            raise ConfigError(
+                f"--freeze-up-to {recipe.freeze_up_to} keeps layers as they came; nothing came: "
+                "add --init-from FILE, or --freeze-up-to '' to train all of them"
+            )
     return table
 
 
@@ -235,6 +257,11 @@ def measured_preprocessing(
         "unit": (255, 255, 255),
         "code2012": (CODE2012_DIVISOR,) * 3,
     }
+    if table.input[0] == 1:
+        grey = np.array(GREY_WEIGHTS)
+        spread = float(np.sqrt(max(grey @ store.colour_covariance(rows) @ grey, 1.0)))
+        means["channel"] = _triple(np.full(3, store.colour_mean(rows) @ grey))
+        divisors["deviation"] = (spread, spread, spread)
     rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
     if options.mean != "image":
         return rule, None

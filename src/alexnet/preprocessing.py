@@ -16,9 +16,10 @@ class Preprocessing:
     """Resize, pad, crop, subtract the mean, divide.
 
     A picture is resized to `store_pixels`, padded by `pad_pixels` zeros on each side, cropped to
-    `crop_pixels`; then each value x on the 0-255 scale becomes (x - mean) / divisor, channel by
-    channel. With `has_mean_image` the mean is a picture of `store_pixels` instead, kept beside the
-    weights and cropped as the picture is.
+    `crop_pixels`, and resized to the input where that is another; then each value x on the 0-255
+    scale becomes (x - mean) / divisor, channel by channel. With `has_mean_image` the mean is a
+    picture of the input's size instead (the centre of the mean training picture), kept beside the
+    weights and subtracted at every crop position.
     """
 
     resize: Resize = "shorter_side"

@@ -221,6 +221,8 @@ class Schedule:
             self.patience_epochs >= 1,
             f"--patience-epochs {self.patience_epochs} must be at least 1",
         )
+        lacks_drops = self.schedule == "steps" and not self.drop_after_epochs
+        require(not lacks_drops, "--schedule steps needs --drop-after-epochs, such as 25 51 79")
         in_order = list(self.drop_after_epochs) == sorted(set(self.drop_after_epochs))
         require(
             in_order and min(self.drop_after_epochs, default=1) >= 1,

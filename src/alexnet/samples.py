@@ -35,7 +35,7 @@ def augmented_rows(
     Returns:
         Rows of uint8 [h, w, 3] or grey [h, w], and the class names.
     """
-    recipe = replace(preset(name), data=data, data_root=data_root, seed=seed)
+    recipe = replace(preset(name), data=data, data_root=data_root, seed=seed, freeze_up_to="")
     job = make_ready(recipe, reporter)
     labels, rng = job.store.labels[job.splits.train], np.random.default_rng(seed)
     shown = range(min(num_classes, len(job.info.classes)))

@@ -146,7 +146,7 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
     return (
         torch.empty_like(parameter).copy_(value)
         if value.shape == parameter.shape
-        else value.clone()
+        else value.to(parameter.device, copy=True)
     )
 
 

@@ -23,7 +23,7 @@ from alexnet.data.batches import Batch
 from alexnet.environment import Environment, describe_environment
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.evaluation import Evaluation, evaluate
-from alexnet.job import Job, make_ready
+from alexnet.job import Job, make_ready, with_whole_paths
 from alexnet.metrics import describe_updates
 from alexnet.network import Network
 from alexnet.optim import rate_at, set_rate
@@ -61,6 +61,7 @@ def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = N
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
     """
     reporter = reporter or Silent()
+    recipe = with_whole_paths(recipe)
     path = Path(out) if out else free_run_path(Path("runs"), recipe.name)
     if path.exists():
         raise UsageError(

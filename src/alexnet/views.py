@@ -65,7 +65,7 @@ def crop_at(
 def centre_view(
     pixels: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None = None
 ) -> Tensor:
-    """The middle of every stored picture: uint8 [B, S, S, 3] to float32 [B, C, crop, crop]."""
+    """The middle of every stored picture: uint8 [B, S, S, 3] to float32 [B, C, side, side]."""
     pixels = padded(pixels, preprocessing.pad_pixels)
     offset = (pixels.shape[1] - preprocessing.crop_pixels) // 2
     return crop_at(pixels, offset, offset, preprocessing, mean_image)
@@ -74,7 +74,7 @@ def centre_view(
 def ten_views(
     pixels: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None = None
 ) -> list[Tensor]:
-    """Four corners and the centre, then each mirrored: ten times float32 [B, C, crop, crop].
+    """Four corners and the centre, then each mirrored: ten times float32 [B, C, side, side].
 
     Source: Paper, section 4.1.
     """

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     """Evaluate, print the figures, write the pictures."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
     from alexnet.classifier import load
-    from alexnet.evaluation import choose_rows, evaluate, labels_for
+    from alexnet.evaluation import choose_rows, evaluate, is_training_data, labels_for
     from alexnet.job import check_refusals, open_data
     from alexnet.results import evaluation_summary, write_evaluation
 
@@ -55,7 +55,8 @@ def run(arguments: Sequence[str]) -> int:
         store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
         check_refusals(store, 1.0, reporter)
     labels = labels_for(classifier, store)
-    if not flags.data and classifier.info.listing != store.listing():
+    is_own = is_training_data(classifier, store, flags.data)
+    if is_own and classifier.info.listing != store.listing():
         note(f"{data} has changed since the training; pictures that were learnt may be in the test")
     name, rows = choose_rows(classifier, store, flags.data, flags.split)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1
@@ -87,10 +88,12 @@ def _progress(total: int) -> Callable[[int], None]:
 
 def _text(result: Evaluation) -> str:
     """The figures as text."""
+    few = len(result.classes) <= 5
+    top5 = "" if few else f"top-5 error {percent(result.top5_error)}   "
     head = (
         f"{result.pictures:,} pictures, {result.views} view{'s' if result.views > 1 else ''}\n"
         f"top-1 error {percent(result.top1_error)}   accuracy {percent(result.accuracy)}\n"
-        f"top-5 error {percent(result.top5_error)}   loss {result.loss:.4f}\n"
+        f"{top5}loss {result.loss:.4f}\n"
     )
     rows = [
         (c.name, percent(c.precision), percent(c.recall), percent(c.f1), f"{c.pictures}")

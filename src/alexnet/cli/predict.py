@@ -49,6 +49,8 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(PredictFlags, arguments, "predict")
     if flags.top < 1:
         raise UsageError(f"--top {flags.top} must be at least 1")
+    if flags.json and flags.csv:
+        raise UsageError("choose one of --json and --csv")
     if not flags.paths or "" in flags.paths:
         raise UsageError("name at least one picture, folder or pattern")
     paths = [path for pattern in flags.paths for path in pictures(pattern)]
@@ -75,15 +77,17 @@ def pictures(pattern: str) -> Iterator[Path]:
         UsageError: nothing is there.
     """
     path = Path(pattern)
-    if path.is_dir():
-        found = [path / name for name in pictures_below(path, Counter())]
-    elif path.exists():
-        found = [path]
-    else:  # Path.glob takes no absolute pattern
-        found = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
+    is_one = path.exists()  # a name may hold pattern signs
+    matches = [path] if is_one else sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
+    found = [picture for match in matches for picture in _below(match)]
     if not found:
         raise UsageError(f"there is no picture at {pattern}")
     yield from found
+
+
+def _below(path: Path) -> list[Path]:
+    """The file itself, or the pictures in a folder."""
+    return [path / name for name in pictures_below(path, Counter())] if path.is_dir() else [path]
 
 
 def _print_csv(predictions: Sequence[Prediction]) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from alexnet.cli.flags import parse
 from alexnet.cli.show import Reporter, percent
-from alexnet.data.datasets import DATASETS
 from alexnet.errors import UsageError
 from alexnet.presets import PRESETS, preset
 from alexnet.recipe import Recipe
@@ -54,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
                 raise UsageError("--resume goes on with a run as it is; leave the other words out")
             result = resume(flags.resume, reporter=reporter)
         else:
-            result = train(_absolute(flags.recipe), out=flags.out, reporter=reporter)
+            result = train(named(flags.recipe, start), out=flags.out, reporter=reporter)
     print(result.folder.result.read_text(encoding="utf-8") if flags.json else _text(result))
     return 0
 
@@ -66,6 +65,14 @@ def read_config(config: str, start: Recipe) -> Recipe:
     return read_recipe(Path(config), start)
 
 
+def named(recipe: Recipe, start: Recipe) -> Recipe:
+    """A run on other data than the preset's is called after the data."""
+    if recipe.data == start.data or recipe.name != start.name:
+        return recipe
+    stem = Path(recipe.data).expanduser().resolve().stem
+    return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
+
+
 def _value_of(flag: str, words: Sequence[str]) -> str:
     for i, word in enumerate(words):
         if word.startswith(f"{flag}="):
@@ -73,18 +80,6 @@ def _value_of(flag: str, words: Sequence[str]) -> str:
         if word == flag and i + 1 < len(words):
             return words[i + 1]
     return ""
-
-
-def _absolute(recipe: Recipe) -> Recipe:
-    """Paths as seen from anywhere, so that the run's config re-creates it from any folder."""
-    data = Path(recipe.data).expanduser()
-    is_path = recipe.data and recipe.data not in DATASETS and data.exists()
-    return replace(
-        recipe,
-        data=str(data.resolve()) if is_path else recipe.data,
-        init_from=str(Path(recipe.init_from).resolve()) if recipe.init_from else "",
-        data_root=str(Path(recipe.data_root).resolve()) if recipe.data_root else "",
-    )
 
 
 def _text(result: Run) -> str:

@@ -17,9 +17,9 @@ def cache_folder() -> Path:
 
 
 def data_roots(data_root: str = "") -> tuple[Path, ...]:
-    """Folders searched for data sets: the argument or `$ALEXNET_DATA`, then the cache's `data`."""
-    given = data_root or os.environ.get("ALEXNET_DATA", "")
-    return (*((Path(given),) if given else ()), cache_folder() / "data")
+    """Folders searched for data sets: the argument, `$ALEXNET_DATA`, the cache's `data`."""
+    given = (data_root, os.environ.get("ALEXNET_DATA", ""))
+    return (*(Path(root) for root in given if root), cache_folder() / "data")
 
 
 def find(data_root: str, names: Iterable[str]) -> Path | None:

@@ -28,9 +28,7 @@ class Splits:
         """
         rows: np.ndarray = {"train": self.train, "val": self.val, "test": self.test}[name]
         if not len(rows):
-            raise DataError(
-                f"there are no {name} pictures; choose another split, or set --{name}-share"
-            )
+            raise DataError(f"there are no {name} pictures; choose another split, such as all")
         return rows
 
 

@@ -1,0 +1,80 @@
+"""A user's own folder: what was learnt is never judged as new, whoever names the folder and how."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import alexnet
+from alexnet.recipe import Recipe
+from conftest import Command
+
+
+@pytest.fixture
+def photos(flowers: Path, tmp_path: Path) -> Path:
+    """Class folders without a split, 3 pictures a class."""
+    return Path(shutil.copytree(flowers / "train", tmp_path / "photos"))
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_folder_named_from_python_is_known_from_anywhere(
+    command: Command, tiny: Recipe, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures = replace(tiny.pictures, test_share=0.34)
+    run = alexnet.train(replace(tiny, data="photos", pictures=pictures, epochs=1), out="run")
+    assert json.loads(run.folder.config.read_text())["data"] == str(photos)
+    for words in ([], ["--data", "photos/"], ["--data", photos]):
+        facts = json.loads(command("evaluate", "run", "--json", *words).out)
+        assert (facts["split"], facts["pictures"]) == ("test", 12)
+    monkeypatch.chdir("/")
+    assert json.loads(command("evaluate", tmp_path / "run", "--json").out)["pictures"] == 12
+    moved = shutil.copytree(photos, tmp_path / "elsewhere")
+    facts = json.loads(command("evaluate", tmp_path / "run", "--data", moved, "--json").out)
+    assert (facts["split"], facts["pictures"]) == ("test", 12)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_folder_that_has_changed_is_said_also_when_it_is_named(
+    command: Command, tiny: Recipe, photos: Path, tmp_path: Path
+) -> None:
+    pictures = replace(tiny.pictures, test_share=0.34)
+    recipe = replace(tiny, data=str(photos), pictures=pictures, epochs=1)
+    alexnet.train(recipe, out=tmp_path / "run")
+    assert "has changed" not in command("evaluate", tmp_path / "run", "--data", photos).err
+    next((photos / "rose").iterdir()).unlink()
+    for words in ([], ["--data", photos]):
+        assert "has changed" in command("evaluate", tmp_path / "run", *words).err
+
+
+def test_a_pattern_may_match_folders(command: Command, own: object, photos: Path) -> None:
+    model = own.path  # type: ignore[attr-defined]
+    told = command("predict", model, f"{photos}/r*", "--json")
+    assert told.code == 0
+    assert len(json.loads(told.out)) == 3
+    both = command("predict", model, photos, "--json", "--csv")
+    assert (both.code, both.out) == (2, "")
+    assert "choose one of --json and --csv" in both.err
+
+
+def test_a_run_on_own_data_is_called_after_it() -> None:
+    from alexnet.cli.train import named
+    from alexnet.presets import preset
+
+    start = preset("quickstart")
+    assert named(start, start).name == "quickstart"
+    assert named(replace(start, data="/x/my photos"), start).name == "my_photos"
+    assert named(replace(start, data="/x", name="mine"), start).name == "mine"
+
+
+def test_every_place_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alexnet.data.places import data_roots
+
+    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path / "b"))
+    roots = data_roots(str(tmp_path / "a"))
+    assert roots[:2] == (tmp_path / "a", tmp_path / "b")
+    assert len(roots) == 3
