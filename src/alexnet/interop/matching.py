@@ -150,7 +150,8 @@ class _Matcher:
             is_moot = isinstance(layer, Flatten) and prod(self.shape[1:]) == 1
             if constant.name not in FREE and not _same(here, there) and not is_moot:
                 self.refuse(
-                    f"{layer.name} has {constant.name} {here}, and {found.where} has {there}"
+                    f"{layer.name} has {constant.name} {_said(here)}, "
+                    f"and {found.where} has {_said(there)}"
                 )
 
     def with_bias(self, layer: Layer, found: Found) -> dict[str, np.ndarray]:
@@ -199,6 +200,10 @@ def _same(here: Any, there: Any) -> bool:
     if isinstance(here, float):
         return isclose(here, there, rel_tol=1e-6)
     return bool(here == there)
+
+
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _with_widths(layer: L, found: Layer, shape: Shape) -> L:

@@ -77,12 +77,19 @@ class Walk:
                 self.take_map_norm(nodes[i : i + count])
             elif node.op_type in READERS:
                 READERS[node.op_type](self, node, attributes_of(node))
+            elif node.op_type in ("Sub", "Div") and not self.found:
+                self.refuse(
+                    node,
+                    "prepares the pictures; only bare networks are read, "
+                    "such as exported without --with-preprocessing",
+                )
             else:
                 self.refuse(node, "is no layer of the networks here")
             self.current = nodes[i + count - 1].output[0]
             i += count
 
     def refuse(self, node: Node, what: str) -> NoReturn:
+        """Raise the error that names a node."""
         raise ModelFileError(f"{self.path}: {where(node)} {what}")
 
     def add(self, node: Node, layer: Layer, **weights: np.ndarray) -> None:
