@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_torch_export(tmp_path: Path, name: str) -> None:
 
 def test_preprocessing_inside_the_graph(tmp_path: Path) -> None:
     """Pixels of 0 to 255 in, and the same logits as from the model's own preprocessing."""
-    classifier = narrow("lenet5")
+    classifier = replace(narrow("lenet5"), precision="float32")
     export_model(classifier, tmp_path / "net.onnx", "onnx", with_preprocessing=True)
     run, _ = onnx_runner((tmp_path / "net.onnx").read_bytes())
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
@@ -90,8 +91,6 @@ def test_preprocessing_inside_the_graph(tmp_path: Path) -> None:
 
 
 def test_a_mean_picture_goes_inside_too(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     classifier = narrow("cifar_quick")
     rule = Preprocessing(store_pixels=32, crop_pixels=32, has_mean_image=True)
     mean = torch.rand(3, 32, 32) * 255

@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_it_becomes_a_model(goldens: Path, tmp_path: Path) -> None:
     imported = import_model(goldens / "mini.keras", "alexnet_notebook", class_names=names)
     assert imported.parity is None
     imported.save(tmp_path / "mini.safetensors")
-    classifier = load(tmp_path / "mini.safetensors", "cpu")
+    classifier = replace(load(tmp_path / "mini.safetensors", "cpu"), precision="float32")
     rule = classifier.info.preprocessing
     assert (rule.resize, rule.store_pixels, rule.divisor) == ("squash", 247, (255, 255, 255))
     pixels = np.round(golden_input().transpose(0, 2, 3, 1) * 255).astype(np.uint8)
@@ -155,6 +156,11 @@ def outside(file: h5py.File) -> None:
     file["layers/conv2d/vars/1"] = h5py.ExternalLink("/etc/passwd", "x")
 
 
+def outside_group(file: h5py.File) -> None:
+    del file["layers/conv2d/vars"]
+    file["layers/conv2d/vars"] = h5py.ExternalLink("elsewhere.h5", "x")
+
+
 def virtual(file: h5py.File) -> None:
     del file["layers/conv2d/vars/1"]
     layout = h5py.VirtualLayout((6,), "f4")
@@ -177,7 +183,8 @@ def text(file: h5py.File) -> None:
     [
         (wrong_kernel, r"conv2\.weight is 16x6x11x11 here and 16x6x5x5 in the file"),
         (no_last_conv, "it has 4 layers of the kind conv2d, here 5"),
-        (outside, "is not an array in this file"),
+        (outside, "layers/conv2d/vars/1 is a link"),
+        (outside_group, "layers/conv2d/vars is a link"),
         (virtual, "is not an array in this file"),
         (huge, "more than 1,073,741,824 bytes"),
         (text, "cannot be read as a Keras file"),

@@ -146,7 +146,7 @@ def test_another_net_of_the_zoo_is_refused(caffe_file: Path, arch: str, mismatch
     [
         ("zfnet512", r"light_zfnet512.onnx is not alexnet: conv1 has kernel 11, and Conv .* has 7"),
         ("squeezenet", "not one chain"),
-        ("resnet50", "not one chain|is no layer|conv1 has kernel"),
+        ("resnet50", r"MaxPool 'n3' has the padding \[1, 1, 1, 1\]"),
     ],
 )
 def test_onnx_of_something_else_is_refused(name: str, mismatch: str) -> None:
@@ -251,7 +251,7 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
         ],
         "bomb",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "m"])],
         [shape],
     )
     onnx.save(helper.make_model(graph), tmp_path / "bomb.onnx")

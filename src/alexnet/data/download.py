@@ -170,7 +170,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         """Make the next request; ValueError where it would leave https."""
-        _check_address(newurl)
+        try:
+            _check_address(newurl)
+        except ValueError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

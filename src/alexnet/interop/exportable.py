@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,11 @@ from torch import Tensor, nn
 
 from alexnet.architectures import AdaptivePool, Layer, MapNorm, ResponseNorm, Row
 from alexnet.classifier import Classifier
+
+Constant: TypeAlias = (
+    int | float | str | bool | Sequence[int] | Sequence[float] | Sequence[str] | Sequence[bool]
+)
+"""What an ONNX node's attribute may be, as torch spells it."""
 
 
 class Normalise(nn.Module):
@@ -50,7 +56,7 @@ class OnnxResponseNorm(nn.Module):
         row = self.layer
         c, h, w = x.shape[1:]
         columns = x.reshape(-1, c // row.groups, h, w) if row.groups > 1 else x
-        constants = {
+        constants: dict[str, Constant] = {
             "size": row.size,
             "alpha": row.alpha * row.size,
             "beta": row.beta,

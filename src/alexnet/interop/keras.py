@@ -100,18 +100,16 @@ def _arrays(file: IO[bytes], path: Path) -> dict[str, list[Arrays]]:
                 f"{path} has no group `layers`; save the weights with Keras 3: "
                 "model.save_weights('x.weights.h5')"
             )
-        layers = root["layers"]
+        layers = _inside(h5py, root, "layers")
         room = LARGEST_WEIGHTS_BYTES
         arrays: dict[str, list[Arrays]] = {kind: [] for kind in WEIGHTED}
         for _, kind, name in sorted(_places(layers)):
-            values = layers[name]["vars"]
-            arrays[kind].append([])
-            for i in range(len(values)):
-                dataset = values[str(i)]
-                room -= _checked_bytes(h5py, values, str(i))
-                if room < 0:
-                    raise ValueError(f"it has more than {LARGEST_WEIGHTS_BYTES:,} bytes of weights")
-                arrays[kind][-1].append(np.asarray(dataset[()], dtype=np.float32))
+            values = _inside(h5py, _inside(h5py, layers, name), "vars")
+            own = [_array(h5py, values, str(i)) for i in range(len(values))]
+            room -= sum(prod(dataset.shape) * max(4, dataset.dtype.itemsize) for dataset in own)
+            if room < 0:
+                raise ValueError(f"it has more than {LARGEST_WEIGHTS_BYTES:,} bytes of weights")
+            arrays[kind].append([np.asarray(dataset[()], dtype=np.float32) for dataset in own])
         return arrays
 
 
@@ -125,13 +123,19 @@ def _places(layers: Any) -> Iterator[tuple[int, str, str]]:
             yield int(number), kind, name
 
 
-def _checked_bytes(h5py: Any, group: Any, name: str) -> int:
-    """Size of an array that lies in this very file; links to other files are refused."""
-    link = group.get(name, getlink=True)
-    dataset = group[name] if isinstance(link, h5py.HardLink) else None
+def _inside(h5py: Any, group: Any, name: str) -> Any:
+    """What a name holds; links are not followed, since they may lead to other files."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{group.name}/{name} is a link")
+    return group[name]
+
+
+def _array(h5py: Any, group: Any, name: str) -> Any:
+    """An array whose numbers lie in this very file."""
+    dataset = _inside(h5py, group, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
         raise ValueError(f"{group.name}/{name} is not an array in this file")
-    return prod(dataset.shape) * max(4, dataset.dtype.itemsize)
+    return dataset
 
 
 def _from_config(
