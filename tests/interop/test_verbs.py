@@ -12,7 +12,6 @@ import onnxruntime
 import pytest
 import torch
 from narrow_nets import CLASSES, narrow
-from safetensors.torch import save_file
 
 import alexnet
 from alexnet.checkpoint import save_model
@@ -128,12 +127,23 @@ def test_mistakes_are_one_sentence(  # type: ignore[no-untyped-def]
     assert not list(tmp_path.iterdir())
 
 
-def test_class_names_must_be_as_many(say, model: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    save_file(narrow("lenet5").network.state_dict(), tmp_path / "net.safetensors")
+def test_an_imported_model_names_no_data(say, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    state, out = tmp_path / "net.pth", tmp_path / "m.safetensors"
+    torch.save(alexnet.create_model("cifar_quick").state_dict(), state)
+    told = say("import", state, "--arch", "cifar_quick", "--out", out)
+    assert (told.code, "minus (0, 0, 0), divided by (255, 255, 255)" in told.out) == (0, True)
+    told = say("evaluate", out)
+    assert told.code == 2
+    assert "names no data set; say which with --data" in told.err
+
+
+def test_class_names_must_be_as_many(say, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    torch.save(alexnet.create_model("lenet5").state_dict(), tmp_path / "net.pth")
     (tmp_path / "names.txt").write_text("a\nb\n")
-    words = ("import", tmp_path / "net.safetensors", "--arch", "lenet5")
+    words = ("import", tmp_path / "net.pth", "--arch", "lenet5")
     told = say(*words, "--class-names", tmp_path / "names.txt", "--out", tmp_path / "m.safetensors")
     assert told.code == 2
+    assert "--class-names has 2 names, and net.pth has 10 classes" in told.err
     assert not (tmp_path / "m.safetensors").exists()
 
 
