@@ -1,19 +1,24 @@
-"""What every test may lean on: goldens beside the checkout, a cache of its own, tiny flowers, a tiny trained run."""
+"""What every test may lean on: goldens, a cache of its own, tiny flowers, a tiny trained run."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from hypothesis import settings
 
+import alexnet
+from alexnet.cli import main
 from alexnet.data import toyflowers
 from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
+from alexnet.records import EpochRecord, Silent, StepReport
 from alexnet.runs import RunFolder
 from alexnet.training import train
 
@@ -33,7 +38,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder for this test alone, so that no test finds or leaves anything in the user's."""
+    """A cache folder for this test alone: none finds or leaves anything in the user's."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("ALEXNET_CACHE", str(folder))
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
@@ -42,15 +47,30 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="session")
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn flowers: twelve classes, per class 3 pictures in train, 1 in val, 1 in test; 40 pixels."""
+    """Drawn flowers of 40 pixels: twelve classes, in each 3 train, 1 val and 1 test picture."""
     folder = tmp_path_factory.mktemp("pictures") / "flowers"
     toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, pixels=40)
     return folder
 
 
+SetAside = Callable[..., Path]
+
+
+@pytest.fixture
+def set_aside(flowers: Path, tmp_path: Path) -> SetAside:
+    """Copies some of the flowers' splits into a folder of their own, to write into."""
+
+    def copy(*splits: str) -> Path:
+        for split in splits:
+            shutil.copytree(flowers / split, tmp_path / "data" / split)
+        return tmp_path / "data"
+
+    return copy
+
+
 @pytest.fixture(scope="session")
 def tiny(flowers: Path) -> Recipe:
-    """A run of 3 epochs of 4 steps that takes a fraction of a second; change it with `dataclasses.replace`."""
+    """A run of 3 epochs of 4 steps; change it with `dataclasses.replace`."""
     return Recipe(
         name="tiny",
         data=str(flowers),
@@ -74,6 +94,70 @@ def trained(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
         return train(tiny, out=tmp_path_factory.mktemp("runs") / "tiny").folder
 
 
+@pytest.fixture
+def own(trained: RunFolder, tmp_path: Path) -> RunFolder:
+    """A copy of the trained run, to write into."""
+    return RunFolder(Path(shutil.copytree(trained.path, tmp_path / "own")))
+
+
+@pytest.fixture
+def no_plots(trained: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, which takes four times as long as the tiny run; `trained` was drawn before."""
+    monkeypatch.setattr("alexnet.plots.save", lambda figure, path: None)
+
+
+class Witness(Silent):
+    """Remembers all that it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.steps: list[StepReport] = []
+        self.epochs: list[EpochRecord] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def step(self, report: StepReport) -> None:
+        self.steps.append(report)
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+
+
+@pytest.fixture
+def witness() -> Witness:
+    """A reporter that can be asked afterwards."""
+    return Witness()
+
+
+class Told(NamedTuple):
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Told]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs one command in this process, as a terminal of 200 columns would."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: object) -> Told:
+        capsys.readouterr()
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Told(code, captured.out, captured.err)
+
+    return run
+
+
 Alexnet = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -83,7 +167,11 @@ def alexnet_process() -> Iterator[Alexnet]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: object, cwd: Path | None = None) -> subprocess.Popen[str]:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+            "PYTHONPATH": str(Path(alexnet.__file__).parents[1]),
+        }
         process = subprocess.Popen(
             [sys.executable, "-m", "alexnet", *map(str, words)],
             env=environment,

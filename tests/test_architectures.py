@@ -1,4 +1,4 @@
-"""The arithmetic of layers: windows, shapes, parameters and receptive fields, held against torch."""
+"""The arithmetic of layers, held against torch: windows, shapes, parameters, receptive fields."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def test_window_count_by_hand(
 
 def test_conv_by_hand() -> None:
     conv = Conv("c", 6, 3, stride=2, padding=1, groups=2)
-    # 6 outputs x 2 inputs of their column x 3 x 3, and 6 biases; (9 + 2 - 3) // 2 + 1 = 5 windows a side.
+    # 6 outputs x 2 inputs of their column x 3 x 3, and 6 biases;
+    # (9 + 2 - 3) // 2 + 1 = 5 windows a side.
     assert conv.output((4, 9, 9)) == (6, 5, 5)
     assert conv.parameters((4, 9, 9)) == 108 + 6
     assert conv.bias_parameters() == 6
@@ -171,11 +172,10 @@ def test_rows_by_hand() -> None:
     assert [row.receptive_field for row in rows] == [3, 5, 17, 17]
     assert [row.stride for row in rows] == [1, 2, 2, 2]
     assert net.classes == 5
-    assert net.layer("p") is net.layers[1]
 
 
 def test_two_layers_of_one_name() -> None:
-    with pytest.raises(ArchitectureError, match="^small: two layers are called 'a'$"):
+    with pytest.raises(ArchitectureError, match=r"^small: two layers are called 'a'$"):
         small(Activation("b"), Activation("a"), Activation("a"))
 
 
@@ -195,12 +195,12 @@ def test_groups_that_do_not_divide(channels: int, inputs: int) -> None:
 
 
 def test_norm_columns_that_do_not_divide() -> None:
-    with pytest.raises(ArchitectureError, match="^norm9: 4 maps cannot be split into 3 columns$"):
+    with pytest.raises(ArchitectureError, match=r"^norm9: 4 maps cannot be split into 3 columns$"):
         small(ResponseNorm("norm9", groups=3))
 
 
 def test_fully_connected_needs_a_vector() -> None:
-    with pytest.raises(ArchitectureError, match="^fc9: a fully connected layer needs a Flatten"):
+    with pytest.raises(ArchitectureError, match=r"^fc9: a fully connected layer needs a Flatten"):
         small(FullyConnected("fc9", 3))
 
 
@@ -212,7 +212,7 @@ def test_fits_and_smallest_input() -> None:
 
 
 def reached(net: Architecture, stage: str, place: int) -> tuple[int, int, int, int]:
-    """The box (top, left, bottom, right) of input pixels to which the gradient of one output reaches."""
+    """The box (top, left, bottom, right) of input pixels that one output's gradient reaches."""
     torch.manual_seed(0)
     network = Network(net).double().eval()
     x = torch.rand(1, *net.input, dtype=torch.float64, requires_grad=True)
@@ -256,7 +256,7 @@ def test_a_vector_sees_the_windows_of_the_whole_map() -> None:
         FullyConnected("f", 1),
     )
     net = small(*layers, shape=(1, 12, 12))
-    # The map is 10, four windows of 3 at stride 2 end at 9: one row and column of the input is never seen.
+    # The map is 10, four windows of 3 at stride 2 end at 9: the last row and column are not seen.
     assert net.rows()[-1].receptive_field == 11
     assert reached(net, "f", 0) == (0, 0, 11, 11)
 

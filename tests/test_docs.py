@@ -110,3 +110,14 @@ def test_every_field_of_a_recipe_has_its_words() -> None:
     documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
     groups = {"net", "pictures", "augment", "optimizer", "schedule"}
     assert set(Recipe.__dataclass_fields__) - groups <= documented
+
+
+def test_every_test_that_the_docs_name_exists() -> None:
+    named = {n for page in PAGES for n in re.findall(r"`(test_\w+)`", page.read_text())}
+    defined = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)
+    }
+    assert len(named) > 30
+    assert named - defined == set()

@@ -1,4 +1,4 @@
-"""The public names: what they are, that all resolve, and that importing the package costs nothing."""
+"""The public names: what they are, that all resolve, that importing the package costs nothing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,34 @@ import pytest
 import alexnet
 
 PUBLIC = {
-    "AlexNetError", "Architecture", "Classifier", "Evaluation", "Network", "Recipe", "Run",
-    "architecture", "create_model", "evaluate", "load", "preset", "resume", "train", "variant",
-}  # fmt: skip
+    "AlexNetError",
+    "Architecture",
+    "Classifier",
+    "Evaluation",
+    "Network",
+    "Recipe",
+    "Run",
+    "architecture",
+    "create_model",
+    "evaluate",
+    "load",
+    "preset",
+    "resume",
+    "train",
+    "variant",
+}
 TORCHLESS = (
-    "alexnet", "alexnet.architectures", "alexnet.zoo", "alexnet.variants", "alexnet.recipe", "alexnet.presets",
-    "alexnet.preprocessing", "alexnet.values", "alexnet.records", "alexnet.errors",
-)  # fmt: skip
+    "alexnet",
+    "alexnet.architectures",
+    "alexnet.zoo",
+    "alexnet.variants",
+    "alexnet.recipe",
+    "alexnet.presets",
+    "alexnet.preprocessing",
+    "alexnet.values",
+    "alexnet.records",
+    "alexnet.errors",
+)
 
 
 def test_all_is_the_public_list() -> None:
@@ -50,7 +71,8 @@ def test_version_is_three_numbers() -> None:
 
 
 def test_importing_needs_no_torch() -> None:
-    code = f"import sys, {', '.join(TORCHLESS)}; print([m for m in ('torch', 'PIL', 'tyro') if m in sys.modules])"
+    heavy = "[m for m in ('torch', 'PIL', 'tyro') if m in sys.modules]"
+    code = f"import sys, {', '.join(TORCHLESS)}; print({heavy})"
     source = str(Path(alexnet.__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-c", code],

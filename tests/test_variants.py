@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from alexnet.architectures import (
@@ -193,9 +193,17 @@ def test_classes_change_the_last_layer_only(name: str) -> None:
 
 def test_many_at_once() -> None:
     table = variant(
-        ZOO["alexnet"], activation="tanh", norm="batch", pooling="non_overlapping", dropout=0, groups=4,
-        width=0.25, input_size=99, channels=1, classes=17,
-    )  # fmt: skip
+        ZOO["alexnet"],
+        activation="tanh",
+        norm="batch",
+        pooling="non_overlapping",
+        dropout=0,
+        groups=4,
+        width=0.25,
+        input_size=99,
+        channels=1,
+        classes=17,
+    )
     assert table.input == (1, 99, 99)
     assert [layer.kind for layer in table.layers[:4]] == [
         "conv",
@@ -227,12 +235,11 @@ OPTIONS = st.fixed_dictionaries(
 
 @given(st.sampled_from(sorted(ZOO)), OPTIONS)
 def test_every_combination_is_a_table(name: str, options: dict[str, Any]) -> None:
-    """It keeps its name, its weight layers' names and order, works by arithmetic and goes through JSON."""
+    """It keeps its name and its weight layers, works by arithmetic and goes through JSON."""
     try:
         table = variant(ZOO[name], **options)
-    except ArchitectureError as error:
-        assert "groups" in str(error) or "pixels" in str(error)
-        return
+    except ArchitectureError:  # too small an input, or groups that do not divide
+        reject()
     assert (table.name, table.source) == (ZOO[name].name, ZOO[name].source)
     assert [layer.name for layer in weighted(table)] == [
         layer.name for layer in weighted(ZOO[name])
@@ -246,16 +253,30 @@ def test_every_combination_is_a_table(name: str, options: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "option",
     [
-        {"width": 0}, {"width": -1.0}, {"dropout": 1.0}, {"dropout": 2.0}, {"groups": -1}, {"input_size": -1},
-        {"channels": -3}, {"classes": -2},
+        {"width": 0},
+        {"width": -1.0},
+        {"dropout": 1.0},
+        {"dropout": 2.0},
+        {"groups": -1},
+        {"input_size": -1},
+        {"channels": -3},
+        {"classes": -2},
     ],
-)  # fmt: skip
+)
 def test_out_of_range(option: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="^variant of alexnet: .*") as caught:
+    with pytest.raises(ConfigError, match=r"^variant of alexnet: .*") as caught:
         variant(ZOO["alexnet"], **option)
     (name,) = option
     if name != "channels":
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option", [{"norm": "bach"}, {"activation": "rellu"}, {"pooling": "overlaping"}]
+)
+def test_unknown_words(option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        variant(ZOO["alexnet"], **option)
 
 
 def test_input_too_small_for_what_is_left() -> None:
@@ -275,7 +296,7 @@ def test_groups_must_divide() -> None:
 
 
 def test_net_options_name_what_variant_takes() -> None:
-    """A recipe's NetOptions are handed over by name; a field that variant lacks would crash there."""
+    """A recipe's NetOptions are handed over by name; a field that variant lacks would crash."""
     options = NetOptions(width=0.5, norm="batch")
     table = variant(ZOO["alexnet"], **to_plain(options))
     assert table == variant(ZOO["alexnet"], width=0.5, norm="batch")

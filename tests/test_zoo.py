@@ -36,7 +36,8 @@ PARAMETERS = {
     "lenet5": 61_706,
     # 32 * (3 * 25 + 1), 32 * (32 * 25 + 1), 64 * (32 * 25 + 1), 10 * (64 * 4 * 4 + 1)
     "cifar_quick": 2_432 + 25_632 + 51_264 + 10_250,
-    # The paper's conv weights without biases; fc 9216 * 1024, 1024 * 1024, 1000 * 1025; batch norm 4 numbers a map.
+    # The paper's conv weights without biases; fc 9216 * 1024, 1024 * 1024, 1000 * 1025;
+    # batch norm 4 numbers a map.
     "alexnet_bn": 34_848 + 307_200 + 884_736 + 663_552 + 442_368
     + 9_437_184 + 1_048_576 + 1_025_000 + 4 * (96 + 256 + 384 + 384 + 256 + 1024 + 1024),
 }  # fmt: skip
@@ -120,7 +121,7 @@ def test_other_heads(name: str, classes: int, parameters: int) -> None:
 
 
 def tutorial_cell(row: Row) -> tuple[int, int]:
-    """(parameters, "forward") as the Tutorial prints: conv counts the bias in both, fc in neither."""
+    """(parameters, "forward") as the Tutorial has it: conv with the bias in both, fc in neither."""
     bias = row.layer.bias_parameters()
     if isinstance(row.layer, Conv):
         return row.parameters, row.macs + bias * row.output[1] * row.output[2]
@@ -143,9 +144,14 @@ def test_tutorial_table_sums() -> None:
 
 
 KERAS_TYPES = {
-    "conv": "Conv2D", "activation": "Activation", "pool": "MaxPooling2D", "batch_norm": "BatchNormalization",
-    "flatten": "Flatten", "fc": "Dense", "dropout": "Dropout",
-}  # fmt: skip
+    "conv": "Conv2D",
+    "activation": "Activation",
+    "pool": "MaxPooling2D",
+    "batch_norm": "BatchNormalization",
+    "flatten": "Flatten",
+    "fc": "Dense",
+    "dropout": "Dropout",
+}
 
 
 def keras_shape(row: Row) -> str:
@@ -202,11 +208,11 @@ def test_first_map(name: str, side: int, windows: int) -> None:
 @pytest.mark.parametrize(
     ("name", "smallest"),
     [
-        # pool5 takes 3, so pool2 gives 3 and takes 7, pool1 gives 7 and takes 15, conv1 takes 14 * 4 + 11.
+        # pool5 takes 3, so pool2 gives 3 and takes 7, pool1 takes 15, conv1 14 * 4 + 11.
         ("alexnet", 67),
         ("alexnet_2012", 64),
         ("alexnet_owt", 63),
-        # pool5 takes 2; 4, 6, 8 through conv5..3; pool2 takes 16, conv2 26, pool1 52, conv1 51 * 4 + 11.
+        # pool5 takes 2; conv5..3 take 4, 6, 8; pool2 16, conv2 26, pool1 52, conv1 51 * 4 + 11.
         ("alexnet_notebook", 215),
         ("lenet5", 32),
         # Rounded up, 3 / 2 windows fit once in 2 pixels, twice in 4, four times in 8.
@@ -227,7 +233,8 @@ def test_smallest_input(name: str, smallest: int) -> None:
 
 def test_receptive_field_of_the_paper() -> None:
     rows = {row.layer.name: (row.receptive_field, row.stride) for row in ZOO["alexnet"].rows()}
-    # conv1 11; pool1 + 2 * 4; conv2 + 4 * 8; pool2 + 2 * 8; conv3..5 + 2 * 16 each; pool5 + 2 * 16; fc6 + 5 * 32.
+    # conv1 11; pool1 + 2 * 4; conv2 + 4 * 8; pool2 + 2 * 8; conv3..5 + 2 * 16 each;
+    # pool5 + 2 * 16; fc6 + 5 * 32.
     assert rows["conv1"] == rows["relu1"] == rows["norm1"] == (11, 4)
     assert (rows["pool1"], rows["conv2"], rows["pool2"]) == ((19, 8), (51, 8), (67, 16))
     assert [rows[n] for n in ("conv3", "conv4", "conv5")] == [(99, 16), (131, 16), (163, 16)]
@@ -387,6 +394,6 @@ def test_first_values_of_the_others() -> None:
 def test_architecture_by_name() -> None:
     assert architecture("alexnet") is ZOO["alexnet"]
     with pytest.raises(
-        UnknownNameError, match="^unknown architecture 'alexnt'; did you mean alexnet"
+        UnknownNameError, match=r"^unknown architecture 'alexnt'; did you mean alexnet"
     ):
         architecture("alexnt")

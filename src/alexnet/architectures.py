@@ -7,8 +7,9 @@ the summary, weight import) is derived.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
 from typing import ClassVar, Literal, TypeAlias
 
@@ -30,6 +31,12 @@ class Init:
     """Every bias begins with this value (not for `torch`)."""
 
 
+def require(is_met: bool, message: str) -> None:
+    """Raise ArchitectureError with `message` unless the condition is met."""
+    if not is_met:
+        raise ArchitectureError(message)
+
+
 def window_count(length: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
     """How many windows fit along one side; 0 when none does.
 
@@ -37,7 +44,7 @@ def window_count(length: int, kernel: int, stride: int, padding: int, ceil: bool
     left padding (the rule of torch and Caffe).
     """
     span = length + 2 * padding - kernel
-    if span < 0 and not (ceil and length > 0 and kernel - length < stride):
+    if span < 0 and not (ceil and length > 0 and -span < stride):
         return 0
     if not ceil:
         return span // stride + 1
@@ -51,6 +58,16 @@ class Layer:
 
     kind: ClassVar[str] = "layer"
     name: str
+
+    def __post_init__(self) -> None:
+        """Refuse names that are no Python names, and numbers that no layer can have."""
+        require(self.name.isidentifier(), f"a layer cannot be called {self.name!r}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                least = 1 if isinstance(value, int) and "padding" not in field.name else 0
+                is_fair = least <= value < math.inf
+                require(is_fair, f"{self.name}: {field.name} {value} must be at least {least}")
 
     def output(self, shape: Shape) -> Shape:
         """The shape given for an input of `shape`; a side of 0 means that it does not fit."""
@@ -232,6 +249,7 @@ class Pool(Layer):
 
     def output(self, shape: Shape) -> Shape:
         """The same maps, each side counted in windows."""
+        require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
         c, *sides = shape
         return c, *(window_count(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
@@ -250,6 +268,7 @@ class AdaptivePool(Layer):
 
     def output(self, shape: Shape) -> Shape:
         """`size` x `size` of each map."""
+        require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
         return shape[0], self.size, self.size
 
     def window(self, shape: Shape) -> tuple[int, int]:
@@ -327,6 +346,9 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        is_picture = len(self.input) == 3 and min(self.input) >= 1
+        require(is_picture, f"{self.name}: input {self.input} must be (channels, height, width)")
+        require(bool(self.layers), f"{self.name} has no layers")
         names = [layer.name for layer in self.layers]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ArchitectureError(f"{self.name}: two layers are called {sorted(twice)[0]!r}")
@@ -345,10 +367,6 @@ class Architecture:
     def rows(self) -> tuple[Row, ...]:
         """The table with shapes, parameters, multiply-accumulates and receptive fields."""
         return tuple(_rows(self.layers, self.input))
-
-    def layer(self, name: str) -> Layer:
-        """The layer called `name`."""
-        return next(layer for layer in self.layers if layer.name == name)
 
 
 def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[Row]:

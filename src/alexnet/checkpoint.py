@@ -21,6 +21,8 @@ from alexnet.values import from_plain, to_json
 T = TypeVar("T")
 HEADER_KEY = "alexnet"
 """The only metadata key, so that the same content gives the same bytes."""
+FORMAT = 1
+"""Of model files; a program reads its own."""
 MEAN_IMAGE = "preprocessing.mean_image"
 
 
@@ -38,12 +40,14 @@ class Scores:
 class ModelInfo:
     """What a model file says of itself, beside its weights."""
 
-    format: int = 1
+    format: int = FORMAT
     architecture: Architecture
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     recipe: Recipe
     """How it was trained; evaluation takes the data set and its split from here."""
+    listing: str = ""
+    """Digest of the data set's names, labels and splits; with another one the split is another."""
     scores: Scores = Scores()
 
 
@@ -91,6 +95,10 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
         ModelFileError: missing, damaged, or not a model of this program.
     """
     tensors, info = load_tensors(path, ModelInfo)
+    if info.format != FORMAT:
+        raise ModelFileError(
+            f"{path} is of format {info.format}, and this alexnet reads {FORMAT}: install a newer"
+        )
     mean_image = tensors.pop(MEAN_IMAGE, None)
     if info.preprocessing.has_mean_image and mean_image is None:
         raise ModelFileError(f"{path} lacks its mean image")

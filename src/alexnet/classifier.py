@@ -117,9 +117,7 @@ class Classifier:
         self.network.eval()
         results = []
         for start in range(0, len(pixels), batch):
-            part = torch.from_numpy(np.ascontiguousarray(pixels[start : start + batch])).to(
-                self.device
-            )
+            part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
             results.append(self._batch_probabilities(part, views).cpu().numpy())
             progress(min(start + batch, len(pixels)))
         return np.concatenate(results) if results else np.zeros((0, len(self.classes)), np.float32)
@@ -155,7 +153,7 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
             f"{path} does not fit its own table: {str(error).splitlines()[-1].strip()}"
         ) from error
     mean = None if mean_image is None else mean_image.to(target)
-    return Classifier(network.eval(), info, mean)
+    return Classifier(network.eval(), info, mean, info.recipe.precision)
 
 
 def _open(picture: Picture) -> Image.Image:

@@ -21,6 +21,7 @@ from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
+from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
 from alexnet.precision import choose_device
 from alexnet.preprocessing import Preprocessing, Resize, Triple
 from alexnet.recipe import PictureOptions, Recipe
@@ -30,10 +31,16 @@ from alexnet.views import resized
 from alexnet.weights import read_weights, take_what_fits
 from alexnet.zoo import architecture
 
-IMAGENET_MEAN: Triple = (255 * 0.485, 255 * 0.456, 255 * 0.406)
-"""Mean red, green and blue that torchvision's published weights expect, on the 0-255 scale."""
-IMAGENET_DEVIATION: Triple = (255 * 0.229, 255 * 0.224, 255 * 0.225)
-"""What torchvision's published weights expect to be divided by, on the 0-255 scale."""
+
+def scaled_triple(unit: Triple) -> Triple:
+    """A colour of the 0-1 scale on the 0-255 scale."""
+    return 255 * unit[0], 255 * unit[1], 255 * unit[2]
+
+
+IMAGENET_MEAN = scaled_triple(TORCHVISION_MEAN)
+"""Mean red, green and blue of torchvision's weights, on the 0-255 scale."""
+IMAGENET_DEVIATION = scaled_triple(TORCHVISION_DEVIATION)
+"""Divisors of torchvision's weights, on the 0-255 scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +80,7 @@ class Job:
                     parameter.grad = None
 
 
-def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
+def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Job:
     """Find and prepare the data, build the network, take over weights.
 
     Raises:
@@ -83,7 +90,8 @@ def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
     device = choose_device(recipe.device)
     table = table_for(recipe)
     preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
-    weights = read_weights(Path(recipe.init_from)) if recipe.init_from else {}
+    has_weights = recipe.init_from and not is_begun  # a begun run has its own
+    weights = read_weights(Path(recipe.init_from)) if has_weights else {}
     pictures = recipe.pictures
     store = open_data(
         recipe.data, recipe.data_root, pictures.resize, pictures.store_pixels, reporter
@@ -97,7 +105,11 @@ def make_ready(recipe: Recipe, reporter: Reporter) -> Job:
     optimizer = build_optimizer(network, recipe.optimizer)
     rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
     info = ModelInfo(
-        architecture=table, classes=store.info.classes, preprocessing=rule, recipe=recipe
+        architecture=table,
+        classes=store.info.classes,
+        preprocessing=rule,
+        recipe=recipe,
+        listing=store.listing(),
     )
     axes = colour_axes(store.colour_covariance(splits.train)).to(device)
     augmenter = Augmenter(
@@ -113,17 +125,7 @@ def table_for(recipe: Recipe) -> Architecture:
         UnknownNameError: no such architecture, or no such layer to freeze up to.
         ConfigError: the options do not fit the table, or nothing is left to learn.
     """
-    options = recipe.net
-    table = variant(
-        architecture(recipe.arch),
-        activation=options.activation,
-        norm=options.norm,
-        pooling=options.pooling,
-        dropout=options.dropout,
-        groups=options.groups,
-        width=options.width,
-        input_size=options.input_size,
-    )
+    table = recipe.net.apply(architecture(recipe.arch))
     if recipe.freeze_up_to:
         names = [layer.name for layer in table.layers]
         if recipe.freeze_up_to not in names:
@@ -167,7 +169,7 @@ def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
     sentence = f"{len(refused)} of {len(store)} pictures cannot be used: {first}{more}"
     if len(refused) > limit * len(store):
         raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
-    reporter.note(f"{sentence}; training goes on without them")
+    reporter.note(f"{sentence}; they are left out")
 
 
 def build_network(
@@ -218,7 +220,7 @@ def measured_preprocessing(
     device: torch.device,
 ) -> tuple[Preprocessing, Tensor | None]:
     """The preprocessing as measured on the training pictures, and their mean picture if wanted."""
-    deviation = np.sqrt(np.diag(store.colour_covariance(rows)))
+    deviation = np.sqrt(np.maximum(np.diag(store.colour_covariance(rows)), 1.0))
     means: dict[str, Triple] = {
         "channel": _triple(store.colour_mean(rows)),
         "imagenet": IMAGENET_MEAN,
@@ -226,11 +228,11 @@ def measured_preprocessing(
         "none": (0, 0, 0),
     }
     divisors: dict[str, Triple] = {
-        "deviation": _triple(np.maximum(deviation, 1.0)),
+        "deviation": _triple(deviation),
         "imagenet": IMAGENET_DEVIATION,
         "pixels": (1, 1, 1),
         "unit": (255, 255, 255),
-        "code2012": (1.1, 1.1, 1.1),
+        "code2012": (CODE2012_DIVISOR,) * 3,
     }
     rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
     if options.mean != "image":

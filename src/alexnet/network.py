@@ -22,6 +22,8 @@ class Network(nn.Module):
         super().__init__()
         self.architecture = table
         for row in table.rows():
+            if hasattr(self, row.layer.name):
+                raise ArchitectureError(f"a layer cannot be called {row.layer.name!r}")
             self.add_module(row.layer.name, module(row))
         self.initialise()
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
 from alexnet.data.files import written_aside
+from alexnet.errors import UsageError
 from alexnet.evaluation import Evaluation
 from alexnet.metrics import to_numpy
 from alexnet.records import EpochRecord
@@ -19,10 +20,20 @@ from alexnet.records import EpochRecord
 INK, BLUE, ORANGE, GREY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"
 
 
+FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure in the format of the path's ending, whole or not at all.
+
+    Raises:
+        UsageError: another ending than those of FORMATS.
+    """
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise UsageError(f"{path} must end in one of .{', .'.join(FORMATS)}")
     with written_aside(path) as aside:
-        figure.savefig(aside, format="png", dpi=130, facecolor="white", bbox_inches="tight")
+        figure.savefig(aside, format=kind, dpi=130, facecolor="white", bbox_inches="tight")
 
 
 def learning_curves(history: Sequence[EpochRecord]) -> Figure:

@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
 from alexnet.preprocessing import Resize
-from alexnet.variants import ActivationOption, NormOption, PoolingOption
+from alexnet.variants import ActivationOption, NormOption, PoolingOption, variant
 
 
 def require(is_met: bool, message: str) -> None:
@@ -54,6 +55,24 @@ class NetOptions:
         require(self.groups >= 0, f"--groups {self.groups} must not be negative")
         require(self.width > 0, f"--width {self.width} must be above 0")
         require(self.input_size >= 0, f"--input-size {self.input_size} must not be negative")
+
+    def apply(self, table: Architecture, classes: int = 0) -> Architecture:
+        """The table with these differences, and another number of classes where given.
+
+        Raises:
+            ConfigError: the options do not fit the table.
+        """
+        return variant(
+            table,
+            activation=self.activation,
+            norm=self.norm,
+            pooling=self.pooling,
+            dropout=self.dropout,
+            groups=self.groups,
+            width=self.width,
+            input_size=self.input_size,
+            classes=classes,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

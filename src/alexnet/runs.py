@@ -61,6 +61,19 @@ class RunFolder:
         """The final figures; there only when the run has ended."""
         return self.path / "result.json"
 
+    def read_environment(self) -> dict[str, Any]:
+        """What `environment.json` says; empty where it cannot be read."""
+        try:
+            plain = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return plain if isinstance(plain, dict) else {}
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process was writing aside."""
+        for path in self.path.glob(".*"):
+            path.unlink()
+
     def write_metrics(self, history: Iterable[EpochRecord]) -> None:
         """Write all lines anew, so that none is doubled or missing."""
         write_text(self.metrics, "".join(to_json(record, indent=None) + "\n" for record in history))

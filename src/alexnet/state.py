@@ -31,6 +31,8 @@ class Sums:
 class StateInfo:
     """The header of `state.safetensors`."""
 
+    fingerprint: str
+    """Of the pictures."""
     step: int
     """Steps done."""
     sums: Sums
@@ -99,7 +101,12 @@ def save_state(job: Job, progress: Progress, folder: RunFolder) -> None:
     for parameter, state in job.optimizer.state.items():
         for key, value in state.items():
             tensors[f"optimizer.{names[id(parameter)]}.{key}"] = torch.as_tensor(value)
-    info = StateInfo(step=progress.step, sums=progress.sums, history=tuple(progress.history))
+    info = StateInfo(
+        fingerprint=job.store.info.fingerprint,
+        step=progress.step,
+        sums=progress.sums,
+        history=tuple(progress.history),
+    )
     save_tensors(folder.state, tensors, info)
 
 
@@ -107,9 +114,14 @@ def load_state(job: Job, folder: RunFolder) -> Progress:
     """Put the network and the optimizer back to where the state was saved.
 
     Raises:
-        ModelFileError: the state is damaged or of another network.
+        ModelFileError: the state is damaged, or of another network or other pictures.
     """
     tensors, info = load_tensors(folder.state, StateInfo)
+    if info.fingerprint != job.store.info.fingerprint:
+        raise ModelFileError(
+            f"the pictures of {job.store.info.name} have changed since {folder.path} was stopped; "
+            "bring them back, or start a new run"
+        )
     weights = {
         name.removeprefix("network."): t
         for name, t in tensors.items()

@@ -20,7 +20,7 @@ from torch import Tensor
 from alexnet.augment import cut_mix
 from alexnet.checkpoint import load_model
 from alexnet.data.batches import Batch
-from alexnet.environment import describe_environment
+from alexnet.environment import Environment, describe_environment
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.evaluation import Evaluation, evaluate
 from alexnet.job import Job, make_ready
@@ -33,6 +33,10 @@ from alexnet.records import EpochRecord, LayerUpdate, Reporter, Silent, StepRepo
 from alexnet.results import write_results
 from alexnet.runs import RunFolder, create_run, free_run_path, read_recipe
 from alexnet.state import Progress, Saver, Sums, added, load_state, save_current, save_last
+from alexnet.values import to_plain
+
+BITS = ("alexnet", "torch", "processor", "threads", "device")
+"""What of the environment decides the bits of a result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +84,22 @@ def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
         raise ModelFileError(f"{path} is not a run folder: it has no config.json")
     if folder.result.exists():
         raise TrainingError(f"{path} has ended already; its model is {folder.model}")
-    job = make_ready(read_recipe(folder.config), reporter)
-    progress = load_state(job, folder) if folder.state.exists() else Progress()
+    has_state = folder.state.exists()
+    job = make_ready(read_recipe(folder.config), reporter, is_begun=has_state)
+    note_other_environment(folder, describe_environment(job.device), reporter)
+    progress = load_state(job, folder) if has_state else Progress()
+    folder.clear_leftovers()
     folder.write_metrics(progress.history)
     reporter.note(f"going on after step {progress.step} of {job.total_steps}")
     return _finish(job, progress, folder, reporter)
+
+
+def note_other_environment(folder: RunFolder, now: Environment, reporter: Reporter) -> None:
+    """Say what is not as it was when the run began, since other bits may follow."""
+    then, here = folder.read_environment(), to_plain(now)
+    changed = [f"{k} {then[k]} -> {here[k]}" for k in BITS if k in then and then[k] != here[k]]
+    if changed:
+        reporter.note(f"the result may differ in its last bits: {', '.join(changed)}")
 
 
 def _finish(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> Run:
@@ -118,11 +133,7 @@ def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> 
         clock = Clock()
         rate, moves = train_epoch(job, progress, epoch, clock, saver, reporter)
         record = epoch_record(job, progress, epoch, rate, clock, moves)
-        if not math.isfinite(record.held_out_loss):
-            raise TrainingError(
-                f"the {job.held_out} loss is {record.held_out_loss} after step {progress.step}; "
-                f"try a lower --rate than {job.recipe.optimizer.rate:g}"
-            )
+        check_finite(record)
         note_if_stuck(job, progress.history, record, reporter)
         progress.history.append(record)
         progress.sums = Sums()
@@ -197,7 +208,7 @@ def train_step(
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss.item()} at step {step + 1}; nothing was updated there: "
+            f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
             f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
         )
     job.optimizer.zero_grad(set_to_none=True)
@@ -297,6 +308,18 @@ def epoch_record(
     )
 
 
+def check_finite(record: EpochRecord) -> None:
+    """Stop where the last update broke the weights, which no training loss has seen yet.
+
+    Raises:
+        TrainingError: a weight or the held-out loss is not finite.
+    """
+    broken = [layer.name for layer in record.layers if not math.isfinite(layer.weight)]
+    if broken or not math.isfinite(record.held_out_loss):
+        what = broken[0] if broken else f"the {record.held_out} loss"
+        raise TrainingError(f"{what} is not finite after step {record.step}; try a lower --rate")
+
+
 def is_best(errors: list[float]) -> bool:
     """Whether the last error is below all before it."""
     return errors[-1] < min(errors[:-1], default=math.inf)
@@ -307,12 +330,8 @@ def note_if_stuck(
 ) -> None:
     """Say so when the loss stays at ln(classes), that of knowing nothing, for three epochs."""
     chance = math.log(len(job.info.classes))
-    recent = [*history[-2:], record]
-    if (
-        len(recent) == 3
-        and len(history) < 10
-        and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent)
-    ):
+    recent = [*history, record]
+    if len(recent) == 3 and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent):
         reporter.note(
             f"the loss has stayed at {record.train_loss:.3f}, "
             f"about ln({len(job.info.classes)}) = {chance:.3f}, which is chance; the usual causes "

@@ -12,18 +12,25 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from alexnet.architectures import LAYER_KINDS, Architecture, Layer
 from alexnet.errors import ConfigError
+from alexnet.recipe import require
 
 T = TypeVar("T")
 
 
-def to_plain(value: object) -> Any:
-    """The value as dicts, lists, strings and numbers; a layer carries its kind."""
-    if is_dataclass(value):
-        plain = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+def to_plain(value: object, hint: Any = None) -> Any:
+    """The value as dicts, lists, strings and numbers; a layer carries its kind.
+
+    A whole number where a float belongs becomes one, so that equal values give equal text.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        hints = _hints(type(value))
+        plain = {name: to_plain(getattr(value, name), hint) for name, hint in hints.items()}
         return {"kind": value.kind, **plain} if isinstance(value, Layer) else plain
     if isinstance(value, tuple):
-        return [to_plain(item) for item in value]
-    return value
+        kinds = get_args(hint)[:1] * len(value) if Ellipsis in get_args(hint) else get_args(hint)
+        kinds = kinds if len(kinds) == len(value) else (None,) * len(value)
+        return [to_plain(item, kind) for item, kind in zip(value, kinds, strict=True)]
+    return float(value) if hint is float and isinstance(value, int) else value
 
 
 def to_json(value: object, indent: int | None = 2) -> str:
@@ -117,6 +124,7 @@ def _scalar(hint: Any, item: Any, where: str) -> Any:
     if isinstance(hint, types.UnionType):
         raise TypeError(f"{where}: unions are not used in recipes")
     if hint is float and isinstance(item, int) and not isinstance(item, bool):
+        require(abs(item) < 1e300, f"{where} is too large")
         return float(item)
     if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
         raise ConfigError(f"{where} must be {hint.__name__}, not {item!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from alexnet.architectures import (
     Activation,
@@ -62,11 +62,16 @@ def variant(
         ArchitectureError: the input is too small for what is left, or the groups do not divide the
             channels.
     """
+    choices = ((activation, ActivationOption), (norm, NormOption), (pooling, PoolingOption))
+    for word, known in choices:
+        if word not in get_args(known):
+            raise ConfigError(f"{word!r} is not one of {', '.join(get_args(known))}")
     is_fair = 0 < width < math.inf and -math.inf < dropout < 1
     if not is_fair or min(groups, input_size, channels, classes) < 0:
         raise ConfigError(
             f"variant of {table.name}: width {width} must be above 0, dropout {dropout} below 1, "
-            f"groups {groups}, input_size {input_size} and classes {classes} not negative"
+            f"groups {groups}, input_size {input_size}, channels {channels} and classes {classes} "
+            "not negative"
         )
     layers = table.layers
     if norm != "published":
@@ -151,3 +156,31 @@ def _with_norm(layers: tuple[Layer, ...], norm: NormOption) -> Iterator[Layer]:
             yield BatchNorm(f"bn{suffix}")
         if norm == "response" and layer.name in activations[:2]:
             yield ResponseNorm(f"norm{activations.index(layer.name) + 1}")
+
+
+def half_column(table: Architecture) -> Architecture:
+    """One column of a two-column net: half the maps in conv1-4; conv5 and fc as they are.
+
+    Source: Paper, section 3.2, footnote 2: the one-GPU net keeps the last convolution's maps, since
+    most parameters follow it.
+    """
+    layers = tuple(_in_one_column(layer) for layer in table.layers)
+    return replace(table, layers=layers)
+
+
+def _in_one_column(layer: Layer) -> Layer:
+    if isinstance(layer, ResponseNorm):
+        return replace(layer, groups=1)
+    if isinstance(layer, Conv):
+        is_last = layer.name == "conv5"
+        return replace(layer, channels=layer.channels // (1 if is_last else 2), groups=1)
+    return layer
+
+
+def without_communication(table: Architecture) -> Architecture:
+    """A two-column net whose columns first meet in fc6: conv3, too, sees its own column only."""
+    layers = tuple(
+        replace(layer, groups=2) if isinstance(layer, Conv) and layer.name == "conv3" else layer
+        for layer in table.layers
+    )
+    return replace(table, layers=layers)

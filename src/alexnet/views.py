@@ -48,13 +48,18 @@ def padded(pixels: Tensor, pad: int) -> Tensor:
 
 
 def crop_at(
-    pixels: Tensor, top: int, left: int, preprocessing: Preprocessing, mean_image: Tensor | None
+    pixels: Tensor,
+    top: int,
+    left: int,
+    preprocessing: Preprocessing,
+    mean_image: Tensor | None,
+    is_mirrored: bool = False,
 ) -> Tensor:
-    """The normalised crop [B, C, crop, crop] whose first pixel is (top, left)."""
+    """The normalised crop [B, C, side, side] whose first pixel is (top, left)."""
     side = preprocessing.crop_pixels
     window = pixels[:, top : top + side, left : left + side]
-    maps = resized(as_maps(window, preprocessing), preprocessing.side)
-    return normalise(maps, preprocessing, mean_image)
+    maps = as_maps(window.flip(2) if is_mirrored else window, preprocessing)
+    return normalise(resized(maps, preprocessing.side), preprocessing, mean_image)
 
 
 def centre_view(
@@ -77,7 +82,7 @@ def ten_views(
     end = pixels.shape[1] - preprocessing.crop_pixels
     places = ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2))
     return [
-        crop_at(picture, top, left, preprocessing, mean_image)
-        for picture in (pixels, pixels.flip(2))
+        crop_at(pixels, top, left, preprocessing, mean_image, is_mirrored)
+        for is_mirrored in (False, True)
         for top, left in places
     ]

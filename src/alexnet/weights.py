@@ -84,18 +84,18 @@ def take_what_fits(network: Network, weights: dict[str, Tensor]) -> Taken:
         ModelFileError: nothing fits; the first mismatch is named.
     """
     own = network.state_dict()
-    taken, left = [], []
-    for name, tensor in weights.items():
-        if name in own and own[name].shape == tensor.shape:
-            own[name].copy_(tensor)
-            taken.append(name)
-        else:
-            left.append(_reason(name, tensor, own.get(name)))
-    if not taken:
-        raise ModelFileError(
-            f"none of the weights fit {network.architecture.name}; first: {left[0]}"
-        )
-    return Taken(tuple(taken), tuple(left), tuple(name for name in own if name not in taken))
+    fits = {name: name in own and own[name].shape == t.shape for name, t in weights.items()}
+    matrices = [name for name, tensor in weights.items() if tensor.ndim > 1] or list(weights)
+    if not any(fits[name] for name in matrices):  # biases and step counters fit too easily
+        first = _reason(matrices[0], weights[matrices[0]], own.get(matrices[0]))
+        raise ModelFileError(f"none of the weights fit {network.architecture.name}; first: {first}")
+    for name in (name for name, is_fit in fits.items() if is_fit):
+        own[name].copy_(weights[name])
+    return Taken(
+        taken=tuple(name for name, is_fit in fits.items() if is_fit),
+        left=tuple(_reason(n, weights[n], own.get(n)) for n, is_fit in fits.items() if not is_fit),
+        fresh=tuple(name for name in own if not fits.get(name)),
+    )
 
 
 def _reason(name: str, tensor: Tensor, own: Tensor | None) -> str:

@@ -7,6 +7,8 @@ from.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from alexnet.architectures import (
     Activation,
     AdaptivePool,
@@ -22,6 +24,7 @@ from alexnet.architectures import (
     ResponseNorm,
 )
 from alexnet.errors import UnknownNameError
+from alexnet.variants import half_column, variant, without_communication
 
 SMALL = Init("normal", 0.01)
 SMALL_BIAS_1 = Init("normal", 0.01, bias=1.0)
@@ -353,12 +356,33 @@ ZOO: dict[str, Architecture] = {
 }
 
 
+ABLATIONS: dict[str, Architecture] = {
+    name: replace(net, name=name, source=source)
+    for name, net, source in (
+        (
+            "alexnet_2012_no_overlap",
+            variant(ALEXNET_2012, pooling="non_overlapping"),
+            "Code2012 net 147: 2 x 2 pooling, whose maps have the same sizes",
+        ),
+        ("alexnet_2012_no_norm", variant(ALEXNET_2012, norm="none"), "Code2012 net 148"),
+        ("alexnet_2012_half", half_column(ALEXNET_2012), "Code2012 145-half: one column"),
+        (
+            "alexnet_2012_no_communication",
+            without_communication(ALEXNET_2012),
+            "Code2012 net 150: the columns meet in fc6 only",
+        ),
+    )
+}
+"""The nets behind the paper's comparisons, in the 2012 code's structure."""
+
+
 def architecture(name: str) -> Architecture:
-    """The table called `name`.
+    """The table called `name`, of ZOO or ABLATIONS.
 
     Raises:
         UnknownNameError: no such network; the message suggests the nearest names.
     """
-    if name not in ZOO:
-        raise UnknownNameError("architecture", name, ZOO)
-    return ZOO[name]
+    known = {**ZOO, **ABLATIONS}
+    if name not in known:
+        raise UnknownNameError("architecture", name, known)
+    return known[name]

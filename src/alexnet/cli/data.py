@@ -176,6 +176,8 @@ def split_action(arguments: Sequence[str]) -> int:
     flags = parse(SplitFlags, arguments, "data split")
     options = PictureOptions(test_share=flags.test_share, val_share=flags.val_share)
     source = open_source(flags.data, flags.data_root)
+    if any(source.splits):
+        raise UsageError(f"{source.name} is split already; use it as it is")
     unsplit = np.full(len(source), "")
     rows = np.arange(len(source))
     parts = split(source.name, rows, source.labels, unsplit, source.test_share, options, flags.seed)
@@ -207,10 +209,10 @@ class ShowFlags:
 
 def show_action(arguments: Sequence[str]) -> int:
     """Draw the sheet and print where it is."""
+    flags = parse(ShowFlags, arguments, "data show")
     from alexnet import plots
     from alexnet.samples import augmented_rows
 
-    flags = parse(ShowFlags, arguments, "data show")
     if flags.classes < 1 or flags.views < 0:
         raise UsageError(
             f"--classes {flags.classes} must be at least 1 and --views {flags.views} not negative"

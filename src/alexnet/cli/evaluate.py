@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(EvaluateFlags, arguments, "evaluate")
     from alexnet.classifier import load
     from alexnet.evaluation import choose_rows, evaluate, labels_for
-    from alexnet.job import open_data
+    from alexnet.job import check_refusals, open_data
     from alexnet.results import evaluation_summary, write_evaluation
 
     classifier = load(flags.model, flags.device)
@@ -56,7 +56,10 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError(f"{flags.model} was imported and names no data set; say which with --data")
     with Reporter() as reporter:
         store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
+        check_refusals(store, 1.0, reporter)
     labels = labels_for(classifier, store)
+    if not flags.data and classifier.info.listing != store.listing():
+        note(f"{data} has changed since the training; pictures that were learnt may be in the test")
     name, rows = choose_rows(classifier, store, flags.data, flags.split)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1
     progress = _progress(len(rows))

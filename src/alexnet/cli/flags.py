@@ -16,6 +16,15 @@ from alexnet.errors import UsageError
 
 T = TypeVar("T")
 
+PLAINER = (
+    (r"^Error parsing (\S+): invalid literal for int.*: (.*)", r"\1 takes a whole number, not \2"),
+    (r"^Error parsing (\S+): could not convert string.*: (.*)", r"\1 takes a number, not \2"),
+    (r"^Missing value for argument '(.*?)'.*", r"\1 lacks its value"),
+    (r"^Missing from alexnet .*?: (--\S+ \S+) .*", r"\1 is missing"),
+    (r"^Missing from alexnet .*?: \S+ (.*?) \(required\).*", r"one word is missing: \1"),
+)
+"""tyro's messages, and how we say them."""
+
 
 def parse(
     cls: type[T],
@@ -63,6 +72,8 @@ def _sentence(box: str, verb: str) -> str:
     filled = [p for p in paragraphs if p]
     message = " ".join(filled[0]) if filled else "the flags cannot be read"
     message = re.sub(r"^Error parsing [\w.]+: (?=--)", "", message)
+    for pattern, plain in PLAINER:
+        message = re.sub(pattern, plain, message)
     suggested = [
         line.split(" ")[0]
         for p in filled[1:]

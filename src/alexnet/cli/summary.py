@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import tyro
 
 from alexnet.architectures import Architecture, Row
 from alexnet.cli.flags import parse
-from alexnet.variants import ActivationOption, NormOption, PoolingOption, variant
+from alexnet.recipe import NetOptions
 from alexnet.zoo import ZOO, architecture
 
 
@@ -26,20 +26,9 @@ class SummaryFlags:
     """The architecture's name."""
     classes: int = 0
     """Length of the output; 0: as published."""
-    input_size: int = 0
-    """Side of the input in pixels; 0: as published."""
-    activation: ActivationOption = "published"
-    """One nonlinearity for the whole net."""
-    norm: NormOption = "published"
-    """Drop the norms, or put one kind in their place."""
-    pooling: PoolingOption = "published"
-    """overlapping: 3x3 stride 2; non_overlapping: 2x2 stride 2."""
-    dropout: float = -1.0
-    """Rate of every dropout layer; 0 drops them; below 0: as published."""
-    groups: int = 0
-    """Columns of conv2, conv4 and conv5; 0: as published."""
-    width: float = 1.0
-    """Factor on channels and hidden features."""
+    net: NetOptions = field(default_factory=NetOptions)
+    format: Literal["table", "tutorial"] = "table"
+    """tutorial: parameters and forward computation, counted as the tutorial's table counts them."""
     json: bool = False
     """Print JSON."""
 
@@ -54,18 +43,12 @@ def run(arguments: Sequence[str]) -> int:
             else zoo_text()
         )
         return 0
-    net = variant(
-        architecture(flags.arch),
-        activation=flags.activation,
-        norm=flags.norm,
-        pooling=flags.pooling,
-        dropout=flags.dropout,
-        groups=flags.groups,
-        width=flags.width,
-        input_size=flags.input_size,
-        classes=flags.classes,
-    )
-    print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
+    net = flags.net.apply(architecture(flags.arch), flags.classes)
+    if flags.format == "tutorial":
+        rows = tutorial_rows(net)
+        print(json.dumps(rows, indent=2) if flags.json else tutorial_text(rows))
+    else:
+        print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
     return 0
 
 
@@ -98,6 +81,54 @@ def totals(rows: Sequence[Row]) -> dict[str, int]:
     }
 
 
+def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
+    """The weight layers as the tutorial's table counts them, then its sums.
+
+    Convolutions count the bias, in the parameters and once per output in the forward computation;
+    fully connected layers count it in neither.
+
+    Source: Tutorial, the table of AlexNet's layers.
+    """
+    layers: list[dict[str, str | int]] = []
+    sums = {"conv": [0, 0], "fc": [0, 0]}
+    for row in net.rows():
+        kind = row.layer.kind
+        if kind not in sums:
+            continue
+        counts = (row.parameters, row.macs + row.neurons)
+        if kind == "fc":
+            counts = (row.parameters - row.layer.bias_parameters(), row.macs)
+        layers.append(
+            {"name": row.layer.name, "parameters": counts[0], "forward_computation": counts[1]}
+        )
+        sums[kind] = [total + count for total, count in zip(sums[kind], counts, strict=True)]
+    named = {
+        "overall": [sum(pair) for pair in zip(*sums.values(), strict=True)],
+        "conv layers": sums["conv"],
+        "fc layers": sums["fc"],
+    }
+    return layers + [
+        {"name": name, "parameters": parameters, "forward_computation": forward}
+        for name, (parameters, forward) in named.items()
+    ]
+
+
+def tutorial_text(rows: list[dict[str, str | int]]) -> str:
+    """The tutorial's table as text, with shares of the whole."""
+    from alexnet.cli.show import table
+
+    keys = ("parameters", "forward_computation")
+    whole = next(row for row in rows if row["name"] == "overall")
+    body = [
+        (
+            str(row["name"]),
+            *(f"{row[key]:,} ({int(row[key]) / int(whole[key]):.0%})" for key in keys),
+        )
+        for row in rows
+    ]
+    return table(("layer", "parameters", "forward computation"), body)
+
+
 def zoo_text() -> str:
     """The zoo as text: name, input, totals, source."""
     from alexnet.cli.show import table
@@ -127,49 +158,34 @@ def summary_text(net: Architecture) -> str:
     from alexnet.cli.show import table
 
     rows, sums = net.rows(), totals(net.rows())
-    head = (
-        "layer",
-        "kind",
-        "output",
-        "parameters",
-        "MAC",
-        "MAC share",
-        "neurons",
-        "field",
-        "stride",
-    )
-    body = [
-        (
-            r.layer.name,
-            r.layer.kind,
-            _times(r.output),
-            _count(r.parameters),
-            _count(r.macs),
-            f"{r.macs / sums['macs']:.1%}" if r.macs else "",
-            _count(r.neurons),
-            f"{r.receptive_field}",
-            f"{r.stride}",
-        )
-        for r in rows
-    ]
-    body.append(
-        (
-            "total",
-            "",
-            "",
-            _count(sums["parameters"]),
-            _count(sums["macs"]),
-            "",
-            _count(sums["neurons"]),
-            "",
-            "",
-        )
-    )
+    head = ("layer", "kind", "output", *NUMBERS)
+    body = [_cells(row, sums["macs"]) for row in rows]
+    parameters, macs, neurons = (_count(sums[n]) for n in ("parameters", "macs", "neurons"))
+    body.append(("total", "", "", parameters, macs, "", neurons, "", ""))
     statistics = sum(r.parameters // 2 for r in rows if r.layer.kind == "batch_norm")
     remark = f"\nof the parameters {statistics:,} are batch-norm statistics" if statistics else ""
+    without = sums["parameters_without_fc_bias"]
     return (
         f"{net.name}: {net.source}\ninput {_times(net.input)}\n\n{table(head, body, left=2)}\n\n"
-        f"parameters without the fc biases {sums['parameters_without_fc_bias']:,}{remark}"
+        f"parameters without the fc biases {without:,}{remark}"
+    )
+
+
+NUMBERS = ("parameters", "MAC", "MAC share", "neurons", "field", "stride")
+"""Columns of numbers; field and stride are in input pixels."""
+
+
+def _cells(row: Row, all_macs: int) -> tuple[str, ...]:
+    return (
+        row.layer.name,
+        row.layer.kind,
+        _times(row.output),
+        _count(row.parameters),
+        _count(row.macs),
+        f"{row.macs / all_macs:.1%}" if row.macs else "",
+        _count(row.neurons),
+        str(row.receptive_field),
+        str(row.stride),
     )
 
 

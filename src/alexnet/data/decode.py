@@ -62,6 +62,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def pixel_moments(pixels: np.ndarray) -> np.ndarray:
     """Mean of r, g, b, then of rr, rg, rb, gg, gb, bb over one picture: float64 [9]."""
-    flat = pixels.reshape(-1, 3).astype(np.float32)
-    second = (flat.T @ flat / len(flat)).astype(np.float64)
-    return np.concatenate([flat.mean(0, dtype=np.float64), second[np.triu_indices(3)]])
+    flat = pixels.reshape(-1, 3).astype(np.float64)
+    second = flat.T @ flat / len(flat)
+    return np.concatenate([flat.mean(0), second[np.triu_indices(3)]])

@@ -89,9 +89,8 @@ class _Partial:
 
 def _build(source: Source, resize: Resize, side: int, folder: Path, progress: Progress) -> None:
     partial = _open_partial(folder.with_name(folder.name + ".partial"), len(source), side)
-    with (partial.folder / "refused.jsonl").open("a", encoding="utf-8") as log:
+    with (partial.folder / "refused.jsonl").open("a", buffering=1, encoding="utf-8") as log:
         _decode_all(source, resize, side, partial, log.write, progress)
-        log.flush()
     refused = _read_refusals(partial, source)
     if len(refused) == len(source):
         remove_folder(partial.folder)
@@ -213,11 +212,20 @@ def _decode_row(source: Source, resize: Resize, side: int, partial: _Partial, ro
 
 def _read_refusals(partial: _Partial, source: Source) -> tuple[Refusal, ...]:
     lines = (partial.folder / "refused.jsonl").read_text(encoding="utf-8").splitlines()
-    reasons = {entry["row"]: entry["reason"] for entry in map(json.loads, lines)}
+    reasons = dict(_reason(line) for line in lines)
     rows = [int(row) for row in np.flatnonzero(partial.done == REFUSED)]
     return tuple(
         Refusal(row=row, name=source.names[row], reason=reasons.get(row, "unknown")) for row in rows
     )
+
+
+def _reason(line: str) -> tuple[int, str]:
+    """Row and reason of a line of the log; -1 for one that a kill has torn."""
+    try:
+        entry = json.loads(line)
+        return entry["row"], entry["reason"]
+    except (ValueError, TypeError, KeyError):
+        return -1, ""
 
 
 def _finish(partial: _Partial, info: StoreInfo, labels: np.ndarray, folder: Path) -> None:

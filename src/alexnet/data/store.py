@@ -8,6 +8,8 @@ row, black, and is in no split.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +82,14 @@ class Store:
         usable[[refusal.row for refusal in self.info.refused]] = False
         return usable
 
+    def listing(self) -> str:
+        """Sixteen hex digits that change when a picture comes, goes, or changes class or split."""
+        digest = hashlib.blake2b(digest_size=8)
+        for texts in (self.info.classes, self.info.names, self.info.splits):
+            digest.update(json.dumps(texts).encode())
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()
+
     def colour_mean(self, rows: np.ndarray) -> np.ndarray:
         """Mean r, g, b of some pictures: float64 [3], 0-255."""
         return np.asarray(self.moments[rows, :3].mean(0))
@@ -107,8 +117,6 @@ def open_store(folder: Path) -> Store:
     Raises:
         DataError: the folder is not a store, or its files do not belong together.
     """
-    import json
-
     try:
         info = from_plain(
             StoreInfo, json.loads((folder / "store.json").read_text(encoding="utf-8"))
@@ -120,7 +128,11 @@ def open_store(folder: Path) -> Store:
             f"{folder} is not a whole store ({error}); remove it and prepare it again"
         ) from error
     shape = (len(info.names), info.side, info.side, 3)
-    if images.shape != shape or images.dtype != np.uint8 or len(labels) != len(moments) != shape[0]:
+    if (
+        images.shape != shape
+        or images.dtype != np.uint8
+        or not len(labels) == len(moments) == shape[0]
+    ):
         raise DataError(
             f"{folder} holds pictures {images.shape}, not {shape}; remove it and prepare it again"
         )

@@ -164,7 +164,7 @@ class _Matcher:
             arrays.setdefault("bias", np.zeros(arrays["weight"].shape[0], np.float32))
             return arrays
         self.folded = arrays.pop("bias", self.folded[:0])
-        place = self.table.layers.index(self.table.layer(layer.name)) + 1
+        place = [row.name for row in self.table.layers].index(layer.name) + 1
         is_foldable = isinstance(self.table.layers[place], BatchNorm) and not self.is_next(
             BatchNorm
         )

@@ -1,0 +1,167 @@
+"""Bad input: one sentence that names it, exit 2, and nothing is created."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alexnet.runs import RunFolder
+from conftest import Command, Told
+
+
+@pytest.fixture
+def pictures(flowers: Path, tmp_path: Path) -> Path:
+    """A working folder with what goes wrong in it."""
+    folder = tmp_path / "work"
+    shutil.copytree(flowers / "val", folder / "empty class")
+    (folder / "empty class" / "rose" / "0000.jpg").unlink()
+    shutil.copytree(flowers / "val" / "rose", folder / "one class" / "rose")
+    for name in ("cat", "dog"):
+        shutil.copytree(flowers / "val" / "rose", folder / "animals" / name)
+    for path in (folder / "animals").rglob("*.jpg"):
+        shutil.copytree(path.parent, folder / "unreadable" / path.parent.name)
+    for path in (folder / "unreadable").rglob("*.jpg"):
+        path.write_bytes(b"nothing")
+    (folder / "taken").mkdir()
+    (folder / "text.txt").write_text("text")
+    (folder / "cut.json").write_text('{"epochs": 3')
+    (folder / "key.json").write_text('{"net": {"widht": 1}}')
+    (folder / "type.json").write_text('{"epochs": "three"}')
+    (folder / "range.json").write_text('{"epochs": 0}')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("trian", "did you mean train"),
+        ("train quikstart", "did you mean quickstart"),
+        ("train --epoch 3", "did you mean --epochs"),
+        ("train --epochs three", "--epochs takes a whole number, not 'three'"),
+        ("train --epochs 0", "--epochs 0 must be at least 1"),
+        ("train --rate -1", "--rate"),
+        ("train --label-smoothing 1", "--label-smoothing 1.0 must be"),
+        ("train --norm bach", "'batch'"),
+        ("train --arch alexnt", "did you mean alexnet"),
+        ("train --data toyflower", "did you mean toyflowers"),
+        ("train --data missing/", "'missing/'"),
+        ("train --data text.txt", "text.txt"),
+        ("train --data one\\ class", "two class"),
+        ("train --data empty\\ class", "rose"),
+        ("train --data unreadable", "none of the 2 pictures"),
+        ("train --data animals --out taken", "taken exists"),
+        ("train --data animals --out text.txt/run", "text.txt/run"),
+        ("train --data animals --input-size 20", "smallest input"),
+        ("train --data animals --device gpu7", "gpu7"),
+        ("train --data animals --init-from nothing.pth", "nothing.pth"),
+        ("train --data animals --init-from text.txt", "text.txt"),
+        ("train --data ''", "data"),
+        ("train --config missing.json", "missing.json"),
+        ("train --config cut.json", "cut.json"),
+        ("train --config key.json", "did you mean 'width'"),
+        ("train --config type.json", "epochs"),
+        ("train --config range.json", "epochs 0 must be at least 1"),
+        ("train --resume animals", "animals is not a run folder"),
+        ("train --resume missing", "missing"),
+        ("train --resume MODEL", "has ended already"),
+        ("train --resume MODEL --epochs 3", "other words"),
+        ("train --json --resume=MODEL --epochs=3", "other words"),
+        ("train flowers17 --resume MODEL", "other words"),
+        ("evaluate", "model"),
+        ("evaluate missing", "missing"),
+        ("evaluate text.txt", "text.txt"),
+        ("evaluate MODEL --views 3", "'10'"),
+        ("evaluate MODEL --split tset", "'test'"),
+        ("evaluate MODEL --data animals", "'cat'"),
+        ("evaluate MODEL --data missing/", "'missing/'"),
+        ("predict MODEL", "picture"),
+        ("predict MODEL missing.jpg", "missing.jpg"),
+        ("predict MODEL 'taken/*.jpg'", "taken/*.jpg"),
+        ("predict MODEL taken", "taken"),
+        ("predict MODEL ''", "picture"),
+        ("predict MODEL animals --top 0", "--top 0"),
+        ("predict MODEL animals --views 3", "'10'"),
+        ("predict text.txt animals", "text.txt"),
+        ("summary alexnt", "did you mean alexnet"),
+        ("summary alexnet --input-size 20", "67x67"),
+        ("summary alexnet --groups 7", "7"),
+        ("summary alexnet --width nan", "width"),
+        ("data chek animals", "did you mean check"),
+        ("data check", "data"),
+        ("data check missing/", "'missing/'"),
+        ("data prepare animals --store-pixels 0", "--store-pixels 0"),
+        ("data prepare unreadable", "none of the 2"),
+        ("data split animals taken", "taken exists"),
+        ("data split animals text.txt/x.csv", "text.txt"),
+        ("data show animals --preset nope", "nope"),
+        ("data show animals --classes 0", "--classes 0"),
+        ("data show animals --out text.txt/x.png", "text.txt"),
+        ("doctor --device gpu7", "gpu7"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    command: Command,
+    trained: RunFolder,
+    pictures: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(pictures)
+    before = sorted(pictures.rglob("*"))
+    arguments = [str(trained.path) if w == "MODEL" else w for w in shlex.split(words)]
+    arguments = [w.replace("=MODEL", f"={trained.path}") for w in arguments]
+    told = command(*arguments)
+    lines = [line for line in told.err.splitlines() if not line.startswith("prepared ")]
+    assert told.code == 2
+    assert told.out == ""
+    assert len(lines) == 1, told.err
+    assert lines[0].startswith("alexnet: ")
+    assert said in lines[0]
+    assert sorted(pictures.rglob("*")) == before
+    assert not list(cache.rglob("*.partial"))
+
+
+def test_a_damaged_model_is_named(command: Command, own: RunFolder, flowers: Path) -> None:
+    whole = own.model.read_bytes()
+    renamed = whole.replace(b"conv1.weight", b"conv9.weight", 1)
+    for damaged in (b"", whole[:100], whole[:-10], b"\xff" * 1000, renamed):
+        own.model.write_bytes(damaged)
+        told = command("predict", own.path, flowers / "test" / "rose")
+        assert (told.code, told.out) == (2, "")
+        assert len(told.err.splitlines()) == 1
+        assert "model.safetensors" in told.err
+
+
+def test_a_foreign_model_is_refused(command: Command, flowers: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"conv1.weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
+    told = command("predict", tmp_path / "foreign.safetensors", flowers / "test" / "rose")
+    assert told.code == 2
+    assert "another program" in told.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs /proc")
+def test_a_cache_that_cannot_be_written_is_named(
+    command: Command, flowers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_CACHE", "/proc/nothing")
+    told = command("data", "prepare", flowers)
+    assert told.code == 2
+    assert len(told.err.splitlines()) == 1
+    assert "ALEXNET_CACHE" in told.err
+
+
+def test_an_interrupt_ends_with_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alexnet.cli.summary.run", interrupted)
+    assert command("summary") == Told(130, "", "alexnet: interrupted\n")

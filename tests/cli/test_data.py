@@ -1,0 +1,88 @@
+"""`data` and `doctor` end to end: stores, findings, splits, sheets, and the machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from conftest import Command
+
+
+def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
+    told = command("data", "prepare", flowers, "--store-pixels", 32)
+    assert told.code == 0
+    assert "60 pictures of 12 classes (12 test, 36 train, 12 val)" in told.out
+    assert str(cache / "stores") in told.out
+    assert "prepared 60 of 60" in told.err
+    again = command("data", "prepare", flowers, "--store-pixels", 32, "--json")
+    facts = json.loads(again.out)
+    assert again.err == ""
+    assert {"store", "pictures", "classes", "splits", "refused", "ignored"} <= set(facts)
+    assert (Path(facts["store"]) / "images.npy").is_file()
+    assert facts["splits"] == {"train": 36, "val": 12, "test": 12}
+
+
+def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_path: Path) -> None:
+    clean = command("data", "check", flowers)
+    assert clean.code == 0
+    assert "60 pictures, 12 classes" in clean.out
+    broken = Path(shutil.copytree(flowers, tmp_path / "broken"))
+    (broken / "train" / "rose" / "0001.jpg").write_bytes(b"?")
+    shutil.copy(broken / "train" / "lily" / "0000.jpg", broken / "test" / "lily" / "twin.jpg")
+    (broken / "train" / ".hidden").touch()
+    told = command("data", "check", broken, "--json")
+    facts = json.loads(told.out)
+    assert told.code == 1
+    assert facts["ignored"] == {"hidden": 1}
+    assert {(f["kind"], f["is_fault"]) for f in facts["findings"]} >= {
+        ("unreadable", True), ("duplicate_across_splits", True),
+    }  # fmt: skip
+    text = command("data", "check", broken)
+    assert text.code == 1
+    assert "train/rose/0001.jpg" in text.out
+
+
+def test_data_split_writes_what_train_reads(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    words = ("--test-share", 0.34, "--val-share", 0.5, "--seed", 4)
+    folder = command("data", "split", flowers / "train", tmp_path / "parts", *words)
+    table = command("data", "split", flowers / "train", tmp_path / "parts.csv", *words)
+    assert (folder.code, table.code) == (0, 0)
+    assert "12 train, 12 val, 12 test" in folder.out
+    for data in ("parts", "parts.csv"):
+        told = command("data", "prepare", tmp_path / data, "--store-pixels", 8, "--json")
+        facts = json.loads(told.out)
+        assert facts["splits"] == {"train": 12, "val": 12, "test": 12}
+
+
+def test_data_split_refuses_what_is_split_already(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    told = command("data", "split", flowers, tmp_path / "parts")
+    assert (told.code, told.out) == (2, "")
+    assert told.err == "alexnet: flowers is split already; use it as it is\n"
+    assert not (tmp_path / "parts").exists()
+
+
+def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    told = command("data", "show", flowers, "--classes", 2, "--views", 2, "--out", sheet)
+    assert (told.code, told.out) == (0, f"{sheet}\n")
+    with Image.open(sheet) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > picture.height
+        assert len(np.unique(np.asarray(picture.convert("L")))) > 50
+
+
+def test_doctor(command: Command, cache: Path) -> None:
+    facts = json.loads(command("doctor", "--json").out)
+    assert facts["cache"] == str(cache)
+    for key in ("torch", "python", "numpy", "pillow", "device", "has_bf16", "cores", "threads"):
+        assert key in facts
+    assert "toyflowers" in facts["data_sets"]
+    assert str(cache) in command("doctor").out

@@ -1,0 +1,96 @@
+"""`evaluate` end to end: figures as text and JSON, other splits, other folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alexnet.runs import RunFolder
+from conftest import Command
+
+EVALUATION_KEYS = {
+    "data", "split", "pictures", "views", "top1_error", "top5_error", "accuracy", "loss", "classes",
+    "per_class", "confusion", "most_confused", "worst",
+}  # fmt: skip
+
+
+def names_in(folder: Path) -> set[str]:
+    """What is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+def test_evaluate(command: Command, own: RunFolder) -> None:
+    told = command("evaluate", own.path, "--json")
+    facts = json.loads(told.out)
+    assert told.code == 0
+    assert set(facts) == EVALUATION_KEYS
+    assert (facts["split"], facts["pictures"], facts["views"]) == ("test", 12, 1)
+    assert facts["accuracy"] == pytest.approx(1 - facts["top1_error"])
+    wrong = 12 - sum(row[i] for i, row in enumerate(facts["confusion"]))
+    assert facts["top1_error"] == pytest.approx(wrong / 12, abs=1e-12)
+    assert len(facts["worst"]) == wrong
+    saved = json.loads((own.path / "evaluation" / "evaluation.json").read_text())
+    assert {key: facts[key] for key in saved} == saved
+    assert names_in(own.path / "evaluation") == {"evaluation.json", "confusion.png", "worst.png"}
+    assert str(own.path / "evaluation") in told.err
+    assert facts["confusion"] == json.loads(own.result.read_text())["test"]["confusion"]
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_evaluate_ten_views_as_text(command: Command, own: RunFolder) -> None:
+    one, ten = (
+        json.loads(command("evaluate", own.path, "--views", views, "--json").out)
+        for views in (1, 10)
+    )
+    assert ten["views"] == 10
+    assert ten["loss"] != one["loss"]
+    text = command("evaluate", own.path, "--views", 10)
+    assert "10 views" in text.out
+    assert f"top-1 error {100 * ten['top1_error']:.2f} %" in text.out
+    assert f"loss {ten['loss']:.4f}" in text.out
+    assert all(name in text.out for name in ten["classes"])
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_evaluate_other_splits_and_other_folders(
+    command: Command, own: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    def pictures(*words: object) -> tuple[str, int]:
+        told = command("evaluate", own.path, "--json", "--out", tmp_path / "e", *words)
+        facts = json.loads(told.out)
+        return facts["split"], facts["pictures"]
+
+    assert pictures("--split", "train") == ("train", 36)
+    assert pictures("--split", "val") == ("val", 12)
+    assert pictures("--split", "all") == ("all", 60)
+    shutil.copytree(flowers / "val", tmp_path / "others")
+    assert pictures("--data", tmp_path / "others") == ("all", 12)
+
+
+def test_evaluate_tells_the_figures_before_it_fails_to_write(
+    command: Command, trained: RunFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    told = command("evaluate", trained.path, "--out", tmp_path / "file")
+    assert told.code == 2
+    assert "top-1 error" in told.out
+    assert len(told.err.splitlines()[-1:]) == 1
+    assert str(tmp_path / "file") in told.err
+    assert "Traceback" not in told.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_evaluate_matches_classes_by_name(
+    command: Command, own: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    """Two of twelve classes, whose own numbers would be 0 and 1."""
+    for name in ("sunflower", "tulip"):
+        shutil.copytree(flowers / "test" / name, tmp_path / "two" / name)
+    facts = json.loads(command("evaluate", own.path, "--data", tmp_path / "two", "--json").out)
+    assert facts["pictures"] == 2
+    assert [sum(row) for row in facts["confusion"]] == [0] * 10 + [1, 1]
+    assert len(facts["classes"]) == 12

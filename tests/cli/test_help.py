@@ -1,0 +1,70 @@
+"""What the command line says of itself, and that saying so costs no import of torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import alexnet
+from alexnet.cli import VERBS
+from conftest import Command, Told
+
+ACTIONS = [("data", action) for action in ("prepare", "check", "split", "show")]
+
+HELP_SCRIPT = """
+import contextlib, io, sys
+from alexnet.cli import main
+for words in (
+    ["--help"], ["--version"], ["summary"], ["summary", "alexnet"], ["summary", "--json"],
+    ["summary", "--help"], ["data", "--help"], ["data", "check", "--help"],
+    ["data", "prepare", "--help"], ["data", "split", "--help"], ["data", "show", "--help"],
+    ["train", "--help"], ["evaluate", "--help"], ["predict", "--help"], ["doctor", "--help"],
+):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            main(words)
+        except SystemExit as stop:
+            assert not stop.code, words
+    assert out.getvalue(), words
+    for module in ("torch", "matplotlib"):
+        if module in sys.modules:
+            print(" ".join(words), "imports", module)
+            sys.modules.pop(module)
+"""
+
+
+def test_help_names_every_verb(command: Command) -> None:
+    for words in ((), ("--help",), ("-h",), ("help",)):
+        told = command(*words)
+        assert told.code == 0
+        assert told.err == ""
+        for verb in VERBS:
+            assert f"\n  {verb} " in told.out
+
+
+def test_version(command: Command) -> None:
+    assert command("--version") == Told(0, f"alexnet {alexnet.__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS], ids=" ".join)
+def test_every_help_goes_to_stdout(command: Command, words: tuple[str, ...]) -> None:
+    told = command(*words, "--help")
+    assert told.code == 0
+    assert told.err == ""
+    assert f"alexnet {' '.join(words)}" in told.out
+    assert len(told.out.splitlines()) > 5
+
+
+def test_help_of_a_preset_shows_its_values(command: Command) -> None:
+    told = command("train", "mnist_lenet", "--help")
+    assert "lenet5" in told.out
+    assert "--warmup-steps" in told.out
+
+
+def test_help_and_summary_import_neither_torch_nor_matplotlib() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HELP_SCRIPT], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -1,0 +1,75 @@
+"""`predict` end to end: files, folders and patterns; text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import alexnet
+from alexnet.runs import RunFolder
+from conftest import Command
+
+
+def test_predict_files_folders_and_patterns(
+    command: Command, trained: RunFolder, flowers: Path
+) -> None:
+    rose, test = flowers / "test" / "rose" / "0000.jpg", flowers / "test"
+    told = command("predict", trained.path, rose, test / "lily", f"{test}/t*/*.jpg", "--top", 2)
+    assert (told.code, told.err) == (0, "")
+    lines = told.out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == [
+        str(rose), str(test / "lily" / "0000.jpg"), str(test / "tulip" / "0000.jpg"),
+    ]  # fmt: skip
+    assert all(line.count("%") == 2 for line in lines[2:])
+
+
+def test_predict_json_and_csv_say_the_same(
+    command: Command, trained: RunFolder, flowers: Path
+) -> None:
+    told = json.loads(command("predict", trained.path, flowers / "test", "--top", 3, "--json").out)
+    rows = list(csv.DictReader(io.StringIO(
+        command("predict", trained.path, flowers / "test", "--top", 3, "--csv").out
+    )))  # fmt: skip
+    assert len(told) == 12
+    assert list(rows[0]) == ["picture", "rank", "label", "probability"]
+    assert [(r["picture"], int(r["rank"]), r["label"]) for r in rows] == [
+        (p["picture"], rank, guess["label"])
+        for p in told
+        for rank, guess in enumerate(p["guesses"], 1)
+    ]
+    for prediction in told:
+        assert set(prediction) == {"picture", "guesses", "problem"}
+        shares = [guess["probability"] for guess in prediction["guesses"]]
+        assert shares == sorted(shares, reverse=True)
+        assert 0 < sum(shares) <= 1
+    shares = [guess["probability"] for p in told for guess in p["guesses"]]
+    for row, share in zip(rows, shares, strict=True):
+        assert float(row["probability"]) == pytest.approx(share, abs=1e-6)
+
+
+def test_predict_names_the_picture_it_cannot_read_and_goes_on(
+    command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    good, bad = flowers / "test" / "rose" / "0000.jpg", tmp_path / "bad.jpg"
+    bad.write_bytes(b"nothing")
+    told = command("predict", trained.path, bad, good, "--json")
+    assert told.code == 1
+    predictions = json.loads(told.out)
+    assert [bool(p["guesses"]) for p in predictions] == [False, True]
+    assert predictions[0]["problem"]
+    assert len(told.err.splitlines()) == 1
+    assert str(bad) in told.err
+
+
+def test_predict_agrees_with_the_library(
+    command: Command, trained: RunFolder, flowers: Path
+) -> None:
+    path = flowers / "test" / "daisy" / "0000.jpg"
+    told = json.loads(command("predict", trained.path, path, "--views", 10, "--json").out)
+    (expected,) = alexnet.load(trained.path).predict([path], views=10)
+    assert [g["label"] for g in told[0]["guesses"]] == [g.label for g in expected.guesses]
+    assert told[0]["guesses"][0]["probability"] == expected.guesses[0].probability

@@ -1,0 +1,68 @@
+"""`summary`: layers, parameters and multiply-adds, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import alexnet
+from alexnet.zoo import ZOO
+from conftest import Alexnet, Command
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_summary_json_is_the_arithmetic(command: Command, name: str) -> None:
+    told = command("summary", name, "--json")
+    net, facts = alexnet.architecture(name), json.loads(told.out)
+    rows = net.rows()
+    assert list(facts) == ["name", "input", "layers", "totals"]
+    assert (facts["name"], facts["input"]) == (name, list(net.input))
+    assert [tuple(layer) for layer in facts["layers"]] == [
+        ("name", "kind", "output", "parameters", "macs", "neurons")
+    ] * len(rows)
+    assert [layer["name"] for layer in facts["layers"]] == [row.layer.name for row in rows]
+    for key in ("parameters", "macs", "neurons"):
+        assert facts["totals"][key] == sum(layer[key] for layer in facts["layers"])
+        assert facts["totals"][key] == sum(getattr(row, key) for row in rows)
+    text = command("summary", name).out
+    assert f"{facts['totals']['parameters']:,}" in text
+    assert f"{facts['totals']['parameters_without_fc_bias']:,}" in text
+
+
+def test_summary_prints_the_papers_numbers(command: Command) -> None:
+    totals = json.loads(command("summary", "alexnet", "--json").out)["totals"]
+    assert totals == {
+        "parameters": 60_965_224,
+        "parameters_without_fc_bias": 60_965_224 - 4096 - 4096 - 1000,
+        "macs": 724_406_816,
+        "neurons": 659_272,
+    }
+
+
+def test_summary_lists_the_zoo(command: Command) -> None:
+    told = command("summary")
+    nets = json.loads(command("summary", "--json").out)
+    assert len(nets) == 10
+    for net in nets:
+        assert net["name"] in told.out
+        assert f"{net['totals']['parameters']:,}" in told.out
+
+
+def test_summary_of_a_variant(command: Command) -> None:
+    words = ("--classes", "17", "--groups", "1", "--norm", "none", "--input-size", "128", "--json")
+    facts = json.loads(command("summary", "alexnet", *words).out)
+    table = alexnet.variant(
+        alexnet.architecture("alexnet"), classes=17, groups=1, norm="none", input_size=128
+    )
+    assert facts["input"] == [3, 128, 128]
+    assert facts["totals"]["parameters"] == sum(row.parameters for row in table.rows())
+
+
+def test_a_reader_that_leaves_early_is_no_error(alexnet_process: Alexnet) -> None:
+    process = alexnet_process("summary", "alexnet")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait() == 0

@@ -1,0 +1,90 @@
+"""`train` end to end: stdout, stderr, files, and whose word wins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import alexnet
+from alexnet.recipe import Recipe
+from alexnet.runs import RunFolder, read_metrics, read_recipe
+from alexnet.values import to_json
+from conftest import Command
+
+TINY_FLAGS = (
+    "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",
+    "--crop-pixels", "0", "--epochs", "2", "--batch-size", "12",
+)  # fmt: skip
+
+
+def test_train_prints_the_result_alone_and_says_the_rest_on_stderr(
+    command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(flowers.parent)
+    told = command(
+        "train", "--data", "flowers", *TINY_FLAGS, "--out", tmp_path / "run", "--seed", 3
+    )
+    run = RunFolder(tmp_path / "run")
+    assert told.code == 0
+    assert "trained 2 epochs" in told.out
+    assert "test error" in told.out
+    assert str(run.model) in told.out
+    for progress in ("prepared 60 of 60", "epoch   1", "epoch   2"):
+        assert progress in told.err
+        assert progress not in told.out
+    recipe = read_recipe(run.config)
+    assert (recipe.seed, recipe.epochs, recipe.net.width) == (3, 2, 0.05)
+    assert recipe.data == str(flowers), "the config must work from any folder"
+    assert len(read_metrics(run)) == 2
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path: Path) -> None:
+    told = command("train", "--data", flowers, *TINY_FLAGS, "--out", tmp_path / "run", "--json")
+    facts = json.loads(told.out)
+    assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
+    assert {"epochs", "training_seconds", "waiting_share", "refused", "test"} <= set(facts)
+    assert facts["test"]["pictures"] == 12
+    assert sum(map(sum, facts["test"]["confusion"])) == 12
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_train_numbers_its_run_folders(
+    command: Command, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.json").write_text(to_json(tiny))
+    for number in (1, 2):
+        assert command("train", "--config", "mine.json", "--epochs", 1).code == 0
+        assert Path(f"runs/tiny-00{number}/model.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_flag_wins_over_the_config_and_the_config_over_the_preset(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    part = {"epochs": 9, "seed": 5, "data": str(flowers), "net": {"width": 0.05, "input_size": 67}}
+    (tmp_path / "part.json").write_text(json.dumps(part))
+    told = command(
+        "train", "flowers17", "--config", tmp_path / "part.json", "--epochs", 1,
+        "--store-pixels", 72, "--crop-pixels", 0, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    recipe = read_recipe(tmp_path / "run" / "config.json")
+    preset = alexnet.preset("flowers17")
+    assert (recipe.epochs, recipe.seed) == (1, 5)
+    assert (recipe.batch_size, recipe.schedule) == (preset.batch_size, preset.schedule)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_config_gives_the_same_bytes(
+    command: Command, trained: RunFolder, tmp_path: Path
+) -> None:
+    told = command("train", "--config", trained.config, "--out", tmp_path / "again")
+    assert told.code == 0
+    assert "trained 3 epochs" in told.out
+    again = RunFolder(tmp_path / "again")
+    assert again.model.read_bytes() == trained.model.read_bytes()
+    assert again.config.read_bytes() == trained.config.read_bytes()

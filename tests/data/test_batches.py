@@ -1,0 +1,94 @@
+"""Batches: the order is a function of (seed, epoch), and nothing is used twice in an epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.data.batches import Batches
+from alexnet.data.store import Store, StoreInfo
+
+ROWS = 50
+
+
+def store() -> Store:
+    """Pictures whose pixels are their row, labelled row + 100."""
+    info = StoreInfo(
+        name="numbers", fingerprint="", resize="squash", side=2, test_share=0.2, refused=(),
+        ignored=(), classes=("a", "b"), names=tuple(map(str, range(ROWS))), splits=("",) * ROWS,
+    )  # fmt: skip
+    images = np.broadcast_to(np.arange(ROWS, dtype=np.uint8)[:, None, None, None], (ROWS, 2, 2, 3))
+    return Store(Path(), info, images, np.arange(100, 100 + ROWS), np.zeros((ROWS, 9)))
+
+
+STORE = store()
+EVEN = np.arange(0, ROWS, 2)
+
+
+def dealt(batches: Batches, epoch: int, first_step: int = 0) -> list[list[int]]:
+    """The rows of every batch of an epoch; its labels are those of its pictures."""
+    found = []
+    for pixels, labels in batches.epoch(epoch, first_step):
+        assert pixels.dtype == np.uint8
+        assert labels.dtype == np.int64
+        assert pixels.shape == (len(labels), 2, 2, 3)
+        assert (pixels == (labels - 100)[:, None, None, None]).all()
+        found.append((labels - 100).tolist())
+    return found
+
+
+@given(st.integers(1, 30), st.integers(0, 2**31 - 1), st.integers(0, 500))
+def test_an_epoch_deals_pictures_of_the_split_at_most_once(
+    size: int, seed: int, epoch: int
+) -> None:
+    batches = Batches(STORE, EVEN, size, seed)
+    found = dealt(batches, epoch)
+    assert len(found) == batches.steps_per_epoch == max(1, 25 // size)
+    assert {len(rows) for rows in found} == {min(size, 25)}
+    rows = [row for batch in found for row in batch]
+    assert len(set(rows)) == len(rows)
+    assert set(rows) <= set(EVEN.tolist())
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    batches = Batches(STORE, EVEN, 5, seed=3)
+    other = Batches(STORE, EVEN, 5, seed=4)
+    assert dealt(batches, 1) == dealt(Batches(STORE, EVEN, 5, seed=3), 1)
+    assert dealt(batches, 0) != dealt(batches, 1)
+    assert dealt(batches, 1) != dealt(other, 1)
+    assert dealt(batches, 1) != dealt(other, 0), "seed and epoch must not be added"
+
+
+@pytest.mark.parametrize("first_step", range(6))
+def test_an_epoch_goes_on_from_any_step(first_step: int) -> None:
+    batches = Batches(STORE, EVEN, 4, seed=0)
+    assert dealt(batches, 2, first_step) == dealt(batches, 2)[first_step:]
+
+
+def test_what_does_not_fill_a_batch_is_dealt_another_time() -> None:
+    batches = Batches(STORE, EVEN, 8, seed=0)  # 3 batches of 8 leave 1 of 25 out
+    left = [set(EVEN.tolist()) - {r for b in dealt(batches, e) for r in b} for e in range(12)]
+    assert {len(rows) for rows in left} == {1}
+    assert len(set.union(*left)) > 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_set_smaller_than_a_batch_is_one_batch(count: int) -> None:
+    batches = Batches(STORE, np.arange(count), 8, seed=0)
+    assert batches.steps_per_epoch == 1
+    (only,) = dealt(batches, 0)
+    assert sorted(only) == list(range(count))
+
+
+def test_leaving_an_epoch_early_leaves_no_thread() -> None:
+    import threading
+
+    before = threading.active_count()
+    epoch = Batches(STORE, EVEN, 4, seed=0).epoch(0)
+    next(epoch)
+    epoch.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before

@@ -1,0 +1,113 @@
+"""What `alexnet data check` finds, on pictures made wrong on purpose."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.data.check import Finding, check
+from alexnet.data.folder import folder_source
+
+
+def noise(path: Path, seed: int, side: int = 80, kind: str | None = None) -> None:
+    """A picture of noise, as the kind of file its suffix says unless told otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side + 5, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, kind)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes, train and test, with nothing wrong."""
+    seed = 0
+    for split, count in (("train", 5), ("test", 2)):
+        for name in ("a", "b"):
+            for i in range(count):
+                seed += 1
+                noise(tmp_path / "set" / split / name / f"{i}.png", seed)
+    return tmp_path / "set"
+
+
+def findings(folder: Path) -> list[Finding]:
+    """What is wrong with a folder."""
+    return check(folder_source(folder))
+
+
+def the_one(folder: Path) -> tuple[str, str, bool]:
+    """Kind, name and fault of the only finding."""
+    (finding,) = findings(folder)
+    return finding.kind, finding.name, finding.is_fault
+
+
+def test_nothing_is_wrong(folder: Path) -> None:
+    assert findings(folder) == []
+
+
+def test_unreadable(folder: Path) -> None:
+    (folder / "train" / "a" / "2.png").write_bytes(b"no picture")
+    assert the_one(folder) == ("unreadable", "train/a/2.png", True)
+    whole = (folder / "train" / "a" / "1.png").read_bytes()
+    (folder / "train" / "a" / "2.png").write_bytes(whole[: len(whole) // 2])
+    assert the_one(folder) == ("unreadable", "train/a/2.png", True)
+
+
+def test_another_format_than_its_name_says(folder: Path) -> None:
+    noise(folder / "train" / "a" / "x.jpg", 99, kind="PNG")
+    assert the_one(folder) == ("format", "train/a/x.jpg", False)
+    assert findings(folder)[0].text == "is a PNG file"
+    (folder / "train" / "a" / "x.jpg").unlink()
+    noise(folder / "train" / "a" / "x.JPEG", 99)
+    assert findings(folder) == []
+
+
+def test_tiny_among_large_ones_and_not_among_small_ones(folder: Path, tmp_path: Path) -> None:
+    noise(folder / "train" / "a" / "x.png", 99, side=63)
+    assert the_one(folder) == ("tiny", "train/a/x.png", False)
+    assert "63 pixels" in findings(folder)[0].text
+    for i in range(6):
+        noise(tmp_path / "small" / "ab"[i % 2] / f"{i}.png", i, side=32)
+    assert findings(tmp_path / "small") == []
+
+
+@pytest.mark.parametrize(
+    ("copy", "kind", "is_fault"),
+    [
+        ("train/a/x.png", "duplicate", False),
+        ("test/a/x.png", "duplicate_across_splits", True),
+        ("train/b/x.png", "duplicate_across_classes", True),
+    ],
+)
+def test_duplicates(folder: Path, copy: str, kind: str, is_fault: bool) -> None:
+    shutil.copy(folder / "train" / "a" / "0.png", folder / copy)
+    (finding,) = findings(folder)
+    assert (finding.kind, finding.is_fault) == (kind, is_fault)
+    other = finding.text.removeprefix("looks exactly like ")
+    assert {finding.name, other} == {"train/a/0.png", copy}
+
+
+def test_a_duplicate_in_another_format_is_found(folder: Path) -> None:
+    with Image.open(folder / "train" / "a" / "0.png") as image:
+        image.save(folder / "test" / "a" / "x.bmp")
+    assert the_one(folder)[0] == "duplicate_across_splits"
+
+
+def test_imbalance(folder: Path) -> None:
+    for i in range(1):
+        noise(folder / "train" / "rare" / f"{i}.png", 50 + i)
+    (finding,) = findings(folder)
+    assert (finding.kind, finding.name) == ("imbalance", "rare")
+    assert finding.text.startswith("1 picture")
+    assert "7" in finding.text
+
+
+def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
+    noise(folder / "train" / "a" / "0a.png", 99, side=20)
+    (folder / "train" / "b" / "4.png").write_bytes(b"")
+    told: list[tuple[int, int]] = []
+    found = check(folder_source(folder), lambda *n: told.append(n))
+    assert [finding.kind for finding in found] == ["unreadable", "tiny"]
+    assert told[-1] == (15, 15)

@@ -1,0 +1,92 @@
+"""A split written down is a data set that reads back as the same split."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.data.folder import csv_source, folder_source
+from alexnet.data.layout import write_split
+from alexnet.data.source import ArrayPictures, Source
+from alexnet.errors import DataError, UsageError
+
+PARTS = {"train": np.array([0, 1, 4]), "val": np.array([2]), "test": np.array([3, 5])}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Two classes of three pictures; the names 1.png come twice within class a."""
+    names = ("a/1.png", "a/deep/1.png", "a/x.png", "b,c/1.png", "b,c/2.png", "b,c/3.png")
+    for i, name in enumerate(names):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / "set" / name)
+    return folder_source(tmp_path / "set")
+
+
+def reds(source: Source) -> dict[int, tuple[str, str]]:
+    """Class and split by the colour that tells the pictures apart."""
+    found = {}
+    for row in range(len(source)):
+        with source.pictures.open(row) as image:
+            pixel = np.asarray(image)[0, 0]
+        found[int(pixel[0])] = (source.classes[source.labels[row]], source.splits[row])
+    return found
+
+
+EXPECTED = {
+    0: ("a", "train"), 1: ("a", "train"), 2: ("a", "val"),
+    3: ("b,c", "test"), 4: ("b,c", "train"), 5: ("b,c", "test"),
+}  # fmt: skip
+
+
+def test_as_folders(source: Source, tmp_path: Path) -> None:
+    write_split(source, PARTS, tmp_path / "out")
+    again = folder_source(tmp_path / "out")
+    assert reds(again) == EXPECTED
+    assert again.ignored == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set"]
+
+
+def test_as_csv(source: Source, tmp_path: Path) -> None:
+    write_split(source, PARTS, tmp_path / "deep" / "out.csv")
+    assert reds(csv_source(tmp_path / "deep" / "out.csv")) == EXPECTED
+    with (tmp_path / "deep" / "out.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["path", "label", "split"]
+    assert len(rows) == 6
+    assert all(Path(path).is_absolute() for path, _, _ in rows)
+
+
+def test_a_copy_keeps_the_bytes(source: Source, tmp_path: Path) -> None:
+    write_split(source, PARTS, tmp_path / "out")
+    original = (tmp_path / "set" / "b,c" / "3.png").read_bytes()
+    assert (tmp_path / "out" / "test" / "b,c" / "3.png").read_bytes() == original
+
+
+@pytest.mark.parametrize("name", ["out", "out.csv"])
+def test_what_exists_is_not_touched(source: Source, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match="exists"):
+        write_split(source, PARTS, tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_pictures_that_are_no_files_are_refused(tmp_path: Path) -> None:
+    source = Source(
+        name="arrays", classes=("a", "b"), names=("0", "1"), splits=("", ""), labels=np.arange(2),
+        pictures=ArrayPictures(np.zeros((2, 4, 4), np.uint8)),
+    )  # fmt: skip
+    with pytest.raises(DataError, match="arrays is not made of picture files"):
+        write_split(source, {"train": np.array([0, 1])}, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_is_gone_leaves_nothing_half_made(source: Source, tmp_path: Path) -> None:
+    (tmp_path / "set" / "b,c" / "3.png").unlink()
+    with pytest.raises(DataError):
+        write_split(source, PARTS, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -1,0 +1,123 @@
+"""Splits: shares, strata, seeds, and what a source gives is left as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.data.splits import Splits, split
+from alexnet.errors import DataError
+from alexnet.recipe import PictureOptions
+
+DRAWN = PictureOptions(test_share=0.25, val_share=0.2)
+
+
+def drawn(
+    labels: list[int], options: PictureOptions = DRAWN, seed: int = 0, given_splits: str = ""
+) -> Splits:
+    """The splits of pictures; `given_splits` has t, v or e (train, val, test) for each."""
+    names = {"t": "train", "v": "val", "e": "test"}
+    given = np.array([names[c] for c in given_splits] or [""] * len(labels))
+    rows = np.arange(len(labels))
+    return split("flowers", rows, np.array(labels), given, 0.25, options, seed)
+
+
+def together(splits: Splits) -> list[int]:
+    """All rows of the three splits, sorted; doubles stay."""
+    return sorted(np.concatenate([splits.train, splits.val, splits.test]).tolist())
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=5, max_size=80),
+    st.floats(0, 0.5),
+    st.floats(0, 0.5),
+    st.sampled_from(["stratified", "random"]),
+    st.integers(0, 1000),
+)
+def test_every_picture_is_in_one_split(
+    labels: list[int], test: float, val: float, how: str, seed: int
+) -> None:
+    options = PictureOptions(test_share=test, val_share=val, split=how)  # type: ignore[arg-type]
+    splits = drawn(labels, options, seed)
+    assert together(splits) == list(range(len(labels)))
+    for rows in (splits.train, splits.val, splits.test):
+        assert rows.tolist() == sorted(rows.tolist())
+
+
+def test_stratified_takes_the_share_of_every_class() -> None:
+    splits = drawn([0] * 40 + [1] * 20 + [2] * 80)
+    labels = np.repeat([0, 1, 2], [40, 20, 80])
+    assert np.bincount(labels[splits.test]).tolist() == [10, 5, 20]
+    assert np.bincount(labels[splits.val]).tolist() == [6, 3, 12]
+    assert np.bincount(labels[splits.train]).tolist() == [24, 12, 48]
+
+
+def test_random_takes_the_share_of_all_and_not_of_every_class() -> None:
+    options = PictureOptions(split="random", test_share=0.2)
+    counts = set()
+    for seed in range(5):
+        splits = drawn([0] * 50 + [1] * 50, options, seed)
+        assert (len(splits.train), len(splits.val), len(splits.test)) == (80, 0, 20)
+        counts.add(int((splits.test < 50).sum()))
+    assert len(counts) > 1
+
+
+def test_the_seed_decides_and_a_split_seed_wins_over_it() -> None:
+    labels = [0] * 20 + [1] * 20
+    assert np.array_equal(drawn(labels, seed=1).test, drawn(labels, seed=1).test)
+    assert not np.array_equal(drawn(labels, seed=1).test, drawn(labels, seed=2).test)
+    fixed = replace(DRAWN, split_seed=2)
+    assert np.array_equal(drawn(labels, fixed, seed=1).test, drawn(labels, seed=2).test)
+    assert np.array_equal(drawn(labels, fixed, seed=1).val, drawn(labels, fixed, seed=9).val)
+
+
+def test_more_test_pictures_keep_the_old_ones() -> None:
+    """A larger share holds out a superset, so runs with different shares stay comparable."""
+    labels = [0] * 20 + [1] * 20
+    few = drawn(labels, PictureOptions(test_share=0.2)).test
+    many = drawn(labels, PictureOptions(test_share=0.4)).test
+    assert set(few.tolist()) < set(many.tolist())
+
+
+def test_the_sources_share_is_used_unless_the_options_say_otherwise() -> None:
+    labels = [0] * 20 + [1] * 20
+    assert len(drawn(labels, PictureOptions()).test) == 10  # the source's 0.25
+    assert len(drawn(labels, PictureOptions(test_share=0.1)).test) == 4
+    assert len(drawn(labels, PictureOptions(test_share=0.0)).test) == 0
+
+
+def test_given_splits_stay() -> None:
+    splits = drawn([0, 1, 0, 1, 0, 1], given_splits="ttvvee")
+    assert splits.train.tolist() == [0, 1]
+    assert splits.val.tolist() == [2, 3]
+    assert splits.test.tolist() == [4, 5]
+
+
+def test_a_given_test_split_is_never_touched_by_the_shares() -> None:
+    splits = drawn([0, 1] * 10, given_splits="t" * 16 + "e" * 4)
+    assert splits.test.tolist() == [16, 17, 18, 19]
+    assert len(splits.val) == 4  # round(8 x 0.2) = 2 of each class
+    assert together(splits) == list(range(20))
+    no_test = drawn([0, 1] * 10, PictureOptions(), given_splits="t" * 16 + "v" * 4)
+    assert (len(no_test.train), len(no_test.val), len(no_test.test)) == (16, 4, 0)
+
+
+def test_a_class_of_one_picture_is_for_training() -> None:
+    splits = drawn([0] * 20 + [1])
+    assert 20 in splits.train
+
+
+def test_nothing_left_for_training_is_refused() -> None:
+    with pytest.raises(DataError, match="flowers: no pictures are left for training"):
+        drawn([0, 1], PictureOptions(test_share=0.99))
+
+
+def test_an_empty_split_is_named_when_it_is_asked_for() -> None:
+    splits = drawn([0] * 8 + [1] * 8, PictureOptions(test_share=0.25))
+    assert splits.rows("test").tolist() == splits.test.tolist()
+    with pytest.raises(DataError, match="there are no val pictures"):
+        splits.rows("val")

@@ -1,0 +1,177 @@
+"""Model files: whole or refused, the same content the same bytes, and everything comes back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from alexnet.checkpoint import (
+    MEAN_IMAGE,
+    ModelInfo,
+    Scores,
+    load_model,
+    load_tensors,
+    save_model,
+    save_tensors,
+)
+from alexnet.errors import ModelFileError
+from alexnet.network import Network
+from alexnet.preprocessing import Preprocessing
+from alexnet.recipe import Recipe
+from alexnet.runs import RunFolder
+from alexnet.variants import variant
+from alexnet.zoo import ZOO, architecture
+
+TABLE = variant(architecture("lenet5"), classes=3, width=0.5)
+INFO = ModelInfo(
+    architecture=TABLE,
+    classes=("daisy", "lily of the valley", "чай ☕"),
+    preprocessing=Preprocessing(
+        store_pixels=28, pad_pixels=4, crop_pixels=32, channels=1, mean=(0.1, 1 / 3, 1e-17),
+    ),
+    recipe=Recipe(name="mine", seed=7),
+    scores=Scores(epoch=4, val_top1_error=1 / 3),
+)  # fmt: skip
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model file of a small LeNet."""
+    torch.manual_seed(0)
+    save_model(tmp_path / "model.safetensors", Network(TABLE).state_dict(), INFO)
+    return tmp_path / "model.safetensors"
+
+
+def test_everything_comes_back(model: Path) -> None:
+    torch.manual_seed(0)
+    expected = Network(TABLE).state_dict()
+    weights, info, mean_image = load_model(model)
+    assert info == INFO
+    assert mean_image is None
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_the_mean_image_comes_back(model: Path) -> None:
+    picture = torch.rand(3, 5, 5)
+    info = replace(INFO, preprocessing=replace(INFO.preprocessing, has_mean_image=True))
+    weights = load_model(model)[0]
+    save_model(model, weights, info, picture)
+    again, _, found = load_model(model)
+    assert found is not None
+    assert torch.equal(found, picture)
+    assert MEAN_IMAGE not in again
+    save_model(model, weights, info)
+    with pytest.raises(ModelFileError, match="lacks its mean image"):
+        load_model(model)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_table_survives_the_header(name: str, tmp_path: Path) -> None:
+    info = replace(
+        INFO, architecture=architecture(name), classes=tuple(map(str, range(ZOO[name].classes)))
+    )
+    save_tensors(tmp_path / "header.safetensors", {"x": torch.zeros(1)}, info)
+    assert load_tensors(tmp_path / "header.safetensors", ModelInfo)[1] == info
+
+
+def test_the_same_content_is_the_same_bytes_whatever_the_memory_layout(
+    model: Path, tmp_path: Path
+) -> None:
+    weights, info, _ = load_model(model)
+    other = {
+        name: t.to(memory_format=torch.channels_last) if t.ndim == 4 else t
+        for name, t in reversed(weights.items())
+    }
+    save_model(tmp_path / "other.safetensors", other, info)
+    assert (tmp_path / "other.safetensors").read_bytes() == model.read_bytes()
+
+
+def test_the_file_is_plain_safetensors_with_one_key_of_json(model: Path) -> None:
+    with safe_open(model, framework="np") as file:
+        header = file.metadata()
+        assert "conv1.weight" in file.keys()  # noqa: SIM118
+    assert list(header) == ["alexnet"]
+    facts = json.loads(header["alexnet"])
+    assert facts["classes"] == list(INFO.classes)
+    assert {"format", "architecture", "classes", "preprocessing", "recipe", "scores"} <= set(facts)
+
+
+def rewrite(model: Path, **changes: object) -> None:
+    """Change keys of the header's JSON; None drops one."""
+    with safe_open(model, framework="pt") as file:
+        facts = json.loads(file.metadata()["alexnet"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    facts = {k: v for k, v in {**facts, **changes}.items() if v is not None}
+    save_file(tensors, model, metadata={"alexnet": json.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["a", "b"]}, "names 2 classes for 3 outputs"),
+        ({"colour": 1}, "'colour'"),
+        ({"recipe": None}, "recipe"),
+        ({"classes": "abc"}, "classes must be a list"),
+        ({"format": "one"}, "format must be int"),
+        ({"architecture": {"name": "x"}}, "architecture"),
+    ],
+    ids=str,
+)
+def test_a_header_that_is_not_ours_is_refused(
+    model: Path, changes: dict[str, object], message: str
+) -> None:
+    rewrite(model, **changes)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(model)
+
+
+def test_a_later_format_is_refused(model: Path) -> None:
+    rewrite(model, format=2)
+    with pytest.raises(ModelFileError, match="format 2"):
+        load_model(model)
+
+
+@pytest.mark.parametrize("cut", [0, 4, 100, -1])
+def test_a_damaged_file_is_refused(model: Path, cut: int) -> None:
+    model.write_bytes(model.read_bytes()[:cut])
+    with pytest.raises(ModelFileError, match=r"model\.safetensors is not a whole alexnet file"):
+        load_model(model)
+
+
+def test_missing_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="there is no file"):
+        load_model(tmp_path / "nothing")
+    save_file({"w": torch.zeros(2)}, tmp_path / "foreign")
+    with pytest.raises(ModelFileError, match="another program"):
+        load_model(tmp_path / "foreign")
+    with pytest.raises(ModelFileError):
+        load_model(tmp_path)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = model.read_bytes()
+
+    def half(tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("alexnet.checkpoint.save_file", half)
+    with pytest.raises(OSError, match="No space"):
+        save_model(model, {"x": torch.zeros(1)}, INFO)
+    assert model.read_bytes() == whole
+    assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+
+def test_a_run_folder_moves_as_a_whole(trained: RunFolder, tmp_path: Path) -> None:
+    moved = shutil.copytree(trained.path, tmp_path / "moved")
+    assert load_model(Path(moved) / "model.safetensors")[1] == load_model(trained.model)[1]

@@ -1,0 +1,98 @@
+"""Cut-and-mix, and crops that are resized to the input."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.augment import Augmenter, cut_mix
+from alexnet.errors import ConfigError
+from alexnet.preprocessing import Preprocessing
+from alexnet.recipe import Augmentation
+from alexnet.views import centre_view, resized, ten_views
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(batch: int = 6, side: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+    """Views whose every value is the number of the picture, which is its class too."""
+    labels = torch.arange(batch)
+    return labels[:, None, None, None].float().expand(batch, 3, side, side).clone(), labels
+
+
+@given(st.integers(0, 10_000))
+def test_targets_are_the_shares_of_the_area(seed: int) -> None:
+    views, labels = numbered()
+    mixed, targets = cut_mix(views, labels, 6, 1.0, generator(seed))
+    for picture, target in zip(mixed, targets, strict=True):
+        counts = torch.bincount(picture[0].flatten().long(), minlength=6).float()
+        assert torch.allclose(target, counts / counts.sum(), atol=1e-6)
+    assert torch.allclose(targets.sum(1), torch.ones(6))
+
+
+def test_the_patch_is_one_rectangle_at_one_place() -> None:
+    views, labels = numbered()
+    mixed, _ = cut_mix(views, labels, 6, 1.0, generator(3))
+    changed = (mixed != views).any(1).any(0)
+    rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
+    assert 0 < len(rows) < 20
+    assert changed.sum() == len(rows) * len(columns)
+    assert rows[-1] - rows[0] + 1 == len(rows)
+
+
+def test_share_zero_changes_nothing_and_half_mixes_half() -> None:
+    views, labels = numbered()
+    same, targets = cut_mix(views, labels, 6, 0.0, generator(1))
+    assert torch.equal(same, views)
+    assert torch.equal(targets, F.one_hot(labels, 6).float())
+    mixed = [
+        not torch.equal(cut_mix(views, labels, 6, 0.5, generator(s))[0], views) for s in range(200)
+    ]
+    assert 60 < sum(mixed) < 140
+
+
+def test_views_are_not_changed_in_place() -> None:
+    views, labels = numbered()
+    before = views.clone()
+    cut_mix(views, labels, 6, 1.0, generator(3))
+    assert torch.equal(views, before)
+
+
+def test_it_is_a_function_of_the_generator() -> None:
+    views, labels = numbered()
+    one, two, other = (cut_mix(views, labels, 6, 1.0, generator(s))[0] for s in (5, 5, 6))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_out_of_range_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="--cut-mix"):
+        Augmentation(cut_mix=share)
+
+
+RULE = Preprocessing(store_pixels=40, crop_pixels=32, input_pixels=16)
+
+
+def test_crops_are_resized_to_the_input() -> None:
+    pixels = torch.randint(256, (3, 40, 40, 3), dtype=torch.uint8)
+    assert RULE.side == 16
+    assert centre_view(pixels, RULE).shape == (3, 3, 16, 16)
+    assert {view.shape for view in ten_views(pixels, RULE)} == {(3, 3, 16, 16)}
+    augmenter = Augmenter(
+        options=Augmentation(flip=False, colour_sd=0), preprocessing=RULE, colour_axes=torch.eye(3)
+    )
+    assert augmenter(pixels, generator(0)).shape == (3, 3, 16, 16)
+
+
+def test_shrinking_by_two_averages() -> None:
+    """A smoothed reduction keeps the mean; a fine chequerboard becomes flat grey inside."""
+    board = ((torch.arange(32)[:, None] + torch.arange(32)) % 2 * 200.0).expand(1, 3, 32, 32)
+    small = resized(board.contiguous(), 16)
+    assert torch.allclose(small[..., 2:-2, 2:-2], torch.full((1, 3, 12, 12), 100.0), atol=1e-3)
+    assert resized(board, 32) is board

@@ -1,0 +1,185 @@
+"""Evaluation: every figure by hand from probabilities that fit on a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+
+import alexnet
+from alexnet.classifier import Classifier
+from alexnet.data.folder import folder_source
+from alexnet.data.prepare import prepare
+from alexnet.data.store import Store, StoreInfo
+from alexnet.errors import DataError
+from alexnet.evaluation import evaluate, labels_for, summarise
+from alexnet.runs import RunFolder
+
+CLASSES = ("ash", "birch", "cedar", "date", "elm", "fir")
+#   ash  birch cedar date  elm   fir      truth, rank of the truth
+PROBABILITIES = np.array([
+    [0.50, 0.10, 0.10, 0.10, 0.10, 0.10],  # ash, 0
+    [0.30, 0.40, 0.10, 0.10, 0.05, 0.05],  # ash, 1: taken for birch
+    [0.20, 0.40, 0.10, 0.10, 0.10, 0.10],  # birch, 0
+    [0.05, 0.60, 0.10, 0.10, 0.10, 0.05],  # birch, 0
+    [0.30, 0.25, 0.20, 0.15, 0.06, 0.04],  # fir, 5: taken for ash
+    [0.30, 0.25, 0.20, 0.15, 0.06, 0.04],  # elm, 4: taken for ash
+    [0.24, 0.25, 0.19, 0.16, 0.10, 0.06],  # ash, 1: taken for birch
+    [0.00, 0.00, 1.00, 0.00, 0.00, 0.00],  # date, tied with three others: taken for cedar
+], np.float32)  # fmt: skip
+LABELS = np.array([0, 0, 1, 1, 5, 4, 0, 3])
+
+
+def store(classes: tuple[str, ...] = CLASSES, labels: np.ndarray = LABELS) -> Store:
+    """A store whose pictures carry their row in their pixels."""
+    count = len(labels)
+    info = StoreInfo(
+        name="trees", fingerprint="", resize="squash", side=1, test_share=0.2, refused=(),
+        ignored=(), classes=classes, splits=("",) * count,
+        names=tuple(f"{i}.jpg" for i in range(count)),
+    )  # fmt: skip
+    images = np.arange(count, dtype=np.uint8)[:, None, None, None].repeat(3, -1)
+    return Store(Path(), info, images, labels, np.zeros((count, 9)))
+
+
+class Oracle:
+    """A classifier that answers with the table above."""
+
+    classes = CLASSES
+    views: list[int]
+
+    def __init__(self) -> None:
+        self.views = []
+
+    def probabilities(self, pixels: np.ndarray, views: int) -> np.ndarray:
+        self.views.append(views)
+        return PROBABILITIES[pixels[:, 0, 0, 0]]
+
+
+def judged(rows: np.ndarray, **options: object) -> alexnet.Evaluation:
+    """The oracle's evaluation on some rows."""
+    judge = cast(Callable[..., alexnet.Evaluation], evaluate)
+    return judge(cast(Classifier, Oracle()), store(), rows, **options)
+
+
+def test_every_figure_by_hand() -> None:
+    result = judged(np.arange(8))
+    assert (result.views, result.pictures, result.classes) == (1, 8, CLASSES)
+    assert result.top1_error == 5 / 8
+    assert result.accuracy == 3 / 8
+    assert result.top5_error == 2 / 8  # fir, of rank 5, and date, tied with four others
+    own = [0.5, 0.3, 0.4, 0.6, 0.04, 0.06, 0.24, 1e-12]
+    assert result.loss == pytest.approx(-sum(map(math.log, own)) / 8, rel=1e-5)
+    assert result.confusion.tolist() == [
+        [1, 2, 0, 0, 0, 0],
+        [0, 2, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0],
+        [0, 0, 1, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+    ]
+    ash, birch, cedar, date, _, _ = result.per_class
+    assert (ash.name, ash.precision, ash.recall, ash.f1, ash.pictures) == (
+        "ash",
+        1 / 3,
+        1 / 3,
+        1 / 3,
+        3,
+    )
+    assert (birch.precision, birch.recall, birch.f1, birch.pictures) == (1 / 2, 1, 2 / 3, 2)
+    assert (cedar.precision, cedar.recall, cedar.f1, cedar.pictures) == (0, 0, 0, 0)
+    assert (date.precision, date.recall, date.f1, date.pictures) == (0, 0, 0, 1)
+    assert result.most_confused[0] == ("ash", "birch", 2)
+    once = {("date", "cedar", 1), ("elm", "ash", 1), ("fir", "ash", 1)}
+    assert set(result.most_confused[1:]) == once
+
+
+def test_the_worst_are_the_least_believed_first() -> None:
+    result = judged(np.arange(8))
+    assert [(m.row, m.name, m.label, m.predicted) for m in result.worst] == [
+        (7, "7.jpg", "date", "cedar"),
+        (4, "4.jpg", "fir", "ash"),
+        (5, "5.jpg", "elm", "ash"),
+        (6, "6.jpg", "ash", "birch"),
+        (1, "1.jpg", "ash", "birch"),
+    ]
+    assert [m.probability for m in result.worst] == pytest.approx([0, 0.04, 0.06, 0.24, 0.3])
+    assert [m.row for m in judged(np.arange(8), num_worst=2).worst] == [7, 4]
+
+
+def test_rows_choose_the_pictures() -> None:
+    rows = np.array([4, 1])
+    result = judged(rows)
+    assert result.pictures == 2
+    assert [m.row for m in result.worst] == [4, 1]
+    assert result.confusion[5, 0] == 1
+    assert result.confusion[0, 1] == 1
+
+
+def test_all_right_has_no_mistakes() -> None:
+    result = judged(np.array([0, 2, 3]))
+    assert (result.top1_error, result.worst, result.most_confused) == (0, (), ())
+
+
+def test_views_and_progress_are_passed_on() -> None:
+    oracle, told = Oracle(), list[int]()
+    result = evaluate(
+        cast(Classifier, oracle), store(), np.arange(8), views=10, progress=told.append
+    )
+    assert (result.views, oracle.views, told) == (10, [10], [8])
+
+
+def test_many_pictures_are_read_in_parts() -> None:
+    oracle, told = Oracle(), list[int]()
+    evaluate(cast(Classifier, oracle), store(), np.tile(np.arange(8), 80), progress=told.append)
+    assert told == [512, 640]
+
+
+def test_other_labels_take_the_place_of_the_stores() -> None:
+    result = judged(np.array([0, 2]), labels=np.array([1, 1, 1, 1, 1, 1, 1, 1]))
+    assert result.top1_error == 1 / 2
+    assert result.confusion[1, 0] == 1
+
+
+def test_classes_are_matched_by_name() -> None:
+    data = store(("fir", "ash", "elm"), np.array([0, 1, 2, 1]))
+    classifier = cast(Classifier, SimpleNamespace(classes=CLASSES))
+    assert labels_for(classifier, data).tolist() == [5, 0, 4, 0]
+    with pytest.raises(
+        DataError, match="does not know the class 'oak' of trees; its 6 classes are ash"
+    ):
+        labels_for(classifier, store(("ash", "oak"), np.array([0, 1])))
+
+
+def test_no_pictures_is_an_error() -> None:
+    with pytest.raises(DataError, match="trees has no pictures to evaluate on"):
+        judged(np.array([], np.int64))
+
+
+def test_fewer_than_five_classes_have_a_top_k_of_all() -> None:
+    result = summarise(
+        np.array([[0.2, 0.5, 0.3]], np.float32), np.array([0]), ("a", "b", "c"), 1, lambda *a: ()
+    )
+    assert (result.top1_error, result.top5_error) == (1, 0)
+
+
+def test_probabilities_that_are_not_numbers_are_never_right() -> None:
+    broken = np.full((2, 6), np.nan, np.float32)
+    result = summarise(broken, np.array([0, 3]), CLASSES, 1, lambda *a: ())
+    assert (result.top1_error, result.top5_error) == (1, 1)
+
+
+def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cache: Path) -> None:
+    classifier = alexnet.load(trained.path)
+    rule = classifier.info.preprocessing
+    data = prepare(folder_source(flowers), resize=rule.resize, side=rule.store_pixels)
+    rows = np.flatnonzero(np.array(data.info.splits) == "test")
+    result = alexnet.evaluate(classifier, data, rows)
+    found = classifier.probabilities(data.images[rows])
+    assert result.top1_error == (found.argmax(1) != data.labels[rows]).mean()
+    assert result.confusion.sum() == 12

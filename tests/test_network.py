@@ -1,0 +1,375 @@
+"""The torch network is what its table says: shapes, names, first values, gradients, freezing."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from alexnet.architectures import (
+    Architecture,
+    BatchNorm,
+    Conv,
+    Flatten,
+    FullyConnected,
+    Init,
+    smallest_input,
+)
+from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.network import Network, channels_last, create_model
+from alexnet.variants import variant
+from alexnet.zoo import ZOO
+
+PUBLISHED = ["alexnet", "alexnet_2012", "alexnet_caffe", "caffenet", "alexnet_owt", "alexnet_table"]
+
+
+def tiny(name: str, width: float = 0.05, classes: int = 17, dropout: float = -1.0) -> Architecture:
+    """The net as thin and small as its table allows."""
+    table = ZOO[name]
+    side = smallest_input(table.layers, table.input[0])
+    return variant(table, width=width, input_size=side, classes=classes, dropout=dropout)
+
+
+def images(table: Architecture, count: int = 4, seed: int = 0) -> Tensor:
+    return torch.randn(count, *table.input, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_parameters_equal_the_arithmetic(name: str) -> None:
+    network = create_model(name, device="meta")
+    rows = network.architecture.rows()
+    assert network.num_parameters() == sum(row.parameters for row in rows)
+    for row in rows:
+        layer = network.get_submodule(row.layer.name)
+        tensors = [*layer.parameters(), *(b for b in layer.buffers() if b.ndim)]
+        assert sum(t.numel() for t in tensors) == row.parameters, row.layer.name
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_stages_shape_equals_the_arithmetic(name: str) -> None:
+    network = create_model(name, device="meta").eval()
+    table = network.architecture
+    stages = network.stages(torch.empty(2, *table.input, device="meta"))
+    assert list(stages) == [layer.name for layer in table.layers]
+    for row in table.rows():
+        assert stages[row.layer.name].shape == (2, *row.output), row.layer.name
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet_owt", "alexnet_notebook", "alexnet_bn", "lenet5", "cifar_quick"]
+)
+def test_macs_equal_torchs_own_count(name: str) -> None:
+    """Nets without response norm, whose banded convolution torch would count. Two flops a MAC."""
+    network = create_model(name, device="meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, *network.architecture.input, device="meta"))
+    assert counter.get_total_flops() == 2 * sum(row.macs for row in network.architecture.rows())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameter_names(name: str) -> None:
+    network = create_model(name, device="meta")
+    layers = [f"conv{i}" for i in range(1, 6)] + ["fc6", "fc7", "fc8"]
+    expected = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    assert [n for n, _ in network.named_parameters()] == expected
+    assert list(network.state_dict()) == expected
+
+
+def test_parameter_names_with_batch_norm() -> None:
+    found = list(create_model("alexnet_bn", device="meta").state_dict())
+    assert found[:6] == [
+        "conv1.weight",
+        "bn1.weight",
+        "bn1.bias",
+        "bn1.running_mean",
+        "bn1.running_var",
+        "bn1.num_batches_tracked",
+    ]
+    assert found[-2:] == ["fc8.weight", "fc8.bias"]
+    assert "conv1.bias" not in found
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 66, 67), (2, 3, 68, 68), (2, 1, 67, 67), (3, 67, 67)])
+@pytest.mark.parametrize("method", ["forward", "stages"])
+def test_wrong_input(shape: tuple[int, ...], method: str) -> None:
+    network = create_model("alexnet", input_size=67, device="meta")
+    given = "x".join(map(str, shape[1:]))
+    with pytest.raises(ArchitectureError, match=f"^alexnet takes images of 3x67x67, not {given}$"):
+        getattr(network, method)(torch.empty(shape, device="meta"))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    torch.manual_seed(0)
+    table = tiny(name, width=0.1, dropout=0.0)
+    network = Network(table)
+    loss = F.cross_entropy(network(images(table)), torch.tensor([0, 1, 2, 3]))
+    loss.backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert bool(parameter.grad.any()), parameter_name
+        assert bool(parameter.grad.isfinite().all()), parameter_name
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_caffe", "alexnet_bn"])
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_first_loss_is_that_of_guessing(name: str, classes: int) -> None:
+    torch.manual_seed(0)
+    table = tiny(name, width=0.1, classes=classes)
+    labels = torch.arange(8) % classes
+    loss = F.cross_entropy(Network(table)(images(table, 8)), labels)
+    assert float(loss.detach()) == pytest.approx(math.log(classes), rel=0.05)
+
+
+def test_first_values_of_the_paper() -> None:
+    """Normal, deviation .01; the biases of conv2, conv4, conv5, fc6 and fc7 are 1, others 0."""
+    torch.manual_seed(0)
+    network = Network(variant(ZOO["alexnet"], width=0.25, input_size=67))
+    ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
+    for name, values in network.state_dict().items():
+        layer, kind = name.split(".")
+        if kind == "bias":
+            assert values.unique().tolist() == [1.0 if layer in ones else 0.0], name
+        else:  # at least 8,712 values
+            assert float(values.std()) == pytest.approx(0.01, rel=0.04), name
+            assert abs(float(values.mean())) < 5e-4, name
+
+
+@pytest.mark.parametrize(
+    ("name", "deviations"),
+    [
+        (
+            "alexnet_2012",
+            {"conv2.weight": 0.01, "conv3.weight": 0.03, "conv5.weight": 0.03, "fc6.weight": 0.01},
+        ),
+        (
+            "alexnet_caffe",
+            {"conv2.weight": 0.01, "fc6.weight": 0.005, "fc7.weight": 0.005, "fc8.weight": 0.01},
+        ),
+    ],
+)
+def test_first_values_reach_their_own_layers(name: str, deviations: dict[str, float]) -> None:
+    torch.manual_seed(0)
+    state = Network(variant(ZOO[name], width=0.25, input_size=67)).state_dict()
+    for weight, sd in deviations.items():
+        assert float(state[weight].std()) == pytest.approx(sd, rel=0.04), weight
+
+
+def test_weights_follow_torchs_generator() -> None:
+    def first(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return Network(tiny("lenet5", 1.0)).state_dict()["conv2.weight"]
+
+    assert torch.equal(first(1), first(1))
+    assert not torch.equal(first(1), first(2))
+
+
+def test_initialise_draws_anew() -> None:
+    network = Network(tiny("alexnet_bn"))
+    before = network.conv1.weight.detach().clone()
+    network.initialise()
+    assert not torch.equal(before, network.conv1.weight)
+
+
+@pytest.mark.parametrize("name", ["alexnet_2012", "alexnet_bn", "alexnet_notebook", "cifar_quick"])
+def test_stages_end_in_forward(name: str) -> None:
+    torch.manual_seed(0)
+    table = tiny(name)
+    network = Network(table).eval()
+    x = images(table)
+    stages = network.stages(x)
+    assert torch.equal(stages[table.layers[-1].name], network(x))
+    first = network.get_submodule(table.layers[0].name)
+    assert torch.equal(stages[table.layers[0].name], first(x))
+    again = network.get_submodule(table.layers[1].name)(stages[table.layers[0].name])
+    assert torch.equal(stages[table.layers[1].name], again)
+
+
+def test_224_pixels_with_end_padding_are_227_with_three_zeros() -> None:
+    """conv1 of net 145: the paper's 55 x 55 map of a picture with 3 zero rows and columns."""
+    torch.manual_seed(0)
+    table = Architecture("head", "", (3, 224, 224), ZOO["alexnet_2012"].layers[:1])
+    padded = Architecture("head", "", (3, 227, 227), ZOO["alexnet"].layers[:1])
+    network, other = Network(table), Network(padded)
+    other.load_state_dict(network.state_dict())
+    x = images(table, 1)
+    wide = torch.zeros(1, 3, 227, 227)
+    wide[:, :, :224, :224] = x
+    assert torch.allclose(network(x), other(wide), rtol=1e-5, atol=1e-6)
+    assert network(x).shape == (1, 96, 55, 55)
+
+
+def test_keras_flatten_order_is_a_permutation_of_the_dense_kernel() -> None:
+    torch.manual_seed(0)
+    layers = (Conv("conv1", 3, 3), Flatten("flatten", "hwc"), FullyConnected("fc2", 5))
+    keras = Network(Architecture("keras", "", (2, 6, 6), layers))
+    ours = Network(Architecture("ours", "", (2, 6, 6), (layers[0], Flatten("flatten"), layers[2])))
+    state = keras.state_dict()
+    weight = state["fc2.weight"].reshape(5, 4, 4, 3).permute(0, 3, 1, 2).flatten(1)
+    ours.load_state_dict({**state, "fc2.weight": weight})
+    x = images(keras.architecture)
+    assert torch.allclose(keras(x), ours(x), rtol=1e-5, atol=1e-7)
+    keras_stages, our_stages = keras.stages(x), ours.stages(x)
+    assert not torch.equal(keras_stages["flatten"], our_stages["flatten"])
+
+
+def test_freeze_up_to() -> None:
+    network = create_model("alexnet_bn", device="meta")
+    network.freeze_up_to("pool2")
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {
+        "conv1.weight",
+        "bn1.weight",
+        "bn1.bias",
+        "conv2.weight",
+        "bn2.weight",
+        "bn2.bias",
+    }
+
+
+def test_freeze_up_to_a_weight_layer_takes_it_too() -> None:
+    network = create_model("alexnet", device="meta")
+    network.freeze_up_to("conv1")
+    frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
+    assert frozen == ["conv1.weight", "conv1.bias"]
+
+
+def test_freeze_up_to_an_unknown_layer() -> None:
+    network = create_model("alexnet", device="meta")
+    with pytest.raises(
+        UnknownNameError, match=r"^unknown layer of alexnet 'pool3'; did you mean pool"
+    ):
+        network.freeze_up_to("pool3")
+
+
+def test_train_keeps_frozen_layers_in_evaluation() -> None:
+    torch.manual_seed(0)
+    table = tiny("alexnet_bn")
+    network = Network(table)
+    network.freeze_up_to("bn2")
+    network.train()
+    modes = {name: child.training for name, child in network.named_children()}
+    assert [name for name, mode in modes.items() if not mode] == ["conv1", "bn1", "conv2", "bn2"]
+    before = {name: t.clone() for name, t in network.state_dict().items()}
+    network(images(table))
+    moved = {name for name, t in network.state_dict().items() if not torch.equal(t, before[name])}
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    assert moved == {f"bn{i}.{kind}" for i in range(3, 8) for kind in statistics}
+
+
+def test_train_and_eval_without_freezing() -> None:
+    network = Network(tiny("alexnet_bn"))
+    assert network.train() is network
+    assert all(child.training for child in network.children())
+    network.eval()
+    assert not any(child.training for child in network.modules())
+
+
+def test_frozen_weights_get_no_gradient() -> None:
+    torch.manual_seed(0)
+    table = tiny("lenet5", 1.0, classes=4)
+    network = Network(table)
+    network.freeze_up_to("conv2")
+    network(images(table)).sum().backward()
+    without = {name for name, p in network.named_parameters() if p.grad is None}
+    assert without == {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"}
+
+
+def test_num_parameters_counts_statistics_but_no_counters() -> None:
+    layers = (Conv("conv1", 4, 3), BatchNorm("bn1"), Flatten("flatten"), FullyConnected("fc2", 2))
+    network = Network(Architecture("net", "", (1, 3, 3), layers))
+    # 4 * 9 + 4; weight, bias, mean and variance of 4 maps; 4 * 2 + 2.
+    assert network.num_parameters() == 40 + 16 + 10
+
+
+def test_memory_formats_give_the_same_logits() -> None:
+    torch.manual_seed(0)
+    table = tiny("alexnet_2012", width=0.1)
+    network = Network(table).eval()
+    x = images(table)
+    expected = network(x)
+    last = channels_last(network)
+    assert last is network
+    assert last.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    found = last(x.contiguous(memory_format=torch.channels_last))
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_create_model() -> None:
+    network = create_model("lenet5", num_classes=3)
+    assert network.architecture.classes == 3
+    assert network.fc5.weight.shape == (3, 84)
+    assert network.conv1.weight.device == torch.device("cpu")
+    assert network.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 3)
+
+
+def test_create_model_changes_only_what_is_named() -> None:
+    assert create_model("alexnet", device="meta").architecture == ZOO["alexnet"]
+    assert create_model("alexnet", input_size=99, device="meta").architecture.input == (3, 99, 99)
+
+
+def test_create_model_refuses() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown architecture 'alexnet2'; did you mean"):
+        create_model("alexnet2", device="meta")
+    with pytest.raises(ArchitectureError, match="the smallest input that works is 67x67"):
+        create_model("alexnet", input_size=60, device="meta")
+
+
+def test_owt_is_torchvisions() -> None:
+    """torchvision's alexnet written out, with the same weights, gives the same logits."""
+    torch.manual_seed(0)
+    network = Network(variant(ZOO["alexnet_owt"], width=0.125, classes=5)).eval()
+    blocks = [
+        nn.Conv2d(3, 8, 11, 4, 2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(8, 24, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(24, 48, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(48, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.AdaptiveAvgPool2d(6),
+        nn.Flatten(),
+        nn.Dropout(),
+        nn.Linear(32 * 36, 512),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(512, 512),
+        nn.ReLU(),
+        nn.Linear(512, 5),
+    ]
+    other = nn.Sequential(*blocks).eval()
+    weights = network.state_dict().values()
+    other.load_state_dict(dict(zip(other.state_dict(), weights, strict=True)))
+    x = images(network.architecture, 2)
+    assert torch.allclose(network(x), other(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_with_a_method_s_name() -> None:
+    table = Architecture("net", "", (1, 3, 3), (Flatten("train"),))
+    with pytest.raises(ArchitectureError, match="'train'"):
+        Network(table)
+
+
+def test_init_of_a_table_without_weights_draws_nothing() -> None:
+    torch.manual_seed(5)
+    Network(Architecture("net", "", (1, 3, 3), (Flatten("flatten"),)))
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(1))
+
+
+def test_zero_init_gives_zero_logits() -> None:
+    layers = (Flatten("flatten"), FullyConnected("fc1", 2, init=Init("normal", 0.0, bias=0.25)))
+    network = Network(Architecture("net", "", (1, 2, 2), layers))
+    assert network(torch.ones(3, 1, 2, 2)).tolist() == [[0.25, 0.25]] * 3

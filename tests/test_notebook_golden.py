@@ -1,0 +1,191 @@
+"""The Tutorial's program, run in Keras: our `alexnet_notebook` with its weights has its logits.
+
+The goldens and how their weights are drawn: shared/goldens/notebook_net/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from math import prod
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from alexnet.architectures import Architecture, BatchNorm, Conv, Flatten, FullyConnected, Layer, Row
+from alexnet.network import Network
+from alexnet.zoo import ZOO
+
+Arrays: TypeAlias = dict[str, np.ndarray]
+
+LEGACY = np.random.RandomState  # the goldens are drawn from the legacy stream
+ATOL = 5e-4
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def goldens(shared: Path, name: str) -> Arrays:
+    with np.load(shared / "goldens/notebook_net" / name) as file:
+        return dict(file)
+
+
+def keras_shapes(row: Row) -> dict[str, tuple[int, ...]]:
+    """Our parameter names with the shapes in which Keras keeps them, in Keras's order."""
+    name, layer = row.layer.name, row.layer
+    if isinstance(layer, Conv):
+        kernel = (layer.kernel, layer.kernel, row.input[0], layer.channels)
+        return {f"{name}.weight": kernel, f"{name}.bias": (layer.channels,)}
+    if isinstance(layer, FullyConnected):
+        return {f"{name}.weight": (row.input[0], layer.features), f"{name}.bias": (layer.features,)}
+    if isinstance(layer, BatchNorm):
+        return {f"{name}.{kind}": (row.input[0],) for kind in BATCH_NORM}
+    return {}
+
+
+def from_keras(array: np.ndarray) -> Tensor:
+    """Convolution HWIO to OIHW, dense (in, out) to (out, in)."""
+    order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[array.ndim]
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(order)))
+
+
+def drawn(table: Architecture, statistics: Arrays) -> Iterator[tuple[str, Tensor]]:
+    """The 50 arrays of the seeded walk, with the stored moving statistics in their places."""
+    random, norms = LEGACY(17), count()
+    for row in table.rows():
+        shapes = keras_shapes(row)
+        arrays = {name: draw(random, name, shape, row.layer) for name, shape in shapes.items()}
+        if isinstance(row.layer, BatchNorm):
+            i = next(norms)
+            arrays[f"{row.layer.name}.running_mean"] = statistics[f"mean_{i}"]
+            arrays[f"{row.layer.name}.running_var"] = statistics[f"var_{i}"]
+        if row.layer is table.layers[-1]:
+            arrays[f"{row.layer.name}.weight"] *= 4
+        yield from ((name, from_keras(array)) for name, array in arrays.items())
+
+
+def draw(random: object, name: str, shape: tuple[int, ...], layer: Layer) -> np.ndarray:
+    """One array as the README draws it."""
+    assert isinstance(random, LEGACY)
+    kind = name.split(".")[1]
+    if not isinstance(layer, BatchNorm):
+        reach = 0.35 * np.sqrt(6 / prod(shape[:-1])) if kind == "weight" else 0.1
+        return random.uniform(-reach, reach, shape).astype(np.float32)
+    if kind == "weight":
+        gamma = random.uniform(0.5, 1.5, shape)
+        return (gamma * np.where(random.uniform(0, 1, shape) < 0.25, -1, 1)).astype(np.float32)
+    ranges = {"bias": (-0.5, 0.5), "running_mean": (0, 0.5), "running_var": (0.02, 0.5)}
+    return random.uniform(*ranges[kind], shape).astype(np.float32)
+
+
+def pictures(seed: int, count: int, cells: int) -> np.ndarray:
+    """Coarse cells of 32 pixels with a fifth of fine noise, NHWC float32."""
+    random = LEGACY(seed)
+    coarse = random.uniform(0, 1, (count, cells, cells, 3)).repeat(32, 1).repeat(32, 2)
+    x = np.clip(0.8 * coarse + 0.2 * random.uniform(0, 1, coarse.shape), 0, 1)
+    return x.astype(np.float32)
+
+
+def maps(x: np.ndarray) -> Tensor:
+    return torch.from_numpy(x).permute(0, 3, 1, 2)
+
+
+def load(network: Network, weights: dict[str, Tensor]) -> Network:
+    kept = network.load_state_dict(weights, strict=False)
+    assert not kept.unexpected_keys
+    assert all("num_batches_tracked" in name for name in kept.missing_keys)
+    return network.eval()
+
+
+@torch.inference_mode()
+def test_keras_logits(shared: Path) -> None:
+    table = ZOO["alexnet_notebook"]
+    weights = dict(drawn(table, goldens(shared, "bn_moving_stats.npz")))
+    assert len(weights) == 50
+    with torch.device("meta"):
+        network = Network(table)
+    network = load(network.to_empty(device="cpu"), weights)
+    stages = network.stages(maps(pictures(224, 4, 7)))
+    reference = goldens(shared, "reference.npz")
+    logits = stages["fc8"].numpy()
+    assert np.abs(reference["logits"]).max() > 4  # so that the tolerance means something
+    np.testing.assert_allclose(logits, reference["logits"], rtol=0, atol=ATOL)
+    exact = goldens(shared, "reference_f64.npz")["logits64"]
+    np.testing.assert_allclose(logits, exact, rtol=0, atol=ATOL)
+    np.testing.assert_allclose(stages["flatten"].numpy(), reference["flatten"], rtol=0, atol=ATOL)
+    probabilities = stages["fc8"].softmax(1).numpy()
+    np.testing.assert_allclose(probabilities, reference["prob"], rtol=0, atol=ATOL)
+
+
+@torch.inference_mode()
+def test_keras_layer_by_layer(shared: Path) -> None:
+    """Mean, deviation, extremes and first eight values of its 32 layers before the softmax."""
+    table = ZOO["alexnet_notebook"]
+    weights = dict(drawn(table, goldens(shared, "bn_moving_stats.npz")))
+    with torch.device("meta"):
+        network = Network(table)
+    stages = load(network.to_empty(device="cpu"), weights).stages(maps(pictures(224, 4, 7)))
+    reference = goldens(shared, "reference.npz")
+    assert len(stages) == 32 == len(reference["layer_names"]) - 1
+    for i, (name, stage) in enumerate(stages.items()):
+        keras = stage.permute(0, 2, 3, 1) if stage.ndim == 4 else stage
+        figures = [
+            float(f) for f in (keras.mean(), keras.std(correction=0), keras.min(), keras.max())
+        ]
+        np.testing.assert_allclose(
+            figures, reference["layer_stats"][i], atol=ATOL, rtol=1e-4, err_msg=name
+        )
+        heads = keras.flatten(1)[:, :8].numpy()
+        np.testing.assert_allclose(
+            heads, reference["layer_heads"][i], atol=ATOL, rtol=1e-4, err_msg=name
+        )
+
+
+MINI_SIZES = {
+    "conv1": 6,
+    "conv2": 16,
+    "conv3": 24,
+    "conv4": 24,
+    "conv5": 16,
+    "fc6": 64,
+    "fc7": 64,
+    "fc7b": 50,
+    "fc8": 17,
+}
+
+
+def resized(layer: Layer) -> Layer:
+    """The layer with the small program's channels or features."""
+    if isinstance(layer, Conv):
+        return replace(layer, channels=MINI_SIZES[layer.name])
+    return (
+        replace(layer, features=MINI_SIZES[layer.name])
+        if isinstance(layer, FullyConnected)
+        else layer
+    )
+
+
+def mini(is_reordered: bool) -> Architecture:
+    """The same topology, small, with a 2 x 2 map before Flatten, where its order matters."""
+    layers = [resized(layer) for layer in ZOO["alexnet_notebook"].layers]
+    if is_reordered:
+        layers = [Flatten(x.name, "chw") if isinstance(x, Flatten) else x for x in layers]
+    return Architecture("mini", "shared/goldens/notebook_net", (3, 247, 247), tuple(layers))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("is_reordered", [False, True])
+def test_keras_mini_logits(shared: Path, is_reordered: bool) -> None:
+    """Right in the order of our table, and far off in the other."""
+    golden = goldens(shared, "mini_small.npz")
+    table = mini(is_reordered)
+    names = [name for row in table.rows() for name in keras_shapes(row)]
+    weights = {name: from_keras(golden[f"w{i:02}"]) for i, name in enumerate(names)}
+    network = load(Network(table), weights)
+    assert network.num_parameters() == 39_469
+    x = np.round(pictures(6, 2, 8)[:, :247, :247] * 255) / 255
+    distance = np.abs(network(maps(x)).numpy() - golden["logits"]).max()
+    assert distance > 1 if is_reordered else distance < ATOL

@@ -1,0 +1,400 @@
+"""Update rules against their formulas, what each group gets, and the schedules by hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, Literal, get_args, get_type_hints
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from alexnet.architectures import Activation, Architecture, BatchNorm, Flatten, FullyConnected, Init
+from alexnet.network import Network
+from alexnet.optim import (
+    KerasAdam,
+    PaperSGD,
+    build_optimizer,
+    parameter_groups,
+    plateau_drops,
+    rate_at,
+    set_rate,
+)
+from alexnet.recipe import Optimizer, Schedule
+
+RULES = get_args(get_type_hints(Optimizer)["rule"])
+Rule = Literal["paper", "sgd", "adam", "adamw", "keras_adam"]
+START = np.array([1.0, -2.0, 0.5])
+RATES = [0.1] * 5 + [0.01] * 5
+"""A drop of the rate after five steps."""
+
+
+def gradient(step: int, w: np.ndarray) -> np.ndarray:
+    """Any gradient that depends on the weights and the step."""
+    return np.sin(3 * w + step) + w
+
+
+def run(optimizer_class: Any, rates: list[float], **options: Any) -> list[np.ndarray]:
+    """The weights after each step of an optimizer in float64."""
+    w = nn.Parameter(torch.from_numpy(START.copy()))
+    optimizer = optimizer_class([w], lr=rates[0], **options)
+    weights = []
+    for step, rate in enumerate(rates):
+        optimizer.param_groups[0]["lr"] = rate
+        w.grad = torch.from_numpy(gradient(step, w.detach().numpy()))
+        optimizer.step()
+        weights.append(w.detach().numpy().copy())
+    return weights
+
+
+def papers_rule(rates: list[float], momentum: float, decay: float) -> list[np.ndarray]:
+    """FACTS.md, section 3, line for line: v <- .9 v - .0005 e w - e g; w <- w + v."""
+    w, v, weights = START.copy(), np.zeros(3), []
+    for step, e in enumerate(rates):
+        g = gradient(step, w)
+        v = momentum * v - decay * e * w - e * g
+        w = w + v
+        weights.append(w)
+    return weights
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.9, 5e-4), (0.5, 0.1), (0.0, 0.0)])
+def test_paper_rule(momentum: float, decay: float) -> None:
+    found = run(PaperSGD, RATES, momentum=momentum, weight_decay=decay)
+    np.testing.assert_allclose(found, papers_rule(RATES, momentum, decay), rtol=1e-13)
+
+
+def test_paper_defaults() -> None:
+    np.testing.assert_allclose(run(PaperSGD, RATES), papers_rule(RATES, 0.9, 5e-4), rtol=1e-13)
+
+
+def test_paper_by_hand() -> None:
+    """w = 2, g = 3, e = .1: v = -.0001 - .3; then v = .9 v - .1 * (.0005 w + 3)."""
+    w = nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
+    optimizer = PaperSGD([w], lr=0.1)
+    for expected in (1.6999, 1.6999 - 0.9 * 0.3001 - 0.3 - 5e-5 * 1.6999):
+        w.grad = torch.tensor([3.0], dtype=torch.float64)
+        optimizer.step()
+        assert w.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_paper_equals_torchs_until_the_rate_changes() -> None:
+    ours = run(PaperSGD, RATES, momentum=0.9, weight_decay=5e-4)
+    torchs = run(torch.optim.SGD, RATES, momentum=0.9, weight_decay=5e-4)
+    np.testing.assert_allclose(ours[:5], torchs[:5], rtol=1e-12)
+    assert np.abs(ours[5] - torchs[5]).min() > 0.01
+
+
+def keras_formula(rates: list[float], b1: float, b2: float, epsilon: float) -> list[np.ndarray]:
+    """Kingma and Ba, the end of section 2, as Keras computes it."""
+    w, m, v, weights = START.copy(), np.zeros(3), np.zeros(3), []
+    for t, rate in enumerate(rates, start=1):
+        g = gradient(t - 1, w)
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g * g
+        alpha = rate * np.sqrt(1 - b2**t) / (1 - b1**t)
+        w = w - alpha * m / (np.sqrt(v) + epsilon)
+        weights.append(w)
+    return weights
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-2])
+def test_keras_adam(epsilon: float) -> None:
+    found = run(KerasAdam, RATES, eps=epsilon)
+    np.testing.assert_allclose(found, keras_formula(RATES, 0.9, 0.999, epsilon), rtol=1e-11)
+    found = run(KerasAdam, RATES, eps=epsilon, betas=(0.5, 0.9))
+    np.testing.assert_allclose(found, keras_formula(RATES, 0.5, 0.9, epsilon), rtol=1e-11)
+
+
+def test_keras_adams_first_step_by_hand() -> None:
+    """m = .1 g, v = .001 g^2, so the step is rate * g * sqrt(.001) / (sqrt(.001) |g| + epsilon)."""
+    w = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+    w.grad = torch.tensor([2.0], dtype=torch.float64)
+    KerasAdam([w], lr=0.1, eps=0.01).step()
+    expected = 1 - 0.1 * 2 * math.sqrt(0.001) / (math.sqrt(0.001) * 2 + 0.01)
+    assert w.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_keras_epsilon_is_not_torchs() -> None:
+    keras, torchs = run(KerasAdam, RATES, eps=1e-2), run(torch.optim.Adam, RATES, eps=1e-2)
+    assert np.abs(keras[0] - torchs[0]).min() > 1e-3
+    keras, torchs = run(KerasAdam, RATES, eps=1e-14), run(torch.optim.Adam, RATES, eps=1e-14)
+    np.testing.assert_allclose(keras, torchs, rtol=1e-9)
+
+
+def test_keras_adam_decays_like_adam() -> None:
+    ours = run(KerasAdam, RATES, eps=1e-14, weight_decay=0.1)
+    torchs = run(torch.optim.Adam, RATES, eps=1e-14, weight_decay=0.1)
+    np.testing.assert_allclose(ours, torchs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer_class", [PaperSGD, KerasAdam])
+def test_closures_and_missing_gradients(optimizer_class: Any) -> None:
+    moved, still = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    optimizer = optimizer_class([moved, still], lr=0.1)
+
+    def closure() -> float:
+        assert torch.is_grad_enabled()
+        moved.grad = torch.ones(2)
+        return 1.5
+
+    assert optimizer.step(closure) == 1.5
+    assert optimizer.step() is None
+    assert not torch.equal(moved, torch.ones(2))
+    assert torch.equal(still, torch.ones(2))
+
+
+@pytest.mark.parametrize("optimizer_class", [PaperSGD, KerasAdam])
+def test_state_goes_through_a_state_dict(optimizer_class: Any) -> None:
+    """Two steps, saved, loaded into a new optimizer, two more: as four in one go."""
+
+    def step(optimizer: torch.optim.Optimizer, w: nn.Parameter, steps: range) -> None:
+        for i in steps:
+            w.grad = torch.from_numpy(gradient(i, w.detach().numpy()))
+            optimizer.step()
+
+    whole, part = (nn.Parameter(torch.from_numpy(START.copy())) for _ in range(2))
+    step(optimizer_class([whole], lr=0.1), whole, range(4))
+    first = optimizer_class([part], lr=0.1)
+    step(first, part, range(2))
+    second = optimizer_class([part], lr=0.1)
+    second.load_state_dict(first.state_dict())
+    step(second, part, range(2, 4))
+    assert torch.equal(whole, part)
+
+
+def toy() -> Network:
+    """Two layers with a batch norm between, so that weights, biases and scales are all there."""
+    torch.manual_seed(0)
+    first = FullyConnected("fc1", 16, has_bias=False, init=Init("he_normal"))
+    last = FullyConnected("fc2", 3, init=Init("he_normal"))
+    layers = (Flatten("flatten"), first, BatchNorm("bn1"), Activation("relu1"), last)
+    return Network(Architecture("toy", "", (1, 3, 3), layers))
+
+
+def problem() -> tuple[Tensor, Tensor]:
+    """Sixty points around three places."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    centres = torch.randn(3, 1, 3, 3, generator=generator)
+    return centres[labels] + 0.3 * torch.randn(60, 1, 3, 3, generator=generator), labels
+
+
+def learn(rule: Rule, rate: float, steps: int = 40, **options: Any) -> tuple[Network, list[float]]:
+    network = toy()
+    optimizer = build_optimizer(network, Optimizer(rule=rule, rate=rate, **options))
+    x, labels = problem()
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(x), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return network, losses
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_makes_the_loss_fall(rule: Rule) -> None:
+    _, losses = learn(rule, 0.02)
+    assert losses[0] > 0.8
+    assert losses[-1] < 0.1
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rate_zero_changes_nothing(rule: Rule) -> None:
+    network, _ = learn(rule, 0.0, 3)
+    for name, parameter in toy().named_parameters():
+        assert torch.equal(network.get_parameter(name), parameter), name
+
+
+def test_build_optimizer_hands_over_every_option() -> None:
+    options = {
+        "rate": 0.3,
+        "momentum": 0.7,
+        "second_momentum": 0.8,
+        "epsilon": 0.05,
+        "weight_decay": 0.2,
+    }
+
+    def built(rule: Rule) -> tuple[type, dict[str, Any]]:
+        recipe = Optimizer(rule=rule, **options)  # type: ignore[arg-type]
+        optimizer = build_optimizer(toy(), recipe)
+        return type(optimizer), optimizer.param_groups[0]
+
+    for rule, expected in {"paper": PaperSGD, "sgd": torch.optim.SGD}.items():
+        kind, group = built(rule)  # type: ignore[arg-type]
+        assert kind is expected
+        assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.7, 0.2)
+    adams = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "keras_adam": KerasAdam}
+    for rule, expected in adams.items():
+        kind, group = built(rule)  # type: ignore[arg-type]
+        assert kind is expected
+        assert (group["lr"], group["betas"], group["eps"]) == (0.3, (0.7, 0.8), 0.05)
+        assert group["weight_decay"] == 0.2
+
+
+def grouped(options: Optimizer, network: Network | None = None) -> dict[str, tuple[float, float]]:
+    """(rate factor, decay) of every parameter by name."""
+    network = network or toy()
+    names = {id(p): name for name, p in network.named_parameters()}
+    return {
+        names[id(p)]: (group["rate_factor"], group["weight_decay"])
+        for group in parameter_groups(network, options)
+        for p in group["params"]
+    }
+
+
+def test_groups() -> None:
+    names = ("fc1.weight", "fc2.weight", "bn1.weight", "bn1.bias", "fc2.bias")
+    assert grouped(Optimizer(weight_decay=0.1)) == dict.fromkeys(names, (1, 0.1))
+
+
+def test_groups_of_the_2012_code() -> None:
+    found = grouped(Optimizer(weight_decay=0.1, bias_rate_factor=2.0, decay_biases=False))
+    weights = dict.fromkeys(("fc1.weight", "fc2.weight"), (1, 0.1))
+    assert found == {**weights, "bn1.weight": (1, 0), "bn1.bias": (2, 0), "fc2.bias": (2, 0)}
+
+
+def test_frozen_parameters_are_in_no_group() -> None:
+    network = toy()
+    network.freeze_up_to("bn1")
+    assert set(grouped(Optimizer(), network)) == {"fc2.weight", "fc2.bias"}
+    network.freeze_up_to("fc2")
+    assert parameter_groups(network, Optimizer()) == []
+
+
+def test_set_rate() -> None:
+    optimizer = build_optimizer(toy(), Optimizer(bias_rate_factor=2.0))
+    set_rate(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_biases_move_at_their_own_rate(rule: Rule) -> None:
+    """One step with twice the rate moves the biases twice as far and the weights as before."""
+
+    def moved(factor: float) -> dict[str, Tensor]:
+        network = toy()
+        before = {n: p.detach().clone() for n, p in network.named_parameters()}
+        options = Optimizer(rule=rule, rate=0.01, bias_rate_factor=factor, weight_decay=0.0)
+        optimizer = build_optimizer(network, options)
+        set_rate(optimizer, 0.01)
+        x, labels = problem()
+        F.cross_entropy(network(x), labels).backward()
+        optimizer.step()
+        return {n: p.detach() - before[n] for n, p in network.named_parameters()}
+
+    once, twice = moved(1.0), moved(2.0)
+    for name in once:
+        factor = 2 if name.endswith("bias") else 1
+        assert bool(once[name].any()), name
+        assert torch.allclose(twice[name], factor * once[name], rtol=1e-4, atol=1e-6), name
+
+
+STEPS_PER_EPOCH, EPOCHS = 10, 9
+LAST = STEPS_PER_EPOCH * EPOCHS - 1
+
+
+def rate(schedule: Schedule, step: int, errors: tuple[float, ...] = ()) -> float:
+    return rate_at(schedule, 0.8, step, STEPS_PER_EPOCH, STEPS_PER_EPOCH * EPOCHS, errors)
+
+
+def test_constant() -> None:
+    assert {rate(Schedule(), step) for step in range(LAST + 1)} == {0.8}
+
+
+def test_steps() -> None:
+    schedule = Schedule(schedule="steps", drop_after_epochs=(2, 5, 6))
+    found = [rate(schedule, step) for step in (0, 19, 20, 49, 50, 59, 60, LAST)]
+    assert found == pytest.approx([0.8, 0.8, 0.08, 0.08, 8e-3, 8e-3, 8e-4, 8e-4], rel=1e-12)
+    half = Schedule(schedule="steps", drop_after_epochs=(2,), drop_factor=0.5)
+    assert (rate(half, 19), rate(half, 20), rate(half, LAST)) == (0.8, 0.4, 0.4)
+
+
+def test_cosine() -> None:
+    schedule = Schedule(schedule="cosine")
+    assert rate(schedule, 0) == 0.8
+    assert rate(schedule, 45) == pytest.approx(0.4)
+    assert rate(schedule, 30) == pytest.approx(0.6)  # a third of the way: (1 + 1/2) / 2
+    assert rate(schedule, LAST) == pytest.approx(0.4 * (1 - math.cos(math.pi / 90)))
+    assert 0 < rate(schedule, LAST) < 3e-4
+    assert rate(schedule, LAST + 1) == pytest.approx(0, abs=1e-15)
+
+
+def test_plateau() -> None:
+    schedule = Schedule(schedule="plateau", patience_epochs=2, max_drops=2)
+    assert rate(schedule, 0) == 0.8
+    assert rate(schedule, 30, (0.5, 0.4, 0.4)) == 0.8
+    assert rate(schedule, 40, (0.5, 0.4, 0.4, 0.5)) == pytest.approx(0.08)
+    assert rate(schedule, LAST, (0.5,) * 9) == pytest.approx(0.008)
+
+
+@pytest.mark.parametrize("kind", ["constant", "steps", "plateau", "cosine"])
+@pytest.mark.parametrize(
+    ("epochs", "steps", "length"), [(0.0, 4, 4), (1.5, 0, 15), (0.5, 3, 8), (0.0, 1, 1)]
+)
+def test_warm_up(kind: Any, epochs: float, steps: int, length: int) -> None:
+    """Step i has the share (i + 1) / n; the last step of the warm-up and the next have all."""
+    schedule = Schedule(
+        schedule=kind, warmup_epochs=epochs, warmup_steps=steps, drop_after_epochs=(7,)
+    )
+    found = [rate(schedule, step) for step in range(length)]
+    assert found == pytest.approx([0.8 * (i + 1) / length for i in range(length)])
+    assert found[-1] == 0.8
+    assert rate(schedule, length) == 0.8
+
+
+def test_cosine_after_a_warm_up() -> None:
+    schedule = Schedule(schedule="cosine", warmup_epochs=1, warmup_steps=10)
+    assert rate(schedule, 20) == 0.8
+    assert rate(schedule, 55) == pytest.approx(0.4)  # half of the 70 steps left
+    assert rate(schedule, LAST + 1) == pytest.approx(0, abs=1e-15)
+
+
+def test_a_run_that_is_all_warm_up() -> None:
+    schedule = Schedule(schedule="cosine", warmup_steps=100)
+    assert rate_at(schedule, 1.0, 49, 10, 50) == 0.5
+    assert rate_at(schedule, 1.0, 100, 10, 100) == 1.0  # no division by the 0 steps left
+
+
+@given(st.sampled_from(["constant", "steps", "cosine"]), st.integers(0, 20), st.integers(0, LAST))
+def test_rate_stays_in_range(kind: Any, warmup: int, step: int) -> None:
+    schedule = Schedule(schedule=kind, warmup_steps=warmup, drop_after_epochs=(3, 6))
+    assert 0 < rate(schedule, step) <= 0.8
+    if step >= warmup:
+        assert rate(schedule, step + 1) <= rate(schedule, step)
+
+
+@pytest.mark.parametrize(
+    ("errors", "patience", "limit", "drops"),
+    [
+        ((), 1, 3, 0),
+        ((0.5,), 1, 3, 0),
+        ((0.5, 0.5), 1, 3, 1),  # equal is not lower
+        ((0.5, 0.4, 0.3), 1, 3, 0),
+        ((0.5, 0.6, 0.4, 0.6), 2, 3, 0),  # a new lowest error starts the wait again
+        ((0.5, 0.6, 0.6), 2, 3, 1),
+        ((0.5, 0.6, 0.6, 0.6), 2, 3, 1),  # and so does a drop
+        ((0.5, 0.6, 0.6, 0.6, 0.6), 2, 3, 2),
+        ((0.5, 0.9, 0.8, 0.7), 3, 3, 1),  # falling, but never below the lowest
+        ((0.5,) * 50, 1, 3, 3),
+        ((0.5,) * 50, 1, 0, 0),
+        ((0.5, math.nan, math.nan), 2, 3, 1),
+    ],
+)
+def test_plateau_drops(errors: tuple[float, ...], patience: int, limit: int, drops: int) -> None:
+    assert plateau_drops(errors, patience, limit) == drops
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.integers(1, 5), st.integers(0, 4))
+def test_plateau_drops_never_come_back(errors: list[float], patience: int, limit: int) -> None:
+    found = [plateau_drops(errors[:i], patience, limit) for i in range(len(errors) + 1)]
+    assert found[0] == 0
+    assert all(0 <= b - a <= 1 for a, b in pairwise(found))
+    assert max(found) <= min(limit, len(errors) // patience)
