@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alexnet.architectures import BatchNorm, Conv, MapNorm, Pool, ResponseNorm
+from alexnet.layer_kinds import BatchNorm, Conv, MapNorm, Pool, ResponseNorm
 from alexnet.network import Network
 from alexnet.zoo import ABLATIONS, ALEXNET_2012, architecture
 

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alexnet import architectures
-from alexnet.architectures import (
+from alexnet import layer_kinds
+from alexnet.architectures import Architecture, fits, smallest_input
+from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.layer_kinds import (
     LAYER_KINDS,
     Activation,
     AdaptivePool,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -25,11 +26,8 @@ from alexnet.architectures import (
     MapNorm,
     Pool,
     ResponseNorm,
-    fits,
-    smallest_input,
     window_count,
 )
-from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.network import Network
 
 LENGTH = st.integers(1, 40)
@@ -149,7 +147,7 @@ def test_adaptive_pool() -> None:
 
 
 def test_kinds_are_unique_and_complete() -> None:
-    classes = [c for c in vars(architectures).values() if isinstance(c, type)]
+    classes = [c for c in vars(layer_kinds).values() if isinstance(c, type)]
     layers = {c for c in classes if issubclass(c, Layer) and c is not Layer}
     assert set(LAYER_KINDS.values()) == layers
     assert len(LAYER_KINDS) == len(layers) == 10

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.architectures import (
+from alexnet.architectures import Row
+from alexnet.layer_kinds import (
     Activation,
     AdaptivePool,
     BatchNorm,
@@ -24,7 +25,6 @@ from alexnet.architectures import (
     MapNorm,
     Pool,
     ResponseNorm,
-    Row,
 )
 from alexnet.layers import initialise, map_norm, module, response_norm
 

@@ -10,16 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from alexnet.architectures import (
-    Architecture,
-    BatchNorm,
-    Conv,
-    Flatten,
-    FullyConnected,
-    Init,
-    smallest_input,
-)
+from alexnet.architectures import Architecture, smallest_input
 from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.layer_kinds import BatchNorm, Conv, Flatten, FullyConnected, Init
 from alexnet.network import Network, channels_last, create_model
 from alexnet.variants import variant
 from alexnet.zoo import ZOO

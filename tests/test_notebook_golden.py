@@ -17,7 +17,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from alexnet.architectures import Architecture, BatchNorm, Conv, Flatten, FullyConnected, Layer, Row
+from alexnet.architectures import Architecture, Row
+from alexnet.layer_kinds import BatchNorm, Conv, Flatten, FullyConnected, Layer
 from alexnet.network import Network
 from alexnet.zoo import ZOO
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.architectures import Activation, Architecture, BatchNorm, Flatten, FullyConnected, Init
+from alexnet.architectures import Architecture
+from alexnet.layer_kinds import Activation, BatchNorm, Flatten, FullyConnected, Init
 from alexnet.network import Network
 from alexnet.optim import (
     KerasAdam,

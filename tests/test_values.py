@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture
+from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.layer_kinds import (
     Activation,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -24,7 +25,6 @@ from alexnet.architectures import (
     Pool,
     ResponseNorm,
 )
-from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.preprocessing import Preprocessing
 from alexnet.presets import PRESETS
 from alexnet.recipe import Augmentation, Optimizer, Recipe, Schedule

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture
+from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.layer_kinds import (
     Activation,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -19,7 +20,6 @@ from alexnet.architectures import (
     Pool,
     ResponseNorm,
 )
-from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.recipe import NetOptions
 from alexnet.values import architecture_from_plain, to_plain
 from alexnet.variants import variant

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture, Row, smallest_input
+from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.layer_kinds import (
     Activation,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -18,10 +19,7 @@ from alexnet.architectures import (
     MapNorm,
     Pool,
     ResponseNorm,
-    Row,
-    smallest_input,
 )
-from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.variants import variant
 from alexnet.zoo import ZOO, architecture
 

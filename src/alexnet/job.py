@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.architectures import Architecture, BatchNorm
+from alexnet.architectures import Architecture
 from alexnet.augment import Augmenter
 from alexnet.checkpoint import ModelInfo
 from alexnet.classifier import Classifier
@@ -19,6 +19,7 @@ from alexnet.data.prepare import prepare
 from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
+from alexnet.layer_kinds import BatchNorm
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
 from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN

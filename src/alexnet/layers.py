@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.architectures import (
+from alexnet.architectures import Row
+from alexnet.layer_kinds import (
     Activation,
     AdaptivePool,
     BatchNorm,
@@ -21,7 +22,6 @@ from alexnet.architectures import (
     MapNorm,
     Pool,
     ResponseNorm,
-    Row,
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from alexnet.architectures import Architecture, Conv, FullyConnected
+from alexnet.architectures import Architecture
 from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.layer_kinds import Conv, FullyConnected
 from alexnet.layers import initialise, module
 from alexnet.variants import variant
 from alexnet.zoo import architecture

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import plots
-from alexnet.architectures import Conv
 from alexnet.data.files import write_text
 from alexnet.data.store import Store
 from alexnet.evaluation import Evaluation
 from alexnet.job import Job
+from alexnet.layer_kinds import Conv
 from alexnet.records import EpochRecord
 from alexnet.runs import RunFolder
 from alexnet.values import to_plain

@@ -10,8 +10,9 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from alexnet.architectures import LAYER_KINDS, Architecture, Layer
+from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
+from alexnet.layer_kinds import LAYER_KINDS, Layer
 from alexnet.recipe import require
 
 T = TypeVar("T")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture
+from alexnet.errors import ConfigError
+from alexnet.layer_kinds import (
     Activation,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -19,7 +20,6 @@ from alexnet.architectures import (
     Pool,
     ResponseNorm,
 )
-from alexnet.errors import ConfigError
 
 ActivationOption: TypeAlias = Literal["published", "relu", "tanh", "sigmoid"]
 NormOption: TypeAlias = Literal["published", "none", "response", "batch"]

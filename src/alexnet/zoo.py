@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture
+from alexnet.errors import UnknownNameError
+from alexnet.layer_kinds import (
     Activation,
     AdaptivePool,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -23,7 +24,6 @@ from alexnet.architectures import (
     Pool,
     ResponseNorm,
 )
-from alexnet.errors import UnknownNameError
 from alexnet.variants import half_column, variant, without_communication
 
 SMALL = Init("normal", 0.01)
