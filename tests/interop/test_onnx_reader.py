@@ -11,12 +11,15 @@ import torch
 from narrow_nets import narrow
 from onnx import TensorProto, helper, numpy_helper
 
-from alexnet.architectures import Architecture, Flatten
+from alexnet.architectures import Architecture
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop import onnx_reader
 from alexnet.interop.exporting import export_model
 from alexnet.interop.importing import import_model
 from alexnet.interop.onnx_reader import read_onnx
+from alexnet.layer_kinds import (
+    Flatten,
+)
 from alexnet.zoo import ZOO
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from alexnet.architectures import Shape
 from alexnet.interop.exportable import quiet
 from alexnet.interop.onnx_runtime import onnx_runner
 from alexnet.interop.parity import Runner
+from alexnet.layer_kinds import (
+    Shape,
+)
 
 OPSET = 18
 """The oldest that torch's exporter writes without converting; most runtimes take it."""

@@ -7,9 +7,11 @@ from io import BytesIO
 import torch
 from torch import nn
 
-from alexnet.architectures import Shape
 from alexnet.interop.exportable import quiet
 from alexnet.interop.parity import Runner, runner
+from alexnet.layer_kinds import (
+    Shape,
+)
 
 
 def torch_bytes(module: nn.Module, shape: Shape) -> tuple[bytes, Runner, str]:

@@ -13,8 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.architectures import AdaptivePool, Layer, MapNorm, ResponseNorm, Row
+from alexnet.architectures import Row
 from alexnet.classifier import Classifier
+from alexnet.layer_kinds import (
+    AdaptivePool,
+    Layer,
+    MapNorm,
+    ResponseNorm,
+)
 
 Constant: TypeAlias = (
     int | float | str | bool | Sequence[int] | Sequence[float] | Sequence[str] | Sequence[bool]

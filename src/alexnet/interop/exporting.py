@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 from torch import nn
 
-from alexnet.architectures import Shape
 from alexnet.classifier import Classifier
 from alexnet.data.files import write_text, written_aside
 from alexnet.environment import installed
@@ -21,6 +20,9 @@ from alexnet.interop.export_torch import torch_bytes
 from alexnet.interop.exportable import exportable
 from alexnet.interop.extras import require_extra
 from alexnet.interop.parity import Parity, Runner, compare, normalised, random_pixels, runner
+from alexnet.layer_kinds import (
+    Shape,
+)
 from alexnet.preprocessing import Preprocessing
 from alexnet.values import to_json
 

@@ -17,9 +17,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture, fits
+from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.interop.extras import require_extra
+from alexnet.interop.matching import BATCH_NORM, Fitted, Found, fit
+from alexnet.layer_kinds import (
     Activation,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -28,11 +31,7 @@ from alexnet.architectures import (
     Layer,
     Pool,
     Shape,
-    fits,
 )
-from alexnet.errors import AlexNetError, ModelFileError
-from alexnet.interop.extras import require_extra
-from alexnet.interop.matching import BATCH_NORM, Fitted, Found, fit
 
 LARGEST_CONFIG_BYTES = 4 << 20
 LARGEST_WEIGHTS_BYTES = 1 << 30

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.architectures import (
+from alexnet.architectures import Architecture
+from alexnet.errors import ArchitectureError, ModelFileError
+from alexnet.layer_kinds import (
     AdaptivePool,
-    Architecture,
     BatchNorm,
     Conv,
     Dropout,
@@ -24,7 +25,6 @@ from alexnet.architectures import (
     Pool,
     Shape,
 )
-from alexnet.errors import ArchitectureError, ModelFileError
 
 FREE = {"name", "init", "channels", "features", "has_bias", "momentum", "ceil", "rate"}
 """What a file may have otherwise: widths are taken from it, the rest matters in training only."""

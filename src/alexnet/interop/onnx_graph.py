@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from alexnet.architectures import Shape
 from alexnet.errors import ArchitectureError, ModelFileError
 from alexnet.interop.extras import require_extra
 from alexnet.interop.matching import Found
 from alexnet.interop.onnx_nodes import Node, Walk, attributes_of, where
+from alexnet.layer_kinds import (
+    Shape,
+)
 
 LARGEST_VALUES = 1 << 28
 """The most values that one `ConstantOfShape` may make (fc6 of the paper has 38 million)."""

@@ -13,7 +13,9 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from alexnet.architectures import (
+from alexnet.errors import ModelFileError
+from alexnet.interop.matching import BATCH_NORM, Found
+from alexnet.layer_kinds import (
     Activation,
     AdaptivePool,
     BatchNorm,
@@ -28,8 +30,6 @@ from alexnet.architectures import (
     Shape,
     window_count,
 )
-from alexnet.errors import ModelFileError
-from alexnet.interop.matching import BATCH_NORM, Found
 
 Node: TypeAlias = Any
 MAP_NORM_OPS = ["Mul", "AveragePool", "Mul", "Add", "Pow", "Mul"]

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from alexnet.architectures import Architecture, FullyConnected
+from alexnet.architectures import Architecture
 from alexnet.data.download import download
 from alexnet.data.places import cache_folder, find
 from alexnet.errors import ModelFileError
 from alexnet.interop.matching import Fitted
+from alexnet.layer_kinds import (
+    FullyConnected,
+)
 from alexnet.network import Network
 from alexnet.variants import variant
 from alexnet.weights import read_weights
