@@ -13,7 +13,9 @@ from alexnet.cli import VERBS
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
+from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
+from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.summary import SummaryFlags, totals
 from alexnet.cli.train import TrainFlags
@@ -27,6 +29,8 @@ FLAGS = {
     "evaluate": EvaluateFlags,
     "predict": PredictFlags,
     "summary": SummaryFlags,
+    "import": ImportFlags,
+    "export": ExportFlags,
     "doctor": DoctorFlags,
     "data prepare": PrepareFlags,
     "data check": CheckFlags,

@@ -106,6 +106,22 @@ def test_wrong_checksum_and_cut_off(home: str, tmp_path: Path) -> None:
     refused(f"{home}/cut", tmp_path / "x.bin")
 
 
+def test_the_beginning_of_a_sha256_is_enough(home: str, tmp_path: Path) -> None:
+    """Some homes publish no more than that, in the file's name."""
+    whole = hashlib.sha256(BODY).hexdigest()
+    target = download(f"{home}/file.bin", tmp_path / "x.bin", sha256_prefix=whole[:8])
+    assert target.read_bytes() == BODY
+    other = "0" * 8 if whole[0] != "0" else "1" * 8
+    with pytest.raises(MissingDataError, match=f"its sha256 is {whole} and not {other}"):
+        download(f"{home}/file.bin", tmp_path / "y.bin", sha256_prefix=other)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
+
+
+def test_nothing_is_fetched_unchecked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs a checksum"):
+        download("https://example.org/x", tmp_path / "x.bin")
+
+
 def test_slow_server(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.1)
     assert "timed out" in refused(f"{home}/slow", tmp_path / "x.bin")

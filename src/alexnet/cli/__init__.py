@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
@@ -20,6 +21,8 @@ VERBS = {
     "predict": "name what is on pictures",
     "summary": "layers, parameters and multiply-adds of a network",
     "data": "prepare, check, split or show a data set",
+    "import": "take over a network from torchvision, Keras or ONNX",
+    "export": "write a model for ONNX or torch.export, compared with itself",
     "doctor": "versions, device and folders of this machine",
 }
 
@@ -69,7 +72,8 @@ def _dispatch(words: list[str]) -> int:
     verb, *rest = words
     if verb not in VERBS:
         raise UnknownNameError("verb", verb, VERBS)
-    code: int = import_module(f"alexnet.cli.{verb}").run(rest)
+    module = f"{verb}_" if iskeyword(verb) else verb
+    code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
 
 

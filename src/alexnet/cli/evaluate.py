@@ -12,6 +12,7 @@ import tyro
 
 from alexnet.cli.flags import parse
 from alexnet.cli.show import Reporter, note, percent, table
+from alexnet.errors import UsageError
 
 if TYPE_CHECKING:
     from alexnet.evaluation import Evaluation
@@ -51,6 +52,8 @@ def run(arguments: Sequence[str]) -> int:
     classifier = load(flags.model, flags.device)
     recipe, rule = classifier.info.recipe, classifier.info.preprocessing
     data, root = flags.data or recipe.data, flags.data_root or recipe.data_root
+    if not data:
+        raise UsageError(f"{flags.model} was imported and names no data set; say which with --data")
     with Reporter() as reporter:
         store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
         check_refusals(store, 1.0, reporter)

@@ -20,6 +20,7 @@ PLAINER = (
     (r"^Error parsing (\S+): invalid literal for int.*: (.*)", r"\1 takes a whole number, not \2"),
     (r"^Error parsing (\S+): could not convert string.*: (.*)", r"\1 takes a number, not \2"),
     (r"^Missing value for argument '(.*?)'.*", r"\1 lacks its value"),
+    (r"^Missing from alexnet .*?: (--\S+ \S+) .*", r"\1 is missing"),
     (r"^Missing from alexnet .*?: \S+ (.*?) \(required\).*", r"one word is missing: \1"),
 )
 """tyro's messages, and how we say them."""

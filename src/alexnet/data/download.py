@@ -20,6 +20,7 @@ import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -32,13 +33,30 @@ LARGEST_ARCHIVE_BYTES = 2 << 30
 MOST_MEMBERS = 20_000
 
 
-def download(url: str, target: Path, *, md5: str, size_bytes: int | None = None) -> Path:
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What is known of a file's content."""
+
+    algorithm: str
+    digits: str
+    """The digest in hex, or its beginning."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    md5: str = "",
+    sha256_prefix: str = "",
+    size_bytes: int | None = None,
+) -> Path:
     """Fetch `url` into the file `target`, which appears only when its checksum is right.
 
     Args:
         url: An https address (plain http is for 127.0.0.1 alone), also after redirects.
         target: The file to make; its folder is made too.
-        md5: Hex digest of the whole file.
+        md5: Hex digest of the whole file, where its home publishes one.
+        sha256_prefix: Else the first hex digits of its sha256, all that some homes publish.
         size_bytes: Its exact size, where known; a longer answer is cut off there.
 
     Returns:
@@ -47,13 +65,17 @@ def download(url: str, target: Path, *, md5: str, size_bytes: int | None = None)
     Raises:
         MissingDataError: it cannot be fetched or is not what it should be, or `$ALEXNET_OFFLINE`
             is set; the message says what to fetch and where to put it.
+        ValueError: there is no checksum to hold it against.
     """
+    if not md5 and not sha256_prefix:
+        raise ValueError(f"{url} needs a checksum")
+    checksum = Checksum("md5", md5) if md5 else Checksum("sha256", sha256_prefix)
     if os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0"):
         raise _not_fetched(url, target, "$ALEXNET_OFFLINE is set")
     aside = _aside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, aside, md5, size_bytes)
+        _fetch(url, aside, checksum, size_bytes)
         aside.replace(target)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _not_fetched(url, target, _reason(error)) from error
@@ -163,16 +185,15 @@ def _check_address(url: str) -> None:
         raise ValueError(f"{url} is not an https address")
 
 
-def _fetch(url: str, aside: Path, md5: str, size_bytes: int | None) -> None:
+def _fetch(url: str, aside: Path, checksum: Checksum, size_bytes: int | None) -> None:
     """Write what `url` answers into `aside`, and raise ValueError unless it is the right file."""
     _check_address(url)
     request = urllib.request.Request(url, headers={"User-Agent": "alexnet"})
     opener = urllib.request.build_opener(_SafeRedirects)
     try:
         with opener.open(request, timeout=TIMEOUT_SECONDS) as answer, aside.open("wb") as file:
-            digest = _copy(
-                answer, file, LARGEST_DOWNLOAD_BYTES if size_bytes is None else size_bytes
-            )
+            limit_bytes = LARGEST_DOWNLOAD_BYTES if size_bytes is None else size_bytes
+            digest = _copy(answer, file, limit_bytes, checksum.algorithm)
             size = file.tell()
             os.fsync(file.fileno())
     except urllib.error.HTTPError as error:
@@ -180,13 +201,13 @@ def _fetch(url: str, aside: Path, md5: str, size_bytes: int | None) -> None:
         raise
     if size_bytes is not None and size != size_bytes:
         raise ValueError(f"it ended after {size} of {size_bytes} bytes")
-    if digest != md5:
-        raise ValueError(f"its md5 is {digest} and not {md5}")
+    if not digest.startswith(checksum.digits):
+        raise ValueError(f"its {checksum.algorithm} is {digest} and not {checksum.digits}")
 
 
-def _copy(answer: IO[bytes], file: IO[bytes], limit_bytes: int) -> str:
-    """Copy at most `limit_bytes` and give their md5; ValueError when there is more."""
-    digest = hashlib.md5(usedforsecurity=False)
+def _copy(answer: IO[bytes], file: IO[bytes], limit_bytes: int, algorithm: str) -> str:
+    """Copy at most `limit_bytes` and give their digest; ValueError when there is more."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     left = limit_bytes
     while chunk := answer.read(CHUNK_BYTES):
         left -= len(chunk)

@@ -1,0 +1,58 @@
+"""`alexnet export`: a model for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from alexnet.cli.flags import parse
+from alexnet.cli.show import note
+from alexnet.errors import UsageError
+from alexnet.values import to_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFlags:
+    """Write a model as ONNX or torch.export, run the file, and compare it with the model."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """A model file or a run folder."""
+    format: Literal["onnx", "torch"]
+    """onnx: for ONNX runtimes (.onnx); torch: for torch.export.load (.pt2)."""
+    out: str = ""
+    """The file to write; beside the model unless given."""
+    with_preprocessing: bool = False
+    """Put the mean and the divisor inside: the file takes pictures of 0 to 255."""
+    json: bool = False
+    """Print the report as JSON; it is written to FILE.json in any case."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Export and compare; 1 when the file computes something else."""
+    flags = parse(ExportFlags, arguments, "export")
+    from alexnet.classifier import load
+    from alexnet.interop.exporting import SUFFIXES, export_model, report_path
+
+    model = Path(flags.model)
+    file = model / "model.safetensors" if model.is_dir() else model
+    out = Path(flags.out) if flags.out else file.with_suffix(SUFFIXES[flags.format])
+    if out.suffix != SUFFIXES[flags.format]:
+        raise UsageError(f"--out {out} must end in {SUFFIXES[flags.format]}")
+    report = export_model(
+        load(flags.model, "cpu"), out, flags.format, with_preprocessing=flags.with_preprocessing
+    )
+    if not report.is_close:
+        note(
+            f"alexnet: the exported file does not compute what the model does and was not kept: "
+            f"{report.parity.sentence()}"
+        )
+    print(to_json(report) if flags.json else f"compared  {report.parity.sentence()}")
+    if report.is_close and not flags.json:
+        what = "pixels of 0 to 255" if report.has_preprocessing else "normalised pictures"
+        print(f"takes     {what}, [batch, {', '.join(map(str, report.input))}]\nfile      {out}")
+    note(f"report    {report_path(out)}")
+    return int(not report.is_close)

@@ -1,0 +1,257 @@
+"""Keras files of the tutorial's net: the goldens, and everything that is not it."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.interop.importing import import_model, loaded
+from alexnet.interop.keras import read_keras
+from alexnet.interop.matching import Fitted
+from alexnet.interop.parity import runner
+from alexnet.zoo import ZOO
+
+ATOL = 5e-4
+TABLE = ZOO["alexnet_notebook"]
+
+
+@pytest.fixture
+def goldens(shared: Path) -> Path:
+    return shared / "goldens" / "notebook_net"
+
+
+def golden_input() -> np.ndarray:
+    """The two pictures of `mini_small.npz`, as its README draws them: float32 [2, 3, 247, 247]."""
+    random = np.random.RandomState(6)
+    coarse = random.uniform(0, 1, (2, 8, 8, 3)).repeat(32, 1).repeat(32, 2)
+    x = np.clip(0.8 * coarse + 0.2 * random.uniform(0, 1, coarse.shape), 0, 1)
+    x = np.round(x.astype(np.float32)[:, :247, :247] * 255) / 255
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("file", "size"), [("mini.keras", 0), ("mini.weights.h5", 247)])
+def test_the_goldens_logits(goldens: Path, file: str, size: int) -> None:
+    fitted = read_keras(goldens / file, TABLE, size)
+    assert fitted.table.input == (3, 247, 247)
+    network = loaded(fitted)
+    assert network.num_parameters() == 39_469
+    with np.load(goldens / "mini_small.npz") as golden:
+        logits = golden["logits"]
+    assert np.abs(logits).max() > 1
+    np.testing.assert_allclose(runner(network)(golden_input()), logits, rtol=0, atol=ATOL)
+
+
+def test_the_two_files_are_one_net(goldens: Path) -> None:
+    """Weights alone do not tell the input: the smallest that leaves a 2 x 2 map is taken."""
+    whole, alone = (read_keras(goldens / f, TABLE) for f in ("mini.keras", "mini.weights.h5"))
+    assert alone.table.input == (3, 247, 247)
+    assert whole.table == alone.table
+    assert list(whole.weights) == list(alone.weights)
+    assert all(bool((whole.weights[n] == alone.weights[n]).all()) for n in whole.weights)
+
+
+def test_it_becomes_a_model(goldens: Path, tmp_path: Path) -> None:
+    from alexnet.classifier import load
+
+    names = tuple(f"flower {i}" for i in range(17))
+    imported = import_model(goldens / "mini.keras", "alexnet_notebook", class_names=names)
+    assert imported.parity is None
+    imported.save(tmp_path / "mini.safetensors")
+    classifier = replace(load(tmp_path / "mini.safetensors", "cpu"), precision="float32")
+    rule = classifier.info.preprocessing
+    assert (rule.resize, rule.store_pixels, rule.divisor) == ("squash", 247, (255, 255, 255))
+    pixels = np.round(golden_input().transpose(0, 2, 3, 1) * 255).astype(np.uint8)
+    with np.load(goldens / "mini_small.npz") as golden:
+        np.testing.assert_allclose(classifier.probabilities(pixels), golden["prob"], atol=ATOL)
+
+
+Config = dict[str, Any]
+
+
+def rewritten(source: Path, target: Path, change: Callable[[list[Config]], None]) -> Path:
+    """A `.keras` file with its list of layers changed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        config = json.loads(old.read("config.json"))
+        change(config["config"]["layers"])
+        new.writestr("config.json", json.dumps(config))
+        new.writestr("model.weights.h5", old.read("model.weights.h5"))
+    return target
+
+
+def to_lambda(layers: list[Config]) -> None:
+    layers[5] = {
+        "class_name": "Lambda",
+        "config": {"name": "evil", "function": {"class_name": "__lambda__", "config": {}}},
+    }
+
+
+def drop_last(layers: list[Config]) -> None:
+    del layers[-2:]
+
+
+def set_option(index: int, name: str, value: object) -> Callable[[list[Config]], None]:
+    def change(layers: list[Config]) -> None:
+        layers[index]["config"][name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (to_lambda, "has the layer Lambda 'evil', which no network here has; it is not run"),
+        (drop_last, "the file ends where fc8 should be"),
+        (lambda layers: layers.pop(4), "where bn1 should be .* the file has Conv2D 'conv2d_1'"),
+        (set_option(5, "strides", [2, 2]), "conv2 has stride 1, and Conv2D 'conv2d_1' has 2"),
+        (set_option(5, "padding", "same"), "conv2 has padding 0, and Conv2D 'conv2d_1' has 5"),
+        (set_option(1, "padding", "same"), "has padding 'same' with strides"),
+        (set_option(2, "activation", "tanh"), "relu1 has function relu, and .* has tanh"),
+        (set_option(4, "epsilon", 1e-5), r"bn1 has epsilon 0\.001, and .* has 1e-05"),
+        (set_option(1, "data_format", "channels_first"), "only channels_last is read"),
+        (set_option(5, "filters", 20), r"conv2\.weight is 20x6x11x11 here and 16x6x11x11 in"),
+        (set_option(0, "batch_shape", [None, 150, 150, 3]), "nothing is left of the picture"),
+        (set_option(1, "kernel_size", "wide"), "cannot be read as a Keras file"),
+        (lambda layers: layers.append({}), "cannot be read as a Keras file"),
+    ],
+)
+def test_another_net_is_refused(
+    goldens: Path, tmp_path: Path, change: Callable[[list[Config]], None], message: str
+) -> None:
+    path = rewritten(goldens / "mini.keras", tmp_path / "other.keras", change)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        read_keras(path, TABLE)
+    assert "other.keras" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def rewritten_weights(goldens: Path, target: Path, change: Callable[[h5py.File], None]) -> Path:
+    shutil.copyfile(goldens / "mini.weights.h5", target)
+    with h5py.File(target, "r+") as file:
+        change(file)
+    return target
+
+
+def wrong_kernel(file: h5py.File) -> None:
+    del file["layers/conv2d_1/vars/0"]
+    file["layers/conv2d_1/vars/0"] = np.zeros((5, 5, 6, 16), np.float32)
+
+
+def no_last_conv(file: h5py.File) -> None:
+    del file["layers/conv2d_4"]
+
+
+def outside(file: h5py.File) -> None:
+    del file["layers/conv2d/vars/1"]
+    file["layers/conv2d/vars/1"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+def outside_group(file: h5py.File) -> None:
+    del file["layers/conv2d/vars"]
+    file["layers/conv2d/vars"] = h5py.ExternalLink("elsewhere.h5", "x")
+
+
+def virtual(file: h5py.File) -> None:
+    del file["layers/conv2d/vars/1"]
+    layout = h5py.VirtualLayout((6,), "f4")
+    layout[:] = h5py.VirtualSource("elsewhere.h5", "x", (6,))
+    file["layers/conv2d/vars"].create_virtual_dataset("1", layout)
+
+
+def huge(file: h5py.File) -> None:
+    del file["layers/conv2d/vars/1"]
+    file["layers/conv2d/vars"].create_dataset("1", (1 << 33,), "f4", chunks=(1 << 20,))
+
+
+def text(file: h5py.File) -> None:
+    del file["layers/conv2d/vars/1"]
+    file["layers/conv2d/vars/1"] = "words"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (wrong_kernel, r"conv2\.weight is 16x6x11x11 here and 16x6x5x5 in the file"),
+        (no_last_conv, "it has 4 layers of the kind conv2d, here 5"),
+        (outside, "layers/conv2d/vars/1 is a link"),
+        (outside_group, "layers/conv2d/vars is a link"),
+        (virtual, "is not an array in this file"),
+        (huge, "more than 1,073,741,824 bytes"),
+        (text, "cannot be read as a Keras file"),
+        (lambda file: file.move("layers", "model_weights"), "has no group `layers`"),
+    ],
+)
+def test_other_weights_are_refused(
+    goldens: Path, tmp_path: Path, change: Callable[[h5py.File], None], message: str
+) -> None:
+    path = rewritten_weights(goldens, tmp_path / "other.weights.h5", change)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        read_keras(path, TABLE)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["mini.keras", "mini.weights.h5"])
+def test_a_truncated_file_is_named(goldens: Path, tmp_path: Path, file: str) -> None:
+    whole = (goldens / file).read_bytes()
+    for share in (0.0, 0.01, 0.3, 0.6, 0.99):
+        path = tmp_path / f"cut-{file}"
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ModelFileError, match="cut-mini") as caught:
+            read_keras(path, TABLE)
+        assert "\n" not in str(caught.value)
+
+
+def test_flipped_bytes_raise_nothing_else(goldens: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    whole, refused = (goldens / "mini.weights.h5").read_bytes(), 0
+    for _ in range(40):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[random.integers(0, len(whole), 60)] = random.integers(0, 256, 60)
+        damaged[random.integers(0, 4000, 10)] = random.integers(0, 256, 10)
+        (tmp_path / "bad.weights.h5").write_bytes(damaged.tobytes())
+        try:
+            read_keras(tmp_path / "bad.weights.h5", TABLE)
+        except AlexNetError:
+            refused += 1
+    assert refused > 20
+
+
+def test_a_small_zip_cannot_ask_for_much_memory(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", b" " * (5 << 20))
+        archive.writestr("model.weights.h5", b"")
+    assert (tmp_path / "bomb.keras").stat().st_size < 20_000
+    with pytest.raises(ModelFileError, match=r"its config\.json has 5,242,880 bytes"):
+        read_keras(tmp_path / "bomb.keras", TABLE)
+
+
+def test_a_functional_model_is_named(tmp_path: Path) -> None:
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        file.create_group("layers")
+    with zipfile.ZipFile(tmp_path / "f.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {}}))
+        archive.writestr("model.weights.h5", weights.getvalue())
+    with pytest.raises(ModelFileError, match="holds a Functional model, not a Sequential one"):
+        read_keras(tmp_path / "f.keras", TABLE)
+
+
+def test_fitted_is_what_loads(goldens: Path) -> None:
+    """A batch norm's moving statistics are in their places, not swapped."""
+    fitted = read_keras(goldens / "mini.keras", TABLE)
+    assert isinstance(fitted, Fitted)
+    with h5py.File(goldens / "mini.weights.h5") as file:
+        mean = file["layers/batch_normalization/vars/2"][()]
+        dense = file["layers/dense/vars/0"][()]
+    np.testing.assert_array_equal(fitted.weights["bn1.running_mean"].numpy(), mean)
+    np.testing.assert_array_equal(fitted.weights["fc6.weight"].numpy(), dense.T)
