@@ -24,8 +24,8 @@ demo: setup
 	@echo && echo "Look at the pictures of this run:" && ls $(DEMO)-pictures.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
 
 check: setup
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Images per second of a training step and of inference, beside the machine's matrix-product rate.
 
-One alternating run: a training step, an inference pass and a matrix product take turns, so that a noisy machine
-disturbs all three alike. Prints one JSON line with medians, spread and n.
+One alternating run: a training step, an inference pass and a matrix product take turns, so that a
+noisy machine disturbs all three alike. Prints one JSON line with medians, spread and n.
 
     python benchmarks/training_step.py [--arch alexnet] [--batch 64] [--repeats 7] [--device cpu]
 """
@@ -37,7 +37,9 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--arch", default="alexnet")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=7)

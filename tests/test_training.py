@@ -217,6 +217,27 @@ def test_frozen_layers_keep_weights_and_statistics(
         assert torch.equal(fresh[name], after[name]) == (name in frozen), name
 
 
+def test_slowed_and_then_frozen(tiny: Recipe, tmp_path: Path, set_aside: SetAside) -> None:
+    """conv1 as Code2012 treats it: as fast as the rest, then at 1e-5, then not at all."""
+    recipe = replace(
+        tiny, data=str(set_aside("train")), epochs=3, freeze_up_to="conv1", slow_after_epoch=1,
+        freeze_after_epoch=2, schedule=AT_ONCE, pictures=replace(tiny.pictures, test_share=0.0),
+        optimizer=Optimizer(rule="sgd", rate=0.01, momentum=0.0),
+    )  # fmt: skip
+    history = train(recipe, out=tmp_path / "run").history
+    moves = [{layer.name: layer.update for layer in record.layers} for record in history]
+    assert [sorted(move) == sorted(moves[0]) for move in moves] == [True, True, False]
+    assert "conv1.weight" not in moves[2]
+    first, second = (move["conv1.weight"] for move in moves[:2])
+    assert 0 < second < first / 100
+    assert moves[1]["conv2.weight"] > moves[0]["conv2.weight"] / 100
+
+
+def test_slowing_needs_a_later_freezing() -> None:
+    with pytest.raises(ConfigError, match="--slow-after-epoch 3 needs"):
+        Recipe(slow_after_epoch=3, freeze_up_to="conv1", freeze_after_epoch=2)
+
+
 def test_late_freezing_begins_after_its_epoch(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:

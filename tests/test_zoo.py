@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 
+from alexnet import paper
 from alexnet.architectures import Architecture, Row, smallest_input
+from alexnet.cli.summary import totals, tutorial_rows, tutorial_text
 from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.layer_kinds import (
     Activation,
@@ -23,15 +26,7 @@ from alexnet.layer_kinds import (
 from alexnet.variants import variant
 from alexnet.zoo import ZOO, architecture
 
-PARAMETERS = {
-    "alexnet": 60_965_224,
-    "alexnet_2012": 60_965_224,
-    "alexnet_caffe": 60_965_224,
-    "caffenet": 60_965_224,
-    "alexnet_owt": 61_100_840,
-    "alexnet_table": 62_378_344,
-    "alexnet_notebook": 28_096_769,
-    "lenet5": 61_706,
+OUR_PARAMETERS = {
     # 32 * (3 * 25 + 1), 32 * (32 * 25 + 1), 64 * (32 * 25 + 1), 10 * (64 * 4 * 4 + 1)
     "cifar_quick": 2_432 + 25_632 + 51_264 + 10_250,
     # The paper's conv weights without biases; fc 9216 * 1024, 1024 * 1024, 1000 * 1025;
@@ -39,36 +34,7 @@ PARAMETERS = {
     "alexnet_bn": 34_848 + 307_200 + 884_736 + 663_552 + 442_368
     + 9_437_184 + 1_048_576 + 1_025_000 + 4 * (96 + 256 + 384 + 384 + 256 + 1024 + 1024),
 }  # fmt: skip
-MACS = {
-    "alexnet": 724_406_816,
-    "alexnet_2012": 724_406_816,
-    "alexnet_caffe": 724_406_816,
-    "caffenet": 724_406_816,
-    "alexnet_owt": 714_188_480,
-    "alexnet_table": 1_135_256_096,
-    "alexnet_notebook": 1_039_576_808,
-}
-PAPER_LAYERS = {
-    "conv1": (34_944, 105_415_200, 290_400),
-    "conv2": (307_456, 223_948_800, 186_624),
-    "conv3": (885_120, 149_520_384, 64_896),
-    "conv4": (663_936, 112_140_288, 64_896),
-    "conv5": (442_624, 74_760_192, 43_264),
-    "fc6": (37_752_832, 37_748_736, 4096),
-    "fc7": (16_781_312, 16_777_216, 4096),
-    "fc8": (4_097_000, 4_096_000, 1000),
-}
-"""Parameters, multiply-accumulates, neurons."""
-TUTORIAL_CELLS = {
-    "conv1": (34_944, 105_705_600),
-    "conv2": (614_656, 448_084_224),
-    "conv3": (885_120, 149_585_280),
-    "conv4": (1_327_488, 224_345_472),
-    "conv5": (884_992, 149_563_648),
-    "fc6": (37_748_736, 37_748_736),
-    "fc7": (16_777_216, 16_777_216),
-    "fc8": (4_096_000, 4_096_000),
-}
+"""Nets whose size nobody printed, by hand."""
 PAPERS_CONSTANTS = (5, 1e-4, 0.75, 2.0, 1)
 CAFFES_CONSTANTS = (5, 2e-5, 0.75, 1.0, 1)
 
@@ -82,63 +48,63 @@ def kinds(table: Architecture, first: int, last: int) -> str:
 
 
 def test_goldens_cover_the_zoo() -> None:
-    assert set(PARAMETERS) == set(ZOO)
+    assert {*paper.NETWORKS, *OUR_PARAMETERS} == set(ZOO)
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", ZOO)
 def test_parameters(name: str) -> None:
-    assert sum(row.parameters for row in ZOO[name].rows()) == PARAMETERS[name]
+    expected = OUR_PARAMETERS.get(name) or paper.NETWORKS[name].parameters
+    assert sum(row.parameters for row in ZOO[name].rows()) == expected
 
 
-@pytest.mark.parametrize("name", MACS)
+@pytest.mark.parametrize("name", paper.NETWORKS)
 def test_macs(name: str) -> None:
-    assert sum(row.macs for row in ZOO[name].rows()) == MACS[name]
+    assert sum(row.macs for row in ZOO[name].rows()) == paper.NETWORKS[name].macs
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_caffe", "caffenet"])
 def test_paper_layer_by_layer(name: str) -> None:
-    found = {n: (r.parameters, r.macs, r.neurons) for n, r in weighted(ZOO[name]).items()}
-    assert found == PAPER_LAYERS
+    rows = weighted(ZOO[name])
+    assert {n: (row.parameters, row.macs) for n, row in rows.items()} == paper.ALEXNET_LAYERS
+    assert {n: row.neurons for n, row in rows.items()} == paper.ALEXNET_NEURONS
 
 
 def test_paper_neurons() -> None:
     neurons = [row.neurons for row in weighted(ZOO["alexnet"]).values()]
-    assert sum(neurons) == 659_272
-    # The paper's own list has 253,440 in the first place, a slip.
-    assert sum([253_440, *neurons[1:]]) == 622_312
+    assert sum(neurons) == paper.ALEXNET_NEURONS_IN_ALL
+    printed = [paper.PRINTED_FIRST_LAYER_NEURONS, *neurons[1:]]
+    assert sum(printed) == paper.PRINTED_NEURONS_IN_ALL
 
 
-@pytest.mark.parametrize(
-    ("name", "classes", "parameters"),
-    [("alexnet", 17, 56_937_873), ("alexnet", 10, 56_909_194), ("alexnet_owt", 17, 57_073_489)],
-)
-def test_other_heads(name: str, classes: int, parameters: int) -> None:
+@pytest.mark.parametrize(("name", "classes"), paper.OTHER_HEADS)
+def test_other_heads(name: str, classes: int) -> None:
     table = variant(ZOO[name], classes=classes)
-    assert sum(row.parameters for row in table.rows()) == parameters
+    assert sum(row.parameters for row in table.rows()) == paper.OTHER_HEADS[name, classes]
     assert table.classes == classes
 
 
-def tutorial_cell(row: Row) -> tuple[int, int]:
-    """(parameters, "forward") as the Tutorial has it: conv with the bias in both, fc in neither."""
-    bias = row.layer.bias_parameters()
-    if isinstance(row.layer, Conv):
-        return row.parameters, row.macs + bias * row.output[1] * row.output[2]
-    return row.parameters - bias, row.macs
-
-
 def test_tutorial_table_cell_by_cell() -> None:
-    cells = {name: tutorial_cell(row) for name, row in weighted(ZOO["alexnet_table"]).items()}
-    assert cells == TUTORIAL_CELLS
+    rows = tutorial_rows(ZOO["alexnet_table"])
+    cells = {row["name"]: (row["parameters"], row["forward_computation"]) for row in rows}
+    assert cells == paper.TUTORIAL_TABLE
 
 
 def test_tutorial_table_sums() -> None:
-    cells = {name: tutorial_cell(row) for name, row in weighted(ZOO["alexnet_table"]).items()}
-    conv = [sum(c) for c in zip(*(c for n, c in cells.items() if "conv" in n), strict=True)]
-    fc = [sum(c) for c in zip(*(c for n, c in cells.items() if "fc" in n), strict=True)]
-    assert (conv[0], fc[0], conv[0] + fc[0]) == (3_747_200, 58_621_952, 62_369_152)
-    assert (conv[1], conv[1] + fc[1]) == (1_077_284_224, 1_135_906_176)
-    shares = [100 * part[i] / (conv[i] + fc[i]) for part in (conv, fc) for i in (0, 1)]
-    assert [round(share) for share in shares] == [6, 95, 94, 5]
+    """Its cells add up to its sums, and to the shares it prints."""
+    table = paper.TUTORIAL_TABLE
+    for column in (0, 1):
+        conv = sum(table[f"conv{i}"][column] for i in range(1, 6))
+        fc = sum(table[f"fc{i}"][column] for i in range(6, 9))
+        assert (conv, fc) == (table["conv layers"][column], table["fc layers"][column])
+        assert conv + fc == table["overall"][column]
+    assert table["overall"][0] == sum_without_fc_bias(ZOO["alexnet_table"])
+    text = tutorial_text(tutorial_rows(ZOO["alexnet_table"]))
+    shares = re.findall(r"^(?:conv|fc) layers .*?\((\d+)%\) .*?\((\d+)%\)", text, re.M)
+    assert shares == [("6", "95"), ("94", "5")]
+
+
+def sum_without_fc_bias(table: Architecture) -> int:
+    return totals(table.rows())["parameters_without_fc_bias"]
 
 
 KERAS_TYPES = {

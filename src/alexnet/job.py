@@ -72,6 +72,11 @@ class Job:
         """The network as it is now, ready to predict."""
         return Classifier(self.network, self.info, self.augmenter.mean_image, self.recipe.precision)
 
+    def slow_rate(self, epoch: int) -> float | None:
+        """The rate of layers that are soon frozen, at an epoch from 0; None: as the rest."""
+        after = self.recipe.slow_after_epoch
+        return self.recipe.slow_rate if after and epoch >= after else None
+
     def freeze(self, epoch: int) -> None:
         """Freeze what the recipe freezes at this epoch, which counts from 0."""
         if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
@@ -103,7 +108,8 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     check_batch(table, min(recipe.batch_size, len(splits.train)))
     table = variant(table, classes=len(store.info.classes))
     network = build_network(table, recipe, weights, reporter).to(device)
-    optimizer = build_optimizer(network, recipe.optimizer)
+    slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
+    optimizer = build_optimizer(network, recipe.optimizer, slowed)
     rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
     info = ModelInfo(
         architecture=table,

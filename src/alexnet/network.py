@@ -74,11 +74,20 @@ class Network(nn.Module):
         Raises:
             UnknownNameError: the table has no such layer.
         """
+        for parameter in self.parameters_up_to(name):
+            parameter.requires_grad_(False)
+
+    def parameters_up_to(self, name: str) -> list[nn.Parameter]:
+        """The parameters of the layers up to and with `name`.
+
+        Raises:
+            UnknownNameError: the table has no such layer.
+        """
         names = [layer.name for layer in self.architecture.layers]
         if name not in names:
             raise UnknownNameError(f"layer of {self.architecture.name}", name, names)
-        for frozen in names[: names.index(name) + 1]:
-            self.get_submodule(frozen).requires_grad_(False)
+        layers = (self.get_submodule(layer) for layer in names[: names.index(name) + 1])
+        return [parameter for layer in layers for parameter in layer.parameters()]
 
     def train(self, mode: bool = True) -> Network:
         """Training or evaluation mode; frozen layers stay in evaluation mode."""

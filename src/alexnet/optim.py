@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, overload
 
 import torch
@@ -123,9 +123,26 @@ def parameter_groups(network: Network, options: Optimizer) -> list[dict[str, Any
     return [group for group in groups if group["params"]]
 
 
-def build_optimizer(network: Network, options: Optimizer) -> torch.optim.Optimizer:
+def split_slowed(groups: list[dict[str, Any]], slowed: Collection[Tensor]) -> list[dict[str, Any]]:
+    """The same groups, with the parameters that will be slowed in groups of their own."""
+    ids = {id(parameter) for parameter in slowed}
+    parts = (
+        {
+            **group,
+            "params": [p for p in group["params"] if (id(p) in ids) == is_slowed],
+            "is_slowed": is_slowed,
+        }
+        for group in groups
+        for is_slowed in (False, True)
+    )
+    return [part for part in parts if part["params"]]
+
+
+def build_optimizer(
+    network: Network, options: Optimizer, slowed: Collection[Tensor] = ()
+) -> torch.optim.Optimizer:
     """The optimizer of a recipe over the parameters that may learn."""
-    groups = parameter_groups(network, options)
+    groups = split_slowed(parameter_groups(network, options), slowed)
     rate, betas = options.rate, (options.momentum, options.second_momentum)
     match options.rule:
         case "paper":
@@ -140,10 +157,11 @@ def build_optimizer(network: Network, options: Optimizer) -> torch.optim.Optimiz
             return KerasAdam(groups, rate, betas, options.epsilon)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group its multiple of `rate`."""
+def set_rate(optimizer: torch.optim.Optimizer, rate: float, slow_rate: float | None = None) -> None:
+    """Give every group its multiple of `rate`, and slowed groups that of `slow_rate` if given."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["rate_factor"]
+        is_slow = slow_rate is not None and group["is_slowed"]
+        group["lr"] = (slow_rate if is_slow else rate) * group["rate_factor"]
 
 
 def rate_at(

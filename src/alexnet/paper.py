@@ -70,8 +70,14 @@ ALEXNET_NEURONS: dict[str, int] = {
 }
 """Outputs of the weight layers. The caption of figure 2 prints 253,440 for the first, a slip."""
 
+ALEXNET_NEURONS_IN_ALL = 659_272
+"""Their sum."""
+
 PRINTED_FIRST_LAYER_NEURONS = 253_440
 """Paper, caption of figure 2; 55 x 55 x 96 is 290,400."""
+
+PRINTED_NEURONS_IN_ALL = 622_312
+"""Sum of the paper's own list, with the slip."""
 
 TUTORIAL_TABLE: dict[str, tuple[int, int]] = {
     "conv1": (34_944, 105_705_600),

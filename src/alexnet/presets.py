@@ -63,8 +63,8 @@ NOTEBOOK = Recipe(
     batch_size=64,
 )
 
-# The 2012 run: net 145, with its late freezing of conv1 and of the colour noise. The code also
-# slowed conv1 to 1e-5 from epoch 67 on; here it learns on until it is frozen after 72.
+# The 2012 run: net 145, with its late slowing and freezing of conv1 and its end of the colour
+# noise.
 IMAGENET_2012 = Recipe(
     name="imagenet_2012",
     data="imagenet",
@@ -77,6 +77,7 @@ IMAGENET_2012 = Recipe(
     batch_size=128,
     freeze_up_to="conv1",
     freeze_after_epoch=72,
+    slow_after_epoch=67,
 )
 
 # Code2012's layer-params-19pct: convolutions decay by .004 (its last layer by 1, here by .004 too).

@@ -255,6 +255,10 @@ class Recipe:
     """Layers up to and with this one keep their weights and statistics."""
     freeze_after_epoch: int = 0
     """The freezing begins after this epoch; 0: from the start."""
+    slow_after_epoch: int = 0
+    """Layers that will be frozen learn at --slow-rate after this epoch; 0: as fast as the rest."""
+    slow_rate: float = 1e-5
+    """Learning rate of layers that are soon frozen."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 where the processor multiplies it in hardware."""
     init_from: str = ""
@@ -284,4 +288,10 @@ class Recipe:
             self.save_every_minutes >= 0,
             f"--save-every-minutes {self.save_every_minutes} must not be negative",
         )
+        slow = self.slow_after_epoch
+        require(slow >= 0, f"--slow-after-epoch {slow} must not be negative")
+        require(self.slow_rate >= 0, f"--slow-rate {self.slow_rate} must not be negative")
+        is_fair = self.freeze_up_to and slow <= self.freeze_after_epoch
+        message = f"--slow-after-epoch {slow} needs --freeze-up-to and a later --freeze-after-epoch"
+        require(not slow or bool(is_fair), message)
         require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")

@@ -214,7 +214,7 @@ def train_step(
         )
     job.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    set_rate(job.optimizer, rate)
+    set_rate(job.optimizer, rate, job.slow_rate(step // job.batches.steps_per_epoch))
     job.optimizer.step()
     return loss.detach(), logits.detach()
 
