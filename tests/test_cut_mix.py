@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +14,9 @@ from hypothesis import strategies as st
 from alexnet.augment import Augmenter, cut_mix
 from alexnet.errors import ConfigError
 from alexnet.preprocessing import Preprocessing
-from alexnet.recipe import Augmentation
+from alexnet.recipe import Augmentation, Recipe
+from alexnet.state import Sums, added
+from alexnet.training import train
 from alexnet.views import centre_view, resized, ten_views
 
 
@@ -28,7 +33,8 @@ def numbered(batch: int = 6, side: int = 20) -> tuple[torch.Tensor, torch.Tensor
 @given(st.integers(0, 10_000))
 def test_targets_are_the_shares_of_the_area(seed: int) -> None:
     views, labels = numbered()
-    mixed, targets = cut_mix(views, labels, 6, 1.0, generator(seed))
+    mixed, targets, is_mixed = cut_mix(views, labels, 6, 1.0, generator(seed))
+    assert is_mixed
     for picture, target in zip(mixed, targets, strict=True):
         counts = torch.bincount(picture[0].flatten().long(), minlength=6).float()
         assert torch.allclose(target, counts / counts.sum(), atol=1e-6)
@@ -37,7 +43,7 @@ def test_targets_are_the_shares_of_the_area(seed: int) -> None:
 
 def test_the_patch_is_one_rectangle_at_one_place() -> None:
     views, labels = numbered()
-    mixed, _ = cut_mix(views, labels, 6, 1.0, generator(3))
+    mixed, _, _ = cut_mix(views, labels, 6, 1.0, generator(3))
     changed = (mixed != views).any(1).any(0)
     rows, columns = changed.any(1).nonzero().flatten(), changed.any(0).nonzero().flatten()
     assert 0 < len(rows) < 20
@@ -47,8 +53,9 @@ def test_the_patch_is_one_rectangle_at_one_place() -> None:
 
 def test_share_zero_changes_nothing_and_half_mixes_half() -> None:
     views, labels = numbered()
-    same, targets = cut_mix(views, labels, 6, 0.0, generator(1))
+    same, targets, is_mixed = cut_mix(views, labels, 6, 0.0, generator(1))
     assert torch.equal(same, views)
+    assert not is_mixed
     assert torch.equal(targets, F.one_hot(labels, 6).float())
     mixed = [
         not torch.equal(cut_mix(views, labels, 6, 0.5, generator(s))[0], views) for s in range(200)
@@ -96,3 +103,20 @@ def test_shrinking_by_two_averages() -> None:
     small = resized(board.contiguous(), 16)
     assert torch.allclose(small[..., 2:-2, 2:-2], torch.full((1, 3, 12, 12), 100.0), atol=1e-3)
     assert resized(board, 32) is board
+
+
+def test_mixed_steps_are_left_out_of_the_training_figures() -> None:
+    logits, labels = torch.eye(4) * 5, torch.tensor([0, 1, 2, 0])  # the last one is wrong
+    sums = added(Sums(), torch.tensor(0.5), logits, labels, False)
+    sums = added(sums, torch.tensor(9.0), logits.flip(0), labels, True)
+    assert (sums.images, sums.mixed_images) == (4, 4)
+    assert (sums.mean_loss, sums.top1_error) == (0.5, 0.25)
+    all_mixed = added(Sums(), torch.tensor(9.0), logits, labels, True)
+    assert (all_mixed.mean_loss, all_mixed.top1_error) == (9.0, 1.0)
+
+
+def test_a_run_that_mixes_every_step_is_recorded(tiny: Recipe, tmp_path: Path) -> None:
+    recipe = replace(tiny, augment=replace(tiny.augment, cut_mix=1.0), epochs=1)
+    (record,) = train(recipe, out=tmp_path / "run").history
+    assert record.train_top1_error == 1.0
+    assert 1.0 < record.train_loss < 4.0

@@ -127,7 +127,7 @@ def _contrast(count: int, sd: float, generator: torch.Generator) -> Tensor:
 
 def cut_mix(
     views: Tensor, labels: Tensor, classes: int, share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, bool]:
     """In a `share` of the steps, put a patch of another picture into every view.
 
     One patch of random area and place for the whole batch; the other picture is drawn per view.
@@ -140,14 +140,15 @@ def cut_mix(
         generator: decides everything.
 
     Returns:
-        The views, and targets float [B, classes]: the shares of the area that belong to each class.
+        The views; targets float [B, classes], the shares of the area that belong to each class;
+        and whether anything was mixed.
 
     Source: Yun et al. 2019, CutMix, with the area uniform from 0 to 1.
     """
     targets = F.one_hot(labels, classes).float()
     chance, area, top, left = torch.rand(4, generator=generator, device=views.device).tolist()
     if chance >= share:
-        return views, targets
+        return views, targets, False
     sides = [round(side * area**0.5) for side in views.shape[2:]]
     y, x = (
         int(place * (side - patch + 1))
@@ -157,4 +158,4 @@ def cut_mix(
     mixed, rows, columns = views.clone(), slice(y, y + sides[0]), slice(x, x + sides[1])
     mixed[:, :, rows, columns] = views[others, :, rows, columns]
     taken = sides[0] * sides[1] / (views.shape[2] * views.shape[3])
-    return mixed, (1 - taken) * targets + taken * targets[others]
+    return mixed, (1 - taken) * targets + taken * targets[others], True

@@ -29,7 +29,8 @@ class EpochRecord:
     """Learning rate of the last step."""
     train_loss: float
     train_top1_error: float
-    """On augmented pictures, while they were learnt."""
+    """On augmented pictures, while they were learnt; steps that mix pictures are left out, here and
+    in the loss."""
     train_top5_error: float
     held_out: str
     """The split of the next three figures: "val", "test", or "" when there is neither."""

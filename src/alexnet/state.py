@@ -19,12 +19,32 @@ from alexnet.runs import RunFolder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sums:
-    """What has been added up since the epoch began."""
+    """What has been added up since the epoch began.
+
+    Steps that mix pictures are counted apart: their loss and error say nothing about learning.
+    """
 
     loss: float = 0.0
     top1_wrong: int = 0
     top5_wrong: int = 0
     images: int = 0
+    mixed_loss: float = 0.0
+    mixed_images: int = 0
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the steps that did not mix; of the mixed ones where all did."""
+        return self.loss / self.images if self.images else self.mixed_loss / self.mixed_images
+
+    @property
+    def top1_error(self) -> float:
+        """Of the steps that did not mix; 1 where all did."""
+        return self.top1_wrong / self.images if self.images else 1.0
+
+    @property
+    def top5_error(self) -> float:
+        """Of the steps that did not mix; 1 where all did."""
+        return self.top5_wrong / self.images if self.images else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,14 +78,20 @@ class Progress:
         ]
 
 
-def added(sums: Sums, loss: Tensor, logits: Tensor, labels: Tensor) -> Sums:
+def added(sums: Sums, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool) -> Sums:
     """The sums with one more batch."""
+    count = len(labels)
+    total = loss.item() * count
+    if is_mixed:
+        mixed_loss, mixed_images = sums.mixed_loss + total, sums.mixed_images + count
+        return replace(sums, mixed_loss=mixed_loss, mixed_images=mixed_images)
     rank = ranks(logits, labels)
-    return Sums(
-        loss=sums.loss + loss.item() * len(labels),
+    return replace(
+        sums,
+        loss=sums.loss + total,
         top1_wrong=sums.top1_wrong + int((rank >= 1).sum()),
         top5_wrong=sums.top5_wrong + int((rank >= 5).sum()),
-        images=sums.images + len(labels),
+        images=sums.images + count,
     )
 
 

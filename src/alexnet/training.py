@@ -171,8 +171,8 @@ def train_epoch(
         )
         if progress.step + 1 == last_step:
             before = snapshot(job.network)
-        loss, logits = train_step(job, images, targets, progress.step, rate)
-        progress.sums = added(progress.sums, loss, logits, targets)
+        loss, logits, is_mixed = train_step(job, images, targets, progress.step, rate)
+        progress.sums = added(progress.sums, loss, logits, targets, is_mixed)
         progress.step += 1
         reporter.step(step_report(job, progress, epoch, len(labels)))
         if progress.step < last_step:
@@ -182,7 +182,7 @@ def train_epoch(
 
 def train_step(
     job: Job, pixels: Tensor, labels: Tensor, step: int, rate: float
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, bool]:
     """One update: views -> network -> loss -> stop if it is not finite -> backward -> step.
 
     Args:
@@ -193,7 +193,8 @@ def train_step(
         rate: learning rate.
 
     Returns:
-        The loss and the logits [B, classes], both before the update.
+        The loss and the logits [B, classes], both before the update, and whether pictures were
+        mixed, so that no label is right alone.
 
     Raises:
         TrainingError: the loss is not finite; nothing has been updated.
@@ -203,7 +204,7 @@ def train_step(
     torch.manual_seed(random_seed(recipe.seed, "dropout", step))
     views = job.augmenter(pixels, generator, epoch=step // job.batches.steps_per_epoch)
     share, classes = recipe.augment.cut_mix, len(job.info.classes)
-    views, targets = cut_mix(views, labels, classes, share, generator)
+    views, targets, is_mixed = cut_mix(views, labels, classes, share, generator)
     with autocast(job.device, recipe.precision):
         logits = job.network(views)
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
@@ -216,7 +217,7 @@ def train_step(
     loss.backward()  # type: ignore[no-untyped-call]
     set_rate(job.optimizer, rate, job.slow_rate(step // job.batches.steps_per_epoch))
     job.optimizer.step()
-    return loss.detach(), logits.detach()
+    return loss.detach(), logits.detach(), is_mixed
 
 
 def random_seed(seed: int, purpose: str, step: int) -> int:
@@ -254,8 +255,8 @@ def step_report(job: Job, progress: Progress, epoch: int, images: int) -> StepRe
         step=progress.step,
         total_steps=job.total_steps,
         epoch=epoch + 1,
-        loss=sums.loss / sums.images,
-        top1_error=sums.top1_wrong / sums.images,
+        loss=sums.mean_loss,
+        top1_error=sums.top1_error,
         images=images,
     )
 
@@ -296,9 +297,9 @@ def epoch_record(
         step=progress.step,
         rate=rate,
         layers=layers,
-        train_loss=sums.loss / sums.images,
-        train_top1_error=sums.top1_wrong / sums.images,
-        train_top5_error=sums.top5_wrong / sums.images,
+        train_loss=sums.mean_loss,
+        train_top1_error=sums.top1_error,
+        train_top5_error=sums.top5_error,
         held_out=job.held_out,
         held_out_loss=held.loss if held else -1.0,
         held_out_top1_error=held.top1_error if held else -1.0,
