@@ -179,7 +179,7 @@ def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cach
     rule = classifier.info.preprocessing
     data = prepare(folder_source(flowers), resize=rule.resize, side=rule.store_pixels)
     rows = np.flatnonzero(np.array(data.info.splits) == "test")
-    result = alexnet.evaluate(classifier, data, rows)
+    result = evaluate(classifier, data, rows)
     found = classifier.probabilities(data.images[rows])
     assert result.top1_error == (found.argmax(1) != data.labels[rows]).mean()
     assert result.confusion.sum() == 12

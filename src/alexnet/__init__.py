@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from alexnet.architectures import Architecture
     from alexnet.classifier import Classifier, load
     from alexnet.errors import AlexNetError
-    from alexnet.evaluation import Evaluation, evaluate
+    from alexnet.evaluation import Evaluation
+    from alexnet.judging import evaluate
     from alexnet.network import Network, create_model
     from alexnet.presets import preset
     from alexnet.recipe import Recipe
@@ -33,7 +34,7 @@ _HOMES = {
     "Run": "training",
     "architecture": "zoo",
     "create_model": "network",
-    "evaluate": "evaluation",
+    "evaluate": "judging",
     "load": "classifier",
     "preset": "presets",
     "resume": "training",

@@ -31,6 +31,10 @@ def test_a_folder_named_from_python_is_known_from_anywhere(
     for words in ([], ["--data", "photos/"], ["--data", photos]):
         facts = json.loads(command("evaluate", "run", "--json", *words).out)
         assert (facts["split"], facts["pictures"]) == ("test", 12)
+    classifier = alexnet.load("run")
+    assert alexnet.evaluate(classifier).pictures == 12
+    assert alexnet.evaluate(classifier, "photos", split="all").pictures == 36
+    assert alexnet.evaluate(classifier).top1_error == facts["top1_error"]
     monkeypatch.chdir("/")
     assert json.loads(command("evaluate", tmp_path / "run", "--json").out)["pictures"] == 12
     moved = shutil.copytree(photos, tmp_path / "elsewhere")
