@@ -201,11 +201,8 @@ def rate_at(
                 errors, schedule.patience_epochs, schedule.max_drops
             )
         case "cosine":
-            return (
-                base
-                * 0.5
-                * (1 + math.cos(math.pi * (step - warmup) / max(1, total_steps - warmup)))
-            )
+            angle = math.pi * (step - warmup) / max(1, total_steps - warmup)
+            return base * 0.5 * (1 + math.cos(angle))
 
 
 def plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:

@@ -62,17 +62,8 @@ def variant(
         ArchitectureError: the input is too small for what is left, or the groups do not divide the
             channels.
     """
-    choices = ((activation, ActivationOption), (norm, NormOption), (pooling, PoolingOption))
-    for word, known in choices:
-        if word not in get_args(known):
-            raise ConfigError(f"{word!r} is not one of {', '.join(get_args(known))}")
-    is_fair = 0 < width < math.inf and -math.inf < dropout < 1
-    if not is_fair or min(groups, input_size, channels, classes) < 0:
-        raise ConfigError(
-            f"variant of {table.name}: width {width} must be above 0, dropout {dropout} below 1, "
-            f"groups {groups}, input_size {input_size}, channels {channels} and classes {classes} "
-            "not negative"
-        )
+    _check_words(activation, norm, pooling)
+    _check_numbers(table.name, width, dropout, groups, input_size, channels, classes)
     layers = table.layers
     if norm != "published":
         layers = tuple(_with_norm(layers, norm))
@@ -89,6 +80,31 @@ def variant(
         layers = tuple(changed for layer in layers if (changed := change(layer)) is not None)
     colours, side = channels or table.input[0], input_size or table.input[1]
     return replace(table, layers=layers, input=(colours, side, side))
+
+
+def _check_words(activation: str, norm: str, pooling: str) -> None:
+    choices = ((activation, ActivationOption), (norm, NormOption), (pooling, PoolingOption))
+    for word, known in choices:
+        if word not in get_args(known):
+            raise ConfigError(f"{word!r} is not one of {', '.join(get_args(known))}")
+
+
+def _check_numbers(
+    name: str,
+    width: float,
+    dropout: float,
+    groups: int,
+    input_size: int,
+    channels: int,
+    classes: int,
+) -> None:
+    is_fair = 0 < width < math.inf and -math.inf < dropout < 1
+    if not is_fair or min(groups, input_size, channels, classes) < 0:
+        raise ConfigError(
+            f"variant of {name}: width {width} must be above 0, dropout {dropout} below 1, "
+            f"groups {groups}, input_size {input_size}, channels {channels} and classes {classes} "
+            "not negative"
+        )
 
 
 def _with_activation(layer: Layer, activation: ActivationOption) -> Layer:
