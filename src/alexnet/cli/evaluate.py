@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +12,6 @@ import tyro
 
 from alexnet.cli.flags import parse
 from alexnet.cli.show import Reporter, note, percent, table
-from alexnet.errors import UsageError
 
 if TYPE_CHECKING:
     from alexnet.evaluation import Evaluation
@@ -45,31 +44,21 @@ def run(arguments: Sequence[str]) -> int:
     """Evaluate, print the figures, write the pictures."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
     from alexnet.classifier import load
-    from alexnet.evaluation import choose_rows, evaluate, is_training_data, labels_for
-    from alexnet.job import check_refusals, open_data
+    from alexnet.judging import judge
     from alexnet.results import evaluation_summary, write_evaluation
 
     classifier = load(flags.model, flags.device)
-    recipe, rule = classifier.info.recipe, classifier.info.preprocessing
-    data, root = flags.data or recipe.data, flags.data_root or recipe.data_root
-    if not data:
-        raise UsageError(f"{flags.model} was imported and names no data set; say which with --data")
-    with Reporter() as reporter:
-        store = open_data(data, root, rule.resize, rule.store_pixels, reporter)
-        check_refusals(store, 1.0, reporter)
-    labels = labels_for(classifier, store)
-    is_own = is_training_data(classifier, store, flags.data)
-    if is_own and classifier.info.listing != store.listing():
-        note(f"{data} has changed since the training; pictures that were learnt may be in the test")
-    name, rows = choose_rows(classifier, store, flags.data, flags.split)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1
-    progress = _progress(len(rows))
-    result = evaluate(classifier, store, rows, views=views, labels=labels, progress=progress)
-    facts = {"data": store.info.name, "split": name, **evaluation_summary(result)}
-    text = f"{store.info.name}, {name}: {_text(result)}"
+    with Reporter() as reporter:
+        found = judge(
+            classifier, flags.data, flags.data_root, flags.split, views, reporter, _progress
+        )
+    result, name = found.evaluation, found.store.info.name
+    facts = {"data": name, "split": found.split, **evaluation_summary(result)}
+    text = f"{name}, {found.split}: {_text(result)}"
     print(json.dumps(facts, indent=2, ensure_ascii=False) if flags.json else text)
     out = Path(flags.out) if flags.out else _beside(Path(flags.model))
-    write_evaluation(result, store, out)
+    write_evaluation(result, found.store, out)
     note(f"pictures  {out}")
     return 0
 
@@ -81,12 +70,9 @@ def _beside(model: Path) -> Path:
     return folder / "evaluation" if is_run else folder / f"{model.stem}-evaluation"
 
 
-def _progress(total: int) -> Callable[[int], None]:
-    def report(done: int) -> None:
-        if total > 2000:
-            note(f"{done:,} of {total:,} pictures")
-
-    return report
+def _progress(done: int, total: int) -> None:
+    if total > 2000:
+        note(f"{done:,} of {total:,} pictures")
 
 
 def _text(result: Evaluation) -> str:

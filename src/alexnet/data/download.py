@@ -50,7 +50,7 @@ def download(
     sha256_prefix: str = "",
     size_bytes: int | None = None,
 ) -> Path:
-    """Fetch `url` into the file `target`, which appears only when its checksum is right.
+    """Fetch `url` into the file `target`, given back; it appears only when its checksum is right.
 
     Args:
         url: An https address (plain http is for 127.0.0.1 alone), also after redirects.
@@ -58,9 +58,6 @@ def download(
         md5: Hex digest of the whole file, where its home publishes one.
         sha256_prefix: Else the first hex digits of its sha256, all that some homes publish.
         size_bytes: Its exact size, where known; a longer answer is cut off there.
-
-    Returns:
-        `target`.
 
     Raises:
         MissingDataError: it cannot be fetched or is not what it should be, or `$ALEXNET_OFFLINE`

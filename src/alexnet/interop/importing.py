@@ -66,24 +66,29 @@ def import_model(
         UnknownNameError: no such architecture.
     """
     table = architecture(arch)
-    graph: Graph | None = None
-    suffix = path.suffix.lower()
-    if channels == "bgr" and suffix != ".onnx":
-        raise UsageError(f"--channels bgr is for ONNX files; {path.name} is none")
-    if suffix == ".onnx":
-        fitted, graph = read_onnx(path, table, channels)
-    elif suffix in KERAS:
-        fitted = read_keras(path, table, input_size)
-    elif suffix in STATE_DICTS:
-        _refuse_own(path)
-        fitted = read_state_dict(path, table, input_size)
-    else:
-        known = ", ".join((".onnx", *KERAS, *STATE_DICTS))
-        raise UsageError(f"{path} has none of the endings {known}")
+    fitted, graph = _read(path, table, channels, input_size)
     info = _info(path, fitted.table, class_names, pictures)
     network = loaded(fitted)
     parity = graph and check_parity(path, network, graph, channels, info.preprocessing)
     return Imported(info, network.state_dict(), parity or None)
+
+
+def _read(
+    path: Path, table: Architecture, channels: Channels, input_size: int
+) -> tuple[Fitted, Graph | None]:
+    """The file's table and weights by its ending, and its graph where it has one to run."""
+    suffix = path.suffix.lower()
+    if channels == "bgr" and suffix != ".onnx":
+        raise UsageError(f"--channels bgr is for ONNX files; {path.name} is none")
+    if suffix == ".onnx":
+        return read_onnx(path, table, channels)
+    if suffix in KERAS:
+        return read_keras(path, table, input_size), None
+    if suffix in STATE_DICTS:
+        _refuse_own(path)
+        return read_state_dict(path, table, input_size), None
+    known = ", ".join((".onnx", *KERAS, *STATE_DICTS))
+    raise UsageError(f"{path} has none of the endings {known}")
 
 
 def _refuse_own(path: Path) -> None:
