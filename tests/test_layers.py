@@ -26,7 +26,8 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
-from alexnet.layers import initialise, map_norm, module, response_norm
+from alexnet.layers import initialise, module
+from alexnet.norms import map_norm, response_norm
 
 
 def draw(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -145,6 +145,18 @@ def test_a_loss_that_is_not_finite_updates_no_weight(tiny: Recipe) -> None:
         assert torch.equal(state["exp_avg"], memory[id(parameter)])
 
 
+def test_a_gradient_that_is_not_finite_updates_no_weight(tiny: Recipe) -> None:
+    job = make_ready(tiny, Silent())
+    train_step(job, *first_batch(job), 0, 1e-3)
+    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
+    weight = job.network.get_parameter("conv1.weight")
+    weight.register_hook(lambda gradient: torch.full_like(gradient, math.inf))
+    with pytest.raises(TrainingError, match=r"gradient of conv1\.weight is not finite at step 2;"):
+        train_step(job, *first_batch(job), 1, 1e-3)
+    for name, parameter in job.network.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+
+
 def test_a_run_whose_loss_is_not_finite_stops_and_names_the_step(
     tiny: Recipe, tmp_path: Path
 ) -> None:

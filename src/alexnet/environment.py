@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from alexnet.kernels import describe_kernels
 from alexnet.precision import has_bf16
 
 
@@ -27,6 +28,8 @@ class Environment:
     cores: int
     threads: int
     """Threads of a torch operation; another count gives other bits."""
+    kernels: str
+    """The compiler of the processor's own kernels, or "torch" where there is none."""
     device: str
     has_bf16: bool
     """Whether the device multiplies bf16 in hardware."""
@@ -45,6 +48,7 @@ def describe_environment(device: torch.device) -> Environment:
         processor=name,
         cores=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
+        kernels=describe_kernels(),
         device=str(device),
         has_bf16=has_bf16(device),
     )

@@ -20,6 +20,7 @@ from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.layer_kinds import BatchNorm
+from alexnet.memory import keep_freed_memory
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
 from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
@@ -89,10 +90,13 @@ class Job:
 def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Job:
     """Find and prepare the data, build the network, take over weights.
 
+    From here on the process keeps the memory that it frees.
+
     Raises:
         AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing
             has been written then but the store.
     """
+    keep_freed_memory()
     device = choose_device(recipe.device)
     table = table_for(recipe)
     preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded

@@ -1,10 +1,7 @@
-"""The layers that torch lacks or scales otherwise, and the torch module of one row of a table."""
+"""The torch module of one row of a table."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,87 +20,7 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
-
-
-def response_norm(
-    x: Tensor,
-    size: int = 5,
-    alpha: float = 1e-4,
-    beta: float = 0.75,
-    k: float = 2.0,
-    groups: int = 1,
-) -> Tensor:
-    """b_i = a_i / (k + alpha * sum of a_j^2 over the maps j around i) ** beta, inside each group.
-
-    The sum over neighbouring maps is one banded 1 x 1 convolution. Computed in float32 (float64
-    stays), whatever autocast says, and given back in the type of `x`.
-
-    Args:
-        x: maps [N, C, H, W].
-        size: maps in a window, map i in its middle; an even size reaches one map further back.
-        alpha: factor on each squared term.
-        beta: power.
-        k: offset.
-        groups: columns of C / groups maps that do not see each other.
-
-    Raises:
-        ValueError: C is not a multiple of `groups`.
-
-    Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
-    """
-    if x.shape[1] % groups:
-        raise ValueError(f"{x.shape[1]} maps cannot be split into {groups} groups")
-    with _full_precision(x.device.type):
-        wide = x if x.dtype == torch.float64 else x.float()
-        energy = F.conv2d(wide.square(), _band(wide, size, groups), groups=groups)
-        return (wide * _negative_power(energy.mul(alpha).add(k), beta)).to(x.dtype)
-
-
-def _full_precision(device_type: str) -> AbstractContextManager[object]:
-    """Switches autocast off where the device has it (the meta device has not)."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
-
-
-def _band(x: Tensor, size: int, groups: int) -> Tensor:
-    """Ones where map j is in the window of map i: [C, C / groups, 1, 1]."""
-    maps = x.shape[1] // groups
-    index = torch.arange(maps, device=x.device)
-    offset = index[None, :] - index[:, None]
-    band = (offset >= -(size // 2)) & (offset <= (size - 1) // 2)
-    return band.to(x.dtype).repeat(groups, 1)[:, :, None, None]
-
-
-def _negative_power(x: Tensor, beta: float) -> Tensor:
-    if beta == 0.75:  # two square roots are several times cheaper than a power
-        root = x.rsqrt()
-        return root * root.sqrt()
-    return x.pow(-beta)
-
-
-def map_norm(
-    x: Tensor, size: int = 5, alpha: float = 1e-3 / 25, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
-    """Each value a of a map becomes a / (k + alpha * sum of a^2 over its window) ** beta.
-
-    The window is size x size in the same map; outside the map is zero.
-
-    Args:
-        x: maps [N, C, H, W].
-        size: side of the window, odd.
-        alpha: factor on each squared term.
-        beta: power.
-        k: offset.
-
-    Source: Code2012, "cnorm2" of net 145: size 5, scale 1e-3 divided by 25, power .75, k = 1.
-    """
-    with _full_precision(x.device.type):
-        wide = x if x.dtype == torch.float64 else x.float()
-        mean = F.avg_pool2d(
-            wide.square(), size, stride=1, padding=size // 2, count_include_pad=True
-        )
-        return (wide * _negative_power(mean.mul(alpha * size**2).add(k), beta)).to(x.dtype)
+from alexnet.norms import map_norm, response_norm
 
 
 class ResponseNormModule(nn.Module):

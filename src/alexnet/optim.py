@@ -19,6 +19,9 @@ class PaperSGD(torch.optim.Optimizer):
     The rate sits inside the velocity, so a drop of the rate leaves the old velocity as fast as it
     was; torch's SGD slows it at once. Equal until the rate changes.
 
+    It runs torch's fused SGD, one pass over memory, whose buffer b stands for v = -rate * b: where
+    the rate changes, that step's momentum is multiplied by old rate / new rate.
+
     Source: Paper, section 5.
     """
 
@@ -36,31 +39,49 @@ class PaperSGD(torch.optim.Optimizer):
         """One update of every parameter that has a gradient."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            weights = [w for w in group["params"] if w.grad is not None]
-            if not weights:
-                continue
-            gradients = [w.grad for w in weights]
-            velocities = [self._state(w, "velocity") for w in weights]
-            torch._foreach_mul_(velocities, group["momentum"])
-            torch._foreach_add_(velocities, weights, alpha=-group["weight_decay"] * group["lr"])
-            torch._foreach_add_(velocities, gradients, alpha=-group["lr"])
-            torch._foreach_add_(weights, velocities)
+            if weights := [w for w in group["params"] if w.grad is not None]:
+                self._update(weights, group)
         return loss
 
-    def _state(self, weight: Tensor, key: str) -> Tensor:
-        state = self.state[weight]
-        if key not in state:
-            state[key] = torch.zeros_like(weight)
-        return state[key]  # type: ignore[no-any-return]
+    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        states = [self._state(weight) for weight in weights]
+        buffers = [state["buffer"] for state in states]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        momentum, rate, last_rate = group["momentum"], group["lr"], float(states[0]["rate"])
+        if rate == 0:  # the velocity alone
+            torch._foreach_mul_(buffers, momentum)
+            torch._foreach_add_(weights, buffers, alpha=-last_rate)
+            return
+        torch._fused_sgd_(
+            weights,
+            gradients,
+            buffers if momentum else [],
+            weight_decay=group["weight_decay"],
+            momentum=momentum * (last_rate or rate) / rate,  # the first buffer is 0
+            lr=rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )
+        for state in states:
+            state["rate"].fill_(rate)
+
+    def _state(self, weight: Tensor) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self.state[weight]
+        if not state:
+            state["buffer"] = torch.zeros_like(weight)
+            state["rate"] = torch.zeros((), dtype=torch.float64)  # of the last step
+        return state
 
 
-class KerasAdam(torch.optim.Optimizer):
+class KerasAdam(torch.optim.Adam):
     """Adam with epsilon outside the bias correction, as Keras computes it.
 
     w <- w - rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
 
     torch divides v by its correction before adding epsilon, which makes Keras's epsilon larger
-    early in training.
+    early in training: this is torch's Adam, fused, with epsilon / sqrt(1 - b2^t) at step t.
 
     Source: Kingma and Ba 2015, the last paragraph of section 2; Keras's `Adam.update_step`.
     """
@@ -73,39 +94,23 @@ class KerasAdam(torch.optim.Optimizer):
         eps: float = 1e-7,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(
-            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        )
+        super().__init__(params, lr, betas, eps, weight_decay, fused=True)
+        for group in self.param_groups:
+            group["keras_eps"] = eps
 
     @overload
     def step(self, closure: None = None) -> None: ...
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One update of every parameter that has a gradient."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            weights = [w for w in group["params"] if w.grad is not None]
-            for weight in weights:
-                self._update(weight, group)
+            steps = (self.state[w]["step"] for w in group["params"] if w in self.state)
+            t = 1 + max(map(float, steps), default=0.0)
+            group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** t)
+        super().step()
         return loss
-
-    def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
-        state, (b1, b2) = self.state[weight], group["betas"]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["mean"], state["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
-        state["step"] += 1
-        t = float(state["step"])
-        gradient = weight.grad
-        assert gradient is not None
-        if group["weight_decay"]:
-            gradient = gradient.add(weight, alpha=group["weight_decay"])
-        state["mean"].lerp_(gradient, 1 - b1)
-        state["square"].mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        rate = group["lr"] * math.sqrt(1 - b2**t) / (1 - b1**t)
-        weight.addcdiv_(state["mean"], state["square"].sqrt().add_(group["eps"]), value=-rate)
 
 
 def parameter_groups(network: Network, options: Optimizer) -> list[dict[str, Any]]:

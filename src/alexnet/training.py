@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from alexnet.augment import cut_mix
 from alexnet.checkpoint import load_model
@@ -35,7 +36,7 @@ from alexnet.runs import RunFolder, create_run, free_run_path, read_recipe
 from alexnet.state import Progress, Saver, Sums, added, load_state, save_current, save_last
 from alexnet.values import to_plain
 
-BITS = ("alexnet", "torch", "processor", "threads", "device")
+BITS = ("alexnet", "torch", "processor", "threads", "kernels", "device")
 """What of the environment decides the bits of a result."""
 
 
@@ -183,7 +184,7 @@ def train_epoch(
 def train_step(
     job: Job, pixels: Tensor, labels: Tensor, step: int, rate: float
 ) -> tuple[Tensor, Tensor, bool]:
-    """One update: views -> network -> loss -> stop if it is not finite -> backward -> step.
+    """One update: views -> network -> loss -> backward -> stop if not finite -> step.
 
     Args:
         job: holds the network and the optimizer, which change.
@@ -197,7 +198,7 @@ def train_step(
         mixed, so that no label is right alone.
 
     Raises:
-        TrainingError: the loss is not finite; nothing has been updated.
+        TrainingError: the loss or a gradient is not finite; nothing has been updated.
     """
     recipe = job.recipe
     generator = torch.Generator(job.device).manual_seed(random_seed(recipe.seed, "views", step))
@@ -215,9 +216,25 @@ def train_step(
         )
     job.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    check_gradients(job.network, step)
     set_rate(job.optimizer, rate, job.slow_rate(step // job.batches.steps_per_epoch))
     job.optimizer.step()
     return loss.detach(), logits.detach(), is_mixed
+
+
+def check_gradients(network: Network, step: int) -> None:
+    """Stop before an update that would break the weights; `step` counts from 0.
+
+    Raises:
+        TrainingError: a gradient is not finite.
+    """
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    if not torch.isfinite(get_total_norm(gradients.values())):
+        broken = [name for name, g in gradients.items() if not g.isfinite().all()]
+        raise TrainingError(
+            f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
+            f"step {step + 1}; no weight was updated: try a lower --rate, or --precision float32"
+        )
 
 
 def random_seed(seed: int, purpose: str, step: int) -> int:

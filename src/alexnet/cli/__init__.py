@@ -14,6 +14,7 @@ from keyword import iskeyword
 
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
+from alexnet.memory import keep_freed_memory
 
 VERBS = {
     "train": "train on a data set or on a folder of your pictures",
@@ -73,6 +74,7 @@ def _dispatch(words: list[str]) -> int:
     if verb not in VERBS:
         raise UnknownNameError("verb", verb, VERBS)
     module = f"{verb}_" if iskeyword(verb) else verb
+    keep_freed_memory()
     code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alexnet.cache import cache_folder
 from alexnet.cli.flags import parse
 from alexnet.data.datasets import DATASETS
-from alexnet.data.places import cache_folder, data_roots
+from alexnet.data.places import data_roots
 from alexnet.values import to_plain
 
 

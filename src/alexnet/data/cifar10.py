@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.cache import cache_folder
 from alexnet.data.download import archive_files, download
-from alexnet.data.places import cache_folder, find
+from alexnet.data.places import find
 from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError
 

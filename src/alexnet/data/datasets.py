@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from alexnet.cache import cache_folder
 from alexnet.data import toyflowers
 from alexnet.data.cifar10 import cifar10_source
 from alexnet.data.flowers17 import flowers17_source
 from alexnet.data.folder import csv_source, folder_source
 from alexnet.data.idx import fashion_mnist_source, mnist_source
 from alexnet.data.imagenet import imagenet_source
-from alexnet.data.places import cache_folder
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError
 

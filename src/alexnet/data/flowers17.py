@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.cache import cache_folder
 from alexnet.data.download import archive_files, download, whole_folder
-from alexnet.data.places import cache_folder, find
+from alexnet.data.places import find
 from alexnet.data.source import FilePictures, Source
 from alexnet.errors import ConfigError, DataError
 

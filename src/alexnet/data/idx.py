@@ -15,8 +15,9 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from alexnet.cache import cache_folder
 from alexnet.data.download import download
-from alexnet.data.places import cache_folder, find
+from alexnet.data.places import find
 from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError
 

@@ -6,14 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import platformdirs
-
+from alexnet.cache import cache_folder
 from alexnet.errors import MissingDataError
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for stores and downloads (`$ALEXNET_CACHE` moves it)."""
-    return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet"))
 
 
 def data_roots(data_root: str = "") -> tuple[Path, ...]:

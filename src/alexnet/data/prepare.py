@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from alexnet.cache import cache_folder
 from alexnet.data.decode import decode, pixel_moments
 from alexnet.data.files import flush, remove_folder, write_text
-from alexnet.data.places import cache_folder
 from alexnet.data.source import Source
 from alexnet.data.store import Ignored, Refusal, Store, StoreInfo, open_store, store_text
 from alexnet.errors import DataError

@@ -7,8 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from alexnet.architectures import Architecture
+from alexnet.cache import cache_folder
 from alexnet.data.download import download
-from alexnet.data.places import cache_folder, find
+from alexnet.data.places import find
 from alexnet.errors import ModelFileError
 from alexnet.interop.matching import Fitted
 from alexnet.layer_kinds import (

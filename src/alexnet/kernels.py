@@ -1,0 +1,151 @@
+"""The operations of `kernels.c`, built with the machine's C compiler, where it has one.
+
+Built once for a processor and a compiler, and kept in the cache folder. Without a compiler the same
+operations run in torch alone: the same results within the tolerance that the tests state, later.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from alexnet.cache import cache_folder
+
+SOURCE = Path(__file__).with_name("kernels.c")
+FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+THREADS = ("-fopenmp", "")
+"""Tried in this order. The threads are those of torch, which has loaded its own OpenMP already:
+nothing is linked, so that no second pool of threads runs beside torch's."""
+BUILD_SECONDS = 60
+SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
+LARGEST_ROW = 8192
+"""Maps or window that a kernel's rows on the stack are made for."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The built library."""
+
+    library: ctypes.CDLL
+    compiler: str
+    """Its first line about itself."""
+
+    def takes(self, x: Tensor, size: int) -> bool:
+        """Whether the response norm of `x` can be computed here."""
+        is_small = max(x.shape[1] if x.ndim > 1 else 0, size) <= LARGEST_ROW
+        return x.device.type == "cpu" and x.dtype in SUFFIX and is_small
+
+    def response_norm(
+        self, x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+    ) -> Tensor:
+        """Response norm [N, C, H, W] of maps in channels-last memory."""
+        y = torch.empty_like(x)
+        function = getattr(self.library, f"response_norm_{SUFFIX[x.dtype]}")
+        function(_pointer(x), _pointer(y), *_constants(x, size, alpha, beta, k, groups))
+        return y
+
+    def response_norm_backward(
+        self, x: Tensor, g: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+    ) -> Tensor:
+        """The gradient by x [N, C, H, W], where `g` is that by the norm; both channels last."""
+        dx = torch.empty_like(x)
+        function = getattr(self.library, f"response_norm_{SUFFIX[x.dtype]}_backward")
+        constants = _constants(x, size, alpha, beta, k, groups)
+        function(_pointer(x), _pointer(g), _pointer(dx), *constants)
+        return dx
+
+
+def _pointer(x: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(x.data_ptr())
+
+
+def _constants(
+    x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+) -> tuple[object, ...]:
+    maps = x.shape[1] // groups
+    return (
+        *(ctypes.c_long(value) for value in (x.numel() // maps, maps, size)),
+        *(ctypes.c_float(value) for value in (alpha, beta, k)),
+        ctypes.c_int(torch.get_num_threads()),
+    )
+
+
+@functools.cache
+def kernels() -> Kernels | None:
+    """The kernels of this machine, built now if they are not in the cache; None without them.
+
+    `ALEXNET_KERNELS=0` leaves them out.
+    """
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if os.environ.get("ALEXNET_KERNELS") == "0" or compiler is None or os.name != "posix":
+        return None
+    try:
+        name = _first_line(compiler, "--version")
+        for threads in THREADS:
+            flags = [flag for flag in (*FLAGS, threads) if flag]
+            if (library := _load(_built(compiler, name, flags))) is not None:
+                return Kernels(library, name)
+    except (OSError, subprocess.SubprocessError):
+        pass  # no compiler that works, or no folder to keep the result: torch alone computes
+    return None
+
+
+def describe_kernels() -> str:
+    """What computes the operations of `kernels.c` here: a compiler's name, or "torch"."""
+    found = kernels()
+    return "torch" if found is None else found.compiler
+
+
+def _built(compiler: str, name: str, flags: list[str]) -> Path:
+    """The library's path in the cache; built aside and renamed when it is not there."""
+    content = (SOURCE.read_bytes(), name, flags, platform.machine(), _processor())
+    digest = hashlib.blake2b(repr(content).encode(), digest_size=12).hexdigest()
+    target = cache_folder() / "kernels" / f"{digest}.so"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+            objects, aside = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
+            _run(compiler, *flags, "-c", str(SOURCE), "-o", str(objects))
+            _run(compiler, "-shared", *LINK, str(objects), "-o", str(aside), "-lm")
+            aside.replace(target)
+    return target
+
+
+LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
+"""Names of OpenMP are looked for in what is loaded already."""
+
+
+def _load(path: Path) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:  # a name of OpenMP that torch's library does not have
+        return None
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=BUILD_SECONDS
+    ).stdout
+
+
+def _first_line(*command: str) -> str:
+    return _run(*command).partition("\n")[0].strip()
+
+
+def _processor() -> str:
+    """What decides the machine code of -march=native."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
