@@ -36,10 +36,19 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def built_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this session's kernels are kept, so that they are built once."""
+    return tmp_path_factory.mktemp("kernels")
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(
+    tmp_path_factory: pytest.TempPathFactory, built_kernels: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A cache folder for this test alone: none finds or leaves anything in the user's."""
     folder = tmp_path_factory.mktemp("cache")
+    (folder / "kernels").symlink_to(built_kernels)
     monkeypatch.setenv("ALEXNET_CACHE", str(folder))
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     return folder

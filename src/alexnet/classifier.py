@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -15,8 +16,10 @@ from torch import Tensor
 from alexnet.checkpoint import ModelInfo, load_model
 from alexnet.data.decode import decode
 from alexnet.errors import DataError, ModelFileError, UsageError
+from alexnet.inference import optimized_network
 from alexnet.network import Network, channels_last
 from alexnet.precision import autocast, choose_device
+from alexnet.recipe import Precision
 from alexnet.views import centre_view, ten_views
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray"
@@ -48,7 +51,7 @@ class Classifier:
     network: Network
     info: ModelInfo
     mean_image: Tensor | None = None
-    precision: Literal["auto", "float32", "bf16"] = "auto"
+    precision: Precision = "auto"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -58,7 +61,16 @@ class Classifier:
     @property
     def device(self) -> torch.device:
         """Where the network computes."""
-        return next(self.network.parameters()).device
+        return next(chain(self.network.parameters(), self.network.buffers())).device
+
+    def optimized(self, *, has_int8: bool = True) -> Classifier:
+        """The same classifier prepared for inference alone (see `optimized_network`).
+
+        Args:
+            has_int8: whether batches of up to 8 may use weights of one byte.
+        """
+        network = optimized_network(self.network, self.precision, has_int8=has_int8)
+        return replace(self, network=network)
 
     def predict(
         self, pictures: Sequence[Picture], top: int = 5, views: Views = 1

@@ -119,3 +119,156 @@ INLINE void windows(const float *restrict values, float *restrict sums, long map
 
 RESPONSE_NORM(response_norm_f32, float, read_f32, write_f32)
 RESPONSE_NORM(response_norm_bf16, uint16_t, read_bf16, write_bf16)
+
+/* Convolution by Winograd's minimal filtering with 6 x 6 tiles, in channels-last memory.
+ *
+ * The same input transform serves 3 x 3 kernels (4 x 4 outputs a tile) and 5 x 5 kernels (2 x 2
+ * outputs a tile): the interpolation points 0, 1, -1, 2, -2 and infinity are the same. A tile's 36
+ * numbers go to 36 matrices [groups, tiles, channels / groups], which are multiplied by 36 matrices
+ * of transformed weights elsewhere. Lavin and Gray 2016, "Fast algorithms for convolutional neural
+ * networks", sections 4.1 and 4.2. */
+enum { TILE = 6, LANES = 16 };
+
+/* A copy of known length is one instruction or two; of any other, a call. */
+INLINE void copy_lanes(float *restrict to, const float *restrict from, long lanes) {
+    if (lanes == LANES) memcpy(to, from, LANES * sizeof(float));
+    else memcpy(to, from, lanes * sizeof(float));
+}
+
+/* Six vectors, `step` vectors apart, times B transposed. */
+INLINE void input_points(float (*restrict to)[LANES], float (*restrict from)[LANES], int step) {
+    for (int l = 0; l < LANES; l++) {
+        float d0 = from[0][l], d1 = from[step][l], d2 = from[2 * step][l];
+        float d3 = from[3 * step][l], d4 = from[4 * step][l], d5 = from[5 * step][l];
+        to[0][l] = 4 * d0 - 5 * d2 + d4;
+        to[step][l] = d4 + d3 - 4 * (d2 + d1);
+        to[2 * step][l] = d4 - d3 - 4 * (d2 - d1);
+        to[3 * step][l] = d4 - d2 + 2 * (d3 - d1);
+        to[4 * step][l] = d4 - d2 - 2 * (d3 - d1);
+        to[5 * step][l] = 4 * d1 - 5 * d3 + d5;
+    }
+}
+
+/* Six vectors times A transposed: `outputs` (2 or 4) vectors. */
+INLINE void output_points(float (*restrict to)[LANES], float (*restrict from)[LANES], int step,
+                          int outputs) {
+    for (int l = 0; l < LANES; l++) {
+        float m0 = from[0][l], m1 = from[step][l], m2 = from[2 * step][l];
+        float m3 = from[3 * step][l], m4 = from[4 * step][l], m5 = from[5 * step][l];
+        float plus12 = m1 + m2, minus12 = m1 - m2, plus34 = m3 + m4, minus34 = m3 - m4;
+        to[0][l] = m0 + plus12 + plus34;
+        if (outputs == 2) {
+            to[step][l] = minus12 + 2 * minus34 + m5;
+        } else {
+            to[step][l] = minus12 + 2 * minus34;
+            to[2 * step][l] = plus12 + 4 * plus34;
+            to[3 * step][l] = minus12 + 8 * minus34 + m5;
+        }
+    }
+}
+
+/* x [images, height, width, groups * maps] to v [36, groups, images * rows * columns, maps]. */
+void winograd_input(const float *x, float *v, long images, long height, long width, long groups,
+                    long maps, long padding, long outputs, long rows, long columns, int threads) {
+    long tiles = images * rows * columns, channels = groups * maps;
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long tile = 0; tile < tiles; tile++) {
+        long image = tile / (rows * columns), place = tile % (rows * columns);
+        long top = place / columns * outputs - padding, left = place % columns * outputs - padding;
+        for (long group = 0; group < groups; group++)
+            for (long map = 0; map < maps; map += LANES) {
+                float in[TILE * TILE][LANES] = {{0}}, half[TILE * TILE][LANES];
+                long lanes = maps - map < LANES ? maps - map : LANES;
+                for (int i = 0; i < TILE; i++)
+                    for (int j = 0; j < TILE; j++) {
+                        long y = top + i, z = left + j;
+                        if (y < 0 || y >= height || z < 0 || z >= width) continue;
+                        const float *from = x + ((image * height + y) * width + z) * channels;
+                        copy_lanes(in[i * TILE + j], from + group * maps + map, lanes);
+                    }
+                for (int j = 0; j < TILE; j++) input_points(half + j, in + j, TILE);
+                for (int i = 0; i < TILE; i++) input_points(in + i * TILE, half + i * TILE, 1);
+                for (int k = 0; k < TILE * TILE; k++)
+                    copy_lanes(v + ((k * groups + group) * tiles + tile) * maps + map, in[k], lanes);
+            }
+    }
+}
+
+/* m [36, groups, images * rows * columns, maps] to y [images, height, width, groups * maps], plus a
+ * bias. */
+void winograd_output(const float *m, const float *bias, float *y, long images, long height,
+                     long width, long groups, long maps, long outputs, long rows, long columns,
+                     int threads) {
+    long tiles = images * rows * columns, channels = groups * maps;
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long tile = 0; tile < tiles; tile++) {
+        long image = tile / (rows * columns), place = tile % (rows * columns);
+        long top = place / columns * outputs, left = place % columns * outputs;
+        for (long group = 0; group < groups; group++)
+            for (long map = 0; map < maps; map += LANES) {
+                float in[TILE * TILE][LANES] = {{0}}, half[TILE * TILE][LANES];
+                float out[TILE * TILE][LANES];
+                long lanes = maps - map < LANES ? maps - map : LANES;
+                for (int k = 0; k < TILE * TILE; k++)
+                    copy_lanes(in[k], m + ((k * groups + group) * tiles + tile) * maps + map, lanes);
+                for (int j = 0; j < TILE; j++) output_points(half + j, in + j, TILE, (int)outputs);
+                for (int i = 0; i < outputs; i++)
+                    output_points(out + i * TILE, half + i * TILE, 1, (int)outputs);
+                for (long i = 0; i < outputs && top + i < height; i++)
+                    for (long j = 0; j < outputs && left + j < width; j++) {
+                        long first = group * maps + map;
+                        float *to = y + ((image * height + top + i) * width + left + j) * channels;
+                        const float *from = out[i * TILE + j];
+                        for (long l = 0; l < lanes; l++)
+                            to[first + l] = from[l] + bias[first + l];
+                    }
+            }
+    }
+}
+
+/* y [batch, outputs] = x [batch, inputs] times weights of one byte, plus a bias, for small batches:
+ * the weights are read once, and each block of BLOCK inputs of an output has a scale of its own.
+ * `inputs` is a multiple of BLOCK. */
+enum { BLOCK = 64 };
+
+/* BLOCK bytes times BLOCK floats. */
+#ifdef __AVX2__
+#include <immintrin.h>
+
+INLINE float block_product(const int8_t *row, const float *values) {
+    __m256 sums[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (int i = 0; i < BLOCK; i += 8) {
+        __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(row + i)));
+        __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(wide), _mm256_loadu_ps(values + i));
+        sums[i / 8 % 2] = _mm256_add_ps(sums[i / 8 % 2], product);
+    }
+    __m256 sum = _mm256_add_ps(sums[0], sums[1]);
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+#else
+INLINE float block_product(const int8_t *row, const float *values) {
+    float sums[LANES] = {0}, sum = 0;
+    for (int i = 0; i < BLOCK; i += LANES)
+        for (int l = 0; l < LANES; l++) sums[l] += (float)row[i + l] * values[i + l];
+    for (int l = 0; l < LANES; l++) sum += sums[l];
+    return sum;
+}
+#endif
+
+void linear_int8(const float *x, const int8_t *weights, const float *scales, const float *bias,
+                 float *y, long batch, long inputs, long outputs, int threads) {
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long output = 0; output < outputs; output++) {
+        const int8_t *row = weights + output * inputs;
+        const float *row_scales = scales + output * (inputs / BLOCK);
+        for (long image = 0; image < batch; image++) {
+            const float *values = x + image * inputs;
+            float sum = bias[output];
+            for (long block = 0; block < inputs / BLOCK; block++)
+                sum += row_scales[block] * block_product(row + block * BLOCK, values + block * BLOCK);
+            y[image * outputs + output] = sum;
+        }
+    }
+}

@@ -29,6 +29,10 @@ THREADS = ("-fopenmp", "")
 nothing is linked, so that no second pool of threads runs beside torch's."""
 BUILD_SECONDS = 60
 SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
+TILE = 6
+"""Side of the tiles of Winograd's convolution, in pixels."""
+BLOCK = 64
+"""Inputs that share a scale in weights of one byte."""
 LARGEST_ROW = 8192
 """Maps or window that a kernel's rows on the stack are made for."""
 
@@ -65,6 +69,57 @@ class Kernels:
         function(_pointer(x), _pointer(g), _pointer(dx), *constants)
         return dx
 
+    def winograd_input(self, x: Tensor, v: Tensor, tiling: Tiling) -> None:
+        """Fill v [36 * groups, tiles, C / groups] from x [N, C, H, W], channels last, float32."""
+        n, c, h, w = x.shape
+        sizes = n, h, w, tiling.groups, c // tiling.groups, tiling.padding, *tiling.tiles(h, w)
+        self.library.winograd_input(_pointer(x), _pointer(v), *_longs(sizes), _threads())
+
+    def winograd_output(self, m: Tensor, bias: Tensor, y: Tensor, tiling: Tiling) -> None:
+        """Fill y [N, C, H, W], channels last, from m [36 * groups, tiles, C / groups]."""
+        n, c, h, w = y.shape
+        border = tiling.kernel - 1 - 2 * tiling.padding
+        sizes = n, h, w, tiling.groups, c // tiling.groups, *tiling.tiles(h + border, w + border)
+        self.library.winograd_output(
+            _pointer(m), _pointer(bias), _pointer(y), *_longs(sizes), _threads()
+        )
+
+    def linear_int8(self, x: Tensor, weights: Tensor, scales: Tensor, bias: Tensor) -> Tensor:
+        """X [B, n] float32 times int8 [m, n], scaled per output and 64 inputs [m, n / 64]."""
+        y = x.new_empty(len(x), len(weights))
+        pointers = map(_pointer, (x, weights, scales, bias, y))
+        self.library.linear_int8(*pointers, *_longs((*x.shape, len(weights))), _threads())
+        return y
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a convolution of stride 1 is cut into tiles of 6 x 6 pixels."""
+
+    kernel: int
+    """3 or 5."""
+    padding: int
+    groups: int
+
+    @property
+    def outputs(self) -> int:
+        """Side of a tile's outputs."""
+        return TILE + 1 - self.kernel
+
+    def tiles(self, height: int, width: int) -> tuple[int, int, int]:
+        """Outputs a tile, and the rows and columns of tiles for maps of this size."""
+        border = 2 * self.padding - self.kernel + 1
+        rows, columns = (-(-(side + border) // self.outputs) for side in (height, width))
+        return self.outputs, rows, columns
+
+
+def _longs(sizes: tuple[int, ...]) -> tuple[ctypes.c_long, ...]:
+    return tuple(ctypes.c_long(size) for size in sizes)
+
+
+def _threads() -> ctypes.c_int:
+    return ctypes.c_int(torch.get_num_threads())
+
 
 def _pointer(x: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(x.data_ptr())
@@ -75,9 +130,9 @@ def _constants(
 ) -> tuple[object, ...]:
     maps = x.shape[1] // groups
     return (
-        *(ctypes.c_long(value) for value in (x.numel() // maps, maps, size)),
+        *_longs((x.numel() // maps, maps, size)),
         *(ctypes.c_float(value) for value in (alpha, beta, k)),
-        ctypes.c_int(torch.get_num_threads()),
+        _threads(),
     )
 
 

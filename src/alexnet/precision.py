@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from alexnet.errors import UsageError
+from alexnet.recipe import Precision
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -19,9 +18,15 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def autocast(device: torch.device, precision: Literal["auto", "float32", "bf16"]) -> torch.autocast:
-    """A context with matrix products in bf16 where asked, or where `auto` finds hardware for it."""
+def computing_type(device: torch.device, precision: Precision) -> torch.dtype:
+    """The type of matrix products: bf16 where asked, or where `auto` finds hardware for it."""
     is_bf16 = precision == "bf16" or (precision == "auto" and has_bf16(device))
+    return torch.bfloat16 if is_bf16 else torch.float32
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """A context whose matrix products are of the `computing_type`."""
+    is_bf16 = computing_type(device, precision) == torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
 
 

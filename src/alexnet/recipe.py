@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
 from alexnet.preprocessing import Resize
 from alexnet.variants import ActivationOption, NormOption, PoolingOption, variant
+
+Precision: TypeAlias = Literal["auto", "float32", "bf16"]
+"""Type of the matrix products; `auto` is bf16 where the device multiplies it in hardware."""
 
 
 def require(is_met: bool, message: str) -> None:
@@ -259,7 +262,7 @@ class Recipe:
     """Layers that will be frozen learn at --slow-rate after this epoch; 0: as fast as the rest."""
     slow_rate: float = 1e-5
     """Learning rate of layers that are soon frozen."""
-    precision: Literal["auto", "float32", "bf16"] = "auto"
+    precision: Precision = "auto"
     """auto: bf16 where the processor multiplies it in hardware."""
     init_from: str = ""
     """Weights to begin from: a model file or a torchvision-style state dict; what fits is taken."""

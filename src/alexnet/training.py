@@ -206,20 +206,48 @@ def train_step(
     views = job.augmenter(pixels, generator, epoch=step // job.batches.steps_per_epoch)
     share, classes = recipe.augment.cut_mix, len(job.info.classes)
     views, targets, is_mixed = cut_mix(views, labels, classes, share, generator)
-    with autocast(job.device, recipe.precision):
-        logits = job.network(views)
+    set_rate(job.optimizer, rate, job.slow_rate(step // job.batches.steps_per_epoch))
+    loss, logits = update(job.network, job.optimizer, views, targets, recipe, step)
+    return loss, logits, is_mixed
+
+
+def update(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    views: Tensor,
+    targets: Tensor,
+    recipe: Recipe,
+    step: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Forward, backward and one move of the weights, unless something is not finite.
+
+    Args:
+        network: changes.
+        optimizer: changes.
+        views: preprocessed images [B, C, H, W].
+        targets: int64 [B], or shares of the classes [B, classes].
+        recipe: gives the precision and the smoothing of labels.
+        step: named where it fails.
+
+    Returns:
+        The loss and the logits [B, classes] before the move.
+
+    Raises:
+        TrainingError: the loss or a gradient is not finite; nothing has been updated.
+    """
+    with autocast(views.device, recipe.precision):
+        logits = network(views)
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise TrainingError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
             f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
         )
-    job.optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    check_gradients(job.network, step)
-    set_rate(job.optimizer, rate, job.slow_rate(step // job.batches.steps_per_epoch))
-    job.optimizer.step()
-    return loss.detach(), logits.detach(), is_mixed
+    check_gradients(network, step)
+    optimizer.step()
+    return loss.detach(), logits.detach()
 
 
 def check_gradients(network: Network, step: int) -> None:

@@ -24,6 +24,7 @@ VERBS = {
     "data": "prepare, check, split or show a data set",
     "import": "take over a network from torchvision, Keras or ONNX",
     "export": "write a model for ONNX or torch.export, compared with itself",
+    "benchmark": "images per second, beside what the machine could do",
     "doctor": "versions, device and folders of this machine",
 }
 

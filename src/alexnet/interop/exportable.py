@@ -21,6 +21,7 @@ from alexnet.layer_kinds import (
     MapNorm,
     ResponseNorm,
 )
+from alexnet.network import Network
 
 Constant: TypeAlias = (
     int | float | str | bool | Sequence[int] | Sequence[float] | Sequence[str] | Sequence[bool]
@@ -99,10 +100,15 @@ def exportable(classifier: Classifier, *, with_preprocessing: bool, for_onnx: bo
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if with_preprocessing:
         parts["normalise"] = Normalise(classifier)
-    rows = classifier.network.architecture.rows()
-    for row, module in zip(rows, classifier.network.children(), strict=True):
-        parts[row.layer.name] = _for_onnx(row, module) if for_onnx else module
+    network = classifier.network
+    parts |= onnx_parts(network) if for_onnx else dict(network.named_children())
     return nn.Sequential(parts).cpu().eval()
+
+
+def onnx_parts(network: Network) -> dict[str, nn.Module]:
+    """The layers by name, with norms as nodes that ONNX has."""
+    layers = zip(network.architecture.rows(), network.children(), strict=True)
+    return {row.layer.name: _for_onnx(row, module) for row, module in layers}
 
 
 def _for_onnx(row: Row, module: nn.Module) -> nn.Module:

@@ -1,0 +1,153 @@
+"""`alexnet benchmark train|infer|data`: how fast this machine is, and what it could do at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from alexnet.cli.flags import parse
+from alexnet.cli.show import note, table
+from alexnet.errors import ConfigError, UnknownNameError
+from alexnet.presets import preset
+from alexnet.recipe import Precision
+from alexnet.values import to_plain
+
+if TYPE_CHECKING:
+    from alexnet.benchmark import Spread, Throughput
+    from alexnet.benchmark_data import DataThroughput
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFlags:
+    """Images a second of a network, and the share of the machine's matrix products in it."""
+
+    arch: Annotated[str, tyro.conf.Positional] = "alexnet"
+    """An architecture's name."""
+    batch: int = 128
+    """Images a step."""
+    repeats: int = 7
+    """Measurements, which take turns with the machine's own matrix product."""
+    precision: Precision = "auto"
+    """auto: bf16 where the device multiplies it in hardware."""
+    device: str = "auto"
+    """auto: the first GPU, else the processor."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.repeats < 1:
+            raise ConfigError("--batch and --repeats must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFlags:
+    """Pictures a second: preparing a store, reading it, making training views."""
+
+    preset: Annotated[str, tyro.conf.Positional] = "quickstart"
+    """The recipe whose pictures, sizes and views are measured."""
+    data: str = ""
+    """Another data set or folder."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    repeats: int = 3
+    """Measurements of each."""
+    device: str = "auto"
+    """Where views are made."""
+    json: bool = False
+    """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ConfigError("--repeats must be at least 1")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure and print."""
+    words = list(arguments)
+    kinds: dict[str, Callable[[Sequence[str]], int]] = {
+        "train": lambda rest: _network("train", rest),
+        "infer": lambda rest: _network("infer", rest),
+        "data": _data,
+    }
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: alexnet benchmark train|infer|data [flags]; each has --help")
+        return 0
+    if words[0] not in kinds:
+        raise UnknownNameError("kind of benchmark", words[0], kinds)
+    return kinds[words[0]](words[1:])
+
+
+def _network(work: str, words: Sequence[str]) -> int:
+    flags = parse(NetworkFlags, words, f"benchmark {work}")
+    from alexnet.benchmark import benchmark_network
+    from alexnet.precision import choose_device
+
+    device = choose_device(flags.device)
+    note(f"{work} {flags.arch}, batch {flags.batch}, on {device}: {flags.repeats} repeats")
+    found = benchmark_network(work, flags.arch, flags.batch, flags.repeats, device, flags.precision)
+    print(json.dumps(to_plain(found), indent=2) if flags.json else _text(found))
+    return 0
+
+
+def _data(words: Sequence[str]) -> int:
+    flags = parse(DataFlags, words, "benchmark data")
+    from dataclasses import replace
+
+    from alexnet.benchmark_data import benchmark_data
+    from alexnet.precision import choose_device
+
+    recipe = preset(flags.preset)
+    recipe = replace(recipe, data=flags.data or recipe.data, data_root=flags.data_root)
+    note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
+    found = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
+    print(json.dumps(to_plain(found), indent=2) if flags.json else _data_text(found))
+    return 0
+
+
+def _range(values: Spread, unit: str) -> str:
+    low, high = f"{values.low:,.1f}", f"{values.high:,.1f}"
+    return f"{values.median:,.1f} {unit}  ({low} to {high}, n = {values.n})"
+
+
+def _text(found: Throughput) -> str:
+    rows = [
+        (
+            layer.name,
+            "x".join(map(str, layer.output)),
+            f"{1e3 * layer.forward_seconds:.2f}",
+            f"{layer.forward_gflops:,.0f}" if layer.forward_gflops else "",
+            f"{1e3 * layer.backward_seconds:.2f}" if layer.backward_seconds else "",
+            f"{layer.backward_gflops:,.0f}" if layer.backward_gflops else "",
+        )
+        for layer in found.layers
+    ]
+    head = ("layer", "output", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s")
+    machine = found.environment
+    return "\n".join(
+        (
+            table(head, rows, left=2),
+            "",
+            f"{found.work}  {_range(found.images_per_second, 'images/s')}",
+            f"matrix product  {_range(found.matrix_gflops, 'GFLOP/s')}, {found.precision}",
+            f"share of it     {found.machine_share:.1%}",
+            f"peak memory     {found.peak_bytes / 2**30:.2f} GiB",
+            f"machine         {machine.processor}, {machine.threads} threads, "
+            f"torch {machine.torch}, kernels: {machine.kernels}",
+        )
+    )
+
+
+def _data_text(found: DataThroughput) -> str:
+    return "\n".join(
+        (
+            f"{found.data}: {found.pictures:,} pictures, {found.store_bytes / 2**20:,.0f} MiB "
+            f"stored, {found.cores} cores",
+            f"prepare  {_range(found.prepare_per_second, 'pictures/s')}",
+            f"read     {_range(found.read_per_second, 'pictures/s')}",
+            f"views    {_range(found.augment_per_second, 'pictures/s')}",
+        )
+    )
