@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from alexnet.benchmark_data import DataThroughput
 
 
+HELP = """usage: alexnet benchmark train|infer|data ...
+
+How fast this machine is, beside its own matrix product, which takes turns with what is measured.
+
+  train [ARCH]    training steps: images per second, layer by layer, peak memory
+  infer [ARCH]    inference, plain and prepared by Classifier.optimized()
+  data [PRESET]   pictures per second: preparing, reading, making views
+
+alexnet benchmark train --help tells more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkFlags:
     """Images a second of a network, and the share of the machine's matrix products in it."""
@@ -74,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
         "data": _data,
     }
     if not words or words[0] in ("-h", "--help"):
-        print("usage: alexnet benchmark train|infer|data [flags]; each has --help")
+        print(HELP)
         return 0
     if words[0] not in kinds:
         raise UnknownNameError("kind of benchmark", words[0], kinds)

@@ -1,0 +1,70 @@
+"""Run the harnesses and print what was tried, how it ended and what failed; exit 1 for a failure.
+
+PYTHONPATH=src:tests python -m torture [--quick] [--only NAME ...] [--seed 0] [--out FILE]
+
+As many harnesses run at once as there are cores, each in a process and a folder of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+from torture.harness import Harness, run
+from torture.tally import Tally, table
+
+HARNESSES = (
+    Harness("kills", full=80, quick=8),
+    Harness("kill_points", full=1000, quick=8),
+    Harness("races", full=50, quick=4),
+    Harness("full_disk", full=120, quick=4),
+)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 when something failed."""
+    flags = _flags(words)
+    chosen = [harness for harness in HARNESSES if not flags.only or harness.name in flags.only]
+    with ProcessPoolExecutor(flags.jobs, get_context("spawn")) as pool:
+        begun = [
+            pool.submit(
+                run, harness.name, harness.quick if flags.quick else harness.full, flags.seed
+            )
+            for harness in chosen
+        ]
+        tallies = [future.result() for future in begun]
+    print(table(tallies))
+    if flags.out:
+        _write(tallies, flags.out)
+    return int(not all(tally.is_clean for tally in tallies))
+
+
+def _flags(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="torture", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    names = [harness.name for harness in HARNESSES]
+    parser.add_argument("--quick", action="store_true", help="a few cases of each")
+    parser.add_argument("--only", nargs="+", choices=names, default=[], help="these harnesses")
+    parser.add_argument("--seed", type=int, default=0, help="decides every case")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="harnesses at once")
+    parser.add_argument("--out", type=Path, help="also write the table there: .json or .md")
+    return parser.parse_args(words)
+
+
+def _write(tallies: Sequence[Tally], out: Path) -> None:
+    """The tallies as JSON, or as Markdown where the name does not end in .json."""
+    is_json = out.suffix == ".json"
+    text = json.dumps([asdict(t) for t in tallies], indent=2) if is_json else table(tallies)
+    out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
