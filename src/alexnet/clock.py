@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from alexnet.data.batches import Batch
+from alexnet.data.batches import AnyBatch
 from alexnet.records import EpochTimes
 
 
@@ -35,7 +35,7 @@ class Clock:
         self.began = time.perf_counter()
         self.training_began = 0.0
 
-    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def timed(self, batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
         """The same batches, with the time taken to get each added up."""
         self.training_began = time.perf_counter()
         while True:

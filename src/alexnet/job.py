@@ -19,6 +19,7 @@ from alexnet.data.prepare import prepare
 from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
+from alexnet.feed import Feed, feed
 from alexnet.layer_kinds import BatchNorm
 from alexnet.memory import keep_freed_memory
 from alexnet.network import Network, channels_last
@@ -55,6 +56,8 @@ class Job:
     info: ModelInfo
     augmenter: Augmenter
     batches: Batches
+    feed: Feed
+    """The same batches on the training device."""
     network: Network
     optimizer: torch.optim.Optimizer
     device: torch.device
@@ -112,6 +115,8 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     check_batch(table, min(recipe.batch_size, len(splits.train)))
     table = variant(table, classes=len(store.info.classes))
     network = build_network(table, recipe, weights, reporter).to(device)
+    if recipe.compile:
+        network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
     slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
     optimizer = build_optimizer(network, recipe.optimizer, slowed)
     rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
@@ -126,7 +131,18 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     augmenter = Augmenter(
         options=recipe.augment, preprocessing=rule, colour_axes=axes, mean_image=mean_image
     )
-    return Job(recipe, store, splits, info, augmenter, batches, network, optimizer, device)
+    return Job(
+        recipe,
+        store,
+        splits,
+        info,
+        augmenter,
+        batches,
+        feed(batches, device),
+        network,
+        optimizer,
+        device,
+    )
 
 
 def with_whole_paths(recipe: Recipe) -> Recipe:

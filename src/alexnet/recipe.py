@@ -270,6 +270,8 @@ class Recipe:
     """Folder searched for data sets before $ALEXNET_DATA and the cache."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
+    compile: bool = False
+    """Compile the network with torch.compile; meant for GPUs, where a step becomes a few graphs."""
     save_every_minutes: float = 1.0
     """A killed run loses at most about this much (and the step it was in)."""
     save_every_steps: int = 0

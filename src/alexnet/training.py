@@ -210,9 +210,7 @@ def train_epoch(
     rate, before = 0.0, dict[str, Tensor]()
     job.freeze(epoch)
     job.network.train()
-    for pixels, labels in clock.timed(job.batches.epoch(epoch, progress.step % steps_per_epoch)):
-        images = torch.from_numpy(pixels).to(job.device)
-        targets = torch.from_numpy(labels).to(job.device)
+    for pixels, labels in clock.timed(job.feed.epoch(epoch, progress.step % steps_per_epoch)):
         rate = rate_at(
             recipe.schedule,
             recipe.optimizer.rate,
@@ -223,8 +221,8 @@ def train_epoch(
         )
         if progress.step + 1 == last_step:
             before = snapshot(job.network)
-        loss, logits, is_mixed = train_step(job, images, targets, progress.step, rate)
-        progress.sums = added(progress.sums, loss, logits, targets, is_mixed)
+        loss, logits, is_mixed = train_step(job, pixels, labels, progress.step, rate)
+        progress.sums = added(progress.sums, loss, logits, labels, is_mixed)
         progress.step += 1
         reporter.step(step_report(job, progress, epoch, len(labels)))
         if progress.step < last_step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from alexnet.data.store import Store
 
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]
 """Pictures uint8 [B, S, S, 3] and labels int64 [B]."""
+AnyBatch = TypeVar("AnyBatch", bound=tuple[Any, Any])
+"""The same as arrays or as tensors."""
 
 
 @dataclass(frozen=True)

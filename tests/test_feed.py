@@ -1,0 +1,64 @@
+"""Batches on the device are the store's, wherever the pictures lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from alexnet.data.batches import Batches
+from alexnet.feed import copied, feed, resident
+from alexnet.job import make_ready
+from alexnet.recipe import Recipe
+from alexnet.records import Silent
+from alexnet.training import train_step
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def batches(tiny: Recipe) -> Batches:
+    return make_ready(tiny, Silent()).batches
+
+
+@pytest.mark.parametrize("first_step", [0, 2])
+def test_resident_pictures_come_in_the_same_order(
+    batches: Batches, first_step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alexnet.feed.ROWS_AT_ONCE", 5)
+    for epoch in (0, 3):
+        plain = list(batches.epoch(epoch, first_step))
+        for source in (copied(batches, CPU), resident(batches, CPU)):
+            found = list(source.epoch(epoch, first_step))
+            assert len(found) == len(plain) == batches.steps_per_epoch - first_step
+            for (pixels, labels), (images, truth) in zip(plain, found, strict=True):
+                assert torch.equal(torch.from_numpy(pixels), images)
+                assert torch.equal(torch.from_numpy(labels), truth)
+
+
+def test_a_processor_copies_nothing_ahead(batches: Batches) -> None:
+    assert feed(batches, CPU).pictures is None
+
+
+@pytest.mark.gpu
+def test_a_gpu_holds_the_pictures(tiny: Recipe) -> None:
+    job = make_ready(replace(tiny, device="cuda", precision="auto"), Silent())
+    assert job.feed.pictures is not None
+    pixels, labels = next(job.feed.epoch(0))
+    assert pixels.device.type == labels.device.type == "cuda"
+    loss, _, _ = train_step(job, pixels, labels, 0, 1e-3)
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
+def test_a_compiled_network_learns_the_same(tiny: Recipe) -> None:
+    """Up to dropout, which a compiled network draws in another way."""
+    tiny = replace(tiny, net=replace(tiny.net, dropout=0.0))
+    plain, compiled = (
+        make_ready(replace(tiny, compile=is_compiled), Silent()) for is_compiled in (False, True)
+    )
+    for step, (pixels, labels) in enumerate(plain.feed.epoch(0)):
+        losses = [train_step(job, pixels, labels, step, 1e-3)[0] for job in (plain, compiled)]
+        torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
