@@ -115,6 +115,9 @@ def test_a_run_that_dies_between_two_writes(
     numbers = [number for number, text in enumerate(changes, 1) if re.match(pattern, text)]
     with pytest.raises(PowerCutError), disk.watched(freeze_at=numbers[which]):
         train(small, out=tmp_path / "run")
+    if "without its name" in point:
+        kept = [path.name for path in RunFolder(tmp_path / "run").saved_states()]
+        assert kept == ["state-000002.safetensors", "state-000004.safetensors"]
     if "result is there" in point:
         assert (tmp_path / "run" / "states").exists()
         with pytest.raises(TrainingError, match="has ended already"):

@@ -133,7 +133,10 @@ class RunFolder:
                 f"another process is training {self.path}; wait for it, or stop it first"
             ) from error
         except OSError as error:
-            raise TrainingError(f"cannot write into {self.path}: {error.strerror}") from error
+            raise TrainingError(
+                f"cannot write into {self.path}: {error.strerror}; "
+                "put that right, or go on with a copy of it"
+            ) from error
         with held:
             try:
                 yield
