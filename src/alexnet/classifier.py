@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from alexnet.checkpoint import ModelInfo, load_model
 from alexnet.data.decode import decode
+from alexnet.data.picture_file import open_picture, why_refused
 from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.network import Network, channels_last
 from alexnet.precision import autocast, choose_device
@@ -99,7 +101,7 @@ class Classifier:
             with _open(picture) as image:
                 return decode(image, rule.resize, rule.store_pixels)
         except Exception as error:  # Pillow raises many kinds for damaged files
-            return (str(error) or type(error).__name__).splitlines()[0]
+            return why_refused(error, str(picture))
 
     def probabilities(
         self,
@@ -154,9 +156,9 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     return Classifier(network.eval(), info, mean, info.recipe.precision)
 
 
-def _open(picture: Picture) -> Image.Image:
+def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
     if isinstance(picture, Image.Image):
-        return picture.copy()
+        return nullcontext(picture)  # the caller closes it
     if isinstance(picture, np.ndarray):
         is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
         if picture.dtype != np.uint8 or not is_picture or not picture.size:
@@ -165,7 +167,7 @@ def _open(picture: Picture) -> Image.Image:
                 f"not {picture.dtype} {list(picture.shape)}"
             )
         return Image.fromarray(picture)
-    return Image.open(picture)
+    return open_picture(Path(picture))
 
 
 def _name(picture: Picture, index: int) -> str:

@@ -104,6 +104,7 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     )
     check_refusals(store, pictures.max_refused_share, reporter)
     splits = split_rows(store, pictures, recipe.seed)
+    check_classes(store, splits.train)
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     check_batch(table, min(recipe.batch_size, len(splits.train)))
     table = variant(table, classes=len(store.info.classes))
@@ -185,11 +186,14 @@ def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Re
 
 
 def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
-    """Name the pictures that cannot be used.
+    """Name the pictures that cannot be used, and count the files that were passed over.
 
     Raises:
         DataError: they are more than `limit` (0 to 1) of all.
     """
+    passed = [f"{one.files} ({one.reason})" for one in store.info.ignored if one.reason != "hidden"]
+    if passed:
+        reporter.note(f"files passed over: {', '.join(passed)}")
     refused = store.info.refused
     if not refused:
         return
@@ -199,6 +203,22 @@ def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
     if len(refused) > limit * len(store):
         raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
     reporter.note(f"{sentence}; they are left out")
+
+
+def check_classes(store: Store, train: np.ndarray) -> None:
+    """Refuse to train where a class has no picture to learn from.
+
+    Raises:
+        DataError: names the class, and why its first picture was refused if that is the cause.
+    """
+    learnt = set(store.labels[train].tolist())
+    for label, name in enumerate(store.info.classes):
+        if label in learnt:
+            continue
+        bad = [r for r in store.info.refused if store.labels[r.row] == label]
+        cause = f"; {bad[0].name} was refused ({bad[0].reason})" if bad else ""
+        way_out = "mend or add pictures, remove the class, or hold out less with --test-share"
+        raise DataError(f"class {name!r} has no usable picture to learn from{cause}; {way_out}")
 
 
 def build_network(

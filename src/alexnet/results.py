@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from alexnet.job import Job
 from alexnet.layer_kinds import Conv
 from alexnet.records import EpochRecord
 from alexnet.runs import RunFolder
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
 
 
 def write_results(
@@ -35,7 +34,7 @@ def write_results(
         "refused": to_plain(job.store.info.refused),
         "test": evaluation_summary(evaluation) if evaluation else None,
     }
-    write_text(folder.result, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder.result, json_text(result) + "\n")
 
 
 def _waiting_share(history: Sequence[EpochRecord]) -> float:
@@ -68,7 +67,7 @@ def write_evaluation(result: Evaluation, store: Store, out: Path) -> None:
     """Write evaluation.json, confusion.png and, where there are mistakes, worst.png."""
     write_text(
         out / "evaluation.json",
-        json.dumps(evaluation_summary(result), indent=2, ensure_ascii=False) + "\n",
+        json_text(evaluation_summary(result)) + "\n",
     )
     plots.save(plots.confusion(result), out / "confusion.png")
     if result.worst:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
 from alexnet.layer_kinds import LAYER_KINDS, Layer
+from alexnet.names import LONE_SURROGATE
 from alexnet.recipe import require
 
 T = TypeVar("T")
@@ -36,7 +37,13 @@ def to_plain(value: object, hint: Any = None) -> Any:
 
 def to_json(value: object, indent: int | None = 2) -> str:
     """`to_plain` as text."""
-    return json.dumps(to_plain(value), indent=indent, ensure_ascii=False)
+    return json_text(to_plain(value), indent)
+
+
+def json_text(plain: object, indent: int | None = 2) -> str:
+    """JSON that any encoding of Unicode can hold, whatever the names in it are."""
+    text = json.dumps(plain, indent=indent, ensure_ascii=False)
+    return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def from_plain(cls: type[T], plain: object, where: str = "") -> T:

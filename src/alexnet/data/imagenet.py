@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from alexnet.data.folder import Row, entries, kind_of, pictures_below
+from alexnet.data.picture_file import open_picture
 from alexnet.data.places import find, missing
-from alexnet.data.source import Source, labels_from
+from alexnet.data.source import Source, file_stamp, labels_from
 from alexnet.errors import DataError
 
 FOLDERS = ("imagenet", "ILSVRC2012")
@@ -43,14 +45,13 @@ class TreePictures:
     root: Path
     names: tuple[str, ...]
 
-    def open(self, index: int) -> Image.Image:
-        """Open the file; Pillow decodes later."""
-        return Image.open(self.root / self.names[index])
+    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+        """Read the file."""
+        return open_picture(self.root / self.names[index])
 
     def stamp(self, index: int) -> bytes:
-        """Size and modification time."""
-        status = (self.root / self.names[index]).stat()
-        return f"{status.st_size} {status.st_mtime_ns}".encode()
+        """What `file_stamp` says."""
+        return file_stamp(self.root / self.names[index])
 
 
 def imagenet_source(data_root: str = "") -> Source:

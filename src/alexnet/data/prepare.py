@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from alexnet.data.decode import decode, pixel_moments
 from alexnet.data.files import flush, remove_folder, write_text
+from alexnet.data.picture_file import why_refused
 from alexnet.data.places import cache_folder
 from alexnet.data.source import Source
 from alexnet.data.store import Ignored, Refusal, Store, StoreInfo, open_store, store_text
@@ -202,9 +203,8 @@ def _decode_row(source: Source, resize: Resize, side: int, partial: _Partial, ro
     try:
         with source.pictures.open(row) as image:
             pixels = decode(image, resize, side)
-    except Exception as error:
-        # Pillow raises many kinds for damaged files; every one is named in the store.
-        return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        return why_refused(error, source.names[row])
     partial.images[row] = pixels
     partial.moments[row] = pixel_moments(pixels)
     return ""
