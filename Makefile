@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 CACHE := runs/cache
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test torture check bench clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -31,6 +31,10 @@ check: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+torture: export OMP_NUM_THREADS := 1
+torture: setup
+	PYTHONPATH=tests $(BIN)/python -m torture
 
 bench: setup
 	$(BIN)/python benchmarks/training_step.py

@@ -18,7 +18,7 @@ import alexnet
 from alexnet.cli import main
 from alexnet.data import toyflowers
 from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
-from alexnet.records import EpochRecord, Silent, StepReport
+from alexnet.records import EpochRecord, EpochTimes, Silent, StepReport
 from alexnet.runs import RunFolder
 from alexnet.training import train
 
@@ -113,6 +113,7 @@ class Witness(Silent):
         self.notes: list[str] = []
         self.steps: list[StepReport] = []
         self.epochs: list[EpochRecord] = []
+        self.times: list[EpochTimes] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -120,8 +121,9 @@ class Witness(Silent):
     def step(self, report: StepReport) -> None:
         self.steps.append(report)
 
-    def epoch(self, record: EpochRecord) -> None:
+    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         self.epochs.append(record)
+        self.times.append(times)
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from alexnet.checkpoint import (
+    CHECKSUM,
     MEAN_IMAGE,
     ModelInfo,
     Scores,
@@ -21,6 +23,7 @@ from alexnet.checkpoint import (
     save_model,
     save_tensors,
 )
+from alexnet.checksum import checksum
 from alexnet.errors import ModelFileError
 from alexnet.network import Network
 from alexnet.preprocessing import Preprocessing
@@ -104,12 +107,49 @@ def test_the_file_is_plain_safetensors_with_one_key_of_json(model: Path) -> None
     assert {"format", "architecture", "classes", "preprocessing", "recipe", "scores"} <= set(facts)
 
 
+def test_no_flipped_byte_goes_unseen(model: Path) -> None:
+    """What is read is what was written, or the file is refused; half of the flips are in values."""
+    whole, (weights, info, _) = model.read_bytes(), load_model(model)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    draw = np.random.default_rng(0)
+    places = [*draw.integers(0, header, 60), *draw.integers(header, len(whole), 60)]
+    refused = 0
+    for place in map(int, places):
+        model.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1 << place % 7]) + whole[place + 1 :]
+        )
+        try:
+            again, told, _ = load_model(model)
+        except ModelFileError:
+            refused += 1
+        else:
+            assert told == info, place
+            assert all(torch.equal(weights[name], again[name]) for name in weights), place
+    assert refused >= 100
+
+
+def test_the_checksum_covers_names_types_shapes_values_and_text() -> None:
+    base = {"a": torch.arange(6.0), "b": torch.zeros(2, dtype=torch.bfloat16)}
+    others = [
+        {**base, "a": torch.arange(6.0).reshape(2, 3)},
+        {**base, "a": torch.arange(6.0).to(torch.float64)},
+        {**base, "b": torch.zeros(2, dtype=torch.float16)},
+        {"a": base["a"], "c": base["b"]},
+        {**base, "step": torch.tensor(3.0)},
+        {**base, "empty": torch.zeros(0)},
+    ]
+    sums = {checksum(base, ""), checksum(base, "x"), *(checksum(other, "") for other in others)}
+    assert len(sums) == 2 + len(others)
+    assert checksum(dict(reversed(base.items())), "") == checksum(base, "")
+    assert checksum({}, "123456789") == "cbf43926", "the check value of CRC-32"
+
+
 def rewrite(model: Path, **changes: object) -> None:
-    """Change keys of the header's JSON; None drops one."""
+    """Change keys of the header's JSON, as a file without a checksum; None drops one."""
     with safe_open(model, framework="pt") as file:
         facts = json.loads(file.metadata()["alexnet"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    facts = {k: v for k, v in {**facts, **changes}.items() if v is not None}
+    facts = {k: v for k, v in {**facts, CHECKSUM: None, **changes}.items() if v is not None}
     save_file(tensors, model, metadata={"alexnet": json.dumps(facts)})
 
 

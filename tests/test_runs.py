@@ -19,9 +19,10 @@ from alexnet.errors import AlexNetError, ConfigError, UsageError
 from alexnet.evaluation import evaluate
 from alexnet.job import make_ready
 from alexnet.recipe import NetOptions, Optimizer, PictureOptions, Recipe, Schedule
-from alexnet.records import Silent
+from alexnet.records import EpochTimes, Silent
 from alexnet.runs import RunFolder, read_metrics
 from alexnet.training import train
+from alexnet.values import from_plain
 from conftest import SetAside, Witness
 
 pytestmark = pytest.mark.usefixtures("no_plots")
@@ -43,11 +44,16 @@ def test_metrics_are_what_the_reporter_heard(
     assert [report.step for report in witness.steps] == list(range(1, 13))
     assert {report.total_steps for report in witness.steps} == {12}
     assert tuple(witness.epochs) == run.history == tuple(read_metrics(run.folder))
-    for number, record in enumerate(run.history, 1):
+    lines = run.folder.times.read_text().splitlines()
+    told = [from_plain(EpochTimes, json.loads(line)) for line in lines]
+    assert tuple(witness.times) == run.times == tuple(told)
+    for number, (record, times) in enumerate(zip(run.history, run.times, strict=True), 1):
         assert (record.epoch, record.step) == (number, 4 * number)
         assert record.train_loss == witness.steps[4 * number - 1].loss
-        assert 0 <= record.waiting_share <= 1
-        assert record.images_per_second > 0
+        assert times.epoch == number
+        assert 0 <= times.waiting_share <= 1
+        assert times.images_per_second > 0
+        assert times.elapsed_seconds > 32 / times.images_per_second
         names = [layer.name for layer in record.layers]
         layers = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
         assert names == [f"{layer}.weight" for layer in layers]
@@ -73,8 +79,8 @@ def test_the_update_of_a_layer_is_that_of_the_last_step(tiny: Recipe, tmp_path: 
 
 def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
     assert {path.name for path in trained.path.iterdir()} == {
-        "config.json", "environment.json", "metrics.jsonl", "model.safetensors", "last.safetensors",
-        "plots", "result.json",
+        "config.json", "environment.json", "metrics.jsonl", "times.jsonl", "model.safetensors",
+        "last.safetensors", "plots", "result.json",
     }  # fmt: skip
     for path in trained.plots.iterdir():
         with Image.open(path) as picture:

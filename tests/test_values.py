@@ -58,9 +58,6 @@ def test_records_round_trip() -> None:
         held_out_loss=2.0,
         held_out_top1_error=0.6,
         held_out_top5_error=0.2,
-        images_per_second=3.0,
-        waiting_share=0.0,
-        elapsed_seconds=1.5,
         layers=layers,
     )
     text = to_json(record, indent=None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,15 +14,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet.architectures import Architecture
+from alexnet.checksum import checksum
 from alexnet.data.files import written_aside
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Recipe
-from alexnet.values import from_plain, to_json
+from alexnet.values import from_plain, to_plain
 
 T = TypeVar("T")
 HEADER_KEY = "alexnet"
 """The only metadata key, so that the same content gives the same bytes."""
+CHECKSUM = "checksum"
+"""The header's key for the checksum of everything else in the file; older files have none."""
 FORMAT = 1
 """Of model files; a program reads its own."""
 MEAN_IMAGE = "preprocessing.mean_image"
@@ -52,10 +57,28 @@ class ModelInfo:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None:
-    """Write tensors and a dataclass as one file, whole or not at all."""
+    """Write tensors and a dataclass as one file with its checksum, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; names the file.
+    """
     plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+    text = {CHECKSUM: checksum(plain, _text(to_plain(header))), **to_plain(header)}
     with written_aside(path) as aside:
-        save_file(plain, aside, metadata={HEADER_KEY: to_json(header, indent=None)})
+        try:
+            save_file(plain, aside, metadata={HEADER_KEY: _text(text)})
+        except SafetensorError as error:
+            raise _as_os_error(error) from error
+
+
+def _text(plain: object) -> str:
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _as_os_error(error: SafetensorError) -> OSError:
+    """What the system said, as Python would have raised it."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
@@ -75,11 +98,23 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
             plain = json.loads(text)
             check_format(path, plain)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        check_sum(path, tensors, plain)
         return tensors, from_plain(header, plain)
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except (SafetensorError, OSError, ConfigError, json.JSONDecodeError, RecursionError) as error:
         raise ModelFileError(f"{path} is not a whole alexnet file: {error}") from error
+
+
+def check_sum(path: Path, tensors: dict[str, Tensor], header: object) -> None:
+    """Refuse a file whose content is not what its checksum was taken of; removes the checksum.
+
+    Raises:
+        ModelFileError: a byte has changed since it was written.
+    """
+    written = header.pop(CHECKSUM, None) if isinstance(header, dict) else None
+    if written is not None and written != checksum(tensors, _text(header)):
+        raise ModelFileError(f"{path} is damaged: its content does not match its checksum")
 
 
 def check_format(path: Path, header: object) -> None:

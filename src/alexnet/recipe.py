@@ -268,7 +268,11 @@ class Recipe:
     device: str = "auto"
     """auto: the first GPU, else the processor."""
     save_every_minutes: float = 1.0
-    """A stopped run loses at most about this much (and the step it was in)."""
+    """A killed run loses at most about this much (and the step it was in)."""
+    save_every_steps: int = 0
+    """Save after every so many steps as well; 0: by time alone."""
+    keep_states: int = 2
+    """Saved states that are kept, the newest ones; should one be damaged, there is another."""
     seed: int = 0
     """Order, crops, colours, dropout, first weights and split all follow from it."""
 
@@ -288,6 +292,9 @@ class Recipe:
             self.save_every_minutes >= 0,
             f"--save-every-minutes {self.save_every_minutes} must not be negative",
         )
+        every = self.save_every_steps
+        require(every >= 0, f"--save-every-steps {every} must not be negative")
+        require(self.keep_states >= 1, f"--keep-states {self.keep_states} must be at least 1")
         slow = self.slow_after_epoch
         require(slow >= 0, f"--slow-after-epoch {slow} must not be negative")
         require(self.slow_rate >= 0, f"--slow-rate {self.slow_rate} must not be negative")

@@ -1,4 +1,8 @@
-"""What is recorded of a run: an `EpochRecord` a line of `metrics.jsonl`; errors from 0 to 1."""
+"""What is recorded of a run.
+
+An `EpochRecord` is a line of `metrics.jsonl`, a function of the recipe and the machine; an
+`EpochTimes` is a line of `times.jsonl`, measured and never twice the same. Errors are from 0 to 1.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,18 @@ class LayerUpdate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LastStep:
+    """What an epoch's record says of the epoch's last step."""
+
+    rate: float = 0.0
+    """Learning rate."""
+    layers: tuple[LayerUpdate, ...] = ()
+    """How far it moved every weight."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRecord:
-    """One finished epoch."""
+    """One finished epoch; the same in every run of the same recipe on the same machine."""
 
     epoch: int
     """Counted from 1."""
@@ -37,14 +51,22 @@ class EpochRecord:
     held_out_loss: float
     held_out_top1_error: float
     held_out_top5_error: float
+    layers: tuple[LayerUpdate, ...]
+    """The last update of the epoch, weight by weight."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochTimes:
+    """How long an epoch took; steps that were lost to a kill and done again count once."""
+
+    epoch: int
+    """Counted from 1."""
     images_per_second: float
     """Training only, evaluation and saving not counted."""
     waiting_share: float
     """Share of the training time spent waiting for data."""
     elapsed_seconds: float
     """Of the whole epoch, evaluation included."""
-    layers: tuple[LayerUpdate, ...]
-    """The last update of the epoch, weight by weight."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +98,7 @@ class Reporter(Protocol):
     def step(self, report: StepReport) -> None:
         """After every step."""
 
-    def epoch(self, record: EpochRecord) -> None:
+    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
 
 
@@ -92,5 +114,5 @@ class Silent:
     def step(self, report: StepReport) -> None:
         """Nothing."""
 
-    def epoch(self, record: EpochRecord) -> None:
+    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """Nothing."""

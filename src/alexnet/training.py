@@ -7,10 +7,8 @@ same bits.
 from __future__ import annotations
 
 import hashlib
-import math
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,20 +17,31 @@ from torch import Tensor
 
 from alexnet.augment import cut_mix
 from alexnet.checkpoint import load_model
-from alexnet.data.batches import Batch
+from alexnet.clock import Clock
 from alexnet.environment import Environment, describe_environment
-from alexnet.errors import ModelFileError, TrainingError, UsageError
-from alexnet.evaluation import Evaluation, evaluate
+from alexnet.epochs import check_weights, epoch_record, is_best, judged, note_if_stuck
+from alexnet.errors import TrainingError, UsageError
+from alexnet.evaluation import Evaluation
 from alexnet.job import Job, make_ready, with_whole_paths
 from alexnet.metrics import describe_updates
 from alexnet.network import Network
 from alexnet.optim import rate_at, set_rate
 from alexnet.precision import autocast
 from alexnet.recipe import Recipe
-from alexnet.records import EpochRecord, LayerUpdate, Reporter, Silent, StepReport
+from alexnet.records import (
+    EpochRecord,
+    EpochTimes,
+    LastStep,
+    LayerUpdate,
+    Reporter,
+    Silent,
+    StepReport,
+)
 from alexnet.results import write_results
-from alexnet.runs import RunFolder, create_run, free_run_path, read_recipe
-from alexnet.state import Progress, Saver, Sums, added, load_state, save_current, save_last
+from alexnet.runs import RunFolder, create_numbered_run, create_run, read_own_recipe
+from alexnet.saving import Saver, best_scores, newest_state, put_back, save_current, save_last
+from alexnet.state import Progress, added
+from alexnet.stopping import Stopped, StopRequest
 from alexnet.values import to_plain
 
 BITS = ("alexnet", "torch", "processor", "threads", "device")
@@ -45,6 +54,7 @@ class Run:
 
     folder: RunFolder
     history: tuple[EpochRecord, ...]
+    times: tuple[EpochTimes, ...]
     evaluation: Evaluation | None
     """Of the final model on the test split; None when there are no test pictures."""
 
@@ -59,17 +69,21 @@ def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = N
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
+        Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     reporter = reporter or Silent()
     recipe = with_whole_paths(recipe)
-    path = Path(out) if out else free_run_path(Path("runs"), recipe.name)
-    if path.exists():
-        raise UsageError(
-            f"{path} exists; choose another --out, or go on with it by --resume {path}"
-        )
+    if out and Path(out).exists():
+        raise UsageError(f"{out} exists; choose another --out, or go on with it by --resume {out}")
     job = make_ready(recipe, reporter)
-    folder = create_run(path, recipe, describe_environment(job.device))
-    return _finish(job, Progress(), folder, reporter)
+    environment = describe_environment(job.device)
+    folder = (
+        create_run(Path(out), recipe, environment)
+        if out
+        else create_numbered_run(Path("runs"), recipe, environment)
+    )
+    with folder.locked():
+        return _train_to_the_end(job, Progress(), folder, reporter)
 
 
 def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
@@ -77,22 +91,31 @@ def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
-        TrainingError: the run has ended already.
+        TrainingError: the run has ended already, or another process trains it.
+        Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     reporter = reporter or Silent()
     folder = RunFolder(Path(path))
-    if not folder.config.is_file():
-        raise ModelFileError(f"{path} is not a run folder: it has no config.json")
-    if folder.result.exists():
-        raise TrainingError(f"{path} has ended already; its model is {folder.model}")
-    has_state = folder.state.exists()
-    job = make_ready(read_recipe(folder.config), reporter, is_begun=has_state)
+    recipe = read_own_recipe(folder)
+    with folder.locked():
+        if folder.result.exists():
+            folder.clear_states()
+            raise TrainingError(f"{path} has ended already; its model is {folder.model}")
+        job, progress = _take_up(recipe, folder, reporter)
+        return _train_to_the_end(job, progress, folder, reporter)
+
+
+def _take_up(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> tuple[Job, Progress]:
+    """Everything as it was at the newest whole state; at the beginning where there is none."""
+    state = newest_state(folder, recipe, reporter)
+    job = make_ready(recipe, reporter, is_begun=state is not None)
     note_other_environment(folder, describe_environment(job.device), reporter)
-    progress = load_state(job, folder) if has_state else Progress()
+    progress = put_back(job, state, folder) if state else Progress()
     folder.clear_leftovers()
-    folder.write_metrics(progress.history)
-    reporter.note(f"going on after step {progress.step} of {job.total_steps}")
-    return _finish(job, progress, folder, reporter)
+    folder.write_epochs(progress.history, progress.times)
+    place = f"going on after step {progress.step} of {job.total_steps}"
+    reporter.note(place if state else "no state is saved; beginning with the first step")
+    return job, progress
 
 
 def note_other_environment(folder: RunFolder, now: Environment, reporter: Reporter) -> None:
@@ -101,48 +124,76 @@ def note_other_environment(folder: RunFolder, now: Environment, reporter: Report
     changed = [f"{k} {then[k]} -> {here[k]}" for k in BITS if k in then and then[k] != here[k]]
     if changed:
         reporter.note(f"the result may differ in its last bits: {', '.join(changed)}")
+    if not then:
+        reporter.note(
+            f"{folder.path / 'environment.json'} is lost or damaged, so it is not known whether "
+            "the run began on this machine, with these versions and threads"
+        )
 
 
-def _finish(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> Run:
+def _train_to_the_end(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> Run:
     reporter.note(f"run folder {folder.path}")
+    stop = StopRequest()
+    saver = Saver(job, folder, stop, (progress.step, len(progress.history)))
     try:
-        fit(job, progress, folder, reporter)
-    except KeyboardInterrupt:
-        reporter.note(f"stopped; go on with: alexnet train --resume {folder.path}")
+        with stop.listening():
+            fit(job, progress, saver, reporter)
+            return _finish(job, progress, saver)
+    except Stopped:
         raise
+    except KeyboardInterrupt as error:
+        message = f"stopped at once; go on from step {saver.saved[0]:,} with: {folder.way_on}"
+        raise Stopped(message, signal.SIGINT) from error
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error
+        raise TrainingError(f"{what}; put that right and go on with: {folder.way_on}") from error
+
+
+def _finish(job: Job, progress: Progress, saver: Saver) -> Run:
+    """Evaluate and write the model of the run; may be broken off and done again at any point."""
+    folder, scores = saver.folder, best_scores(progress.history)
     if job.held_out == "val":
         save_last(job, progress, folder)
-        weights, _, _ = load_model(folder.model)
+        weights, info, _ = load_model(folder.model)
+        scores = info.scores
         job.network.load_state_dict(weights)
-    test = job.splits.test
-    evaluation = evaluate(job.classifier(), job.store, test) if len(test) else None
-    save_current(job, progress, folder, evaluation)
-    write_results(job, progress.history, evaluation, folder)
-    folder.state.unlink(missing_ok=True)
-    return Run(folder, tuple(progress.history), evaluation)
+    evaluation = judged(job, job.splits.test, saver, progress)
+    if evaluation:
+        scores = replace(
+            scores,
+            test_top1_error=evaluation.top1_error,
+            test_top5_error=evaluation.top5_error,
+        )
+    save_current(job, scores, folder)
+    write_results(job, progress, evaluation, folder)
+    folder.clear_states()
+    return Run(folder, tuple(progress.history), tuple(progress.times), evaluation)
 
 
-def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> None:
+def fit(job: Job, progress: Progress, saver: Saver, reporter: Reporter) -> None:
     """Train from where `progress` is to the last step; after each epoch evaluate, record, save.
 
     Raises:
-        TrainingError: a loss is not finite.
+        TrainingError: a loss or a weight is not finite.
+        Stopped: a signal has asked to stop; the state is saved.
     """
-    saver = Saver(job, folder)
-    while progress.step < job.total_steps:
-        epoch = progress.step // job.batches.steps_per_epoch
-        clock = Clock()
-        rate, moves = train_epoch(job, progress, epoch, clock, saver, reporter)
-        record = epoch_record(job, progress, epoch, rate, clock, moves)
-        check_finite(record)
+    folder = saver.folder
+    while len(progress.history) < job.recipe.epochs:
+        epoch = len(progress.history)
+        if not progress.has_trained_epoch(job.batches.steps_per_epoch):
+            rate, moves = train_epoch(job, progress, epoch, progress.clock, saver, reporter)
+            progress.last_step = LastStep(rate=rate, layers=moves)
+            check_weights(progress)
+            saver.save_if_due(progress)
+        record = epoch_record(job, progress, saver)
         note_if_stuck(job, progress.history, record, reporter)
-        progress.history.append(record)
-        progress.sums = Sums()
-        folder.add_metrics(record)
-        reporter.epoch(record)
+        times = progress.end_epoch(record)
+        folder.add_epoch(record, times)
+        reporter.epoch(record, times)
         if job.held_out == "val" and is_best(progress.errors()):
-            save_current(job, progress, folder)
+            save_current(job, best_scores(progress.history), folder)
         saver.save_if_due(progress)
+    saver.save(progress)
 
 
 def train_epoch(
@@ -226,28 +277,6 @@ def random_seed(seed: int, purpose: str, step: int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-class Clock:
-    """Splits an epoch's time into waiting for data and the rest."""
-
-    def __init__(self) -> None:
-        self.waiting_seconds = 0.0
-        self.training_seconds = 0.0
-        self.images = 0
-        self.began = time.perf_counter()
-
-    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches, with the time taken to get each added up."""
-        while True:
-            asked = time.perf_counter()
-            batch = next(batches, None)
-            self.waiting_seconds += time.perf_counter() - asked
-            if batch is None:
-                break
-            self.images += len(batch[1])
-            yield batch
-        self.training_seconds = time.perf_counter() - self.began
-
-
 def step_report(job: Job, progress: Progress, epoch: int, images: int) -> StepReport:
     """What a progress bar shows."""
     sums = progress.sums
@@ -275,69 +304,3 @@ def updates(before: dict[str, Tensor], network: Network) -> tuple[LayerUpdate, .
     after = dict(network.named_parameters())
     moves = describe_updates(before, {name: after[name].detach() for name in before})
     return tuple(LayerUpdate(name=name, **move) for name, move in moves.items())
-
-
-def epoch_record(
-    job: Job,
-    progress: Progress,
-    epoch: int,
-    rate: float,
-    clock: Clock,
-    layers: tuple[LayerUpdate, ...],
-) -> EpochRecord:
-    """The epoch's figures, with the held-out pictures evaluated now."""
-    sums = progress.sums
-    held = (
-        evaluate(job.classifier(), job.store, job.splits.rows(job.held_out))
-        if job.held_out
-        else None
-    )
-    return EpochRecord(
-        epoch=epoch + 1,
-        step=progress.step,
-        rate=rate,
-        layers=layers,
-        train_loss=sums.mean_loss,
-        train_top1_error=sums.top1_error,
-        train_top5_error=sums.top5_error,
-        held_out=job.held_out,
-        held_out_loss=held.loss if held else -1.0,
-        held_out_top1_error=held.top1_error if held else -1.0,
-        held_out_top5_error=held.top5_error if held else -1.0,
-        images_per_second=clock.images / clock.training_seconds,
-        waiting_share=clock.waiting_seconds / clock.training_seconds,
-        elapsed_seconds=time.perf_counter() - clock.began,
-    )
-
-
-def check_finite(record: EpochRecord) -> None:
-    """Stop where the last update broke the weights, which no training loss has seen yet.
-
-    Raises:
-        TrainingError: a weight or the held-out loss is not finite.
-    """
-    broken = [layer.name for layer in record.layers if not math.isfinite(layer.weight)]
-    if broken or not math.isfinite(record.held_out_loss):
-        what = broken[0] if broken else f"the {record.held_out} loss"
-        raise TrainingError(f"{what} is not finite after step {record.step}; try a lower --rate")
-
-
-def is_best(errors: list[float]) -> bool:
-    """Whether the last error is below all before it."""
-    return errors[-1] < min(errors[:-1], default=math.inf)
-
-
-def note_if_stuck(
-    job: Job, history: list[EpochRecord], record: EpochRecord, reporter: Reporter
-) -> None:
-    """Say so when the loss stays at ln(classes), that of knowing nothing, for three epochs."""
-    chance = math.log(len(job.info.classes))
-    recent = [*history, record]
-    if len(recent) == 3 and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent):
-        reporter.note(
-            f"the loss has stayed at {record.train_loss:.3f}, "
-            f"about ln({len(job.info.classes)}) = {chance:.3f}, which is chance; the usual causes "
-            "are a learning rate that is too high or too low "
-            f"(--rate {job.recipe.optimizer.rate:g}), first weights that are too small for this "
-            "depth (--norm batch, or another --arch), or shuffled labels"
-        )

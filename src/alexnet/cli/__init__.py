@@ -1,7 +1,7 @@
 """The command line: verbs, one module each. The only place that parses, prints or exits.
 
 stdout carries the result, stderr the progress. Exit 0: done; 1: a check failed; 2: the user's
-mistake, in one sentence; 130: interrupted.
+mistake, in one sentence; 130: interrupted; 143: a run that SIGTERM has stopped.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from keyword import iskeyword
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
 from alexnet.names import printable
+from alexnet.stopping import Stopped
 
 VERBS = {
     "train": "train on a data set or on a folder of your pictures",
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlexNetError as error:
         print(f"alexnet: {_one_line(str(error))}", file=sys.stderr)
         return 2
+    except Stopped as stopped:
+        print(f"alexnet: {stopped}", file=sys.stderr)
+        return 128 + stopped.number
     except KeyboardInterrupt:
         print("alexnet: interrupted", file=sys.stderr)
         return 130

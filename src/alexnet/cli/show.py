@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from alexnet.names import printable
-from alexnet.records import EpochRecord, StepReport
+from alexnet.records import EpochRecord, EpochTimes, StepReport
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -95,7 +95,7 @@ class Reporter:
                 f"step {report.step} of {report.total_steps}  {text}  {left / 60:.1f} min left"
             )
 
-    def epoch(self, record: EpochRecord) -> None:
+    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
         self._said_at = time.monotonic()
         held = (
@@ -106,7 +106,7 @@ class Reporter:
         self._say(
             f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
             f"error {record.train_top1_error:6.1%}{held}  rate {record.rate:.2g}  "
-            f"{record.images_per_second:.0f} images/s  waiting {record.waiting_share:.1%}"
+            f"{times.images_per_second:.0f} images/s  waiting {times.waiting_share:.1%}"
         )
 
     def _show(self, title: str, done: int, total: int, text: str) -> None:

@@ -84,7 +84,7 @@ def _value_of(flag: str, words: Sequence[str]) -> str:
 
 def _text(result: Run) -> str:
     folder, evaluation = result.folder, result.evaluation
-    minutes = sum(r.elapsed_seconds for r in result.history) / 60
+    minutes = sum(t.elapsed_seconds for t in result.times) / 60
     lines = [f"trained {len(result.history)} epochs in {minutes:.1f} min"]
     if evaluation:
         lines.append(

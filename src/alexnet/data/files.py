@@ -21,6 +21,9 @@ def written_aside(target: Path) -> Iterator[Path]:
 
     On success it is flushed and takes the target's place. When the body raises, the temporary file
     is removed and the target stays as it was.
+
+    Raises:
+        OSError: it cannot be written; names the target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -29,8 +32,17 @@ def written_aside(target: Path) -> Iterator[Path]:
         flush(aside)
         aside.replace(target)
         flush(target.parent)
+    except OSError as error:
+        if error.filename in (None, str(aside)):
+            raise _named(error, target) from error
+        raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _named(error: OSError, target: Path) -> OSError:
+    """The same error, told of the file that was to be written."""
+    return OSError(error.errno or errno.EIO, error.strerror or str(error), str(target))
 
 
 def write_text(target: Path, text: str) -> None:
