@@ -79,7 +79,7 @@ class Classifier:
         ]
 
     def _predict(self, pictures: Sequence[Picture], top: int, views: Views) -> list[Prediction]:
-        decoded = [self._decode(picture) for picture in pictures]
+        decoded = [self._decode(picture, _name(picture, i)) for i, picture in enumerate(pictures)]
         readable = [pixels for pixels in decoded if isinstance(pixels, np.ndarray)]
         rows = iter(self.probabilities(np.stack(readable), views)) if readable else iter(())
         return [
@@ -95,13 +95,13 @@ class Classifier:
             name, tuple(Guess(self.classes[i], float(probabilities[i])) for i in best)
         )
 
-    def _decode(self, picture: Picture) -> np.ndarray | str:
+    def _decode(self, picture: Picture, name: str) -> np.ndarray | str:
         rule = self.info.preprocessing
         try:
             with _open(picture) as image:
                 return decode(image, rule.resize, rule.store_pixels)
         except Exception as error:  # Pillow raises many kinds for damaged files
-            return why_refused(error, str(picture))
+            return why_refused(error, name)
 
     def probabilities(
         self,

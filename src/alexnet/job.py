@@ -20,6 +20,7 @@ from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.layer_kinds import BatchNorm
+from alexnet.limits import check_limits
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
 from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
@@ -95,6 +96,7 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     """
     device = choose_device(recipe.device)
     table = table_for(recipe)
+    check_limits(table)
     preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
     has_weights = recipe.init_from and not is_begun  # a begun run has its own
     weights = read_weights(Path(recipe.init_from)) if has_weights else {}
@@ -108,6 +110,7 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     check_batch(table, min(recipe.batch_size, len(splits.train)))
     table = variant(table, classes=len(store.info.classes))
+    check_limits(table)
     network = build_network(table, recipe, weights, reporter).to(device)
     slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
     optimizer = build_optimizer(network, recipe.optimizer, slowed)

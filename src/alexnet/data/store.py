@@ -18,7 +18,7 @@ import numpy as np
 
 from alexnet.errors import ConfigError, DataError
 from alexnet.preprocessing import Resize
-from alexnet.values import from_plain, to_json
+from alexnet.values import from_plain, parse_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +119,7 @@ def open_store(folder: Path) -> Store:
     """
     try:
         info = from_plain(
-            StoreInfo, json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8"))
         )
         images = np.load(folder / "images.npy", mmap_mode="r")
         labels, moments = np.load(folder / "labels.npy"), np.load(folder / "moments.npy")
