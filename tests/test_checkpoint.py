@@ -144,6 +144,11 @@ def test_the_checksum_covers_names_types_shapes_values_and_text() -> None:
     assert checksum({}, "123456789") == "cbf43926", "the check value of CRC-32"
 
 
+def test_a_model_file_can_be_read_by_whom_any_new_file_can(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    assert model.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def rewrite(model: Path, **changes: object) -> None:
     """Change keys of the header's JSON, as a file without a checksum; None drops one."""
     with safe_open(model, framework="pt") as file:

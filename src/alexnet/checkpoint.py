@@ -67,10 +67,13 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None
     plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
     text = {CHECKSUM: checksum(plain, _text(to_plain(header))), **to_plain(header)}
     with written_aside(path) as aside:
+        aside.touch()
+        mode = aside.stat().st_mode  # safetensors 0.8 leaves files that their owner alone can read
         try:
             save_file(plain, aside, metadata={HEADER_KEY: _text(text)})
         except SafetensorError as error:
             raise _as_os_error(error) from error
+        aside.chmod(mode)
 
 
 def _text(plain: object) -> str:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,6 @@ from typing import Any
 
 from torture.tally import Tally, counted
 
-NUM_WORKERS = 2
 START_SECONDS = 120.0
 
 
@@ -51,7 +51,7 @@ def run_cases(
     *,
     seconds: float,
     memory_bytes: int,
-    num_workers: int = NUM_WORKERS,
+    num_workers: int = 1,
 ) -> Tally:
     """Try `count` cases of a module, each within `seconds` and `memory_bytes` beyond the start's.
 
@@ -96,7 +96,11 @@ class Worker:
     def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
         """A process that has made what its cases need."""
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         if _line(process, START_SECONDS) != b"ready\n":
             process.kill()
@@ -126,10 +130,8 @@ class Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            try:
+            with suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
 
 
 def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:

@@ -24,8 +24,8 @@ MAX_PIXELS = 178_956_970
 LARGEST_FILE_BYTES = 1 << 29
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, upper, right, lower."""
-SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What the machine lacks and not the picture."""
+PASSING = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
+"""Failures of the machine, which say nothing about the picture that was to be read."""
 
 
 @contextmanager
@@ -66,10 +66,10 @@ def why_refused(error: Exception, name: str) -> str:
         DataError: it is not the picture's fault, so nothing may be concluded from it; names it.
     """
     text = " ".join(str(error).split())[:200]
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) in SHORTAGES:
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in PASSING:
         raise DataError(
-            f"no room to read {name} ({text or 'out of memory'}); "
-            "free some and begin again, or take that picture out"
+            f"{name} cannot be read now ({text or 'out of memory'}); what is prepared is kept: "
+            "put that right, or take that picture out, and run the same again"
         ) from error
     if isinstance(error, Image.DecompressionBombError):
         return text

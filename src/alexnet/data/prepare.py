@@ -1,27 +1,26 @@
 """From a source to a store: decode every picture once, on all cores.
 
 A stopped run is taken up where it left off: the store is built in `<store>.partial`, the arrays at
-full size and `done.npy` with one byte a picture, and takes its name by one rename when all is done.
-One process prepares a store at a time; a second one waits and finds it ready.
+full size, `done.npy` with one byte a picture and `checks.npy` with the checksum of its row, and
+takes its name by one rename when all is done. One process prepares a store at a time; a second one
+waits and finds it ready.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import math
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from alexnet.data.decode import decode, pixel_moments
 from alexnet.data.files import flush, remove_folder, write_text
+from alexnet.data.partial import KEPT, LOG, REFUSED, TODO, Partial, open_partial, read_reasons
 from alexnet.data.picture_file import why_refused
 from alexnet.data.places import cache_folder
 from alexnet.data.source import Source
@@ -29,9 +28,10 @@ from alexnet.data.store import Ignored, Refusal, Store, StoreInfo, open_store, s
 from alexnet.errors import DataError
 from alexnet.preprocessing import Resize
 
-TODO, KEPT, REFUSED = 0, 1, 2
 CHUNK = 32
 """Pictures a thread decodes between two reports."""
+WAIT_SECONDS = 1.0
+"""Between two looks at how far another process is."""
 
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all)."""
@@ -55,43 +55,66 @@ def prepare(
         progress: told how far it is.
 
     Raises:
-        DataError: not one picture can be used, or the store cannot be written.
+        DataError: not one picture can be used, the pictures change meanwhile, or the store cannot
+            be written.
     """
     place = (cache or cache_folder()) / "stores"
-    folder = place / f"{_file_name(source.name)}-{source.fingerprint()}-{resize}-{side}"
+    fingerprint = source.fingerprint()
+    folder = place / f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}"
+    progress = progress or (lambda done, total: None)
     if (folder / "store.json").exists():
         return open_store(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / f"{folder.name}.lock"):
+        with _alone(folder, len(source), progress):
             if not (folder / "store.json").exists():
-                _build(source, resize, side, folder, progress or (lambda done, total: None))
-    except OSError as error:
+                _build(source, fingerprint, resize, side, folder, progress)
+    except (OSError, NotImplementedError) as error:
         raise DataError(
-            f"cannot write the store {folder}: {error.strerror or error}; "
+            f"cannot write the store {folder}: {getattr(error, 'strerror', None) or error}; "
             "free some space there or set ALEXNET_CACHE to another folder"
         ) from error
     return open_store(folder)
+
+
+@contextmanager
+def _alone(folder: Path, total: int, progress: Progress) -> Iterator[None]:
+    """Within, no other process builds this store; until then, tells how far the other one is."""
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=WAIT_SECONDS)
+        except Timeout:
+            with suppress(OSError, ValueError):
+                done = np.load(_partial_folder(folder) / "done.npy")
+                progress(int((done != TODO).sum()), total)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _partial_folder(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")
 
 
 def _file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40] or "pictures"
 
 
-@dataclass(frozen=True)
-class _Partial:
-    """The arrays of a store that is being built."""
-
-    folder: Path
-    images: np.ndarray
-    moments: np.ndarray
-    done: np.ndarray
-
-
-def _build(source: Source, resize: Resize, side: int, folder: Path, progress: Progress) -> None:
-    partial = _open_partial(folder.with_name(folder.name + ".partial"), len(source), side)
-    with (partial.folder / "refused.jsonl").open("a", buffering=1, encoding="utf-8") as log:
+def _build(
+    source: Source,
+    fingerprint: str,
+    resize: Resize,
+    side: int,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    partial = open_partial(_partial_folder(folder), len(source), side)
+    with (partial.folder / LOG).open("a", buffering=1, encoding="utf-8") as log:
+        log.write("\n")  # a kill may have torn the last line
         _decode_all(source, resize, side, partial, log.write, progress)
+    _check_unchanged(source, fingerprint, partial)
     refused = _read_refusals(partial, source)
     if len(refused) == len(source):
         remove_folder(partial.folder)
@@ -101,7 +124,7 @@ def _build(source: Source, resize: Resize, side: int, folder: Path, progress: Pr
         )
     info = StoreInfo(
         name=source.name,
-        fingerprint=source.fingerprint(),
+        fingerprint=fingerprint,
         resize=resize,
         side=side,
         test_share=source.test_share,
@@ -114,48 +137,29 @@ def _build(source: Source, resize: Resize, side: int, folder: Path, progress: Pr
     _finish(partial, info, source.labels, folder)
 
 
-def _open_partial(folder: Path, count: int, side: int) -> _Partial:
-    """The arrays as the last run left them, or new ones of full size."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shapes = {
-        "images": ((count, side, side, 3), np.uint8),
-        "moments": ((count, 9), np.float64),
-        "done": ((count,), np.uint8),
-    }
-    arrays = {name: _open_array(folder / f"{name}.npy", *shape) for name, shape in shapes.items()}
-    return _Partial(folder, **arrays)
+def _check_unchanged(source: Source, fingerprint: str, partial: Partial) -> None:
+    """Refuse a store some of whose pictures were read before, and some after a change.
 
-
-def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """A memory-mapped array; its room is taken at once, so that a full disk is no crash later."""
-    if not path.exists():
-        needed = math.prod(shape) * np.dtype(dtype).itemsize
-        free = shutil.disk_usage(path.parent).free
-        if needed > free:
-            raise OSError(
-                errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
-            )
-        aside = path.with_suffix(".new")
-        try:
-            _allocate(aside, shape, dtype)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(path, mode="r+")
-
-
-def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    Raises:
+        DataError: a picture has changed or gone since the preparation began.
+    """
+    try:
+        is_same = source.fingerprint() == fingerprint
+    except OSError:
+        is_same = False
+    if not is_same:
+        remove_folder(partial.folder)
+        raise DataError(
+            f"the pictures of {source.name} changed while they were prepared; "
+            "wait until nobody writes there, and run the same again"
+        )
 
 
 def _decode_all(
     source: Source,
     resize: Resize,
     side: int,
-    partial: _Partial,
+    partial: Partial,
     log: Callable[[str], int],
     progress: Progress,
 ) -> None:
@@ -198,7 +202,7 @@ def _bounded_map(
         yield future.result()
 
 
-def _decode_row(source: Source, resize: Resize, side: int, partial: _Partial, row: int) -> str:
+def _decode_row(source: Source, resize: Resize, side: int, partial: Partial, row: int) -> str:
     """Fill one row; the reason when the picture cannot be used, else ""."""
     try:
         with source.pictures.open(row) as image:
@@ -207,37 +211,27 @@ def _decode_row(source: Source, resize: Resize, side: int, partial: _Partial, ro
         return why_refused(error, source.names[row])
     partial.images[row] = pixels
     partial.moments[row] = pixel_moments(pixels)
+    partial.checks[row] = partial.check(row)
     return ""
 
 
-def _read_refusals(partial: _Partial, source: Source) -> tuple[Refusal, ...]:
-    lines = (partial.folder / "refused.jsonl").read_text(encoding="utf-8").splitlines()
-    reasons = dict(_reason(line) for line in lines)
+def _read_refusals(partial: Partial, source: Source) -> tuple[Refusal, ...]:
+    reasons = read_reasons(partial)
     rows = [int(row) for row in np.flatnonzero(partial.done == REFUSED)]
-    return tuple(
-        Refusal(row=row, name=source.names[row], reason=reasons.get(row, "unknown")) for row in rows
-    )
+    return tuple(Refusal(row=row, name=source.names[row], reason=reasons[row]) for row in rows)
 
 
-def _reason(line: str) -> tuple[int, str]:
-    """Row and reason of a line of the log; -1 for one that a kill has torn."""
-    try:
-        entry = json.loads(line)
-        return entry["row"], entry["reason"]
-    except (ValueError, TypeError, KeyError):
-        return -1, ""
-
-
-def _finish(partial: _Partial, info: StoreInfo, labels: np.ndarray, folder: Path) -> None:
+def _finish(partial: Partial, info: StoreInfo, labels: np.ndarray, folder: Path) -> None:
     """Flush everything, then give the store its name."""
     for array in (partial.images, partial.moments):
         array.flush()  # type: ignore[attr-defined]
     np.save(partial.folder / "labels.npy", labels.astype(np.int64))
     write_text(partial.folder / "store.json", store_text(info))
-    for name in ("done.npy", "refused.jsonl"):
-        (partial.folder / name).unlink()
     for path in partial.folder.iterdir():
         flush(path)
+    for name in ("done.npy", "checks.npy", LOG):
+        (partial.folder / name).unlink()
+    flush(partial.folder)
     remove_folder(folder)
     partial.folder.replace(folder)
     flush(folder.parent)

@@ -97,11 +97,12 @@ class Source:
                 f"{self.name}: {len(self.names)} names, {len(self.labels)} labels "
                 f"and {len(self.splits)} splits"
             )
-        counts = np.bincount(self.labels, minlength=len(self.classes))
-        if len(counts) > len(self.classes):
+        if (wrong := strange_label(self.labels, len(self.classes))) >= 0:
             raise DataError(
-                f"{self.name}: label {int(self.labels.max())} but only {len(self.classes)} classes"
+                f"{self.name}: {self.names[wrong]} has the label {self.labels[wrong]}, and the "
+                f"{len(self.classes)} classes count from 0"
             )
+        counts = np.bincount(self.labels, minlength=len(self.classes))
         if empty := [c for c, n in zip(self.classes, counts, strict=True) if n == 0]:
             raise DataError(
                 f"{self.name}: class {empty[0]!r} has no pictures; fill or remove its folder"
@@ -129,6 +130,12 @@ def file_stamp(path: Path) -> bytes:
         return (error.strerror or "lost").encode()
     mark = "" if os.access(path, os.R_OK) else " shut"
     return f"{status.st_size} {status.st_mtime_ns}{mark}".encode()
+
+
+def strange_label(labels: np.ndarray, classes: int) -> int:
+    """The first picture whose label is no class, -1 where all are."""
+    strange = (labels < 0) | (labels >= classes)
+    return int(strange.argmax()) if strange.any() else -1
 
 
 def labels_from(names: Iterable[str], classes: tuple[str, ...]) -> np.ndarray:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.data.source import strange_label
 from alexnet.errors import ConfigError, DataError
 from alexnet.preprocessing import Resize
 from alexnet.values import from_plain, parse_json, to_json
@@ -135,6 +136,11 @@ def open_store(folder: Path) -> Store:
     ):
         raise DataError(
             f"{folder} holds pictures {images.shape}, not {shape}; remove it and prepare it again"
+        )
+    if (wrong := strange_label(labels, len(info.classes))) >= 0:
+        raise DataError(
+            f"{folder / 'labels.npy'}: {info.names[wrong]} has the label {labels[wrong]}, and the "
+            f"{len(info.classes)} classes count from 0; remove {folder} and prepare it again"
         )
     return Store(folder, info, images, labels, moments)
 
