@@ -93,7 +93,7 @@ def check_jpeg_end(image: Image.Image, content: bytes, marks: JpegMarks) -> None
 
 
 def check_png_sums(content: bytes) -> None:
-    """Refuse a PNG of which a chunk that decides the picture has another checksum than its own.
+    """Refuse a PNG that ends within a chunk that decides the picture, or whose checksum is wrong.
 
     Pillow leaves those of the picture data out, and may not reach the sum at the data's end.
 
@@ -101,8 +101,12 @@ def check_png_sums(content: bytes) -> None:
         DataError: naming the chunk.
     """
     for kind, start, end in png_chunks(content):
+        if kind not in DECISIVE:
+            continue
+        if end + 4 > len(content):
+            raise DataError(f"the file ends within its {kind.decode()}")
         told = int.from_bytes(content[end : end + 4], "big")
-        if kind in DECISIVE and zlib.crc32(memoryview(content)[start - 4 : end]) != told:
+        if zlib.crc32(memoryview(content)[start - 4 : end]) != told:
             raise DataError(f"the checksum of its {kind.decode()} is wrong")
 
 

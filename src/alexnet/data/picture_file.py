@@ -72,7 +72,7 @@ def why_refused(error: Exception, name: str) -> str:
             "put that right, or take that picture out, and run the same again"
         ) from error
     if isinstance(error, Image.DecompressionBombError):
-        return text
+        return f"more than {MAX_PIXELS:,} pixels"
     if isinstance(error, UnidentifiedImageError):
         return f"not a whole picture of a kind that is read ({', '.join(FORMATS)})"
     if isinstance(error, OSError) and error.strerror:
@@ -105,8 +105,9 @@ def _loaded(image: ImageFile.ImageFile, file: IO[bytes]) -> Image.Image:
     elif image.format == "PNG":
         content = _all_of(file)
         check_png_sums(content)
-        _scale_transparency(image)
+        packing = str(image.tile[0][3]) if image.tile else ""
         image.load()
+        _scale_transparency(image, packing)
         check_png_end(image, content)
     else:
         boxes = {tile[1] or (0, 0, *image.size) for tile in image.tile}
@@ -124,13 +125,15 @@ def _all_of(file: IO[bytes]) -> bytes:
     return content
 
 
-def _scale_transparency(image: ImageFile.ImageFile) -> None:
+def _scale_transparency(image: ImageFile.ImageFile, packing: str) -> None:
     """Bring the one transparent grey of a PNG of 2 or 4 bits to the scale of its 8-bit pixels.
+
+    `packing` is Pillow's word for how the pixels lie in the file.
 
     Raises:
         DataError: three colours of 16 bits, of which Pillow keeps 8, have a transparent one.
     """
-    key, packing = image.info.get("transparency"), str(image.tile[0][3]) if image.tile else ""
+    key = image.info.get("transparency")
     factor = {"L;2": 85, "L;4": 17}.get(packing)
     if isinstance(key, int) and factor:
         image.info["transparency"] = key * factor
