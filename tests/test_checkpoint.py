@@ -63,7 +63,7 @@ def test_everything_comes_back(model: Path) -> None:
 
 
 def test_the_mean_image_comes_back(model: Path) -> None:
-    picture = torch.rand(3, 5, 5)
+    picture = torch.rand(1, 32, 32)
     info = replace(INFO, preprocessing=replace(INFO.preprocessing, has_mean_image=True))
     weights = load_model(model)[0]
     save_model(model, weights, info, picture)

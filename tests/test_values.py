@@ -25,6 +25,7 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
+from alexnet.names import is_file_name
 from alexnet.preprocessing import Preprocessing
 from alexnet.presets import PRESETS
 from alexnet.recipe import Augmentation, Optimizer, Recipe, Schedule
@@ -286,7 +287,7 @@ def test_any_table_round_trips(layers: list[Layer], source: str) -> None:
 
 RECIPES = st.builds(
     Recipe,
-    name=st.text(),
+    name=st.text(min_size=1).filter(is_file_name),
     epochs=st.integers(1, 10**6),
     label_smoothing=st.floats(0, 1, exclude_max=True),
     augment=st.builds(Augmentation, colour_sd=st.floats(0, 1e9), flip=st.booleans()),

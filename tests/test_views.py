@@ -195,7 +195,7 @@ def test_views_leave_the_pixels_alone_and_are_channels_last(crop: int) -> None:
         ({"crop_pixels": 18, "pad_pixels": 3}, "have 17; set --store-pixels to at least 12"),
         ({"crop_pixels": 0}, "takes 0 pixels"),
         ({"crop_pixels": 5, "divisor": (1, 0, 1)}, "must be above 0"),
-        ({"crop_pixels": 5, "pad_pixels": -1}, "pad_pixels -1 not negative"),
+        ({"crop_pixels": 5, "pad_pixels": -1}, "must be from 0 to 4096"),
     ],
 )
 def test_preprocessing_that_cannot_work(values: dict[str, object], message: str) -> None:

@@ -6,12 +6,17 @@ everything else (the torch module, the summary, weight import) is derived from t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 from alexnet.errors import ArchitectureError
 from alexnet.layer_kinds import Conv, Flatten, FullyConnected, Layer, Shape, require
+
+MOST_LAYERS = 1000
+MOST_PIXELS = 1 << 14
+"""The largest side of an input, and the most colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,21 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        is_picture = len(self.input) == 3 and min(self.input) >= 1
+        is_picture = len(self.input) == 3 and 1 <= min(self.input) <= max(self.input) <= MOST_PIXELS
         require(is_picture, f"{self.name}: input {self.input} must be (channels, height, width)")
-        require(bool(self.layers), f"{self.name} has no layers")
+        count = len(self.layers)
+        require(
+            1 <= count <= MOST_LAYERS, f"{self.name} has {count} layers, not 1 to {MOST_LAYERS}"
+        )
         names = [layer.name for layer in self.layers]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ArchitectureError(f"{self.name}: two layers are called {sorted(twice)[0]!r}")
         if not fits(self.layers, self.input):
             smallest = smallest_input(self.layers, self.input[0])
+            works = f"the smallest input that works is {smallest}x{smallest}"
             raise ArchitectureError(
                 f"{self.name} cannot take {self.input[1]}x{self.input[2]} pixels; "
-                f"the smallest input that works is {smallest}x{smallest}"
+                + (works if smallest <= MOST_PIXELS else "no input works")
             )
 
     @property
@@ -101,5 +110,9 @@ def fits(layers: tuple[Layer, ...], shape: Shape) -> bool:
 
 
 def smallest_input(layers: tuple[Layer, ...], channels: int) -> int:
-    """Side in pixels of the smallest square input that the layers can take."""
-    return next(side for side in range(1, 10_000) if fits(layers, (channels, side, side)))
+    """Side in pixels of the smallest square input that the layers can take.
+
+    MOST_PIXELS + 1 where none up to MOST_PIXELS is large enough; whatever fits, a larger one does.
+    """
+    sides = range(1, MOST_PIXELS + 1)
+    return 1 + bisect_left(sides, True, key=lambda side: fits(layers, (channels, side, side)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from torch import Tensor
 
 from alexnet.architectures import Architecture
 from alexnet.checksum import checksum
-from alexnet.data.files import written_aside
+from alexnet.data.files import open_regular, written_aside
 from alexnet.errors import ConfigError, ModelFileError
+from alexnet.limits import check_pictures, check_tensors
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Recipe
-from alexnet.values import from_plain, to_plain
+from alexnet.values import from_plain, json_text, parse_json, to_plain
 
 T = TypeVar("T")
 HEADER_KEY = "alexnet"
@@ -28,6 +28,8 @@ CHECKSUM = "checksum"
 """The header's key for the checksum of everything else in the file; older files have none."""
 FORMAT = 1
 """Of model files; a program reads its own."""
+LARGEST_FILE_BYTES = 1 << 33
+LARGEST_HEADER_BYTES = 1 << 24
 MEAN_IMAGE = "preprocessing.mean_image"
 
 
@@ -75,7 +77,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None
 
 
 def _text(plain: object) -> str:
-    return json.dumps(plain, ensure_ascii=False)
+    return json_text(plain, indent=None)
 
 
 def _as_os_error(error: SafetensorError) -> OSError:
@@ -91,6 +93,7 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
         ModelFileError: missing, damaged, or not a file of this program.
     """
     try:
+        check_file(path)
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER_KEY)
             if text is None:
@@ -98,15 +101,32 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
                     f"{path} is a safetensors file of another program; "
                     "alexnet cannot tell its network"
                 )
-            plain = json.loads(text)
+            plain = parse_json(text)
             check_format(path, plain)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         check_sum(path, tensors, plain)
         return tensors, from_plain(header, plain)
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
-    except (SafetensorError, OSError, ConfigError, json.JSONDecodeError, RecursionError) as error:
-        raise ModelFileError(f"{path} is not a whole alexnet file: {error}") from error
+    except (SafetensorError, OSError, ConfigError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"{path} is not a whole alexnet file: {reason}") from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse what cannot be a safetensors file, or is larger than any of ours.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+        ConfigError: the file or its header is too large.
+    """
+    with open_regular(path) as file:
+        size_bytes, header_bytes = os.fstat(file.fileno()).st_size, file.read(8)
+    claimed = int.from_bytes(header_bytes, "little")
+    if size_bytes > LARGEST_FILE_BYTES:
+        raise ConfigError(f"it has {size_bytes:,} bytes; at most {LARGEST_FILE_BYTES:,} are read")
+    if claimed > LARGEST_HEADER_BYTES:
+        raise ConfigError(f"its header claims {claimed:,} bytes, of {LARGEST_HEADER_BYTES:,}")
 
 
 def check_sum(path: Path, tensors: dict[str, Tensor], header: object) -> None:
@@ -149,8 +169,11 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
     """
     tensors, info = load_tensors(path, ModelInfo)
     mean_image = tensors.pop(MEAN_IMAGE, None)
-    if info.preprocessing.has_mean_image and mean_image is None:
-        raise ModelFileError(f"{path} lacks its mean image")
+    try:
+        check_pictures(info.architecture, info.preprocessing, mean_image)
+        check_tensors(info.architecture, tensors)
+    except ConfigError as error:
+        raise ModelFileError(f"{path} cannot be used: {error}") from error
     if len(info.classes) != info.architecture.classes:
         raise ModelFileError(
             f"{path} names {len(info.classes)} classes for {info.architecture.classes} outputs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from alexnet.checkpoint import ModelInfo, load_model
 from alexnet.data.decode import decode
+from alexnet.data.picture_file import open_picture, why_refused
 from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.inference import optimized_network
 from alexnet.network import Network, channels_last
@@ -89,7 +91,7 @@ class Classifier:
         ]
 
     def _predict(self, pictures: Sequence[Picture], top: int, views: Views) -> list[Prediction]:
-        decoded = [self._decode(picture) for picture in pictures]
+        decoded = [self._decode(picture, _name(picture, i)) for i, picture in enumerate(pictures)]
         readable = [pixels for pixels in decoded if isinstance(pixels, np.ndarray)]
         rows = iter(self.probabilities(np.stack(readable), views)) if readable else iter(())
         return [
@@ -105,13 +107,13 @@ class Classifier:
             name, tuple(Guess(self.classes[i], float(probabilities[i])) for i in best)
         )
 
-    def _decode(self, picture: Picture) -> np.ndarray | str:
+    def _decode(self, picture: Picture, name: str) -> np.ndarray | str:
         rule = self.info.preprocessing
         try:
             with _open(picture) as image:
                 return decode(image, rule.resize, rule.store_pixels)
         except Exception as error:  # Pillow raises many kinds for damaged files
-            return (str(error) or type(error).__name__).splitlines()[0]
+            return why_refused(error, name)
 
     def probabilities(
         self,
@@ -166,9 +168,9 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     return Classifier(network.eval(), info, mean, info.recipe.precision)
 
 
-def _open(picture: Picture) -> Image.Image:
+def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
     if isinstance(picture, Image.Image):
-        return picture.copy()
+        return nullcontext(picture)  # the caller closes it
     if isinstance(picture, np.ndarray):
         is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
         if picture.dtype != np.uint8 or not is_picture or not picture.size:
@@ -177,7 +179,7 @@ def _open(picture: Picture) -> Image.Image:
                 f"not {picture.dtype} {list(picture.shape)}"
             )
         return Image.fromarray(picture)
-    return Image.open(picture)
+    return open_picture(Path(picture))
 
 
 def _name(picture: Picture, index: int) -> str:

@@ -21,6 +21,7 @@ from alexnet.data.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.feed import Feed, feed
 from alexnet.layer_kinds import BatchNorm
+from alexnet.limits import check_limits
 from alexnet.memory import keep_freed_memory
 from alexnet.network import Network, channels_last
 from alexnet.optim import build_optimizer
@@ -102,6 +103,7 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     keep_freed_memory()
     device = choose_device(recipe.device)
     table = table_for(recipe)
+    check_limits(table)
     preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
     has_weights = recipe.init_from and not is_begun  # a begun run has its own
     weights = read_weights(Path(recipe.init_from)) if has_weights else {}
@@ -111,9 +113,11 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     )
     check_refusals(store, pictures.max_refused_share, reporter)
     splits = split_rows(store, pictures, recipe.seed)
+    check_classes(store, splits.train)
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     check_batch(table, min(recipe.batch_size, len(splits.train)))
     table = variant(table, classes=len(store.info.classes))
+    check_limits(table)
     network = build_network(table, recipe, weights, reporter).to(device)
     if recipe.compile:
         network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
@@ -205,11 +209,14 @@ def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Re
 
 
 def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
-    """Name the pictures that cannot be used.
+    """Name the pictures that cannot be used, and count the files that were passed over.
 
     Raises:
         DataError: they are more than `limit` (0 to 1) of all.
     """
+    passed = [f"{one.files} ({one.reason})" for one in store.info.ignored if one.reason != "hidden"]
+    if passed:
+        reporter.note(f"files passed over: {', '.join(passed)}")
     refused = store.info.refused
     if not refused:
         return
@@ -219,6 +226,22 @@ def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
     if len(refused) > limit * len(store):
         raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
     reporter.note(f"{sentence}; they are left out")
+
+
+def check_classes(store: Store, train: np.ndarray) -> None:
+    """Refuse to train where a class has no picture to learn from.
+
+    Raises:
+        DataError: names the class, and why its first picture was refused if that is the cause.
+    """
+    learnt = set(store.labels[train].tolist())
+    for label, name in enumerate(store.info.classes):
+        if label in learnt:
+            continue
+        bad = [r for r in store.info.refused if store.labels[r.row] == label]
+        cause = f"; {bad[0].name} was refused ({bad[0].reason})" if bad else ""
+        way_out = "mend or add pictures, remove the class, or hold out less with --test-share"
+        raise DataError(f"class {name!r} has no usable picture to learn from{cause}; {way_out}")
 
 
 def build_network(

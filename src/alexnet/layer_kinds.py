@@ -7,6 +7,7 @@ widens the receptive field.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, fields
 from math import prod
 from typing import ClassVar, Literal, TypeAlias
@@ -27,6 +28,15 @@ class Init:
     """Standard deviation of `normal`."""
     bias: float = 0.0
     """Every bias begins with this value (not for `torch`)."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no weight can begin with."""
+        is_fair = 0 <= self.sd < math.inf and -math.inf < self.bias < math.inf
+        require(is_fair, f"weights cannot begin with sd {self.sd} and bias {self.bias}")
+
+
+LARGEST = 1 << 24
+"""The largest whole number in a table; what a layer makes of them is reckoned without overflow."""
 
 
 def require(is_met: bool, message: str) -> None:
@@ -64,8 +74,11 @@ class Layer:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 least = 1 if isinstance(value, int) and "padding" not in field.name else 0
-                is_fair = least <= value < math.inf
-                require(is_fair, f"{self.name}: {field.name} {value} must be at least {least}")
+                most = LARGEST if isinstance(value, int) else sys.float_info.max
+                require(
+                    least <= value <= most,
+                    f"{self.name}: {field.name} {value:.6g} must be from {least} to {most:.6g}",
+                )
 
     def output(self, shape: Shape) -> Shape:
         """The shape given for an input of `shape`; a side of 0 means that it does not fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from alexnet.data.files import written_aside
 from alexnet.errors import UsageError
 from alexnet.evaluation import Evaluation
 from alexnet.metrics import to_numpy
+from alexnet.names import printable
 from alexnet.records import EpochRecord
 
 INK, BLUE, ORANGE, GREY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"
 
 
+LONGEST_NAME = 40
 FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
 
 
@@ -32,8 +35,15 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.lower().lstrip(".")
     if kind not in FORMATS:
         raise UsageError(f"{path} must end in one of .{', .'.join(FORMATS)}")
-    with written_aside(path) as aside:
+    with written_aside(path) as aside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a script that no font here has
         figure.savefig(aside, format=kind, dpi=130, facecolor="white", bbox_inches="tight")
+
+
+def drawn_name(name: str) -> str:
+    """A class name as a figure can hold it: on one line, and not longer than LONGEST_NAME."""
+    text = printable(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
 def learning_curves(history: Sequence[EpochRecord]) -> Figure:
@@ -88,16 +98,16 @@ def confusion(evaluation: Evaluation) -> Figure:
         title=f"{evaluation.accuracy:.1%} of {evaluation.pictures:,} right",
     )
     if len(counts) <= 40:
-        ticks = range(len(counts))
+        ticks, names = range(len(counts)), [drawn_name(name) for name in evaluation.classes]
         axes.set_xticks(
             ticks,
-            evaluation.classes,
+            names,
             rotation=60,
             ha="right",
             rotation_mode="anchor",
             parse_math=False,
         )
-        axes.set_yticks(ticks, evaluation.classes, parse_math=False)
+        axes.set_yticks(ticks, names, parse_math=False)
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 ink = "white" if shares[row, column] > 0.5 else INK
@@ -140,7 +150,7 @@ def contact_sheet(
         for j, picture in enumerate(row):
             grid[i][j].imshow(picture)
         grid[i][0].set_ylabel(
-            title, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
+            drawn_name(title), rotation=0, ha="right", va="center", fontsize=9, parse_math=False
         )
     for j, name in enumerate(columns):
         grid[0][j].set_title(name, fontsize=9)
@@ -164,7 +174,7 @@ def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
     grid = figure.subplots(math.ceil(len(mistakes) / columns), columns, squeeze=False)
     for axes, mistake in zip(grid.flat, mistakes, strict=False):
         axes.imshow(images[mistake.row])
-        title = f"{mistake.label}\ntaken for {mistake.predicted}"
+        title = f"{drawn_name(mistake.label)}\ntaken for {drawn_name(mistake.predicted)}"
         axes.set_title(title, fontsize=8, parse_math=False)
     for axes in grid.flat:
         axes.axis("off")

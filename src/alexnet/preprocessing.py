@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -9,6 +10,8 @@ from alexnet.errors import ConfigError
 
 Resize: TypeAlias = Literal["shorter_side", "squash"]
 Triple: TypeAlias = tuple[float, float, float]
+MOST_PIXELS = 4096
+"""The largest side of a stored picture, of its padding and of what is cut from it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +50,18 @@ class Preprocessing:
         return self.input_pixels or self.crop_pixels
 
     def __post_init__(self) -> None:
+        sides = (self.store_pixels, self.pad_pixels, self.crop_pixels, self.input_pixels)
+        if self.store_pixels < 1 or not 0 <= min(sides) <= max(sides) <= MOST_PIXELS:
+            raise ConfigError(
+                f"store, pad, crop and input pixels {sides} must be from 0 to {MOST_PIXELS}"
+            )
+        if not all(map(math.isfinite, (*self.mean, *self.divisor))):
+            raise ConfigError(f"mean {self.mean} and divisor {self.divisor} must be finite")
         room = self.store_pixels + 2 * self.pad_pixels
         if not 1 <= self.crop_pixels <= room:
             raise ConfigError(
                 f"the network takes {self.crop_pixels} pixels but stored pictures have {room}; "
                 f"set --store-pixels to at least {self.crop_pixels - 2 * self.pad_pixels}"
             )
-        if min(self.divisor) <= 0 or self.pad_pixels < 0:
-            raise ConfigError(
-                f"divisor {self.divisor} must be above 0 "
-                f"and pad_pixels {self.pad_pixels} not negative"
-            )
+        if min(self.divisor) <= 0:
+            raise ConfigError(f"divisor {self.divisor} must be above 0")

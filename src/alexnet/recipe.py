@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias
 
 from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
-from alexnet.preprocessing import Resize
+from alexnet.names import is_file_name
+from alexnet.preprocessing import MOST_PIXELS, Resize
 from alexnet.variants import ActivationOption, NormOption, PoolingOption, variant
 
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
@@ -108,9 +109,13 @@ class PictureOptions:
     def __post_init__(self) -> None:
         require_finite(self)
         require(
-            1 <= self.store_pixels <= 4096, f"--store-pixels {self.store_pixels} must be 1 to 4096"
+            1 <= self.store_pixels <= MOST_PIXELS,
+            f"--store-pixels {self.store_pixels} must be 1 to {MOST_PIXELS}",
         )
-        require(self.pad_pixels >= 0, f"--pad-pixels {self.pad_pixels} must not be negative")
+        require(
+            0 <= self.pad_pixels <= MOST_PIXELS,
+            f"--pad-pixels {self.pad_pixels} must be 0 to {MOST_PIXELS}",
+        )
         require(self.test_share < 1, f"--test-share {self.test_share} must be below 1")
         require(0 <= self.val_share < 1, f"--val-share {self.val_share} must be from 0 to below 1")
         require(
@@ -283,6 +288,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         require_finite(self)
+        require(is_file_name(self.name), f"name {self.name!r} must be that of a folder")
         require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
         require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
         require(

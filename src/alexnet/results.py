@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from alexnet import plots
 from alexnet.data.files import write_text
@@ -16,7 +17,10 @@ from alexnet.layer_kinds import Conv
 from alexnet.records import EpochTimes
 from alexnet.runs import RunFolder
 from alexnet.state import Progress
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
+
+MOST_CLASSES = 1000
+"""Of a whole confusion matrix in JSON: 4,000 classes would take 180 MB."""
 
 
 def write_results(
@@ -41,7 +45,7 @@ def write_results(
         "test": evaluation_summary(evaluation) if evaluation else None,
     }
     folder.write_epochs(history, times)
-    write_text(folder.result, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder.result, json_text(result) + "\n")
 
 
 def _waiting_share(times: Sequence[EpochTimes]) -> float:
@@ -51,7 +55,12 @@ def _waiting_share(times: Sequence[EpochTimes]) -> float:
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as JSON: errors, loss, per-class figures, confusion, mistakes."""
+    """An evaluation as JSON: errors, loss, per-class figures, confusion, mistakes.
+
+    `confusion` is empty where it would be huge; `confusion_pairs` has [true, predicted, pictures]
+    for every pair that occurs.
+    """
+    counts = evaluation.confusion
     return {
         "pictures": evaluation.pictures,
         "views": evaluation.views,
@@ -61,7 +70,8 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "loss": evaluation.loss,
         "classes": list(evaluation.classes),
         "per_class": to_plain(evaluation.per_class),
-        "confusion": evaluation.confusion.tolist(),
+        "confusion": counts.tolist() if len(counts) <= MOST_CLASSES else [],
+        "confusion_pairs": [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)],
         "most_confused": [
             {"label": label, "predicted": predicted, "pictures": count}
             for label, predicted, count in evaluation.most_confused
@@ -74,7 +84,7 @@ def write_evaluation(result: Evaluation, store: Store, out: Path) -> None:
     """Write evaluation.json, confusion.png and, where there are mistakes, worst.png."""
     write_text(
         out / "evaluation.json",
-        json.dumps(evaluation_summary(result), indent=2, ensure_ascii=False) + "\n",
+        json_text(evaluation_summary(result)) + "\n",
     )
     plots.save(plots.confusion(result), out / "confusion.png")
     if result.worst:

@@ -7,7 +7,6 @@ It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl`, `mod
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
@@ -23,8 +22,9 @@ from alexnet.environment import Environment
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.recipe import Recipe
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.values import from_plain, to_json, to_plain
+from alexnet.values import from_plain, parse_json, to_json, to_plain
 
+LARGEST_CONFIG_BYTES = 1 << 22
 LEFTOVERS = (".*.tmp", ".tmp??????")
 """What a killed process was writing aside: this program's names, and those of safetensors."""
 
@@ -91,7 +91,7 @@ class RunFolder:
     def read_environment(self) -> dict[str, Any]:
         """What `environment.json` says; empty where it cannot be read."""
         try:
-            plain = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+            plain = parse_json((self.path / "environment.json").read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
         return plain if isinstance(plain, dict) else {}
@@ -206,11 +206,16 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
     """
     path = path / "config.json" if path.is_dir() else path
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:  # a pipe will do, too
+            text = file.read(LARGEST_CONFIG_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON: {error}") from error
+    if len(text) > LARGEST_CONFIG_BYTES:
+        raise ConfigError(f"{path} has more than {LARGEST_CONFIG_BYTES:,} bytes; no recipe does")
+    try:
+        plain = parse_json(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path} is {error}") from error
     return from_plain(Recipe, _merged(to_plain(start or Recipe()), plain), "recipe")
 
 
@@ -246,6 +251,6 @@ def read_metrics(run: RunFolder) -> list[EpochRecord]:
     """
     lines = run.metrics.read_text(encoding="utf-8").splitlines()
     try:
-        return [from_plain(EpochRecord, json.loads(line)) for line in lines]
+        return [from_plain(EpochRecord, parse_json(line)) for line in lines]
     except ValueError as error:
         raise ModelFileError(f"{run.metrics} has a damaged line: {error}") from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import reprlib
 import types
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -13,6 +15,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
 from alexnet.layer_kinds import LAYER_KINDS, Layer
+from alexnet.names import LONE_SURROGATE
 from alexnet.recipe import require
 
 T = TypeVar("T")
@@ -36,7 +39,48 @@ def to_plain(value: object, hint: Any = None) -> Any:
 
 def to_json(value: object, indent: int | None = 2) -> str:
     """`to_plain` as text."""
-    return json.dumps(to_plain(value), indent=indent, ensure_ascii=False)
+    return json_text(to_plain(value), indent)
+
+
+def json_text(plain: object, indent: int | None = 2) -> str:
+    """JSON that any encoding of Unicode can hold, whatever the names in it are."""
+    text = json.dumps(plain, indent=indent, ensure_ascii=False)
+    return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ConfigError: it is not JSON, names a key twice, is nested too deep, or has a whole number
+            of more than 64 bits.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"not JSON: {str(error)[:200]}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) != len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {said(twice)} is there twice")
+    return plain
+
+
+def _whole(digits: str) -> int:
+    """A whole number of at most 64 bits: arithmetic on longer ones may take any time."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise ValueError(f"{said(digits)} has more than 64 bits")
+    return int(digits)
+
+
+def said(value: object) -> str:
+    """A value as a message shows it: short, however large or deep it is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 80, 80, 40
+    return short.repr(value)
 
 
 def from_plain(cls: type[T], plain: object, where: str = "") -> T:
@@ -48,11 +92,11 @@ def from_plain(cls: type[T], plain: object, where: str = "") -> T:
     """
     name = where or cls.__name__
     if not isinstance(plain, dict):
-        raise ConfigError(f"{name} must be an object, not {plain!r}")
+        raise ConfigError(f"{name} must be an object, not {said(plain)}")
     hints = _hints(cls)  # type: ignore[arg-type]
     for key in plain:
         if key not in hints:
-            raise ConfigError(f"{name} has no key {key!r}{_nearest(key, hints)}")
+            raise ConfigError(f"{name} has no key {said(key)}{_nearest(key, hints)}")
     values = {key: _value(hints[key], item, f"{name}.{key}") for key, item in plain.items()}
     try:
         return cls(**values)
@@ -85,10 +129,9 @@ def _nearest(key: str, known: dict[str, Any]) -> str:
 def _value(hint: Any, item: Any, where: str) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
-        if item not in get_args(hint) or isinstance(item, bool):
-            raise ConfigError(
-                f"{where} is {item!r}; it can be {', '.join(map(str, get_args(hint)))}"
-            )
+        known = get_args(hint)
+        if not any(type(item) is type(choice) and item == choice for choice in known):
+            raise ConfigError(f"{where} is {said(item)}; it can be {', '.join(map(str, known))}")
         return item
     if origin is tuple:
         return _tuple(get_args(hint), item, where)
@@ -103,7 +146,7 @@ def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
     is_open = len(args) == 2 and args[1] is Ellipsis
     if not isinstance(item, list) or not (is_open or len(item) == len(args)):
         raise ConfigError(
-            f"{where} must be a list{'' if is_open else f' of {len(args)}'}, not {item!r}"
+            f"{where} must be a list{'' if is_open else f' of {len(args)}'}, not {said(item)}"
         )
     kinds = [args[0]] * len(item) if is_open else args
     return tuple(
@@ -116,7 +159,7 @@ def _layer(item: Any, where: str) -> Layer:
     kind = item.get("kind") if isinstance(item, dict) else None
     if not isinstance(kind, str) or kind not in LAYER_KINDS:
         raise ConfigError(
-            f"{where} has the unknown layer kind {kind!r}; known: {', '.join(LAYER_KINDS)}"
+            f"{where} has the unknown layer kind {said(kind)}; known: {', '.join(LAYER_KINDS)}"
         )
     return from_plain(LAYER_KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, where)
 
@@ -128,5 +171,5 @@ def _scalar(hint: Any, item: Any, where: str) -> Any:
         require(abs(item) < 1e300, f"{where} is too large")
         return float(item)
     if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
-        raise ConfigError(f"{where} must be {hint.__name__}, not {item!r}")
+        raise ConfigError(f"{where} must be {hint.__name__}, not {said(item)}")
     return item

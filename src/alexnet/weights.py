@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from alexnet.checkpoint import check_file
+from alexnet.data.archives import open_zip
+from alexnet.data.files import open_regular
+from alexnet.data.picture_file import QUIET
 from alexnet.errors import ModelFileError
 from alexnet.network import Network
 
@@ -25,6 +30,7 @@ TORCHVISION_NAMES = {
 }
 """torchvision's alexnet: the layer at each place of its two Sequential blocks."""
 
+LARGEST_FILE_BYTES = 1 << 33
 WRAPPERS = ("state_dict", "model")
 """Keys under which other programs' checkpoints keep their state dict."""
 
@@ -51,23 +57,75 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelFileError(f"there is no file {path}")
     try:
-        state = _load(path)
+        return _named(path, _load(path))
+    except ModelFileError:
+        raise
     except Exception as error:  # a damaged pickle can raise anything; nothing in it is ever run
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelFileError(f"{path} cannot be read as weights: {reason}") from error
+
+
+def _named(path: Path, state: object) -> dict[str, Tensor]:
+    """A state dict's tensors by our names, when each is what a weight can be."""
     if isinstance(state, dict):
         state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
     tensors = state.items() if isinstance(state, dict) else ()
     if not tensors or not all(isinstance(t, Tensor) for _, t in tensors):
         raise ModelFileError(f"{path} is not a state dict of tensors")
-    return {our_name(name): tensor for name, tensor in tensors}
+    named = {our_name(str(name)): tensor for name, tensor in tensors}
+    if len(named) < len(tensors):
+        raise ModelFileError(f"{path} has a layer twice, under two names")
+    for name, tensor in named.items():
+        check_plain(path, name, tensor)
+    return named
+
+
+def check_packing(path: Path) -> None:
+    """Refuse a file that is too large, or unpacks to more than it has bytes.
+
+    A torch file is a zip archive that packs nothing; one that does may hold any amount of zeros.
+
+    Raises:
+        ValueError: it does.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        if size_bytes > LARGEST_FILE_BYTES:
+            raise ValueError(
+                f"it has {size_bytes:,} bytes; at most {LARGEST_FILE_BYTES:,} are read"
+            )
+        if not zipfile.is_zipfile(file):
+            return
+        with open_zip(file) as archive:
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
+    if unpacked_bytes > size_bytes:
+        raise ValueError(f"its {size_bytes:,} bytes unpack to {unpacked_bytes:,}")
+
+
+def check_plain(path: Path, name: str, tensor: Tensor) -> None:
+    """Refuse a tensor that is no plain array of finite numbers with a number for each place.
+
+    Raises:
+        ModelFileError: names the tensor.
+    """
+    is_plain = (
+        tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_complex()
+    )
+    if not is_plain or tensor.device.type != "cpu":
+        raise ModelFileError(f"{path}: {name} is no plain array of numbers")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ModelFileError(f"{path}: {name} claims {tensor.numel():,} numbers and has fewer")
+    if not bool(torch.isfinite(tensor).all()):
+        raise ModelFileError(f"{path}: {name} holds values that are not numbers")
 
 
 def _load(path: Path) -> object:
+    check_packing(path)
     if path.suffix == ".safetensors":
+        check_file(path)
         return load_file(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch remarks on the pickle's protocol
+    with QUIET:  # torch remarks on the pickle's protocol
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -13,7 +13,7 @@ from conftest import Command
 
 EVALUATION_KEYS = {
     "data", "split", "pictures", "views", "top1_error", "top5_error", "accuracy", "loss", "classes",
-    "per_class", "confusion", "most_confused", "worst",
+    "per_class", "confusion", "confusion_pairs", "most_confused", "worst",
 }  # fmt: skip
 
 

@@ -1,12 +1,8 @@
-"""Downloads against a server on this machine, archives, and folders that appear whole."""
+"""Downloads against a server on this machine, and folders that appear whole."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import re
-import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.data import download as module
-from alexnet.data.download import archive_files, download, whole_folder
+from alexnet.data.download import download, whole_folder
 from alexnet.errors import DataError, MissingDataError
 
 BODY = b"flowers" * 1000
@@ -181,64 +177,3 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     lack = r"set cannot be written \(Not a directory\)"
     with pytest.raises(DataError, match=lack), whole_folder(tmp_path / "file" / "set"):
         pass
-
-
-def tar(path: Path, *members: tuple[str, bytes, bytes]) -> Path:
-    with tarfile.open(path, "w:xz" if path.suffix == ".xz" else "w:gz") as archive:
-        for name, kind, content in members:
-            info = tarfile.TarInfo(name)
-            info.type, info.size, info.linkname = kind, len(content), "/etc/passwd"
-            archive.addfile(info, io.BytesIO(content))
-    return path
-
-
-@pytest.mark.parametrize("suffix", ["gz", "xz"])
-def test_archive_gives_wanted_regular_files_only(tmp_path: Path, suffix: str) -> None:
-    path = tar(
-        tmp_path / f"x.tar.{suffix}",
-        ("jpg", tarfile.DIRTYPE, b""),
-        ("jpg/1.jpg", tarfile.REGTYPE, b"one"),
-        ("../jpg/1.jpg", tarfile.REGTYPE, b"no"),
-        ("/jpg/1.jpg", tarfile.REGTYPE, b"no"),
-        ("jpg/../1.jpg", tarfile.REGTYPE, b"no"),
-        ("jpg/2.jpg", tarfile.SYMTYPE, b""),
-        ("jpg/3.jpg", tarfile.LNKTYPE, b""),
-        ("jpg/4.jpg", tarfile.FIFOTYPE, b""),
-        ("jpg/5.jpg", tarfile.REGTYPE, b"five"),
-    )
-    found = archive_files(path, re.compile(r"jpg/[0-9]\.jpg"), 10)
-    assert [(member.name, content) for member, content in found] == [
-        ("jpg/1.jpg", b"one"),
-        ("jpg/5.jpg", b"five"),
-    ]
-
-
-def test_archive_of_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tar(tmp_path / "x.tar.gz", ("a", tarfile.REGTYPE, b"12345"), ("b", tarfile.REGTYPE, b""))
-    with pytest.raises(DataError, match="a says it has 5 bytes"):
-        list(archive_files(path, re.compile("a"), 4))
-    monkeypatch.setattr(module, "LARGEST_ARCHIVE_BYTES", 4)
-    with pytest.raises(DataError, match="more than it should"):
-        list(archive_files(path, re.compile("none"), 4))
-    monkeypatch.setattr(module, "MOST_MEMBERS", 1)
-    with pytest.raises(DataError, match="more than it should"):
-        list(archive_files(path, re.compile("none"), 4))
-
-
-@pytest.mark.parametrize("suffix", ["gz", "xz"])
-def test_damaged_archive(tmp_path: Path, suffix: str) -> None:
-    noise = bytes(hashlib.sha256(bytes([i, j])).digest()[0] for i in range(99) for j in range(99))
-    path = tar(tmp_path / f"x.tar.{suffix}", ("a", tarfile.REGTYPE, noise))
-    whole = path.read_bytes()
-    for damaged in (whole[:5000], whole[:4000] + bytes(1000) + whole[5000:], b"no archive", b""):
-        path.write_bytes(damaged)
-        with pytest.raises(DataError, match="is damaged"):
-            list(archive_files(path, re.compile("a"), 10_000))
-
-
-def test_archive_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tar(tmp_path / "x.tar.gz", ("a", tarfile.REGTYPE, b"12345"))
-    path.write_bytes(path.read_bytes() + gzip.compress(bytes(20_000)))
-    monkeypatch.setattr(module, "CHUNK_BYTES", 20_000)
-    with pytest.raises(DataError, match="goes on after its last file"):
-        list(archive_files(path, re.compile("a"), 10))

@@ -208,7 +208,10 @@ def test_csv_with_splits(tmp_path: Path) -> None:
         ("p/1.png,rose,train\n3.png,iris,\n", "line 2: split '' is unknown"),
         ("path,label,splitt\n3.png,iris,train\n", "line 1: columns 'path,label,splitt'"),
         ("p/1.png,rose\n3.png,iris\np/1.png,iris\n", "line 3: 'p/1.png' is on line 1 already"),
-        ("no.png,rose\n3.png,iris\nnot.png,iris\n", "2 pictures do not exist, first 'no.png' on"),
+        (
+            "no.png,rose\n3.png,iris\nnot.png,iris\n",
+            "2 pictures do not exist or are not files, first 'no.png' on",
+        ),
         ("p/1.png,rose,train\n3.png,iris,test\n", "class 'iris' has no pictures in train"),
         ("p/1.png,rose\n3.png,rose\n", "at least two"),
         ('p/1.png,"rose\n', "cannot be read as a CSV"),

@@ -70,6 +70,7 @@ def test_every_type_comes_back(tmp_path: Path, dtype: str, suffix: str) -> None:
         (b"\0\0\x08\x02\0\0\0\x01", "ends within its header"),
         (b"\0\0\x08\x01\0\0\0\x03ab", "has fewer than the 3 bytes"),
         (b"\0\0\x08\x01\0\0\0\x03abcd", "has more than the 3 bytes"),
+        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "255 axes, not at most 4"),
         (b"\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\x01", "claims"),
     ],
 )

@@ -6,6 +6,7 @@ mistake, in one sentence; 130: interrupted; 143: a run that SIGTERM has stopped.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from keyword import iskeyword
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
 from alexnet.memory import keep_freed_memory
+from alexnet.names import printable
 from alexnet.stopping import Stopped
 
 VERBS = {
@@ -47,6 +49,7 @@ def help_text() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and give its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _accept_any_name()
     try:
         return _dispatch(words)
     except AlexNetError as error:
@@ -64,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"alexnet: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"alexnet: {_one_line(str(error.filename))}: {error.strerror}", file=sys.stderr)
         return 2
 
 
@@ -84,8 +87,15 @@ def _dispatch(words: list[str]) -> int:
     return code
 
 
+def _accept_any_name() -> None:
+    """Let stdout take names that its encoding cannot say: their bytes as they are, or escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
+
+
 def _one_line(message: str) -> str:
-    return " ".join(message.split())
+    return printable(" ".join(message.split()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from alexnet.data.prepare import prepare
 from alexnet.data.source import Source
 from alexnet.data.splits import split
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.names import printable
 from alexnet.preprocessing import Resize
 from alexnet.recipe import PictureOptions
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
 
 HELP = """usage: alexnet data ACTION DATA ...
 
@@ -84,7 +84,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         "ignored": to_plain(store.info.ignored),
     }
     if flags.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print(json_text(facts))
         return 0
     told = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
@@ -92,7 +92,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         f"store {store.folder}"
     )
     for refusal in store.info.refused:
-        print(f"refused {refusal.name}: {refusal.reason}")
+        print(printable(f"refused {refusal.name}: {refusal.reason}"))
     for passed in store.info.ignored:
         print(f"ignored {passed.files} ({passed.reason})")
     return 0
@@ -118,7 +118,7 @@ def check_action(arguments: Sequence[str]) -> int:
         findings = check(source, reporter.preparing)
     faults = sum(finding.is_fault for finding in findings)
     if flags.json:
-        print(json.dumps(_check_facts(source, findings), indent=2, ensure_ascii=False))
+        print(json_text(_check_facts(source, findings)))
     else:
         print(_check_text(source, findings, faults))
     return int(faults > 0)
@@ -137,7 +137,7 @@ def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
     counts = np.bincount(source.labels)
     lines = [
-        f"{source.name}: {len(source):,} pictures, {len(source.classes)} classes "
+        f"{printable(source.name)}: {len(source):,} pictures, {len(source.classes)} classes "
         f"of {counts.min()} to {counts.max()}"
     ]
     lines += [f"ignored {count} ({reason})" for reason, count in source.ignored.items()]

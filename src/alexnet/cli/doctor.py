@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from alexnet.cache import cache_folder
 from alexnet.cli.flags import parse
 from alexnet.data.datasets import DATASETS
 from alexnet.data.places import data_roots
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     facts["data_roots"] = [str(root) for root in data_roots()]
     facts["data_sets"] = list(DATASETS)
     if flags.json:
-        print(json.dumps(facts, indent=2))
+        print(json_text(facts))
         return 0
     for name, value in facts.items():
         print(f"{name:<12} {', '.join(value) if isinstance(value, list) else value}")

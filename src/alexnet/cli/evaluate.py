@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ import tyro
 
 from alexnet.cli.flags import parse
 from alexnet.cli.show import Reporter, note, percent, table
+from alexnet.names import printable
+from alexnet.values import json_text
 
 if TYPE_CHECKING:
     from alexnet.evaluation import Evaluation
@@ -55,8 +56,8 @@ def run(arguments: Sequence[str]) -> int:
         )
     result, name = found.evaluation, found.store.info.name
     facts = {"data": name, "split": found.split, **evaluation_summary(result)}
-    text = f"{name}, {found.split}: {_text(result)}"
-    print(json.dumps(facts, indent=2, ensure_ascii=False) if flags.json else text)
+    text = f"{printable(name)}, {found.split}: {_text(result)}"
+    print(json_text(facts) if flags.json else text)
     out = Path(flags.out) if flags.out else _beside(Path(flags.model))
     write_evaluation(result, found.store, out)
     note(f"pictures  {out}")
@@ -89,7 +90,8 @@ def _text(result: Evaluation) -> str:
         for c in result.per_class
     ]
     pairs = "\n".join(
-        f"  {count} x {label} taken for {guess}" for label, guess, count in result.most_confused
+        printable(f"  {count} x {label} taken for {guess}")
+        for label, guess, count in result.most_confused
     )
     per_class = table(("class", "precision", "recall", "F1", "pictures"), rows)
     return f"{head}\n{per_class}" + (f"\n\nmost confused\n{pairs}" if pairs else "")

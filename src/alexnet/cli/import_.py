@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import tyro
 from alexnet.cli.flags import parse
 from alexnet.cli.show import note
 from alexnet.errors import UsageError
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
 from alexnet.zoo import architecture
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     imported.save(out)
     if arch in ("alexnet_caffe", "caffenet") and flags.channels == "rgb":
         note("Caffe's own networks take colours as bgr; if this is one, import with --channels bgr")
-    facts = json.dumps(_facts(imported, out), indent=2, ensure_ascii=False)
+    facts = json_text(_facts(imported, out))
     print(facts if flags.json else _text(imported, out))
     return 0
 

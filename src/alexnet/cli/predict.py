@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from alexnet.cli.flags import parse
 from alexnet.cli.show import note, percent, table
 from alexnet.data.folder import pictures_below
 from alexnet.errors import UsageError
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
 
 if TYPE_CHECKING:
     from alexnet.classifier import Prediction
@@ -59,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     classifier = load(flags.model, flags.device)
     predictions = classifier.predict(paths, flags.top, 10 if flags.views == "10" else 1)
     if flags.json:
-        print(json.dumps(to_plain(tuple(predictions)), indent=2, ensure_ascii=False))
+        print(json_text(to_plain(tuple(predictions))))
     elif flags.csv:
         _print_csv(predictions)
     elif any(prediction.guesses for prediction in predictions):

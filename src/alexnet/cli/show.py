@@ -17,12 +17,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from alexnet.names import printable
 from alexnet.records import EpochRecord, EpochTimes, StepReport
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Rows under a head as text; the first `left` columns are aligned left, the others right."""
-    cells = [list(head), *[list(row) for row in rows]]
+    cells = [list(head), *[[printable(cell) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = [
         "  ".join(_cell(cell, widths[i], i < left) for i, cell in enumerate(row)).rstrip()
@@ -43,7 +44,7 @@ def percent(share: float) -> str:
 def note(text: str) -> None:
     """A sentence on stderr; a run goes on where nobody reads that any more."""
     with suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 class Reporter:
@@ -128,7 +129,7 @@ class Reporter:
 
     def _say(self, text: str) -> None:
         if self._is_terminal:
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(printable(text), markup=False, highlight=False)
         else:
             note(text)
 

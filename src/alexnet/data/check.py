@@ -14,19 +14,22 @@ import numpy as np
 
 from alexnet.data.decode import decode
 from alexnet.data.folder import SUFFIXES
+from alexnet.data.picture_file import why_refused
 from alexnet.data.source import Source
 
 TINY_PIXELS = 64
 """A shorter side below this is called tiny, unless the whole set is of small pictures."""
+BLOCK = 512
+"""Pictures in the queue of the threads."""
 FORMAT_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg"),
-    "MPO": (".jpg", ".jpeg"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
     "GIF": (".gif",),
     "BMP": (".bmp",),
     "WEBP": (".webp",),
     "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm"),
+    "PPM": (".ppm", ".pgm", ".pbm"),
 }
 
 
@@ -62,11 +65,13 @@ def check(
 
     Duplicates are pictures that look the same at 32 x 32 pixels to the last bit.
     """
-    looks = []
+    looks: list[_Look] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for look in pool.map(lambda row: _look(source, row), range(len(source))):
-            looks.append(look)
-            progress(len(looks), len(source))
+        while len(looks) < len(source):  # a bounded queue, so that an interrupt ends soon
+            rows = range(len(looks), min(len(looks) + BLOCK, len(source)))
+            for look in pool.map(lambda row: _look(source, row), rows):
+                looks.append(look)
+                progress(len(looks), len(source))
     findings = [*_unreadable(source, looks), *_duplicates(source, looks), *_formats(source, looks)]
     findings += [*_tiny(source, looks), *_imbalance(source)]
     return sorted(findings, key=lambda finding: not finding.is_fault)
@@ -77,8 +82,8 @@ def _look(source: Source, row: int) -> _Look:
         with source.pictures.open(row) as image:
             kind, side = image.format or "", min(image.size)
             pixels = decode(image, "squash", 32)
-    except Exception as error:
-        return _Look(problem=f"{type(error).__name__}: {error}".splitlines()[0][:200])
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        return _Look(problem=why_refused(error, source.names[row]))
     return _Look(kind, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
 
 
@@ -128,9 +133,10 @@ def _duplicates(source: Source, looks: list[_Look]) -> list[Finding]:
                 kind = "duplicate_across_classes"
             elif source.splits[row] != source.splits[first]:
                 kind = "duplicate_across_splits"
-            findings.append(
-                Finding(kind, source.names[row], f"looks exactly like {source.names[first]}")
-            )
+            text = f"looks exactly like {source.names[first]}"
+            if kind == "duplicate" and not source.splits[row]:
+                text += "; a drawn split may put one into training and one into the test"
+            findings.append(Finding(kind, source.names[row], text))
     return findings
 
 

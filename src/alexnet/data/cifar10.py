@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.cache import cache_folder
-from alexnet.data.download import archive_files, download
+from alexnet.data.archives import archive_files
+from alexnet.data.download import download
+from alexnet.data.files import read_regular
 from alexnet.data.places import find
 from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError
@@ -145,7 +147,7 @@ def _batches(found: Path) -> Iterator[tuple[str, bytes]]:
         return
     for batch in BATCHES:
         try:
-            yield batch, (found / batch).read_bytes()
+            yield batch, read_regular(found / batch, 2 * BATCH_RECORDS * RECORD_BYTES)
         except OSError as error:
             raise DataError(f"{found / batch} cannot be read: {error.strerror}") from error
 

@@ -1,39 +1,48 @@
-"""One picture file as uint8 RGB of a given size: rotation, colour modes and resizing."""
+"""A picture as uint8 RGB of a given size: rotation, colour modes and resizing."""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
+from alexnet.data.picture_file import QUIET, check_size
 from alexnet.errors import DataError
 from alexnet.preprocessing import Resize
 
-MAX_PIXELS = 178_956_970
-"""Larger pictures are refused: Pillow's own limit against decompression bombs."""
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each of EXIF's orientations; 1 is upright."""
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+"""Tags of a TIFF."""
 
 
 def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """The picture as uint8 [side, side, 3].
 
-    EXIF rotation is applied; transparent parts become white; of an animation the first frame is
-    taken. `shorter_side` cuts the largest central square, `squash` takes everything; both resample
-    with Lanczos' filter, smoothed when shrinking.
+    EXIF rotation is applied, and left out where the EXIF is broken; transparent parts become
+    white; of an animation the first frame is taken. `shorter_side` cuts the largest central
+    square, `squash` takes everything; both resample with Lanczos' filter, smoothed when shrinking.
 
     Raises:
-        DataError: the picture is too large, or its numbers are not colours (floating point).
+        DataError: the picture has no pixels or too many, or its numbers have no colour scale.
         OSError: the file is damaged.
 
     Source: Paper, section 2 (shorter side to 256, central 256 x 256); Tutorial's loader (squash).
     """
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # broken EXIF and palette remarks; what cannot be decoded still raises
-        picture = to_rgb(ImageOps.exif_transpose(image))
+    check_size(image.size)
+    with QUIET:
+        image.load()
+        method = UPRIGHT.get(_orientation(image))
+        picture = to_rgb(image)
+    if method is not None:
+        picture = picture.transpose(method)
     if picture.size == (side, side):
         return np.asarray(picture)
     if resize == "squash":
@@ -41,23 +50,49 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS))
 
 
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 where it cannot be read; to be asked after the picture is loaded."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # what Pillow raises for broken EXIF depends on where it is broken
+        return 1
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any of Pillow's modes as RGB: 16-bit by its high byte, alpha over white, the rest by Pillow.
 
     Raises:
-        DataError: a floating-point picture, which has no colour scale.
+        DataError: floating-point, signed or 32-bit numbers, which have no colour scale.
     """
+    if getattr(image, "tag_v2", None) and 2 in image.tag_v2.get(SAMPLE_FORMAT, ()):  # type: ignore[attr-defined]
+        raise DataError("a picture of signed numbers has no colour scale")
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode == "F":
         raise DataError("a floating-point picture has no colour scale")
     if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
-        return Image.fromarray((wide.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        return _from_wide(image)
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _from_wide(image: Image.Image) -> Image.Image:
+    """A grey picture of more than 8 bits by its highest 8, its transparent grey as white."""
+    wide = np.asarray(image)
+    if wide.size and not 0 <= int(wide.min()) <= int(wide.max()) <= 65535:
+        raise DataError("numbers of more than 16 bits have no colour scale")
+    tags = getattr(image, "tag_v2", {})
+    shift = 4 if tags.get(BITS) == (12,) else 8
+    grey = (wide >> shift).astype(np.uint8)
+    if tags.get(PHOTOMETRIC) == 0:  # 0 is white; Pillow turns only 8 bits and less
+        grey = 255 - grey
+    if isinstance(key := image.info.get("transparency"), int):
+        grey[wide == key] = 255
+    return Image.fromarray(grey).convert("RGB")
 
 
 def pixel_moments(pixels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What comes from elsewhere: checked downloads, tar archives, and folders that appear whole.
+"""What comes from elsewhere: checked downloads, and folders that appear whole.
 
 Nothing is ever half there: a file or folder is written under a hidden name beside its place and
 renamed when it is complete, so a run killed at any moment leaves no trap for the next one.
@@ -9,16 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import lzma
 import os
-import re
 import secrets
 import shutil
-import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +25,6 @@ from alexnet.errors import DataError, MissingDataError
 TIMEOUT_SECONDS = 10.0
 CHUNK_BYTES = 1 << 20
 LARGEST_DOWNLOAD_BYTES = 4 << 30
-LARGEST_ARCHIVE_BYTES = 2 << 30
-MOST_MEMBERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,55 +97,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
             raise DataError(f"{target} cannot be written ({_reason(error)}); {way_out}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def archive_files(
-    archive: Path, wanted: re.Pattern[str], largest_bytes: int
-) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """Read the regular files of a tar archive (any compression) whose name matches `wanted`.
-
-    Links, devices and every other name are passed over, and nothing is written: the caller makes
-    its own file names, so no name in the archive can reach outside the caller's folder.
-
-    Args:
-        archive: The file.
-        wanted: What the name of a member has to match from end to end.
-        largest_bytes: The most that one wanted file may hold.
-
-    Raises:
-        DataError: the archive is damaged, or holds more than an honest one would.
-    """
-    total_bytes = 0
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            for count, member in enumerate(tar):
-                total_bytes += member.size
-                if count >= MOST_MEMBERS or total_bytes > LARGEST_ARCHIVE_BYTES:
-                    raise DataError(f"{archive} holds more than it should; fetch it again")
-                if member.isreg() and wanted.fullmatch(member.name):
-                    yield member, _content(tar, member, archive, largest_bytes)
-            _read_to_end(tar, archive)
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(f"{archive} is damaged ({_reason(error)}); fetch it again") from error
-
-
-def _read_to_end(tar: tarfile.TarFile, archive: Path) -> None:
-    """Read the padding after the last member: only at the very end is the checksum compared."""
-    rest = tar.fileobj
-    if rest and len(rest.read(CHUNK_BYTES)) == CHUNK_BYTES:
-        raise DataError(f"{archive} goes on after its last file; fetch it again")
-
-
-def _content(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, largest_bytes: int
-) -> bytes:
-    """Read all bytes of one regular member."""
-    file = tar.extractfile(member) if 0 <= member.size <= largest_bytes else None
-    content = file.read(largest_bytes) if file else b""
-    if file is None or len(content) != member.size:
-        says = f"says it has {member.size} bytes"
-        raise DataError(f"{archive} is damaged ({member.name} {says}); fetch it again")
-    return content
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.cache import cache_folder
-from alexnet.data.download import archive_files, download, whole_folder
+from alexnet.data.archives import archive_files
+from alexnet.data.download import download, whole_folder
+from alexnet.data.mat import read_mat
 from alexnet.data.places import find
 from alexnet.data.source import FilePictures, Source
 from alexnet.errors import ConfigError, DataError
@@ -89,17 +91,12 @@ def read_splits(table: Path, number: int) -> tuple[str, ...]:
     Raises:
         DataError: scipy is not installed, or the file does not give each picture one split.
     """
+    splits, arrays = [""] * TOTAL, read_mat(table)
     try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise DataError(f"reading {table} needs scipy: pip install alexnet[scipy]") from error
-    splits = [""] * TOTAL
-    try:
-        arrays = loadmat(table)
         parts = [(split, arrays[f"{key}{number}"].ravel()) for key, split in SPLIT_KEYS]
         if sorted(int(index) for _, part in parts for index in part) != [*range(1, TOTAL + 1)]:
             raise ValueError(f"split {number} does not have each of {TOTAL} pictures once")
-    except Exception as error:  # scipy has a dozen kinds for a damaged file
+    except Exception as error:  # what is in it may be anything
         raise DataError(f"{table} is not the published file: {error}") from error
     for split, part in parts:
         for index in part:

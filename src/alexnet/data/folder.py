@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from alexnet.data.files import read_regular
 from alexnet.data.source import SPLITS, FilePictures, Source, labels_from
 from alexnet.errors import DataError
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm",
+    ".pgm", ".pbm",
+)  # fmt: skip
 HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+LARGEST_CSV_BYTES = 1 << 28
 LAYOUTS = "use CLASS/picture.jpg for every class, or train/CLASS/picture.jpg (val/, test/ alike)"
 
 
@@ -73,11 +79,19 @@ def csv_source(path: Path) -> Source:
         if (first := first_line.setdefault(row.name, line)) != line:
             raise DataError(f"{path} line {line}: {row.name!r} is on line {first} already")
         rows.append(row)
-    lost = [row.name for row in rows if not (path.parent / row.name).is_file()]
+    lost = [row.name for row in rows if not _is_file(path.parent / row.name)]
     if lost:
         where = f"line {first_line[lost[0]]}; paths are relative to {str(path.parent)!r}"
-        raise DataError(f"{path}: {len(lost)} pictures do not exist, first {lost[0]!r} on {where}")
+        lack = "pictures do not exist or are not files"
+        raise DataError(f"{path}: {len(lost)} {lack}, first {lost[0]!r} on {where}")
     return _source(path.stem, path.parent, rows, Counter())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long a name, or a folder on the way that may not be entered
+        return False
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -103,6 +117,8 @@ def kind_of(entry: os.DirEntry[str]) -> str:
         if not entry.is_file():
             is_lost = entry.is_symlink() and not Path(entry.path).exists()
             return "dangling link" if is_lost else "not a regular file"
+    except PermissionError:
+        return "link to where one may not look"
     except OSError:  # a link to itself
         return "dangling link"
     return "picture" if entry.name.lower().endswith(SUFFIXES) else "not a picture"
@@ -121,7 +137,7 @@ def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
-        status = (folder / prefix).stat()
+        status = _status(folder / prefix)
         if (status.st_dev, status.st_ino) in seen:
             ignored["folder seen before"] += 1
             continue
@@ -135,6 +151,13 @@ def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
             else:
                 ignored[kind] += 1
     return sorted(found)
+
+
+def _status(folder: Path) -> os.stat_result:
+    try:
+        return folder.stat()
+    except OSError as error:
+        raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
 
 
 def _class_pictures(folder: Path, ignored: Counter[str]) -> list[str]:
@@ -207,9 +230,9 @@ def _source(name: str, root: Path, rows: list[Row], ignored: Counter[str]) -> So
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     """Read line numbers and cells of all rows that are not blank; never an empty list."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        text = read_regular(path, LARGEST_CSV_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"{path} cannot be read as a CSV file: {reason}") from error

@@ -17,6 +17,7 @@ import numpy as np
 
 from alexnet.cache import cache_folder
 from alexnet.data.download import download
+from alexnet.data.files import open_regular
 from alexnet.data.places import find
 from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError
@@ -29,7 +30,9 @@ DTYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-LARGEST_BYTES = 1 << 30
+LARGEST_BYTES = 1 << 28
+"""Unpacked; MNIST has 47 million."""
+MOST_AXES = 4
 PARTS = (("train", "train"), ("t10k", "test"))
 
 
@@ -114,7 +117,7 @@ def read_idx(path: Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        with _open(path) as file:
+        with open_regular(path) as packed, _unpacked(packed, path) as file:
             dtype, shape = _header(file, path)
             expected_bytes = math.prod(shape) * dtype.itemsize
             if expected_bytes > LARGEST_BYTES:
@@ -131,9 +134,9 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open a file, unpacking it where its name ends in .gz."""
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def _unpacked(file: IO[bytes], path: Path) -> IO[bytes]:
+    """Unpack a file whose name ends in .gz."""
+    return cast(IO[bytes], gzip.open(file)) if path.suffix == ".gz" else file
 
 
 def _header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -141,6 +144,8 @@ def _header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or magic[3] == 0:
         raise DataError(f"{path} is not an idx file (it begins with {magic.hex(' ') or 'nothing'})")
+    if magic[3] > MOST_AXES:
+        raise DataError(f"{path} has {magic[3]} axes, not at most {MOST_AXES}; fetch it again")
     sizes = file.read(4 * magic[3])
     if len(sizes) != 4 * magic[3]:
         raise DataError(f"{path} ends within its header; fetch it again")

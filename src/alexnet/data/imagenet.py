@@ -17,14 +17,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from alexnet.data.files import read_regular
 from alexnet.data.folder import Row, entries, kind_of, pictures_below
+from alexnet.data.mat import read_mat
+from alexnet.data.picture_file import open_picture
 from alexnet.data.places import find, missing
-from alexnet.data.source import Source, labels_from
+from alexnet.data.source import Source, file_stamp, labels_from
 from alexnet.errors import DataError
 
 FOLDERS = ("imagenet", "ILSVRC2012")
@@ -33,6 +37,7 @@ WNID = re.compile(r"n[0-9]{8}")
 FLAT = re.compile(r"ILSVRC2012_val_([0-9]{8})\.jpe?g", re.IGNORECASE)
 DEVKIT = ("", "ILSVRC2012_devkit_t12/data", "devkit/data")
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+LARGEST_LIST_BYTES = 1 << 22
 WORDS = ("synset_words.txt", "LOC_synset_mapping.txt")
 
 
@@ -43,14 +48,13 @@ class TreePictures:
     root: Path
     names: tuple[str, ...]
 
-    def open(self, index: int) -> Image.Image:
-        """Open the file; Pillow decodes later."""
-        return Image.open(self.root / self.names[index])
+    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+        """Read the file."""
+        return open_picture(self.root / self.names[index])
 
     def stamp(self, index: int) -> bytes:
-        """Size and modification time."""
-        status = (self.root / self.names[index]).stat()
-        return f"{status.st_size} {status.st_mtime_ns}".encode()
+        """What `file_stamp` says."""
+        return file_stamp(self.root / self.names[index])
 
 
 def imagenet_source(data_root: str = "") -> Source:
@@ -108,15 +112,12 @@ def devkit_wnids(root: Path) -> dict[int, str]:
 
 def _meta_wnids(meta: Path) -> dict[int, str]:
     """Read ILSVRC2012_ID to wnid from the devkit's table of synsets."""
+    variables = read_mat(meta, squeeze_me=True)
     try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise DataError(f"reading {meta} needs scipy: pip install alexnet[scipy]") from error
-    try:
-        synsets = loadmat(meta, squeeze_me=True)["synsets"]
+        synsets = variables["synsets"]
         ids, wnids = synsets["ILSVRC2012_ID"], synsets["WNID"]
         return {int(number): str(wnid) for number, wnid in zip(ids, wnids, strict=True)}
-    except Exception as error:  # scipy has a dozen kinds for a damaged file
+    except Exception as error:  # what is in it may be anything
         raise DataError(f"{meta} is not the devkit's meta.mat: {error}") from error
 
 
@@ -163,7 +164,9 @@ def _truth(root: Path) -> list[int]:
     if path is None:
         raise DataError(f"val/ in {root} is flat: put the devkit's {TRUTH} there, from {HOME}")
     try:
-        return [int(line) for line in path.read_text(encoding="ascii").split()]
+        return [
+            int(line) for line in read_regular(path, LARGEST_LIST_BYTES).decode("ascii").split()
+        ]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a list of numbers: {error}") from error
 
@@ -183,7 +186,7 @@ def _class_names(root: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
 def _words(path: Path) -> dict[str, str]:
     """Read first words by wnid, in the file's order; a line is "n01440764 tench, Tinca tinca"."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path, LARGEST_LIST_BYTES).decode("utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     words = {}

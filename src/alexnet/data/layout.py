@@ -12,6 +12,7 @@ from alexnet.data.download import whole_folder
 from alexnet.data.files import written_aside
 from alexnet.data.source import FilePictures, Source
 from alexnet.errors import DataError, UsageError
+from alexnet.names import LONE_SURROGATE, is_file_name
 
 
 def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> None:
@@ -23,7 +24,7 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
         out: what to make.
 
     Raises:
-        DataError: the pictures are not files, or cannot be copied.
+        DataError: the pictures are not files, or cannot be copied, or a name cannot be written.
         UsageError: `out` exists.
     """
     if not isinstance(source.pictures, FilePictures):
@@ -41,17 +42,22 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
 def _write_csv(
     source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path
 ) -> None:
+    lines = [
+        (str(pictures.paths[row].resolve()), source.classes[source.labels[row]], split)
+        for split, rows in splits.items()
+        for row in rows
+    ]
+    for cell in (cell for line in lines for cell in line):
+        if cell != cell.strip() or LONE_SURROGATE.search(cell):
+            raise DataError(f"a CSV cannot hold the name {cell!r}; rename it, or write a folder")
     with written_aside(out) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("path", "label", "split"))
-        for split, rows in splits.items():
-            for row in rows:
-                writer.writerow(
-                    (pictures.paths[row].resolve(), source.classes[source.labels[row]], split)
-                )
+        csv.writer(file).writerows([("path", "label", "split"), *lines])
 
 
 def _copy(source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path) -> None:
+    for label in source.classes:
+        if not is_file_name(label):
+            raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
     with whole_folder(out) as aside:
         for split, rows in splits.items():
             for row in rows:

@@ -8,7 +8,6 @@ waits and finds it ready.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from alexnet.cache import cache_folder
 from alexnet.data.decode import decode, pixel_moments
 from alexnet.data.files import flush, remove_folder, write_text
 from alexnet.data.partial import KEPT, LOG, REFUSED, TODO, Partial, open_partial, read_reasons
+from alexnet.data.picture_file import why_refused
 from alexnet.data.source import Source
 from alexnet.data.store import Ignored, Refusal, Store, StoreInfo, open_store, store_text
 from alexnet.errors import DataError
@@ -32,8 +32,6 @@ CHUNK = 32
 """Pictures a thread decodes between two reports."""
 WAIT_SECONDS = 1.0
 """Between two looks at how far another process is."""
-PASSING = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
-"""Failures of the machine, which say nothing about the picture that was to be read."""
 
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all)."""
@@ -209,14 +207,8 @@ def _decode_row(source: Source, resize: Resize, side: int, partial: Partial, row
     try:
         with source.pictures.open(row) as image:
             pixels = decode(image, resize, side)
-    except Exception as error:
-        # Pillow raises many kinds for damaged files; every one is named in the store.
-        if getattr(error, "errno", None) in PASSING:
-            raise DataError(
-                f"{source.names[row]} cannot be read now ({error}); "
-                "what is prepared is kept: put that right and run the same again"
-            ) from error
-        return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        return why_refused(error, source.names[row])
     partial.images[row] = pixels
     partial.moments[row] = pixel_moments(pixels)
     partial.checks[row] = partial.check(row)

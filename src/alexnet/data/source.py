@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from alexnet.data.picture_file import open_picture
 from alexnet.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -19,12 +22,8 @@ SPLITS = ("train", "val", "test")
 class Pictures(Protocol):
     """Opens pictures by index, from any thread."""
 
-    def open(self, index: int) -> Image.Image:
-        """The picture, not yet decoded where the format allows.
-
-        Raises:
-            OSError: the file cannot be read as a picture.
-        """
+    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+        """The picture, for a `with` block; what is raised there is told by `why_refused`."""
         ...
 
     def stamp(self, index: int) -> bytes:
@@ -38,14 +37,13 @@ class FilePictures:
 
     paths: tuple[Path, ...]
 
-    def open(self, index: int) -> Image.Image:
-        """Open the file; Pillow decodes later."""
-        return Image.open(self.paths[index])
+    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+        """Read the file."""
+        return open_picture(self.paths[index])
 
     def stamp(self, index: int) -> bytes:
-        """Size and modification time."""
-        status = self.paths[index].stat()
-        return f"{status.st_size} {status.st_mtime_ns}".encode()
+        """What `file_stamp` says."""
+        return file_stamp(self.paths[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ class ArrayPictures:
 
     array: np.ndarray
 
-    def open(self, index: int) -> Image.Image:
+    def open(self, index: int) -> AbstractContextManager[Image.Image]:
         """The picture as RGB or grey."""
         return Image.fromarray(self.array[index])
 
@@ -122,6 +120,16 @@ class Source:
         for index in range(len(self)):
             digest.update(self.pictures.stamp(index))
         return digest.hexdigest()
+
+
+def file_stamp(path: Path) -> bytes:
+    """A file's size and modification time, and whether it may be read, which people mend."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return (error.strerror or "lost").encode()
+    mark = "" if os.access(path, os.R_OK) else " shut"
+    return f"{status.st_size} {status.st_mtime_ns}{mark}".encode()
 
 
 def strange_label(labels: np.ndarray, classes: int) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from alexnet.data.source import strange_label
 from alexnet.errors import ConfigError, DataError
 from alexnet.preprocessing import Resize
-from alexnet.values import from_plain, to_json
+from alexnet.values import from_plain, parse_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +120,7 @@ def open_store(folder: Path) -> Store:
     """
     try:
         info = from_plain(
-            StoreInfo, json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8"))
         )
         images = np.load(folder / "images.npy", mmap_mode="r")
         labels, moments = np.load(folder / "labels.npy"), np.load(folder / "moments.npy")

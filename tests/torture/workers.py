@@ -1,0 +1,199 @@
+"""Cases tried in processes that may hang, die or take too much memory, and are watched from here.
+
+A harness module has `cases(seed, folder) -> Callable[[int], Ending]`. It is called once in each
+process and makes what all cases need; what it gives is called with the number of each case.
+`python -m torture.workers MODULE SEED FOLDER MEMORY_BYTES` is such a process: it reads numbers and
+answers with lines of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import resource
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torture.tally import Tally, counted
+
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one case ended."""
+
+    outcome: str
+    """A few words, the same for all cases that ended alike."""
+    failure: str = ""
+    """What must not have been; "" when all is well."""
+
+
+Cases = Callable[[int], Ending]
+
+
+def run_cases(
+    name: str,
+    module: str,
+    count: int,
+    seed: int,
+    folder: Path,
+    *,
+    seconds: float,
+    memory_bytes: int,
+    num_workers: int = 1,
+) -> Tally:
+    """Try `count` cases of a module, each within `seconds` and `memory_bytes` beyond the start's.
+
+    A process that hangs or dies is a failure of its case, and another takes its place.
+    """
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for index in range(count):
+        waiting.put(index)
+    endings: list[tuple[int, Ending]] = []
+
+    def work(number: int) -> None:
+        own = folder / f"worker-{number}"
+        own.mkdir(parents=True)
+        command = [sys.executable, "-m", "torture.workers", module, str(seed), str(own)]
+        worker = Worker([*command, str(memory_bytes)])
+        while not waiting.empty():
+            try:
+                index = waiting.get_nowait()
+            except queue.Empty:
+                break
+            endings.append((index, worker.ask(index, seconds)))
+        worker.end()
+
+    threads = [
+        threading.Thread(target=work, args=(n,)) for n in range(max(1, min(num_workers, count)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    endings.sort(key=lambda pair: pair[0])
+    failures = [f"case {i} of seed {seed}: {e.failure}" for i, e in endings if e.failure]
+    return counted(name, [ending.outcome for _, ending in endings], failures)
+
+
+class Worker:
+    """One process, started anew after a case that it did not survive."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._command, self._process = command, self._started(command)
+
+    def _started(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """A process that has made what its cases need."""
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        if _line(process, START_SECONDS) != b"ready\n":
+            process.kill()
+            raise RuntimeError(f"{' '.join(command)} does not start")
+        return process
+
+    def ask(self, index: int, seconds: float) -> Ending:
+        """How a case ends."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{index}\n".encode())
+        self._process.stdin.flush()
+        answer = _line(self._process, seconds)
+        if answer.endswith(b"\n"):
+            return Ending(**json.loads(answer))
+        is_dead = self._process.poll() is not None
+        self.end()
+        code = self._process.returncode
+        self._process = self._started(self._command)
+        if not is_dead:
+            return Ending("hung", f"no answer within {seconds:g} s")
+        died = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        return Ending("died", f"the process died: {died}")
+
+    def end(self) -> None:
+        """Kill the process and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """The next line of a process; without its end where it died or took longer."""
+    assert process.stdout is not None
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([process.stdout], [], [], seconds)[0]:
+            break
+        part = os.read(process.stdout.fileno(), 1 << 16)
+        if not part:
+            process.wait()
+            break
+        line += part
+    return line
+
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.chmod")
+RUNS = (
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn",
+    "socket.connect", "socket.getaddrinfo",
+)  # fmt: skip
+
+
+class Warden:
+    """Notes what no file may make a program do: run another, reach out, or write elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self._inside = str(folder.resolve())
+        self.seen: list[str] = []
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        is_write = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
+        if event in RUNS or ((is_write or event in CHANGES) and self._is_outside(arguments[0])):
+            self.seen.append(f"{event} {arguments[:2]}")
+
+    def _is_outside(self, path: Any) -> bool:
+        if not isinstance(path, str | bytes | os.PathLike) or os.fspath(path) == os.devnull:
+            return False
+        return not os.path.realpath(os.fsdecode(path)).startswith(self._inside)
+
+
+def _serve(module: str, seed: int, folder: Path, memory_bytes: int) -> None:
+    """Try the cases whose numbers come in, until no more do."""
+    sys.dont_write_bytecode = True
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    try_one: Cases = import_module(module).cases(seed, folder)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * os.sysconf("SC_PAGE_SIZE") + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    warden = Warden(folder)
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        warden.seen.clear()
+        ending = try_one(int(line))
+        if warden.seen:
+            ending = Ending("broke out", "; ".join(warden.seen)[:500])
+        print(json.dumps(asdict(ending)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
