@@ -10,13 +10,18 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from alexnet.architectures import Architecture
+from alexnet.classifier import Classifier
+from alexnet.data.store import Store
 from alexnet.environment import Environment, describe_environment
+from alexnet.errors import DataError
+from alexnet.inference import optimized_network
 from alexnet.network import Network, create_model
 from alexnet.optim import build_optimizer
 from alexnet.precision import autocast, computing_type
@@ -63,6 +68,8 @@ class Throughput:
     precision: str
     """The type of the matrix products."""
     images_per_second: Spread
+    optimized_per_second: Spread | None
+    """Of the network as `Classifier.optimized()` prepares it; None for training."""
     matrix_gflops: Spread
     """Of a square matrix product of that type, which took turns with the network."""
     machine_share: float
@@ -180,7 +187,12 @@ def benchmark_network(
         step = inference_work(network, images, precision)
         flops = 2.0 * sum(row.macs for row in network.architecture.rows())
     product, product_flops = matrix_product(device, dtype)
-    times = take_turns({"net": step, "matrix": product}, repeats, device)
+    works = {"net": step, "matrix": product}
+    if work == "infer":
+        prepared = optimized_network(network, precision)
+        works["optimized"] = inference_work(prepared, images, precision)
+    times = take_turns(works, repeats, device)
+    optimized = [batch / t for t in times.get("optimized", ())]
     rate = spread([batch / t for t in times["net"]])
     ceiling = spread([product_flops / t / 1e9 for t in times["matrix"]])
     return Throughput(
@@ -189,11 +201,46 @@ def benchmark_network(
         batch=batch,
         precision=str(dtype).removeprefix("torch."),
         images_per_second=rate,
+        optimized_per_second=spread(optimized) if optimized else None,
         matrix_gflops=ceiling,
         machine_share=rate.median * flops / 1e9 / ceiling.median,
         peak_bytes=peak_bytes(device),
         layers=layer_times(network, images, recipe.precision, repeats, is_training=work == "train"),
         environment=describe_environment(device),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """How often a classifier prepared for inference names the same class as in float32."""
+
+    pictures: int
+    top1_agreement: float
+    """Share of the pictures, 0 to 1."""
+    largest_difference: float
+    """Of a class's probability, 0 to 1."""
+
+
+def agreement(classifier: Classifier, store: Store, rows: np.ndarray) -> Agreement:
+    """Compare one picture at a time, as a server would ask, so that small weights are used.
+
+    Args:
+        classifier: a trained one; compared in float32, whatever its own precision.
+        store: prepared as its preprocessing says.
+        rows: pictures of the store.
+
+    Raises:
+        DataError: no pictures.
+    """
+    if not len(rows):
+        raise DataError("there are no pictures to compare on")
+    prepared, plain = classifier.optimized(), replace(classifier, precision="float32")
+    pixels = (store.images[[row]] for row in rows)
+    pairs = [(plain.probabilities(one), prepared.probabilities(one)) for one in pixels]
+    return Agreement(
+        pictures=len(rows),
+        top1_agreement=float(np.mean([a.argmax() == b.argmax() for a, b in pairs])),
+        largest_difference=float(max(np.abs(a - b).max() for a, b in pairs)),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet.data.batches import Batches
-from alexnet.data.store import Store, StoreInfo
+from alexnet.data.store import Store, StoreInfo, store_text
 
 ROWS = 50
 
@@ -92,3 +94,54 @@ def test_leaving_an_epoch_early_leaves_no_thread() -> None:
     next(epoch)
     epoch.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+READER = """
+import sys, time
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from alexnet.data.batches import Batches
+from alexnet.data.store import open_store
+
+def anonymous_bytes():
+    line = next(l for l in open("/proc/self/status") if l.startswith("RssAnon"))
+    return 1024 * int(line.split()[1])
+
+store = open_store(Path(sys.argv[1]))
+batches = Batches(store, np.arange(len(store)), 128, 0)
+epoch = batches.epoch(0)
+next(epoch)
+before, most = anonymous_bytes(), 0
+for _ in range(25):
+    pixels, labels = next(epoch)
+    assert pixels.shape == (128, 256, 256, 3)
+    most = max(most, anonymous_bytes() - before)
+print(len(store), most)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own account")
+def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) -> None:
+    """1,281,167 pictures of 256 pixels, 252 GB, as a file full of holes."""
+    count, side = 1_281_167, 256
+    info = StoreInfo(
+        name="huge", fingerprint="", resize="squash", side=side, test_share=0.2, refused=(),
+        ignored=(), classes=("a", "b"), names=tuple(f"{i}.jpg" for i in range(count)),
+        splits=("train",) * count,
+    )  # fmt: skip
+    (tmp_path / "store.json").write_text(store_text(info))
+    shape = (count, side, side, 3)
+    images = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, shape)
+    assert images.nbytes > 250e9
+    del images
+    np.save(tmp_path / "labels.npy", np.zeros(count, np.int64))
+    np.save(tmp_path / "moments.npy", np.zeros((count, 9)))
+    told = subprocess.run(
+        [sys.executable, "-c", READER, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    read, most = map(int, told.stdout.split())
+    assert read == count
+    assert most < 6 * 128 * side * side * 3  # a few batches of 25 MB, however many were read

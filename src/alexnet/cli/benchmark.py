@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -10,24 +9,26 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.flags import parse
-from alexnet.cli.show import note, table
+from alexnet.cli.show import Reporter, note, table
 from alexnet.errors import ConfigError, UnknownNameError
 from alexnet.presets import preset
 from alexnet.recipe import Precision
-from alexnet.values import to_plain
+from alexnet.values import json_text, to_plain
+from alexnet.zoo import architecture
 
 if TYPE_CHECKING:
     from alexnet.benchmark import Spread, Throughput
     from alexnet.benchmark_data import DataThroughput
 
 
-HELP = """usage: alexnet benchmark train|infer|data ...
+HELP = """usage: alexnet benchmark train|infer|data|agree ...
 
 How fast this machine is, beside its own matrix product, which takes turns with what is measured.
 
   train [ARCH]    training steps: images per second, layer by layer, peak memory
   infer [ARCH]    inference, plain and prepared by Classifier.optimized()
   data [PRESET]   pictures per second: preparing, reading, making views
+  agree MODEL     how often the prepared classifier names the same class as in float32
 
 alexnet benchmark train --help tells more."""
 
@@ -76,6 +77,22 @@ class DataFlags:
             raise ConfigError("--repeats must be at least 1")
 
 
+@dataclass(frozen=True, kw_only=True)
+class AgreeFlags:
+    """How often the classifier prepared for inference names the same class as in float32."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """A model file or a run folder."""
+    data: str = ""
+    """A data set or folder; the one the model was trained on unless given."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    device: str = "auto"
+    """auto: the first GPU, else the processor."""
+    json: bool = False
+    """Print JSON."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Measure and print."""
     words = list(arguments)
@@ -83,6 +100,7 @@ def run(arguments: Sequence[str]) -> int:
         "train": lambda rest: _network("train", rest),
         "infer": lambda rest: _network("infer", rest),
         "data": _data,
+        "agree": _agree,
     }
     if not words or words[0] in ("-h", "--help"):
         print(HELP)
@@ -98,9 +116,10 @@ def _network(work: str, words: Sequence[str]) -> int:
     from alexnet.precision import choose_device
 
     device = choose_device(flags.device)
+    architecture(flags.arch)  # refuses an unknown name before anything is said
     note(f"{work} {flags.arch}, batch {flags.batch}, on {device}: {flags.repeats} repeats")
     found = benchmark_network(work, flags.arch, flags.batch, flags.repeats, device, flags.precision)
-    print(json.dumps(to_plain(found), indent=2) if flags.json else _text(found))
+    print(json_text(to_plain(found)) if flags.json else _text(found))
     return 0
 
 
@@ -115,7 +134,29 @@ def _data(words: Sequence[str]) -> int:
     recipe = replace(recipe, data=flags.data or recipe.data, data_root=flags.data_root)
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
     found = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
-    print(json.dumps(to_plain(found), indent=2) if flags.json else _data_text(found))
+    print(json_text(to_plain(found)) if flags.json else _data_text(found))
+    return 0
+
+
+def _agree(words: Sequence[str]) -> int:
+    flags = parse(AgreeFlags, words, "benchmark agree")
+    import numpy as np
+
+    from alexnet.benchmark import agreement
+    from alexnet.classifier import load
+    from alexnet.job import open_data
+
+    classifier = load(flags.model, flags.device)
+    recipe, rule = classifier.info.recipe, classifier.info.preprocessing
+    with Reporter() as reporter:
+        root = flags.data_root or recipe.data_root
+        store = open_data(flags.data or recipe.data, root, rule.resize, rule.store_pixels, reporter)
+    found = agreement(classifier, store, np.flatnonzero(store.usable))
+    text = (
+        f"{found.top1_agreement:.2%} of {found.pictures:,} pictures get the same class; "
+        f"a probability differs by at most {found.largest_difference:.4f}"
+    )
+    print(json_text(to_plain(found)) if flags.json else text)
     return 0
 
 
@@ -142,7 +183,8 @@ def _text(found: Throughput) -> str:
         (
             table(head, rows, left=2),
             "",
-            f"{found.work}  {_range(found.images_per_second, 'images/s')}",
+            f"{found.work:<15} {_range(found.images_per_second, 'images/s')}",
+            *_optimized(found),
             f"matrix product  {_range(found.matrix_gflops, 'GFLOP/s')}, {found.precision}",
             f"share of it     {found.machine_share:.1%}",
             f"peak memory     {found.peak_bytes / 2**30:.2f} GiB",
@@ -150,6 +192,11 @@ def _text(found: Throughput) -> str:
             f"torch {machine.torch}, kernels: {machine.kernels}",
         )
     )
+
+
+def _optimized(found: Throughput) -> list[str]:
+    rate = found.optimized_per_second
+    return [f"optimized       {_range(rate, 'images/s')}"] if rate else []
 
 
 def _data_text(found: DataThroughput) -> str:
