@@ -235,7 +235,7 @@ def agreement(classifier: Classifier, store: Store, rows: np.ndarray) -> Agreeme
     if not len(rows):
         raise DataError("there are no pictures to compare on")
     prepared, plain = classifier.optimized(), replace(classifier, precision="float32")
-    pixels = (store.images[[row]] for row in rows)
+    pixels = (store.pictures(np.array([row])) for row in rows)
     pairs = [(plain.probabilities(one), prepared.probabilities(one)) for one in pixels]
     return Agreement(
         pictures=len(rows),

@@ -74,5 +74,5 @@ def resident(batches: Batches, device: torch.device) -> Feed:
     pictures = torch.empty((len(rows), *store.images.shape[1:]), dtype=torch.uint8, device=device)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
-        pictures[start : start + len(chunk)] = torch.from_numpy(store.images[chunk]).to(device)
+        pictures[start : start + len(chunk)] = torch.from_numpy(store.pictures(chunk)).to(device)
     return Feed(batches, device, rows, pictures, torch.from_numpy(store.labels[rows]).to(device))

@@ -81,7 +81,7 @@ def test_agreement_counts_what_differs(trained: RunFolder, monkeypatch: pytest.M
     side = classifier.info.preprocessing.store_pixels
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (4, side, side, 3), np.uint8)
-    store = SimpleNamespace(images=images)
+    store = SimpleNamespace(pictures=lambda rows: images[rows])
     other = replace(classifier, network=copy.deepcopy(classifier.network))
     with torch.no_grad():
         other.network.get_parameter("fc8.bias")[5] += 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ from hypothesis import strategies as st
 
 from alexnet.data.batches import Batches
 from alexnet.data.store import Store, StoreInfo, store_text
+from alexnet.errors import DataError
+from alexnet.job import make_ready
+from alexnet.recipe import Recipe
+from alexnet.records import Silent
 
 ROWS = 50
 
@@ -98,6 +103,7 @@ def test_leaving_an_epoch_early_leaves_no_thread() -> None:
 
 READER = """
 import sys, time
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +151,18 @@ def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) ->
     read, most = map(int, told.stdout.split())
     assert read == count
     assert most < 6 * 128 * side * side * 3  # a few batches of 25 MB, however many were read
+
+
+def test_pictures_are_read_one_by_one(tiny: Recipe) -> None:
+    store = make_ready(tiny, Silent()).store
+    assert isinstance(store.images, np.memmap)
+    rows = np.array([7, 3, 3, len(store) - 1, 0])
+    assert np.array_equal(store.pictures(rows), store.images[rows])
+    assert store.pictures(rows[:0]).shape == (0, *store.images.shape[1:])
+
+
+def test_a_store_cut_short_is_noticed(tiny: Recipe) -> None:
+    store = make_ready(tiny, Silent()).store
+    os.truncate(store.folder / "images.npy", (store.folder / "images.npy").stat().st_size - 1)
+    with pytest.raises(DataError, match="cut short; remove it"):
+        store.pictures(np.array([len(store) - 1]))
