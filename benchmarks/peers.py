@@ -6,6 +6,7 @@ one step of each in turn, so that a busy machine slows all alike. Prints a table
 line. What is not installed is left out and named.
 
     python benchmarks/peers.py train [--batch 128]         the paper's net, a training step
+    python benchmarks/peers.py gains [--batch 128]         the same, without each of its gains
     python benchmarks/peers.py infer [--batch 64]          the paper's net, inference
     python benchmarks/peers.py notebook [--batch 64]       the tutorial's net, a training step
     python benchmarks/peers.py prepare --pictures FOLDER   decoding and resizing a folder of .jpg
@@ -31,6 +32,7 @@ from typing import Any
 Work = Callable[[], Any]
 SUITES = {
     "train": ("ours", "ours_without_norm", "plain_pytorch", "matrix"),
+    "gains": ("ours", "ours_torch_norm", "ours_fresh_memory", "ours_compiled", "matrix"),
     "infer": ("ours", "ours_optimized", "onnxruntime", "openvino", "plain_pytorch", "matrix"),
     "notebook": ("ours", "keras_jax", "keras_tensorflow", "keras_torch"),
     "prepare": ("ours", "pillow_loop"),
@@ -62,12 +64,39 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     labels = torch.randint(network.architecture.classes, (flags.batch,), device=device)
     recipe = Recipe()
     network.train()
+    if flags.compile:
+        network.compile()
     return lambda: update(network, optimizer, images, labels, recipe)
 
 
 def ours_without_norm_train(flags: argparse.Namespace) -> Work:
     """The same without its response norms."""
     return ours_train(flags, "none")
+
+
+def ours_gains(flags: argparse.Namespace) -> Work:
+    """As in `train`."""
+    return ours_train(flags)
+
+
+def ours_torch_norm_gains(flags: argparse.Namespace) -> Work:
+    """With the response norm in torch's operations instead of the kernel."""
+    os.environ["ALEXNET_KERNELS"] = "0"
+    return ours_train(flags)
+
+
+def ours_fresh_memory_gains(flags: argparse.Namespace) -> Work:
+    """With memory taken from the system and given back for every tensor."""
+    import alexnet.memory
+
+    alexnet.memory.keep_freed_memory = lambda: False
+    return ours_train(flags)
+
+
+def ours_compiled_gains(flags: argparse.Namespace) -> Work:
+    """With the whole network compiled."""
+    flags.compile = True
+    return ours_train(flags)
 
 
 def plain_net() -> Any:
@@ -217,7 +246,7 @@ def openvino_infer(flags: argparse.Namespace) -> Work:
     return lambda: compiled([images])[0]
 
 
-matrix_infer = matrix_train
+matrix_infer = matrix_gains = matrix_train
 
 
 def ours_notebook(flags: argparse.Namespace) -> Work:
@@ -454,6 +483,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rule", default="paper")
+    parser.add_argument("--compile", action="store_true", help="of ours")
     parser.add_argument("--only", nargs="*", help="programs to run; all unless given")
     parser.add_argument("--pictures", dest="folder_of_pictures", default="", help="for prepare")
     parser.add_argument("--json", action="store_true")
