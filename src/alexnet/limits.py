@@ -17,8 +17,8 @@ from alexnet.errors import ArchitectureError
 from alexnet.network import Network
 from alexnet.preprocessing import Preprocessing
 
-LARGEST_PARAMETERS = 1 << 30
-"""4.3 GB of weights; the paper's net has 61 million."""
+LARGEST_PARAMETERS = 1 << 29
+"""2.1 GB of weights; the paper's net has 61 million."""
 LARGEST_MAPS = 1 << 28
 """Values that one layer may give for one picture, 1.1 GB; the paper's conv1 gives 290 thousand."""
 LARGEST_MACS = 1 << 40

@@ -88,8 +88,8 @@ def test_flat_val_with_the_devkit(root: Path) -> None:
     devkit = root / "ILSVRC2012_devkit_t12" / "data"
     devkit.mkdir(parents=True)
     (root / TRUTH).rename(devkit / TRUTH)
-    synsets = np.empty((3, 1), dtype=[("ILSVRC2012_ID", object), ("WNID", object)])
-    synsets[:, 0] = [(1, FOX), (2, TENCH), (1001, "n00001740")]
+    synsets = np.empty((3, 1), dtype=[(n, object) for n in ("ILSVRC2012_ID", "WNID", "children")])
+    synsets[:, 0] = [(1, FOX, []), (2, TENCH, [3]), (1001, "n00001740", [1, 2])]
     scipy_io.savemat(devkit / "meta.mat", {"synsets": synsets})
     assert imagenet_source().labels[6:].tolist() == [0, 1, 1, 0]
     (devkit / "meta.mat").write_bytes(b"nothing")

@@ -112,10 +112,9 @@ def devkit_wnids(root: Path) -> dict[int, str]:
 
 def _meta_wnids(meta: Path) -> dict[int, str]:
     """Read ILSVRC2012_ID to wnid from the devkit's table of synsets."""
-    variables = read_mat(meta, squeeze_me=True)
+    arrays = read_mat(meta)
     try:
-        synsets = variables["synsets"]
-        ids, wnids = synsets["ILSVRC2012_ID"], synsets["WNID"]
+        ids, wnids = arrays["synsets.ILSVRC2012_ID"], arrays["synsets.WNID"]
         return {int(number): str(wnid) for number, wnid in zip(ids, wnids, strict=True)}
     except Exception as error:  # what is in it may be anything
         raise DataError(f"{meta} is not the devkit's meta.mat: {error}") from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import zlib
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+
+from alexnet.data.apart import read_apart
 from alexnet.data.files import read_regular
 from alexnet.errors import DataError
 
@@ -17,37 +20,60 @@ COMPRESSED = 15
 """The kind of an element that is packed."""
 
 
-def read_mat(path: Path, **options: Any) -> dict[str, Any]:
-    """The variables of a .mat file; `options` are those of `scipy.io.loadmat`.
+def read_mat(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .mat file by their names; a field of a struct is "struct.field".
 
     Raises:
         DataError: scipy is not installed, or the file cannot be read or unpacks to too much.
     """
+    if not _has_scipy():
+        raise DataError(f"reading {path} needs scipy: pip install alexnet[scipy]")
     try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise DataError(f"reading {path} needs scipy: pip install alexnet[scipy]") from error
-    try:
-        content = read_regular(path, LARGEST_FILE_BYTES)
-        _check_unpacked(content)
-        variables: dict[str, Any] = loadmat(io.BytesIO(content), **options)
-    except Exception as error:  # scipy has a dozen kinds for a damaged file
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
+        _check_unpacked(read_regular(path, LARGEST_FILE_BYTES))
+        return read_apart(f"{__name__}:variables", path)
+    except (OSError, ValueError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read as a .mat file: {reason}") from error
-    return variables
+
+
+def _has_scipy() -> bool:
+    try:
+        return find_spec("scipy.io") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def variables(path: Path) -> dict[str, np.ndarray]:
+    """What scipy reads, as arrays of numbers or text; all else is left out."""
+    from scipy.io import loadmat
+
+    found: dict[str, np.ndarray] = {}
+    for name, array in loadmat(path, squeeze_me=True).items():
+        fields: Sequence[str] = getattr(getattr(array, "dtype", None), "names", None) or ()
+        found |= {f"{name}.{field}": _plain(array[field]) for field in fields}
+        if not fields:
+            found[name] = np.asarray(array)
+    return {name: array for name, array in found.items() if array.dtype.kind in "iufU"}
+
+
+def _plain(column: np.ndarray) -> np.ndarray:
+    """A column of a struct, which holds objects, as numbers or text where that is what they are."""
+    try:
+        return np.array(column.tolist()) if column.dtype.kind == "O" else column
+    except ValueError:  # of several lengths, such as ImageNet's lists of children
+        return column
 
 
 def _check_unpacked(content: bytes) -> None:
     """Refuse a file whose packed elements hold much more than a list of numbers does."""
-    order = "big" if content[126:128] == b"MI" else "little"
+    is_big = content[126:128] == b"MI"
     at, unpacked_bytes = HEADER_BYTES, 0
     while at + 8 <= len(content):
-        kind, size = (int.from_bytes(content[i : i + 4], order) for i in (at, at + 4))  # type: ignore[arg-type]
+        head = np.frombuffer(content, ">u4" if is_big else "<u4", 2, at)
+        kind, size = (int(number) for number in head)
         if kind == COMPRESSED:
-            stream = zlib.decompressobj()
-            unpacked_bytes += len(
-                stream.decompress(content[at + 8 : at + 8 + size], LARGEST_UNPACKED_BYTES)
-            )
+            packed = content[at + 8 : at + 8 + size]
+            unpacked_bytes += len(zlib.decompressobj().decompress(packed, LARGEST_UNPACKED_BYTES))
         if unpacked_bytes >= LARGEST_UNPACKED_BYTES:
             raise ValueError(f"it unpacks to more than {LARGEST_UNPACKED_BYTES:,} bytes")
         at += 8 + size

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from alexnet.architectures import Architecture
 from alexnet.checkpoint import HEADER_KEY, ModelInfo, save_model
+from alexnet.data.files import read_regular
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.keras import read_keras
 from alexnet.interop.matching import Fitted
@@ -18,6 +19,7 @@ from alexnet.interop.onnx_reader import Channels, check_parity, read_onnx
 from alexnet.interop.parity import Parity
 from alexnet.interop.pictures import Pictures, preprocessing_of
 from alexnet.interop.state_dicts import read_state_dict
+from alexnet.limits import check_limits, first_not_finite
 from alexnet.network import Network
 from alexnet.recipe import NetOptions, PictureOptions, Recipe
 from alexnet.zoo import architecture
@@ -67,6 +69,9 @@ def import_model(
     """
     table = architecture(arch)
     fitted, graph = _read(path, table, channels, input_size)
+    check_limits(fitted.table)
+    if broken := first_not_finite(fitted.weights):
+        raise ModelFileError(f"{path.name}: {broken} holds values that are not numbers")
     info = _info(path, fitted.table, class_names, pictures)
     network = loaded(fitted)
     parity = graph and check_parity(path, network, graph, channels, info.preprocessing)
@@ -141,11 +146,11 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         ModelFileError: missing, not text, or empty.
     """
     try:
-        if path.stat().st_size > LARGEST_NAMES_BYTES:
-            raise ModelFileError(f"{path} is too large for a list of class names")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path, LARGEST_NAMES_BYTES).decode("utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
+    except OSError as error:
+        raise ModelFileError(f"{path} is no list of class names: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ModelFileError(f"{path} is not UTF-8 text") from error
     names = tuple(line.strip() for line in lines if line.strip())

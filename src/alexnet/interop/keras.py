@@ -5,21 +5,22 @@ The config is read as JSON and never handed to Keras, so nothing in it is run.
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from math import isqrt, prod
+from math import isqrt
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from alexnet.architectures import Architecture, fits
-from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.data.apart import read_apart
+from alexnet.data.archives import open_zip
+from alexnet.data.files import open_regular
+from alexnet.errors import AlexNetError, ConfigError, ModelFileError
 from alexnet.interop.extras import require_extra
+from alexnet.interop.keras_arrays import member
 from alexnet.interop.matching import BATCH_NORM, Fitted, Found, fit
 from alexnet.layer_kinds import (
     Activation,
@@ -32,10 +33,11 @@ from alexnet.layer_kinds import (
     Pool,
     Shape,
 )
+from alexnet.names import printable
+from alexnet.values import parse_json, said
 
 LARGEST_CONFIG_BYTES = 4 << 20
-LARGEST_WEIGHTS_BYTES = 1 << 30
-"""The tutorial's net has 112 MB of them."""
+READER = "alexnet.interop.keras_arrays:keras_arrays"
 WEIGHTED = {"conv2d": Conv, "dense": FullyConnected, "batch_normalization": BatchNorm}
 """Keras's groups of arrays, by our kind of layer."""
 Arrays = list[np.ndarray]
@@ -56,17 +58,15 @@ def read_keras(path: Path, table: Architecture, input_size: int = 0) -> Fitted:
         raise ModelFileError(f"there is no file {path}")
     with _damaged(path):
         if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive:
-                config = json.loads(_member(archive, "config.json", LARGEST_CONFIG_BYTES))
-                content = _member(archive, "model.weights.h5", LARGEST_WEIGHTS_BYTES)
-            arrays = _arrays(io.BytesIO(content), path)
+            with open_regular(path) as file, open_zip(file) as archive:
+                config = parse_json(member(archive, "config.json", LARGEST_CONFIG_BYTES))
+            arrays = _by_layer(read_apart(READER, path))
             found, shape = _from_config(path, config, arrays, table.input)
         else:
-            with path.open("rb") as file:
-                arrays = _arrays(file, path)
+            arrays = _by_layer(read_apart(READER, path))
             found = list(_from_table(path, table, arrays))
             shape = _input(table, arrays, input_size)
-    return fit(path.name, found, table, shape)
+        return fit(path.name, found, table, shape)
 
 
 @contextmanager
@@ -74,67 +74,24 @@ def _damaged(path: Path) -> Iterator[None]:
     """Make one error of whatever a damaged file raises."""
     try:
         yield
+    except ConfigError as error:
+        raise ModelFileError(f"{path} cannot be read as a Keras file: {error}") from error
     except AlexNetError:
         raise
-    except Exception as error:  # zipfile, json and h5py raise many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # zipfile raises many kinds, and what is read may be anything
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelFileError(f"{path} cannot be read as a Keras file: {reason}") from error
 
 
-def _member(archive: zipfile.ZipFile, name: str, largest_bytes: int) -> bytes:
-    size = archive.getinfo(name).file_size
-    if size > largest_bytes:
-        raise ValueError(f"its {name} has {size:,} bytes; more than {largest_bytes:,} are not read")
-    with archive.open(name) as member:
-        return member.read(largest_bytes)
-
-
-def _arrays(file: IO[bytes], path: Path) -> dict[str, list[Arrays]]:
+def _by_layer(found: dict[str, np.ndarray]) -> dict[str, list[Arrays]]:
     """The arrays of every layer, by the kind of layer, in the net's order."""
-    import h5py
-
-    with h5py.File(file, "r") as root:
-        if "layers" not in root:
-            raise ModelFileError(
-                f"{path} has no group `layers`; save the weights with Keras 3: "
-                "model.save_weights('x.weights.h5')"
-            )
-        layers = _inside(h5py, root, "layers")
-        room = LARGEST_WEIGHTS_BYTES
-        arrays: dict[str, list[Arrays]] = {kind: [] for kind in WEIGHTED}
-        for _, kind, name in sorted(_places(layers)):
-            values = _inside(h5py, _inside(h5py, layers, name), "vars")
-            own = [_array(h5py, values, str(i)) for i in range(len(values))]
-            room -= sum(prod(dataset.shape) * max(4, dataset.dtype.itemsize) for dataset in own)
-            if room < 0:
-                raise ValueError(f"it has more than {LARGEST_WEIGHTS_BYTES:,} bytes of weights")
-            arrays[kind].append([np.asarray(dataset[()], dtype=np.float32) for dataset in own])
-        return arrays
-
-
-def _places(layers: Any) -> Iterator[tuple[int, str, str]]:
-    """(number, kind, group) of the layers with weights: "conv2d" is 0, "conv2d_1" is 1."""
-    for name in layers:
-        kind, _, number = name.rpartition("_")
-        if name in WEIGHTED:
-            yield 0, name, name
-        elif kind in WEIGHTED and number.isdecimal():
-            yield int(number), kind, name
-
-
-def _inside(h5py: Any, group: Any, name: str) -> Any:
-    """What a name holds; links are not followed, since they may lead to other files."""
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{group.name}/{name} is a link")
-    return group[name]
-
-
-def _array(h5py: Any, group: Any, name: str) -> Any:
-    """An array whose numbers lie in this very file."""
-    dataset = _inside(h5py, group, name)
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ValueError(f"{group.name}/{name} is not an array in this file")
-    return dataset
+    return {
+        kind: [
+            [found[f"{kind}/{layer}/{i}"] for i in range(int(found[f"{kind}/{layer}"]))]
+            for layer in range(sum(name.count("/") == 1 for name in found if name.startswith(kind)))
+        ]
+        for kind in WEIGHTED
+    }
 
 
 def _from_config(
@@ -142,13 +99,14 @@ def _from_config(
 ) -> tuple[list[Found], Shape]:
     """The layers that a config lists, with their arrays, and the input's shape."""
     if config["class_name"] != "Sequential":
-        raise ModelFileError(f"{path} holds a {config['class_name']} model, not a Sequential one")
+        kind = printable(str(config["class_name"]))[:80]
+        raise ModelFileError(f"{path} holds a {kind} model, not a Sequential one")
     queues = {kind: iter(each) for kind, each in arrays.items()}
     found: list[Found] = []
     shape = published
     for entry in config["config"]["layers"]:
         kind, options = entry["class_name"], entry["config"]
-        where = f"{kind} {options['name']!r}"
+        where = f"{printable(str(kind))[:80]} {said(options['name'])}"
         if kind == "InputLayer":
             _, h, w, c = options.get("batch_shape") or options["batch_input_shape"]
             shape = (int(c), int(h), int(w))
@@ -171,9 +129,11 @@ def _check_plain(path: Path, where: str, options: dict[str, Any]) -> None:
     rank_1 = {"dilation_rate": [1, 1], "data_format": "channels_last"}
     for name, only in rank_1.items():
         if options.get(name, only) != only:
-            raise ModelFileError(f"{path}: {where} has {name} {options[name]}; only {only} is read")
+            raise ModelFileError(
+                f"{path}: {where} has {name} {said(options[name])}; only {only} is read"
+            )
     if options.get("padding", "valid") != "valid" and options.get("strides") not in (1, [1, 1]):
-        raise ModelFileError(f"{path}: {where} has padding {options['padding']!r} with strides")
+        raise ModelFileError(f"{path}: {where} has padding {said(options['padding'])} with strides")
 
 
 def _conv(options: dict[str, Any]) -> Conv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from alexnet.data.files import open_regular, read_regular
 from alexnet.errors import ArchitectureError, ModelFileError
 from alexnet.interop.extras import require_extra
 from alexnet.interop.matching import Found
@@ -17,9 +19,12 @@ from alexnet.interop.onnx_nodes import Node, Walk, attributes_of, where
 from alexnet.layer_kinds import (
     Shape,
 )
+from alexnet.names import is_file_name
+from alexnet.values import said
 
+LARGEST_FILE_BYTES = 1 << 31
 LARGEST_VALUES = 1 << 28
-"""The most values that one `ConstantOfShape` may make (fc6 of the paper has 38 million)."""
+"""The most values that nodes may make beside the chain (fc6 of the paper has 38 million)."""
 Model: TypeAlias = Any
 SHAPE_OPS = {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Mul"}
 """How older exporters reckon the target of a Reshape beside the chain."""
@@ -50,10 +55,13 @@ def read_graph(path: Path) -> Graph:
     model = _load(path)
     try:
         return _graph(path, model)
-    except (ArchitectureError, ValueError, KeyError, IndexError, TypeError) as error:
-        if isinstance(error, ArchitectureError):
-            raise ModelFileError(f"{path} does not fit its own input: {error}") from error
-        raise ModelFileError(f"{path} has a node that cannot be read: {error!r}") from error
+    except ArchitectureError as error:
+        raise ModelFileError(f"{path} does not fit its own input: {error}") from error
+    except ModelFileError:
+        raise
+    except Exception as error:  # constants and attributes may be anything
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ModelFileError(f"{path} has a node that cannot be read ({reason})") from error
 
 
 def _graph(path: Path, model: Model) -> Graph:
@@ -84,12 +92,34 @@ def _load(path: Path) -> Model:
     import onnx
 
     try:
-        model = onnx.load(path)
+        model = onnx.load_from_string(read_regular(path, LARGEST_FILE_BYTES))
+        _check_beside(path, model)
+        onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf and the checker raise many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelFileError(f"{path} cannot be read as an ONNX file: {reason}") from error
     return model
+
+
+def _check_beside(path: Path, model: Model) -> None:
+    """Refuse constants that lie in another file, unless it is a whole file in the same folder.
+
+    Raises:
+        ValueError: names the place.
+        OSError: it cannot be read, or is no regular file.
+    """
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    for tensor in model.graph.initializer:
+        if not uses_external_data(tensor):
+            continue
+        name = ExternalDataInfo(tensor).location
+        if not is_file_name(name) or (path.parent / name).is_symlink():
+            raise ValueError(f"its constants lie in {said(name)}, which is not beside it")
+        with open_regular(path.parent / name) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
+                raise ValueError(f"its constants in {said(name)} are too large")
 
 
 def _split(path: Path, model: Model) -> tuple[dict[str, np.ndarray], list[Node]]:
@@ -98,10 +128,14 @@ def _split(path: Path, model: Model) -> tuple[dict[str, np.ndarray], list[Node]]
 
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     beside: set[str] = set()
-    nodes = []
+    nodes, made = [], 0
     for node in model.graph.node:
         if node.op_type in CONSTANT_OPS and all(name in constants for name in node.input):
-            constants[node.output[0]] = CONSTANT_OPS[node.op_type](path, node, constants)
+            value = CONSTANT_OPS[node.op_type](path, node, constants)
+            constants[node.output[0]] = value
+            made += value.size
+            if made > LARGEST_VALUES:
+                raise ModelFileError(f"{path}: its nodes make {made:,} values; that is too much")
         elif _is_beside(node, beside, constants):
             beside.update(node.output)
         else:
@@ -131,7 +165,9 @@ def _constant_of_shape(path: Path, node: Node, constants: dict[str, np.ndarray])
 
     shape = tuple(int(n) for n in constants[node.input[0]])
     if prod(shape) > LARGEST_VALUES or min(shape, default=1) < 0:
-        raise ModelFileError(f"{path}: {where(node)} makes an array of {shape}; that is too much")
+        raise ModelFileError(
+            f"{path}: {where(node)} makes an array of {said(shape)}; that is too much"
+        )
     value = attributes_of(node).get("value")
     fill = numpy_helper.to_array(value).ravel()[0] if value is not None else np.float32(0)
     return np.broadcast_to(fill, shape)

@@ -47,14 +47,22 @@ def check_parity(
     Raises:
         ModelFileError: they differ by more than the tolerance.
     """
-    theirs, runtime = onnx_runner(logits_model(graph))
+    try:
+        theirs, runtime = onnx_runner(logits_model(graph))
+    except Exception as error:  # each runtime has its own kinds
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"{path} cannot be run: {reason}") from error
     turn = slice(None, None, -1 if channels == "bgr" else 1)
 
     def file_runner(images: np.ndarray) -> np.ndarray:
         return theirs(np.ascontiguousarray(images[:, turn]))
 
     pixels = random_pixels(network, graph.batch or 2)
-    parity = compare(runner(network.eval()), file_runner, runtime, [normalised(pixels, rule)])
+    try:
+        parity = compare(runner(network.eval()), file_runner, runtime, [normalised(pixels, rule)])
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"{path} cannot be run: {reason}") from error
     if not parity.is_close:
         raise ModelFileError(
             f"{path} fits {network.architecture.name} layer by layer "

@@ -15,6 +15,7 @@ from alexnet.interop.matching import Fitted
 from alexnet.layer_kinds import (
     FullyConnected,
 )
+from alexnet.limits import check_limits
 from alexnet.network import Network
 from alexnet.variants import variant
 from alexnet.weights import read_weights
@@ -35,6 +36,7 @@ def read_state_dict(path: Path, table: Architecture, input_size: int = 0) -> Fit
     final = weights.get(f"{last}.weight")
     classes = final.shape[0] if final is not None and final.ndim == 2 else 0
     fitted = variant(table, classes=classes, input_size=input_size)
+    check_limits(fitted)
     return Fitted(fitted, _strictly(path, weights, fitted))
 
 
