@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from alexnet.augment import cut_mix
 from alexnet.checkpoint import load_model
 from alexnet.data.batches import Batch
 from alexnet.environment import Environment, describe_environment
-from alexnet.errors import ModelFileError, TrainingError, UsageError
+from alexnet.errors import DivergedError, ModelFileError, TrainingError, UsageError
 from alexnet.evaluation import Evaluation, evaluate
 from alexnet.job import Job, make_ready, with_whole_paths
 from alexnet.metrics import describe_updates
@@ -126,10 +126,10 @@ def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> 
     """Train from where `progress` is to the last step; after each epoch evaluate, record, save.
 
     Raises:
-        TrainingError: a loss is not finite.
+        DivergedError: a loss is not finite.
     """
     saver = Saver(job, folder)
-    while progress.step < job.total_steps:
+    while progress.step < job.total_steps and not has_arrived(job.recipe, progress.history):
         epoch = progress.step // job.batches.steps_per_epoch
         clock = Clock()
         rate, moves = train_epoch(job, progress, epoch, clock, saver, reporter)
@@ -143,6 +143,13 @@ def fit(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> 
         if job.held_out == "val" and is_best(progress.errors()):
             save_current(job, progress, folder)
         saver.save_if_due(progress)
+    if has_arrived(job.recipe, progress.history):
+        reporter.note(f"ended after epoch {len(progress.history)}: --stop-at-train-error")
+
+
+def has_arrived(recipe: Recipe, history: Sequence[EpochRecord]) -> bool:
+    """Whether the last epoch's training error is low enough for the run to end there."""
+    return bool(history) and history[-1].train_top1_error <= recipe.stop_at_train_error > 0
 
 
 def train_epoch(
@@ -197,7 +204,7 @@ def train_step(
         mixed, so that no label is right alone.
 
     Raises:
-        TrainingError: the loss is not finite; nothing has been updated.
+        DivergedError: the loss is not finite; nothing has been updated.
     """
     recipe = job.recipe
     generator = torch.Generator(job.device).manual_seed(random_seed(recipe.seed, "views", step))
@@ -209,7 +216,7 @@ def train_step(
         logits = job.network(views)
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
-        raise TrainingError(
+        raise DivergedError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
             f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
         )
@@ -314,12 +321,12 @@ def check_finite(record: EpochRecord) -> None:
     """Stop where the last update broke the weights, which no training loss has seen yet.
 
     Raises:
-        TrainingError: a weight or the held-out loss is not finite.
+        DivergedError: a weight or the held-out loss is not finite.
     """
     broken = [layer.name for layer in record.layers if not math.isfinite(layer.weight)]
     if broken or not math.isfinite(record.held_out_loss):
         what = broken[0] if broken else f"the {record.held_out} loss"
-        raise TrainingError(f"{what} is not finite after step {record.step}; try a lower --rate")
+        raise DivergedError(f"{what} is not finite after step {record.step}; try a lower --rate")
 
 
 def is_best(errors: list[float]) -> bool:
