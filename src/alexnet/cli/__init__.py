@@ -23,6 +23,7 @@ VERBS = {
     "data": "prepare, check, split or show a data set",
     "import": "take over a network from torchvision, Keras or ONNX",
     "export": "write a model for ONNX or torch.export, compared with itself",
+    "experiment": "claims of the paper, each as runs with a verdict",
     "doctor": "versions, device and folders of this machine",
 }
 
