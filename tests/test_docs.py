@@ -13,6 +13,8 @@ from alexnet.cli import VERBS
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
+from alexnet.cli.experiment import ACTIONS as EXPERIMENT_ACTIONS
+from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.import_ import ImportFlags
@@ -36,6 +38,9 @@ FLAGS = {
     "data check": CheckFlags,
     "data split": SplitFlags,
     "data show": ShowFlags,
+    "experiment list": ListFlags,
+    "experiment run": RunFlags,
+    "experiment report": ReportFlags,
 }
 
 
@@ -66,14 +71,17 @@ def test_command_parses(command: str) -> None:
         assert name in PRESETS
         parse(TrainFlags, words, verb, TrainFlags(recipe=PRESETS[name]))
         return
-    if verb == "data":
+    if verb in ("data", "experiment"):
         action, *words = words
-        assert all(one in ACTIONS for one in action.split("|"))
+        known = ACTIONS if verb == "data" else EXPERIMENT_ACTIONS
+        assert all(one in known for one in action.split("|"))
         if "|" in action:
             return
-        verb = f"data {action}"
+        verb = f"{verb} {action}"
     if words or verb in ("summary", "doctor"):
-        parse(FLAGS[verb], words, verb)
+        flags = parse(FLAGS[verb], words, verb)
+        if isinstance(flags, RunFlags) and not flags.name.isupper():
+            plan_of(flags)
 
 
 @pytest.mark.parametrize("block", blocks("python"))

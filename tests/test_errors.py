@@ -10,6 +10,7 @@ from alexnet.errors import (
     ArchitectureError,
     ConfigError,
     DataError,
+    DivergedError,
     MissingDataError,
     ModelFileError,
     TrainingError,
@@ -27,6 +28,7 @@ PARENTS: dict[type[Exception], tuple[type[Exception], ...]] = {
     MissingDataError: (DataError,),
     ModelFileError: (AlexNetError,),
     TrainingError: (AlexNetError,),
+    DivergedError: (TrainingError,),
 }
 
 

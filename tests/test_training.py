@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import alexnet
-from alexnet.errors import ConfigError, ModelFileError, TrainingError
+from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
 from alexnet.job import Job, make_ready
 from alexnet.recipe import Augmentation, NetOptions, Optimizer, Recipe, Schedule
 from alexnet.records import Silent
@@ -164,6 +164,30 @@ def test_a_run_whose_loss_is_not_finite_stops_and_names_the_step(
     with pytest.raises(TrainingError, match=r"at step 2; .*--rate than 1e\+30"):
         train(recipe, out=tmp_path / "run")
     assert not RunFolder(tmp_path / "run").result.exists()
+
+
+def test_a_run_that_diverged_is_told_from_one_that_ended_otherwise(
+    tiny: Recipe, tmp_path: Path
+) -> None:
+    """Where the loss is not finite, and where only the weights are not."""
+    wild = replace(tiny, optimizer=Optimizer(rule="sgd", rate=1e30), schedule=AT_ONCE)
+    for number, recipe in enumerate((wild, one_wild_step(tiny))):
+        with pytest.raises(DivergedError):
+            train(recipe, out=tmp_path / str(number))
+
+
+def test_a_run_ends_after_the_epoch_whose_training_error_is_low_enough(
+    tiny: Recipe, tmp_path: Path, witness: Witness
+) -> None:
+    """All epochs of the run without a goal; then with the second epoch's error for a goal."""
+    free = train(replace(tiny, schedule=AT_ONCE), out=tmp_path / "free")
+    errors = [record.train_top1_error for record in free.history]
+    assert errors[1] < errors[0]
+    aimed = replace(tiny, schedule=AT_ONCE, stop_at_train_error=errors[1])
+    run = train(aimed, out=tmp_path / "aimed", reporter=witness)
+    assert [record.train_top1_error for record in run.history] == errors[:2]
+    assert run.folder.result.exists()
+    assert any("after epoch 2: --stop-at-train-error" in note for note in witness.notes)
 
 
 def test_weights_that_are_not_finite_are_never_the_best(tiny: Recipe, tmp_path: Path) -> None:

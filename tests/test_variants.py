@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -177,6 +178,23 @@ def test_width_one_is_not_rounded() -> None:
     assert weighted(variant(ZOO["lenet5"], width=1.0))[0] == ZOO["lenet5"].layers[0]  # 6 channels
 
 
+@pytest.mark.parametrize(("init", "kind"), [("he", "he_normal"), ("glorot", "glorot_uniform")])
+def test_init_is_that_of_every_weight_and_leaves_the_biases(init: Any, kind: str) -> None:
+    table = variant(ZOO["alexnet"], init=init)
+    for layer, published in zip(weighted(table), weighted(ZOO["alexnet"]), strict=True):
+        assert layer.init == replace(published.init, kind=kind)
+
+
+def test_bias_is_that_of_the_places_where_the_paper_begins_at_one() -> None:
+    for value in (0.0, 0.25):
+        found = {
+            layer.name: layer.init.bias for layer in weighted(variant(ZOO["alexnet"], bias=value))
+        }
+        ones = ("conv2", "conv4", "conv5", "fc6", "fc7")
+        assert found == {name: value if name in ones else 0.0 for name in found}
+    assert variant(ZOO["alexnet"], bias=1.0) == ZOO["alexnet"]
+
+
 def test_input_size_and_channels() -> None:
     table = variant(ZOO["alexnet"], input_size=115, channels=1)
     assert table.input == (1, 115, 115)
@@ -229,6 +247,8 @@ OPTIONS = st.fixed_dictionaries(
         "width": st.sampled_from([0.05, 0.5, 1.0, 1.5]),
         "classes": st.integers(0, 30),
         "channels": st.sampled_from([0, 1, 3]),
+        "init": st.sampled_from(["published", "he", "glorot"]),
+        "bias": st.sampled_from([-1.0, 0.5]),
     }
 )
 
@@ -272,7 +292,8 @@ def test_out_of_range(option: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [{"norm": "bach"}, {"activation": "rellu"}, {"pooling": "overlaping"}]
+    "option",
+    [{"norm": "bach"}, {"activation": "rellu"}, {"pooling": "overlaping"}, {"init": "normal"}],
 )
 def test_unknown_words(option: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from alexnet.errors import TrainingError
+from alexnet.errors import DivergedError
 from alexnet.evaluation import Evaluation, evaluate
 from alexnet.job import Job
+from alexnet.recipe import Recipe
 from alexnet.records import EpochRecord, Reporter
 from alexnet.saving import Saver
 from alexnet.state import Progress
@@ -18,7 +20,7 @@ def epoch_record(job: Job, progress: Progress, saver: Saver) -> EpochRecord:
     """The trained epoch's figures, with the held-out pictures evaluated now.
 
     Raises:
-        TrainingError: the held-out loss is not finite.
+        DivergedError: the held-out loss is not finite.
         Stopped: a signal has asked to stop; the state is saved.
     """
     sums, last = progress.sums, progress.last_step
@@ -58,16 +60,22 @@ def check_weights(progress: Progress) -> None:
     """Stop where the last update broke the weights, which no training loss has seen yet.
 
     Raises:
-        TrainingError: a weight is not finite.
+        DivergedError: a weight is not finite.
     """
     for layer in progress.last_step.layers:
         if not math.isfinite(layer.weight):
             raise not_finite(layer.name, progress)
 
 
-def not_finite(what: str, progress: Progress) -> TrainingError:
+def not_finite(what: str, progress: Progress) -> DivergedError:
     """The error that names a broken figure and the step after which it was seen."""
-    return TrainingError(f"{what} is not finite after step {progress.step}; try a lower --rate")
+    return DivergedError(f"{what} is not finite after step {progress.step}; try a lower --rate")
+
+
+def has_ended(recipe: Recipe, history: Sequence[EpochRecord]) -> bool:
+    """Whether all epochs are done, or the training error is as low as the recipe wants it."""
+    is_low = bool(history) and history[-1].train_top1_error <= recipe.stop_at_train_error > 0
+    return is_low or len(history) >= recipe.epochs
 
 
 def is_best(errors: list[float]) -> bool:

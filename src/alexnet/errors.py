@@ -8,7 +8,8 @@
     ├── DataError             pictures, folders and archives
     │   └── MissingDataError  a data set that is not here, and how to get it
     ├── ModelFileError        a weight or run file that is damaged or of another net
-    └── TrainingError         training cannot go on (the loss is not finite, the run is over)
+    └── TrainingError         training cannot go on (the run is over)
+        └── DivergedError     the loss or a weight is not finite
 
 The library raises these and never prints or exits; the command line turns each into one sentence
 and exit code 2.
@@ -60,3 +61,7 @@ class ModelFileError(AlexNetError):
 
 class TrainingError(AlexNetError):
     """Training cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """The loss or a weight is not finite; the same run would end so again."""

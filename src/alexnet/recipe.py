@@ -14,7 +14,7 @@ from alexnet.architectures import Architecture
 from alexnet.errors import ConfigError
 from alexnet.names import is_file_name
 from alexnet.preprocessing import MOST_PIXELS, Resize
-from alexnet.variants import ActivationOption, NormOption, PoolingOption, variant
+from alexnet.variants import ActivationOption, InitOption, NormOption, PoolingOption, variant
 
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 """Type of the matrix products; `auto` is bf16 where the device multiplies it in hardware."""
@@ -52,6 +52,12 @@ class NetOptions:
     """Factor on channels and hidden features."""
     input_size: int = 0
     """Side of the input in pixels; 0: as published."""
+    channels: int = 0
+    """Colours of the input, 1 or 3; 0: as published."""
+    init: InitOption = "published"
+    """How every weight begins; he and glorot scale with the layer's inputs."""
+    bias: float = -1.0
+    """First value of the biases that begin above 0; below 0: as published."""
 
     def __post_init__(self) -> None:
         require_finite(self)
@@ -59,6 +65,7 @@ class NetOptions:
         require(self.groups >= 0, f"--groups {self.groups} must not be negative")
         require(self.width > 0, f"--width {self.width} must be above 0")
         require(self.input_size >= 0, f"--input-size {self.input_size} must not be negative")
+        require(self.channels in (0, 1, 3), f"--channels {self.channels} must be 0, 1 or 3")
 
     def apply(self, table: Architecture, classes: int = 0) -> Architecture:
         """The table with these differences, and another number of classes where given.
@@ -75,6 +82,9 @@ class NetOptions:
             groups=self.groups,
             width=self.width,
             input_size=self.input_size,
+            channels=self.channels,
+            init=self.init,
+            bias=self.bias,
             classes=classes,
         )
 
@@ -103,6 +113,10 @@ class PictureOptions:
     """Share of the training pictures held out to choose the best epoch, where none are given."""
     split_seed: int = -1
     """Seed of the split; below 0: the run's seed."""
+    train_per_class: int = 0
+    """At most this many training pictures a class, drawn by the run's seed; 0: all."""
+    test_per_class: int = 0
+    """At most this many test pictures a class, the first ones whatever the seed; 0: all."""
     max_refused_share: float = 0.1
     """Stop before training when more than this share of the pictures cannot be used."""
 
@@ -118,6 +132,11 @@ class PictureOptions:
         )
         require(self.test_share < 1, f"--test-share {self.test_share} must be below 1")
         require(0 <= self.val_share < 1, f"--val-share {self.val_share} must be from 0 to below 1")
+        for name in ("train_per_class", "test_per_class"):
+            flag = name.replace("_", "-")
+            require(
+                getattr(self, name) >= 0, f"--{flag} {getattr(self, name)} must not be negative"
+            )
         require(
             0 <= self.max_refused_share <= 1,
             f"--max-refused-share {self.max_refused_share} must be 0 to 1",
@@ -255,6 +274,8 @@ class Recipe:
     schedule: Schedule = Schedule()
     epochs: int = 90
     """Passes over the training pictures."""
+    stop_at_train_error: float = 0.0
+    """End after the epoch whose training top-1 error is at most this; 0: after the last epoch."""
     batch_size: int = 128
     """Pictures a step."""
     label_smoothing: float = 0.0
@@ -290,6 +311,8 @@ class Recipe:
         require_finite(self)
         require(is_file_name(self.name), f"name {self.name!r} must be that of a folder")
         require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
+        stop = self.stop_at_train_error
+        require(0 <= stop < 1, f"--stop-at-train-error {stop} must be from 0 to below 1")
         require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
         require(
             0 <= self.label_smoothing < 1,

@@ -20,8 +20,15 @@ from alexnet.augment import cut_mix
 from alexnet.checkpoint import load_model
 from alexnet.clock import Clock
 from alexnet.environment import Environment, describe_environment
-from alexnet.epochs import check_weights, epoch_record, is_best, judged, note_if_stuck
-from alexnet.errors import TrainingError, UsageError
+from alexnet.epochs import (
+    check_weights,
+    epoch_record,
+    has_ended,
+    is_best,
+    judged,
+    note_if_stuck,
+)
+from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.evaluation import Evaluation
 from alexnet.job import Job, make_ready, with_whole_paths
 from alexnet.metrics import describe_updates
@@ -178,11 +185,11 @@ def fit(job: Job, progress: Progress, saver: Saver, reporter: Reporter) -> None:
     """Train from where `progress` is to the last step; after each epoch evaluate, record, save.
 
     Raises:
-        TrainingError: a loss or a weight is not finite.
+        DivergedError: a loss or a weight is not finite.
         Stopped: a signal has asked to stop; the state is saved.
     """
     folder = saver.folder
-    while len(progress.history) < job.recipe.epochs:
+    while not has_ended(job.recipe, progress.history):
         epoch = len(progress.history)
         if not progress.has_trained_epoch(job.batches.steps_per_epoch):
             rate, moves = train_epoch(job, progress, epoch, progress.clock, saver, reporter)
@@ -198,6 +205,8 @@ def fit(job: Job, progress: Progress, saver: Saver, reporter: Reporter) -> None:
             save_current(job, best_scores(progress.history), folder)
         saver.save_if_due(progress)
     saver.save(progress)
+    if len(progress.history) < job.recipe.epochs:
+        reporter.note(f"ended after epoch {len(progress.history)}: --stop-at-train-error")
 
 
 def train_epoch(
@@ -250,7 +259,7 @@ def train_step(
         mixed, so that no label is right alone.
 
     Raises:
-        TrainingError: the loss or a gradient is not finite; nothing has been updated.
+        DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
     recipe = job.recipe
     generator = torch.Generator(job.device).manual_seed(random_seed(recipe.seed, "views", step))
@@ -285,13 +294,13 @@ def update(
         The loss and the logits [B, classes] before the move.
 
     Raises:
-        TrainingError: the loss or a gradient is not finite; nothing has been updated.
+        DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
     with autocast(views.device, recipe.precision):
         logits = network(views)
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
-        raise TrainingError(
+        raise DivergedError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
             f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
         )
@@ -306,12 +315,12 @@ def check_gradients(network: Network, step: int) -> None:
     """Stop before an update that would break the weights; `step` counts from 0.
 
     Raises:
-        TrainingError: a gradient is not finite.
+        DivergedError: a gradient is not finite.
     """
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     if not torch.isfinite(get_total_norm(gradients.values())):
         broken = [name for name, g in gradients.items() if not g.isfinite().all()]
-        raise TrainingError(
+        raise DivergedError(
             f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
             f"step {step + 1}; no weight was updated: try a lower --rate, or --precision float32"
         )

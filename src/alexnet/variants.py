@@ -24,6 +24,7 @@ from alexnet.layer_kinds import (
 ActivationOption: TypeAlias = Literal["published", "relu", "tanh", "sigmoid"]
 NormOption: TypeAlias = Literal["published", "none", "response", "batch"]
 PoolingOption: TypeAlias = Literal["published", "overlapping", "non_overlapping"]
+InitOption: TypeAlias = Literal["published", "he", "glorot"]
 
 AS_PUBLISHED = 0
 """For a number: leave it as the table has it."""
@@ -40,6 +41,8 @@ def variant(
     width: float = 1.0,
     input_size: int = AS_PUBLISHED,
     channels: int = AS_PUBLISHED,
+    init: InitOption = "published",
+    bias: float = -1.0,
     classes: int = AS_PUBLISHED,
 ) -> Architecture:
     """The table with some of its choices changed; what is not named stays as published.
@@ -55,6 +58,8 @@ def variant(
         width: factor on the channels and hidden features, rounded to multiples of 4.
         input_size: side of the square input in pixels.
         channels: colours of the input.
+        init: how every weight begins; `he` and `glorot` scale with the layer's inputs.
+        bias: first value of the biases that begin above 0; below 0 keeps them as published.
         classes: length of the output.
 
     Raises:
@@ -62,7 +67,7 @@ def variant(
         ArchitectureError: the input is too small for what is left, or the groups do not divide the
             channels.
     """
-    _check_words(activation, norm, pooling)
+    _check_words(activation, norm, pooling, init)
     _check_numbers(table.name, width, dropout, groups, input_size, channels, classes)
     layers = table.layers
     if norm != "published":
@@ -73,6 +78,7 @@ def variant(
         lambda layer: _with_pooling(layer, pooling),
         lambda layer: _with_dropout(layer, dropout),
         lambda layer: _with_groups(layer, groups),
+        lambda layer: _with_init(layer, init, bias),
         lambda layer: layer if layer.name == last else _with_width(layer, width),
         lambda layer: _with_classes(layer, classes) if layer.name == last else layer,
     )
@@ -82,8 +88,13 @@ def variant(
     return replace(table, layers=layers, input=(colours, side, side))
 
 
-def _check_words(activation: str, norm: str, pooling: str) -> None:
-    choices = ((activation, ActivationOption), (norm, NormOption), (pooling, PoolingOption))
+def _check_words(activation: str, norm: str, pooling: str, init: str) -> None:
+    choices = (
+        (activation, ActivationOption),
+        (norm, NormOption),
+        (pooling, PoolingOption),
+        (init, InitOption),
+    )
     for word, known in choices:
         if word not in get_args(known):
             raise ConfigError(f"{word!r} is not one of {', '.join(get_args(known))}")
@@ -131,6 +142,16 @@ def _with_groups(layer: Layer, groups: int) -> Layer:
     if not groups or not (is_columned or is_norm):
         return layer
     return replace(layer, groups=groups)  # type: ignore[call-arg]
+
+
+def _with_init(layer: Layer, init: InitOption, bias: float) -> Layer:
+    if not isinstance(layer, Conv | FullyConnected):
+        return layer
+    kind = layer.init.kind
+    if init != "published":
+        kind = "he_normal" if init == "he" else "glorot_uniform"
+    first = bias if bias >= 0 and layer.init.bias > 0 else layer.init.bias
+    return replace(layer, init=replace(layer.init, kind=kind, bias=first))
 
 
 def _with_width(layer: Layer, width: float) -> Layer:

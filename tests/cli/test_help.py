@@ -11,7 +11,10 @@ import alexnet
 from alexnet.cli import VERBS
 from conftest import Command, Told
 
-ACTIONS = [("data", action) for action in ("prepare", "check", "split", "show")]
+ACTIONS = [
+    *[("data", action) for action in ("prepare", "check", "split", "show")],
+    *[("experiment", action) for action in ("list", "run", "report")],
+]
 
 HELP_SCRIPT = """
 import contextlib, io, sys
@@ -21,6 +24,8 @@ for words in (
     ["summary", "--help"], ["data", "--help"], ["data", "check", "--help"],
     ["data", "prepare", "--help"], ["data", "split", "--help"], ["data", "show", "--help"],
     ["train", "--help"], ["evaluate", "--help"], ["predict", "--help"], ["doctor", "--help"],
+    ["experiment", "--help"], ["experiment", "list"], ["experiment", "list", "--json"],
+    ["experiment", "run", "--help"], ["experiment", "report", "--help"],
 ):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:

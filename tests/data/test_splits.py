@@ -121,3 +121,38 @@ def test_an_empty_split_is_named_when_it_is_asked_for() -> None:
     assert splits.rows("test").tolist() == splits.test.tolist()
     with pytest.raises(DataError, match="there are no val pictures"):
         splits.rows("val")
+
+
+# some of each class
+
+
+def test_some_pictures_a_class_are_drawn_by_the_run_and_fewer_are_among_more() -> None:
+    labels = [0] * 40 + [1] * 30 + [2] * 3
+    sets = []
+    for count in (2, 5, 20, 0):
+        options = PictureOptions(test_share=0.0, train_per_class=count)
+        rows = drawn(labels, options, seed=3).train
+        kept = np.bincount(np.array(labels)[rows]).tolist()
+        assert kept == [min(n, count or n) for n in (40, 30, 3)]
+        assert rows.tolist() == sorted(rows.tolist())
+        sets.append(set(rows.tolist()))
+    assert sets[0] < sets[1] < sets[2] < sets[3]
+    five = PictureOptions(test_share=0.0, train_per_class=5)
+    assert set(drawn(labels, five, seed=4).train.tolist()) != sets[1]
+
+
+def test_with_a_split_seed_the_run_still_draws_its_training_pictures() -> None:
+    options = replace(DRAWN, split_seed=0, train_per_class=3)
+    one, two = (drawn([0] * 40 + [1] * 40, options, seed) for seed in (1, 2))
+    assert np.array_equal(one.test, two.test)
+    assert np.array_equal(one.val, two.val)
+    assert not np.array_equal(one.train, two.train)
+
+
+def test_some_test_pictures_are_the_first_of_each_class_whatever_the_seed() -> None:
+    labels, own = [0, 1] * 20, "t" * 20 + "e" * 20
+    options = PictureOptions(test_per_class=3)
+    for seed in (0, 1):
+        splits = drawn(labels, options, seed, own)
+        assert splits.test.tolist() == [20, 21, 22, 23, 24, 25]
+        assert len(splits.train) == 20

@@ -28,6 +28,7 @@ VERBS = {
     "import": "take over a network from torchvision, Keras or ONNX",
     "export": "write a model for ONNX or torch.export, compared with itself",
     "benchmark": "images per second, beside what the machine could do",
+    "experiment": "claims of the paper, each as runs with a verdict",
     "doctor": "versions, device and folders of this machine",
 }
 

@@ -58,21 +58,23 @@ def split(
         given: "train", "val", "test" or "" for each of the N pictures.
         test_share: held out where nothing is given and the options leave it open.
         options: shares and how to draw.
-        seed: unless the options have one of their own.
+        seed: of the run; the split, too, unless the options have one for it.
 
     Raises:
         DataError: no pictures are left for training.
     """
-    seed = options.split_seed if options.split_seed >= 0 else seed
+    split_seed = options.split_seed if options.split_seed >= 0 else seed
     train, val, test = (rows[given[rows] == name] for name in ("train", "val", "test"))
     if not len(train) and not len(test):
         share = options.test_share if options.test_share >= 0 else test_share
-        train, test = _hold_out(rows, labels, share, seed, options.split)
+        train, test = _hold_out(rows, labels, share, split_seed, options.split)
     if not len(val) and options.val_share:
-        train, val = _hold_out(train, labels, options.val_share, seed + 1, options.split)
+        train, val = _hold_out(train, labels, options.val_share, split_seed + 1, options.split)
     if not len(train):
         raise DataError(f"{name}: no pictures are left for training")
-    return Splits(train, val, test)
+    mixed = np.random.default_rng([seed, 23]).permutation(train)
+    train = _some_of_each(train, mixed, labels, options.train_per_class)
+    return Splits(train, val, _some_of_each(test, test, labels, options.test_per_class))
 
 
 def _hold_out(
@@ -91,3 +93,13 @@ def _hold_out(
     held = [group[len(group) - round(len(group) * share) :] for group in groups]
     out = np.sort(np.concatenate(held)) if held else rows[:0]
     return np.setdiff1d(rows, out), out
+
+
+def _some_of_each(
+    rows: np.ndarray, order: np.ndarray, labels: np.ndarray, count: int
+) -> np.ndarray:
+    """The first `count` rows of every class in `order`, ascending; all of them where it is 0."""
+    if not count:
+        return rows
+    some = [order[labels[order] == c][:count] for c in np.unique(labels[order])]
+    return np.sort(np.concatenate([order[:0], *some]))
