@@ -37,7 +37,10 @@ torture: setup
 	PYTHONPATH=tests $(BIN)/python -m torture
 
 bench: setup
-	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/alexnet benchmark train
+	$(BIN)/python benchmarks/peers.py train
+	$(BIN)/python benchmarks/peers.py infer --batch 64
+	$(BIN)/python benchmarks/peers.py infer --batch 1 --repeats 21
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

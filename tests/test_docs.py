@@ -10,6 +10,7 @@ import pytest
 
 import alexnet
 from alexnet.cli import VERBS
+from alexnet.cli.benchmark import BENCHMARKS, AgreeFlags, DataFlags, NetworkFlags
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
@@ -38,10 +39,16 @@ FLAGS = {
     "data check": CheckFlags,
     "data split": SplitFlags,
     "data show": ShowFlags,
+    "benchmark train": NetworkFlags,
+    "benchmark infer": NetworkFlags,
+    "benchmark data": DataFlags,
+    "benchmark agree": AgreeFlags,
     "experiment list": ListFlags,
     "experiment run": RunFlags,
     "experiment report": ReportFlags,
 }
+
+ACTIONS_OF = {"data": ACTIONS, "experiment": EXPERIMENT_ACTIONS, "benchmark": BENCHMARKS}
 
 
 def blocks(language: str) -> list[str]:
@@ -71,9 +78,9 @@ def test_command_parses(command: str) -> None:
         assert name in PRESETS
         parse(TrainFlags, words, verb, TrainFlags(recipe=PRESETS[name]))
         return
-    if verb in ("data", "experiment"):
+    if verb in ACTIONS_OF:
         action, *words = words
-        known = ACTIONS if verb == "data" else EXPERIMENT_ACTIONS
+        known = ACTIONS_OF[verb]
         assert all(one in known for one in action.split("|"))
         if "|" in action:
             return

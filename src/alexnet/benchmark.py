@@ -22,7 +22,7 @@ from alexnet.data.store import Store
 from alexnet.environment import Environment, describe_environment
 from alexnet.errors import DataError
 from alexnet.inference import optimized_network
-from alexnet.network import Network, create_model
+from alexnet.network import Network, compile_network, create_model
 from alexnet.optim import build_optimizer
 from alexnet.precision import autocast, computing_type
 from alexnet.recipe import Optimizer, Precision, Recipe
@@ -170,6 +170,8 @@ def benchmark_network(
     repeats: int,
     device: torch.device,
     precision: Precision = "auto",
+    *,
+    is_compiled: bool = False,
 ) -> Throughput:
     """Measure training (`work` "train") or inference ("infer") of an architecture.
 
@@ -177,6 +179,8 @@ def benchmark_network(
         UnknownNameError: no such architecture.
     """
     network = create_model(arch, device=device)
+    if is_compiled:
+        compile_network(network, device)
     recipe = Recipe(precision=precision, optimizer=Optimizer(rule="paper", rate=1e-3))
     dtype = computing_type(device, precision)
     if work == "train":

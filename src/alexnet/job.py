@@ -23,7 +23,7 @@ from alexnet.feed import Feed, feed
 from alexnet.layer_kinds import BatchNorm
 from alexnet.limits import check_limits
 from alexnet.memory import keep_freed_memory
-from alexnet.network import Network, channels_last
+from alexnet.network import Network, channels_last, compile_network
 from alexnet.optim import build_optimizer
 from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
 from alexnet.precision import choose_device
@@ -120,7 +120,7 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     check_limits(table)
     network = build_network(table, recipe, weights, reporter).to(device)
     if recipe.compile:
-        network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
+        compile_network(network, device)
     slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
     optimizer = build_optimizer(network, recipe.optimizer, slowed)
     rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)

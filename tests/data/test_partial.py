@@ -62,6 +62,16 @@ def test_a_half_store_with_a_damaged_array_is_mended(
     assert contents(prepare(source, resize="squash", side=8).folder) == contents(whole)
 
 
+def test_what_a_killed_process_was_writing_aside_is_not_kept(
+    folder: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folder_source(folder)
+    whole = prepare(source, resize="squash", side=8, cache=tmp_path / "whole").folder
+    partial = cut_short(source, monkeypatch, cache)
+    (partial / ".store.json.123.tmp").write_text("{")
+    assert contents(prepare(source, resize="squash", side=8).folder) == contents(whole)
+
+
 def test_room_that_a_killed_process_was_taking_is_given_back_before_it_is_counted(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

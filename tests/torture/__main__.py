@@ -25,6 +25,8 @@ HARNESSES = (
     Harness("kill_points", full=1000, quick=8),
     Harness("races", full=50, quick=4),
     Harness("full_disk", full=120, quick=4),
+    Harness("pictures", full=5500, quick=60),
+    Harness("files", full=2200, quick=40),
 )
 
 

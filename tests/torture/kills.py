@@ -82,6 +82,8 @@ def through_signals(
             if ended.code not in ENDS[number]:
                 return Life(outcomes, f"{number.name} ended it with {ended.code}: {ended.err}")
             outcomes.append(f"{number.name} {found(place)}")
+            if found(place) == ENDED:  # the signal came after the last write
+                break
         if found(place) != ENDED:
             ended = attempt(subject, place, place / "log-end", before)
             if ended.code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -45,6 +46,8 @@ class NetworkFlags:
     """Measurements, which take turns with the machine's own matrix product."""
     precision: Precision = "auto"
     """auto: bf16 where the device multiplies it in hardware."""
+    compile: bool = False
+    """Compile the network with torch.compile; meant for GPUs."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
     json: bool = False
@@ -96,18 +99,12 @@ class AgreeFlags:
 def run(arguments: Sequence[str]) -> int:
     """Measure and print."""
     words = list(arguments)
-    kinds: dict[str, Callable[[Sequence[str]], int]] = {
-        "train": lambda rest: _network("train", rest),
-        "infer": lambda rest: _network("infer", rest),
-        "data": _data,
-        "agree": _agree,
-    }
     if not words or words[0] in ("-h", "--help"):
         print(HELP)
         return 0
-    if words[0] not in kinds:
-        raise UnknownNameError("kind of benchmark", words[0], kinds)
-    return kinds[words[0]](words[1:])
+    if words[0] not in BENCHMARKS:
+        raise UnknownNameError("kind of benchmark", words[0], BENCHMARKS)
+    return BENCHMARKS[words[0]](words[1:])
 
 
 def _network(work: str, words: Sequence[str]) -> int:
@@ -118,7 +115,15 @@ def _network(work: str, words: Sequence[str]) -> int:
     device = choose_device(flags.device)
     architecture(flags.arch)  # refuses an unknown name before anything is said
     note(f"{work} {flags.arch}, batch {flags.batch}, on {device}: {flags.repeats} repeats")
-    found = benchmark_network(work, flags.arch, flags.batch, flags.repeats, device, flags.precision)
+    found = benchmark_network(
+        work,
+        flags.arch,
+        flags.batch,
+        flags.repeats,
+        device,
+        flags.precision,
+        is_compiled=flags.compile,
+    )
     print(json_text(to_plain(found)) if flags.json else _text(found))
     return 0
 
@@ -158,6 +163,14 @@ def _agree(words: Sequence[str]) -> int:
     )
     print(json_text(to_plain(found)) if flags.json else text)
     return 0
+
+
+BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": partial(_network, "train"),
+    "infer": partial(_network, "infer"),
+    "data": _data,
+    "agree": _agree,
+}
 
 
 def _range(values: Spread, unit: str) -> str:

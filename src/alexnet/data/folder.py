@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import reprlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -268,5 +269,5 @@ def _csv_row(where: str, columns: list[str], cells: list[str]) -> Row:
         raise DataError(f"{where}: the {empty[0]} is empty; expected {','.join(columns)}")
     split = value.get("split", "")
     if "split" in columns and split.lower() not in SPLIT_NAMES:
-        raise DataError(f"{where}: split {split!r} is unknown; use {', '.join(SPLITS)}")
+        raise DataError(f"{where}: split {reprlib.repr(split)} is unknown; use {', '.join(SPLITS)}")
     return Row(value["path"], value["label"], SPLIT_NAMES.get(split.lower(), ""))

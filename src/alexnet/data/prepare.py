@@ -24,7 +24,15 @@ from alexnet.data.files import flush, remove_folder, write_text
 from alexnet.data.partial import KEPT, LOG, REFUSED, TODO, Partial, open_partial, read_reasons
 from alexnet.data.picture_file import why_refused
 from alexnet.data.source import Source
-from alexnet.data.store import Ignored, Refusal, Store, StoreInfo, open_store, store_text
+from alexnet.data.store import (
+    STORE_FILES,
+    Ignored,
+    Refusal,
+    Store,
+    StoreInfo,
+    open_store,
+    store_text,
+)
 from alexnet.errors import DataError
 from alexnet.preprocessing import Resize
 
@@ -227,10 +235,11 @@ def _finish(partial: Partial, info: StoreInfo, labels: np.ndarray, folder: Path)
         array.flush()  # type: ignore[attr-defined]
     np.save(partial.folder / "labels.npy", labels.astype(np.int64))
     write_text(partial.folder / "store.json", store_text(info))
-    for path in partial.folder.iterdir():
-        flush(path)
-    for name in ("done.npy", "checks.npy", LOG):
-        (partial.folder / name).unlink()
+    for path in list(partial.folder.iterdir()):
+        if path.name in STORE_FILES:
+            flush(path)
+        else:  # of the preparation, or what a killed one was writing aside
+            path.unlink()
     flush(partial.folder)
     remove_folder(folder)
     partial.folder.replace(folder)

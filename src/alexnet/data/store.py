@@ -22,6 +22,9 @@ from alexnet.errors import ConfigError, DataError
 from alexnet.preprocessing import Resize
 from alexnet.values import from_plain, parse_json, to_json
 
+STORE_FILES = ("images.npy", "labels.npy", "moments.npy", "store.json")
+"""All that a finished store holds."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
