@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from hypothesis import settings
 import alexnet
 from alexnet.cli import main
 from alexnet.data import toyflowers
+from alexnet.data.files import write_text
 from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
 from alexnet.records import EpochRecord, EpochTimes, Silent, StepReport
 from alexnet.runs import RunFolder
@@ -106,6 +108,60 @@ def no_plots(trained: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alexnet.plots.save", lambda figure, path: None)
 
 
+@pytest.fixture(scope="session")
+def small(tiny: Recipe) -> Recipe:
+    """A LeNet for 3 epochs of 4 steps, saved after every second step; the best is not the last."""
+    return replace(
+        tiny,
+        arch="lenet5",
+        net=NetOptions(width=0.5),
+        pictures=PictureOptions(store_pixels=32),
+        optimizer=Optimizer(rule="paper", rate=0.01),
+        save_every_minutes=1e6,
+        save_every_steps=2,
+    )
+
+
+def empty_plot(figure: object, path: Path) -> None:
+    """Writes a plot in the same way as ever, empty."""
+    write_text(path, "")
+
+
+@pytest.fixture(scope="session")
+def small_whole(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The small run, left alone, beside the folder `cache` with its store."""
+    place = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALEXNET_CACHE", str(place / "cache"))
+        patch.setattr("alexnet.plots.save", empty_plot)
+        return train(small, out=place / "whole").folder
+
+
+@pytest.fixture
+def small_place(
+    small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunFolder:
+    """Where a test may run the small recipe: its pictures are prepared, its plots empty."""
+    monkeypatch.setenv("ALEXNET_CACHE", str(small_whole.path.with_name("cache")))
+    monkeypatch.setattr("alexnet.plots.save", empty_plot)
+    return RunFolder(tmp_path / "run")
+
+
+def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
+    """Whether two runs ended in the same files with the same bytes, but for what is measured."""
+
+    def contents(path: Path) -> dict[str, bytes]:
+        files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
+        measured = {"times.jsonl", "result.json"}
+        return {name: b"" if name in measured else p.read_bytes() for name, p in files.items()}
+
+    return contents(folder.path) == contents(whole.path)
+
+
+class PowerCutError(BaseException):
+    """Nothing in the program catches this."""
+
+
 class Witness(Silent):
     """Remembers all that it is told."""
 
@@ -130,6 +186,26 @@ class Witness(Silent):
 def witness() -> Witness:
     """A reporter that can be asked afterwards."""
     return Witness()
+
+
+class PowerCut(Witness):
+    """Stops the run after a step as a power cut would."""
+
+    def __init__(self, stop_after: int) -> None:
+        super().__init__()
+        self.stop_after = stop_after
+
+    def step(self, report: StepReport) -> None:
+        super().step(report)
+        if report.step == self.stop_after:
+            raise PowerCutError
+
+
+def cut_off(recipe: Recipe, out: Path, stop_after: int) -> RunFolder:
+    """The folder of a run that was stopped after a step."""
+    with pytest.raises(PowerCutError):
+        train(recipe, out=out, reporter=PowerCut(stop_after))
+    return RunFolder(out)
 
 
 class Told(NamedTuple):

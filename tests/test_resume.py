@@ -15,41 +15,17 @@ from safetensors.torch import load_file
 
 from alexnet.errors import AlexNetError, ModelFileError, TrainingError
 from alexnet.recipe import Optimizer, Recipe
-from alexnet.records import StepReport
 from alexnet.runs import RunFolder, read_metrics, read_recipe
 from alexnet.training import resume, train
-from conftest import Alexnet, Command, SetAside, Witness
+from conftest import Alexnet, Command, PowerCutError, SetAside, Witness, cut_off
 
 pytestmark = pytest.mark.usefixtures("no_plots")
-
-
-class PowerCutError(BaseException):
-    """Nothing in the program catches this."""
-
-
-class PowerCut(Witness):
-    """Stops the run after a step as a power cut would."""
-
-    def __init__(self, stop_after: int) -> None:
-        super().__init__()
-        self.stop_after = stop_after
-
-    def step(self, report: StepReport) -> None:
-        if report.step == self.stop_after:
-            raise PowerCutError
 
 
 @pytest.fixture
 def eager(tiny: Recipe) -> Recipe:
     """The tiny run, whose state is saved after every step."""
     return replace(tiny, save_every_minutes=0.0)
-
-
-def cut_off(recipe: Recipe, out: Path, stop_after: int = 6) -> RunFolder:
-    """The folder of a run that was stopped after a step."""
-    with pytest.raises(PowerCutError):
-        train(recipe, out=out, reporter=PowerCut(stop_after))
-    return RunFolder(out)
 
 
 def wait_for(path: Path, seconds: float = 40) -> None:
@@ -105,13 +81,15 @@ def test_every_update_rule_resumes_in_the_same_bits(
         eager, optimizer=optimizer, epochs=2, freeze_up_to="pool1", freeze_after_epoch=1,
     )  # fmt: skip
     whole = train(recipe, out=tmp_path / "whole").folder
-    cut_off(recipe, tmp_path / "run")
+    cut_off(recipe, tmp_path / "run", 6)
     assert resume(tmp_path / "run").folder.model.read_bytes() == whole.model.read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_in_the_same_bytes(
     eager: Recipe, tmp_path: Path, alexnet_process: Alexnet
 ) -> None:
+    """The program as it is started; tests/test_torture.py spares itself the seconds of that."""
     recipe = replace(eager, epochs=12)
     whole = train(recipe, out=tmp_path / "whole").folder
     killed = RunFolder(tmp_path / "killed")
@@ -127,7 +105,7 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(
 
 
 def test_what_a_kill_left_half_written_is_cleared_away(eager: Recipe, tmp_path: Path) -> None:
-    folder = cut_off(eager, tmp_path / "run")
+    folder = cut_off(eager, tmp_path / "run", 6)
     for place in (folder.path, folder.plots):
         place.mkdir(exist_ok=True)
         for name in (".tmpAb3dEf", ".model.safetensors.4711.tmp"):
@@ -169,7 +147,7 @@ def test_a_resumed_run_needs_its_first_weights_no_more(
     first = Path(shutil.copy(trained.model, tmp_path / "first.safetensors"))
     recipe = replace(eager, init_from=str(first))
     whole = train(recipe, out=tmp_path / "whole").folder
-    folder = cut_off(recipe, tmp_path / "run")
+    folder = cut_off(recipe, tmp_path / "run", 6)
     first.unlink()
     told = command("train", "--resume", folder.path)
     assert told.code == 0, told.err
@@ -177,7 +155,7 @@ def test_a_resumed_run_needs_its_first_weights_no_more(
 
 
 def test_another_number_of_threads_is_said(eager: Recipe, tmp_path: Path, witness: Witness) -> None:
-    folder = cut_off(eager, tmp_path / "run")
+    folder = cut_off(eager, tmp_path / "run", 6)
     file = folder.path / "environment.json"
     environment = json.loads(file.read_text())
     threads = environment["threads"]
@@ -201,7 +179,7 @@ def test_a_run_does_not_go_on_with_other_pictures(
     eager: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:
     data = set_aside("train", "test")
-    folder = cut_off(replace(eager, data=str(data)), tmp_path / "run")
+    folder = cut_off(replace(eager, data=str(data)), tmp_path / "run", 6)
     (data / "train" / "rose" / "0001.jpg").unlink()
     with pytest.raises(AlexNetError, match="changed"):
         resume(folder.path)

@@ -127,19 +127,22 @@ class RunFolder:
         """
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)
         except Timeout as error:
             raise TrainingError(
                 f"another process is training {self.path}; wait for it, or stop it first"
             ) from error
         except OSError as error:
-            raise TrainingError(f"cannot write into {self.path}: {error.strerror}") from error
-        try:
-            yield
-        finally:
-            if self.result.exists():
-                (self.path / ".lock").unlink(missing_ok=True)
-            lock.release()
+            raise TrainingError(
+                f"cannot write into {self.path}: {error.strerror}; "
+                "put that right, or go on with a copy of it"
+            ) from error
+        with held:
+            try:
+                yield
+            finally:
+                if self.result.exists():
+                    (self.path / ".lock").unlink(missing_ok=True)
 
 
 def state_step(path: Path) -> int:

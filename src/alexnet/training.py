@@ -74,7 +74,10 @@ def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = N
     reporter = reporter or Silent()
     recipe = with_whole_paths(recipe)
     if out and Path(out).exists():
-        raise UsageError(f"{out} exists; choose another --out, or go on with it by --resume {out}")
+        way_on = (
+            f", or go on with it by --resume {out}" if RunFolder(Path(out)).config.exists() else ""
+        )
+        raise UsageError(f"{out} exists; choose another --out{way_on}")
     job = make_ready(recipe, reporter)
     environment = describe_environment(job.device)
     folder = (

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 import alexnet
+from alexnet.cli import main
 from alexnet.recipe import Recipe
 from alexnet.runs import RunFolder, read_metrics, read_recipe
 from alexnet.values import to_json
-from conftest import Command
+from conftest import Command, is_same_run
 
 TINY_FLAGS = (
     "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",
@@ -88,3 +90,21 @@ def test_a_config_gives_the_same_bytes(
     again = RunFolder(tmp_path / "again")
     assert again.model.read_bytes() == trained.model.read_bytes()
     assert again.config.read_bytes() == trained.config.read_bytes()
+
+
+class Unread(io.StringIO):
+    """A pipe whose other end was closed, as by `alexnet train 2>&1 | head`."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.usefixtures("small_place")
+def test_a_run_goes_on_where_nobody_reads_its_progress_any_more(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small.json").write_text(to_json(small))
+    monkeypatch.setattr("sys.stderr", Unread())
+    words = ["train", "--config", str(tmp_path / "small.json"), "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    assert is_same_run(RunFolder(tmp_path / "run"), small_whole)

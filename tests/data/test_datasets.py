@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from alexnet.data import datasets, toyflowers
 from alexnet.data.datasets import DATASETS, open_source
+from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError, MissingDataError, UnknownNameError
 
 
@@ -121,3 +123,13 @@ def test_no_torch() -> None:
     code = "import sys, alexnet.data.datasets; sys.exit('torch' in sys.modules)"
     path = str(Path(datasets.__file__).parents[2])
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})
+
+
+@pytest.mark.parametrize("label", [2, 200, -1])
+def test_a_label_that_is_no_class_names_its_picture(label: int) -> None:
+    with pytest.raises(DataError, match=rf"^set: train/1 has the label {label}, .* 2 classes"):
+        Source(
+            name="set", classes=("a", "b"), names=("train/0", "train/1", "train/2"),
+            labels=np.array([0, label, 1]), splits=("train",) * 3,
+            pictures=ArrayPictures(np.zeros((3, 4, 4), np.uint8)),
+        )  # fmt: skip

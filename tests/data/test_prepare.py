@@ -12,61 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from noise_stores import SIDE, Stopped, contents, decoded_rows, noise, ready, write_pictures
 
 import alexnet
 from alexnet.data import prepare as module
 from alexnet.data.decode import decode
 from alexnet.data.folder import folder_source
 from alexnet.data.prepare import prepare
-from alexnet.data.source import Source
 from alexnet.data.splits import split_rows
-from alexnet.data.store import Store, open_store
+from alexnet.data.store import open_store
 from alexnet.errors import DataError
 from alexnet.preprocessing import Resize
 from alexnet.recipe import PictureOptions
-
-SIDE = 24
-
-
-def noise(path: Path, seed: int, size: tuple[int, int] = (30, 26)) -> None:
-    """A picture of noise as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two classes of six pictures; b/1.png is not a picture."""
-    for i in range(6):
-        noise(tmp_path / "pictures" / "a" / f"{i}.png", i)
-        noise(tmp_path / "pictures" / "b" / f"{i}.png", 10 + i)
-    (tmp_path / "pictures" / "b" / "1.png").write_bytes(b"no picture")
-    return tmp_path / "pictures"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def decoded_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rows that are decoded from now on."""
-    rows: list[int] = []
-    original = module._decode_row
-
-    def noted(source: Source, resize: Resize, side: int, partial: object, row: int) -> str:
-        rows.append(row)
-        return original(source, resize, side, partial, row)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "_decode_row", noted)
-    return rows
-
-
-def ready(folder: Path, resize: Resize = "shorter_side", side: int = SIDE) -> Store:
-    """The store of a folder."""
-    return prepare(folder_source(folder), resize=resize, side=side)
+    return write_pictures(tmp_path)
 
 
 @pytest.mark.parametrize("resize", ["shorter_side", "squash"])
@@ -140,10 +103,6 @@ def test_progress_counts_to_the_end(folder: Path) -> None:
     prepare(folder_source(folder), resize="squash", side=8, progress=lambda *n: told.append(n))
     assert told[-1] == (12, 12)
     assert told == sorted(told)
-
-
-class Stopped(BaseException):
-    """Nothing in the program catches this."""
 
 
 def test_after_an_interruption_only_the_rest_is_decoded(
@@ -222,9 +181,71 @@ def test_two_processes_at_once_make_one_store(folder: Path, cache: Path) -> None
         lines = [process.stdout.read().splitlines() for process in (one, two) if process.stdout]
     assert one.returncode == two.returncode == 0
     assert lines[0][-1] == lines[1][-1]
-    assert sorted(map(len, lines)) == [1, 13], "one decodes, the other waits"
+    counted = [said[:-1] for said in lines]
+    assert counted.count([str(number) for number in range(1, 13)]) == 1, "one decodes, one waits"
     store = open_store(Path(lines[0][-1].removeprefix("ready ")))
     assert len(store.info.refused) == 1
+
+
+def test_who_waits_is_told_how_far_the_other_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    told: list[tuple[int, int]] = []
+    with preparing(folder, 0.15) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        prepare(folder_source(folder), resize="squash", side=8, progress=lambda *n: told.append(n))
+    assert len(told) > 1
+    assert {total for _, total in told} == {12}
+    assert 0 < told[0][0] < 12
+    assert told == sorted(told)
+
+
+def test_a_store_that_is_there_needs_no_writing(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one in a cache that others share and this user may only read."""
+    store = ready(folder)
+    for lock in (cache / "stores").glob("*.lock"):
+        lock.unlink()
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    monkeypatch.setattr(module, "FileLock", lambda path: pytest.fail("a lock was asked for"))
+    assert ready(folder).folder == store.folder
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+
+
+def test_a_file_system_without_locks_is_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(path: Path) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(module, "FileLock", no_locks)
+    with pytest.raises(DataError, match=r"not appear to support flock.*ALEXNET_CACHE"):
+        ready(folder)
+
+
+def test_a_label_that_is_no_class_names_picture_and_file(folder: Path) -> None:
+    store = ready(folder)
+    labels = store.folder / "labels.npy"
+    for label in (2, -1):
+        np.save(labels, np.array([0] * 6 + [1] * 3 + [label, 1, 1]))
+        with pytest.raises(
+            DataError, match=rf"labels\.npy: b/3\.png has the label {label}, .*remove"
+        ):
+            ready(folder)
+
+
+def test_one_thread_or_many_make_the_same_bytes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, stores = folder_source(folder), []
+    for cores in (1, 8):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(module, "CHUNK", 3)
+        stores.append(prepare(source, resize="squash", side=8, cache=tmp_path / f"{cores}"))
+    assert contents(stores[0].folder) == contents(stores[1].folder)
 
 
 def test_when_nothing_can_be_used_nothing_is_left(tmp_path: Path, cache: Path) -> None:

@@ -1,6 +1,8 @@
 """Run the harnesses and print what was tried, how it ended and what failed; exit 1 for a failure.
 
 PYTHONPATH=src:tests python -m torture [--quick] [--only NAME ...] [--seed 0] [--out FILE]
+
+As many harnesses run at once as there are cores, each in a process and a folder of its own.
 """
 
 from __future__ import annotations
@@ -9,26 +11,14 @@ import argparse
 import json
 import os
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from importlib import import_module
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
+from torture.harness import Harness, run
 from torture.tally import Tally, table
-
-
-@dataclass(frozen=True, slots=True)
-class Harness:
-    """A module of this package, and how many cases it is given."""
-
-    name: str
-    full: int
-    quick: int
-
 
 HARNESSES = (
     Harness("kills", full=80, quick=8),
@@ -67,16 +57,6 @@ def _flags(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="harnesses at once")
     parser.add_argument("--out", type=Path, help="also write the table there: .json or .md")
     return parser.parse_args(words)
-
-
-def run(name: str, count: int, seed: int) -> Tally:
-    """One harness in a folder of its own, timed."""
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix=f"torture-{name}-") as folder:
-        tally: Tally = import_module(f"torture.{name}").torture(count, seed, Path(folder))
-    tally = replace(tally, seconds=time.perf_counter() - began)
-    print(f"{name}: {tally.tried:,} in {tally.seconds:.0f} s", file=sys.stderr, flush=True)
-    return tally
 
 
 def _write(tallies: Sequence[Tally], out: Path) -> None:

@@ -141,7 +141,7 @@ def note_changes(notes: Path) -> None:
     handle = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if _is_change(event, arguments):
+        if is_change(event, arguments):
             names = " ".join(str(part) for part in arguments[:2] if isinstance(part, str | Path))
             os.write(handle, f"{event} {names}\n".encode())
 
@@ -154,7 +154,7 @@ def die_at_change(number: int) -> None:
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
-        if _is_change(event, arguments):
+        if is_change(event, arguments):
             seen += 1
             if seen == number:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -168,14 +168,14 @@ def full_from_change(number: int) -> None:
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
-        seen += _is_change(event, arguments)
-        if seen >= number and _is_change(event, arguments) and event in NEEDING_ROOM:
+        seen += is_change(event, arguments)
+        if seen >= number and is_change(event, arguments) and event in NEEDING_ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
 
     sys.addaudithook(refuse)
 
 
-def _is_change(event: str, arguments: tuple[Any, ...]) -> bool:
+def is_change(event: str, arguments: tuple[Any, ...]) -> bool:
     if event not in CHANGES:
         return False
     return event != "open" or (isinstance(arguments[2], int) and bool(arguments[2] & WRITING))

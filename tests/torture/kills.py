@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torture.children import Child, Ended
+from torture.children import Before, Child, Ended
 from torture.subjects import (
     Subject,
     attempt,
@@ -64,14 +64,18 @@ def torture(count: int, seed: int, folder: Path) -> Tally:
 
 
 def through_signals(
-    subject: Subject, found: Callable[[Path], str], draw: random.Random, place: Path
+    subject: Subject,
+    found: Callable[[Path], str],
+    draw: random.Random,
+    place: Path,
+    before: tuple[Before, ...] = (),
 ) -> Life:
     """One subject through its signals, to its end."""
     outcomes = list[str]()
     try:
         for turn in range(draw.randint(1, MOST_SIGNALS)):
             number = draw.choice([signal.SIGKILL] * 6 + [signal.SIGINT, signal.SIGTERM])
-            child = subject.start(place, place / f"log-{turn}")
+            child = subject.start(place, place / f"log-{turn}", before)
             ended = disturbed(child, number, draw.uniform(0, subject.seconds))
             if ended.code == 0:
                 break
@@ -79,7 +83,7 @@ def through_signals(
                 return Life(outcomes, f"{number.name} ended it with {ended.code}: {ended.err}")
             outcomes.append(f"{number.name} {found(place)}")
         if found(place) != ENDED:
-            ended = attempt(subject, place, place / "log-end")
+            ended = attempt(subject, place, place / "log-end", before)
             if ended.code:
                 return Life(outcomes, f"it did not go on: {ended.code}, {ended.err}")
     except TimeoutError as error:

@@ -50,7 +50,7 @@ def table(tallies: Sequence[Tally]) -> str:
 
 
 def _row(tally: Tally) -> tuple[str, ...]:
-    ended = ", ".join(f"{count:,} {outcome}" for outcome, count in tally.outcomes.items())
+    ended = "; ".join(f"{count:,} {outcome}" for outcome, count in tally.outcomes.items())
     return (
         tally.name,
         f"{tally.tried:,}",

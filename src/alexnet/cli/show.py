@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -41,8 +42,9 @@ def percent(share: float) -> str:
 
 
 def note(text: str) -> None:
-    """A sentence on stderr."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """A sentence on stderr; a run goes on where nobody reads that any more."""
+    with suppress(BrokenPipeError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 class Reporter:

@@ -100,7 +100,7 @@ class Source:
         if (wrong := strange_label(self.labels, len(self.classes))) >= 0:
             raise DataError(
                 f"{self.name}: {self.names[wrong]} has the label {self.labels[wrong]}, and the "
-                f"{len(self.classes)} classes count from 0"
+                f"{len(self.classes)} classes count from 0; its labels are damaged"
             )
         counts = np.bincount(self.labels, minlength=len(self.classes))
         if empty := [c for c, n in zip(self.classes, counts, strict=True) if n == 0]:
