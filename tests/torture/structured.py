@@ -62,22 +62,29 @@ def _change(plain: Any, rng: Rng) -> None:
 
 def edit_safetensors(content: bytes, other: bytes, rng: Rng) -> bytes:
     """The header's JSON, or the one inside it, lies; its length is right again."""
+    return _with_header(content, rng, drops_checksum=False)
+
+
+def forge_safetensors(content: bytes, other: bytes, rng: Rng) -> bytes:
+    """The same without the checksum, as whoever means harm would leave it out."""
+    return _with_header(content, rng, drops_checksum=True)
+
+
+def _with_header(content: bytes, rng: Rng, drops_checksum: bool) -> bytes:
     length = int.from_bytes(content[:8], "little")
     header, values = json.loads(content[8 : 8 + length]), content[8 + length :]
     inner = header.get("__metadata__", {}).get("alexnet")
-    if inner and rng.random() < 0.7:
+    if inner and (drops_checksum or rng.random() < 0.7):
         facts = json.loads(inner)
-        if rng.random() < 0.5:
-            facts.pop("checksum", None)  # as whoever means harm would
-        header["__metadata__"]["alexnet"] = edit_json(json.dumps(facts).encode(), b"", rng).decode(
-            "utf-8", "replace"
-        )
+        if drops_checksum:
+            del facts["checksum"]
+        changed = edit_json(json.dumps(facts).encode(), b"", rng)
+        header["__metadata__"]["alexnet"] = changed.decode("utf-8", "replace")
     else:
         _change(header, rng)
     text = json.dumps(header).encode()
-    claimed = (
-        len(text) if rng.random() < 0.9 else int(rng.choice([0, 10**11, 2**63, len(text) + 1]))
-    )
+    lies = (0, 10**11, 2**63, len(text) + 1)
+    claimed = len(text) if rng.random() < 0.9 else int(rng.choice(lies))
     return struct.pack("<Q", claimed) + text + values
 
 
@@ -187,7 +194,7 @@ def edit_onnx(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 EDITS: dict[str, tuple[Mutator, ...]] = {
     ".json": (edit_json,),
-    ".safetensors": (edit_safetensors,),
+    ".safetensors": (edit_safetensors, forge_safetensors),
     ".pth": (edit_zip,),
     ".keras": (edit_zip, edit_keras),
     ".tar": (edit_tar,),

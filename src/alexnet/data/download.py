@@ -1,7 +1,8 @@
 """What comes from elsewhere: checked downloads, and folders that appear whole.
 
 Nothing is ever half there: a file or folder is written under a hidden name beside its place and
-renamed when it is complete, so a run killed at any moment leaves no trap for the next one.
+renamed when it is complete, so a run killed at any moment leaves no trap for the next one; of a
+download it leaves a part, with which the next one goes on.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ import os
 import secrets
 import shutil
 import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from filelock import FileLock, Timeout
+
+from alexnet.data.fetching import Part, fetch
+from alexnet.data.files import flush
 from alexnet.errors import DataError, MissingDataError
 
-TIMEOUT_SECONDS = 10.0
 CHUNK_BYTES = 1 << 20
 LARGEST_DOWNLOAD_BYTES = 4 << 30
 
@@ -63,17 +64,65 @@ def download(
     checksum = Checksum("md5", md5) if md5 else Checksum("sha256", sha256_prefix)
     if os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0"):
         raise _not_fetched(url, target, "$ALEXNET_OFFLINE is set")
-    aside = _aside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, aside, checksum, size_bytes)
-        aside.replace(target)
+        with _part_of(target) as part:
+            if not target.exists():  # else another process was first
+                _fetch_checked(url, part, checksum, size_bytes)
+                part.path.replace(target)
+                part.clear()
+                flush(target.parent)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _not_fetched(url, target, _reason(error)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
     return target
+
+
+@contextlib.contextmanager
+def _part_of(target: Path) -> Iterator[Part]:
+    """The part of a file, for this process alone; where another one has it, a part of our own."""
+    lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, NotImplementedError):
+        part = Part(_aside(target))
+        try:
+            yield part
+        finally:
+            part.clear()
+        return
+    try:
+        yield Part(_kept(target))
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _kept(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def _fetch_checked(url: str, part: Part, checksum: Checksum, size_bytes: int | None) -> None:
+    """Fetch the whole file; one that was put together of two tries and is wrong is fetched anew."""
+    was_begun = part.size_bytes > 0
+    if was_begun and _digest(part.path, checksum.algorithm).startswith(checksum.digits):
+        return  # only the renaming was left
+    largest_bytes = LARGEST_DOWNLOAD_BYTES if size_bytes is None else size_bytes
+    fetch(url, part, largest_bytes, size_bytes)
+    digest = _digest(part.path, checksum.algorithm)
+    if digest.startswith(checksum.digits):
+        return
+    part.clear()
+    if not was_begun:
+        raise ValueError(f"its {checksum.algorithm} is {digest} and not {checksum.digits}")
+    _fetch_checked(url, part, checksum, size_bytes)
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -99,68 +148,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to an address that `download` would take itself."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """Make the next request; ValueError where it would leave https."""
-        try:
-            _check_address(newurl)
-        except ValueError:
-            fp.close()
-            raise
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _check_address(url: str) -> None:
-    """Refuse everything but https, and http to this machine."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", "127.0.0.1"):
-        raise ValueError(f"{url} is not an https address")
-
-
-def _fetch(url: str, aside: Path, checksum: Checksum, size_bytes: int | None) -> None:
-    """Write what `url` answers into `aside`, and raise ValueError unless it is the right file."""
-    _check_address(url)
-    request = urllib.request.Request(url, headers={"User-Agent": "alexnet"})
-    opener = urllib.request.build_opener(_SafeRedirects)
-    try:
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer, aside.open("wb") as file:
-            limit_bytes = LARGEST_DOWNLOAD_BYTES if size_bytes is None else size_bytes
-            digest = _copy(answer, file, limit_bytes, checksum.algorithm)
-            size = file.tell()
-            os.fsync(file.fileno())
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    if size_bytes is not None and size != size_bytes:
-        raise ValueError(f"it ended after {size} of {size_bytes} bytes")
-    if not digest.startswith(checksum.digits):
-        raise ValueError(f"its {checksum.algorithm} is {digest} and not {checksum.digits}")
-
-
-def _copy(answer: IO[bytes], file: IO[bytes], limit_bytes: int, algorithm: str) -> str:
-    """Copy at most `limit_bytes` and give their digest; ValueError when there is more."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    left = limit_bytes
-    while chunk := answer.read(CHUNK_BYTES):
-        left -= len(chunk)
-        if left < 0:
-            raise ValueError(f"it is longer than {limit_bytes} bytes")
-        digest.update(chunk)
-        file.write(chunk)
-    file.flush()
-    return digest.hexdigest()
-
-
 def _aside(target: Path) -> Path:
     """Make up a hidden name beside `target` that nobody else uses."""
     return target.with_name(f".{target.name}-{secrets.token_hex(4)}")
@@ -169,12 +156,16 @@ def _aside(target: Path) -> Path:
 def _reason(error: BaseException) -> str:
     """Tell what went wrong, without the class names and brackets of urllib."""
     cause = error.reason if type(error) is urllib.error.URLError else error
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return " ".join(str(text).split())
 
 
 def _not_fetched(url: str, target: Path, reason: str) -> MissingDataError:
     """Make the error for a file that is not here and could not be fetched."""
     place = f"put it into {target.parent} or a folder given by --data-root"
+    come_bytes = Part(_kept(target)).size_bytes
+    kept = f"; {come_bytes:,} bytes are kept, and the next try goes on there" if come_bytes else ""
     return MissingDataError(
-        f"{target.name} is not here and could not be downloaded ({reason}); fetch {url} and {place}"
+        f"{target.name} is not here and could not be downloaded ({reason}){kept}; "
+        f"fetch {url} and {place}"
     )
