@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from alexnet import saving
 from alexnet.checkpoint import load_tensors
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
+from alexnet.job import Job
 from alexnet.recipe import Recipe
 from alexnet.records import StepReport
 from alexnet.runs import RunFolder, read_metrics
-from alexnet.state import StateInfo
+from alexnet.state import Progress, StateInfo
+from alexnet.stopping import Stopped
 from alexnet.training import resume, train
 from conftest import Command, PowerCut, PowerCutError, Witness, cut_off, is_same_run
 
@@ -62,6 +67,28 @@ def test_the_newest_states_are_kept_by_count(
 def test_every_step_by_minutes_is_every_step(small: Recipe, tmp_path: Path) -> None:
     folder = cut_off(replace(small, save_every_minutes=0.0, keep_states=99), tmp_path / "run", 6)
     assert saved_steps(folder) == [1, 2, 3, 4, 5]
+
+
+def test_no_moment_is_saved_twice(
+    small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large net's state takes seconds to write; here one is due and asked for at once."""
+    original, moments = saving.save_state, []
+
+    def noted(job: Job, progress: Progress, folder: RunFolder) -> None:
+        moments.append((progress.step, len(progress.history)))
+        original(job, progress, folder)
+
+    class Asking(Witness):
+        def step(self, report: StepReport) -> None:
+            if report.step == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(saving, "save_state", noted)
+    with pytest.raises(Stopped):
+        train(small, out=tmp_path / "run", reporter=Asking())
+    resume(tmp_path / "run")
+    assert moments == [(2, 0), (4, 0), (6, 1), (8, 1), (10, 2), (12, 2), (12, 3)]
 
 
 def test_an_old_state_goes_only_after_the_new_one_has_come(small: Recipe, tmp_path: Path) -> None:
@@ -173,6 +200,16 @@ def test_a_model_of_a_later_epoch_does_no_harm(
     assert len(read_metrics(folder)) == 2
     resume(folder.path)
     assert folder.metrics.read_bytes() == small_whole.metrics.read_bytes()
+
+
+def test_no_line_is_doubled_while_steps_are_done_again(small: Recipe, tmp_path: Path) -> None:
+    """metrics.jsonl was ahead of the state, and the run is looked at before it has ended."""
+    folder = cut_off(replace(small, save_every_steps=7), tmp_path / "run", 11)
+    for _ in range(2):
+        assert [record.epoch for record in read_metrics(folder)] == [1, 2]
+        with pytest.raises(PowerCutError):
+            resume(folder.path, reporter=PowerCut(11))
+    assert len(folder.times.read_text().splitlines()) == 2
 
 
 def test_a_state_that_cannot_be_opened_is_not_taken_for_damaged(

@@ -142,6 +142,9 @@ def test_outside_of_training_signals_are_as_they_were(number: int) -> None:
         assert stop.number == number
         assert signal.getsignal(number) == before, "a second one acts as without this"
     assert signal.getsignal(number) == before
+    with stop.listening():
+        assert signal.getsignal(number) != before
+    assert signal.getsignal(number) == before, "where none came"
 
 
 def test_what_was_ignored_stays_ignored() -> None:

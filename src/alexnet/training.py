@@ -82,9 +82,8 @@ def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = N
     reporter = reporter or Silent()
     recipe = with_whole_paths(recipe)
     if out and Path(out).exists():
-        way_on = (
-            f", or go on with it by --resume {out}" if RunFolder(Path(out)).config.exists() else ""
-        )
+        is_run = RunFolder(Path(out)).config.exists()
+        way_on = f", or go on with it by --resume {out}" if is_run else ""
         raise UsageError(f"{out} exists; choose another --out{way_on}")
     job = make_ready(recipe, reporter)
     environment = describe_environment(job.device)
