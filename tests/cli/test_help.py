@@ -12,6 +12,7 @@ from alexnet.cli import VERBS
 from conftest import Command, Told
 
 ACTIONS = [("data", action) for action in ("prepare", "check", "split", "show")]
+KINDS = [("pretrain", kind) for kind in ("autoencoder", "rbm")]
 
 HELP_SCRIPT = """
 import contextlib, io, sys
@@ -21,6 +22,7 @@ for words in (
     ["summary", "--help"], ["data", "--help"], ["data", "check", "--help"],
     ["data", "prepare", "--help"], ["data", "split", "--help"], ["data", "show", "--help"],
     ["train", "--help"], ["evaluate", "--help"], ["predict", "--help"], ["doctor", "--help"],
+    ["pretrain", "--help"], ["pretrain", "rbm", "--help"], ["pretrain", "autoencoder", "--help"],
 ):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:
@@ -48,7 +50,7 @@ def test_version(command: Command) -> None:
     assert command("--version") == Told(0, f"alexnet {alexnet.__version__}\n", "")
 
 
-@pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS], ids=" ".join)
+@pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS, *KINDS], ids=" ".join)
 def test_every_help_goes_to_stdout(command: Command, words: tuple[str, ...]) -> None:
     told = command(*words, "--help")
     assert told.code == 0

@@ -7,15 +7,12 @@ on with its unfinished layer ends in the same bits.
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from alexnet.data.files import write_text
 from alexnet.environment import describe_environment
@@ -31,23 +28,21 @@ from alexnet.pretraining.files import (
 from alexnet.pretraining.job import (
     PretrainedLayer,
     PretrainJob,
-    go_up,
     make_pretraining_ready,
     with_whole_pretraining_paths,
 )
-from alexnet.pretraining.moments import squared_error
+from alexnet.pretraining.learning import train_layer
 from alexnet.pretraining.pictures import draw
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe
 from alexnet.pretraining.records import (
     LayerRecord,
-    LayerStep,
     PretrainReporter,
     SilentPretraining,
 )
 from alexnet.pretraining.transfer import transfer
 from alexnet.runs import RunFolder, free_run_path
-from alexnet.training import Clock, note_other_environment
+from alexnet.training import note_other_environment
 from alexnet.values import to_plain
 
 
@@ -118,9 +113,15 @@ def _finish(
     history = [record for record in read_records(folder) if record.layer in done]
     write_records(folder, history)
     reporter.note(f"run folder {folder.path}")
+
+    def record(figures: LayerRecord) -> None:
+        history.append(figures)
+        add_record(folder, figures)
+        reporter.layer_epoch(figures)
+
     try:
         for index in range(len(layers), len(job.stages)):
-            layer = train_layer(job, index, layers, history, folder, reporter)
+            layer = train_layer(job, index, layers, record, reporter)
             install(job, layer, layers)
             layers.append(layer)
             save_finished(job, layers, folder)
@@ -130,121 +131,6 @@ def _finish(
     draw(job, layers, history, folder)
     write_text(folder.result, json.dumps(summary(job, history), indent=2) + "\n")
     return Pretrained(folder, tuple(history))
-
-
-def train_layer(
-    job: PretrainJob,
-    index: int,
-    below: Sequence[PretrainedLayer],
-    history: list[LayerRecord],
-    folder: RunFolder,
-    reporter: PretrainReporter,
-) -> PretrainedLayer:
-    """Train one layer on what the layers below make of the pictures; record every epoch."""
-    layer = job.begin(index, below)
-    optimizer = layer.optimizer()
-    epochs, name = job.recipe.epochs, layer.stage.name
-    train = [go_up(below, view) for view in job.watched(job.splits.train)]
-    held_out = [go_up(below, view) for view in job.watched(job.splits.val)]
-    for epoch in range(epochs):
-        clock, step = Clock(), epoch * job.batches.steps_per_epoch
-        layer.train()
-        for pixels, _ in clock.timed(job.batches.epoch(index * epochs + epoch)):
-            slow_down(optimizer, layer.rate, step / (epochs * job.batches.steps_per_epoch))
-            inputs = go_up(below, job.views(pixels, name, step))
-            error = train_step(layer, optimizer, inputs, job.generator("noise", name, step), step)
-            step += 1
-            reporter.layer_step(
-                LayerStep(
-                    layer=name,
-                    step=index * epochs * job.batches.steps_per_epoch + step,
-                    total_steps=job.total_steps,
-                    error=error,
-                    images=len(pixels),
-                )
-            )
-        record = layer_record(layer, epoch, train, held_out, clock)
-        history.append(record)
-        add_record(folder, record)
-        reporter.layer_epoch(record)
-    return layer.eval()
-
-
-def slow_down(optimizer: torch.optim.Optimizer, rate: float, done: float) -> None:
-    """Let the rate fall from its full height to 0 along half a cosine; `done` is from 0 to 1."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def train_step(
-    layer: PretrainedLayer,
-    optimizer: torch.optim.Optimizer,
-    inputs: Tensor,
-    generator: torch.Generator,
-    step: int,
-) -> float:
-    """One update of a layer; gives the reconstruction error before it.
-
-    Raises:
-        TrainingError: the error is not finite; nothing has been updated.
-    """
-    loss, error = layer.loss(inputs, generator)
-    if not (torch.isfinite(loss) and torch.isfinite(error)):
-        raise _not_finite(layer, float(error), f"step {step + 1}")
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return float(error)
-
-
-def _not_finite(layer: PretrainedLayer, error: float, where: str) -> TrainingError:
-    flag = "rate"
-    if isinstance(layer, RbmLayer):
-        flag = "gaussian-rate" if layer.rbm.is_gaussian else "binary-rate"
-    return TrainingError(
-        f"the reconstruction error of {layer.stage.name} is {error} at {where}; "
-        f"try a lower --{flag} than {layer.rate:g}"
-    )
-
-
-@torch.no_grad()
-def layer_record(
-    layer: PretrainedLayer,
-    epoch: int,
-    train: Sequence[Tensor],
-    held_out: Sequence[Tensor],
-    clock: Clock,
-) -> LayerRecord:
-    """The figures of an epoch, on watched inputs.
-
-    Raises:
-        TrainingError: the error is not finite.
-    """
-    layer.eval()
-    train_error = mean_over(train, lambda x: squared_error(*layer.reconstruct(x)))
-    if not math.isfinite(train_error):
-        raise _not_finite(layer, train_error, f"epoch {epoch + 1}")
-    held_out_error, gap = -1.0, 0.0
-    if held_out:
-        held_out_error = mean_over(held_out, lambda x: squared_error(*layer.reconstruct(x)))
-    if held_out and isinstance(layer, RbmLayer):
-        gap = mean_over(held_out, layer.free_energy) - mean_over(train, layer.free_energy)
-    return LayerRecord(
-        layer=layer.stage.name,
-        epoch=epoch + 1,
-        train_error=train_error,
-        held_out_error=held_out_error,
-        activity=mean_over(train, layer.activity),
-        free_energy_gap=gap,
-        images_per_second=clock.images / clock.training_seconds,
-        elapsed_seconds=time.perf_counter() - clock.began,
-    )
-
-
-def mean_over(inputs: Sequence[Tensor], figure: Callable[[Tensor], Tensor]) -> float:
-    """The mean of a figure over batches, each weighed by its pictures."""
-    pictures = sum(len(x) for x in inputs)
-    return sum(len(x) * float(figure(x)) for x in inputs) / pictures
 
 
 @torch.no_grad()

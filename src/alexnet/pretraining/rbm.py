@@ -171,7 +171,7 @@ def on_probabilities(x: Tensor, size: int) -> Tensor:
 
 def block_probabilities(p: Tensor, size: int) -> Tensor:
     """Probability that some unit of a block is on: the sum over the block, since one is at most."""
-    return in_blocks(p, size, 0.0).sum(-1)
+    return in_blocks(p, size, 0.0).sum(-1).clamp(max=1.0)  # rounding may reach past 1
 
 
 def drawn_blocks(p: Tensor, size: int, generator: torch.Generator) -> Tensor:
