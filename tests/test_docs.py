@@ -20,9 +20,11 @@ from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.predict import PredictFlags
+from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.summary import SummaryFlags, totals
 from alexnet.cli.train import TrainFlags
 from alexnet.presets import PRESETS
+from alexnet.pretraining.recipe import KINDS
 from alexnet.recipe import Recipe
 from alexnet.zoo import ZOO
 
@@ -78,6 +80,13 @@ def test_command_parses(command: str) -> None:
         assert name in PRESETS
         parse(TrainFlags, words, verb, TrainFlags(recipe=PRESETS[name]))
         return
+    if verb == "pretrain":
+        kinds, *words = words
+        assert set(kinds.split("|")) <= set(KINDS)
+        name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
+        for kind in kinds.split("|"):
+            parse_flags(kind, words, KINDS[kind].before(PRESETS[name]))
+        return
     if verb in ACTIONS_OF:
         action, *words = words
         known = ACTIONS_OF[verb]
@@ -125,6 +134,10 @@ def test_every_field_of_a_recipe_has_its_words() -> None:
     documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
     groups = {"net", "pictures", "augment", "optimizer", "schedule"}
     assert set(Recipe.__dataclass_fields__) - groups <= documented
+    source = (ROOT / "src/alexnet/pretraining/recipe.py").read_text()
+    documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
+    fields = {field for kind in KINDS.values() for field in kind.__dataclass_fields__}
+    assert fields - groups - {"kind"} <= documented
 
 
 def test_every_test_that_the_docs_name_exists() -> None:

@@ -16,9 +16,12 @@ import alexnet
 PUBLIC = {
     "AlexNetError",
     "Architecture",
+    "AutoencoderRecipe",
     "Classifier",
     "Evaluation",
     "Network",
+    "Pretrained",
+    "RbmRecipe",
     "Recipe",
     "Run",
     "architecture",
@@ -26,7 +29,9 @@ PUBLIC = {
     "evaluate",
     "load",
     "preset",
+    "pretrain",
     "resume",
+    "resume_pretraining",
     "train",
     "variant",
 }
@@ -40,6 +45,8 @@ TORCHLESS = (
     "alexnet.preprocessing",
     "alexnet.values",
     "alexnet.records",
+    "alexnet.pretraining.recipe",
+    "alexnet.pretraining.records",
     "alexnet.errors",
 )
 

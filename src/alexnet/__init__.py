@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from alexnet.judging import evaluate
     from alexnet.network import Network, create_model
     from alexnet.presets import preset
+    from alexnet.pretraining.flow import Pretrained, pretrain, resume_pretraining
+    from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
     from alexnet.recipe import Recipe
     from alexnet.training import Run, resume, train
     from alexnet.variants import variant
@@ -27,9 +29,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "AlexNetError": "errors",
     "Architecture": "architectures",
+    "AutoencoderRecipe": "pretraining.recipe",
     "Classifier": "classifier",
     "Evaluation": "evaluation",
     "Network": "network",
+    "Pretrained": "pretraining.flow",
+    "RbmRecipe": "pretraining.recipe",
     "Recipe": "recipe",
     "Run": "training",
     "architecture": "zoo",
@@ -37,7 +42,9 @@ _HOMES = {
     "evaluate": "judging",
     "load": "classifier",
     "preset": "presets",
+    "pretrain": "pretraining.flow",
     "resume": "training",
+    "resume_pretraining": "pretraining.flow",
     "train": "training",
     "variant": "variants",
 }
@@ -45,9 +52,12 @@ _HOMES = {
 __all__ = [
     "AlexNetError",
     "Architecture",
+    "AutoencoderRecipe",
     "Classifier",
     "Evaluation",
     "Network",
+    "Pretrained",
+    "RbmRecipe",
     "Recipe",
     "Run",
     "architecture",
@@ -55,7 +65,9 @@ __all__ = [
     "evaluate",
     "load",
     "preset",
+    "pretrain",
     "resume",
+    "resume_pretraining",
     "train",
     "variant",
 ]

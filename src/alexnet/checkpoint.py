@@ -144,12 +144,17 @@ def check_format(path: Path, header: object) -> None:
     """Refuse a file of another format before anything else in it is looked at.
 
     Raises:
-        ModelFileError: the header names another format.
+        ModelFileError: the header names another format, or is that of pretrained layers.
     """
     found = header.get("format", FORMAT) if isinstance(header, dict) else FORMAT
     if isinstance(found, int) and found != FORMAT:
         raise ModelFileError(
             f"{path} is of format {found}, and this alexnet reads {FORMAT}: install a newer"
+        )
+    if isinstance(header, dict) and "pretrained" in header:
+        raise ModelFileError(
+            f"{path} holds pretrained layers and no classifier; "
+            f"train one from them: alexnet train --init-from {path}"
         )
 
 

@@ -28,6 +28,7 @@ from alexnet.optim import build_optimizer
 from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
 from alexnet.precision import choose_device
 from alexnet.preprocessing import Preprocessing, Resize, Triple
+from alexnet.pretrained import cautions, read_pretrained
 from alexnet.recipe import PictureOptions, Recipe
 from alexnet.records import Reporter
 from alexnet.variants import variant
@@ -124,6 +125,9 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
     optimizer = build_optimizer(network, recipe.optimizer, slowed)
     rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
+    if has_weights and (layers := read_pretrained(Path(recipe.init_from))):
+        for caution in cautions(layers, rule, store, splits.test):
+            reporter.note(caution)
     info = ModelInfo(
         architecture=table,
         classes=store.info.classes,

@@ -15,6 +15,7 @@ ACTIONS = [
     *[("data", action) for action in ("prepare", "check", "split", "show")],
     *[("experiment", action) for action in ("list", "run", "report")],
 ]
+KINDS = [("pretrain", kind) for kind in ("autoencoder", "rbm")]
 
 HELP_SCRIPT = """
 import contextlib, io, sys
@@ -26,6 +27,7 @@ for words in (
     ["train", "--help"], ["evaluate", "--help"], ["predict", "--help"], ["doctor", "--help"],
     ["experiment", "--help"], ["experiment", "list"], ["experiment", "list", "--json"],
     ["experiment", "run", "--help"], ["experiment", "report", "--help"],
+    ["pretrain", "--help"], ["pretrain", "rbm", "--help"], ["pretrain", "autoencoder", "--help"],
 ):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         try:
@@ -53,7 +55,7 @@ def test_version(command: Command) -> None:
     assert command("--version") == Told(0, f"alexnet {alexnet.__version__}\n", "")
 
 
-@pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS], ids=" ".join)
+@pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS, *KINDS], ids=" ".join)
 def test_every_help_goes_to_stdout(command: Command, words: tuple[str, ...]) -> None:
     told = command(*words, "--help")
     assert told.code == 0

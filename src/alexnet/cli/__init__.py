@@ -21,6 +21,7 @@ from alexnet.stopping import Stopped
 
 VERBS = {
     "train": "train on a data set or on a folder of your pictures",
+    "pretrain": "let conv layers learn from pictures without labels",
     "evaluate": "errors, confusion and worst pictures of a model",
     "predict": "name what is on pictures",
     "summary": "layers, parameters and multiply-adds of a network",

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from alexnet.names import printable
+from alexnet.pretraining.records import LayerRecord, LayerStep
 from alexnet.records import EpochRecord, EpochTimes, StepReport
 
 
@@ -81,21 +82,38 @@ class Reporter:
 
     def step(self, report: StepReport) -> None:
         """After every step."""
+        text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
+        title = f"epoch {report.epoch}"
+        self._stepped(title, report.step, report.total_steps, report.images, text)
+
+    def layer_step(self, report: LayerStep) -> None:
+        """After every step of a pretraining."""
+        text = f"reconstruction error {report.error:.3f}"
+        self._stepped(report.layer, report.step, report.total_steps, report.images, text)
+
+    def layer_epoch(self, record: LayerRecord) -> None:
+        """After every epoch of a layer."""
+        self._said_at = time.monotonic()
+        held = f"  held out {record.held_out_error:.4f}" if record.held_out_error >= 0 else ""
+        self._say(
+            f"{record.layer}  epoch {record.epoch:>3}  reconstruction error "
+            f"{record.train_error:.4f}{held}  active {record.activity:.1%}  "
+            f"{record.images_per_second:.0f} images/s"
+        )
+
+    def _stepped(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
+        """Show a step with speed and time left, which are known from the second one on."""
         if not self._first_step:
-            self._first_step, self._began = report.step, time.monotonic()
+            self._first_step, self._began = step, time.monotonic()
             return
-        seconds = time.monotonic() - self._began
-        per_step = seconds / (report.step - self._first_step)
-        speed = report.images / per_step
-        text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}  {speed:.0f} images/s"
+        per_step = (time.monotonic() - self._began) / (step - self._first_step)
+        text = f"{text}  {images / per_step:.0f} images/s"
         if self._is_terminal:
-            self._show(f"epoch {report.epoch}", report.step, report.total_steps, text)
+            self._show(title, step, total_steps, text)
         elif time.monotonic() - self._said_at > 30:
             self._said_at = time.monotonic()
-            left = per_step * (report.total_steps - report.step)
-            self._say(
-                f"step {report.step} of {report.total_steps}  {text}  {left / 60:.1f} min left"
-            )
+            left = per_step * (total_steps - step)
+            self._say(f"step {step} of {total_steps}  {text}  {left / 60:.1f} min left")
 
     def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""

@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     typed = words.pop(0) if words and not words[0].startswith("-") else ""
     name = typed or "quickstart"
     start = preset(name)
-    if config := _value_of("--config", words):
+    if config := value_of("--config", words):
         start = read_config(config, start)
     description = (
         f"Train a network. Presets: {', '.join(PRESETS)}. "
@@ -73,7 +73,8 @@ def named(recipe: Recipe, start: Recipe) -> Recipe:
     return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
 
 
-def _value_of(flag: str, words: Sequence[str]) -> str:
+def value_of(flag: str, words: Sequence[str]) -> str:
+    """What was typed after a flag, before the flags are parsed; "" without it."""
     for i, word in enumerate(words):
         if word.startswith(f"{flag}="):
             return word.partition("=")[2]

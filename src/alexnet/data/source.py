@@ -86,8 +86,11 @@ class Source:
     ignored: dict[str, int] = field(default_factory=dict)
     """Why files were passed over, and how many: {"hidden": 2, "not a picture": 1}."""
 
+    is_labelled: bool = True
+    """Whether the classes mean anything; pictures without labels are all of one class."""
+
     def __post_init__(self) -> None:
-        if len(self.classes) < 2:
+        if len(self.classes) < 2 and self.is_labelled:
             raise DataError(
                 f"{self.name} has {len(self.classes)} class; "
                 "a classifier needs at least two class folders"

@@ -1,0 +1,92 @@
+"""`pretrain` end to end: stdout, stderr, files, and the training that begins from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from alexnet.pretraining.recipe import read_pretrain_recipe
+from conftest import Command
+
+TINY_FLAGS = (
+    "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",
+    "--crop-pixels", "0", "--epochs", "1", "--batch-size", "12",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
+def test_layers_go_from_pretrain_to_train(
+    command: Command, flowers: Path, tmp_path: Path, no_plots: None, kind: str
+) -> None:
+    run = tmp_path / "layers"
+    flags = ("--data", flowers, *TINY_FLAGS)
+    told = command("pretrain", kind, *flags, "--up-to", "conv2", "--out", run)
+    assert told.code == 0, told.err
+    assert "pretrained 2 layers on 36 pictures" in told.out
+    assert f"--init-from {run / 'model.safetensors'}" in told.out
+    assert "conv2  epoch   1  reconstruction error" in told.err
+    assert read_pretrain_recipe(run).name == "flowers"
+    begun = command(
+        "train", *flags, "--init-from", run / "model.safetensors", "--rule", "sgd", "--rate", 0,
+        "--out", tmp_path / "classifier",
+    )  # fmt: skip
+    assert begun.code == 0, begun.err
+    assert "took bn1." in begun.err
+    first, last = (
+        load_file(run / "model.safetensors"),
+        load_file(tmp_path / "classifier" / "model.safetensors"),
+    )
+    learnt = [name for name in first if name.endswith("weight")]
+    assert "conv2.weight" in learnt
+    assert all(torch.equal(first[name], last[name]) for name in learnt)
+
+
+def test_json_is_the_result(
+    command: Command, flowers: Path, tmp_path: Path, no_plots: None
+) -> None:
+    told = command(
+        "pretrain", "autoencoder", "--data", flowers, *TINY_FLAGS, "--up-to", "conv1", "--json",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    facts = json.loads(told.out)
+    assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
+    assert facts["kind"] == "autoencoder"
+    other = command("pretrain", "rbm", "--resume", tmp_path / "run")
+    assert (other.code, other.out) == (2, "")
+    assert "is of kind autoencoder: say alexnet pretrain autoencoder" in other.err
+    again = command("pretrain", "autoencoder", "--resume", tmp_path / "run")
+    assert again.code == 2
+    assert "has ended already" in again.err
+    predicted = command("predict", tmp_path / "run", flowers / "test" / "rose")
+    assert predicted.code == 2
+    assert "no classifier" in predicted.err
+
+
+def test_a_config_and_a_flag_over_it(
+    command: Command, flowers: Path, tmp_path: Path, no_plots: None
+) -> None:
+    run = ("pretrain", "rbm", "--data", flowers, *TINY_FLAGS, "--up-to", "conv1")
+    assert command(*run, "--out", tmp_path / "a").code == 0
+    config = tmp_path / "a" / "config.json"
+    assert command("pretrain", "rbm", "--config", config, "--out", tmp_path / "b").code == 0
+    assert (tmp_path / "b" / "config.json").read_bytes() == config.read_bytes()
+    same = [(tmp_path / name / "model.safetensors").read_bytes() for name in "ab"]
+    assert same[0] == same[1]
+    told = command("pretrain", "rbm", "--config", config, "--cd-steps", 2, "--out", tmp_path / "c")
+    assert told.code == 0, told.err
+    assert read_pretrain_recipe(tmp_path / "c").cd_steps == 2  # type: ignore[attr-defined]
+    both = command("pretrain", "rbm", "flowers17", "--config", config)
+    assert "not both" in both.err
+
+
+def test_help_names_the_kinds_and_their_own_flags(command: Command) -> None:
+    assert "autoencoder" in command("pretrain", "--help").out
+    ours, theirs = (command("pretrain", kind, "--help").out for kind in ("autoencoder", "rbm"))
+    assert "--noise" in ours
+    assert "--cd-steps" not in ours
+    assert "--hidden-pooling" in theirs
+    assert "masking" not in theirs
