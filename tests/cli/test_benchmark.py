@@ -19,6 +19,12 @@ from alexnet.zoo import architecture
 from conftest import Command
 
 
+@pytest.fixture(autouse=True)
+def small_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's ceiling matters to nobody here."""
+    monkeypatch.setattr("alexnet.benchmark.MATRIX_SIDE", {"cpu": 64})
+
+
 @pytest.mark.parametrize("work", ["train", "infer"])
 def test_a_network(command: Command, work: str) -> None:
     told = command(
