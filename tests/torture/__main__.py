@@ -25,6 +25,8 @@ HARNESSES = (
     Harness("kill_points", full=1000, quick=8),
     Harness("races", full=50, quick=4),
     Harness("full_disk", full=120, quick=4),
+    Harness("pictures", full=40_000, quick=400),
+    Harness("files", full=4000, quick=80),
 )
 
 
