@@ -143,17 +143,18 @@ def contact_sheet(
     rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], columns: Sequence[str] = ()
 ) -> Figure:
     """Rows of pictures, a title at the left of each; named columns have a head."""
-    width = max(len(row) for row in rows)
-    figure = Figure(figsize=(1.6 + 1.35 * width, 1.4 * len(rows)), layout="constrained")
+    width, names = max(len(row) for row in rows), [drawn_name(title) for title in titles]
+    margin = max(1.6, 0.5 + 0.1 * max(map(len, names)))  # inches, for the longest name
+    figure = Figure(figsize=(margin + 1.35 * width, 1.4 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), width, squeeze=False)
-    for i, (row, title) in enumerate(zip(rows, titles, strict=True)):
+    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
         for j, picture in enumerate(row):
             grid[i][j].imshow(picture)
         grid[i][0].set_ylabel(
-            drawn_name(title), rotation=0, ha="right", va="center", fontsize=9, parse_math=False
+            name, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
         )
-    for j, name in enumerate(columns):
-        grid[0][j].set_title(name, fontsize=9)
+    for j, head in enumerate(columns):
+        grid[0][j].set_title(head, fontsize=9)
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])

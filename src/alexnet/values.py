@@ -79,7 +79,7 @@ def _whole(digits: str) -> int:
 def said(value: object) -> str:
     """A value as a message shows it: short, however large or deep it is."""
     short = reprlib.Repr()
-    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 80, 80, 40
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 120, 80, 40
     return short.repr(value)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import reprlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from alexnet.data.files import read_regular
 from alexnet.data.source import SPLITS, FilePictures, Source, labels_from
 from alexnet.errors import DataError
+from alexnet.values import said
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SUFFIXES = (
@@ -78,13 +78,13 @@ def csv_source(path: Path) -> Source:
     for line, cells in lines:
         row = _csv_row(f"{path} line {line}", columns, cells)
         if (first := first_line.setdefault(row.name, line)) != line:
-            raise DataError(f"{path} line {line}: {row.name!r} is on line {first} already")
+            raise DataError(f"{path} line {line}: {said(row.name)} is on line {first} already")
         rows.append(row)
     lost = [row.name for row in rows if not _is_file(path.parent / row.name)]
     if lost:
         where = f"line {first_line[lost[0]]}; paths are relative to {str(path.parent)!r}"
         lack = "pictures do not exist or are not files"
-        raise DataError(f"{path}: {len(lost)} {lack}, first {lost[0]!r} on {where}")
+        raise DataError(f"{path}: {len(lost)} {lack}, first {said(lost[0])} on {where}")
     return _source(path.stem, path.parent, rows, Counter())
 
 
@@ -216,7 +216,7 @@ def _source(name: str, root: Path, rows: list[Row], ignored: Counter[str]) -> So
     learnt = {row.label for row in rows if row.split in ("", "train")}
     if unseen := [label for label in classes if label not in learnt]:
         way_out = "add some there, or remove the class from the other splits"
-        raise DataError(f"{name}: class {unseen[0]!r} has no pictures in train; {way_out}")
+        raise DataError(f"{name}: class {said(unseen[0])} has no pictures in train; {way_out}")
     return Source(
         name=name,
         classes=classes,
@@ -251,9 +251,9 @@ def _columns(
     header = [cell.lower() for cell in first]
     if {"path", "label"} <= set(header):
         if sorted(header) not in (["label", "path"], ["label", "path", "split"]):
-            told = ",".join(first)
+            told = said(",".join(first))
             raise DataError(
-                f"{path} line {line}: columns {told!r}; use path,label or path,label,split"
+                f"{path} line {line}: columns {told}; use path,label or path,label,split"
             )
         return header, lines[1:]
     return ["path", "label", "split"][: max(2, len(first))], lines
@@ -262,12 +262,12 @@ def _columns(
 def _csv_row(where: str, columns: list[str], cells: list[str]) -> Row:
     """Make one picture of one row; `where` names the file and line."""
     if len(cells) != len(columns):
-        told, wanted = ",".join(cells), ",".join(columns)
-        raise DataError(f"{where}: {told!r} has {len(cells)} values; expected {wanted}")
+        told, wanted = said(",".join(cells)), ",".join(columns)
+        raise DataError(f"{where}: {told} has {len(cells)} values; expected {wanted}")
     value = dict(zip(columns, cells, strict=True))
     if empty := [column for column in ("path", "label") if not value[column]]:
         raise DataError(f"{where}: the {empty[0]} is empty; expected {','.join(columns)}")
     split = value.get("split", "")
     if "split" in columns and split.lower() not in SPLIT_NAMES:
-        raise DataError(f"{where}: split {reprlib.repr(split)} is unknown; use {', '.join(SPLITS)}")
+        raise DataError(f"{where}: split {said(split)} is unknown; use {', '.join(SPLITS)}")
     return Row(value["path"], value["label"], SPLIT_NAMES.get(split.lower(), ""))

@@ -23,6 +23,7 @@ from alexnet.names import is_file_name
 from alexnet.values import said
 
 LARGEST_FILE_BYTES = 1 << 31
+LARGEST_BATCH = 256
 LARGEST_VALUES = 1 << 28
 """The most values that nodes may make beside the chain (fc6 of the paper has 38 million)."""
 Model: TypeAlias = Any
@@ -76,6 +77,8 @@ def _graph(path: Path, model: Model) -> Graph:
             f"{path} takes {inputs[0].name!r} of shape {[batch, *shape]}; "
             "pictures [batch, channels, height, width] of a fixed size are read"
         )
+    if not 0 <= batch <= LARGEST_BATCH:
+        raise ModelFileError(f"{path} takes {batch:,} pictures at once, not 0 to {LARGEST_BATCH}")
     is_softmax = nodes[-1].op_type == "Softmax"
     walk = Walk(path, constants, inputs[0].name, (shape[0], shape[1], shape[2]))
     walk.take_all(nodes[:-1] if is_softmax else nodes)
