@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alexnet.kernels import LARGEST_SIDE, kernels
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Augmentation
 from alexnet.views import as_maps, normalise, padded, resized
@@ -32,29 +33,58 @@ class Augmenter:
 
         `epoch` counts from 0.
         """
-        options = self.options
-        maps = self._crops(padded(pixels, self.preprocessing.pad_pixels), generator)
+        options, rule = self.options, self.preprocessing
+        pixels = padded(pixels, rule.pad_pixels)
+        places = self._places(pixels, generator)
         is_coloured = not options.last_colour_epoch or epoch < options.last_colour_epoch
-        if options.colour_sd and is_coloured:
-            maps += colour_shift(len(maps), self.colour_axes, options.colour_sd, generator)[
-                :, : maps.shape[1]
-            ]
-        if options.noise_sd:
-            maps += options.noise_sd * torch.randn(
-                maps.shape, generator=generator, device=maps.device
-            )
-        normalise(maps, self.preprocessing, self.mean_image)
+        sd = options.colour_sd if is_coloured else 0.0
+        shifts = colour_shift(len(pixels), self.colour_axes, sd, generator)
+        built = kernels() if pixels.device.type == "cpu" else None
+        if built and self._is_one_pass(pixels):
+            mean, divisor = self._mean_and_divisor()
+            maps = built.views(pixels.contiguous(), places, shifts, mean, divisor, rule.side)
+        else:
+            maps = self._crops(pixels, places)
+            if sd:
+                maps += shifts[:, : maps.shape[1], None, None]
+            if options.noise_sd:
+                maps += options.noise_sd * torch.randn(
+                    maps.shape, generator=generator, device=maps.device
+                )
+            normalise(maps, rule, self.mean_image)
         if options.contrast_sd:
             maps *= _contrast(len(maps), options.contrast_sd, generator)
         return maps
 
-    def _crops(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        options, rule = self.options, self.preprocessing
-        if options.min_area < 1 or options.max_stretch > 1:
-            maps = as_maps(pixels, self.preprocessing)
-            return scaled_crops(maps, rule.side, options, generator)
-        window = exact_crops(pixels, rule.crop_pixels, options, generator)
-        return resized(as_maps(window, rule), rule.side)
+    @property
+    def _is_scaled(self) -> bool:
+        return self.options.min_area < 1 or self.options.max_stretch > 1
+
+    def _is_one_pass(self, pixels: Tensor) -> bool:
+        """Whether a kernel makes the views of such pictures."""
+        rule = self.preprocessing
+        is_smoothed = not self._is_scaled and rule.crop_pixels != rule.side
+        is_small = max(pixels.shape[1], rule.side) <= LARGEST_SIDE
+        return rule.channels == 3 and not is_smoothed and is_small and not self.options.noise_sd
+
+    def _places(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        stored, rule = pixels.shape[1], self.preprocessing
+        if self._is_scaled:
+            return scaled_places(len(pixels), stored, rule.side, self.options, generator)
+        return exact_places(len(pixels), stored, rule.crop_pixels, self.options, generator)
+
+    def _crops(self, pixels: Tensor, places: Tensor) -> Tensor:
+        rule = self.preprocessing
+        if self._is_scaled:
+            return sampled(as_maps(pixels, rule), places, rule.side)
+        return resized(as_maps(gathered(pixels, places, rule.crop_pixels), rule), rule.side)
+
+    def _mean_and_divisor(self) -> tuple[Tensor, Tensor]:
+        rule = self.preprocessing
+        mean = torch.tensor(rule.mean, dtype=torch.float32)
+        if self.mean_image is not None:
+            mean = self.mean_image.permute(1, 2, 0).contiguous()
+        return mean, torch.tensor(rule.divisor, dtype=torch.float32)
 
 
 def exact_crops(
@@ -66,18 +96,37 @@ def exact_crops(
 
     Source: Paper, section 4.1; one place per picture, where the 2012 code used one for 32 pictures.
     """
-    count, room = len(pixels), pixels.shape[1] - side + 1
+    places = exact_places(len(pixels), pixels.shape[1], side, options, generator)
+    return gathered(pixels, places, side)
+
+
+def exact_places(
+    count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
+) -> Tensor:
+    """Where crops of `side` pixels lie in pictures of `stored`: float32 [count, 4].
+
+    Of every view the x of its first column and the step to the next, the y of its first row and the
+    step, in pixels; a mirrored one begins at the right, with a step of -1.
+    """
+    room, device = stored - side + 1, generator.device
     if options.crop == "centre":
-        top = left = torch.full((count, 1), (room - 1) // 2, device=pixels.device)
+        top = left = torch.full((count,), (room - 1) // 2, device=device)
     else:
-        place = torch.randint(room, (2, count, 1), generator=generator, device=pixels.device)
-        top, left = place[0], place[1]
-    span = torch.arange(side, device=pixels.device)
-    rows, columns = top + span, left + span
+        top, left = torch.randint(room, (2, count, 1), generator=generator, device=device)[..., 0]
+    is_mirrored = torch.zeros(count, dtype=torch.bool, device=device)
     if options.flip:
-        is_flipped = torch.rand(count, 1, generator=generator, device=pixels.device) < 0.5
-        columns = torch.where(is_flipped, columns.flip(1), columns)
-    batch = torch.arange(count, device=pixels.device)
+        is_mirrored = torch.rand(count, 1, generator=generator, device=device)[:, 0] < 0.5
+    first = torch.where(is_mirrored, left + side - 1, left)
+    step = torch.where(is_mirrored, -1.0, 1.0)
+    return torch.stack((first, step, top, torch.ones_like(step)), 1).float()
+
+
+def gathered(pixels: Tensor, places: Tensor, side: int) -> Tensor:
+    """The pixels at whole places: uint8 [B, S, S, 3] to [B, side, side, 3]."""
+    span = torch.arange(side, device=pixels.device)
+    left, step, top, _ = places.long().T[..., None]
+    rows, columns = top + span, left + step * span
+    batch = torch.arange(len(pixels), device=pixels.device)
     return pixels[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
@@ -89,7 +138,15 @@ def scaled_crops(
     float [B, C, S, S] to [B, C, side, side]; bilinear, no smoothing before it. The area's root is
     uniform between the root of `min_area` and 1.
     """
-    count, device = len(maps), maps.device
+    places = scaled_places(len(maps), maps.shape[-1], side, options, generator)
+    return sampled(maps, places, side)
+
+
+def scaled_places(
+    count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
+) -> Tensor:
+    """Where scaled crops lie in pictures of `stored` pixels, as `exact_places` says it."""
+    device = generator.device
     scale, stretch, flip, x, y = torch.rand(5, count, generator=generator, device=device)
     least = options.min_area**0.5
     scale = least + (1 - least) * scale
@@ -98,16 +155,28 @@ def scaled_crops(
     if options.crop == "centre":
         x, y = torch.full_like(x, 0.5), torch.full_like(y, 0.5)
     mirror = torch.where(flip < 0.5, -1.0, 1.0) if options.flip else torch.ones_like(flip)
-    place = torch.zeros(count, 2, 3, device=device)
-    place[:, 0, 0], place[:, 1, 1] = width * mirror, height
-    place[:, 0, 2], place[:, 1, 2] = (2 * x - 1) * (1 - width), (2 * y - 1) * (1 - height)
-    grid = F.affine_grid(place, [count, maps.shape[1], side, side], align_corners=False)
-    crops = F.grid_sample(maps, grid, padding_mode="reflection", align_corners=False)
+    across, down = width * mirror * (stored / side), height * (stored / side)
+    # A window's middle is at (x, y) of the room that it leaves; its first pixel is at half of all
+    # steps but one from there.
+    middle_x = (stored * (1 + (2 * x - 1) * (1 - width)) - 1) / 2
+    middle_y = (stored * (1 + (2 * y - 1) * (1 - height)) - 1) / 2
+    half = (side - 1) / 2
+    return torch.stack((middle_x - half * across, across, middle_y - half * down, down), 1)
+
+
+def sampled(maps: Tensor, places: Tensor, side: int) -> Tensor:
+    """Values between pixels, bilinear: float [B, C, S, S] to [B, C, side, side], channels last."""
+    span, stored = torch.arange(side, device=maps.device), maps.shape[-1]
+    left, across, top, down = places.T[..., None]
+    x, y = (2 * (first + step * span) + 1 for first, step in ((left, across), (top, down)))
+    grid = torch.empty(len(maps), side, side, 2, device=maps.device)
+    grid[..., 0], grid[..., 1] = (x / stored - 1)[:, None, :], (y / stored - 1)[:, :, None]
+    crops = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
     return crops.contiguous(memory_format=torch.channels_last)
 
 
 def colour_shift(count: int, axes: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    """One colour per picture to add to all its pixels: [count, 3, 1, 1], 0-255 scale.
+    """One colour per picture to add to all its pixels: [count, 3], 0-255 scale; zeros for sd 0.
 
     The sum over the principal colours of (direction x deviation x a), a drawn from N(0, sd) once
     per use of a picture.
@@ -116,8 +185,10 @@ def colour_shift(count: int, axes: Tensor, sd: float, generator: torch.Generator
     multiplies by its root. On the paper's 0-255 scale the variance would shift colours by hundreds
     of grey levels, so the root is used.
     """
+    if not sd:
+        return torch.zeros(count, 3, device=axes.device)
     a = torch.randn(count, 3, generator=generator, device=axes.device) * sd
-    return (a @ axes.T)[:, :, None, None]
+    return a @ axes.T
 
 
 def _contrast(count: int, sd: float, generator: torch.Generator) -> Tensor:

@@ -69,7 +69,7 @@ class Classifier:
         """The same classifier prepared for inference alone (see `optimized_network`).
 
         Args:
-            has_int8: whether batches of up to 8 may use weights of one byte.
+            has_int8: whether weights and inputs of layers may be rounded to bytes.
         """
         network = optimized_network(self.network, self.precision, has_int8=has_int8)
         return replace(self, network=network)

@@ -35,6 +35,8 @@ BLOCK = 64
 """Inputs that share a scale in weights of one byte."""
 LARGEST_ROW = 8192
 """Maps or window that a kernel's rows on the stack are made for."""
+LARGEST_SIDE = 4096
+"""Of pictures and views, in pixels, that a kernel's lines on the stack are made for."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,60 @@ class Kernels:
         pointers = map(_pointer, (x, weights, scales, bias, y))
         self.library.linear_int8(*pointers, *_longs((*x.shape, len(weights))), _threads())
         return y
+
+    def to_bytes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images of numbers that are not negative as uint8 in the same memory format, and scales.
+
+        An image's largest number becomes 255; number = byte * scale, within half a scale. An image
+        that is not finite has NaN for its scale.
+
+        Args:
+            x: float32 or bf16 [N, ...], dense, every image's numbers in one piece.
+        """
+        bytes_, scales = torch.empty_like(x, dtype=torch.uint8), x.new_empty(len(x)).float()
+        function = getattr(self.library, f"to_bytes_{SUFFIX[x.dtype]}")
+        sizes = _longs((len(x), x.numel() // max(len(x), 1)))
+        function(_pointer(x), _pointer(bytes_), _pointer(scales), *sizes, _threads())
+        return bytes_, scales
+
+    def from_bytes_(self, y: Tensor, scales: Tensor, bias: Tensor) -> Tensor:
+        """Products of bytes become numbers, in place: times the image's scale, plus the map's bias.
+
+        Args:
+            y: float32 or bf16 [N, C, H, W] in channels-last memory, or [N, C].
+            scales: float32 [N].
+            bias: float32 [C].
+        """
+        maps = y.shape[1]
+        function = getattr(self.library, f"from_bytes_{SUFFIX[y.dtype]}")
+        sizes = _longs((len(y), y.numel() // max(len(y) * maps, 1), maps))
+        function(_pointer(y), _pointer(scales), _pointer(bias), *sizes, _threads())
+        return y
+
+    def views(
+        self,
+        pixels: Tensor,
+        places: Tensor,
+        shifts: Tensor,
+        mean: Tensor,
+        divisor: Tensor,
+        side: int,
+    ) -> Tensor:
+        """Views float32 [B, 3, side, side], channels last, of pictures uint8 [B, S, S, 3].
+
+        Args:
+            pixels: contiguous.
+            places: float32 [B, 4], as `augment.py` has them.
+            shifts: float32 [B, 3], added to every pixel of a view.
+            mean: float32 [3], or [side, side, 3]; subtracted.
+            divisor: float32 [3].
+            side: of the views, in pixels.
+        """
+        views = torch.empty(len(pixels), side, side, 3)
+        pointers = map(_pointer, (pixels, places, shifts, mean, divisor, views))
+        sizes = _longs((len(pixels), pixels.shape[1], side))
+        self.library.views(*pointers, *sizes, ctypes.c_int(mean.ndim == 3), _threads())
+        return views.permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.architectures import Row
+from alexnet.fourier import fourier_conv, takes_fourier
 from alexnet.layer_kinds import (
     Activation,
     AdaptivePool,
@@ -65,12 +66,15 @@ class ConvModule(nn.Conv2d):
             groups=layer.groups,
             bias=layer.has_bias,
         )
+        self.pads = layer.padding, layer.padding
         self.end_padding = layer.end_padding
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [N, C, H, W] to maps."""
         if self.end_padding:
             x = F.pad(x, (0, self.end_padding, 0, self.end_padding))
+        if takes_fourier(self, x):
+            return fourier_conv(x, self.weight, self.bias, self.pads)
         return super().forward(x)
 
 

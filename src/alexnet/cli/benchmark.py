@@ -90,10 +90,16 @@ class AgreeFlags:
     """A data set or folder; the one the model was trained on unless given."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    batch: int = 1
+    """Pictures at a time; up to 8 are computed otherwise than more."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
     json: bool = False
     """Print JSON."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ConfigError("--batch must be at least 1")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -156,9 +162,10 @@ def _agree(words: Sequence[str]) -> int:
     with Reporter() as reporter:
         root = flags.data_root or recipe.data_root
         store = open_data(flags.data or recipe.data, root, rule.resize, rule.store_pixels, reporter)
-    found = agreement(classifier, store, np.flatnonzero(store.usable))
+    found = agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)
     text = (
-        f"{found.top1_agreement:.2%} of {found.pictures:,} pictures get the same class; "
+        f"{found.agreeing:,} of {found.pictures:,} pictures ({found.top1_agreement:.2%}) get the "
+        f"same class, {found.batch} at a time; "
         f"a probability differs by at most {found.largest_difference:.4f}"
     )
     print(json_text(to_plain(found)) if flags.json else text)

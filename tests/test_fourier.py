@@ -1,0 +1,110 @@
+"""Products of spectra give the direct sum, forward and back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.fourier import LEAST_BATCH, fourier_conv, takes_fourier
+from alexnet.layer_kinds import Conv
+from alexnet.layers import ConvModule
+from alexnet.network import Network, create_model
+from alexnet.precision import autocast
+from alexnet.zoo import ZOO
+
+
+def draw(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return values.to(dtype)
+
+
+def gradients(y: Tensor, above: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(y, inputs, above)
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (2, 3)])
+@pytest.mark.parametrize("sides", [(11, 11), (12, 9), (9, 14)])
+@pytest.mark.parametrize("kernel", [(5, 5), (9, 1), (4, 7)])
+def test_in_float64_it_is_the_direct_sum(
+    kernel: tuple[int, int], sides: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    x, weight, bias = draw(3, 4, *sides), draw(5, 4, *kernel, seed=1), draw(5, seed=2)
+    inputs = [t.requires_grad_() for t in (x, weight, bias)]
+    found = fourier_conv(*inputs, padding)
+    expected = F.conv2d(*inputs, padding=padding)
+    above = draw(*expected.shape, seed=3)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    for one, other in zip(
+        gradients(found, above, *inputs), gradients(expected, above, *inputs), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_gradcheck() -> None:
+    x, weight = draw(2, 2, 6, 5).requires_grad_(), draw(2, 2, 3, 3, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda *a: fourier_conv(*a, None, (1, 0)), (x, weight))
+
+
+def test_one_gradient_alone() -> None:
+    x, weight = draw(2, 2, 6, 6), draw(3, 2, 3, 3, seed=1).requires_grad_()
+    above = draw(2, 3, 4, 4, seed=2)
+    (found,) = gradients(fourier_conv(x, weight, None), above, weight)
+    (expected,) = gradients(F.conv2d(x, weight), above, weight)
+    torch.testing.assert_close(found, expected)
+
+
+def notebook_conv2() -> tuple[ConvModule, Tensor]:
+    """The tutorial's second convolution at a quarter of its width, and maps for it."""
+    torch.manual_seed(0)
+    layer = ConvModule(Conv("conv2", channels=64, kernel=11), 24)
+    return layer, draw(LEAST_BATCH, 24, 27, 27, dtype=torch.float32)
+
+
+def test_in_float32_its_error_is_that_of_float32() -> None:
+    layer, x = notebook_conv2()
+    assert layer.bias is not None
+    with torch.no_grad():
+        found = fourier_conv(x, layer.weight, layer.bias)
+        exact = F.conv2d(x.double(), layer.weight.double(), layer.bias.double())
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert (found - exact).abs().max() < 2e-6 * exact.abs().max()
+
+
+def test_under_autocast_the_sums_stay_float32() -> None:
+    layer, x = notebook_conv2()
+    with autocast(x.device, "bf16"):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    above = torch.ones_like(y)
+    found = gradients(y, above, layer.weight)[0]
+    half = x.bfloat16().double()
+    exact = F.conv2d(half, layer.weight.double(), layer.bias.double())  # type: ignore[union-attr]
+    expected = gradients(exact, torch.ones_like(exact), layer.weight)[0]
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert (y - exact).abs().max() < 2**-7 * exact.abs().max()  # the sum and the bias are rounded
+
+
+def test_which_layers_take_it() -> None:
+    layer, x = notebook_conv2()
+    assert takes_fourier(layer, x)
+    assert not takes_fourier(layer, x[:-1])
+    assert not takes_fourier(ConvModule(Conv("c", channels=4, kernel=5), 24), x)
+    assert not takes_fourier(ConvModule(Conv("c", channels=4, kernel=11, stride=4), 24), x)
+    with torch.no_grad():
+        assert not takes_fourier(layer, x)
+
+
+def test_of_the_zoo_only_the_tutorials_net_takes_it() -> None:
+    """Its second convolution: the others' large kernels have strides."""
+
+    def takes(network: Network) -> list[str]:
+        x = torch.empty(LEAST_BATCH, 1)
+        layers = network.named_children()
+        return [n for n, m in layers if isinstance(m, nn.Conv2d) and takes_fourier(m, x)]
+
+    found = {name: takes(create_model(name, device="meta")) for name in ZOO}
+    assert {name: layers for name, layers in found.items() if layers} == {
+        "alexnet_notebook": ["conv2"]
+    }
