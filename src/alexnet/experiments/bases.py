@@ -15,11 +15,11 @@ from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, 
 PLAIN = Augmentation(crop="centre", flip=False, colour_sd=0.0)
 """Training pictures as they are."""
 COSINE = Schedule(schedule="cosine", warmup_epochs=0.5)
-PAPER_RATES = (0.003, 0.01, 0.03)
+PAPER_RATES = (0.003, 0.01, 0.03, 0.1)
 """The grid under the paper's rule."""
 PIXEL_RATES = (0.001, 0.003, 0.01)
 """The grid where pixels stay on the 0-255 scale."""
-ADAM_RATES = (0.0003, 0.001, 0.003)
+ADAM_RATES = (0.0003, 0.001, 0.003, 0.01)
 """The grid under AdamW."""
 
 # Code2012's layers-19pct as the preset has it, with smaller batches, so that few pictures are

@@ -60,7 +60,7 @@ RELU_VS_TANH = Experiment(
             base=replace(
                 bases.pictures(STEADY, 0, 100), epochs=24, batch_size=128, stop_at_train_error=0.25
             ),
-            rates=bases.PIXEL_RATES,
+            rates=(*bases.PIXEL_RATES, 0.03),
             tuning_epochs=4,
             tuning_per_class=1000,
             tuning_share=0.04,

@@ -123,7 +123,7 @@ SMALL_DATA = Experiment(
         ),
         "full": Protocol(
             base=replace(FLOWERS, epochs=100),
-            rates=bases.ADAM_RATES,
+            rates=(0.0003, 0.001, 0.003),
             tuning_epochs=50,
             tuning_share=0.2,
             arm_epochs={
