@@ -142,16 +142,18 @@ def test_the_remedies_of_small_data_differ_from_nothing_in_themselves_alone() ->
             "augmentation": augmentation,
             "decay": decay,
             "dropout": dropout,
-            "pre-training": set[str](),
+            "autoencoder": set[str](),
+            "rbm": set[str](),
             "all-four": decay | dropout | augmentation,
         }.items():
             pair = [recipes[f"nothing-{size}"], recipes[f"{remedy}-{size}"]]
             assert differences(pair) == wanted
             assert pair[0].pictures.train_per_class == size
     starts = {arm.series: arm.begins_from for arm in plan.arms}
-    learnt = {name for name, start in starts.items() if start == "pretraining"}
-    assert learnt == {"pre-training", "all-four"}
-    assert starts["fine-tuning"] == "alexnet_owt"
+    assert starts.pop("all-four") == "autoencoder"
+    assert starts.pop("fine-tuning") == "alexnet_owt"
+    learnt = {name: start for name, start in starts.items() if start != "nothing"}
+    assert learnt == {"autoencoder": "autoencoder", "rbm": "rbm"}
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=called)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.errors import DivergedError, ModelFileError, UsageError
-from alexnet.experiments import catalogue, first_weights, measuring, running
+from alexnet.experiments import catalogue, measuring, running
 from alexnet.experiments.drawing import draw
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 from alexnet.experiments.findings import Findings, read_findings
@@ -289,66 +289,6 @@ def test_a_left_out_arm_takes_its_comparisons_along(experiment: Experiment) -> N
         Plan(experiment=experiment, without=("non",))
     with pytest.raises(UsageError, match="nothing is left to compare"):
         Plan(experiment=experiment, without=("dropout",))
-
-
-# first weights
-
-
-class Pretraining:
-    """Stands in for the module that pretrains, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, object]] = []
-        self.AutoencoderRecipe = self
-
-    def before(self, recipe: Recipe) -> Recipe:
-        return recipe
-
-    def pretrain(self, recipe: Recipe, *, out: Path) -> None:
-        self.asked.append(("pretrain", recipe))
-        out.mkdir()
-        (out / "config.json").write_text("{}")
-
-    def resume_pretraining(self, out: Path) -> None:
-        self.asked.append(("resume", out))
-        (out / "result.json").write_text("{}")
-
-
-def test_pretraining_sees_all_training_pictures_once_for_all_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand_in = Pretraining()
-    monkeypatch.setattr(first_weights, "import_module", lambda name: stand_in)
-    plan = Plan(experiment=catalogue.experiment("small-data"))
-    arms = [plan.experiment.arm(name) for name in ("pre-training-20", "all-four-20")]
-    folder = tmp_path / "pretraining"
-    found = {first_weights.first_weights(plan, arm, folder) for arm in [arms[0], *arms]}
-    assert found == {str(folder / "model.safetensors")}
-    assert [word for word, _ in stand_in.asked] == ["pretrain", "resume"]
-    recipe = stand_in.asked[0][1]
-    assert isinstance(recipe, Recipe)
-    assert recipe.pictures.train_per_class == 0
-    assert recipe.pictures.split_seed == 0
-    assert recipe.augment == plan.protocol.base.augment
-    assert recipe.net == plan.protocol.base.net
-
-
-def test_without_pretraining_nothing_is_begun(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(first_weights, "find_spec", lambda name: None)
-    (tmp_path / "alexnet_owt").mkdir()
-    (tmp_path / "alexnet_owt" / "features.pth").write_bytes(b"weights")
-    words = ("experiment", "run", "small-data", "--quick", "--data-root", tmp_path)
-    told = command(*words, "--out", tmp_path / "out")
-    assert told.code == 2
-    assert "leave them out with --without all-four pre-training" in told.err
-    assert not (tmp_path / "out").exists()
-    small = catalogue.experiment("small-data")
-    without = Plan(experiment=small, without=("all-four", "pre-training"))
-    assert [c.name for c in without.comparisons] == [
-        f"{name} errs less than nothing" for name in ("augmentation", "decay", "dropout")
-    ]
 
 
 # what is measured

@@ -36,7 +36,7 @@ class Arm:
     """What differs from the shared recipe: {"net.activation": "tanh"}."""
     views: Literal[1, 10] = 1
     """Views of a picture when the network is judged."""
-    begins_from: Literal["nothing", "alexnet_owt", "pretraining"] = "nothing"
+    begins_from: Literal["nothing", "alexnet_owt", "autoencoder", "rbm"] = "nothing"
     """Where its first weights come from: drawn, torchvision's, or learnt without labels."""
     rate_of: str = ""
     """The arm whose tuned rate it takes; its own unless given."""

@@ -76,7 +76,7 @@ class Session:
 
     def recipe(self, recipe: Recipe, arm: Arm) -> Recipe:
         """The recipe with the file of its first weights."""
-        start = first_weights(self.plan, arm, self.out / "pretraining")
+        start = first_weights(self.plan, arm, self.out)
         return replace(recipe, init_from=start)
 
 

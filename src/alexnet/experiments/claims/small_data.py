@@ -37,11 +37,12 @@ REMEDIES = (
     Arm(name="augmentation", changes=AUGMENTATION),
     Arm(name="decay", changes=DECAY),
     Arm(name="dropout", changes=DROPOUT),
-    Arm(name="pre-training", begins_from="pretraining"),
+    Arm(name="autoencoder", begins_from="autoencoder"),
+    Arm(name="rbm", begins_from="rbm"),
     Arm(
         name="all-four",
         changes={**AUGMENTATION, **DECAY, **DROPOUT},
-        begins_from="pretraining",
+        begins_from="autoencoder",
     ),
     Arm(name="fine-tuning", changes=TORCHVISION, begins_from="alexnet_owt"),
 )
@@ -98,7 +99,8 @@ SMALL_DATA = Experiment(
     "the same for every run; the seed draws the training pictures. The net is the batch-norm one, "
     "at half its width and 67 pixels (quick: a quarter), so its errors are not those of the "
     "flowers17 preset. Rates are tuned at 20 a class; the strength of a remedy is fixed, not "
-    "tuned. Pre-training, once for all runs, sees all 60 training pictures a class, but no labels. "
+    "tuned. Pre-training, as an auto-encoder or as restricted Boltzmann machines, once for all "
+    "runs, sees all 60 training pictures a class, but no labels. "
     "Fine-tuning keeps torchvision's convolutions (at 160 pixels) and learns fc6 to fc8.",
     measure="test_error",
     arms=tuple(at_size(arm, size) for arm in REMEDIES for size in SIZES),
@@ -106,7 +108,8 @@ SMALL_DATA = Experiment(
         helps("augmentation"),
         helps("decay"),
         helps("dropout"),
-        helps("pre-training"),
+        helps("autoencoder"),
+        helps("rbm"),
         helps("all-four", 0.05),
         helps("fine-tuning", 0.05, than="all-four"),
     ),
