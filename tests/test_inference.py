@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import alexnet.inference
 from alexnet.classifier import load
-from alexnet.inference import folded, optimized_network
+from alexnet.inference import (
+    BlockConv,
+    RectifyNormPool,
+    folded,
+    optimized_network,
+    takes_blocks,
+)
 from alexnet.int8 import Int8Conv, Int8Linear, SmallLinear
+from alexnet.kernels import Kernels, kernels
+from alexnet.layer_kinds import Conv, ResponseNorm
+from alexnet.layers import ConvModule, ResponseNormModule
 from alexnet.network import Network, channels_last
+from alexnet.norms import response_norm
 from alexnet.runs import RunFolder
 from alexnet.variants import variant
 from alexnet.winograd import WinogradConv
 from alexnet.zoo import ZOO, architecture
 
-LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear)
+LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear, BlockConv, RectifyNormPool)
+has_kernels = pytest.mark.skipif(kernels() is None, reason="no C compiler here")
+
+
+def built() -> Kernels:
+    found = kernels()
+    assert found is not None
+    return found
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -53,6 +73,70 @@ def test_every_net_computes_the_same(name: str) -> None:
 def test_batch_norms_are_folded() -> None:
     layers = folded(narrow("alexnet_bn"))
     assert not [layer for layer in layers.values() if isinstance(layer, nn.BatchNorm2d)]
+
+
+@has_kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("norm", [None, {"groups": 1}, {"groups": 2}, {"size": 4, "beta": 0.5}])
+@pytest.mark.parametrize(
+    ("window", "sides"), [((3, 2), (13, 10)), ((2, 2), (9, 8)), ((3, 1), (3, 5))]
+)
+def test_one_pass_is_relu_norm_and_pooling(
+    norm: dict[str, float] | None,
+    window: tuple[int, int],
+    sides: tuple[int, int],
+    dtype: torch.dtype,
+) -> None:
+    x = (draw(3, 12, *sides) * 40).to(dtype).contiguous(memory_format=torch.channels_last)
+    x[1, 5, 1, 2] = float("nan")
+    row = ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
+    layer = RectifyNormPool(row and ResponseNormModule(row), nn.MaxPool2d(*window), built())
+    found = layer(x)
+    y = x.float().relu()
+    if row:
+        y = response_norm(y, row.size, row.alpha, row.beta, row.k, row.groups)
+    expected = F.max_pool2d(y, *window)
+    assert found.dtype == dtype
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    tolerance = 1e-6 if dtype == torch.float32 else 2**-8
+    torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=1e-6, equal_nan=True)
+    assert found.isnan().any()
+    assert not found[0].isnan().any()
+
+
+@has_kernels
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "end", "sides"),
+    [
+        (11, 4, 0, 0, (27, 31)),
+        (11, 4, 2, 0, (30, 24)),
+        (11, 4, 0, 3, (24, 24)),
+        (5, 3, 1, 0, (9, 11)),
+    ],
+)
+def test_blocks_of_pixels_give_the_strided_convolution(
+    kernel: int, stride: int, padding: int, end: int, sides: tuple[int, int]
+) -> None:
+    row = Conv("c", channels=8, kernel=kernel, stride=stride, padding=padding, end_padding=end)
+    layer = ConvModule(row, 3)
+    x = draw(3, 3, *sides).contiguous(memory_format=torch.channels_last)
+    assert takes_blocks(layer)
+    with torch.no_grad():
+        found, half = BlockConv(layer, built())(x), copy.deepcopy(layer).bfloat16()
+        expected = half.float()(x.bfloat16().float())
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 2**-8 * expected.abs().max()
+
+
+def test_which_convolutions_are_cut_into_blocks() -> None:
+    def takes(channels: int = 3, **options: int) -> bool:
+        row = Conv("c", **{"channels": 8, "kernel": 11, "stride": 4, **options})  # type: ignore[arg-type]
+        return takes_blocks(ConvModule(row, channels))
+
+    assert takes()
+    assert takes(channels=1)
+    assert not takes(stride=1)
+    assert not takes(channels=8)
 
 
 def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -107,9 +109,12 @@ def test_an_image_that_is_not_finite_stays_so_and_alone(dtype: torch.dtype, bad:
 @has_kernels
 def test_bytes_become_numbers_by_image_and_map() -> None:
     y = torch.ones(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    built().from_bytes_(y, torch.tensor([2.0, 10.0]), torch.tensor([0.0, 1.0, -1.0]))
-    assert y[0, :, 0, 0].tolist() == [2, 3, 1]
-    assert y[1, :, 1, 1].tolist() == [10, 11, 9]
+    scales, bias = torch.tensor([2.0, 10.0]), torch.tensor([0.0, 1.0, -3.0])
+    whole = built().from_bytes_(y.clone(), scales, bias, -math.inf)
+    assert whole[0, :, 0, 0].tolist() == [2, 3, -1]
+    assert whole[1, :, 1, 1].tolist() == [10, 11, 7]
+    rectified = built().from_bytes_(y, scales, bias, 0.0)
+    assert torch.equal(rectified, whole.relu())
 
 
 @has_int8
@@ -141,6 +146,22 @@ def test_a_convolution_of_bytes_is_that_of_what_was_rounded(
 
 
 @has_int8
+@pytest.mark.parametrize("batch", [2, 20])
+def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
+    linear, conv = nn.Linear(64, 12), nn.Conv2d(8, 6, 3)
+    x, maps = draw(batch, 64).relu(), draw(batch, 8, 5, 5).relu()
+    with torch.inference_mode():
+        for layer, inputs in (
+            (SmallLinear(linear, Int8Linear(linear, built()), built()), x),
+            (Int8Conv(conv, torch.float32, built()), maps),
+        ):
+            plain = layer(inputs)
+            layer.rectify()
+            assert torch.equal(layer(inputs), plain.relu())
+            assert (plain < 0).any()
+
+
+@has_int8
 def test_a_linear_layer_of_bytes_is_that_of_what_was_rounded() -> None:
     layer, x = nn.Linear(100, 12), draw(9, 100).relu()
     with torch.inference_mode():
@@ -162,11 +183,11 @@ def test_a_picture_is_judged_alike_in_any_company() -> None:
 
 @has_int8
 def test_which_layers_multiply_bytes() -> None:
-    """From the fourth layer with weights on, where no input is negative."""
+    """From the third layer with weights on, where no input is negative."""
     layers = dict(optimized_network(create_model("alexnet", num_classes=5)).named_children())
     kinds = {name: type(layer) for name, layer in layers.items()}
-    assert Int8Conv not in (kinds["conv1"], kinds["conv2"], kinds["conv3"])
-    assert kinds["conv4"] is kinds["conv5"] is Int8Conv
+    assert Int8Conv not in (kinds["conv1"], kinds["conv2"])
+    assert kinds["conv3"] is kinds["conv4"] is kinds["conv5"] is Int8Conv
     assert isinstance(layers["fc6"].large, Int8Linear)
     tanh = optimized_network(create_model("lenet5"))
     assert not [m for m in tanh.modules() if isinstance(m, Int8Conv | Int8Linear)]

@@ -6,10 +6,19 @@ import copy
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from alexnet.int8 import FIRST_EXACT, Int8Conv, Int8Linear, SmallLinear, multiplies_bytes
+from alexnet.int8 import (
+    FIRST_EXACT,
+    Int8Conv,
+    Int8Layer,
+    Int8Linear,
+    SmallLinear,
+    bias_of,
+    multiplies_bytes,
+)
 from alexnet.kernels import BLOCK, Kernels, kernels
 from alexnet.layers import ConvModule, FlattenModule, MapNormModule, ResponseNormModule
 from alexnet.network import Network, channels_last
@@ -23,9 +32,11 @@ def optimized_network(
 ) -> Network:
     """The same network for inference alone; the given one stays as it is.
 
-    Batch norms are folded into the layer before them. On a processor, layers that may be rounded to
+    Batch norms are folded into the layer before them. On a processor, a ReLU is one pass with
+    the norm and max pooling behind it, or part of the layer before it, so `stages` shows less;
+    layers that may be rounded to
     bytes are (`int8.py`): fully connected ones read weights of one byte for small batches, and
-    where the processor multiplies bytes, layers from the fourth on whose inputs are not negative
+    where the processor multiplies bytes, layers from the third on whose inputs are not negative
     multiply them. Other weights are bf16 where that is in hardware; where it is not, convolutions
     of 3 x 3 and 5 x 5 take Winograd's way (float32, about 1e-5 of the largest output away from the
     direct sum).
@@ -43,10 +54,14 @@ def optimized_network(
     )
     with torch.device("meta"):
         result = Network(network.architecture)
-    place = _Place()
-    for name, layer in folded(network).items():
-        setattr(result, name, preparing.prepared(layer, place))
+    place, layers = _Place(), folded(network)
+    for name, layer in layers.items():
+        layers[name] = preparing.prepared(layer, place)
         place = place.after(layer)
+    if preparing.built:
+        layers = joined(layers, preparing.built)
+    for name, layer in layers.items():
+        setattr(result, name, layer)
     result.requires_grad_(False)
     return channels_last(result).eval()
 
@@ -110,6 +125,8 @@ class _Preparing:
             return Int8Conv(layer, self.dtype, self.built)
         if self.built and self.dtype == torch.float32 and takes_winograd(layer):
             return WinogradConv(layer, self.built)
+        if self.built and self.dtype == torch.bfloat16 and takes_blocks(layer):
+            return BlockConv(layer, self.built)
         return _Typed(layer, self.dtype)
 
     def _linear(self, layer: nn.Linear, place: _Place) -> nn.Module:
@@ -123,6 +140,94 @@ class _Preparing:
     def _multiplies_bytes(self, place: _Place) -> bool:
         is_fit = place.is_positive and place.weighted >= FIRST_EXACT
         return self.has_int8 and is_fit and multiplies_bytes()
+
+
+class BlockConv(nn.Module):
+    """A strided convolution of a picture as one of stride 1 whose channels are blocks of pixels.
+
+    A processor multiplies many channels at once; three leave most of its vectors empty. A kernel of
+    11 x 11 with stride 4 becomes one of 3 x 3 over blocks of 4 x 4 x 3, its last row and column of
+    weights zero. In bf16.
+    """
+
+    def __init__(self, layer: ConvModule, built: Kernels) -> None:
+        super().__init__()
+        stride, kernel = layer.stride[0], layer.kernel_size[0]
+        self.blocks = -(-kernel // stride)
+        missing = self.blocks * stride - kernel
+        weight = F.pad(layer.weight.detach(), (0, missing, 0, missing))
+        weight = F.pixel_unshuffle(weight, stride)  # channels in the order channel, row, column
+        order = weight.reshape(len(weight), -1, stride**2, self.blocks, self.blocks)
+        order = order.transpose(1, 2).flatten(1, 2)
+        self.register_buffer("weight", _as_bf16(order))
+        self.register_buffer("bias", bias_of(layer).bfloat16())
+        self.layer, self.built = [layer], built  # not a part: its weights are not used
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] to maps bf16, channels last."""
+        (layer,) = self.layer
+        stride, (padding, _), end = layer.stride[0], layer.pads, layer.end_padding
+        room = 2 * padding + end - layer.kernel_size[0]
+        rows, columns = ((side + room) // stride + self.blocks for side in x.shape[2:])
+        x = x.float().contiguous(memory_format=torch.channels_last)
+        blocks = self.built.to_blocks(x, stride, padding, rows, columns)
+        return F.conv2d(blocks, self.get_buffer("weight"), self.get_buffer("bias"))
+
+
+def takes_blocks(layer: ConvModule) -> bool:
+    """Whether a convolution is one of pictures with a stride, and its windows are square."""
+    is_picture = layer.in_channels <= 4 and layer.groups == 1
+    is_square = len({*layer.kernel_size}) == len({*layer.stride}) == 1
+    return is_picture and is_square and layer.stride[0] > 1
+
+
+def _as_bf16(weight: Tensor) -> Tensor:
+    return weight.bfloat16().contiguous(memory_format=torch.channels_last)
+
+
+class RectifyNormPool(nn.Module):
+    """ReLU, response norm where there is one, and max pooling in one pass over memory."""
+
+    def __init__(self, norm: ResponseNormModule | None, pool: nn.MaxPool2d, built: Kernels) -> None:
+        super().__init__()
+        row = norm.layer if norm else None
+        self.norm = (row.size, row.alpha, row.beta, row.k, row.groups) if row else None
+        self.window = _side(pool.kernel_size), _side(pool.stride)
+        self.built = built
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps [N, C, H, W] to pooled maps of the same type, channels last."""
+        maps = x.contiguous(memory_format=torch.channels_last)
+        return self.built.rectify_norm_pool(maps, self.norm, self.window)
+
+
+def _side(value: int | tuple[int, int]) -> int:
+    """A table's windows are square."""
+    return value if isinstance(value, int) else value[0]
+
+
+def joined(layers: dict[str, nn.Module], built: Kernels) -> dict[str, nn.Module]:
+    """The layers, every ReLU joined with what stands around it; identities stand in their places.
+
+    With the norm and the max pooling behind it, where there is a pooling; else with the layer of
+    bytes before it.
+    """
+    result, names = dict(layers), list(layers)
+    for place, name in enumerate(names):
+        if not isinstance(layers[name], nn.ReLU):
+            continue
+        before, behind = layers[names[place - 1]], names[place + 1 : place + 3]
+        norm = layers[behind[0]] if behind else None
+        norm = norm if isinstance(norm, ResponseNormModule) else None
+        (*inner, last) = (name, *behind[: 2 if norm else 1])
+        pool = layers[last]
+        if isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode:
+            result |= {one: nn.Identity() for one in inner}
+            result[last] = RectifyNormPool(norm, pool, built)
+        elif isinstance(before, Int8Layer):
+            before.rectify()
+            result[name] = nn.Identity()
+    return result
 
 
 class _Typed(nn.Module):

@@ -6,6 +6,7 @@ products are exact; what is lost is the rounding of weights and inputs to 8 bits
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,10 +17,9 @@ from alexnet.kernels import BLOCK, Kernels
 LARGEST_WEIGHTS_ONLY_BATCH = 8
 """Up to it reading the weights costs more than the products (docs/performance.md)."""
 
-FIRST_EXACT = 3
-"""Layers with weights at the bottom of a net that are not rounded, since what they lose grows on
-its way up: conv2's rounding costs more accuracy than that of all layers above conv3 together
-(docs/performance.md)."""
+FIRST_EXACT = 2
+"""Layers with weights at the bottom of a net that are not rounded: conv2's rounding costs more
+accuracy than that of all layers above it together (docs/performance.md)."""
 
 
 def multiplies_bytes() -> bool:
@@ -47,7 +47,18 @@ def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
     return layer.bias.detach().float().clone()
 
 
-class Int8Conv(nn.Module):
+class Int8Layer(nn.Module):
+    """A layer of bytes, which can have its ReLU in itself."""
+
+    least = -math.inf
+    """What is less becomes that."""
+
+    def rectify(self) -> None:
+        """Take the ReLU behind the layer into it."""
+        self.least = 0.0
+
+
+class Int8Conv(Int8Layer):
     """A convolution of bytes: weights with a scale per map, inputs with a scale per image.
 
     An image's scale depends on that image alone, so what is said of a picture does not depend on
@@ -76,10 +87,10 @@ class Int8Conv(nn.Module):
             *(1.0, 0, self.dtype, "none", [], ""),
         )
         y = y.contiguous(memory_format=torch.channels_last)
-        return self.built.from_bytes_(y, scales, self.get_buffer("bias"))
+        return self.built.from_bytes_(y, scales, self.get_buffer("bias"), self.least)
 
 
-class Int8Linear(nn.Module):
+class Int8Linear(Int8Layer):
     """A fully connected layer of bytes: weights with a scale per output, inputs per image.
 
     For inputs that are not negative; float32 comes out.
@@ -102,10 +113,10 @@ class Int8Linear(nn.Module):
             *(self.packed, self.get_buffer("scales"), self.get_buffer("zeros"), None),
             *(1.0, 0, torch.float32, "none", [], ""),
         )
-        return self.built.from_bytes_(y, scales, self.get_buffer("bias"))
+        return self.built.from_bytes_(y, scales, self.get_buffer("bias"), self.least)
 
 
-class SmallLinear(nn.Module):
+class SmallLinear(Int8Layer):
     """A fully connected layer that reads weights of one byte for small batches.
 
     Each 64 weights of an output share a scale, their largest / 127. Inputs and sums are float32.
@@ -126,6 +137,6 @@ class SmallLinear(nn.Module):
         """[B, inputs] to [B, outputs]."""
         if len(x) > LARGEST_WEIGHTS_ONLY_BATCH:
             y: Tensor = self.large(x)
-            return y
+            return y.clamp_(min=self.least)
         weights, scales, bias = map(self.get_buffer, ("bytes", "scales", "bias"))
-        return self.built.linear_int8(x.float().contiguous(), weights, scales, bias)
+        return self.built.linear_int8(x.float().contiguous(), weights, scales, bias, self.least)

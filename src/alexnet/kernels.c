@@ -6,9 +6,13 @@
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+
+/* A ReLU where `least` is 0, nothing where it is minus infinity. A NaN stays one. */
+INLINE float at_least(float x, float least) { return x < least ? least : x; }
 
 INLINE float read_f32(float x) { return x; }
 INLINE float write_f32(float x) { return x; }
@@ -120,6 +124,70 @@ INLINE void windows(const float *restrict values, float *restrict sums, long map
 
 RESPONSE_NORM(response_norm_f32, float, read_f32, write_f32)
 RESPONSE_NORM(response_norm_bf16, uint16_t, read_bf16, write_bf16)
+
+/* What stands between two convolutions, in one pass for inference: y = the largest in every `window`
+ * x `window` pixels of the response norm (none where size is 0) of max(x, 0), channels last.
+ * x [images, height, width, groups * maps]; y [images, rows, columns, groups * maps]. Lines are kept
+ * for the windows below that share them. A NaN stays one. */
+INLINE void keep_larger(float *restrict most, const float *restrict x, long numbers) {
+    for (long i = 0; i < numbers; i++)
+        most[i] = most[i] >= x[i] || most[i] != most[i] ? most[i] : x[i];
+}
+
+#define RECTIFY_NORM_POOL(NAME, TYPE, READ, WRITE)                                                  \
+    INLINE void NAME##_line(const TYPE *restrict x, float *restrict line, long pixels, long groups, \
+                            long maps, long size, float alpha, float beta, float k,                 \
+                            float *restrict values, float *restrict sums) {                         \
+        for (long i = 0; i < pixels * groups * maps; i++) {                                         \
+            float value = READ(x[i]);                                                               \
+            line[i] = at_least(value, 0);                                                           \
+        }                                                                                           \
+        for (long column = 0; size && column < pixels * groups; column++) {                         \
+            float *at = line + column * maps;                                                       \
+            for (long i = 0; i < maps; i++) values[size / 2 + i] = at[i] * at[i];                   \
+            windows(values, sums, maps, size);                                                      \
+            for (long i = 0; i < maps; i++)                                                         \
+                at[i] *= negative_power(k + alpha * sums[i], beta, beta == 0.75f);                  \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
+    void NAME(const TYPE *x, TYPE *y, long images, long height, long width, long groups, long maps, \
+              long size, float alpha, float beta, float k, long window, long stride, long rows,     \
+              long columns, int threads) {                                                          \
+        long channels = groups * maps, numbers = width * channels;                                  \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long block = 0; block < threads; block++) {                                            \
+            float values[maps + size], sums[maps], most[channels];                                  \
+            memset(values, 0, sizeof values);                                                       \
+            float *lines = malloc((size_t)(window + 1) * numbers * sizeof(float));                  \
+            float *tall = lines + window * numbers;                                                 \
+            long ready = -1; /* the last line that is done, counted over all images */              \
+            long first = images * rows * block / threads;                                           \
+            long last = images * rows * (block + 1) / threads;                                      \
+            for (long row = first; lines && row < last; row++) {                                    \
+                long top = row / rows * height + row % rows * stride;                               \
+                for (long i = ready < top ? top : ready + 1; i < top + window; i++)                 \
+                    NAME##_line(x + i * numbers, lines + i % window * numbers, width, groups, maps, \
+                                size, alpha, beta, k, values, sums);                                \
+                ready = top + window - 1;                                                           \
+                memcpy(tall, lines + top % window * numbers, numbers * sizeof(float));              \
+                for (long i = top + 1; i < top + window; i++)                                       \
+                    keep_larger(tall, lines + i % window * numbers, numbers);                       \
+                for (long column = 0; column < columns; column++) {                                 \
+                    const float *from = tall + column * stride * channels;                          \
+                    memcpy(most, from, channels * sizeof(float));                                   \
+                    for (long i = 1; i < window; i++)                                               \
+                        keep_larger(most, from + i * channels, channels);                           \
+                    TYPE *restrict to = y + (row * columns + column) * channels;                    \
+                    for (long c = 0; c < channels; c++) to[c] = WRITE(most[c]);                     \
+                }                                                                                   \
+            }                                                                                       \
+            free(lines);                                                                            \
+        }                                                                                           \
+    }
+
+RECTIFY_NORM_POOL(rectify_norm_pool_f32, float, read_f32, write_f32)
+RECTIFY_NORM_POOL(rectify_norm_pool_bf16, uint16_t, read_bf16, write_bf16)
 
 /* Convolution by Winograd's minimal filtering with 6 x 6 tiles, in channels-last memory.
  *
@@ -240,12 +308,14 @@ enum { BLOCK = 64, AHEAD = 4096 };
 #if defined(__AVX512F__)
 typedef __m512 vector;
 #define VECTOR(NAME) _mm512_##NAME
-#define WIDENED(BYTES) _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(BYTES))))
+#define WIDENED(BYTES) \
+    _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(BYTES))))
 INLINE float total(vector sums) { return _mm512_reduce_add_ps(sums); }
 #elif defined(__AVX2__) && defined(__FMA__)
 typedef __m256 vector;
 #define VECTOR(NAME) _mm256_##NAME
-#define WIDENED(BYTES) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(BYTES))))
+#define WIDENED(BYTES) \
+    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(BYTES))))
 INLINE float total(vector sums) {
     __m128 half = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -282,20 +352,22 @@ INLINE float row_product(const int8_t *restrict row, const float *restrict scale
 #endif
 
 void linear_int8(const float *x, const int8_t *weights, const float *scales, const float *bias,
-                 float *y, long batch, long inputs, long outputs, int threads) {
+                 float *y, long batch, long inputs, long outputs, float least, int threads) {
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (long output = 0; output < outputs; output++)
-        for (long image = 0; image < batch; image++)
-            y[image * outputs + output] =
-                bias[output] + row_product(weights + output * inputs,
-                                           scales + output * (inputs / BLOCK), x + image * inputs,
-                                           inputs);
+        for (long image = 0; image < batch; image++) {
+            const float *row_scales = scales + output * (inputs / BLOCK);
+            const int8_t *row = weights + output * inputs;
+            float sum = row_product(row, row_scales, x + image * inputs, inputs);
+            y[image * outputs + output] = at_least(sum + bias[output], least);
+        }
 }
 
 /* What a layer that multiplies bytes needs before and after it. Before: every image as bytes, the
  * largest of its `numbers` at 255; what is negative is taken for 0. Without their sign, the bits of
  * numbers are in the order of the numbers. An image that holds a number that is not finite gets NaN
- * for a scale. After: the products times their image's scale, plus the map's bias. */
+ * for a scale. After: the products times their image's scale, plus the map's bias, and `least` where
+ * that is more. */
 #define BYTES(NAME, TYPE, BITS, UNSIGNED, READ, WRITE)                                              \
     void to_bytes_##NAME(const TYPE *x, uint8_t *bytes, float *scales, long images, long numbers,   \
                          int threads) {                                                             \
@@ -322,12 +394,13 @@ void linear_int8(const float *x, const int8_t *weights, const float *scales, con
     }                                                                                               \
                                                                                                     \
     void from_bytes_##NAME(TYPE *y, const float *scales, const float *bias, long images,            \
-                           long pixels, long maps, int threads) {                                   \
+                           long pixels, long maps, float least, int threads) {                      \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
         for (long row = 0; row < images * pixels; row++) {                                          \
             float scale = scales[row / pixels];                                                     \
             TYPE *at = y + row * maps;                                                              \
-            for (long i = 0; i < maps; i++) at[i] = WRITE(READ(at[i]) * scale + bias[i]);           \
+            for (long i = 0; i < maps; i++)                                                         \
+                at[i] = WRITE(at_least(READ(at[i]) * scale + bias[i], least));                      \
         }                                                                                           \
     }
 
@@ -375,5 +448,27 @@ void views(const uint8_t *pixels, const float *place, const float *shift, const 
                     view[x * 3 + c] = (value + colour[c] - middle) / divisor[c];
                 }
         }
+    }
+}
+
+/* Blocks of `side` x `side` pixels as channels, for a convolution whose stride is `side`:
+ * x [images, height, width, channels] to y [images, rows, columns, side, side, channels], where the
+ * first block begins `padding` pixels outside of the image and what is outside is zero. */
+void to_blocks(const float *x, uint16_t *y, long images, long height, long width, long channels,
+               long side, long padding, long rows, long columns, int threads) {
+    long numbers = side * channels, whole = columns * numbers, before = padding * channels;
+    long inside = whole - before < width * channels ? whole - before : width * channels;
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long line = 0; line < images * rows * side; line++) {
+        long image = line / (rows * side), inner = line % side;
+        long from = line / side % rows * side + inner - padding;
+        uint16_t pixels[whole], *to = y + (line / side * columns * side + inner) * numbers;
+        memset(pixels, 0, sizeof pixels);
+        if (from >= 0 && from < height)
+            for (long i = 0; i < inside; i++)
+                pixels[before + i] = write_bf16(x[(image * height + from) * width * channels + i]);
+        for (long column = 0; column < columns; column++)
+            if (numbers == 12) memcpy(to + column * side * 12, pixels + column * 12, 24);
+            else memcpy(to + column * side * numbers, pixels + column * numbers, numbers * 2);
     }
 }

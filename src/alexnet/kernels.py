@@ -24,6 +24,8 @@ from alexnet.cache import cache_folder
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+WIDE = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
+"""Compilers that do not know a processor take it for one whose widest vectors do not pay."""
 THREADS = ("-fopenmp", "")
 """Tried in this order. The threads are those of torch, which has loaded its own OpenMP already:
 nothing is linked, so that no second pool of threads runs beside torch's."""
@@ -71,6 +73,44 @@ class Kernels:
         function(_pointer(x), _pointer(g), _pointer(dx), *constants)
         return dx
 
+    def rectify_norm_pool(
+        self, x: Tensor, norm: tuple[int, float, float, float, int] | None, pool: tuple[int, int]
+    ) -> Tensor:
+        """Max pooling of the response norm of max(x, 0), in one pass.
+
+        Args:
+            x: maps [N, C, H, W] in channels-last memory, float32 or bf16.
+            norm: size, alpha, beta, k and groups, as `response_norm` takes them; None for no norm.
+            pool: side and stride of the windows, which lie inside the maps.
+        """
+        n, c, h, w = x.shape
+        size, alpha, beta, k, groups = norm or (0, 0.0, 1.0, 1.0, 1)
+        rows, columns = ((side - pool[0]) // pool[1] + 1 for side in (h, w))
+        y = x.new_empty(n, rows, columns, c).permute(0, 3, 1, 2)
+        function = getattr(self.library, f"rectify_norm_pool_{SUFFIX[x.dtype]}")
+        function(
+            *(_pointer(x), _pointer(y), *_longs((n, h, w, groups, c // groups, size))),
+            *(ctypes.c_float(value) for value in (alpha, beta, k)),
+            *(*_longs((*pool, rows, columns)), _threads()),
+        )
+        return y
+
+    def to_blocks(self, x: Tensor, side: int, padding: int, rows: int, columns: int) -> Tensor:
+        """Blocks of `side` x `side` pixels as channels: bf16 [N, side * side * C, rows, columns].
+
+        Args:
+            x: float32 [N, C, H, W] in channels-last memory.
+            side: of a block; its channels are in the order row, column, channel.
+            padding: pixels outside of the image where the first block begins; they are zero.
+            rows: of blocks.
+            columns: of blocks.
+        """
+        n, c, h, w = x.shape
+        y = x.new_empty(n, rows, columns, side * side * c, dtype=torch.bfloat16)
+        sizes = _longs((n, h, w, c, side, padding, rows, columns))
+        self.library.to_blocks(_pointer(x), _pointer(y), *sizes, _threads())
+        return y.permute(0, 3, 1, 2)
+
     def winograd_input(self, x: Tensor, v: Tensor, tiling: Tiling) -> None:
         """Fill v [36 * groups, tiles, C / groups] from x [N, C, H, W], channels last, float32."""
         n, c, h, w = x.shape
@@ -86,11 +126,17 @@ class Kernels:
             _pointer(m), _pointer(bias), _pointer(y), *_longs(sizes), _threads()
         )
 
-    def linear_int8(self, x: Tensor, weights: Tensor, scales: Tensor, bias: Tensor) -> Tensor:
-        """X [B, n] float32 times int8 [m, n], scaled per output and 64 inputs [m, n / 64]."""
+    def linear_int8(
+        self, x: Tensor, weights: Tensor, scales: Tensor, bias: Tensor, least: float
+    ) -> Tensor:
+        """X [B, n] float32 times int8 [m, n], scaled per output and 64 inputs [m, n / 64].
+
+        What is less than `least` becomes that.
+        """
         y = x.new_empty(len(x), len(weights))
         pointers = map(_pointer, (x, weights, scales, bias, y))
-        self.library.linear_int8(*pointers, *_longs((*x.shape, len(weights))), _threads())
+        sizes = _longs((*x.shape, len(weights)))
+        self.library.linear_int8(*pointers, *sizes, ctypes.c_float(least), _threads())
         return y
 
     def to_bytes(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,18 +154,20 @@ class Kernels:
         function(_pointer(x), _pointer(bytes_), _pointer(scales), *sizes, _threads())
         return bytes_, scales
 
-    def from_bytes_(self, y: Tensor, scales: Tensor, bias: Tensor) -> Tensor:
+    def from_bytes_(self, y: Tensor, scales: Tensor, bias: Tensor, least: float) -> Tensor:
         """Products of bytes become numbers, in place: times the image's scale, plus the map's bias.
 
         Args:
             y: float32 or bf16 [N, C, H, W] in channels-last memory, or [N, C].
             scales: float32 [N].
             bias: float32 [C].
+            least: what is less becomes that.
         """
         maps = y.shape[1]
         function = getattr(self.library, f"from_bytes_{SUFFIX[y.dtype]}")
         sizes = _longs((len(y), y.numel() // max(len(y) * maps, 1), maps))
-        function(_pointer(y), _pointer(scales), _pointer(bias), *sizes, _threads())
+        pointers = map(_pointer, (y, scales, bias))
+        function(*pointers, *sizes, ctypes.c_float(least), _threads())
         return y
 
     def views(
@@ -204,7 +252,7 @@ def kernels() -> Kernels | None:
     try:
         name = _first_line(compiler, "--version")
         for threads in THREADS:
-            flags = [flag for flag in (*FLAGS, threads) if flag]
+            flags = [flag for flag in (*FLAGS, *WIDE, threads) if flag]
             if (library := _load(_built(compiler, name, flags))) is not None:
                 return Kernels(library, name)
     except (OSError, subprocess.SubprocessError):
