@@ -3,8 +3,8 @@
 
 Every program runs in a process of its own, as its users run it, and works only when it is told to:
 one step of each in turn, or as many as fill .2 s, so that a busy machine slows all alike and a step
-of milliseconds does not begin with the caches of another program. Prints a table, or with --json one
-line. What is not installed is left out and named.
+of milliseconds does not begin with the caches of another program. Prints a table, or with --json
+one line. What is not installed is left out and named.
 
     python benchmarks/peers.py train [--batch 128]         the paper's net, a training step
     python benchmarks/peers.py gains [--batch 128]         the same, without each of its gains
@@ -313,32 +313,29 @@ def keras_torch_notebook(flags: argparse.Namespace) -> Work:
 
 def ours_prepare(flags: argparse.Namespace) -> Work:
     """A store of the folder, made anew."""
-    from alexnet.data.datasets import open_source
     from alexnet.data.prepare import prepare
+    from alexnet.data.unlabelled import open_pictures
 
-    source = open_source(flags.folder_of_pictures)
+    source = open_pictures(flags.folder_of_pictures)
 
     def work() -> None:
         with tempfile.TemporaryDirectory(dir=flags.folder) as place:
-            prepare(source, resize="crop", side=256, cache=Path(place))
+            prepare(source, resize="shorter_side", side=256, cache=Path(place))
 
     return work
 
 
 def pillow_loop_prepare(flags: argparse.Namespace) -> Work:
-    """One loop: open, shorter side to 256, centre, RGB; the pictures stay in memory."""
+    """One loop, the same pixels: open, central square, 256 x 256; pictures stay in memory."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     paths = sorted(Path(flags.folder_of_pictures).rglob("*.jpg"))
 
     def square(path: Path) -> Any:
         with Image.open(path) as image:
             rgb = image.convert("RGB")
-        scale = 256 / min(rgb.size)
-        rgb = rgb.resize((round(rgb.width * scale), round(rgb.height * scale)), Image.BILINEAR)
-        left, top = (rgb.width - 256) // 2, (rgb.height - 256) // 2
-        return np.asarray(rgb.crop((left, top, left + 256, top + 256)))
+        return np.asarray(ImageOps.fit(rgb, (256, 256), Image.Resampling.LANCZOS))
 
     return lambda: np.stack([square(path) for path in paths])
 

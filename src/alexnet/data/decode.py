@@ -19,6 +19,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What undoes each of EXIF's orientations; 1 is upright."""
+EXACT = 256
+"""256 * 255 * 255 is below 2 ** 24."""
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 """Tags of a TIFF."""
 
@@ -96,7 +98,14 @@ def _from_wide(image: Image.Image) -> Image.Image:
 
 
 def pixel_moments(pixels: np.ndarray) -> np.ndarray:
-    """Mean of r, g, b, then of rr, rg, rb, gg, gb, bb over one picture: float64 [9]."""
-    flat = pixels.reshape(-1, 3).astype(np.float64)
-    second = flat.T @ flat / len(flat)
-    return np.concatenate([flat.mean(0), second[np.triu_indices(3)]])
+    """Mean of r, g, b, then of rr, rg, rb, gg, gb, bb over one picture: float64 [9].
+
+    Sums of EXACT pixels are whole numbers that float32 holds, so all of them are exact.
+    """
+    count = pixels.size // 3
+    planes = np.ones((4, -(-count // EXACT) * EXACT), np.float32)
+    planes[:3, :count] = pixels.reshape(-1, 3).T
+    planes[:3, count:] = 0
+    blocks = planes.reshape(4, -1, EXACT).transpose(1, 0, 2)
+    sums = np.matmul(blocks, blocks.transpose(0, 2, 1)).sum(0, dtype=np.float64)
+    return np.concatenate([sums[3, :3], sums[:3, :3][np.triu_indices(3)]]) / count
