@@ -15,8 +15,10 @@ from alexnet.data.splits import Splits, split
 from alexnet.errors import ConfigError
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.experiment import Arm, Comparison, Protocol, ProtocolName
+from alexnet.experiments.intervals import Interval
 from alexnet.experiments.page import page_text
 from alexnet.experiments.planning import SIZES, Plan, minutes, with_changes
+from alexnet.experiments.wording import estimate
 from alexnet.job import preprocessing_for, table_for
 from alexnet.layer_kinds import (
     Activation,
@@ -306,3 +308,10 @@ def test_docs_have_the_page_that_the_program_writes() -> None:
         assert section is not None
         assert own is not None
         assert section.group(1) == own.group(1)
+
+
+def test_a_bound_is_said_as_one() -> None:
+    whole = Interval(estimate=3.81, low=3.5, high=4.0)
+    assert estimate(whole, "ratio") == "3.81 x"
+    assert estimate(replace(whole, is_open_above=True), "ratio") == "at least 3.81 x"
+    assert estimate(replace(whole, is_open_below=True), "ratio") == "at most 3.81 x"

@@ -32,14 +32,14 @@ def optimized_network(
 ) -> Network:
     """The same network for inference alone; the given one stays as it is.
 
-    Batch norms are folded into the layer before them. On a processor, a ReLU is one pass with
-    the norm and max pooling behind it, or part of the layer before it, so `stages` shows less;
-    layers that may be rounded to
-    bytes are (`int8.py`): fully connected ones read weights of one byte for small batches, and
-    where the processor multiplies bytes, layers from the third on whose inputs are not negative
-    multiply them. Other weights are bf16 where that is in hardware; where it is not, convolutions
-    of 3 x 3 and 5 x 5 take Winograd's way (float32, about 1e-5 of the largest output away from the
-    direct sum).
+    Batch norms are folded into the layer before them. On a processor, a ReLU is one pass with the
+    norm and max pooling behind it, or part of the layer before it, so `stages` shows less.
+
+    Layers are rounded to bytes where that may be (`int8.py`): fully connected ones read weights of
+    one byte for small batches, and where the processor multiplies bytes, layers from the third on
+    whose inputs are not negative multiply them. Other weights are bf16 where that is in hardware;
+    where it is not, convolutions of 3 x 3 and 5 x 5 take Winograd's way (float32, about 1e-5 of the
+    largest output away from the direct sum).
 
     Args:
         network: a trained network.

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet.experiments.findings import ArmFinding, ComparisonFinding, Findings
-from alexnet.experiments.wording import MEASURED, effect
+from alexnet.experiments.wording import MEASURED, estimate
 from alexnet.plots import GREY, INK
 from alexnet.records import EpochRecord
 
@@ -94,7 +94,7 @@ def _draw_effects(axes: Axes, comparisons: Sequence[ComparisonFinding]) -> None:
         marker = ">" if interval.is_open_above else "<" if interval.is_open_below else "o"
         axes.plot([interval.estimate], [y], color=colour, marker=marker)
         axes.plot([one.at_least], [y], color=INK, marker="|", markersize=12)
-        said = f"{one.name}: {effect(interval.estimate, one.scale)}, {one.verdict}"
+        said = f"{one.name}: {estimate(interval, one.scale)}, {one.verdict}"
         axes.annotate(
             said, (0, y), (5, 7), xycoords=("axes fraction", "data"), textcoords="offset points",
             fontsize=7.5, parse_math=False,

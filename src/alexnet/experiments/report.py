@@ -16,7 +16,7 @@ from alexnet.experiments.findings import (
     ComparisonFinding,
     Findings,
 )
-from alexnet.experiments.wording import MEASURED, duration, effect, number
+from alexnet.experiments.wording import MEASURED, duration, effect, estimate, number
 from alexnet.values import to_json
 
 
@@ -68,17 +68,11 @@ def effects_table(comparisons: Iterable[ComparisonFinding]) -> str:
 
 
 def interval_text(one: ComparisonFinding) -> str:
-    """An estimate and its interval; "at least" where a run did not get to its end."""
+    """An estimate and its interval."""
     interval = one.interval
     low = "-" if interval.is_open_below else effect(interval.low, one.scale)
     high = "-" if interval.is_open_above else effect(interval.high, one.scale)
-    least = {
-        (False, False): "",
-        (False, True): "at least ",
-        (True, False): "at most ",
-        (True, True): "perhaps ",
-    }[(interval.is_open_below, interval.is_open_above)]
-    return f"{least}{effect(interval.estimate, one.scale)} ({low} to {high})"
+    return f"{estimate(interval, one.scale)} ({low} to {high})"
 
 
 def arms_table(findings: Findings) -> str:

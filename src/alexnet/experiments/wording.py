@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alexnet.experiments.experiment import Measure, Scale
+from alexnet.experiments.intervals import Interval
 from alexnet.experiments.planning import Plan, minutes
 
 MEASURED: dict[Measure, str] = {
@@ -22,6 +23,17 @@ def number(value: float, measure: Measure, is_bound: bool = False) -> str:
 def effect(value: float, scale: Scale) -> str:
     """A difference in points of percent, or a ratio."""
     return f"{value:.2f} x" if scale == "ratio" else f"{100 * value:+.2f} points"
+
+
+def estimate(interval: Interval, scale: Scale) -> str:
+    """An effect as it was measured; "at least" where a run did not get to its end."""
+    least = {
+        (False, False): "",
+        (False, True): "at least ",
+        (True, False): "at most ",
+        (True, True): "perhaps ",
+    }[(interval.is_open_below, interval.is_open_above)]
+    return f"{least}{effect(interval.estimate, scale)}"
 
 
 def duration(value: float) -> str:
