@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 import alexnet.augment
-from alexnet.augment import Augmenter, colour_shift, exact_crops, scaled_crops
+from alexnet.augment import (
+    Augmenter,
+    colour_shift,
+    exact_places,
+    gathered,
+    sampled,
+    scaled_places,
+)
 from alexnet.kernels import kernels
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Augmentation
@@ -26,6 +33,16 @@ AXES = torch.tensor([[20.0, -7.0, 1.0], [19.0, 1.0, -3.0], [18.0, 6.0, 2.0]])
 
 def seeded(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
+
+
+def exact_crops(pixels: Tensor, side: int, options: Augmentation, generator: Generator) -> Tensor:
+    places = exact_places(len(pixels), pixels.shape[1], side, options, generator)
+    return gathered(pixels, places, side)
+
+
+def scaled_crops(maps: Tensor, side: int, options: Augmentation, generator: Generator) -> Tensor:
+    places = scaled_places(len(maps), maps.shape[-1], side, options, generator)
+    return sampled(maps, places, side)
 
 
 def stored(count: int = 4, side: int = 12) -> Tensor:

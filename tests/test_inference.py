@@ -16,6 +16,7 @@ from alexnet.inference import (
     BlockConv,
     RectifyNormPool,
     folded,
+    joined,
     optimized_network,
     takes_blocks,
 )
@@ -68,6 +69,51 @@ def test_every_net_computes_the_same(name: str) -> None:
     assert list(stages) == list(network.stages(images))
     after = network.state_dict()
     assert all(torch.equal(t, after[key]) for key, t in before.items())
+
+
+@pytest.mark.parametrize("batch", [2, 9])
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_every_net_computes_nearly_the_same_as_it_is_prepared_by_itself(
+    name: str, batch: int
+) -> None:
+    """With bytes and bf16, whatever this processor has: a few percent of the largest logit."""
+    network = narrow(name)
+    images = draw(batch, *network.architecture.input, seed=1)
+    with torch.inference_mode():
+        expected, found = network(images), optimized_network(network)(images).float()
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def test_the_given_net_stays_as_it_is() -> None:
+    network = narrow("alexnet_bn").train()
+    for precision in ("float32", "bf16"):
+        optimized_network(network, precision, has_int8=False)  # type: ignore[arg-type]
+    assert all(module.training for module in network.modules())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@has_kernels
+def test_a_relu_with_nothing_before_it_stays() -> None:
+    layers = {"relu": nn.ReLU(), "fc": SmallLinear(nn.Linear(64, 5), nn.Identity(), built())}
+    found = joined(layers, built())
+    assert isinstance(found["relu"], nn.ReLU)
+    assert layers["fc"].least < 0  # type: ignore[operator]
+
+
+@has_kernels
+def test_winograd_under_autocast_is_float32() -> None:
+    layer, x = nn.Conv2d(32, 32, 3, padding=1), draw(1, 32, 8, 8)
+    with torch.inference_mode():
+        plain = WinogradConv(layer, built())(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(WinogradConv(layer, built())(x), plain)
+
+
+@has_kernels
+def test_wide_norms_and_maps_are_no_matter_of_the_stack() -> None:
+    row = ResponseNorm("norm", size=1 << 22)
+    layer = RectifyNormPool(ResponseNormModule(row), nn.MaxPool2d(2, 2), built())
+    assert layer(draw(1, 4, 2, 2)).shape == (1, 4, 1, 1)
 
 
 def test_batch_norms_are_folded() -> None:

@@ -107,6 +107,13 @@ def test_an_image_that_is_not_finite_stays_so_and_alone(dtype: torch.dtype, bad:
 
 
 @has_kernels
+def test_the_smallest_numbers_are_zeros_and_no_nan() -> None:
+    whole, scales = built().to_bytes(torch.full((2, 8), 1e-38))
+    assert not whole.any()
+    assert scales.tolist() == [0, 0]
+
+
+@has_kernels
 def test_bytes_become_numbers_by_image_and_map() -> None:
     y = torch.ones(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     scales, bias = torch.tensor([2.0, 10.0]), torch.tensor([0.0, 1.0, -3.0])

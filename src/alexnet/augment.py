@@ -87,19 +87,6 @@ class Augmenter:
         return mean, torch.tensor(rule.divisor, dtype=torch.float32)
 
 
-def exact_crops(
-    pixels: Tensor, side: int, options: Augmentation, generator: torch.Generator
-) -> Tensor:
-    """Crops of `side` pixels, each at its own place, half of them mirrored.
-
-    uint8 [B, S, S, 3] to [B, side, side, 3] in one gather; every value is a stored pixel.
-
-    Source: Paper, section 4.1; one place per picture, where the 2012 code used one for 32 pictures.
-    """
-    places = exact_places(len(pixels), pixels.shape[1], side, options, generator)
-    return gathered(pixels, places, side)
-
-
 def exact_places(
     count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
@@ -107,6 +94,8 @@ def exact_places(
 
     Of every view the x of its first column and the step to the next, the y of its first row and the
     step, in pixels; a mirrored one begins at the right, with a step of -1.
+
+    Source: Paper, section 4.1; one place per picture, where the 2012 code used one for 32 pictures.
     """
     room, device = stored - side + 1, generator.device
     if options.crop == "centre":
@@ -130,22 +119,13 @@ def gathered(pixels: Tensor, places: Tensor, side: int) -> Tensor:
     return pixels[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def scaled_crops(
-    maps: Tensor, side: int, options: Augmentation, generator: torch.Generator
-) -> Tensor:
-    """Crops of random place, area and aspect, scaled to `side` pixels.
-
-    float [B, C, S, S] to [B, C, side, side]; bilinear, no smoothing before it. The area's root is
-    uniform between the root of `min_area` and 1.
-    """
-    places = scaled_places(len(maps), maps.shape[-1], side, options, generator)
-    return sampled(maps, places, side)
-
-
 def scaled_places(
     count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Where scaled crops lie in pictures of `stored` pixels, as `exact_places` says it."""
+    """Where crops of random area and aspect lie, as `exact_places` has it; scaled to `side`.
+
+    The area's root is uniform between the root of `min_area` and 1.
+    """
     device = generator.device
     scale, stretch, flip, x, y = torch.rand(5, count, generator=generator, device=device)
     least = options.min_area**0.5

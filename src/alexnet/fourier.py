@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LEAST_KERNEL = 9
-"""Side of a kernel below which direct sums are faster (docs/performance.md)."""
+"""Side of a kernel from which it was measured to pay, at 11 (docs/performance.md)."""
 LEAST_BATCH = 16
 """Images that make up for the spectrum of the weights, which every step needs anew."""
 

@@ -41,6 +41,8 @@ def optimized_network(
     where it is not, convolutions of 3 x 3 and 5 x 5 take Winograd's way (float32, about 1e-5 of the
     largest output away from the direct sum).
 
+    The result is for use at once: layers of bytes can be neither copied nor pickled.
+
     Args:
         network: a trained network.
         precision: type of the matrix products that are not of bytes.
@@ -54,7 +56,7 @@ def optimized_network(
     )
     with torch.device("meta"):
         result = Network(network.architecture)
-    place, layers = _Place(), folded(network)
+    place, layers = _Place(), folded(copy.deepcopy(network).eval())
     for name, layer in layers.items():
         layers[name] = preparing.prepared(layer, place)
         place = place.after(layer)
@@ -118,7 +120,9 @@ class _Preparing:
         """A layer for inference."""
         if isinstance(layer, ConvModule):
             return self._conv(layer, place)
-        return self._linear(layer, place) if isinstance(layer, nn.Linear) else layer
+        if isinstance(layer, nn.Linear):
+            return self._linear(layer, place)
+        return layer
 
     def _conv(self, layer: ConvModule, place: _Place) -> nn.Module:
         if self.built and self._multiplies_bytes(place) and not layer.end_padding:
@@ -216,7 +220,8 @@ def joined(layers: dict[str, nn.Module], built: Kernels) -> dict[str, nn.Module]
     for place, name in enumerate(names):
         if not isinstance(layers[name], nn.ReLU):
             continue
-        before, behind = layers[names[place - 1]], names[place + 1 : place + 3]
+        above = [one for one in names[:place] if not isinstance(layers[one], nn.Identity)]
+        before, behind = above[-1:], names[place + 1 : place + 3]
         norm = layers[behind[0]] if behind else None
         norm = norm if isinstance(norm, ResponseNormModule) else None
         (*inner, last) = (name, *behind[: 2 if norm else 1])
@@ -224,18 +229,18 @@ def joined(layers: dict[str, nn.Module], built: Kernels) -> dict[str, nn.Module]
         if isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode:
             result |= {one: nn.Identity() for one in inner}
             result[last] = RectifyNormPool(norm, pool, built)
-        elif isinstance(before, Int8Layer):
-            before.rectify()
+        elif before and isinstance(below := layers[before[0]], Int8Layer):
+            below.rectify()
             result[name] = nn.Identity()
     return result
 
 
 class _Typed(nn.Module):
-    """A layer with its weights in the type of its products; float32 comes in and goes out."""
+    """A layer with its weights and outputs in the type of its products."""
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
-        self.layer = layer if dtype == torch.float32 else _converted(layer, dtype)
+        self.layer = layer.to(dtype)
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -243,7 +248,3 @@ class _Typed(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             y: Tensor = self.layer(x.to(self.dtype))
         return y
-
-
-def _converted(layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> nn.Module:
-    return copy.deepcopy(layer).to(dtype)

@@ -1,7 +1,8 @@
 """Layers whose weights, and where the processor gains by it whose inputs, are bytes.
 
 The processor's instructions for products of bytes (VNNI) do twice as many as in bf16. The sums of
-products are exact; what is lost is the rounding of weights and inputs to 8 bits.
+products are whole numbers; what is lost is the rounding of weights and inputs to 8 bits, and of the
+result to the type that is asked for.
 """
 
 from __future__ import annotations

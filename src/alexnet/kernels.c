@@ -151,16 +151,17 @@ INLINE void keep_larger(float *restrict most, const float *restrict x, long numb
         }                                                                                           \
     }                                                                                               \
                                                                                                     \
-    void NAME(const TYPE *x, TYPE *y, long images, long height, long width, long groups, long maps, \
+    int NAME(const TYPE *x, TYPE *y, long images, long height, long width, long groups, long maps,  \
               long size, float alpha, float beta, float k, long window, long stride, long rows,     \
               long columns, int threads) {                                                          \
-        long channels = groups * maps, numbers = width * channels;                                  \
-        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        long channels = groups * maps, numbers = width * channels, has_failed = 0;                  \
+        _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
         for (long block = 0; block < threads; block++) {                                            \
-            float values[maps + size], sums[maps], most[channels];                                  \
-            memset(values, 0, sizeof values);                                                       \
-            float *lines = malloc((size_t)(window + 1) * numbers * sizeof(float));                  \
-            float *tall = lines + window * numbers;                                                 \
+            long room = (window + 1) * numbers + maps + size + maps + channels;                     \
+            float *lines = calloc((size_t)room, sizeof(float));                                     \
+            has_failed |= !lines;                                                                   \
+            float *tall = lines + window * numbers, *most = tall + numbers;                         \
+            float *sums = most + channels, *values = sums + maps;                                   \
             long ready = -1; /* the last line that is done, counted over all images */              \
             long first = images * rows * block / threads;                                           \
             long last = images * rows * (block + 1) / threads;                                      \
@@ -184,6 +185,7 @@ INLINE void keep_larger(float *restrict most, const float *restrict x, long numb
             }                                                                                       \
             free(lines);                                                                            \
         }                                                                                           \
+        return (int)has_failed;                                                                     \
     }
 
 RECTIFY_NORM_POOL(rectify_norm_pool_f32, float, read_f32, write_f32)
@@ -366,8 +368,8 @@ void linear_int8(const float *x, const int8_t *weights, const float *scales, con
 /* What a layer that multiplies bytes needs before and after it. Before: every image as bytes, the
  * largest of its `numbers` at 255; what is negative is taken for 0. Without their sign, the bits of
  * numbers are in the order of the numbers. An image that holds a number that is not finite gets NaN
- * for a scale. After: the products times their image's scale, plus the map's bias, and `least` where
- * that is more. */
+ * for a scale, and one whose numbers are all below 1e-36 is taken for zeros. After: the products
+ * times their image's scale, plus the map's bias, and `least` where that is more. */
 #define BYTES(NAME, TYPE, BITS, UNSIGNED, READ, WRITE)                                              \
     void to_bytes_##NAME(const TYPE *x, uint8_t *bytes, float *scales, long images, long numbers,   \
                          int threads) {                                                             \
@@ -385,7 +387,7 @@ void linear_int8(const float *x, const int8_t *weights, const float *scales, con
             memcpy(&largest, &most, sizeof largest);                                                \
             float scale = READ(largest) / 255, inverse = 255 / READ(largest);                       \
             int is_finite = inverse > 0 && inverse <= FLT_MAX;                                      \
-            scales[image] = is_finite || most == 0 ? scale : NAN;                                   \
+            scales[image] = is_finite ? scale : READ(largest) < 1 ? 0 : NAN;                        \
             for (long i = 0; i < numbers; i++) {                                                    \
                 float value = READ(from[i]) * inverse + 0.5f;                                       \
                 bytes[image * numbers + i] = (uint8_t)(int)(is_finite && value > 0 ? value : 0);    \

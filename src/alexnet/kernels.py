@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import platform
 import shutil
@@ -88,11 +89,13 @@ class Kernels:
         rows, columns = ((side - pool[0]) // pool[1] + 1 for side in (h, w))
         y = x.new_empty(n, rows, columns, c).permute(0, 3, 1, 2)
         function = getattr(self.library, f"rectify_norm_pool_{SUFFIX[x.dtype]}")
-        function(
+        has_failed = function(
             *(_pointer(x), _pointer(y), *_longs((n, h, w, groups, c // groups, size))),
             *(ctypes.c_float(value) for value in (alpha, beta, k)),
             *(*_longs((*pool, rows, columns)), _threads()),
         )
+        if has_failed:
+            raise MemoryError(f"no room for the lines of maps {c} x {h} x {w}")
         return y
 
     def to_blocks(self, x: Tensor, side: int, padding: int, rows: int, columns: int) -> Tensor:
@@ -226,6 +229,8 @@ def _threads() -> ctypes.c_int:
 
 
 def _pointer(x: Tensor) -> ctypes.c_void_p:
+    if x.device.type != "cpu":
+        raise ValueError(f"kernels compute on a processor, not on {x.device}")
     return ctypes.c_void_p(x.data_ptr())
 
 
@@ -249,14 +254,15 @@ def kernels() -> Kernels | None:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if os.environ.get("ALEXNET_KERNELS") == "0" or compiler is None or os.name != "posix":
         return None
-    try:
-        name = _first_line(compiler, "--version")
-        for threads in THREADS:
-            flags = [flag for flag in (*FLAGS, *WIDE, threads) if flag]
-            if (library := _load(_built(compiler, name, flags))) is not None:
-                return Kernels(library, name)
-    except (OSError, subprocess.SubprocessError):
-        pass  # no compiler that works, or no folder to keep the result: torch alone computes
+    for threads, wide in itertools.product(THREADS, (WIDE, ())):
+        flags = [flag for flag in (*FLAGS, *wide, threads) if flag]
+        try:
+            name = _first_line(compiler, "--version")
+            library = _load(_built(compiler, name, flags))
+        except (OSError, subprocess.SubprocessError):
+            continue  # it does not know a flag, or does not work, or has no folder for the result
+        if library is not None:
+            return Kernels(library, name)
     return None
 
 

@@ -61,7 +61,9 @@ class WinogradConv(nn.Module):
         _, rows, columns = self.tiling.tiles(*x.shape[2:])
         v = x.new_empty(len(weights), len(x) * rows * columns, weights.shape[1])
         self.built.winograd_input(x, v, self.tiling)
-        self.built.winograd_output(v @ weights, self.get_buffer("bias"), y, self.tiling)
+        with torch.autocast("cpu", enabled=False):
+            products = v @ weights
+        self.built.winograd_output(products, self.get_buffer("bias"), y, self.tiling)
 
 
 def transformed(weight: Tensor, groups: int) -> Tensor:
