@@ -14,6 +14,7 @@ import pytest
 from alexnet.data.splits import Splits, split
 from alexnet.errors import ConfigError
 from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.drawing import COLOURS
 from alexnet.experiments.experiment import Arm, Comparison, Protocol, ProtocolName
 from alexnet.experiments.intervals import Interval
 from alexnet.experiments.page import page_text
@@ -315,3 +316,8 @@ def test_a_bound_is_said_as_one() -> None:
     assert estimate(whole, "ratio") == "3.81 x"
     assert estimate(replace(whole, is_open_above=True), "ratio") == "at least 3.81 x"
     assert estimate(replace(whole, is_open_below=True), "ratio") == "at most 3.81 x"
+
+
+def test_every_line_of_a_picture_has_its_own_colour() -> None:
+    lines = [{arm.series or arm.name for arm in plan.arms} for plan in PLANS]
+    assert max(map(len, lines)) <= len(set(COLOURS))

@@ -14,7 +14,10 @@ from alexnet.experiments.wording import MEASURED, estimate
 from alexnet.plots import GREY, INK
 from alexnet.records import EpochRecord
 
-COLOURS = ("#2f6db3", "#d9772b", "#3a9464", "#b5476f", "#7a5cb0", "#8a7a2d", "#4aa3b8")
+COLOURS = (
+    *("#2f6db3", "#d9772b", "#3a9464", "#b5476f", "#7a5cb0", "#8a7a2d", "#4aa3b8", "#222222"),
+)
+"""As many as the longest list of lines has."""
 VERDICT_COLOURS = {"reproduced": "#3a9464", "not reproduced": "#b5476f", "undecided": INK}
 
 Curves: TypeAlias = Mapping[str, Sequence[Sequence[EpochRecord]]]
