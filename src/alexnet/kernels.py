@@ -1,4 +1,4 @@
-"""The operations of `kernels.c`, built with the machine's C compiler, where it has one.
+"""The operations of `kernels.c` and `kernels_bytes.c`, built with the machine's C compiler.
 
 Built once for a processor and a compiler, and kept in the cache folder. Without a compiler the same
 operations run in torch alone: the same results within the tolerance that the tests state, later.
@@ -23,7 +23,9 @@ from torch import Tensor
 
 from alexnet.cache import cache_folder
 
-SOURCE = Path(__file__).with_name("kernels.c")
+HEADER, *SOURCES = (
+    Path(__file__).with_name(name) for name in ("kernels.h", "kernels.c", "kernels_bytes.c")
+)
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 WIDE = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
 """Compilers that do not know a processor take it for one whose widest vectors do not pay."""
@@ -267,22 +269,25 @@ def kernels() -> Kernels | None:
 
 
 def describe_kernels() -> str:
-    """What computes the operations of `kernels.c` here: a compiler's name, or "torch"."""
+    """What computes the kernels' operations here: a compiler's name, or "torch"."""
     found = kernels()
     return "torch" if found is None else found.compiler
 
 
 def _built(compiler: str, name: str, flags: list[str]) -> Path:
     """The library's path in the cache; built aside and renamed when it is not there."""
-    content = (SOURCE.read_bytes(), name, flags, platform.machine(), _processor())
+    code = b"".join(path.read_bytes() for path in (HEADER, *SOURCES))
+    content = (code, name, flags, platform.machine(), _processor())
     digest = hashlib.blake2b(repr(content).encode(), digest_size=12).hexdigest()
     target = cache_folder() / "kernels" / f"{digest}.so"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-            objects, aside = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
-            _run(compiler, *flags, "-c", str(SOURCE), "-o", str(objects))
-            _run(compiler, "-shared", *LINK, str(objects), "-o", str(aside), "-lm")
+            objects = [str(Path(folder) / f"{path.stem}.o") for path in SOURCES]
+            for path, made in zip(SOURCES, objects, strict=True):
+                _run(compiler, *flags, "-c", str(path), "-o", made)
+            aside = Path(folder) / "kernels.so"
+            _run(compiler, "-shared", *LINK, *objects, "-o", str(aside), "-lm")
             aside.replace(target)
     return target
 
