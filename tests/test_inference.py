@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 import alexnet.inference
 from alexnet.classifier import load
@@ -21,7 +21,6 @@ from alexnet.inference import (
     takes_blocks,
 )
 from alexnet.int8 import Int8Conv, Int8Linear, SmallLinear
-from alexnet.kernels import Kernels, kernels
 from alexnet.layer_kinds import Conv, ResponseNorm
 from alexnet.layers import ConvModule, ResponseNormModule
 from alexnet.network import Network, channels_last
@@ -30,19 +29,9 @@ from alexnet.runs import RunFolder
 from alexnet.variants import variant
 from alexnet.winograd import WinogradConv
 from alexnet.zoo import ZOO, architecture
+from drawn import built, draw, has_kernels
 
 LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear, BlockConv, RectifyNormPool)
-has_kernels = pytest.mark.skipif(kernels() is None, reason="no C compiler here")
-
-
-def built() -> Kernels:
-    found = kernels()
-    assert found is not None
-    return found
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def narrow(name: str) -> Network:

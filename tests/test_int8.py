@@ -18,23 +18,13 @@ from alexnet.int8 import (
     multiplies_bytes,
     row_bytes,
 )
-from alexnet.kernels import Kernels, kernels
+from alexnet.kernels import BLOCK, kernels
 from alexnet.network import create_model
+from drawn import built, draw, has_kernels
 
-has_kernels = pytest.mark.skipif(kernels() is None, reason="no C compiler here")
 has_int8 = pytest.mark.skipif(
     kernels() is None or not multiplies_bytes(), reason="no products of bytes here"
 )
-
-
-def built() -> Kernels:
-    found = kernels()
-    assert found is not None
-    return found
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @has_kernels
@@ -175,6 +165,19 @@ def test_a_linear_layer_of_bytes_is_that_of_what_was_rounded() -> None:
         found = Int8Linear(layer, built())(x)
         expected = F.linear(rounded_images(x), rounded(layer.weight), layer.bias.double())
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+@has_kernels
+def test_bytes_are_made_of_whole_weights_not_of_bf16() -> None:
+    """fc4 follows a tanh, so its large batches are bf16; its small ones read bytes all the same."""
+    torch.manual_seed(0)
+    network = create_model("cifar_quick", num_classes=5)
+    network.relu3 = nn.Tanh()
+    small = optimized_network(network, "bf16").fc4
+    assert isinstance(small, SmallLinear)
+    whole, scales = row_bytes(network.fc4.weight.reshape(-1, BLOCK))  # type: ignore[operator, union-attr]
+    assert torch.equal(small.get_buffer("bytes").flatten(), whole.flatten())
+    assert torch.equal(small.get_buffer("scales").flatten(), scales)
 
 
 @has_int8

@@ -5,19 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 import alexnet.winograd
 from alexnet.kernels import kernels
 from alexnet.layer_kinds import Conv
 from alexnet.layers import ConvModule
 from alexnet.winograd import WinogradConv, takes_winograd, transformed
-
-has_kernels = pytest.mark.skipif(kernels() is None, reason="no C compiler here")
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+from drawn import draw, has_kernels
 
 
 def winograd(layer: nn.Conv2d) -> WinogradConv:

@@ -165,16 +165,14 @@ class BlockConv(nn.Module):
         order = order.transpose(1, 2).flatten(1, 2)
         self.register_buffer("weight", _as_bf16(order))
         self.register_buffer("bias", bias_of(layer).bfloat16())
-        self.layer, self.built = [layer], built  # not a part: its weights are not used
+        self.stride, self.padding, self.built = stride, layer.pads[0], built
+        self.room = 2 * self.padding + layer.end_padding - kernel
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [N, C, H, W] to maps bf16, channels last."""
-        (layer,) = self.layer
-        stride, (padding, _), end = layer.stride[0], layer.pads, layer.end_padding
-        room = 2 * padding + end - layer.kernel_size[0]
-        rows, columns = ((side + room) // stride + self.blocks for side in x.shape[2:])
+        rows, columns = ((side + self.room) // self.stride + self.blocks for side in x.shape[2:])
         x = x.float().contiguous(memory_format=torch.channels_last)
-        blocks = self.built.to_blocks(x, stride, padding, rows, columns)
+        blocks = self.built.to_blocks(x, self.stride, self.padding, rows, columns)
         return F.conv2d(blocks, self.get_buffer("weight"), self.get_buffer("bias"))
 
 
@@ -240,7 +238,7 @@ class _Typed(nn.Module):
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
-        self.layer = layer.to(dtype)
+        self.layer = layer if dtype == torch.float32 else copy.deepcopy(layer).to(dtype)
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
