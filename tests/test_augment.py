@@ -21,10 +21,10 @@ from alexnet.augment import (
     sampled,
     scaled_places,
 )
-from alexnet.kernels import kernels
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Augmentation
 from alexnet.views import as_maps, centre_view
+from drawn import has_kernels
 
 BARE = Augmentation(crop="centre", flip=False, colour_sd=0.0)
 """No augmentation at all."""
@@ -234,7 +234,7 @@ def test_scaled_centre_crops() -> None:
 SCALED = Augmentation(min_area=0.2, max_stretch=1.5, colour_sd=0.3)
 
 
-@pytest.mark.skipif(kernels() is None, reason="no C compiler here")
+@has_kernels
 @pytest.mark.parametrize("has_mean_image", [False, True])
 @pytest.mark.parametrize(
     "options",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -12,17 +10,10 @@ from torch import nn
 
 import alexnet.inference
 from alexnet.classifier import load
-from alexnet.inference import (
-    BlockConv,
-    RectifyNormPool,
-    folded,
-    joined,
-    optimized_network,
-    takes_blocks,
-)
+from alexnet.inference import RectifyNormPool, folded, joined, optimized_network
 from alexnet.int8 import Int8Conv, Int8Linear, SmallLinear
-from alexnet.layer_kinds import Conv, ResponseNorm
-from alexnet.layers import ConvModule, ResponseNormModule
+from alexnet.layer_kinds import ResponseNorm
+from alexnet.layers import ResponseNormModule
 from alexnet.network import Network, channels_last
 from alexnet.norms import response_norm
 from alexnet.runs import RunFolder
@@ -31,7 +22,7 @@ from alexnet.winograd import WinogradConv
 from alexnet.zoo import ZOO, architecture
 from drawn import built, draw, has_kernels
 
-LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear, BlockConv, RectifyNormPool)
+LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear, RectifyNormPool)
 
 
 def narrow(name: str) -> Network:
@@ -137,41 +128,6 @@ def test_one_pass_is_relu_norm_and_pooling(
     torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=1e-6, equal_nan=True)
     assert found.isnan().any()
     assert not found[0].isnan().any()
-
-
-@has_kernels
-@pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "end", "sides"),
-    [
-        (11, 4, 0, 0, (27, 31)),
-        (11, 4, 2, 0, (30, 24)),
-        (11, 4, 0, 3, (24, 24)),
-        (5, 3, 1, 0, (9, 11)),
-    ],
-)
-def test_blocks_of_pixels_give_the_strided_convolution(
-    kernel: int, stride: int, padding: int, end: int, sides: tuple[int, int]
-) -> None:
-    row = Conv("c", channels=8, kernel=kernel, stride=stride, padding=padding, end_padding=end)
-    layer = ConvModule(row, 3)
-    x = draw(3, 3, *sides).contiguous(memory_format=torch.channels_last)
-    assert takes_blocks(layer)
-    with torch.no_grad():
-        found, half = BlockConv(layer, built())(x), copy.deepcopy(layer).bfloat16()
-        expected = half.float()(x.bfloat16().float())
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max() < 2**-8 * expected.abs().max()
-
-
-def test_which_convolutions_are_cut_into_blocks() -> None:
-    def takes(channels: int = 3, **options: int) -> bool:
-        row = Conv("c", **{"channels": 8, "kernel": 11, "stride": 4, **options})  # type: ignore[arg-type]
-        return takes_blocks(ConvModule(row, channels))
-
-    assert takes()
-    assert takes(channels=1)
-    assert not takes(stride=1)
-    assert not takes(channels=8)
 
 
 def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import alexnet.int8
 from alexnet.inference import optimized_network
 from alexnet.int8 import (
     LARGEST_WEIGHTS_ONLY_BATCH,
+    LARGEST_WINDOW,
     Int8Conv,
     Int8Linear,
     SmallLinear,
+    kernel_bytes,
     multiplies_bytes,
     row_bytes,
+    takes_bytes,
 )
 from alexnet.kernels import BLOCK, kernels
+from alexnet.layer_kinds import Conv
+from alexnet.layers import ConvModule
 from alexnet.network import create_model
 from drawn import built, draw, has_kernels
 
-has_int8 = pytest.mark.skipif(
-    kernels() is None or not multiplies_bytes(), reason="no products of bytes here"
-)
+has_int8 = pytest.mark.skipif(not multiplies_bytes(kernels()), reason="no products of bytes here")
 
 
 @has_kernels
@@ -58,99 +60,177 @@ def test_weights_of_zero_give_the_bias() -> None:
     assert torch.equal(small(draw(2, 64)), layer.bias.expand(2, 5))
 
 
-def rounded(weight: Tensor) -> Tensor:
-    """What `row_bytes` leaves of weights."""
-    whole, scales = row_bytes(weight)
-    return whole.double() * scales.double().view(-1, *[1] * (weight.ndim - 1))
-
-
-def rounded_images(x: Tensor) -> Tensor:
-    """What `to_bytes` leaves of images, by its definition."""
-    scales = x.double().flatten(1).amax(1) / 255
-    scales = scales.view(-1, *[1] * (x.ndim - 1))
-    return torch.where(scales > 0, (x.double() / scales).round() * scales, 0)
-
-
 def test_weights_as_bytes_by_hand() -> None:
     whole, scales = row_bytes(torch.tensor([[1.27, -0.5, 0.004], [0, 0, 0]]))
     assert whole.tolist() == [[127, -50, 0], [0, 0, 0]]
     assert scales[0] == pytest.approx(0.01)
 
 
+def test_a_kernels_weight_takes_over_the_error_of_its_neighbour_by_hand() -> None:
+    """.4 becomes 0, and .9 of what is lost goes to the next .4; along a row no further."""
+    weight = torch.tensor([127, 0.4, 0.4, -0.4, -0.3]).view(1, 1, 1, 5)
+    assert kernel_bytes(weight)[0].flatten().tolist() == [127, 0, 1, -1, 0]
+    assert row_bytes(weight)[0].flatten().tolist() == [127, 0, 0, 0, 0]
+
+
+def test_kernels_of_one_weight_are_rounded_to_the_nearest() -> None:
+    weight = draw(8, 6, 1, 1)
+    for found, expected in zip(kernel_bytes(weight), row_bytes(weight), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_errors_of_a_kernel_cancel_where_maps_are_smooth() -> None:
+    weight, x = draw(16, 8, 5, 5), F.interpolate(draw(2, 8, 4, 4), size=40, mode="bicubic")
+
+    def error(whole: Tensor, scales: Tensor) -> float:
+        rounded = whole * scales.view(-1, 1, 1, 1)
+        return float((F.conv2d(x, rounded) - F.conv2d(x, weight)).square().mean().sqrt())
+
+    assert error(*kernel_bytes(weight)) < error(*row_bytes(weight)) / 3
+
+
 @has_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_images_as_bytes_by_hand(dtype: torch.dtype) -> None:
-    x = torch.tensor([[0.0, 1, 2, 255], [0, 0, 0, 0], [-4, 0.5, 0.25, 0.125]]).to(dtype)
-    whole, scales = built().to_bytes(x)
-    assert whole.tolist() == [[0, 1, 2, 255], [0, 0, 0, 0], [0, 32, 16, 8]]
-    torch.testing.assert_close(scales, torch.tensor([1.0, 0.0, 4 / 255]))
+    x = torch.tensor([[0.0, 1, 2, 255], [0, 0, 0, 0], [-4, 0.5, 1, -0.125]])
+    numbers, scales, zeros = built().to_bytes(x.to(dtype))
+    assert numbers.flatten(1).tolist() == [
+        [0, 1, 2, 255],
+        [0, 0, 0, 0],
+        [0, 230, 255, 198],
+    ]
+    torch.testing.assert_close(scales, torch.tensor([1.0, 0, 5 / 255]))
+    assert zeros.tolist() == [0, 0, 204]
+
+
+@has_kernels
+def test_the_largest_number_is_255_also_where_zero_was_rounded_up() -> None:
+    numbers, _, zeros = built().to_bytes(torch.tensor([[-0.5, 254.5, 0, 1]]))
+    assert numbers.flatten().tolist() == [1, 255, 1, 2]
+    assert zeros.tolist() == [1]
+
+
+@has_kernels
+@pytest.mark.parametrize("images", [1, 5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_byte_is_its_number_within_half_a_scale(images: int, dtype: torch.dtype) -> None:
+    """With fewer images than threads, several threads look for one image's extremes."""
+    x = draw(images, 3, 7, 5).mul(draw(images, 1, 1, 1, seed=1)).to(dtype)
+    numbers, scales, zeros = built().to_bytes(x.contiguous(memory_format=torch.channels_last))
+    half = scales.view(-1, 1, 1, 1).double()
+    found = (numbers.permute(0, 3, 1, 2).double() - zeros.view(-1, 1, 1, 1)) * half
+    assert ((found - x).abs() <= half * 0.5001).all()
+    spans = x.flatten(1).amax(1) - x.flatten(1).amin(1)
+    torch.testing.assert_close(scales * 255, spans.float(), rtol=1e-2, atol=0)
+
+
+@has_kernels
+def test_around_an_image_its_zero_stands() -> None:
+    x = draw(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    plain, framed = built().to_bytes(x), built().to_bytes(x, (2, 3))
+    assert framed.numbers.shape == (2, 9, 10, 3)
+    for image, zero in enumerate(plain.zeros):
+        within = F.pad(plain.numbers[image], (0, 0, 2, 3, 2, 3), value=int(zero))
+        assert torch.equal(framed.numbers[image], within)
 
 
 @has_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("bad", [float("nan"), -float("nan"), float("inf"), -float("inf")])
 def test_an_image_that_is_not_finite_stays_so_and_alone(dtype: torch.dtype, bad: float) -> None:
-    x = torch.rand(3, 40).to(dtype)
+    x = draw(3, 40).to(dtype)
     x[1, 17] = bad
-    _, scales = built().to_bytes(x)
-    assert scales.isfinite().tolist() == [True, False, True]
+    for images in (x, x[1:2]):
+        scales = built().to_bytes(images).scales
+        assert torch.equal(scales.isfinite(), images.isfinite().all(1))
 
 
 @has_kernels
 def test_the_smallest_numbers_are_zeros_and_no_nan() -> None:
-    whole, scales = built().to_bytes(torch.full((2, 8), 1e-38))
-    assert not whole.any()
-    assert scales.tolist() == [0, 0]
+    numbers, scales, zeros = built().to_bytes(torch.full((2, 8), -1e-38))
+    assert not numbers.any()
+    assert scales.tolist() == zeros.tolist() == [0, 0]
 
 
-@has_kernels
-def test_bytes_become_numbers_by_image_and_map() -> None:
-    y = torch.ones(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    scales, bias = torch.tensor([2.0, 10.0]), torch.tensor([0.0, 1.0, -3.0])
-    whole = built().from_bytes_(y.clone(), scales, bias, -math.inf)
-    assert whole[0, :, 0, 0].tolist() == [2, 3, -1]
-    assert whole[1, :, 1, 1].tolist() == [10, 11, 7]
-    rectified = built().from_bytes_(y, scales, bias, 0.0)
-    assert torch.equal(rectified, whole.relu())
+def decoded(x: Tensor) -> Tensor:
+    """What `to_bytes` leaves of images, as float64."""
+    numbers, scales, zeros = (part.double() for part in built().to_bytes(x))
+    places = -1, *[1] * (x.ndim - 1)
+    numbers = numbers.flatten(1) if x.ndim == 2 else numbers.permute(0, 3, 1, 2)
+    return (numbers - zeros.view(places)) * scales.view(places)
+
+
+def conv(channels: int, maps: int, **options: int) -> ConvModule:
+    torch.manual_seed(0)
+    return ConvModule(Conv("conv", channels=maps, **options), channels)  # type: ignore[arg-type]
+
+
+CONVOLUTIONS = {
+    "plain": conv(32, 64, kernel=3, padding=1),
+    "groups": conv(32, 24, kernel=3, stride=2, groups=2),
+    "narrow groups": conv(12, 20, kernel=2, padding=1, groups=4),
+    "of pictures": conv(3, 40, kernel=11, stride=4, padding=2),
+    "more at the end": conv(3, 33, kernel=6, stride=3, end_padding=3),
+    "grey": conv(1, 1, kernel=5),
+}
 
 
 @has_int8
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("groups", "padding", "stride"), [(1, 1, 1), (2, 0, 2), (4, 2, 1)])
-def test_a_convolution_of_bytes_is_that_of_what_was_rounded(
-    groups: int, padding: int, stride: int, dtype: torch.dtype
-) -> None:
-    layer = nn.Conv2d(32, 24, 3, stride, padding, groups=groups)
-    x = draw(3, 32, 9, 7).relu().contiguous(memory_format=torch.channels_last).to(dtype)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_convolution_of_bytes_is_that_of_what_was_rounded(name: str, dtype: torch.dtype) -> None:
+    """Also for a batch that is done in two parts, and for one image that several threads share."""
+    layer = CONVOLUTIONS[name]
+    x = draw(11, layer.in_channels, 23, 33).contiguous(memory_format=torch.channels_last).to(dtype)
     x[1] *= 100
     x[2] = 0
+    x[3].relu_()
+    exact = conv_of_what_was_rounded(layer, decoded(x))
     with torch.inference_mode():
-        found = Int8Conv(layer, dtype, built())(x).double()
-        assert layer.bias is not None
-        expected = F.conv2d(
-            rounded_images(x),
-            rounded(layer.weight),
-            layer.bias.double(),
-            stride,
-            padding,
-            1,
-            groups,
-        )
+        found = Int8Conv(layer, dtype, built())(x)
+        alone = Int8Conv(layer, dtype, built())(x[1:2])
+    assert found.dtype == dtype
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(alone, found[1:2])
     # What is left is the type of the result: relative to each image's largest.
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
-    largest = expected.flatten(1).abs().amax(1)
-    assert ((found - expected).flatten(1).abs().amax(1) <= tolerance * largest).all()
+    tolerance = 1e-5 if dtype == torch.float32 else 2**-8
+    largest = exact.flatten(1).abs().amax(1)
+    assert ((found.double() - exact).flatten(1).abs().amax(1) <= tolerance * largest).all()
+
+
+def conv_of_what_was_rounded(layer: ConvModule, x: Tensor) -> Tensor:
+    whole, scales = kernel_bytes(layer.weight)
+    weight = whole.double() * scales.double().view(-1, 1, 1, 1)
+    x = F.pad(x, (0, layer.end_padding, 0, layer.end_padding))
+    assert layer.bias is not None
+    bias = layer.bias.detach().double()
+    return F.conv2d(x, weight, bias, layer.stride, layer.pads, 1, layer.groups)
+
+
+@has_int8
+@pytest.mark.parametrize(("batch", "inputs", "outputs"), [(1, 100, 12), (17, 101, 70)])
+def test_a_linear_layer_of_bytes_is_that_of_what_was_rounded(
+    batch: int, inputs: int, outputs: int
+) -> None:
+    layer, x = nn.Linear(inputs, outputs), draw(batch, inputs)
+    whole, scales = row_bytes(layer.weight)
+    with torch.inference_mode():
+        found = Int8Linear(layer, built())(x)
+        weight = whole.double() * scales.double()[:, None]
+        expected = F.linear(decoded(x), weight, layer.bias.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
 
 
 @has_int8
 @pytest.mark.parametrize("batch", [2, 20])
 def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
-    linear, conv = nn.Linear(64, 12), nn.Conv2d(8, 6, 3)
-    x, maps = draw(batch, 64).relu(), draw(batch, 8, 5, 5).relu()
+    linear, plain_conv = nn.Linear(64, 12), conv(8, 6, kernel=3)
+    x, maps = draw(batch, 64), draw(batch, 8, 5, 5)
     with torch.inference_mode():
         for layer, inputs in (
-            (SmallLinear(linear, Int8Linear(linear, built()), built()), x),
-            (Int8Conv(conv, torch.float32, built()), maps),
+            (SmallLinear(linear, linear, built()), x),
+            (Int8Linear(linear, built()), x),
+            (Int8Conv(plain_conv, torch.float32, built()), maps),
         ):
             plain = layer(inputs)
             layer.rectify()
@@ -158,21 +238,12 @@ def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
             assert (plain < 0).any()
 
 
-@has_int8
-def test_a_linear_layer_of_bytes_is_that_of_what_was_rounded() -> None:
-    layer, x = nn.Linear(100, 12), draw(9, 100).relu()
-    with torch.inference_mode():
-        found = Int8Linear(layer, built())(x)
-        expected = F.linear(rounded_images(x), rounded(layer.weight), layer.bias.double())
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
-
-
 @has_kernels
-def test_bytes_are_made_of_whole_weights_not_of_bf16() -> None:
-    """fc4 follows a tanh, so its large batches are bf16; its small ones read bytes all the same."""
+def test_bytes_are_made_of_whole_weights_not_of_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where bytes are not multiplied, large batches are bf16; small ones read bytes."""
+    monkeypatch.setattr(alexnet.inference, "multiplies_bytes", lambda built: False)
     torch.manual_seed(0)
     network = create_model("cifar_quick", num_classes=5)
-    network.relu3 = nn.Tanh()
     small = optimized_network(network, "bf16").fc4
     assert isinstance(small, SmallLinear)
     whole, scales = row_bytes(network.fc4.weight.reshape(-1, BLOCK))  # type: ignore[operator, union-attr]
@@ -181,23 +252,39 @@ def test_bytes_are_made_of_whole_weights_not_of_bf16() -> None:
 
 
 @has_int8
-def test_a_picture_is_judged_alike_in_any_company() -> None:
+def test_a_picture_is_judged_alike_in_any_company_by_any_number_of_threads() -> None:
     torch.manual_seed(0)
     network = optimized_network(create_model("alexnet", num_classes=5, input_size=131))
     images = draw(12, 3, 131, 131)
     images[:-1] *= 50
+    threads = torch.get_num_threads()
     with torch.inference_mode():
-        whole, part = network(images), network(images[3:])
+        whole, part, one = network(images), network(images[3:]), network(images[-1:])
+        torch.set_num_threads(3 - min(threads, 2))
+        other = network(images[-1:])
+        torch.set_num_threads(threads)
     assert torch.equal(whole[3:], part)
+    assert torch.equal(whole[-1:], one)
+    assert torch.equal(one, other)
 
 
 @has_int8
-def test_which_layers_multiply_bytes() -> None:
-    """From the third layer with weights on, where no input is negative."""
-    layers = dict(optimized_network(create_model("alexnet", num_classes=5)).named_children())
-    kinds = {name: type(layer) for name, layer in layers.items()}
-    assert Int8Conv not in (kinds["conv1"], kinds["conv2"])
-    assert kinds["conv3"] is kinds["conv4"] is kinds["conv5"] is Int8Conv
-    assert isinstance(layers["fc6"].large, Int8Linear)
-    tanh = optimized_network(create_model("lenet5"))
-    assert not [m for m in tanh.modules() if isinstance(m, Int8Conv | Int8Linear)]
+def test_which_layers_multiply_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All with weights; none that is too wide, and none where bf16 is faster."""
+    network = create_model("alexnet", num_classes=5)
+
+    def kinds() -> list[type]:
+        modules = optimized_network(network).modules()
+        return [type(m) for m in modules if isinstance(m, Int8Conv | Int8Linear)]
+
+    assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 3
+    monkeypatch.setattr(alexnet.int8, "LARGEST_WINDOW", 4096)
+    assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 2
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert kinds() == []
+
+
+def test_sums_of_products_fit_in_32_bits() -> None:
+    assert LARGEST_WINDOW * 255 * 127 < 2**31
+    assert takes_bytes(nn.Linear(LARGEST_WINDOW, 1))
+    assert not takes_bytes(nn.Linear(LARGEST_WINDOW + 1, 1))

@@ -13,6 +13,7 @@ import alexnet.norms
 from alexnet.kernels import Kernels, describe_kernels, kernels
 from alexnet.network import create_model
 from alexnet.norms import reference_backward, reference_norm, response_norm
+from drawn import built, has_kernels
 
 PAPER = (5, 1e-4, 0.75, 2.0, 1)
 CONSTANTS = [
@@ -24,7 +25,6 @@ CONSTANTS = [
 ]
 FORMATS = [torch.channels_last, torch.contiguous_format]
 NORM, GRADIENT = torch.ops.alexnet.response_norm, torch.ops.alexnet.response_norm_backward
-has_kernels = pytest.mark.skipif(kernels() is None, reason="no C compiler here")
 
 
 def draw(*shape: int, seed: int = 0, scale: float = 100.0) -> Tensor:
@@ -116,11 +116,9 @@ def test_small_and_empty_maps(way: str, shape: tuple[int, ...]) -> None:
 
 @has_kernels
 def test_rows_too_long_for_the_stack_are_left_to_torch() -> None:
-    built = kernels()
-    assert built is not None
-    assert not built.takes(torch.empty(1, 96, 1, 1, device="meta"), 5)
-    assert not built.takes(torch.empty(1, 10_000, 1, 1), 5)
-    assert built.takes(torch.empty(1, 96, 1, 1), 5)
+    assert not built().takes(torch.empty(1, 96, 1, 1, device="meta"), 5)
+    assert not built().takes(torch.empty(1, 10_000, 1, 1), 5)
+    assert built().takes(torch.empty(1, 96, 1, 1), 5)
 
 
 def test_the_operation_keeps_torchs_rules() -> None:
@@ -182,9 +180,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) -> Ke
 
 @has_kernels
 def test_built_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = fresh(monkeypatch, tmp_path)
-    assert built is not None
-    assert built.compiler == describe_kernels() != "torch"
+    found = fresh(monkeypatch, tmp_path)
+    assert found is not None
+    assert found.compiler == describe_kernels() != "torch"
     (library,) = (tmp_path / "kernels").iterdir()
     built_at = library.stat().st_mtime_ns
     assert fresh(monkeypatch, tmp_path) is not None

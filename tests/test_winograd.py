@@ -8,17 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 import alexnet.winograd
-from alexnet.kernels import kernels
 from alexnet.layer_kinds import Conv
 from alexnet.layers import ConvModule
 from alexnet.winograd import WinogradConv, takes_winograd, transformed
-from drawn import draw, has_kernels
-
-
-def winograd(layer: nn.Conv2d) -> WinogradConv:
-    built = kernels()
-    assert built is not None
-    return WinogradConv(layer, built)
+from drawn import built, draw, has_kernels
 
 
 @has_kernels
@@ -41,7 +34,7 @@ def test_winograd_is_the_direct_sum(
     layer = nn.Conv2d(inputs, outputs, kernel, padding=padding, groups=groups)
     x = draw(3, inputs, *side)
     with torch.inference_mode():
-        found = winograd(layer)(x)
+        found = WinogradConv(layer, built())(x)
         assert layer.bias is not None
         expected = F.conv2d(
             x.double(), layer.weight.double(), layer.bias.double(), padding=padding, groups=groups
@@ -53,7 +46,7 @@ def test_winograd_is_the_direct_sum(
 
 @has_kernels
 def test_many_pictures_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = winograd(nn.Conv2d(16, 16, 3, padding=1)), draw(7, 16, 9, 9)
+    layer, x = WinogradConv(nn.Conv2d(16, 16, 3, padding=1), built()), draw(7, 16, 9, 9)
     whole = layer(x)
     monkeypatch.setattr(alexnet.winograd, "CHUNK_BYTES", 36 * 9 * 32 * 4 * 3)
     assert layer._images_at_a_time(x) == 3
@@ -63,7 +56,7 @@ def test_many_pictures_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch
 @has_kernels
 def test_a_convolution_without_bias_gets_none() -> None:
     layer, x = nn.Conv2d(16, 16, 3, bias=False), draw(1, 16, 5, 5)
-    torch.testing.assert_close(winograd(layer)(x), layer(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(WinogradConv(layer, built())(x), layer(x), rtol=1e-4, atol=1e-5)
 
 
 def test_points_by_hand() -> None:

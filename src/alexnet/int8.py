@@ -1,34 +1,46 @@
 """Layers whose weights, and where the processor gains by it whose inputs, are bytes.
 
-The processor's instructions for products of bytes (VNNI) do twice as many as in bf16. The sums of
-products are whole numbers; what is lost is the rounding of weights and inputs to 8 bits, and of the
-result to the type that is asked for.
+The processor's instructions for products of bytes (VNNI) do twice as many as in bf16, and their
+sums are exact. What is lost is the rounding of weights and inputs to 8 bits, and of the result to
+the type that is asked for.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.kernels import BLOCK, Kernels
+from alexnet.kernels import BLOCK, ByteWeights, Kernels, Window
+from alexnet.layers import ConvModule
 
 LARGEST_WEIGHTS_ONLY_BATCH = 8
 """Up to it reading the weights costs more than the products (docs/performance.md)."""
 
-FIRST_EXACT = 2
-"""Layers with weights at the bottom of a net that are not rounded: conv2's rounding costs more
-accuracy than that of all layers above it together (docs/performance.md)."""
+IMAGES_AT_A_TIME = 8
+"""In a convolution of bytes, so that they stay in the processor's caches."""
+
+LARGEST_WINDOW = 2**31 // (255 * 127)
+"""Weights of an output whose products' sum is a whole number of 32 bits, whatever they are."""
+
+LIKENESS = 0.9
+"""Assumed correlation of a map's neighbouring numbers (docs/performance.md)."""
 
 
-def multiplies_bytes() -> bool:
-    """Whether this processor multiplies bytes in hardware, and torch has the operations for it."""
-    probes = ("_is_vnni_supported", "_is_avx512_vnni_supported", "_is_amx_tile_supported")
-    is_fast = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-    operations = ("qconv2d_pointwise", "qconv_prepack", "qlinear_pointwise", "qlinear_prepack")
-    return is_fast and all(hasattr(torch.ops.onednn, name) for name in operations)
+def multiplies_bytes(built: Kernels | None) -> bool:
+    """Whether products of bytes are the fastest that this processor has.
+
+    AMX multiplies tiles of bf16 faster than other instructions multiply bytes.
+    """
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return built is not None and built.outputs_of_a_block > 0 and not has_amx
+
+
+def takes_bytes(layer: nn.Conv2d | nn.Linear) -> bool:
+    """Whether a layer's sums of products of bytes fit in 32 bits."""
+    return layer.weight[0].numel() <= LARGEST_WINDOW
 
 
 def row_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,6 +51,40 @@ def row_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
     rows = weight.detach().float().flatten(1)
     scales = (rows.abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
     return (rows / scales[:, None]).round().to(torch.int8).view(weight.shape), scales
+
+
+def kernel_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Kernels [maps, channels, h, w] as int8 of the same shape, and float32 scales [maps].
+
+    A map's neighbouring numbers resemble each other, so that errors of rounding with both signs in
+    one kernel nearly cancel: a weight's error is handed on to the weights of its kernel that are
+    not rounded yet, by the rule of Frantar et al. 2022 ("GPTQ", section 3), where the inputs'
+    correlation at distance d is not measured but taken for `LIKENESS` ** d.
+    """
+    scales = row_bytes(weight)[1]
+    left = weight.detach().float().flatten(2) / scales[:, None, None]
+    places = torch.cartesian_prod(*map(torch.arange, weight.shape[2:])).double()
+    likeness = LIKENESS ** torch.cdist(places, places)
+    handed = torch.linalg.cholesky(torch.linalg.inv(likeness), upper=True).float()
+    whole = torch.empty_like(left)
+    for i in range(len(places)):
+        whole[..., i] = left[..., i].round().clamp(-127, 127)
+        error = (left[..., i] - whole[..., i]) / handed[i, i]
+        left[..., i + 1 :] -= error[..., None] * handed[i, i + 1 :]
+    return whole.to(torch.int8).view(weight.shape), scales
+
+
+def byte_weights(
+    whole: Tensor, scales: Tensor, bias: Tensor, groups: int, built: Kernels
+) -> ByteWeights:
+    """Weights int8 [outputs, rows, runs, length] in the order of `ByteWeights`, zeros between."""
+    wide = built.outputs_of_a_block
+    outputs, rows, runs, length = whole.shape
+    grouped = whole.reshape(groups, outputs // groups, rows, runs, length)
+    grouped = F.pad(grouped, (0, -length % 4, 0, 0, 0, 0, 0, -(outputs // groups) % wide))
+    blocks = grouped.reshape(-1, wide, rows, runs, -(-length // 4), 4)
+    sums = whole.flatten(1).sum(1, dtype=torch.int32)
+    return ByteWeights(blocks.permute(0, 2, 3, 4, 1, 5).contiguous(), scales, sums, bias)
 
 
 def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
@@ -59,62 +105,74 @@ class Int8Layer(nn.Module):
         self.least = 0.0
 
 
-class Int8Conv(Int8Layer):
-    """A convolution of bytes: weights with a scale per map, inputs with a scale per image.
+class MultipliedBytes(Int8Layer):
+    """A layer whose inputs are bytes, too: weights with a scale per output, inputs per image.
 
     An image's scale depends on that image alone, so what is said of a picture does not depend on
-    the others of its batch. For inputs that are not negative.
+    the others of its batch.
     """
 
-    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype, built: Kernels) -> None:
+    blocks: Tensor
+    scales: Tensor
+    sums: Tensor
+    bias: Tensor
+
+    def __init__(self, weights: ByteWeights, built: Kernels) -> None:
         super().__init__()
-        assert not isinstance(layer.padding, str)
-        weights, scales = row_bytes(layer.weight)
-        self.register_buffer("scales", scales)
-        self.register_buffer("zeros", torch.zeros(len(scales), dtype=torch.int64))
-        self.register_buffer("bias", bias_of(layer))
-        self.window = (*map(list, (layer.stride, layer.padding, layer.dilation)), layer.groups)
-        self.packed: Any = torch.ops.onednn.qconv_prepack(weights, scales, 1.0, 0, *self.window)
-        self.dtype, self.built = dtype, built
+        for name, tensor in weights._asdict().items():
+            self.register_buffer(name, tensor)
+        self.built = built
+
+    @property
+    def weights(self) -> ByteWeights:
+        """As kernels read them."""
+        return ByteWeights(self.blocks, self.scales, self.sums, self.bias)
+
+
+class Int8Conv(MultipliedBytes):
+    """A convolution of bytes."""
+
+    def __init__(self, layer: ConvModule, dtype: torch.dtype, built: Kernels) -> None:
+        whole, scales = kernel_bytes(layer.weight)
+        runs = whole.permute(0, 2, 3, 1)
+        runs = runs.flatten(2).unsqueeze(2) if layer.groups == 1 else runs
+        super().__init__(byte_weights(runs, scales, bias_of(layer), layer.groups, built), built)
+        (tall, wide), (down, across) = layer.kernel_size, layer.stride
+        self.window = Window((tall, wide), (down, across), layer.groups)
+        self.border = layer.pads[0], layer.pads[0] + layer.end_padding
+        self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [N, C, H, W] to maps of the type given, channels last."""
         x = x.contiguous(memory_format=torch.channels_last)
-        pixels, scales = self.built.to_bytes(x)
-        y = torch.ops.onednn.qconv2d_pointwise(
-            *(pixels, 1.0, 0),
-            *(self.packed, self.get_buffer("scales"), self.get_buffer("zeros"), None),
-            *self.window,
-            *(1.0, 0, self.dtype, "none", [], ""),
+        rows, columns = (
+            (side + sum(self.border) - kernel) // stride + 1
+            for side, kernel, stride in zip(
+                x.shape[2:], self.window.kernel, self.window.stride, strict=True
+            )
         )
-        y = y.contiguous(memory_format=torch.channels_last)
-        return self.built.from_bytes_(y, scales, self.get_buffer("bias"), self.least)
+        weights = self.weights
+        y = torch.empty(len(x), rows, columns, len(weights.bias), dtype=self.dtype)
+        y = y.permute(0, 3, 1, 2)
+        for first in range(0, len(x), IMAGES_AT_A_TIME):
+            some = slice(first, first + IMAGES_AT_A_TIME)
+            numbers = self.built.to_bytes(x[some], self.border)
+            self.built.conv_bytes(numbers, weights, y[some], self.window, self.least)
+        return y
 
 
-class Int8Linear(Int8Layer):
-    """A fully connected layer of bytes: weights with a scale per output, inputs per image.
-
-    For inputs that are not negative; float32 comes out.
-    """
+class Int8Linear(MultipliedBytes):
+    """A fully connected layer of bytes."""
 
     def __init__(self, layer: nn.Linear, built: Kernels) -> None:
-        super().__init__()
-        weights, scales = row_bytes(layer.weight)
-        self.register_buffer("scales", scales)
-        self.register_buffer("zeros", torch.zeros(len(scales), dtype=torch.int64))
-        self.register_buffer("bias", bias_of(layer))
-        self.packed: Any = torch.ops.onednn.qlinear_prepack(weights, None)
-        self.built = built
+        whole, scales = row_bytes(layer.weight)
+        runs = whole[:, None, None]
+        super().__init__(byte_weights(runs, scales, bias_of(layer), 1, built), built)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs] to [B, outputs]."""
-        numbers, scales = self.built.to_bytes(x.contiguous())
-        y = torch.ops.onednn.qlinear_pointwise(
-            *(numbers, 1.0, 0),
-            *(self.packed, self.get_buffer("scales"), self.get_buffer("zeros"), None),
-            *(1.0, 0, torch.float32, "none", [], ""),
-        )
-        return self.built.from_bytes_(y, scales, self.get_buffer("bias"), self.least)
+        """[B, inputs] to float32 [B, outputs]."""
+        numbers = self.built.to_bytes(x.contiguous())
+        return self.built.linear_bytes(numbers, self.weights, self.least)
 
 
 class SmallLinear(Int8Layer):

@@ -1,4 +1,4 @@
-"""The operations of `kernels.c` and `kernels_bytes.c`, built with the machine's C compiler.
+"""The operations of `kernels*.c`, built with the machine's C compiler.
 
 Built once for a processor and a compiler, and kept in the cache folder. Without a compiler the same
 operations run in torch alone: the same results within the tolerance that the tests state, later.
@@ -17,15 +17,15 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from alexnet.cache import cache_folder
 
-HEADER, *SOURCES = (
-    Path(__file__).with_name(name) for name in ("kernels.h", "kernels.c", "kernels_bytes.c")
-)
+NAMES = "kernels.h", "kernels.c", "kernels_bytes.c", "kernels_views.c"
+HEADER, *SOURCES = (Path(__file__).with_name(name) for name in NAMES)
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 WIDE = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
 """Compilers that do not know a processor take it for one whose widest vectors do not pay."""
@@ -38,6 +38,8 @@ TILE = 6
 """Side of the tiles of Winograd's convolution, in pixels."""
 BLOCK = 64
 """Inputs that share a scale in weights of one byte."""
+SLACK = 64
+"""Bytes behind images of bytes that may be read, and do not count."""
 LARGEST_ROW = 8192
 """Maps or window that a kernel's rows on the stack are made for."""
 LARGEST_SIDE = 4096
@@ -100,22 +102,6 @@ class Kernels:
             raise MemoryError(f"no room for the lines of maps {c} x {h} x {w}")
         return y
 
-    def to_blocks(self, x: Tensor, side: int, padding: int, rows: int, columns: int) -> Tensor:
-        """Blocks of `side` x `side` pixels as channels: bf16 [N, side * side * C, rows, columns].
-
-        Args:
-            x: float32 [N, C, H, W] in channels-last memory.
-            side: of a block; its channels are in the order row, column, channel.
-            padding: pixels outside of the image where the first block begins; they are zero.
-            rows: of blocks.
-            columns: of blocks.
-        """
-        n, c, h, w = x.shape
-        y = x.new_empty(n, rows, columns, side * side * c, dtype=torch.bfloat16)
-        sizes = _longs((n, h, w, c, side, padding, rows, columns))
-        self.library.to_blocks(_pointer(x), _pointer(y), *sizes, _threads())
-        return y.permute(0, 3, 1, 2)
-
     def winograd_input(self, x: Tensor, v: Tensor, tiling: Tiling) -> None:
         """Fill v [36 * groups, tiles, C / groups] from x [N, C, H, W], channels last, float32."""
         n, c, h, w = x.shape
@@ -144,35 +130,55 @@ class Kernels:
         self.library.linear_int8(*pointers, *sizes, ctypes.c_float(least), _threads())
         return y
 
-    def to_bytes(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images of numbers that are not negative as uint8 in the same memory format, and scales.
+    @functools.cached_property
+    def outputs_of_a_block(self) -> int:
+        """Of weights that are multiplied as bytes; 0 where the processor does not do that."""
+        return int(self.library.outputs_of_a_block())
 
-        An image's largest number becomes 255; number = byte * scale, within half a scale. An image
-        that is not finite has NaN for its scale.
+    def to_bytes(self, x: Tensor, border: tuple[int, int] = (0, 0)) -> Bytes:
+        """Images as bytes, each with a scale and a zero of its own.
+
+        An image's least and largest numbers, or 0 where that is less or more, become 0 and 255.
+        An image that is not finite has NaN for its scale.
 
         Args:
-            x: float32 or bf16 [N, ...], dense, every image's numbers in one piece.
+            x: float32 or bf16 [N, C, H, W] in channels-last memory, or [N, C].
+            border: rows and columns of zeros before an image, and behind it.
         """
-        bytes_, scales = torch.empty_like(x, dtype=torch.uint8), x.new_empty(len(x)).float()
+        n, c, h, w = x.shape if x.ndim == 4 else (*x.shape, 1, 1)
+        before, behind = border
+        tall, wide = h + before + behind, w + before + behind
+        memory = torch.empty(n * tall * wide * c + SLACK, dtype=torch.uint8)
+        scales, zeros = torch.empty(n), torch.empty(n, dtype=torch.int32)
         function = getattr(self.library, f"to_bytes_{SUFFIX[x.dtype]}")
-        sizes = _longs((len(x), x.numel() // max(len(x), 1)))
-        function(_pointer(x), _pointer(bytes_), _pointer(scales), *sizes, _threads())
-        return bytes_, scales
+        sizes = _struct((n, h, w, c, before, before, tall, wide))
+        function(*map(_pointer, (x, memory, scales, zeros)), sizes, _threads())
+        return Bytes(memory[: n * tall * wide * c].view(n, tall, wide, c), scales, zeros)
 
-    def from_bytes_(self, y: Tensor, scales: Tensor, bias: Tensor, least: float) -> Tensor:
-        """Products of bytes become numbers, in place: times the image's scale, plus the map's bias.
+    def conv_bytes(
+        self, x: Bytes, weights: ByteWeights, y: Tensor, window: Window, least: float
+    ) -> None:
+        """Fill y [N, maps, H, W], float32 or bf16 in channels-last memory.
 
-        Args:
-            y: float32 or bf16 [N, C, H, W] in channels-last memory, or [N, C].
-            scales: float32 [N].
-            bias: float32 [C].
-            least: what is less becomes that.
+        What is less than `least` becomes that.
         """
-        maps = y.shape[1]
-        function = getattr(self.library, f"from_bytes_{SUFFIX[y.dtype]}")
-        sizes = _longs((len(y), y.numel() // max(len(y) * maps, 1), maps))
-        pointers = map(_pointer, (y, scales, bias))
-        function(*pointers, *sizes, ctypes.c_float(least), _threads())
+        _, maps, rows, columns = y.shape
+        sizes = *x.numbers.shape, rows, columns, maps, window.groups
+        function = getattr(self.library, f"conv_bytes_{SUFFIX[y.dtype]}")
+        function(
+            *(*map(_pointer, (*x, *weights, y)), _struct((*sizes, *window.kernel, *window.stride))),
+            *(ctypes.c_float(least), _threads()),
+        )
+
+    def linear_bytes(self, x: Bytes, weights: ByteWeights, least: float) -> Tensor:
+        """Outputs float32 [N, outputs] of images [N, 1, 1, inputs].
+
+        What is less than `least` becomes that.
+        """
+        y = torch.empty(len(x.numbers), len(weights.bias))
+        sizes = _longs((len(y), x.numbers.shape[-1], y.shape[1]))
+        pointers = map(_pointer, (*x, *weights, y))
+        self.library.linear_bytes(*pointers, *sizes, ctypes.c_float(least), _threads())
         return y
 
     def views(
@@ -201,6 +207,39 @@ class Kernels:
         return views.permute(0, 3, 1, 2)
 
 
+class Bytes(NamedTuple):
+    """Images as bytes: number = (byte - zero) * scale."""
+
+    numbers: Tensor
+    """uint8 [N, H, W, C], with `SLACK` bytes behind it."""
+    scales: Tensor
+    """float32 [N]."""
+    zeros: Tensor
+    """int32 [N]."""
+
+
+class ByteWeights(NamedTuple):
+    """A layer's weights as bytes, in the order in which they are read."""
+
+    blocks: Tensor
+    """int8 [blocks, rows, runs, words, outputs of a block, 4]."""
+    scales: Tensor
+    """float32 [outputs]."""
+    sums: Tensor
+    """int32 [outputs]: of an output's bytes."""
+    bias: Tensor
+    """float32 [outputs]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a map of a convolution sees, in pixels."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    groups: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tiling:
     """How a convolution of stride 1 is cut into tiles of 6 x 6 pixels."""
@@ -220,6 +259,10 @@ class Tiling:
         border = 2 * self.padding - self.kernel + 1
         rows, columns = (-(-(side + border) // self.outputs) for side in (height, width))
         return self.outputs, rows, columns
+
+
+def _struct(sizes: tuple[int, ...]) -> ctypes.Array[ctypes.c_long]:
+    return (ctypes.c_long * len(sizes))(*sizes)
 
 
 def _longs(sizes: tuple[int, ...]) -> tuple[ctypes.c_long, ...]:

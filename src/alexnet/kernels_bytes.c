@@ -1,5 +1,5 @@
-/* Bytes and what they stand for: layers that multiply bytes, and pictures as training and inference
- * want them. As in kernels.c, bits do not depend on the number of threads. */
+/* Layers of bytes: of weights, and where the processor multiplies bytes of inputs too. As in kernels.c,
+ * bits do not depend on the number of threads. */
 #include "kernels.h"
 
 enum { LANES = 16 };
@@ -72,112 +72,246 @@ void linear_int8(const float *x, const int8_t *weights, const float *scales, con
         }
 }
 
-/* What a layer that multiplies bytes needs before and after it. Before: every image as bytes, the
- * largest of its `numbers` at 255; what is negative is taken for 0. Without their sign, the bits of
- * numbers are in the order of the numbers. An image that holds a number that is not finite gets NaN
- * for a scale, and one whose numbers are all below 1e-36 is taken for zeros. After: the products
- * times their image's scale, plus the map's bias, and `least` where that is more. */
-#define BYTES(NAME, TYPE, BITS, UNSIGNED, READ, WRITE)                                              \
-    void to_bytes_##NAME(const TYPE *x, uint8_t *bytes, float *scales, long images, long numbers,   \
-                         int threads) {                                                             \
-        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long image = 0; image < images; image++) {                                             \
-            const TYPE *from = x + image * numbers;                                                 \
-            BITS most = 0;                                                                          \
-            for (long i = 0; i < numbers; i++) {                                                    \
-                BITS bits;                                                                          \
-                memcpy(&bits, from + i, sizeof bits);                                               \
-                bits &= UNSIGNED;                                                                   \
-                most = bits > most ? bits : most;                                                   \
-            }                                                                                       \
-            TYPE largest;                                                                           \
-            memcpy(&largest, &most, sizeof largest);                                                \
-            float scale = READ(largest) / 255, inverse = 255 / READ(largest);                       \
-            int is_finite = inverse > 0 && inverse <= FLT_MAX;                                      \
-            scales[image] = is_finite ? scale : READ(largest) < 1 ? 0 : NAN;                        \
-            for (long i = 0; i < numbers; i++) {                                                    \
-                float value = READ(from[i]) * inverse + 0.5f;                                       \
-                bytes[image * numbers + i] = (uint8_t)(int)(is_finite && value > 0 ? value : 0);    \
-            }                                                                                       \
+/* Images as bytes: number = (byte - zero) * scale, within half a scale. `zero` stands for 0; where no
+ * number is negative it is 0 itself. An image that holds a number that is not finite gets NaN for its
+ * scale, and one whose numbers are all nearer to 0 than 1e-36 is taken for zeros.
+ *
+ * x [images, height, width, channels] to bytes [images, tall, wide, channels]: the image begins at row
+ * `top` and column `left`, and around it is `zero`. */
+typedef struct {
+    long images, height, width, channels, top, left, tall, wide;
+} frame;
+
+typedef struct { float least, most; } extremes;
+
+INLINE void find_code(const extremes *parts, long count, float *scale, int32_t *zero) {
+    float low = 0, high = 0;
+    int is_finite = 1;
+    for (long i = 0; i < count; i++) {
+        is_finite &= fabsf(parts[i].least) <= FLT_MAX && fabsf(parts[i].most) <= FLT_MAX;
+        low = parts[i].least < low ? parts[i].least : low;
+        high = parts[i].most > high ? parts[i].most : high;
+    }
+    float range = high / 255 - low / 255, inverse = 1 / range;
+    int is_code = is_finite && inverse <= FLT_MAX;
+    *scale = is_code ? range : is_finite ? 0 : NAN;
+    *zero = is_code ? (int32_t)(0.5f - low * inverse) : 0;
+}
+
+/* The bits of numbers, below the sign turned over where they are negative, are in the order of the
+ * numbers, and NaN is at their ends. */
+#define TO_BYTES(NAME, TYPE, BITS, UNSIGNED, READ)                                                  \
+    INLINE BITS NAME##_in_order(BITS bits) { return bits < 0 ? (BITS)(bits ^ UNSIGNED) : bits; }    \
+                                                                                                    \
+    INLINE float NAME##_number(BITS place) {                                                        \
+        BITS bits = NAME##_in_order(place);                                                         \
+        TYPE number;                                                                                \
+        memcpy(&number, &bits, sizeof number);                                                      \
+        return READ(number);                                                                        \
+    }                                                                                               \
+                                                                                                    \
+    INLINE extremes NAME##_extremes(const TYPE *x, long numbers) {                                  \
+        BITS least = 0, most = 0;                                                                   \
+        for (long i = 0; i < numbers; i++) {                                                        \
+            BITS bits;                                                                              \
+            memcpy(&bits, x + i, sizeof bits);                                                      \
+            bits = NAME##_in_order(bits);                                                           \
+            least = bits < least ? bits : least;                                                    \
+            most = bits > most ? bits : most;                                                       \
+        }                                                                                           \
+        return (extremes){NAME##_number(least), NAME##_number(most)};                               \
+    }                                                                                               \
+                                                                                                    \
+    INLINE void NAME##_row(const TYPE *restrict x, uint8_t *restrict bytes, long numbers,           \
+                           float scale, int32_t zero) {                                             \
+        float inverse = scale > 0 ? 1 / scale : 0, middle = (float)zero + 0.5f;                     \
+        for (long i = 0; i < numbers; i++) {                                                        \
+            float byte = READ(x[i]) * inverse + middle;                                             \
+            byte = byte > 0 ? byte : 0;                                                             \
+            bytes[i] = (uint8_t)(int32_t)(byte < 255 ? byte : 255);                                 \
         }                                                                                           \
     }                                                                                               \
                                                                                                     \
-    void from_bytes_##NAME(TYPE *y, const float *scales, const float *bias, long images,            \
-                           long pixels, long maps, float least, int threads) {                      \
+    void NAME(const TYPE *x, uint8_t *bytes, float *scales, int32_t *zeros, const frame *f,         \
+              int threads) {                                                                        \
+        long line = f->width * f->channels, numbers = f->height * line;                             \
+        long parts = f->images < threads ? threads : 1;                                             \
+        extremes found[f->images * parts];                                                          \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long row = 0; row < images * pixels; row++) {                                          \
-            float scale = scales[row / pixels];                                                     \
-            TYPE *at = y + row * maps;                                                              \
-            for (long i = 0; i < maps; i++)                                                         \
-                at[i] = WRITE(at_least(READ(at[i]) * scale + bias[i], least));                      \
+        for (long part = 0; part < f->images * parts; part++) {                                     \
+            long first = numbers * (part % parts) / parts, last = numbers * (part % parts + 1) / parts; \
+            found[part] = NAME##_extremes(x + part / parts * numbers + first, last - first);        \
+        }                                                                                           \
+        for (long image = 0; image < f->images; image++)                                            \
+            find_code(found + image * parts, parts, scales + image, zeros + image);                 \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long row = 0; row < f->images * f->tall; row++) {                                      \
+            long image = row / f->tall, inside = row % f->tall - f->top;                            \
+            long before = f->left * f->channels, all = f->wide * f->channels;                       \
+            uint8_t *to = bytes + row * all;                                                        \
+            int is_inside = 0 <= inside && inside < f->height;                                      \
+            if (!is_inside || line < all) memset(to, zeros[image], all);                            \
+            if (is_inside)                                                                          \
+                NAME##_row(x + image * numbers + inside * line, to + before, line, scales[image],   \
+                           zeros[image]);                                                           \
         }                                                                                           \
     }
 
-BYTES(f32, float, uint32_t, 0x7fffffff, read_f32, write_f32)
-BYTES(bf16, uint16_t, uint16_t, 0x7fff, read_bf16, write_bf16)
+TO_BYTES(to_bytes_f32, float, int32_t, 0x7fffffff, read_f32)
+TO_BYTES(to_bytes_bf16, uint16_t, int16_t, 0x7fff, read_bf16)
 
-/* Training views of stored pictures, in one pass: crop, scale, mirror, colour, mean, divisor.
- *
- * pixels [images, stored, stored, 3]; place [images, 4]: x of a view's first column, step to the
- * next, y of its first row, step; shift [images, 3] is added to all its pixels; mean is a colour, or
- * a picture [side, side, 3]; views [images, side, side, 3]. Between pixels values are bilinear;
- * places lie in the picture or at most half a pixel outside, where the nearest pixel stands. */
-typedef struct { long low, high; float share; } between;
+/* Products of bytes: one instruction adds four of them to each of LANES sums. A block of outputs is two
+ * such vectors; a tile is as many PLACES as leave a register to each of their sums. The compiler's own
+ * name for the instruction makes it copy every sum, at half the speed. */
+#if defined(__AVX512VNNI__)
+#define SUMS 16
+#define PLACES 14
+#define ADD_PRODUCTS(TO, BYTES, WEIGHTS) \
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(TO) : "v"(BYTES), "v"(WEIGHTS))
+#elif defined(__AVXVNNI__)
+#define SUMS 8
+#define PLACES 6
+#define ADD_PRODUCTS(TO, BYTES, WEIGHTS) \
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(TO) : "x"(BYTES), "x"(WEIGHTS))
+#else
+#define SUMS 0
+#endif
 
-INLINE between neighbours(float place, long stored) {
-    float inside = fminf(fmaxf(place, 0), (float)(stored - 1));
-    long low = (long)inside;
-    return (between){low, low + 1 < stored ? low + 1 : low, inside - (float)low};
-}
+enum { WIDE = 2 * SUMS };
 
-void views(const uint8_t *pixels, const float *place, const float *shift, const float *mean,
-           const float *divisor, float *views, long images, long stored, long side,
-           int has_mean_image, int threads) {
-    #pragma omp parallel for num_threads(threads) schedule(static)
-    for (long image = 0; image < images; image++) {
-        const uint8_t *picture = pixels + image * stored * stored * 3;
-        const float *at = place + image * 4, *colour = shift + image * 3;
-        between columns[side];
-        float line[stored * 3];
-        for (long x = 0; x < side; x++) columns[x] = neighbours(at[0] + at[1] * (float)x, stored);
-        for (long y = 0; y < side; y++) {
-            between row = neighbours(at[2] + at[3] * (float)y, stored);
-            const uint8_t *above = picture + row.low * stored * 3;
-            const uint8_t *below = picture + row.high * stored * 3;
-            for (long i = 0; i < stored * 3; i++) {
-                float value = above[i];
-                line[i] = value + row.share * ((float)below[i] - value);
-            }
-            float *view = views + (image * side + y) * side * 3;
-            for (long x = 0; x < side; x++)
-                for (int c = 0; c < 3; c++) {
-                    float left = line[columns[x].low * 3 + c], right = line[columns[x].high * 3 + c];
-                    float value = left + columns[x].share * (right - left);
-                    float middle = has_mean_image ? mean[(y * side + x) * 3 + c] : mean[c];
-                    view[x * 3 + c] = (value + colour[c] - middle) / divisor[c];
+/* Outputs of a block; 0 where the processor does not multiply bytes. */
+long outputs_of_a_block(void) { return WIDE; }
+
+#if SUMS
+typedef int32_t vector_of_sums __attribute__((vector_size(4 * SUMS)));
+
+/* What one output reads: `rows` rows of `runs` runs of bytes. A run is `words` words of four bytes; what
+ * it reads beyond its end has weights of 0. */
+typedef struct { long rows, runs, words, row_bytes, run_bytes; } window;
+
+INLINE void tile(const uint8_t *x, long step, window w, const int8_t *weights, const int places,
+                 int32_t (*sums)[WIDE]) {
+    vector_of_sums sum[PLACES][2];
+    _Pragma("GCC unroll 14")
+    for (int p = 0; p < places; p++) sum[p][0] = sum[p][1] = (vector_of_sums){0};
+    for (long row = 0; row < w.rows; row++)
+        for (long run = 0; run < w.runs; run++) {
+            const uint8_t *at = x + row * w.row_bytes + run * w.run_bytes;
+            for (long word = 0; word < w.words; word++, at += 4, weights += 4 * WIDE) {
+                vector_of_sums near, far;
+                memcpy(&near, weights, sizeof near);
+                memcpy(&far, weights + sizeof near, sizeof far);
+                __builtin_prefetch(weights + AHEAD);
+                __builtin_prefetch(weights + AHEAD + sizeof near);
+                _Pragma("GCC unroll 14")
+                for (int p = 0; p < places; p++) {
+                    int32_t four;
+                    memcpy(&four, at + p * step, 4);
+                    vector_of_sums bytes = four - (vector_of_sums){0};
+                    ADD_PRODUCTS(sum[p][0], bytes, near);
+                    ADD_PRODUCTS(sum[p][1], bytes, far);
                 }
+            }
         }
+    _Pragma("GCC unroll 14")
+    for (int p = 0; p < places; p++) { /* as wholes they would never be in registers */
+        vector_of_sums near = sum[p][0], far = sum[p][1];
+        memcpy(sums[p], &near, sizeof near);
+        memcpy(sums[p] + SUMS, &far, sizeof far);
     }
 }
 
-/* Blocks of `side` x `side` pixels as channels, for a convolution whose stride is `side`:
- * x [images, height, width, channels] to y [images, rows, columns, side, side, channels], where the
- * first block begins `padding` pixels outside of the image and what is outside is zero. */
-void to_blocks(const float *x, uint16_t *y, long images, long height, long width, long channels,
-               long side, long padding, long rows, long columns, int threads) {
-    long numbers = side * channels, whole = columns * numbers, before = padding * channels;
-    long inside = whole - before < width * channels ? whole - before : width * channels;
-    #pragma omp parallel for num_threads(threads) schedule(static)
-    for (long line = 0; line < images * rows * side; line++) {
-        long image = line / (rows * side), inner = line % side;
-        long from = line / side % rows * side + inner - padding;
-        uint16_t pixels[whole], *to = y + (line / side * columns * side + inner) * numbers;
-        memset(pixels, 0, sizeof pixels);
-        if (from >= 0 && from < height)
-            for (long i = 0; i < inside; i++)
-                pixels[before + i] = write_bf16(x[(image * height + from) * width * channels + i]);
-        for (long column = 0; column < columns; column++)
-            if (numbers == 12) memcpy(to + column * side * 12, pixels + column * 12, 24);
-            else memcpy(to + column * side * numbers, pixels + column * numbers, numbers * 2);
+/* The sums of `places` outputs whose windows begin `step` bytes apart, for a block of outputs. */
+static __attribute__((noinline)) void tile_of(long places, const uint8_t *x, long step, window w,
+                                              const int8_t *weights, int32_t (*sums)[WIDE]) {
+#define TILE(N) case N: tile(x, step, w, weights, N, sums); break;
+    switch (places) {
+        TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if PLACES == 14
+        TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
     }
 }
+
+INLINE long parts_of(long whole, long part) { return (whole + part - 1) / part; }
+
+/* bytes [images, height, width, channels] with their border; weights in blocks (int8.py), with a scale
+ * and a sum for every output; y [images, rows, columns, outputs]. */
+typedef struct {
+    long images, height, width, channels, rows, columns, outputs, groups;
+    long kernel_rows, kernel_columns, row_stride, column_stride;
+} convolution;
+
+#define PRODUCTS(NAME, TYPE, WRITE)                                                                 \
+    INLINE void NAME##_numbers(const int32_t *sums, TYPE *y, long outputs, float scale,             \
+                               int32_t zero, const float *weight_scales,                            \
+                               const int32_t *weight_sums, const float *bias, float least) {        \
+        for (long i = 0; i < outputs; i++) {                                                        \
+            float sum = (float)(sums[i] - zero * weight_sums[i]);                                   \
+            y[i] = WRITE(at_least(sum * (scale * weight_scales[i]) + bias[i], least));              \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
+    void conv_##NAME(const uint8_t *x, const float *scales, const int32_t *zeros,                   \
+                     const int8_t *weights, const float *weight_scales,                             \
+                     const int32_t *weight_sums, const float *bias, TYPE *y,                        \
+                     const convolution *c, float least, int threads) {                              \
+        long group_outputs = c->outputs / c->groups, group_inputs = c->channels / c->groups;        \
+        long group_blocks = parts_of(group_outputs, WIDE), blocks = group_blocks * c->groups;       \
+        long line = c->width * c->channels, step = c->column_stride * c->channels;                  \
+        window w = {c->kernel_rows, c->kernel_columns, parts_of(group_inputs, 4), line, c->channels}; \
+        if (c->groups == 1) {                                                                       \
+            w.runs = 1;                                                                             \
+            w.words = parts_of(c->kernel_columns * c->channels, 4);                                 \
+        }                                                                                           \
+        long block_bytes = w.rows * w.runs * w.words * 4 * WIDE;                                    \
+        long tall = c->images * blocks * c->rows / (4 * threads);                                   \
+        tall = tall < 1 ? 1 : tall > PLACES ? PLACES : tall;                                        \
+        long parts = parts_of(c->rows, tall), tiles = parts_of(c->columns, PLACES);                 \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long item = 0; item < c->images * blocks * parts; item++) {                            \
+            long image = item / parts / blocks, block = item / parts % blocks;                      \
+            long first = item % parts * tall, last = first + tall;                                  \
+            long group = block / group_blocks, inner = block % group_blocks * WIDE;                 \
+            long output = group * group_outputs + inner, left = group_outputs - inner;              \
+            const uint8_t *from = x + image * c->height * line + group * group_inputs;              \
+            TYPE *to = y + image * c->rows * c->columns * c->outputs + output;                      \
+            for (long row = first; row < last && row < c->rows; row++)                              \
+                for (long i = 0; i < tiles; i++) {                                                  \
+                    int32_t sums[PLACES][WIDE];                                                     \
+                    long column = c->columns * i / tiles, end = c->columns * (i + 1) / tiles;       \
+                    tile_of(end - column, from + row * c->row_stride * line + column * step, step,  \
+                            w, weights + block * block_bytes, sums);                                \
+                    for (long p = 0; p < end - column; p++)                                         \
+                        NAME##_numbers(sums[p], to + (row * c->columns + column + p) * c->outputs,  \
+                                       left < WIDE ? left : WIDE, scales[image], zeros[image],      \
+                                       weight_scales + output, weight_sums + output, bias + output, \
+                                       least);                                                      \
+                }                                                                                   \
+        }                                                                                           \
+    }
+
+PRODUCTS(bytes_f32, float, write_f32)
+PRODUCTS(bytes_bf16, uint16_t, write_bf16)
+
+/* bytes [images, inputs]; y [images, outputs]. */
+void linear_bytes(const uint8_t *x, const float *scales, const int32_t *zeros, const int8_t *weights,
+                  const float *weight_scales, const int32_t *weight_sums, const float *bias, float *y,
+                  long images, long inputs, long outputs, float least, int threads) {
+    window w = {1, 1, parts_of(inputs, 4), 0, 0};
+    long tiles = parts_of(images, PLACES);
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long block = 0; block < parts_of(outputs, WIDE); block++)
+        for (long i = 0; i < tiles; i++) {
+            int32_t sums[PLACES][WIDE];
+            long image = images * i / tiles, end = images * (i + 1) / tiles;
+            long output = block * WIDE, left = outputs - output;
+            tile_of(end - image, x + image * inputs, inputs, w, weights + block * w.words * 4 * WIDE,
+                    sums);
+            for (long p = 0; p < end - image; p++)
+                bytes_f32_numbers(sums[p], y + (image + p) * outputs + output,
+                                  left < WIDE ? left : WIDE, scales[image + p], zeros[image + p],
+                                  weight_scales + output, weight_sums + output, bias + output, least);
+        }
+}
+#endif
