@@ -8,8 +8,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* A ReLU where `least` is 0, nothing where it is minus infinity. A NaN stays one. */
-INLINE float at_least(float x, float least) { return x < least ? least : x; }
+/* A ReLU where `least` is 0, nothing where it is minus infinity. A NaN stays one, -0 becomes 0. */
+INLINE float at_least(float x, float least) { return x <= least ? least : x; }
 
 INLINE float read_f32(float x) { return x; }
 INLINE float write_f32(float x) { return x; }

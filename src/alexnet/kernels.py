@@ -40,7 +40,7 @@ BLOCK = 64
 """Inputs that share a scale in weights of one byte."""
 SLACK = 64
 """Bytes behind images of bytes that may be read, and do not count."""
-LARGEST_ROW = 8192
+LARGEST_ROW = 2048
 """Maps or window that a kernel's rows on the stack are made for."""
 LARGEST_SIDE = 4096
 """Of pictures and views, in pixels, that a kernel's lines on the stack are made for."""

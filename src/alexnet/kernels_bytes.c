@@ -139,8 +139,10 @@ INLINE void find_code(const extremes *parts, long count, float *scale, int32_t *
         extremes found[f->images * parts];                                                          \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
         for (long part = 0; part < f->images * parts; part++) {                                     \
-            long first = numbers * (part % parts) / parts, last = numbers * (part % parts + 1) / parts; \
-            found[part] = NAME##_extremes(x + part / parts * numbers + first, last - first);        \
+            const TYPE *image = x + part / parts * numbers;                                         \
+            long first = numbers * (part % parts) / parts;                                          \
+            long last = numbers * (part % parts + 1) / parts;                                       \
+            found[part] = NAME##_extremes(image + first, last - first);                             \
         }                                                                                           \
         for (long image = 0; image < f->images; image++)                                            \
             find_code(found + image * parts, parts, scales + image, zeros + image);                 \
