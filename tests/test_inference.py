@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import alexnet.inference
+import alexnet.kernels
 from alexnet.classifier import load
 from alexnet.inference import RectifyNormPool, folded, joined, optimized_network
 from alexnet.int8 import Int8Conv, Int8Linear, SmallLinear
@@ -148,6 +152,20 @@ def test_bf16_weights_are_stored_in_bf16() -> None:
     with torch.inference_mode():
         expected, found = network(images), optimized(images)
     assert (found.float() - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+@has_kernels
+def test_a_prepared_net_is_copied_and_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    optimized = optimized_network(narrow("alexnet"), "float32")
+    images = draw(2, *optimized.architecture.input)
+    content = pickle.dumps(optimized)
+    with torch.inference_mode():
+        expected = optimized(images)
+        for other in (copy.deepcopy(optimized), pickle.loads(content)):
+            assert torch.equal(other(images), expected)
+    monkeypatch.setattr(alexnet.kernels, "kernels", lambda: None)
+    with pytest.raises(RuntimeError, match=r"another kind of processor.*call optimized\(\) again"):
+        pickle.loads(content)
 
 
 def test_an_optimized_classifier_predicts_the_same(trained: RunFolder) -> None:

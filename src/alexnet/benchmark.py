@@ -323,7 +323,7 @@ def _layer_seconds(
         if y.requires_grad:
             above = torch.randn_like(y)
             works["both"] = lambda: _backward(forward(), above, x)
-        times = take_turns(works, min(repeats, 5), x.device, warm_ups=1)
+        times = take_turns(works, min(repeats, 5), x.device, warm_ups=3)
     layer.zero_grad(set_to_none=True)
     medians = {name: statistics.median(values) for name, values in times.items()}
     return medians["forward"], medians.get("both", medians["forward"]), y.detach()

@@ -38,7 +38,7 @@ def optimized_network(
     in hardware, and where it is not, convolutions of 3 x 3 and 5 x 5 take Winograd's way (float32,
     about 1e-5 of the largest output away from the direct sum).
 
-    The result is for use at once: layers of bytes can be neither copied nor pickled.
+    The result can be copied and pickled, for processors of the same kind.
 
     Args:
         network: a trained network.

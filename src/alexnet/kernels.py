@@ -54,6 +54,10 @@ class Kernels:
     compiler: str
     """Its first line about itself."""
 
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        """Layers can be copied and pickled: elsewhere they find the kernels of that place."""
+        return kernels_alike, (self.outputs_of_a_block,)
+
     def takes(self, x: Tensor, size: int) -> bool:
         """Whether the response norm of `x` can be computed here."""
         is_small = max(x.shape[1] if x.ndim > 1 else 0, size) <= LARGEST_ROW
@@ -309,6 +313,21 @@ def kernels() -> Kernels | None:
         if library is not None:
             return Kernels(library, name)
     return None
+
+
+def kernels_alike(outputs_of_a_block: int) -> Kernels:
+    """The kernels of this machine, for layers that another one may have prepared.
+
+    Raises:
+        RuntimeError: the kernels here read weights in another order than those layers have.
+    """
+    found = kernels()
+    if found is None or found.outputs_of_a_block != outputs_of_a_block:
+        raise RuntimeError(
+            "this network was prepared on another kind of processor: "
+            "load its run here, and call optimized() again"
+        )
+    return found
 
 
 def describe_kernels() -> str:
