@@ -3,8 +3,9 @@
 
 Every program runs in a process of its own, as its users run it, and works only when it is told to:
 one step of each in turn, or as many as fill .2 s, so that a busy machine slows all alike and a step
-of milliseconds does not begin with the caches of another program. Prints a table, or with --json
-one line. What is not installed is left out and named.
+of milliseconds does not begin with the caches of another program. Every second round goes
+backwards, and a rest follows every turn. Prints a table, or with --json one line. What is not
+installed is left out and named.
 
     python benchmarks/peers.py train [--batch 128]         the paper's net, a training step
     python benchmarks/peers.py gains [--batch 128]         the same, without each of its gains
@@ -33,6 +34,8 @@ from typing import Any
 Work = Callable[[], Any]
 TURN_SECONDS = 0.2
 """What a program's turn lasts at least."""
+LONGEST_REST_SECONDS = 2.0
+"""After a turn, as long as it lasted: the system still takes back the memory that it used."""
 SUITES = {
     "train": ("ours", "ours_without_norm", "plain_pytorch", "matrix"),
     "gains": ("ours", "ours_torch_norm", "ours_fresh_memory", "ours_compiled", "matrix"),
@@ -401,13 +404,16 @@ def measure(flags: argparse.Namespace) -> dict[str, Any]:
         else:
             processes[name], heads[name] = process, answer["head"]
     times: dict[str, list[float]] = {name: [] for name in processes}
-    for _ in range(flags.repeats):
-        for name, process in processes.items():
+    for turn in range(flags.repeats):
+        order = reversed(processes) if turn % 2 else iter(processes)
+        for name in order:
+            process, began = processes[name], time.perf_counter()
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write("\n")
             process.stdin.flush()
             times[name].append(json.loads(process.stdout.readline())["seconds"])
+            time.sleep(min(time.perf_counter() - began, LONGEST_REST_SECONDS))
     for process in processes.values():
         process.communicate()
     return {"times": times, "missing": missing, "heads": {k: v for k, v in heads.items() if v}}

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from alexnet.cache import cache_folder
+from alexnet.errors import UsageError
 
 NAMES = "kernels.h", "kernels.c", "kernels_bytes.c", "kernels_views.c"
 HEADER, *SOURCES = (Path(__file__).with_name(name) for name in NAMES)
@@ -319,11 +320,11 @@ def kernels_alike(outputs_of_a_block: int) -> Kernels:
     """The kernels of this machine, for layers that another one may have prepared.
 
     Raises:
-        RuntimeError: the kernels here read weights in another order than those layers have.
+        UsageError: the kernels here read weights in another order than those layers have.
     """
     found = kernels()
     if found is None or found.outputs_of_a_block != outputs_of_a_block:
-        raise RuntimeError(
+        raise UsageError(
             "this network was prepared on another kind of processor: "
             "load its run here, and call optimized() again"
         )
