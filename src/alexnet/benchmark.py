@@ -29,6 +29,8 @@ from alexnet.recipe import Optimizer, Precision, Recipe
 from alexnet.training import update
 
 Work = Callable[[], object]
+TURN_SECONDS = 0.2
+"""What the turn of a network lasts at least."""
 MATRIX_SIDE = {"cpu": 3072, "cuda": 8192}
 """Side of the square matrices whose product is the machine's ceiling."""
 
@@ -87,13 +89,15 @@ def spread(values: list[float]) -> Spread:
     )
 
 
-def seconds(work: Work, device: torch.device) -> float:
-    """How long one call takes, until the device has finished."""
+def seconds(work: Work, device: torch.device, least: float = 0.0) -> float:
+    """How long a call takes, until the device has finished: the mean of `least` seconds' calls."""
     finish(device)
-    began = time.perf_counter()
-    work()
-    finish(device)
-    return time.perf_counter() - began
+    began, calls, elapsed = time.perf_counter(), 0, 0.0
+    while not calls or elapsed < least:
+        work()
+        finish(device)
+        calls, elapsed = calls + 1, time.perf_counter() - began
+    return elapsed / calls
 
 
 def finish(device: torch.device) -> None:
@@ -103,15 +107,25 @@ def finish(device: torch.device) -> None:
 
 
 def take_turns(
-    works: dict[str, Work], repeats: int, device: torch.device, warm_ups: int = 2
+    works: dict[str, Work],
+    repeats: int,
+    device: torch.device,
+    *,
+    warm_ups: int = 2,
+    turn_seconds: float = 0.0,
 ) -> dict[str, list[float]]:
-    """Seconds of every call, one of each in turn, the first `warm_ups` rounds not counted."""
+    """Seconds of a call, one turn of each in each round, the first `warm_ups` rounds not counted.
+
+    A turn is one call, or as many as fill `turn_seconds`: a call of milliseconds would otherwise
+    begin with the caches of another.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(warm_ups + repeats):
         for name, work in works.items():
-            taken = seconds(work, device)
-            if turn >= warm_ups:
-                times[name].append(taken)
+            if turn < warm_ups:
+                work()
+            else:
+                times[name].append(seconds(work, device, turn_seconds))
     return times
 
 
@@ -195,7 +209,7 @@ def benchmark_network(
     if work == "infer":
         prepared = optimized_network(network, precision)
         works["optimized"] = inference_work(prepared, images, precision)
-    times = take_turns(works, repeats, device)
+    times = take_turns(works, repeats, device, turn_seconds=TURN_SECONDS)
     optimized = [batch / t for t in times.get("optimized", ())]
     rate = spread([batch / t for t in times["net"]])
     ceiling = spread([product_flops / t / 1e9 for t in times["matrix"]])
