@@ -90,7 +90,7 @@ def byte_weights(
 def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
     """The bias as float32 [outputs]; zeros where the layer has none."""
     if layer.bias is None:
-        return torch.zeros(len(layer.weight))
+        return torch.zeros(len(layer.weight), dtype=torch.float32)
     return layer.bias.detach().float().clone()
 
 
@@ -152,7 +152,7 @@ class Int8Conv(MultipliedBytes):
             )
         )
         weights = self.weights
-        y = torch.empty(len(x), rows, columns, len(weights.bias), dtype=self.dtype)
+        y = x.new_empty((len(x), rows, columns, len(weights.bias)), dtype=self.dtype)
         y = y.permute(0, 3, 1, 2)
         for first in range(0, len(x), IMAGES_AT_A_TIME):
             some = slice(first, first + IMAGES_AT_A_TIME)

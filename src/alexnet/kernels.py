@@ -137,8 +137,9 @@ class Kernels:
         n, c, h, w = x.shape if x.ndim == 4 else (*x.shape, 1, 1)
         before, behind = border
         tall, wide = h + before + behind, w + before + behind
-        memory = torch.empty(n * tall * wide * c + SLACK, dtype=torch.uint8)
-        scales, zeros = torch.empty(n), torch.empty(n, dtype=torch.int32)
+        memory = x.new_empty(n * tall * wide * c + SLACK, dtype=torch.uint8)
+        scales = x.new_empty(n, dtype=torch.float32)
+        zeros = x.new_empty(n, dtype=torch.int32)
         function = getattr(self.library, f"to_bytes_{SUFFIX[x.dtype]}")
         sizes = _struct((n, h, w, c, before, before, tall, wide))
         function(*map(_pointer, (x, memory, scales, zeros)), sizes, _threads())
@@ -164,7 +165,7 @@ class Kernels:
 
         What is less than `least` becomes that.
         """
-        y = torch.empty(len(x.numbers), len(weights.bias))
+        y = weights.bias.new_empty(len(x.numbers), len(weights.bias))
         sizes = _longs((len(y), x.numbers.shape[-1], y.shape[1]))
         pointers = map(_pointer, (*x, *weights, y))
         self.library.linear_bytes(*pointers, *sizes, ctypes.c_float(least), _threads())
@@ -189,7 +190,7 @@ class Kernels:
             divisor: float32 [3].
             side: of the views, in pixels.
         """
-        views = torch.empty(len(pixels), side, side, 3)
+        views = pixels.new_empty((len(pixels), side, side, 3), dtype=torch.float32)
         pointers = map(_pointer, (pixels, places, shifts, mean, divisor, views))
         sizes = _longs((len(pixels), pixels.shape[1], side))
         self.library.views(*pointers, *sizes, ctypes.c_int(mean.ndim == 3), _threads())
