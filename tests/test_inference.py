@@ -95,10 +95,27 @@ def test_winograd_under_autocast_is_float32() -> None:
 
 
 @has_kernels
-def test_wide_norms_and_maps_are_no_matter_of_the_stack() -> None:
-    row = ResponseNorm("norm", size=1 << 22)
-    layer = RectifyNormPool(ResponseNormModule(row), nn.MaxPool2d(2, 2), built())
-    assert layer(draw(1, 4, 2, 2)).shape == (1, 4, 1, 1)
+def test_windows_far_wider_than_the_maps_are_no_matter_of_the_stack() -> None:
+    def pooled(size: int) -> torch.Tensor:
+        row = ResponseNorm("norm", size=size)
+        x = draw(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)
+        return RectifyNormPool(ResponseNormModule(row), nn.MaxPool2d(2, 2), built())(x)
+
+    assert torch.equal(pooled(1 << 22), pooled(7))
+    assert not torch.equal(pooled(3), pooled(7))
+
+
+@has_kernels
+def test_pooling_windows_larger_than_the_maps_are_refused() -> None:
+    with pytest.raises(ValueError, match="maps of 2 x 4 are smaller than the window, 3"):
+        RectifyNormPool(None, nn.MaxPool2d(3, 2), built())(draw(1, 4, 2, 4))
+
+
+def test_prepared_twice_is_prepared() -> None:
+    optimized = optimized_network(narrow("alexnet"))
+    images = draw(2, *optimized.architecture.input)
+    with torch.inference_mode():
+        assert torch.equal(optimized_network(optimized)(images), optimized(images))
 
 
 def test_batch_norms_are_folded() -> None:
@@ -120,6 +137,8 @@ def test_one_pass_is_relu_norm_and_pooling(
 ) -> None:
     x = (draw(3, 12, *sides) * 40).to(dtype).contiguous(memory_format=torch.channels_last)
     x[1, 5, 1, 2] = float("nan")
+    x[2, 3] = -x[2, 3].abs()
+    x[2, 3, ::2] = -0.0
     row = ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
     layer = RectifyNormPool(row and ResponseNormModule(row), nn.MaxPool2d(*window), built())
     found = layer(x)
@@ -133,6 +152,7 @@ def test_one_pass_is_relu_norm_and_pooling(
     torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=1e-6, equal_nan=True)
     assert found.isnan().any()
     assert not found[0].isnan().any()
+    assert not found[2].signbit().any()
 
 
 def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:

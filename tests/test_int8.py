@@ -24,7 +24,7 @@ from alexnet.kernels import BLOCK, kernels
 from alexnet.layer_kinds import Conv
 from alexnet.layers import ConvModule
 from alexnet.network import create_model
-from drawn import built, draw, has_kernels
+from drawn import built, draw, has_kernels, torch_threads
 
 has_int8 = pytest.mark.skipif(not multiplies_bytes(kernels()), reason="no products of bytes here")
 
@@ -67,10 +67,10 @@ def test_weights_as_bytes_by_hand() -> None:
 
 
 def test_a_kernels_weight_takes_over_the_error_of_its_neighbour_by_hand() -> None:
-    """.4 becomes 0, and .9 of what is lost goes to the next .4; along a row no further."""
-    weight = torch.tensor([127, 0.4, 0.4, -0.4, -0.3]).view(1, 1, 1, 5)
-    assert kernel_bytes(weight)[0].flatten().tolist() == [127, 0, 1, -1, 0]
-    assert row_bytes(weight)[0].flatten().tolist() == [127, 0, 0, 0, 0]
+    """.4 becomes 0, and .2 + .9 * .4 is nearer to 1; .08 + .9 * .45 is nearer to 0."""
+    weight = torch.tensor([[127, 0.4, 0.2], [127, 0.45, 0.08]]).view(2, 1, 1, 3)
+    assert kernel_bytes(weight)[0].flatten(1).tolist() == [[127, 0, 1], [127, 0, 0]]
+    assert row_bytes(weight)[0].flatten(1).tolist() == [[127, 0, 0], [127, 0, 0]]
 
 
 def test_kernels_of_one_weight_are_rounded_to_the_nearest() -> None:
@@ -111,12 +111,15 @@ def test_the_largest_number_is_255_also_where_zero_was_rounded_up() -> None:
 
 
 @has_kernels
-@pytest.mark.parametrize("images", [1, 5])
+@pytest.mark.parametrize(("images", "threads"), [(1, 1), (5, 1), (1, 3), (2, 3), (5, 3)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_byte_is_its_number_within_half_a_scale(images: int, dtype: torch.dtype) -> None:
-    """With fewer images than threads, several threads look for one image's extremes."""
+def test_a_byte_is_its_number_within_half_a_scale(
+    images: int, threads: int, dtype: torch.dtype
+) -> None:
+    """With fewer images than threads, all threads look for one image's extremes."""
     x = draw(images, 3, 7, 5).mul(draw(images, 1, 1, 1, seed=1)).to(dtype)
-    numbers, scales, zeros = built().to_bytes(x.contiguous(memory_format=torch.channels_last))
+    with torch_threads(threads):
+        numbers, scales, zeros = built().to_bytes(x.contiguous(memory_format=torch.channels_last))
     half = scales.view(-1, 1, 1, 1).double()
     found = (numbers.permute(0, 3, 1, 2).double() - zeros.view(-1, 1, 1, 1)) * half
     assert ((found - x).abs() <= half * 0.5001).all()
@@ -179,7 +182,7 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_a_convolution_of_bytes_is_that_of_what_was_rounded(name: str, dtype: torch.dtype) -> None:
-    """Also for a batch that is done in two parts, and for one image that several threads share."""
+    """Also for a batch that is done in two parts, and for one image that three threads share."""
     layer = CONVOLUTIONS[name]
     x = draw(11, layer.in_channels, 23, 33).contiguous(memory_format=torch.channels_last).to(dtype)
     x[1] *= 100
@@ -188,7 +191,8 @@ def test_a_convolution_of_bytes_is_that_of_what_was_rounded(name: str, dtype: to
     exact = conv_of_what_was_rounded(layer, decoded(x))
     with torch.inference_mode():
         found = Int8Conv(layer, dtype, built())(x)
-        alone = Int8Conv(layer, dtype, built())(x[1:2])
+        with torch_threads(3):
+            alone = Int8Conv(layer, dtype, built())(x[1:2])
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(alone, found[1:2])
@@ -236,6 +240,7 @@ def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
             layer.rectify()
             assert torch.equal(layer(inputs), plain.relu())
             assert (plain < 0).any()
+            assert not layer(inputs).signbit().any()
 
 
 @has_kernels
@@ -257,12 +262,10 @@ def test_a_picture_is_judged_alike_in_any_company_by_any_number_of_threads() -> 
     network = optimized_network(create_model("alexnet", num_classes=5, input_size=131))
     images = draw(12, 3, 131, 131)
     images[:-1] *= 50
-    threads = torch.get_num_threads()
     with torch.inference_mode():
         whole, part, one = network(images), network(images[3:]), network(images[-1:])
-        torch.set_num_threads(3 - min(threads, 2))
-        other = network(images[-1:])
-        torch.set_num_threads(threads)
+        with torch_threads(3):
+            other = network(images[-1:])
     assert torch.equal(whole[3:], part)
     assert torch.equal(whole[-1:], one)
     assert torch.equal(one, other)
@@ -284,7 +287,60 @@ def test_which_layers_multiply_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kinds() == []
 
 
+@has_int8
 def test_sums_of_products_fit_in_32_bits() -> None:
-    assert LARGEST_WINDOW * 255 * 127 < 2**31
-    assert takes_bytes(nn.Linear(LARGEST_WINDOW, 1))
+    """The largest products there are, in the widest layer that is taken."""
+    layer, x = nn.Linear(LARGEST_WINDOW, 2, bias=False), torch.ones(2, LARGEST_WINDOW)
+    with torch.no_grad():
+        layer.weight[0], layer.weight[1], x[1] = 1, -1, -1
+        found = Int8Linear(layer, built())(x)
+    assert takes_bytes(layer)
     assert not takes_bytes(nn.Linear(LARGEST_WINDOW + 1, 1))
+    exact = torch.tensor([[1.0, -1], [-1, 1]]) * LARGEST_WINDOW
+    torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
+
+
+@has_int8
+def test_more_images_than_a_threads_stack_holds() -> None:
+    found = Int8Linear(nn.Linear(4, 1), built())(torch.ones(2_000_000, 4))
+    assert (found == found[0]).all()
+
+
+@has_int8
+def test_what_does_not_fit_is_refused() -> None:
+    linear, plain_conv = Int8Linear(nn.Linear(64, 5), built()), conv(3, 6, kernel=3)
+    maps = Int8Conv(plain_conv, torch.float32, built())
+    with pytest.raises(ValueError, match="takes 64 inputs, not 60"):
+        linear(draw(2, 60))
+    with pytest.raises(ValueError, match="takes 3 inputs, not 7"):
+        maps(draw(2, 7, 5, 5))
+    with pytest.raises(ValueError, match="maps of 2 x 5 are smaller than the kernel"):
+        maps(draw(2, 3, 2, 5))
+    with pytest.raises(ValueError, match=r"float32, not torch\.bfloat16"):
+        linear.bfloat16()(draw(2, 64))
+    with pytest.raises(ValueError, match=r"float32, not torch\.float64"):
+        maps.double()(draw(2, 3, 5, 5))
+    with pytest.raises(ValueError, match=r"float32, not torch\.float16"):
+        SmallLinear(nn.Linear(64, 5), nn.Identity(), built()).half()(draw(2, 64))
+
+
+@has_int8
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_other_types_of_images_are_taken(dtype: torch.dtype) -> None:
+    network, images = optimized_network(create_model("cifar_quick")), draw(2, 3, 32, 32).to(dtype)
+    with torch.inference_mode():
+        assert torch.equal(network(images), network(images.float()))
+
+
+@has_int8
+def test_torchs_defaults_do_not_matter() -> None:
+    network, images = create_model("cifar_quick"), draw(2, 3, 32, 32)
+    with torch.inference_mode():
+        expected = optimized_network(network)(images)
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                found = optimized_network(network)(images)
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)

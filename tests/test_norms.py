@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import alexnet.norms
-from alexnet.kernels import Kernels, describe_kernels, kernels
+from alexnet.kernels import LARGEST_ROW, Kernels, describe_kernels, kernels
 from alexnet.network import create_model
 from alexnet.norms import reference_backward, reference_norm, response_norm
 from drawn import built, has_kernels
@@ -117,7 +117,8 @@ def test_small_and_empty_maps(way: str, shape: tuple[int, ...]) -> None:
 @has_kernels
 def test_rows_too_long_for_the_stack_are_left_to_torch() -> None:
     assert not built().takes(torch.empty(1, 96, 1, 1, device="meta"), 5)
-    assert not built().takes(torch.empty(1, 10_000, 1, 1), 5)
+    assert not built().takes(torch.empty(1, LARGEST_ROW + 1, 1, 1), 5)
+    assert not built().takes(torch.empty(1, 96, 1, 1), LARGEST_ROW + 1)
     assert built().takes(torch.empty(1, 96, 1, 1), 5)
 
 

@@ -250,7 +250,7 @@ def agreement(classifier: Classifier, store: Store, rows: np.ndarray, batch: int
         classifier: a trained one; compared in float32, whatever its own precision.
         store: prepared as its preprocessing says.
         rows: pictures of the store.
-        batch: pictures at a time; a few are computed otherwise than many.
+        batch: pictures at a time; some processors compute a few in another way than many.
 
     Raises:
         DataError: no pictures.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ def optimized_network(
     """The same network for inference alone; the given one stays as it is.
 
     Batch norms are folded into the layer before them. On a processor, a ReLU is one pass with the
-    norm and max pooling behind it, or part of the layer before it, so `stages` shows less.
+    norm and max pooling behind it, or part of the layer of bytes before it, so `stages` shows less.
 
     Layers multiply bytes where that may be and is in hardware (`int8.py`). Elsewhere fully
     connected ones read weights of one byte for small batches; other weights are bf16 where that is
@@ -45,7 +46,7 @@ def optimized_network(
         precision: type of the matrix products that are not of bytes.
         has_int8: whether weights and inputs may be rounded to bytes.
     """
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device
     preparing = _Preparing(
         dtype=computing_type(device, precision),
         built=kernels() if device.type == "cpu" else None,

@@ -17,7 +17,7 @@ from alexnet.kernels import BLOCK, ByteWeights, Kernels, Window
 from alexnet.layers import ConvModule
 
 LARGEST_WEIGHTS_ONLY_BATCH = 8
-"""Up to it reading the weights costs more than the products (docs/performance.md)."""
+"""Up to it reading the weights costs more than the products, where bytes are not multiplied."""
 
 IMAGES_AT_A_TIME = 8
 """In a convolution of bytes, so that they stay in the processor's caches."""
@@ -63,7 +63,8 @@ def kernel_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
     """
     scales = row_bytes(weight)[1]
     left = weight.detach().float().flatten(2) / scales[:, None, None]
-    places = torch.cartesian_prod(*map(torch.arange, weight.shape[2:])).double()
+    sides = (torch.arange(side, device=weight.device) for side in weight.shape[2:])
+    places = torch.cartesian_prod(*sides).double()
     likeness = LIKENESS ** torch.cdist(places, places)
     handed = torch.linalg.cholesky(torch.linalg.inv(likeness), upper=True).float()
     whole = torch.empty_like(left)
@@ -90,7 +91,7 @@ def byte_weights(
 def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
     """The bias as float32 [outputs]; zeros where the layer has none."""
     if layer.bias is None:
-        return torch.zeros(len(layer.weight), dtype=torch.float32)
+        return layer.weight.new_zeros(len(layer.weight), dtype=torch.float32)
     return layer.bias.detach().float().clone()
 
 
@@ -105,7 +106,7 @@ class Int8Layer(nn.Module):
         self.least = 0.0
 
 
-class MultipliedBytes(Int8Layer):
+class ByteLayer(Int8Layer):
     """A layer whose inputs are bytes, too: weights with a scale per output, inputs per image.
 
     An image's scale depends on that image alone, so what is said of a picture does not depend on
@@ -117,11 +118,15 @@ class MultipliedBytes(Int8Layer):
     sums: Tensor
     bias: Tensor
 
-    def __init__(self, weights: ByteWeights, built: Kernels) -> None:
+    def __init__(self, weights: ByteWeights, inputs: int, built: Kernels) -> None:
         super().__init__()
         for name, tensor in weights._asdict().items():
             self.register_buffer(name, tensor)
-        self.built = built
+        self.inputs, self.built = inputs, built
+
+    def _check(self, x: Tensor) -> None:
+        if x.shape[1] != self.inputs:
+            raise ValueError(f"this layer takes {self.inputs} inputs, not {x.shape[1]}")
 
     @property
     def weights(self) -> ByteWeights:
@@ -129,14 +134,15 @@ class MultipliedBytes(Int8Layer):
         return ByteWeights(self.blocks, self.scales, self.sums, self.bias)
 
 
-class Int8Conv(MultipliedBytes):
+class Int8Conv(ByteLayer):
     """A convolution of bytes."""
 
     def __init__(self, layer: ConvModule, dtype: torch.dtype, built: Kernels) -> None:
         whole, scales = kernel_bytes(layer.weight)
         runs = whole.permute(0, 2, 3, 1)
         runs = runs.flatten(2).unsqueeze(2) if layer.groups == 1 else runs
-        super().__init__(byte_weights(runs, scales, bias_of(layer), layer.groups, built), built)
+        weights = byte_weights(runs, scales, bias_of(layer), layer.groups, built)
+        super().__init__(weights, layer.in_channels, built)
         (tall, wide), (down, across) = layer.kernel_size, layer.stride
         self.window = Window((tall, wide), (down, across), layer.groups)
         self.border = layer.pads[0], layer.pads[0] + layer.end_padding
@@ -144,13 +150,9 @@ class Int8Conv(MultipliedBytes):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [N, C, H, W] to maps of the type given, channels last."""
+        self._check(x)
         x = x.contiguous(memory_format=torch.channels_last)
-        rows, columns = (
-            (side + sum(self.border) - kernel) // stride + 1
-            for side, kernel, stride in zip(
-                x.shape[2:], self.window.kernel, self.window.stride, strict=True
-            )
-        )
+        rows, columns = self.window.places(*(side + sum(self.border) for side in x.shape[2:]))
         weights = self.weights
         y = x.new_empty((len(x), rows, columns, len(weights.bias)), dtype=self.dtype)
         y = y.permute(0, 3, 1, 2)
@@ -161,16 +163,18 @@ class Int8Conv(MultipliedBytes):
         return y
 
 
-class Int8Linear(MultipliedBytes):
+class Int8Linear(ByteLayer):
     """A fully connected layer of bytes."""
 
     def __init__(self, layer: nn.Linear, built: Kernels) -> None:
         whole, scales = row_bytes(layer.weight)
         runs = whole[:, None, None]
-        super().__init__(byte_weights(runs, scales, bias_of(layer), 1, built), built)
+        weights = byte_weights(runs, scales, bias_of(layer), 1, built)
+        super().__init__(weights, layer.in_features, built)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs] to float32 [B, outputs]."""
+        self._check(x)
         numbers = self.built.to_bytes(x.contiguous())
         return self.built.linear_bytes(numbers, self.weights, self.least)
 

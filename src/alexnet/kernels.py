@@ -1,7 +1,7 @@
 """The operations of `kernels*.c`, where there is a C compiler.
 
-Without one the same operations run in torch alone: the same results within the tolerance that the
-tests state, later.
+Without one, layers compute in torch alone: the same results within the tolerance that tests state,
+later. Products of bytes are then left out.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TILE = 6
 """Side of the tiles of Winograd's convolution, in pixels."""
 BLOCK = 64
 """Inputs that share a scale in weights of one byte."""
-SLACK = 64
+SLACK = 3
 """Bytes behind images of bytes that may be read, and do not count."""
-LARGEST_ROW = 2048
+LARGEST_ROW = 1024
 """Maps or window that a kernel's rows on the stack are made for."""
 LARGEST_SIDE = 4096
 """Of pictures and views, in pixels, that a kernel's lines on the stack are made for."""
@@ -79,6 +79,8 @@ class Kernels:
         """
         n, c, h, w = x.shape
         size, alpha, beta, k, groups = norm or (0, 0.0, 1.0, 1.0, 1)
+        if min(h, w) < pool[0]:
+            raise ValueError(f"maps of {h} x {w} are smaller than the window, {pool[0]}")
         rows, columns = ((side - pool[0]) // pool[1] + 1 for side in (h, w))
         y = x.new_empty(n, rows, columns, c).permute(0, 3, 1, 2)
         function = getattr(self.library, f"rectify_norm_pool_{SUFFIX[x.dtype]}")
@@ -99,6 +101,7 @@ class Kernels:
 
     def winograd_output(self, m: Tensor, bias: Tensor, y: Tensor, tiling: Tiling) -> None:
         """Fill y [N, C, H, W], channels last, from m [36 * groups, tiles, C / groups]."""
+        _check_float32(m, bias, y)
         n, c, h, w = y.shape
         border = tiling.kernel - 1 - 2 * tiling.padding
         sizes = n, h, w, tiling.groups, c // tiling.groups, *tiling.tiles(h + border, w + border)
@@ -113,6 +116,7 @@ class Kernels:
 
         What is less than `least` becomes that.
         """
+        _check_float32(x, scales, bias)
         y = x.new_empty(len(x), len(weights))
         pointers = map(_pointer, (x, weights, scales, bias, y))
         sizes = _longs((*x.shape, len(weights)))
@@ -131,9 +135,10 @@ class Kernels:
         An image that is not finite has NaN for its scale.
 
         Args:
-            x: float32 or bf16 [N, C, H, W] in channels-last memory, or [N, C].
+            x: [N, C, H, W] in channels-last memory, or [N, C].
             border: rows and columns of zeros before an image, and behind it.
         """
+        x = x if x.dtype in SUFFIX else x.float()
         n, c, h, w = x.shape if x.ndim == 4 else (*x.shape, 1, 1)
         before, behind = border
         tall, wide = h + before + behind, w + before + behind
@@ -141,8 +146,8 @@ class Kernels:
         scales = x.new_empty(n, dtype=torch.float32)
         zeros = x.new_empty(n, dtype=torch.int32)
         function = getattr(self.library, f"to_bytes_{SUFFIX[x.dtype]}")
-        sizes = _struct((n, h, w, c, before, before, tall, wide))
-        function(*map(_pointer, (x, memory, scales, zeros)), sizes, _threads())
+        frame = _struct((n, h, w, c, before, tall, wide))
+        function(*map(_pointer, (x, memory, scales, zeros)), frame, _threads())
         return Bytes(memory[: n * tall * wide * c].view(n, tall, wide, c), scales, zeros)
 
     def conv_bytes(
@@ -154,18 +159,19 @@ class Kernels:
         """
         _, maps, rows, columns = y.shape
         sizes = *x.numbers.shape, rows, columns, maps, window.groups
+        _check_float32(weights.scales, weights.bias)
+        convolution = _struct((*sizes, *window.kernel, *window.stride))
         function = getattr(self.library, f"conv_bytes_{SUFFIX[y.dtype]}")
-        function(
-            *(*map(_pointer, (*x, *weights, y)), _struct((*sizes, *window.kernel, *window.stride))),
-            *(ctypes.c_float(least), _threads()),
-        )
+        pointers = map(_pointer, (*x, *weights, y))
+        function(*pointers, convolution, ctypes.c_float(least), _threads())
 
     def linear_bytes(self, x: Bytes, weights: ByteWeights, least: float) -> Tensor:
         """Outputs float32 [N, outputs] of images [N, 1, 1, inputs].
 
         What is less than `least` becomes that.
         """
-        y = weights.bias.new_empty(len(x.numbers), len(weights.bias))
+        _check_float32(weights.scales, weights.bias)
+        y = x.scales.new_empty(len(x.numbers), len(weights.bias))
         sizes = _longs((len(y), x.numbers.shape[-1], y.shape[1]))
         pointers = map(_pointer, (*x, *weights, y))
         self.library.linear_bytes(*pointers, *sizes, ctypes.c_float(least), _threads())
@@ -229,6 +235,17 @@ class Window:
     stride: tuple[int, int]
     groups: int
 
+    def places(self, height: int, width: int) -> tuple[int, int]:
+        """How often it fits into a map with its border, down and across.
+
+        Raises:
+            ValueError: not once.
+        """
+        (tall, wide), (down, across) = self.kernel, self.stride
+        if height < tall or width < wide:
+            raise ValueError(f"maps of {height} x {width} are smaller than the kernel")
+        return (height - tall) // down + 1, (width - wide) // across + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
@@ -267,6 +284,13 @@ def _pointer(x: Tensor) -> ctypes.c_void_p:
     if x.device.type != "cpu":
         raise ValueError(f"kernels compute on a processor, not on {x.device}")
     return ctypes.c_void_p(x.data_ptr())
+
+
+def _check_float32(*tensors: Tensor) -> None:
+    """C can't see types, and a prepared network can be converted like any other."""
+    for x in tensors:
+        if x.dtype != torch.float32:
+            raise ValueError(f"a prepared layer computes with float32, not {x.dtype}")
 
 
 def _constants(

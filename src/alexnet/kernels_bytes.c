@@ -1,8 +1,6 @@
-/* Layers of bytes: of weights, and where the processor multiplies bytes of inputs too. As in kernels.c,
- * bits do not depend on the number of threads. */
+/* Layers of bytes: of weights, and where the processor multiplies bytes of inputs too. As in
+ * kernels.c, bits do not depend on the number of threads. */
 #include "kernels.h"
-
-enum { LANES = 16 };
 
 /* y [batch, outputs] = x [batch, inputs] times weights of one byte, plus a bias, for small batches:
  * the weights are read once, and each block of BLOCK inputs of an output has a scale of its own.
@@ -46,6 +44,8 @@ INLINE float row_product(const int8_t *restrict row, const float *restrict scale
     return total(sums);
 }
 #else
+enum { LANES = 16 };
+
 INLINE float row_product(const int8_t *restrict row, const float *restrict scales,
                          const float *restrict x, long inputs) {
     float sums[LANES] = {0}, sum = 0;
@@ -74,12 +74,12 @@ void linear_int8(const float *x, const int8_t *weights, const float *scales, con
 
 /* Images as bytes: number = (byte - zero) * scale, within half a scale. `zero` stands for 0; where no
  * number is negative it is 0 itself. An image that holds a number that is not finite gets NaN for its
- * scale, and one whose numbers are all nearer to 0 than 1e-36 is taken for zeros.
+ * scale, and one whose numbers span less than about 1e-36 is taken for zeros.
  *
- * x [images, height, width, channels] to bytes [images, tall, wide, channels]: the image begins at row
- * `top` and column `left`, and around it is `zero`. */
+ * x [images, height, width, channels] to bytes [images, tall, wide, channels]: the image begins at
+ * row and column `before`, and around it is `zero`. */
 typedef struct {
-    long images, height, width, channels, top, left, tall, wide;
+    long images, height, width, channels, before, tall, wide;
 } frame;
 
 typedef struct { float least, most; } extremes;
@@ -132,24 +132,33 @@ INLINE void find_code(const extremes *parts, long count, float *scale, int32_t *
         }                                                                                           \
     }                                                                                               \
                                                                                                     \
+    /* One image's code, which all threads look for. */                                             \
+    INLINE void NAME##_code(const TYPE *image, long numbers, float *scale, int32_t *zero,           \
+                            int threads) {                                                          \
+        extremes found[threads];                                                                    \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long part = 0; part < threads; part++) {                                               \
+            long first = numbers * part / threads, last = numbers * (part + 1) / threads;           \
+            found[part] = NAME##_extremes(image + first, last - first);                             \
+        }                                                                                           \
+        find_code(found, threads, scale, zero);                                                     \
+    }                                                                                               \
+                                                                                                    \
     void NAME(const TYPE *x, uint8_t *bytes, float *scales, int32_t *zeros, const frame *f,         \
               int threads) {                                                                        \
         long line = f->width * f->channels, numbers = f->height * line;                             \
-        long parts = f->images < threads ? threads : 1;                                             \
-        extremes found[f->images * parts];                                                          \
+        long before = f->before * f->channels, all = f->wide * f->channels;                         \
+        long shared = f->images < threads ? f->images : 0;                                          \
+        for (long image = 0; image < shared; image++)                                               \
+            NAME##_code(x + image * numbers, numbers, scales + image, zeros + image, threads);      \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long part = 0; part < f->images * parts; part++) {                                     \
-            const TYPE *image = x + part / parts * numbers;                                         \
-            long first = numbers * (part % parts) / parts;                                          \
-            long last = numbers * (part % parts + 1) / parts;                                       \
-            found[part] = NAME##_extremes(image + first, last - first);                             \
+        for (long image = shared; image < f->images; image++) {                                     \
+            extremes found = NAME##_extremes(x + image * numbers, numbers);                         \
+            find_code(&found, 1, scales + image, zeros + image);                                    \
         }                                                                                           \
-        for (long image = 0; image < f->images; image++)                                            \
-            find_code(found + image * parts, parts, scales + image, zeros + image);                 \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
         for (long row = 0; row < f->images * f->tall; row++) {                                      \
-            long image = row / f->tall, inside = row % f->tall - f->top;                            \
-            long before = f->left * f->channels, all = f->wide * f->channels;                       \
+            long image = row / f->tall, inside = row % f->tall - f->before;                         \
             uint8_t *to = bytes + row * all;                                                        \
             int is_inside = 0 <= inside && inside < f->height;                                      \
             if (!is_inside || line < all) memset(to, zeros[image], all);                            \
@@ -162,9 +171,9 @@ INLINE void find_code(const extremes *parts, long count, float *scale, int32_t *
 TO_BYTES(to_bytes_f32, float, int32_t, 0x7fffffff, read_f32)
 TO_BYTES(to_bytes_bf16, uint16_t, int16_t, 0x7fff, read_bf16)
 
-/* Products of bytes: one instruction adds four of them to each of LANES sums. A block of outputs is two
- * such vectors; a tile is as many PLACES as leave a register to each of their sums. The compiler's own
- * name for the instruction makes it copy every sum, at half the speed. */
+/* Products of bytes: one instruction adds four of them to each of SUMS sums. A block of outputs is
+ * two vectors of sums; a tile is as many PLACES as leave a register to each of them. The compiler's
+ * own name for the instruction makes it copy every sum, at half the speed. */
 #if defined(__AVX512VNNI__)
 #define SUMS 16
 #define PLACES 14
@@ -187,8 +196,8 @@ long outputs_of_a_block(void) { return WIDE; }
 #if SUMS
 typedef int32_t vector_of_sums __attribute__((vector_size(4 * SUMS)));
 
-/* What one output reads: `rows` rows of `runs` runs of bytes. A run is `words` words of four bytes; what
- * it reads beyond its end has weights of 0. */
+/* What one output reads: `rows` rows of `runs` runs of bytes. A run is `words` words of four bytes;
+ * what it reads beyond its end, at most three bytes, has weights of 0. */
 typedef struct { long rows, runs, words, row_bytes, run_bytes; } window;
 
 INLINE void tile(const uint8_t *x, long step, window w, const int8_t *weights, const int places,
@@ -237,20 +246,53 @@ static __attribute__((noinline)) void tile_of(long places, const uint8_t *x, lon
 
 INLINE long parts_of(long whole, long part) { return (whole + part - 1) / part; }
 
-/* bytes [images, height, width, channels] with their border; weights in blocks (int8.py), with a scale
- * and a sum for every output; y [images, rows, columns, outputs]. */
+/* A layer: weights in blocks (int8.py), with a scale and a sum for every output. */
+typedef struct {
+    const int8_t *weights;
+    const float *scales;
+    const int32_t *sums;
+    const float *bias;
+} layer;
+
+/* The block of outputs that begins at `output`. */
+INLINE layer block_of(layer l, long block, long block_bytes, long output) {
+    const int8_t *weights = l.weights + block * block_bytes;
+    return (layer){weights, l.scales + output, l.sums + output, l.bias + output};
+}
+
+/* bytes [images, height, width, channels] with their border; y [images, rows, columns, outputs]. */
 typedef struct {
     long images, height, width, channels, rows, columns, outputs, groups;
     long kernel_rows, kernel_columns, row_stride, column_stride;
 } convolution;
 
+INLINE window window_of(const convolution *c) {
+    long line = c->width * c->channels, run = c->channels / c->groups;
+    if (c->groups == 1)
+        return (window){c->kernel_rows, 1, parts_of(c->kernel_columns * run, 4), line, 0};
+    return (window){c->kernel_rows, c->kernel_columns, parts_of(run, 4), line, c->channels};
+}
+
 #define PRODUCTS(NAME, TYPE, WRITE)                                                                 \
     INLINE void NAME##_numbers(const int32_t *sums, TYPE *y, long outputs, float scale,             \
-                               int32_t zero, const float *weight_scales,                            \
-                               const int32_t *weight_sums, const float *bias, float least) {        \
+                               int32_t zero, layer l, float least) {                                \
         for (long i = 0; i < outputs; i++) {                                                        \
-            float sum = (float)(sums[i] - zero * weight_sums[i]);                                   \
-            y[i] = WRITE(at_least(sum * (scale * weight_scales[i]) + bias[i], least));              \
+            float sum = (float)(sums[i] - zero * l.sums[i]);                                        \
+            y[i] = WRITE(at_least(sum * (scale * l.scales[i]) + l.bias[i], least));                 \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
+    /* One row of `outputs` maps. */                                                                \
+    INLINE void NAME##_row(const uint8_t *x, TYPE *y, const convolution *c, window w, layer l,      \
+                           long outputs, float scale, int32_t zero, float least) {                  \
+        long step = c->column_stride * c->channels, tiles = parts_of(c->columns, PLACES);           \
+        for (long i = 0; i < tiles; i++) {                                                          \
+            int32_t sums[PLACES][WIDE];                                                             \
+            long column = c->columns * i / tiles, places = c->columns * (i + 1) / tiles - column;   \
+            tile_of(places, x + column * step, step, w, l.weights, sums);                           \
+            for (long p = 0; p < places; p++)                                                       \
+                NAME##_numbers(sums[p], y + (column + p) * c->outputs, outputs, scale, zero, l,     \
+                               least);                                                              \
         }                                                                                           \
     }                                                                                               \
                                                                                                     \
@@ -258,38 +300,27 @@ typedef struct {
                      const int8_t *weights, const float *weight_scales,                             \
                      const int32_t *weight_sums, const float *bias, TYPE *y,                        \
                      const convolution *c, float least, int threads) {                              \
+        layer l = {weights, weight_scales, weight_sums, bias};                                      \
+        window w = window_of(c);                                                                    \
         long group_outputs = c->outputs / c->groups, group_inputs = c->channels / c->groups;        \
         long group_blocks = parts_of(group_outputs, WIDE), blocks = group_blocks * c->groups;       \
-        long line = c->width * c->channels, step = c->column_stride * c->channels;                  \
-        window w = {c->kernel_rows, c->kernel_columns, parts_of(group_inputs, 4), line, c->channels}; \
-        if (c->groups == 1) {                                                                       \
-            w.runs = 1;                                                                             \
-            w.words = parts_of(c->kernel_columns * c->channels, 4);                                 \
-        }                                                                                           \
         long block_bytes = w.rows * w.runs * w.words * 4 * WIDE;                                    \
         long tall = c->images * blocks * c->rows / (4 * threads);                                   \
         tall = tall < 1 ? 1 : tall > PLACES ? PLACES : tall;                                        \
-        long parts = parts_of(c->rows, tall), tiles = parts_of(c->columns, PLACES);                 \
+        long parts = parts_of(c->rows, tall);                                                       \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
         for (long item = 0; item < c->images * blocks * parts; item++) {                            \
             long image = item / parts / blocks, block = item / parts % blocks;                      \
             long first = item % parts * tall, last = first + tall;                                  \
             long group = block / group_blocks, inner = block % group_blocks * WIDE;                 \
             long output = group * group_outputs + inner, left = group_outputs - inner;              \
-            const uint8_t *from = x + image * c->height * line + group * group_inputs;              \
+            const uint8_t *from = x + image * c->height * w.row_bytes + group * group_inputs;       \
             TYPE *to = y + image * c->rows * c->columns * c->outputs + output;                      \
             for (long row = first; row < last && row < c->rows; row++)                              \
-                for (long i = 0; i < tiles; i++) {                                                  \
-                    int32_t sums[PLACES][WIDE];                                                     \
-                    long column = c->columns * i / tiles, end = c->columns * (i + 1) / tiles;       \
-                    tile_of(end - column, from + row * c->row_stride * line + column * step, step,  \
-                            w, weights + block * block_bytes, sums);                                \
-                    for (long p = 0; p < end - column; p++)                                         \
-                        NAME##_numbers(sums[p], to + (row * c->columns + column + p) * c->outputs,  \
-                                       left < WIDE ? left : WIDE, scales[image], zeros[image],      \
-                                       weight_scales + output, weight_sums + output, bias + output, \
-                                       least);                                                      \
-                }                                                                                   \
+                NAME##_row(from + row * c->row_stride * w.row_bytes,                                \
+                           to + row * c->columns * c->outputs, c, w,                                \
+                           block_of(l, block, block_bytes, output), left < WIDE ? left : WIDE,      \
+                           scales[image], zeros[image], least);                                     \
         }                                                                                           \
     }
 
@@ -298,22 +329,23 @@ PRODUCTS(bytes_bf16, uint16_t, write_bf16)
 
 /* bytes [images, inputs]; y [images, outputs]. */
 void linear_bytes(const uint8_t *x, const float *scales, const int32_t *zeros, const int8_t *weights,
-                  const float *weight_scales, const int32_t *weight_sums, const float *bias, float *y,
-                  long images, long inputs, long outputs, float least, int threads) {
+                  const float *weight_scales, const int32_t *weight_sums, const float *bias,
+                  float *y, long images, long inputs, long outputs, float least, int threads) {
+    layer l = {weights, weight_scales, weight_sums, bias};
     window w = {1, 1, parts_of(inputs, 4), 0, 0};
     long tiles = parts_of(images, PLACES);
     #pragma omp parallel for num_threads(threads) schedule(static)
-    for (long block = 0; block < parts_of(outputs, WIDE); block++)
+    for (long block = 0; block < parts_of(outputs, WIDE); block++) {
+        long output = block * WIDE, left = outputs - output;
+        layer inner = block_of(l, block, w.words * 4 * WIDE, output);
         for (long i = 0; i < tiles; i++) {
             int32_t sums[PLACES][WIDE];
-            long image = images * i / tiles, end = images * (i + 1) / tiles;
-            long output = block * WIDE, left = outputs - output;
-            tile_of(end - image, x + image * inputs, inputs, w, weights + block * w.words * 4 * WIDE,
-                    sums);
-            for (long p = 0; p < end - image; p++)
-                bytes_f32_numbers(sums[p], y + (image + p) * outputs + output,
-                                  left < WIDE ? left : WIDE, scales[image + p], zeros[image + p],
-                                  weight_scales + output, weight_sums + output, bias + output, least);
+            long image = images * i / tiles, places = images * (i + 1) / tiles - image;
+            tile_of(places, x + image * inputs, inputs, w, inner.weights, sums);
+            for (long p = image; p < image + places; p++)
+                bytes_f32_numbers(sums[p - image], y + p * outputs + output,
+                                  left < WIDE ? left : WIDE, scales[p], zeros[p], inner, least);
         }
+    }
 }
 #endif

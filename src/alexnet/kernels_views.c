@@ -1,4 +1,3 @@
-/* Training views of stored pictures. As in kernels.c, bits do not depend on the number of threads. */
 #include "kernels.h"
 
 /* Training views of stored pictures, in one pass: crop, scale, mirror, colour, mean, divisor.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.benchmark import agreement, spread, training_flops
+from alexnet.benchmark import agreement, spread, take_turns, training_flops
 from alexnet.classifier import Classifier, load
 from alexnet.runs import RunFolder
 from alexnet.zoo import architecture
@@ -23,6 +24,23 @@ from conftest import Command
 def small_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's ceiling matters to nobody here."""
     monkeypatch.setattr("alexnet.benchmark.MATRIX_SIDE", {"cpu": 64})
+
+
+def test_turns_of_one_call_or_of_as_many_as_fill_them() -> None:
+    calls = {"slow": 0, "quick": 0}
+
+    def work(name: str, seconds: float) -> None:
+        calls[name] += 1
+        time.sleep(seconds)
+
+    works = {"slow": lambda: work("slow", 0.03), "quick": lambda: work("quick", 0.001)}
+    device = torch.device("cpu")
+    assert len(take_turns(works, 2, device, warm_ups=1)["slow"]) == 2
+    assert calls == {"slow": 3, "quick": 3}
+    times = take_turns(works, 1, device, warm_ups=0, turn_seconds=0.02)
+    assert calls["slow"] == 4
+    assert calls["quick"] > 4
+    assert times["quick"][0] < 0.01 < times["slow"][0]
 
 
 @pytest.mark.parametrize("work", ["train", "infer"])

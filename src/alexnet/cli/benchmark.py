@@ -91,7 +91,7 @@ class AgreeFlags:
     data_root: str = ""
     """Folder searched for data sets first."""
     batch: int = 1
-    """Pictures at a time; up to 8 are computed otherwise than more."""
+    """Pictures at a time; processors that do not multiply bytes compute up to 8 in another way."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
     json: bool = False
