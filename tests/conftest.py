@@ -257,6 +257,7 @@ def alexnet_process() -> Iterator[Alexnet]:
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": str(torch.get_num_threads()),
+            "PYTHONUNBUFFERED": "",
             "PYTHONPATH": str(Path(alexnet.__file__).parents[1]),
         }
         process = subprocess.Popen(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +61,21 @@ def test_summary_of_a_variant(command: Command) -> None:
     )
     assert facts["input"] == [3, 128, 128]
     assert facts["totals"]["parameters"] == sum(row.parameters for row in table.rows())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_behind_stdout_is_told_in_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "alexnet", "summary", "alexnet"],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert told.returncode == 2
+    assert told.stderr == "alexnet: standard output: No space left on device\n"
 
 
 def test_a_reader_that_leaves_early_is_no_error(alexnet_process: Alexnet) -> None:

@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _accept_any_name()
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        _flush()
+        return code
     except AlexNetError as error:
         print(f"alexnet: {_one_line(str(error))}", file=sys.stderr)
         return 2
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("alexnet: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 0
     except OSError as error:
         if error.filename is None:
@@ -87,6 +89,21 @@ def _dispatch(words: list[str]) -> int:
     keep_freed_memory()
     code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
+
+
+def _flush() -> None:
+    """Write what stdout still keeps while an error can be told; at exit it could not."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _leave_stdout()
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _leave_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _accept_any_name() -> None:
