@@ -18,6 +18,7 @@ from alexnet.errors import AlexNetError, UnknownNameError
 from alexnet.memory import keep_freed_memory
 from alexnet.names import printable
 from alexnet.stopping import Stopped
+from alexnet.waiting import sleep_while_waiting
 
 VERBS = {
     "train": "train on a data set or on a folder of your pictures",
@@ -87,6 +88,7 @@ def _dispatch(words: list[str]) -> int:
         raise UnknownNameError("verb", verb, VERBS)
     module = f"{verb}_" if iskeyword(verb) else verb
     keep_freed_memory()
+    sleep_while_waiting()
     code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
 

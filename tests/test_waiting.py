@@ -1,0 +1,42 @@
+"""Threads that wait for each other let other programs have the core."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from alexnet.waiting import SPINS, sleep_while_waiting
+
+NAMES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_user_says_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in NAMES:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "active")
+    before = dict(os.environ)
+    assert not sleep_while_waiting()
+    assert dict(os.environ) == before
+
+
+def test_a_command_says_it_before_torch_is_loaded() -> None:
+    code = """
+import os, sys
+import alexnet.cli, alexnet.waiting
+def told():
+    assert "torch" not in sys.modules
+    return alexnet.waiting.sleep_while_waiting()
+alexnet.cli.sleep_while_waiting = told
+alexnet.cli.main(["doctor"])
+assert "torch" in sys.modules
+print(os.environ["GOMP_SPINCOUNT"])
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines()[-1] == str(SPINS)
