@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-import alexnet.augment
 from alexnet.augment import (
-    Augmenter,
     colour_shift,
     exact_places,
     gathered,
@@ -24,15 +22,7 @@ from alexnet.augment import (
 from alexnet.preprocessing import Preprocessing
 from alexnet.recipe import Augmentation
 from alexnet.views import as_maps, centre_view
-from drawn import has_kernels
-
-BARE = Augmentation(crop="centre", flip=False, colour_sd=0.0)
-"""No augmentation at all."""
-AXES = torch.tensor([[20.0, -7.0, 1.0], [19.0, 1.0, -3.0], [18.0, 6.0, 2.0]])
-
-
-def seeded(seed: int = 0) -> Generator:
-    return Generator().manual_seed(seed)
+from augmenters import AXES, BARE, augmenter, seeded, stored
 
 
 def exact_crops(pixels: Tensor, side: int, options: Augmentation, generator: Generator) -> Tensor:
@@ -45,29 +35,11 @@ def scaled_crops(maps: Tensor, side: int, options: Augmentation, generator: Gene
     return sampled(maps, places, side)
 
 
-def stored(count: int = 4, side: int = 12) -> Tensor:
-    """Pictures in which every pixel of a picture is different from its others."""
-    order = [torch.randperm(side * side, generator=seeded(i)) for i in range(count)]
-    first = torch.stack(order).reshape(count, side, side) % 256
-    return torch.stack([first, first // 2, 255 - first], 3).to(torch.uint8)
-
-
 def smooth(side: int = 16) -> Tensor:
     """One picture, brighter to the right in red and to the bottom in green: [1, side, side, 3]."""
     ramp = torch.linspace(0, 255, side)
     red, green = ramp.expand(side, side), ramp.expand(side, side).T
     return torch.stack([red, green, torch.full((side, side), 128.0)], 2)[None].to(torch.uint8)
-
-
-def augmenter(
-    options: Augmentation,
-    side: int = 12,
-    crop: int = 7,
-    mean_image: Tensor | None = None,
-    **values: object,
-) -> Augmenter:
-    rule = Preprocessing(store_pixels=side, crop_pixels=crop, **values)  # type: ignore[arg-type]
-    return Augmenter(options=options, preprocessing=rule, colour_axes=AXES, mean_image=mean_image)
 
 
 def places(picture: Tensor, crop: Tensor) -> list[tuple[int, int, bool]]:
@@ -229,49 +201,6 @@ def test_scaled_centre_crops() -> None:
     assert torch.allclose(left + width / 2, torch.full((50,), 0.5), atol=1e-4)
     assert torch.allclose(top + height / 2, torch.full((50,), 0.5), atol=1e-4)
     assert float(width.std()) > 0.1
-
-
-SCALED = Augmentation(min_area=0.2, max_stretch=1.5, colour_sd=0.3)
-
-
-@has_kernels
-@pytest.mark.parametrize("has_mean_image", [False, True])
-@pytest.mark.parametrize(
-    "options",
-    [SCALED, replace(SCALED, crop="centre", flip=False), Augmentation(), BARE],
-    ids=["scaled", "scaled in the centre", "exact", "bare"],
-)
-def test_one_pass_gives_the_same_views(
-    options: Augmentation, has_mean_image: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exact crops to the last bit; scaled ones to what float32 leaves of a place."""
-    mean_image = torch.rand(3, 7, 7) * 255 if has_mean_image else None
-    maker = augmenter(options, mean_image=mean_image, mean=(120, 110, 100), divisor=(60, 61, 62))
-    fused = maker(stored(), seeded(3))
-    monkeypatch.setattr(alexnet.augment, "kernels", lambda: None)
-    plain = maker(stored(), seeded(3))
-    assert fused.is_contiguous(memory_format=torch.channels_last)
-    is_scaled = options.min_area < 1
-    torch.testing.assert_close(fused, plain, rtol=0, atol=1e-4 if is_scaled else 0)
-    assert fused.std() > 0.1
-
-
-def test_what_one_pass_cannot_do_is_done_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grey pictures, noise, and crops that are smoothed as they shrink."""
-    pixels = stored()
-    makers = [
-        augmenter(BARE, channels=1),
-        augmenter(replace(BARE, noise_sd=1.0)),
-        augmenter(BARE, input_pixels=5),
-    ]
-    assert not [maker for maker in makers if maker._is_one_pass(pixels)]
-    assert augmenter(BARE)._is_one_pass(pixels)
-    whole = [maker(pixels, seeded()) for maker in makers]
-    monkeypatch.setattr(alexnet.augment, "kernels", lambda: None)
-    assert all(
-        torch.equal(maker(pixels, seeded()), views)
-        for maker, views in zip(makers, whole, strict=True)
-    )
 
 
 def test_colour_shift_by_hand() -> None:

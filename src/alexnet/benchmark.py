@@ -197,18 +197,14 @@ def benchmark_network(
         compile_network(network, device)
     recipe = Recipe(precision=precision, optimizer=Optimizer(rule="paper", rate=1e-3))
     dtype = computing_type(device, precision)
+    product, product_flops = matrix_product(device, dtype)
     if work == "train":
         step, images = training_work(network, batch, recipe, device)
-        flops = training_flops(network.architecture)
+        flops, works = training_flops(network.architecture), {"net": step}
     else:
         images = drawn(network.architecture, batch, device)
-        step = inference_work(network, images, precision)
-        flops = 2.0 * sum(row.macs for row in network.architecture.rows())
-    product, product_flops = matrix_product(device, dtype)
-    works = {"net": step, "matrix": product}
-    if work == "infer":
-        prepared = optimized_network(network, precision)
-        works["optimized"] = inference_work(prepared, images, precision)
+        flops, works = _inference_works(network, images, precision)
+    works["matrix"] = product
     times = take_turns(works, repeats, device, turn_seconds=TURN_SECONDS)
     optimized = [batch / t for t in times.get("optimized", ())]
     rate = spread([batch / t for t in times["net"]])
@@ -226,6 +222,18 @@ def benchmark_network(
         layers=layer_times(network, images, recipe.precision, repeats, is_training=work == "train"),
         environment=describe_environment(device),
     )
+
+
+def _inference_works(
+    network: Network, images: Tensor, precision: Precision
+) -> tuple[float, dict[str, Work]]:
+    """Operations on a picture, and the network as it is and as it is prepared."""
+    prepared = optimized_network(network, precision)
+    works = {
+        "net": inference_work(network, images, precision),
+        "optimized": inference_work(prepared, images, precision),
+    }
+    return 2.0 * sum(row.macs for row in network.architecture.rows()), works
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,36 @@
+"""What the tests of training views share: drawn pictures, and makers of views."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from alexnet.augment import Augmenter
+from alexnet.preprocessing import Preprocessing
+from alexnet.recipe import Augmentation
+
+BARE = Augmentation(crop="centre", flip=False, colour_sd=0.0)
+"""No augmentation at all."""
+AXES = torch.tensor([[20.0, -7.0, 1.0], [19.0, 1.0, -3.0], [18.0, 6.0, 2.0]])
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def stored(count: int = 4, side: int = 12) -> Tensor:
+    """Pictures in which every pixel of a picture is different from its others."""
+    order = [torch.randperm(side * side, generator=seeded(i)) for i in range(count)]
+    first = torch.stack(order).reshape(count, side, side) % 256
+    return torch.stack([first, first // 2, 255 - first], 3).to(torch.uint8)
+
+
+def augmenter(
+    options: Augmentation,
+    side: int = 12,
+    crop: int = 7,
+    mean_image: Tensor | None = None,
+    **values: object,
+) -> Augmenter:
+    rule = Preprocessing(store_pixels=side, crop_pixels=crop, **values)  # type: ignore[arg-type]
+    return Augmenter(options=options, preprocessing=rule, colour_axes=AXES, mean_image=mean_image)
