@@ -1,0 +1,319 @@
+"""Whether two commits compute the same bits.
+
+    python benchmarks/compare_commits.py BEFORE [AFTER]
+
+BEFORE and AFTER are git revisions; AFTER is the working tree unless given. BEFORE may also be a
+file that --out wrote earlier on this machine. Each commit runs alone: a worktree, a cache and
+kernels of its own, one thread. It trains the paper's, the batch-norm, the tutorial's and LeNet's
+nets, is stopped and resumed once, pretrains without labels, evaluates and predicts; then sha256
+digests are printed side by side.
+
+Names may differ between the commits: numbers are compared, not the keys that they stand under, and
+a flag with two spellings is given as the commit's own --help prints it. "Not measured" may be
+null, -1 or absent. Exit 0: identical; 1: different, or a command failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+WORKING_TREE = "working tree"
+Digests: TypeAlias = dict[str, str]
+
+CROPS = ("--crops", "--views")
+AGREEMENT = ("agreement", "agree")
+SAVE_EVERY = ("--save-every-steps",)
+STATES = ("checkpoint*/*.safetensors", "state*/*.safetensors", "state.safetensors")
+MEASURED_TIME = ("second", "wait", "duration")
+"""Parts of the keys whose numbers differ from run to run."""
+PER_CLASS = {"train": 20, "val": 5, "test": 5}
+"""Images of the small folder that most runs train on."""
+
+NARROW = ("--width", "0.125", "--seed", "3")
+RUNS: dict[str, tuple[str, ...]] = {
+    "paper": ("train", "imagenet_2012", "--arch", "alexnet", "--epochs", "2", *NARROW),
+    "batch norm": ("train", "quickstart", "--epochs", "3", *NARROW),
+    "notebook": ("train", "notebook", "--epochs", "2", *NARROW),
+    "lenet": ("train", "mnist_lenet", "--epochs", "3", "--seed", "3"),
+    "autoencoder": ("pretrain", "autoencoder", "quickstart", "--epochs", "1", *NARROW),
+    "rbm": ("pretrain", "rbm", "quickstart", "--epochs", "1", *NARROW),
+}
+
+
+class CommandError(Exception):
+    """A command of a commit failed."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One side of the comparison."""
+
+    name: str
+    source: Path
+    """Its checkout."""
+    place: Path
+    """An empty folder for its cache and runs."""
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """`python -m alexnet WORDS`, begun."""
+        environment = os.environ | {
+            "PYTHONPATH": str(self.source / "src"),
+            "ALEXNET_CACHE": str(self.place / "cache"),
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
+        environment.pop("ALEXNET_DATA", None)
+        return subprocess.Popen(
+            (sys.executable, "-m", "alexnet", *words),
+            env=environment,
+            cwd=self.place,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(self, *words: str) -> str:
+        """What the command prints.
+
+        Raises:
+            CommandError: it failed.
+        """
+        process = self.start(*words)
+        out, err = process.communicate()
+        if process.returncode:
+            raise CommandError(f"{self.name}: alexnet {' '.join(words)}\n{err.strip()[-2000:]}")
+        return out
+
+    def spelling(self, known: tuple[str, ...], *words: str) -> str:
+        """The one of several spellings that this commit's help prints.
+
+        Raises:
+            CommandError: none of them.
+        """
+        text = self.run(*words, "--help").split()
+        for spelling in known:
+            if any(word.rstrip(",") == spelling for word in text):
+                return spelling
+        raise CommandError(f"{self.name}: alexnet {' '.join(words)} knows none of {known}")
+
+
+def is_measured(value: object, key: str) -> bool:
+    """Whether a value of JSON is a result, and not "not measured", a text, a choice or a time."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and value != -1 and not any(part in key for part in MEASURED_TIME)
+
+
+def numbers(plain: object, key: str = "") -> Iterator[float]:
+    """The measured numbers of JSON in order, without keys, texts and what was not measured."""
+    if isinstance(plain, dict):
+        for name, value in plain.items():
+            yield from numbers(value, name)
+    elif isinstance(plain, list):
+        for value in plain:
+            yield from numbers(value, key)
+    elif is_measured(plain, key):
+        yield float(plain)  # type: ignore[arg-type]
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Sha256 of parts, each with its length."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little") + part)
+    return found.hexdigest()
+
+
+def digest_numbers(texts: Iterable[str]) -> str:
+    """Of the numbers in JSON texts.
+
+    Raises:
+        CommandError: there is none, so that nothing would be compared.
+    """
+    found = [repr(number).encode() for text in texts for number in numbers(json.loads(text))]
+    if not found:
+        raise CommandError("no number was measured")
+    return digest(found)
+
+
+def tensors(path: Path) -> dict[str, bytes]:
+    """Type, shape and bytes of every tensor of a safetensors file, by name."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    found = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            kind = f"{entry['dtype']} {entry['shape']} ".encode()
+            found[name] = kind + content[start + first : start + last]
+    return found
+
+
+def digest_weights(path: Path) -> str:
+    """Of a model's tensors, in the order of their names."""
+    return digest(part for _, part in sorted(tensors(path).items()))
+
+
+def digest_state(path: Path) -> str:
+    """Of a saved state's tensors, whatever their names."""
+    return digest(sorted(tensors(path).values()))
+
+
+def small_folder(commit: Commit) -> Path:
+    """Some of the drawn flowers as a folder of splits and classes."""
+    target = commit.place / "flowers"
+    for split, count in PER_CLASS.items():
+        for folder in sorted((commit.place / "cache").glob(f"data/*/{split}/*")):
+            for image in sorted(folder.iterdir())[:count]:
+                into = target / split / folder.name
+                into.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(image, into)
+    if not target.exists():
+        raise CommandError(f"{commit.name}: the drawn flowers are not where they were")
+    return target
+
+
+def interrupt_after_first_state(commit: Commit, words: tuple[str, ...], out: Path) -> Path:
+    """Begin a run, keep a copy of the first state that it saves, and stop it.
+
+    Raises:
+        CommandError: it ended before it had saved one.
+    """
+    process, copy = commit.start(*words, "--out", str(out)), out.with_suffix(".state")
+    while process.poll() is None:
+        found = sorted(path for pattern in STATES for path in out.glob(pattern))
+        if found:
+            shutil.copyfile(found[0], copy)
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.02)
+    _, err = process.communicate()
+    if not copy.exists():
+        raise CommandError(f"{commit.name}: {' '.join(words)} saved no state\n{err[-2000:]}")
+    return copy
+
+
+def trained(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
+    """Weights and metrics of every run; those of `batch norm` after a stop too."""
+    for name, words in RUNS.items():
+        out = commit.place / name.replace(" ", "_")
+        commit.run(*words, "--data", flowers, "--out", str(out))
+        yield f"{name}: weights", digest_weights(out / "model.safetensors")
+        lines = (out / "metrics.jsonl").read_text().splitlines()
+        yield f"{name}: metrics", digest_numbers(lines)
+    every = commit.spelling(SAVE_EVERY, "train", "quickstart")
+    words = (*RUNS["batch norm"], "--data", flowers, every, "5")
+    out = commit.place / "stopped"
+    state = interrupt_after_first_state(commit, words, out)
+    yield "batch norm: state after 5 steps", digest_state(state)
+    commit.run("train", "--resume", str(out))
+    yield "batch norm: weights when resumed", digest_weights(out / "model.safetensors")
+
+
+def used(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
+    """Evaluation, prediction and optimized inference of two trained nets."""
+    crops = commit.spelling(CROPS, "evaluate")
+    agreement = commit.spelling(AGREEMENT, "benchmark")
+    for name in ("paper", "batch norm"):
+        model = str(commit.place / name.replace(" ", "_"))
+        for count in ("1", "10"):
+            out = str(commit.place / "evaluation")
+            words = ("--data", flowers, crops, count, "--json", "--out", out)
+            text = commit.run("evaluate", model, *words)
+            yield f"{name}: evaluation, {count} crops", digest_numbers([text])
+        text = commit.run("predict", model, f"{flowers}/test", "--json")
+        yield f"{name}: predictions", digest_numbers([text])
+        words = (model, "--data", flowers, "--json")
+        yield f"{name}: optimized", digest_numbers([commit.run("benchmark", agreement, *words)])
+
+
+def tables(commit: Commit) -> Iterator[tuple[str, str]]:
+    """Layers and counts of two nets."""
+    for name in ("alexnet", "alexnet_bn"):
+        text = commit.run("summary", name, "--json")
+        yield f"{name}: summary", digest_numbers([text])
+
+
+def digests(commit: Commit) -> Digests:
+    """Everything that is compared, by name."""
+    commit.run("train", "quickstart", *NARROW, "--epochs", "1", "--out", "drawing")
+    flowers = str(small_folder(commit))
+    found = {"all flowers: weights": digest_weights(commit.place / "drawing/model.safetensors")}
+    return found | dict([*tables(commit), *trained(commit, flowers), *used(commit, flowers)])
+
+
+@contextmanager
+def worktree(revision: str, place: Path) -> Iterator[Path]:
+    """A checkout of a revision for a while."""
+    git = ("git", "-C", str(REPOSITORY), "worktree")
+    subprocess.run((*git, "add", "--detach", "--quiet", str(place), revision), check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run((*git, "remove", "--force", str(place)), check=True)
+
+
+def measure(revision: str) -> Digests:
+    """The digests of a revision, of the working tree, or of an earlier measurement."""
+    if revision.endswith(".json"):
+        return dict(json.loads(Path(revision).read_text()))
+    with tempfile.TemporaryDirectory(prefix="alexnet-compare-") as folder:
+        place = Path(folder)
+        (place / "run").mkdir()
+        is_here = revision == WORKING_TREE
+        checkout = nullcontext(REPOSITORY) if is_here else worktree(revision, place / "source")
+        with checkout as source:
+            return digests(Commit(revision, source, place / "run"))
+
+
+def report(names: tuple[str, str], before: Digests, after: Digests) -> list[str]:
+    """Print both sides; gives the names of what differs."""
+    keys = list(dict.fromkeys((*before, *after)))
+    changed = [key for key in keys if before.get(key) != after.get(key)]
+    print(f"{'':34}{names[0]:18.16}{names[1]:18.16}")
+    for key in keys:
+        sides = (side.get(key, "missing")[:16] for side in (before, after))
+        print(f"{key:34}{'  '.join(sides)}{'  DIFFERENT' if key in changed else ''}")
+    print(f"different: {', '.join(changed)}" if changed else f"all {len(keys)} are identical")
+    return changed
+
+
+def main() -> int:
+    """Compare, print, and tell by the exit code."""
+    parser = argparse.ArgumentParser(description="Whether two commits compute the same bits.")
+    parser.add_argument("before", help="a git revision, or a .json file that --out wrote")
+    parser.add_argument("after", nargs="?", default=WORKING_TREE, help="a git revision")
+    parser.add_argument("--out", type=Path, help="write the digests of AFTER as JSON")
+    flags = parser.parse_args()
+    started, names = time.monotonic(), (flags.before, flags.after)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            before, after = pool.map(measure, names)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if flags.out:
+        flags.out.write_text(json.dumps(after, indent=1) + "\n")
+    changed = report(names, before, after)
+    print(f"{time.monotonic() - started:.0f} s")
+    return int(bool(changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
