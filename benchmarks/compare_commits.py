@@ -42,7 +42,7 @@ SAVE_EVERY = ("--save-every-steps",)
 STATES = ("checkpoint*/*.safetensors", "state*/*.safetensors", "state.safetensors")
 MEASURED_TIME = ("second", "wait", "duration")
 """Parts of the keys whose numbers differ from run to run."""
-PER_CLASS = {"train": 20, "val": 5, "test": 5}
+PER_CLASS = {"train": 8, "val": 3, "test": 3}
 """Images of the small folder that most runs train on."""
 
 NARROW = ("--width", "0.125", "--seed", "3")
@@ -179,7 +179,7 @@ def small_folder(commit: Commit) -> Path:
     """Some of the drawn flowers as a folder of splits and classes."""
     target = commit.place / "flowers"
     for split, count in PER_CLASS.items():
-        for folder in sorted((commit.place / "cache").glob(f"data/*/{split}/*")):
+        for folder in sorted((commit.place / "cache").glob(f"**/{split}/*/")):
             for image in sorted(folder.iterdir())[:count]:
                 into = target / split / folder.name
                 into.mkdir(parents=True, exist_ok=True)
