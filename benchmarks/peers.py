@@ -120,9 +120,9 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
     """Medians, spreads, and each program's time over ours."""
     import torch
 
-    from alexnet.benchmark import MATRIX_SIDE
-    from alexnet.environment import describe_environment, installed
-    from alexnet.values import to_plain
+    from alexnet.benchmark.throughput import MATRIX_SIDE
+    from alexnet.config.serialization import to_plain
+    from alexnet.runtime.environment import describe_environment, installed
 
     times = found["times"]
     best = "ours_optimized" if "ours_optimized" in times else "ours"

@@ -20,14 +20,14 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     """A training step as `alexnet train` computes it: the paper's rule, the paper's batch."""
     import torch
 
-    from alexnet.benchmark import drawn
-    from alexnet.memory import keep_freed_memory
-    from alexnet.network import Network, channels_last
-    from alexnet.optim import build_optimizer
-    from alexnet.recipe import Optimizer, Recipe
-    from alexnet.training import update
-    from alexnet.variants import variant
-    from alexnet.zoo import architecture
+    from alexnet.benchmark.throughput import drawn
+    from alexnet.config.recipe import Optimizer, Recipe
+    from alexnet.models.network import Network, channels_last
+    from alexnet.models.variants import variant
+    from alexnet.models.zoo import architecture
+    from alexnet.runtime.malloc import keep_freed_memory
+    from alexnet.training.optimizers import build_optimizer
+    from alexnet.training.trainer import update
 
     keep_freed_memory()
     device = torch.device(flags.device)
@@ -61,9 +61,9 @@ def ours_torch_norm_gains(flags: argparse.Namespace) -> Work:
 
 def ours_fresh_memory_gains(flags: argparse.Namespace) -> Work:
     """With memory taken from the system and given back for every tensor."""
-    import alexnet.memory
+    import alexnet.runtime.malloc
 
-    alexnet.memory.keep_freed_memory = lambda: False
+    alexnet.runtime.malloc.keep_freed_memory = lambda: False
     return ours_train(flags)
 
 
@@ -116,8 +116,8 @@ def matrix_train(flags: argparse.Namespace) -> Work:
     """A square matrix product in the type that ours computes in."""
     import torch
 
-    from alexnet.benchmark import matrix_product
-    from alexnet.precision import computing_type
+    from alexnet.benchmark.throughput import matrix_product
+    from alexnet.runtime.device import computing_type
 
     device = torch.device(flags.device)
     return matrix_product(device, computing_type(device, "auto"))[0]
@@ -127,7 +127,7 @@ def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:
     """The same network and images in every process."""
     import torch
 
-    from alexnet.network import create_model
+    from alexnet.models.network import create_model
 
     torch.manual_seed(0)
     network = create_model(flags.arch).eval()
@@ -139,8 +139,8 @@ def ours_infer(flags: argparse.Namespace) -> Work:
     """The network as it is trained."""
     import torch
 
-    from alexnet.benchmark import inference_work
-    from alexnet.memory import keep_freed_memory
+    from alexnet.benchmark.throughput import inference_work
+    from alexnet.runtime.malloc import keep_freed_memory
 
     keep_freed_memory()
     network, images = shared_inputs(flags)
@@ -152,9 +152,9 @@ def ours_optimized_infer(flags: argparse.Namespace) -> Work:
     """The network as `Classifier.optimized()` prepares it."""
     import torch
 
-    from alexnet.benchmark import inference_work
-    from alexnet.inference import optimized_network
-    from alexnet.memory import keep_freed_memory
+    from alexnet.benchmark.throughput import inference_work
+    from alexnet.inference.optimize import optimized_network
+    from alexnet.runtime.malloc import keep_freed_memory
 
     keep_freed_memory()
     network, images = shared_inputs(flags)
@@ -184,8 +184,8 @@ def onnx_file(flags: argparse.Namespace) -> tuple[str, Any]:
 
     from torch import nn
 
-    from alexnet.interop.export_onnx import onnx_bytes
-    from alexnet.interop.exportable import onnx_parts
+    from alexnet.interop.export_module import onnx_parts
+    from alexnet.interop.onnx.export import onnx_bytes
 
     network, images = shared_inputs(flags)
     path = Path(flags.folder) / f"{flags.arch}-{os.getpid()}.onnx"
@@ -284,8 +284,8 @@ def keras_torch_notebook(flags: argparse.Namespace) -> Work:
 
 def ours_prepare(flags: argparse.Namespace) -> Work:
     """A store of the folder, made anew."""
-    from alexnet.data.prepare import prepare
-    from alexnet.data.unlabelled import open_pictures
+    from alexnet.data.datasets.unlabelled import open_pictures
+    from alexnet.data.store.build import prepare
 
     source = open_pictures(flags.folder_of_pictures)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from alexnet.augment import Augmenter
-from alexnet.preprocessing import Preprocessing
-from alexnet.recipe import Augmentation
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import Augmentation
+from alexnet.transforms.augment import Augmenter
 
 BARE = Augmentation(crop="centre", flip=False, colour_sd=0.0)
 """No augmentation at all."""

@@ -17,12 +17,19 @@ from hypothesis import settings
 
 import alexnet
 from alexnet.cli import main
-from alexnet.data import toyflowers
-from alexnet.data.files import write_text
-from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
+from alexnet.config.recipe import (
+    Augmentation,
+    NetOptions,
+    Optimizer,
+    PictureOptions,
+    Recipe,
+    Schedule,
+)
+from alexnet.data.datasets.toyflowers import dataset as toyflowers
+from alexnet.io.files import write_text
 from alexnet.records import EpochRecord, EpochTimes, Silent, StepReport
-from alexnet.runs import RunFolder
-from alexnet.training import train
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.trainer import train
 
 # Derandomized: a red run is the same run for everybody. No deadline: the machine may be busy.
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=60)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from alexnet.kernels import Kernels, kernels
+from alexnet.ops.library import Kernels, kernels
 
 has_compiler = os.name == "posix" and shutil.which(os.environ.get("CC", "cc")) is not None
 is_wanted = os.environ.get("ALEXNET_KERNELS") != "0"

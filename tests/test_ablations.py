@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alexnet.layer_kinds import BatchNorm, Conv, MapNorm, Pool, ResponseNorm
-from alexnet.network import Network
-from alexnet.zoo import ABLATIONS, ALEXNET_2012, architecture
+from alexnet.models.layers import BatchNorm, Conv, MapNorm, Pool, ResponseNorm
+from alexnet.models.network import Network
+from alexnet.models.zoo import ABLATIONS, ALEXNET_2012, architecture
 
 
 def shapes(name: str) -> dict[str, tuple[int, ...]]:

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alexnet import layer_kinds
-from alexnet.architectures import Architecture, fits, smallest_input
 from alexnet.errors import ArchitectureError, ConfigError
-from alexnet.layer_kinds import (
+from alexnet.models import layers as layer_kinds
+from alexnet.models.architecture import Architecture, fits, smallest_input
+from alexnet.models.layers import (
     LAYER_KINDS,
     Activation,
     AdaptivePool,
@@ -28,7 +28,7 @@ from alexnet.layer_kinds import (
     ResponseNorm,
     window_count,
 )
-from alexnet.network import Network
+from alexnet.models.network import Network
 
 LENGTH = st.integers(1, 40)
 KERNEL = st.integers(1, 12)

@@ -12,16 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from alexnet.augment import (
-    colour_shift,
-    exact_places,
-    gathered,
-    sampled,
-    scaled_places,
-)
-from alexnet.preprocessing import Preprocessing
-from alexnet.recipe import Augmentation
-from alexnet.views import as_maps, centre_view
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import Augmentation
+from alexnet.transforms.augment import colour_shift, exact_places, gathered, sampled, scaled_places
+from alexnet.transforms.crops import as_maps, centre_view
 from augmenters import AXES, BARE, augmenter, seeded, stored
 
 

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from alexnet.checkpoint import (
+from alexnet.checkpoints.model_file import (
     CHECKSUM,
     MEAN_IMAGE,
     ModelInfo,
@@ -24,13 +24,13 @@ from alexnet.checkpoint import (
     save_tensors,
 )
 from alexnet.checksum import checksum
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import Recipe
 from alexnet.errors import ModelFileError
-from alexnet.network import Network
-from alexnet.preprocessing import Preprocessing
-from alexnet.recipe import Recipe
-from alexnet.runs import RunFolder
-from alexnet.variants import variant
-from alexnet.zoo import ZOO, architecture
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO, architecture
+from alexnet.training.run_folder import RunFolder
 
 TABLE = variant(architecture("lenet5"), classes=3, width=0.5)
 INFO = ModelInfo(
@@ -211,7 +211,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alexnet.checkpoint.save_file", half)
+    monkeypatch.setattr("alexnet.checkpoints.model_file.save_file", half)
     with pytest.raises(OSError, match="No space"):
         save_model(model, {"x": torch.zeros(1)}, INFO)
     assert model.read_bytes() == whole

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_plain
 from alexnet.data.splits import Splits, split
 from alexnet.errors import ConfigError
 from alexnet.experiments.catalogue import EXPERIMENTS
-from alexnet.experiments.drawing import COLOURS
 from alexnet.experiments.experiment import Arm, Comparison, Protocol, ProtocolName
+from alexnet.experiments.formatting import estimate
 from alexnet.experiments.intervals import Interval
-from alexnet.experiments.page import page_text
-from alexnet.experiments.planning import SIZES, Plan, minutes, with_changes
-from alexnet.experiments.wording import estimate
-from alexnet.job import preprocessing_for, table_for
-from alexnet.layer_kinds import (
+from alexnet.experiments.plan import SIZES, Plan, minutes, with_changes
+from alexnet.experiments.plots import COLOURS
+from alexnet.experiments.summary_page import page_text
+from alexnet.models.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -34,8 +35,7 @@ from alexnet.layer_kinds import (
     ResponseNorm,
 )
 from alexnet.paper import ERRORS
-from alexnet.recipe import Recipe
-from alexnet.values import to_plain
+from alexnet.training.setup import preprocessing_for, table_for
 from conftest import Command
 
 MAY_DIFFER = {

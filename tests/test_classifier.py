@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 import alexnet
-from alexnet.checkpoint import load_model, save_model
-from alexnet.data.decode import decode
+from alexnet.checkpoints.model_file import load_model, save_model
+from alexnet.data.images.decode import decode
 from alexnet.errors import AlexNetError, ModelFileError, UsageError
-from alexnet.runs import RunFolder
-from alexnet.views import centre_view, ten_views
+from alexnet.training.run_folder import RunFolder
+from alexnet.transforms.crops import centre_view, ten_views
 
 
 @pytest.fixture(scope="module")

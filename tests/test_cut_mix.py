@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.augment import Augmenter, cut_mix
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import Augmentation, Recipe
 from alexnet.errors import ConfigError
-from alexnet.preprocessing import Preprocessing
-from alexnet.recipe import Augmentation, Recipe
-from alexnet.state import Sums, added
-from alexnet.training import train
-from alexnet.views import centre_view, resized, ten_views
+from alexnet.training.state import Sums, added
+from alexnet.training.trainer import train
+from alexnet.transforms.augment import Augmenter, cut_mix
+from alexnet.transforms.crops import centre_view, resized, ten_views
 
 
 def generator(seed: int) -> torch.Generator:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from alexnet.recipe import Recipe
-from alexnet.runs import RunFolder
-from alexnet.training import Run, train
-from alexnet.values import to_json
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_json
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.trainer import Run, train
 from conftest import Alexnet, is_same_run
 
 pytestmark = pytest.mark.usefixtures("small_place")

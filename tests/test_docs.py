@@ -23,10 +23,10 @@ from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.summary import SummaryFlags, totals
 from alexnet.cli.train import TrainFlags
-from alexnet.presets import PRESETS
+from alexnet.config.presets import PRESETS
+from alexnet.config.recipe import Recipe
+from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
-from alexnet.recipe import Recipe
-from alexnet.zoo import ZOO
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,7 +130,7 @@ def test_every_preset_and_public_name_is_in_the_docs() -> None:
 
 def test_every_field_of_a_recipe_has_its_words() -> None:
     """The string under a field is the flag's help."""
-    source = (ROOT / "src/alexnet/recipe.py").read_text()
+    source = (ROOT / "src/alexnet/config/recipe.py").read_text()
     documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
     groups = {"net", "pictures", "augment", "optimizer", "schedule"}
     assert set(Recipe.__dataclass_fields__) - groups <= documented

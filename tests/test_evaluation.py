@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import alexnet
-from alexnet.classifier import Classifier
-from alexnet.data.folder import folder_source
-from alexnet.data.prepare import prepare
-from alexnet.data.store import Store, StoreInfo
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.store.build import prepare
+from alexnet.data.store.store import Store, StoreInfo
 from alexnet.errors import DataError
-from alexnet.evaluation import evaluate, labels_for, summarise
-from alexnet.runs import RunFolder
+from alexnet.evaluation.evaluator import evaluate, labels_for, summarise
+from alexnet.inference.classifier import Classifier
+from alexnet.training.run_folder import RunFolder
 
 CLASSES = ("ash", "birch", "cedar", "date", "elm", "fir")
 #   ash  birch cedar date  elm   fir      truth, rank of the truth

@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.config.recipe import Recipe, Schedule
+from alexnet.config.serialization import from_plain, to_plain
 from alexnet.errors import DivergedError, ModelFileError, UsageError
-from alexnet.experiments import catalogue, measuring, running
-from alexnet.experiments.drawing import draw
+from alexnet.experiments import catalogue
+from alexnet.experiments import measure as measuring
+from alexnet.experiments import run as running
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
-from alexnet.experiments.findings import Findings, read_findings
-from alexnet.experiments.outcomes import Outcome, read_outcome
-from alexnet.experiments.page import NOT_RUN, write_page
-from alexnet.experiments.planning import TUNING_SEED, Plan
-from alexnet.experiments.running import run_experiment
-from alexnet.recipe import Recipe, Schedule
+from alexnet.experiments.outcome import Outcome, read_outcome
+from alexnet.experiments.plan import TUNING_SEED, Plan
+from alexnet.experiments.plots import draw
+from alexnet.experiments.results import Findings, read_findings
+from alexnet.experiments.run import run_experiment
+from alexnet.experiments.summary_page import NOT_RUN, write_page
 from alexnet.records import EpochRecord, Reporter, Silent, StepReport
-from alexnet.runs import read_recipe
-from alexnet.values import from_plain, to_plain
+from alexnet.training.run_folder import read_recipe
 from conftest import Command
 
 RATES = (0.001, 0.01)
@@ -354,7 +356,7 @@ def listed(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_exit_code_is_1_only_where_a_claim_failed(
     said: str, code: int, command: Command, own_out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("alexnet.experiments.findings.overall", lambda verdicts: said)
+    monkeypatch.setattr("alexnet.experiments.results.overall", lambda verdicts: said)
     told = command("experiment", "run", "tiny", "--quick", "--out", own_out)
     assert told.code == code, told.err
     assert f"tiny: {said}" in told.out

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
-from alexnet.feed import copied, feed, resident
-from alexnet.job import make_ready
-from alexnet.recipe import Recipe
 from alexnet.records import Silent
-from alexnet.training import train_step
+from alexnet.training.device_loader import copied, feed, resident
+from alexnet.training.setup import make_ready
+from alexnet.training.trainer import train_step
 
 CPU = torch.device("cpu")
 
@@ -26,7 +26,7 @@ def batches(tiny: Recipe) -> Batches:
 def test_resident_pictures_come_in_the_same_order(
     batches: Batches, first_step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("alexnet.feed.ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("alexnet.training.device_loader.ROWS_AT_ONCE", 5)
     for epoch in (0, 3):
         plain = list(batches.epoch(epoch, first_step))
         for source in (copied(batches, CPU), resident(batches, CPU)):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.experiments import catalogue, first_weights
-from alexnet.experiments.planning import Plan
+from alexnet.experiments import catalogue
+from alexnet.experiments import initial_weights as first_weights
+from alexnet.experiments.plan import Plan
 from alexnet.pretraining.recipe import PretrainRecipe
 
 

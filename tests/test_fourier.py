@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.fourier import LEAST_BATCH, fourier_conv, takes_fourier
-from alexnet.layer_kinds import Conv
-from alexnet.layers import ConvModule
-from alexnet.network import Network, create_model
-from alexnet.precision import autocast
-from alexnet.zoo import ZOO
+from alexnet.models.layers import Conv
+from alexnet.models.modules import ConvModule
+from alexnet.models.network import Network, create_model
+from alexnet.models.zoo import ZOO
+from alexnet.ops.fft_conv import LEAST_BATCH, fourier_conv, takes_fourier
+from alexnet.runtime.device import autocast
 
 
 def draw(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:

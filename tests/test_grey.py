@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.job import make_ready
-from alexnet.recipe import NetOptions, PictureOptions, Recipe
+from alexnet.config.recipe import NetOptions, PictureOptions, Recipe
 from alexnet.records import Silent
-from alexnet.views import GREY_WEIGHTS
+from alexnet.training.setup import make_ready
+from alexnet.transforms.crops import GREY_WEIGHTS
 
 
 def test_mean_and_deviation_of_grey(tiny: Recipe) -> None:

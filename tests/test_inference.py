@@ -11,20 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import alexnet.inference
-import alexnet.kernels
-from alexnet.classifier import load
+import alexnet.inference.optimize
+import alexnet.ops.library
 from alexnet.errors import UsageError
-from alexnet.inference import RectifyNormPool, folded, joined, optimized_network
-from alexnet.int8 import Int8Conv, Int8Linear, SmallLinear
-from alexnet.layer_kinds import ResponseNorm
-from alexnet.layers import ResponseNormModule
-from alexnet.network import Network, channels_last
-from alexnet.norms import response_norm
-from alexnet.runs import RunFolder
-from alexnet.variants import variant
-from alexnet.winograd import WinogradConv
-from alexnet.zoo import ZOO, architecture
+from alexnet.inference.classifier import load
+from alexnet.inference.int8 import Int8Conv, Int8Linear, SmallLinear
+from alexnet.inference.optimize import RectifyNormPool, folded, joined, optimized_network
+from alexnet.inference.winograd import WinogradConv
+from alexnet.models.layers import ResponseNorm
+from alexnet.models.modules import ResponseNormModule
+from alexnet.models.network import Network, channels_last
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO, architecture
+from alexnet.ops.norms import response_norm
+from alexnet.training.run_folder import RunFolder
 from drawn import built, draw, has_kernels
 
 LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear, RectifyNormPool)
@@ -157,7 +157,7 @@ def test_one_pass_is_relu_norm_and_pooling(
 
 def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     network = narrow("alexnet")
-    monkeypatch.setattr(alexnet.inference, "kernels", lambda: None)
+    monkeypatch.setattr(alexnet.inference.optimize, "kernels", lambda: None)
     optimized = optimized_network(network, "float32")
     images = draw(1, *network.architecture.input)
     assert not [m for m in optimized.modules() if isinstance(m, LAYERS)]
@@ -184,7 +184,7 @@ def test_a_prepared_net_is_copied_and_pickled(monkeypatch: pytest.MonkeyPatch) -
         expected = optimized(images)
         for other in (copy.deepcopy(optimized), pickle.loads(content)):
             assert torch.equal(other(images), expected)
-    monkeypatch.setattr(alexnet.kernels, "kernels", lambda: None)
+    monkeypatch.setattr(alexnet.ops.library, "kernels", lambda: None)
     with pytest.raises(UsageError, match=r"another kind of processor.*call optimized\(\) again"):
         pickle.loads(content)
 

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import alexnet.int8
-from alexnet.inference import optimized_network
-from alexnet.int8 import (
+import alexnet.inference.int8
+from alexnet.inference.int8 import (
     LARGEST_WEIGHTS_ONLY_BATCH,
     LARGEST_WINDOW,
     Int8Conv,
@@ -20,10 +19,11 @@ from alexnet.int8 import (
     row_bytes,
     takes_bytes,
 )
-from alexnet.kernels import BLOCK, kernels
-from alexnet.layer_kinds import Conv
-from alexnet.layers import ConvModule
-from alexnet.network import create_model
+from alexnet.inference.optimize import optimized_network
+from alexnet.models.layers import Conv
+from alexnet.models.modules import ConvModule
+from alexnet.models.network import create_model
+from alexnet.ops.library import BLOCK, kernels
 from drawn import built, draw, has_kernels, torch_threads
 
 has_int8 = pytest.mark.skipif(not multiplies_bytes(kernels()), reason="no products of bytes here")
@@ -246,7 +246,7 @@ def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
 @has_kernels
 def test_bytes_are_made_of_whole_weights_not_of_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where bytes are not multiplied, large batches are bf16; small ones read bytes."""
-    monkeypatch.setattr(alexnet.inference, "multiplies_bytes", lambda built: False)
+    monkeypatch.setattr(alexnet.inference.optimize, "multiplies_bytes", lambda built: False)
     torch.manual_seed(0)
     network = create_model("cifar_quick", num_classes=5)
     small = optimized_network(network, "bf16").fc4
@@ -281,7 +281,7 @@ def test_which_layers_multiply_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
         return [type(m) for m in modules if isinstance(m, Int8Conv | Int8Linear)]
 
     assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 3
-    monkeypatch.setattr(alexnet.int8, "LARGEST_WINDOW", 4096)
+    monkeypatch.setattr(alexnet.inference.int8, "LARGEST_WINDOW", 4096)
     assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 2
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
     assert kinds() == []

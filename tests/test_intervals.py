@@ -19,7 +19,7 @@ from alexnet.experiments.intervals import (
     student_ends,
     verdict,
 )
-from alexnet.experiments.outcomes import Outcome
+from alexnet.experiments.outcome import Outcome
 
 
 def outcome(value: float, *, is_bound: bool = False) -> Outcome:

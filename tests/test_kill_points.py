@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from alexnet.classifier import Classifier
+from alexnet.config.recipe import Recipe
 from alexnet.errors import TrainingError
-from alexnet.recipe import Recipe
-from alexnet.runs import RunFolder, read_metrics
-from alexnet.training import resume, train
+from alexnet.inference.classifier import Classifier
+from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.trainer import resume, train
 from conftest import PowerCutError, is_same_run
 from torture.children import is_change
 

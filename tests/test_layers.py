@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.architectures import Row
-from alexnet.layer_kinds import (
+from alexnet.models.architecture import Row
+from alexnet.models.layers import (
     Activation,
     AdaptivePool,
     BatchNorm,
@@ -26,8 +26,8 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
-from alexnet.layers import initialise, module
-from alexnet.norms import map_norm, response_norm
+from alexnet.models.modules import initialise, module
+from alexnet.ops.norms import map_norm, response_norm
 
 
 def draw(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:

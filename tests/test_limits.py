@@ -18,20 +18,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet import limits
-from alexnet.architectures import MOST_PIXELS, Architecture, smallest_input
-from alexnet.checkpoint import ModelInfo, load_model, save_model
-from alexnet.classifier import load
+from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import from_plain, parse_json, to_plain
 from alexnet.errors import ArchitectureError, ConfigError, ModelFileError
-from alexnet.interop.pictures import preprocessing_of
-from alexnet.layer_kinds import Activation, Conv, Flatten, FullyConnected
-from alexnet.limits import check_limits, check_pictures, check_tensors
-from alexnet.network import Network
-from alexnet.preprocessing import Preprocessing
-from alexnet.recipe import Recipe
-from alexnet.values import from_plain, parse_json, to_plain
-from alexnet.variants import variant
-from alexnet.zoo import ZOO
+from alexnet.inference.classifier import load
+from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.models import limits
+from alexnet.models.architecture import MOST_PIXELS, Architecture, smallest_input
+from alexnet.models.layers import Activation, Conv, Flatten, FullyConnected
+from alexnet.models.limits import check_limits, check_pictures, check_tensors
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO
 from conftest import Command
 
 TABLE = variant(ZOO["lenet5"], classes=3, width=0.5)

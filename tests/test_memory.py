@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from alexnet.memory import keep_freed_memory
+from alexnet.runtime.malloc import keep_freed_memory
 
 if sys.argv[1] == "kept":
     assert keep_freed_memory()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.metrics import (
+from alexnet.evaluation.metrics import (
     ClassScore,
     class_scores,
     confusion_matrix,

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet import plots
-from alexnet.data.folder import csv_source, folder_source
-from alexnet.data.layout import write_split
-from alexnet.data.store import open_store
+from alexnet.config.serialization import json_text
+from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.export_split import write_split
+from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
-from alexnet.names import is_file_name, printable
-from alexnet.runs import RunFolder
-from alexnet.values import json_text
+from alexnet.io.text import is_file_name, printable
+from alexnet.training.run_folder import RunFolder
 from conftest import Command
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from alexnet.architectures import Architecture, smallest_input
 from alexnet.errors import ArchitectureError, UnknownNameError
-from alexnet.layer_kinds import BatchNorm, Conv, Flatten, FullyConnected, Init
-from alexnet.network import Network, channels_last, create_model
-from alexnet.variants import variant
-from alexnet.zoo import ZOO
+from alexnet.models.architecture import Architecture, smallest_input
+from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Init
+from alexnet.models.network import Network, channels_last, create_model
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO
 
 PUBLISHED = ["alexnet", "alexnet_2012", "alexnet_caffe", "caffenet", "alexnet_owt", "alexnet_table"]
 

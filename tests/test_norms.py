@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import alexnet.norms
-from alexnet.kernels import LARGEST_ROW, Kernels, describe_kernels, kernels
-from alexnet.network import create_model
-from alexnet.norms import reference_backward, reference_norm, response_norm
+import alexnet.ops.norms
+from alexnet.models.network import create_model
+from alexnet.ops.library import LARGEST_ROW, Kernels, describe_kernels, kernels
+from alexnet.ops.norms import reference_backward, reference_norm, response_norm
 from drawn import built, has_kernels
 
 PAPER = (5, 1e-4, 0.75, 2.0, 1)
@@ -46,7 +46,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         if kernels() is None:
             pytest.skip("no C compiler here")
     else:
-        monkeypatch.setattr(alexnet.norms, "kernels", lambda: None)
+        monkeypatch.setattr(alexnet.ops.norms, "kernels", lambda: None)
     return str(request.param)
 
 
@@ -206,5 +206,5 @@ def test_without_a_cache_torch_computes(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_word_for_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alexnet.kernels.kernels", lambda: None)
+    monkeypatch.setattr("alexnet.ops.library.kernels", lambda: None)
     assert describe_kernels() == "torch"

@@ -17,10 +17,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from alexnet.architectures import Architecture, Row
-from alexnet.layer_kinds import BatchNorm, Conv, Flatten, FullyConnected, Layer
-from alexnet.network import Network
-from alexnet.zoo import ZOO
+from alexnet.models.architecture import Architecture, Row
+from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Layer
+from alexnet.models.network import Network
+from alexnet.models.zoo import ZOO
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.architectures import Architecture
-from alexnet.layer_kinds import Activation, BatchNorm, Flatten, FullyConnected, Init
-from alexnet.network import Network
-from alexnet.optim import (
+from alexnet.config.recipe import Optimizer, Schedule
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Activation, BatchNorm, Flatten, FullyConnected, Init
+from alexnet.models.network import Network
+from alexnet.training.optimizers import (
     KerasAdam,
     PaperSGD,
     build_optimizer,
@@ -26,7 +27,6 @@ from alexnet.optim import (
     rate_at,
     set_rate,
 )
-from alexnet.recipe import Optimizer, Schedule
 
 RULES = get_args(get_type_hints(Optimizer)["rule"])
 Rule = Literal["paper", "sgd", "adam", "adamw", "keras_adam"]

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from alexnet.data.decode import decode
-from alexnet.job import IMAGENET_DEVIATION, IMAGENET_MEAN
-from alexnet.network import create_model
-from alexnet.preprocessing import Preprocessing
-from alexnet.views import centre_view
-from alexnet.weights import read_weights, take_what_fits
+from alexnet.checkpoints.weights import read_weights, take_what_fits
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.data.images.decode import decode
+from alexnet.models.network import create_model
+from alexnet.training.setup import IMAGENET_DEVIATION, IMAGENET_MEAN
+from alexnet.transforms.crops import centre_view
 
 RULE = Preprocessing(
     store_pixels=256, crop_pixels=224, mean=IMAGENET_MEAN, divisor=IMAGENET_DEVIATION

@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from alexnet.config.recipe import Optimizer, Recipe
 from alexnet.errors import AlexNetError, ModelFileError, TrainingError
-from alexnet.recipe import Optimizer, Recipe
-from alexnet.runs import RunFolder, read_metrics, read_recipe
-from alexnet.training import resume, train
+from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
+from alexnet.training.trainer import resume, train
 from conftest import Alexnet, Command, PowerCutError, SetAside, Witness, cut_off
 
 pytestmark = pytest.mark.usefixtures("no_plots")
@@ -131,7 +131,8 @@ def test_a_run_stopped_while_its_pictures_are_drawn_can_be_finished(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(
-            "alexnet.training.write_results", lambda *a: (_ for _ in ()).throw(PowerCutError)
+            "alexnet.training.trainer.write_results",
+            lambda *a: (_ for _ in ()).throw(PowerCutError),
         )
         with pytest.raises(PowerCutError):
             train(eager, out=tmp_path / "run")

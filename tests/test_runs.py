@@ -14,15 +14,15 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import alexnet
-from alexnet.checkpoint import load_model
+from alexnet.checkpoints.model_file import load_model
+from alexnet.config.recipe import NetOptions, Optimizer, PictureOptions, Recipe, Schedule
+from alexnet.config.serialization import from_plain
 from alexnet.errors import AlexNetError, ConfigError, UsageError
-from alexnet.evaluation import evaluate
-from alexnet.job import make_ready
-from alexnet.recipe import NetOptions, Optimizer, PictureOptions, Recipe, Schedule
+from alexnet.evaluation.evaluator import evaluate
 from alexnet.records import EpochTimes, Silent
-from alexnet.runs import RunFolder, read_metrics
-from alexnet.training import train
-from alexnet.values import from_plain
+from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.setup import make_ready
+from alexnet.training.trainer import train
 from conftest import SetAside, Witness
 
 pytestmark = pytest.mark.usefixtures("no_plots")

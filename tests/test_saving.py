@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from alexnet import saving
-from alexnet.checkpoint import load_tensors
+from alexnet.checkpoints.model_file import load_tensors
+from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
-from alexnet.job import Job
-from alexnet.recipe import Recipe
 from alexnet.records import StepReport
-from alexnet.runs import RunFolder, read_metrics
-from alexnet.state import Progress, StateInfo
-from alexnet.stopping import Stopped
-from alexnet.training import resume, train
+from alexnet.runtime.signals import Stopped
+from alexnet.training import checkpointing as saving
+from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.setup import Job
+from alexnet.training.state import Progress, StateInfo
+from alexnet.training.trainer import resume, train
 from conftest import Command, PowerCut, PowerCutError, Witness, cut_off, is_same_run
 
 pytestmark = pytest.mark.usefixtures("small_place")
@@ -101,7 +101,7 @@ def test_an_old_state_goes_only_after_the_new_one_has_come(small: Recipe, tmp_pa
 def test_a_state_that_cannot_be_saved_stops_the_run_with_the_way_on(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from alexnet import checkpoint
+    from alexnet.checkpoints import model_file as checkpoint
 
     def full(*arguments: object, **options: object) -> None:
         raise checkpoint.SafetensorError("I/O error: No space left on device (os error 28)")
@@ -323,7 +323,7 @@ def test_runs_without_a_name_of_their_own_never_meet(
 ) -> None:
     """Another process takes the number between the choice and the making of the folder."""
     monkeypatch.chdir(tmp_path)
-    from alexnet import runs
+    from alexnet.training import run_folder as runs
 
     free, taken = runs.free_run_path, []
 
@@ -345,7 +345,7 @@ def test_a_run_folder_is_whole_or_absent(
     small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that is full between config.json and environment.json leaves no folder."""
-    from alexnet import runs
+    from alexnet.training import run_folder as runs
 
     def full(target: Path, text: str) -> None:
         if target.name == "environment.json":

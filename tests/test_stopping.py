@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from alexnet.classifier import Classifier
-from alexnet.recipe import Recipe
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_json
+from alexnet.inference.classifier import Classifier
 from alexnet.records import EpochRecord, EpochTimes, StepReport
-from alexnet.runs import RunFolder
-from alexnet.stopping import Stopped, StopRequest
-from alexnet.training import resume, train
-from alexnet.values import to_json
+from alexnet.runtime.signals import Stopped, StopRequest
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.trainer import resume, train
 from conftest import Command, Witness, empty_plot, is_same_run
 
 pytestmark = pytest.mark.usefixtures("small_place")
@@ -193,7 +193,7 @@ def test_the_command_says_how_to_go_on(
 ) -> None:
     signaller = Signaller(5, number)
     monkeypatch.setattr(
-        "alexnet.cli.show.Reporter.step", lambda self, report: signaller.step(report)
+        "alexnet.cli.console.Reporter.step", lambda self, report: signaller.step(report)
     )
     (tmp_path / "small.json").write_text(to_json(small))
     told = command("train", "--config", tmp_path / "small.json", "--out", tmp_path / "run")

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import alexnet
+from alexnet.config.recipe import Augmentation, NetOptions, Optimizer, Recipe, Schedule
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
-from alexnet.job import Job, make_ready
-from alexnet.recipe import Augmentation, NetOptions, Optimizer, Recipe, Schedule
 from alexnet.records import Silent
-from alexnet.runs import RunFolder
-from alexnet.training import train, train_step
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.setup import Job, make_ready
+from alexnet.training.trainer import train, train_step
 from conftest import SetAside, Witness
 
 RULES = ("paper", "sgd", "adam", "adamw", "keras_adam")

@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.architectures import Architecture
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.presets import PRESETS
+from alexnet.config.recipe import Augmentation, Optimizer, Recipe, Schedule
+from alexnet.config.serialization import architecture_from_plain, from_plain, to_json, to_plain
 from alexnet.errors import ArchitectureError, ConfigError
-from alexnet.layer_kinds import (
+from alexnet.io.text import is_file_name
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -25,13 +30,8 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
-from alexnet.names import is_file_name
-from alexnet.preprocessing import Preprocessing
-from alexnet.presets import PRESETS
-from alexnet.recipe import Augmentation, Optimizer, Recipe, Schedule
+from alexnet.models.zoo import ZOO
 from alexnet.records import EpochRecord, LayerUpdate
-from alexnet.values import architecture_from_plain, from_plain, to_json, to_plain
-from alexnet.zoo import ZOO
 
 
 @pytest.mark.parametrize("name", ZOO)

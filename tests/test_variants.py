@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from alexnet.architectures import Architecture
+from alexnet.config.recipe import NetOptions
+from alexnet.config.serialization import architecture_from_plain, to_plain
 from alexnet.errors import ArchitectureError, ConfigError
-from alexnet.layer_kinds import (
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -21,10 +23,8 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
-from alexnet.recipe import NetOptions
-from alexnet.values import architecture_from_plain, to_plain
-from alexnet.variants import variant
-from alexnet.zoo import ZOO
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO
 
 NORMS = (ResponseNorm, MapNorm, BatchNorm)
 

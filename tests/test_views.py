@@ -8,9 +8,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ConfigError
-from alexnet.preprocessing import Preprocessing
-from alexnet.views import GREY_WEIGHTS, as_maps, centre_view, normalise, padded, ten_views
+from alexnet.transforms.crops import (
+    GREY_WEIGHTS,
+    as_maps,
+    centre_view,
+    normalise,
+    padded,
+    ten_views,
+)
 
 
 def stored(count: int = 2, side: int = 11) -> Tensor:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-import alexnet.augment
-from alexnet.recipe import Augmentation
+import alexnet.transforms.augment
+from alexnet.config.recipe import Augmentation
 from augmenters import BARE, augmenter, seeded, stored
 from drawn import has_kernels
 
@@ -29,7 +29,7 @@ def test_one_pass_gives_the_same_views(
     mean_image = torch.rand(3, 7, 7) * 255 if has_mean_image else None
     maker = augmenter(options, mean_image=mean_image, mean=(120, 110, 100), divisor=(60, 61, 62))
     fused = maker(stored(), seeded(3))
-    monkeypatch.setattr(alexnet.augment, "kernels", lambda: None)
+    monkeypatch.setattr(alexnet.transforms.augment, "kernels", lambda: None)
     plain = maker(stored(), seeded(3))
     assert fused.is_contiguous(memory_format=torch.channels_last)
     is_scaled = options.min_area < 1
@@ -48,7 +48,7 @@ def test_what_one_pass_cannot_do_is_done_step_by_step(monkeypatch: pytest.Monkey
     assert not [maker for maker in makers if maker._is_one_pass(pixels)]
     assert augmenter(BARE)._is_one_pass(pixels)
     whole = [maker(pixels, seeded()) for maker in makers]
-    monkeypatch.setattr(alexnet.augment, "kernels", lambda: None)
+    monkeypatch.setattr(alexnet.transforms.augment, "kernels", lambda: None)
     assert all(
         torch.equal(maker(pixels, seeded()), views)
         for maker, views in zip(makers, whole, strict=True)

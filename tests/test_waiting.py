@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from alexnet.waiting import SPINS, sleep_while_waiting
+from alexnet.runtime.openmp import SPINS, sleep_while_waiting
 
 NAMES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 
@@ -26,10 +26,10 @@ def test_what_the_user_says_stays(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_command_says_it_before_torch_is_loaded() -> None:
     code = """
 import os, sys
-import alexnet.cli, alexnet.waiting
+import alexnet.cli, alexnet.runtime.openmp
 def told():
     assert "torch" not in sys.modules
-    return alexnet.waiting.sleep_while_waiting()
+    return alexnet.runtime.openmp.sleep_while_waiting()
 alexnet.cli.sleep_while_waiting = told
 alexnet.cli.main(["doctor"])
 assert "torch" in sys.modules

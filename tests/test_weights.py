@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from alexnet.checkpoints.weights import our_name, read_weights, take_what_fits
 from alexnet.errors import ModelFileError
-from alexnet.network import Network
-from alexnet.variants import variant
-from alexnet.weights import our_name, read_weights, take_what_fits
-from alexnet.zoo import architecture
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import architecture
 
 TORCHVISION = {
     "features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4",

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import alexnet.winograd
-from alexnet.layer_kinds import Conv
-from alexnet.layers import ConvModule
-from alexnet.winograd import WinogradConv, takes_winograd, transformed
+import alexnet.inference.winograd
+from alexnet.inference.winograd import WinogradConv, takes_winograd, transformed
+from alexnet.models.layers import Conv
+from alexnet.models.modules import ConvModule
 from drawn import built, draw, has_kernels
 
 
@@ -48,7 +48,7 @@ def test_winograd_is_the_direct_sum(
 def test_many_pictures_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = WinogradConv(nn.Conv2d(16, 16, 3, padding=1), built()), draw(7, 16, 9, 9)
     whole = layer(x)
-    monkeypatch.setattr(alexnet.winograd, "CHUNK_BYTES", 36 * 9 * 32 * 4 * 3)
+    monkeypatch.setattr(alexnet.inference.winograd, "CHUNK_BYTES", 36 * 9 * 32 * 4 * 3)
     assert layer._images_at_a_time(x) == 3
     torch.testing.assert_close(layer(x), whole, rtol=1e-5, atol=1e-6)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from alexnet import paper
-from alexnet.architectures import Architecture, Row, smallest_input
 from alexnet.cli.summary import totals, tutorial_rows, tutorial_text
 from alexnet.errors import ArchitectureError, UnknownNameError
-from alexnet.layer_kinds import (
+from alexnet.models.architecture import Architecture, Row, smallest_input
+from alexnet.models.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -23,8 +23,8 @@ from alexnet.layer_kinds import (
     Pool,
     ResponseNorm,
 )
-from alexnet.variants import variant
-from alexnet.zoo import ZOO, architecture
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO, architecture
 
 OUR_PARAMETERS = {
     # 32 * (3 * 25 + 1), 32 * (32 * 25 + 1), 64 * (32 * 25 + 1), 10 * (64 * 4 * 4 + 1)

@@ -10,43 +10,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alexnet.architectures import Architecture
-    from alexnet.classifier import Classifier, load
+    from alexnet.config.presets import preset
+    from alexnet.config.recipe import Recipe
     from alexnet.errors import AlexNetError
-    from alexnet.evaluation import Evaluation
+    from alexnet.evaluation.evaluator import Evaluation
+    from alexnet.inference.classifier import Classifier, load
     from alexnet.judging import evaluate
-    from alexnet.network import Network, create_model
-    from alexnet.presets import preset
-    from alexnet.pretraining.flow import Pretrained, pretrain, resume_pretraining
+    from alexnet.models.architecture import Architecture
+    from alexnet.models.network import Network, create_model
+    from alexnet.models.variants import variant
+    from alexnet.models.zoo import architecture
+    from alexnet.pretraining.pretrainer import Pretrained, pretrain, resume_pretraining
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
-    from alexnet.recipe import Recipe
-    from alexnet.training import Run, resume, train
-    from alexnet.variants import variant
-    from alexnet.zoo import architecture
+    from alexnet.training.trainer import Run, resume, train
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AlexNetError": "errors",
-    "Architecture": "architectures",
+    "Architecture": "models.architecture",
     "AutoencoderRecipe": "pretraining.recipe",
-    "Classifier": "classifier",
-    "Evaluation": "evaluation",
-    "Network": "network",
-    "Pretrained": "pretraining.flow",
+    "Classifier": "inference.classifier",
+    "Evaluation": "evaluation.evaluator",
+    "Network": "models.network",
+    "Pretrained": "pretraining.pretrainer",
     "RbmRecipe": "pretraining.recipe",
-    "Recipe": "recipe",
-    "Run": "training",
-    "architecture": "zoo",
-    "create_model": "network",
+    "Recipe": "config.recipe",
+    "Run": "training.trainer",
+    "architecture": "models.zoo",
+    "create_model": "models.network",
     "evaluate": "judging",
-    "load": "classifier",
-    "preset": "presets",
-    "pretrain": "pretraining.flow",
-    "resume": "training",
-    "resume_pretraining": "pretraining.flow",
-    "train": "training",
-    "variant": "variants",
+    "load": "inference.classifier",
+    "preset": "config.presets",
+    "pretrain": "pretraining.pretrainer",
+    "resume": "training.trainer",
+    "resume_pretraining": "pretraining.pretrainer",
+    "train": "training.trainer",
+    "variant": "models.variants",
 }
 
 __all__ = [

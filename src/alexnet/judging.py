@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alexnet.classifier import Classifier, Views
-from alexnet.data.store import Store
+from alexnet.data.store.store import Store
 from alexnet.errors import UsageError
-from alexnet.evaluation import (
+from alexnet.evaluation.evaluator import (
     Evaluation,
     SplitName,
     choose_rows,
     is_training_data,
     labels_for,
 )
-from alexnet.evaluation import evaluate as evaluate_rows
-from alexnet.job import check_refusals, open_data
+from alexnet.evaluation.evaluator import evaluate as evaluate_rows
+from alexnet.inference.classifier import Classifier, Views
 from alexnet.records import Reporter, Silent
+from alexnet.training.setup import check_refusals, open_data
 
 
 @dataclass(frozen=True, eq=False)

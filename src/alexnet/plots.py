@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
-from alexnet.data.files import written_aside
 from alexnet.errors import UsageError
-from alexnet.evaluation import Evaluation
-from alexnet.metrics import to_numpy
-from alexnet.names import printable
+from alexnet.evaluation.evaluator import Evaluation
+from alexnet.evaluation.metrics import to_numpy
+from alexnet.io.files import written_aside
+from alexnet.io.text import printable
 from alexnet.records import EpochRecord
 
 INK, BLUE, ORANGE, GREY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.benchmark import agreement, spread, take_turns, training_flops
-from alexnet.classifier import Classifier, load
-from alexnet.runs import RunFolder
-from alexnet.zoo import architecture
+from alexnet.benchmark.throughput import agreement, spread, take_turns, training_flops
+from alexnet.inference.classifier import Classifier, load
+from alexnet.models.zoo import architecture
+from alexnet.training.run_folder import RunFolder
 from conftest import Command
 
 
 @pytest.fixture(autouse=True)
 def small_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's ceiling matters to nobody here."""
-    monkeypatch.setattr("alexnet.benchmark.MATRIX_SIDE", {"cpu": 64})
+    monkeypatch.setattr("alexnet.benchmark.throughput.MATRIX_SIDE", {"cpu": 64})
 
 
 def test_turns_of_one_call_or_of_as_many_as_fill_them() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.runs import RunFolder
+from alexnet.training.run_folder import RunFolder
 from conftest import Command
 
 EVALUATION_KEYS = {

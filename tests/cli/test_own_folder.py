@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import alexnet
-from alexnet.recipe import Recipe
+from alexnet.config.recipe import Recipe
 from conftest import Command
 
 
@@ -67,7 +67,7 @@ def test_a_pattern_may_match_folders(command: Command, own: object, photos: Path
 
 def test_a_run_on_own_data_is_called_after_it() -> None:
     from alexnet.cli.train import named
-    from alexnet.presets import preset
+    from alexnet.config.presets import preset
 
     start = preset("quickstart")
     assert named(start, start).name == "quickstart"
@@ -76,7 +76,7 @@ def test_a_run_on_own_data_is_called_after_it() -> None:
 
 
 def test_every_place_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from alexnet.data.places import data_roots
+    from alexnet.io.paths import data_roots
 
     monkeypatch.setenv("ALEXNET_DATA", str(tmp_path / "b"))
     roots = data_roots(str(tmp_path / "a"))

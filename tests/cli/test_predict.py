@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import alexnet
-from alexnet.runs import RunFolder
+from alexnet.training.run_folder import RunFolder
 from conftest import Command
 
 

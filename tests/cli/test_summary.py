@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import alexnet
-from alexnet.zoo import ZOO
+from alexnet.models.zoo import ZOO
 from conftest import Alexnet, Command
 
 

@@ -10,9 +10,9 @@ import pytest
 
 import alexnet
 from alexnet.cli import main
-from alexnet.recipe import Recipe
-from alexnet.runs import RunFolder, read_metrics, read_recipe
-from alexnet.values import to_json
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_json
+from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 from conftest import Command, is_same_run
 
 TINY_FLAGS = (

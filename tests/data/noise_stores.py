@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data import prepare as module
-from alexnet.data.folder import folder_source
-from alexnet.data.prepare import prepare
+from alexnet.config.preprocessing import Resize
+from alexnet.data.datasets.folder import folder_source
 from alexnet.data.source import Source
-from alexnet.data.store import Store
-from alexnet.preprocessing import Resize
+from alexnet.data.store import build as module
+from alexnet.data.store.build import prepare
+from alexnet.data.store.store import Store
 
 SIDE = 24
 

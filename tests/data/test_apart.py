@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.data.apart import read_apart
+from alexnet.io.isolated import read_apart
 
 
 @pytest.fixture

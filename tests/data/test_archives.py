@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data import archives as module
-from alexnet.data.archives import archive_files
 from alexnet.errors import DataError
+from alexnet.io import archives as module
+from alexnet.io.archives import archive_files
 
 
 def tar(path: Path, *members: tuple[str, bytes, bytes]) -> Path:

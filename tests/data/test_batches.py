@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
-from alexnet.data.store import Store, StoreInfo, store_text
+from alexnet.data.store.store import Store, StoreInfo, store_text
 from alexnet.errors import DataError
-from alexnet.job import make_ready
-from alexnet.recipe import Recipe
 from alexnet.records import Silent
+from alexnet.training.setup import make_ready
 
 ROWS = 50
 
@@ -109,7 +109,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from alexnet.data.batches import Batches
-from alexnet.data.store import open_store
+from alexnet.data.store.store import open_store
 
 def anonymous_bytes():
     line = next(l for l in open("/proc/self/status") if l.startswith("RssAnon"))

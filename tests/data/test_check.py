@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data.check import Finding, check
-from alexnet.data.folder import folder_source
+from alexnet.data.datasets.folder import folder_source
 
 
 def noise(path: Path, seed: int, side: int = 80, kind: str | None = None) -> None:

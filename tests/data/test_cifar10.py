@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.data import cifar10
-from alexnet.data.cifar10 import BATCHES, FOLDER, RECORD_BYTES, cifar10_source
+from alexnet.data.datasets import cifar10
+from alexnet.data.datasets.cifar10 import BATCHES, FOLDER, RECORD_BYTES, cifar10_source
 from alexnet.errors import DataError, MissingDataError
 
 REAL = Path(os.environ.get("ALEXNET_DATA") or Path(__file__).parents[3] / "shared" / "data")

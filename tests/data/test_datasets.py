@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data import datasets, toyflowers
-from alexnet.data.datasets import DATASETS, open_source
+from alexnet.data.datasets import catalogue as datasets
+from alexnet.data.datasets.catalogue import DATASETS, open_source
+from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError, MissingDataError, UnknownNameError
 
@@ -120,7 +121,7 @@ def test_what_cannot_be_opened(data: str, kind: type[Exception], complaint: str)
 
 
 def test_no_torch() -> None:
-    code = "import sys, alexnet.data.datasets; sys.exit('torch' in sys.modules)"
+    code = "import sys, alexnet.data.datasets.catalogue; sys.exit('torch' in sys.modules)"
     path = str(Path(datasets.__file__).parents[2])
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from alexnet.data import picture_file
-from alexnet.data.decode import decode, pixel_moments
+from alexnet.data.images import open as picture_file
+from alexnet.data.images.decode import decode, pixel_moments
 from alexnet.errors import DataError
 
 SIDE = 6

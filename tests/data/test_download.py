@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data import fetching
-from alexnet.data.download import download, whole_folder
 from alexnet.errors import DataError, MissingDataError
+from alexnet.io import http as fetching
+from alexnet.io.downloads import download, whole_folder
 
 BODY = b"flowers" * 1000
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()

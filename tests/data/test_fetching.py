@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data import fetching
-from alexnet.data.download import download
 from alexnet.errors import MissingDataError
+from alexnet.io import http as fetching
+from alexnet.io.downloads import download
 
 BODY = os.urandom(50_000)
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
@@ -403,8 +403,8 @@ def test_a_full_disk_keeps_what_came(
 KILLED = """
 import sys
 from pathlib import Path
-from alexnet.data import fetching
-from alexnet.data.download import download
+from alexnet.io import http as fetching
+from alexnet.io.downloads import download
 fetching.CHUNK_BYTES = 1000
 download(sys.argv[1], Path(sys.argv[2]), md5=sys.argv[3])
 """

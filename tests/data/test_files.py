@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data import files
-from alexnet.data.files import write_text, written_aside
+from alexnet.io import files
+from alexnet.io.files import write_text, written_aside
 
 
 def test_a_file_is_flushed_then_renamed_then_its_folder_is_flushed(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.flowers17 import CLASSES, NAMES, flowers17_source
+from alexnet.data.datasets.flowers17 import CLASSES, NAMES, flowers17_source
 from alexnet.errors import ConfigError, DataError, MissingDataError
 
 REAL = Path(os.environ.get("ALEXNET_DATA") or Path(__file__).parents[3] / "shared" / "data")

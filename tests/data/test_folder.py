@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.folder import csv_source, folder_source, pictures_below
+from alexnet.data.datasets.folder import csv_source, folder_source, pictures_below
 from alexnet.errors import DataError
 
 

@@ -21,18 +21,18 @@ import pytest
 from PIL import Image, ImageFile
 from worst_pictures import COLOURS, SIDE, Bad, Good, bad_files, exif, good_files, saved
 
-from alexnet.classifier import load
-from alexnet.data import picture_file
 from alexnet.data.check import check
-from alexnet.data.damage import jpeg_marks, png_bytes
-from alexnet.data.decode import decode
-from alexnet.data.files import open_regular, read_regular
-from alexnet.data.folder import csv_source, folder_source
-from alexnet.data.picture_file import MAX_PIXELS, Quiet, Room, open_picture, why_refused
-from alexnet.data.prepare import prepare
+from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.images import open as picture_file
+from alexnet.data.images.decode import decode
+from alexnet.data.images.integrity import jpeg_marks, png_bytes
+from alexnet.data.images.open import MAX_PIXELS, Quiet, Room, open_picture, why_refused
 from alexnet.data.source import FilePictures, Source, file_stamp
+from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
-from alexnet.runs import RunFolder
+from alexnet.inference.classifier import load
+from alexnet.io.files import open_regular, read_regular
+from alexnet.training.run_folder import RunFolder
 from conftest import Command
 
 GOOD, BAD = good_files(), bad_files()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.data.idx import fashion_mnist_source, mnist_source, read_idx
+from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source, read_idx
 from alexnet.errors import DataError, MissingDataError
 
 REAL = Path(os.environ.get("ALEXNET_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.imagenet import TRUTH, imagenet_source
+from alexnet.data.datasets.imagenet import TRUTH, imagenet_source
 from alexnet.errors import DataError, MissingDataError
 
 TENCH, FOX = "n01440764", "n02119789"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.folder import csv_source, folder_source
-from alexnet.data.layout import write_split
+from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.export_split import write_split
 from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError, UsageError
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.data import mat as module
-from alexnet.data.mat import read_mat
+from alexnet.data.datasets import mat as module
+from alexnet.data.datasets.mat import read_mat
 from alexnet.errors import DataError
 
 scipy_io = pytest.importorskip("scipy.io", reason="needs scipy")

@@ -11,12 +11,12 @@ import pytest
 from noise_stores import contents, cut_short, decoded_rows, noise, ready, write_pictures
 from PIL import Image
 
-from alexnet.data import partial as partial_module
-from alexnet.data import prepare as module
-from alexnet.data.folder import folder_source
-from alexnet.data.prepare import prepare
+from alexnet.config.preprocessing import Resize
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.store import build as module
+from alexnet.data.store import partial as partial_module
+from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
-from alexnet.preprocessing import Resize
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ import pytest
 from noise_stores import SIDE, Stopped, contents, decoded_rows, noise, ready, write_pictures
 
 import alexnet
-from alexnet.data import prepare as module
-from alexnet.data.decode import decode
-from alexnet.data.folder import folder_source
-from alexnet.data.prepare import prepare
+from alexnet.config.preprocessing import Resize
+from alexnet.config.recipe import PictureOptions
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.images.decode import decode
 from alexnet.data.splits import split_rows
-from alexnet.data.store import open_store
+from alexnet.data.store import build as module
+from alexnet.data.store.build import prepare
+from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
-from alexnet.preprocessing import Resize
-from alexnet.recipe import PictureOptions
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ def test_after_an_interruption_only_the_rest_is_decoded(
 SLOW_PREPARE = """
 import sys, time
 from pathlib import Path
-from alexnet.data import prepare as module
-from alexnet.data.folder import folder_source
+from alexnet.data.store import build as module
+from alexnet.data.datasets.folder import folder_source
 module.CHUNK = 1
 original = module._decode_row
 def slow(*arguments):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alexnet.config.recipe import PictureOptions
 from alexnet.data.splits import Splits, split
 from alexnet.errors import DataError
-from alexnet.recipe import PictureOptions
 
 DRAWN = PictureOptions(test_share=0.25, val_share=0.2)
 

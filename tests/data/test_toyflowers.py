@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.data import toyflowers
+from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.errors import DataError
 
 PIXELS = 48

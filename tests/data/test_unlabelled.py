@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.config.recipe import PictureOptions
+from alexnet.data.datasets.unlabelled import open_pictures
 from alexnet.data.splits import split
-from alexnet.data.unlabelled import open_pictures
 from alexnet.errors import DataError, UnknownNameError
-from alexnet.recipe import PictureOptions
 
 
 def test_pictures_beside_each_other_are_all_for_training(flowers: Path, tmp_path: Path) -> None:

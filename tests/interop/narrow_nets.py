@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from alexnet.architectures import Architecture
-from alexnet.checkpoint import ModelInfo
-from alexnet.classifier import Classifier
-from alexnet.interop.pictures import preprocessing_of
-from alexnet.network import Network
-from alexnet.recipe import Recipe
-from alexnet.variants import variant
-from alexnet.zoo import ZOO
+from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.config.recipe import Recipe
+from alexnet.inference.classifier import Classifier
+from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.models.architecture import Architecture
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO
 
 PUBLISHED = dict(ZOO)
 SIDES = {"alexnet_notebook": 247, "alexnet_owt": 224, "lenet5": 32, "cifar_quick": 32}

@@ -11,16 +11,16 @@ import pytest
 import torch
 from narrow_nets import CLASSES, narrow, narrow_table
 
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import UsageError
-from alexnet.interop import exporting
-from alexnet.interop.exporting import export_model
-from alexnet.interop.importing import import_model, loaded
-from alexnet.interop.matching import Fitted
-from alexnet.interop.onnx_runtime import onnx_runner
+from alexnet.interop import exporter as exporting
+from alexnet.interop.exporter import export_model
+from alexnet.interop.importer import import_model, loaded
+from alexnet.interop.match import Fitted
+from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import Runner, normalised, random_pixels, runner
-from alexnet.interop.pictures import preprocessing_of
-from alexnet.preprocessing import Preprocessing
-from alexnet.zoo import ZOO
+from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.models.zoo import ZOO
 
 CLOSE = 1e-5
 """What is demanded here; a file is refused at ten times this."""
@@ -145,7 +145,7 @@ def test_the_onnx_package_itself_computes_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where onnxruntime is not installed."""
-    from alexnet.interop import onnx_runtime
+    from alexnet.interop.onnx import runtime as onnx_runtime
 
     monkeypatch.setattr(onnx_runtime, "find_spec", lambda name: None)
     report = export_model(narrow("lenet5"), tmp_path / "net.onnx", "onnx")

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from alexnet.errors import AlexNetError, ModelFileError
-from alexnet.interop import keras
-from alexnet.interop.importing import import_model, loaded
-from alexnet.interop.keras import read_keras
-from alexnet.interop.keras_arrays import keras_arrays
-from alexnet.interop.matching import Fitted
+from alexnet.interop.importer import import_model, loaded
+from alexnet.interop.keras import reader as keras
+from alexnet.interop.keras.arrays import keras_arrays
+from alexnet.interop.keras.reader import read_keras
+from alexnet.interop.match import Fitted
 from alexnet.interop.parity import runner
-from alexnet.zoo import ZOO
+from alexnet.models.zoo import ZOO
 
 ATOL = 5e-4
 TABLE = ZOO["alexnet_notebook"]
@@ -70,7 +70,7 @@ def test_the_two_files_are_one_net(goldens: Path) -> None:
 
 
 def test_it_becomes_a_model(goldens: Path, tmp_path: Path) -> None:
-    from alexnet.classifier import load
+    from alexnet.inference.classifier import load
 
     names = tuple(f"flower {i}" for i in range(17))
     imported = import_model(goldens / "mini.keras", "alexnet_notebook", class_names=names)

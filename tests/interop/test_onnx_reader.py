@@ -11,16 +11,14 @@ import torch
 from narrow_nets import narrow
 from onnx import TensorProto, helper, numpy_helper
 
-from alexnet.architectures import Architecture
 from alexnet.errors import ModelFileError, UsageError
-from alexnet.interop import onnx_reader
-from alexnet.interop.exporting import export_model
-from alexnet.interop.importing import import_model
-from alexnet.interop.onnx_reader import read_onnx
-from alexnet.layer_kinds import (
-    Flatten,
-)
-from alexnet.zoo import ZOO
+from alexnet.interop.exporter import export_model
+from alexnet.interop.importer import import_model
+from alexnet.interop.onnx import reader as onnx_reader
+from alexnet.interop.onnx.reader import read_onnx
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Flatten
+from alexnet.models.zoo import ZOO
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 NODES = {

@@ -12,18 +12,18 @@ from narrow_nets import narrow
 from safetensors.torch import save_file
 from torch import Tensor
 
+from alexnet.checkpoints.weights import TORCHVISION_NAMES
 from alexnet.errors import MissingDataError, ModelFileError, UsageError
-from alexnet.interop import state_dicts
-from alexnet.interop.importing import import_model, read_class_names
-from alexnet.interop.state_dicts import read_state_dict, torchvision_weights
-from alexnet.weights import TORCHVISION_NAMES
-from alexnet.zoo import ZOO
+from alexnet.interop import state_dict as state_dicts
+from alexnet.interop.importer import import_model, read_class_names
+from alexnet.interop.state_dict import read_state_dict, torchvision_weights
+from alexnet.models.zoo import ZOO
 
 
 @pytest.fixture(autouse=True)
 def narrow_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Widths of a state dict are the table's, so the table is narrow here; 1000 classes stay."""
-    from alexnet.variants import variant
+    from alexnet.models.variants import variant
 
     monkeypatch.setitem(ZOO, "alexnet_owt", variant(ZOO["alexnet_owt"], width=0.05))
 
@@ -72,7 +72,7 @@ def test_a_net_with_statistics_but_no_counters(tmp_path: Path) -> None:
     own = narrow("alexnet_bn").network.state_dict()
     plain = {name: t for name, t in own.items() if not name.endswith("tracked")}
     torch.save(plain, tmp_path / "bn.pth")
-    from alexnet.variants import variant
+    from alexnet.models.variants import variant
 
     table = variant(ZOO["alexnet_bn"], width=0.05)
     fitted = read_state_dict(tmp_path / "bn.pth", table, 131)

@@ -14,10 +14,11 @@ import torch
 from narrow_nets import CLASSES, narrow
 
 import alexnet
-from alexnet.checkpoint import save_model
+from alexnet.checkpoints.model_file import save_model
 from alexnet.cli import main
-from alexnet.interop import exporting, extras
+from alexnet.interop import exporter as exporting
 from alexnet.interop.parity import Runner, random_pixels, runner
+from alexnet.runtime import extras
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from alexnet.layer_kinds import Conv, Pool
-from alexnet.pretraining.downward import convolved, pooled, seen, sides_of, transposed, unpooled
+from alexnet.models.layers import Conv, Pool
+from alexnet.pretraining.decoding import convolved, pooled, seen, sides_of, transposed, unpooled
 
 CONVS = st.builds(
     Conv,

@@ -13,13 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from alexnet.classifier import load
+from alexnet.config.presets import PRESETS
+from alexnet.config.recipe import Augmentation, PictureOptions, Recipe
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
-from alexnet.job import make_ready
-from alexnet.presets import PRESETS
-from alexnet.pretraining.files import layers_file, read_records
-from alexnet.pretraining.flow import Pretrained, pretrain, resume_pretraining
-from alexnet.pretraining.pictures import draw
+from alexnet.inference.classifier import load
+from alexnet.pretraining.plots import draw
+from alexnet.pretraining.pretrainer import Pretrained, pretrain, resume_pretraining
 from alexnet.pretraining.recipe import (
     KINDS,
     AutoencoderRecipe,
@@ -29,7 +28,8 @@ from alexnet.pretraining.recipe import (
     recipe_text,
 )
 from alexnet.pretraining.records import LayerStep
-from alexnet.recipe import Augmentation, PictureOptions, Recipe
+from alexnet.pretraining.run_files import layers_file, read_records
+from alexnet.training.setup import make_ready
 from conftest import SetAside, Witness
 
 

@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from alexnet.architectures import Architecture, smallest_input
 from alexnet.errors import ArchitectureError, UnknownNameError
-from alexnet.layer_kinds import Activation, BatchNorm, Conv, Flatten, FullyConnected, Pool
-from alexnet.network import Network
+from alexnet.models.architecture import Architecture, smallest_input
+from alexnet.models.layers import Activation, BatchNorm, Conv, Flatten, FullyConnected, Pool
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO, architecture
 from alexnet.pretraining.autoencoder import Autoencoder, spoilt
-from alexnet.pretraining.downward import sides_of
+from alexnet.pretraining.decoding import sides_of
 from alexnet.pretraining.moments import Moments, moments, squared_error
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncated
 from alexnet.pretraining.transfer import before, transfer, up, upper_quantile
-from alexnet.variants import variant
-from alexnet.zoo import ZOO, architecture
 
 RBM, AUTOENCODER = RbmRecipe(), AutoencoderRecipe()
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.layer_kinds import Conv
+from alexnet.models.layers import Conv
 from alexnet.pretraining.rbm import (
     Rbm,
     block_probabilities,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = [
-    "alexnet.training",
+    "alexnet.training.trainer",
     "alexnet.cli.train",
     "alexnet.cli.data",
     "matplotlib.backends.backend_agg",
@@ -120,7 +120,7 @@ def _text(path: Path) -> str:
 def plain_plots() -> None:
     """Write plots as empty files, in the same way and in no time."""
     from alexnet import plots
-    from alexnet.data.files import write_text
+    from alexnet.io.files import write_text
 
     plots.save = lambda figure, path: write_text(path, "")
 

@@ -25,25 +25,25 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 from torch import Tensor
 
-from alexnet.architectures import Architecture
-from alexnet.checkpoint import ModelInfo, load_model, save_model
-from alexnet.classifier import Classifier
-from alexnet.data import cifar10
-from alexnet.data.archives import archive_files
-from alexnet.data.flowers17 import MEMBER, TOTAL, read_splits
-from alexnet.data.folder import csv_source
-from alexnet.data.idx import read_idx
-from alexnet.interop.importing import import_model, read_class_names
-from alexnet.interop.pictures import preprocessing_of
-from alexnet.layer_kinds import Activation, Conv, FullyConnected, Pool
-from alexnet.network import Network
-from alexnet.presets import preset
-from alexnet.recipe import Recipe
-from alexnet.runs import read_recipe
-from alexnet.values import to_json
-from alexnet.variants import variant
-from alexnet.weights import read_weights
-from alexnet.zoo import ZOO
+from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.checkpoints.weights import read_weights
+from alexnet.config.presets import preset
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_json
+from alexnet.data.datasets import cifar10
+from alexnet.data.datasets.flowers17 import MEMBER, TOTAL, read_splits
+from alexnet.data.datasets.folder import csv_source
+from alexnet.data.datasets.mnist import read_idx
+from alexnet.inference.classifier import Classifier
+from alexnet.interop.importer import import_model, read_class_names
+from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.io.archives import archive_files
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Activation, Conv, FullyConnected, Pool
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO
+from alexnet.training.run_folder import read_recipe
 
 NAMES = ("rose", "tulip", "daisy")
 BATCH_RECORDS = 3

@@ -2,8 +2,8 @@
 
 Every case takes a whole file of one kind, damages it in one way, and has the program decode it. The
 other reading is Pillow's own decoder in strict mode with colours turned to RGB by numpy, which
-shares nothing with `alexnet.data.decode` but the resampling. A PNG has checksums: one damaged
-without mending them must be refused, or be the picture that it was.
+shares nothing with `alexnet.data.images.decode` but the resampling. A PNG has checksums: one that is
+damaged without mending them must be refused, or be the picture that it was.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from alexnet.data.decode import decode
-from alexnet.data.picture_file import open_picture, why_refused
+from alexnet.data.images.decode import decode
+from alexnet.data.images.open import open_picture, why_refused
 from alexnet.errors import DataError
 from torture.mutators import GENERAL, Mutator, edit_jpeg, edit_png, edit_tiff
 from torture.picture_kinds import Drawn, drawn_kinds

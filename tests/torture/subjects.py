@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from alexnet.data import toyflowers
-from alexnet.recipe import (
+from alexnet.config.recipe import (
     Augmentation,
     NetOptions,
     Optimizer,
@@ -16,7 +15,8 @@ from alexnet.recipe import (
     Recipe,
     Schedule,
 )
-from alexnet.values import to_json
+from alexnet.config.serialization import to_json
+from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from torture.children import Before, Child, Ended, start
 
 MEASURED = ("times.jsonl", "result.json", "environment.json")

@@ -147,7 +147,7 @@ class Warden:
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         is_write = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
-        is_reader = event == "subprocess.Popen" and "alexnet.data.apart" in arguments[1]
+        is_reader = event == "subprocess.Popen" and "alexnet.io.isolated" in arguments[1]
         if (event in RUNS and not is_reader) or (
             (is_write or event in CHANGES) and self._is_outside(arguments[0])
         ):

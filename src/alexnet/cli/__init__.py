@@ -15,10 +15,10 @@ from keyword import iskeyword
 
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
-from alexnet.memory import keep_freed_memory
-from alexnet.names import printable
-from alexnet.stopping import Stopped
-from alexnet.waiting import sleep_while_waiting
+from alexnet.io.text import printable
+from alexnet.runtime.malloc import keep_freed_memory
+from alexnet.runtime.openmp import sleep_while_waiting
+from alexnet.runtime.signals import Stopped
 
 VERBS = {
     "train": "train on a data set or on a folder of your pictures",

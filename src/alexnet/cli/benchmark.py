@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from alexnet.cli.console import Reporter, note, table
 from alexnet.cli.flags import parse
-from alexnet.cli.show import Reporter, note, table
+from alexnet.config.presets import preset
+from alexnet.config.recipe import Precision
+from alexnet.config.serialization import json_text, to_plain
 from alexnet.errors import ConfigError, UnknownNameError
-from alexnet.presets import preset
-from alexnet.recipe import Precision
-from alexnet.values import json_text, to_plain
-from alexnet.zoo import architecture
+from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
-    from alexnet.benchmark import Spread, Throughput
-    from alexnet.benchmark_data import DataThroughput
+    from alexnet.benchmark.data import DataThroughput
+    from alexnet.benchmark.throughput import Spread, Throughput
 
 
 HELP = """usage: alexnet benchmark train|infer|data|agree ...
@@ -115,8 +115,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _network(work: str, words: Sequence[str]) -> int:
     flags = parse(NetworkFlags, words, f"benchmark {work}")
-    from alexnet.benchmark import benchmark_network
-    from alexnet.precision import choose_device
+    from alexnet.benchmark.throughput import benchmark_network
+    from alexnet.runtime.device import choose_device
 
     device = choose_device(flags.device)
     architecture(flags.arch)  # refuses an unknown name before anything is said
@@ -138,8 +138,8 @@ def _data(words: Sequence[str]) -> int:
     flags = parse(DataFlags, words, "benchmark data")
     from dataclasses import replace
 
-    from alexnet.benchmark_data import benchmark_data
-    from alexnet.precision import choose_device
+    from alexnet.benchmark.data import benchmark_data
+    from alexnet.runtime.device import choose_device
 
     recipe = preset(flags.preset)
     recipe = replace(recipe, data=flags.data or recipe.data, data_root=flags.data_root)
@@ -153,9 +153,9 @@ def _agree(words: Sequence[str]) -> int:
     flags = parse(AgreeFlags, words, "benchmark agree")
     import numpy as np
 
-    from alexnet.benchmark import agreement
-    from alexnet.classifier import load
-    from alexnet.job import open_data
+    from alexnet.benchmark.throughput import agreement
+    from alexnet.inference.classifier import load
+    from alexnet.training.setup import open_data
 
     classifier = load(flags.model, flags.device)
     recipe, rule = classifier.info.recipe, classifier.info.preprocessing

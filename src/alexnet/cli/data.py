@@ -11,19 +11,19 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from alexnet.cli.console import Reporter, table
 from alexnet.cli.flags import parse
-from alexnet.cli.show import Reporter, table
+from alexnet.config.preprocessing import Resize
+from alexnet.config.recipe import PictureOptions
+from alexnet.config.serialization import json_text, to_plain
 from alexnet.data.check import Finding, check
-from alexnet.data.datasets import open_source
-from alexnet.data.layout import write_split
-from alexnet.data.prepare import prepare
+from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.export_split import write_split
 from alexnet.data.source import Source
 from alexnet.data.splits import split
+from alexnet.data.store.build import prepare
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.names import printable
-from alexnet.preprocessing import Resize
-from alexnet.recipe import PictureOptions
-from alexnet.values import json_text, to_plain
+from alexnet.io.text import printable
 
 HELP = """usage: alexnet data ACTION DATA ...
 
@@ -211,7 +211,7 @@ def show_action(arguments: Sequence[str]) -> int:
     """Draw the sheet and print where it is."""
     flags = parse(ShowFlags, arguments, "data show")
     from alexnet import plots
-    from alexnet.samples import augmented_rows
+    from alexnet.training.preview import augmented_rows
 
     if flags.classes < 1 or flags.views < 0:
         raise UsageError(

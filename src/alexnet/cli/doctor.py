@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alexnet.cache import cache_folder
 from alexnet.cli.flags import parse
-from alexnet.data.datasets import DATASETS
-from alexnet.data.places import data_roots
-from alexnet.values import json_text, to_plain
+from alexnet.config.serialization import json_text, to_plain
+from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.io.paths import cache_folder, data_roots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +24,8 @@ class DoctorFlags:
 def run(arguments: Sequence[str]) -> int:
     """Print what a result depends on, and where things are kept."""
     flags = parse(DoctorFlags, arguments, "doctor")
-    from alexnet.environment import describe_environment, installed
-    from alexnet.precision import choose_device
+    from alexnet.runtime.device import choose_device
+    from alexnet.runtime.environment import describe_environment, installed
 
     facts = to_plain(describe_environment(choose_device(flags.device)))
     facts |= {

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from alexnet.cli.console import Reporter, note, percent, table
 from alexnet.cli.flags import parse
-from alexnet.cli.show import Reporter, note, percent, table
-from alexnet.names import printable
-from alexnet.values import json_text
+from alexnet.config.serialization import json_text
+from alexnet.io.text import printable
 
 if TYPE_CHECKING:
-    from alexnet.evaluation import Evaluation
+    from alexnet.evaluation.evaluator import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class EvaluateFlags:
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, print the figures, write the pictures."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
-    from alexnet.classifier import load
+    from alexnet.inference.classifier import load
     from alexnet.judging import judge
-    from alexnet.results import evaluation_summary, write_evaluation
+    from alexnet.training.results import evaluation_summary, write_evaluation
 
     classifier = load(flags.model, flags.device)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1

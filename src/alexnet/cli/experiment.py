@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from alexnet.cli.console import Reporter, note, table
 from alexnet.cli.flags import parse
-from alexnet.cli.show import Reporter, note, table
+from alexnet.config.serialization import to_plain
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.experiment import Experiment, ProtocolName
-from alexnet.experiments.planning import Plan, minutes
-from alexnet.experiments.wording import cost, setting
-from alexnet.values import to_plain
+from alexnet.experiments.formatting import cost, setting
+from alexnet.experiments.plan import Plan, minutes
 
 if TYPE_CHECKING:
-    from alexnet.experiments.findings import Findings
+    from alexnet.experiments.results import Findings
 
 HELP = """usage: alexnet experiment ACTION ...
 
@@ -149,8 +149,8 @@ def run_action(arguments: Sequence[str]) -> int:
     flags = parse(RunFlags, arguments, "experiment run")
     plan = plan_of(flags)
     out = Path(flags.out or f"runs/experiments/{flags.name}-{plan.protocol_name}")
-    from alexnet.experiments.findings import PICTURE, REPORT, RESULT
-    from alexnet.experiments.running import run_experiment
+    from alexnet.experiments.results import PICTURE, REPORT, RESULT
+    from alexnet.experiments.run import run_experiment
 
     note(f"{flags.name}: {plan.num_runs} runs into {out}, about {cost(plan)} on two cores")
     with ExitStack() as stack:
@@ -198,8 +198,8 @@ def announcer(stack: ExitStack) -> Callable[[str], Reporter]:
 
 
 def _text(findings: Findings) -> str:
+    from alexnet.experiments.formatting import number
     from alexnet.experiments.report import interval_text
-    from alexnet.experiments.wording import number
 
     arms = table(
         ("arm", "rate", "mean", "sd", "seeds"),
@@ -237,7 +237,7 @@ class ReportFlags:
 def report_action(arguments: Sequence[str]) -> int:
     """Write the page and print the verdicts."""
     flags = parse(ReportFlags, arguments, "experiment report")
-    from alexnet.experiments.page import write_page
+    from alexnet.experiments.summary_page import write_page
 
     found = write_page([Path(folder) for folder in flags.folders], Path(flags.out))
     facts = [

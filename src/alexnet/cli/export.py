@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+from alexnet.cli.console import note
 from alexnet.cli.flags import parse
-from alexnet.cli.show import note
+from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
-from alexnet.values import to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,8 @@ class ExportFlags:
 def run(arguments: Sequence[str]) -> int:
     """Export and compare; 1 when the file computes something else."""
     flags = parse(ExportFlags, arguments, "export")
-    from alexnet.classifier import load
-    from alexnet.interop.exporting import SUFFIXES, export_model, report_path
+    from alexnet.inference.classifier import load
+    from alexnet.interop.exporter import SUFFIXES, export_model, report_path
 
     model = Path(flags.model)
     file = model / "model.safetensors" if model.is_dir() else model

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from alexnet.cli.console import note
 from alexnet.cli.flags import parse
-from alexnet.cli.show import note
+from alexnet.config.serialization import json_text, to_plain
 from alexnet.errors import UsageError
-from alexnet.values import json_text, to_plain
-from alexnet.zoo import architecture
+from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
-    from alexnet.interop.importing import Imported
+    from alexnet.interop.importer import Imported
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,8 @@ def run(arguments: Sequence[str]) -> int:
     arch = _check(flags)
     if flags.out:
         _refuse_existing(Path(flags.out))
-    from alexnet.interop.importing import import_model, read_class_names
-    from alexnet.interop.state_dicts import torchvision_weights
+    from alexnet.interop.importer import import_model, read_class_names
+    from alexnet.interop.state_dict import torchvision_weights
 
     is_file = flags.weights == "file"
     path = Path(flags.file) if is_file else torchvision_weights(flags.data_root)

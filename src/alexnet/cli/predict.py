@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from alexnet.cli.console import note, percent, table
 from alexnet.cli.flags import parse
-from alexnet.cli.show import note, percent, table
-from alexnet.data.folder import pictures_below
+from alexnet.config.serialization import json_text, to_plain
+from alexnet.data.datasets.folder import pictures_below
 from alexnet.errors import UsageError
-from alexnet.values import json_text, to_plain
 
 if TYPE_CHECKING:
-    from alexnet.classifier import Prediction
+    from alexnet.inference.classifier import Prediction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     if not flags.paths or "" in flags.paths:
         raise UsageError("name at least one picture, folder or pattern")
     paths = [path for pattern in flags.paths for path in pictures(pattern)]
-    from alexnet.classifier import load
+    from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
     predictions = classifier.predict(paths, flags.top, 10 if flags.views == "10" else 1)

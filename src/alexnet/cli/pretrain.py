@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from alexnet.cli.console import Reporter, percent, table
 from alexnet.cli.flags import parse
-from alexnet.cli.show import Reporter, percent, table
 from alexnet.cli.train import named, value_of
+from alexnet.config.presets import PRESETS, preset
+from alexnet.config.recipe import Recipe
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.presets import PRESETS, preset
 from alexnet.pretraining.recipe import (
     KINDS,
     AutoencoderRecipe,
@@ -20,10 +21,9 @@ from alexnet.pretraining.recipe import (
     RbmRecipe,
     read_pretrain_recipe,
 )
-from alexnet.recipe import Recipe
 
 if TYPE_CHECKING:
-    from alexnet.pretraining.flow import Pretrained
+    from alexnet.pretraining.pretrainer import Pretrained
 
 HELP = """usage: alexnet pretrain KIND [PRESET] [flags]
 
@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError(f"give the preset {typed!r} or --config {config}, not both")
     start = from_config(kind, config) if config else KINDS[kind].before(preset(typed or DEFAULT))
     flags = parse_flags(kind, words, start)
-    from alexnet.pretraining.flow import pretrain, resume_pretraining
+    from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
 
     with Reporter() as reporter:
         if flags.resume:

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from alexnet.architectures import Architecture, Row
 from alexnet.cli.flags import parse
-from alexnet.recipe import NetOptions
-from alexnet.zoo import ZOO, architecture
+from alexnet.config.recipe import NetOptions
+from alexnet.models.architecture import Architecture, Row
+from alexnet.models.zoo import ZOO, architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
 
 def tutorial_text(rows: list[dict[str, str | int]]) -> str:
     """The tutorial's table as text, with shares of the whole."""
-    from alexnet.cli.show import table
+    from alexnet.cli.console import table
 
     keys = ("parameters", "forward_computation")
     whole = next(row for row in rows if row["name"] == "overall")
@@ -131,7 +131,7 @@ def tutorial_text(rows: list[dict[str, str | int]]) -> str:
 
 def zoo_text() -> str:
     """The zoo as text: name, input, totals, source."""
-    from alexnet.cli.show import table
+    from alexnet.cli.console import table
 
     rows = []
     for net in ZOO.values():
@@ -155,7 +155,7 @@ def zoo_text() -> str:
 
 def summary_text(net: Architecture) -> str:
     """A network's table as text."""
-    from alexnet.cli.show import table
+    from alexnet.cli.console import table
 
     rows, sums = net.rows(), totals(net.rows())
     head = ("layer", "kind", "output", *NUMBERS)

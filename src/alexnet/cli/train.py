@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet.cli.console import Reporter, percent
 from alexnet.cli.flags import parse
-from alexnet.cli.show import Reporter, percent
+from alexnet.config.presets import PRESETS, preset
+from alexnet.config.recipe import Recipe
 from alexnet.errors import UsageError
-from alexnet.presets import PRESETS, preset
-from alexnet.recipe import Recipe
 
 if TYPE_CHECKING:
-    from alexnet.training import Run
+    from alexnet.training.trainer import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
         f"The flags below show the values of {name!r}."
     )
     flags = parse(TrainFlags, words, "train", TrainFlags(recipe=start), description)
-    from alexnet.training import resume, train
+    from alexnet.training.trainer import resume, train
 
     with Reporter() as reporter:
         if flags.resume:
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def read_config(config: str, start: Recipe) -> Recipe:
     """A config file over a preset."""
-    from alexnet.runs import read_recipe
+    from alexnet.training.run_folder import read_recipe
 
     return read_recipe(Path(config), start)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from alexnet.data.store import Store
+from alexnet.data.store.store import Store
 
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]
 """Pictures uint8 [B, S, S, 3] and labels int64 [B]."""

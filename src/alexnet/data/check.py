@@ -12,9 +12,9 @@ from pathlib import PurePath
 
 import numpy as np
 
-from alexnet.data.decode import decode
-from alexnet.data.folder import SUFFIXES
-from alexnet.data.picture_file import why_refused
+from alexnet.data.datasets.folder import SUFFIXES
+from alexnet.data.images.decode import decode
+from alexnet.data.images.open import why_refused
 from alexnet.data.source import Source
 
 TINY_PIXELS = 64

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from alexnet.data.picture_file import open_picture
+from alexnet.data.images.open import open_picture
 from alexnet.errors import DataError
 
 SPLITS = ("train", "val", "test")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.data.store import Store
+from alexnet.config.recipe import PictureOptions
+from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.recipe import PictureOptions
 
 
 @dataclass(frozen=True)

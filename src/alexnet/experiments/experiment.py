@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError
-from alexnet.recipe import Recipe
 
 Measure: TypeAlias = Literal["test_error", "train_error", "early_train_error", "epochs_to_error"]
 """What is read from a finished run; lower is better.

@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from alexnet.experiments.experiment import Comparison, Scale
-from alexnet.experiments.outcomes import Outcome
+from alexnet.experiments.outcome import Outcome
 
 LEVEL = 0.95
 RESAMPLES = 2_000

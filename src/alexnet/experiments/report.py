@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from alexnet import plots
-from alexnet.data.files import write_text
-from alexnet.experiments.drawing import Curves, draw
-from alexnet.experiments.findings import (
+from alexnet.config.serialization import to_json
+from alexnet.experiments.formatting import MEASURED, duration, effect, estimate, number
+from alexnet.experiments.plots import Curves, draw
+from alexnet.experiments.results import (
     PICTURE,
     REPORT,
     RESULT,
@@ -16,8 +17,7 @@ from alexnet.experiments.findings import (
     ComparisonFinding,
     Findings,
 )
-from alexnet.experiments.wording import MEASURED, duration, effect, estimate, number
-from alexnet.values import to_json
+from alexnet.io.files import write_text
 
 
 def write_report(findings: Findings, curves: Curves, out: Path) -> None:

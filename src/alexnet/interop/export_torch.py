@@ -7,11 +7,9 @@ from io import BytesIO
 import torch
 from torch import nn
 
-from alexnet.interop.exportable import quiet
+from alexnet.interop.export_module import quiet
 from alexnet.interop.parity import Runner, runner
-from alexnet.layer_kinds import (
-    Shape,
-)
+from alexnet.models.layers import Shape
 
 
 def torch_bytes(module: nn.Module, shape: Shape) -> tuple[bytes, Runner, str]:

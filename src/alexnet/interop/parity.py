@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.network import Network
-from alexnet.preprocessing import Preprocessing
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.models.network import Network
 
 TOLERANCE = 1e-4
 """Largest difference that passes, as a share of the largest logit."""

@@ -15,8 +15,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from alexnet.layers import ConvModule, module
-from alexnet.pretraining.downward import Code, pooled, seen, sides_of, transposed, unpooled
+from alexnet.models.modules import ConvModule, module
+from alexnet.pretraining.decoding import Code, pooled, seen, sides_of, transposed, unpooled
 from alexnet.pretraining.moments import Moments, squared_error
 from alexnet.pretraining.recipe import AutoencoderRecipe
 from alexnet.pretraining.stages import Stage

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.layer_kinds import Conv
-from alexnet.pretraining.downward import Sides, convolved, sides_of, transposed
+from alexnet.models.layers import Conv
+from alexnet.pretraining.decoding import Sides, convolved, sides_of, transposed
 
 FIRST_WEIGHT_SD = 0.01
 """Deviation of the first weights (Hinton 2010, section 8)."""

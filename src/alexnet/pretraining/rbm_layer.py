@@ -13,8 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from alexnet.layer_kinds import Pool
-from alexnet.pretraining.downward import Code, pooled, seen, sides_of, unpooled
+from alexnet.models.layers import Pool
+from alexnet.pretraining.decoding import Code, pooled, seen, sides_of, unpooled
 from alexnet.pretraining.moments import Moments, squared_error
 from alexnet.pretraining.rbm import (
     FIRST_WEIGHT_SD,

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from alexnet.errors import ConfigError, UsageError
-from alexnet.recipe import (
+from alexnet.config.recipe import (
     Augmentation,
     NetOptions,
     PictureOptions,
@@ -16,7 +15,8 @@ from alexnet.recipe import (
     require,
     require_finite,
 )
-from alexnet.values import from_plain, to_plain
+from alexnet.config.serialization import from_plain, to_plain
+from alexnet.errors import ConfigError, UsageError
 
 HELD_OUT_SHARE = 0.1
 """Of the training pictures, where the training that follows holds none out."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from alexnet.architectures import Architecture, Row
 from alexnet.errors import ArchitectureError, UnknownNameError
-from alexnet.layer_kinds import Activation, BatchNorm, Conv, MapNorm, Pool, ResponseNorm
+from alexnet.models.architecture import Architecture, Row
+from alexnet.models.layers import Activation, BatchNorm, Conv, MapNorm, Pool, ResponseNorm
 
 FOLLOWERS = (Activation, ResponseNorm, MapNorm, BatchNorm, Pool)
 """What belongs to the conv layer before it; anything else ends its stage."""

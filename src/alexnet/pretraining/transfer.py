@@ -28,9 +28,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from alexnet.layer_kinds import BatchNorm
-from alexnet.network import Network
-from alexnet.pretraining.downward import convolved
+from alexnet.models.layers import BatchNorm
+from alexnet.models.network import Network
+from alexnet.pretraining.decoding import convolved
 from alexnet.pretraining.moments import LEAST, Moments, moments
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stages import Stage

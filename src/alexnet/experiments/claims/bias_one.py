@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.experiments import bases
+from alexnet.config.presets import IMAGENET_2012
+from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
-from alexnet.presets import IMAGENET_2012
 
 BIAS_ONE = Experiment(
     name="bias-one",

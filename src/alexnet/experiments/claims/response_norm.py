@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.experiments import bases
+from alexnet.config.recipe import NetOptions
+from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
-from alexnet.recipe import NetOptions
 
 NARROW = replace(bases.NARROW_FOUR_LAYERS, net=NetOptions(width=0.5, norm="response"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from alexnet.experiments import bases
+from alexnet.config.recipe import NetOptions, PictureOptions
+from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Change, Comparison, Experiment, Protocol
-from alexnet.recipe import NetOptions, PictureOptions
 
 SIZES = (5, 10, 20, 40, 60)
 TUNED_AT = 20

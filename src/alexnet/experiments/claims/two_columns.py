@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.experiments import bases
+from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 TWO_COLUMNS = Experiment(

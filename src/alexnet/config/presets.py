@@ -1,0 +1,142 @@
+"""The recipes that ship, one value each; README has the results to expect and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alexnet.config.recipe import (
+    Augmentation,
+    NetOptions,
+    Optimizer,
+    PictureOptions,
+    Recipe,
+    Schedule,
+)
+from alexnet.errors import UnknownNameError
+
+ADAMW = Optimizer(rule="adamw", rate=1e-3, weight_decay=0.05, decay_biases=False)
+SCALED_CROPS = Augmentation(min_area=0.3, max_stretch=1.33)
+CUT_MIX = replace(SCALED_CROPS, cut_mix=0.5)
+
+FLOWERS17 = Recipe(
+    name="flowers17",
+    data="flowers17",
+    arch="alexnet_bn",
+    net=NetOptions(input_size=128),
+    pictures=PictureOptions(store_pixels=256, crop_pixels=224),
+    augment=CUT_MIX,
+    optimizer=ADAMW,
+    schedule=Schedule(schedule="cosine", warmup_epochs=3),
+    epochs=100,
+    batch_size=64,
+    label_smoothing=0.1,
+)
+
+QUICKSTART = replace(
+    FLOWERS17,
+    name="quickstart",
+    data="toyflowers",
+    pictures=PictureOptions(store_pixels=160, crop_pixels=140),
+    augment=replace(SCALED_CROPS, min_area=0.5),
+    epochs=45,
+)
+
+FLOWERS17_FINETUNE = Recipe(
+    name="flowers17_finetune",
+    data="flowers17",
+    arch="alexnet_owt",
+    pictures=PictureOptions(store_pixels=256, mean="imagenet", scale="imagenet"),
+    augment=Augmentation(min_area=0.5, max_stretch=1.33, colour_sd=0.0),
+    optimizer=Optimizer(rule="adamw", rate=1e-4, weight_decay=0.05, decay_biases=False),
+    schedule=Schedule(schedule="cosine", warmup_epochs=1),
+    epochs=14,
+    batch_size=64,
+    label_smoothing=0.1,
+    freeze_up_to="conv1",
+)
+
+# The Tutorial: squashed to 224 x 224, divided by 255, the last 20 % of one shuffle held out, Adam
+# as Keras has it, 17 steps of 64, one epoch, no augmentation.
+NOTEBOOK = Recipe(
+    name="notebook",
+    data="flowers17",
+    arch="alexnet_notebook",
+    pictures=PictureOptions(
+        resize="squash", store_pixels=224, mean="none", scale="unit", split="random", test_share=0.2
+    ),
+    augment=Augmentation(crop="centre", flip=False, colour_sd=0.0),
+    optimizer=Optimizer(rule="keras_adam", rate=1e-3, epsilon=1e-7, weight_decay=0.0),
+    epochs=1,
+    batch_size=64,
+)
+
+# The 2012 run: net 145, with its late slowing and freezing of conv1 and its end of the colour
+# noise.
+IMAGENET_2012 = Recipe(
+    name="imagenet_2012",
+    data="imagenet",
+    arch="alexnet_2012",
+    pictures=PictureOptions(store_pixels=256, mean="image", scale="code2012"),
+    augment=Augmentation(last_colour_epoch=67),
+    optimizer=Optimizer(rule="paper", rate=0.01, bias_rate_factor=2.0, decay_biases=False),
+    schedule=Schedule(schedule="steps", drop_after_epochs=(25, 51, 79)),
+    epochs=91,
+    batch_size=128,
+    freeze_up_to="conv1",
+    freeze_after_epoch=72,
+    slow_after_epoch=67,
+)
+
+# Code2012's layer-params-19pct: convolutions decay by .004 (its last layer by 1, here by .004 too).
+CIFAR_RELU = Recipe(
+    name="cifar_relu",
+    data="cifar10",
+    arch="cifar_quick",
+    pictures=PictureOptions(store_pixels=32, mean="image", scale="pixels"),
+    augment=Augmentation(crop="centre", flip=False, colour_sd=0.0),
+    optimizer=Optimizer(
+        rule="paper", rate=0.001, bias_rate_factor=2.0, weight_decay=0.004, decay_biases=False
+    ),
+    schedule=Schedule(schedule="constant"),
+    epochs=30,
+    batch_size=128,
+)
+
+CIFAR_TANH = replace(CIFAR_RELU, name="cifar_tanh", net=NetOptions(activation="tanh"))
+
+MNIST_LENET = Recipe(
+    name="mnist_lenet",
+    data="mnist",
+    arch="lenet5",
+    pictures=PictureOptions(store_pixels=28, pad_pixels=4),
+    augment=Augmentation(flip=False, colour_sd=0.0),
+    optimizer=Optimizer(rule="adamw", rate=2e-3, weight_decay=0.01, decay_biases=False),
+    schedule=Schedule(schedule="cosine", warmup_steps=100),
+    epochs=10,
+    batch_size=128,
+)
+
+PRESETS: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        QUICKSTART,
+        FLOWERS17,
+        FLOWERS17_FINETUNE,
+        NOTEBOOK,
+        IMAGENET_2012,
+        CIFAR_RELU,
+        CIFAR_TANH,
+        MNIST_LENET,
+    )
+}
+
+
+def preset(name: str) -> Recipe:
+    """The recipe called `name`.
+
+    Raises:
+        UnknownNameError: no such preset; the message suggests the nearest names.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return PRESETS[name]

@@ -1,0 +1,69 @@
+"""The data sets that have a name, and the way from what people type to a `Source`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from alexnet.data.datasets.cifar10 import cifar10_source
+from alexnet.data.datasets.flowers17 import flowers17_source
+from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.datasets.imagenet import imagenet_source
+from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
+from alexnet.data.datasets.toyflowers import dataset as toyflowers
+from alexnet.data.source import Source
+from alexnet.errors import DataError, UnknownNameError
+from alexnet.io.paths import cache_folder
+
+
+def toyflowers_source(data_root: str = "") -> Source:
+    """Give the flowers that the program draws itself, once, into the cache (`toyflowers-1`).
+
+    Args:
+        data_root: Not used: there is nothing to look for.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    folder = cache_folder() / "data" / "toyflowers-1"  # the number grows when the drawing changes
+    if not folder.exists():
+        try:
+            toyflowers.write(folder)
+        except (DataError, OSError) as error:
+            if not folder.exists():  # else another process was first
+                raise DataError(f"{folder} cannot be written: {error}") from error
+    return dataclasses.replace(folder_source(folder), name="toyflowers")
+
+
+DATASETS: dict[str, Callable[[str], Source]] = {
+    "toyflowers": toyflowers_source,
+    "flowers17": flowers17_source,
+    "cifar10": cifar10_source,
+    "mnist": mnist_source,
+    "fashion_mnist": fashion_mnist_source,
+    "imagenet": imagenet_source,
+}
+
+
+def open_source(data: str, data_root: str = "") -> Source:
+    """Open the data set that people mean: a name of `DATASETS`, a folder, or a .csv file.
+
+    A name wins over a folder of that name, which can be given as `./mnist`.
+
+    Raises:
+        UnknownNameError: it is neither a name nor looks like a path.
+        DataError: the path does not exist or cannot be used as a data set.
+    """
+    if data in DATASETS:
+        return DATASETS[data](data_root)
+    path = Path(data).expanduser()
+    if data and path.is_dir():
+        return folder_source(path)
+    if path.suffix.lower() == ".csv":
+        return csv_source(path)
+    if path.is_file():
+        raise DataError(f"{data!r} is a file; give a folder of class folders or a .csv file")
+    if "/" in data or "\\" in data or data.startswith("~"):
+        raise DataError(f"there is no folder {data!r}; give a folder, a .csv file or a known name")
+    raise UnknownNameError("data set (nor is it a folder or a .csv file)", data, DATASETS)

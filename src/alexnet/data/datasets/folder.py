@@ -1,0 +1,273 @@
+"""Any folder of class folders, or a CSV of paths and labels, as a data set."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from alexnet.config.serialization import said
+from alexnet.data.source import SPLITS, FilePictures, Source, labels_from
+from alexnet.errors import DataError
+from alexnet.io.files import read_regular
+
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm",
+    ".pgm", ".pbm",
+)  # fmt: skip
+HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+LARGEST_CSV_BYTES = 1 << 28
+LAYOUTS = "use CLASS/picture.jpg for every class, or train/CLASS/picture.jpg (val/, test/ alike)"
+
+
+class Row(NamedTuple):
+    """One picture: its path relative to the data set, its class, and its split or ""."""
+
+    name: str
+    label: str
+    split: str
+
+
+def folder_source(folder: Path) -> Source:
+    """List the pictures of a folder, sorted by their path; a class is a folder.
+
+    Where there are `train`, `val` (or `valid`, `validation`) and `test` folders, each holds class
+    folders; with `train` alone the split is left to the recipe, as with class folders alone.
+    Hidden files, other kinds of files, dangling links, pipes and folders that a link leads to a
+    second time are passed over and counted in `ignored`.
+
+    Raises:
+        DataError: there is no such folder, it has no class folders, fewer than two classes, a
+            class folder without a picture, or a class that is not in the train split.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        lack = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError(f"the folder {str(folder)!r} {lack}; {LAYOUTS}")
+    ignored: Counter[str] = Counter()
+    rows = [
+        Row(f"{place}/{name}", label, split)
+        for place, label, split in _class_folders(folder, ignored)
+        for name in _class_pictures(folder / place, ignored)
+    ]
+    if not rows:
+        raise DataError(f"the folder {str(folder)!r} has no class folders; {LAYOUTS}")
+    return _source(folder.resolve().name or str(folder), folder, rows, ignored)
+
+
+def csv_source(path: Path) -> Source:
+    """List the pictures that a CSV file names, sorted by their path.
+
+    A row is path,label or path,label,split with split one of train, val (valid, validation) and
+    test. A first row with these words is a header, whose columns may have any order. Paths are
+    relative to the CSV's folder.
+
+    Raises:
+        DataError: the file cannot be read, a row cannot be used (the message names its line and
+            value), a picture does not exist, a class is not in the train split, or there are
+            fewer than two classes.
+    """
+    path = Path(path)
+    columns, lines = _columns(path, _csv_lines(path))
+    first_line: dict[str, int] = {}
+    rows = []
+    for line, cells in lines:
+        row = _csv_row(f"{path} line {line}", columns, cells)
+        if (first := first_line.setdefault(row.name, line)) != line:
+            raise DataError(f"{path} line {line}: {said(row.name)} is on line {first} already")
+        rows.append(row)
+    lost = [row.name for row in rows if not _is_file(path.parent / row.name)]
+    if lost:
+        where = f"line {first_line[lost[0]]}; paths are relative to {str(path.parent)!r}"
+        lack = "pictures do not exist or are not files"
+        raise DataError(f"{path}: {len(lost)} {lack}, first {said(lost[0])} on {where}")
+    return _source(path.stem, path.parent, rows, Counter())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long a name, or a folder on the way that may not be entered
+        return False
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder, sorted by name; the kind of an entry costs no further system call.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
+
+
+def kind_of(entry: os.DirEntry[str]) -> str:
+    """Give "folder", "picture" (by its suffix), or the reason why an entry is passed over."""
+    if entry.name.startswith(".") or entry.name.lower() in HIDDEN:
+        return "hidden"
+    try:
+        if entry.is_dir():
+            return "folder"
+        if not entry.is_file():
+            is_lost = entry.is_symlink() and not Path(entry.path).exists()
+            return "dangling link" if is_lost else "not a regular file"
+    except PermissionError:
+        return "link to where one may not look"
+    except OSError:  # a link to itself
+        return "dangling link"
+    return "picture" if entry.name.lower().endswith(SUFFIXES) else "not a picture"
+
+
+def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
+    """List the relative POSIX paths of all pictures below a folder; count the rest in `ignored`.
+
+    A folder is read once however many links lead to it, so a link to a folder above ends.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    found: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        status = _status(folder / prefix)
+        if (status.st_dev, status.st_ino) in seen:
+            ignored["folder seen before"] += 1
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries(folder / prefix):
+            kind = kind_of(entry)
+            if kind == "folder":
+                waiting.append(f"{prefix}{entry.name}/")
+            elif kind == "picture":
+                found.append(f"{prefix}{entry.name}")
+            else:
+                ignored[kind] += 1
+    return sorted(found)
+
+
+def _status(folder: Path) -> os.stat_result:
+    try:
+        return folder.stat()
+    except OSError as error:
+        raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
+
+
+def _class_pictures(folder: Path, ignored: Counter[str]) -> list[str]:
+    """List the pictures of one class folder; none is an error."""
+    names = pictures_below(folder, ignored)
+    if not names:
+        kinds = " ".join(SUFFIXES)
+        raise DataError(f"{str(folder)!r} has no pictures ({kinds}); fill or remove that folder")
+    return names
+
+
+def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, str]]:
+    """List every class folder as (relative path, class, split)."""
+    names = _folders_in(folder, ignored)
+    splits = _split_folders(folder, names)
+    if not splits:
+        return [(name, name, "") for name in names]
+    ignored["outside the splits"] += len(names) - len(splits)
+    has_train_alone = set(splits.values()) == {"train"}
+    return [
+        (f"{place}/{label}", label, "" if has_train_alone else split)
+        for place, split in splits.items()
+        for label in _folders_in(folder / place, ignored)
+    ]
+
+
+def _split_folders(folder: Path, names: list[str]) -> dict[str, str]:
+    """Tell which sub-folders are splits: {"train": "train", "valid": "val"}.
+
+    Beside other folders, a folder `train` without folders in it is a class: planes, cars, trains.
+    """
+    splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    has_classes = any(
+        kind_of(entry) == "folder" for name in splits for entry in entries(folder / name)
+    )
+    return splits if has_classes or len(splits) == len(names) else {}
+
+
+def _folders_in(folder: Path, ignored: Counter[str]) -> list[str]:
+    """Name the visible folders directly in a folder; count the files beside them."""
+    names = []
+    for entry in entries(folder):
+        kind = kind_of(entry)
+        if kind == "folder":
+            names.append(entry.name)
+        else:
+            ignored["not in a class folder" if kind == "picture" else kind] += 1
+    return names
+
+
+def _source(name: str, root: Path, rows: list[Row], ignored: Counter[str]) -> Source:
+    """Make the source of rows, when every class can be learnt."""
+    rows = sorted(rows)
+    classes = tuple(sorted({row.label for row in rows}))
+    learnt = {row.label for row in rows if row.split in ("", "train")}
+    if unseen := [label for label in classes if label not in learnt]:
+        way_out = "add some there, or remove the class from the other splits"
+        raise DataError(f"{name}: class {said(unseen[0])} has no pictures in train; {way_out}")
+    return Source(
+        name=name,
+        classes=classes,
+        names=tuple(row.name for row in rows),
+        labels=labels_from((row.label for row in rows), classes),
+        splits=tuple(row.split for row in rows),
+        pictures=FilePictures(tuple(root / row.name for row in rows)),
+        ignored={reason: count for reason, count in sorted(ignored.items()) if count},
+    )
+
+
+def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Read line numbers and cells of all rows that are not blank; never an empty list."""
+    try:
+        text = read_regular(path, LARGEST_CSV_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path} cannot be read as a CSV file: {reason}") from error
+    rows = [(line, cells) for line, cells in rows if any(cells)]
+    if not rows:
+        raise DataError(f"{path} is empty; its rows are path,label or path,label,split")
+    return rows
+
+
+def _columns(
+    path: Path, lines: list[tuple[int, list[str]]]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Name the columns, and give the lines that are not the header."""
+    line, first = lines[0]
+    header = [cell.lower() for cell in first]
+    if {"path", "label"} <= set(header):
+        if sorted(header) not in (["label", "path"], ["label", "path", "split"]):
+            told = said(",".join(first))
+            raise DataError(
+                f"{path} line {line}: columns {told}; use path,label or path,label,split"
+            )
+        return header, lines[1:]
+    return ["path", "label", "split"][: max(2, len(first))], lines
+
+
+def _csv_row(where: str, columns: list[str], cells: list[str]) -> Row:
+    """Make one picture of one row; `where` names the file and line."""
+    if len(cells) != len(columns):
+        told, wanted = said(",".join(cells)), ",".join(columns)
+        raise DataError(f"{where}: {told} has {len(cells)} values; expected {wanted}")
+    value = dict(zip(columns, cells, strict=True))
+    if empty := [column for column in ("path", "label") if not value[column]]:
+        raise DataError(f"{where}: the {empty[0]} is empty; expected {','.join(columns)}")
+    split = value.get("split", "")
+    if "split" in columns and split.lower() not in SPLIT_NAMES:
+        raise DataError(f"{where}: split {said(split)} is unknown; use {', '.join(SPLITS)}")
+    return Row(value["path"], value["label"], SPLIT_NAMES.get(split.lower(), ""))

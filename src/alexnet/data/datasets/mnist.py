@@ -1,0 +1,193 @@
+"""MNIST and Fashion-MNIST, and the idx files they come in.
+
+Source: http://yann.lecun.com/exdb/mnist/ (the format);
+https://github.com/zalandoresearch/fashion-mnist
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from alexnet.data.source import ArrayPictures, Source
+from alexnet.errors import DataError
+from alexnet.io.downloads import download
+from alexnet.io.files import open_regular
+from alexnet.io.paths import cache_folder, find
+
+DTYPES: dict[int, np.dtype[Any]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+LARGEST_BYTES = 1 << 28
+"""Unpacked; MNIST has 47 million."""
+MOST_AXES = 4
+PARTS = (("train", "train"), ("t10k", "test"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Digits:
+    """A data set of MNIST's form: four files of 28x28 grey pictures and their labels."""
+
+    name: str
+    folders: tuple[str, ...]
+    """Where it is looked for below a data root; downloads go into the first."""
+    classes: tuple[str, ...]
+    home: str
+    """The address that the names of the files, with .gz, are added to."""
+    md5s: dict[str, str]
+    """Checksums of the four gzipped files."""
+
+
+MNIST = Digits(
+    name="mnist",
+    folders=("mnist",),
+    classes=tuple(str(digit) for digit in range(10)),
+    # The mirror and the checksums that torchvision 0.21 uses (torchvision/datasets/mnist.py).
+    home="https://ossci-datasets.s3.amazonaws.com/mnist/",
+    md5s={
+        "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+    },
+)
+FASHION_MNIST = Digits(
+    name="fashion_mnist",
+    folders=("fashion_mnist", "fashion-mnist"),
+    classes=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    # The checksums of its README.
+    home="https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    md5s={
+        "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+    },
+)
+
+
+def mnist_source(data_root: str = "") -> Source:
+    """Read MNIST from the folder `mnist`: 60,000 training pictures, then 10,000 of the test.
+
+    Raises:
+        MissingDataError: a file is not here and cannot be downloaded.
+        DataError: a file is damaged.
+    """
+    return _source(MNIST, data_root)
+
+
+def fashion_mnist_source(data_root: str = "") -> Source:
+    """Read Fashion-MNIST from the folder `fashion_mnist` or `fashion-mnist`.
+
+    Raises:
+        MissingDataError: a file is not here and cannot be downloaded.
+        DataError: a file is damaged.
+    """
+    return _source(FASHION_MNIST, data_root)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read an idx file, gzipped when its name ends in .gz, into this machine's byte order.
+
+    Raises:
+        DataError: it cannot be read, is not an idx file, or its length is not what its header says.
+    """
+    path = Path(path)
+    try:
+        with open_regular(path) as packed, _unpacked(packed, path) as file:
+            dtype, shape = _header(file, path)
+            expected_bytes = math.prod(shape) * dtype.itemsize
+            if expected_bytes > LARGEST_BYTES:
+                raise DataError(f"{path} claims {expected_bytes} bytes; fetch it again")
+            content = file.read(expected_bytes + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read ({reason}); fetch it again") from error
+    if len(content) != expected_bytes:
+        lie = "fewer" if len(content) < expected_bytes else "more"
+        raise DataError(
+            f"{path} has {lie} than the {expected_bytes} bytes of {shape}; fetch it again"
+        )
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _unpacked(file: IO[bytes], path: Path) -> IO[bytes]:
+    """Unpack a file whose name ends in .gz."""
+    return cast(IO[bytes], gzip.open(file)) if path.suffix == ".gz" else file
+
+
+def _header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Read type and shape from the first bytes: 0, 0, type, n, then n big-endian sizes."""
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or magic[3] == 0:
+        raise DataError(f"{path} is not an idx file (it begins with {magic.hex(' ') or 'nothing'})")
+    if magic[3] > MOST_AXES:
+        raise DataError(f"{path} has {magic[3]} axes, not at most {MOST_AXES}; fetch it again")
+    sizes = file.read(4 * magic[3])
+    if len(sizes) != 4 * magic[3]:
+        raise DataError(f"{path} ends within its header; fetch it again")
+    return DTYPES[magic[2]], tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+
+
+def _source(digits: Digits, data_root: str) -> Source:
+    """Put training and test pictures together, in the files' order."""
+    images, labels, names, splits = [], [], [], []
+    for prefix, split in PARTS:
+        pictures, numbers = _part(digits, prefix, data_root)
+        images.append(pictures)
+        labels.append(numbers)
+        names += [f"{split}/{index:05d}" for index in range(len(numbers))]
+        splits += [split] * len(numbers)
+    return Source(
+        name=digits.name,
+        classes=digits.classes,
+        names=tuple(names),
+        labels=np.concatenate(labels).astype(np.int64),
+        splits=tuple(splits),
+        pictures=ArrayPictures(np.concatenate(images)),
+    )
+
+
+def _part(digits: Digits, prefix: str, data_root: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read the training or the test files: pictures [N, 28, 28] and labels [N], uint8."""
+    path = _file(digits, f"{prefix}-images-idx3-ubyte", data_root)
+    images = read_idx(path)
+    labels = read_idx(_file(digits, f"{prefix}-labels-idx1-ubyte", data_root))
+    if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
+        raise DataError(f"{path} holds {images.dtype} {images.shape}, not 28x28 bytes a picture")
+    if labels.shape != images.shape[:1] or labels.dtype != np.uint8:
+        raise DataError(f"{path} has {len(images)} pictures, its labels are {labels.shape}")
+    if labels.size and labels.max() >= len(digits.classes):
+        raise DataError(
+            f"the labels beside {path} go up to {labels.max()}, not 9; fetch them again"
+        )
+    return images, labels
+
+
+def _file(digits: Digits, name: str, data_root: str) -> Path:
+    """Find one of the four files, gzipped or not; download it if need be."""
+    found = find(data_root, (f"{f}/{name}{gz}" for f in digits.folders for gz in (".gz", "")))
+    target = cache_folder() / "data" / digits.folders[0] / f"{name}.gz"
+    return found or download(f"{digits.home}{name}.gz", target, md5=digits.md5s[name])

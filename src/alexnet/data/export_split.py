@@ -1,0 +1,68 @@
+"""A data set's split written down: as folders of copied pictures, or as one CSV."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.data.source import FilePictures, Source
+from alexnet.errors import DataError, UsageError
+from alexnet.io.downloads import whole_folder
+from alexnet.io.files import written_aside
+from alexnet.io.text import LONE_SURROGATE, is_file_name
+
+
+def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> None:
+    """Write a split to `out`: a .csv of path,label,split, or a new folder OUT/SPLIT/CLASS/picture.
+
+    Args:
+        source: of files.
+        splits: rows of the source by split name.
+        out: what to make.
+
+    Raises:
+        DataError: the pictures are not files, or cannot be copied, or a name cannot be written.
+        UsageError: `out` exists.
+    """
+    if not isinstance(source.pictures, FilePictures):
+        raise DataError(
+            f"{source.name} is not made of picture files; its split cannot be written down"
+        )
+    if out.exists():
+        raise UsageError(f"{out} exists; choose another place")
+    if out.suffix.lower() == ".csv":
+        _write_csv(source, source.pictures, splits, out)
+    else:
+        _copy(source, source.pictures, splits, out)
+
+
+def _write_csv(
+    source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path
+) -> None:
+    lines = [
+        (str(pictures.paths[row].resolve()), source.classes[source.labels[row]], split)
+        for split, rows in splits.items()
+        for row in rows
+    ]
+    for cell in (cell for line in lines for cell in line):
+        if cell != cell.strip() or LONE_SURROGATE.search(cell):
+            raise DataError(f"a CSV cannot hold the name {cell!r}; rename it, or write a folder")
+    with written_aside(out) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "label", "split"), *lines])
+
+
+def _copy(source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path) -> None:
+    for label in source.classes:
+        if not is_file_name(label):
+            raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
+    with whole_folder(out) as aside:
+        for split, rows in splits.items():
+            for row in rows:
+                path = pictures.paths[row]
+                folder = aside / split / source.classes[source.labels[row]]
+                folder.mkdir(parents=True, exist_ok=True)
+                target = folder / path.name
+                shutil.copy2(path, target if not target.exists() else folder / f"{row}-{path.name}")

@@ -1,0 +1,172 @@
+"""The store: every picture of a data set decoded once, as one memory-mapped array.
+
+A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `moments.npy` float64
+[N, 9] (colour sums of each picture, so that the mean and covariance of any subset cost nothing) and
+`store.json`. Row i is the i-th picture of the source; a picture that could not be used keeps its
+row, black, and is in no split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.config.preprocessing import Resize
+from alexnet.config.serialization import from_plain, parse_json, to_json
+from alexnet.data.source import strange_label
+from alexnet.errors import ConfigError, DataError
+
+STORE_FILES = ("images.npy", "labels.npy", "moments.npy", "store.json")
+"""All that a finished store holds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A picture that could not be used."""
+
+    row: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ignored:
+    """Files that were passed over, such as hidden ones."""
+
+    reason: str
+    files: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreInfo:
+    """What `store.json` says."""
+
+    name: str
+    fingerprint: str
+    """Of the source: names, labels, splits and the files' sizes and times."""
+    resize: Resize
+    side: int
+    """Side of the stored pictures in pixels."""
+    test_share: float
+    """Share held out where the source has no split of its own."""
+    classes: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+    ignored: tuple[Ignored, ...]
+    names: tuple[str, ...]
+    """One per picture."""
+    splits: tuple[str, ...]
+    """"train", "val" or "test" per picture, or "" where the source leaves it open."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store; the pictures stay on the disk until they are read."""
+
+    folder: Path
+    info: StoreInfo
+    images: np.ndarray
+    """uint8 [N, S, S, 3], memory-mapped."""
+    labels: np.ndarray
+    """int64 [N]."""
+    moments: np.ndarray
+    """float64 [N, 9], see `decode.pixel_moments`."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def usable(self) -> np.ndarray:
+        """False for refused pictures: bool [N]."""
+        usable = np.ones(len(self), dtype=bool)
+        usable[[refusal.row for refusal in self.info.refused]] = False
+        return usable
+
+    def pictures(self, rows: np.ndarray) -> np.ndarray:
+        """Some pictures, in the order of `rows`: uint8 [len(rows), S, S, 3].
+
+        One read a picture: a page fault in the memory map may read megabytes ahead, which is wasted
+        on rows in random order.
+        """
+        if not isinstance(self.images, np.memmap) or not hasattr(os, "preadv"):
+            return np.asarray(self.images[rows])
+        picked = np.empty((len(rows), *self.images.shape[1:]), dtype=np.uint8)
+        with (self.folder / "images.npy").open("rb", buffering=0) as file:
+            for picture, row in zip(picked, rows, strict=True):
+                place = self.images.offset + int(row) * picture.nbytes
+                if os.preadv(file.fileno(), [picture.reshape(-1)], place) != picture.nbytes:
+                    raise DataError(
+                        f"{self.folder} has been cut short; remove it and prepare it again"
+                    )
+        return picked
+
+    def listing(self) -> str:
+        """Sixteen hex digits that change when a picture comes, goes, or changes class or split."""
+        digest = hashlib.blake2b(digest_size=8)
+        for texts in (self.info.classes, self.info.names, self.info.splits):
+            digest.update(json.dumps(texts).encode())
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()
+
+    def colour_mean(self, rows: np.ndarray) -> np.ndarray:
+        """Mean r, g, b of some pictures: float64 [3], 0-255."""
+        return np.asarray(self.moments[rows, :3].mean(0))
+
+    def colour_covariance(self, rows: np.ndarray) -> np.ndarray:
+        """Covariance of r, g, b over all pixels of some pictures: float64 [3, 3]."""
+        average = self.moments[rows].mean(0)
+        second = np.zeros((3, 3))
+        second[np.triu_indices(3)] = average[3:]
+        second = second + np.triu(second, 1).T
+        covariance: np.ndarray = second - np.outer(average[:3], average[:3])
+        return covariance
+
+    def mean_image(self, rows: np.ndarray, chunk: int = 256) -> np.ndarray:
+        """Mean picture of some pictures: float32 [S, S, 3], 0-255; read once, a chunk at a time."""
+        total = np.zeros(self.images.shape[1:], dtype=np.float64)
+        for start in range(0, len(rows), chunk):
+            total += self.pictures(np.sort(rows[start : start + chunk])).sum(0, dtype=np.int64)
+        return (total / len(rows)).astype(np.float32)
+
+
+def open_store(folder: Path) -> Store:
+    """Open a finished store.
+
+    Raises:
+        DataError: the folder is not a store, or its files do not belong together.
+    """
+    try:
+        info = from_plain(
+            StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8"))
+        )
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        labels, moments = np.load(folder / "labels.npy"), np.load(folder / "moments.npy")
+    except (OSError, ValueError, ConfigError) as error:
+        raise DataError(
+            f"{folder} is not a whole store ({error}); remove it and prepare it again"
+        ) from error
+    shape = (len(info.names), info.side, info.side, 3)
+    if (
+        images.shape != shape
+        or images.dtype != np.uint8
+        or not len(labels) == len(moments) == shape[0]
+    ):
+        raise DataError(
+            f"{folder} holds pictures {images.shape}, not {shape}; remove it and prepare it again"
+        )
+    if (wrong := strange_label(labels, len(info.classes))) >= 0:
+        raise DataError(
+            f"{folder / 'labels.npy'}: {info.names[wrong]} has the label {labels[wrong]}, and the "
+            f"{len(info.classes)} classes count from 0; remove {folder} and prepare it again"
+        )
+    return Store(folder, info, images, labels, moments)
+
+
+def store_text(info: StoreInfo) -> str:
+    """The text of `store.json`."""
+    return to_json(info, indent=None)

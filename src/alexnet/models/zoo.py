@@ -1,0 +1,388 @@
+"""Every published AlexNet, and two smaller relatives, one literal table each.
+
+Sources: Paper = Krizhevsky, Sutskever, Hinton, NIPS 2012; Code2012 = the original 2012 source,
+released in 2025, net 145 (`layers/layers-145.cfg`); Tutorial = the notebook this project started
+from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alexnet.errors import UnknownNameError
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import (
+    Activation,
+    AdaptivePool,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    FullyConnected,
+    Init,
+    MapNorm,
+    Pool,
+    ResponseNorm,
+)
+from alexnet.models.variants import half_column, variant, without_communication
+
+SMALL = Init("normal", 0.01)
+SMALL_BIAS_1 = Init("normal", 0.01, bias=1.0)
+TORCH = Init("torch")
+GLOROT = Init("glorot_uniform")
+HE = Init("he_normal")
+CAFFE_FC = Init("normal", 0.005, bias=0.1)
+
+ALEXNET = Architecture(
+    "alexnet",
+    "Paper, sections 3.1-3.5 and 5; 227 pixels make its 55 x 55 windows come out",
+    (3, 227, 227),
+    (
+        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Activation("relu1"),
+        ResponseNorm("norm1"),
+        Pool("pool1"),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=SMALL_BIAS_1),
+        Activation("relu2"),
+        ResponseNorm("norm2"),
+        Pool("pool2"),
+        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Activation("relu3"),
+        Conv("conv4", 384, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Activation("relu5"),
+        Pool("pool5"),
+        Flatten("flatten"),
+        FullyConnected("fc6", 4096, init=SMALL_BIAS_1),
+        Activation("relu6"),
+        Dropout("drop6"),
+        FullyConnected("fc7", 4096, init=SMALL_BIAS_1),
+        Activation("relu7"),
+        Dropout("drop7"),
+        FullyConnected("fc8", 1000, init=SMALL),
+    ),
+)
+
+ALEXNET_2012 = Architecture(
+    "alexnet_2012",
+    "Code2012 net 145: two columns, norm windows inside a column, within-map norm, "
+    "3 zero pixels right and bottom",
+    (3, 224, 224),
+    (
+        Conv("conv1", 96, 11, stride=4, end_padding=3, init=SMALL),
+        ResponseNorm("norm1", alpha=2e-5, groups=2),
+        Pool("pool1"),
+        Activation("relu1"),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=SMALL_BIAS_1),
+        Activation("relu2"),
+        ResponseNorm("norm2", alpha=2e-5, groups=2),
+        MapNorm("map_norm2"),
+        Pool("pool2"),
+        Conv("conv3", 384, 3, padding=1, init=Init("normal", 0.03)),
+        Activation("relu3"),
+        Conv("conv4", 384, 3, padding=1, groups=2, init=Init("normal", 0.03, bias=1.0)),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, groups=2, init=Init("normal", 0.03, bias=1.0)),
+        Activation("relu5"),
+        Pool("pool5"),
+        Flatten("flatten"),
+        FullyConnected("fc6", 4096, init=SMALL_BIAS_1),
+        Activation("relu6"),
+        Dropout("drop6"),
+        FullyConnected("fc7", 4096, init=SMALL_BIAS_1),
+        Activation("relu7"),
+        Dropout("drop7"),
+        FullyConnected("fc8", 1000, init=SMALL),
+    ),
+)
+
+ALEXNET_TABLE = Architecture(
+    "alexnet_table",
+    "Tutorial, the table: one column, pool before norm, ReLU after fc8",
+    (3, 227, 227),
+    (
+        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Activation("relu1"),
+        Pool("pool1"),
+        ResponseNorm("norm1"),
+        Conv("conv2", 256, 5, padding=2, init=SMALL_BIAS_1),
+        Activation("relu2"),
+        Pool("pool2"),
+        ResponseNorm("norm2"),
+        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Activation("relu3"),
+        Conv("conv4", 384, 3, padding=1, init=SMALL_BIAS_1),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, init=SMALL_BIAS_1),
+        Activation("relu5"),
+        Pool("pool5"),
+        Flatten("flatten"),
+        Dropout("drop6"),
+        FullyConnected("fc6", 4096, init=SMALL_BIAS_1),
+        Activation("relu6"),
+        Dropout("drop7"),
+        FullyConnected("fc7", 4096, init=SMALL_BIAS_1),
+        Activation("relu7"),
+        FullyConnected("fc8", 1000, init=SMALL),
+        Activation("relu8"),
+    ),
+)
+
+# Keras's BatchNormalization: epsilon 1e-3, momentum .99 in its own sense.
+ALEXNET_NOTEBOOK = Architecture(
+    "alexnet_notebook",
+    "Tutorial, the Keras program: 11 x 11 conv2, nothing padded, an extra hidden layer, batch norm",
+    (3, 224, 224),
+    (
+        Conv("conv1", 96, 11, stride=4, init=GLOROT),
+        Activation("relu1"),
+        Pool("pool1", 2, 2),
+        BatchNorm("bn1", 1e-3, 0.01),
+        Conv("conv2", 256, 11, init=GLOROT),
+        Activation("relu2"),
+        Pool("pool2", 2, 2),
+        BatchNorm("bn2", 1e-3, 0.01),
+        Conv("conv3", 384, 3, init=GLOROT),
+        Activation("relu3"),
+        BatchNorm("bn3", 1e-3, 0.01),
+        Conv("conv4", 384, 3, init=GLOROT),
+        Activation("relu4"),
+        BatchNorm("bn4", 1e-3, 0.01),
+        Conv("conv5", 256, 3, init=GLOROT),
+        Activation("relu5"),
+        Pool("pool5", 2, 2),
+        BatchNorm("bn5", 1e-3, 0.01),
+        Flatten("flatten", "hwc"),
+        FullyConnected("fc6", 4096, init=GLOROT),
+        Activation("relu6"),
+        Dropout("drop6", 0.4),
+        BatchNorm("bn6", 1e-3, 0.01),
+        FullyConnected("fc7", 4096, init=GLOROT),
+        Activation("relu7"),
+        Dropout("drop7", 0.4),
+        BatchNorm("bn7", 1e-3, 0.01),
+        FullyConnected("fc7b", 1000, init=GLOROT),
+        Activation("relu7b"),
+        Dropout("drop7b", 0.4),
+        BatchNorm("bn7b", 1e-3, 0.01),
+        FullyConnected("fc8", 17, init=GLOROT),
+    ),
+)
+
+ALEXNET_OWT = Architecture(
+    "alexnet_owt",
+    'Krizhevsky 2014, "One weird trick", as torchvision ships it under the name alexnet',
+    (3, 224, 224),
+    (
+        Conv("conv1", 64, 11, stride=4, padding=2, init=TORCH),
+        Activation("relu1"),
+        Pool("pool1"),
+        Conv("conv2", 192, 5, padding=2, init=TORCH),
+        Activation("relu2"),
+        Pool("pool2"),
+        Conv("conv3", 384, 3, padding=1, init=TORCH),
+        Activation("relu3"),
+        Conv("conv4", 256, 3, padding=1, init=TORCH),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, init=TORCH),
+        Activation("relu5"),
+        Pool("pool5"),
+        AdaptivePool("avgpool", 6),
+        Flatten("flatten"),
+        Dropout("drop6"),
+        FullyConnected("fc6", 4096, init=TORCH),
+        Activation("relu6"),
+        Dropout("drop7"),
+        FullyConnected("fc7", 4096, init=TORCH),
+        Activation("relu7"),
+        FullyConnected("fc8", 1000, init=TORCH),
+    ),
+)
+
+ALEXNET_CAFFE = Architecture(
+    "alexnet_caffe",
+    "Caffe bvlc_alexnet: the paper's order with k = 1, alpha / 5 and other initial values",
+    (3, 227, 227),
+    (
+        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Activation("relu1"),
+        ResponseNorm("norm1", alpha=2e-5, k=1.0),
+        Pool("pool1"),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=Init("normal", 0.01, bias=0.1)),
+        Activation("relu2"),
+        ResponseNorm("norm2", alpha=2e-5, k=1.0),
+        Pool("pool2"),
+        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Activation("relu3"),
+        Conv("conv4", 384, 3, padding=1, groups=2, init=Init("normal", 0.01, bias=0.1)),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, groups=2, init=Init("normal", 0.01, bias=0.1)),
+        Activation("relu5"),
+        Pool("pool5"),
+        Flatten("flatten"),
+        FullyConnected("fc6", 4096, init=CAFFE_FC),
+        Activation("relu6"),
+        Dropout("drop6"),
+        FullyConnected("fc7", 4096, init=CAFFE_FC),
+        Activation("relu7"),
+        Dropout("drop7"),
+        FullyConnected("fc8", 1000, init=SMALL),
+    ),
+)
+
+CAFFENET = Architecture(
+    "caffenet",
+    "Caffe bvlc_reference_caffenet: as alexnet_caffe, but pool before norm, and biases of 1",
+    (3, 227, 227),
+    (
+        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Activation("relu1"),
+        Pool("pool1"),
+        ResponseNorm("norm1", alpha=2e-5, k=1.0),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=SMALL_BIAS_1),
+        Activation("relu2"),
+        Pool("pool2"),
+        ResponseNorm("norm2", alpha=2e-5, k=1.0),
+        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Activation("relu3"),
+        Conv("conv4", 384, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Activation("relu5"),
+        Pool("pool5"),
+        Flatten("flatten"),
+        FullyConnected("fc6", 4096, init=Init("normal", 0.005, bias=1.0)),
+        Activation("relu6"),
+        Dropout("drop6"),
+        FullyConnected("fc7", 4096, init=Init("normal", 0.005, bias=1.0)),
+        Activation("relu7"),
+        Dropout("drop7"),
+        FullyConnected("fc8", 1000, init=SMALL),
+    ),
+)
+
+ALEXNET_BN = Architecture(
+    "alexnet_bn",
+    "Ours, for small data: the paper's topology with batch norm for response norm, "
+    "and He's initial values",
+    (3, 227, 227),
+    (
+        Conv("conv1", 96, 11, stride=4, has_bias=False, init=HE),
+        BatchNorm("bn1"),
+        Activation("relu1"),
+        Pool("pool1"),
+        Conv("conv2", 256, 5, padding=2, groups=2, has_bias=False, init=HE),
+        BatchNorm("bn2"),
+        Activation("relu2"),
+        Pool("pool2"),
+        Conv("conv3", 384, 3, padding=1, has_bias=False, init=HE),
+        BatchNorm("bn3"),
+        Activation("relu3"),
+        Conv("conv4", 384, 3, padding=1, groups=2, has_bias=False, init=HE),
+        BatchNorm("bn4"),
+        Activation("relu4"),
+        Conv("conv5", 256, 3, padding=1, groups=2, has_bias=False, init=HE),
+        BatchNorm("bn5"),
+        Activation("relu5"),
+        Pool("pool5"),
+        Flatten("flatten"),
+        Dropout("drop6"),
+        FullyConnected("fc6", 1024, has_bias=False, init=HE),
+        BatchNorm("bn6"),
+        Activation("relu6"),
+        Dropout("drop7"),
+        FullyConnected("fc7", 1024, has_bias=False, init=HE),
+        BatchNorm("bn7"),
+        Activation("relu7"),
+        FullyConnected("fc8", 1000, init=SMALL),
+    ),
+)
+
+LENET5 = Architecture(
+    "lenet5",
+    "LeCun et al. 1998, with plain average pooling and full connection between maps",
+    (1, 32, 32),
+    (
+        Conv("conv1", 6, 5, init=TORCH),
+        Activation("tanh1", "tanh"),
+        Pool("pool1", 2, 2, reduce="average"),
+        Conv("conv2", 16, 5, init=TORCH),
+        Activation("tanh2", "tanh"),
+        Pool("pool2", 2, 2, reduce="average"),
+        Conv("conv3", 120, 5, init=TORCH),
+        Activation("tanh3", "tanh"),
+        Flatten("flatten"),
+        FullyConnected("fc4", 84, init=TORCH),
+        Activation("tanh4", "tanh"),
+        FullyConnected("fc5", 10, init=TORCH),
+    ),
+)
+
+CIFAR_QUICK = Architecture(
+    "cifar_quick",
+    "Code2012 example layers-19pct: "
+    "the four-layer CIFAR-10 net nearest to the paper's ReLU-tanh figure",
+    (3, 32, 32),
+    (
+        Conv("conv1", 32, 5, padding=2, init=Init("normal", 1e-4)),
+        Pool("pool1", ceil=True),
+        Activation("relu1"),
+        Conv("conv2", 32, 5, padding=2, init=SMALL),
+        Activation("relu2"),
+        Pool("pool2", ceil=True, reduce="average"),
+        Conv("conv3", 64, 5, padding=2, init=SMALL),
+        Activation("relu3"),
+        Pool("pool3", ceil=True, reduce="average"),
+        Flatten("flatten"),
+        FullyConnected("fc4", 10, init=SMALL),
+    ),
+)
+
+ZOO: dict[str, Architecture] = {
+    net.name: net
+    for net in (
+        ALEXNET,
+        ALEXNET_2012,
+        ALEXNET_TABLE,
+        ALEXNET_NOTEBOOK,
+        ALEXNET_OWT,
+        ALEXNET_CAFFE,
+        CAFFENET,
+        ALEXNET_BN,
+        LENET5,
+        CIFAR_QUICK,
+    )
+}
+
+
+ABLATIONS: dict[str, Architecture] = {
+    name: replace(net, name=name, source=source)
+    for name, net, source in (
+        (
+            "alexnet_2012_no_overlap",
+            variant(ALEXNET_2012, pooling="non_overlapping"),
+            "Code2012 net 147: 2 x 2 pooling, whose maps have the same sizes",
+        ),
+        ("alexnet_2012_no_norm", variant(ALEXNET_2012, norm="none"), "Code2012 net 148"),
+        ("alexnet_2012_half", half_column(ALEXNET_2012), "Code2012 145-half: one column"),
+        (
+            "alexnet_2012_no_communication",
+            without_communication(ALEXNET_2012),
+            "Code2012 net 150: the columns meet in fc6 only",
+        ),
+    )
+}
+"""The nets behind the paper's comparisons, in the 2012 code's structure."""
+
+
+def architecture(name: str) -> Architecture:
+    """The table called `name`, of ZOO or ABLATIONS.
+
+    Raises:
+        UnknownNameError: no such network; the message suggests the nearest names.
+    """
+    known = {**ZOO, **ABLATIONS}
+    if name not in known:
+        raise UnknownNameError("architecture", name, known)
+    return known[name]

@@ -1,0 +1,99 @@
+"""An epoch whose steps are done: its figures, and what is wrong with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from alexnet.config.recipe import Recipe
+from alexnet.errors import DivergedError
+from alexnet.evaluation.evaluator import Evaluation, evaluate
+from alexnet.records import EpochRecord, Reporter
+from alexnet.training.checkpointing import Saver
+from alexnet.training.setup import Job
+from alexnet.training.state import Progress
+
+
+def epoch_record(job: Job, progress: Progress, saver: Saver) -> EpochRecord:
+    """The trained epoch's figures, with the held-out pictures evaluated now.
+
+    Raises:
+        DivergedError: the held-out loss is not finite.
+        Stopped: a signal has asked to stop; the state is saved.
+    """
+    sums, last = progress.sums, progress.last_step
+    rows = job.splits.rows(job.held_out) if job.held_out else np.empty(0, np.int64)
+    held = judged(job, rows, saver, progress)
+    if held and not math.isfinite(held.loss):
+        raise not_finite(f"the {job.held_out} loss", progress)
+    return EpochRecord(
+        epoch=len(progress.history) + 1,
+        step=progress.step,
+        rate=last.rate,
+        layers=last.layers,
+        train_loss=sums.mean_loss,
+        train_top1_error=sums.top1_error,
+        train_top5_error=sums.top5_error,
+        held_out=job.held_out,
+        held_out_loss=held.loss if held else -1.0,
+        held_out_top1_error=held.top1_error if held else -1.0,
+        held_out_top5_error=held.top5_error if held else -1.0,
+    )
+
+
+def judged(job: Job, rows: np.ndarray, saver: Saver, progress: Progress) -> Evaluation | None:
+    """The network's evaluation on some rows of the store; None where there are none.
+
+    Raises:
+        Stopped: a signal has asked to stop; the state is saved.
+    """
+    if not len(rows):
+        return None
+    return evaluate(
+        job.classifier(), job.store, rows, progress=lambda done: saver.stop_if_asked(progress)
+    )
+
+
+def check_weights(progress: Progress) -> None:
+    """Stop where the last update broke the weights, which no training loss has seen yet.
+
+    Raises:
+        DivergedError: a weight is not finite.
+    """
+    for layer in progress.last_step.layers:
+        if not math.isfinite(layer.weight):
+            raise not_finite(layer.name, progress)
+
+
+def not_finite(what: str, progress: Progress) -> DivergedError:
+    """The error that names a broken figure and the step after which it was seen."""
+    return DivergedError(f"{what} is not finite after step {progress.step}; try a lower --rate")
+
+
+def has_ended(recipe: Recipe, history: Sequence[EpochRecord]) -> bool:
+    """Whether all epochs are done, or the training error is as low as the recipe wants it."""
+    is_low = bool(history) and history[-1].train_top1_error <= recipe.stop_at_train_error > 0
+    return is_low or len(history) >= recipe.epochs
+
+
+def is_best(errors: list[float]) -> bool:
+    """Whether the last error is below all before it."""
+    return errors[-1] < min(errors[:-1], default=math.inf)
+
+
+def note_if_stuck(
+    job: Job, history: list[EpochRecord], record: EpochRecord, reporter: Reporter
+) -> None:
+    """Say so when the loss stays at ln(classes), that of knowing nothing, for three epochs."""
+    chance = math.log(len(job.info.classes))
+    recent = [*history, record]
+    if len(recent) == 3 and all(abs(r.train_loss - chance) < 0.01 * chance for r in recent):
+        reporter.note(
+            f"the loss has stayed at {record.train_loss:.3f}, "
+            f"about ln({len(job.info.classes)}) = {chance:.3f}, which is chance; the usual causes "
+            "are a learning rate that is too high or too low "
+            f"(--rate {job.recipe.optimizer.rate:g}), first weights that are too small for this "
+            "depth (--norm batch, or another --arch), or shuffled labels"
+        )

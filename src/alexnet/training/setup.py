@@ -1,0 +1,342 @@
+"""A recipe made ready: data, splits, network, optimizer, everything that a training loop needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.checkpoints.pretrained_layers import cautions, read_pretrained
+from alexnet.checkpoints.weights import read_weights, take_what_fits
+from alexnet.config.preprocessing import Preprocessing, Resize, Triple
+from alexnet.config.recipe import PictureOptions, Recipe
+from alexnet.data.batches import Batches
+from alexnet.data.datasets.catalogue import DATASETS, open_source
+from alexnet.data.splits import Splits, split_rows
+from alexnet.data.store.build import prepare
+from alexnet.data.store.store import Store
+from alexnet.errors import ConfigError, DataError, UnknownNameError
+from alexnet.inference.classifier import Classifier
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import BatchNorm
+from alexnet.models.limits import check_limits
+from alexnet.models.network import Network, channels_last, compile_network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import architecture
+from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
+from alexnet.records import Reporter
+from alexnet.runtime.device import choose_device
+from alexnet.runtime.malloc import keep_freed_memory
+from alexnet.training.device_loader import Feed, feed
+from alexnet.training.optimizers import build_optimizer
+from alexnet.transforms.augment import Augmenter
+from alexnet.transforms.crops import GREY_WEIGHTS, resized
+
+
+def scaled_triple(unit: Triple) -> Triple:
+    """A colour of the 0-1 scale on the 0-255 scale."""
+    return 255 * unit[0], 255 * unit[1], 255 * unit[2]
+
+
+IMAGENET_MEAN = scaled_triple(TORCHVISION_MEAN)
+"""Mean red, green and blue of torchvision's weights, on the 0-255 scale."""
+IMAGENET_DEVIATION = scaled_triple(TORCHVISION_DEVIATION)
+"""Divisors of torchvision's weights, on the 0-255 scale."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that a training loop needs; only the network and the optimizer change."""
+
+    recipe: Recipe
+    store: Store
+    splits: Splits
+    info: ModelInfo
+    augmenter: Augmenter
+    batches: Batches
+    feed: Feed
+    """The same batches on the training device."""
+    network: Network
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.recipe.epochs * self.batches.steps_per_epoch
+
+    @property
+    def held_out(self) -> str:
+        """The split that is watched during training: val where there is one, else test, else ""."""
+        return "val" if len(self.splits.val) else "test" if len(self.splits.test) else ""
+
+    def classifier(self) -> Classifier:
+        """The network as it is now, ready to predict."""
+        return Classifier(self.network, self.info, self.augmenter.mean_image, self.recipe.precision)
+
+    def slow_rate(self, epoch: int) -> float | None:
+        """The rate of layers that are soon frozen, at an epoch from 0; None: as the rest."""
+        after = self.recipe.slow_after_epoch
+        return self.recipe.slow_rate if after and epoch >= after else None
+
+    def freeze(self, epoch: int) -> None:
+        """Freeze what the recipe freezes at this epoch, which counts from 0."""
+        if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
+            self.network.freeze_up_to(self.recipe.freeze_up_to)
+            for parameter in self.network.parameters():
+                if not parameter.requires_grad:
+                    parameter.grad = None
+
+
+def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Job:
+    """Find and prepare the data, build the network, take over weights.
+
+    From here on the process keeps the memory that it frees.
+
+    Raises:
+        AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing
+            has been written then but the store.
+    """
+    keep_freed_memory()
+    device = choose_device(recipe.device)
+    table = table_for(recipe)
+    check_limits(table)
+    preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
+    has_weights = recipe.init_from and not is_begun  # a begun run has its own
+    weights = read_weights(Path(recipe.init_from)) if has_weights else {}
+    pictures = recipe.pictures
+    store = open_data(
+        recipe.data, recipe.data_root, pictures.resize, pictures.store_pixels, reporter
+    )
+    check_refusals(store, pictures.max_refused_share, reporter)
+    splits = split_rows(store, pictures, recipe.seed)
+    check_classes(store, splits.train)
+    batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
+    check_batch(table, min(recipe.batch_size, len(splits.train)))
+    table = variant(table, classes=len(store.info.classes))
+    check_limits(table)
+    network = build_network(table, recipe, weights, reporter).to(device)
+    if recipe.compile:
+        compile_network(network, device)
+    slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
+    optimizer = build_optimizer(network, recipe.optimizer, slowed)
+    rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
+    if has_weights and (layers := read_pretrained(Path(recipe.init_from))):
+        for caution in cautions(layers, rule, store, splits.test):
+            reporter.note(caution)
+    info = ModelInfo(
+        architecture=table,
+        classes=store.info.classes,
+        preprocessing=rule,
+        recipe=recipe,
+        listing=store.listing(),
+    )
+    axes = colour_axes(store.colour_covariance(splits.train)).to(device)
+    augmenter = Augmenter(
+        options=recipe.augment, preprocessing=rule, colour_axes=axes, mean_image=mean_image
+    )
+    return Job(
+        recipe,
+        store,
+        splits,
+        info,
+        augmenter,
+        batches,
+        feed(batches, device),
+        network,
+        optimizer,
+        device,
+    )
+
+
+def with_whole_paths(recipe: Recipe) -> Recipe:
+    """The recipe with its paths as seen from anywhere; a data set's name stays a name."""
+    data = Path(recipe.data).expanduser()
+    is_path = recipe.data and recipe.data not in DATASETS and data.exists()
+    return replace(
+        recipe,
+        data=str(data.resolve()) if is_path else recipe.data,
+        init_from=_whole(recipe.init_from),
+        data_root=_whole(recipe.data_root),
+    )
+
+
+def _whole(path: str) -> str:
+    return str(Path(path).expanduser().resolve()) if path else ""
+
+
+def table_for(recipe: Recipe) -> Architecture:
+    """The recipe's table, still with the published number of classes.
+
+    Raises:
+        UnknownNameError: no such architecture, or no such layer to freeze up to.
+        ConfigError: the options do not fit the table, or nothing is left to learn.
+    """
+    table = recipe.net.apply(architecture(recipe.arch))
+    if recipe.freeze_up_to:
+        names = [layer.name for layer in table.layers]
+        if recipe.freeze_up_to not in names:
+            raise UnknownNameError(f"layer of {table.name}", recipe.freeze_up_to, names)
+        after = table.rows()[names.index(recipe.freeze_up_to) + 1 :]
+        if not any(row.parameters for row in after):
+            raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
+        has_weights = recipe.init_from or recipe.freeze_after_epoch
+        if not has_weights:
+            raise ConfigError(
+                f"--freeze-up-to {recipe.freeze_up_to} keeps layers as they came; nothing came: "
+                "add --init-from FILE, or --freeze-up-to '' to train all of them"
+            )
+    return table
+
+
+def check_batch(table: Architecture, batch_size: int) -> None:
+    """Refuse batches that a batch norm over a vector cannot take.
+
+    Raises:
+        ConfigError: one picture a step has no deviation.
+    """
+    if batch_size < 2 and any(isinstance(layer, BatchNorm) for layer in table.layers):
+        raise ConfigError(
+            f"{table.name} has batch norm, which needs at least 2 pictures a step; "
+            "use a larger --batch-size, more pictures, or --norm none"
+        )
+
+
+def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Reporter) -> Store:
+    """The store of a data set, prepared now unless it is there already."""
+    source = open_source(data, data_root)
+    return prepare(source, resize=resize, side=side, progress=reporter.preparing)
+
+
+def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
+    """Name the pictures that cannot be used, and count the files that were passed over.
+
+    Raises:
+        DataError: they are more than `limit` (0 to 1) of all.
+    """
+    passed = [f"{one.files} ({one.reason})" for one in store.info.ignored if one.reason != "hidden"]
+    if passed:
+        reporter.note(f"files passed over: {', '.join(passed)}")
+    refused = store.info.refused
+    if not refused:
+        return
+    first = ", ".join(f"{r.name} ({r.reason})" for r in refused[:3])
+    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+    sentence = f"{len(refused)} of {len(store)} pictures cannot be used: {first}{more}"
+    if len(refused) > limit * len(store):
+        raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
+    reporter.note(f"{sentence}; they are left out")
+
+
+def check_classes(store: Store, train: np.ndarray) -> None:
+    """Refuse to train where a class has no picture to learn from.
+
+    Raises:
+        DataError: names the class, and why its first picture was refused if that is the cause.
+    """
+    learnt = set(store.labels[train].tolist())
+    for label, name in enumerate(store.info.classes):
+        if label in learnt:
+            continue
+        bad = [r for r in store.info.refused if store.labels[r.row] == label]
+        cause = f"; {bad[0].name} was refused ({bad[0].reason})" if bad else ""
+        way_out = "mend or add pictures, remove the class, or hold out less with --test-share"
+        raise DataError(f"class {name!r} has no usable picture to learn from{cause}; {way_out}")
+
+
+def build_network(
+    table: Architecture, recipe: Recipe, weights: dict[str, Tensor], reporter: Reporter
+) -> Network:
+    """The network: first weights drawn from the seed, given ones taken over, layers frozen."""
+    torch.manual_seed(recipe.seed)
+    network = channels_last(Network(table))
+    if weights:
+        taken = take_what_fits(network, weights)
+        reporter.note(f"from {recipe.init_from}: took {', '.join(taken.taken)}")
+        reporter.note(
+            f"left: {', '.join(taken.left) or 'nothing'}; "
+            f"fresh here: {', '.join(taken.fresh) or 'nothing'}"
+        )
+    if recipe.freeze_up_to and not recipe.freeze_after_epoch:
+        network.freeze_up_to(recipe.freeze_up_to)
+    return network
+
+
+def preprocessing_for(
+    table: Architecture,
+    options: PictureOptions,
+    mean: Triple = (0, 0, 0),
+    divisor: Triple = (1, 1, 1),
+) -> Preprocessing:
+    """The preprocessing of a table and a recipe, with a mean and divisor that were measured."""
+    channels, side, _ = table.input
+    crop = options.crop_pixels or side
+    return Preprocessing(
+        resize=options.resize,
+        store_pixels=options.store_pixels,
+        pad_pixels=options.pad_pixels,
+        crop_pixels=crop,
+        input_pixels=side if crop != side else 0,
+        channels=1 if channels == 1 else 3,
+        mean=mean,
+        divisor=divisor,
+        has_mean_image=options.mean == "image",
+    )
+
+
+def measured_preprocessing(
+    table: Architecture,
+    options: PictureOptions,
+    store: Store,
+    rows: np.ndarray,
+    device: torch.device,
+) -> tuple[Preprocessing, Tensor | None]:
+    """The preprocessing as measured on the training pictures, and their mean picture if wanted."""
+    deviation = np.sqrt(np.maximum(np.diag(store.colour_covariance(rows)), 1.0))
+    means: dict[str, Triple] = {
+        "channel": _triple(store.colour_mean(rows)),
+        "imagenet": IMAGENET_MEAN,
+        "image": (0, 0, 0),
+        "none": (0, 0, 0),
+    }
+    divisors: dict[str, Triple] = {
+        "deviation": _triple(deviation),
+        "imagenet": IMAGENET_DEVIATION,
+        "pixels": (1, 1, 1),
+        "unit": (255, 255, 255),
+        "code2012": (CODE2012_DIVISOR,) * 3,
+    }
+    if table.input[0] == 1:
+        grey = np.array(GREY_WEIGHTS)
+        spread = float(np.sqrt(max(grey @ store.colour_covariance(rows) @ grey, 1.0)))
+        means["channel"] = _triple(np.full(3, store.colour_mean(rows) @ grey))
+        divisors["deviation"] = (spread, spread, spread)
+    rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
+    if options.mean != "image":
+        return rule, None
+    offset = (rule.store_pixels - rule.crop_pixels) // 2
+    if offset < 0 or rule.channels != 3:
+        raise DataError(
+            "--mean image needs colour pictures at least as large as the input; use --mean channel"
+        )
+    window = slice(offset, offset + rule.crop_pixels)
+    mean_image = torch.from_numpy(store.mean_image(rows)[window, window]).permute(2, 0, 1)
+    return rule, resized(mean_image[None], rule.side)[0].contiguous().to(device)
+
+
+def _triple(values: np.ndarray) -> Triple:
+    r, g, b = (float(value) for value in values)
+    return r, g, b
+
+
+def colour_axes(covariance: np.ndarray) -> Tensor:
+    """Principal colours times their standard deviations: float32 [3, 3].
+
+    `covariance` is that of r, g and b.
+    """
+    variance, directions = np.linalg.eigh(covariance)
+    return torch.from_numpy(directions * np.sqrt(np.maximum(variance, 0))).float()
