@@ -27,7 +27,7 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     from alexnet.models.zoo import architecture
     from alexnet.runtime.malloc import keep_freed_memory
     from alexnet.training.optimizers import build_optimizer
-    from alexnet.training.trainer import update
+    from alexnet.training.step import update
 
     keep_freed_memory()
     device = torch.device(flags.device)

@@ -27,7 +27,8 @@ from alexnet.config.recipe import (
 )
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.io.files import write_text
-from alexnet.records import EpochRecord, EpochTimes, Silent, StepReport
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import Silent, StepReport
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
 

@@ -13,17 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from alexnet.checkpoints.model_file import (
-    CHECKSUM,
-    MEAN_IMAGE,
-    ModelInfo,
-    Scores,
-    load_model,
-    load_tensors,
-    save_model,
-    save_tensors,
-)
-from alexnet.checksum import checksum
+from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, Scores, load_model, save_model
+from alexnet.checkpoints.tensors import CHECKSUM, checksum, load_tensors, save_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ModelFileError

@@ -34,9 +34,10 @@ from alexnet.models.layers import (
     Pool,
     ResponseNorm,
 )
-from alexnet.paper import ERRORS
-from alexnet.training.setup import preprocessing_for, table_for
+from alexnet.training.setup import table_for
+from alexnet.transforms.statistics import preprocessing_for
 from conftest import Command
+from published import ERRORS
 
 MAY_DIFFER = {
     "relu-vs-tanh": {"net.activation"},

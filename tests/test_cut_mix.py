@@ -16,8 +16,9 @@ from alexnet.config.recipe import Augmentation, Recipe
 from alexnet.errors import ConfigError
 from alexnet.training.state import Sums, added
 from alexnet.training.trainer import train
-from alexnet.transforms.augment import Augmenter, cut_mix
+from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import centre_view, resized, ten_views
+from alexnet.transforms.mixing import cut_mix
 
 
 def generator(seed: int) -> torch.Generator:

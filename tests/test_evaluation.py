@@ -16,7 +16,8 @@ from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store, StoreInfo
 from alexnet.errors import DataError
-from alexnet.evaluation.evaluator import evaluate, labels_for, summarise
+from alexnet.evaluation.evaluator import evaluate_images, labels_for
+from alexnet.evaluation.results import summarise
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder
 
@@ -63,7 +64,7 @@ class Oracle:
 
 def judged(rows: np.ndarray, **options: object) -> alexnet.Evaluation:
     """The oracle's evaluation on some rows."""
-    judge = cast(Callable[..., alexnet.Evaluation], evaluate)
+    judge = cast(Callable[..., alexnet.Evaluation], evaluate_images)
     return judge(cast(Classifier, Oracle()), store(), rows, **options)
 
 
@@ -128,7 +129,7 @@ def test_all_right_has_no_mistakes() -> None:
 
 def test_views_and_progress_are_passed_on() -> None:
     oracle, told = Oracle(), list[int]()
-    result = evaluate(
+    result = evaluate_images(
         cast(Classifier, oracle), store(), np.arange(8), views=10, progress=told.append
     )
     assert (result.views, oracle.views, told) == (10, [10], [8])
@@ -136,7 +137,9 @@ def test_views_and_progress_are_passed_on() -> None:
 
 def test_many_pictures_are_read_in_parts() -> None:
     oracle, told = Oracle(), list[int]()
-    evaluate(cast(Classifier, oracle), store(), np.tile(np.arange(8), 80), progress=told.append)
+    evaluate_images(
+        cast(Classifier, oracle), store(), np.tile(np.arange(8), 80), progress=told.append
+    )
     assert told == [512, 640]
 
 
@@ -179,7 +182,7 @@ def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cach
     rule = classifier.info.preprocessing
     data = prepare(folder_source(flowers), resize=rule.resize, side=rule.store_pixels)
     rows = np.flatnonzero(np.array(data.info.splits) == "test")
-    result = evaluate(classifier, data, rows)
+    result = evaluate_images(classifier, data, rows)
     found = classifier.probabilities(data.images[rows])
     assert result.top1_error == (found.argmax(1) != data.labels[rows]).mean()
     assert result.confusion.sum() == 12

@@ -23,7 +23,8 @@ from alexnet.experiments.plots import draw
 from alexnet.experiments.results import Findings, read_findings
 from alexnet.experiments.run import run_experiment
 from alexnet.experiments.summary_page import NOT_RUN, write_page
-from alexnet.records import EpochRecord, Reporter, Silent, StepReport
+from alexnet.records import EpochRecord
+from alexnet.reporter import Reporter, Silent, StepReport
 from alexnet.training.run_folder import read_recipe
 from conftest import Command
 

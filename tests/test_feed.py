@@ -9,10 +9,10 @@ import torch
 
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
-from alexnet.records import Silent
+from alexnet.reporter import Silent
 from alexnet.training.device_loader import copied, feed, resident
 from alexnet.training.setup import make_ready
-from alexnet.training.trainer import train_step
+from alexnet.training.step import train_step
 
 CPU = torch.device("cpu")
 

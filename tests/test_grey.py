@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet.config.recipe import NetOptions, PictureOptions, Recipe
-from alexnet.records import Silent
+from alexnet.reporter import Silent
 from alexnet.training.setup import make_ready
 from alexnet.transforms.crops import GREY_WEIGHTS
 

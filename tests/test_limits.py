@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.checkpoints.validation import check_pictures, check_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_plain, parse_json, to_plain
@@ -28,7 +29,7 @@ from alexnet.interop.published_preprocessing import preprocessing_of
 from alexnet.models import limits
 from alexnet.models.architecture import MOST_PIXELS, Architecture, smallest_input
 from alexnet.models.layers import Activation, Conv, Flatten, FullyConnected
-from alexnet.models.limits import check_limits, check_pictures, check_tensors
+from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import ZOO

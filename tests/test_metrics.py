@@ -14,13 +14,12 @@ from alexnet.evaluation.metrics import (
     ClassScore,
     class_scores,
     confusion_matrix,
-    describe_updates,
-    layer_norms,
     most_confused,
     ranks,
-    to_numpy,
     top_k_error,
 )
+from alexnet.plots import to_numpy
+from alexnet.training.update_stats import describe_updates, layer_norms
 
 LOGITS = torch.tensor(
     [

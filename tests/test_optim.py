@@ -18,15 +18,8 @@ from alexnet.config.recipe import Optimizer, Schedule
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, BatchNorm, Flatten, FullyConnected, Init
 from alexnet.models.network import Network
-from alexnet.training.optimizers import (
-    KerasAdam,
-    PaperSGD,
-    build_optimizer,
-    parameter_groups,
-    plateau_drops,
-    rate_at,
-    set_rate,
-)
+from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer, parameter_groups
+from alexnet.training.schedule import plateau_drops, rate_at, set_rate
 
 RULES = get_args(get_type_hints(Optimizer)["rule"])
 Rule = Literal["paper", "sgd", "adam", "adamw", "keras_adam"]

@@ -13,10 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from alexnet.checkpoints.weights import read_weights, take_what_fits
-from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, Preprocessing
 from alexnet.data.images.decode import decode
 from alexnet.models.network import create_model
-from alexnet.training.setup import IMAGENET_DEVIATION, IMAGENET_MEAN
 from alexnet.transforms.crops import centre_view
 
 RULE = Preprocessing(

@@ -18,8 +18,9 @@ from alexnet.checkpoints.model_file import load_model
 from alexnet.config.recipe import NetOptions, Optimizer, PictureOptions, Recipe, Schedule
 from alexnet.config.serialization import from_plain
 from alexnet.errors import AlexNetError, ConfigError, UsageError
-from alexnet.evaluation.evaluator import evaluate
-from alexnet.records import EpochTimes, Silent
+from alexnet.evaluation.evaluator import evaluate_images
+from alexnet.records import EpochTimes
+from alexnet.reporter import Silent
 from alexnet.training.run_folder import RunFolder, read_metrics
 from alexnet.training.setup import make_ready
 from alexnet.training.trainer import train
@@ -96,7 +97,7 @@ def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
 def test_the_saved_model_scores_what_the_run_said(trained: RunFolder, tiny: Recipe) -> None:
     result = json.loads(trained.result.read_text())
     job = make_ready(tiny, Silent())
-    again = evaluate(alexnet.load(trained.path), job.store, job.splits.test)
+    again = evaluate_images(alexnet.load(trained.path), job.store, job.splits.test)
     assert again.loss == pytest.approx(result["test"]["loss"], rel=1e-6)
     assert again.top1_error == result["test"]["top1_error"]
     assert result["test"]["top1_error"] * 12 == pytest.approx(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.checkpoints.model_file import load_tensors
+from alexnet.checkpoints.tensors import load_tensors
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
-from alexnet.records import StepReport
+from alexnet.reporter import StepReport
 from alexnet.runtime.signals import Stopped
 from alexnet.training import checkpointing as saving
 from alexnet.training.run_folder import RunFolder, read_metrics

@@ -13,7 +13,8 @@ import pytest
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.inference.classifier import Classifier
-from alexnet.records import EpochRecord, EpochTimes, StepReport
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import StepReport
 from alexnet.runtime.signals import Stopped, StopRequest
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import resume, train

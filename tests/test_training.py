@@ -17,10 +17,11 @@ from torch import Tensor
 import alexnet
 from alexnet.config.recipe import Augmentation, NetOptions, Optimizer, Recipe, Schedule
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
-from alexnet.records import Silent
+from alexnet.reporter import Silent
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import Job, make_ready
-from alexnet.training.trainer import train, train_step
+from alexnet.training.step import train_step
+from alexnet.training.trainer import train
 from conftest import SetAside, Witness
 
 RULES = ("paper", "sgd", "adam", "adamw", "keras_adam")

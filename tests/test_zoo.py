@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet import paper
+import published as paper
 from alexnet.cli.summary import totals, tutorial_rows, tutorial_text
 from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.models.architecture import Architecture, Row, smallest_input

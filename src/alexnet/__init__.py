@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from alexnet.config.presets import preset
     from alexnet.config.recipe import Recipe
     from alexnet.errors import AlexNetError
-    from alexnet.evaluation.evaluator import Evaluation
+    from alexnet.evaluation.evaluator import evaluate
+    from alexnet.evaluation.results import Evaluation
     from alexnet.inference.classifier import Classifier, load
-    from alexnet.judging import evaluate
     from alexnet.models.architecture import Architecture
     from alexnet.models.network import Network, create_model
     from alexnet.models.variants import variant
@@ -31,7 +31,7 @@ _HOMES = {
     "Architecture": "models.architecture",
     "AutoencoderRecipe": "pretraining.recipe",
     "Classifier": "inference.classifier",
-    "Evaluation": "evaluation.evaluator",
+    "Evaluation": "evaluation.results",
     "Network": "models.network",
     "Pretrained": "pretraining.pretrainer",
     "RbmRecipe": "pretraining.recipe",
@@ -39,7 +39,7 @@ _HOMES = {
     "Run": "training.trainer",
     "architecture": "models.zoo",
     "create_model": "models.network",
-    "evaluate": "judging",
+    "evaluate": "evaluation.evaluator",
     "load": "inference.classifier",
     "preset": "config.presets",
     "pretrain": "pretraining.pretrainer",

@@ -18,7 +18,9 @@ and exit code 2.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from dataclasses import fields
 
 
 class AlexNetError(Exception):
@@ -65,3 +67,17 @@ class TrainingError(AlexNetError):
 
 class DivergedError(TrainingError):
     """The loss or a weight is not finite; the same run would end so again."""
+
+
+def require(is_met: bool, message: str) -> None:
+    """Raise ConfigError with `message` unless the condition is met."""
+    if not is_met:
+        raise ConfigError(message)
+
+
+def require_finite(options: object) -> None:
+    """Raise ConfigError, naming the flag, where a number is infinite or not a number."""
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        flag = field.name.replace("_", "-")
+        require(not isinstance(value, float) or math.isfinite(value), f"--{flag} is {value}")

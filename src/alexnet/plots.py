@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
 from alexnet.errors import UsageError
-from alexnet.evaluation.evaluator import Evaluation
-from alexnet.evaluation.metrics import to_numpy
 from alexnet.io.files import written_aside
 from alexnet.io.text import printable
 from alexnet.records import EpochRecord
@@ -84,37 +83,6 @@ def learning_curves(history: Sequence[EpochRecord]) -> Figure:
     return figure
 
 
-def confusion(evaluation: Evaluation) -> Figure:
-    """True by predicted class, as shares of the true class, with counts where there is room."""
-    counts = evaluation.confusion
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    size = min(14.0, 2.5 + 0.42 * len(counts))
-    figure = Figure(figsize=(size, size), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(
-        xlabel="predicted",
-        ylabel="true",
-        title=f"{evaluation.accuracy:.1%} of {evaluation.pictures:,} right",
-    )
-    if len(counts) <= 40:
-        ticks, names = range(len(counts)), [drawn_name(name) for name in evaluation.classes]
-        axes.set_xticks(
-            ticks,
-            names,
-            rotation=60,
-            ha="right",
-            rotation_mode="anchor",
-            parse_math=False,
-        )
-        axes.set_yticks(ticks, names, parse_math=False)
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                ink = "white" if shares[row, column] > 0.5 else INK
-                axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=8)
-    return figure
-
-
 def filters(weight: Tensor) -> Figure:
     """First-layer weights [out, in, k, k] as tiles, each scaled to its own range.
 
@@ -162,21 +130,6 @@ def contact_sheet(
     return figure
 
 
-def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
-    """The mistakes of an evaluation, the least believed right class first.
-
-    `images` is the store's array.
-    """
-    mistakes = evaluation.worst
-    columns = min(6, len(mistakes))
-    figure = Figure(
-        figsize=(2.1 * columns, 2.5 * math.ceil(len(mistakes) / columns)), layout="constrained"
-    )
-    grid = figure.subplots(math.ceil(len(mistakes) / columns), columns, squeeze=False)
-    for axes, mistake in zip(grid.flat, mistakes, strict=False):
-        axes.imshow(images[mistake.row])
-        title = f"{drawn_name(mistake.label)}\ntaken for {drawn_name(mistake.predicted)}"
-        axes.set_title(title, fontsize=8, parse_math=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    return figure
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """The values on the processor."""
+    return tensor.detach().to("cpu", torch.float32).numpy()

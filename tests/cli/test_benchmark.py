@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.benchmark.throughput import agreement, spread, take_turns, training_flops
+from alexnet.benchmark.agreement import agreement
+from alexnet.benchmark.throughput import training_flops
+from alexnet.benchmark.timing import spread, take_turns
 from alexnet.inference.classifier import Classifier, load
 from alexnet.models.zoo import architecture
 from alexnet.training.run_folder import RunFolder

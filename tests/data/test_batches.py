@@ -16,7 +16,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.store.store import Store, StoreInfo, store_text
 from alexnet.errors import DataError
-from alexnet.records import Silent
+from alexnet.reporter import Silent
 from alexnet.training.setup import make_ready
 
 ROWS = 50

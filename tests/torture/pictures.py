@@ -2,8 +2,8 @@
 
 Every case takes a whole file of one kind, damages it in one way, and has the program decode it. The
 other reading is Pillow's own decoder in strict mode with colours turned to RGB by numpy, which
-shares nothing with `alexnet.data.images.decode` but the resampling. A PNG has checksums: one that is
-damaged without mending them must be refused, or be the picture that it was.
+shares nothing with `alexnet.data.images.decode` but the resampling. A PNG has checksums: one that
+is damaged without mending them must be refused, or be the picture that it was.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alexnet.benchmark.throughput import Spread, spread
+from alexnet.benchmark.timing import Spread, spread
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import open_source
@@ -21,8 +21,9 @@ from alexnet.data.splits import split_rows
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.runtime.environment import Environment, describe_environment
-from alexnet.training.setup import colour_axes, preprocessing_for, table_for
+from alexnet.training.setup import table_for
 from alexnet.transforms.augment import Augmenter
+from alexnet.transforms.statistics import colour_axes, preprocessing_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from alexnet.checkpoints.model_file import CHECKSUM, HEADER_KEY
+from alexnet.checkpoints.tensors import CHECKSUM, HEADER_KEY
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import from_plain, parse_json
 from alexnet.data.store.store import Store

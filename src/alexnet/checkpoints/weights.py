@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import check_file
+from alexnet.checkpoints.tensors import check_file
 from alexnet.data.images.open import QUIET
 from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip

@@ -19,7 +19,8 @@ from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
     from alexnet.benchmark.data import DataThroughput
-    from alexnet.benchmark.throughput import Spread, Throughput
+    from alexnet.benchmark.throughput import Throughput
+    from alexnet.benchmark.timing import Spread
 
 
 HELP = """usage: alexnet benchmark train|infer|data|agree ...
@@ -153,9 +154,9 @@ def _agree(words: Sequence[str]) -> int:
     flags = parse(AgreeFlags, words, "benchmark agree")
     import numpy as np
 
-    from alexnet.benchmark.throughput import agreement
+    from alexnet.benchmark.agreement import agreement
+    from alexnet.data.load import open_data
     from alexnet.inference.classifier import load
-    from alexnet.training.setup import open_data
 
     classifier = load(flags.model, flags.device)
     recipe, rule = classifier.info.recipe, classifier.info.preprocessing

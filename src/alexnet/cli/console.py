@@ -19,7 +19,8 @@ from rich.progress import (
 
 from alexnet.io.text import printable
 from alexnet.pretraining.records import LayerRecord, LayerStep
-from alexnet.records import EpochRecord, EpochTimes, StepReport
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import StepReport
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -15,7 +15,7 @@ from alexnet.config.serialization import json_text
 from alexnet.io.text import printable
 
 if TYPE_CHECKING:
-    from alexnet.evaluation.evaluator import Evaluation
+    from alexnet.evaluation.results import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class EvaluateFlags:
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, print the figures, write the pictures."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
+    from alexnet.evaluation.evaluator import judge
+    from alexnet.evaluation.report import evaluation_summary, write_evaluation
     from alexnet.inference.classifier import load
-    from alexnet.judging import judge
-    from alexnet.training.results import evaluation_summary, write_evaluation
 
     classifier = load(flags.model, flags.device)
     views: Literal[1, 10] = 10 if flags.views == "10" else 1

@@ -65,3 +65,28 @@ class Preprocessing:
             )
         if min(self.divisor) <= 0:
             raise ConfigError(f"divisor {self.divisor} must be above 0")
+
+
+TORCHVISION_MEAN = (0.485, 0.456, 0.406)
+"""Red, green and blue that torchvision's published weights expect to be subtracted, 0-1 scale."""
+
+
+TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
+"""What torchvision's published weights expect to be divided by, 0-1 scale."""
+
+
+CODE2012_DIVISOR = 1.1
+"""Code2012 divides pixels by one plus the strength of the colour noise."""
+
+
+def scaled_triple(unit: Triple) -> Triple:
+    """A colour of the 0-1 scale on the 0-255 scale."""
+    return 255 * unit[0], 255 * unit[1], 255 * unit[2]
+
+
+IMAGENET_MEAN = scaled_triple(TORCHVISION_MEAN)
+"""Mean red, green and blue of torchvision's weights, on the 0-255 scale."""
+
+
+IMAGENET_DEVIATION = scaled_triple(TORCHVISION_DEVIATION)
+"""Divisors of torchvision's weights, on the 0-255 scale."""

@@ -6,32 +6,17 @@ Order of precedence: defaults < preset < `--config file.json` < flag.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from alexnet.config.preprocessing import MOST_PIXELS, Resize
-from alexnet.errors import ConfigError
+from alexnet.errors import require, require_finite
 from alexnet.io.text import is_file_name
 from alexnet.models.architecture import Architecture
 from alexnet.models.variants import ActivationOption, InitOption, NormOption, PoolingOption, variant
 
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 """Type of the matrix products; `auto` is bf16 where the device multiplies it in hardware."""
-
-
-def require(is_met: bool, message: str) -> None:
-    """Raise ConfigError with `message` unless the condition is met."""
-    if not is_met:
-        raise ConfigError(message)
-
-
-def require_finite(options: object) -> None:
-    """Raise ConfigError, naming the flag, where a number is infinite or not a number."""
-    for field in fields(options):  # type: ignore[arg-type]
-        value = getattr(options, field.name)
-        flag = field.name.replace("_", "-")
-        require(not isinstance(value, float) or math.isfinite(value), f"--{flag} is {value}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,8 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from alexnet.config.recipe import require
-from alexnet.errors import ConfigError
+from alexnet.errors import ConfigError, require
 from alexnet.io.text import LONE_SURROGATE
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import LAYER_KINDS, Layer

@@ -8,59 +8,17 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-import torch
 
+from alexnet.data.load import check_refusals, open_data
 from alexnet.data.splits import split_rows
 from alexnet.data.store.store import Store
-from alexnet.errors import DataError
-from alexnet.evaluation.metrics import (
-    ClassScore,
-    class_scores,
-    confusion_matrix,
-    most_confused,
-    top_k_error,
-)
+from alexnet.errors import DataError, UsageError
+from alexnet.evaluation.results import Evaluation, Mistake, WorstPicker, summarise
 from alexnet.inference.classifier import Classifier, Views
+from alexnet.reporter import Reporter, Silent
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The figures of a classifier on some pictures. Errors and shares from 0 to 1."""
-
-    views: Views
-    pictures: int
-    top1_error: float
-    top5_error: float
-    """Top-k with k the number of classes where that is below 5."""
-    loss: float
-    """Mean of -ln p(right class)."""
-    classes: tuple[str, ...]
-    confusion: np.ndarray
-    """Counts [classes, classes]; row is the true class."""
-    per_class: tuple[ClassScore, ...]
-    most_confused: tuple[tuple[str, str, int], ...]
-    worst: tuple[Mistake, ...]
-
-    @property
-    def accuracy(self) -> float:
-        """1 minus the top-1 error."""
-        return 1 - self.top1_error
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A picture that the classifier is wrong about."""
-
-    row: int
-    """In the store."""
-    name: str
-    label: str
-    predicted: str
-    probability: float
-    """Of the right class."""
-
-
-def evaluate(
+def evaluate_images(
     classifier: Classifier,
     store: Store,
     rows: np.ndarray,
@@ -96,34 +54,6 @@ def evaluate(
     truth = (store.labels if labels is None else labels)[rows]
     return summarise(
         np.concatenate(chunks), truth, classifier.classes, views, _worst(store, rows, num_worst)
-    )
-
-
-WorstPicker = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], tuple[Mistake, ...]]
-
-
-def summarise(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    classes: tuple[str, ...],
-    views: Views,
-    pick_worst: WorstPicker,
-) -> Evaluation:
-    """Every figure from probabilities [N, classes] and labels [N]."""
-    ranked, truth = torch.from_numpy(probabilities), torch.from_numpy(labels)
-    confusion = confusion_matrix(probabilities.argmax(1), labels, len(classes))
-    own = probabilities[np.arange(len(labels)), labels]
-    return Evaluation(
-        views=views,
-        pictures=len(labels),
-        top1_error=top_k_error(ranked, truth, 1),
-        top5_error=top_k_error(ranked, truth, min(5, len(classes))),
-        loss=float(-np.log(np.maximum(own, 1e-12)).mean()),
-        classes=classes,
-        confusion=confusion,
-        per_class=class_scores(confusion, classes),
-        most_confused=tuple(most_confused(confusion, classes)),
-        worst=pick_worst(probabilities, labels, classes),
     )
 
 
@@ -203,3 +133,74 @@ def choose_rows(
     if name == "auto":
         name = "test" if len(splits.test) else "val"
     return name, splits.rows(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """An evaluation and what it was made on."""
+
+    evaluation: Evaluation
+    split: str
+    """Its name: "test", "val", "train" or "all"."""
+    store: Store
+
+
+def judge(
+    classifier: Classifier,
+    data: str,
+    data_root: str,
+    split: SplitName,
+    views: Views,
+    reporter: Reporter,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Judgement:
+    """As `evaluate`, with the split and the store; `progress` is told (pictures done, in all)."""
+    recipe, rule = classifier.info.recipe, classifier.info.preprocessing
+    place, root = data or recipe.data, data_root or recipe.data_root
+    if not place:
+        raise UsageError("the model was imported and names no data set; say which with --data")
+    store = open_data(place, root, rule.resize, rule.store_pixels, reporter)
+    check_refusals(store, 1.0, reporter)
+    labels = labels_for(classifier, store)
+    is_own = is_training_data(classifier, store, data)
+    if is_own and classifier.info.listing != store.listing():
+        reporter.note(
+            f"{place} has changed since the training; pictures that were learnt may be in the test"
+        )
+    name, rows = choose_rows(classifier, store, data, split)
+    result = evaluate_images(
+        classifier,
+        store,
+        rows,
+        views=views,
+        labels=labels,
+        progress=lambda done: progress(done, len(rows)),
+    )
+    return Judgement(result, name, store)
+
+
+def evaluate(
+    classifier: Classifier,
+    data: str = "",
+    *,
+    data_root: str = "",
+    split: SplitName = "auto",
+    views: Views = 1,
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Errors, loss, per-class figures, confusion and worst pictures of a classifier.
+
+    Args:
+        classifier: what `alexnet.load` gives.
+        data: a data set's name, a folder or a CSV; what it was trained on unless given.
+        data_root: folder searched for data sets first.
+        split: `auto` is the test split where there is one, else val; and all pictures of other
+            data that has no splits.
+        views: 1, or 10 for the paper's ten views.
+        reporter: told what happens.
+
+    Raises:
+        UsageError: no data is given, and the classifier was imported and knows none.
+        DataError: the data cannot be used, or has a class that the classifier does not know.
+    """
+    return judge(classifier, data, data_root, split, views, reporter or Silent()).evaluation

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 
@@ -77,25 +76,3 @@ def most_confused(
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     pairs = [divmod(int(i), len(names)) for i in order]
     return [(names[t], names[p], int(wrong[t, p])) for t, p in pairs if wrong[t, p]]
-
-
-def layer_norms(weights: dict[str, Tensor]) -> dict[str, float]:
-    """Root mean square of every tensor."""
-    return {name: float(w.float().pow(2).mean().sqrt()) for name, w in weights.items()}
-
-
-def describe_updates(
-    before: dict[str, Tensor], after: dict[str, Tensor]
-) -> dict[str, dict[str, float]]:
-    """Per weight: its root mean square, an update's, and their ratio (about 1e-3 is healthy)."""
-    weights = layer_norms(after)
-    updates = layer_norms({name: after[name] - before[name] for name in after})
-    return {
-        name: {"weight": w, "update": updates[name], "ratio": updates[name] / w if w else 0.0}
-        for name, w in weights.items()
-    }
-
-
-def to_numpy(tensor: Tensor) -> np.ndarray:
-    """The values on the processor."""
-    return tensor.detach().to("cpu", torch.float32).numpy()

@@ -9,15 +9,16 @@ import numpy as np
 import torch
 
 from alexnet.config.recipe import Recipe
+from alexnet.data.load import open_data
 from alexnet.data.splits import split_rows
 from alexnet.data.store.store import Store
 from alexnet.evaluation.metrics import ranks
 from alexnet.experiments.experiment import Measure
 from alexnet.experiments.outcome import Outcome
 from alexnet.inference.classifier import Classifier, Views, load
-from alexnet.records import EpochRecord, Reporter
+from alexnet.records import EpochRecord
+from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
-from alexnet.training.setup import open_data
 
 AT_ONCE = 512
 """Pictures evaluated together."""

@@ -25,7 +25,8 @@ from alexnet.experiments.plan import Plan
 from alexnet.experiments.report import write_report
 from alexnet.experiments.results import Findings, RateTrial, conclude
 from alexnet.io.files import remove_folder, write_text
-from alexnet.records import EpochRecord, Reporter, Silent
+from alexnet.records import EpochRecord
+from alexnet.reporter import Reporter, Silent
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
 from alexnet.training.run_folder import RunFolder, read_recipe

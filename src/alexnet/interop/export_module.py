@@ -7,6 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TypeAlias
 
 import torch
@@ -14,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.inference.classifier import Classifier
+from alexnet.interop.parity import Runner, runner
 from alexnet.models.architecture import Row
-from alexnet.models.layers import AdaptivePool, Layer, MapNorm, ResponseNorm
+from alexnet.models.layers import AdaptivePool, Layer, MapNorm, ResponseNorm, Shape
 from alexnet.models.network import Network
 
 Constant: TypeAlias = (
@@ -129,3 +131,16 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def torch_bytes(module: nn.Module, shape: Shape) -> tuple[bytes, Runner, str]:
+    """The archive of a module for inputs [any batch, *shape], loaded again."""
+    example = torch.zeros(2, *shape)
+    archive = BytesIO()
+    with quiet(), torch.no_grad():
+        program = torch.export.export(
+            module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+        )
+        torch.export.save(program, archive)
+        again = torch.export.load(BytesIO(archive.getvalue())).module()
+    return archive.getvalue(), runner(again), f"torch.export {torch.__version__}"

@@ -15,8 +15,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.export_module import exportable
-from alexnet.interop.export_torch import torch_bytes
+from alexnet.interop.export_module import exportable, torch_bytes
 from alexnet.interop.onnx.export import onnx_bytes
 from alexnet.interop.parity import Parity, Runner, compare, normalised, random_pixels, runner
 from alexnet.io.files import write_text, written_aside

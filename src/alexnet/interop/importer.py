@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import HEADER_KEY, ModelInfo, save_model
+from alexnet.checkpoints.model_file import ModelInfo, save_model
+from alexnet.checkpoints.tensors import HEADER_KEY
+from alexnet.checkpoints.validation import first_not_finite
 from alexnet.config.recipe import NetOptions, PictureOptions, Recipe
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.keras.reader import read_keras
@@ -20,7 +22,7 @@ from alexnet.interop.published_preprocessing import Pictures, preprocessing_of
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.io.files import read_regular
 from alexnet.models.architecture import Architecture
-from alexnet.models.limits import check_limits, first_not_finite
+from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.zoo import architecture
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from alexnet.config.preprocessing import Preprocessing, Triple
+from alexnet.config.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, Preprocessing, Triple
 from alexnet.models.architecture import Architecture
-from alexnet.training.setup import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 Pictures: TypeAlias = Literal["published", "torchvision", "caffe", "notebook"]
 

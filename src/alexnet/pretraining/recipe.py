@@ -7,16 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from alexnet.config.recipe import (
-    Augmentation,
-    NetOptions,
-    PictureOptions,
-    Recipe,
-    require,
-    require_finite,
-)
+from alexnet.config.recipe import Augmentation, NetOptions, PictureOptions, Recipe
 from alexnet.config.serialization import from_plain, to_plain
-from alexnet.errors import ConfigError, UsageError
+from alexnet.errors import ConfigError, UsageError, require, require_finite
 
 HELD_OUT_SHARE = 0.1
 """Of the training pictures, where the training that follows holds none out."""

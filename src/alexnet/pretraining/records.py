@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from alexnet.records import Reporter, Silent
+from alexnet.reporter import Reporter, Silent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import load_tensors, save_tensors
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo, digest_of
+from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.serialization import from_plain, to_json
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.io.files import write_text

@@ -13,6 +13,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.unlabelled import open_pictures
+from alexnet.data.load import check_refusals
 from alexnet.data.splits import Splits, split_rows
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
@@ -25,17 +26,11 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncated
 from alexnet.runtime.device import choose_device
-from alexnet.training.setup import (
-    check_batch,
-    check_refusals,
-    colour_axes,
-    measured_preprocessing,
-    preprocessing_for,
-    with_whole_paths,
-)
-from alexnet.training.trainer import random_seed
+from alexnet.training.setup import check_batch, with_whole_paths
+from alexnet.training.step import random_seed
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import centre_view
+from alexnet.transforms.statistics import colour_axes, measured_preprocessing, preprocessing_for
 
 MEASURED_AT_ONCE = 64
 """Pictures that are measured together."""

@@ -13,17 +13,13 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import (
-    Scores,
-    load_model,
-    load_tensors,
-    save_model,
-    save_tensors,
-)
+from alexnet.checkpoints.model_file import Scores, load_model, save_model
+from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError
-from alexnet.records import EpochRecord, Reporter
+from alexnet.records import EpochRecord
+from alexnet.reporter import Reporter
 from alexnet.runtime.signals import Stopped, StopRequest
 from alexnet.training.run_folder import RunFolder, state_step
 from alexnet.training.setup import Job

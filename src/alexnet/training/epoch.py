@@ -9,8 +9,10 @@ import numpy as np
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
-from alexnet.evaluation.evaluator import Evaluation, evaluate
-from alexnet.records import EpochRecord, Reporter
+from alexnet.evaluation.evaluator import evaluate_images
+from alexnet.evaluation.results import Evaluation
+from alexnet.records import EpochRecord
+from alexnet.reporter import Reporter
 from alexnet.training.checkpointing import Saver
 from alexnet.training.setup import Job
 from alexnet.training.state import Progress
@@ -51,7 +53,7 @@ def judged(job: Job, rows: np.ndarray, saver: Saver, progress: Progress) -> Eval
     """
     if not len(rows):
         return None
-    return evaluate(
+    return evaluate_images(
         job.classifier(), job.store, rows, progress=lambda done: saver.stop_if_asked(progress)
     )
 

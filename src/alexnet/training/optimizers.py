@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, overload
 
 import torch
 from torch import Tensor
 
-from alexnet.config.recipe import Optimizer, Schedule
+from alexnet.config.recipe import Optimizer
 from alexnet.models.network import Network
 
 
@@ -160,65 +160,3 @@ def build_optimizer(
             return torch.optim.AdamW(groups, rate, betas, options.epsilon, fused=True)
         case "keras_adam":
             return KerasAdam(groups, rate, betas, options.epsilon)
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float, slow_rate: float | None = None) -> None:
-    """Give every group its multiple of `rate`, and slowed groups that of `slow_rate` if given."""
-    for group in optimizer.param_groups:
-        is_slow = slow_rate is not None and group["is_slowed"]
-        group["lr"] = (slow_rate if is_slow else rate) * group["rate_factor"]
-
-
-def rate_at(
-    schedule: Schedule,
-    base: float,
-    step: int,
-    steps_per_epoch: int,
-    total_steps: int,
-    errors: Sequence[float] = (),
-) -> float:
-    """The learning rate of a step.
-
-    Args:
-        schedule: how it moves.
-        base: the rate at its highest.
-        step: counted from 0 over the whole run.
-        steps_per_epoch: batches in an epoch.
-        total_steps: batches in the run.
-        errors: validation error after each finished epoch, for `plateau`.
-
-    A warm-up of n steps gives step i the share (i + 1) / n. Cosine falls from the warm-up's end to
-    0 after the last step; without a warm-up its first step has the full rate.
-    """
-    warmup = schedule.warmup_steps + round(schedule.warmup_epochs * steps_per_epoch)
-    if step < warmup:
-        return base * (step + 1) / warmup
-    match schedule.schedule:
-        case "constant":
-            return base
-        case "steps":
-            epoch = step // steps_per_epoch
-            return base * schedule.drop_factor ** sum(
-                epoch >= drop for drop in schedule.drop_after_epochs
-            )
-        case "plateau":
-            return base * schedule.drop_factor ** plateau_drops(
-                errors, schedule.patience_epochs, schedule.max_drops
-            )
-        case "cosine":
-            angle = math.pi * (step - warmup) / max(1, total_steps - warmup)
-            return base * 0.5 * (1 + math.cos(angle))
-
-
-def plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:
-    """How often the rate has dropped: once per `patience` epochs without a new lowest error.
-
-    Source: Paper, section 5, done there by hand, three times.
-    """
-    lowest, waited, drops = math.inf, 0, 0
-    for error in errors:
-        waited = 0 if error < lowest else waited + 1
-        lowest = min(lowest, error)
-        if waited == patience and drops < limit:
-            waited, drops = 0, drops + 1
-    return drops

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from alexnet.config.presets import preset
-from alexnet.records import Reporter
+from alexnet.reporter import Reporter
 from alexnet.training.setup import Job, make_ready
 
 

@@ -12,12 +12,11 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.checkpoints.pretrained_layers import cautions, read_pretrained
 from alexnet.checkpoints.weights import read_weights, take_what_fits
-from alexnet.config.preprocessing import Preprocessing, Resize, Triple
-from alexnet.config.recipe import PictureOptions, Recipe
+from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
-from alexnet.data.datasets.catalogue import DATASETS, open_source
+from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.data.load import check_refusals, open_data
 from alexnet.data.splits import Splits, split_rows
-from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.inference.classifier import Classifier
@@ -27,25 +26,13 @@ from alexnet.models.limits import check_limits
 from alexnet.models.network import Network, channels_last, compile_network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
-from alexnet.paper import CODE2012_DIVISOR, TORCHVISION_DEVIATION, TORCHVISION_MEAN
-from alexnet.records import Reporter
+from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import keep_freed_memory
 from alexnet.training.device_loader import Feed, feed
 from alexnet.training.optimizers import build_optimizer
 from alexnet.transforms.augment import Augmenter
-from alexnet.transforms.crops import GREY_WEIGHTS, resized
-
-
-def scaled_triple(unit: Triple) -> Triple:
-    """A colour of the 0-1 scale on the 0-255 scale."""
-    return 255 * unit[0], 255 * unit[1], 255 * unit[2]
-
-
-IMAGENET_MEAN = scaled_triple(TORCHVISION_MEAN)
-"""Mean red, green and blue of torchvision's weights, on the 0-255 scale."""
-IMAGENET_DEVIATION = scaled_triple(TORCHVISION_DEVIATION)
-"""Divisors of torchvision's weights, on the 0-255 scale."""
+from alexnet.transforms.statistics import colour_axes, measured_preprocessing, preprocessing_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,32 +193,6 @@ def check_batch(table: Architecture, batch_size: int) -> None:
         )
 
 
-def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Reporter) -> Store:
-    """The store of a data set, prepared now unless it is there already."""
-    source = open_source(data, data_root)
-    return prepare(source, resize=resize, side=side, progress=reporter.preparing)
-
-
-def check_refusals(store: Store, limit: float, reporter: Reporter) -> None:
-    """Name the pictures that cannot be used, and count the files that were passed over.
-
-    Raises:
-        DataError: they are more than `limit` (0 to 1) of all.
-    """
-    passed = [f"{one.files} ({one.reason})" for one in store.info.ignored if one.reason != "hidden"]
-    if passed:
-        reporter.note(f"files passed over: {', '.join(passed)}")
-    refused = store.info.refused
-    if not refused:
-        return
-    first = ", ".join(f"{r.name} ({r.reason})" for r in refused[:3])
-    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
-    sentence = f"{len(refused)} of {len(store)} pictures cannot be used: {first}{more}"
-    if len(refused) > limit * len(store):
-        raise DataError(f"{sentence}; repair them, or allow it with --max-refused-share")
-    reporter.note(f"{sentence}; they are left out")
-
-
 def check_classes(store: Store, train: np.ndarray) -> None:
     """Refuse to train where a class has no picture to learn from.
 
@@ -264,79 +225,3 @@ def build_network(
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         network.freeze_up_to(recipe.freeze_up_to)
     return network
-
-
-def preprocessing_for(
-    table: Architecture,
-    options: PictureOptions,
-    mean: Triple = (0, 0, 0),
-    divisor: Triple = (1, 1, 1),
-) -> Preprocessing:
-    """The preprocessing of a table and a recipe, with a mean and divisor that were measured."""
-    channels, side, _ = table.input
-    crop = options.crop_pixels or side
-    return Preprocessing(
-        resize=options.resize,
-        store_pixels=options.store_pixels,
-        pad_pixels=options.pad_pixels,
-        crop_pixels=crop,
-        input_pixels=side if crop != side else 0,
-        channels=1 if channels == 1 else 3,
-        mean=mean,
-        divisor=divisor,
-        has_mean_image=options.mean == "image",
-    )
-
-
-def measured_preprocessing(
-    table: Architecture,
-    options: PictureOptions,
-    store: Store,
-    rows: np.ndarray,
-    device: torch.device,
-) -> tuple[Preprocessing, Tensor | None]:
-    """The preprocessing as measured on the training pictures, and their mean picture if wanted."""
-    deviation = np.sqrt(np.maximum(np.diag(store.colour_covariance(rows)), 1.0))
-    means: dict[str, Triple] = {
-        "channel": _triple(store.colour_mean(rows)),
-        "imagenet": IMAGENET_MEAN,
-        "image": (0, 0, 0),
-        "none": (0, 0, 0),
-    }
-    divisors: dict[str, Triple] = {
-        "deviation": _triple(deviation),
-        "imagenet": IMAGENET_DEVIATION,
-        "pixels": (1, 1, 1),
-        "unit": (255, 255, 255),
-        "code2012": (CODE2012_DIVISOR,) * 3,
-    }
-    if table.input[0] == 1:
-        grey = np.array(GREY_WEIGHTS)
-        spread = float(np.sqrt(max(grey @ store.colour_covariance(rows) @ grey, 1.0)))
-        means["channel"] = _triple(np.full(3, store.colour_mean(rows) @ grey))
-        divisors["deviation"] = (spread, spread, spread)
-    rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
-    if options.mean != "image":
-        return rule, None
-    offset = (rule.store_pixels - rule.crop_pixels) // 2
-    if offset < 0 or rule.channels != 3:
-        raise DataError(
-            "--mean image needs colour pictures at least as large as the input; use --mean channel"
-        )
-    window = slice(offset, offset + rule.crop_pixels)
-    mean_image = torch.from_numpy(store.mean_image(rows)[window, window]).permute(2, 0, 1)
-    return rule, resized(mean_image[None], rule.side)[0].contiguous().to(device)
-
-
-def _triple(values: np.ndarray) -> Triple:
-    r, g, b = (float(value) for value in values)
-    return r, g, b
-
-
-def colour_axes(covariance: np.ndarray) -> Tensor:
-    """Principal colours times their standard deviations: float32 [3, 3].
-
-    `covariance` is that of r, g and b.
-    """
-    variance, directions = np.linalg.eigh(covariance)
-    return torch.from_numpy(directions * np.sqrt(np.maximum(variance, 0))).float()

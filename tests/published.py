@@ -94,15 +94,6 @@ TUTORIAL_TABLE: dict[str, tuple[int, int]] = {
 }
 """Parameters and forward computation of every row of the Tutorial's table, as it counts them."""
 
-TORCHVISION_MEAN = (0.485, 0.456, 0.406)
-"""Red, green and blue that torchvision's published weights expect to be subtracted, 0-1 scale."""
-
-TORCHVISION_DEVIATION = (0.229, 0.224, 0.225)
-"""What torchvision's published weights expect to be divided by, 0-1 scale."""
-
-CODE2012_DIVISOR = 1.1
-"""Code2012 divides pixels by one plus the strength of the colour noise."""
-
 
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:

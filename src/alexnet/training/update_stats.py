@@ -1,0 +1,41 @@
+"""How far an update moves every weight."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from alexnet.models.network import Network
+from alexnet.records import LayerUpdate
+
+
+def snapshot(network: Network) -> dict[str, Tensor]:
+    """Copies of the weights that learn (biases and batch-norm vectors are left out)."""
+    return {
+        name: p.detach().clone()
+        for name, p in network.named_parameters()
+        if p.requires_grad and p.ndim > 1
+    }
+
+
+def updates(before: dict[str, Tensor], network: Network) -> tuple[LayerUpdate, ...]:
+    """How far the last update moved every weight."""
+    after = dict(network.named_parameters())
+    moves = describe_updates(before, {name: after[name].detach() for name in before})
+    return tuple(LayerUpdate(name=name, **move) for name, move in moves.items())
+
+
+def layer_norms(weights: dict[str, Tensor]) -> dict[str, float]:
+    """Root mean square of every tensor."""
+    return {name: float(w.float().pow(2).mean().sqrt()) for name, w in weights.items()}
+
+
+def describe_updates(
+    before: dict[str, Tensor], after: dict[str, Tensor]
+) -> dict[str, dict[str, float]]:
+    """Per weight: its root mean square, an update's, and their ratio (about 1e-3 is healthy)."""
+    weights = layer_norms(after)
+    updates = layer_norms({name: after[name] - before[name] for name in after})
+    return {
+        name: {"weight": w, "update": updates[name], "ratio": updates[name] / w if w else 0.0}
+        for name, w in weights.items()
+    }
