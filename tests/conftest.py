@@ -6,10 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
@@ -26,11 +25,11 @@ from alexnet.config.recipe import (
     Schedule,
 )
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
-from alexnet.io.files import write_text
-from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import Silent, StepReport
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
+from support.commands import Alexnet, Command, Told
+from support.places import SHARED
+from support.runs import SetAside, Witness, empty_plot
 
 # Derandomized: a red run is the same run for everybody. No deadline: the machine may be busy.
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=60)
@@ -40,10 +39,9 @@ settings.load_profile("alexnet")
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder `shared` beside the checkout, or $ALEXNET_SHARED."""
-    folder = Path(os.environ.get("ALEXNET_SHARED") or Path(__file__).parents[2] / "shared")
-    if not folder.is_dir():
-        pytest.skip(f"needs the folder {folder} with goldens and data; or set ALEXNET_SHARED")
-    return folder
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the folder {SHARED} with goldens and data; or set ALEXNET_SHARED")
+    return SHARED
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +68,6 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures") / "flowers"
     toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, pixels=40)
     return folder
-
-
-SetAside = Callable[..., Path]
 
 
 @pytest.fixture
@@ -139,11 +134,6 @@ def small(tiny: Recipe) -> Recipe:
     )
 
 
-def empty_plot(figure: object, path: Path) -> None:
-    """Writes a plot in the same way as ever, empty."""
-    write_text(path, "")
-
-
 @pytest.fixture(scope="session")
 def small_whole(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The small run, left alone, beside the folder `cache` with its store."""
@@ -164,76 +154,10 @@ def small_place(
     return RunFolder(tmp_path / "run")
 
 
-def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
-    """Whether two runs ended in the same files with the same bytes, but for what is measured."""
-
-    def contents(path: Path) -> dict[str, bytes]:
-        files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
-        measured = {"times.jsonl", "result.json"}
-        return {name: b"" if name in measured else p.read_bytes() for name, p in files.items()}
-
-    return contents(folder.path) == contents(whole.path)
-
-
-class PowerCutError(BaseException):
-    """Nothing in the program catches this."""
-
-
-class Witness(Silent):
-    """Remembers all that it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.steps: list[StepReport] = []
-        self.epochs: list[EpochRecord] = []
-        self.times: list[EpochTimes] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def step(self, report: StepReport) -> None:
-        self.steps.append(report)
-
-    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        self.epochs.append(record)
-        self.times.append(times)
-
-
 @pytest.fixture
 def witness() -> Witness:
     """A reporter that can be asked afterwards."""
     return Witness()
-
-
-class PowerCut(Witness):
-    """Stops the run after a step as a power cut would."""
-
-    def __init__(self, stop_after: int) -> None:
-        super().__init__()
-        self.stop_after = stop_after
-
-    def step(self, report: StepReport) -> None:
-        super().step(report)
-        if report.step == self.stop_after:
-            raise PowerCutError
-
-
-def cut_off(recipe: Recipe, out: Path, stop_after: int) -> RunFolder:
-    """The folder of a run that was stopped after a step."""
-    with pytest.raises(PowerCutError):
-        train(recipe, out=out, reporter=PowerCut(stop_after))
-    return RunFolder(out)
-
-
-class Told(NamedTuple):
-    """What a command gave."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Told]
 
 
 @pytest.fixture
@@ -251,9 +175,6 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Told(code, captured.out, captured.err)
 
     return run
-
-
-Alexnet = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -27,8 +26,8 @@ from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
+from support.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FLAGS = {
     "evaluate": EvaluateFlags,

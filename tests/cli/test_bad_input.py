@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.training.run_folder import RunFolder
-from conftest import Command, Told
+from support.commands import Command, Told
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from alexnet.benchmark.timing import spread, take_turns
 from alexnet.inference.classifier import Classifier, load
 from alexnet.models.zoo import architecture
 from alexnet.training.run_folder import RunFolder
-from conftest import Command
+from support.commands import Command
 
 
 @pytest.fixture(autouse=True)

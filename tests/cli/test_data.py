@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conftest import Command
+from support.commands import Command
 
 
 def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.training.run_folder import RunFolder
-from conftest import Command
+from support.commands import Command
 
 EVALUATION_KEYS = {
     "data", "split", "pictures", "views", "top1_error", "top5_error", "accuracy", "loss", "classes",

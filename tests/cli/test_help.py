@@ -9,7 +9,7 @@ import pytest
 
 import alexnet
 from alexnet.cli import VERBS
-from conftest import Command, Told
+from support.commands import Command, Told
 
 ACTIONS = [
     *[("data", action) for action in ("prepare", "check", "split", "show")],

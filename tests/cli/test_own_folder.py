@@ -11,7 +11,7 @@ import pytest
 
 import alexnet
 from alexnet.config.recipe import Recipe
-from conftest import Command
+from support.commands import Command
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 import alexnet
 from alexnet.training.run_folder import RunFolder
-from conftest import Command
+from support.commands import Command
 
 
 def test_predict_files_folders_and_patterns(

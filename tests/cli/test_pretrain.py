@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from alexnet.pretraining.recipe import read_pretrain_recipe
-from conftest import Command
+from support.commands import Command
 
 TINY_FLAGS = (
     "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",

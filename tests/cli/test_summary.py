@@ -12,7 +12,7 @@ import pytest
 
 import alexnet
 from alexnet.models.zoo import ZOO
-from conftest import Alexnet, Command
+from support.commands import Alexnet, Command
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -13,7 +13,8 @@ from alexnet.cli import main
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
-from conftest import Command, is_same_run
+from support.commands import Command
+from support.runs import is_same_run
 
 TINY_FLAGS = (
     "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",

@@ -1,0 +1,81 @@
+"""Winograd's convolutions give the direct sum."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import alexnet.inference.winograd
+from alexnet.inference.winograd import WinogradConv, takes_winograd, transformed
+from alexnet.models.layers import Conv
+from alexnet.models.modules import ConvModule
+from support.kernels import built, draw, has_kernels
+
+
+@has_kernels
+@pytest.mark.parametrize("side", [(6, 6), (13, 13), (5, 9), (3, 3), (7, 4)])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "padding", "groups"),
+    [
+        (32, 16, 3, 1, 1),
+        (33, 19, 3, 1, 1),  # not a multiple of the kernel's 16 lanes
+        (8, 6, 3, 0, 2),
+        (96, 64, 5, 2, 2),
+        (20, 12, 5, 2, 4),
+        (4, 4, 5, 3, 1),
+        (3, 5, 3, 2, 1),
+    ],
+)
+def test_winograd_is_the_direct_sum(
+    inputs: int, outputs: int, kernel: int, padding: int, groups: int, side: tuple[int, int]
+) -> None:
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=padding, groups=groups)
+    x = draw(3, inputs, *side)
+    with torch.inference_mode():
+        found = WinogradConv(layer, built())(x)
+        assert layer.bias is not None
+        expected = F.conv2d(
+            x.double(), layer.weight.double(), layer.bias.double(), padding=padding, groups=groups
+        )
+    assert found.shape == expected.shape
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert (found - expected).abs().max() < 2e-5 * expected.abs().max()
+
+
+@has_kernels
+def test_many_pictures_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = WinogradConv(nn.Conv2d(16, 16, 3, padding=1), built()), draw(7, 16, 9, 9)
+    whole = layer(x)
+    monkeypatch.setattr(alexnet.inference.winograd, "CHUNK_BYTES", 36 * 9 * 32 * 4 * 3)
+    assert layer._images_at_a_time(x) == 3
+    torch.testing.assert_close(layer(x), whole, rtol=1e-5, atol=1e-6)
+
+
+@has_kernels
+def test_a_convolution_without_bias_gets_none() -> None:
+    layer, x = nn.Conv2d(16, 16, 3, bias=False), draw(1, 16, 5, 5)
+    torch.testing.assert_close(WinogradConv(layer, built())(x), layer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_points_by_hand() -> None:
+    """A kernel of ones: at 0, 1/4; at 1, -1/6 * 3; at 2, 1/24 * (1 + 2 + 4); at infinity, 1."""
+    matrices = transformed(torch.ones(1, 1, 3, 3), 1).reshape(6, 6)
+    assert matrices[0, 0] == pytest.approx(1 / 16)
+    assert matrices[1, 1] == pytest.approx(1 / 4)
+    assert matrices[3, 3] == pytest.approx((7 / 24) ** 2)
+    assert matrices[5, 5] == 1
+
+
+def test_which_convolutions_are_cut_into_tiles() -> None:
+    def takes(**options: object) -> bool:
+        layer = Conv("c", **{"channels": 64, "kernel": 3, **options})  # type: ignore[arg-type]
+        return takes_winograd(ConvModule(layer, 64))
+
+    assert takes()
+    assert takes(kernel=5, padding=2, groups=2)
+    assert not takes(kernel=11)
+    assert not takes(stride=2)
+    assert not takes(groups=4)  # 16 maps a group
+    assert not takes(end_padding=1)

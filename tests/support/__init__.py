@@ -1,0 +1,1 @@
+"""What tests share: runs, commands, drawn pictures and narrow networks."""

@@ -1,0 +1,359 @@
+"""Saved states: how many are kept, which one is taken up, and what is refused or said of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alexnet.checkpoints.tensors import load_tensors
+from alexnet.config.recipe import Recipe
+from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
+from alexnet.reporter import StepReport
+from alexnet.runtime.signals import Stopped
+from alexnet.training import checkpointing as saving
+from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.setup import Job
+from alexnet.training.state import Progress, StateInfo
+from alexnet.training.trainer import resume, train
+from support.commands import Command
+from support.runs import PowerCut, PowerCutError, Witness, cut_off, is_same_run
+
+pytestmark = pytest.mark.usefixtures("small_place")
+
+
+class StateWatcher(PowerCut):
+    """Looks at the states after each step."""
+
+    def __init__(self, folder: RunFolder, stop_after: int) -> None:
+        super().__init__(stop_after)
+        self.folder = folder
+        self.seen: list[int] = []
+
+    def step(self, report: StepReport) -> None:
+        self.seen.append(len(self.folder.saved_states()))
+        super().step(report)
+
+
+def saved_steps(folder: RunFolder) -> list[int]:
+    """The steps of a run's states, as they tell them."""
+    return [load_tensors(path, StateInfo)[1].step for path in folder.saved_states()]
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle of a file, where the tensors are."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+# how many are kept
+
+
+@pytest.mark.parametrize(("keep", "left"), [(1, [10]), (2, [8, 10]), (9, [2, 4, 6, 8, 10])])
+def test_the_newest_states_are_kept_by_count(
+    small: Recipe, tmp_path: Path, keep: int, left: list[int]
+) -> None:
+    folder = cut_off(replace(small, keep_states=keep), tmp_path / "run", 11)
+    names = [path.name for path in folder.saved_states()]
+    assert names == [f"state-{step:06d}.safetensors" for step in left]
+    assert saved_steps(folder) == left
+
+
+def test_every_step_by_minutes_is_every_step(small: Recipe, tmp_path: Path) -> None:
+    folder = cut_off(replace(small, save_every_minutes=0.0, keep_states=99), tmp_path / "run", 6)
+    assert saved_steps(folder) == [1, 2, 3, 4, 5]
+
+
+def test_no_moment_is_saved_twice(
+    small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large net's state takes seconds to write; here one is due and asked for at once."""
+    original, moments = saving.save_state, []
+
+    def noted(job: Job, progress: Progress, folder: RunFolder) -> None:
+        moments.append((progress.step, len(progress.history)))
+        original(job, progress, folder)
+
+    class Asking(Witness):
+        def step(self, report: StepReport) -> None:
+            if report.step == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(saving, "save_state", noted)
+    with pytest.raises(Stopped):
+        train(small, out=tmp_path / "run", reporter=Asking())
+    resume(tmp_path / "run")
+    assert moments == [(2, 0), (4, 0), (6, 1), (8, 1), (10, 2), (12, 2), (12, 3)]
+
+
+def test_an_old_state_goes_only_after_the_new_one_has_come(small: Recipe, tmp_path: Path) -> None:
+    watcher = StateWatcher(RunFolder(tmp_path / "run"), 12)
+    with pytest.raises(PowerCutError):
+        train(replace(small, save_every_steps=1), out=tmp_path / "run", reporter=watcher)
+    assert watcher.seen == [0, 1] + [2] * 10
+
+
+def test_a_state_that_cannot_be_saved_stops_the_run_with_the_way_on(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alexnet.checkpoints import model_file as checkpoint
+
+    def full(*arguments: object, **options: object) -> None:
+        raise checkpoint.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", full)
+        with pytest.raises(TrainingError) as told:
+            train(small, out=tmp_path / "a run")
+    assert str(told.value) == (
+        f"{tmp_path}/a run/states/state-000002.safetensors: No space left on device; "
+        f"put that right and go on with: alexnet train --resume '{tmp_path}/a run'"
+    )
+    assert is_same_run(resume(tmp_path / "a run").folder, small_whole)
+
+
+# which one is taken up
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (flip, "does not match its checksum"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-50]), "not a whole alexnet file"),
+        (lambda path: path.write_bytes(b""), "not a whole alexnet file"),
+    ],
+    ids=["flipped", "cut", "empty"],
+)
+def test_a_damaged_state_is_passed_over_and_named(
+    small: Recipe,
+    small_whole: RunFolder,
+    tmp_path: Path,
+    witness: Witness,
+    damage: Callable[[Path], object],
+    reason: str,
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    damage(folder.state(10))
+    resume(folder.path, reporter=witness)
+    (said,) = [note for note in witness.notes if note.startswith("passed over")]
+    assert "state-000010.safetensors" in said
+    assert reason in said
+    assert witness.steps[0].step == 9
+    assert is_same_run(folder, small_whole)
+
+
+def test_when_all_are_damaged_it_begins_anew_and_says_so(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    for path in folder.saved_states():
+        flip(path)
+    resume(folder.path, reporter=witness)
+    assert len([note for note in witness.notes if note.startswith("passed over")]) == 2
+    assert "no state is saved; beginning with the first step" in witness.notes
+    assert [report.step for report in witness.steps] == list(range(1, 13))
+    assert is_same_run(folder, small_whole)
+
+
+def test_a_damaged_newer_state_never_pushes_out_a_good_one(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    """With one kept, the good state of step 6 must survive beside the damaged one of step 10."""
+    folder = cut_off(replace(small, keep_states=9), tmp_path / "run", 11)
+    folder.config.write_text(
+        folder.config.read_text().replace('"keep_states": 9', '"keep_states": 1')
+    )
+    for step in (8, 10):
+        flip(folder.state(step))
+    with pytest.raises(PowerCutError):
+        resume(folder.path, reporter=PowerCut(9))
+    assert [path.name for path in folder.saved_states()] == ["state-000008.safetensors"]
+    assert load_tensors(folder.state(8), StateInfo)[1].step == 8
+    run = resume(folder.path).folder
+    assert run.metrics.read_bytes() == small_whole.metrics.read_bytes()
+
+
+def test_a_state_without_the_best_model_it_leans_on_is_passed_over(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness
+) -> None:
+    folder = cut_off(replace(small, keep_states=9), tmp_path / "run", 11)
+    flip(folder.model)
+    resume(folder.path, reporter=witness)
+    said = [note for note in witness.notes if note.startswith("passed over")]
+    assert len(said) == 3
+    assert all("model.safetensors" in note for note in said)
+    assert witness.steps[0].step == 5, "step 4 was saved before the first epoch was evaluated"
+    assert folder.metrics.read_bytes() == small_whole.metrics.read_bytes()
+
+
+def test_a_model_of_a_later_epoch_does_no_harm(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    """The best was saved and the power went before the next state was: its steps are done again."""
+    folder = cut_off(replace(small, save_every_steps=7), tmp_path / "run", 11)
+    assert [path.name for path in folder.saved_states()] == ["state-000007.safetensors"]
+    assert len(read_metrics(folder)) == 2
+    resume(folder.path)
+    assert folder.metrics.read_bytes() == small_whole.metrics.read_bytes()
+
+
+def test_no_line_is_doubled_while_steps_are_done_again(small: Recipe, tmp_path: Path) -> None:
+    """metrics.jsonl was ahead of the state, and the run is looked at before it has ended."""
+    folder = cut_off(replace(small, save_every_steps=7), tmp_path / "run", 11)
+    for _ in range(2):
+        assert [record.epoch for record in read_metrics(folder)] == [1, 2]
+        with pytest.raises(PowerCutError):
+            resume(folder.path, reporter=PowerCut(11))
+    assert len(folder.times.read_text().splitlines()) == 2
+
+
+def test_a_state_that_cannot_be_opened_is_not_taken_for_damaged(
+    small: Recipe, tmp_path: Path, command: Command
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    folder.state(11).mkdir()
+    told = command("train", "--resume", folder.path)
+    assert told.code == 2
+    assert "state-000011.safetensors: Is a directory" in told.err
+    assert len(folder.saved_states()) == 3
+
+
+def test_times_go_on_where_they_were(small: Recipe, tmp_path: Path) -> None:
+    """Pictures and waiting of the steps before the state are in the epoch's times."""
+    folder = cut_off(small, tmp_path / "run", 8)
+    spent = load_tensors(folder.state(6), StateInfo)[1].spent
+    assert spent.images == 16
+    assert 0 < spent.waiting_seconds < spent.training_seconds <= spent.elapsed_seconds
+    run = resume(folder.path)
+    second = run.times[1]
+    assert second.elapsed_seconds > spent.elapsed_seconds
+    assert second.images_per_second < 32 / spent.training_seconds
+    lines = folder.times.read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+# what is refused or said
+
+
+def test_a_changed_config_is_refused_and_a_moved_data_set_is_not(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    text = folder.config.read_text()
+    folder.config.write_text(text.replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(ConfigError, match=r"config\.json has changed .*\(epochs was 3\)"):
+        resume(folder.path)
+    moved = Path(small.data).with_name("moved")
+    moved.symlink_to(small.data)
+    folder.config.write_text(text.replace(f'"{small.data}"', f'"{moved}"'))
+    assert resume(folder.path).folder.metrics.read_bytes() == small_whole.metrics.read_bytes()
+    moved.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"cannot read .*config\.json: No such file .*bring config\.json back"),
+        ("", r"config\.json is not JSON: .*bring config\.json back"),
+        ('{"epochs": 3', r"config\.json is not JSON: .*bring config\.json back"),
+        ('{"epochz": 3}', r"no key 'epochz'.*bring config\.json back"),
+    ],
+    ids=["missing", "empty", "cut", "misspelt"],
+)
+def test_a_lost_or_damaged_config_is_one_sentence(
+    small: Recipe, tmp_path: Path, text: str | None, message: str
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 3)
+    folder.config.unlink()
+    if text is not None:
+        folder.config.write_text(text)
+    with pytest.raises(ModelFileError, match=message):
+        resume(folder.path)
+
+
+@pytest.mark.parametrize("text", [None, "", "[1]", '{"threads": '], ids=str)
+def test_a_lost_or_damaged_environment_is_said(
+    small: Recipe, tmp_path: Path, witness: Witness, text: str | None
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    (folder.path / "environment.json").unlink()
+    if text is not None:
+        (folder.path / "environment.json").write_text(text)
+    resume(folder.path, reporter=witness)
+    assert any("environment.json is lost or damaged" in note for note in witness.notes)
+
+
+def test_a_run_that_another_process_trains_is_left_alone(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    with folder.locked(), pytest.raises(TrainingError, match="another process is training"):
+        resume(folder.path)
+    assert {path: path.read_bytes() for path in before} == before
+    assert is_same_run(resume(folder.path).folder, small_whole)
+
+
+def test_an_ended_run_keeps_no_states(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    """A kill may fall between the result and the removal of the states."""
+    folder = cut_off(small, tmp_path / "run", 11)
+    (folder.result).write_bytes(small_whole.result.read_bytes())
+    with pytest.raises(TrainingError, match="has ended already"):
+        resume(folder.path)
+    assert not folder.states.exists()
+    assert not (folder.path / ".lock").exists()
+
+
+@pytest.mark.parametrize("flag", ["--save-every-steps -1", "--keep-states 0"])
+def test_numbers_out_of_range_are_refused(command: Command, flag: str) -> None:
+    told = command("train", *flag.split())
+    assert (told.code, told.out) == (2, "")
+    assert flag in told.err
+
+
+def test_runs_without_a_name_of_their_own_never_meet(
+    small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes the number between the choice and the making of the folder."""
+    monkeypatch.chdir(tmp_path)
+    from alexnet.training import run_folder as runs
+
+    free, taken = runs.free_run_path, []
+
+    def slow(parent: Path, name: str) -> Path:
+        path = free(parent, name)
+        if not taken:
+            taken.append(path)
+            path.mkdir(parents=True)
+            (path / "theirs").touch()
+        return path
+
+    monkeypatch.setattr(runs, "free_run_path", slow)
+    run = train(replace(small, epochs=1))
+    assert run.folder.path == Path("runs/tiny-002")
+    assert [path.name for path in taken[0].iterdir()] == ["theirs"]
+
+
+def test_a_run_folder_is_whole_or_absent(
+    small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full between config.json and environment.json leaves no folder."""
+    from alexnet.training import run_folder as runs
+
+    def full(target: Path, text: str) -> None:
+        if target.name == "environment.json":
+            raise OSError(28, "No space left on device", str(target))
+        target.write_text(text)
+
+    monkeypatch.setattr(runs, "write_text", full)
+    with pytest.raises(AlexNetError, match=r"cannot make the folder .*No space left on device"):
+        train(small, out=tmp_path / "deep" / "run")
+    assert list((tmp_path / "deep").iterdir()) == []

@@ -1,0 +1,187 @@
+"""A run is a function of its recipe: killed, resumed or done again, it ends in the same bits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from alexnet.config.recipe import Optimizer, Recipe
+from alexnet.errors import AlexNetError, ModelFileError, TrainingError
+from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
+from alexnet.training.trainer import resume, train
+from support.commands import Alexnet, Command
+from support.runs import PowerCutError, SetAside, Witness, cut_off
+
+pytestmark = pytest.mark.usefixtures("no_plots")
+
+
+@pytest.fixture
+def eager(tiny: Recipe) -> Recipe:
+    """The tiny run, whose state is saved after every step."""
+    return replace(tiny, save_every_minutes=0.0)
+
+
+def wait_for(path: Path, seconds: float = 40) -> None:
+    """Wait until a file is there."""
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} did not come"
+        time.sleep(0.005)
+
+
+# done again
+
+
+def test_the_config_of_a_run_re_creates_it_to_the_bit(
+    tiny: Recipe, trained: RunFolder, tmp_path: Path
+) -> None:
+    assert read_recipe(trained.config) == tiny
+    again = train(read_recipe(trained.config), out=tmp_path / "again").folder
+    assert again.model.read_bytes() == trained.model.read_bytes()
+    assert again.config.read_bytes() == trained.config.read_bytes()
+
+
+def test_another_seed_gives_another_model(tiny: Recipe, trained: RunFolder, tmp_path: Path) -> None:
+    other = load_file(train(replace(tiny, seed=1), out=tmp_path / "other").folder.model)
+    assert not torch.equal(other["conv1.weight"], load_file(trained.model)["conv1.weight"])
+
+
+# stopped and resumed
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 6, 12])
+def test_resumed_after_any_step_it_ends_in_the_same_bits(
+    eager: Recipe, trained: RunFolder, tmp_path: Path, witness: Witness, stop_after: int
+) -> None:
+    cut_off(eager, tmp_path / "run", stop_after)
+    run = resume(tmp_path / "run", reporter=witness)
+    # the step that was cut off is done again; one that ended an epoch was not saved yet
+    assert [report.step for report in witness.steps] == list(range(stop_after, 13))
+    ours, reference = load_file(run.folder.model), load_file(trained.model)
+    assert all(torch.equal(ours[name], reference[name]) for name in reference)
+    assert ours.keys() == reference.keys()
+    assert run.folder.metrics.read_bytes() == trained.metrics.read_bytes()
+    assert [times.epoch for times in run.times] == [1, 2, 3]
+    assert not run.folder.states.exists()
+
+
+@pytest.mark.parametrize("rule", ["paper", "sgd", "keras_adam"])
+def test_every_update_rule_resumes_in_the_same_bits(
+    eager: Recipe, tmp_path: Path, rule: str
+) -> None:
+    optimizer = Optimizer(rule=rule, rate=1e-3)  # type: ignore[arg-type]
+    recipe = replace(
+        eager, optimizer=optimizer, epochs=2, freeze_up_to="pool1", freeze_after_epoch=1,
+    )  # fmt: skip
+    whole = train(recipe, out=tmp_path / "whole").folder
+    cut_off(recipe, tmp_path / "run", 6)
+    assert resume(tmp_path / "run").folder.model.read_bytes() == whole.model.read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_ends_in_the_same_bytes(
+    eager: Recipe, tmp_path: Path, alexnet_process: Alexnet
+) -> None:
+    """The program as it is started; tests/test_torture.py spares itself the seconds of that."""
+    recipe = replace(eager, epochs=12)
+    whole = train(recipe, out=tmp_path / "whole").folder
+    killed = RunFolder(tmp_path / "killed")
+    process = alexnet_process("train", "--config", whole.config, "--out", killed.path)
+    wait_for(killed.metrics)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.result.exists(), "the run ended before it could be killed"
+    assert killed.config.read_bytes() == whole.config.read_bytes()
+    run = resume(killed.path)
+    assert run.folder.model.read_bytes() == whole.model.read_bytes()
+    assert [record.epoch for record in read_metrics(run.folder)] == list(range(1, 13))
+
+
+def test_what_a_kill_left_half_written_is_cleared_away(eager: Recipe, tmp_path: Path) -> None:
+    folder = cut_off(eager, tmp_path / "run", 6)
+    for place in (folder.path, folder.plots):
+        place.mkdir(exist_ok=True)
+        for name in (".tmpAb3dEf", ".model.safetensors.4711.tmp"):
+            (place / name).write_bytes(b"half")
+    (folder.path / ".my notes").write_text("keep")
+    run = resume(tmp_path / "run")
+    hidden = [path.name for path in run.folder.path.rglob("*") if path.name.startswith(".")]
+    assert hidden == [".my notes"]
+
+
+def test_a_run_that_never_saved_begins_anew(
+    tiny: Recipe, trained: RunFolder, tmp_path: Path
+) -> None:
+    folder = cut_off(tiny, tmp_path / "run", 9)
+    assert len(read_metrics(folder)) == 2
+    run = resume(tmp_path / "run")
+    assert run.folder.model.read_bytes() == trained.model.read_bytes()
+    assert [record.epoch for record in read_metrics(run.folder)] == [1, 2, 3]
+
+
+def test_a_run_stopped_while_its_pictures_are_drawn_can_be_finished(
+    eager: Recipe, trained: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "alexnet.training.trainer.write_results",
+            lambda *a: (_ for _ in ()).throw(PowerCutError),
+        )
+        with pytest.raises(PowerCutError):
+            train(eager, out=tmp_path / "run")
+    run = resume(tmp_path / "run")
+    ours, reference = load_file(run.folder.model), load_file(trained.model)
+    assert all(torch.equal(ours[name], reference[name]) for name in reference)
+    assert run.folder.result.exists()
+
+
+def test_a_resumed_run_needs_its_first_weights_no_more(
+    eager: Recipe, trained: RunFolder, tmp_path: Path, command: Command
+) -> None:
+    first = Path(shutil.copy(trained.model, tmp_path / "first.safetensors"))
+    recipe = replace(eager, init_from=str(first))
+    whole = train(recipe, out=tmp_path / "whole").folder
+    folder = cut_off(recipe, tmp_path / "run", 6)
+    first.unlink()
+    told = command("train", "--resume", folder.path)
+    assert told.code == 0, told.err
+    assert folder.model.read_bytes() == whole.model.read_bytes()
+
+
+def test_another_number_of_threads_is_said(eager: Recipe, tmp_path: Path, witness: Witness) -> None:
+    folder = cut_off(eager, tmp_path / "run", 6)
+    file = folder.path / "environment.json"
+    environment = json.loads(file.read_text())
+    threads = environment["threads"]
+    file.write_text(json.dumps({**environment, "threads": threads + 6}))
+    resume(folder.path, reporter=witness)
+    said = [note for note in witness.notes if "may differ" in note]
+    assert said == [f"the result may differ in its last bits: threads {threads + 6} -> {threads}"]
+
+
+# what cannot be resumed
+
+
+def test_what_cannot_be_resumed(trained: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="is not a run folder"):
+        resume(tmp_path)
+    with pytest.raises(TrainingError, match="has ended already"):
+        resume(trained.path)
+
+
+def test_a_run_does_not_go_on_with_other_pictures(
+    eager: Recipe, tmp_path: Path, set_aside: SetAside
+) -> None:
+    data = set_aside("train", "test")
+    folder = cut_off(replace(eager, data=str(data)), tmp_path / "run", 6)
+    (data / "train" / "rose" / "0001.jpg").unlink()
+    with pytest.raises(AlexNetError, match="changed"):
+        resume(folder.path)
