@@ -30,7 +30,7 @@ from typing import Any
 
 import programs
 
-TURN_SECONDS = 0.2
+MIN_SAMPLE_SECONDS = 0.2
 """What a program's turn lasts at least."""
 LONGEST_REST_SECONDS = 2.0
 """After a turn, as long as it lasted: the system still takes back the memory that it used."""
@@ -52,7 +52,7 @@ def worker(name: str, flags: argparse.Namespace) -> None:
         work()
         began = time.perf_counter()
         finished(work())
-        steps = max(1, round(TURN_SECONDS / (time.perf_counter() - began)))
+        steps = max(1, round(MIN_SAMPLE_SECONDS / (time.perf_counter() - began)))
     except ImportError as error:
         print(json.dumps({"missing": str(error)}), file=answers, flush=True)
         return
@@ -121,7 +121,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from alexnet.benchmark.throughput import MATRIX_SIDE
-    from alexnet.config.serialization import to_plain
+    from alexnet.config.serialization import to_dict
     from alexnet.runtime.environment import describe_environment, installed
 
     times = found["times"]
@@ -147,7 +147,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
         "missing": found["missing"],
         "logits": found["heads"],
         "versions": {name: installed(name) for name in packages},
-        "environment": to_plain(describe_environment(torch.device(flags.device))),
+        "environment": to_dict(describe_environment(torch.device(flags.device))),
     }
     if "matrix" in times:
         flops = 2 * MATRIX_SIDE[flags.device] ** 3
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rule", default="paper")
+    parser.add_argument("--optimizer", default="paper")
     parser.add_argument("--compile", action="store_true", help="of ours")
     parser.add_argument("--only", nargs="*", help="programs to run; all unless given")
     parser.add_argument("--pictures", dest="folder_of_pictures", default="", help="for prepare")

@@ -21,21 +21,21 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     import torch
 
     from alexnet.benchmark.throughput import drawn
-    from alexnet.config.recipe import Optimizer, Recipe
+    from alexnet.config.recipe import OptimizerOptions, Recipe
     from alexnet.models.network import Network, channels_last
     from alexnet.models.variants import variant
     from alexnet.models.zoo import architecture
-    from alexnet.runtime.malloc import keep_freed_memory
+    from alexnet.runtime.malloc import disable_malloc_trim
     from alexnet.training.optimizers import build_optimizer
     from alexnet.training.step import update
 
-    keep_freed_memory()
+    disable_malloc_trim()
     device = torch.device(flags.device)
     torch.manual_seed(0)
     network = channels_last(Network(variant(architecture(flags.arch), norm=norm))).to(device)
-    optimizer = build_optimizer(network, Optimizer(rule=flags.rule, rate=1e-3))
+    optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.rule, lr=1e-3))
     images = drawn(network.architecture, flags.batch, device)
-    labels = torch.randint(network.architecture.classes, (flags.batch,), device=device)
+    labels = torch.randint(network.architecture.num_classes, (flags.batch,), device=device)
     recipe = Recipe()
     network.train()
     if flags.compile:
@@ -63,7 +63,7 @@ def ours_fresh_memory_gains(flags: argparse.Namespace) -> Work:
     """With memory taken from the system and given back for every tensor."""
     import alexnet.runtime.malloc
 
-    alexnet.runtime.malloc.keep_freed_memory = lambda: False
+    alexnet.runtime.malloc.disable_malloc_trim = lambda: False
     return ours_train(flags)
 
 
@@ -140,9 +140,9 @@ def ours_infer(flags: argparse.Namespace) -> Work:
     import torch
 
     from alexnet.benchmark.throughput import inference_work
-    from alexnet.runtime.malloc import keep_freed_memory
+    from alexnet.runtime.malloc import disable_malloc_trim
 
-    keep_freed_memory()
+    disable_malloc_trim()
     network, images = shared_inputs(flags)
     images = images.to(flags.device).contiguous(memory_format=torch.channels_last)
     return inference_work(network.to(flags.device), images, "auto")
@@ -153,13 +153,13 @@ def ours_optimized_infer(flags: argparse.Namespace) -> Work:
     import torch
 
     from alexnet.benchmark.throughput import inference_work
-    from alexnet.inference.optimize import optimized_network
-    from alexnet.runtime.malloc import keep_freed_memory
+    from alexnet.inference.optimize import optimize_for_inference
+    from alexnet.runtime.malloc import disable_malloc_trim
 
-    keep_freed_memory()
+    disable_malloc_trim()
     network, images = shared_inputs(flags)
     images = images.to(flags.device).contiguous(memory_format=torch.channels_last)
-    return inference_work(optimized_network(network.to(flags.device)), images, "auto")
+    return inference_work(optimize_for_inference(network.to(flags.device)), images, "auto")
 
 
 def plain_pytorch_infer(flags: argparse.Namespace) -> Work:
@@ -291,7 +291,7 @@ def ours_prepare(flags: argparse.Namespace) -> Work:
 
     def work() -> None:
         with tempfile.TemporaryDirectory(dir=flags.folder) as place:
-            prepare(source, resize="shorter_side", side=256, cache=Path(place))
+            prepare(source, resize="shortest_edge", side=256, cache=Path(place))
 
     return work
 

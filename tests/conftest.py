@@ -18,11 +18,11 @@ import alexnet
 from alexnet.cli import main
 from alexnet.config.recipe import (
     Augmentation,
-    NetOptions,
-    Optimizer,
-    PictureOptions,
+    DataOptions,
+    LRSchedule,
+    ModelOptions,
+    OptimizerOptions,
     Recipe,
-    Schedule,
 )
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.training.run_folder import RunFolder
@@ -89,11 +89,11 @@ def tiny(flowers: Path) -> Recipe:
         name="tiny",
         data=str(flowers),
         arch="alexnet_bn",
-        net=NetOptions(width=0.05, input_size=67),
-        pictures=PictureOptions(store_pixels=72),
-        augment=Augmentation(min_area=0.5, max_stretch=1.2),
-        optimizer=Optimizer(rule="adamw", rate=2e-3),
-        schedule=Schedule(schedule="cosine", warmup_steps=2),
+        model=ModelOptions(width=0.05, input_size=67),
+        data_options=DataOptions(resize_size=72),
+        augment=Augmentation(min_scale=0.5, max_aspect_ratio=1.2),
+        optimizer=OptimizerOptions(optimizer="adamw", lr=2e-3),
+        schedule=LRSchedule(schedule="cosine", warmup_steps=2),
         epochs=3,
         batch_size=8,
         precision="float32",
@@ -126,9 +126,9 @@ def small(tiny: Recipe) -> Recipe:
     return replace(
         tiny,
         arch="lenet5",
-        net=NetOptions(width=0.5),
-        pictures=PictureOptions(store_pixels=32),
-        optimizer=Optimizer(rule="paper", rate=0.01),
+        model=ModelOptions(width=0.5),
+        data_options=DataOptions(resize_size=32),
+        optimizer=OptimizerOptions(optimizer="paper", lr=0.01),
         save_every_minutes=1e6,
         save_every_steps=2,
     )

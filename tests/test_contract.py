@@ -14,19 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.architectures import Architecture
-from alexnet.checkpoint import ModelInfo, save_model
-from alexnet.classifier import Classifier, load
-from alexnet.inference import optimized_network
-from alexnet.interop.exporting import export_model
-from alexnet.interop.importing import import_model
-from alexnet.interop.pictures import preprocessing_of
-from alexnet.network import Network, channels_last
-from alexnet.recipe import Recipe
-from alexnet.variants import variant
-from alexnet.zoo import ZOO, architecture
-from conftest import Command
-from drawn import draw
+from alexnet.checkpoints.model_file import ModelInfo, save_model
+from alexnet.config.recipe import Recipe
+from alexnet.inference.classifier import Classifier, load
+from alexnet.inference.optimize import optimize_for_inference
+from alexnet.interop.exporter import export_model
+from alexnet.interop.importer import import_model
+from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.models.architecture import Architecture
+from alexnet.models.network import Network, channels_last
+from alexnet.models.variants import variant
+from alexnet.models.zoo import ZOO, architecture
+from support.commands import Command
+from support.kernels import draw
 
 CLASSES = ("rose", "tulip", "daisy", "iris", "lily", "aster", "poppy")
 SIDES = {"alexnet_notebook": 215, "alexnet_owt": 224, "lenet5": 32, "cifar_quick": 32}
@@ -77,7 +77,7 @@ def classifier(name: str) -> Classifier:
     net = network(name)
     info = ModelInfo(
         architecture=net.architecture,
-        classes=CLASSES,
+        class_names=CLASSES,
         preprocessing=preprocessing_of("published", net.architecture),
         recipe=Recipe(arch=name, precision="float32"),
     )
@@ -150,10 +150,10 @@ def test_exported_to_onnx_and_imported_it_gives_the_same_logits(name: str, tmp_p
 def test_optimized_it_gives_nearly_the_same_logits(name: str) -> None:
     x = images(name, 9)
     expected = logits(network(name), x)
-    exact = logits(optimized_network(network(name), "float32", has_int8=False), x)
+    exact = logits(optimize_for_inference(network(name), "float32", has_int8=False), x)
     assert_close(exact, expected, EXACT_OPTIMIZED)
     assert torch.equal(exact.argmax(1), expected.argmax(1))
-    rounded = logits(optimized_network(network(name)), x)
+    rounded = logits(optimize_for_inference(network(name)), x)
     assert_close(rounded, expected, ROUNDED_OPTIMIZED)
 
 

@@ -131,7 +131,7 @@ def test_every_field_of_a_recipe_has_its_words() -> None:
     """The string under a field is the flag's help."""
     source = (ROOT / "src/alexnet/config/recipe.py").read_text()
     documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
-    groups = {"net", "pictures", "augment", "optimizer", "schedule"}
+    groups = {"model", "data_options", "augment", "optimizer", "schedule"}
     assert set(Recipe.__dataclass_fields__) - groups <= documented
     source = (ROOT / "src/alexnet/pretraining/recipe.py").read_text()
     documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
 from alexnet.errors import UsageError
-from alexnet.io.files import written_aside
+from alexnet.io.files import atomic_write
 from alexnet.io.text import printable
 from alexnet.records import EpochRecord
 
@@ -34,7 +34,7 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.lower().lstrip(".")
     if kind not in FORMATS:
         raise UsageError(f"{path} must end in one of .{', .'.join(FORMATS)}")
-    with written_aside(path) as aside, warnings.catch_warnings():
+    with atomic_write(path) as aside, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a script that no font here has
         figure.savefig(aside, format=kind, dpi=130, facecolor="white", bbox_inches="tight")
 
@@ -59,15 +59,13 @@ def learning_curves(history: Sequence[EpochRecord]) -> Figure:
         marker=marker,
         label="training, augmented",
     )
-    held = history[0].held_out if history else ""
+    held = history[0].eval_split if history else ""
     if held:
         name = {"val": "validation", "test": "test"}[held]
-        loss.plot(
-            epochs, [r.held_out_loss for r in history], color=ORANGE, marker=marker, label=name
-        )
+        loss.plot(epochs, [r.eval_loss for r in history], color=ORANGE, marker=marker, label=name)
         error.plot(
             epochs,
-            [r.held_out_top1_error for r in history],
+            [r.eval_top1_error for r in history],
             color=ORANGE,
             marker=marker,
             label=name,

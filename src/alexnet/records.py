@@ -24,7 +24,7 @@ class LayerUpdate:
 class LastStep:
     """What an epoch's record says of the epoch's last step."""
 
-    rate: float = 0.0
+    lr: float = 0.0
     """Learning rate."""
     layers: tuple[LayerUpdate, ...] = ()
     """How far it moved every weight."""
@@ -38,18 +38,18 @@ class EpochRecord:
     """Counted from 1."""
     step: int
     """Steps done since the run began."""
-    rate: float
+    lr: float
     """Learning rate of the last step."""
     train_loss: float
     train_top1_error: float
     """On augmented pictures, while they were learnt; steps that mix pictures are left out, here and
     in the loss."""
     train_top5_error: float
-    held_out: str
+    eval_split: str
     """The split of the next three figures: "val", "test", or "" when there is neither."""
-    held_out_loss: float
-    held_out_top1_error: float
-    held_out_top5_error: float
+    eval_loss: float
+    eval_top1_error: float
+    eval_top5_error: float
     layers: tuple[LayerUpdate, ...]
     """The last update of the epoch, weight by weight."""
 
@@ -62,7 +62,7 @@ class EpochTimes:
     """Counted from 1."""
     images_per_second: float
     """Training only, evaluation and saving not counted."""
-    waiting_share: float
+    data_wait_fraction: float
     """Share of the training time spent waiting for data."""
     elapsed_seconds: float
     """Of the whole epoch, evaluation included."""

@@ -41,7 +41,7 @@ class Reporter(Protocol):
         """After every epoch."""
 
 
-class Silent:
+class NullReporter:
     """A reporter that tells nobody."""
 
     def note(self, text: str) -> None:

@@ -26,9 +26,9 @@ from alexnet.training.run_folder import RunFolder
 TABLE = variant(architecture("lenet5"), classes=3, width=0.5)
 INFO = ModelInfo(
     architecture=TABLE,
-    classes=("daisy", "lily of the valley", "чай ☕"),
+    class_names=("daisy", "lily of the valley", "чай ☕"),
     preprocessing=Preprocessing(
-        store_pixels=28, pad_pixels=4, crop_pixels=32, channels=1, mean=(0.1, 1 / 3, 1e-17),
+        resize_size=28, padding=4, crop_size=32, channels=1, mean=(0.1, 1 / 3, 1e-17),
     ),
     recipe=Recipe(name="mine", seed=7),
     scores=Scores(epoch=4, val_top1_error=1 / 3),
@@ -70,7 +70,9 @@ def test_the_mean_image_comes_back(model: Path) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_every_table_survives_the_header(name: str, tmp_path: Path) -> None:
     info = replace(
-        INFO, architecture=architecture(name), classes=tuple(map(str, range(ZOO[name].classes)))
+        INFO,
+        architecture=architecture(name),
+        class_names=tuple(map(str, range(ZOO[name].num_classes))),
     )
     save_tensors(tmp_path / "header.safetensors", {"x": torch.zeros(1)}, info)
     assert load_tensors(tmp_path / "header.safetensors", ModelInfo)[1] == info
@@ -94,8 +96,10 @@ def test_the_file_is_plain_safetensors_with_one_key_of_json(model: Path) -> None
         assert "conv1.weight" in file.keys()  # noqa: SIM118
     assert list(header) == ["alexnet"]
     facts = json.loads(header["alexnet"])
-    assert facts["classes"] == list(INFO.classes)
-    assert {"format", "architecture", "classes", "preprocessing", "recipe", "scores"} <= set(facts)
+    assert facts["class_names"] == list(INFO.class_names)
+    assert {"format", "architecture", "class_names", "preprocessing", "recipe", "scores"} <= set(
+        facts
+    )
 
 
 def test_no_flipped_byte_goes_unseen(model: Path) -> None:
@@ -152,10 +156,10 @@ def rewrite(model: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["a", "b"]}, "names 2 classes for 3 outputs"),
+        ({"class_names": ["a", "b"]}, "names 2 classes for 3 outputs"),
         ({"colour": 1}, "'colour'"),
         ({"recipe": None}, "recipe"),
-        ({"classes": "abc"}, "classes must be a list"),
+        ({"class_names": "abc"}, "class_names must be a list"),
         ({"format": "one"}, "format must be int"),
         ({"architecture": {"name": "x"}}, "architecture"),
     ],
@@ -202,7 +206,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alexnet.checkpoints.model_file.save_file", half)
+    monkeypatch.setattr("alexnet.checkpoints.tensors.save_file", half)
     with pytest.raises(OSError, match="No space"):
         save_model(model, {"x": torch.zeros(1)}, INFO)
     assert model.read_bytes() == whole

@@ -12,15 +12,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from alexnet.checkpoints.weights import read_weights, take_what_fits
-from alexnet.config.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, Preprocessing
+from alexnet.checkpoints.weights import load_matching_weights, read_weights
+from alexnet.config.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from alexnet.data.images.decode import decode
 from alexnet.models.network import create_model
-from alexnet.transforms.crops import centre_view
+from alexnet.transforms.crops import center_crop
 
-RULE = Preprocessing(
-    store_pixels=256, crop_pixels=224, mean=IMAGENET_MEAN, divisor=IMAGENET_DEVIATION
-)
+RULE = Preprocessing(resize_size=256, crop_size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 CONVS = {
     "conv1": (0, 4, 2),
     "conv2": (3, 1, 2),
@@ -37,7 +35,7 @@ def pixels(shared: Path) -> np.ndarray:
     with tarfile.open(shared / "data" / "17flowers.tgz") as archive:
         file = archive.extractfile("jpg/image_0721.jpg")
         assert file is not None
-        return decode(Image.open(file), "shorter_side", 256)
+        return decode(Image.open(file), "shortest_edge", 256)
 
 
 def by_hand(pixels: np.ndarray, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,11 +60,11 @@ def test_stages_equal_a_plain_computation_on_a_real_picture(
 ) -> None:
     path = shared / "data" / "alexnet_owt" / "features.pth"
     network = create_model("alexnet_owt", num_classes=17).eval()
-    taken = take_what_fits(network, read_weights(path))
+    taken = load_matching_weights(network, read_weights(path))
     assert len(taken.taken) == 10
     assert taken.left == ()
     with torch.inference_mode():
-        ours = network.stages(centre_view(torch.tensor(pixels)[None], RULE))
+        ours = network.intermediate_outputs(center_crop(torch.tensor(pixels)[None], RULE))
     for name, expected in by_hand(pixels, torch.load(path, weights_only=True)).items():
         difference = (ours[name].double() - expected).abs().max() / expected.abs().max()
         assert difference < 1e-5, f"{name}: {difference:.1e}"

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from alexnet.checkpoints.weights import our_name, read_weights, take_what_fits
+from alexnet.checkpoints.weights import load_matching_weights, read_weights, to_local_name
 from alexnet.errors import ModelFileError
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
@@ -54,7 +54,7 @@ def test_torchvisions_names_become_ours(tmp_path: Path, wrap: str) -> None:
         case _:
             torch.save(state, path, _use_new_zipfile_serialization=wrap != "legacy")
     net = network()
-    taken = take_what_fits(net, read_weights(path))
+    taken = load_matching_weights(net, read_weights(path))
     assert set(taken.taken) == set(net.state_dict())
     assert (taken.left, taken.fresh) == ((), ())
     for theirs, ours in TORCHVISION.items():
@@ -63,18 +63,18 @@ def test_torchvisions_names_become_ours(tmp_path: Path, wrap: str) -> None:
 
 
 def test_names_that_are_not_torchvisions_stay() -> None:
-    assert our_name("conv1.weight") == "conv1.weight"
-    assert our_name("features.1.weight") == "features.1.weight"
-    assert our_name("bn1.running_mean") == "bn1.running_mean"
-    assert our_name("epoch") == "epoch"
+    assert to_local_name("conv1.weight") == "conv1.weight"
+    assert to_local_name("features.1.weight") == "features.1.weight"
+    assert to_local_name("bn1.running_mean") == "bn1.running_mean"
+    assert to_local_name("epoch") == "epoch"
 
 
 def test_what_does_not_fit_is_listed_with_both_shapes() -> None:
-    net, weights = network(classes=7), {our_name(n): t for n, t in foreign(classes=9).items()}
+    net, weights = network(classes=7), {to_local_name(n): t for n, t in foreign(classes=9).items()}
     weights["extra.weight"] = torch.zeros(2, 2)
     own = net.get_parameter("fc8.weight").detach().clone()
     features = own.shape[1]
-    taken = take_what_fits(net, weights)
+    taken = load_matching_weights(net, weights)
     assert set(taken.left) == {
         f"fc8.weight (9x{features}, here 7x{features})",
         "fc8.bias (9, here 7)",
@@ -87,14 +87,14 @@ def test_what_does_not_fit_is_listed_with_both_shapes() -> None:
 
 def test_half_precision_is_taken_as_float() -> None:
     net = network()
-    take_what_fits(net, {"fc8.bias": torch.full((7,), 0.5, dtype=torch.float16)})
+    load_matching_weights(net, {"fc8.bias": torch.full((7,), 0.5, dtype=torch.float16)})
     assert net.get_parameter("fc8.bias").dtype == torch.float32
     assert net.get_parameter("fc8.bias").tolist() == [0.5] * 7
 
 
 def test_nothing_that_fits_is_refused() -> None:
     with pytest.raises(ModelFileError, match=r"none of the weights fit alexnet_owt; first: w \(2"):
-        take_what_fits(network(), {"w": torch.zeros(2)})
+        load_matching_weights(network(), {"w": torch.zeros(2)})
 
 
 def test_step_counters_alone_are_nothing() -> None:
@@ -102,7 +102,7 @@ def test_step_counters_alone_are_nothing() -> None:
     mismatched = {n: t for n, t in other.items() if not n.startswith(("fc8.", "bn6", "bn7"))}
     assert any(name.endswith("num_batches_tracked") for name in mismatched)
     with pytest.raises(ModelFileError, match="none of the weights fit alexnet_bn"):
-        take_what_fits(network("alexnet_bn", width=0.05), mismatched)
+        load_matching_weights(network("alexnet_bn", width=0.05), mismatched)
 
 
 class Trap:

@@ -29,7 +29,7 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
     (folder / "taken").mkdir()
     (folder / "text.txt").write_text("text")
     (folder / "cut.json").write_text('{"epochs": 3')
-    (folder / "key.json").write_text('{"net": {"widht": 1}}')
+    (folder / "key.json").write_text('{"model": {"widht": 1}}')
     (folder / "type.json").write_text('{"epochs": "three"}')
     (folder / "range.json").write_text('{"epochs": 0}')
     return folder
@@ -43,7 +43,7 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
         ("train --epoch 3", "did you mean --epochs"),
         ("train --epochs three", "--epochs takes a whole number, not 'three'"),
         ("train --epochs 0", "--epochs 0 must be at least 1"),
-        ("train --rate -1", "--rate"),
+        ("train --lr -1", "--lr"),
         ("train --label-smoothing 1", "--label-smoothing 1.0 must be"),
         ("train --norm bach", "'batch'"),
         ("train --arch alexnt", "did you mean alexnet"),
@@ -80,9 +80,9 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
         ("pretrain rbm --sparsity-target 0", "--sparsity-target 0.0 must be"),
         ("pretrain rbm --cd-steps 0", "--cd-steps 0 must be at least 1"),
         ("pretrain autoencoder --noise 1", "--noise 1.0 must be from 0 to below 1"),
-        ("pretrain autoencoder --cut-mix 0.5", "--cut-mix 0.5 mixes labels"),
+        ("pretrain autoencoder --cutmix 0.5", "--cutmix 0.5 mixes labels"),
         ("pretrain autoencoder --input-size 20", "smallest input"),
-        ("pretrain autoencoder --store-pixels 60", "set --store-pixels to at least 140"),
+        ("pretrain autoencoder --resize-size 60", "set --resize-size to at least 140"),
         ("pretrain autoencoder --data missing/", "'missing/'"),
         ("pretrain autoencoder --data taken", "has no pictures"),
         ("pretrain autoencoder --data unreadable", "none of the 2 pictures"),
@@ -96,7 +96,7 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
         ("evaluate", "model"),
         ("evaluate missing", "missing"),
         ("evaluate text.txt", "text.txt"),
-        ("evaluate MODEL --views 3", "'10'"),
+        ("evaluate MODEL --crops 3", "'10'"),
         ("evaluate MODEL --split tset", "'test'"),
         ("evaluate MODEL --data animals", "'cat'"),
         ("evaluate MODEL --data missing/", "'missing/'"),
@@ -106,7 +106,7 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
         ("predict MODEL taken", "taken"),
         ("predict MODEL ''", "picture"),
         ("predict MODEL animals --top 0", "--top 0"),
-        ("predict MODEL animals --views 3", "'10'"),
+        ("predict MODEL animals --crops 3", "'10'"),
         ("predict text.txt animals", "text.txt"),
         ("summary alexnt", "did you mean alexnet"),
         ("summary alexnet --input-size 20", "67x67"),
@@ -115,7 +115,7 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
         ("data chek animals", "did you mean check"),
         ("data check", "data"),
         ("data check missing/", "'missing/'"),
-        ("data prepare animals --store-pixels 0", "--store-pixels 0"),
+        ("data prepare animals --resize-size 0", "--resize-size 0"),
         ("data prepare unreadable", "none of the 2"),
         ("data split animals taken", "taken exists"),
         ("data split animals text.txt/x.csv", "text.txt"),

@@ -15,7 +15,7 @@ import torch
 
 from alexnet.benchmark.agreement import agreement
 from alexnet.benchmark.throughput import training_flops
-from alexnet.benchmark.timing import spread, take_turns
+from alexnet.benchmark.timing import spread, time_interleaved
 from alexnet.inference.classifier import Classifier, load
 from alexnet.models.zoo import architecture
 from alexnet.training.run_folder import RunFolder
@@ -37,9 +37,9 @@ def test_turns_of_one_call_or_of_as_many_as_fill_them() -> None:
 
     works = {"slow": lambda: work("slow", 0.03), "quick": lambda: work("quick", 0.001)}
     device = torch.device("cpu")
-    assert len(take_turns(works, 2, device, warm_ups=1)["slow"]) == 2
+    assert len(time_interleaved(works, 2, device, warm_ups=1)["slow"]) == 2
     assert calls == {"slow": 3, "quick": 3}
-    times = take_turns(works, 1, device, warm_ups=0, turn_seconds=0.02)
+    times = time_interleaved(works, 1, device, warm_ups=0, turn_seconds=0.02)
     assert calls["slow"] == 4
     assert calls["quick"] > 4
     assert times["quick"][0] < 0.01 < times["slow"][0]
@@ -61,7 +61,7 @@ def test_a_network(command: Command, work: str) -> None:
     table = architecture("lenet5")
     flops = training_flops(table) if work == "train" else 2 * sum(r.macs for r in table.rows())
     share = rate["median"] * flops / 1e9 / found["matrix_gflops"]["median"]
-    assert found["machine_share"] == pytest.approx(share)
+    assert found["matmul_utilization"] == pytest.approx(share)
     backward = [layer["backward_seconds"] for layer in layers]
     assert any(backward) == (work == "train")
     assert found["peak_bytes"] > 2**20
@@ -104,7 +104,7 @@ def test_agreement_of_a_prepared_classifier(
 
 def test_agreement_counts_what_differs(trained: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = load(trained.path)
-    side = classifier.info.preprocessing.store_pixels
+    side = classifier.info.preprocessing.resize_size
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (4, side, side, 3), np.uint8)
     store = SimpleNamespace(pictures=lambda rows: images[rows])

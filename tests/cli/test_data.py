@@ -13,15 +13,15 @@ from support.commands import Command
 
 
 def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
-    told = command("data", "prepare", flowers, "--store-pixels", 32)
+    told = command("data", "prepare", flowers, "--resize-size", 32)
     assert told.code == 0
     assert "60 pictures of 12 classes (12 test, 36 train, 12 val)" in told.out
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
-    again = command("data", "prepare", flowers, "--store-pixels", 32, "--json")
+    again = command("data", "prepare", flowers, "--resize-size", 32, "--json")
     facts = json.loads(again.out)
     assert again.err == ""
-    assert {"store", "pictures", "classes", "splits", "refused", "ignored"} <= set(facts)
+    assert {"store", "num_images", "num_classes", "splits", "rejected", "skipped"} <= set(facts)
     assert (Path(facts["store"]) / "images.npy").is_file()
     assert facts["splits"] == {"train": 36, "val": 12, "test": 12}
 
@@ -37,7 +37,7 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     told = command("data", "check", broken, "--json")
     facts = json.loads(told.out)
     assert told.code == 1
-    assert facts["ignored"] == {"hidden": 1}
+    assert facts["skipped"] == {"hidden": 1}
     assert {(f["kind"], f["is_fault"]) for f in facts["findings"]} >= {
         ("unreadable", True), ("duplicate_across_splits", True),
     }  # fmt: skip
@@ -49,13 +49,13 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
 def test_data_split_writes_what_train_reads(
     command: Command, flowers: Path, tmp_path: Path
 ) -> None:
-    words = ("--test-share", 0.34, "--val-share", 0.5, "--seed", 4)
+    words = ("--test-fraction", 0.34, "--val-fraction", 0.5, "--seed", 4)
     folder = command("data", "split", flowers / "train", tmp_path / "parts", *words)
     table = command("data", "split", flowers / "train", tmp_path / "parts.csv", *words)
     assert (folder.code, table.code) == (0, 0)
     assert "12 train, 12 val, 12 test" in folder.out
     for data in ("parts", "parts.csv"):
-        told = command("data", "prepare", tmp_path / data, "--store-pixels", 8, "--json")
+        told = command("data", "prepare", tmp_path / data, "--resize-size", 8, "--json")
         facts = json.loads(told.out)
         assert facts["splits"] == {"train": 12, "val": 12, "test": 12}
 

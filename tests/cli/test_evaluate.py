@@ -12,8 +12,8 @@ from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
 EVALUATION_KEYS = {
-    "data", "split", "pictures", "views", "top1_error", "top5_error", "accuracy", "loss", "classes",
-    "per_class", "confusion", "confusion_pairs", "most_confused", "worst",
+    "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy", "loss",
+    "class_names", "per_class", "confusion", "confusion_pairs", "most_confused", "top_losses",
 }  # fmt: skip
 
 
@@ -27,11 +27,11 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
     facts = json.loads(told.out)
     assert told.code == 0
     assert set(facts) == EVALUATION_KEYS
-    assert (facts["split"], facts["pictures"], facts["views"]) == ("test", 12, 1)
+    assert (facts["split"], facts["num_images"], facts["crops"]) == ("test", 12, 1)
     assert facts["accuracy"] == pytest.approx(1 - facts["top1_error"])
     wrong = 12 - sum(row[i] for i, row in enumerate(facts["confusion"]))
     assert facts["top1_error"] == pytest.approx(wrong / 12, abs=1e-12)
-    assert len(facts["worst"]) == wrong
+    assert len(facts["top_losses"]) == wrong
     saved = json.loads((own.path / "evaluation" / "evaluation.json").read_text())
     assert {key: facts[key] for key in saved} == saved
     assert names_in(own.path / "evaluation") == {"evaluation.json", "confusion.png", "worst.png"}
@@ -42,16 +42,16 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
 @pytest.mark.usefixtures("no_plots")
 def test_evaluate_ten_views_as_text(command: Command, own: RunFolder) -> None:
     one, ten = (
-        json.loads(command("evaluate", own.path, "--views", views, "--json").out)
+        json.loads(command("evaluate", own.path, "--crops", views, "--json").out)
         for views in (1, 10)
     )
-    assert ten["views"] == 10
+    assert ten["crops"] == 10
     assert ten["loss"] != one["loss"]
-    text = command("evaluate", own.path, "--views", 10)
+    text = command("evaluate", own.path, "--crops", 10)
     assert "10 views" in text.out
     assert f"top-1 error {100 * ten['top1_error']:.2f} %" in text.out
     assert f"loss {ten['loss']:.4f}" in text.out
-    assert all(name in text.out for name in ten["classes"])
+    assert all(name in text.out for name in ten["class_names"])
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -61,7 +61,7 @@ def test_evaluate_other_splits_and_other_folders(
     def pictures(*words: object) -> tuple[str, int]:
         told = command("evaluate", own.path, "--json", "--out", tmp_path / "e", *words)
         facts = json.loads(told.out)
-        return facts["split"], facts["pictures"]
+        return facts["split"], facts["num_images"]
 
     assert pictures("--split", "train") == ("train", 36)
     assert pictures("--split", "val") == ("val", 12)
@@ -91,6 +91,6 @@ def test_evaluate_matches_classes_by_name(
     for name in ("sunflower", "tulip"):
         shutil.copytree(flowers / "test" / name, tmp_path / "two" / name)
     facts = json.loads(command("evaluate", own.path, "--data", tmp_path / "two", "--json").out)
-    assert facts["pictures"] == 2
+    assert facts["num_images"] == 2
     assert [sum(row) for row in facts["confusion"]] == [0] * 10 + [1, 1]
-    assert len(facts["classes"]) == 12
+    assert len(facts["class_names"]) == 12

@@ -63,11 +63,15 @@ def test_out_to_onnx_and_back(say, model: Path, tmp_path: Path) -> None:  # type
     told = say(*words)
     assert told.code == 0
     facts = json.loads(told.out)
-    assert (facts["architecture"], facts["classes"], facts["input"]) == ("lenet5", 7, [1, 32, 32])
+    assert (facts["architecture"], facts["num_classes"], facts["input"]) == (
+        "lenet5",
+        7,
+        [1, 32, 32],
+    )
     assert facts["parity"]["relative_difference"] < 1e-5
     pixels = torch.from_numpy(random_pixels(narrow("lenet5").network, 2))
     ours = alexnet.load(back, "cpu")
-    assert ours.classes == CLASSES
+    assert ours.class_names == CLASSES
     torch.testing.assert_close(ours.network(pixels), narrow("lenet5").network(pixels))
     again = say(*words)
     assert (again.code, again.out) == (2, "")

@@ -25,29 +25,29 @@ def test_a_folder_named_from_python_is_known_from_anywhere(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pictures = replace(tiny.pictures, test_share=0.34)
-    run = alexnet.train(replace(tiny, data="photos", pictures=pictures, epochs=1), out="run")
+    pictures = replace(tiny.data_options, test_fraction=0.34)
+    run = alexnet.train(replace(tiny, data="photos", data_options=pictures, epochs=1), out="run")
     assert json.loads(run.folder.config.read_text())["data"] == str(photos)
     for words in ([], ["--data", "photos/"], ["--data", photos]):
         facts = json.loads(command("evaluate", "run", "--json", *words).out)
-        assert (facts["split"], facts["pictures"]) == ("test", 12)
+        assert (facts["split"], facts["num_images"]) == ("test", 12)
     classifier = alexnet.load("run")
-    assert alexnet.evaluate(classifier).pictures == 12
-    assert alexnet.evaluate(classifier, "photos", split="all").pictures == 36
+    assert alexnet.evaluate(classifier).num_images == 12
+    assert alexnet.evaluate(classifier, "photos", split="all").num_images == 36
     assert alexnet.evaluate(classifier).top1_error == facts["top1_error"]
     monkeypatch.chdir("/")
-    assert json.loads(command("evaluate", tmp_path / "run", "--json").out)["pictures"] == 12
+    assert json.loads(command("evaluate", tmp_path / "run", "--json").out)["num_images"] == 12
     moved = shutil.copytree(photos, tmp_path / "elsewhere")
     facts = json.loads(command("evaluate", tmp_path / "run", "--data", moved, "--json").out)
-    assert (facts["split"], facts["pictures"]) == ("test", 12)
+    assert (facts["split"], facts["num_images"]) == ("test", 12)
 
 
 @pytest.mark.usefixtures("no_plots")
 def test_a_folder_that_has_changed_is_said_also_when_it_is_named(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path
 ) -> None:
-    pictures = replace(tiny.pictures, test_share=0.34)
-    recipe = replace(tiny, data=str(photos), pictures=pictures, epochs=1)
+    pictures = replace(tiny.data_options, test_fraction=0.34)
+    recipe = replace(tiny, data=str(photos), data_options=pictures, epochs=1)
     alexnet.train(recipe, out=tmp_path / "run")
     assert "has changed" not in command("evaluate", tmp_path / "run", "--data", photos).err
     next((photos / "rose").iterdir()).unlink()

@@ -39,14 +39,14 @@ def test_predict_json_and_csv_say_the_same(
     assert [(r["picture"], int(r["rank"]), r["label"]) for r in rows] == [
         (p["picture"], rank, guess["label"])
         for p in told
-        for rank, guess in enumerate(p["guesses"], 1)
+        for rank, guess in enumerate(p["top_classes"], 1)
     ]
     for prediction in told:
-        assert set(prediction) == {"picture", "guesses", "problem"}
-        shares = [guess["probability"] for guess in prediction["guesses"]]
+        assert set(prediction) == {"picture", "top_classes", "error"}
+        shares = [guess["probability"] for guess in prediction["top_classes"]]
         assert shares == sorted(shares, reverse=True)
         assert 0 < sum(shares) <= 1
-    shares = [guess["probability"] for p in told for guess in p["guesses"]]
+    shares = [guess["probability"] for p in told for guess in p["top_classes"]]
     for row, share in zip(rows, shares, strict=True):
         assert float(row["probability"]) == pytest.approx(share, abs=1e-6)
 
@@ -59,8 +59,8 @@ def test_predict_names_the_picture_it_cannot_read_and_goes_on(
     told = command("predict", trained.path, bad, good, "--json")
     assert told.code == 1
     predictions = json.loads(told.out)
-    assert [bool(p["guesses"]) for p in predictions] == [False, True]
-    assert predictions[0]["problem"]
+    assert [bool(p["top_classes"]) for p in predictions] == [False, True]
+    assert predictions[0]["error"]
     assert len(told.err.splitlines()) == 1
     assert str(bad) in told.err
 
@@ -69,7 +69,7 @@ def test_predict_agrees_with_the_library(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:
     path = flowers / "test" / "daisy" / "0000.jpg"
-    told = json.loads(command("predict", trained.path, path, "--views", 10, "--json").out)
-    (expected,) = alexnet.load(trained.path).predict([path], views=10)
-    assert [g["label"] for g in told[0]["guesses"]] == [g.label for g in expected.guesses]
-    assert told[0]["guesses"][0]["probability"] == expected.guesses[0].probability
+    told = json.loads(command("predict", trained.path, path, "--crops", 10, "--json").out)
+    (expected,) = alexnet.load(trained.path).predict([path], crops=10)
+    assert [g["label"] for g in told[0]["top_classes"]] == [g.label for g in expected.top_classes]
+    assert told[0]["top_classes"][0]["probability"] == expected.top_classes[0].probability

@@ -13,8 +13,8 @@ from alexnet.pretraining.recipe import read_pretrain_recipe
 from support.commands import Command
 
 TINY_FLAGS = (
-    "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",
-    "--crop-pixels", "0", "--epochs", "1", "--batch-size", "12",
+    "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--resize-size", "72",
+    "--crop-size", "0", "--epochs", "1", "--batch-size", "12",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def test_layers_go_from_pretrain_to_train(
     assert "conv2  epoch   1  reconstruction error" in told.err
     assert read_pretrain_recipe(run).name == "flowers"
     begun = command(
-        "train", *flags, "--init-from", run / "model.safetensors", "--rule", "sgd", "--rate", 0,
+        "train", *flags, "--init-from", run / "model.safetensors", "--optimizer", "sgd", "--lr", 0,
         "--out", tmp_path / "classifier",
     )  # fmt: skip
     assert begun.code == 0, begun.err

@@ -17,8 +17,8 @@ from support.commands import Command
 from support.runs import is_same_run
 
 TINY_FLAGS = (
-    "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--store-pixels", "72",
-    "--crop-pixels", "0", "--epochs", "2", "--batch-size", "12",
+    "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--resize-size", "72",
+    "--crop-size", "0", "--epochs", "2", "--batch-size", "12",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_train_prints_the_result_alone_and_says_the_rest_on_stderr(
         assert progress in told.err
         assert progress not in told.out
     recipe = read_recipe(run.config)
-    assert (recipe.seed, recipe.epochs, recipe.net.width) == (3, 2, 0.05)
+    assert (recipe.seed, recipe.epochs, recipe.model.width) == (3, 2, 0.05)
     assert recipe.data == str(flowers), "the config must work from any folder"
     assert len(read_metrics(run)) == 2
 
@@ -48,8 +48,8 @@ def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path
     told = command("train", "--data", flowers, *TINY_FLAGS, "--out", tmp_path / "run", "--json")
     facts = json.loads(told.out)
     assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
-    assert {"epochs", "training_seconds", "waiting_share", "refused", "test"} <= set(facts)
-    assert facts["test"]["pictures"] == 12
+    assert {"epochs", "training_seconds", "data_wait_fraction", "rejected", "test"} <= set(facts)
+    assert facts["test"]["num_images"] == 12
     assert sum(map(sum, facts["test"]["confusion"])) == 12
 
 
@@ -68,11 +68,16 @@ def test_train_numbers_its_run_folders(
 def test_a_flag_wins_over_the_config_and_the_config_over_the_preset(
     command: Command, flowers: Path, tmp_path: Path
 ) -> None:
-    part = {"epochs": 9, "seed": 5, "data": str(flowers), "net": {"width": 0.05, "input_size": 67}}
+    part = {
+        "epochs": 9,
+        "seed": 5,
+        "data": str(flowers),
+        "model": {"width": 0.05, "input_size": 67},
+    }
     (tmp_path / "part.json").write_text(json.dumps(part))
     told = command(
         "train", "flowers17", "--config", tmp_path / "part.json", "--epochs", 1,
-        "--store-pixels", 72, "--crop-pixels", 0, "--out", tmp_path / "run",
+        "--resize-size", 72, "--crop-size", 0, "--out", tmp_path / "run",
     )  # fmt: skip
     assert told.code == 0, told.err
     recipe = read_recipe(tmp_path / "run" / "config.json")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import Augmentation, Optimizer, Recipe, Schedule
-from alexnet.config.serialization import architecture_from_plain, from_plain, to_json, to_plain
+from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.serialization import architecture_from_plain, from_dict, to_dict, to_json
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.io.text import is_file_name
 from alexnet.models.architecture import Architecture
@@ -26,9 +26,9 @@ from alexnet.models.layers import (
     FullyConnected,
     Init,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
 from alexnet.models.zoo import ZOO
 from alexnet.records import EpochRecord, LayerUpdate
@@ -41,7 +41,7 @@ def test_tables_round_trip(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_round_trip(name: str) -> None:
-    assert from_plain(Recipe, json.loads(to_json(PRESETS[name]))) == PRESETS[name]
+    assert from_dict(Recipe, json.loads(to_json(PRESETS[name]))) == PRESETS[name]
 
 
 def test_records_round_trip() -> None:
@@ -51,41 +51,41 @@ def test_records_round_trip() -> None:
     record = EpochRecord(
         epoch=1,
         step=9,
-        rate=0.1,
+        lr=0.1,
         train_loss=2.5,
         train_top1_error=0.5,
         train_top5_error=0.1,
-        held_out="val",
-        held_out_loss=2.0,
-        held_out_top1_error=0.6,
-        held_out_top5_error=0.2,
+        eval_split="val",
+        eval_loss=2.0,
+        eval_top1_error=0.6,
+        eval_top5_error=0.2,
         layers=layers,
     )
     text = to_json(record, indent=None)
     assert "\n" not in text
-    assert from_plain(EpochRecord, json.loads(text)) == record
+    assert from_dict(EpochRecord, json.loads(text)) == record
 
 
 def test_plain_by_hand() -> None:
-    assert to_plain(Conv("c", 4, 3, init=Init(bias=1.0))) == {
+    assert to_dict(Conv("c", 4, 3, init=Init(bias=1.0))) == {
         "kind": "conv",
         "name": "c",
         "channels": 4,
         "kernel": 3,
         "stride": 1,
         "padding": 0,
-        "end_padding": 0,
+        "extra_padding": 0,
         "groups": 1,
-        "has_bias": True,
-        "init": {"kind": "normal", "sd": 0.01, "bias": 1.0},
+        "bias": True,
+        "init": {"kind": "normal", "std": 0.01, "bias": 1.0},
     }
 
 
 def test_tuples_are_lists_and_come_back_as_tuples() -> None:
-    plain = to_plain(Schedule(drop_after_epochs=(3, 9)))
-    assert plain["drop_after_epochs"] == [3, 9]
-    assert from_plain(Schedule, plain).drop_after_epochs == (3, 9)
-    assert from_plain(Schedule, {"drop_after_epochs": []}).drop_after_epochs == ()
+    plain = to_dict(LRSchedule(milestones=(3, 9)))
+    assert plain["milestones"] == [3, 9]
+    assert from_dict(LRSchedule, plain).milestones == (3, 9)
+    assert from_dict(LRSchedule, {"milestones": []}).milestones == ()
 
 
 def test_text_keeps_other_scripts() -> None:
@@ -93,15 +93,15 @@ def test_text_keeps_other_scripts() -> None:
 
 
 def test_absent_keys_keep_their_defaults() -> None:
-    recipe = from_plain(Recipe, {"epochs": 3, "optimizer": {"rate": 0.5}})
-    assert recipe == Recipe(epochs=3, optimizer=Optimizer(rate=0.5))
-    assert from_plain(Recipe, {}) == Recipe()
+    recipe = from_dict(Recipe, {"epochs": 3, "optimizer": {"lr": 0.5}})
+    assert recipe == Recipe(epochs=3, optimizer=OptimizerOptions(lr=0.5))
+    assert from_dict(Recipe, {}) == Recipe()
 
 
 def test_an_integer_does_for_a_float() -> None:
-    rate = from_plain(Optimizer, {"rate": 1}).rate
+    rate = from_dict(OptimizerOptions, {"lr": 1}).lr
     assert (rate, type(rate)) == (1.0, float)
-    mean = from_plain(Preprocessing, {"mean": [1, 2, 3.5]}).mean
+    mean = from_dict(Preprocessing, {"mean": [1, 2, 3.5]}).mean
     assert mean == (1.0, 2.0, 3.5)
     assert {type(m) for m in mean} == {float}
 
@@ -110,7 +110,7 @@ def test_an_integer_does_for_a_float() -> None:
     ("plain", "message"),
     [
         ({"epoch": 3}, "^Recipe has no key 'epoch'; did you mean 'epochs'"),
-        ({"optimizer": {"rates": 3}}, r"^Recipe\.optimizer has no key 'rates'; .* 'rate'"),
+        ({"optimizer": {"lrs": 3}}, r"^Recipe\.optimizer has no key 'lrs'; .* 'lr'"),
         ({"schedule": {"zzzzz": 3}}, r"^Recipe\.schedule has no key 'zzzzz'; known: schedule, "),
         ({"epochs": "3"}, r"^Recipe\.epochs must be int, not '3'$"),
         ({"epochs": 3.0}, r"^Recipe\.epochs must be int, not 3\.0$"),
@@ -118,13 +118,13 @@ def test_an_integer_does_for_a_float() -> None:
         ({"epochs": None}, r"^Recipe\.epochs must be int, not None$"),
         ({"name": 3}, r"^Recipe\.name must be str, not 3$"),
         ({"augment": {"flip": 1}}, r"^Recipe\.augment\.flip must be bool, not 1$"),
-        ({"optimizer": {"rate": "x"}}, r"^Recipe\.optimizer\.rate must be float, not 'x'$"),
-        ({"optimizer": {"rate": False}}, r"^Recipe\.optimizer\.rate must be float, not False$"),
+        ({"optimizer": {"lr": "x"}}, r"^Recipe\.optimizer\.lr must be float, not 'x'$"),
+        ({"optimizer": {"lr": False}}, r"^Recipe\.optimizer\.lr must be float, not False$"),
         ({"optimizer": []}, r"^Recipe\.optimizer must be an object, not \[\]$"),
         ({"precision": "half"}, r"^Recipe\.precision is 'half'; it can be auto, float32, bf16$"),
         ({"precision": ["auto"]}, r"^Recipe\.precision is \['auto'\]; it can be"),
-        ({"schedule": {"drop_after_epochs": 3}}, r"\.drop_after_epochs must be a list, not 3$"),
-        ({"schedule": {"drop_after_epochs": [3, "4"]}}, r"\.drop_after_epochs\[1\] must be int"),
+        ({"schedule": {"milestones": 3}}, r"\.milestones must be a list, not 3$"),
+        ({"schedule": {"milestones": [3, "4"]}}, r"\.milestones\[1\] must be int"),
         ({"epochs": 0}, "^--epochs 0 must be at least 1$"),
         ({"optimizer": {"momentum": 1}}, r"^--momentum 1\.0 must be from 0 to below 1$"),
         ([], r"^Recipe must be an object, not \[\]$"),
@@ -133,7 +133,7 @@ def test_an_integer_does_for_a_float() -> None:
 )
 def test_refused_recipes(plain: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        from_plain(Recipe, plain)
+        from_dict(Recipe, plain)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,11 @@ def test_refused_recipes(plain: object, message: str) -> None:
 )
 def test_refused_preprocessing(plain: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        from_plain(Preprocessing, plain)
+        from_dict(Preprocessing, plain)
 
 
 def lenet() -> dict[str, Any]:
-    plain = to_plain(ZOO["lenet5"])
+    plain = to_dict(ZOO["lenet5"])
     assert isinstance(plain, dict)
     return plain
 
@@ -165,7 +165,7 @@ def lenet() -> dict[str, Any]:
         ({"kind": ["conv"]}, r"\.layers\[0\] has the unknown layer kind \['conv'\]; known"),
         ({"chanels": 3}, r"^architecture\.layers\[0\] has no key 'chanels'; .* 'channels'"),
         ({"kernel": "5"}, r"^architecture\.layers\[0\]\.kernel must be int, not '5'$"),
-        ({"init": {"sd": "x"}}, r"^architecture\.layers\[0\]\.init\.sd must be float, not 'x'$"),
+        ({"init": {"std": "x"}}, r"^architecture\.layers\[0\]\.init\.std must be float, not 'x'$"),
         ({"init": {"kind": "he"}}, r"\.layers\[0\]\.init\.kind is 'he'; it can be normal, glorot"),
         ({"groups": 4}, r"^conv1: 1 -> 6 channels cannot be split into 4 groups$"),
         ({"name": "conv2"}, "^lenet5: two layers are called 'conv2'$"),
@@ -238,11 +238,11 @@ class Deep:
 
 def test_nesting() -> None:
     value = Deep("d", ((Init(), Init("torch")), (), (Init(bias=2.0),)))
-    assert from_plain(Deep, json.loads(to_json(value))) == value
+    assert from_dict(Deep, json.loads(to_json(value))) == value
     with pytest.raises(
-        ConfigError, match=r"^Deep\.inner\[1\]\[0\] has no key 'sdd'; did you mean 'sd'"
+        ConfigError, match=r"^Deep\.inner\[1\]\[0\] has no key 'stdd'; did you mean 'std'"
     ):
-        from_plain(Deep, {"name": "d", "inner": [[], [{"sdd": 1}]]})
+        from_dict(Deep, {"name": "d", "inner": [[], [{"stdd": 1}]]})
 
 
 def test_very_deep_json_is_refused_like_any_wrong_value() -> None:
@@ -250,7 +250,7 @@ def test_very_deep_json_is_refused_like_any_wrong_value() -> None:
     for _ in range(500):
         plain = [plain]
     with pytest.raises(ConfigError, match=r"^Recipe\.name must be str"):
-        from_plain(Recipe, {"name": plain})
+        from_dict(Recipe, {"name": plain})
 
 
 NUMBERS = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -261,12 +261,10 @@ INITS = st.builds(
 KEEPING = st.one_of(
     st.builds(Activation, NAMES, st.sampled_from(["relu", "tanh", "sigmoid"])),
     st.builds(ResponseNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
-    st.builds(MapNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
+    st.builds(WithinChannelLRN, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
     st.builds(BatchNorm, NAMES, NUMBERS, NUMBERS),
     st.builds(Dropout, NAMES, st.floats(0, 1, exclude_max=True)),
-    st.builds(
-        Conv, NAMES, st.integers(1, 9), st.integers(1, 3), has_bias=st.booleans(), init=INITS
-    ),
+    st.builds(Conv, NAMES, st.integers(1, 9), st.integers(1, 3), bias=st.booleans(), init=INITS),
     st.builds(
         Pool,
         NAMES,
@@ -290,12 +288,12 @@ RECIPES = st.builds(
     name=st.text(min_size=1).filter(is_file_name),
     epochs=st.integers(1, 10**6),
     label_smoothing=st.floats(0, 1, exclude_max=True),
-    augment=st.builds(Augmentation, colour_sd=st.floats(0, 1e9), flip=st.booleans()),
+    augment=st.builds(Augmentation, color_std=st.floats(0, 1e9), flip=st.booleans()),
     optimizer=st.builds(
-        Optimizer, rate=st.floats(0, 1e9), rule=st.sampled_from(["paper", "adamw"])
+        OptimizerOptions, lr=st.floats(0, 1e9), optimizer=st.sampled_from(["paper", "adamw"])
     ),
     schedule=st.builds(
-        Schedule, drop_after_epochs=st.lists(st.integers(1, 99), unique=True).map(sorted).map(tuple)
+        LRSchedule, milestones=st.lists(st.integers(1, 99), unique=True).map(sorted).map(tuple)
     ),
     seed=st.integers(0, 2**31 - 1),
 )
@@ -303,14 +301,14 @@ RECIPES = st.builds(
 
 @given(RECIPES)
 def test_any_recipe_round_trips(recipe: Recipe) -> None:
-    assert from_plain(Recipe, json.loads(to_json(recipe))) == recipe
+    assert from_dict(Recipe, json.loads(to_json(recipe))) == recipe
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_equal_values_give_equal_text(name: str) -> None:
     """A preset may say 3 where 3.0 is meant; a resumed run writes the same bytes all the same."""
     text = to_json(PRESETS[name])
-    assert to_json(from_plain(Recipe, json.loads(text))) == text
-    mean = to_json(Preprocessing(mean=(0, 0, 0), crop_pixels=8))
-    assert to_json(from_plain(Preprocessing, json.loads(mean))) == mean
+    assert to_json(from_dict(Recipe, json.loads(text))) == text
+    mean = to_json(Preprocessing(mean=(0, 0, 0), crop_size=8))
+    assert to_json(from_dict(Preprocessing, json.loads(mean))) == mean
     assert "0.0" in mean

@@ -16,8 +16,8 @@ from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.store.store import Store, StoreInfo, store_text
 from alexnet.errors import DataError
-from alexnet.reporter import Silent
-from alexnet.training.setup import make_ready
+from alexnet.reporter import NullReporter
+from alexnet.training.setup import set_up_training
 
 ROWS = 50
 
@@ -25,8 +25,8 @@ ROWS = 50
 def store() -> Store:
     """Pictures whose pixels are their row, labelled row + 100."""
     info = StoreInfo(
-        name="numbers", fingerprint="", resize="squash", side=2, test_share=0.2, refused=(),
-        ignored=(), classes=("a", "b"), names=tuple(map(str, range(ROWS))), splits=("",) * ROWS,
+        name="numbers", fingerprint="", resize="stretch", side=2, test_fraction=0.2, rejected=(),
+        skipped=(), class_names=("a", "b"), names=tuple(map(str, range(ROWS))), splits=("",) * ROWS,
     )  # fmt: skip
     images = np.broadcast_to(np.arange(ROWS, dtype=np.uint8)[:, None, None, None], (ROWS, 2, 2, 3))
     return Store(Path(), info, images, np.arange(100, 100 + ROWS), np.zeros((ROWS, 9)))
@@ -134,8 +134,8 @@ def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) ->
     """1,281,167 pictures of 256 pixels, 252 GB, as a file full of holes."""
     count, side = 1_281_167, 256
     info = StoreInfo(
-        name="huge", fingerprint="", resize="squash", side=side, test_share=0.2, refused=(),
-        ignored=(), classes=("a", "b"), names=tuple(f"{i}.jpg" for i in range(count)),
+        name="huge", fingerprint="", resize="stretch", side=side, test_fraction=0.2, rejected=(),
+        skipped=(), class_names=("a", "b"), names=tuple(f"{i}.jpg" for i in range(count)),
         splits=("train",) * count,
     )  # fmt: skip
     (tmp_path / "store.json").write_text(store_text(info))
@@ -154,7 +154,7 @@ def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) ->
 
 
 def test_pictures_are_read_one_by_one(tiny: Recipe) -> None:
-    store = make_ready(tiny, Silent()).store
+    store = set_up_training(tiny, NullReporter()).store
     assert isinstance(store.images, np.memmap)
     rows = np.array([7, 3, 3, len(store) - 1, 0])
     assert np.array_equal(store.pictures(rows), store.images[rows])
@@ -162,7 +162,7 @@ def test_pictures_are_read_one_by_one(tiny: Recipe) -> None:
 
 
 def test_a_store_cut_short_is_noticed(tiny: Recipe) -> None:
-    store = make_ready(tiny, Silent()).store
+    store = set_up_training(tiny, NullReporter()).store
     os.truncate(store.folder / "images.npy", (store.folder / "images.npy").stat().st_size - 1)
     with pytest.raises(DataError, match="cut short; remove it"):
         store.pictures(np.array([len(store) - 1]))

@@ -31,9 +31,9 @@ def reds(source: Source) -> dict[int, tuple[str, str]]:
     """Class and split by the colour that tells the pictures apart."""
     found = {}
     for row in range(len(source)):
-        with source.pictures.open(row) as image:
+        with source.images.open(row) as image:
             pixel = np.asarray(image)[0, 0]
-        found[int(pixel[0])] = (source.classes[source.labels[row]], source.splits[row])
+        found[int(pixel[0])] = (source.class_names[source.labels[row]], source.splits[row])
     return found
 
 
@@ -47,7 +47,7 @@ def test_as_folders(source: Source, tmp_path: Path) -> None:
     write_split(source, PARTS, tmp_path / "out")
     again = folder_source(tmp_path / "out")
     assert reds(again) == EXPECTED
-    assert again.ignored == {}
+    assert again.skipped == {}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set"]
 
 
@@ -77,8 +77,9 @@ def test_what_exists_is_not_touched(source: Source, tmp_path: Path, name: str) -
 
 def test_pictures_that_are_no_files_are_refused(tmp_path: Path) -> None:
     source = Source(
-        name="arrays", classes=("a", "b"), names=("0", "1"), splits=("", ""), labels=np.arange(2),
-        pictures=ArrayPictures(np.zeros((2, 4, 4), np.uint8)),
+        name="arrays", class_names=("a", "b"), names=("0", "1"), splits=("", ""),
+        labels=np.arange(2),
+        images=ArrayPictures(np.zeros((2, 4, 4), np.uint8)),
     )  # fmt: skip
     with pytest.raises(DataError, match="arrays is not made of picture files"):
         write_split(source, {"train": np.array([0, 1])}, tmp_path / "out")

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.config.recipe import PictureOptions
+from alexnet.config.recipe import DataOptions
 from alexnet.data.splits import Splits, split
 from alexnet.errors import DataError
 
-DRAWN = PictureOptions(test_share=0.25, val_share=0.2)
+DRAWN = DataOptions(test_fraction=0.25, val_fraction=0.2)
 
 
 def drawn(
-    labels: list[int], options: PictureOptions = DRAWN, seed: int = 0, given_splits: str = ""
+    labels: list[int], options: DataOptions = DRAWN, seed: int = 0, given_splits: str = ""
 ) -> Splits:
     """The splits of pictures; `given_splits` has t, v or e (train, val, test) for each."""
     names = {"t": "train", "v": "val", "e": "test"}
@@ -41,7 +41,7 @@ def together(splits: Splits) -> list[int]:
 def test_every_picture_is_in_one_split(
     labels: list[int], test: float, val: float, how: str, seed: int
 ) -> None:
-    options = PictureOptions(test_share=test, val_share=val, split=how)  # type: ignore[arg-type]
+    options = DataOptions(test_fraction=test, val_fraction=val, split=how)  # type: ignore[arg-type]
     splits = drawn(labels, options, seed)
     assert together(splits) == list(range(len(labels)))
     for rows in (splits.train, splits.val, splits.test):
@@ -57,7 +57,7 @@ def test_stratified_takes_the_share_of_every_class() -> None:
 
 
 def test_random_takes_the_share_of_all_and_not_of_every_class() -> None:
-    options = PictureOptions(split="random", test_share=0.2)
+    options = DataOptions(split="random", test_fraction=0.2)
     counts = set()
     for seed in range(5):
         splits = drawn([0] * 50 + [1] * 50, options, seed)
@@ -78,16 +78,16 @@ def test_the_seed_decides_and_a_split_seed_wins_over_it() -> None:
 def test_more_test_pictures_keep_the_old_ones() -> None:
     """A larger share holds out a superset, so runs with different shares stay comparable."""
     labels = [0] * 20 + [1] * 20
-    few = drawn(labels, PictureOptions(test_share=0.2)).test
-    many = drawn(labels, PictureOptions(test_share=0.4)).test
+    few = drawn(labels, DataOptions(test_fraction=0.2)).test
+    many = drawn(labels, DataOptions(test_fraction=0.4)).test
     assert set(few.tolist()) < set(many.tolist())
 
 
 def test_the_sources_share_is_used_unless_the_options_say_otherwise() -> None:
     labels = [0] * 20 + [1] * 20
-    assert len(drawn(labels, PictureOptions()).test) == 10  # the source's 0.25
-    assert len(drawn(labels, PictureOptions(test_share=0.1)).test) == 4
-    assert len(drawn(labels, PictureOptions(test_share=0.0)).test) == 0
+    assert len(drawn(labels, DataOptions()).test) == 10  # the source's 0.25
+    assert len(drawn(labels, DataOptions(test_fraction=0.1)).test) == 4
+    assert len(drawn(labels, DataOptions(test_fraction=0.0)).test) == 0
 
 
 def test_given_splits_stay() -> None:
@@ -102,7 +102,7 @@ def test_a_given_test_split_is_never_touched_by_the_shares() -> None:
     assert splits.test.tolist() == [16, 17, 18, 19]
     assert len(splits.val) == 4  # round(8 x 0.2) = 2 of each class
     assert together(splits) == list(range(20))
-    no_test = drawn([0, 1] * 10, PictureOptions(), given_splits="t" * 16 + "v" * 4)
+    no_test = drawn([0, 1] * 10, DataOptions(), given_splits="t" * 16 + "v" * 4)
     assert (len(no_test.train), len(no_test.val), len(no_test.test)) == (16, 4, 0)
 
 
@@ -113,14 +113,14 @@ def test_a_class_of_one_picture_is_for_training() -> None:
 
 def test_nothing_left_for_training_is_refused() -> None:
     with pytest.raises(DataError, match="flowers: no pictures are left for training"):
-        drawn([0, 1], PictureOptions(test_share=0.99))
+        drawn([0, 1], DataOptions(test_fraction=0.99))
 
 
 def test_an_empty_split_is_named_when_it_is_asked_for() -> None:
-    splits = drawn([0] * 8 + [1] * 8, PictureOptions(test_share=0.25))
-    assert splits.rows("test").tolist() == splits.test.tolist()
+    splits = drawn([0] * 8 + [1] * 8, DataOptions(test_fraction=0.25))
+    assert splits.indices("test").tolist() == splits.test.tolist()
     with pytest.raises(DataError, match="there are no val pictures"):
-        splits.rows("val")
+        splits.indices("val")
 
 
 # some of each class
@@ -130,14 +130,14 @@ def test_some_pictures_a_class_are_drawn_by_the_run_and_fewer_are_among_more() -
     labels = [0] * 40 + [1] * 30 + [2] * 3
     sets = []
     for count in (2, 5, 20, 0):
-        options = PictureOptions(test_share=0.0, train_per_class=count)
+        options = DataOptions(test_fraction=0.0, train_per_class=count)
         rows = drawn(labels, options, seed=3).train
         kept = np.bincount(np.array(labels)[rows]).tolist()
         assert kept == [min(n, count or n) for n in (40, 30, 3)]
         assert rows.tolist() == sorted(rows.tolist())
         sets.append(set(rows.tolist()))
     assert sets[0] < sets[1] < sets[2] < sets[3]
-    five = PictureOptions(test_share=0.0, train_per_class=5)
+    five = DataOptions(test_fraction=0.0, train_per_class=5)
     assert set(drawn(labels, five, seed=4).train.tolist()) != sets[1]
 
 
@@ -151,7 +151,7 @@ def test_with_a_split_seed_the_run_still_draws_its_training_pictures() -> None:
 
 def test_some_test_pictures_are_the_first_of_each_class_whatever_the_seed() -> None:
     labels, own = [0, 1] * 20, "t" * 20 + "e" * 20
-    options = PictureOptions(test_per_class=3)
+    options = DataOptions(test_per_class=3)
     for seed in (0, 1):
         splits = drawn(labels, options, seed, own)
         assert splits.test.tolist() == [20, 21, 22, 23, 24, 25]

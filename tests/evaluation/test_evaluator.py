@@ -16,8 +16,8 @@ from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store, StoreInfo
 from alexnet.errors import DataError
-from alexnet.evaluation.evaluator import evaluate_images, labels_for
-from alexnet.evaluation.results import summarise
+from alexnet.evaluation.evaluator import align_labels, evaluate_images
+from alexnet.evaluation.results import compute_metrics
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder
 
@@ -40,8 +40,8 @@ def store(classes: tuple[str, ...] = CLASSES, labels: np.ndarray = LABELS) -> St
     """A store whose pictures carry their row in their pixels."""
     count = len(labels)
     info = StoreInfo(
-        name="trees", fingerprint="", resize="squash", side=1, test_share=0.2, refused=(),
-        ignored=(), classes=classes, splits=("",) * count,
+        name="trees", fingerprint="", resize="stretch", side=1, test_fraction=0.2, rejected=(),
+        skipped=(), class_names=classes, splits=("",) * count,
         names=tuple(f"{i}.jpg" for i in range(count)),
     )  # fmt: skip
     images = np.arange(count, dtype=np.uint8)[:, None, None, None].repeat(3, -1)
@@ -51,14 +51,14 @@ def store(classes: tuple[str, ...] = CLASSES, labels: np.ndarray = LABELS) -> St
 class Oracle:
     """A classifier that answers with the table above."""
 
-    classes = CLASSES
-    views: list[int]
+    class_names = CLASSES
+    crops: list[int]
 
     def __init__(self) -> None:
-        self.views = []
+        self.crops = []
 
-    def probabilities(self, pixels: np.ndarray, views: int) -> np.ndarray:
-        self.views.append(views)
+    def probabilities(self, pixels: np.ndarray, crops: int) -> np.ndarray:
+        self.crops.append(crops)
         return PROBABILITIES[pixels[:, 0, 0, 0]]
 
 
@@ -70,7 +70,7 @@ def judged(rows: np.ndarray, **options: object) -> alexnet.Evaluation:
 
 def test_every_figure_by_hand() -> None:
     result = judged(np.arange(8))
-    assert (result.views, result.pictures, result.classes) == (1, 8, CLASSES)
+    assert (result.crops, result.num_images, result.class_names) == (1, 8, CLASSES)
     assert result.top1_error == 5 / 8
     assert result.accuracy == 3 / 8
     assert result.top5_error == 2 / 8  # fir, of rank 5, and date, tied with four others
@@ -85,16 +85,16 @@ def test_every_figure_by_hand() -> None:
         [1, 0, 0, 0, 0, 0],
     ]
     ash, birch, cedar, date, _, _ = result.per_class
-    assert (ash.name, ash.precision, ash.recall, ash.f1, ash.pictures) == (
+    assert (ash.name, ash.precision, ash.recall, ash.f1, ash.num_images) == (
         "ash",
         1 / 3,
         1 / 3,
         1 / 3,
         3,
     )
-    assert (birch.precision, birch.recall, birch.f1, birch.pictures) == (1 / 2, 1, 2 / 3, 2)
-    assert (cedar.precision, cedar.recall, cedar.f1, cedar.pictures) == (0, 0, 0, 0)
-    assert (date.precision, date.recall, date.f1, date.pictures) == (0, 0, 0, 1)
+    assert (birch.precision, birch.recall, birch.f1, birch.num_images) == (1 / 2, 1, 2 / 3, 2)
+    assert (cedar.precision, cedar.recall, cedar.f1, cedar.num_images) == (0, 0, 0, 0)
+    assert (date.precision, date.recall, date.f1, date.num_images) == (0, 0, 0, 1)
     assert result.most_confused[0] == ("ash", "birch", 2)
     once = {("date", "cedar", 1), ("elm", "ash", 1), ("fir", "ash", 1)}
     assert set(result.most_confused[1:]) == once
@@ -102,37 +102,37 @@ def test_every_figure_by_hand() -> None:
 
 def test_the_worst_are_the_least_believed_first() -> None:
     result = judged(np.arange(8))
-    assert [(m.row, m.name, m.label, m.predicted) for m in result.worst] == [
+    assert [(m.index, m.name, m.label, m.predicted) for m in result.top_losses] == [
         (7, "7.jpg", "date", "cedar"),
         (4, "4.jpg", "fir", "ash"),
         (5, "5.jpg", "elm", "ash"),
         (6, "6.jpg", "ash", "birch"),
         (1, "1.jpg", "ash", "birch"),
     ]
-    assert [m.probability for m in result.worst] == pytest.approx([0, 0.04, 0.06, 0.24, 0.3])
-    assert [m.row for m in judged(np.arange(8), num_worst=2).worst] == [7, 4]
+    assert [m.probability for m in result.top_losses] == pytest.approx([0, 0.04, 0.06, 0.24, 0.3])
+    assert [m.index for m in judged(np.arange(8), num_worst=2).top_losses] == [7, 4]
 
 
 def test_rows_choose_the_pictures() -> None:
     rows = np.array([4, 1])
     result = judged(rows)
-    assert result.pictures == 2
-    assert [m.row for m in result.worst] == [4, 1]
+    assert result.num_images == 2
+    assert [m.index for m in result.top_losses] == [4, 1]
     assert result.confusion[5, 0] == 1
     assert result.confusion[0, 1] == 1
 
 
 def test_all_right_has_no_mistakes() -> None:
     result = judged(np.array([0, 2, 3]))
-    assert (result.top1_error, result.worst, result.most_confused) == (0, (), ())
+    assert (result.top1_error, result.top_losses, result.most_confused) == (0, (), ())
 
 
 def test_views_and_progress_are_passed_on() -> None:
     oracle, told = Oracle(), list[int]()
     result = evaluate_images(
-        cast(Classifier, oracle), store(), np.arange(8), views=10, progress=told.append
+        cast(Classifier, oracle), store(), np.arange(8), crops=10, progress=told.append
     )
-    assert (result.views, oracle.views, told) == (10, [10], [8])
+    assert (result.crops, oracle.crops, told) == (10, [10], [8])
 
 
 def test_many_pictures_are_read_in_parts() -> None:
@@ -151,12 +151,12 @@ def test_other_labels_take_the_place_of_the_stores() -> None:
 
 def test_classes_are_matched_by_name() -> None:
     data = store(("fir", "ash", "elm"), np.array([0, 1, 2, 1]))
-    classifier = cast(Classifier, SimpleNamespace(classes=CLASSES))
-    assert labels_for(classifier, data).tolist() == [5, 0, 4, 0]
+    classifier = cast(Classifier, SimpleNamespace(class_names=CLASSES))
+    assert align_labels(classifier, data).tolist() == [5, 0, 4, 0]
     with pytest.raises(
         DataError, match="does not know the class 'oak' of trees; its 6 classes are ash"
     ):
-        labels_for(classifier, store(("ash", "oak"), np.array([0, 1])))
+        align_labels(classifier, store(("ash", "oak"), np.array([0, 1])))
 
 
 def test_no_pictures_is_an_error() -> None:
@@ -165,7 +165,7 @@ def test_no_pictures_is_an_error() -> None:
 
 
 def test_fewer_than_five_classes_have_a_top_k_of_all() -> None:
-    result = summarise(
+    result = compute_metrics(
         np.array([[0.2, 0.5, 0.3]], np.float32), np.array([0]), ("a", "b", "c"), 1, lambda *a: ()
     )
     assert (result.top1_error, result.top5_error) == (1, 0)
@@ -173,14 +173,14 @@ def test_fewer_than_five_classes_have_a_top_k_of_all() -> None:
 
 def test_probabilities_that_are_not_numbers_are_never_right() -> None:
     broken = np.full((2, 6), np.nan, np.float32)
-    result = summarise(broken, np.array([0, 3]), CLASSES, 1, lambda *a: ())
+    result = compute_metrics(broken, np.array([0, 3]), CLASSES, 1, lambda *a: ())
     assert (result.top1_error, result.top5_error) == (1, 1)
 
 
 def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cache: Path) -> None:
     classifier = alexnet.load(trained.path)
     rule = classifier.info.preprocessing
-    data = prepare(folder_source(flowers), resize=rule.resize, side=rule.store_pixels)
+    data = prepare(folder_source(flowers), resize=rule.resize, side=rule.resize_size)
     rows = np.flatnonzero(np.array(data.info.splits) == "test")
     result = evaluate_images(classifier, data, rows)
     found = classifier.probabilities(data.images[rows])

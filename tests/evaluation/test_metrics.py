@@ -15,7 +15,7 @@ from alexnet.evaluation.metrics import (
     class_scores,
     confusion_matrix,
     most_confused,
-    ranks,
+    rank_of_label,
     top_k_error,
 )
 from alexnet.plots import to_numpy
@@ -34,7 +34,7 @@ LABELS = torch.tensor([0, 1, 2, 3])
 
 
 def test_ranks() -> None:
-    assert ranks(LOGITS, LABELS).tolist() == [3, 0, 1, 2]
+    assert rank_of_label(LOGITS, LABELS).tolist() == [3, 0, 1, 2]
 
 
 @pytest.mark.parametrize(("k", "error"), [(1, 0.75), (2, 0.5), (3, 0.25), (4, 0.0)])
@@ -45,7 +45,7 @@ def test_top_k_error(k: int, error: float) -> None:
 def test_ties_count_against_the_model() -> None:
     logits = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])
     labels = torch.tensor([0, 1, 0])
-    assert ranks(logits, labels).tolist() == [1, 2, 0]
+    assert rank_of_label(logits, labels).tolist() == [1, 2, 0]
     found = [top_k_error(logits, labels, k) for k in (1, 2, 3)]
     assert found == pytest.approx([2 / 3, 1 / 3, 0])
 
@@ -56,7 +56,7 @@ def test_a_constant_model_is_always_wrong() -> None:
 
 def test_infinite_logits() -> None:
     logits = torch.tensor([[math.inf, 0.0], [-math.inf, 0.0]])
-    assert ranks(logits, torch.tensor([0, 0])).tolist() == [0, 1]
+    assert rank_of_label(logits, torch.tensor([0, 0])).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(

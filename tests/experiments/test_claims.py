@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import to_plain
+from alexnet.config.serialization import to_dict
 from alexnet.data.splits import Splits, split
 from alexnet.errors import ConfigError
 from alexnet.experiments.catalogue import EXPERIMENTS
@@ -29,9 +29,9 @@ from alexnet.models.layers import (
     FullyConnected,
     Init,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
 from alexnet.training.setup import table_for
 from alexnet.transforms.statistics import preprocessing_for
@@ -40,22 +40,22 @@ from support.commands import Command
 from support.places import ROOT
 
 MAY_DIFFER = {
-    "relu-vs-tanh": {"net.activation"},
-    "overlapping-pooling": {"net.pooling"},
-    "response-norm": {"net.norm"},
-    "dropout": {"net.dropout"},
-    "augmentation": {"augment.crop", "augment.flip", "augment.colour_sd", "augment.noise_sd"},
+    "relu-vs-tanh": {"model.activation"},
+    "overlapping-pooling": {"model.pooling"},
+    "response-norm": {"model.norm"},
+    "dropout": {"model.dropout"},
+    "augmentation": {"augment.crop", "augment.flip", "augment.color_std", "augment.noise_std"},
     "weight-decay": {"optimizer.weight_decay"},
     "ten-views": set[str](),
     "two-columns": {"arch"},
-    "bias-one": {"net.bias"},
-    "init": {"net.init"},
-    "batch-norm-vs-lrn": {"net.norm"},
-    "lenet-vs-alexnet": {"arch", "net.channels", "net.width", "net.input_size"},
+    "bias-one": {"model.bias"},
+    "init": {"model.init"},
+    "batch-norm-vs-lrn": {"model.norm"},
+    "lenet-vs-alexnet": {"arch", "model.channels", "model.width", "model.input_size"},
 }
 """All that the arms of an experiment may differ in; small-data has a test of its own."""
 
-NORMS = (ResponseNorm, MapNorm, BatchNorm)
+NORMS = (ResponseNorm, WithinChannelLRN, BatchNorm)
 LAYERS_THAT_DIFFER: dict[str, tuple[type[Layer], ...]] = {
     "relu-vs-tanh": (Activation,),
     "overlapping-pooling": (Pool,),
@@ -84,7 +84,7 @@ def measured(plan: Plan) -> dict[str, Recipe]:
 
 
 def flat(plain: Any, path: str = "") -> dict[str, Any]:
-    """A recipe as {"net.norm": .., ..}."""
+    """A recipe as {"model.norm": .., ..}."""
     if not isinstance(plain, dict):
         return {path: plain}
     return {
@@ -95,7 +95,7 @@ def flat(plain: Any, path: str = "") -> dict[str, Any]:
 
 
 def differences(recipes: list[Recipe]) -> set[str]:
-    rows = [flat(to_plain(recipe)) for recipe in recipes]
+    rows = [flat(to_dict(recipe)) for recipe in recipes]
     return {key for key in rows[0] if len({json.dumps(row[key]) for row in rows}) > 1} - {"name"}
 
 
@@ -105,7 +105,7 @@ def test_arms_differ_in_what_is_claimed_and_in_nothing_else(plan: Plan) -> None:
         return
     found = differences(list(measured(plan).values()))
     if plan.protocol.arm_epochs:
-        assert plan.protocol.base.stop_at_train_error, "epochs are but a limit"
+        assert plan.protocol.base.target_train_error, "epochs are but a limit"
         found -= {"epochs"}
     assert found == MAY_DIFFER[plan.experiment.name]
 
@@ -137,9 +137,9 @@ def without_first_values(layer: Layer) -> Layer:
 def test_the_remedies_of_small_data_differ_from_nothing_in_themselves_alone() -> None:
     plan = Plan(experiment=EXPERIMENTS["small-data"], protocol_name="full")
     recipes = measured(plan)
-    decay, dropout = {"optimizer.weight_decay"}, {"net.dropout"}
+    decay, dropout = {"optimizer.weight_decay"}, {"model.dropout"}
     augmentation = {
-        f"augment.{name}" for name in ("crop", "flip", "min_area", "max_stretch", "colour_sd")
+        f"augment.{name}" for name in ("crop", "flip", "min_scale", "max_aspect_ratio", "color_std")
     }
     for size in (5, 10, 20, 40, 60):
         for remedy, wanted in {
@@ -152,7 +152,7 @@ def test_the_remedies_of_small_data_differ_from_nothing_in_themselves_alone() ->
         }.items():
             pair = [recipes[f"nothing-{size}"], recipes[f"{remedy}-{size}"]]
             assert differences(pair) == wanted
-            assert pair[0].pictures.train_per_class == size
+            assert pair[0].data_options.train_per_class == size
     starts = {arm.series: arm.begins_from for arm in plan.arms}
     assert starts.pop("all-four") == "autoencoder"
     assert starts.pop("fine-tuning") == "alexnet_owt"
@@ -167,7 +167,7 @@ def test_every_run_can_be_made_ready(plan: Plan) -> None:
         for recipe in (plan.recipe(arm, 0.01, 0), *tuning):
             begun = replace(recipe, init_from="a file" if arm.begins_from != "nothing" else "")
             table = table_for(begun)
-            preprocessing_for(table, begun.pictures)
+            preprocessing_for(table, begun.data_options)
             assert begun.epochs >= 1
 
 
@@ -179,7 +179,7 @@ def splits_of(recipe: Recipe) -> Splits:
     given = np.array(own if recipe.data == "cifar10" else [""] * len(labels))
     rows = np.arange(len(labels))
     share = test / (train + test)
-    return split(recipe.data, rows, labels, given, share, recipe.pictures, recipe.seed)
+    return split(recipe.data, rows, labels, given, share, recipe.data_options, recipe.seed)
 
 
 @pytest.mark.parametrize("name", ["bias-one", "small-data"])
@@ -199,11 +199,11 @@ def test_seeds_and_splits_keep_tuning_and_test_apart(plan: Plan) -> None:
     """CIFAR-10 has its own test; elsewhere one split serves every seed."""
     for arm in plan.arms:
         recipe, tuning = plan.recipe(arm, 0.01, 0), plan.tuning_recipe(arm, 0.01)
-        assert recipe.data == "cifar10" or recipe.pictures.split_seed >= 0
-        assert recipe.pictures.split_seed == tuning.pictures.split_seed
+        assert recipe.data == "cifar10" or recipe.data_options.split_seed >= 0
+        assert recipe.data_options.split_seed == tuning.data_options.split_seed
         assert tuning.seed not in plan.seeds
         _, train, _ = SIZES[recipe.data]
-        assert tuning.pictures.val_share * train >= 10
+        assert tuning.data_options.val_fraction * train >= 10
 
 
 @pytest.mark.parametrize("plan", SMALL, ids=called)
@@ -215,8 +215,12 @@ def test_costs_are_as_promised(plan: Plan) -> None:
 
 def test_full_relu_vs_tanh_uses_all_pictures_until_25_percent() -> None:
     base = EXPERIMENTS["relu-vs-tanh"].protocols["full"].base
-    assert (base.data, base.pictures.train_per_class, base.pictures.val_share) == ("cifar10", 0, 0)
-    assert base.stop_at_train_error == 0.25
+    assert (base.data, base.data_options.train_per_class, base.data_options.val_fraction) == (
+        "cifar10",
+        0,
+        0,
+    )
+    assert base.target_train_error == 0.25
 
 
 def test_a_cost_by_hand() -> None:
@@ -271,7 +275,7 @@ def test_values_that_cannot_be_an_experiment_are_refused() -> None:
     with pytest.raises(ConfigError, match="no verdict"):
         Protocol(base=Recipe(), rates=(0.1,), seeds=2)
     with pytest.raises(ConfigError, match="drpout"):
-        with_changes(Recipe(), Arm(name="x", changes={"net.drpout": 0.0}))
+        with_changes(Recipe(), Arm(name="x", changes={"model.drpout": 0.0}))
 
 
 # list, and the page

@@ -53,9 +53,9 @@ def test_pretraining_sees_all_training_pictures_once_for_all_runs(
     recipe = asked.all[0][1]
     assert isinstance(recipe, PretrainRecipe)
     assert recipe.kind == kind
-    assert recipe.pictures.train_per_class == 0
-    assert recipe.pictures.split_seed == 0
-    assert recipe.net == PLAN.protocol.base.net
+    assert recipe.data_options.train_per_class == 0
+    assert recipe.data_options.split_seed == 0
+    assert recipe.model == PLAN.protocol.base.model
 
 
 def test_all_four_begins_from_the_autoencoder(tmp_path: Path, asked: Asked) -> None:

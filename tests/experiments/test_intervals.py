@@ -13,10 +13,10 @@ from alexnet.experiments import intervals
 from alexnet.experiments.experiment import Comparison, Scale
 from alexnet.experiments.intervals import (
     Interval,
+    bayesian_bootstrap,
     effect_interval,
     overall,
-    resampled_means,
-    student_ends,
+    t_interval,
     verdict,
 )
 from alexnet.experiments.outcome import Outcome
@@ -97,9 +97,9 @@ def test_a_picture_has_one_weight_in_all_seeds() -> None:
     """Seeds that err on the same pictures say less than seeds that err on others."""
     rows = [np.arange(200)] * 3
     ones = [np.arange(200) < 100] * 3
-    same = resampled_means([one.astype(float) for one in ones], rows)
+    same = bayesian_bootstrap([one.astype(float) for one in ones], rows)
     shifted = [np.roll(one, 67 * i).astype(float) for i, one in enumerate(ones)]
-    other = resampled_means(shifted, rows)
+    other = bayesian_bootstrap(shifted, rows)
     assert same.std() == pytest.approx(math.sqrt(0.25 / 200), rel=0.06)
     assert other.std() < 0.8 * same.std()
 
@@ -237,8 +237,8 @@ def covered(count: int, seeds: int, spread: float, monkeypatch: pytest.MonkeyPat
             truth + rng.normal(0, spread) + shared + rng.normal(0, 0.5, 150) for _ in range(seeds)
         ]
         effects = [float(value.mean()) for value in values]
-        noise = resampled_means(values, rows) - np.mean(effects)
-        low, high = student_ends(effects, noise)
+        noise = bayesian_bootstrap(values, rows) - np.mean(effects)
+        low, high = t_interval(effects, noise)
         hits += low <= truth <= high
     return hits / count
 

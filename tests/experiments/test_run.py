@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.config.recipe import Recipe, Schedule
-from alexnet.config.serialization import from_plain, to_plain
+from alexnet.config.recipe import LRSchedule, Recipe
+from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import DivergedError, ModelFileError, UsageError
 from alexnet.experiments import catalogue
 from alexnet.experiments import measure as measuring
@@ -24,7 +24,7 @@ from alexnet.experiments.results import Findings, read_findings
 from alexnet.experiments.run import run_experiment
 from alexnet.experiments.summary_page import NOT_RUN, write_page
 from alexnet.records import EpochRecord
-from alexnet.reporter import Reporter, Silent, StepReport
+from alexnet.reporter import NullReporter, Reporter, StepReport
 from alexnet.training.run_folder import read_recipe
 from support.commands import Command
 
@@ -34,7 +34,7 @@ RATES = (0.001, 0.01)
 @pytest.fixture
 def experiment(tiny: Recipe) -> Experiment:
     """Two arms that train and one that only looks ten times, on drawn flowers; eight runs."""
-    base = replace(tiny, epochs=1, schedule=Schedule())
+    base = replace(tiny, epochs=1, schedule=LRSchedule())
     return Experiment(
         name="tiny",
         claim="Dropout helps.",
@@ -44,8 +44,8 @@ def experiment(tiny: Recipe) -> Experiment:
         measure="test_error",
         arms=(
             Arm(name="dropout"),
-            Arm(name="dropout-ten", views=10),
-            Arm(name="none", changes={"net.dropout": 0.0}),
+            Arm(name="dropout-ten", crops=10),
+            Arm(name="none", changes={"model.dropout": 0.0}),
         ),
         comparisons=(
             Comparison(name="it helps", better=("dropout",), worse=("none",), at_least=0.01),
@@ -73,10 +73,10 @@ class Announcements:
 
     def __call__(self, heading: str) -> Reporter:
         self.headings.append(heading)
-        return Stopper() if len(self.headings) == self.stop_at_run else Silent()
+        return Stopper() if len(self.headings) == self.stop_at_run else NullReporter()
 
 
-class Stopper(Silent):
+class Stopper(NullReporter):
     def step(self, report: StepReport) -> None:
         if report.step == 3:
             raise KeyboardInterrupt
@@ -124,8 +124,8 @@ def test_rates_are_tuned_by_pictures_out_of_the_training_and_never_by_the_test(o
         recipe = read_recipe(path / "config.json")
         is_tuning = path.name.endswith("tuning")
         assert (recipe.seed == TUNING_SEED) == is_tuning
-        assert recipe.pictures.val_share == (0.4 if is_tuning else 0.0)
-        held = json.loads((path / "metrics.jsonl").read_text().splitlines()[0])["held_out"]
+        assert recipe.data_options.val_fraction == (0.4 if is_tuning else 0.0)
+        held = json.loads((path / "metrics.jsonl").read_text().splitlines()[0])["eval_split"]
         assert held == "val" if is_tuning else held
 
 
@@ -134,7 +134,7 @@ def test_the_rate_with_the_fewest_validation_errors_is_taken(out: Path) -> None:
     for arm in (findings.arm("dropout"), findings.arm("none")):
         assert [trial.rate for trial in arm.trials] == list(RATES)
         best = min(arm.trials, key=lambda trial: (trial.val_error, trial.val_loss))
-        assert arm.recipe.optimizer.rate == best.rate
+        assert arm.recipe.optimizer.lr == best.rate
     assert findings.arm("dropout-ten").recipe == findings.arm("dropout").recipe
 
 
@@ -142,7 +142,7 @@ def test_values_are_the_outcomes_of_the_runs(out: Path) -> None:
     findings = read_findings(out)
     for name, views in (("dropout", 1), ("dropout-ten", 10), ("none", 1)):
         arm = findings.arm(name)
-        rate = arm.recipe.optimizer.rate
+        rate = arm.recipe.optimizer.lr
         trained = name.removesuffix("-ten")
         runs = [out / "runs" / f"{trained}-r{rate:g}-s{seed}" for seed in range(3)]
         outcomes = [read_outcome(run / f"outcome-{views}.json") for run in runs]
@@ -157,12 +157,12 @@ def test_values_are_the_outcomes_of_the_runs(out: Path) -> None:
 
 def test_the_result_can_be_read_again(out: Path) -> None:
     findings = read_findings(out)
-    assert from_plain(Findings, to_plain(findings)) == findings
+    assert from_dict(Findings, to_dict(findings)) == findings
     text = (out / "result.json").read_text()
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     assert findings.environment.torch
     assert findings.seeds == (0, 1, 2)
-    assert findings.arm("none").recipe.net.dropout == 0
+    assert findings.arm("none").recipe.model.dropout == 0
 
 
 def test_the_report_has_the_verdict_and_every_number(out: Path) -> None:
@@ -246,9 +246,9 @@ def diverge_at(monkeypatch: pytest.MonkeyPatch, rates: Mapping[str, tuple[float,
 
     def diverging(recipe: Recipe, *, out: Path, reporter: Reporter) -> object:
         arm = recipe.name.removeprefix("tiny-")
-        if recipe.optimizer.rate in rates.get(arm, ()):
+        if recipe.optimizer.lr in rates.get(arm, ()):
             out.mkdir(parents=True)
-            (out / "config.json").write_text(json.dumps(to_plain(recipe)))
+            (out / "config.json").write_text(json.dumps(to_dict(recipe)))
             raise DivergedError("the loss is inf")
         return train(recipe, out=out, reporter=reporter)
 
@@ -303,14 +303,14 @@ def history(*errors: float) -> list[EpochRecord]:
         EpochRecord(
             epoch=epoch,
             step=epoch,
-            rate=0.1,
+            lr=0.1,
             train_loss=1.0,
             train_top1_error=error,
             train_top5_error=0.0,
-            held_out="",
-            held_out_loss=-1.0,
-            held_out_top1_error=-1.0,
-            held_out_top5_error=-1.0,
+            eval_split="",
+            eval_loss=-1.0,
+            eval_top1_error=-1.0,
+            eval_top5_error=-1.0,
             layers=(),
         )
         for epoch, error in enumerate(errors, 1)
@@ -330,13 +330,13 @@ def history(*errors: float) -> list[EpochRecord]:
 def test_epochs_to_an_error_by_hand(
     errors: tuple[float, ...], value: float, is_bound: bool
 ) -> None:
-    recipe = Recipe(stop_at_train_error=0.25)
+    recipe = Recipe(target_train_error=0.25)
     outcome = measuring.epochs_to_error(history(*errors), recipe)
     assert outcome == Outcome(value=pytest.approx(value), is_bound=is_bound)  # type: ignore[arg-type]
 
 
 def test_a_diverged_run_never_gets_to_its_goal() -> None:
-    recipe = Recipe(epochs=12, stop_at_train_error=0.25)
+    recipe = Recipe(epochs=12, target_train_error=0.25)
     outcome = measuring.measure_diverged(recipe, "epochs_to_error")
     assert (outcome.value, outcome.is_bound) == (11.5, True)
 

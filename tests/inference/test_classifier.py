@@ -17,7 +17,7 @@ from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.data.images.decode import decode
 from alexnet.errors import AlexNetError, ModelFileError, UsageError
 from alexnet.training.run_folder import RunFolder
-from alexnet.transforms.crops import centre_view, ten_views
+from alexnet.transforms.crops import center_crop, ten_crop
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def stored(classifier: alexnet.Classifier, path: Path) -> np.ndarray:
     """A picture as the store would have it: uint8 [1, S, S, 3]."""
     rule = classifier.info.preprocessing
     with Image.open(path) as image:
-        return decode(image, rule.resize, rule.store_pixels)[None].copy()
+        return decode(image, rule.resize, rule.resize_size)[None].copy()
 
 
 def test_a_run_folder_and_its_model_file_are_the_same(
@@ -44,7 +44,7 @@ def test_a_run_folder_and_its_model_file_are_the_same(
 ) -> None:
     for path in (trained.model, str(trained.model), str(trained.path)):
         assert alexnet.load(path).predict([picture]) == classifier.predict([picture])
-    assert classifier.classes == tuple(sorted(p.name for p in picture.parents[1].iterdir()))
+    assert classifier.class_names == tuple(sorted(p.name for p in picture.parents[1].iterdir()))
 
 
 def test_it_computes_as_the_run_did(trained: RunFolder, classifier: alexnet.Classifier) -> None:
@@ -66,26 +66,26 @@ def test_paths_pictures_and_arrays_are_the_same(
         "picture 2",
         "picture 3",
     ]
-    assert len({p.guesses for p in predictions}) == 1
-    assert {p.problem for p in predictions} == {""}
+    assert len({p.top_classes for p in predictions}) == 1
+    assert {p.error for p in predictions} == {""}
 
 
 def test_guesses_are_the_likeliest_first(classifier: alexnet.Classifier, picture: Path) -> None:
     (all_of_them,) = classifier.predict([picture], top=99)
-    shares = [guess.probability for guess in all_of_them.guesses]
+    shares = [guess.probability for guess in all_of_them.top_classes]
     assert len(shares) == 12
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1, abs=1e-5)
-    assert {guess.label for guess in all_of_them.guesses} == set(classifier.classes)
-    assert classifier.predict([picture], top=2)[0].guesses == all_of_them.guesses[:2]
-    assert len(classifier.predict([picture])[0].guesses) == 5
+    assert {guess.label for guess in all_of_them.top_classes} == set(classifier.class_names)
+    assert classifier.predict([picture], top=2)[0].top_classes == all_of_them.top_classes[:2]
+    assert len(classifier.predict([picture])[0].top_classes) == 5
 
 
 def test_one_view_is_the_softmax_of_the_centre(
     classifier: alexnet.Classifier, picture: Path
 ) -> None:
     pixels = stored(classifier, picture)
-    view = centre_view(torch.from_numpy(pixels), classifier.info.preprocessing)
+    view = center_crop(torch.from_numpy(pixels), classifier.info.preprocessing)
     with torch.inference_mode():
         expected = classifier.network(view).softmax(1).numpy()
     assert np.allclose(classifier.probabilities(pixels), expected, atol=1e-6)
@@ -95,14 +95,14 @@ def test_ten_views_are_the_mean_of_ten_softmaxes(
     classifier: alexnet.Classifier, picture: Path
 ) -> None:
     pixels = stored(classifier, picture)
-    views = ten_views(torch.from_numpy(pixels), classifier.info.preprocessing)
+    crops = ten_crop(torch.from_numpy(pixels), classifier.info.preprocessing)
     with torch.inference_mode():
-        expected = torch.cat([classifier.network(view).softmax(1) for view in views]).mean(0)
+        expected = torch.cat([classifier.network(view).softmax(1) for view in crops]).mean(0)
     found = classifier.probabilities(pixels, 10)
     assert np.allclose(found[0], expected.numpy(), atol=1e-6)
     assert not np.allclose(found, classifier.probabilities(pixels), atol=1e-5)
-    (prediction,) = classifier.predict([picture], views=10)
-    assert prediction.guesses[0].probability == pytest.approx(float(expected.max()), abs=1e-6)
+    (prediction,) = classifier.predict([picture], crops=10)
+    assert prediction.top_classes[0].probability == pytest.approx(float(expected.max()), abs=1e-6)
 
 
 def test_read_only_pixels_are_fine(classifier: alexnet.Classifier, picture: Path) -> None:
@@ -128,10 +128,10 @@ def test_a_picture_that_cannot_be_read_has_a_problem_and_the_rest_go_on(
     asked = [picture, *bad, picture]
     predictions = classifier.predict(asked)
     assert [p.picture for p in predictions] == [str(path) for path in asked]
-    assert [bool(p.problem) for p in predictions] == [False, True, True, True, True, False]
-    assert [bool(p.guesses) for p in predictions] == [True, False, False, False, False, True]
-    assert predictions[0].guesses == predictions[5].guesses
-    assert classifier.predict(bad)[0].problem
+    assert [bool(p.error) for p in predictions] == [False, True, True, True, True, False]
+    assert [bool(p.top_classes) for p in predictions] == [True, False, False, False, False, True]
+    assert predictions[0].top_classes == predictions[5].top_classes
+    assert classifier.predict(bad)[0].error
     assert classifier.predict([]) == []
 
 
@@ -148,14 +148,14 @@ def test_an_array_that_is_no_picture_has_a_problem(
     classifier: alexnet.Classifier, picture: Path, array: np.ndarray
 ) -> None:
     bad, good = classifier.predict([array, picture])
-    assert "uint8" in bad.problem
-    assert good.guesses
+    assert "uint8" in bad.error
+    assert good.top_classes
 
 
 def test_grey_arrays_are_pictures(classifier: alexnet.Classifier) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8)
     one, two = classifier.predict([grey, np.stack([grey] * 3, -1)])
-    assert one.guesses == two.guesses
+    assert one.top_classes == two.top_classes
 
 
 def test_one_path_instead_of_a_list_is_refused(
@@ -182,10 +182,12 @@ def test_a_mean_image_is_subtracted(trained: RunFolder, picture: Path, tmp_path:
     path = tmp_path / "model.safetensors"
     rule = replace(rule, mean=(0.0, 0.0, 0.0), has_mean_image=True)
     save_model(path, weights, replace(info, preprocessing=rule), image)
-    (ours,) = alexnet.load(path).predict([picture], views=10)
-    (plain,) = alexnet.load(trained.path).predict([picture], views=10)
-    assert [g.label for g in ours.guesses] == [g.label for g in plain.guesses]
-    assert ours.guesses[0].probability == pytest.approx(plain.guesses[0].probability, abs=1e-6)
+    (ours,) = alexnet.load(path).predict([picture], crops=10)
+    (plain,) = alexnet.load(trained.path).predict([picture], crops=10)
+    assert [g.label for g in ours.top_classes] == [g.label for g in plain.top_classes]
+    assert ours.top_classes[0].probability == pytest.approx(
+        plain.top_classes[0].probability, abs=1e-6
+    )
 
 
 def test_errors_of_loading(tmp_path: Path, trained: RunFolder) -> None:

@@ -13,20 +13,20 @@ from alexnet.inference.int8 import (
     LARGEST_WINDOW,
     Int8Conv,
     Int8Linear,
-    SmallLinear,
-    kernel_bytes,
-    multiplies_bytes,
-    row_bytes,
-    takes_bytes,
+    WeightOnlyInt8Linear,
+    fits_int32_accumulator,
+    has_fast_int8,
+    quantize_per_channel,
+    quantize_with_error_feedback,
 )
-from alexnet.inference.optimize import optimized_network
+from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.layers import Conv
 from alexnet.models.modules import ConvModule
 from alexnet.models.network import create_model
 from alexnet.ops.library import BLOCK, kernels
 from support.kernels import built, draw, has_kernels, torch_threads
 
-has_int8 = pytest.mark.skipif(not multiplies_bytes(kernels()), reason="no products of bytes here")
+has_int8 = pytest.mark.skipif(not has_fast_int8(kernels()), reason="no products of bytes here")
 
 
 @has_kernels
@@ -34,7 +34,7 @@ has_int8 = pytest.mark.skipif(not multiplies_bytes(kernels()), reason="no produc
 def test_weights_of_one_byte_by_the_definition(batch: int) -> None:
     layer, x = nn.Linear(192, 10), draw(batch, 192)
     with torch.no_grad():
-        found = SmallLinear(layer, layer, built())(x)
+        found = WeightOnlyInt8Linear(layer, layer, built())(x)
         blocks = layer.weight.reshape(10, 3, 64).double()
         scales = blocks.abs().amax(2, keepdim=True) / 127
         rounded = ((blocks / scales).round() * scales).reshape(10, 192)
@@ -47,7 +47,7 @@ def test_weights_of_one_byte_by_the_definition(batch: int) -> None:
 @has_kernels
 def test_large_batches_read_the_whole_weights() -> None:
     layer = nn.Linear(64, 5)
-    small, x = SmallLinear(layer, layer, built()), draw(LARGEST_WEIGHTS_ONLY_BATCH + 1, 64)
+    small, x = WeightOnlyInt8Linear(layer, layer, built()), draw(LARGEST_WEIGHTS_ONLY_BATCH + 1, 64)
     assert torch.equal(small(x), layer(x))
     assert not torch.equal(small(x[:-1]), layer(x[:-1]))
 
@@ -56,12 +56,12 @@ def test_large_batches_read_the_whole_weights() -> None:
 def test_weights_of_zero_give_the_bias() -> None:
     layer = nn.Linear(64, 5)
     nn.init.zeros_(layer.weight)
-    small = SmallLinear(layer, layer, built())
+    small = WeightOnlyInt8Linear(layer, layer, built())
     assert torch.equal(small(draw(2, 64)), layer.bias.expand(2, 5))
 
 
 def test_weights_as_bytes_by_hand() -> None:
-    whole, scales = row_bytes(torch.tensor([[1.27, -0.5, 0.004], [0, 0, 0]]))
+    whole, scales = quantize_per_channel(torch.tensor([[1.27, -0.5, 0.004], [0, 0, 0]]))
     assert whole.tolist() == [[127, -50, 0], [0, 0, 0]]
     assert scales[0] == pytest.approx(0.01)
 
@@ -69,13 +69,15 @@ def test_weights_as_bytes_by_hand() -> None:
 def test_a_kernels_weight_takes_over_the_error_of_its_neighbour_by_hand() -> None:
     """.4 becomes 0, and .2 + .9 * .4 is nearer to 1; .08 + .9 * .45 is nearer to 0."""
     weight = torch.tensor([[127, 0.4, 0.2], [127, 0.45, 0.08]]).view(2, 1, 1, 3)
-    assert kernel_bytes(weight)[0].flatten(1).tolist() == [[127, 0, 1], [127, 0, 0]]
-    assert row_bytes(weight)[0].flatten(1).tolist() == [[127, 0, 0], [127, 0, 0]]
+    assert quantize_with_error_feedback(weight)[0].flatten(1).tolist() == [[127, 0, 1], [127, 0, 0]]
+    assert quantize_per_channel(weight)[0].flatten(1).tolist() == [[127, 0, 0], [127, 0, 0]]
 
 
 def test_kernels_of_one_weight_are_rounded_to_the_nearest() -> None:
     weight = draw(8, 6, 1, 1)
-    for found, expected in zip(kernel_bytes(weight), row_bytes(weight), strict=True):
+    for found, expected in zip(
+        quantize_with_error_feedback(weight), quantize_per_channel(weight), strict=True
+    ):
         assert torch.equal(found, expected)
 
 
@@ -86,7 +88,7 @@ def test_errors_of_a_kernel_cancel_where_maps_are_smooth() -> None:
         rounded = whole * scales.view(-1, 1, 1, 1)
         return float((F.conv2d(x, rounded) - F.conv2d(x, weight)).square().mean().sqrt())
 
-    assert error(*kernel_bytes(weight)) < error(*row_bytes(weight)) / 3
+    assert error(*quantize_with_error_feedback(weight)) < error(*quantize_per_channel(weight)) / 3
 
 
 @has_kernels
@@ -173,7 +175,7 @@ CONVOLUTIONS = {
     "groups": conv(32, 24, kernel=3, stride=2, groups=2),
     "narrow groups": conv(12, 20, kernel=2, padding=1, groups=4),
     "of pictures": conv(3, 40, kernel=11, stride=4, padding=2),
-    "more at the end": conv(3, 33, kernel=6, stride=3, end_padding=3),
+    "more at the end": conv(3, 33, kernel=6, stride=3, extra_padding=3),
     "grey": conv(1, 1, kernel=5),
 }
 
@@ -203,9 +205,9 @@ def test_a_convolution_of_bytes_is_that_of_what_was_rounded(name: str, dtype: to
 
 
 def conv_of_what_was_rounded(layer: ConvModule, x: Tensor) -> Tensor:
-    whole, scales = kernel_bytes(layer.weight)
+    whole, scales = quantize_with_error_feedback(layer.weight)
     weight = whole.double() * scales.double().view(-1, 1, 1, 1)
-    x = F.pad(x, (0, layer.end_padding, 0, layer.end_padding))
+    x = F.pad(x, (0, layer.extra_padding, 0, layer.extra_padding))
     assert layer.bias is not None
     bias = layer.bias.detach().double()
     return F.conv2d(x, weight, bias, layer.stride, layer.pads, 1, layer.groups)
@@ -217,7 +219,7 @@ def test_a_linear_layer_of_bytes_is_that_of_what_was_rounded(
     batch: int, inputs: int, outputs: int
 ) -> None:
     layer, x = nn.Linear(inputs, outputs), draw(batch, inputs)
-    whole, scales = row_bytes(layer.weight)
+    whole, scales = quantize_per_channel(layer.weight)
     with torch.inference_mode():
         found = Int8Linear(layer, built())(x)
         weight = whole.double() * scales.double()[:, None]
@@ -232,7 +234,7 @@ def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
     x, maps = draw(batch, 64), draw(batch, 8, 5, 5)
     with torch.inference_mode():
         for layer, inputs in (
-            (SmallLinear(linear, linear, built()), x),
+            (WeightOnlyInt8Linear(linear, linear, built()), x),
             (Int8Linear(linear, built()), x),
             (Int8Conv(plain_conv, torch.float32, built()), maps),
         ):
@@ -246,12 +248,12 @@ def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
 @has_kernels
 def test_bytes_are_made_of_whole_weights_not_of_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where bytes are not multiplied, large batches are bf16; small ones read bytes."""
-    monkeypatch.setattr(alexnet.inference.optimize, "multiplies_bytes", lambda built: False)
+    monkeypatch.setattr(alexnet.inference.optimize, "has_fast_int8", lambda built: False)
     torch.manual_seed(0)
     network = create_model("cifar_quick", num_classes=5)
-    small = optimized_network(network, "bf16").fc4
-    assert isinstance(small, SmallLinear)
-    whole, scales = row_bytes(network.fc4.weight.reshape(-1, BLOCK))  # type: ignore[operator, union-attr]
+    small = optimize_for_inference(network, "bf16").fc4
+    assert isinstance(small, WeightOnlyInt8Linear)
+    whole, scales = quantize_per_channel(network.fc4.weight.reshape(-1, BLOCK))  # type: ignore[operator, union-attr]
     assert torch.equal(small.get_buffer("bytes").flatten(), whole.flatten())
     assert torch.equal(small.get_buffer("scales").flatten(), scales)
 
@@ -259,7 +261,7 @@ def test_bytes_are_made_of_whole_weights_not_of_bf16(monkeypatch: pytest.MonkeyP
 @has_int8
 def test_a_picture_is_judged_alike_in_any_company_by_any_number_of_threads() -> None:
     torch.manual_seed(0)
-    network = optimized_network(create_model("alexnet", num_classes=5, input_size=131))
+    network = optimize_for_inference(create_model("alexnet", num_classes=5, input_size=131))
     images = draw(12, 3, 131, 131)
     images[:-1] *= 50
     with torch.inference_mode():
@@ -277,7 +279,7 @@ def test_which_layers_multiply_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     network = create_model("alexnet", num_classes=5)
 
     def kinds() -> list[type]:
-        modules = optimized_network(network).modules()
+        modules = optimize_for_inference(network).modules()
         return [type(m) for m in modules if isinstance(m, Int8Conv | Int8Linear)]
 
     assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 3
@@ -294,8 +296,8 @@ def test_sums_of_products_fit_in_32_bits() -> None:
     with torch.no_grad():
         layer.weight[0], layer.weight[1], x[1] = 1, -1, -1
         found = Int8Linear(layer, built())(x)
-    assert takes_bytes(layer)
-    assert not takes_bytes(nn.Linear(LARGEST_WINDOW + 1, 1))
+    assert fits_int32_accumulator(layer)
+    assert not fits_int32_accumulator(nn.Linear(LARGEST_WINDOW + 1, 1))
     exact = torch.tensor([[1.0, -1], [-1, 1]]) * LARGEST_WINDOW
     torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
 
@@ -321,13 +323,16 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"float32, not torch\.float64"):
         maps.double()(draw(2, 3, 5, 5))
     with pytest.raises(ValueError, match=r"float32, not torch\.float16"):
-        SmallLinear(nn.Linear(64, 5), nn.Identity(), built()).half()(draw(2, 64))
+        WeightOnlyInt8Linear(nn.Linear(64, 5), nn.Identity(), built()).half()(draw(2, 64))
 
 
 @has_int8
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_other_types_of_images_are_taken(dtype: torch.dtype) -> None:
-    network, images = optimized_network(create_model("cifar_quick")), draw(2, 3, 32, 32).to(dtype)
+    network, images = (
+        optimize_for_inference(create_model("cifar_quick")),
+        draw(2, 3, 32, 32).to(dtype),
+    )
     with torch.inference_mode():
         assert torch.equal(network(images), network(images.float()))
 
@@ -336,11 +341,11 @@ def test_other_types_of_images_are_taken(dtype: torch.dtype) -> None:
 def test_torchs_defaults_do_not_matter() -> None:
     network, images = create_model("cifar_quick"), draw(2, 3, 32, 32)
     with torch.inference_mode():
-        expected = optimized_network(network)(images)
+        expected = optimize_for_inference(network)(images)
         torch.set_default_dtype(torch.float64)
         try:
             with torch.device("meta"):
-                found = optimized_network(network)(images)
+                found = optimize_for_inference(network)(images)
         finally:
             torch.set_default_dtype(torch.float32)
     assert torch.equal(found, expected)

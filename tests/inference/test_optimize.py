@@ -15,8 +15,13 @@ import alexnet.inference.optimize
 import alexnet.ops.library
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import load
-from alexnet.inference.int8 import Int8Conv, Int8Linear, SmallLinear
-from alexnet.inference.optimize import RectifyNormPool, folded, joined, optimized_network
+from alexnet.inference.int8 import Int8Conv, Int8Linear, WeightOnlyInt8Linear
+from alexnet.inference.optimize import (
+    FusedReluNormPool,
+    fold_batch_norm,
+    joined,
+    optimize_for_inference,
+)
 from alexnet.inference.winograd import WinogradConv
 from alexnet.models.layers import ResponseNorm
 from alexnet.models.modules import ResponseNormModule
@@ -27,7 +32,7 @@ from alexnet.ops.norms import response_norm
 from alexnet.training.run_folder import RunFolder
 from support.kernels import built, draw, has_kernels
 
-LAYERS = (WinogradConv, SmallLinear, Int8Conv, Int8Linear, RectifyNormPool)
+LAYERS = (WinogradConv, WeightOnlyInt8Linear, Int8Conv, Int8Linear, FusedReluNormPool)
 
 
 def narrow(name: str) -> Network:
@@ -46,12 +51,12 @@ def test_every_net_computes_the_same(name: str) -> None:
     network = narrow(name)
     images = draw(2, *network.architecture.input, seed=1)
     before = {key: t.clone() for key, t in network.state_dict().items()}
-    optimized = optimized_network(network, "float32", has_int8=False)
+    optimized = optimize_for_inference(network, "float32", has_int8=False)
     with torch.inference_mode():
         expected, found = network(images), optimized(images)
-        stages = optimized.stages(images)
+        stages = optimized.intermediate_outputs(images)
     assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
-    assert list(stages) == list(network.stages(images))
+    assert list(stages) == list(network.intermediate_outputs(images))
     after = network.state_dict()
     assert all(torch.equal(t, after[key]) for key, t in before.items())
 
@@ -65,21 +70,24 @@ def test_every_net_computes_nearly_the_same_as_it_is_prepared_by_itself(
     network = narrow(name)
     images = draw(batch, *network.architecture.input, seed=1)
     with torch.inference_mode():
-        expected, found = network(images), optimized_network(network)(images).float()
+        expected, found = network(images), optimize_for_inference(network)(images).float()
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
 def test_the_given_net_stays_as_it_is() -> None:
     network = narrow("alexnet_bn").train()
     for precision in ("float32", "bf16"):
-        optimized_network(network, precision, has_int8=False)  # type: ignore[arg-type]
+        optimize_for_inference(network, precision, has_int8=False)  # type: ignore[arg-type]
     assert all(module.training for module in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 @has_kernels
 def test_a_relu_with_nothing_before_it_stays() -> None:
-    layers = {"relu": nn.ReLU(), "fc": SmallLinear(nn.Linear(64, 5), nn.Identity(), built())}
+    layers = {
+        "relu": nn.ReLU(),
+        "fc": WeightOnlyInt8Linear(nn.Linear(64, 5), nn.Identity(), built()),
+    }
     found = joined(layers, built())
     assert isinstance(found["relu"], nn.ReLU)
     assert layers["fc"].least < 0  # type: ignore[operator]
@@ -99,7 +107,7 @@ def test_windows_far_wider_than_the_maps_are_no_matter_of_the_stack() -> None:
     def pooled(size: int) -> torch.Tensor:
         row = ResponseNorm("norm", size=size)
         x = draw(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)
-        return RectifyNormPool(ResponseNormModule(row), nn.MaxPool2d(2, 2), built())(x)
+        return FusedReluNormPool(ResponseNormModule(row), nn.MaxPool2d(2, 2), built())(x)
 
     assert torch.equal(pooled(1 << 22), pooled(7))
     assert not torch.equal(pooled(3), pooled(7))
@@ -108,18 +116,18 @@ def test_windows_far_wider_than_the_maps_are_no_matter_of_the_stack() -> None:
 @has_kernels
 def test_pooling_windows_larger_than_the_maps_are_refused() -> None:
     with pytest.raises(ValueError, match="maps of 2 x 4 are smaller than the window, 3"):
-        RectifyNormPool(None, nn.MaxPool2d(3, 2), built())(draw(1, 4, 2, 4))
+        FusedReluNormPool(None, nn.MaxPool2d(3, 2), built())(draw(1, 4, 2, 4))
 
 
 def test_prepared_twice_is_prepared() -> None:
-    optimized = optimized_network(narrow("alexnet"))
+    optimized = optimize_for_inference(narrow("alexnet"))
     images = draw(2, *optimized.architecture.input)
     with torch.inference_mode():
-        assert torch.equal(optimized_network(optimized)(images), optimized(images))
+        assert torch.equal(optimize_for_inference(optimized)(images), optimized(images))
 
 
 def test_batch_norms_are_folded() -> None:
-    layers = folded(narrow("alexnet_bn"))
+    layers = fold_batch_norm(narrow("alexnet_bn"))
     assert not [layer for layer in layers.values() if isinstance(layer, nn.BatchNorm2d)]
 
 
@@ -140,7 +148,7 @@ def test_one_pass_is_relu_norm_and_pooling(
     x[2, 3] = -x[2, 3].abs()
     x[2, 3, ::2] = -0.0
     row = ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
-    layer = RectifyNormPool(row and ResponseNormModule(row), nn.MaxPool2d(*window), built())
+    layer = FusedReluNormPool(row and ResponseNormModule(row), nn.MaxPool2d(*window), built())
     found = layer(x)
     y = x.float().relu()
     if row:
@@ -158,7 +166,7 @@ def test_one_pass_is_relu_norm_and_pooling(
 def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     network = narrow("alexnet")
     monkeypatch.setattr(alexnet.inference.optimize, "kernels", lambda: None)
-    optimized = optimized_network(network, "float32")
+    optimized = optimize_for_inference(network, "float32")
     images = draw(1, *network.architecture.input)
     assert not [m for m in optimized.modules() if isinstance(m, LAYERS)]
     with torch.inference_mode():
@@ -167,7 +175,7 @@ def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_bf16_weights_are_stored_in_bf16() -> None:
     network = narrow("cifar_quick")
-    optimized = optimized_network(network, "bf16", has_int8=False)
+    optimized = optimize_for_inference(network, "bf16", has_int8=False)
     assert {p.dtype for p in optimized.parameters()} == {torch.bfloat16}
     images = draw(2, *network.architecture.input)
     with torch.inference_mode():
@@ -177,7 +185,7 @@ def test_bf16_weights_are_stored_in_bf16() -> None:
 
 @has_kernels
 def test_a_prepared_net_is_copied_and_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    optimized = optimized_network(narrow("alexnet"), "float32")
+    optimized = optimize_for_inference(narrow("alexnet"), "float32")
     images = draw(2, *optimized.architecture.input)
     content = pickle.dumps(optimized)
     with torch.inference_mode():
@@ -191,10 +199,12 @@ def test_a_prepared_net_is_copied_and_pickled(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_optimized_classifier_predicts_the_same(trained: RunFolder) -> None:
     classifier = load(trained.path)
-    side = classifier.info.preprocessing.store_pixels
+    side = classifier.info.preprocessing.resize_size
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(3)]
     plain, fast = classifier.predict(pictures), classifier.optimized().predict(pictures)
     for one, other in zip(plain, fast, strict=True):
-        assert [g.label for g in one.guesses[:1]] == [g.label for g in other.guesses[:1]]
-        assert one.guesses[0].probability == pytest.approx(other.guesses[0].probability, abs=0.02)
+        assert [g.label for g in one.top_classes[:1]] == [g.label for g in other.top_classes[:1]]
+        assert one.top_classes[0].probability == pytest.approx(
+            other.top_classes[0].probability, abs=0.02
+        )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import alexnet.inference.winograd
-from alexnet.inference.winograd import WinogradConv, takes_winograd, transformed
+from alexnet.inference.winograd import WinogradConv, can_use_winograd, transform_weights
 from alexnet.models.layers import Conv
 from alexnet.models.modules import ConvModule
 from support.kernels import built, draw, has_kernels
@@ -61,7 +61,7 @@ def test_a_convolution_without_bias_gets_none() -> None:
 
 def test_points_by_hand() -> None:
     """A kernel of ones: at 0, 1/4; at 1, -1/6 * 3; at 2, 1/24 * (1 + 2 + 4); at infinity, 1."""
-    matrices = transformed(torch.ones(1, 1, 3, 3), 1).reshape(6, 6)
+    matrices = transform_weights(torch.ones(1, 1, 3, 3), 1).reshape(6, 6)
     assert matrices[0, 0] == pytest.approx(1 / 16)
     assert matrices[1, 1] == pytest.approx(1 / 4)
     assert matrices[3, 3] == pytest.approx((7 / 24) ** 2)
@@ -71,11 +71,11 @@ def test_points_by_hand() -> None:
 def test_which_convolutions_are_cut_into_tiles() -> None:
     def takes(**options: object) -> bool:
         layer = Conv("c", **{"channels": 64, "kernel": 3, **options})  # type: ignore[arg-type]
-        return takes_winograd(ConvModule(layer, 64))
+        return can_use_winograd(ConvModule(layer, 64))
 
     assert takes()
     assert takes(kernel=5, padding=2, groups=2)
     assert not takes(kernel=11)
     assert not takes(stride=2)
     assert not takes(groups=4)  # 16 maps a group
-    assert not takes(end_padding=1)
+    assert not takes(extra_padding=1)

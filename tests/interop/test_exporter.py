@@ -15,7 +15,7 @@ from alexnet.errors import UsageError
 from alexnet.interop import exporter as exporting
 from alexnet.interop.exporter import export_model
 from alexnet.interop.importer import import_model, loaded
-from alexnet.interop.match import Fitted
+from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import Runner, normalised, random_pixels, runner
 from alexnet.interop.published_preprocessing import preprocessing_of
@@ -40,7 +40,7 @@ def test_onnx_round_trip(tmp_path: Path, name: str) -> None:
     assert back.info.architecture == classifier.info.architecture
     assert back.parity is not None
     assert back.parity.relative_difference < CLOSE
-    network = loaded(Fitted(back.info.architecture, back.weights))
+    network = loaded(MatchedModel(back.info.architecture, back.weights))
     images = normalised(random_pixels(network, 3, seed=9), classifier.info.preprocessing)
     ours, theirs = runner(classifier.network)(images), runner(network)(images)
     print(name, report.relative_difference, np.abs(ours - theirs).max() / np.abs(ours).max())
@@ -92,7 +92,7 @@ def test_preprocessing_inside_the_graph(tmp_path: Path) -> None:
 
 def test_a_mean_picture_goes_inside_too(tmp_path: Path) -> None:
     classifier = narrow("cifar_quick")
-    rule = Preprocessing(store_pixels=32, crop_pixels=32, has_mean_image=True)
+    rule = Preprocessing(resize_size=32, crop_size=32, has_mean_image=True)
     mean = torch.rand(3, 32, 32) * 255
     classifier = replace(
         classifier, info=replace(classifier.info, preprocessing=rule), mean_image=mean
@@ -155,14 +155,14 @@ def test_the_onnx_package_itself_computes_the_same(
 
 def test_published_preprocessing_of_the_full_sizes() -> None:
     owt = preprocessing_of("published", ZOO["alexnet_owt"])
-    assert (owt.resize, owt.store_pixels, owt.crop_pixels) == ("shorter_side", 256, 224)
+    assert (owt.resize, owt.resize_size, owt.crop_size) == ("shortest_edge", 256, 224)
     assert owt.mean == pytest.approx((123.675, 116.28, 103.53))
-    assert owt.divisor == pytest.approx((58.395, 57.12, 57.375))
+    assert owt.std == pytest.approx((58.395, 57.12, 57.375))
     caffe = preprocessing_of("published", ZOO["caffenet"])
-    assert (caffe.resize, caffe.store_pixels, caffe.crop_pixels) == ("squash", 256, 227)
-    assert (caffe.mean, caffe.divisor) == ((122.679, 116.669, 104.007), (1, 1, 1))
+    assert (caffe.resize, caffe.resize_size, caffe.crop_size) == ("stretch", 256, 227)
+    assert (caffe.mean, caffe.std) == ((122.679, 116.669, 104.007), (1, 1, 1))
     notebook = preprocessing_of("published", ZOO["alexnet_notebook"])
-    assert (notebook.resize, notebook.store_pixels, notebook.side) == ("squash", 224, 224)
-    assert (notebook.mean, notebook.divisor) == ((0, 0, 0), (255, 255, 255))
+    assert (notebook.resize, notebook.resize_size, notebook.side) == ("stretch", 224, 224)
+    assert (notebook.mean, notebook.std) == ((0, 0, 0), (255, 255, 255))
     assert narrow_table("lenet5").input[0] == 1
     assert preprocessing_of("published", ZOO["lenet5"]).channels == 1

@@ -40,7 +40,7 @@ def test_torchvisions_net(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"net{suffix}"
     save_file(theirs(), path) if suffix == ".safetensors" else torch.save(theirs(), path)
     imported = import_model(path, "alexnet_owt")
-    assert imported.info.classes == tuple(f"class {i}" for i in range(7))
+    assert imported.info.class_names == tuple(f"class {i}" for i in range(7))
     assert imported.parity is None
     own = narrow("alexnet_owt").network.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in imported.weights.items())
@@ -77,7 +77,7 @@ def test_a_net_with_statistics_but_no_counters(tmp_path: Path) -> None:
     table = variant(ZOO["alexnet_bn"], width=0.05)
     fitted = read_state_dict(tmp_path / "bn.pth", table, 131)
     assert set(fitted.weights) == set(plain)
-    assert fitted.table.classes == 7
+    assert fitted.table.num_classes == 7
 
 
 def test_the_shared_features_lack_the_classifier(

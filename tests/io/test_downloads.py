@@ -13,7 +13,7 @@ import pytest
 
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io import http as fetching
-from alexnet.io.downloads import download, whole_folder
+from alexnet.io.downloads import atomic_folder, download
 
 BODY = b"flowers" * 1000
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
@@ -140,7 +140,7 @@ def test_target_that_cannot_be_written(home: str, tmp_path: Path) -> None:
 
 def test_whole_folder(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "set"
-    with whole_folder(target) as aside:
+    with atomic_folder(target) as aside:
         (aside / "a.txt").write_text("a")
         assert not target.exists()
     assert [path.name for path in target.parent.rglob("*")] == ["set", "a.txt"]
@@ -148,7 +148,7 @@ def test_whole_folder(tmp_path: Path) -> None:
 
 def test_folder_of_a_failed_block_is_gone(tmp_path: Path) -> None:
     def fill_and_fail() -> None:
-        with whole_folder(tmp_path / "set") as aside:
+        with atomic_folder(tmp_path / "set") as aside:
             (aside / "a.txt").write_text("a")
             raise KeyError
 
@@ -158,7 +158,7 @@ def test_folder_of_a_failed_block_is_gone(tmp_path: Path) -> None:
 
 
 def test_first_folder_stays(tmp_path: Path) -> None:
-    with whole_folder(tmp_path / "set") as aside:
+    with atomic_folder(tmp_path / "set") as aside:
         (aside / "late").touch()
         (tmp_path / "set").mkdir()
         (tmp_path / "set" / "first").touch()
@@ -168,5 +168,5 @@ def test_first_folder_stays(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     lack = r"set cannot be written \(Not a directory\)"
-    with pytest.raises(DataError, match=lack), whole_folder(tmp_path / "file" / "set"):
+    with pytest.raises(DataError, match=lack), atomic_folder(tmp_path / "file" / "set"):
         pass

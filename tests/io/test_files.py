@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.io import files
-from alexnet.io.files import write_text, written_aside
+from alexnet.io.files import atomic_write, write_text
 
 
 def test_a_file_is_flushed_then_renamed_then_its_folder_is_flushed(
@@ -45,7 +45,7 @@ def test_an_error_names_the_file_and_leaves_the_old_one(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def write() -> None:
-        with written_aside(tmp_path / "a.txt") as aside:
+        with atomic_write(tmp_path / "a.txt") as aside:
             aside.write_text("new")
             if stage == "write":
                 full()
@@ -62,5 +62,5 @@ def test_an_error_names_the_file_and_leaves_the_old_one(
 
 
 def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="elsewhere"), written_aside(tmp_path / "a.txt"):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_write(tmp_path / "a.txt"):
         (tmp_path / "elsewhere").read_text()

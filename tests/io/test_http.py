@@ -238,7 +238,7 @@ def test_a_trickle_is_given_up(home: Home, target: Path, monkeypatch: pytest.Mon
             visit.wfile.flush()
             time.sleep(0.02)
 
-    monkeypatch.setattr(fetching, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(fetching, "STALL_SECONDS", 0.1)
     monkeypatch.setattr(fetching, "MOST_TRIES", 2)
     home.answers = [trickles]
     assert re.search(r"only \d+ bytes came in", refused(home, target))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.io.isolated import read_apart
+from alexnet.io.isolated import read_in_subprocess
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_arrays_come_back(path: Path) -> None:
-    found = read_apart("support.isolated_readers:length", path)
+    found = read_in_subprocess("support.isolated_readers:length", path)
     assert found["file"] == 200
     assert np.array_equal(found["a/b"], np.arange(200, dtype=np.uint8))
 
@@ -33,10 +33,10 @@ def test_arrays_come_back(path: Path) -> None:
 )
 def test_what_goes_wrong_there_is_a_sentence_here(path: Path, reader: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
-        read_apart(f"support.isolated_readers:{reader}", path, memory_bytes=1 << 30)
+        read_in_subprocess(f"support.isolated_readers:{reader}", path, memory_bytes=1 << 30)
     assert "\n" not in str(caught.value)
 
 
 def test_a_reader_that_hangs_is_stopped(path: Path) -> None:
     with pytest.raises(ValueError, match=r"did not end within 0\.5 seconds"):
-        read_apart("support.isolated_readers:hangs", path, seconds=0.5)
+        read_in_subprocess("support.isolated_readers:hangs", path, seconds=0.5)

@@ -101,28 +101,30 @@ def test_data_check_and_prepare(command: Command, odd: Path) -> None:
     assert is_clean(told.out)
     assert f"unreadable  {CLASSES[0]}/bad\\n\\xff.jpg  not a whole picture" in told.out
     found = json.loads(command("data", "check", odd, "--json").out)
-    assert sorted(found["classes"]) == sorted(CLASSES)
+    assert sorted(found["class_names"]) == sorted(CLASSES)
     assert f"{CLASSES[0]}/bad\n\udcff.jpg" in {one["name"] for one in found["findings"]}
-    told = command("data", "prepare", odd, "--store-pixels", "72")
+    told = command("data", "prepare", odd, "--resize-size", "72")
     assert is_clean(told.out)
-    facts = json.loads(command("data", "prepare", odd, "--store-pixels", "72", "--json").out)
+    facts = json.loads(command("data", "prepare", odd, "--resize-size", "72", "--json").out)
     info = open_store(Path(facts["store"])).info
-    assert sorted(info.classes) == sorted(CLASSES)
-    assert info.refused[0].name == f"{CLASSES[0]}/bad\n\udcff.jpg"
+    assert sorted(info.class_names) == sorted(CLASSES)
+    assert info.rejected[0].name == f"{CLASSES[0]}/bad\n\udcff.jpg"
 
 
 def test_train_evaluate_predict(command: Command, odd: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     told = command(
         "train", "--data", odd, "--epochs", "1", "--width", "0.05", "--input-size", "67",
-        "--crop-pixels", "67", "--store-pixels", "72", "--test-share", "0.5", "--out", run,
+        "--crop-size", "67", "--resize-size", "72", "--test-fraction", "0.5", "--out", run,
     )  # fmt: skip
     assert told.code == 0, told.err
     assert is_clean(told.out + told.err)
     told = command("evaluate", run)
     assert told.code == 0
     assert is_clean(told.out + told.err)
-    assert sorted(json.loads(command("evaluate", run, "--json").out)["classes"]) == sorted(CLASSES)
+    assert sorted(json.loads(command("evaluate", run, "--json").out)["class_names"]) == sorted(
+        CLASSES
+    )
     told = command("predict", run, odd)
     assert told.code == 1
     assert is_clean(told.out + told.err)
@@ -177,7 +179,7 @@ def test_a_csv_takes_line_breaks_and_quotes_there_and_back(tmp_path: Path, flowe
     source = folder_source(tmp_path / "set")
     write_split(source, {"train": np.arange(4)}, tmp_path / "list.csv")
     back = csv_source(tmp_path / "list.csv")
-    assert back.classes == source.classes
+    assert back.class_names == source.class_names
     assert {Path(name).name for name in back.names} == {"1\n,2.jpg"}
 
 

@@ -23,10 +23,10 @@ from alexnet.models.layers import (
     Flatten,
     FullyConnected,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
-    window_count,
+    WithinChannelLRN,
+    output_size,
 )
 from alexnet.models.network import Network
 
@@ -51,7 +51,7 @@ def torch_count(length: int, function: Any, *args: Any, **keywords: Any) -> int:
 @example(6, 2, 3, True)  # the last window would begin past the end
 def test_window_count_is_torchs_pooling(length: int, size: int, stride: int, ceil: bool) -> None:
     torchs = torch_count(length, F.max_pool2d, size, stride, ceil_mode=ceil)
-    assert window_count(length, size, stride, 0, ceil) == torchs
+    assert output_size(length, size, stride, 0, ceil) == torchs
 
 
 @given(LENGTH, KERNEL, STRIDE, st.integers(0, 6), st.booleans())
@@ -62,7 +62,7 @@ def test_window_count_is_torchs_padded_pooling(
     padding = min(padding, size // 2)
     if length + 2 * padding >= size:
         torchs = torch_count(length, F.max_pool2d, size, stride, padding, ceil_mode=ceil)
-        assert window_count(length, size, stride, padding, ceil) == torchs
+        assert output_size(length, size, stride, padding, ceil) == torchs
 
 
 @given(LENGTH, KERNEL, STRIDE, st.integers(0, 6))
@@ -71,7 +71,7 @@ def test_window_count_is_torchs_convolution(
 ) -> None:
     weight = torch.empty(1, 1, kernel, kernel, device="meta")
     torchs = torch_count(length, F.conv2d, weight, stride=stride, padding=padding)
-    assert window_count(length, kernel, stride, padding, False) == torchs
+    assert output_size(length, kernel, stride, padding, False) == torchs
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_window_count_is_torchs_convolution(
 def test_window_count_by_hand(
     length: int, kernel: int, stride: int, padding: int, ceil: bool, count: int
 ) -> None:
-    assert window_count(length, kernel, stride, padding, ceil) == count
+    assert output_size(length, kernel, stride, padding, ceil) == count
 
 
 def test_conv_by_hand() -> None:
@@ -107,7 +107,7 @@ def test_conv_by_hand() -> None:
 
 
 def test_conv_without_bias() -> None:
-    conv = Conv("c", 6, 3, has_bias=False)
+    conv = Conv("c", 6, 3, bias=False)
     assert (conv.parameters((4, 9, 9)), conv.bias_parameters()) == (6 * 4 * 9, 0)
 
 
@@ -116,19 +116,20 @@ def test_conv_on_an_oblong() -> None:
 
 
 def test_end_padding_counts_once() -> None:
-    assert Conv("c", 1, 11, stride=4, end_padding=3).output((3, 224, 224)) == (1, 55, 55)
-    assert Conv("c", 1, 11, stride=4, end_padding=2).output((3, 224, 224)) == (1, 54, 54)
+    assert Conv("c", 1, 11, stride=4, extra_padding=3).output((3, 224, 224)) == (1, 55, 55)
+    assert Conv("c", 1, 11, stride=4, extra_padding=2).output((3, 224, 224)) == (1, 54, 54)
 
 
 def test_fully_connected_by_hand() -> None:
     layer = FullyConnected("f", 7)
     assert layer.output((5,)) == (7,)
     assert (layer.parameters((5,)), layer.bias_parameters(), layer.macs((5,))) == (42, 7, 35)
-    assert FullyConnected("f", 7, has_bias=False).parameters((5,)) == 35
+    assert FullyConnected("f", 7, bias=False).parameters((5,)) == 35
 
 
 @pytest.mark.parametrize(
-    "layer", [Activation("a"), ResponseNorm("n"), MapNorm("m"), Dropout("d"), BatchNorm("b")]
+    "layer",
+    [Activation("a"), ResponseNorm("n"), WithinChannelLRN("m"), Dropout("d"), BatchNorm("b")],
 )
 def test_layers_that_keep_the_shape(layer: Layer) -> None:
     assert layer.output((4, 6, 6)) == (4, 6, 6)
@@ -168,8 +169,8 @@ def test_rows_by_hand() -> None:
     assert [row.neurons for row in rows] == [1536, 0, 0, 5]
     # conv 3; pool 3 + 2 * 1 with stride 2; seven of those side by side 5 + 6 * 2.
     assert [row.receptive_field for row in rows] == [3, 5, 17, 17]
-    assert [row.stride for row in rows] == [1, 2, 2, 2]
-    assert net.classes == 5
+    assert [row.input_stride for row in rows] == [1, 2, 2, 2]
+    assert net.num_classes == 5
 
 
 def test_two_layers_of_one_name() -> None:
@@ -214,7 +215,7 @@ def reached(net: Architecture, stage: str, place: int) -> tuple[int, int, int, i
     torch.manual_seed(0)
     network = Network(net).double().eval()
     x = torch.rand(1, *net.input, dtype=torch.float64, requires_grad=True)
-    output = network.stages(x)[stage]
+    output = network.intermediate_outputs(x)[stage]
     (output[0, 0, place, place] if output.ndim == 4 else output[0, 0]).backward()
     assert x.grad is not None
     ys, xs = x.grad[0].abs().sum(0).nonzero(as_tuple=True)
@@ -225,7 +226,7 @@ LAYERS = (
     Conv("conv1", 4, 5, stride=2),
     Activation("tanh1", "tanh"),
     ResponseNorm("norm1"),
-    MapNorm("map_norm1", alpha=0.1),
+    WithinChannelLRN("map_norm1", alpha=0.1),
     Pool("pool1", 3, 2, reduce="average"),
     Conv("conv2", 4, 3, groups=2),
     BatchNorm("bn2"),
@@ -243,7 +244,7 @@ def test_receptive_field_is_what_the_gradient_reaches(stage: str) -> None:
     middle = row.output[1] // 2
     top, left, bottom, right = reached(net, stage, middle)
     assert (bottom - top, right - left) == (row.receptive_field, row.receptive_field)
-    assert reached(net, stage, middle + 1)[0] - top == row.stride
+    assert reached(net, stage, middle + 1)[0] - top == row.input_stride
 
 
 def test_a_vector_sees_the_windows_of_the_whole_map() -> None:

@@ -22,7 +22,7 @@ from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.validation import check_pictures, check_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_plain, parse_json, to_plain
+from alexnet.config.serialization import from_dict, parse_json, to_dict
 from alexnet.errors import ArchitectureError, ConfigError, ModelFileError
 from alexnet.inference.classifier import load
 from alexnet.interop.published_preprocessing import preprocessing_of
@@ -38,7 +38,7 @@ from support.commands import Command
 TABLE = variant(ZOO["lenet5"], classes=3, width=0.5)
 INFO = ModelInfo(
     architecture=TABLE,
-    classes=("a", "b", "c"),
+    class_names=("a", "b", "c"),
     preprocessing=preprocessing_of("published", TABLE),
     recipe=Recipe(),
 )
@@ -64,7 +64,7 @@ def test_each_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_net_that_nobody_can_hold_is_one_sentence(command: Command, flowers: Path) -> None:
     for words in (("--width", "500"), ("--width", "1e300"), ("--input-size", "4000000")):
-        told = command("train", "--data", flowers, "--store-pixels", "300", *words)
+        told = command("train", "--data", flowers, "--resize-size", "300", *words)
         assert told.code == 2, words
         assert len(told.err.splitlines()) == 1
 
@@ -104,8 +104,8 @@ def test_pictures_are_the_inputs() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"store_pixels": 10**9}, {"store_pixels": 0}, {"pad_pixels": 10**6}, {"input_pixels": -1},
-     {"mean": (float("nan"),) * 3}, {"divisor": (float("inf"), 1, 1)}],
+    [{"resize_size": 10**9}, {"resize_size": 0}, {"padding": 10**6}, {"input_size": -1},
+     {"mean": (float("nan"),) * 3}, {"std": (float("inf"), 1, 1)}],
     ids=str,
 )  # fmt: skip
 def test_preprocessing_that_cannot_be_done(change: dict[str, Any]) -> None:
@@ -179,13 +179,13 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
         input=[1, 10**5, 10**5]),
     "layers without end": lambda facts: facts["architecture"]["layers"].extend(
         {"kind": "activation", "name": f"a{i}", "function": "relu"} for i in range(20_000)),
-    "pictures as large as a field": pictures(store_pixels=10**9),
-    "a margin as wide as a field": pictures(pad_pixels=10**6),
+    "pictures as large as a field": pictures(resize_size=10**9),
+    "a margin as wide as a field": pictures(padding=10**6),
     "no numbers": pictures(mean=[float("nan")] * 3),
-    "divided by infinity": pictures(divisor=[float("inf")] * 3),
+    "divided by infinity": pictures(std=[float("inf")] * 3),
     "channels of 1.0": pictures(channels=1.0),
     "three colours for one": pictures(channels=3),
-    "another crop": pictures(crop_pixels=20),
+    "another crop": pictures(crop_size=20),
     "a value nested deep": lambda facts: facts["recipe"].update(
         epochs=json.loads("[" * 900 + "]" * 900)),
     "all nested deep": lambda facts: "[" * 100_000 + "]" * 100_000,
@@ -255,13 +255,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = st.sampled_from(sorted(to_plain(Recipe())))
+KEYS = st.sampled_from(sorted(to_dict(Recipe())))
 
 
 def read_or_told(cls: type[Any], plain: object) -> Any:
     """What a dataclass makes of JSON, or the sentence that says why it makes nothing of it."""
     try:
-        return from_plain(cls, plain)
+        return from_dict(cls, plain)
     except ConfigError as error:
         return str(error)
 
@@ -272,19 +272,19 @@ def test_any_json_is_a_recipe_or_one_sentence(plain: dict[str, Any]) -> None:
     if isinstance(recipe, str):
         assert 0 < len(recipe) < 1500
     else:
-        assert from_plain(Recipe, to_plain(recipe)) == recipe
+        assert from_dict(Recipe, to_dict(recipe)) == recipe
 
 
 @given(st.data())
 def test_any_change_of_a_table_is_a_table_or_one_sentence(data: st.DataObject) -> None:
-    plain = to_plain(TABLE)
+    plain = to_dict(TABLE)
     row = data.draw(st.sampled_from(plain["layers"]))
     row[data.draw(st.sampled_from(sorted(row)))] = data.draw(JSON)
     table = read_or_told(Architecture, plain)
     if isinstance(table, str):
         assert 0 < len(table) < 1500
     else:
-        assert from_plain(Architecture, json.loads(json.dumps(to_plain(table)))) == table
+        assert from_dict(Architecture, json.loads(json.dumps(to_dict(table)))) == table
 
 
 @given(st.text(max_size=50) | st.binary(max_size=50))
@@ -328,12 +328,12 @@ def test_many_keys_and_one_twice_take_no_time() -> None:
     [
         (b'{"epochs": 3, "epochs": 4}', "'epochs' is there twice"),
         (b'{"epochs": ' + b"[" * 900 + b"]" * 900 + b"}", "epochs must be int"),
-        (b'{"optimizer": {"rate": NaN}}', "--rate is nan"),
+        (b'{"optimizer": {"lr": NaN}}', "--lr is nan"),
         (b'{"name": "../../etc/x"}', "must be that of a folder"),
         (b'{"epochs": 1' + b"0" * 30 + b"}", "more than 64 bits"),
         (b"\xff\xfe{}", "is not JSON"),
         (b" " * ((1 << 22) + 1), "has more than 4,194,304 bytes"),
-        (b'{"pictures": {"pad_pixels": 1000000}}', "--pad-pixels 1000000 must be 0 to 4096"),
+        (b'{"data_options": {"padding": 1000000}}', "--padding 1000000 must be 0 to 4096"),
     ],
     ids=lambda value: str(value)[:30],
 )

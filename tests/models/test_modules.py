@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.models.architecture import Row
+from alexnet.models.architecture import LayerInfo
 from alexnet.models.layers import (
     Activation,
     AdaptivePool,
@@ -22,12 +22,12 @@ from alexnet.models.layers import (
     FullyConnected,
     Init,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
-from alexnet.models.modules import initialise, module
-from alexnet.ops.norms import map_norm, response_norm
+from alexnet.models.modules import init_weights, module
+from alexnet.ops.norms import response_norm, within_channel_lrn
 
 
 def draw(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -127,7 +127,7 @@ def naive_map_norm(x: Tensor, size: int, alpha: float, beta: float, k: float) ->
 @pytest.mark.parametrize("beta", [0.75, 0.5])
 def test_map_norm_is_the_naive_loop(size: int, beta: float) -> None:
     x = draw(2, 3, 7, 6, scale=10)
-    found = map_norm(x, size, alpha=0.05, beta=beta, k=1.5)
+    found = within_channel_lrn(x, size, alpha=0.05, beta=beta, k=1.5)
     expected = naive_map_norm(x, size, alpha=0.05, beta=beta, k=1.5)
     assert torch.allclose(found, expected, rtol=1e-12, atol=0)
 
@@ -135,15 +135,15 @@ def test_map_norm_is_the_naive_loop(size: int, beta: float) -> None:
 def test_map_norm_defaults_are_net_145s() -> None:
     x = draw(1, 2, 6, 6, scale=100)
     expected = naive_map_norm(x, 5, alpha=1e-3 / 25, beta=0.75, k=1.0)
-    assert torch.allclose(map_norm(x), expected, rtol=1e-12, atol=0)
+    assert torch.allclose(within_channel_lrn(x), expected, rtol=1e-12, atol=0)
 
 
 def test_map_norm_gradient() -> None:
     x = draw(1, 2, 4, 4).requires_grad_()
-    assert torch.autograd.gradcheck(lambda t: map_norm(t, 3, alpha=0.3), x)
+    assert torch.autograd.gradcheck(lambda t: within_channel_lrn(t, 3, alpha=0.3), x)
 
 
-NORMS = pytest.mark.parametrize("norm", [response_norm, map_norm])
+NORMS = pytest.mark.parametrize("norm", [response_norm, within_channel_lrn])
 
 
 @NORMS
@@ -185,15 +185,15 @@ def test_input_is_left_as_it_was(norm: Any) -> None:
     assert torch.equal(x, before)
 
 
-def row(layer: Layer, *shape: int) -> Row:
-    return Row(layer, shape, layer.output(shape), 0, 0, 0, 1, 1)
+def row(layer: Layer, *shape: int) -> LayerInfo:
+    return LayerInfo(layer, shape, layer.output(shape), 0, 0, 0, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
         (Conv("c", 8, 5, stride=2, padding=1, groups=2), nn.Conv2d(6, 8, 5, 2, 1, groups=2)),
-        (Conv("c", 8, 5, has_bias=False), nn.Conv2d(6, 8, 5, bias=False)),
+        (Conv("c", 8, 5, bias=False), nn.Conv2d(6, 8, 5, bias=False)),
         (Activation("a"), nn.ReLU()),
         (Activation("a", "tanh"), nn.Tanh()),
         (Activation("a", "sigmoid"), nn.Sigmoid()),
@@ -217,7 +217,7 @@ def test_module_is_torchs(layer: Layer, expected: nn.Module) -> None:
     ("layer", "expected"),
     [
         (FullyConnected("f", 3), nn.Linear(6, 3)),
-        (FullyConnected("f", 3, has_bias=False), nn.Linear(6, 3, bias=False)),
+        (FullyConnected("f", 3, bias=False), nn.Linear(6, 3, bias=False)),
         (BatchNorm("b", 1e-3, 0.01), nn.BatchNorm1d(6, eps=1e-3, momentum=0.01)),
     ],
 )
@@ -233,8 +233,8 @@ def test_modules_of_the_norms_use_their_rows_constants() -> None:
     x = draw(1, 8, 6, 6, scale=30)
     across = module(row(ResponseNorm("n", 3, 0.02, 0.6, 1.5, groups=2), 8, 6, 6))
     assert torch.equal(across(x), response_norm(x, 3, 0.02, 0.6, 1.5, groups=2))
-    inside = module(row(MapNorm("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
-    assert torch.equal(inside(x), map_norm(x, 3, 0.02, 0.6, 1.5))
+    inside = module(row(WithinChannelLRN("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
+    assert torch.equal(inside(x), within_channel_lrn(x, 3, 0.02, 0.6, 1.5))
     assert "alpha=0.02" in repr(across)
 
 
@@ -249,7 +249,7 @@ def test_dropout_scales_in_training_and_rests_in_evaluation() -> None:
 
 
 def test_end_padding_is_zeros_at_the_right_and_bottom() -> None:
-    layer = Conv("c", 4, 5, stride=4, end_padding=3)
+    layer = Conv("c", 4, 5, stride=4, extra_padding=3)
     conv = module(row(layer, 3, 14, 14))
     x = draw(2, 3, 14, 14, dtype=torch.float32)
     wide = torch.zeros(2, 3, 17, 17)
@@ -289,7 +289,7 @@ WEIGHT = nn.Conv2d(8, 64, 5, groups=2)
 )
 def test_first_values(init: Init, sd: float) -> None:
     torch.manual_seed(0)
-    initialise(WEIGHT, init)
+    init_weights(WEIGHT, init)
     # 6,400 values: the deviation of their deviation is 0.9 %, of their mean sd / 80.
     weight = WEIGHT.weight.detach()
     assert float(weight.std()) == pytest.approx(sd, rel=0.03)
@@ -306,12 +306,12 @@ def test_first_values_of_torch() -> None:
     expected = nn.Linear(20, 30)
     layer = nn.Linear(20, 30)
     torch.manual_seed(3)
-    initialise(layer, Init("torch", bias=5.0))
+    init_weights(layer, Init("torch", bias=5.0))
     assert torch.equal(layer.weight, expected.weight)
     assert torch.equal(layer.bias, expected.bias)
 
 
 def test_first_values_without_a_bias() -> None:
     layer = nn.Linear(20, 30, bias=False)
-    initialise(layer, Init("normal", 0.0))
+    init_weights(layer, Init("normal", 0.0))
     assert not layer.weight.any()

@@ -46,7 +46,7 @@ def test_parameters_equal_the_arithmetic(name: str) -> None:
 def test_every_stages_shape_equals_the_arithmetic(name: str) -> None:
     network = create_model(name, device="meta").eval()
     table = network.architecture
-    stages = network.stages(torch.empty(2, *table.input, device="meta"))
+    stages = network.intermediate_outputs(torch.empty(2, *table.input, device="meta"))
     assert list(stages) == [layer.name for layer in table.layers]
     for row in table.rows():
         assert stages[row.layer.name].shape == (2, *row.output), row.layer.name
@@ -87,7 +87,7 @@ def test_parameter_names_with_batch_norm() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 66, 67), (2, 3, 68, 68), (2, 1, 67, 67), (3, 67, 67)])
-@pytest.mark.parametrize("method", ["forward", "stages"])
+@pytest.mark.parametrize("method", ["forward", "intermediate_outputs"])
 def test_wrong_input(shape: tuple[int, ...], method: str) -> None:
     network = create_model("alexnet", input_size=67, device="meta")
     given = "x".join(map(str, shape[1:]))
@@ -164,7 +164,7 @@ def test_weights_follow_torchs_generator() -> None:
 def test_initialise_draws_anew() -> None:
     network = Network(tiny("alexnet_bn"))
     before = network.conv1.weight.detach().clone()
-    network.initialise()
+    network.init_weights()
     assert not torch.equal(before, network.conv1.weight)
 
 
@@ -174,7 +174,7 @@ def test_stages_end_in_forward(name: str) -> None:
     table = tiny(name)
     network = Network(table).eval()
     x = images(table)
-    stages = network.stages(x)
+    stages = network.intermediate_outputs(x)
     assert torch.equal(stages[table.layers[-1].name], network(x))
     first = network.get_submodule(table.layers[0].name)
     assert torch.equal(stages[table.layers[0].name], first(x))
@@ -206,7 +206,7 @@ def test_keras_flatten_order_is_a_permutation_of_the_dense_kernel() -> None:
     ours.load_state_dict({**state, "fc2.weight": weight})
     x = images(keras.architecture)
     assert torch.allclose(keras(x), ours(x), rtol=1e-5, atol=1e-7)
-    keras_stages, our_stages = keras.stages(x), ours.stages(x)
+    keras_stages, our_stages = keras.intermediate_outputs(x), ours.intermediate_outputs(x)
     assert not torch.equal(keras_stages["flatten"], our_stages["flatten"])
 
 
@@ -294,7 +294,7 @@ def test_memory_formats_give_the_same_logits() -> None:
 
 def test_create_model() -> None:
     network = create_model("lenet5", num_classes=3)
-    assert network.architecture.classes == 3
+    assert network.architecture.num_classes == 3
     assert network.fc5.weight.shape == (3, 84)
     assert network.conv1.weight.device == torch.device("cpu")
     assert network.conv2.weight.is_contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from alexnet.models.architecture import Architecture, Row
+from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Layer
 from alexnet.models.network import Network
 from alexnet.models.zoo import ZOO
@@ -34,7 +34,7 @@ def goldens(shared: Path, name: str) -> Arrays:
         return dict(file)
 
 
-def keras_shapes(row: Row) -> dict[str, tuple[int, ...]]:
+def keras_shapes(row: LayerInfo) -> dict[str, tuple[int, ...]]:
     """Our parameter names with the shapes in which Keras keeps them, in Keras's order."""
     name, layer = row.layer.name, row.layer
     if isinstance(layer, Conv):
@@ -109,7 +109,7 @@ def test_keras_logits(shared: Path) -> None:
     with torch.device("meta"):
         network = Network(table)
     network = load(network.to_empty(device="cpu"), weights)
-    stages = network.stages(maps(pictures(224, 4, 7)))
+    stages = network.intermediate_outputs(maps(pictures(224, 4, 7)))
     reference = goldens(shared, "reference.npz")
     logits = stages["fc8"].numpy()
     assert np.abs(reference["logits"]).max() > 4  # so that the tolerance means something
@@ -128,7 +128,9 @@ def test_keras_layer_by_layer(shared: Path) -> None:
     weights = dict(drawn(table, goldens(shared, "bn_moving_stats.npz")))
     with torch.device("meta"):
         network = Network(table)
-    stages = load(network.to_empty(device="cpu"), weights).stages(maps(pictures(224, 4, 7)))
+    stages = load(network.to_empty(device="cpu"), weights).intermediate_outputs(
+        maps(pictures(224, 4, 7))
+    )
     reference = goldens(shared, "reference.npz")
     assert len(stages) == 32 == len(reference["layer_names"]) - 1
     for i, (name, stage) in enumerate(stages.items()):

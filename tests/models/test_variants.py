@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from alexnet.config.recipe import NetOptions
-from alexnet.config.serialization import architecture_from_plain, to_plain
+from alexnet.config.recipe import ModelOptions
+from alexnet.config.serialization import architecture_from_plain, to_dict
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
@@ -19,14 +19,14 @@ from alexnet.models.layers import (
     Conv,
     Dropout,
     FullyConnected,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
 from alexnet.models.variants import variant
 from alexnet.models.zoo import ZOO
 
-NORMS = (ResponseNorm, MapNorm, BatchNorm)
+NORMS = (ResponseNorm, WithinChannelLRN, BatchNorm)
 
 
 def names(table: Architecture) -> list[str]:
@@ -61,7 +61,7 @@ def test_activation_as_published_keeps_lenets_tanh() -> None:
 def test_norm_none(name: str) -> None:
     table = variant(ZOO[name], norm="none")
     assert not any(isinstance(layer, NORMS) for layer in table.layers)
-    assert all(layer.has_bias for layer in weighted(table))
+    assert all(layer.bias for layer in weighted(table))
     kept = [layer.name for layer in ZOO[name].layers if not isinstance(layer, NORMS)]
     assert names(table) == kept
 
@@ -74,7 +74,7 @@ def test_norm_response_is_the_papers(name: str) -> None:
     order = names(table)
     assert order[order.index("norm1") - 1] == "relu1"
     assert order[order.index("norm2") - 1] == "relu2"
-    assert all(layer.has_bias for layer in weighted(table))
+    assert all(layer.bias for layer in weighted(table))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_norm_batch_follows_every_weight_layer_but_the_last(name: str) -> None:
         after = table.layers[order.index(layer.name) + 1]
         suffix = layer.name.removeprefix("conv").removeprefix("fc")
         assert after == BatchNorm(f"bn{suffix}")
-        assert not layer.has_bias
-    assert layers[-1].has_bias
+        assert not layer.bias
+    assert layers[-1].bias
     assert sum(isinstance(layer, NORMS) for layer in table.layers) == len(layers) - 1
 
 
@@ -129,7 +129,7 @@ def test_pooling_keeps_how_the_rest_is_reduced() -> None:
 def test_dropout() -> None:
     def rates(rate: float) -> list[float]:
         layers = variant(ZOO["alexnet"], dropout=rate).layers
-        return [layer.rate for layer in layers if isinstance(layer, Dropout)]
+        return [layer.p for layer in layers if isinstance(layer, Dropout)]
 
     assert rates(0.25) == [0.25, 0.25]
     assert rates(0) == []
@@ -204,7 +204,7 @@ def test_input_size_and_channels() -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_classes_change_the_last_layer_only(name: str) -> None:
     table = variant(ZOO[name], classes=7)
-    assert table.classes == 7
+    assert table.num_classes == 7
     changed = [a.name for a, b in zip(table.layers, ZOO[name].layers, strict=True) if a != b]
     assert changed == [weighted(ZOO[name])[-1].name]
 
@@ -230,11 +230,11 @@ def test_many_at_once() -> None:
         "pool",
     ]
     assert weighted(table)[1] == Conv(
-        "conv2", 64, 5, padding=2, groups=4, has_bias=False, init=weighted(ZOO["alexnet"])[1].init
+        "conv2", 64, 5, padding=2, groups=4, bias=False, init=weighted(ZOO["alexnet"])[1].init
     )
     assert table.layers[2] == Activation("relu1", "tanh")
     assert not any(isinstance(layer, Dropout) for layer in table.layers)
-    assert table.classes == 17
+    assert table.num_classes == 17
 
 
 OPTIONS = st.fixed_dictionaries(
@@ -264,8 +264,8 @@ def test_every_combination_is_a_table(name: str, options: dict[str, Any]) -> Non
     assert [layer.name for layer in weighted(table)] == [
         layer.name for layer in weighted(ZOO[name])
     ]
-    assert table.classes == (options["classes"] or ZOO[name].classes)
-    assert architecture_from_plain(to_plain(table)) == table
+    assert table.num_classes == (options["classes"] or ZOO[name].num_classes)
+    assert architecture_from_plain(to_dict(table)) == table
     again = variant(table, **{**options, "width": 1.0})
     assert again == table
 
@@ -317,8 +317,8 @@ def test_groups_must_divide() -> None:
 
 
 def test_net_options_name_what_variant_takes() -> None:
-    """A recipe's NetOptions are handed over by name; a field that variant lacks would crash."""
-    options = NetOptions(width=0.5, norm="batch")
-    table = variant(ZOO["alexnet"], **to_plain(options))
+    """A recipe's ModelOptions are handed over by name; a field that variant lacks would crash."""
+    options = ModelOptions(width=0.5, norm="batch")
+    table = variant(ZOO["alexnet"], **to_dict(options))
     assert table == variant(ZOO["alexnet"], width=0.5, norm="batch")
-    assert variant(ZOO["alexnet"], **to_plain(NetOptions())) == ZOO["alexnet"]
+    assert variant(ZOO["alexnet"], **to_dict(ModelOptions())) == ZOO["alexnet"]

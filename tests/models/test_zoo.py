@@ -11,7 +11,7 @@ import pytest
 import published as paper
 from alexnet.cli.summary import totals, tutorial_rows, tutorial_text
 from alexnet.errors import ArchitectureError, UnknownNameError
-from alexnet.models.architecture import Architecture, Row, smallest_input
+from alexnet.models.architecture import Architecture, LayerInfo, smallest_input
 from alexnet.models.layers import (
     Activation,
     BatchNorm,
@@ -19,9 +19,9 @@ from alexnet.models.layers import (
     Dropout,
     FullyConnected,
     Init,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
 from alexnet.models.variants import variant
 from alexnet.models.zoo import ZOO, architecture
@@ -39,7 +39,7 @@ PAPERS_CONSTANTS = (5, 1e-4, 0.75, 2.0, 1)
 CAFFES_CONSTANTS = (5, 2e-5, 0.75, 1.0, 1)
 
 
-def weighted(table: Architecture) -> dict[str, Row]:
+def weighted(table: Architecture) -> dict[str, LayerInfo]:
     return {row.layer.name: row for row in table.rows() if row.neurons}
 
 
@@ -80,7 +80,7 @@ def test_paper_neurons() -> None:
 def test_other_heads(name: str, classes: int) -> None:
     table = variant(ZOO[name], classes=classes)
     assert sum(row.parameters for row in table.rows()) == paper.OTHER_HEADS[name, classes]
-    assert table.classes == classes
+    assert table.num_classes == classes
 
 
 def test_tutorial_table_cell_by_cell() -> None:
@@ -118,7 +118,7 @@ KERAS_TYPES = {
 }
 
 
-def keras_shape(row: Row) -> str:
+def keras_shape(row: LayerInfo) -> str:
     channels, *sides = row.output
     return str((None, *sides, channels))
 
@@ -196,7 +196,9 @@ def test_smallest_input(name: str, smallest: int) -> None:
 
 
 def test_receptive_field_of_the_paper() -> None:
-    rows = {row.layer.name: (row.receptive_field, row.stride) for row in ZOO["alexnet"].rows()}
+    rows = {
+        row.layer.name: (row.receptive_field, row.input_stride) for row in ZOO["alexnet"].rows()
+    }
     # conv1 11; pool1 + 2 * 4; conv2 + 4 * 8; pool2 + 2 * 8; conv3..5 + 2 * 16 each;
     # pool5 + 2 * 16; fc6 + 5 * 32.
     assert rows["conv1"] == rows["relu1"] == rows["norm1"] == (11, 4)
@@ -236,7 +238,7 @@ def test_weight_layers_have_the_papers_names(name: str) -> None:
 def test_order_inside_the_blocks(name: str, block1: str) -> None:
     assert kinds(ZOO[name], 0, 4) == block1
     if name == "alexnet_2012":
-        assert kinds(ZOO[name], 4, 9) == "conv activation response_norm map_norm pool"
+        assert kinds(ZOO[name], 4, 9) == "conv activation response_norm within_channel_lrn pool"
     else:
         assert kinds(ZOO[name], 4, 8) == block1
 
@@ -263,7 +265,7 @@ def test_response_norm_constants(name: str, constants: tuple[float, ...]) -> Non
 
 
 def test_map_norm_constants() -> None:
-    (norm,) = (layer for layer in ZOO["alexnet_2012"].layers if isinstance(layer, MapNorm))
+    (norm,) = (layer for layer in ZOO["alexnet_2012"].layers if isinstance(layer, WithinChannelLRN))
     assert (norm.size, norm.alpha, norm.beta, norm.k) == (5, 1e-3 / 25, 0.75, 1.0)
 
 
@@ -343,7 +345,7 @@ def test_first_values(name: str) -> None:
     found = inits(name)
     assert {init.kind for init in found.values()} == {"normal"}
     deviations = CONV_SD.get(name, [0.01] * 5) + FC_SD.get(name, [0.01] * 3)
-    assert [init.sd for init in found.values()] == deviations
+    assert [init.std for init in found.values()] == deviations
     biased = {n: init.bias for n, init in found.items() if init.bias}
     assert biased == dict.fromkeys(("conv2", "conv4", "conv5", "fc6", "fc7"), BIASES[name])
 
@@ -352,7 +354,7 @@ def test_first_values_of_the_others() -> None:
     assert {init.kind for init in inits("alexnet_notebook").values()} == {"glorot_uniform"}
     assert {init.bias for init in inits("alexnet_notebook").values()} == {0.0}
     assert {init.kind for init in inits("alexnet_owt").values()} == {"torch"}
-    assert [init.sd for init in inits("cifar_quick").values()] == [1e-4, 0.01, 0.01, 0.01]
+    assert [init.std for init in inits("cifar_quick").values()] == [1e-4, 0.01, 0.01, 0.01]
 
 
 def test_architecture_by_name() -> None:

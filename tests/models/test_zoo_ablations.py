@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alexnet.models.layers import BatchNorm, Conv, MapNorm, Pool, ResponseNorm
+from alexnet.models.layers import BatchNorm, Conv, Pool, ResponseNorm, WithinChannelLRN
 from alexnet.models.network import Network
 from alexnet.models.zoo import ABLATIONS, ALEXNET_2012, architecture
 
@@ -26,7 +26,7 @@ def test_without_overlap_every_map_keeps_its_size() -> None:
 
 
 def test_without_norm_nothing_else_is_lost() -> None:
-    norms = ResponseNorm | MapNorm | BatchNorm
+    norms = ResponseNorm | WithinChannelLRN | BatchNorm
     kept = tuple(layer for layer in ALEXNET_2012.layers if not isinstance(layer, norms))
     assert architecture("alexnet_2012_no_norm").layers == kept
 
@@ -59,7 +59,7 @@ def test_without_communication_a_column_never_sees_the_other() -> None:
 def test_it_is_a_network_of_the_arithmetic(name: str) -> None:
     with torch.device("meta"):
         network = Network(architecture(name))
-    stages = network.stages(torch.empty(2, 3, 224, 224, device="meta"))
+    stages = network.intermediate_outputs(torch.empty(2, 3, 224, 224, device="meta"))
     assert {n: tuple(t.shape[1:]) for n, t in stages.items()} == shapes(name)
     assert network.num_parameters() == parameters(name)
     assert network.architecture.name == name

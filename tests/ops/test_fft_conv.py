@@ -11,7 +11,7 @@ from alexnet.models.layers import Conv
 from alexnet.models.modules import ConvModule
 from alexnet.models.network import Network, create_model
 from alexnet.models.zoo import ZOO
-from alexnet.ops.fft_conv import LEAST_BATCH, fourier_conv, takes_fourier
+from alexnet.ops.fft_conv import LEAST_BATCH, fft_conv2d, should_use_fft
 from alexnet.runtime.device import autocast
 
 
@@ -32,7 +32,7 @@ def test_in_float64_it_is_the_direct_sum(
 ) -> None:
     x, weight, bias = draw(3, 4, *sides), draw(5, 4, *kernel, seed=1), draw(5, seed=2)
     inputs = [t.requires_grad_() for t in (x, weight, bias)]
-    found = fourier_conv(*inputs, padding)
+    found = fft_conv2d(*inputs, padding)
     expected = F.conv2d(*inputs, padding=padding)
     above = draw(*expected.shape, seed=3)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
@@ -44,13 +44,13 @@ def test_in_float64_it_is_the_direct_sum(
 
 def test_gradcheck() -> None:
     x, weight = draw(2, 2, 6, 5).requires_grad_(), draw(2, 2, 3, 3, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda *a: fourier_conv(*a, None, (1, 0)), (x, weight))
+    assert torch.autograd.gradcheck(lambda *a: fft_conv2d(*a, None, (1, 0)), (x, weight))
 
 
 def test_one_gradient_alone() -> None:
     x, weight = draw(2, 2, 6, 6), draw(3, 2, 3, 3, seed=1).requires_grad_()
     above = draw(2, 3, 4, 4, seed=2)
-    (found,) = gradients(fourier_conv(x, weight, None), above, weight)
+    (found,) = gradients(fft_conv2d(x, weight, None), above, weight)
     (expected,) = gradients(F.conv2d(x, weight), above, weight)
     torch.testing.assert_close(found, expected)
 
@@ -66,7 +66,7 @@ def test_in_float32_its_error_is_that_of_float32() -> None:
     layer, x = notebook_conv2()
     assert layer.bias is not None
     with torch.no_grad():
-        found = fourier_conv(x, layer.weight, layer.bias)
+        found = fft_conv2d(x, layer.weight, layer.bias)
         exact = F.conv2d(x.double(), layer.weight.double(), layer.bias.double())
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert (found - exact).abs().max() < 2e-6 * exact.abs().max()
@@ -88,12 +88,12 @@ def test_under_autocast_the_sums_stay_float32() -> None:
 
 def test_which_layers_take_it() -> None:
     layer, x = notebook_conv2()
-    assert takes_fourier(layer, x)
-    assert not takes_fourier(layer, x[:-1])
-    assert not takes_fourier(ConvModule(Conv("c", channels=4, kernel=5), 24), x)
-    assert not takes_fourier(ConvModule(Conv("c", channels=4, kernel=11, stride=4), 24), x)
+    assert should_use_fft(layer, x)
+    assert not should_use_fft(layer, x[:-1])
+    assert not should_use_fft(ConvModule(Conv("c", channels=4, kernel=5), 24), x)
+    assert not should_use_fft(ConvModule(Conv("c", channels=4, kernel=11, stride=4), 24), x)
     with torch.no_grad():
-        assert not takes_fourier(layer, x)
+        assert not should_use_fft(layer, x)
 
 
 def test_of_the_zoo_only_the_tutorials_net_takes_it() -> None:
@@ -102,7 +102,7 @@ def test_of_the_zoo_only_the_tutorials_net_takes_it() -> None:
     def takes(network: Network) -> list[str]:
         x = torch.empty(LEAST_BATCH, 1)
         layers = network.named_children()
-        return [n for n, m in layers if isinstance(m, nn.Conv2d) and takes_fourier(m, x)]
+        return [n for n, m in layers if isinstance(m, nn.Conv2d) and should_use_fft(m, x)]
 
     found = {name: takes(create_model(name, device="meta")) for name in ZOO}
     assert {name: layers for name, layers in found.items() if layers} == {

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from alexnet.models.layers import Conv, Pool
-from alexnet.pretraining.decoding import convolved, pooled, seen, sides_of, transposed, unpooled
+from alexnet.pretraining.decoding import (
+    convolved,
+    hidden_and_input,
+    pooled,
+    seen,
+    transposed,
+    unpooled,
+)
 
 CONVS = st.builds(
     Conv,
@@ -18,7 +25,7 @@ CONVS = st.builds(
     kernel=st.integers(1, 5),
     stride=st.integers(1, 4),
     padding=st.integers(0, 2),
-    end_padding=st.integers(0, 3),
+    extra_padding=st.integers(0, 3),
     groups=st.sampled_from([1, 2]),
 )
 
@@ -32,7 +39,7 @@ def test_transposed_is_the_adjoint(conv: Conv, height: int, width: int) -> None:
     weight = torch.randn(conv.channels, 4 // conv.groups, conv.kernel, conv.kernel).double()
     up = convolved(x, weight, None, conv)
     y = torch.randn_like(up)
-    down = transposed(y, weight, conv, sides_of(x))
+    down = transposed(y, weight, conv, hidden_and_input(x))
     assert down.shape == x.shape
     torch.testing.assert_close((up * y).sum(), (x * down).sum())
 
@@ -52,7 +59,7 @@ def test_what_is_not_seen_changes_nothing(conv: Conv, side: int) -> None:
     [
         (128, Conv("conv1", 4, 11, stride=4), 127),
         (227, Conv("conv1", 4, 11, stride=4), 227),
-        (224, Conv("conv1", 4, 11, stride=4, end_padding=3), 224),
+        (224, Conv("conv1", 4, 11, stride=4, extra_padding=3), 224),
         (27, Conv("conv2", 4, 5, padding=2), 27),
     ],
 )

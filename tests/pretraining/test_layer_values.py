@@ -17,8 +17,8 @@ from alexnet.models.layers import Activation, BatchNorm, Conv, Flatten, FullyCon
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import ZOO, architecture
-from alexnet.pretraining.autoencoder import Autoencoder, spoilt
-from alexnet.pretraining.decoding import sides_of
+from alexnet.pretraining.autoencoder import Autoencoder, corrupt
+from alexnet.pretraining.decoding import hidden_and_input
 from alexnet.pretraining.moments import Moments, moments, squared_error
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
@@ -112,7 +112,7 @@ def test_tables_that_cannot_be_pretrained() -> None:
         find_stages(table(Conv("conv1", 4, 3), Pool("pool1"), Pool("pool2")), "")
     with pytest.raises(ArchitectureError, match="begins with bn1"):
         find_stages(table(BatchNorm("bn1"), Conv("conv1", 4, 3)), "")
-    biasless = table(Conv("conv1", 4, 3, has_bias=False), Activation("relu1"), BatchNorm("bn1"))
+    biasless = table(Conv("conv1", 4, 3, bias=False), Activation("relu1"), BatchNorm("bn1"))
     with pytest.raises(ArchitectureError, match="conv1 of odd has neither a bias nor"):
         check_hidden_biases(biasless, find_stages(biasless, ""))
 
@@ -134,12 +134,12 @@ def test_moments_are_those_of_all_batches_together() -> None:
 
 def test_noise_puts_a_share_at_zero_and_keeps_the_mean() -> None:
     x = torch.full((4, 3, 50, 50), 2.0)
-    noisy = spoilt(x, 0.25, generator())
+    noisy = corrupt(x, 0.25, generator())
     assert noisy.unique().tolist() == pytest.approx([0, 2 / 0.75])
     assert (noisy == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert noisy.mean().item() == pytest.approx(2, abs=0.03)
-    assert torch.equal(noisy, spoilt(x, 0.25, generator()))
-    assert spoilt(x, 0.0, generator()) is x
+    assert torch.equal(noisy, corrupt(x, 0.25, generator()))
+    assert corrupt(x, 0.0, generator()) is x
 
 
 def test_an_auto_encoder_by_hand() -> None:
@@ -157,7 +157,7 @@ def test_an_auto_encoder_by_hand() -> None:
         code = layer.encode(torch.tensor([[[[1.0, 6], [-3, 4]]]]))
         assert code.maps.tolist() == [[[[3]]]]
         assert layer.decode(code).tolist() == [[[[8, 4 * (2 * 3 + 2)], [8, 8]]]]
-    assert layer.feed_forward()["conv1.weight"].item() == 0.5
+    assert layer.export_weights()["conv1.weight"].item() == 0.5
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_bn", "lenet5"])
@@ -180,13 +180,13 @@ def test_a_stack_of_auto_encoders_is_the_classifiers_own_pass(name: str) -> None
     for index, stage in enumerate(find_stages(table, "")):
         layer = Autoencoder(stage, moments([inputs]), AUTOENCODER, generator(index))
         learnt(layer, inputs, 3)
-        network.load_state_dict(layer.feed_forward(), strict=False)
+        network.load_state_dict(layer.export_weights(), strict=False)
         with torch.no_grad():
             code = layer.encode(inputs)
             assert layer.decode(code).shape[:2] == inputs.shape[:2]
         inputs = code.maps
         layers.append(layer)
-        stages = network.stages(x)
+        stages = network.intermediate_outputs(x)
         ours = stages[stage.rows[-1].layer.name]
         torch.testing.assert_close(ours, inputs, rtol=1e-4, atol=1e-4 * float(inputs.abs().max()))
     missing = {name.partition(".")[0] for name in network.state_dict()}
@@ -226,7 +226,7 @@ def test_what_the_next_machine_sees(hidden_pooling: str) -> None:
         back = layer.decode(code)
     if hidden_pooling == "probabilistic":
         torch.testing.assert_close(code.maps[:, :, 0, 0], p[:, :, :2, :2].sum((2, 3)))
-        assert sides_of(code.maps) == tuple(-(-side // 2) for side in sides_of(p))
+        assert hidden_and_input(code.maps) == tuple(-(-side // 2) for side in hidden_and_input(p))
         whole = layer.rbm.visible(p, code.outer) * layer.scale
         torch.testing.assert_close(back, whole)  # nothing is lost on the way down
     else:
@@ -268,7 +268,7 @@ def settled(table: Architecture, x: Tensor, layers: Sequence[RbmLayer]) -> Netwo
 def preactivation(network: Network, stage: Stage, x: Tensor) -> Tensor:
     """What the stage's convolution gives, with the batch norm right after it."""
     inner = stage.rows[1].layer if stage.inner_norm else stage.conv
-    return network.stages(x)[inner.name]
+    return network.intermediate_outputs(x)[inner.name]
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_bn", "alexnet_notebook"])
@@ -317,7 +317,7 @@ def test_a_tanh_layer_computes_the_machines_probabilities() -> None:
     layers = machines(table, x, RBM, 5)[:1]
     with torch.no_grad():
         p = layers[0].rbm.hidden(layers[0].visible_input(x))
-        tanh = settled(table, x, layers).stages(x)["tanh1"]
+        tanh = settled(table, x, layers).intermediate_outputs(x)["tanh1"]
     torch.testing.assert_close(tanh, 2 * p - 1, rtol=1e-4, atol=1e-4)
 
 

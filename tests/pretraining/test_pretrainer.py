@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import Augmentation, PictureOptions, Recipe
+from alexnet.config.recipe import Augmentation, DataOptions, Recipe
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.inference.classifier import load
 from alexnet.pretraining.plots import draw
@@ -29,7 +29,7 @@ from alexnet.pretraining.recipe import (
 )
 from alexnet.pretraining.records import LayerStep
 from alexnet.pretraining.run_files import layers_file, read_records
-from alexnet.training.setup import make_ready
+from alexnet.training.setup import set_up_training
 from support.runs import SetAside, Witness
 
 
@@ -53,7 +53,7 @@ class LayerWitness(Witness):
 @pytest.fixture(scope="session")
 def small(tiny: Recipe) -> Recipe:
     """The training that follows: the tiny one, without the colours that a batch of 8 needs."""
-    return replace(tiny, augment=replace(tiny.augment, colour_sd=0.0))
+    return replace(tiny, augment=replace(tiny.augment, color_std=0.0))
 
 
 def recipe_of(kind: str, training: Recipe) -> PretrainRecipe:
@@ -219,7 +219,7 @@ def test_pretrained_layers_arrive_unchanged_in_the_classifier(
     finished: Pretrained, small: Recipe
 ) -> None:
     witness, weights = Witness(), load_file(finished.folder.model)
-    job = make_ready(replace(small, init_from=str(finished.folder.model)), witness)
+    job = set_up_training(replace(small, init_from=str(finished.folder.model)), witness)
     state = job.network.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in weights.items())
     assert [note for note in witness.notes if note.startswith("left: nothing; fresh here: conv3")]
@@ -230,8 +230,10 @@ def test_a_training_on_another_scale_or_split_is_cautioned(
     finished: Pretrained, small: Recipe
 ) -> None:
     witness = Witness()
-    pictures = replace(small.pictures, scale="pixels")
-    make_ready(replace(small, init_from=str(finished.folder.model), pictures=pictures), witness)
+    pictures = replace(small.data_options, scale="pixels")
+    set_up_training(
+        replace(small, init_from=str(finished.folder.model), data_options=pictures), witness
+    )
     assert [note for note in witness.notes if "pretrain with its --scale" in note]
 
 
@@ -246,7 +248,7 @@ def test_a_training_whose_test_was_seen_is_cautioned(
     model = pretrain(recipe, out=tmp_path / "run").folder.model
     for seed, is_fair in ((0, True), (1, False)):
         witness = Witness()
-        make_ready(replace(training, init_from=str(model), seed=seed), witness)
+        set_up_training(replace(training, init_from=str(model), seed=seed), witness)
         said = [note for note in witness.notes if "--split-seed 0" in note]
         assert bool(said) != is_fair
 
@@ -258,10 +260,12 @@ def test_a_training_whose_test_was_seen_is_cautioned(
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_pretraining_before_every_preset(kind: str, name: str, tmp_path: Path) -> None:
     training, recipe = PRESETS[name], KINDS[kind].before(PRESETS[name])
-    assert (recipe.arch, recipe.net) == (training.arch, training.net)
-    assert recipe.augment == replace(training.augment, cut_mix=0)
-    assert replace(recipe.pictures, val_share=0) == replace(training.pictures, val_share=0)
-    assert recipe.pictures.val_share > 0
+    assert (recipe.arch, recipe.model) == (training.arch, training.model)
+    assert recipe.augment == replace(training.augment, cutmix=0)
+    assert replace(recipe.data_options, val_fraction=0) == replace(
+        training.data_options, val_fraction=0
+    )
+    assert recipe.data_options.val_fraction > 0
     (tmp_path / "config.json").write_text(recipe_text(recipe))
     assert read_pretrain_recipe(tmp_path) == recipe
 
@@ -271,8 +275,8 @@ def test_a_pretraining_before_every_preset(kind: str, name: str, tmp_path: Path)
     [
         (AutoencoderRecipe, {"noise": 1.0}, "--noise 1.0 must be from 0 to below 1"),
         (AutoencoderRecipe, {"noise": -0.1}, "--noise -0.1"),
-        (AutoencoderRecipe, {"rate": -1.0}, "--rate -1.0"),
-        (AutoencoderRecipe, {"rate": float("nan")}, "--rate is nan"),
+        (AutoencoderRecipe, {"lr": -1.0}, "--lr -1.0"),
+        (AutoencoderRecipe, {"lr": float("nan")}, "--lr is nan"),
         (AutoencoderRecipe, {"epochs": 0}, "--epochs 0"),
         (AutoencoderRecipe, {"watched_pictures": 0}, "--watched-pictures 0"),
         (RbmRecipe, {"cd_steps": 0}, "--cd-steps 0 must be at least 1"),
@@ -281,7 +285,7 @@ def test_a_pretraining_before_every_preset(kind: str, name: str, tmp_path: Path)
         (RbmRecipe, {"momentum": 1.0}, "--momentum 1.0"),
         (RbmRecipe, {"visible_sd": 0.0}, "--visible-sd 0.0"),
         (RbmRecipe, {"seed": -1}, "--seed -1"),
-        (RbmRecipe, {"augment": Augmentation(cut_mix=0.5)}, "--cut-mix 0.5 mixes labels"),
+        (RbmRecipe, {"augment": Augmentation(cutmix=0.5)}, "--cutmix 0.5 mixes labels"),
     ],
 )
 def test_values_out_of_range(
@@ -292,7 +296,7 @@ def test_values_out_of_range(
 
 
 def test_a_rate_that_breaks_a_layer_is_named(small: Recipe, tmp_path: Path, no_plots: None) -> None:
-    recipe = RbmRecipe.before(replace(small, pictures=PictureOptions(store_pixels=72)))
+    recipe = RbmRecipe.before(replace(small, data_options=DataOptions(resize_size=72)))
     wild = replace(recipe, up_to="conv1", gaussian_rate=1e30, epochs=4, batch_size=12)
     with pytest.raises(TrainingError, match=r"conv1 is .* try a lower --gaussian-rate than 1e\+30"):
         pretrain(wild, out=tmp_path / "run")

@@ -18,14 +18,14 @@ from alexnet.models.layers import Conv
 from alexnet.pretraining.rbm import (
     Rbm,
     block_probabilities,
+    block_softmax,
     contrastive_divergence,
-    drawn_blocks,
     gibbs,
     in_blocks,
     log_block_totals,
-    on_probabilities,
     out_of_blocks,
-    sparsity_pull,
+    sample_blocks,
+    sparsity_loss,
 )
 
 CONV = Conv("conv1", 2, 2)
@@ -112,9 +112,9 @@ def test_hidden_probabilities_by_hand() -> None:
     """sigmoid(ln 3) = 3/4; with inputs 0, ln 2, ln 3, 0 a block totals 1 + 1 + 2 + 3 + 1 = 8."""
     x = torch.tensor([[0.0, math.log(2)], [math.log(3), 0.0]])[None, None]
     alone = torch.tensor([[1 / 2, 2 / 3], [3 / 4, 1 / 2]])[None, None]
-    torch.testing.assert_close(on_probabilities(x, 1), alone)
+    torch.testing.assert_close(block_softmax(x, 1), alone)
     together = torch.tensor([[1 / 8, 2 / 8], [3 / 8, 1 / 8]])[None, None]
-    torch.testing.assert_close(on_probabilities(x, 2), together)
+    torch.testing.assert_close(block_softmax(x, 2), together)
     torch.testing.assert_close(block_probabilities(together, 2), torch.tensor([[[[7 / 8]]]]))
     torch.testing.assert_close(log_block_totals(x, 2), torch.tensor([[[[math.log(8)]]]]))
 
@@ -126,14 +126,14 @@ def test_blocks_that_reach_past_the_end_hold_what_is_there() -> None:
         [[0, 1, 3, 4], [2, -1, 5, -1]], [[6, 7, -1, -1], [8, -1, -1, -1]],
     ]  # fmt: skip
     assert torch.equal(out_of_blocks(in_blocks(x, 2, 0.0), 2, (3, 3)), x)
-    p = on_probabilities(x - 9, 2)
+    p = block_softmax(x - 9, 2)
     assert p[0, 0, 2, 2] == pytest.approx(torch.tensor(-1.0).sigmoid().item())
     assert torch.isfinite(p).all()
 
 
 def test_at_most_one_unit_of_a_block_is_drawn_and_as_often_as_it_should() -> None:
     p = torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.15, 0.0], [0.0, 1.0, 0.5]])
-    drawn = drawn_blocks(p.expand(20_000, 1, 3, 3), 2, torch.Generator().manual_seed(1))
+    drawn = sample_blocks(p.expand(20_000, 1, 3, 3), 2, torch.Generator().manual_seed(1))
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     assert in_blocks(drawn, 2, 0.0).sum(-1).max() == 1
     torch.testing.assert_close(drawn.mean(0)[0], p, atol=0.012, rtol=0)
@@ -218,7 +218,7 @@ def test_sparsity_pulls_the_hidden_biases_alone() -> None:
     assert x.grad.item() == pytest.approx(q.item() - target)
     p = torch.full((3, 2, 2, 2), 0.25).double()
     p[:, 1, 0] = 0.75
-    sparsity_pull(rbm, p, target).backward()
+    sparsity_loss(rbm, p, target).backward()
     assert rbm.hidden_bias.grad is not None
     assert rbm.hidden_bias.grad.tolist() == pytest.approx([0.25 - 0.05, 0.5 - 0.05])
     assert rbm.weight.grad is None
@@ -243,13 +243,13 @@ def test_a_machine_of_alexnets_rows_keeps_stride_padding_and_groups() -> None:
     """Free energy falls by p(h|v) times what a weight sees, in every row of the published nets."""
     torch.manual_seed(0)
     for conv in (
-        Conv("conv1", 4, 11, stride=4, end_padding=3),
+        Conv("conv1", 4, 11, stride=4, extra_padding=3),
         Conv("conv2", 4, 5, padding=2, groups=2),
     ):
         rbm = Rbm(conv, 4, is_gaussian=True, block=2).double()
         rbm.weight.data.normal_(0, 0.1)
         v = torch.randn(2, 4, 20, 20).double()
-        padded = F.pad(v, (conv.padding, conv.padding + conv.end_padding) * 2)
+        padded = F.pad(v, (conv.padding, conv.padding + conv.extra_padding) * 2)
         rbm.free_energy(v).sum().backward()  # type: ignore[no-untyped-call]
         p, s = rbm.hidden(v), conv.stride
         window = padded[:, 2, 3 : 3 + s * p.shape[2] : s, 1 : 1 + s * p.shape[3] : s]

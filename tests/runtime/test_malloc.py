@@ -11,10 +11,10 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from alexnet.runtime.malloc import keep_freed_memory
+from alexnet.runtime.malloc import disable_malloc_trim
 
 if sys.argv[1] == "kept":
-    assert keep_freed_memory()
+    assert disable_malloc_trim()
 np.ones(2**23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(3):

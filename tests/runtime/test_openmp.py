@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from alexnet.runtime.openmp import SPINS, sleep_while_waiting
+from alexnet.runtime.openmp import SPINS, limit_openmp_spinning
 
 NAMES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 
@@ -19,7 +19,7 @@ def test_what_the_user_says_stays(name: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, "active")
     before = dict(os.environ)
-    assert not sleep_while_waiting()
+    assert not limit_openmp_spinning()
     assert dict(os.environ) == before
 
 
@@ -29,8 +29,8 @@ import os, sys
 import alexnet.cli, alexnet.runtime.openmp
 def told():
     assert "torch" not in sys.modules
-    return alexnet.runtime.openmp.sleep_while_waiting()
-alexnet.cli.sleep_while_waiting = told
+    return alexnet.runtime.openmp.limit_openmp_spinning()
+alexnet.cli.limit_openmp_spinning = told
 alexnet.cli.main(["doctor"])
 assert "torch" in sys.modules
 print(os.environ["GOMP_SPINCOUNT"])

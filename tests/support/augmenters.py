@@ -9,7 +9,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Augmentation
 from alexnet.transforms.augment import Augmenter
 
-BARE = Augmentation(crop="centre", flip=False, colour_sd=0.0)
+BARE = Augmentation(crop="center", flip=False, color_std=0.0)
 """No augmentation at all."""
 AXES = torch.tensor([[20.0, -7.0, 1.0], [19.0, 1.0, -3.0], [18.0, 6.0, 2.0]])
 
@@ -32,5 +32,7 @@ def augmenter(
     mean_image: Tensor | None = None,
     **values: object,
 ) -> Augmenter:
-    rule = Preprocessing(store_pixels=side, crop_pixels=crop, **values)  # type: ignore[arg-type]
-    return Augmenter(options=options, preprocessing=rule, colour_axes=AXES, mean_image=mean_image)
+    rule = Preprocessing(resize_size=side, crop_size=crop, **values)  # type: ignore[arg-type]
+    return Augmenter(
+        options=options, preprocessing=rule, color_principal_axes=AXES, mean_image=mean_image
+    )

@@ -37,7 +37,7 @@ def narrow(name: str, seed: int = 0) -> Classifier:
             tensor.normal_(0, 0.1)
     info = ModelInfo(
         architecture=table,
-        classes=CLASSES,
+        class_names=CLASSES,
         preprocessing=preprocessing_of("published", table),
         recipe=Recipe(arch=name),
     )

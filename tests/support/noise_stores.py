@@ -53,12 +53,12 @@ def decoded_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return rows
 
 
-def ready(folder: Path, resize: Resize = "shorter_side", side: int = SIDE) -> Store:
+def ready(folder: Path, resize: Resize = "shortest_edge", side: int = SIDE) -> Store:
     """The store of a folder."""
     return prepare(folder_source(folder), resize=resize, side=side)
 
 
-class Stopped(BaseException):
+class TrainingInterrupted(BaseException):
     """Nothing in the program catches this."""
 
 
@@ -67,11 +67,11 @@ def cut_short(source: Source, monkeypatch: pytest.MonkeyPatch, cache: Path, done
 
     def stop(number: int, total: int) -> None:
         if number == done:
-            raise Stopped
+            raise TrainingInterrupted
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "CHUNK", 1)
         patch.setattr(os, "cpu_count", lambda: 1)
-        with pytest.raises(Stopped):
-            prepare(source, resize="squash", side=8, progress=stop)
+        with pytest.raises(TrainingInterrupted):
+            prepare(source, resize="stretch", side=8, progress=stop)
     return next((cache / "stores").glob("*.partial"))

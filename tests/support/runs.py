@@ -10,7 +10,7 @@ import pytest
 from alexnet.config.recipe import Recipe
 from alexnet.io.files import write_text
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import Silent, StepReport
+from alexnet.reporter import NullReporter, StepReport
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
 
@@ -37,7 +37,7 @@ class PowerCutError(BaseException):
     """Nothing in the program catches this."""
 
 
-class Witness(Silent):
+class Witness(NullReporter):
     """Remembers all that it is told."""
 
     def __init__(self) -> None:

@@ -78,7 +78,7 @@ def file_kinds(seed: int, folder: Path) -> list[Kind]:
 def _models(table: Architecture, state: dict[str, Tensor], folder: Path) -> list[Kind]:
     info = ModelInfo(
         architecture=table,
-        classes=NAMES,
+        class_names=NAMES,
         preprocessing=preprocessing_of("published", table),
         recipe=Recipe(arch="lenet5"),
     )
@@ -99,7 +99,7 @@ def _model(path: Path) -> bytes:
     network = network.to_empty(device="cpu").eval()
     network.load_state_dict(weights)
     pixels = np.zeros(
-        (1, info.preprocessing.store_pixels, info.preprocessing.store_pixels, 3), np.uint8
+        (1, info.preprocessing.resize_size, info.preprocessing.resize_size, 3), np.uint8
     )
     Classifier(network, info, mean, "float32").probabilities(pixels)
     return to_json(info).encode() + tensor_bytes(weights)
@@ -207,7 +207,7 @@ def keras_config(table: Architecture) -> dict[str, object]:
             kind = "BatchNormalization"
             options = {"epsilon": layer.epsilon, "momentum": 1 - layer.momentum}  # type: ignore[attr-defined]
         elif layer.kind == "dropout":
-            kind, options = "Dropout", {"rate": layer.rate}  # type: ignore[attr-defined]
+            kind, options = "Dropout", {"rate": layer.p}  # type: ignore[attr-defined]
         layers.append({"class_name": kind, "config": {"name": layer.name, **options}})
     return {"class_name": "Sequential", "config": {"layers": layers}}
 
@@ -236,7 +236,7 @@ def onnx_file(table: Architecture, state: dict[str, Tensor]) -> bytes:
         current = layer.name
     values = [numpy_helper.from_array(t.numpy(), name) for name, t in state.items()]
     given = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", *table.input])
-    taken = helper.make_tensor_value_info(current, TensorProto.FLOAT, ["n", table.classes])
+    taken = helper.make_tensor_value_info(current, TensorProto.FLOAT, ["n", table.num_classes])
     graph = helper.make_graph(nodes, "net", [given], [taken], values)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     return bytes(model.SerializeToString())
@@ -322,7 +322,7 @@ def _lists(folder: Path) -> list[Kind]:
 def _listing(path: Path) -> bytes:
     source = csv_source(path)
     rows = zip(source.names, source.labels.tolist(), source.splits, strict=True)
-    return repr((source.classes, list(rows))).encode()
+    return repr((source.class_names, list(rows))).encode()
 
 
 def _class_names(path: Path) -> bytes:

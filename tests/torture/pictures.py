@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_picture, why_refused
+from alexnet.data.images.open import open_picture, rejection_reason
 from alexnet.errors import DataError
 from torture.mutators import GENERAL, Mutator, edit_jpeg, edit_png, edit_tiff
 from torture.picture_kinds import Drawn, drawn_kinds
@@ -69,9 +69,9 @@ def _ours(content: bytes, folder: Path) -> np.ndarray | str:
     path.write_bytes(content)
     try:
         with open_picture(path) as image:
-            return decode(image, "squash", SIDE)
+            return decode(image, "stretch", SIDE)
     except Exception as error:
-        return why_refused(error, "picture")
+        return rejection_reason(error, "picture")
 
 
 def judged(drawn: Drawn, how: str, content: bytes, ours: np.ndarray | str) -> Ending:

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from alexnet.config.recipe import (
     Augmentation,
-    NetOptions,
-    Optimizer,
-    PictureOptions,
+    DataOptions,
+    LRSchedule,
+    ModelOptions,
+    OptimizerOptions,
     Recipe,
-    Schedule,
 )
 from alexnet.config.serialization import to_json
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
@@ -112,11 +112,11 @@ def recipes(pictures: Path, epochs: int) -> tuple[Recipe, ...]:
         name="every_step",
         data=str(pictures / "with_val"),
         arch="alexnet_bn",
-        net=NetOptions(width=0.05, input_size=67),
-        pictures=PictureOptions(store_pixels=72),
-        augment=Augmentation(min_area=0.5, max_stretch=1.2),
-        optimizer=Optimizer(rule="adamw", rate=2e-3),
-        schedule=Schedule(schedule="cosine", warmup_steps=2),
+        model=ModelOptions(width=0.05, input_size=67),
+        data_options=DataOptions(resize_size=72),
+        augment=Augmentation(min_scale=0.5, max_aspect_ratio=1.2),
+        optimizer=OptimizerOptions(optimizer="adamw", lr=2e-3),
+        schedule=LRSchedule(schedule="cosine", warmup_steps=2),
         epochs=epochs,
         batch_size=8,
         precision="float32",
@@ -126,22 +126,22 @@ def recipes(pictures: Path, epochs: int) -> tuple[Recipe, ...]:
         every_step,
         name="some_steps",
         arch="lenet5",
-        net=NetOptions(width=0.5),
-        pictures=PictureOptions(store_pixels=32),
-        optimizer=Optimizer(rule="paper", rate=0.01),
-        schedule=Schedule(schedule="plateau", patience_epochs=1),
+        model=ModelOptions(width=0.5),
+        data_options=DataOptions(resize_size=32),
+        optimizer=OptimizerOptions(optimizer="paper", lr=0.01),
+        schedule=LRSchedule(schedule="plateau", patience=1),
         save_every_minutes=1e6,
         save_every_steps=3,
-        keep_states=1,
+        keep_checkpoints=1,
     )
     rarely = replace(
         some_steps,
         name="rarely",
         data=str(pictures / "no_val"),
-        augment=Augmentation(cut_mix=0.5),
-        optimizer=Optimizer(rule="keras_adam", rate=1e-3),
+        augment=Augmentation(cutmix=0.5),
+        optimizer=OptimizerOptions(optimizer="keras_adam", lr=1e-3),
         save_every_steps=7,
-        keep_states=3,
+        keep_checkpoints=3,
     )
     return every_step, some_steps, rarely
 

@@ -15,11 +15,11 @@ from alexnet.checkpoints.tensors import load_tensors
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
 from alexnet.reporter import StepReport
-from alexnet.runtime.signals import Stopped
+from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training import checkpointing as saving
 from alexnet.training.run_folder import RunFolder, read_metrics
-from alexnet.training.setup import Job
-from alexnet.training.state import Progress, StateInfo
+from alexnet.training.setup import TrainingSetup
+from alexnet.training.state import CheckpointInfo, TrainState
 from alexnet.training.trainer import resume, train
 from support.commands import Command
 from support.runs import PowerCut, PowerCutError, Witness, cut_off, is_same_run
@@ -42,7 +42,7 @@ class StateWatcher(PowerCut):
 
 def saved_steps(folder: RunFolder) -> list[int]:
     """The steps of a run's states, as they tell them."""
-    return [load_tensors(path, StateInfo)[1].step for path in folder.saved_states()]
+    return [load_tensors(path, CheckpointInfo)[1].step for path in folder.saved_states()]
 
 
 def flip(path: Path) -> None:
@@ -59,14 +59,16 @@ def flip(path: Path) -> None:
 def test_the_newest_states_are_kept_by_count(
     small: Recipe, tmp_path: Path, keep: int, left: list[int]
 ) -> None:
-    folder = cut_off(replace(small, keep_states=keep), tmp_path / "run", 11)
+    folder = cut_off(replace(small, keep_checkpoints=keep), tmp_path / "run", 11)
     names = [path.name for path in folder.saved_states()]
     assert names == [f"state-{step:06d}.safetensors" for step in left]
     assert saved_steps(folder) == left
 
 
 def test_every_step_by_minutes_is_every_step(small: Recipe, tmp_path: Path) -> None:
-    folder = cut_off(replace(small, save_every_minutes=0.0, keep_states=99), tmp_path / "run", 6)
+    folder = cut_off(
+        replace(small, save_every_minutes=0.0, keep_checkpoints=99), tmp_path / "run", 6
+    )
     assert saved_steps(folder) == [1, 2, 3, 4, 5]
 
 
@@ -74,9 +76,9 @@ def test_no_moment_is_saved_twice(
     small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large net's state takes seconds to write; here one is due and asked for at once."""
-    original, moments = saving.save_state, []
+    original, moments = saving.save_checkpoint, []
 
-    def noted(job: Job, progress: Progress, folder: RunFolder) -> None:
+    def noted(job: TrainingSetup, progress: TrainState, folder: RunFolder) -> None:
         moments.append((progress.step, len(progress.history)))
         original(job, progress, folder)
 
@@ -85,8 +87,8 @@ def test_no_moment_is_saved_twice(
             if report.step == 4:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(saving, "save_state", noted)
-    with pytest.raises(Stopped):
+    monkeypatch.setattr(saving, "save_checkpoint", noted)
+    with pytest.raises(TrainingInterrupted):
         train(small, out=tmp_path / "run", reporter=Asking())
     resume(tmp_path / "run")
     assert moments == [(2, 0), (4, 0), (6, 1), (8, 1), (10, 2), (12, 2), (12, 3)]
@@ -102,7 +104,7 @@ def test_an_old_state_goes_only_after_the_new_one_has_come(small: Recipe, tmp_pa
 def test_a_state_that_cannot_be_saved_stops_the_run_with_the_way_on(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from alexnet.checkpoints import model_file as checkpoint
+    from alexnet.checkpoints import tensors as checkpoint
 
     def full(*arguments: object, **options: object) -> None:
         raise checkpoint.SafetensorError("I/O error: No space left on device (os error 28)")
@@ -165,16 +167,16 @@ def test_a_damaged_newer_state_never_pushes_out_a_good_one(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
     """With one kept, the good state of step 6 must survive beside the damaged one of step 10."""
-    folder = cut_off(replace(small, keep_states=9), tmp_path / "run", 11)
+    folder = cut_off(replace(small, keep_checkpoints=9), tmp_path / "run", 11)
     folder.config.write_text(
-        folder.config.read_text().replace('"keep_states": 9', '"keep_states": 1')
+        folder.config.read_text().replace('"keep_checkpoints": 9', '"keep_checkpoints": 1')
     )
     for step in (8, 10):
         flip(folder.state(step))
     with pytest.raises(PowerCutError):
         resume(folder.path, reporter=PowerCut(9))
     assert [path.name for path in folder.saved_states()] == ["state-000008.safetensors"]
-    assert load_tensors(folder.state(8), StateInfo)[1].step == 8
+    assert load_tensors(folder.state(8), CheckpointInfo)[1].step == 8
     run = resume(folder.path).folder
     assert run.metrics.read_bytes() == small_whole.metrics.read_bytes()
 
@@ -182,7 +184,7 @@ def test_a_damaged_newer_state_never_pushes_out_a_good_one(
 def test_a_state_without_the_best_model_it_leans_on_is_passed_over(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness
 ) -> None:
-    folder = cut_off(replace(small, keep_states=9), tmp_path / "run", 11)
+    folder = cut_off(replace(small, keep_checkpoints=9), tmp_path / "run", 11)
     flip(folder.model)
     resume(folder.path, reporter=witness)
     said = [note for note in witness.notes if note.startswith("passed over")]
@@ -227,7 +229,7 @@ def test_a_state_that_cannot_be_opened_is_not_taken_for_damaged(
 def test_times_go_on_where_they_were(small: Recipe, tmp_path: Path) -> None:
     """Pictures and waiting of the steps before the state are in the epoch's times."""
     folder = cut_off(small, tmp_path / "run", 8)
-    spent = load_tensors(folder.state(6), StateInfo)[1].spent
+    spent = load_tensors(folder.state(6), CheckpointInfo)[1].spent
     assert spent.images == 16
     assert 0 < spent.waiting_seconds < spent.training_seconds <= spent.elapsed_seconds
     run = resume(folder.path)
@@ -312,7 +314,7 @@ def test_an_ended_run_keeps_no_states(
     assert not (folder.path / ".lock").exists()
 
 
-@pytest.mark.parametrize("flag", ["--save-every-steps -1", "--keep-states 0"])
+@pytest.mark.parametrize("flag", ["--save-every-steps -1", "--keep-checkpoints 0"])
 def test_numbers_out_of_range_are_refused(command: Command, flag: str) -> None:
     told = command("train", *flag.split())
     assert (told.code, told.out) == (2, "")

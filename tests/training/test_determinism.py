@@ -47,7 +47,7 @@ def test_the_same_number_of_threads_gives_the_same_bits_and_another_nearly(
         runs[count] = first
     for one, two in zip(runs[1].history, runs[2].history, strict=True):
         assert two.train_loss == pytest.approx(one.train_loss, rel=0.02)
-        assert two.held_out_loss == pytest.approx(one.held_out_loss, rel=0.02)
+        assert two.eval_loss == pytest.approx(one.eval_loss, rel=0.02)
 
 
 @pytest.mark.parametrize("change", [{"save_every_steps": 1}, {"save_every_minutes": 0.0}], ids=str)

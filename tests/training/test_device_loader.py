@@ -9,9 +9,9 @@ import torch
 
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
-from alexnet.reporter import Silent
+from alexnet.reporter import NullReporter
 from alexnet.training.device_loader import copied, feed, resident
-from alexnet.training.setup import make_ready
+from alexnet.training.setup import set_up_training
 from alexnet.training.step import train_step
 
 CPU = torch.device("cpu")
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def batches(tiny: Recipe) -> Batches:
-    return make_ready(tiny, Silent()).batches
+    return set_up_training(tiny, NullReporter()).batches
 
 
 @pytest.mark.parametrize("first_step", [0, 2])
@@ -43,7 +43,7 @@ def test_a_processor_copies_nothing_ahead(batches: Batches) -> None:
 
 @pytest.mark.gpu
 def test_a_gpu_holds_the_pictures(tiny: Recipe) -> None:
-    job = make_ready(replace(tiny, device="cuda", precision="auto"), Silent())
+    job = set_up_training(replace(tiny, device="cuda", precision="auto"), NullReporter())
     assert job.feed.pictures is not None
     pixels, labels = next(job.feed.epoch(0))
     assert pixels.device.type == labels.device.type == "cuda"
@@ -55,9 +55,10 @@ def test_a_gpu_holds_the_pictures(tiny: Recipe) -> None:
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
 def test_a_compiled_network_learns_the_same(tiny: Recipe) -> None:
     """Up to dropout, which a compiled network draws in another way."""
-    tiny = replace(tiny, net=replace(tiny.net, dropout=0.0))
+    tiny = replace(tiny, model=replace(tiny.model, dropout=0.0))
     plain, compiled = (
-        make_ready(replace(tiny, compile=is_compiled), Silent()) for is_compiled in (False, True)
+        set_up_training(replace(tiny, compile=is_compiled), NullReporter())
+        for is_compiled in (False, True)
     )
     for step, (pixels, labels) in enumerate(plain.feed.epoch(0)):
         losses = [train_step(job, pixels, labels, step, 1e-3)[0] for job in (plain, compiled)]

@@ -22,11 +22,18 @@ import pytest
 from PIL import Image
 
 import alexnet
-from alexnet.kernels import kernels
-from alexnet.recipe import Augmentation, NetOptions, Optimizer, PictureOptions, Recipe, Schedule
-from alexnet.training import train
-from conftest import PowerCut, PowerCutError
-from drawn import torch_threads
+from alexnet.config.recipe import (
+    Augmentation,
+    DataOptions,
+    LRSchedule,
+    ModelOptions,
+    OptimizerOptions,
+    Recipe,
+)
+from alexnet.ops.library import kernels
+from alexnet.training.trainer import train
+from support.kernels import torch_threads
+from support.runs import PowerCut, PowerCutError
 
 GOLDEN = Path(__file__).with_name("golden_curves.json")
 STEPS = 8
@@ -35,25 +42,27 @@ IMAGES_PER_CLASS = 32
 PIXELS = 72
 BATCH = 8
 
-PICTURES = PictureOptions(store_pixels=PIXELS, test_share=0.0)
-BASE = Recipe(pictures=PICTURES, epochs=1, batch_size=BATCH, precision="float32", seed=3)
+PICTURES = DataOptions(resize_size=PIXELS, test_fraction=0.0)
+BASE = Recipe(data_options=PICTURES, epochs=1, batch_size=BATCH, precision="float32", seed=3)
 RECIPES = {
     # Pixels of 0 to 255 as in the paper, so that the response norm is no mere constant factor, and
     # rate x decay = 0.005, so that eight steps show the decay.
     "alexnet": replace(
         BASE,
         arch="alexnet",
-        net=NetOptions(width=0.125, input_size=67, init="glorot"),
-        pictures=replace(PICTURES, mean="image", scale="pixels"),
-        optimizer=Optimizer(rule="paper", rate=1e-4, weight_decay=50.0),
+        model=ModelOptions(width=0.125, input_size=67, init="glorot"),
+        data_options=replace(PICTURES, mean="image", scale="pixels"),
+        optimizer=OptimizerOptions(optimizer="paper", lr=1e-4, weight_decay=50.0),
     ),
     "alexnet_bn": replace(
         BASE,
         arch="alexnet_bn",
-        net=NetOptions(width=0.125, input_size=67),
-        augment=Augmentation(min_area=0.5, max_stretch=1.33),
-        optimizer=Optimizer(rule="adamw", rate=2e-3, weight_decay=0.5, decay_biases=False),
-        schedule=Schedule(schedule="cosine", warmup_steps=3),
+        model=ModelOptions(width=0.125, input_size=67),
+        augment=Augmentation(min_scale=0.5, max_aspect_ratio=1.33),
+        optimizer=OptimizerOptions(
+            optimizer="adamw", lr=2e-3, weight_decay=0.5, decay_biases=False
+        ),
+        schedule=LRSchedule(schedule="cosine", warmup_steps=3),
         label_smoothing=0.1,
     ),
     # Seven batch norms over the smallest batches double a rounding error at every step; this rate
@@ -62,9 +71,9 @@ RECIPES = {
         BASE,
         batch_size=24,
         arch="alexnet_notebook",
-        net=NetOptions(width=0.125, input_size=215),
-        pictures=replace(PICTURES, resize="squash", crop_pixels=64, mean="none", scale="unit"),
-        optimizer=Optimizer(rule="keras_adam", rate=1e-5, epsilon=1e-7, weight_decay=0.0),
+        model=ModelOptions(width=0.125, input_size=215),
+        data_options=replace(PICTURES, resize="stretch", crop_size=64, mean="none", scale="unit"),
+        optimizer=OptimizerOptions(optimizer="keras_adam", lr=1e-5, eps=1e-7, weight_decay=0.0),
     ),
 }
 

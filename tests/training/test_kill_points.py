@@ -98,7 +98,7 @@ POINTS = {
 
 def test_the_best_epoch_of_the_small_run_is_not_its_last(small_whole: RunFolder) -> None:
     """Else nothing below would notice that the best was lost."""
-    errors = [record.held_out_top1_error for record in read_metrics(small_whole)]
+    errors = [record.eval_top1_error for record in read_metrics(small_whole)]
     assert errors.index(min(errors)) < 2
 
 

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.config.recipe import Optimizer, Schedule
+from alexnet.config.recipe import LRSchedule, OptimizerOptions
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, BatchNorm, Flatten, FullyConnected, Init
 from alexnet.models.network import Network
 from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer, parameter_groups
-from alexnet.training.schedule import plateau_drops, rate_at, set_rate
+from alexnet.training.schedule import lr_at, num_plateau_drops, set_rate
 
-RULES = get_args(get_type_hints(Optimizer)["rule"])
+RULES = get_args(get_type_hints(OptimizerOptions)["optimizer"])
 Rule = Literal["paper", "sgd", "adam", "adamw", "keras_adam"]
 START = np.array([1.0, -2.0, 0.5])
 RATES = [0.1] * 5 + [0.01] * 5
@@ -165,7 +165,7 @@ def test_state_goes_through_a_state_dict(optimizer_class: Any) -> None:
 def toy() -> Network:
     """Two layers with a batch norm between, so that weights, biases and scales are all there."""
     torch.manual_seed(0)
-    first = FullyConnected("fc1", 16, has_bias=False, init=Init("he_normal"))
+    first = FullyConnected("fc1", 16, bias=False, init=Init("he_normal"))
     last = FullyConnected("fc2", 3, init=Init("he_normal"))
     layers = (Flatten("flatten"), first, BatchNorm("bn1"), Activation("relu1"), last)
     return Network(Architecture("toy", "", (1, 3, 3), layers))
@@ -181,7 +181,7 @@ def problem() -> tuple[Tensor, Tensor]:
 
 def learn(rule: Rule, rate: float, steps: int = 40, **options: Any) -> tuple[Network, list[float]]:
     network = toy()
-    optimizer = build_optimizer(network, Optimizer(rule=rule, rate=rate, **options))
+    optimizer = build_optimizer(network, OptimizerOptions(optimizer=rule, lr=rate, **options))
     x, labels = problem()
     losses = []
     for _ in range(steps):
@@ -209,15 +209,15 @@ def test_rate_zero_changes_nothing(rule: Rule) -> None:
 
 def test_build_optimizer_hands_over_every_option() -> None:
     options = {
-        "rate": 0.3,
+        "lr": 0.3,
         "momentum": 0.7,
-        "second_momentum": 0.8,
-        "epsilon": 0.05,
+        "beta2": 0.8,
+        "eps": 0.05,
         "weight_decay": 0.2,
     }
 
     def built(rule: Rule) -> tuple[type, dict[str, Any]]:
-        recipe = Optimizer(rule=rule, **options)  # type: ignore[arg-type]
+        recipe = OptimizerOptions(optimizer=rule, **options)  # type: ignore[arg-type]
         optimizer = build_optimizer(toy(), recipe)
         return type(optimizer), optimizer.param_groups[0]
 
@@ -233,7 +233,9 @@ def test_build_optimizer_hands_over_every_option() -> None:
         assert group["weight_decay"] == 0.2
 
 
-def grouped(options: Optimizer, network: Network | None = None) -> dict[str, tuple[float, float]]:
+def grouped(
+    options: OptimizerOptions, network: Network | None = None
+) -> dict[str, tuple[float, float]]:
     """(rate factor, decay) of every parameter by name."""
     network = network or toy()
     names = {id(p): name for name, p in network.named_parameters()}
@@ -246,11 +248,11 @@ def grouped(options: Optimizer, network: Network | None = None) -> dict[str, tup
 
 def test_groups() -> None:
     names = ("fc1.weight", "fc2.weight", "bn1.weight", "bn1.bias", "fc2.bias")
-    assert grouped(Optimizer(weight_decay=0.1)) == dict.fromkeys(names, (1, 0.1))
+    assert grouped(OptimizerOptions(weight_decay=0.1)) == dict.fromkeys(names, (1, 0.1))
 
 
 def test_groups_of_the_2012_code() -> None:
-    found = grouped(Optimizer(weight_decay=0.1, bias_rate_factor=2.0, decay_biases=False))
+    found = grouped(OptimizerOptions(weight_decay=0.1, bias_lr_multiplier=2.0, decay_biases=False))
     weights = dict.fromkeys(("fc1.weight", "fc2.weight"), (1, 0.1))
     assert found == {**weights, "bn1.weight": (1, 0), "bn1.bias": (2, 0), "fc2.bias": (2, 0)}
 
@@ -258,13 +260,13 @@ def test_groups_of_the_2012_code() -> None:
 def test_frozen_parameters_are_in_no_group() -> None:
     network = toy()
     network.freeze_up_to("bn1")
-    assert set(grouped(Optimizer(), network)) == {"fc2.weight", "fc2.bias"}
+    assert set(grouped(OptimizerOptions(), network)) == {"fc2.weight", "fc2.bias"}
     network.freeze_up_to("fc2")
-    assert parameter_groups(network, Optimizer()) == []
+    assert parameter_groups(network, OptimizerOptions()) == []
 
 
 def test_set_rate() -> None:
-    optimizer = build_optimizer(toy(), Optimizer(bias_rate_factor=2.0))
+    optimizer = build_optimizer(toy(), OptimizerOptions(bias_lr_multiplier=2.0))
     set_rate(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.5, 0.25]
 
@@ -276,7 +278,9 @@ def test_biases_move_at_their_own_rate(rule: Rule) -> None:
     def moved(factor: float) -> dict[str, Tensor]:
         network = toy()
         before = {n: p.detach().clone() for n, p in network.named_parameters()}
-        options = Optimizer(rule=rule, rate=0.01, bias_rate_factor=factor, weight_decay=0.0)
+        options = OptimizerOptions(
+            optimizer=rule, lr=0.01, bias_lr_multiplier=factor, weight_decay=0.0
+        )
         optimizer = build_optimizer(network, options)
         set_rate(optimizer, 0.01)
         x, labels = problem()
@@ -295,24 +299,24 @@ STEPS_PER_EPOCH, EPOCHS = 10, 9
 LAST = STEPS_PER_EPOCH * EPOCHS - 1
 
 
-def rate(schedule: Schedule, step: int, errors: tuple[float, ...] = ()) -> float:
-    return rate_at(schedule, 0.8, step, STEPS_PER_EPOCH, STEPS_PER_EPOCH * EPOCHS, errors)
+def rate(schedule: LRSchedule, step: int, errors: tuple[float, ...] = ()) -> float:
+    return lr_at(schedule, 0.8, step, STEPS_PER_EPOCH, STEPS_PER_EPOCH * EPOCHS, errors)
 
 
 def test_constant() -> None:
-    assert {rate(Schedule(), step) for step in range(LAST + 1)} == {0.8}
+    assert {rate(LRSchedule(), step) for step in range(LAST + 1)} == {0.8}
 
 
 def test_steps() -> None:
-    schedule = Schedule(schedule="steps", drop_after_epochs=(2, 5, 6))
+    schedule = LRSchedule(schedule="step", milestones=(2, 5, 6))
     found = [rate(schedule, step) for step in (0, 19, 20, 49, 50, 59, 60, LAST)]
     assert found == pytest.approx([0.8, 0.8, 0.08, 0.08, 8e-3, 8e-3, 8e-4, 8e-4], rel=1e-12)
-    half = Schedule(schedule="steps", drop_after_epochs=(2,), drop_factor=0.5)
+    half = LRSchedule(schedule="step", milestones=(2,), gamma=0.5)
     assert (rate(half, 19), rate(half, 20), rate(half, LAST)) == (0.8, 0.4, 0.4)
 
 
 def test_cosine() -> None:
-    schedule = Schedule(schedule="cosine")
+    schedule = LRSchedule(schedule="cosine")
     assert rate(schedule, 0) == 0.8
     assert rate(schedule, 45) == pytest.approx(0.4)
     assert rate(schedule, 30) == pytest.approx(0.6)  # a third of the way: (1 + 1/2) / 2
@@ -322,22 +326,20 @@ def test_cosine() -> None:
 
 
 def test_plateau() -> None:
-    schedule = Schedule(schedule="plateau", patience_epochs=2, max_drops=2)
+    schedule = LRSchedule(schedule="plateau", patience=2, max_drops=2)
     assert rate(schedule, 0) == 0.8
     assert rate(schedule, 30, (0.5, 0.4, 0.4)) == 0.8
     assert rate(schedule, 40, (0.5, 0.4, 0.4, 0.5)) == pytest.approx(0.08)
     assert rate(schedule, LAST, (0.5,) * 9) == pytest.approx(0.008)
 
 
-@pytest.mark.parametrize("kind", ["constant", "steps", "plateau", "cosine"])
+@pytest.mark.parametrize("kind", ["constant", "step", "plateau", "cosine"])
 @pytest.mark.parametrize(
     ("epochs", "steps", "length"), [(0.0, 4, 4), (1.5, 0, 15), (0.5, 3, 8), (0.0, 1, 1)]
 )
 def test_warm_up(kind: Any, epochs: float, steps: int, length: int) -> None:
     """Step i has the share (i + 1) / n; the last step of the warm-up and the next have all."""
-    schedule = Schedule(
-        schedule=kind, warmup_epochs=epochs, warmup_steps=steps, drop_after_epochs=(7,)
-    )
+    schedule = LRSchedule(schedule=kind, warmup_epochs=epochs, warmup_steps=steps, milestones=(7,))
     found = [rate(schedule, step) for step in range(length)]
     assert found == pytest.approx([0.8 * (i + 1) / length for i in range(length)])
     assert found[-1] == 0.8
@@ -345,22 +347,22 @@ def test_warm_up(kind: Any, epochs: float, steps: int, length: int) -> None:
 
 
 def test_cosine_after_a_warm_up() -> None:
-    schedule = Schedule(schedule="cosine", warmup_epochs=1, warmup_steps=10)
+    schedule = LRSchedule(schedule="cosine", warmup_epochs=1, warmup_steps=10)
     assert rate(schedule, 20) == 0.8
     assert rate(schedule, 55) == pytest.approx(0.4)  # half of the 70 steps left
     assert rate(schedule, LAST + 1) == pytest.approx(0, abs=1e-15)
 
 
 def test_a_run_that_is_all_warm_up() -> None:
-    schedule = Schedule(schedule="cosine", warmup_steps=100)
-    assert rate_at(schedule, 1.0, 49, 10, 50) == 0.5
-    assert rate_at(schedule, 1.0, 100, 10, 100) == 1.0  # no division by the 0 steps left
+    schedule = LRSchedule(schedule="cosine", warmup_steps=100)
+    assert lr_at(schedule, 1.0, 49, 10, 50) == 0.5
+    assert lr_at(schedule, 1.0, 100, 10, 100) == 1.0  # no division by the 0 steps left
 
 
-@given(st.sampled_from(["constant", "steps", "cosine"]), st.integers(0, 20), st.integers(0, LAST))
+@given(st.sampled_from(["constant", "step", "cosine"]), st.integers(0, 20), st.integers(0, LAST))
 def test_rate_stays_in_range(kind: Any, warmup: int, step: int) -> None:
-    schedule = Schedule(schedule=kind, warmup_steps=warmup, drop_after_epochs=(3, 6))
-    assert 0 < rate(schedule, step) <= 0.8
+    schedule = LRSchedule(schedule=kind, warmup_steps=warmup, milestones=(3, 6))
+    assert 0 < rate(schedule, step) <= 0.8 * (1 + 1e-12)
     if step >= warmup:
         assert rate(schedule, step + 1) <= rate(schedule, step)
 
@@ -383,12 +385,12 @@ def test_rate_stays_in_range(kind: Any, warmup: int, step: int) -> None:
     ],
 )
 def test_plateau_drops(errors: tuple[float, ...], patience: int, limit: int, drops: int) -> None:
-    assert plateau_drops(errors, patience, limit) == drops
+    assert num_plateau_drops(errors, patience, limit) == drops
 
 
 @given(st.lists(st.floats(0, 1), max_size=30), st.integers(1, 5), st.integers(0, 4))
 def test_plateau_drops_never_come_back(errors: list[float], patience: int, limit: int) -> None:
-    found = [plateau_drops(errors[:i], patience, limit) for i in range(len(errors) + 1)]
+    found = [num_plateau_drops(errors[:i], patience, limit) for i in range(len(errors) + 1)]
     assert found[0] == 0
     assert all(0 <= b - a <= 1 for a, b in pairwise(found))
     assert max(found) <= min(limit, len(errors) // patience)

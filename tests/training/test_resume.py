@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from alexnet.config.recipe import Optimizer, Recipe
+from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.errors import AlexNetError, ModelFileError, TrainingError
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 from alexnet.training.trainer import resume, train
@@ -77,7 +77,7 @@ def test_resumed_after_any_step_it_ends_in_the_same_bits(
 def test_every_update_rule_resumes_in_the_same_bits(
     eager: Recipe, tmp_path: Path, rule: str
 ) -> None:
-    optimizer = Optimizer(rule=rule, rate=1e-3)  # type: ignore[arg-type]
+    optimizer = OptimizerOptions(optimizer=rule, lr=1e-3)  # type: ignore[arg-type]
     recipe = replace(
         eager, optimizer=optimizer, epochs=2, freeze_up_to="pool1", freeze_after_epoch=1,
     )  # fmt: skip

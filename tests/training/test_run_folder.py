@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 
 import alexnet
 from alexnet.checkpoints.model_file import load_model
-from alexnet.config.recipe import NetOptions, Optimizer, PictureOptions, Recipe, Schedule
-from alexnet.config.serialization import from_plain
+from alexnet.config.recipe import DataOptions, LRSchedule, ModelOptions, OptimizerOptions, Recipe
+from alexnet.config.serialization import from_dict
 from alexnet.errors import AlexNetError, ConfigError, UsageError
 from alexnet.evaluation.evaluator import evaluate_images
 from alexnet.records import EpochTimes
-from alexnet.reporter import Silent
+from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder, read_metrics
-from alexnet.training.setup import make_ready
+from alexnet.training.setup import set_up_training
 from alexnet.training.trainer import train
 from support.runs import SetAside, Witness
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("no_plots")
 @pytest.fixture
 def steady(tiny: Recipe) -> Recipe:
     """The tiny run for six epochs at one rate."""
-    return replace(tiny, epochs=6, schedule=Schedule(schedule="constant"))
+    return replace(tiny, epochs=6, schedule=LRSchedule(schedule="constant"))
 
 
 # what is recorded
@@ -46,13 +46,13 @@ def test_metrics_are_what_the_reporter_heard(
     assert {report.total_steps for report in witness.steps} == {12}
     assert tuple(witness.epochs) == run.history == tuple(read_metrics(run.folder))
     lines = run.folder.times.read_text().splitlines()
-    told = [from_plain(EpochTimes, json.loads(line)) for line in lines]
+    told = [from_dict(EpochTimes, json.loads(line)) for line in lines]
     assert tuple(witness.times) == run.times == tuple(told)
     for number, (record, times) in enumerate(zip(run.history, run.times, strict=True), 1):
         assert (record.epoch, record.step) == (number, 4 * number)
         assert record.train_loss == witness.steps[4 * number - 1].loss
         assert times.epoch == number
-        assert 0 <= times.waiting_share <= 1
+        assert 0 <= times.data_wait_fraction <= 1
         assert times.images_per_second > 0
         assert times.elapsed_seconds > 32 / times.images_per_second
         names = [layer.name for layer in record.layers]
@@ -67,10 +67,15 @@ def test_metrics_are_what_the_reporter_heard(
 def test_the_update_of_a_layer_is_that_of_the_last_step(tiny: Recipe, tmp_path: Path) -> None:
     """With one step in all, the recorded update is the whole way from the first weights."""
     recipe = replace(
-        tiny, epochs=1, batch_size=36, optimizer=Optimizer(rule="sgd", rate=0.01),
-        schedule=Schedule(schedule="constant"),
+        tiny, epochs=1, batch_size=36, optimizer=OptimizerOptions(optimizer="sgd", lr=0.01),
+        schedule=LRSchedule(schedule="constant"),
     )  # fmt: skip
-    before = make_ready(recipe, Silent()).network.get_parameter("conv1.weight").detach().clone()
+    before = (
+        set_up_training(recipe, NullReporter())
+        .network.get_parameter("conv1.weight")
+        .detach()
+        .clone()
+    )
     run = train(recipe, out=tmp_path / "run")
     after = load_file(run.folder.model)["conv1.weight"]
     (layer,) = [layer for layer in run.history[0].layers if layer.name == "conv1.weight"]
@@ -91,12 +96,12 @@ def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
     }  # fmt: skip
     result = json.loads(trained.result.read_text())
     assert result["epochs"] == 3
-    assert 0 <= result["waiting_share"] <= 1
+    assert 0 <= result["data_wait_fraction"] <= 1
 
 
 def test_the_saved_model_scores_what_the_run_said(trained: RunFolder, tiny: Recipe) -> None:
     result = json.loads(trained.result.read_text())
-    job = make_ready(tiny, Silent())
+    job = set_up_training(tiny, NullReporter())
     again = evaluate_images(alexnet.load(trained.path), job.store, job.splits.test)
     assert again.loss == pytest.approx(result["test"]["loss"], rel=1e-6)
     assert again.top1_error == result["test"]["top1_error"]
@@ -116,10 +121,10 @@ def test_too_many_unreadable_pictures_stop_the_run_and_few_are_named(
     run = train(recipe, out=tmp_path / "run", reporter=witness)
     assert any("1 of 48" in note and "train/rose/0001.jpg" in note for note in witness.notes)
     result = json.loads(run.folder.result.read_text())
-    assert [refused["name"] for refused in result["refused"]] == ["train/rose/0001.jpg"]
+    assert [refused["name"] for refused in result["rejected"]] == ["train/rose/0001.jpg"]
     assert sum(report.images for report in witness.steps) == 32  # 35 of 36 are left: 4 steps of 8
-    strict = replace(recipe, pictures=replace(recipe.pictures, max_refused_share=0.01))
-    with pytest.raises(AlexNetError, match=r"1 of 48 .*--max-refused-share"):
+    strict = replace(recipe, data_options=replace(recipe.data_options, max_rejected_fraction=0.01))
+    with pytest.raises(AlexNetError, match=r"1 of 48 .*--max-rejected-fraction"):
         train(strict, out=tmp_path / "strict")
     assert not (tmp_path / "strict").exists()
 
@@ -129,9 +134,9 @@ def test_too_many_unreadable_pictures_stop_the_run_and_few_are_named(
 
 def test_with_a_val_split_the_best_epoch_is_kept(steady: Recipe, tmp_path: Path) -> None:
     run = train(steady, out=tmp_path / "run")
-    errors = [record.held_out_top1_error for record in run.history]
+    errors = [record.eval_top1_error for record in run.history]
     best = 1 + errors.index(min(errors))
-    assert {record.held_out for record in run.history} == {"val"}
+    assert {record.eval_split for record in run.history} == {"val"}
     assert best < 6, "the test needs a run whose last epoch is not its best"
     _, info, _ = load_model(run.folder.model)
     assert (info.scores.epoch, info.scores.val_top1_error) == (best, min(errors))
@@ -144,8 +149,8 @@ def test_without_a_val_split_the_last_epoch_is_kept(
     steady: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:
     run = train(replace(steady, data=str(set_aside("train", "test"))), out=tmp_path / "run")
-    errors = [record.held_out_top1_error for record in run.history]
-    assert {record.held_out for record in run.history} == {"test"}
+    errors = [record.eval_top1_error for record in run.history]
+    assert {record.eval_split for record in run.history} == {"test"}
     assert run.evaluation is not None
     assert errors[-1] == run.evaluation.top1_error
     assert errors.index(min(errors)) < 5, "the test needs a run whose last epoch is not its best"
@@ -158,15 +163,15 @@ def test_the_test_split_never_moves_the_rate(
 ) -> None:
     """plateau watches validation, else training pictures; other test labels change nothing."""
     data = set_aside("train", "test")
-    schedule = Schedule(schedule="plateau", patience_epochs=1)
+    schedule = LRSchedule(schedule="plateau", patience=1)
     recipe = replace(tiny, data=str(data), epochs=5, schedule=schedule)
-    rates = [record.rate for record in train(recipe, out=tmp_path / "run").history]
+    rates = [record.lr for record in train(recipe, out=tmp_path / "run").history]
     names = sorted(path.name for path in (data / "test").iterdir())
     for name, other in zip(names, names[1:] + names[:1], strict=True):
         (data / "test" / name).rename(data / f"moved-{other}")
     for name in names:
         (data / f"moved-{name}").rename(data / "test" / name)
-    turned = [record.rate for record in train(recipe, out=tmp_path / "turned").history]
+    turned = [record.lr for record in train(recipe, out=tmp_path / "turned").history]
     assert rates == turned
 
 
@@ -190,7 +195,7 @@ def change(recipe: Recipe, **values: object) -> Recipe:
         ({"device": "meta"}, "device 'meta'"),
         ({"arch": "alexnt"}, "did you mean alexnet"),
         ({"data": "toyflower"}, "did you mean toyflowers"),
-        ({"pictures": PictureOptions(store_pixels=60)}, "67 pixels .* at least 67"),
+        ({"data_options": DataOptions(resize_size=60)}, "67 pixels .* at least 67"),
     ],
     ids=str,
 )  # fmt: skip
@@ -205,9 +210,9 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_numbers_that_are_none_are_refused(value: float) -> None:
     with pytest.raises(ConfigError):
-        NetOptions(width=value)
+        ModelOptions(width=value)
     with pytest.raises(ConfigError):
-        Optimizer(rate=value)
+        OptimizerOptions(lr=value)
 
 
 def test_a_folder_that_exists_is_not_touched(tiny: Recipe, tmp_path: Path) -> None:

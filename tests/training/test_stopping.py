@@ -15,7 +15,7 @@ from alexnet.config.serialization import to_json
 from alexnet.inference.classifier import Classifier
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport
-from alexnet.runtime.signals import Stopped, StopRequest
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import resume, train
 from support.commands import Command
@@ -56,7 +56,7 @@ def test_the_running_step_is_finished_and_saved(
 ) -> None:
     """Step 4 ends an epoch and step 12 the training."""
     before = [signal.getsignal(n) for n in SIGNALS]
-    with pytest.raises(Stopped) as told:
+    with pytest.raises(TrainingInterrupted) as told:
         train(small, out=tmp_path / "run", reporter=Signaller(at_step, number))
     assert [signal.getsignal(n) for n in SIGNALS] == before
     assert told.value.number == number
@@ -89,7 +89,7 @@ def test_an_evaluation_is_broken_off_and_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(Classifier, "probabilities", probabilities)
-        with pytest.raises(Stopped):
+        with pytest.raises(TrainingInterrupted):
             train(small, out=tmp_path / "run")
     assert len(calls) == evaluation
     folder = resume(tmp_path / "run", reporter=witness).folder
@@ -102,7 +102,9 @@ def test_a_second_interrupt_ends_at_once(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
     signaller = Signaller(5, signal.SIGINT, times=2)
-    with pytest.raises(Stopped, match="stopped at once; go on from step 4 with: alexnet train"):
+    with pytest.raises(
+        TrainingInterrupted, match="stopped at once; go on from step 4 with: alexnet train"
+    ):
         train(small, out=tmp_path / "run", reporter=signaller)
     folder = RunFolder(tmp_path / "run")
     assert [path.name for path in folder.saved_states()][-1] == "state-000004.safetensors"
@@ -112,10 +114,10 @@ def test_a_second_interrupt_ends_at_once(
 def test_a_run_can_be_stopped_again_and_again(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingInterrupted):
         train(small, out=tmp_path / "run", reporter=Signaller(1, signal.SIGTERM))
     for step in range(2, 13):
-        with pytest.raises(Stopped, match=f"after step {step} of 12"):
+        with pytest.raises(TrainingInterrupted, match=f"after step {step} of 12"):
             resume(tmp_path / "run", reporter=Signaller(step, SIGNALS[step % 2]))
     assert is_same_run(resume(tmp_path / "run").folder, small_whole)
 
@@ -200,9 +202,9 @@ def test_the_command_says_how_to_go_on(
     (tmp_path / "small.json").write_text(to_json(small))
     told = command("train", "--config", tmp_path / "small.json", "--out", tmp_path / "run")
     assert (told.code, told.out) == (code, "")
-    way_on = f"alexnet train --resume {tmp_path}/run"
-    said = f"alexnet: stopped after step 5 of 12, which is saved; go on with: {way_on}"
+    resume_command = f"alexnet train --resume {tmp_path}/run"
+    said = f"alexnet: stopped after step 5 of 12, which is saved; go on with: {resume_command}"
     assert told.err.splitlines()[-1] == said
-    told = command(*way_on.split()[1:])
+    told = command(*resume_command.split()[1:])
     assert told.code == 0
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)

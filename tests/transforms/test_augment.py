@@ -14,18 +14,24 @@ from torch import Generator, Tensor
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Augmentation
-from alexnet.transforms.augment import colour_shift, exact_places, gathered, sampled, scaled_places
-from alexnet.transforms.crops import as_maps, centre_view
+from alexnet.transforms.augment import (
+    crop_integer,
+    pca_color_jitter,
+    random_crop_boxes,
+    random_resized_crop_boxes,
+    sampled,
+)
+from alexnet.transforms.crops import center_crop, to_float_chw
 from support.augmenters import AXES, BARE, augmenter, seeded, stored
 
 
 def exact_crops(pixels: Tensor, side: int, options: Augmentation, generator: Generator) -> Tensor:
-    places = exact_places(len(pixels), pixels.shape[1], side, options, generator)
-    return gathered(pixels, places, side)
+    places = random_crop_boxes(len(pixels), pixels.shape[1], side, options, generator)
+    return crop_integer(pixels, places, side)
 
 
 def scaled_crops(maps: Tensor, side: int, options: Augmentation, generator: Generator) -> Tensor:
-    places = scaled_places(len(maps), maps.shape[-1], side, options, generator)
+    places = random_resized_crop_boxes(len(maps), maps.shape[-1], side, options, generator)
     return sampled(maps, places, side)
 
 
@@ -95,14 +101,12 @@ def test_row_and_column_are_drawn_apart() -> None:
 def test_centre_crop_is_the_centre_view(side: int, crop: int) -> None:
     pixels = stored(3, side)
     views = augmenter(BARE, side, crop)(pixels, seeded())
-    assert torch.equal(
-        views, centre_view(pixels, Preprocessing(store_pixels=side, crop_pixels=crop))
-    )
+    assert torch.equal(views, center_crop(pixels, Preprocessing(resize_size=side, crop_size=crop)))
 
 
 def test_flip_twice_is_the_picture() -> None:
     pixels = stored(40)
-    options = Augmentation(crop="centre")
+    options = Augmentation(crop="center")
     once = exact_crops(pixels, 12, options, seeded(1))
     twice = exact_crops(once, 12, options, seeded(1))
     assert torch.equal(twice, pixels)
@@ -112,24 +116,24 @@ def test_flip_twice_is_the_picture() -> None:
     assert 10 < sum(is_flipped) < 30
 
 
-SCALED = Augmentation(min_area=0.3, max_stretch=1.5)
+SCALED = Augmentation(min_scale=0.3, max_aspect_ratio=1.5)
 
 
 @given(st.integers(0, 10**6), st.floats(0.01, 1), st.floats(1, 4), st.sampled_from([1, 5, 12, 20]))
 def test_scaled_crops_stay_in_range(seed: int, area: float, stretch: float, side: int) -> None:
     """Bilinear weights are shares, so a view of values from 10 to 200 has none outside."""
     maps = 10 + 190 * torch.rand(3, 3, 12, 12, generator=seeded(seed))
-    options = Augmentation(min_area=area, max_stretch=stretch)
+    options = Augmentation(min_scale=area, max_aspect_ratio=stretch)
     crops = scaled_crops(maps, side, options, seeded(seed))
     assert crops.shape == (3, 3, side, side)
     assert float(crops.min()) >= 10 - 1e-3
     assert float(crops.max()) <= 200 + 1e-3
 
 
-@pytest.mark.parametrize("crop", ["random", "centre"])
+@pytest.mark.parametrize("crop", ["random", "center"])
 def test_scaled_crops_of_everything_are_the_picture(crop: str) -> None:
     maps = torch.rand(3, 3, 12, 12) * 255
-    options = Augmentation(crop="centre" if crop == "centre" else "random", flip=False)
+    options = Augmentation(crop="center" if crop == "center" else "random", flip=False)
     assert torch.allclose(scaled_crops(maps, 12, options, seeded()), maps, atol=1e-3)
 
 
@@ -142,7 +146,9 @@ def test_scaled_crops_of_everything_are_the_picture_resized(side: int) -> None:
 
 
 def test_scaled_crops_mirror_half() -> None:
-    maps = as_maps(smooth(), Preprocessing(store_pixels=16, crop_pixels=16)).expand(200, -1, -1, -1)
+    maps = to_float_chw(smooth(), Preprocessing(resize_size=16, crop_size=16)).expand(
+        200, -1, -1, -1
+    )
     red = scaled_crops(maps, 16, SCALED, seeded())[:, 0]
     is_mirrored = red[:, :, 0].mean(1) > red[:, :, -1].mean(1)
     assert 70 < int(is_mirrored.sum()) < 130
@@ -167,7 +173,7 @@ def spans(options: Augmentation, count: int = 4000) -> tuple[Tensor, Tensor, Ten
 
 def test_scaled_crops_areas() -> None:
     """Without a stretch the side is uniform from the root of the least area to 1."""
-    left, top, width, height = spans(Augmentation(min_area=0.25, flip=False))
+    left, top, width, height = spans(Augmentation(min_scale=0.25, flip=False))
     assert torch.allclose(width, height, atol=1e-4)
     assert float(width.min()) == pytest.approx(0.5, abs=0.005)
     assert float(width.max()) == pytest.approx(1.0, abs=0.005)
@@ -181,7 +187,7 @@ def test_scaled_crops_areas() -> None:
 
 def test_scaled_crops_stretch() -> None:
     """The logarithm of the sides' ratio is uniform between those of 1/2 and 2."""
-    _, _, width, height = spans(Augmentation(min_area=0.2, max_stretch=2.0, flip=False))
+    _, _, width, height = spans(Augmentation(min_scale=0.2, max_aspect_ratio=2.0, flip=False))
     is_free = (width < 0.99) & (height < 0.99)
     ratio = (width / height)[is_free].log() / math.log(2)
     assert float(ratio.abs().max()) <= 1.01
@@ -191,7 +197,7 @@ def test_scaled_crops_stretch() -> None:
 
 
 def test_scaled_centre_crops() -> None:
-    left, top, width, height = spans(Augmentation(crop="centre", min_area=0.2, flip=False), 50)
+    left, top, width, height = spans(Augmentation(crop="center", min_scale=0.2, flip=False), 50)
     assert torch.allclose(left + width / 2, torch.full((50,), 0.5), atol=1e-4)
     assert torch.allclose(top + height / 2, torch.full((50,), 0.5), atol=1e-4)
     assert float(width.std()) > 0.1
@@ -199,7 +205,7 @@ def test_scaled_centre_crops() -> None:
 
 def test_colour_shift_by_hand() -> None:
     a = torch.randn(5, 3, generator=seeded(4)) * 0.1
-    shift = colour_shift(5, AXES, 0.1, seeded(4))
+    shift = pca_color_jitter(5, AXES, 0.1, seeded(4))
     assert shift.shape == (5, 3)
     for i in range(5):
         for channel in range(3):
@@ -209,7 +215,7 @@ def test_colour_shift_by_hand() -> None:
 
 def test_colour_shift_covariance() -> None:
     """axes @ axes.T * sd^2; with 200,000 draws a variance is off by .3 % (one deviation)."""
-    shift = colour_shift(200_000, AXES, 0.1, seeded())
+    shift = pca_color_jitter(200_000, AXES, 0.1, seeded())
     expected = AXES @ AXES.T * 0.01
     assert torch.allclose(torch.cov(shift.T), expected, rtol=0.02, atol=0.02)
     assert float(shift.mean(0).abs().max()) < 0.03
@@ -219,28 +225,28 @@ def test_colour_shift_follows_the_principal_colours() -> None:
     """One axis alone gives multiples of that colour."""
     axes = torch.zeros(3, 3)
     axes[:, 1] = torch.tensor([3.0, 0.0, -4.0])
-    shift = colour_shift(20, axes, 0.1, seeded())
+    shift = pca_color_jitter(20, axes, 0.1, seeded())
     assert torch.allclose(shift[:, 0] / 3, shift[:, 2] / -4)
     assert not shift[:, 1].any()
 
 
 def test_colour_is_one_per_picture() -> None:
     pixels = stored()
-    coloured = augmenter(replace(BARE, colour_sd=0.5))(pixels, seeded())
+    coloured = augmenter(replace(BARE, color_std=0.5))(pixels, seeded())
     moved = coloured - augmenter(BARE)(pixels, seeded())
     first = moved[:, :, :1, :1]
     assert torch.allclose(moved, first.expand_as(moved), atol=1e-3)
     assert len({round(float(m), 3) for m in first[:, 0].flatten()}) == 4
-    expected = colour_shift(4, AXES, 0.5, seeded())
+    expected = pca_color_jitter(4, AXES, 0.5, seeded())
     assert torch.allclose(first[:, :, 0, 0], expected, atol=1e-3)
 
 
 def test_colour_is_divided_with_the_pixels() -> None:
     """The shift is on the 0-255 scale, before the division."""
     pixels = stored()
-    options = replace(BARE, colour_sd=0.5)
+    options = replace(BARE, color_std=0.5)
     pure = augmenter(options)(pixels, seeded())
-    divided = augmenter(options, divisor=(2, 4, 8), mean=(1, 2, 3))(pixels, seeded())
+    divided = augmenter(options, std=(2, 4, 8), mean=(1, 2, 3))(pixels, seeded())
     mean, divisor = (
         torch.tensor([1.0, 2, 3])[:, None, None],
         torch.tensor([2.0, 4, 8])[:, None, None],
@@ -251,29 +257,29 @@ def test_colour_is_divided_with_the_pixels() -> None:
 def test_last_colour_epoch() -> None:
     pixels = stored()
     bare = augmenter(BARE)(pixels, seeded())
-    late = augmenter(replace(BARE, colour_sd=0.5, last_colour_epoch=3))
+    late = augmenter(replace(BARE, color_std=0.5, last_color_epoch=3))
     is_coloured = [not torch.equal(late(pixels, seeded(), epoch=e), bare) for e in range(6)]
     assert is_coloured == [True, True, True, False, False, False]
-    always = augmenter(replace(BARE, colour_sd=0.5))
+    always = augmenter(replace(BARE, color_std=0.5))
     assert not torch.equal(always(pixels, seeded(), epoch=10**6), bare)
 
 
 def test_noise() -> None:
     pixels = torch.full((4, 40, 40, 3), 100, dtype=torch.uint8)
-    views = augmenter(replace(BARE, noise_sd=5.0), 40, 40)(pixels, seeded())
+    views = augmenter(replace(BARE, noise_std=5.0), 40, 40)(pixels, seeded())
     # 19,200 values: their deviation is known to .5 %.
     assert float(views.std()) == pytest.approx(5, rel=0.03)
     assert float(views.mean()) == pytest.approx(100, abs=0.2)
     neighbours = (views[:, :, :, 1:] - 100) * (views[:, :, :, :-1] - 100)
     assert abs(float(neighbours.mean())) < 1
-    divided = augmenter(replace(BARE, noise_sd=5.0), 40, 40, divisor=(5, 5, 5))(pixels, seeded())
+    divided = augmenter(replace(BARE, noise_std=5.0), 40, 40, std=(5, 5, 5))(pixels, seeded())
     assert float(divided.std()) == pytest.approx(1, rel=0.03)
 
 
 def test_contrast() -> None:
     pixels = stored(2000)
     bare = augmenter(BARE, mean=(100, 100, 100))(pixels, seeded())
-    views = augmenter(replace(BARE, contrast_sd=0.3), mean=(100, 100, 100))(pixels, seeded())
+    views = augmenter(replace(BARE, contrast_std=0.3), mean=(100, 100, 100))(pixels, seeded())
     factor = (views * bare).sum((1, 2, 3)) / bare.square().sum((1, 2, 3))
     assert torch.allclose(views, bare * factor[:, None, None, None], atol=1e-2)
     # 2,000 draws: the deviation of a deviation is 1.6 %, of the mean .007.
@@ -281,7 +287,7 @@ def test_contrast() -> None:
     assert abs(float(factor.log().mean())) < 0.03
 
 
-EVERYTHING = Augmentation(min_area=0.4, max_stretch=1.3, noise_sd=2.0, contrast_sd=0.2)
+EVERYTHING = Augmentation(min_scale=0.4, max_aspect_ratio=1.3, noise_std=2.0, contrast_std=0.2)
 
 
 @pytest.mark.parametrize("options", [Augmentation(), EVERYTHING])
@@ -317,7 +323,7 @@ def test_output(options: Augmentation, crop: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [replace(BARE, flip=True), Augmentation(colour_sd=0), replace(SCALED, colour_sd=0)]
+    "options", [replace(BARE, flip=True), Augmentation(color_std=0), replace(SCALED, color_std=0)]
 )
 def test_values_stay_on_the_0_to_255_scale(options: Augmentation) -> None:
     views = augmenter(options)(stored(50), seeded())
@@ -327,16 +333,16 @@ def test_values_stay_on_the_0_to_255_scale(options: Augmentation) -> None:
 
 
 def test_grey_views() -> None:
-    options = Augmentation(colour_sd=0.3, noise_sd=1.0)
+    options = Augmentation(color_std=0.3, noise_std=1.0)
     views = augmenter(options, channels=1)(stored(), seeded())
     assert views.shape == (4, 1, 7, 7)
-    rule = Preprocessing(store_pixels=12, crop_pixels=7, channels=1)
-    assert torch.equal(augmenter(BARE, channels=1)(stored(), seeded()), centre_view(stored(), rule))
+    rule = Preprocessing(resize_size=12, crop_size=7, channels=1)
+    assert torch.equal(augmenter(BARE, channels=1)(stored(), seeded()), center_crop(stored(), rule))
 
 
 def test_padding_comes_before_the_crop() -> None:
     pixels = torch.full((300, 6, 6, 3), 9, dtype=torch.uint8)
-    views = augmenter(Augmentation(colour_sd=0), 6, 6, pad_pixels=2)(pixels, seeded())
+    views = augmenter(Augmentation(color_std=0), 6, 6, padding=2)(pixels, seeded())
     filled = (views[:, 0] == 9).sum((1, 2))
     # The window of 6 lies in 10: it loses up to 2 rows and 2 columns.
     assert set(filled.tolist()) == {h * w for h in (4, 5, 6) for w in (4, 5, 6)}
@@ -346,7 +352,7 @@ def test_mean_image_is_that_of_the_centre_at_every_place() -> None:
     """Code2012: the same mean is subtracted wherever the crop lies."""
     pixels = stored(30)
     mean = torch.rand(3, 7, 7, generator=seeded()) * 200
-    options = Augmentation(colour_sd=0)
+    options = Augmentation(color_std=0)
     with_mean = augmenter(options, mean_image=mean, has_mean_image=True)(pixels, seeded(5))
     without = augmenter(options)(pixels, seeded(5))
     assert torch.allclose(without - with_mean, mean.expand(30, -1, -1, -1), atol=1e-4)

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.config.recipe import NetOptions, PictureOptions, Recipe
-from alexnet.reporter import Silent
-from alexnet.training.setup import make_ready
-from alexnet.transforms.crops import GREY_WEIGHTS
+from alexnet.config.recipe import DataOptions, ModelOptions, Recipe
+from alexnet.reporter import NullReporter
+from alexnet.training.setup import set_up_training
+from alexnet.transforms.crops import LUMA_WEIGHTS
 
 
 def test_mean_and_deviation_of_grey(tiny: Recipe) -> None:
     recipe = replace(
-        tiny, arch="lenet5", net=NetOptions(), pictures=PictureOptions(store_pixels=32)
+        tiny, arch="lenet5", model=ModelOptions(), data_options=DataOptions(resize_size=32)
     )
-    job = make_ready(recipe, Silent())
-    grey = job.store.images[job.splits.train].astype(np.float64) @ np.array(GREY_WEIGHTS)
+    job = set_up_training(recipe, NullReporter())
+    grey = job.store.images[job.splits.train].astype(np.float64) @ np.array(LUMA_WEIGHTS)
     rule = job.info.preprocessing
     assert rule.mean[0] == pytest.approx(grey.mean(), rel=1e-6)
-    assert rule.divisor[0] == pytest.approx(grey.std(), rel=1e-6)
+    assert rule.std[0] == pytest.approx(grey.std(), rel=1e-6)
     assert Path(job.store.folder).is_dir()

@@ -17,13 +17,13 @@ from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.source import Source
-from alexnet.data.splits import split_rows
+from alexnet.data.splits import split_indices
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.setup import table_for
 from alexnet.transforms.augment import Augmenter
-from alexnet.transforms.statistics import colour_axes, preprocessing_for
+from alexnet.transforms.statistics import color_principal_axes, preprocessing_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
             place, began = Path(folder) / str(turn), time.perf_counter()
             store = _prepared(source, recipe, place)
             times.append(time.perf_counter() - began)
-        rows = split_rows(store, recipe.pictures, recipe.seed).train
+        rows = split_indices(store, recipe.data_options, recipe.seed).train
         batches = Batches(store, rows, recipe.batch_size, recipe.seed)
         return DataThroughput(
             data=store.info.name,
@@ -73,8 +73,8 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
 
 
 def _prepared(source: Source, recipe: Recipe, place: Path) -> Store:
-    pictures = recipe.pictures
-    return prepare(source, resize=pictures.resize, side=pictures.store_pixels, cache=place)
+    pictures = recipe.data_options
+    return prepare(source, resize=pictures.resize, side=pictures.resize_size, cache=place)
 
 
 def _reading(batches: Batches, repeats: int) -> list[float]:
@@ -89,9 +89,9 @@ def _reading(batches: Batches, repeats: int) -> list[float]:
 def _augmenting(
     batches: Batches, recipe: Recipe, repeats: int, device: torch.device
 ) -> list[float]:
-    axes = colour_axes(np.eye(3)).to(device)
-    rule = preprocessing_for(table_for(recipe), recipe.pictures)
-    augmenter = Augmenter(options=recipe.augment, preprocessing=rule, colour_axes=axes)
+    axes = color_principal_axes(np.eye(3)).to(device)
+    rule = preprocessing_for(table_for(recipe), recipe.data_options)
+    augmenter = Augmenter(options=recipe.augment, preprocessing=rule, color_principal_axes=axes)
     pixels = torch.from_numpy(next(batches.epoch(0))[0]).to(device)
     rates = []
     for step in range(repeats + 1):

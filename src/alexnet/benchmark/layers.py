@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from alexnet.benchmark.timing import Work, take_turns
+from alexnet.benchmark.timing import Work, time_interleaved
 from alexnet.config.recipe import Precision
 from alexnet.models.network import Network
 from alexnet.runtime.device import autocast
@@ -84,7 +84,7 @@ def _layer_seconds(
         if y.requires_grad:
             above = torch.randn_like(y)
             works["both"] = lambda: _backward(forward(), above, x)
-        times = take_turns(works, min(repeats, 5), x.device, warm_ups=3)
+        times = time_interleaved(works, min(repeats, 5), x.device, warm_ups=3)
     layer.zero_grad(set_to_none=True)
     medians = {name: statistics.median(values) for name, values in times.items()}
     return medians["forward"], medians.get("both", medians["forward"]), y.detach()

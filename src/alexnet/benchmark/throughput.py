@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from alexnet.benchmark.layers import LayerTime, layer_times
-from alexnet.benchmark.timing import TURN_SECONDS, Spread, Work, spread, take_turns
-from alexnet.config.recipe import Optimizer, Precision, Recipe
-from alexnet.inference.optimize import optimized_network
+from alexnet.benchmark.timing import MIN_SAMPLE_SECONDS, Spread, Work, spread, time_interleaved
+from alexnet.config.recipe import OptimizerOptions, Precision, Recipe
+from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network, compile_network, create_model
 from alexnet.runtime.device import autocast, computing_type
@@ -42,7 +42,7 @@ class Throughput:
     """Of the network as `Classifier.optimized()` prepares it; None for training."""
     matrix_gflops: Spread
     """Of a square matrix product of that type, which took turns with the network."""
-    machine_share: float
+    matmul_utilization: float
     """What the network's own products reach of it, 0 to 1."""
     peak_bytes: int
     """Largest memory of the process, or of the GPU's tensors."""
@@ -68,13 +68,13 @@ def training_flops(table: Architecture) -> float:
     return 2.0 * (3 * sum(macs) - first)
 
 
-def training_work(
+def make_train_step(
     network: Network, batch: int, recipe: Recipe, device: torch.device
 ) -> tuple[Work, Tensor]:
     """One training step on drawn images, and those images."""
     optimizer = build_optimizer(network, recipe.optimizer)
     images = drawn(network.architecture, batch, device)
-    labels = torch.randint(network.architecture.classes, (batch,), device=device)
+    labels = torch.randint(network.architecture.num_classes, (batch,), device=device)
     network.train()
     return lambda: update(network, optimizer, images, labels, recipe), images
 
@@ -116,17 +116,17 @@ def benchmark_network(
     network = create_model(arch, device=device)
     if is_compiled:
         compile_network(network, device)
-    recipe = Recipe(precision=precision, optimizer=Optimizer(rule="paper", rate=1e-3))
+    recipe = Recipe(precision=precision, optimizer=OptimizerOptions(optimizer="paper", lr=1e-3))
     dtype = computing_type(device, precision)
     product, product_flops = matrix_product(device, dtype)
     if work == "train":
-        step, images = training_work(network, batch, recipe, device)
+        step, images = make_train_step(network, batch, recipe, device)
         flops, works = training_flops(network.architecture), {"net": step}
     else:
         images = drawn(network.architecture, batch, device)
         flops, works = _inference_works(network, images, precision)
     works["matrix"] = product
-    times = take_turns(works, repeats, device, turn_seconds=TURN_SECONDS)
+    times = time_interleaved(works, repeats, device, turn_seconds=MIN_SAMPLE_SECONDS)
     optimized = [batch / t for t in times.get("optimized", ())]
     rate = spread([batch / t for t in times["net"]])
     ceiling = spread([product_flops / t / 1e9 for t in times["matrix"]])
@@ -138,7 +138,7 @@ def benchmark_network(
         images_per_second=rate,
         optimized_per_second=spread(optimized) if optimized else None,
         matrix_gflops=ceiling,
-        machine_share=rate.median * flops / 1e9 / ceiling.median,
+        matmul_utilization=rate.median * flops / 1e9 / ceiling.median,
         peak_bytes=peak_bytes(device),
         layers=layer_times(network, images, recipe.precision, repeats, is_training=work == "train"),
         environment=describe_environment(device),
@@ -149,7 +149,7 @@ def _inference_works(
     network: Network, images: Tensor, precision: Precision
 ) -> tuple[float, dict[str, Work]]:
     """Operations on a picture, and the network as it is and as it is prepared."""
-    prepared = optimized_network(network, precision)
+    prepared = optimize_for_inference(network, precision)
     works = {
         "net": inference_work(network, images, precision),
         "optimized": inference_work(prepared, images, precision),

@@ -12,7 +12,7 @@ import torch
 Work = Callable[[], object]
 
 
-TURN_SECONDS = 0.2
+MIN_SAMPLE_SECONDS = 0.2
 """What the turn of a network lasts at least."""
 
 
@@ -35,22 +35,22 @@ def spread(values: list[float]) -> Spread:
 
 def seconds(work: Work, device: torch.device, least: float = 0.0) -> float:
     """How long a call takes, until the device has finished: the mean of `least` seconds' calls."""
-    finish(device)
+    synchronize(device)
     began, calls, elapsed = time.perf_counter(), 0, 0.0
     while not calls or elapsed < least:
         work()
-        finish(device)
+        synchronize(device)
         calls, elapsed = calls + 1, time.perf_counter() - began
     return elapsed / calls
 
 
-def finish(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait for a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def take_turns(
+def time_interleaved(
     works: dict[str, Work],
     repeats: int,
     device: torch.device,

@@ -33,11 +33,11 @@ class ModelInfo:
 
     format: int = FORMAT
     architecture: Architecture
-    classes: tuple[str, ...]
+    class_names: tuple[str, ...]
     preprocessing: Preprocessing
     recipe: Recipe
     """How it was trained; evaluation takes the data set and its split from here."""
-    listing: str = ""
+    manifest_hash: str = ""
     """Digest of the data set's names, labels and splits; with another one the split is another."""
     scores: Scores = Scores()
 
@@ -63,8 +63,9 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
         check_tensors(info.architecture, tensors)
     except ConfigError as error:
         raise ModelFileError(f"{path} cannot be used: {error}") from error
-    if len(info.classes) != info.architecture.classes:
+    if len(info.class_names) != info.architecture.num_classes:
         raise ModelFileError(
-            f"{path} names {len(info.classes)} classes for {info.architecture.classes} outputs"
+            f"{path} names {len(info.class_names)} classes for "
+            f"{info.architecture.num_classes} outputs"
         )
     return tensors, info, mean_image

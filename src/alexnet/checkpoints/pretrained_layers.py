@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from alexnet.checkpoints.tensors import CHECKSUM, HEADER_KEY
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.serialization import from_plain, parse_json
+from alexnet.config.serialization import from_dict, parse_json
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError
 from alexnet.models.architecture import Architecture
@@ -31,14 +31,14 @@ class PretrainedInfo:
     architecture: Architecture
     """Up to what follows the last layer that was asked for."""
     preprocessing: Preprocessing
-    listing: str
+    manifest_hash: str
     """Digest of the data set's names, labels and splits."""
-    unseen: str
+    test_hash: str
     """Digest of the test pictures, which were never looked at."""
     split_seed: int
 
 
-def digest_of(rows: np.ndarray) -> str:
+def hash_indices(rows: np.ndarray) -> str:
     """Sixteen hex digits of some rows of a store; "" for none."""
     data = np.ascontiguousarray(rows, dtype=np.int64).tobytes()
     return hashlib.blake2b(data, digest_size=8).hexdigest() if data else ""
@@ -51,12 +51,12 @@ def read_pretrained(path: Path) -> PretrainedInfo | None:
             plain = parse_json((file.metadata() or {}).get(HEADER_KEY, "null"))
         if not isinstance(plain, dict) or "pretrained" not in plain:
             return None
-        return from_plain(PretrainedInfo, {k: v for k, v in plain.items() if k != CHECKSUM})
+        return from_dict(PretrainedInfo, {k: v for k, v in plain.items() if k != CHECKSUM})
     except (SafetensorError, OSError, ConfigError, ValueError, RecursionError):
         return None
 
 
-def cautions(
+def compatibility_warnings(
     info: PretrainedInfo, preprocessing: Preprocessing, store: Store, test: np.ndarray
 ) -> list[str]:
     """What a training should know before it begins from such layers: sentences, mostly none.
@@ -68,13 +68,13 @@ def cautions(
         test: rows of its test pictures.
     """
     found = []
-    pairs = zip(info.preprocessing.divisor, preprocessing.divisor, strict=True)
+    pairs = zip(info.preprocessing.std, preprocessing.std, strict=True)
     if any(not 1 / LARGEST_RATIO < there / here < LARGEST_RATIO for there, here in pairs):
         found.append(
-            f"the layers learnt from inputs divided by {info.preprocessing.divisor[0]:.3g}, and "
-            f"this training divides by {preprocessing.divisor[0]:.3g}: pretrain with its --scale"
+            f"the layers learnt from inputs divided by {info.preprocessing.std[0]:.3g}, and "
+            f"this training divides by {preprocessing.std[0]:.3g}: pretrain with its --scale"
         )
-    if info.listing == store.listing() and info.unseen != digest_of(test):
+    if info.manifest_hash == store.manifest_hash() and info.test_hash != hash_indices(test):
         found.append(
             "the layers may have learnt, without labels, from pictures that are in the test here: "
             f"train with --split-seed {info.split_seed} and the pretraining's shares"

@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from alexnet.config.serialization import from_plain, json_text, parse_json, to_plain
+from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
 from alexnet.errors import ConfigError, ModelFileError
-from alexnet.io.files import open_regular, written_aside
+from alexnet.io.files import atomic_write, open_regular
 
 T = TypeVar("T")
 
@@ -46,8 +46,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None
         OSError: it cannot be written; names the file.
     """
     plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-    text = {CHECKSUM: checksum(plain, _text(to_plain(header))), **to_plain(header)}
-    with written_aside(path) as aside:
+    text = {CHECKSUM: checksum(plain, _text(to_dict(header))), **to_dict(header)}
+    with atomic_write(path) as aside:
         aside.touch()
         mode = aside.stat().st_mode  # safetensors 0.8 leaves files that their owner alone can read
         try:
@@ -86,7 +86,7 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
             check_format(path, plain)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         check_sum(path, tensors, plain)
-        return tensors, from_plain(header, plain)
+        return tensors, from_dict(header, plain)
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except (SafetensorError, OSError, ConfigError) as error:

@@ -32,11 +32,11 @@ def check_tensors(table: Architecture, tensors: Mapping[str, Tensor]) -> None:
             raise ArchitectureError(
                 f"it does not fit its own table: {name} is {there}, and should be {here}"
             )
-    if broken := first_not_finite(tensors):
+    if broken := first_nonfinite(tensors):
         raise ArchitectureError(f"{broken} holds values that are not numbers")
 
 
-def first_not_finite(tensors: Mapping[str, Tensor]) -> str:
+def first_nonfinite(tensors: Mapping[str, Tensor]) -> str:
     """Name a tensor with an infinite value or one that is not a number; "" where there is none."""
     return next((name for name, t in tensors.items() if not bool(torch.isfinite(t).all())), "")
 

@@ -36,7 +36,7 @@ WRAPPERS = ("state_dict", "model")
 
 
 @dataclass(frozen=True)
-class Taken:
+class LoadReport:
     """What became of another file's weights."""
 
     taken: tuple[str, ...]
@@ -72,15 +72,15 @@ def _named(path: Path, state: object) -> dict[str, Tensor]:
     tensors = state.items() if isinstance(state, dict) else ()
     if not tensors or not all(isinstance(t, Tensor) for _, t in tensors):
         raise ModelFileError(f"{path} is not a state dict of tensors")
-    named = {our_name(str(name)): tensor for name, tensor in tensors}
+    named = {to_local_name(str(name)): tensor for name, tensor in tensors}
     if len(named) < len(tensors):
         raise ModelFileError(f"{path} has a layer twice, under two names")
     for name, tensor in named.items():
-        check_plain(path, name, tensor)
+        check_tensor(path, name, tensor)
     return named
 
 
-def check_packing(path: Path) -> None:
+def check_zip_bomb(path: Path) -> None:
     """Refuse a file that is too large, or unpacks to more than it has bytes.
 
     A torch file is a zip archive that packs nothing; one that does may hold any amount of zeros.
@@ -103,7 +103,7 @@ def check_packing(path: Path) -> None:
         raise ValueError(f"its {size_bytes:,} bytes unpack to {unpacked_bytes:,}")
 
 
-def check_plain(path: Path, name: str, tensor: Tensor) -> None:
+def check_tensor(path: Path, name: str, tensor: Tensor) -> None:
     """Refuse a tensor that is no plain array of finite numbers with a number for each place.
 
     Raises:
@@ -121,7 +121,7 @@ def check_plain(path: Path, name: str, tensor: Tensor) -> None:
 
 
 def _load(path: Path) -> object:
-    check_packing(path)
+    check_zip_bomb(path)
     if path.suffix == ".safetensors":
         check_file(path)
         return load_file(path)
@@ -129,13 +129,13 @@ def _load(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def our_name(name: str) -> str:
+def to_local_name(name: str) -> str:
     """A parameter's name here: torchvision's "features.0.weight" is "conv1.weight"; others stay."""
     layer, dot, kind = name.removeprefix("module.").rpartition(".")
     return f"{TORCHVISION_NAMES.get(layer, layer)}{dot}{kind}"
 
 
-def take_what_fits(network: Network, weights: dict[str, Tensor]) -> Taken:
+def load_matching_weights(network: Network, weights: dict[str, Tensor]) -> LoadReport:
     """Copy every tensor whose name and shape the network has.
 
     Raises:
@@ -149,7 +149,7 @@ def take_what_fits(network: Network, weights: dict[str, Tensor]) -> Taken:
         raise ModelFileError(f"none of the weights fit {network.architecture.name}; first: {first}")
     for name in (name for name, is_fit in fits.items() if is_fit):
         own[name].copy_(weights[name])
-    return Taken(
+    return LoadReport(
         taken=tuple(name for name, is_fit in fits.items() if is_fit),
         left=tuple(_reason(n, weights[n], own.get(n)) for n, is_fit in fits.items() if not is_fit),
         fresh=tuple(name for name in own if not fits.get(name)),

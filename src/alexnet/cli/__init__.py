@@ -16,9 +16,9 @@ from keyword import iskeyword
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
 from alexnet.io.text import printable
-from alexnet.runtime.malloc import keep_freed_memory
-from alexnet.runtime.openmp import sleep_while_waiting
-from alexnet.runtime.signals import Stopped
+from alexnet.runtime.malloc import disable_malloc_trim
+from alexnet.runtime.openmp import limit_openmp_spinning
+from alexnet.runtime.signals import TrainingInterrupted
 
 VERBS = {
     "train": "train on a data set or on a folder of your pictures",
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlexNetError as error:
         print(f"alexnet: {_one_line(str(error))}", file=sys.stderr)
         return 2
-    except Stopped as stopped:
+    except TrainingInterrupted as stopped:
         print(f"alexnet: {stopped}", file=sys.stderr)
         return 128 + stopped.number
     except KeyboardInterrupt:
@@ -87,8 +87,8 @@ def _dispatch(words: list[str]) -> int:
     if verb not in VERBS:
         raise UnknownNameError("verb", verb, VERBS)
     module = f"{verb}_" if iskeyword(verb) else verb
-    keep_freed_memory()
-    sleep_while_waiting()
+    disable_malloc_trim()
+    limit_openmp_spinning()
     code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
 

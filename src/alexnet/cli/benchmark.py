@@ -13,7 +13,7 @@ from alexnet.cli.console import Reporter, note, table
 from alexnet.cli.flags import parse
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import ConfigError, UnknownNameError
 from alexnet.models.zoo import architecture
 
@@ -131,7 +131,7 @@ def _network(work: str, words: Sequence[str]) -> int:
         flags.precision,
         is_compiled=flags.compile,
     )
-    print(json_text(to_plain(found)) if flags.json else _text(found))
+    print(json_text(to_dict(found)) if flags.json else _text(found))
     return 0
 
 
@@ -146,7 +146,7 @@ def _data(words: Sequence[str]) -> int:
     recipe = replace(recipe, data=flags.data or recipe.data, data_root=flags.data_root)
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
     found = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
-    print(json_text(to_plain(found)) if flags.json else _data_text(found))
+    print(json_text(to_dict(found)) if flags.json else _data_text(found))
     return 0
 
 
@@ -162,14 +162,14 @@ def _agree(words: Sequence[str]) -> int:
     recipe, rule = classifier.info.recipe, classifier.info.preprocessing
     with Reporter() as reporter:
         root = flags.data_root or recipe.data_root
-        store = open_data(flags.data or recipe.data, root, rule.resize, rule.store_pixels, reporter)
+        store = open_data(flags.data or recipe.data, root, rule.resize, rule.resize_size, reporter)
     found = agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)
     text = (
         f"{found.agreeing:,} of {found.pictures:,} pictures ({found.top1_agreement:.2%}) get the "
         f"same class, {found.batch} at a time; "
         f"a probability differs by at most {found.largest_difference:.4f}"
     )
-    print(json_text(to_plain(found)) if flags.json else text)
+    print(json_text(to_dict(found)) if flags.json else text)
     return 0
 
 
@@ -207,7 +207,7 @@ def _text(found: Throughput) -> str:
             f"{found.work:<15} {_range(found.images_per_second, 'images/s')}",
             *_optimized(found),
             f"matrix product  {_range(found.matrix_gflops, 'GFLOP/s')}, {found.precision}",
-            f"share of it     {found.machine_share:.1%}",
+            f"share of it     {found.matmul_utilization:.1%}",
             f"peak memory     {found.peak_bytes / 2**30:.2f} GiB",
             f"machine         {machine.processor}, {machine.threads} threads, "
             f"torch {machine.torch}, kernels: {machine.kernels}",

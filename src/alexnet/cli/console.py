@@ -120,14 +120,14 @@ class Reporter:
         """After every epoch."""
         self._said_at = time.monotonic()
         held = (
-            f"  {record.held_out} error {record.held_out_top1_error:6.1%}"
-            if record.held_out
+            f"  {record.eval_split} error {record.eval_top1_error:6.1%}"
+            if record.eval_split
             else ""
         )
         self._say(
             f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
-            f"error {record.train_top1_error:6.1%}{held}  rate {record.rate:.2g}  "
-            f"{times.images_per_second:.0f} images/s  waiting {times.waiting_share:.1%}"
+            f"error {record.train_top1_error:6.1%}{held}  rate {record.lr:.2g}  "
+            f"{times.images_per_second:.0f} images/s  waiting {times.data_wait_fraction:.1%}"
         )
 
     def _show(self, title: str, done: int, total: int, text: str) -> None:

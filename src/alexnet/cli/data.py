@@ -14,8 +14,8 @@ import tyro
 from alexnet.cli.console import Reporter, table
 from alexnet.cli.flags import parse
 from alexnet.config.preprocessing import Resize
-from alexnet.config.recipe import PictureOptions
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.recipe import DataOptions
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.export_split import write_split
@@ -57,9 +57,9 @@ class PrepareFlags:
     """A data set's name, a folder or a CSV file."""
     data_root: str = ""
     """Folder searched for data sets first."""
-    resize: Resize = "shorter_side"
-    """shorter_side keeps the aspect and cuts the centre; squash keeps all and loses the aspect."""
-    store_pixels: int = 256
+    resize: Resize = "shortest_edge"
+    """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
+    resize_size: int = 256
     """Side of the stored square pictures."""
     json: bool = False
     """Print JSON."""
@@ -68,32 +68,32 @@ class PrepareFlags:
 def prepare_action(arguments: Sequence[str]) -> int:
     """Prepare a store and print what is in it."""
     flags = parse(PrepareFlags, arguments, "data prepare")
-    PictureOptions(store_pixels=flags.store_pixels)
+    DataOptions(resize_size=flags.resize_size)
     source = open_source(flags.data, flags.data_root)
     with Reporter() as reporter:
         store = prepare(
-            source, resize=flags.resize, side=flags.store_pixels, progress=reporter.preparing
+            source, resize=flags.resize, side=flags.resize_size, progress=reporter.preparing
         )
     splits = Counter(name or "not split" for name in store.info.splits)
     facts = {
         "store": str(store.folder),
-        "pictures": len(store),
-        "classes": len(store.info.classes),
+        "num_images": len(store),
+        "num_classes": len(store.info.class_names),
         "splits": splits,
-        "refused": to_plain(store.info.refused),
-        "ignored": to_plain(store.info.ignored),
+        "rejected": to_dict(store.info.rejected),
+        "skipped": to_dict(store.info.skipped),
     }
     if flags.json:
         print(json_text(facts))
         return 0
     told = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
-        f"{len(store):,} pictures of {len(store.info.classes)} classes ({told})\n"
+        f"{len(store):,} pictures of {len(store.info.class_names)} classes ({told})\n"
         f"store {store.folder}"
     )
-    for refusal in store.info.refused:
+    for refusal in store.info.rejected:
         print(printable(f"refused {refusal.name}: {refusal.reason}"))
-    for passed in store.info.ignored:
+    for passed in store.info.skipped:
         print(f"ignored {passed.files} ({passed.reason})")
     return 0
 
@@ -127,20 +127,20 @@ def check_action(arguments: Sequence[str]) -> int:
 def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
     return {
         "name": source.name,
-        "pictures": len(source),
-        "classes": list(source.classes),
-        "ignored": source.ignored,
-        "findings": [{**to_plain(f), "is_fault": f.is_fault} for f in findings],
+        "num_images": len(source),
+        "class_names": list(source.class_names),
+        "skipped": source.skipped,
+        "findings": [{**to_dict(f), "is_fault": f.is_fault} for f in findings],
     }
 
 
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
     counts = np.bincount(source.labels)
     lines = [
-        f"{printable(source.name)}: {len(source):,} pictures, {len(source.classes)} classes "
+        f"{printable(source.name)}: {len(source):,} pictures, {len(source.class_names)} classes "
         f"of {counts.min()} to {counts.max()}"
     ]
-    lines += [f"ignored {count} ({reason})" for reason, count in source.ignored.items()]
+    lines += [f"ignored {count} ({reason})" for reason, count in source.skipped.items()]
     if findings:
         lines += [
             "",
@@ -163,9 +163,9 @@ class SplitFlags:
     """A new folder, or a new file that ends in .csv."""
     data_root: str = ""
     """Folder searched for data sets first."""
-    test_share: float = 0.2
+    test_fraction: float = 0.2
     """Share of every class for the test."""
-    val_share: float = 0.1
+    val_fraction: float = 0.1
     """Share of the rest for choosing the best epoch."""
     seed: int = 0
     """Decides which pictures."""
@@ -174,13 +174,15 @@ class SplitFlags:
 def split_action(arguments: Sequence[str]) -> int:
     """Write a split and print how many pictures went where."""
     flags = parse(SplitFlags, arguments, "data split")
-    options = PictureOptions(test_share=flags.test_share, val_share=flags.val_share)
+    options = DataOptions(test_fraction=flags.test_fraction, val_fraction=flags.val_fraction)
     source = open_source(flags.data, flags.data_root)
     if any(source.splits):
         raise UsageError(f"{source.name} is split already; use it as it is")
     unsplit = np.full(len(source), "")
     rows = np.arange(len(source))
-    parts = split(source.name, rows, source.labels, unsplit, source.test_share, options, flags.seed)
+    parts = split(
+        source.name, rows, source.labels, unsplit, source.test_fraction, options, flags.seed
+    )
     named = {"train": parts.train, "val": parts.val, "test": parts.test}
     write_split(source, {name: part for name, part in named.items() if len(part)}, Path(flags.out))
     print(f"{flags.out}: " + ", ".join(f"{len(part):,} {name}" for name, part in named.items()))
@@ -211,14 +213,14 @@ def show_action(arguments: Sequence[str]) -> int:
     """Draw the sheet and print where it is."""
     flags = parse(ShowFlags, arguments, "data show")
     from alexnet import plots
-    from alexnet.training.preview import augmented_rows
+    from alexnet.training.preview import augmentation_preview
 
     if flags.classes < 1 or flags.views < 0:
         raise UsageError(
             f"--classes {flags.classes} must be at least 1 and --views {flags.views} not negative"
         )
     with Reporter() as reporter:
-        rows, titles = augmented_rows(
+        rows, titles = augmentation_preview(
             flags.preset,
             flags.data,
             flags.data_root,

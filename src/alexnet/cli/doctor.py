@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.io.paths import cache_folder, data_roots
 
@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.runtime.device import choose_device
     from alexnet.runtime.environment import describe_environment, installed
 
-    facts = to_plain(describe_environment(choose_device(flags.device)))
+    facts = to_dict(describe_environment(choose_device(flags.device)))
     facts |= {
         package: installed(package)
         for package in ("safetensors", "matplotlib", "tyro", "rich", "scipy")

@@ -31,7 +31,7 @@ class EvaluateFlags:
     split: Literal["auto", "test", "val", "train", "all"] = "auto"
     """auto: test where there is one, else val; of a folder without splits that the model was not
     trained on, all pictures."""
-    views: Literal["1", "10"] = "1"
+    crops: Literal["1", "10"] = "1"
     """10 averages the centre and the corners, each also mirrored (paper, section 4.1)."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
@@ -49,10 +49,10 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
-    views: Literal[1, 10] = 10 if flags.views == "10" else 1
+    crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     with Reporter() as reporter:
         found = judge(
-            classifier, flags.data, flags.data_root, flags.split, views, reporter, _progress
+            classifier, flags.data, flags.data_root, flags.split, crops, reporter, _progress
         )
     result, name = found.evaluation, found.store.info.name
     facts = {"data": name, "split": found.split, **evaluation_summary(result)}
@@ -78,15 +78,15 @@ def _progress(done: int, total: int) -> None:
 
 def _text(result: Evaluation) -> str:
     """The figures as text."""
-    few = len(result.classes) <= 5
+    few = len(result.class_names) <= 5
     top5 = "" if few else f"top-5 error {percent(result.top5_error)}   "
     head = (
-        f"{result.pictures:,} pictures, {result.views} view{'s' if result.views > 1 else ''}\n"
+        f"{result.num_images:,} pictures, {result.crops} view{'s' if result.crops > 1 else ''}\n"
         f"top-1 error {percent(result.top1_error)}   accuracy {percent(result.accuracy)}\n"
         f"{top5}loss {result.loss:.4f}\n"
     )
     rows = [
-        (c.name, percent(c.precision), percent(c.recall), percent(c.f1), f"{c.pictures}")
+        (c.name, percent(c.precision), percent(c.recall), percent(c.f1), f"{c.num_images}")
         for c in result.per_class
     ]
     pairs = "\n".join(

@@ -15,7 +15,7 @@ import tyro
 
 from alexnet.cli.console import Reporter, note, table
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import to_plain
+from alexnet.config.serialization import to_dict
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.experiment import Experiment, ProtocolName
@@ -80,7 +80,7 @@ def _facts(one: Experiment) -> dict[str, object]:
         "limits": one.limits,
         "measure": one.measure,
         "arms": [arm.name for arm in one.arms],
-        "comparisons": [to_plain(comparison) for comparison in one.comparisons],
+        "comparisons": [to_dict(comparison) for comparison in one.comparisons],
         "protocols": {
             name: {
                 "setting": setting(plan),
@@ -206,7 +206,7 @@ def _text(findings: Findings) -> str:
         [
             (
                 arm.name,
-                f"{arm.recipe.optimizer.rate:g}",
+                f"{arm.recipe.optimizer.lr:g}",
                 number(arm.mean, findings.measure, any(arm.bounds)),
                 number(arm.sd, findings.measure),
                 str(len(arm.values)),

@@ -11,7 +11,7 @@ import tyro
 
 from alexnet.cli.console import note
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
 from alexnet.models.zoo import architecture
 
@@ -105,19 +105,18 @@ def _facts(imported: Imported, out: Path) -> dict[str, object]:
         "model": str(out),
         "architecture": table.name,
         "input": list(table.input),
-        "classes": len(imported.info.classes),
+        "num_classes": len(imported.info.class_names),
         "parameters": sum(row.parameters for row in table.rows()),
-        "preprocessing": to_plain(imported.info.preprocessing),
-        "parity": parity
-        and {**to_plain(parity), "relative_difference": parity.relative_difference},
+        "preprocessing": to_dict(imported.info.preprocessing),
+        "parity": parity and {**to_dict(parity), "relative_difference": parity.relative_difference},
     }
 
 
 def _text(imported: Imported, out: Path) -> str:
     table, rule = imported.info.architecture, imported.info.preprocessing
     c, h, w = table.input
-    mean, divisor = (", ".join(f"{x:g}" for x in t[:c]) for t in (rule.mean, rule.divisor))
-    resize = "squashed to" if rule.resize == "squash" else "shorter side to"
+    mean, divisor = (", ".join(f"{x:g}" for x in t[:c]) for t in (rule.mean, rule.std))
+    resize = "squashed to" if rule.resize == "stretch" else "shorter side to"
     compared = (
         imported.parity.sentence()
         if imported.parity
@@ -125,8 +124,8 @@ def _text(imported: Imported, out: Path) -> str:
     )
     return (
         f"{table.name}, {sum(row.parameters for row in table.rows()):,} parameters, "
-        f"{len(imported.info.classes):,} classes, input {c}x{h}x{w}\n"
-        f"pictures  {resize} {rule.store_pixels}, centre {rule.crop_pixels}, "
+        f"{len(imported.info.class_names):,} classes, input {c}x{h}x{w}\n"
+        f"pictures  {resize} {rule.resize_size}, centre {rule.crop_size}, "
         f"minus ({mean}), divided by ({divisor})\n"
         f"compared  {compared}\n"
         f"model     {out}"

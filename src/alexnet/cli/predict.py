@@ -15,7 +15,7 @@ import tyro
 
 from alexnet.cli.console import note, percent, table
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.datasets.folder import pictures_below
 from alexnet.errors import UsageError
 
@@ -33,7 +33,7 @@ class PredictFlags:
     """Pictures, folders of pictures, or patterns such as 'photos/*.jpg'."""
     top: int = 5
     """How many classes to name."""
-    views: Literal["1", "10"] = "1"
+    crops: Literal["1", "10"] = "1"
     """10 averages the centre and the corners, each also mirrored."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
@@ -56,17 +56,17 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
-    predictions = classifier.predict(paths, flags.top, 10 if flags.views == "10" else 1)
+    predictions = classifier.predict(paths, flags.top, 10 if flags.crops == "10" else 1)
     if flags.json:
-        print(json_text(to_plain(tuple(predictions))))
+        print(json_text(to_dict(tuple(predictions))))
     elif flags.csv:
         _print_csv(predictions)
-    elif any(prediction.guesses for prediction in predictions):
+    elif any(prediction.top_classes for prediction in predictions):
         print(_text(predictions))
     for prediction in predictions:
-        if prediction.problem:
-            note(f"alexnet: cannot read {prediction.picture}: {prediction.problem}")
-    return int(any(prediction.problem for prediction in predictions))
+        if prediction.error:
+            note(f"alexnet: cannot read {prediction.picture}: {prediction.error}")
+    return int(any(prediction.error for prediction in predictions))
 
 
 def pictures(pattern: str) -> Iterator[Path]:
@@ -93,7 +93,7 @@ def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("picture", "rank", "label", "probability"))
     for prediction in predictions:
-        for rank, guess in enumerate(prediction.guesses, 1):
+        for rank, guess in enumerate(prediction.top_classes, 1):
             writer.writerow((prediction.picture, rank, guess.label, f"{guess.probability:.6f}"))
 
 
@@ -101,11 +101,11 @@ def _text(predictions: Sequence[Prediction]) -> str:
     rows = [
         (
             p.picture,
-            p.guesses[0].label,
-            percent(p.guesses[0].probability),
-            ", ".join(f"{g.label} {percent(g.probability)}" for g in p.guesses[1:]),
+            p.top_classes[0].label,
+            percent(p.top_classes[0].probability),
+            ", ".join(f"{g.label} {percent(g.probability)}" for g in p.top_classes[1:]),
         )
         for p in predictions
-        if p.guesses
+        if p.top_classes
     ]
     return table(("picture", "class", "belief", "then"), rows, left=4)

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import tyro
 
 from alexnet.cli.flags import parse
-from alexnet.config.recipe import NetOptions
-from alexnet.models.architecture import Architecture, Row
+from alexnet.config.recipe import ModelOptions
+from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.zoo import ZOO, architecture
 
 
@@ -26,7 +26,7 @@ class SummaryFlags:
     """The architecture's name."""
     classes: int = 0
     """Length of the output; 0: as published."""
-    net: NetOptions = field(default_factory=NetOptions)
+    net: ModelOptions = field(default_factory=ModelOptions)
     format: Literal["table", "tutorial"] = "table"
     """tutorial: parameters and forward computation, counted as the tutorial's table counts them."""
     json: bool = False
@@ -69,7 +69,7 @@ def summary(net: Architecture) -> dict[str, object]:
     return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(rows)}
 
 
-def totals(rows: Sequence[Row]) -> dict[str, int]:
+def totals(rows: Sequence[LayerInfo]) -> dict[str, int]:
     """Sums over a table; statistics of batch norm count as parameters, as Keras counts them."""
     fc_biases = sum(r.layer.bias_parameters() for r in rows if r.layer.kind == "fc")
     parameters = sum(r.parameters for r in rows)
@@ -175,7 +175,7 @@ NUMBERS = ("parameters", "MAC", "MAC share", "neurons", "field", "stride")
 """Columns of numbers; field and stride are in input pixels."""
 
 
-def _cells(row: Row, all_macs: int) -> tuple[str, ...]:
+def _cells(row: LayerInfo, all_macs: int) -> tuple[str, ...]:
     return (
         row.layer.name,
         row.layer.kind,
@@ -185,7 +185,7 @@ def _cells(row: Row, all_macs: int) -> tuple[str, ...]:
         f"{row.macs / all_macs:.1%}" if row.macs else "",
         _count(row.neurons),
         str(row.receptive_field),
-        str(row.stride),
+        str(row.input_stride),
     )
 
 

@@ -90,9 +90,9 @@ def _text(result: Run) -> str:
     if evaluation:
         lines.append(
             f"test error {percent(evaluation.top1_error)} "
-            f"(accuracy {percent(evaluation.accuracy)}) on {evaluation.pictures:,} pictures"
+            f"(accuracy {percent(evaluation.accuracy)}) on {evaluation.num_images:,} pictures"
         )
-        chosen = result.history[-1].held_out == "val"
+        chosen = result.history[-1].eval_split == "val"
         lines.append(
             "the model is the best epoch by validation error"
             if chosen

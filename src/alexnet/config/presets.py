@@ -6,27 +6,27 @@ from dataclasses import replace
 
 from alexnet.config.recipe import (
     Augmentation,
-    NetOptions,
-    Optimizer,
-    PictureOptions,
+    DataOptions,
+    LRSchedule,
+    ModelOptions,
+    OptimizerOptions,
     Recipe,
-    Schedule,
 )
 from alexnet.errors import UnknownNameError
 
-ADAMW = Optimizer(rule="adamw", rate=1e-3, weight_decay=0.05, decay_biases=False)
-SCALED_CROPS = Augmentation(min_area=0.3, max_stretch=1.33)
-CUT_MIX = replace(SCALED_CROPS, cut_mix=0.5)
+ADAMW = OptimizerOptions(optimizer="adamw", lr=1e-3, weight_decay=0.05, decay_biases=False)
+SCALED_CROPS = Augmentation(min_scale=0.3, max_aspect_ratio=1.33)
+CUT_MIX = replace(SCALED_CROPS, cutmix=0.5)
 
 FLOWERS17 = Recipe(
     name="flowers17",
     data="flowers17",
     arch="alexnet_bn",
-    net=NetOptions(input_size=128),
-    pictures=PictureOptions(store_pixels=256, crop_pixels=224),
+    model=ModelOptions(input_size=128),
+    data_options=DataOptions(resize_size=256, crop_size=224),
     augment=CUT_MIX,
     optimizer=ADAMW,
-    schedule=Schedule(schedule="cosine", warmup_epochs=3),
+    schedule=LRSchedule(schedule="cosine", warmup_epochs=3),
     epochs=100,
     batch_size=64,
     label_smoothing=0.1,
@@ -36,8 +36,8 @@ QUICKSTART = replace(
     FLOWERS17,
     name="quickstart",
     data="toyflowers",
-    pictures=PictureOptions(store_pixels=160, crop_pixels=140),
-    augment=replace(SCALED_CROPS, min_area=0.5),
+    data_options=DataOptions(resize_size=160, crop_size=140),
+    augment=replace(SCALED_CROPS, min_scale=0.5),
     epochs=45,
 )
 
@@ -45,10 +45,10 @@ FLOWERS17_FINETUNE = Recipe(
     name="flowers17_finetune",
     data="flowers17",
     arch="alexnet_owt",
-    pictures=PictureOptions(store_pixels=256, mean="imagenet", scale="imagenet"),
-    augment=Augmentation(min_area=0.5, max_stretch=1.33, colour_sd=0.0),
-    optimizer=Optimizer(rule="adamw", rate=1e-4, weight_decay=0.05, decay_biases=False),
-    schedule=Schedule(schedule="cosine", warmup_epochs=1),
+    data_options=DataOptions(resize_size=256, mean="imagenet", scale="imagenet"),
+    augment=Augmentation(min_scale=0.5, max_aspect_ratio=1.33, color_std=0.0),
+    optimizer=OptimizerOptions(optimizer="adamw", lr=1e-4, weight_decay=0.05, decay_biases=False),
+    schedule=LRSchedule(schedule="cosine", warmup_epochs=1),
     epochs=14,
     batch_size=64,
     label_smoothing=0.1,
@@ -61,11 +61,16 @@ NOTEBOOK = Recipe(
     name="notebook",
     data="flowers17",
     arch="alexnet_notebook",
-    pictures=PictureOptions(
-        resize="squash", store_pixels=224, mean="none", scale="unit", split="random", test_share=0.2
+    data_options=DataOptions(
+        resize="stretch",
+        resize_size=224,
+        mean="none",
+        scale="unit",
+        split="random",
+        test_fraction=0.2,
     ),
-    augment=Augmentation(crop="centre", flip=False, colour_sd=0.0),
-    optimizer=Optimizer(rule="keras_adam", rate=1e-3, epsilon=1e-7, weight_decay=0.0),
+    augment=Augmentation(crop="center", flip=False, color_std=0.0),
+    optimizer=OptimizerOptions(optimizer="keras_adam", lr=1e-3, eps=1e-7, weight_decay=0.0),
     epochs=1,
     batch_size=64,
 )
@@ -76,15 +81,17 @@ IMAGENET_2012 = Recipe(
     name="imagenet_2012",
     data="imagenet",
     arch="alexnet_2012",
-    pictures=PictureOptions(store_pixels=256, mean="image", scale="code2012"),
-    augment=Augmentation(last_colour_epoch=67),
-    optimizer=Optimizer(rule="paper", rate=0.01, bias_rate_factor=2.0, decay_biases=False),
-    schedule=Schedule(schedule="steps", drop_after_epochs=(25, 51, 79)),
+    data_options=DataOptions(resize_size=256, mean="image", scale="code2012"),
+    augment=Augmentation(last_color_epoch=67),
+    optimizer=OptimizerOptions(
+        optimizer="paper", lr=0.01, bias_lr_multiplier=2.0, decay_biases=False
+    ),
+    schedule=LRSchedule(schedule="step", milestones=(25, 51, 79)),
     epochs=91,
     batch_size=128,
     freeze_up_to="conv1",
     freeze_after_epoch=72,
-    slow_after_epoch=67,
+    low_lr_after_epoch=67,
 )
 
 # Code2012's layer-params-19pct: convolutions decay by .004 (its last layer by 1, here by .004 too).
@@ -92,26 +99,26 @@ CIFAR_RELU = Recipe(
     name="cifar_relu",
     data="cifar10",
     arch="cifar_quick",
-    pictures=PictureOptions(store_pixels=32, mean="image", scale="pixels"),
-    augment=Augmentation(crop="centre", flip=False, colour_sd=0.0),
-    optimizer=Optimizer(
-        rule="paper", rate=0.001, bias_rate_factor=2.0, weight_decay=0.004, decay_biases=False
+    data_options=DataOptions(resize_size=32, mean="image", scale="pixels"),
+    augment=Augmentation(crop="center", flip=False, color_std=0.0),
+    optimizer=OptimizerOptions(
+        optimizer="paper", lr=0.001, bias_lr_multiplier=2.0, weight_decay=0.004, decay_biases=False
     ),
-    schedule=Schedule(schedule="constant"),
+    schedule=LRSchedule(schedule="constant"),
     epochs=30,
     batch_size=128,
 )
 
-CIFAR_TANH = replace(CIFAR_RELU, name="cifar_tanh", net=NetOptions(activation="tanh"))
+CIFAR_TANH = replace(CIFAR_RELU, name="cifar_tanh", model=ModelOptions(activation="tanh"))
 
 MNIST_LENET = Recipe(
     name="mnist_lenet",
     data="mnist",
     arch="lenet5",
-    pictures=PictureOptions(store_pixels=28, pad_pixels=4),
-    augment=Augmentation(flip=False, colour_sd=0.0),
-    optimizer=Optimizer(rule="adamw", rate=2e-3, weight_decay=0.01, decay_biases=False),
-    schedule=Schedule(schedule="cosine", warmup_steps=100),
+    data_options=DataOptions(resize_size=28, padding=4),
+    augment=Augmentation(flip=False, color_std=0.0),
+    optimizer=OptimizerOptions(optimizer="adamw", lr=2e-3, weight_decay=0.01, decay_biases=False),
+    schedule=LRSchedule(schedule="cosine", warmup_steps=100),
     epochs=10,
     batch_size=128,
 )

@@ -20,7 +20,7 @@ Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NetOptions:
+class ModelOptions:
     """What differs from the published table."""
 
     activation: ActivationOption = "published"
@@ -75,26 +75,26 @@ class NetOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PictureOptions:
+class DataOptions:
     """How pictures are stored, split and scaled."""
 
-    resize: Resize = "shorter_side"
-    """shorter_side keeps the aspect and cuts the centre; squash keeps all and loses the aspect."""
-    store_pixels: int = 256
+    resize: Resize = "shortest_edge"
+    """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
+    resize_size: int = 256
     """Side of the stored square pictures."""
-    crop_pixels: int = 0
+    crop_size: int = 0
     """Side of the crop before it is resized to the input; 0: the input's side, no resizing."""
-    pad_pixels: int = 0
+    padding: int = 0
     """Zeros around a stored picture before it is cropped."""
-    mean: Literal["image", "channel", "imagenet", "none"] = "channel"
+    mean: Literal["image", "rgb", "imagenet", "none"] = "rgb"
     """What is subtracted: the mean training picture (paper) or colour, ImageNet's, or nothing."""
-    scale: Literal["pixels", "deviation", "unit", "imagenet", "code2012"] = "deviation"
+    scale: Literal["pixels", "std", "unit", "imagenet", "code2012"] = "std"
     """What is divided by: 1, the training set's deviation, 255, ImageNet's deviation, 1.1."""
     split: Literal["stratified", "random"] = "stratified"
     """How a data set without own splits is split: class by class, or all pictures together."""
-    test_share: float = -1.0
+    test_fraction: float = -1.0
     """Share held out for the test where the data set has no own split; below 0: the usual."""
-    val_share: float = 0.0
+    val_fraction: float = 0.0
     """Share of the training pictures held out to choose the best epoch, where none are given."""
     split_seed: int = -1
     """Seed of the split; below 0: the run's seed."""
@@ -102,29 +102,32 @@ class PictureOptions:
     """At most this many training pictures a class, drawn by the run's seed; 0: all."""
     test_per_class: int = 0
     """At most this many test pictures a class, the first ones whatever the seed; 0: all."""
-    max_refused_share: float = 0.1
+    max_rejected_fraction: float = 0.1
     """Stop before training when more than this share of the pictures cannot be used."""
 
     def __post_init__(self) -> None:
         require_finite(self)
         require(
-            1 <= self.store_pixels <= MOST_PIXELS,
-            f"--store-pixels {self.store_pixels} must be 1 to {MOST_PIXELS}",
+            1 <= self.resize_size <= MOST_PIXELS,
+            f"--resize-size {self.resize_size} must be 1 to {MOST_PIXELS}",
         )
         require(
-            0 <= self.pad_pixels <= MOST_PIXELS,
-            f"--pad-pixels {self.pad_pixels} must be 0 to {MOST_PIXELS}",
+            0 <= self.padding <= MOST_PIXELS,
+            f"--padding {self.padding} must be 0 to {MOST_PIXELS}",
         )
-        require(self.test_share < 1, f"--test-share {self.test_share} must be below 1")
-        require(0 <= self.val_share < 1, f"--val-share {self.val_share} must be from 0 to below 1")
+        require(self.test_fraction < 1, f"--test-fraction {self.test_fraction} must be below 1")
+        require(
+            0 <= self.val_fraction < 1,
+            f"--val-fraction {self.val_fraction} must be from 0 to below 1",
+        )
         for name in ("train_per_class", "test_per_class"):
             flag = name.replace("_", "-")
             require(
                 getattr(self, name) >= 0, f"--{flag} {getattr(self, name)} must not be negative"
             )
         require(
-            0 <= self.max_refused_share <= 1,
-            f"--max-refused-share {self.max_refused_share} must be 0 to 1",
+            0 <= self.max_rejected_fraction <= 1,
+            f"--max-rejected-fraction {self.max_rejected_fraction} must be 0 to 1",
         )
 
 
@@ -132,32 +135,37 @@ class PictureOptions:
 class Augmentation:
     """How a training picture is changed at each use; validation and test pictures never are."""
 
-    crop: Literal["random", "centre"] = "random"
-    """random: any place (translation); centre: always the middle."""
-    min_area: float = 1.0
+    crop: Literal["random", "center"] = "random"
+    """random: any place (translation); center: always the middle."""
+    min_scale: float = 1.0
     """Smallest share of the picture that a random crop takes before it is scaled; 1: no scaling."""
-    max_stretch: float = 1.0
+    max_aspect_ratio: float = 1.0
     """Largest ratio of a scaled crop's sides."""
     flip: bool = True
     """Mirror half of the pictures left to right."""
-    colour_sd: float = 0.1
+    color_std: float = 0.1
     """Spread of the shift along the training set's principal colours (paper, 4.1); 0: none."""
-    noise_sd: float = 0.0
+    noise_std: float = 0.0
     """Spread of noise added to every value, in grey levels of 0-255; 0: none."""
-    contrast_sd: float = 0.0
+    contrast_std: float = 0.0
     """Spread of the logarithm of a factor on each picture; 0: none."""
-    cut_mix: float = 0.0
+    cutmix: float = 0.0
     """Share of the steps in which a patch of every picture comes from another picture, and the
     target is mixed by area."""
-    last_colour_epoch: int = 0
+    last_color_epoch: int = 0
     """Colour shift is switched off after this epoch; 0: never."""
 
     def __post_init__(self) -> None:
         require_finite(self)
-        require(0 < self.min_area <= 1, f"--min-area {self.min_area} must be above 0 and at most 1")
-        require(self.max_stretch >= 1, f"--max-stretch {self.max_stretch} must be at least 1")
-        require(0 <= self.cut_mix <= 1, f"--cut-mix {self.cut_mix} must be from 0 to 1")
-        for name in ("colour_sd", "noise_sd", "contrast_sd", "last_colour_epoch"):
+        require(
+            0 < self.min_scale <= 1, f"--min-scale {self.min_scale} must be above 0 and at most 1"
+        )
+        require(
+            self.max_aspect_ratio >= 1,
+            f"--max-aspect-ratio {self.max_aspect_ratio} must be at least 1",
+        )
+        require(0 <= self.cutmix <= 1, f"--cutmix {self.cutmix} must be from 0 to 1")
+        for name in ("color_std", "noise_std", "contrast_std", "last_color_epoch"):
             flag = name.replace("_", "-")
             require(
                 getattr(self, name) >= 0, f"--{flag} {getattr(self, name)} must not be negative"
@@ -165,20 +173,20 @@ class Augmentation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Optimizer:
+class OptimizerOptions:
     """The update rule."""
 
-    rule: Literal["paper", "sgd", "adam", "adamw", "keras_adam"] = "paper"
+    optimizer: Literal["paper", "sgd", "adam", "adamw", "keras_adam"] = "paper"
     """paper: rate inside the velocity (section 5); sgd: outside; keras_adam: Keras's epsilon."""
-    rate: float = 0.01
+    lr: float = 0.01
     """Learning rate of the weights at its highest."""
-    bias_rate_factor: float = 1.0
+    bias_lr_multiplier: float = 1.0
     """Biases learn at this multiple of the rate (2 in the 2012 code)."""
     momentum: float = 0.9
     """Momentum, or Adam's first decay."""
-    second_momentum: float = 0.999
+    beta2: float = 0.999
     """Adam's second decay."""
-    epsilon: float = 1e-8
+    eps: float = 1e-8
     """Adam's epsilon."""
     weight_decay: float = 5e-4
     """Decay of the weights."""
@@ -187,35 +195,35 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         require_finite(self)
-        require(self.rate >= 0, f"--rate {self.rate} must not be negative")
+        require(self.lr >= 0, f"--lr {self.lr} must not be negative")
         require(
-            self.bias_rate_factor >= 0,
-            f"--bias-rate-factor {self.bias_rate_factor} must not be negative",
+            self.bias_lr_multiplier >= 0,
+            f"--bias-lr-multiplier {self.bias_lr_multiplier} must not be negative",
         )
         require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
         require(
-            0 <= self.second_momentum < 1,
-            f"--second-momentum {self.second_momentum} must be from 0 to below 1",
+            0 <= self.beta2 < 1,
+            f"--beta2 {self.beta2} must be from 0 to below 1",
         )
-        require(self.epsilon > 0, f"--epsilon {self.epsilon} must be above 0")
+        require(self.eps > 0, f"--eps {self.eps} must be above 0")
         require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay} must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Schedule:
+class LRSchedule:
     """How the learning rate moves."""
 
-    schedule: Literal["constant", "steps", "plateau", "cosine"] = "constant"
-    """steps: drops after given epochs; plateau: when validation error stops falling (the paper)."""
+    schedule: Literal["constant", "step", "plateau", "cosine"] = "constant"
+    """step: drops after given epochs; plateau: when validation error stops falling (the paper)."""
     warmup_epochs: float = 0.0
     """The rate climbs linearly from 0 over this many epochs."""
     warmup_steps: int = 0
     """The same in steps; added to warmup_epochs."""
-    drop_after_epochs: tuple[int, ...] = ()
-    """steps: epochs after which the rate drops."""
-    drop_factor: float = 0.1
-    """steps and plateau: what the rate is multiplied by."""
-    patience_epochs: int = 5
+    milestones: tuple[int, ...] = ()
+    """step: epochs after which the rate drops."""
+    gamma: float = 0.1
+    """step and plateau: what the rate is multiplied by."""
+    patience: int = 5
     """plateau: epochs without a new lowest error before the rate drops."""
     max_drops: int = 3
     """plateau: drops at most (three in the paper)."""
@@ -226,19 +234,17 @@ class Schedule:
             self.warmup_epochs >= 0, f"--warmup-epochs {self.warmup_epochs} must not be negative"
         )
         require(self.warmup_steps >= 0, f"--warmup-steps {self.warmup_steps} must not be negative")
+        require(0 < self.gamma < 1, f"--gamma {self.gamma} must be between 0 and 1")
         require(
-            0 < self.drop_factor < 1, f"--drop-factor {self.drop_factor} must be between 0 and 1"
+            self.patience >= 1,
+            f"--patience {self.patience} must be at least 1",
         )
+        lacks_drops = self.schedule == "step" and not self.milestones
+        require(not lacks_drops, "--schedule step needs --milestones, such as 25 51 79")
+        in_order = list(self.milestones) == sorted(set(self.milestones))
         require(
-            self.patience_epochs >= 1,
-            f"--patience-epochs {self.patience_epochs} must be at least 1",
-        )
-        lacks_drops = self.schedule == "steps" and not self.drop_after_epochs
-        require(not lacks_drops, "--schedule steps needs --drop-after-epochs, such as 25 51 79")
-        in_order = list(self.drop_after_epochs) == sorted(set(self.drop_after_epochs))
-        require(
-            in_order and min(self.drop_after_epochs, default=1) >= 1,
-            f"--drop-after-epochs {self.drop_after_epochs} must rise and be at least 1",
+            in_order and min(self.milestones, default=1) >= 1,
+            f"--milestones {self.milestones} must rise and be at least 1",
         )
 
 
@@ -252,14 +258,14 @@ class Recipe:
     """A data set's name, a folder of class folders, or a CSV file of path,label[,split]."""
     arch: str = "alexnet_bn"
     """The architecture's name."""
-    net: NetOptions = NetOptions()
-    pictures: PictureOptions = PictureOptions()
+    model: ModelOptions = ModelOptions()
+    data_options: DataOptions = DataOptions()
     augment: Augmentation = Augmentation()
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    schedule: LRSchedule = LRSchedule()
     epochs: int = 90
     """Passes over the training pictures."""
-    stop_at_train_error: float = 0.0
+    target_train_error: float = 0.0
     """End after the epoch whose training top-1 error is at most this; 0: after the last epoch."""
     batch_size: int = 128
     """Pictures a step."""
@@ -269,9 +275,9 @@ class Recipe:
     """Layers up to and with this one keep their weights and statistics."""
     freeze_after_epoch: int = 0
     """The freezing begins after this epoch; 0: from the start."""
-    slow_after_epoch: int = 0
-    """Layers that will be frozen learn at --slow-rate after this epoch; 0: as fast as the rest."""
-    slow_rate: float = 1e-5
+    low_lr_after_epoch: int = 0
+    """Layers that will be frozen learn at --low-lr after this epoch; 0: as fast as the rest."""
+    low_lr: float = 1e-5
     """Learning rate of layers that are soon frozen."""
     precision: Precision = "auto"
     """auto: bf16 where the processor multiplies it in hardware."""
@@ -287,7 +293,7 @@ class Recipe:
     """A killed run loses at most about this much (and the step it was in)."""
     save_every_steps: int = 0
     """Save after every so many steps as well; 0: by time alone."""
-    keep_states: int = 2
+    keep_checkpoints: int = 2
     """Saved states that are kept, the newest ones; should one be damaged, there is another."""
     seed: int = 0
     """Order, crops, colours, dropout, first weights and split all follow from it."""
@@ -296,8 +302,8 @@ class Recipe:
         require_finite(self)
         require(is_file_name(self.name), f"name {self.name!r} must be that of a folder")
         require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
-        stop = self.stop_at_train_error
-        require(0 <= stop < 1, f"--stop-at-train-error {stop} must be from 0 to below 1")
+        stop = self.target_train_error
+        require(0 <= stop < 1, f"--target-train-error {stop} must be from 0 to below 1")
         require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
         require(
             0 <= self.label_smoothing < 1,
@@ -313,11 +319,16 @@ class Recipe:
         )
         every = self.save_every_steps
         require(every >= 0, f"--save-every-steps {every} must not be negative")
-        require(self.keep_states >= 1, f"--keep-states {self.keep_states} must be at least 1")
-        slow = self.slow_after_epoch
-        require(slow >= 0, f"--slow-after-epoch {slow} must not be negative")
-        require(self.slow_rate >= 0, f"--slow-rate {self.slow_rate} must not be negative")
+        require(
+            self.keep_checkpoints >= 1,
+            f"--keep-checkpoints {self.keep_checkpoints} must be at least 1",
+        )
+        slow = self.low_lr_after_epoch
+        require(slow >= 0, f"--low-lr-after-epoch {slow} must not be negative")
+        require(self.low_lr >= 0, f"--low-lr {self.low_lr} must not be negative")
         is_fair = self.freeze_up_to and slow <= self.freeze_after_epoch
-        message = f"--slow-after-epoch {slow} needs --freeze-up-to and a later --freeze-after-epoch"
+        message = (
+            f"--low-lr-after-epoch {slow} needs --freeze-up-to and a later --freeze-after-epoch"
+        )
         require(not slow or bool(is_fair), message)
         require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")

@@ -20,25 +20,25 @@ from alexnet.models.layers import LAYER_KINDS, Layer
 T = TypeVar("T")
 
 
-def to_plain(value: object, hint: Any = None) -> Any:
+def to_dict(value: object, hint: Any = None) -> Any:
     """The value as dicts, lists, strings and numbers; a layer carries its kind.
 
     A whole number where a float belongs becomes one, so that equal values give equal text.
     """
     if is_dataclass(value) and not isinstance(value, type):
         hints = _hints(type(value))
-        plain = {name: to_plain(getattr(value, name), hint) for name, hint in hints.items()}
+        plain = {name: to_dict(getattr(value, name), hint) for name, hint in hints.items()}
         return {"kind": value.kind, **plain} if isinstance(value, Layer) else plain
     if isinstance(value, tuple):
         kinds = get_args(hint)[:1] * len(value) if Ellipsis in get_args(hint) else get_args(hint)
         kinds = kinds if len(kinds) == len(value) else (None,) * len(value)
-        return [to_plain(item, kind) for item, kind in zip(value, kinds, strict=True)]
+        return [to_dict(item, kind) for item, kind in zip(value, kinds, strict=True)]
     return float(value) if hint is float and isinstance(value, int) else value
 
 
 def to_json(value: object, indent: int | None = 2) -> str:
-    """`to_plain` as text."""
-    return json_text(to_plain(value), indent)
+    """`to_dict` as text."""
+    return json_text(to_dict(value), indent)
 
 
 def json_text(plain: object, indent: int | None = 2) -> str:
@@ -64,26 +64,26 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain = dict(pairs)
     if len(plain) != len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {said(twice)} is there twice")
+        raise ValueError(f"the key {short_repr(twice)} is there twice")
     return plain
 
 
 def _whole(digits: str) -> int:
     """A whole number of at most 64 bits: arithmetic on longer ones may take any time."""
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise ValueError(f"{said(digits)} has more than 64 bits")
+        raise ValueError(f"{short_repr(digits)} has more than 64 bits")
     return int(digits)
 
 
-def said(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value as a message shows it: short, however large or deep it is."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 120, 80, 40
     return short.repr(value)
 
 
-def from_plain(cls: type[T], plain: object, where: str = "") -> T:
-    """The frozen dataclass `cls` from what `to_plain` gave; absent keys keep their defaults.
+def from_dict(cls: type[T], plain: object, where: str = "") -> T:
+    """The frozen dataclass `cls` from what `to_dict` gave; absent keys keep their defaults.
 
     Raises:
         ConfigError: an unknown key (with the nearest known one), a missing one, or a value of the
@@ -91,11 +91,11 @@ def from_plain(cls: type[T], plain: object, where: str = "") -> T:
     """
     name = where or cls.__name__
     if not isinstance(plain, dict):
-        raise ConfigError(f"{name} must be an object, not {said(plain)}")
+        raise ConfigError(f"{name} must be an object, not {short_repr(plain)}")
     hints = _hints(cls)  # type: ignore[arg-type]
     for key in plain:
         if key not in hints:
-            raise ConfigError(f"{name} has no key {said(key)}{_nearest(key, hints)}")
+            raise ConfigError(f"{name} has no key {short_repr(key)}{_nearest(key, hints)}")
     values = {key: _value(hints[key], item, f"{name}.{key}") for key, item in plain.items()}
     try:
         return cls(**values)
@@ -106,12 +106,12 @@ def from_plain(cls: type[T], plain: object, where: str = "") -> T:
 
 
 def architecture_from_plain(plain: object) -> Architecture:
-    """A table from what `to_plain` gave.
+    """A table from what `to_dict` gave.
 
     Raises:
         ConfigError: an unknown layer kind or key, or a table that does not work.
     """
-    return from_plain(Architecture, plain, "architecture")
+    return from_dict(Architecture, plain, "architecture")
 
 
 @cache
@@ -130,14 +130,16 @@ def _value(hint: Any, item: Any, where: str) -> Any:
     if origin is Literal:
         known = get_args(hint)
         if not any(type(item) is type(choice) and item == choice for choice in known):
-            raise ConfigError(f"{where} is {said(item)}; it can be {', '.join(map(str, known))}")
+            raise ConfigError(
+                f"{where} is {short_repr(item)}; it can be {', '.join(map(str, known))}"
+            )
         return item
     if origin is tuple:
         return _tuple(get_args(hint), item, where)
     if hint is Layer:
         return _layer(item, where)
     if isinstance(hint, type) and is_dataclass(hint):
-        return from_plain(hint, item, where)
+        return from_dict(hint, item, where)
     return _scalar(hint, item, where)
 
 
@@ -145,7 +147,7 @@ def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
     is_open = len(args) == 2 and args[1] is Ellipsis
     if not isinstance(item, list) or not (is_open or len(item) == len(args)):
         raise ConfigError(
-            f"{where} must be a list{'' if is_open else f' of {len(args)}'}, not {said(item)}"
+            f"{where} must be a list{'' if is_open else f' of {len(args)}'}, not {short_repr(item)}"
         )
     kinds = [args[0]] * len(item) if is_open else args
     return tuple(
@@ -158,9 +160,10 @@ def _layer(item: Any, where: str) -> Layer:
     kind = item.get("kind") if isinstance(item, dict) else None
     if not isinstance(kind, str) or kind not in LAYER_KINDS:
         raise ConfigError(
-            f"{where} has the unknown layer kind {said(kind)}; known: {', '.join(LAYER_KINDS)}"
+            f"{where} has the unknown layer kind {short_repr(kind)}; "
+            f"known: {', '.join(LAYER_KINDS)}"
         )
-    return from_plain(LAYER_KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, where)
+    return from_dict(LAYER_KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, where)
 
 
 def _scalar(hint: Any, item: Any, where: str) -> Any:
@@ -170,5 +173,5 @@ def _scalar(hint: Any, item: Any, where: str) -> Any:
         require(abs(item) < 1e300, f"{where} is too large")
         return float(item)
     if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
-        raise ConfigError(f"{where} must be {hint.__name__}, not {said(item)}")
+        raise ConfigError(f"{where} must be {hint.__name__}, not {short_repr(item)}")
     return item

@@ -14,7 +14,7 @@ import numpy as np
 
 from alexnet.data.datasets.folder import SUFFIXES
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import why_refused
+from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
 
 TINY_PIXELS = 64
@@ -49,7 +49,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _ImageFacts:
     """One decoded picture: its format, shorter side and digest, or why it cannot be read."""
 
     format: str = ""
@@ -65,7 +65,7 @@ def check(
 
     Duplicates are pictures that look the same at 32 x 32 pixels to the last bit.
     """
-    looks: list[_Look] = []
+    looks: list[_ImageFacts] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while len(looks) < len(source):  # a bounded queue, so that an interrupt ends soon
             rows = range(len(looks), min(len(looks) + BLOCK, len(source)))
@@ -77,17 +77,17 @@ def check(
     return sorted(findings, key=lambda finding: not finding.is_fault)
 
 
-def _look(source: Source, row: int) -> _Look:
+def _look(source: Source, row: int) -> _ImageFacts:
     try:
-        with source.pictures.open(row) as image:
+        with source.images.open(row) as image:
             kind, side = image.format or "", min(image.size)
-            pixels = decode(image, "squash", 32)
+            pixels = decode(image, "stretch", 32)
     except Exception as error:  # Pillow raises many kinds for damaged files
-        return _Look(problem=why_refused(error, source.names[row]))
-    return _Look(kind, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
+        return _ImageFacts(problem=rejection_reason(error, source.names[row]))
+    return _ImageFacts(kind, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
 
 
-def _unreadable(source: Source, looks: list[_Look]) -> list[Finding]:
+def _unreadable(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
     return [
         Finding("unreadable", name, look.problem)
         for name, look in zip(source.names, looks, strict=True)
@@ -95,7 +95,7 @@ def _unreadable(source: Source, looks: list[_Look]) -> list[Finding]:
     ]
 
 
-def _formats(source: Source, looks: list[_Look]) -> list[Finding]:
+def _formats(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
     """Files whose content is of another format than their name says; they are read all the same."""
     findings = []
     for name, look in zip(source.names, looks, strict=True):
@@ -109,7 +109,7 @@ def _formats(source: Source, looks: list[_Look]) -> list[Finding]:
     return findings
 
 
-def _tiny(source: Source, looks: list[_Look]) -> list[Finding]:
+def _tiny(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
     sides = [look.side for look in looks if look.side]
     if not sides or np.median(sides) < TINY_PIXELS:
         return []
@@ -120,7 +120,7 @@ def _tiny(source: Source, looks: list[_Look]) -> list[Finding]:
     ]
 
 
-def _duplicates(source: Source, looks: list[_Look]) -> list[Finding]:
+def _duplicates(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
     groups = defaultdict(list)
     for row, look in enumerate(looks):
         if look.digest:
@@ -147,7 +147,7 @@ def _imbalance(source: Source) -> list[Finding]:
     return [
         Finding(
             "imbalance",
-            source.classes[label],
+            source.class_names[label],
             f"{count} pictures; the middle class has {middle:.0f}",
         )
         for label, count in sorted(counts.items())

@@ -10,8 +10,8 @@ import numpy as np
 
 from alexnet.data.source import FilePictures, Source
 from alexnet.errors import DataError, UsageError
-from alexnet.io.downloads import whole_folder
-from alexnet.io.files import written_aside
+from alexnet.io.downloads import atomic_folder
+from alexnet.io.files import atomic_write
 from alexnet.io.text import LONE_SURROGATE, is_file_name
 
 
@@ -27,42 +27,42 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
         DataError: the pictures are not files, or cannot be copied, or a name cannot be written.
         UsageError: `out` exists.
     """
-    if not isinstance(source.pictures, FilePictures):
+    if not isinstance(source.images, FilePictures):
         raise DataError(
             f"{source.name} is not made of picture files; its split cannot be written down"
         )
     if out.exists():
         raise UsageError(f"{out} exists; choose another place")
     if out.suffix.lower() == ".csv":
-        _write_csv(source, source.pictures, splits, out)
+        _write_csv(source, source.images, splits, out)
     else:
-        _copy(source, source.pictures, splits, out)
+        _copy(source, source.images, splits, out)
 
 
 def _write_csv(
     source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path
 ) -> None:
     lines = [
-        (str(pictures.paths[row].resolve()), source.classes[source.labels[row]], split)
+        (str(pictures.paths[row].resolve()), source.class_names[source.labels[row]], split)
         for split, rows in splits.items()
         for row in rows
     ]
     for cell in (cell for line in lines for cell in line):
         if cell != cell.strip() or LONE_SURROGATE.search(cell):
             raise DataError(f"a CSV cannot hold the name {cell!r}; rename it, or write a folder")
-    with written_aside(out) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(out) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split"), *lines])
 
 
 def _copy(source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path) -> None:
-    for label in source.classes:
+    for label in source.class_names:
         if not is_file_name(label):
             raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
-    with whole_folder(out) as aside:
+    with atomic_folder(out) as aside:
         for split, rows in splits.items():
             for row in rows:
                 path = pictures.paths[row]
-                folder = aside / split / source.classes[source.labels[row]]
+                folder = aside / split / source.class_names[source.labels[row]]
                 folder.mkdir(parents=True, exist_ok=True)
                 target = folder / path.name
                 shutil.copy2(path, target if not target.exists() else folder / f"{row}-{path.name}")

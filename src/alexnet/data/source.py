@@ -23,7 +23,7 @@ class Pictures(Protocol):
     """Opens pictures by index, from any thread."""
 
     def open(self, index: int) -> AbstractContextManager[Image.Image]:
-        """The picture, for a `with` block; what is raised there is told by `why_refused`."""
+        """The picture, for a `with` block; what is raised there is told by `rejection_reason`."""
         ...
 
     def stamp(self, index: int) -> bytes:
@@ -42,8 +42,8 @@ class FilePictures:
         return open_picture(self.paths[index])
 
     def stamp(self, index: int) -> bytes:
-        """What `file_stamp` says."""
-        return file_stamp(self.paths[index])
+        """What `file_signature` says."""
+        return file_signature(self.paths[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Source:
 
     name: str
     """What people type, or the folder's name."""
-    classes: tuple[str, ...]
+    class_names: tuple[str, ...]
     """Class names; a label is an index into them."""
     names: tuple[str, ...]
     """One name per picture, as people know it: a path inside the data set, or "train/00012"."""
@@ -79,20 +79,20 @@ class Source:
     """int64 [N]."""
     splits: tuple[str, ...]
     """One of SPLITS or "" per picture."""
-    pictures: Pictures
+    images: Pictures
     """Opens picture i."""
-    test_share: float = 0.2
+    test_fraction: float = 0.2
     """Share of every class held out for the test where the source has no split of its own."""
-    ignored: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
     """Why files were passed over, and how many: {"hidden": 2, "not a picture": 1}."""
 
     is_labelled: bool = True
     """Whether the classes mean anything; pictures without labels are all of one class."""
 
     def __post_init__(self) -> None:
-        if len(self.classes) < 2 and self.is_labelled:
+        if len(self.class_names) < 2 and self.is_labelled:
             raise DataError(
-                f"{self.name} has {len(self.classes)} class; "
+                f"{self.name} has {len(self.class_names)} class; "
                 "a classifier needs at least two class folders"
             )
         if not len(self.names) == len(self.labels) == len(self.splits):
@@ -100,13 +100,13 @@ class Source:
                 f"{self.name}: {len(self.names)} names, {len(self.labels)} labels "
                 f"and {len(self.splits)} splits"
             )
-        if (wrong := strange_label(self.labels, len(self.classes))) >= 0:
+        if (wrong := first_invalid_label(self.labels, len(self.class_names))) >= 0:
             raise DataError(
                 f"{self.name}: {self.names[wrong]} has the label {self.labels[wrong]}, and the "
-                f"{len(self.classes)} classes count from 0; its labels are damaged"
+                f"{len(self.class_names)} classes count from 0; its labels are damaged"
             )
-        counts = np.bincount(self.labels, minlength=len(self.classes))
-        if empty := [c for c, n in zip(self.classes, counts, strict=True) if n == 0]:
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        if empty := [c for c, n in zip(self.class_names, counts, strict=True) if n == 0]:
             raise DataError(
                 f"{self.name}: class {empty[0]!r} has no pictures; fill or remove its folder"
             )
@@ -117,15 +117,15 @@ class Source:
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when a name, label, split, class or picture changes."""
         digest = hashlib.blake2b(digest_size=8)
-        for text in (*self.classes, "", *self.names, "", *self.splits):
+        for text in (*self.class_names, "", *self.names, "", *self.splits):
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
         digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
         for index in range(len(self)):
-            digest.update(self.pictures.stamp(index))
+            digest.update(self.images.stamp(index))
         return digest.hexdigest()
 
 
-def file_stamp(path: Path) -> bytes:
+def file_signature(path: Path) -> bytes:
     """A file's size and modification time, and whether it may be read, which people mend."""
     try:
         status = path.stat()
@@ -135,7 +135,7 @@ def file_stamp(path: Path) -> bytes:
     return f"{status.st_size} {status.st_mtime_ns}{mark}".encode()
 
 
-def strange_label(labels: np.ndarray, classes: int) -> int:
+def first_invalid_label(labels: np.ndarray, classes: int) -> int:
     """The first picture whose label is no class, -1 where all are."""
     strange = (labels < 0) | (labels >= classes)
     return int(strange.argmax()) if strange.any() else -1

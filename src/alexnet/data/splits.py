@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.config.recipe import PictureOptions
+from alexnet.config.recipe import DataOptions
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 
@@ -20,7 +20,7 @@ class Splits:
     """Chooses the best epoch; may be empty."""
     test: np.ndarray
 
-    def rows(self, name: str) -> np.ndarray:
+    def indices(self, name: str) -> np.ndarray:
         """The rows of "train", "val" or "test".
 
         Raises:
@@ -32,9 +32,9 @@ class Splits:
         return rows
 
 
-def split_rows(store: Store, options: PictureOptions, seed: int) -> Splits:
+def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
     """The splits of a store's usable pictures; see `split`."""
-    given, share = np.array(store.info.splits), store.info.test_share
+    given, share = np.array(store.info.splits), store.info.test_fraction
     return split(
         store.info.name, np.flatnonzero(store.usable), store.labels, given, share, options, seed
     )
@@ -45,8 +45,8 @@ def split(
     rows: np.ndarray,
     labels: np.ndarray,
     given: np.ndarray,
-    test_share: float,
-    options: PictureOptions,
+    test_fraction: float,
+    options: DataOptions,
     seed: int,
 ) -> Splits:
     """The given splits where there are any, else drawn class by class (or together) from the seed.
@@ -56,7 +56,7 @@ def split(
         rows: pictures to split, ascending.
         labels: int64 [N], of all pictures.
         given: "train", "val", "test" or "" for each of the N pictures.
-        test_share: held out where nothing is given and the options leave it open.
+        test_fraction: held out where nothing is given and the options leave it open.
         options: shares and how to draw.
         seed: of the run; the split, too, unless the options have one for it.
 
@@ -66,15 +66,15 @@ def split(
     split_seed = options.split_seed if options.split_seed >= 0 else seed
     train, val, test = (rows[given[rows] == name] for name in ("train", "val", "test"))
     if not len(train) and not len(test):
-        share = options.test_share if options.test_share >= 0 else test_share
+        share = options.test_fraction if options.test_fraction >= 0 else test_fraction
         train, test = _hold_out(rows, labels, share, split_seed, options.split)
-    if not len(val) and options.val_share:
-        train, val = _hold_out(train, labels, options.val_share, split_seed + 1, options.split)
+    if not len(val) and options.val_fraction:
+        train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)
     if not len(train):
         raise DataError(f"{name}: no pictures are left for training")
     mixed = np.random.default_rng([seed, 23]).permutation(train)
-    train = _some_of_each(train, mixed, labels, options.train_per_class)
-    return Splits(train, val, _some_of_each(test, test, labels, options.test_per_class))
+    train = subsample_per_class(train, mixed, labels, options.train_per_class)
+    return Splits(train, val, subsample_per_class(test, test, labels, options.test_per_class))
 
 
 def _hold_out(
@@ -95,7 +95,7 @@ def _hold_out(
     return np.setdiff1d(rows, out), out
 
 
-def _some_of_each(
+def subsample_per_class(
     rows: np.ndarray, order: np.ndarray, labels: np.ndarray, count: int
 ) -> np.ndarray:
     """The first `count` rows of every class in `order`, ascending; all of them where it is 0."""

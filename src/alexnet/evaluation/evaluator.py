@@ -9,13 +9,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from alexnet.data.load import check_refusals, open_data
-from alexnet.data.splits import split_rows
+from alexnet.data.load import open_data, report_rejected
+from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
-from alexnet.evaluation.results import Evaluation, Mistake, WorstPicker, summarise
-from alexnet.inference.classifier import Classifier, Views
-from alexnet.reporter import Reporter, Silent
+from alexnet.evaluation.results import Evaluation, TopLoss, WorstPicker, compute_metrics
+from alexnet.inference.classifier import Classifier, Crops
+from alexnet.reporter import NullReporter, Reporter
 
 
 def evaluate_images(
@@ -23,7 +23,7 @@ def evaluate_images(
     store: Store,
     rows: np.ndarray,
     *,
-    views: Views = 1,
+    crops: Crops = 1,
     num_worst: int = 16,
     labels: np.ndarray | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -34,7 +34,7 @@ def evaluate_images(
         classifier: what is judged.
         store: prepared as the classifier's preprocessing says.
         rows: pictures to use.
-        views: 1 or 10.
+        crops: 1 or 10.
         num_worst: mistakes to list, the least believed right class first.
         labels: int64 [N], one per picture of the store, as indices of the classifier's classes;
             the store's own unless given.
@@ -48,25 +48,25 @@ def evaluate_images(
     chunks, done = [], 0
     for start in range(0, len(rows), 512):
         chunk = rows[start : start + 512]
-        chunks.append(classifier.probabilities(store.pictures(chunk), views))
+        chunks.append(classifier.probabilities(store.pictures(chunk), crops))
         done += len(chunk)
         progress(done)
     truth = (store.labels if labels is None else labels)[rows]
-    return summarise(
-        np.concatenate(chunks), truth, classifier.classes, views, _worst(store, rows, num_worst)
+    return compute_metrics(
+        np.concatenate(chunks), truth, classifier.class_names, crops, _worst(store, rows, num_worst)
     )
 
 
 def _worst(store: Store, rows: np.ndarray, limit: int) -> WorstPicker:
     def pick(
         probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
-    ) -> tuple[Mistake, ...]:
+    ) -> tuple[TopLoss, ...]:
         own, predicted = probabilities[np.arange(len(labels)), labels], probabilities.argmax(1)
         wrong = [int(i) for i in np.argsort(own, kind="stable") if predicted[i] != labels[i]][
             :limit
         ]
         return tuple(
-            Mistake(
+            TopLoss(
                 int(rows[i]),
                 store.info.names[rows[i]],
                 classes[labels[i]],
@@ -79,20 +79,20 @@ def _worst(store: Store, rows: np.ndarray, limit: int) -> WorstPicker:
     return pick
 
 
-def labels_for(classifier: Classifier, store: Store) -> np.ndarray:
+def align_labels(classifier: Classifier, store: Store) -> np.ndarray:
     """The store's labels as indices of the model's classes, matched by name: int64 [N].
 
     Raises:
         DataError: the data has a class that the model does not know.
     """
-    known = {name: i for i, name in enumerate(classifier.classes)}
-    if strange := [name for name in store.info.classes if name not in known]:
-        first = ", ".join(classifier.classes[:5])
+    known = {name: i for i, name in enumerate(classifier.class_names)}
+    if strange := [name for name in store.info.class_names if name not in known]:
+        first = ", ".join(classifier.class_names[:5])
         raise DataError(
             f"the model does not know the class {strange[0]!r} of {store.info.name}; "
             f"its {len(known)} classes are {first}{' ..' if len(known) > 5 else ''}"
         )
-    own: np.ndarray = np.array([known[name] for name in store.info.classes], dtype=np.int64)
+    own: np.ndarray = np.array([known[name] for name in store.info.class_names], dtype=np.int64)
     return np.asarray(own[store.labels])
 
 
@@ -103,10 +103,10 @@ def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
     """Whether a store holds what the classifier was trained on, by place or by content."""
     trained = classifier.info.recipe.data
     is_same_place = data in ("", trained) or str(Path(data).expanduser().resolve()) == trained
-    return is_same_place or classifier.info.listing == store.listing()
+    return is_same_place or classifier.info.manifest_hash == store.manifest_hash()
 
 
-def choose_rows(
+def select_split(
     classifier: Classifier,
     store: Store,
     data: str,
@@ -128,11 +128,11 @@ def choose_rows(
     is_own = is_training_data(classifier, store, data)
     if split == "all" or (split == "auto" and not is_own and not any(store.info.splits)):
         return "all", np.flatnonzero(store.usable)
-    splits = split_rows(store, recipe.pictures, recipe.seed)
+    splits = split_indices(store, recipe.data_options, recipe.seed)
     name = split
     if name == "auto":
         name = "test" if len(splits.test) else "val"
-    return name, splits.rows(name)
+    return name, splits.indices(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,7 @@ def judge(
     data: str,
     data_root: str,
     split: SplitName,
-    views: Views,
+    crops: Crops,
     reporter: Reporter,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Judgement:
@@ -159,20 +159,20 @@ def judge(
     place, root = data or recipe.data, data_root or recipe.data_root
     if not place:
         raise UsageError("the model was imported and names no data set; say which with --data")
-    store = open_data(place, root, rule.resize, rule.store_pixels, reporter)
-    check_refusals(store, 1.0, reporter)
-    labels = labels_for(classifier, store)
+    store = open_data(place, root, rule.resize, rule.resize_size, reporter)
+    report_rejected(store, 1.0, reporter)
+    labels = align_labels(classifier, store)
     is_own = is_training_data(classifier, store, data)
-    if is_own and classifier.info.listing != store.listing():
+    if is_own and classifier.info.manifest_hash != store.manifest_hash():
         reporter.note(
             f"{place} has changed since the training; pictures that were learnt may be in the test"
         )
-    name, rows = choose_rows(classifier, store, data, split)
+    name, rows = select_split(classifier, store, data, split)
     result = evaluate_images(
         classifier,
         store,
         rows,
-        views=views,
+        crops=crops,
         labels=labels,
         progress=lambda done: progress(done, len(rows)),
     )
@@ -185,7 +185,7 @@ def evaluate(
     *,
     data_root: str = "",
     split: SplitName = "auto",
-    views: Views = 1,
+    crops: Crops = 1,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Errors, loss, per-class figures, confusion and worst pictures of a classifier.
@@ -196,11 +196,11 @@ def evaluate(
         data_root: folder searched for data sets first.
         split: `auto` is the test split where there is one, else val; and all pictures of other
             data that has no splits.
-        views: 1, or 10 for the paper's ten views.
+        crops: 1, or 10 for the paper's ten views.
         reporter: told what happens.
 
     Raises:
         UsageError: no data is given, and the classifier was imported and knows none.
         DataError: the data cannot be used, or has a class that the classifier does not know.
     """
-    return judge(classifier, data, data_root, split, views, reporter or Silent()).evaluation
+    return judge(classifier, data, data_root, split, crops, reporter or NullReporter()).evaluation

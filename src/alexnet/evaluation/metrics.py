@@ -25,10 +25,10 @@ def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """
     if not 1 <= k <= logits.shape[1] or not len(labels):
         raise ValueError(f"k is {k} for {logits.shape[1]} classes and {len(labels)} images")
-    return int((ranks(logits, labels) >= k).sum()) / len(labels)
+    return int((rank_of_label(logits, labels) >= k).sum()) / len(labels)
 
 
-def ranks(logits: Tensor, labels: Tensor) -> Tensor:
+def rank_of_label(logits: Tensor, labels: Tensor) -> Tensor:
     """How many other classes rank at least as high as the right one: [N], 0 is a hit.
 
     A logit that is not a number counts against the model.
@@ -53,7 +53,7 @@ class ClassScore:
     """Share of this class that was found; 0 when it has no pictures."""
     f1: float
     """Harmonic mean of both."""
-    pictures: int
+    num_images: int
 
 
 def class_scores(confusion: np.ndarray, names: tuple[str, ...]) -> tuple[ClassScore, ...]:

@@ -22,10 +22,10 @@ def confusion(evaluation: Evaluation) -> Figure:
     axes.set(
         xlabel="predicted",
         ylabel="true",
-        title=f"{evaluation.accuracy:.1%} of {evaluation.pictures:,} right",
+        title=f"{evaluation.accuracy:.1%} of {evaluation.num_images:,} right",
     )
     if len(counts) <= 40:
-        ticks, names = range(len(counts)), [drawn_name(name) for name in evaluation.classes]
+        ticks, names = range(len(counts)), [drawn_name(name) for name in evaluation.class_names]
         axes.set_xticks(
             ticks,
             names,
@@ -47,14 +47,14 @@ def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
 
     `images` is the store's array.
     """
-    mistakes = evaluation.worst
+    mistakes = evaluation.top_losses
     columns = min(6, len(mistakes))
     figure = Figure(
         figsize=(2.1 * columns, 2.5 * math.ceil(len(mistakes) / columns)), layout="constrained"
     )
     grid = figure.subplots(math.ceil(len(mistakes) / columns), columns, squeeze=False)
     for axes, mistake in zip(grid.flat, mistakes, strict=False):
-        axes.imshow(images[mistake.row])
+        axes.imshow(images[mistake.index])
         title = f"{drawn_name(mistake.label)}\ntaken for {drawn_name(mistake.predicted)}"
         axes.set_title(title, fontsize=8, parse_math=False)
     for axes in grid.flat:

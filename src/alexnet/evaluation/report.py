@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from alexnet import plots
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.store.store import Store
 from alexnet.evaluation.plots import confusion, worst
 from alexnet.evaluation.results import Evaluation
@@ -21,26 +21,26 @@ MOST_CLASSES = 1000
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON: errors, loss, per-class figures, confusion, mistakes.
 
-    `confusion` is empty where it would be huge; `confusion_pairs` has [true, predicted, pictures]
+    `confusion` is empty where it would be huge; `confusion_pairs` has [true, predicted, count]
     for every pair that occurs.
     """
     counts = evaluation.confusion
     return {
-        "pictures": evaluation.pictures,
-        "views": evaluation.views,
+        "num_images": evaluation.num_images,
+        "crops": evaluation.crops,
         "top1_error": evaluation.top1_error,
         "top5_error": evaluation.top5_error,
         "accuracy": evaluation.accuracy,
         "loss": evaluation.loss,
-        "classes": list(evaluation.classes),
-        "per_class": to_plain(evaluation.per_class),
+        "class_names": list(evaluation.class_names),
+        "per_class": to_dict(evaluation.per_class),
         "confusion": counts.tolist() if len(counts) <= MOST_CLASSES else [],
         "confusion_pairs": [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)],
         "most_confused": [
-            {"label": label, "predicted": predicted, "pictures": count}
+            {"label": label, "predicted": predicted, "count": count}
             for label, predicted, count in evaluation.most_confused
         ],
-        "worst": to_plain(evaluation.worst),
+        "top_losses": to_dict(evaluation.top_losses),
     }
 
 
@@ -51,5 +51,5 @@ def write_evaluation(result: Evaluation, store: Store, out: Path) -> None:
         json_text(evaluation_summary(result)) + "\n",
     )
     plots.save(confusion(result), out / "confusion.png")
-    if result.worst:
+    if result.top_losses:
         plots.save(worst(result, store.images), out / "worst.png")

@@ -15,26 +15,26 @@ from alexnet.evaluation.metrics import (
     most_confused,
     top_k_error,
 )
-from alexnet.inference.classifier import Views
+from alexnet.inference.classifier import Crops
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The figures of a classifier on some pictures. Errors and shares from 0 to 1."""
 
-    views: Views
-    pictures: int
+    crops: Crops
+    num_images: int
     top1_error: float
     top5_error: float
     """Top-k with k the number of classes where that is below 5."""
     loss: float
     """Mean of -ln p(right class)."""
-    classes: tuple[str, ...]
+    class_names: tuple[str, ...]
     confusion: np.ndarray
     """Counts [classes, classes]; row is the true class."""
     per_class: tuple[ClassScore, ...]
     most_confused: tuple[tuple[str, str, int], ...]
-    worst: tuple[Mistake, ...]
+    top_losses: tuple[TopLoss, ...]
 
     @property
     def accuracy(self) -> float:
@@ -43,10 +43,10 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class TopLoss:
     """A picture that the classifier is wrong about."""
 
-    row: int
+    index: int
     """In the store."""
     name: str
     label: str
@@ -55,14 +55,14 @@ class Mistake:
     """Of the right class."""
 
 
-WorstPicker = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], tuple[Mistake, ...]]
+WorstPicker = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], tuple[TopLoss, ...]]
 
 
-def summarise(
+def compute_metrics(
     probabilities: np.ndarray,
     labels: np.ndarray,
     classes: tuple[str, ...],
-    views: Views,
+    crops: Crops,
     pick_worst: WorstPicker,
 ) -> Evaluation:
     """Every figure from probabilities [N, classes] and labels [N]."""
@@ -70,14 +70,14 @@ def summarise(
     confusion = confusion_matrix(probabilities.argmax(1), labels, len(classes))
     own = probabilities[np.arange(len(labels)), labels]
     return Evaluation(
-        views=views,
-        pictures=len(labels),
+        crops=crops,
+        num_images=len(labels),
         top1_error=top_k_error(ranked, truth, 1),
         top5_error=top_k_error(ranked, truth, min(5, len(classes))),
         loss=float(-np.log(np.maximum(own, 1e-12)).mean()),
-        classes=classes,
+        class_names=classes,
         confusion=confusion,
         per_class=class_scores(confusion, classes),
         most_confused=tuple(most_confused(confusion, classes)),
-        worst=pick_worst(probabilities, labels, classes),
+        top_losses=pick_worst(probabilities, labels, classes),
     )

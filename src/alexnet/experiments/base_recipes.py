@@ -11,17 +11,17 @@ from dataclasses import replace
 from alexnet.config.presets import CIFAR_RELU, IMAGENET_2012
 from alexnet.config.recipe import (
     Augmentation,
-    NetOptions,
-    Optimizer,
-    PictureOptions,
+    DataOptions,
+    LRSchedule,
+    ModelOptions,
+    OptimizerOptions,
     Recipe,
-    Schedule,
 )
 from alexnet.experiments.experiment import Protocol
 
-PLAIN = Augmentation(crop="centre", flip=False, colour_sd=0.0)
+PLAIN = Augmentation(crop="center", flip=False, color_std=0.0)
 """Training pictures as they are."""
-COSINE = Schedule(schedule="cosine", warmup_epochs=0.5)
+COSINE = LRSchedule(schedule="cosine", warmup_epochs=0.5)
 PAPER_RATES = (0.003, 0.01, 0.03, 0.1)
 """The grid under the paper's rule."""
 PIXEL_RATES = (0.001, 0.003, 0.01)
@@ -32,7 +32,7 @@ ADAM_RATES = (0.0003, 0.001, 0.003, 0.01)
 # Code2012's layers-19pct as the preset has it, with smaller batches, so that few pictures are
 # enough steps, and a rate that falls to 0.
 FOUR_LAYERS = replace(CIFAR_RELU, name="four_layers", schedule=COSINE, batch_size=64)
-NARROW_FOUR_LAYERS = replace(FOUR_LAYERS, net=NetOptions(width=0.5))
+NARROW_FOUR_LAYERS = replace(FOUR_LAYERS, model=ModelOptions(width=0.5))
 FOUR_LAYERS_SPEED, NARROW_FOUR_LAYERS_SPEED = 1_330, 2_950
 
 # Net 145 at a quarter of its width on CIFAR-10: crops of 28 pixels scaled to 67, the smallest input
@@ -42,10 +42,10 @@ SMALL_ALEXNET = Recipe(
     name="small_alexnet",
     data="cifar10",
     arch="alexnet_2012",
-    net=NetOptions(width=0.25, input_size=67, init="he", bias=0.0),
-    pictures=PictureOptions(store_pixels=32, crop_pixels=28),
-    augment=Augmentation(colour_sd=0.0),
-    optimizer=Optimizer(rule="paper", bias_rate_factor=2.0, decay_biases=False),
+    model=ModelOptions(width=0.25, input_size=67, init="he", bias=0.0),
+    data_options=DataOptions(resize_size=32, crop_size=28),
+    augment=Augmentation(color_std=0.0),
+    optimizer=OptimizerOptions(optimizer="paper", bias_lr_multiplier=2.0, decay_biases=False),
     schedule=COSINE,
     epochs=10,
     batch_size=64,
@@ -57,10 +57,10 @@ SMALL_BN = replace(
     SMALL_ALEXNET,
     name="small_bn",
     arch="alexnet_bn",
-    net=NetOptions(width=0.5, input_size=67),
-    optimizer=Optimizer(rule="adamw", weight_decay=0.05, decay_biases=False),
+    model=ModelOptions(width=0.5, input_size=67),
+    optimizer=OptimizerOptions(optimizer="adamw", weight_decay=0.05, decay_biases=False),
 )
-NARROW_BN = replace(SMALL_BN, net=NetOptions(width=0.25, input_size=67))
+NARROW_BN = replace(SMALL_BN, model=ModelOptions(width=0.25, input_size=67))
 SMALL_BN_SPEED, NARROW_BN_SPEED = 1_450, 2_800
 
 IMAGENET = Protocol(base=IMAGENET_2012, rates=(0.01,))
@@ -69,5 +69,5 @@ IMAGENET = Protocol(base=IMAGENET_2012, rates=(0.01,))
 
 def pictures(recipe: Recipe, train: int, test: int = 0) -> Recipe:
     """The recipe with at most so many training and test pictures a class."""
-    options = replace(recipe.pictures, train_per_class=train, test_per_class=test)
-    return replace(recipe, pictures=options)
+    options = replace(recipe.data_options, train_per_class=train, test_per_class=test)
+    return replace(recipe, data_options=options)

@@ -13,7 +13,7 @@ from alexnet.experiments.claims.overlapping_pooling import OVERLAPPING_POOLING
 from alexnet.experiments.claims.relu_vs_tanh import RELU_VS_TANH
 from alexnet.experiments.claims.response_norm import RESPONSE_NORM
 from alexnet.experiments.claims.small_data import SMALL_DATA
-from alexnet.experiments.claims.ten_views import TEN_VIEWS
+from alexnet.experiments.claims.ten_crop import TEN_VIEWS
 from alexnet.experiments.claims.two_columns import TWO_COLUMNS
 from alexnet.experiments.claims.weight_decay import WEIGHT_DECAY
 from alexnet.experiments.experiment import Experiment

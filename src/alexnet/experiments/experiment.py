@@ -18,7 +18,7 @@ Measure: TypeAlias = Literal["test_error", "train_error", "early_train_error", "
 test_error: top-1, of the last epoch's network, on pictures that were never trained on.
 train_error: top-1 on the training pictures as evaluation sees them: no dropout, no augmentation.
 early_train_error: mean over the epochs of the top-1 error while the pictures were learnt.
-epochs_to_error: epochs until the training error is `Recipe.stop_at_train_error`.
+epochs_to_error: epochs until the training error is `Recipe.target_train_error`.
 """
 Scale: TypeAlias = Literal["difference", "ratio"]
 ProtocolName: TypeAlias = Literal["quick", "full", "imagenet"]
@@ -33,8 +33,8 @@ class Arm:
     name: str
     """As it is called in results; part of folder names."""
     changes: Mapping[str, Change] = field(default_factory=dict)
-    """What differs from the shared recipe: {"net.activation": "tanh"}."""
-    views: Literal[1, 10] = 1
+    """What differs from the shared recipe: {"model.activation": "tanh"}."""
+    crops: Literal[1, 10] = 1
     """Views of a picture when the network is judged."""
     begins_from: Literal["nothing", "alexnet_owt", "autoencoder", "rbm"] = "nothing"
     """Where its first weights come from: drawn, torchvision's, or learnt without labels."""

@@ -48,14 +48,14 @@ def duration(value: float) -> str:
 def setting(plan: Plan) -> str:
     """The sizes of the runs in one sentence."""
     base, protocol = plan.protocol.base, plan.protocol
-    options = base.pictures
-    width = "" if base.net.width == 1 else f" at {base.net.width:g} of its width"
-    sizes = {plan.recipe(arm, 0.0, 0).pictures.train_per_class for arm in plan.arms}
+    options = base.data_options
+    width = "" if base.model.width == 1 else f" at {base.model.width:g} of its width"
+    sizes = {plan.recipe(arm, 0.0, 0).data_options.train_per_class for arm in plan.arms}
     counts = ", ".join(str(size) if size else "all" for size in sorted(sizes))
     test = f"; {options.test_per_class} test pictures a class" if options.test_per_class else ""
     epochs = sorted({plan.epochs(arm) for arm in plan.arms})
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    goal = base.stop_at_train_error
+    goal = base.target_train_error
     until = f", at most, until {100 * goal:g} % training error" if goal else ""
     rates = ", ".join(f"{rate:g}" for rate in protocol.rates)
     return (

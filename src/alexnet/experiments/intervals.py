@@ -62,7 +62,7 @@ def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
     """
     effects = [float(np.mean([_effect(pair, scale) for pair in pairs])) for pairs in seeds]
     noise = _picture_noise(seeds) if scale == "difference" else np.zeros(1)
-    low, high = student_ends(effects, noise)
+    low, high = t_interval(effects, noise)
     is_alone = len(effects) < 2
     pairs = [pair for one in seeds for pair in one]
     back = math.exp if scale == "ratio" else float
@@ -75,7 +75,7 @@ def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
     )
 
 
-def student_ends(effects: Sequence[float], noise: np.ndarray) -> tuple[float, float]:
+def t_interval(effects: Sequence[float], noise: np.ndarray) -> tuple[float, float]:
     """The two ends of the interval of a mean.
 
     Args:
@@ -93,7 +93,7 @@ def student_ends(effects: Sequence[float], noise: np.ndarray) -> tuple[float, fl
     return mean + float(low), mean + float(high)
 
 
-def resampled_means(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> np.ndarray:
+def bayesian_bootstrap(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> np.ndarray:
     """Mean over the groups of their mean over resampled pictures: float64 [RESAMPLES].
 
     Args:
@@ -157,4 +157,4 @@ def _picture_noise(seeds: Sequence[Sequence[Pair]]) -> np.ndarray:
         for (better, worse), row in zip(pairs, rows, strict=True)
     ]
     mean = float(np.mean([value.mean() for value in values]))
-    return np.asarray(resampled_means(values, rows) - mean)
+    return np.asarray(bayesian_bootstrap(values, rows) - mean)

@@ -10,12 +10,12 @@ import torch
 
 from alexnet.config.recipe import Recipe
 from alexnet.data.load import open_data
-from alexnet.data.splits import split_rows
+from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
-from alexnet.evaluation.metrics import ranks
+from alexnet.evaluation.metrics import rank_of_label
 from alexnet.experiments.experiment import Measure
 from alexnet.experiments.outcome import Outcome
-from alexnet.inference.classifier import Classifier, Views, load
+from alexnet.inference.classifier import Classifier, Crops, load
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
@@ -24,7 +24,7 @@ AT_ONCE = 512
 """Pictures evaluated together."""
 
 
-def measure_run(run: RunFolder, measure: Measure, views: Views, reporter: Reporter) -> Outcome:
+def measure_run(run: RunFolder, measure: Measure, crops: Crops, reporter: Reporter) -> Outcome:
     """The outcome of a run that has ended.
 
     Where the run has validation pictures and no test, as on ImageNet, its last network is judged
@@ -40,7 +40,7 @@ def measure_run(run: RunFolder, measure: Measure, views: Views, reporter: Report
         case "test_error" | "train_error":
             model = run.last if run.last.exists() else run.model
             store, rows = judged_rows(recipe, measure, reporter)
-            return errors_on(load(model, recipe.device), store, rows, views)
+            return misclassified(load(model, recipe.device), store, rows, crops)
 
 
 def measure_diverged(recipe: Recipe, measure: Measure) -> Outcome:
@@ -51,13 +51,13 @@ def measure_diverged(recipe: Recipe, measure: Measure) -> Outcome:
 
 
 def epochs_to_error(history: Sequence[EpochRecord], recipe: Recipe) -> Outcome:
-    """Epochs until the training error was `recipe.stop_at_train_error`, with fractions.
+    """Epochs until the training error was `recipe.target_train_error`, with fractions.
 
     An epoch's error is the mean over its steps, so it is taken for the error at the epoch's middle;
     between two middles the error is a straight line, which begins at 1. A run that did not get
     there was above the goal until the middle of its last epoch: that is the bound.
     """
-    goal, before, error_before = recipe.stop_at_train_error, 0.0, 1.0
+    goal, before, error_before = recipe.target_train_error, 0.0, 1.0
     for record in history:
         middle, error = record.epoch - 0.5, record.train_top1_error
         if error <= goal:
@@ -69,23 +69,23 @@ def epochs_to_error(history: Sequence[EpochRecord], recipe: Recipe) -> Outcome:
 
 def judged_rows(recipe: Recipe, measure: Measure, reporter: Reporter) -> tuple[Store, np.ndarray]:
     """The store of a recipe and the rows that the measure judges."""
-    pictures = recipe.pictures
+    pictures = recipe.data_options
     store = open_data(
-        recipe.data, recipe.data_root, pictures.resize, pictures.store_pixels, reporter
+        recipe.data, recipe.data_root, pictures.resize, pictures.resize_size, reporter
     )
-    splits = split_rows(store, pictures, recipe.seed)
+    splits = split_indices(store, pictures, recipe.seed)
     if measure == "train_error":
         return store, splits.train
     return store, splits.test if len(splits.test) else splits.val
 
 
-def errors_on(classifier: Classifier, store: Store, rows: np.ndarray, views: Views) -> Outcome:
+def misclassified(classifier: Classifier, store: Store, rows: np.ndarray, crops: Crops) -> Outcome:
     """Which of some rows a classifier is wrong about; ties count against it."""
     wrong: list[int] = []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        beliefs = torch.from_numpy(classifier.probabilities(store.images[some], views))
-        is_wrong = ranks(beliefs, torch.from_numpy(store.labels[some])) >= 1
+        beliefs = torch.from_numpy(classifier.probabilities(store.images[some], crops))
+        is_wrong = rank_of_label(beliefs, torch.from_numpy(store.labels[some])) >= 1
         wrong += some[is_wrong.numpy()].tolist()
     return Outcome(value=len(wrong) / len(rows), pictures=tuple(rows.tolist()), wrong=tuple(wrong))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.config.serialization import from_plain, to_json
+from alexnet.config.serialization import from_dict, to_json
 from alexnet.errors import ModelFileError
 from alexnet.io.files import write_text
 
@@ -55,6 +55,6 @@ def read_outcome(path: Path) -> Outcome:
         ModelFileError: the file is damaged.
     """
     try:
-        return from_plain(Outcome, json.loads(path.read_text(encoding="utf-8")))
+        return from_dict(Outcome, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} is damaged ({error}); remove it to measure again") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_plain, to_plain
+from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol, ProtocolName
 
@@ -116,7 +116,7 @@ class Plan:
         return replace(
             recipe,
             name=f"{self.experiment.name}-{arm.name}",
-            optimizer=replace(recipe.optimizer, rate=rate),
+            optimizer=replace(recipe.optimizer, lr=rate),
             epochs=self.epochs(arm),
             seed=seed,
             data_root=self.data_root,
@@ -127,13 +127,13 @@ class Plan:
         """A run that tries a rate: it is judged by pictures that are taken out of the training."""
         recipe, protocol = self.recipe(arm, rate, TUNING_SEED), self.protocol
         pictures = replace(
-            recipe.pictures,
-            val_share=protocol.tuning_share,
-            train_per_class=protocol.tuning_per_class or recipe.pictures.train_per_class,
+            recipe.data_options,
+            val_fraction=protocol.tuning_share,
+            train_per_class=protocol.tuning_per_class or recipe.data_options.train_per_class,
             test_per_class=1,  # the test has no say; the trainer asks for one
         )
         epochs = min(protocol.tuning_epochs, recipe.epochs)
-        return replace(recipe, pictures=pictures, epochs=epochs, stop_at_train_error=0.0)
+        return replace(recipe, data_options=pictures, epochs=epochs, target_train_error=0.0)
 
 
 def with_changes(base: Recipe, arm: Arm) -> Recipe:
@@ -142,14 +142,14 @@ def with_changes(base: Recipe, arm: Arm) -> Recipe:
     Raises:
         ConfigError: a field that recipes do not have, or a value that it cannot take.
     """
-    plain = to_plain(base)
+    plain = to_dict(base)
     for path, value in arm.changes.items():
         *groups, key = path.split(".")
         target = plain
         for group in groups:
             target = target[group]
         target[key] = value
-    return from_plain(Recipe, plain, arm.name)
+    return from_dict(Recipe, plain, arm.name)
 
 
 def _within(comparison: Comparison, present: Iterable[str]) -> Comparison | None:
@@ -185,11 +185,11 @@ def _speed(plan: Plan, arm: Arm) -> int:
 def _passes(plan: Plan, arm: Arm, recipe: Recipe) -> float:
     """Pictures that one run trains on, and a third of those that it evaluates."""
     classes, train, test = SIZES[recipe.data]
-    options = recipe.pictures
-    held = train * options.val_share or min(test, options.test_per_class or test)
-    kept = train * (1 - options.val_share)
+    options = recipe.data_options
+    held = train * options.val_fraction or min(test, options.test_per_class or test)
+    kept = train * (1 - options.val_fraction)
     learnt = min(kept, options.train_per_class or kept)
-    views = sum({other.views for other in plan.arms if other.trains_as(arm)})
-    judged = min(test, options.test_per_class or test) * views
+    crops = sum({other.crops for other in plan.arms if other.trains_as(arm)})
+    judged = min(test, options.test_per_class or test) * crops
     last = learnt if plan.experiment.measure == "train_error" else judged
     return classes * (recipe.epochs * (learnt + held / 3) + last / 3)

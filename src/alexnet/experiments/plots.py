@@ -34,7 +34,7 @@ def draw(findings: Findings, curves: Curves) -> Figure:
         _draw_sizes(left[0], findings)
     else:
         _draw_curves(left[0], curves, "train_top1_error", "training error, as learnt")
-        _draw_curves(left[1], curves, "held_out_top1_error", "error on held-out pictures")
+        _draw_curves(left[1], curves, "eval_top1_error", "error on held-out pictures")
         _mark_goal(left[0], findings)
     _draw_effects(right, findings.comparisons)
     for axes in (*left, right):
@@ -66,7 +66,7 @@ def _draw_curves(axes: Axes, curves: Curves, figure_of_merit: str, title: str) -
 
 
 def _mark_goal(axes: Axes, findings: Findings) -> None:
-    goal = findings.arms[0].recipe.stop_at_train_error
+    goal = findings.arms[0].recipe.target_train_error
     if goal:
         axes.axhline(goal, color=GREY, linestyle="--", linewidth=1)
 
@@ -97,9 +97,10 @@ def _draw_effects(axes: Axes, comparisons: Sequence[ComparisonFinding]) -> None:
         marker = ">" if interval.is_open_above else "<" if interval.is_open_below else "o"
         axes.plot([interval.estimate], [y], color=colour, marker=marker)
         axes.plot([one.at_least], [y], color=INK, marker="|", markersize=12)
-        said = f"{one.name}: {estimate(interval, one.scale)}, {one.verdict}"
+        text = f"{one.name}: {estimate(interval, one.scale)}, {one.verdict}"
         axes.annotate(
-            said, (0, y), (5, 7), xycoords=("axes fraction", "data"), textcoords="offset points",
+            text, (0, y), (5, 7), xycoords=("axes fraction", "data"),
+            textcoords="offset points",
             fontsize=7.5, parse_math=False,
         )  # fmt: skip
     is_ratio = comparisons[0].scale == "ratio"

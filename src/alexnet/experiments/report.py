@@ -80,7 +80,7 @@ def arms_table(findings: Findings) -> str:
     rows = [
         (
             arm.name,
-            f"{arm.recipe.optimizer.rate:g}{' (edge of the grid)' if arm.is_at_edge else ''}",
+            f"{arm.recipe.optimizer.lr:g}{' (edge of the grid)' if arm.is_at_edge else ''}",
             number(arm.mean, findings.measure, any(arm.bounds)),
             number(arm.sd, findings.measure),
             ", ".join(_values(arm, findings)),

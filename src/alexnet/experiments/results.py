@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_plain
+from alexnet.config.serialization import from_dict
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.experiments.experiment import Comparison, Measure, ProtocolName, Scale
 from alexnet.experiments.formatting import setting
@@ -104,7 +104,7 @@ class Findings:
         return next(arm for arm in self.arms if arm.name == name)
 
 
-def conclude(
+def summarize(
     plan: Plan,
     outcomes: Mapping[str, Sequence[Outcome]],
     recipes: Mapping[str, Recipe],
@@ -160,7 +160,7 @@ def _arm_finding(
         at=arm.at,
         recipe=recipe,
         trials=trials.get(name, ()),
-        is_at_edge=len(grid) > 1 and recipe.optimizer.rate in (min(grid), max(grid)),
+        is_at_edge=len(grid) > 1 and recipe.optimizer.lr in (min(grid), max(grid)),
         values=tuple(values),
         bounds=tuple(o.is_bound for o in outcomes),
         diverged=tuple(o.has_diverged for o in outcomes),
@@ -205,6 +205,6 @@ def read_findings(folder: Path) -> Findings:
         )
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        return from_plain(Findings, plain, RESULT)
+        return from_dict(Findings, plain, RESULT)
     except (OSError, ValueError, ConfigError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error

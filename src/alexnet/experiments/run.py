@@ -23,14 +23,14 @@ from alexnet.experiments.measure import curve, measure_diverged, measure_run
 from alexnet.experiments.outcome import Outcome, read_outcome, write_value
 from alexnet.experiments.plan import Plan
 from alexnet.experiments.report import write_report
-from alexnet.experiments.results import Findings, RateTrial, conclude
+from alexnet.experiments.results import Findings, RateTrial, summarize
 from alexnet.io.files import remove_folder, write_text
 from alexnet.records import EpochRecord
-from alexnet.reporter import Reporter, Silent
+from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
 from alexnet.training.run_folder import RunFolder, read_recipe
-from alexnet.training.setup import with_whole_paths
+from alexnet.training.setup import resolve_paths
 from alexnet.training.trainer import resume, train
 
 DIVERGED = "diverged.txt"
@@ -84,7 +84,7 @@ class Session:
 def run_experiment(
     plan: Plan,
     out: Path,
-    announce: Announce = lambda heading: Silent(),
+    announce: Announce = lambda heading: NullReporter(),
     keeps_models: bool = False,
 ) -> Findings:
     """Run what is missing of an experiment, judge it, and write result, picture and report.
@@ -114,7 +114,7 @@ def run_experiment(
                 recipes.setdefault(other.name, read_recipe(run.config))
     environment = describe_environment(choose_device(plan.device))
     seconds = training_seconds(out)
-    findings = conclude(plan, outcomes, recipes, trials, seconds, environment)
+    findings = summarize(plan, outcomes, recipes, trials, seconds, environment)
     write_report(findings, curves(plan, out, rates), out)
     return findings
 
@@ -144,7 +144,7 @@ def check_same(folder: RunFolder, recipe: Recipe) -> None:
     Raises:
         UsageError: its recipe is another one.
     """
-    if folder.config.exists() and read_recipe(folder.config) != with_whole_paths(recipe):
+    if folder.config.exists() and read_recipe(folder.config) != resolve_paths(recipe):
         raise UsageError(
             f"{folder.path} was trained by another recipe than this experiment's now; remove it to "
             "train it again, or choose another --out"
@@ -175,8 +175,8 @@ def trial(run: RunFolder, rate: float) -> RateTrial:
     last = curve(run.path)[-1]
     return RateTrial(
         rate=rate,
-        val_error=last.held_out_top1_error,
-        val_loss=last.held_out_loss,
+        val_error=last.eval_top1_error,
+        val_loss=last.eval_loss,
         has_diverged=False,
     )
 
@@ -225,12 +225,12 @@ def judged(plan: Plan, run: RunFolder, arm: Arm) -> Outcome:
     measure = plan.experiment.measure
     if (run.path / DIVERGED).exists():
         return measure_diverged(read_recipe(run.config), measure)
-    return measure_run(run, measure, arm.views, Silent())
+    return measure_run(run, measure, arm.crops, NullReporter())
 
 
 def outcome_path(run: RunFolder, arm: Arm) -> Path:
     """Where the outcome of a run is kept, by the number of views."""
-    return run.path / f"outcome-{arm.views}.json"
+    return run.path / f"outcome-{arm.crops}.json"
 
 
 def drop_models(run: RunFolder) -> None:

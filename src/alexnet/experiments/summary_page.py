@@ -12,7 +12,7 @@ from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.formatting import duration
 from alexnet.experiments.report import arms_table, effects_table, machine, table
 from alexnet.experiments.results import PICTURE, Findings, read_findings
-from alexnet.io.files import write_text, written_aside
+from alexnet.io.files import atomic_write, write_text
 
 NOT_RUN = "not yet run here"
 
@@ -60,7 +60,7 @@ def write_page(folders: Sequence[Path], out: Path) -> tuple[Findings, ...]:
     check_different(found)
     for folder, findings in found:
         picture = out.parent / picture_path(findings)
-        with written_aside(picture) as aside:
+        with atomic_write(picture) as aside:
             shutil.copyfile(folder / PICTURE, aside)
     every = tuple(findings for _, findings in found)
     write_text(out, page_text(every))

@@ -17,20 +17,20 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, load_model
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_picture, why_refused
+from alexnet.data.images.open import open_picture, rejection_reason
 from alexnet.errors import DataError, ModelFileError, UsageError
-from alexnet.inference.optimize import optimized_network
+from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
 from alexnet.runtime.device import autocast, choose_device
-from alexnet.transforms.crops import centre_view, ten_views
+from alexnet.transforms.crops import center_crop, ten_crop
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray"
 """A file, a Pillow picture, or uint8 [H, W, 3] (RGB) or [H, W] (grey)."""
-Views: TypeAlias = Literal[1, 10]
+Crops: TypeAlias = Literal[1, 10]
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class ClassProbability:
     """A class and the share of belief in it, 0 to 1."""
 
     label: str
@@ -42,8 +42,8 @@ class Prediction:
     """The likeliest classes of one picture, best first, or why it could not be read."""
 
     picture: str
-    guesses: tuple[Guess, ...] = ()
-    problem: str = ""
+    top_classes: tuple[ClassProbability, ...] = ()
+    error: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,9 @@ class Classifier:
     precision: Precision = "auto"
 
     @property
-    def classes(self) -> tuple[str, ...]:
+    def class_names(self) -> tuple[str, ...]:
         """Class names, in the order of the outputs."""
-        return self.info.classes
+        return self.info.class_names
 
     @property
     def device(self) -> torch.device:
@@ -66,16 +66,16 @@ class Classifier:
         return next(chain(self.network.parameters(), self.network.buffers())).device
 
     def optimized(self, *, has_int8: bool = True) -> Classifier:
-        """The same classifier prepared for inference alone (see `optimized_network`).
+        """The same classifier prepared for inference alone (see `optimize_for_inference`).
 
         Args:
             has_int8: whether weights and inputs of layers may be rounded to bytes.
         """
-        network = optimized_network(self.network, self.precision, has_int8=has_int8)
+        network = optimize_for_inference(self.network, self.precision, has_int8=has_int8)
         return replace(self, network=network)
 
     def predict(
-        self, pictures: Sequence[Picture], top: int = 5, views: Views = 1
+        self, pictures: Sequence[Picture], top: int = 5, crops: Crops = 1
     ) -> list[Prediction]:
         """The `top` likeliest classes of every picture.
 
@@ -87,38 +87,39 @@ class Classifier:
         return [
             prediction
             for batch in _chunks(pictures, 64)
-            for prediction in self._predict(batch, top, views)
+            for prediction in self._predict(batch, top, crops)
         ]
 
-    def _predict(self, pictures: Sequence[Picture], top: int, views: Views) -> list[Prediction]:
+    def _predict(self, pictures: Sequence[Picture], top: int, crops: Crops) -> list[Prediction]:
         decoded = [self._decode(picture, _name(picture, i)) for i, picture in enumerate(pictures)]
         readable = [pixels for pixels in decoded if isinstance(pixels, np.ndarray)]
-        rows = iter(self.probabilities(np.stack(readable), views)) if readable else iter(())
+        rows = iter(self.probabilities(np.stack(readable), crops)) if readable else iter(())
         return [
             self._prediction(_name(picture, i), next(rows), top)
             if isinstance(pixels, np.ndarray)
-            else Prediction(_name(picture, i), problem=pixels)
+            else Prediction(_name(picture, i), error=pixels)
             for i, (picture, pixels) in enumerate(zip(pictures, decoded, strict=True))
         ]
 
     def _prediction(self, name: str, probabilities: np.ndarray, top: int) -> Prediction:
         best = np.argsort(-probabilities, kind="stable")[:top]
         return Prediction(
-            name, tuple(Guess(self.classes[i], float(probabilities[i])) for i in best)
+            name,
+            tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best),
         )
 
     def _decode(self, picture: Picture, name: str) -> np.ndarray | str:
         rule = self.info.preprocessing
         try:
             with _open(picture) as image:
-                return decode(image, rule.resize, rule.store_pixels)
+                return decode(image, rule.resize, rule.resize_size)
         except Exception as error:  # Pillow raises many kinds for damaged files
-            return why_refused(error, name)
+            return rejection_reason(error, name)
 
     def probabilities(
         self,
         pixels: np.ndarray,
-        views: Views = 1,
+        crops: Crops = 1,
         batch: int = 128,
     ) -> np.ndarray:
         """Class probabilities float32 [N, classes] of stored pictures uint8 [N, S, S, 3].
@@ -131,13 +132,15 @@ class Classifier:
         results = []
         for start in range(0, len(pixels), batch):
             part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
-            results.append(self._batch_probabilities(part, views).cpu().numpy())
-        return np.concatenate(results) if results else np.zeros((0, len(self.classes)), np.float32)
+            results.append(self._batch_probabilities(part, crops).cpu().numpy())
+        return (
+            np.concatenate(results) if results else np.zeros((0, len(self.class_names)), np.float32)
+        )
 
     @torch.inference_mode()
-    def _batch_probabilities(self, pixels: Tensor, views: Views) -> Tensor:
+    def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> Tensor:
         rule = self.info.preprocessing
-        makers = ten_views if views == 10 else lambda *args: [centre_view(*args)]
+        makers = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
         inputs = makers(pixels, rule, self.mean_image)
         with autocast(self.device, self.precision):
             outputs = [self.network(view).float().softmax(1) for view in inputs]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.models.modules import ConvModule
-from alexnet.ops.library import BLOCK, ByteWeights, Kernels, Window
+from alexnet.ops.library import BLOCK, Kernels, PackedWeights, Window
 
 LARGEST_WEIGHTS_ONLY_BATCH = 8
 """Up to it reading the weights costs more than the products, where bytes are not multiplied."""
@@ -25,25 +25,25 @@ IMAGES_AT_A_TIME = 8
 LARGEST_WINDOW = 2**31 // (255 * 127)
 """Weights of an output whose products' sum is a whole number of 32 bits, whatever they are."""
 
-LIKENESS = 0.9
+INPUT_CORRELATION = 0.9
 """Assumed correlation of a map's neighbouring numbers (docs/performance.md)."""
 
 
-def multiplies_bytes(built: Kernels | None) -> bool:
+def has_fast_int8(built: Kernels | None) -> bool:
     """Whether products of bytes are the fastest that this processor has.
 
     AMX multiplies tiles of bf16 faster than other instructions multiply bytes.
     """
     has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return built is not None and built.outputs_of_a_block > 0 and not has_amx
+    return built is not None and built.output_block > 0 and not has_amx
 
 
-def takes_bytes(layer: nn.Conv2d | nn.Linear) -> bool:
+def fits_int32_accumulator(layer: nn.Conv2d | nn.Linear) -> bool:
     """Whether a layer's sums of products of bytes fit in 32 bits."""
     return layer.weight[0].numel() <= LARGEST_WINDOW
 
 
-def row_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
+def quantize_per_channel(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weights [outputs, ...] as int8 of the same shape, and float32 scales [outputs].
 
     An output's largest weight becomes 127 or -127.
@@ -53,19 +53,19 @@ def row_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
     return (rows / scales[:, None]).round().to(torch.int8).view(weight.shape), scales
 
 
-def kernel_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
+def quantize_with_error_feedback(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Kernels [maps, channels, h, w] as int8 of the same shape, and float32 scales [maps].
 
     A map's neighbouring numbers resemble each other, so that errors of rounding with both signs in
     one kernel nearly cancel: a weight's error is handed on to the weights of its kernel that are
     not rounded yet, by the rule of Frantar et al. 2022 ("GPTQ", section 3), where the inputs'
-    correlation at distance d is not measured but taken for `LIKENESS` ** d.
+    correlation at distance d is not measured but taken for `INPUT_CORRELATION` ** d.
     """
-    scales = row_bytes(weight)[1]
+    scales = quantize_per_channel(weight)[1]
     left = weight.detach().float().flatten(2) / scales[:, None, None]
     sides = (torch.arange(side, device=weight.device) for side in weight.shape[2:])
     places = torch.cartesian_prod(*sides).double()
-    likeness = LIKENESS ** torch.cdist(places, places)
+    likeness = INPUT_CORRELATION ** torch.cdist(places, places)
     handed = torch.linalg.cholesky(torch.linalg.inv(likeness), upper=True).float()
     whole = torch.empty_like(left)
     for i in range(len(places)):
@@ -75,17 +75,17 @@ def kernel_bytes(weight: Tensor) -> tuple[Tensor, Tensor]:
     return whole.to(torch.int8).view(weight.shape), scales
 
 
-def byte_weights(
+def pack_weights(
     whole: Tensor, scales: Tensor, bias: Tensor, groups: int, built: Kernels
-) -> ByteWeights:
-    """Weights int8 [outputs, rows, runs, length] in the order of `ByteWeights`, zeros between."""
-    wide = built.outputs_of_a_block
+) -> PackedWeights:
+    """Weights int8 [outputs, rows, runs, length] in the order of `PackedWeights`, zeros between."""
+    wide = built.output_block
     outputs, rows, runs, length = whole.shape
     grouped = whole.reshape(groups, outputs // groups, rows, runs, length)
     grouped = F.pad(grouped, (0, -length % 4, 0, 0, 0, 0, 0, -(outputs // groups) % wide))
     blocks = grouped.reshape(-1, wide, rows, runs, -(-length // 4), 4)
     sums = whole.flatten(1).sum(1, dtype=torch.int32)
-    return ByteWeights(blocks.permute(0, 2, 3, 4, 1, 5).contiguous(), scales, sums, bias)
+    return PackedWeights(blocks.permute(0, 2, 3, 4, 1, 5).contiguous(), scales, sums, bias)
 
 
 def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
@@ -118,7 +118,7 @@ class ByteLayer(Int8Layer):
     sums: Tensor
     bias: Tensor
 
-    def __init__(self, weights: ByteWeights, inputs: int, built: Kernels) -> None:
+    def __init__(self, weights: PackedWeights, inputs: int, built: Kernels) -> None:
         super().__init__()
         for name, tensor in weights._asdict().items():
             self.register_buffer(name, tensor)
@@ -129,23 +129,23 @@ class ByteLayer(Int8Layer):
             raise ValueError(f"this layer takes {self.inputs} inputs, not {x.shape[1]}")
 
     @property
-    def weights(self) -> ByteWeights:
+    def weights(self) -> PackedWeights:
         """As kernels read them."""
-        return ByteWeights(self.blocks, self.scales, self.sums, self.bias)
+        return PackedWeights(self.blocks, self.scales, self.sums, self.bias)
 
 
 class Int8Conv(ByteLayer):
     """A convolution of bytes."""
 
     def __init__(self, layer: ConvModule, dtype: torch.dtype, built: Kernels) -> None:
-        whole, scales = kernel_bytes(layer.weight)
+        whole, scales = quantize_with_error_feedback(layer.weight)
         runs = whole.permute(0, 2, 3, 1)
         runs = runs.flatten(2).unsqueeze(2) if layer.groups == 1 else runs
-        weights = byte_weights(runs, scales, bias_of(layer), layer.groups, built)
+        weights = pack_weights(runs, scales, bias_of(layer), layer.groups, built)
         super().__init__(weights, layer.in_channels, built)
         (tall, wide), (down, across) = layer.kernel_size, layer.stride
         self.window = Window((tall, wide), (down, across), layer.groups)
-        self.border = layer.pads[0], layer.pads[0] + layer.end_padding
+        self.border = layer.pads[0], layer.pads[0] + layer.extra_padding
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ class Int8Conv(ByteLayer):
         for first in range(0, len(x), IMAGES_AT_A_TIME):
             some = slice(first, first + IMAGES_AT_A_TIME)
             numbers = self.built.to_bytes(x[some], self.border)
-            self.built.conv_bytes(numbers, weights, y[some], self.window, self.least)
+            self.built.int8_conv2d(numbers, weights, y[some], self.window, self.least)
         return y
 
 
@@ -167,19 +167,19 @@ class Int8Linear(ByteLayer):
     """A fully connected layer of bytes."""
 
     def __init__(self, layer: nn.Linear, built: Kernels) -> None:
-        whole, scales = row_bytes(layer.weight)
+        whole, scales = quantize_per_channel(layer.weight)
         runs = whole[:, None, None]
-        weights = byte_weights(runs, scales, bias_of(layer), 1, built)
+        weights = pack_weights(runs, scales, bias_of(layer), 1, built)
         super().__init__(weights, layer.in_features, built)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs] to float32 [B, outputs]."""
         self._check(x)
         numbers = self.built.to_bytes(x.contiguous())
-        return self.built.linear_bytes(numbers, self.weights, self.least)
+        return self.built.int8_linear(numbers, self.weights, self.least)
 
 
-class SmallLinear(Int8Layer):
+class WeightOnlyInt8Linear(Int8Layer):
     """A fully connected layer that reads weights of one byte for small batches.
 
     Each 64 weights of an output share a scale, their largest / 127. Inputs and sums are float32.
@@ -189,7 +189,7 @@ class SmallLinear(Int8Layer):
         """`large` takes the batches of more than `LARGEST_WEIGHTS_ONLY_BATCH`."""
         super().__init__()
         blocks = layer.weight.detach().reshape(-1, BLOCK)
-        weights, scales = row_bytes(blocks)
+        weights, scales = quantize_per_channel(blocks)
         self.register_buffer("bytes", weights.view(layer.weight.shape))
         self.register_buffer("scales", scales.view(layer.out_features, -1))
         self.register_buffer("bias", bias_of(layer))
@@ -202,4 +202,6 @@ class SmallLinear(Int8Layer):
             y: Tensor = self.large(x)
             return y.clamp_(min=self.least)
         weights, scales, bias = map(self.get_buffer, ("bytes", "scales", "bias"))
-        return self.built.linear_int8(x.float().contiguous(), weights, scales, bias, self.least)
+        return self.built.int8_weight_only_linear(
+            x.float().contiguous(), weights, scales, bias, self.least
+        )

@@ -15,18 +15,18 @@ from alexnet.inference.int8 import (
     Int8Conv,
     Int8Layer,
     Int8Linear,
-    SmallLinear,
-    multiplies_bytes,
-    takes_bytes,
+    WeightOnlyInt8Linear,
+    fits_int32_accumulator,
+    has_fast_int8,
 )
-from alexnet.inference.winograd import WinogradConv, takes_winograd
+from alexnet.inference.winograd import WinogradConv, can_use_winograd
 from alexnet.models.modules import ConvModule, ResponseNormModule
 from alexnet.models.network import Network, channels_last
 from alexnet.ops.library import BLOCK, Kernels, kernels
 from alexnet.runtime.device import computing_type
 
 
-def optimized_network(
+def optimize_for_inference(
     network: Network, precision: Precision = "auto", *, has_int8: bool = True
 ) -> Network:
     """The same network for inference alone; the given one stays as it is.
@@ -47,14 +47,14 @@ def optimized_network(
         has_int8: whether weights and inputs may be rounded to bytes.
     """
     device = next(chain(network.parameters(), network.buffers())).device
-    preparing = _Preparing(
+    preparing = _LayerOptimizer(
         dtype=computing_type(device, precision),
         built=kernels() if device.type == "cpu" else None,
         has_int8=has_int8,
     )
     with torch.device("meta"):
         result = Network(network.architecture)
-    layers = folded(copy.deepcopy(network).eval())
+    layers = fold_batch_norm(copy.deepcopy(network).eval())
     layers = {name: preparing.prepared(layer) for name, layer in layers.items()}
     if preparing.built:
         layers = joined(layers, preparing.built)
@@ -64,7 +64,7 @@ def optimized_network(
     return channels_last(result).eval()
 
 
-def folded(network: Network) -> dict[str, nn.Module]:
+def fold_batch_norm(network: Network) -> dict[str, nn.Module]:
     """The layers by name, every batch norm folded into the weights before it."""
     layers: dict[str, nn.Module] = {}
     last = ""
@@ -80,7 +80,7 @@ def folded(network: Network) -> dict[str, nn.Module]:
 
 
 @dataclass(frozen=True)
-class _Preparing:
+class _LayerOptimizer:
     """What decides how a layer is prepared."""
 
     dtype: torch.dtype
@@ -100,23 +100,23 @@ class _Preparing:
     def _conv(self, layer: ConvModule) -> nn.Module:
         if self.built and self._multiplies_bytes(layer):
             return Int8Conv(layer, self.dtype, self.built)
-        if self.built and self.dtype == torch.float32 and takes_winograd(layer):
+        if self.built and self.dtype == torch.float32 and can_use_winograd(layer):
             return WinogradConv(layer, self.built)
-        return _Typed(layer, self.dtype)
+        return _Cast(layer, self.dtype)
 
     def _linear(self, layer: nn.Linear) -> nn.Module:
         if self.built and self._multiplies_bytes(layer):
             return Int8Linear(layer, self.built)
-        typed = _Typed(layer, self.dtype)
+        typed = _Cast(layer, self.dtype)
         if self.built and self.has_int8 and layer.in_features % BLOCK == 0:
-            return SmallLinear(layer, typed, self.built)
+            return WeightOnlyInt8Linear(layer, typed, self.built)
         return typed
 
     def _multiplies_bytes(self, layer: nn.Conv2d | nn.Linear) -> bool:
-        return self.has_int8 and multiplies_bytes(self.built) and takes_bytes(layer)
+        return self.has_int8 and has_fast_int8(self.built) and fits_int32_accumulator(layer)
 
 
-class RectifyNormPool(nn.Module):
+class FusedReluNormPool(nn.Module):
     """ReLU, response norm where there is one, and max pooling in one pass over memory."""
 
     def __init__(self, norm: ResponseNormModule | None, pool: nn.MaxPool2d, built: Kernels) -> None:
@@ -129,7 +129,7 @@ class RectifyNormPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps [N, C, H, W] to pooled maps of the same type, channels last."""
         maps = x.contiguous(memory_format=torch.channels_last)
-        return self.built.rectify_norm_pool(maps, self.norm, self.window)
+        return self.built.relu_norm_pool(maps, self.norm, self.window)
 
 
 def _side(value: int | tuple[int, int]) -> int:
@@ -155,14 +155,14 @@ def joined(layers: dict[str, nn.Module], built: Kernels) -> dict[str, nn.Module]
         pool = layers[last]
         if isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode:
             result |= {one: nn.Identity() for one in inner}
-            result[last] = RectifyNormPool(norm, pool, built)
+            result[last] = FusedReluNormPool(norm, pool, built)
         elif before and isinstance(below := layers[before[0]], Int8Layer):
             below.rectify()
             result[name] = nn.Identity()
     return result
 
 
-class _Typed(nn.Module):
+class _Cast(nn.Module):
     """A layer with its weights and outputs in the type of its products."""
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:

@@ -14,10 +14,10 @@ MIN_MAPS = 32
 """Input maps a group below which the transforms cost more than they save."""
 
 
-def takes_winograd(layer: nn.Conv2d) -> bool:
+def can_use_winograd(layer: nn.Conv2d) -> bool:
     """Whether a convolution can be cut into tiles, and gains by it."""
     is_square = layer.kernel_size in ((3, 3), (5, 5)) and len({*layer.padding}) == 1
-    is_plain = layer.stride == layer.dilation == (1, 1) and not getattr(layer, "end_padding", 0)
+    is_plain = layer.stride == layer.dilation == (1, 1) and not getattr(layer, "extra_padding", 0)
     return is_square and is_plain and layer.in_channels // layer.groups >= MIN_MAPS
 
 
@@ -35,7 +35,7 @@ class WinogradConv(nn.Module):
         assert not isinstance(layer.padding, str)
         self.tiling = Tiling(layer.kernel_size[0], layer.padding[0], layer.groups)
         self.built = built
-        self.register_buffer("weights", transformed(layer.weight.detach(), layer.groups))
+        self.register_buffer("weights", transform_weights(layer.weight.detach(), layer.groups))
         self.register_buffer("bias", bias_of(layer))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class WinogradConv(nn.Module):
         self.built.winograd_output(products, self.get_buffer("bias"), y, self.tiling)
 
 
-def transformed(weight: Tensor, groups: int) -> Tensor:
+def transform_weights(weight: Tensor, groups: int) -> Tensor:
     """Weights [K, C / groups, r, r] as 36 matrices a group: [36 * groups, C / groups, K / groups].
 
     Computed in float64: G w G transposed, where row i of G holds the powers of the point a_i (0, 1,

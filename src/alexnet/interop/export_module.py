@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.parity import Runner, runner
-from alexnet.models.architecture import Row
-from alexnet.models.layers import AdaptivePool, Layer, MapNorm, ResponseNorm, Shape
+from alexnet.models.architecture import LayerInfo
+from alexnet.models.layers import AdaptivePool, Layer, ResponseNorm, Shape, WithinChannelLRN
 from alexnet.models.network import Network
 
 Constant: TypeAlias = (
@@ -37,7 +37,7 @@ class Normalise(nn.Module):
         if classifier.mean_image is not None:
             mean = classifier.mean_image.cpu()
         self.register_buffer("mean", mean)
-        self.register_buffer("divisor", torch.tensor(rule.divisor[:c])[:, None, None])
+        self.register_buffer("divisor", torch.tensor(rule.std[:c])[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Float [B, C, H, W]."""
@@ -75,7 +75,7 @@ class OnnxResponseNorm(nn.Module):
 class OnnxMapNorm(nn.Module):
     """Within-map norm in six plain steps."""
 
-    def __init__(self, layer: MapNorm) -> None:
+    def __init__(self, layer: WithinChannelLRN) -> None:
         super().__init__()
         self.layer = layer
 
@@ -108,11 +108,11 @@ def onnx_parts(network: Network) -> dict[str, nn.Module]:
     return {row.layer.name: _for_onnx(row, module) for row, module in layers}
 
 
-def _for_onnx(row: Row, module: nn.Module) -> nn.Module:
+def _for_onnx(row: LayerInfo, module: nn.Module) -> nn.Module:
     layer: Layer = row.layer
     if isinstance(layer, ResponseNorm) and layer.size % 2:
         return OnnxResponseNorm(layer)
-    if isinstance(layer, MapNorm):
+    if isinstance(layer, WithinChannelLRN):
         return OnnxMapNorm(layer)
     if isinstance(layer, AdaptivePool) and row.input == row.output:
         return nn.Identity()

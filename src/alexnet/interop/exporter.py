@@ -18,7 +18,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.interop.export_module import exportable, torch_bytes
 from alexnet.interop.onnx.export import onnx_bytes
 from alexnet.interop.parity import Parity, Runner, compare, normalised, random_pixels, runner
-from alexnet.io.files import write_text, written_aside
+from alexnet.io.files import atomic_write, write_text
 from alexnet.models.layers import Shape
 from alexnet.runtime.environment import installed
 from alexnet.runtime.extras import require_extra
@@ -74,7 +74,7 @@ def export_model(
     parity = _parity(classifier, run, runtime, with_preprocessing, batch_sizes)
     report = _report(classifier, out, file_format, with_preprocessing, parity)
     if parity.is_close:
-        with written_aside(out) as aside:
+        with atomic_write(out) as aside:
             aside.write_bytes(content)
     write_text(report_file, to_json(report) + "\n")
     return report
@@ -130,7 +130,7 @@ def _report(
         format=file_format,
         file=out.name,
         architecture=classifier.info.architecture.name,
-        classes=classifier.classes,
+        classes=classifier.class_names,
         input=classifier.info.architecture.input,
         has_preprocessing=with_preprocessing,
         preprocessing=classifier.info.preprocessing,

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.tensors import HEADER_KEY
-from alexnet.checkpoints.validation import first_not_finite
-from alexnet.config.recipe import NetOptions, PictureOptions, Recipe
+from alexnet.checkpoints.validation import first_nonfinite
+from alexnet.config.recipe import DataOptions, ModelOptions, Recipe
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.keras.reader import read_keras
-from alexnet.interop.match import Fitted
+from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
 from alexnet.interop.onnx.reader import Channels, check_parity, read_onnx
 from alexnet.interop.parity import Parity
@@ -72,7 +72,7 @@ def import_model(
     table = architecture(arch)
     fitted, graph = _read(path, table, channels, input_size)
     check_limits(fitted.table)
-    if broken := first_not_finite(fitted.weights):
+    if broken := first_nonfinite(fitted.weights):
         raise ModelFileError(f"{path.name}: {broken} holds values that are not numbers")
     info = _info(path, fitted.table, class_names, pictures)
     network = loaded(fitted)
@@ -82,7 +82,7 @@ def import_model(
 
 def _read(
     path: Path, table: Architecture, channels: Channels, input_size: int
-) -> tuple[Fitted, Graph | None]:
+) -> tuple[MatchedModel, Graph | None]:
     """The file's table and weights by its ending, and its graph where it has one to run."""
     suffix = path.suffix.lower()
     if channels == "bgr" and suffix != ".onnx":
@@ -110,24 +110,24 @@ def _refuse_own(path: Path) -> None:
 def _info(
     path: Path, table: Architecture, class_names: tuple[str, ...], pictures: Pictures
 ) -> ModelInfo:
-    names = class_names or tuple(f"class {i}" for i in range(table.classes))
-    if len(names) != table.classes:
+    names = class_names or tuple(f"class {i}" for i in range(table.num_classes))
+    if len(names) != table.num_classes:
         raise UsageError(
-            f"--class-names has {len(names)} names, and {path.name} has {table.classes} classes"
+            f"--class-names has {len(names)} names, and {path.name} has {table.num_classes} classes"
         )
     rule = preprocessing_of(pictures, table)
     recipe = Recipe(
         name="imported",
         data="",
         arch=table.name,
-        net=NetOptions(input_size=table.input[1]),
-        pictures=PictureOptions(resize=rule.resize, store_pixels=rule.store_pixels),
+        model=ModelOptions(input_size=table.input[1]),
+        data_options=DataOptions(resize=rule.resize, resize_size=rule.resize_size),
         init_from=path.name,
     )
-    return ModelInfo(architecture=table, classes=names, preprocessing=rule, recipe=recipe)
+    return ModelInfo(architecture=table, class_names=names, preprocessing=rule, recipe=recipe)
 
 
-def loaded(fitted: Fitted) -> Network:
+def loaded(fitted: MatchedModel) -> Network:
     """A network with the weights of a file."""
     with torch.device("meta"):
         network = Network(fitted.table)

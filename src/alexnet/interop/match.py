@@ -26,7 +26,7 @@ from alexnet.models.layers import (
     Shape,
 )
 
-FREE = {"name", "init", "channels", "features", "has_bias", "momentum", "ceil", "rate"}
+IGNORED_FIELDS = {"name", "init", "channels", "features", "bias", "momentum", "ceil", "p"}
 """What a file may have otherwise: widths are taken from it, the rest matters in training only."""
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 L = TypeVar("L", bound=Layer)
@@ -45,14 +45,14 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class MatchedModel:
     """A table as a file has it, and the file's weights under its names."""
 
     table: Architecture
     weights: dict[str, Tensor]
 
 
-def fit(file: str, found: Iterable[Found], table: Architecture, shape: Shape) -> Fitted:
+def fit(file: str, found: Iterable[Found], table: Architecture, shape: Shape) -> MatchedModel:
     """Hold a file's layers, in order, against a table; widths and the input come from the file.
 
     Dropout is passed over on both sides. A batch norm that the file has folded into the layer
@@ -75,7 +75,7 @@ def fit(file: str, found: Iterable[Found], table: Architecture, shape: Shape) ->
         fitted = replace(table, layers=tuple(matcher.layers), input=shape)
     except ArchitectureError as error:
         raise ModelFileError(f"{file} is not {table.name}: {error}") from error
-    return Fitted(fitted, matcher.weights)
+    return MatchedModel(fitted, matcher.weights)
 
 
 class _Matcher:
@@ -148,7 +148,7 @@ class _Matcher:
         for constant in fields(layer):
             here, there = getattr(layer, constant.name), getattr(found.layer, constant.name)
             is_moot = isinstance(layer, Flatten) and prod(self.shape[1:]) == 1
-            if constant.name not in FREE and not _same(here, there) and not is_moot:
+            if constant.name not in IGNORED_FIELDS and not _same(here, there) and not is_moot:
                 self.refuse(
                     f"{layer.name} has {constant.name} {_said(here)}, "
                     f"and {found.where} has {_said(there)}"
@@ -160,7 +160,7 @@ class _Matcher:
         if isinstance(layer, BatchNorm):
             return arrays
         assert isinstance(layer, Conv | FullyConnected)
-        if layer.has_bias:  # exporters leave a bias of zeros out
+        if layer.bias:  # exporters leave a bias of zeros out
             arrays.setdefault("bias", np.zeros(arrays["weight"].shape[0], np.float32))
             return arrays
         self.folded = arrays.pop("bias", self.folded[:0])
@@ -222,10 +222,10 @@ def _shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
     """Shapes of a row's arrays for an input of `shape`."""
     if isinstance(layer, Conv):
         weight: Shape = (layer.channels, shape[0] // layer.groups, layer.kernel, layer.kernel)
-        return {"weight": weight} | ({"bias": (layer.channels,)} if layer.has_bias else {})
+        return {"weight": weight} | ({"bias": (layer.channels,)} if layer.bias else {})
     if isinstance(layer, FullyConnected):
         weight = (layer.features, shape[0])
-        return {"weight": weight} | ({"bias": (layer.features,)} if layer.has_bias else {})
+        return {"weight": weight} | ({"bias": (layer.features,)} if layer.bias else {})
     return dict.fromkeys(BATCH_NORM, (shape[0],))
 
 

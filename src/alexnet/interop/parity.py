@@ -96,5 +96,5 @@ def normalised(pixels: np.ndarray, rule: Preprocessing) -> np.ndarray:
     """Pixels of 0 to 255 with the rule's mean subtracted, divided; its mean picture is not used."""
     c = pixels.shape[1]
     mean = np.array(rule.mean[:c], np.float32)[:, None, None]
-    divisor = np.array(rule.divisor[:c], np.float32)[:, None, None]
+    divisor = np.array(rule.std[:c], np.float32)[:, None, None]
     return np.asarray((pixels - mean) / divisor, dtype=np.float32)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from alexnet.config.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, Preprocessing, Triple
+from alexnet.config.preprocessing import IMAGENET_MEAN, IMAGENET_STD, RGB, Preprocessing
 from alexnet.models.architecture import Architecture
 
 Pictures: TypeAlias = Literal["published", "torchvision", "caffe", "notebook"]
 
-CAFFE_MEAN: Triple = (122.679, 116.669, 104.007)
+CAFFE_MEAN: RGB = (122.679, 116.669, 104.007)
 """Mean red, green and blue of ImageNet's training pictures, 0 to 255.
 
 Source: Caffe's `ilsvrc_2012_mean.npy`, averaged over its pixels as `examples/00-classification`
@@ -39,24 +39,24 @@ def preprocessing_of(pictures: Pictures, table: Architecture) -> Preprocessing:
     name = PUBLISHED.get(table.name, "caffe") if pictures == "published" else pictures
     if name == "torchvision":
         return Preprocessing(
-            store_pixels=round(side * 256 / 224),
-            crop_pixels=side,
+            resize_size=round(side * 256 / 224),
+            crop_size=side,
             channels=channels,
             mean=IMAGENET_MEAN,
-            divisor=IMAGENET_DEVIATION,
+            std=IMAGENET_STD,
         )
     if name == "caffe":
         return Preprocessing(
-            resize="squash",
-            store_pixels=round(side * 256 / 227),
-            crop_pixels=side,
+            resize="stretch",
+            resize_size=round(side * 256 / 227),
+            crop_size=side,
             channels=channels,
             mean=CAFFE_MEAN,
         )
     return Preprocessing(
-        resize="squash",
-        store_pixels=side,
-        crop_pixels=side,
+        resize="stretch",
+        resize_size=side,
+        crop_size=side,
         channels=channels,
-        divisor=(255.0, 255.0, 255.0),
+        std=(255.0, 255.0, 255.0),
     )

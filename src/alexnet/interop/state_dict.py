@@ -8,7 +8,7 @@ from torch import Tensor
 
 from alexnet.checkpoints.weights import read_weights
 from alexnet.errors import ModelFileError
-from alexnet.interop.match import Fitted
+from alexnet.interop.match import MatchedModel
 from alexnet.io.downloads import download
 from alexnet.io.paths import cache_folder, find
 from alexnet.models.architecture import Architecture
@@ -22,7 +22,7 @@ TORCHVISION_SHA256_PREFIX = "7be5be79"
 """torchvision names its files after the first digits of their checksum."""
 
 
-def read_state_dict(path: Path, table: Architecture, input_size: int = 0) -> Fitted:
+def read_state_dict(path: Path, table: Architecture, input_size: int = 0) -> MatchedModel:
     """The table with as many classes as the file has, and the file's weights.
 
     Raises:
@@ -34,7 +34,7 @@ def read_state_dict(path: Path, table: Architecture, input_size: int = 0) -> Fit
     classes = final.shape[0] if final is not None and final.ndim == 2 else 0
     fitted = variant(table, classes=classes, input_size=input_size)
     check_limits(fitted)
-    return Fitted(fitted, _strictly(path, weights, fitted))
+    return MatchedModel(fitted, _strictly(path, weights, fitted))
 
 
 def _strictly(path: Path, weights: dict[str, Tensor], table: Architecture) -> dict[str, Tensor]:

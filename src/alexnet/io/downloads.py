@@ -126,7 +126,7 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 @contextlib.contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Iterator[Path]:
     """Give a new folder to fill, which becomes `target` when the block ends without an error.
 
     When another process made `target` in the meantime, theirs stays and ours is dropped.

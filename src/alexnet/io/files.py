@@ -16,7 +16,7 @@ READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY",
 
 
 @contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """A temporary path beside `target`, to write to.
 
     On success it is flushed and takes the target's place. When the body raises, the temporary file
@@ -47,7 +47,7 @@ def _named(error: OSError, target: Path) -> OSError:
 
 def write_text(target: Path, text: str) -> None:
     """Write a whole text file, or leave the old one."""
-    with written_aside(target) as aside:
+    with atomic_write(target) as aside:
         aside.write_text(text, encoding="utf-8")
 
 

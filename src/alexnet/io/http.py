@@ -20,9 +20,9 @@ from typing import IO
 
 TIMEOUT_SECONDS = 10.0
 """Without a byte."""
-PATIENCE_SECONDS = 60.0
+STALL_SECONDS = 60.0
 LOWEST_BYTES_PER_SECOND = 1000.0
-"""A server that is slower than this after PATIENCE_SECONDS is given up."""
+"""A server that is slower than this after STALL_SECONDS is given up."""
 CHUNK_BYTES = 1 << 18
 MOST_TRIES = 20
 PAUSE_SECONDS = 0.5
@@ -175,7 +175,7 @@ def _copy(answer: http.client.HTTPResponse, file: IO[bytes], largest_bytes: int)
             raise ValueError(f"it is longer than {largest_bytes} bytes")
         file.write(chunk)
         seconds = time.monotonic() - began
-        if seconds > PATIENCE_SECONDS and come / seconds < LOWEST_BYTES_PER_SECOND:
+        if seconds > STALL_SECONDS and come / seconds < LOWEST_BYTES_PER_SECOND:
             raise TimeoutError(f"only {come} bytes came in {seconds:.0f} seconds")
     return come
 

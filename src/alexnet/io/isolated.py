@@ -25,7 +25,7 @@ REFUSED = 3
 """Exit code of a reader that raises; its reason is the last line of stderr."""
 
 
-def read_apart(
+def read_in_subprocess(
     reader: str,
     path: Path,
     *,

@@ -31,7 +31,9 @@ def find(data_root: str, names: Iterable[str]) -> Path | None:
     )
 
 
-def missing(dataset: str, files: str, home: str, data_root: str = "") -> MissingDataError:
+def missing_dataset_error(
+    dataset: str, files: str, home: str, data_root: str = ""
+) -> MissingDataError:
     """The error for a data set that is not here: what to fetch, from where, and where to put it."""
     place = data_roots(data_root)[0]
     return MissingDataError(

@@ -20,7 +20,7 @@ MOST_PIXELS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LayerInfo:
     """One layer of a network with the numbers that follow from its place."""
 
     layer: Layer
@@ -32,7 +32,7 @@ class Row:
     """Outputs of a weight layer; 0 for the others."""
     receptive_field: int
     """Side, in input pixels, of the square that one output sees."""
-    stride: int
+    input_stride: int
     """Input pixels between neighbouring outputs."""
 
 
@@ -69,16 +69,16 @@ class Architecture:
             )
 
     @property
-    def classes(self) -> int:
+    def num_classes(self) -> int:
         """Length of the output vector."""
         return self.rows()[-1].output[0]
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[LayerInfo, ...]:
         """The table with shapes, parameters, multiply-accumulates and receptive fields."""
         return tuple(_rows(self.layers, self.input))
 
 
-def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[Row]:
+def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]:
     field, jump = 1, 1
     for layer in layers:
         output = layer.output(shape)
@@ -87,7 +87,7 @@ def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[Row]:
         if isinstance(layer, Flatten):
             field = max(field, field + (shape[1] - 1) * jump)
         is_weighted = isinstance(layer, Conv | FullyConnected)
-        yield Row(
+        yield LayerInfo(
             layer,
             shape,
             output,

@@ -24,15 +24,15 @@ class Init:
 
     kind: Literal["normal", "glorot_uniform", "he_normal", "torch"] = "normal"
     """`torch` is the framework's default, for the bias too."""
-    sd: float = 0.01
+    std: float = 0.01
     """Standard deviation of `normal`."""
     bias: float = 0.0
     """Every bias begins with this value (not for `torch`)."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that no weight can begin with."""
-        is_fair = 0 <= self.sd < math.inf and -math.inf < self.bias < math.inf
-        require(is_fair, f"weights cannot begin with sd {self.sd} and bias {self.bias}")
+        is_fair = 0 <= self.std < math.inf and -math.inf < self.bias < math.inf
+        require(is_fair, f"weights cannot begin with sd {self.std} and bias {self.bias}")
 
 
 LARGEST = 1 << 24
@@ -45,7 +45,7 @@ def require(is_met: bool, message: str) -> None:
         raise ArchitectureError(message)
 
 
-def window_count(length: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
+def output_size(length: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
     """How many windows fit along one side; 0 when none does.
 
     With `ceil` a last window may reach past the end, as long as it begins inside the picture or its
@@ -110,10 +110,10 @@ class Conv(Layer):
     kernel: int
     stride: int = 1
     padding: int = 0
-    end_padding: int = 0
+    extra_padding: int = 0
     """More zeros at the right and bottom only: how the 2012 code made 55 windows of 224 pixels."""
     groups: int = 1
-    has_bias: bool = True
+    bias: bool = True
     init: Init = Init()
 
     def output(self, shape: Shape) -> Shape:
@@ -125,7 +125,7 @@ class Conv(Layer):
                 f"cannot be split into {self.groups} groups"
             )
         fit = (
-            window_count(n + self.end_padding, self.kernel, self.stride, self.padding, False)
+            output_size(n + self.extra_padding, self.kernel, self.stride, self.padding, False)
             for n in sides
         )
         return self.channels, *fit
@@ -139,7 +139,7 @@ class Conv(Layer):
 
     def bias_parameters(self) -> int:
         """One for each map."""
-        return self.channels * self.has_bias
+        return self.channels * self.bias
 
     def macs(self, shape: Shape) -> int:
         """Every weight once for each place of the window."""
@@ -156,7 +156,7 @@ class FullyConnected(Layer):
 
     kind: ClassVar[str] = "fc"
     features: int
-    has_bias: bool = True
+    bias: bool = True
     init: Init = Init()
 
     def output(self, shape: Shape) -> Shape:
@@ -173,7 +173,7 @@ class FullyConnected(Layer):
 
     def bias_parameters(self) -> int:
         """One for each feature."""
-        return self.features * self.has_bias
+        return self.features * self.bias
 
     def macs(self, shape: Shape) -> int:
         """Every weight once."""
@@ -214,13 +214,13 @@ class ResponseNorm(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class MapNorm(Layer):
+class WithinChannelLRN(Layer):
     """Response normalisation inside each map, over a `size` x `size` window.
 
     Source: Code2012, "cnorm2".
     """
 
-    kind: ClassVar[str] = "map_norm"
+    kind: ClassVar[str] = "within_channel_lrn"
     size: int = 5
     alpha: float = 1e-3 / 25
     beta: float = 0.75
@@ -262,7 +262,7 @@ class Pool(Layer):
         """The same maps, each side counted in windows."""
         require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
         c, *sides = shape
-        return c, *(window_count(n, self.size, self.stride, 0, self.ceil) for n in sides)
+        return c, *(output_size(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
     def window(self, shape: Shape) -> tuple[int, int]:
         """Its own size and stride."""
@@ -290,10 +290,10 @@ class AdaptivePool(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Dropout(Layer):
-    """Zeroes each value with probability `rate` in training; the rest grow by 1 / (1 - rate)."""
+    """Zeroes each value with probability `p` in training; the rest grow by 1 / (1 - rate)."""
 
     kind: ClassVar[str] = "dropout"
-    rate: float = 0.5
+    p: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ LAYER_KINDS: dict[str, type[Layer]] = {
         FullyConnected,
         Activation,
         ResponseNorm,
-        MapNorm,
+        WithinChannelLRN,
         BatchNorm,
         Pool,
         AdaptivePool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.models.architecture import Row
+from alexnet.models.architecture import LayerInfo
 from alexnet.models.layers import (
     Activation,
     AdaptivePool,
@@ -16,12 +16,12 @@ from alexnet.models.layers import (
     FullyConnected,
     Init,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
-from alexnet.ops.fft_conv import fourier_conv, takes_fourier
-from alexnet.ops.norms import map_norm, response_norm
+from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
+from alexnet.ops.norms import response_norm, within_channel_lrn
 
 
 class ResponseNormModule(nn.Module):
@@ -41,16 +41,18 @@ class ResponseNormModule(nn.Module):
         return str(self.layer)
 
 
-class MapNormModule(nn.Module):
-    """`map_norm` with a row's constants."""
+class WithinChannelLRNModule(nn.Module):
+    """`within_channel_lrn` with a row's constants."""
 
-    def __init__(self, layer: MapNorm) -> None:
+    def __init__(self, layer: WithinChannelLRN) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [N, C, H, W] to the same shape."""
-        return map_norm(x, self.layer.size, self.layer.alpha, self.layer.beta, self.layer.k)
+        return within_channel_lrn(
+            x, self.layer.size, self.layer.alpha, self.layer.beta, self.layer.k
+        )
 
 
 class ConvModule(nn.Conv2d):
@@ -64,17 +66,17 @@ class ConvModule(nn.Conv2d):
             layer.stride,
             layer.padding,
             groups=layer.groups,
-            bias=layer.has_bias,
+            bias=layer.bias,
         )
         self.pads = layer.padding, layer.padding
-        self.end_padding = layer.end_padding
+        self.extra_padding = layer.extra_padding
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [N, C, H, W] to maps."""
-        if self.end_padding:
-            x = F.pad(x, (0, self.end_padding, 0, self.end_padding))
-        if takes_fourier(self, x):
-            return fourier_conv(x, self.weight, self.bias, self.pads)
+        if self.extra_padding:
+            x = F.pad(x, (0, self.extra_padding, 0, self.extra_padding))
+        if should_use_fft(self, x):
+            return fft_conv2d(x, self.weight, self.bias, self.pads)
         return super().forward(x)
 
 
@@ -93,25 +95,25 @@ class FlattenModule(nn.Module):
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
-def module(row: Row) -> nn.Module:
+def module(row: LayerInfo) -> nn.Module:
     """The torch module of one row of a table."""
     layer = row.layer
     match layer:
         case Conv():
             return ConvModule(layer, row.input[0])
         case FullyConnected():
-            return nn.Linear(row.input[0], layer.features, bias=layer.has_bias)
+            return nn.Linear(row.input[0], layer.features, bias=layer.bias)
         case Activation():
             return ACTIVATIONS[layer.function]()
         case ResponseNorm():
             return ResponseNormModule(layer)
-        case MapNorm():
-            return MapNormModule(layer)
+        case WithinChannelLRN():
+            return WithinChannelLRNModule(layer)
         case BatchNorm():
             norm = nn.BatchNorm2d if len(row.input) == 3 else nn.BatchNorm1d
             return norm(row.input[0], eps=layer.epsilon, momentum=layer.momentum)
         case Dropout():
-            return nn.Dropout(layer.rate)
+            return nn.Dropout(layer.p)
         case Flatten():
             return FlattenModule(layer)
     return _pool(layer)
@@ -130,14 +132,14 @@ def _pool(layer: Layer) -> nn.Module:
     raise TypeError(f"no torch module for {layer}")
 
 
-def initialise(weight: nn.Conv2d | nn.Linear, init: Init) -> None:
+def init_weights(weight: nn.Conv2d | nn.Linear, init: Init) -> None:
     """Draw a layer's first weights and bias as its row says, from torch's global generator."""
     match init.kind:
         case "torch":
             weight.reset_parameters()
             return
         case "normal":
-            nn.init.normal_(weight.weight, 0.0, init.sd)
+            nn.init.normal_(weight.weight, 0.0, init.std)
         case "glorot_uniform":
             nn.init.xavier_uniform_(weight.weight)
         case "he_normal":

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
-from alexnet.models.modules import initialise, module
+from alexnet.models.modules import init_weights, module
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 
@@ -26,15 +26,15 @@ class Network(nn.Module):
             if hasattr(self, row.layer.name):
                 raise ArchitectureError(f"a layer cannot be called {row.layer.name!r}")
             self.add_module(row.layer.name, module(row))
-        self.initialise()
+        self.init_weights()
 
-    def initialise(self) -> None:
+    def init_weights(self) -> None:
         """Draw every weight anew."""
         for layer in self.architecture.layers:
             if isinstance(layer, Conv | FullyConnected):
                 weight = self.get_submodule(layer.name)
                 assert isinstance(weight, nn.Conv2d | nn.Linear)
-                initialise(weight, layer.init)
+                init_weights(weight, layer.init)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [B, classes] of preprocessed images [B, C, H, W].
@@ -48,7 +48,7 @@ class Network(nn.Module):
             x = layer(x)
         return x
 
-    def stages(self, images: Tensor) -> dict[str, Tensor]:
+    def intermediate_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """What every named layer gives, in order, for images [B, C, H, W].
 
         Raises:

@@ -16,9 +16,9 @@ from alexnet.models.layers import (
     Dropout,
     FullyConnected,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
+    WithinChannelLRN,
 )
 
 ActivationOption: TypeAlias = Literal["published", "relu", "tanh", "sigmoid"]
@@ -133,7 +133,7 @@ def _with_pooling(layer: Layer, pooling: PoolingOption) -> Layer:
 def _with_dropout(layer: Layer, rate: float) -> Layer | None:
     if rate < 0 or not isinstance(layer, Dropout):
         return layer
-    return replace(layer, rate=rate) if rate > 0 else None
+    return replace(layer, p=rate) if rate > 0 else None
 
 
 def _with_groups(layer: Layer, groups: int) -> Layer:
@@ -179,13 +179,13 @@ def _with_norm(layers: tuple[Layer, ...], norm: NormOption) -> Iterator[Layer]:
     last = [layer.name for layer in layers if isinstance(layer, FullyConnected)][-1]
     activations = [layer.name for layer in layers if isinstance(layer, Activation)]
     for layer in layers:
-        if isinstance(layer, ResponseNorm | MapNorm | BatchNorm):
+        if isinstance(layer, ResponseNorm | WithinChannelLRN | BatchNorm):
             continue
         gets_batch_norm = (
             isinstance(layer, Conv | FullyConnected) and norm == "batch" and layer.name != last
         )
         if isinstance(layer, Conv | FullyConnected):
-            yield replace(layer, has_bias=not gets_batch_norm)
+            yield replace(layer, bias=not gets_batch_norm)
         else:
             yield layer
         suffix = layer.name.removeprefix("conv").removeprefix("fc")
@@ -195,7 +195,7 @@ def _with_norm(layers: tuple[Layer, ...], norm: NormOption) -> Iterator[Layer]:
             yield ResponseNorm(f"norm{activations.index(layer.name) + 1}")
 
 
-def half_column(table: Architecture) -> Architecture:
+def single_tower(table: Architecture) -> Architecture:
     """One column of a two-column net: half the maps in conv1-4; conv5 and fc as they are.
 
     Source: Paper, section 3.2, footnote 2: the one-GPU net keeps the last convolution's maps, since
@@ -214,7 +214,7 @@ def _in_one_column(layer: Layer) -> Layer:
     return layer
 
 
-def without_communication(table: Architecture) -> Architecture:
+def independent_towers(table: Architecture) -> Architecture:
     """A two-column net whose columns first meet in fc6: conv3, too, sees its own column only."""
     layers = tuple(
         replace(layer, groups=2) if isinstance(layer, Conv) and layer.name == "conv3" else layer

@@ -22,8 +22,8 @@ LEAST_BATCH = 16
 """Images that make up for the spectrum of the weights, which every step needs anew."""
 
 
-def takes_fourier(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether training gains by `fourier_conv` in this layer, on these maps [N, C, H, W]."""
+def should_use_fft(layer: nn.Conv2d, x: Tensor) -> bool:
+    """Whether training gains by `fft_conv2d` in this layer, on these maps [N, C, H, W]."""
     if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # the batch has no size yet
         return False
     is_plain = layer.stride == layer.dilation == (1, 1) and layer.groups == 1
@@ -31,7 +31,7 @@ def takes_fourier(layer: nn.Conv2d, x: Tensor) -> bool:
     return is_large and is_plain and x.device.type == "cpu" and torch.is_grad_enabled()
 
 
-def fourier_conv(
+def fft_conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int] = (0, 0)
 ) -> Tensor:
     """A convolution of stride 1, as `torch.nn.functional.conv2d` has it.
@@ -50,11 +50,11 @@ def fourier_conv(
     if torch.is_autocast_enabled(x.device.type):
         x = x.to(torch.get_autocast_dtype(x.device.type))
     with torch.autocast(x.device.type, enabled=False):
-        y: Tensor = _FourierConv.apply(x, weight, padding)  # type: ignore[no-untyped-call]
+        y: Tensor = _FftConv.apply(x, weight, padding)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
 
-class _FourierConv(torch.autograd.Function):
+class _FftConv(torch.autograd.Function):
     """Products of spectra; those of the maps and of the kernels are kept for the way back.
 
     In a net a convolution is a correlation, so one factor of each product is conjugate.
@@ -64,7 +64,7 @@ class _FourierConv(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
         padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
         ctx.sides, ctx.kernel, ctx.padding = padded.shape[2:], weight.shape[2:], padding
-        maps, kernels = _spectrum(padded, ctx.sides), _spectrum(weight, ctx.sides)
+        maps, kernels = _fft(padded, ctx.sides), _fft(weight, ctx.sides)
         ctx.save_for_backward(maps, kernels)
         ctx.types = x.dtype, weight.dtype
         outputs = [side - k + 1 for side, k in zip(ctx.sides, ctx.kernel, strict=True)]
@@ -74,7 +74,7 @@ class _FourierConv(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         maps, kernels = ctx.saved_tensors
-        above = _spectrum(gradients[0], ctx.sides)
+        above = _fft(gradients[0], ctx.sides)
         dx = dw = None
         if ctx.needs_input_grad[0]:
             (top, left), (height, width) = ctx.padding, ctx.sides
@@ -86,7 +86,7 @@ class _FourierConv(torch.autograd.Function):
         return dx, dw, None
 
 
-def _spectrum(x: Tensor, sides: list[int]) -> Tensor:
+def _fft(x: Tensor, sides: list[int]) -> Tensor:
     """Maps [A, B, h, w] to their spectra at so many sides: [2, frequencies, A, B].
 
     Real parts first, then imaginary ones; frequencies are those of a real transform.
@@ -131,7 +131,7 @@ def _conjugate(spectrum: Tensor) -> Tensor:
 
 
 @functools.cache
-def _turns(side: int, frequencies: int) -> Tensor:
+def _dft_angles(side: int, frequencies: int) -> Tensor:
     """The angle of every frequency at every place: float64 [frequencies, side]."""
     steps = torch.arange(frequencies)[:, None] * torch.arange(side) % side
     return steps.double() * (2 * math.pi / side)
@@ -139,17 +139,17 @@ def _turns(side: int, frequencies: int) -> Tensor:
 
 def _across(side: int, like: Tensor) -> Tensor:
     """A real line to its spectrum: [(2, side // 2 + 1), side]."""
-    angles = _turns(side, side // 2 + 1)
-    return torch.cat((angles.cos(), -angles.sin())).to(_wide(like.dtype))
+    angles = _dft_angles(side, side // 2 + 1)
+    return torch.cat((angles.cos(), -angles.sin())).to(_compute_dtype(like.dtype))
 
 
 def _down(side: int, like: Tensor) -> Tensor:
     """Complex lines to their spectra: [(2, side), (side, 2)], parts outside, then inside."""
-    angles = _turns(side, side)
+    angles = _dft_angles(side, side)
     real = torch.stack((angles.cos(), angles.sin()), -1).flatten(1)
     imaginary = torch.stack((-angles.sin(), angles.cos()), -1).flatten(1)
-    return torch.cat((real, imaginary)).to(_wide(like.dtype))
+    return torch.cat((real, imaginary)).to(_compute_dtype(like.dtype))
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def _compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32

@@ -23,7 +23,7 @@ TILE = 6
 """Side of the tiles of Winograd's convolution, in pixels."""
 BLOCK = 64
 """Inputs that share a scale in weights of one byte."""
-SLACK = 3
+READ_PADDING = 3
 """Bytes behind images of bytes that may be read, and do not count."""
 LARGEST_ROW = 1024
 """Maps or window that a kernel's rows on the stack are made for."""
@@ -41,7 +41,7 @@ class Kernels:
 
     def __reduce__(self) -> tuple[object, tuple[int]]:
         """Layers can be copied and pickled: elsewhere they find the kernels of that place."""
-        return kernels_alike, (self.outputs_of_a_block,)
+        return load_compatible_kernels, (self.output_block,)
 
     def takes(self, x: Tensor, size: int) -> bool:
         """Whether the response norm of `x` can be computed here."""
@@ -67,7 +67,7 @@ class Kernels:
         function(_pointer(x), _pointer(g), _pointer(dx), *constants)
         return dx
 
-    def rectify_norm_pool(
+    def relu_norm_pool(
         self, x: Tensor, norm: tuple[int, float, float, float, int] | None, pool: tuple[int, int]
     ) -> Tensor:
         """Max pooling of the response norm of max(x, 0), in one pass.
@@ -109,7 +109,7 @@ class Kernels:
             _pointer(m), _pointer(bias), _pointer(y), *_longs(sizes), _threads()
         )
 
-    def linear_int8(
+    def int8_weight_only_linear(
         self, x: Tensor, weights: Tensor, scales: Tensor, bias: Tensor, least: float
     ) -> Tensor:
         """X [B, n] float32 times int8 [m, n], scaled per output and 64 inputs [m, n / 64].
@@ -120,13 +120,13 @@ class Kernels:
         y = x.new_empty(len(x), len(weights))
         pointers = map(_pointer, (x, weights, scales, bias, y))
         sizes = _longs((*x.shape, len(weights)))
-        self.library.linear_int8(*pointers, *sizes, ctypes.c_float(least), _threads())
+        self.library.int8_weight_only_linear(*pointers, *sizes, ctypes.c_float(least), _threads())
         return y
 
     @functools.cached_property
-    def outputs_of_a_block(self) -> int:
+    def output_block(self) -> int:
         """Of weights that are multiplied as bytes; 0 where the processor does not do that."""
-        return int(self.library.outputs_of_a_block())
+        return int(self.library.output_block())
 
     def to_bytes(self, x: Tensor, border: tuple[int, int] = (0, 0)) -> Bytes:
         """Images as bytes, each with a scale and a zero of its own.
@@ -142,7 +142,7 @@ class Kernels:
         n, c, h, w = x.shape if x.ndim == 4 else (*x.shape, 1, 1)
         before, behind = border
         tall, wide = h + before + behind, w + before + behind
-        memory = x.new_empty(n * tall * wide * c + SLACK, dtype=torch.uint8)
+        memory = x.new_empty(n * tall * wide * c + READ_PADDING, dtype=torch.uint8)
         scales = x.new_empty(n, dtype=torch.float32)
         zeros = x.new_empty(n, dtype=torch.int32)
         function = getattr(self.library, f"to_bytes_{SUFFIX[x.dtype]}")
@@ -150,8 +150,8 @@ class Kernels:
         function(*map(_pointer, (x, memory, scales, zeros)), frame, _threads())
         return Bytes(memory[: n * tall * wide * c].view(n, tall, wide, c), scales, zeros)
 
-    def conv_bytes(
-        self, x: Bytes, weights: ByteWeights, y: Tensor, window: Window, least: float
+    def int8_conv2d(
+        self, x: Bytes, weights: PackedWeights, y: Tensor, window: Window, least: float
     ) -> None:
         """Fill y [N, maps, H, W], float32 or bf16 in channels-last memory.
 
@@ -165,7 +165,7 @@ class Kernels:
         pointers = map(_pointer, (*x, *weights, y))
         function(*pointers, convolution, ctypes.c_float(least), _threads())
 
-    def linear_bytes(self, x: Bytes, weights: ByteWeights, least: float) -> Tensor:
+    def int8_linear(self, x: Bytes, weights: PackedWeights, least: float) -> Tensor:
         """Outputs float32 [N, outputs] of images [N, 1, 1, inputs].
 
         What is less than `least` becomes that.
@@ -174,7 +174,7 @@ class Kernels:
         y = x.scales.new_empty(len(x.numbers), len(weights.bias))
         sizes = _longs((len(y), x.numbers.shape[-1], y.shape[1]))
         pointers = map(_pointer, (*x, *weights, y))
-        self.library.linear_bytes(*pointers, *sizes, ctypes.c_float(least), _threads())
+        self.library.int8_linear(*pointers, *sizes, ctypes.c_float(least), _threads())
         return y
 
     def views(
@@ -207,14 +207,14 @@ class Bytes(NamedTuple):
     """Images as bytes: number = (byte - zero) * scale."""
 
     numbers: Tensor
-    """uint8 [N, H, W, C], with `SLACK` bytes behind it."""
+    """uint8 [N, H, W, C], with `READ_PADDING` bytes behind it."""
     scales: Tensor
     """float32 [N]."""
     zeros: Tensor
     """int32 [N]."""
 
 
-class ByteWeights(NamedTuple):
+class PackedWeights(NamedTuple):
     """A layer's weights as bytes, in the order in which they are read."""
 
     blocks: Tensor
@@ -314,14 +314,14 @@ def kernels() -> Kernels | None:
     return found and Kernels(*found)
 
 
-def kernels_alike(outputs_of_a_block: int) -> Kernels:
+def load_compatible_kernels(output_block: int) -> Kernels:
     """The kernels of this machine, for layers that another one may have prepared.
 
     Raises:
         UsageError: the kernels here read weights in another order than those layers have.
     """
     found = kernels()
-    if found is None or found.outputs_of_a_block != outputs_of_a_block:
+    if found is None or found.output_block != output_block:
         raise UsageError(
             "this network was prepared on another kind of processor: "
             "load its run here, and call optimized() again"

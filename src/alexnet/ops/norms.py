@@ -73,7 +73,7 @@ def reference_backward(
         wide, above = _widened(x), _widened(g)
         scale = _scale(wide, size, alpha, k, groups)
         factor = _negative_power(scale, beta)
-        terms = _window_sums(above * wide * factor / scale, size, groups, is_mirrored=True)
+        terms = _sum_over_channels(above * wide * factor / scale, size, groups, is_mirrored=True)
         return (above * factor - 2 * alpha * beta * wide * terms).to(x.dtype)
 
 
@@ -93,7 +93,9 @@ class _ResponseNorm(torch.autograd.Function):
 
 
 @torch.library.custom_op("alexnet::response_norm", mutates_args=(), device_types="cpu")
-def fused_norm(x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int) -> Tensor:
+def response_norm_cpu(
+    x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+) -> Tensor:
     """`response_norm` as one operation of the processor."""
     built = kernels()
     if built is None or not built.takes(x, size):
@@ -113,7 +115,7 @@ def fused_backward(
     return _like(built.response_norm_backward(maps, above, size, alpha, beta, k, groups), x)
 
 
-@fused_norm.register_fake
+@response_norm_cpu.register_fake
 def _(x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int) -> Tensor:
     return torch.empty_like(x)
 
@@ -134,7 +136,7 @@ def _backward(ctx: Any, g: Tensor) -> Any:
     return dx, *(None,) * len(ctx.constants)
 
 
-fused_norm.register_autograd(_backward, setup_context=_keep)
+response_norm_cpu.register_autograd(_backward, setup_context=_keep)
 
 
 def _channels_last(x: Tensor) -> Tensor:
@@ -158,10 +160,10 @@ def _widened(x: Tensor) -> Tensor:
 
 
 def _scale(wide: Tensor, size: int, alpha: float, k: float, groups: int) -> Tensor:
-    return _window_sums(wide.square(), size, groups).mul(alpha).add(k)
+    return _sum_over_channels(wide.square(), size, groups).mul(alpha).add(k)
 
 
-def _window_sums(values: Tensor, size: int, groups: int, is_mirrored: bool = False) -> Tensor:
+def _sum_over_channels(values: Tensor, size: int, groups: int, is_mirrored: bool = False) -> Tensor:
     """The sum over the window of every map: one banded 1 x 1 convolution.
 
     Compiled, it is a sum of shifted maps, which the compiler joins with what stands around it.
@@ -195,7 +197,7 @@ def _negative_power(x: Tensor, beta: float) -> Tensor:
     return x.pow(-beta)
 
 
-def map_norm(
+def within_channel_lrn(
     x: Tensor, size: int = 5, alpha: float = 1e-3 / 25, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
     """Each value a of a map becomes a / (k + alpha * sum of a^2 over its window) ** beta.

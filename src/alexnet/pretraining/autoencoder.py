@@ -5,7 +5,7 @@
 
 The filters are tied (Masci et al. 2011 tie them too): half as many numbers to learn from few
 pictures, and a filter must draw what it detects. The input is divided by its own deviation, so that
-one learning rate serves every scale; `feed_forward` takes that number back into the filters.
+one learning rate serves every scale; `export_weights` takes that number back into the filters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models.modules import ConvModule, module
-from alexnet.pretraining.decoding import Code, pooled, seen, sides_of, transposed, unpooled
+from alexnet.pretraining.decoding import Code, hidden_and_input, pooled, seen, transposed, unpooled
 from alexnet.pretraining.moments import Moments, squared_error
 from alexnet.pretraining.recipe import AutoencoderRecipe
 from alexnet.pretraining.stages import Stage
@@ -85,14 +85,14 @@ class Autoencoder(nn.Module):
         """
         x = self._scaled(inputs)
         error = squared_error(
-            x, self._decode(self._encode(spoilt(x, self.recipe.noise, generator)))
+            x, self._decode(self._encode(corrupt(x, self.recipe.noise, generator)))
         )
         return error, error.detach()
 
     @property
     def rate(self) -> float:
         """Learning rate at the beginning."""
-        return self.recipe.rate
+        return self.recipe.lr
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Adam over filters, biases, norms and the decoder's bias."""
@@ -102,7 +102,7 @@ class Autoencoder(nn.Module):
         """Share of the code that is not zero."""
         return (self.encode(inputs).maps != 0).float().mean()
 
-    def feed_forward(self) -> dict[str, Tensor]:
+    def export_weights(self) -> dict[str, Tensor]:
         """The stage's tensors for the classifier, by the network's names.
 
         Its inputs are not divided there, so the filters are: W * (x / s) = (W / s) * x. Everything
@@ -116,15 +116,15 @@ class Autoencoder(nn.Module):
         return seen(inputs, self.stage.conv) / self.scale
 
     def _encode(self, x: Tensor) -> Code:
-        outer = inner = sides_of(x)
+        outer = inner = hidden_and_input(x)
         guide = x.new_empty(0)
         for row in self.stage.rows:
             if row.layer is self.stage.pool:
-                inner = sides_of(x)
+                inner = hidden_and_input(x)
                 x, guide = pooled(x, self.stage.pool)
             else:
                 x = self.layers[row.layer.name](x)
-        return Code(x, guide, inner if self.stage.pool else sides_of(x), outer)
+        return Code(x, guide, inner if self.stage.pool else hidden_and_input(x), outer)
 
     def _decode(self, code: Code) -> Tensor:
         maps, pool = code.maps, self.stage.pool
@@ -134,7 +134,7 @@ class Autoencoder(nn.Module):
         return laid + self.decoder_bias[:, None, None]
 
 
-def spoilt(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def corrupt(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """The input with a share of its values at zero, each drawn on its own (masking noise).
 
     The others grow by 1 / (1 - share), as in dropout, so that a layer's sums keep their size when

@@ -30,7 +30,7 @@ class Code(NamedTuple):
     """Of the layer's input."""
 
 
-def sides_of(maps: Tensor) -> Sides:
+def hidden_and_input(maps: Tensor) -> Sides:
     """Height and width of maps [N, C, H, W]."""
     return maps.shape[2], maps.shape[3]
 
@@ -48,7 +48,7 @@ def seen(maps: Tensor, conv: Conv) -> Tensor:
 
 def convolved(maps: Tensor, weight: Tensor, bias: Tensor | None, conv: Conv) -> Tensor:
     """The convolution of a row of the table (its stride, padding, groups) with other weights."""
-    end = conv.end_padding
+    end = conv.extra_padding
     padded = F.pad(maps, (0, end, 0, end)) if end else maps
     return F.conv2d(padded, weight, bias, conv.stride, conv.padding, groups=conv.groups)
 

@@ -37,7 +37,7 @@ def reconstruction_sheet(job: PretrainJob, layers: Sequence[PretrainedLayer]) ->
     rows = job.splits.val if len(job.splits.val) else job.splits.train
     picked = rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).round().astype(int)]
     inputs = job.centre(job.store.images[picked])
-    columns = [inputs, *(down_again(layers[: i + 1], inputs) for i in range(len(layers)))]
+    columns = [inputs, *(decode_through(layers[: i + 1], inputs) for i in range(len(layers)))]
     shown = [as_pictures(job, maps) for maps in columns]
     sheet = [[column[i] for column in shown] for i in range(len(picked))]
     heads = ["input", *(layer.stage.name for layer in layers)]
@@ -45,7 +45,7 @@ def reconstruction_sheet(job: PretrainJob, layers: Sequence[PretrainedLayer]) ->
 
 
 @torch.no_grad()
-def down_again(layers: Sequence[PretrainedLayer], inputs: Tensor) -> Tensor:
+def decode_through(layers: Sequence[PretrainedLayer], inputs: Tensor) -> Tensor:
     """Inputs through all layers up and down again; below the top only guides are kept."""
     codes = []
     for layer in layers:
@@ -66,7 +66,7 @@ def as_pictures(job: PretrainJob, maps: Tensor) -> list[np.ndarray]:
     c, (h, w) = rule.channels, maps.shape[2:]
     mean = torch.tensor(rule.mean[:c])[:, None, None]
     mean = mean if mean_image is None else mean_image.cpu()[:, :h, :w]
-    shown = maps.cpu() * torch.tensor(rule.divisor[:c])[:, None, None] + mean
+    shown = maps.cpu() * torch.tensor(rule.std[:c])[:, None, None] + mean
     pixels = shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return list(pixels if c == 3 else pixels[..., 0])
 

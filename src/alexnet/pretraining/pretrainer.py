@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from alexnet.config.serialization import to_plain
+from alexnet.config.serialization import to_dict
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.io.files import write_text
 from alexnet.pretraining.plots import draw
@@ -94,9 +94,9 @@ def resume_pretraining(path: str | Path, *, reporter: PretrainReporter | None = 
     job = make_pretraining_ready(recipe, reporter)
     note_other_environment(folder, describe_environment(job.device), reporter)
     layers = load_finished(job, folder)
-    folder.clear_leftovers()
+    folder.remove_temp_files()
     for index, layer in enumerate(layers):
-        install(job, layer, layers[:index])
+        load_into_network(job, layer, layers[:index])
     reporter.note(f"going on after {layers[-1].stage.name}" if layers else "beginning anew")
     return _finish(job, layers, folder, reporter)
 
@@ -118,7 +118,7 @@ def _finish(
     try:
         for index in range(len(layers), len(job.stages)):
             layer = train_layer(job, index, layers, record, reporter)
-            install(job, layer, layers)
+            load_into_network(job, layer, layers)
             layers.append(layer)
             save_finished(job, layers, folder)
     except KeyboardInterrupt:
@@ -130,13 +130,15 @@ def _finish(
 
 
 @torch.no_grad()
-def install(job: PretrainJob, layer: PretrainedLayer, below: Sequence[PretrainedLayer]) -> None:
+def load_into_network(
+    job: PretrainJob, layer: PretrainedLayer, below: Sequence[PretrainedLayer]
+) -> None:
     """Put a finished layer into the network, as the classifier will have it."""
     if isinstance(layer, RbmLayer):
         machines = [machine for machine in below if isinstance(machine, RbmLayer)]
         transfer(layer, machines, job.network, job.watched(job.splits.train))
     else:
-        job.network.load_state_dict(layer.feed_forward(), strict=False)
+        job.network.load_state_dict(layer.export_weights(), strict=False)
 
 
 def summary(job: PretrainJob, history: Sequence[LayerRecord]) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def summary(job: PretrainJob, history: Sequence[LayerRecord]) -> dict[str, Any]:
         "held_out_pictures": len(job.splits.val),
         "unseen_test_pictures": len(job.splits.test),
         "split_seed": job.split_seed,
-        "refused": to_plain(job.store.info.refused),
+        "rejected": to_dict(job.store.info.rejected),
         "training_seconds": sum(record.elapsed_seconds for record in history),
     }
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.models.layers import Conv
-from alexnet.pretraining.decoding import Sides, convolved, sides_of, transposed
+from alexnet.pretraining.decoding import Sides, convolved, hidden_and_input, transposed
 
 FIRST_WEIGHT_SD = 0.01
 """Deviation of the first weights (Hinton 2010, section 8)."""
@@ -51,7 +51,7 @@ class Rbm(nn.Module):
 
     def hidden(self, v: Tensor) -> Tensor:
         """p(h = 1 | v) of every hidden unit."""
-        return on_probabilities(self.hidden_input(v), self.block)
+        return block_softmax(self.hidden_input(v), self.block)
 
     def visible(self, h: Tensor, sides: Sides) -> Tensor:
         """The expected visible maps given hidden ones: W^T * h + c, through a sigmoid if binary."""
@@ -98,7 +98,7 @@ def gibbs(
             section 3.2).
     """
     for step in range(steps):
-        h = drawn_blocks(p, rbm.block, generator)
+        h = sample_blocks(p, rbm.block, generator)
         v = rbm.sample_visible(h, sides, generator) if sample_visible else rbm.visible(h, sides)
         if step + 1 < steps:
             p = rbm.hidden(v)
@@ -123,7 +123,7 @@ def contrastive_divergence(rbm: Rbm, data: Tensor, chain: Tensor) -> Tensor:
     return (rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()) / places
 
 
-def sparsity_pull(rbm: Rbm, p: Tensor, target: float) -> Tensor:
+def sparsity_loss(rbm: Rbm, p: Tensor, target: float) -> Tensor:
     """A number whose gradient in every hidden bias is q - target, and which moves nothing else.
 
     q is the mean of the map's probabilities `p`. The pull is the gradient of the cross-entropy
@@ -160,13 +160,13 @@ def log_block_totals(x: Tensor, size: int) -> Tensor:
     return F.softplus(in_blocks(x, size, -torch.inf).logsumexp(-1))
 
 
-def on_probabilities(x: Tensor, size: int) -> Tensor:
+def block_softmax(x: Tensor, size: int) -> Tensor:
     """exp(x_i) / (1 + sum of exp(x_j) of the block), for every unit: as `x`."""
     if size == 1:
         return x.sigmoid()
     parts = in_blocks(x, size, -torch.inf)
     shares = (parts - F.softplus(parts.logsumexp(-1, keepdim=True))).exp()
-    return out_of_blocks(shares, size, sides_of(x))
+    return out_of_blocks(shares, size, hidden_and_input(x))
 
 
 def block_probabilities(p: Tensor, size: int) -> Tensor:
@@ -174,7 +174,7 @@ def block_probabilities(p: Tensor, size: int) -> Tensor:
     return in_blocks(p, size, 0.0).sum(-1).clamp(max=1.0)  # rounding may reach past 1
 
 
-def drawn_blocks(p: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def sample_blocks(p: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Units of zeros and ones: in each block unit i with probability p_i, or none.
 
     One number u from 0 to 1 a block: unit i is on where p_1 + .. + p_(i-1) <= u < p_1 + .. + p_i.
@@ -182,4 +182,4 @@ def drawn_blocks(p: Tensor, size: int, generator: torch.Generator) -> Tensor:
     upper = in_blocks(p, size, 0.0).cumsum(-1)
     u = torch.rand(upper.shape[:4], generator=generator, device=p.device)[..., None]
     is_below = (u < upper).to(p)  # 0 .. 0 1 .. 1: on where it rises, so at most once
-    return out_of_blocks(is_below.diff(dim=-1, prepend=0 * u), size, sides_of(p))
+    return out_of_blocks(is_below.diff(dim=-1, prepend=0 * u), size, hidden_and_input(p))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models.layers import Pool
-from alexnet.pretraining.decoding import Code, pooled, seen, sides_of, unpooled
+from alexnet.pretraining.decoding import Code, hidden_and_input, pooled, seen, unpooled
 from alexnet.pretraining.moments import Moments, squared_error
 from alexnet.pretraining.rbm import (
     FIRST_WEIGHT_SD,
@@ -24,7 +24,7 @@ from alexnet.pretraining.rbm import (
     gibbs,
     in_blocks,
     out_of_blocks,
-    sparsity_pull,
+    sparsity_loss,
 )
 from alexnet.pretraining.recipe import RbmRecipe
 from alexnet.pretraining.stages import Stage
@@ -78,7 +78,7 @@ class RbmLayer(nn.Module):
         """
         v = self.visible_input(inputs)
         p = self.rbm.hidden(v)
-        inner, outer, size = sides_of(p), sides_of(v), self.rbm.block
+        inner, outer, size = hidden_and_input(p), hidden_and_input(v), self.rbm.block
         if size > 1:
             on = block_probabilities(p, size)
             shares = in_blocks(p, size, 0.0) / on[..., None].clamp(min=TINY)
@@ -101,7 +101,7 @@ class RbmLayer(nn.Module):
     def reconstruct(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and their expectation given the hidden probabilities, both in deviations."""
         v = self.visible_input(inputs)
-        again = self.rbm.visible(self.rbm.hidden(v), sides_of(v))
+        again = self.rbm.visible(self.rbm.hidden(v), hidden_and_input(v))
         root = self.variance.sqrt()
         return v / root, again / root
 
@@ -113,14 +113,14 @@ class RbmLayer(nn.Module):
         chain = gibbs(
             self.rbm,
             p,
-            sides_of(v),
+            hidden_and_input(v),
             generator,
             steps=recipe.cd_steps,
             sample_visible=recipe.sample_visible,
         )
         loss = contrastive_divergence(self.rbm, v, chain)
         if recipe.sparsity_cost:
-            loss = loss + recipe.sparsity_cost * sparsity_pull(self.rbm, p, recipe.sparsity_target)
+            loss = loss + recipe.sparsity_cost * sparsity_loss(self.rbm, p, recipe.sparsity_target)
         return loss, squared_error(v, chain) / self.variance
 
     @property

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from alexnet.config.recipe import Augmentation, NetOptions, PictureOptions, Recipe
-from alexnet.config.serialization import from_plain, to_plain
+from alexnet.config.recipe import Augmentation, DataOptions, ModelOptions, Recipe
+from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import ConfigError, UsageError, require, require_finite
 
 HELD_OUT_SHARE = 0.1
 """Of the training pictures, where the training that follows holds none out."""
-AS_PUBLISHED = NetOptions()
-HOLDING_OUT = PictureOptions(val_share=HELD_OUT_SHARE)
+AS_PUBLISHED = ModelOptions()
+HOLDING_OUT = DataOptions(val_fraction=HELD_OUT_SHARE)
 USUAL_VIEWS = Augmentation()
 
 
@@ -32,8 +32,8 @@ class PretrainRecipe:
     """The architecture's name."""
     up_to: str = ""
     """The last conv layer to pretrain, such as conv3; all of them unless given."""
-    net: NetOptions = AS_PUBLISHED
-    pictures: PictureOptions = HOLDING_OUT
+    model: ModelOptions = AS_PUBLISHED
+    data_options: DataOptions = HOLDING_OUT
     augment: Augmentation = USUAL_VIEWS
     epochs: int = 10
     """Passes over the training pictures, for every layer."""
@@ -57,8 +57,8 @@ class PretrainRecipe:
             f"--watched-pictures {self.watched_pictures} must be at least 1",
         )
         require(
-            self.augment.cut_mix == 0,
-            f"--cut-mix {self.augment.cut_mix} mixes labels, and pretraining has none; leave it 0",
+            self.augment.cutmix == 0,
+            f"--cutmix {self.augment.cutmix} mixes labels, and pretraining has none; leave it 0",
         )
         require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")
 
@@ -68,14 +68,14 @@ class PretrainRecipe:
 
         Where the training holds no pictures out, a tenth is held out to watch.
         """
-        val_share = recipe.pictures.val_share or HELD_OUT_SHARE
+        val_fraction = recipe.data_options.val_fraction or HELD_OUT_SHARE
         return cls(
             name=recipe.name,
             data=recipe.data,
             arch=recipe.arch,
-            net=recipe.net,
-            pictures=replace(recipe.pictures, val_share=val_share),
-            augment=replace(recipe.augment, cut_mix=0.0),
+            model=recipe.model,
+            data_options=replace(recipe.data_options, val_fraction=val_fraction),
+            augment=replace(recipe.augment, cutmix=0.0),
             data_root=recipe.data_root,
             device=recipe.device,
             seed=recipe.seed,
@@ -91,14 +91,14 @@ class AutoencoderRecipe(PretrainRecipe):
     """
 
     kind: ClassVar[str] = "autoencoder"
-    rate: float = 3e-3
+    lr: float = 3e-3
     """Learning rate (Adam) at the beginning of a layer; it falls to 0 along half a cosine."""
     noise: float = 0.3
     """Share of the input values that are set to zero before encoding (masking noise); 0: none."""
 
     def __post_init__(self) -> None:
         super(AutoencoderRecipe, self).__post_init__()
-        require(self.rate >= 0, f"--rate {self.rate} must not be negative")
+        require(self.lr >= 0, f"--lr {self.lr} must not be negative")
         require(0 <= self.noise < 1, f"--noise {self.noise} must be from 0 to below 1")
 
 
@@ -158,7 +158,7 @@ KINDS: dict[str, type[PretrainRecipe]] = {
 
 def recipe_text(recipe: PretrainRecipe) -> str:
     """The recipe as JSON, with its kind."""
-    plain = {"kind": recipe.kind, **to_plain(recipe)}
+    plain = {"kind": recipe.kind, **to_dict(recipe)}
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -181,4 +181,4 @@ def read_pretrain_recipe(path: Path) -> PretrainRecipe:
         raise ConfigError(
             f"{path} is not a pretraining: its kind is {kind!r}, not {' or '.join(KINDS)}"
         )
-    return from_plain(KINDS[kind], plain, "recipe")
+    return from_dict(KINDS[kind], plain, "recipe")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from alexnet.reporter import Reporter, Silent
+from alexnet.reporter import NullReporter, Reporter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +55,7 @@ class PretrainReporter(Reporter, Protocol):
         """After every epoch."""
 
 
-class SilentPretraining(Silent):
+class SilentPretraining(NullReporter):
     """A reporter that tells nobody."""
 
     def layer_step(self, report: LayerStep) -> None:

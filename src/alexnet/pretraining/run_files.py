@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.pretrained_layers import PretrainedInfo, digest_of
+from alexnet.checkpoints.pretrained_layers import PretrainedInfo, hash_indices
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
-from alexnet.config.serialization import from_plain, to_json
+from alexnet.config.serialization import from_dict, to_json
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.io.files import write_text
 from alexnet.pretraining.moments import Moments
@@ -73,8 +73,8 @@ def save_finished(job: PretrainJob, layers: Sequence[PretrainedLayer], folder: R
         kind=job.recipe.kind,
         architecture=job.network.architecture,
         preprocessing=job.preprocessing,
-        listing=job.store.listing(),
-        unseen=digest_of(job.splits.test),
+        manifest_hash=job.store.manifest_hash(),
+        test_hash=hash_indices(job.splits.test),
         split_seed=job.split_seed,
     )
     save_tensors(folder.model, finished_weights(job, layers), header)
@@ -138,4 +138,4 @@ def read_records(folder: RunFolder) -> list[LayerRecord]:
     if not folder.metrics.exists():
         return []
     lines = folder.metrics.read_text(encoding="utf-8").split("\n")[:-1]
-    return [from_plain(LayerRecord, json.loads(line)) for line in lines]
+    return [from_dict(LayerRecord, json.loads(line)) for line in lines]

@@ -13,8 +13,8 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.unlabelled import open_pictures
-from alexnet.data.load import check_refusals
-from alexnet.data.splits import Splits, split_rows
+from alexnet.data.load import report_rejected
+from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.models.network import Network
@@ -26,11 +26,11 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncated
 from alexnet.runtime.device import choose_device
-from alexnet.training.setup import check_batch, with_whole_paths
-from alexnet.training.step import random_seed
+from alexnet.training.setup import check_batch, resolve_paths
+from alexnet.training.step import derive_seed
 from alexnet.transforms.augment import Augmenter
-from alexnet.transforms.crops import centre_view
-from alexnet.transforms.statistics import colour_axes, measured_preprocessing, preprocessing_for
+from alexnet.transforms.crops import center_crop
+from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
 
 MEASURED_AT_ONCE = 64
 """Pictures that are measured together."""
@@ -60,7 +60,7 @@ class PretrainJob:
     @property
     def split_seed(self) -> int:
         """What decided which pictures are the test's, where the data set left it open."""
-        own = self.recipe.pictures.split_seed
+        own = self.recipe.data_options.split_seed
         return own if own >= 0 else self.recipe.seed
 
     @property
@@ -75,7 +75,7 @@ class PretrainJob:
 
     def generator(self, purpose: str, layer: str, step: int) -> torch.Generator:
         """A source of random numbers of its own for everything that is drawn."""
-        seed = random_seed(self.recipe.seed, f"{purpose} of {layer}", step)
+        seed = derive_seed(self.recipe.seed, f"{purpose} of {layer}", step)
         return torch.Generator(self.device).manual_seed(seed)
 
     def watched(self, rows: np.ndarray) -> list[Tensor]:
@@ -90,18 +90,18 @@ class PretrainJob:
     def centre(self, pixels: np.ndarray) -> Tensor:
         """The centre views of stored pictures, as evaluation has them."""
         images = torch.from_numpy(np.array(pixels)).to(self.device)
-        return centre_view(images, self.preprocessing, self.augmenter.mean_image)
+        return center_crop(images, self.preprocessing, self.augmenter.mean_image)
 
     def begin(self, index: int, below: Sequence[PretrainedLayer]) -> PretrainedLayer:
         """A new layer with first weights, on top of the finished ones."""
-        measured = moments(go_up(below, view) for view in self.watched(self.splits.train))
+        measured = moments(encode_through(below, view) for view in self.watched(self.splits.train))
         return self.layer(index, measured)
 
     def layer(self, index: int, measured: Moments) -> PretrainedLayer:
         """A layer with first weights for an input of these moments."""
         stage = self.stages[index]
         generator = torch.Generator().manual_seed(
-            random_seed(self.recipe.seed, f"weights of {stage.name}", 0)
+            derive_seed(self.recipe.seed, f"weights of {stage.name}", 0)
         )
         here = Moments(measured.mean.cpu(), measured.deviations.cpu())
         layer: PretrainedLayer
@@ -116,7 +116,7 @@ class PretrainJob:
 
 
 @torch.no_grad()
-def go_up(layers: Sequence[PretrainedLayer], inputs: Tensor) -> Tensor:
+def encode_through(layers: Sequence[PretrainedLayer], inputs: Tensor) -> Tensor:
     """What finished layers make of inputs [N, C, H, W], one after the other."""
     for layer in layers:
         inputs = layer.eval().encode(inputs).maps
@@ -130,8 +130,8 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
         AlexNetError: anything in the recipe or the data that cannot work; nothing has been written
             then but the store.
     """
-    device, pictures = choose_device(recipe.device), recipe.pictures
-    table = recipe.net.apply(architecture(recipe.arch))
+    device, pictures = choose_device(recipe.device), recipe.data_options
+    table = recipe.model.apply(architecture(recipe.arch))
     stages = find_stages(table, recipe.up_to)
     if isinstance(recipe, RbmRecipe):
         check_hidden_biases(table, stages)
@@ -140,17 +140,17 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
     store = prepare(
         source,
         resize=pictures.resize,
-        side=pictures.store_pixels,
+        side=pictures.resize_size,
         progress=reporter.preparing,
     )
-    check_refusals(store, pictures.max_refused_share, reporter)
-    splits = split_rows(store, pictures, recipe.seed)
+    report_rejected(store, pictures.max_rejected_fraction, reporter)
+    splits = split_indices(store, pictures, recipe.seed)
     if isinstance(recipe, AutoencoderRecipe):
         check_batch(table, min(recipe.batch_size, len(splits.train)))
-    rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
-    axes = colour_axes(store.colour_covariance(splits.train)).to(device)
+    rule, mean_image = fit_preprocessing(table, pictures, store, splits.train, device)
+    axes = color_principal_axes(store.colour_covariance(splits.train)).to(device)
     augmenter = Augmenter(
-        options=recipe.augment, preprocessing=rule, colour_axes=axes, mean_image=mean_image
+        options=recipe.augment, preprocessing=rule, color_principal_axes=axes, mean_image=mean_image
     )
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     network = Network(truncated(table, stages)).to(device)
@@ -159,5 +159,5 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
 
 def with_whole_pretraining_paths(recipe: PretrainRecipe) -> PretrainRecipe:
     """The recipe with its paths as seen from anywhere; a data set's name stays a name."""
-    whole = with_whole_paths(Recipe(data=recipe.data, data_root=recipe.data_root))
+    whole = resolve_paths(Recipe(data=recipe.data, data_root=recipe.data_root))
     return replace(recipe, data=whole.data, data_root=whole.data_root)

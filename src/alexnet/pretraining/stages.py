@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from alexnet.errors import ArchitectureError, UnknownNameError
-from alexnet.models.architecture import Architecture, Row
-from alexnet.models.layers import Activation, BatchNorm, Conv, MapNorm, Pool, ResponseNorm
+from alexnet.models.architecture import Architecture, LayerInfo
+from alexnet.models.layers import Activation, BatchNorm, Conv, Pool, ResponseNorm, WithinChannelLRN
 
-FOLLOWERS = (Activation, ResponseNorm, MapNorm, BatchNorm, Pool)
+FOLLOWERS = (Activation, ResponseNorm, WithinChannelLRN, BatchNorm, Pool)
 """What belongs to the conv layer before it; anything else ends its stage."""
 
 
@@ -16,7 +16,7 @@ FOLLOWERS = (Activation, ResponseNorm, MapNorm, BatchNorm, Pool)
 class Stage:
     """A conv layer and what the table has after it: activation, norms, at most one pooling."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LayerInfo, ...]
     """The conv layer's first."""
 
     @property
@@ -80,7 +80,7 @@ def find_stages(table: Architecture, up_to: str) -> tuple[Stage, ...]:
     return tuple(chosen)
 
 
-def _followers(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+def _followers(rows: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
     end = next((i for i, r in enumerate(rows) if not isinstance(r.layer, FOLLOWERS)), len(rows))
     return rows[:end]
 
@@ -101,7 +101,7 @@ def check_hidden_biases(table: Architecture, stages: tuple[Stage, ...]) -> None:
         ArchitectureError: a conv layer has no bias, nor a batch norm right after it.
     """
     for stage in stages:
-        if not stage.conv.has_bias and not stage.inner_norm:
+        if not stage.conv.bias and not stage.inner_norm:
             raise ArchitectureError(
                 f"{stage.name} of {table.name} has neither a bias nor a batch norm after it, so "
                 "the biases of an RBM's hidden units have no place; use an autoencoder"

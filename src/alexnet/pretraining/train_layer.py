@@ -13,8 +13,8 @@ from alexnet.errors import TrainingError
 from alexnet.pretraining.moments import squared_error
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.records import LayerRecord, LayerStep, PretrainReporter
-from alexnet.pretraining.setup import PretrainedLayer, PretrainJob, go_up
-from alexnet.training.timer import Clock
+from alexnet.pretraining.setup import PretrainedLayer, PretrainJob, encode_through
+from alexnet.training.timer import EpochTimer
 
 
 def train_layer(
@@ -32,13 +32,13 @@ def train_layer(
     layer = job.begin(index, below)
     optimizer, name = layer.optimizer(), layer.stage.name
     own_steps = job.recipe.epochs * job.batches.steps_per_epoch
-    train = [go_up(below, view) for view in job.watched(job.splits.train)]
-    held_out = [go_up(below, view) for view in job.watched(job.splits.val)]
+    train = [encode_through(below, view) for view in job.watched(job.splits.train)]
+    eval_split = [encode_through(below, view) for view in job.watched(job.splits.val)]
     for epoch in range(job.recipe.epochs):
-        clock = Clock()
+        clock = EpochTimer()
         layer.train()
         for step, inputs in epoch_inputs(job, index, below, epoch, clock):
-            slow_down(optimizer, layer.rate, step / own_steps)
+            cosine_lr(optimizer, layer.rate, step / own_steps)
             noise = job.generator("noise", name, step)
             error = train_step(layer, optimizer, inputs, noise, step)
             reporter.layer_step(
@@ -50,21 +50,21 @@ def train_layer(
                     images=len(inputs),
                 )
             )
-        record(layer_record(layer, epoch, train, held_out, clock))
+        record(layer_record(layer, epoch, train, eval_split, clock))
     return layer.eval()
 
 
 def epoch_inputs(
-    job: PretrainJob, index: int, below: Sequence[PretrainedLayer], epoch: int, clock: Clock
+    job: PretrainJob, index: int, below: Sequence[PretrainedLayer], epoch: int, clock: EpochTimer
 ) -> Iterator[tuple[int, Tensor]]:
     """A layer's inputs of one epoch, each with its step, which counts from 0 in every layer."""
     name, per_epoch = job.stages[index].name, job.batches.steps_per_epoch
     batches = clock.timed(job.batches.epoch(index * job.recipe.epochs + epoch))
     for step, (pixels, _) in enumerate(batches, epoch * per_epoch):
-        yield step, go_up(below, job.views(pixels, name, step))
+        yield step, encode_through(below, job.views(pixels, name, step))
 
 
-def slow_down(optimizer: torch.optim.Optimizer, rate: float, done: float) -> None:
+def cosine_lr(optimizer: torch.optim.Optimizer, rate: float, done: float) -> None:
     """Let the rate fall from its full height to 0 along half a cosine; `done` is from 0 to 1."""
     for group in optimizer.param_groups:
         group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
@@ -106,8 +106,8 @@ def layer_record(
     layer: PretrainedLayer,
     epoch: int,
     train: Sequence[Tensor],
-    held_out: Sequence[Tensor],
-    clock: Clock,
+    eval_split: Sequence[Tensor],
+    clock: EpochTimer,
 ) -> LayerRecord:
     """The figures of an epoch, on watched inputs.
 
@@ -119,10 +119,10 @@ def layer_record(
     if not math.isfinite(train_error):
         raise _not_finite(layer, train_error, f"epoch {epoch + 1}")
     held_out_error, gap = -1.0, 0.0
-    if held_out:
-        held_out_error = mean_over(held_out, lambda x: squared_error(*layer.reconstruct(x)))
-    if held_out and isinstance(layer, RbmLayer):
-        gap = mean_over(held_out, layer.free_energy) - mean_over(train, layer.free_energy)
+    if eval_split:
+        held_out_error = mean_over(eval_split, lambda x: squared_error(*layer.reconstruct(x)))
+    if eval_split and isinstance(layer, RbmLayer):
+        gap = mean_over(eval_split, layer.free_energy) - mean_over(train, layer.free_energy)
     return LayerRecord(
         layer=layer.stage.name,
         epoch=epoch + 1,

@@ -54,17 +54,17 @@ def transfer(
         convolved(before(network, stage.name, view), weight, None, stage.conv) for view in views
     ]
     here = moments(given)
-    wanted = wanted_moments(layer, visible, given, here)
+    wanted = target_stats(layer, visible, given, here)
     gain = torch.where(here.deviations > LEAST, wanted.deviations / here.deviations, 1.0)
     conv = network.get_submodule(stage.name)
     assert isinstance(conv, nn.Conv2d)
     conv.weight.copy_(weight * gain[:, None, None, None])
     if conv.bias is not None:
         conv.bias.copy_(wanted.mean - gain * here.mean)
-    settle_norms(network, stage, wanted, views)
+    calibrate_batch_norm(network, stage, wanted, views)
 
 
-def wanted_moments(
+def target_stats(
     layer: RbmLayer, visible: Sequence[Tensor], given: Sequence[Tensor], here: Moments
 ) -> Moments:
     """Mean and deviation that every map of the classifier's layer should have before f.
@@ -95,7 +95,9 @@ def upper_quantile(batches: Sequence[Tensor], shares: Tensor) -> Tensor:
     return torch.stack(values)
 
 
-def settle_norms(network: Network, stage: Stage, wanted: Moments, views: Sequence[Tensor]) -> None:
+def calibrate_batch_norm(
+    network: Network, stage: Stage, wanted: Moments, views: Sequence[Tensor]
+) -> None:
     """Give every batch norm of a stage its statistics; the inner one gives out what is `wanted`."""
     for row in stage.rows:
         if isinstance(row.layer, BatchNorm):

@@ -8,7 +8,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Options of glibc's `mallopt`, from its malloc.h."""
 
 
-def keep_freed_memory() -> bool:
+def disable_malloc_trim() -> bool:
     """Let this process keep the memory that it frees, for its next tensors.
 
     glibc takes every large block fresh from the system and gives it back when it is freed; a

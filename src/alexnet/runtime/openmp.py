@@ -8,7 +8,7 @@ SPINS = 10_000
 """Looks at a lock before a waiting thread sleeps; 300,000 where nobody says otherwise."""
 
 
-def sleep_while_waiting() -> bool:
+def limit_openmp_spinning() -> bool:
     """Let a thread that has waited a moment for another give up its core; call before torch loads.
 
     GNU's OpenMP lets it spin for milliseconds. Where another program holds one of the cores, the

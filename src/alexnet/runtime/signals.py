@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 
-class Stopped(KeyboardInterrupt):
+class TrainingInterrupted(KeyboardInterrupt):
     """A run ended early because it was asked to; the message says how to go on.
 
     It is no `AlexNetError`: nothing went wrong, and who catches errors must not catch it.

@@ -20,27 +20,27 @@ from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
-from alexnet.runtime.signals import Stopped, StopRequest
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.run_folder import RunFolder, state_step
-from alexnet.training.setup import Job
-from alexnet.training.state import Progress, StateInfo
-from alexnet.training.timer import Clock
+from alexnet.training.setup import TrainingSetup
+from alexnet.training.state import CheckpointInfo, TrainState
+from alexnet.training.timer import EpochTimer
 
-MOVABLE = (
+CHANGEABLE_ON_RESUME = (
     "name", "data", "data_root", "init_from", "device",
-    "save_every_minutes", "save_every_steps", "keep_states",
+    "save_every_minutes", "save_every_steps", "keep_checkpoints",
 )  # fmt: skip
 """What of a recipe may be changed in config.json while the run is stopped: it decides no result, or
 is held against the state otherwise."""
 
 
-def save_last(job: Job, progress: Progress, folder: RunFolder) -> None:
+def save_last(job: TrainingSetup, progress: TrainState, folder: RunFolder) -> None:
     """Write the last epoch's network beside the best one."""
     info = replace(job.info, scores=Scores(epoch=len(progress.history)))
     save_model(folder.last, job.network.state_dict(), info, job.augmenter.mean_image)
 
 
-def save_current(job: Job, scores: Scores, folder: RunFolder) -> None:
+def save_current(job: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
     """Write the network as it is now as the run's model."""
     info = replace(job.info, scores=scores)
     save_model(folder.model, job.network.state_dict(), info, job.augmenter.mean_image)
@@ -51,13 +51,13 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
 
     Test figures are not in it yet.
     """
-    errors = [record.held_out_top1_error for record in history if record.held_out == "val"]
+    errors = [record.eval_top1_error for record in history if record.eval_split == "val"]
     if not errors:
         return Scores(epoch=len(history))
     return Scores(epoch=1 + errors.index(min(errors)), val_top1_error=min(errors))
 
 
-def save_state(job: Job, progress: Progress, folder: RunFolder) -> None:
+def save_checkpoint(job: TrainingSetup, progress: TrainState, folder: RunFolder) -> None:
     """Write all that is needed to go on from here, then remove what is too old.
 
     A state that is ahead of this step was passed over when the run was taken up; it is removed too.
@@ -67,7 +67,7 @@ def save_state(job: Job, progress: Progress, folder: RunFolder) -> None:
     for parameter, state in job.optimizer.state.items():
         for key, value in state.items():
             tensors[f"optimizer.{names[id(parameter)]}.{key}"] = torch.as_tensor(value)
-    info = StateInfo(
+    info = CheckpointInfo(
         fingerprint=job.store.info.fingerprint,
         recipe=job.recipe,
         step=progress.step,
@@ -80,7 +80,7 @@ def save_state(job: Job, progress: Progress, folder: RunFolder) -> None:
     save_tensors(folder.state(progress.step), tensors, info)
     states = folder.saved_states()
     past = [path for path in states if state_step(path) <= progress.step]
-    for path in set(states) - set(past[-job.recipe.keep_states :]):
+    for path in set(states) - set(past[-job.recipe.keep_checkpoints :]):
         path.unlink(missing_ok=True)
 
 
@@ -89,10 +89,10 @@ class SavedState:
     """A whole state, read."""
 
     tensors: dict[str, Tensor]
-    info: StateInfo
+    info: CheckpointInfo
 
 
-def newest_state(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> SavedState | None:
+def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> SavedState | None:
     """The newest state that is whole; None where there is none. Damaged ones are named.
 
     Raises:
@@ -102,7 +102,7 @@ def newest_state(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> Saved
     for path in reversed(folder.saved_states()):
         path.open("rb").close()
         try:
-            tensors, info = load_tensors(path, StateInfo)
+            tensors, info = load_tensors(path, CheckpointInfo)
             check_best(folder, info.history)
         except ModelFileError as error:
             reporter.note(f"passed over {path.name}, for {error}")
@@ -136,7 +136,7 @@ def check_recipe(folder: RunFolder, now: Recipe, then: Recipe) -> None:
     Raises:
         ConfigError: something that decides the result is another.
     """
-    names = [field.name for field in fields(Recipe) if field.name not in MOVABLE]
+    names = [field.name for field in fields(Recipe) if field.name not in CHANGEABLE_ON_RESUME]
     if changed := [name for name in names if getattr(now, name) != getattr(then, name)]:
         was = to_json(getattr(then, changed[0]), indent=None)
         raise ConfigError(
@@ -145,7 +145,7 @@ def check_recipe(folder: RunFolder, now: Recipe, then: Recipe) -> None:
         )
 
 
-def put_back(job: Job, saved: SavedState, folder: RunFolder) -> Progress:
+def restore(job: TrainingSetup, saved: SavedState, folder: RunFolder) -> TrainState:
     """Put the network and the optimizer back to where the state was saved.
 
     Raises:
@@ -158,25 +158,25 @@ def put_back(job: Job, saved: SavedState, folder: RunFolder) -> Progress:
             "bring them back, or start a new run"
         )
     try:
-        job.network.load_state_dict(_under(tensors, "network."))
+        job.network.load_state_dict(_with_prefix(tensors, "network."))
     except RuntimeError as error:
         raise ModelFileError(
             f"{folder.state(info.step)} belongs to another network: {error}"
         ) from error
     for name, parameter in job.network.named_parameters():
-        if state := _under(tensors, f"optimizer.{name}."):
+        if state := _with_prefix(tensors, f"optimizer.{name}."):
             job.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in state.items()}
-    return Progress(
+    return TrainState(
         step=info.step,
         sums=info.sums,
         last_step=info.last_step,
-        clock=Clock(info.spent),
+        clock=EpochTimer(info.spent),
         history=list(info.history),
         times=list(info.times),
     )
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Those whose names begin with a prefix, without it."""
     return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
@@ -191,17 +191,17 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 @dataclass
-class Saver:
+class CheckpointManager:
     """Saves the state of a run every so often, and ends the run where it is asked to."""
 
-    job: Job
+    job: TrainingSetup
     folder: RunFolder
     stop: StopRequest
     saved: tuple[int, int] = (0, 0)
     """Steps and finished epochs of the newest state."""
     saved_at: float = field(default_factory=time.monotonic)
 
-    def save_if_due(self, progress: Progress) -> None:
+    def save_if_due(self, progress: TrainState) -> None:
         """Save when the recipe's minutes or steps have passed since the last one.
 
         Raises:
@@ -214,16 +214,16 @@ class Saver:
             self.save(progress)
         self.stop_if_asked(progress)
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: TrainState) -> None:
         """Save, unless that has been done at this very moment of the run."""
         moment = (progress.step, len(progress.history))
         if moment != self.saved:
             with progress.clock.saving():
-                save_state(self.job, progress, self.folder)
+                save_checkpoint(self.job, progress, self.folder)
             self.saved = moment
         self.saved_at = time.monotonic()
 
-    def stop_if_asked(self, progress: Progress) -> None:
+    def stop_if_asked(self, progress: TrainState) -> None:
         """Save and end here, if a signal has asked to.
 
         Raises:
@@ -232,5 +232,7 @@ class Saver:
         if self.stop.number:
             self.save(progress)
             done = f"step {progress.step:,} of {self.job.total_steps:,}"
-            message = f"stopped after {done}, which is saved; go on with: {self.folder.way_on}"
-            raise Stopped(message, self.stop.number)
+            message = (
+                f"stopped after {done}, which is saved; go on with: {self.folder.resume_command}"
+            )
+            raise TrainingInterrupted(message, self.stop.number)

@@ -18,7 +18,7 @@ ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Feed:
+class DeviceLoader:
     """Batches as tensors on a device.
 
     A GPU gets the training pictures once, as bytes, if half of its free memory holds them, and
@@ -54,7 +54,7 @@ class Feed:
         return tensor.to(self.device)
 
 
-def feed(batches: Batches, device: torch.device) -> Feed:
+def feed(batches: Batches, device: torch.device) -> DeviceLoader:
     """The batches on a device: resident where they fit into a GPU, else copied."""
     size = batches.store.images[0].nbytes * len(batches.rows)
     is_resident = device.type == "cuda" and size <= (
@@ -63,16 +63,18 @@ def feed(batches: Batches, device: torch.device) -> Feed:
     return resident(batches, device) if is_resident else copied(batches, device)
 
 
-def copied(batches: Batches, device: torch.device) -> Feed:
+def copied(batches: Batches, device: torch.device) -> DeviceLoader:
     """Every batch is copied when it is wanted."""
-    return Feed(batches, device, np.zeros(0, np.int64), None, None)
+    return DeviceLoader(batches, device, np.zeros(0, np.int64), None, None)
 
 
-def resident(batches: Batches, device: torch.device) -> Feed:
+def resident(batches: Batches, device: torch.device) -> DeviceLoader:
     """All training pictures are copied now, in the store's order, each byte read once."""
     rows, store = np.sort(batches.rows), batches.store
     pictures = torch.empty((len(rows), *store.images.shape[1:]), dtype=torch.uint8, device=device)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
         pictures[start : start + len(chunk)] = torch.from_numpy(store.pictures(chunk)).to(device)
-    return Feed(batches, device, rows, pictures, torch.from_numpy(store.labels[rows]).to(device))
+    return DeviceLoader(
+        batches, device, rows, pictures, torch.from_numpy(store.labels[rows]).to(device)
+    )

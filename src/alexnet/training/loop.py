@@ -6,17 +6,25 @@ from torch import Tensor
 
 from alexnet.records import LastStep, LayerUpdate
 from alexnet.reporter import Reporter, StepReport
-from alexnet.training.checkpointing import Saver, best_scores, save_current
-from alexnet.training.epoch import check_weights, epoch_record, has_ended, is_best, note_if_stuck
-from alexnet.training.schedule import rate_at
-from alexnet.training.setup import Job
-from alexnet.training.state import Progress, added
+from alexnet.training.checkpointing import CheckpointManager, best_scores, save_current
+from alexnet.training.epoch import (
+    check_weights,
+    epoch_record,
+    has_ended,
+    is_best,
+    warn_if_at_chance,
+)
+from alexnet.training.schedule import lr_at
+from alexnet.training.setup import TrainingSetup
+from alexnet.training.state import TrainState, added
 from alexnet.training.step import train_step
-from alexnet.training.timer import Clock
-from alexnet.training.update_stats import snapshot, updates
+from alexnet.training.timer import EpochTimer
+from alexnet.training.update_stats import copy_weights, updates
 
 
-def fit(job: Job, progress: Progress, saver: Saver, reporter: Reporter) -> None:
+def fit(
+    job: TrainingSetup, progress: TrainState, saver: CheckpointManager, reporter: Reporter
+) -> None:
     """Train from where `progress` is to the last step; after each epoch evaluate, record, save.
 
     Raises:
@@ -28,24 +36,29 @@ def fit(job: Job, progress: Progress, saver: Saver, reporter: Reporter) -> None:
         epoch = len(progress.history)
         if not progress.has_trained_epoch(job.batches.steps_per_epoch):
             rate, moves = train_epoch(job, progress, epoch, progress.clock, saver, reporter)
-            progress.last_step = LastStep(rate=rate, layers=moves)
+            progress.last_step = LastStep(lr=rate, layers=moves)
             check_weights(progress)
             saver.save_if_due(progress)
         record = epoch_record(job, progress, saver)
-        note_if_stuck(job, progress.history, record, reporter)
+        warn_if_at_chance(job, progress.history, record, reporter)
         times = progress.end_epoch(record)
         folder.add_epoch(record, times)
         reporter.epoch(record, times)
-        if job.held_out == "val" and is_best(progress.errors()):
+        if job.eval_split == "val" and is_best(progress.errors()):
             save_current(job, best_scores(progress.history), folder)
         saver.save_if_due(progress)
     saver.save(progress)
     if len(progress.history) < job.recipe.epochs:
-        reporter.note(f"ended after epoch {len(progress.history)}: --stop-at-train-error")
+        reporter.note(f"ended after epoch {len(progress.history)}: --target-train-error")
 
 
 def train_epoch(
-    job: Job, progress: Progress, epoch: int, clock: Clock, saver: Saver, reporter: Reporter
+    job: TrainingSetup,
+    progress: TrainState,
+    epoch: int,
+    clock: EpochTimer,
+    saver: CheckpointManager,
+    reporter: Reporter,
 ) -> tuple[float, tuple[LayerUpdate, ...]]:
     """The training loop: the steps of one epoch that are not done yet.
 
@@ -58,16 +71,16 @@ def train_epoch(
     job.freeze(epoch)
     job.network.train()
     for pixels, labels in clock.timed(job.feed.epoch(epoch, progress.step % steps_per_epoch)):
-        rate = rate_at(
+        rate = lr_at(
             recipe.schedule,
-            recipe.optimizer.rate,
+            recipe.optimizer.lr,
             progress.step,
             steps_per_epoch,
             job.total_steps,
             errors,
         )
         if progress.step + 1 == last_step:
-            before = snapshot(job.network)
+            before = copy_weights(job.network)
         loss, logits, is_mixed = train_step(job, pixels, labels, progress.step, rate)
         progress.sums = added(progress.sums, loss, logits, labels, is_mixed)
         progress.step += 1
@@ -77,7 +90,7 @@ def train_epoch(
     return rate, updates(before, job.network)
 
 
-def step_report(job: Job, progress: Progress, epoch: int, images: int) -> StepReport:
+def step_report(job: TrainingSetup, progress: TrainState, epoch: int, images: int) -> StepReport:
     """What a progress bar shows."""
     sums = progress.sums
     return StepReport(

@@ -9,7 +9,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from alexnet.config.recipe import Optimizer
+from alexnet.config.recipe import OptimizerOptions
 from alexnet.models.network import Network
 
 
@@ -113,7 +113,7 @@ class KerasAdam(torch.optim.Adam):
         return loss
 
 
-def parameter_groups(network: Network, options: Optimizer) -> list[dict[str, Any]]:
+def parameter_groups(network: Network, options: OptimizerOptions) -> list[dict[str, Any]]:
     """Weights, biases and batch-norm vectors that may learn, each with rate factor and decay."""
     learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     vector_decay = options.weight_decay if options.decay_biases else 0.0
@@ -122,7 +122,7 @@ def parameter_groups(network: Network, options: Optimizer) -> list[dict[str, Any
     scales = [p for name, p in learning if p.ndim == 1 and not name.endswith("bias")]
     groups = (
         {"params": weights, "weight_decay": options.weight_decay, "rate_factor": 1.0},
-        {"params": biases, "weight_decay": vector_decay, "rate_factor": options.bias_rate_factor},
+        {"params": biases, "weight_decay": vector_decay, "rate_factor": options.bias_lr_multiplier},
         {"params": scales, "weight_decay": vector_decay, "rate_factor": 1.0},
     )
     return [group for group in groups if group["params"]]
@@ -144,19 +144,19 @@ def split_slowed(groups: list[dict[str, Any]], slowed: Collection[Tensor]) -> li
 
 
 def build_optimizer(
-    network: Network, options: Optimizer, slowed: Collection[Tensor] = ()
+    network: Network, options: OptimizerOptions, slowed: Collection[Tensor] = ()
 ) -> torch.optim.Optimizer:
     """The optimizer of a recipe over the parameters that may learn."""
     groups = split_slowed(parameter_groups(network, options), slowed)
-    rate, betas = options.rate, (options.momentum, options.second_momentum)
-    match options.rule:
+    rate, betas = options.lr, (options.momentum, options.beta2)
+    match options.optimizer:
         case "paper":
             return PaperSGD(groups, rate, options.momentum)
         case "sgd":
             return torch.optim.SGD(groups, rate, options.momentum, fused=True)
         case "adam":
-            return torch.optim.Adam(groups, rate, betas, options.epsilon, fused=True)
+            return torch.optim.Adam(groups, rate, betas, options.eps, fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, rate, betas, options.epsilon, fused=True)
+            return torch.optim.AdamW(groups, rate, betas, options.eps, fused=True)
         case "keras_adam":
-            return KerasAdam(groups, rate, betas, options.epsilon)
+            return KerasAdam(groups, rate, betas, options.eps)

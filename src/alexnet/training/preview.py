@@ -9,10 +9,10 @@ import torch
 
 from alexnet.config.presets import preset
 from alexnet.reporter import Reporter
-from alexnet.training.setup import Job, make_ready
+from alexnet.training.setup import TrainingSetup, set_up_training
 
 
-def augmented_rows(
+def augmentation_preview(
     name: str,
     data: str,
     data_root: str,
@@ -36,15 +36,15 @@ def augmented_rows(
         Rows of uint8 [h, w, 3] or grey [h, w], and the class names.
     """
     recipe = replace(preset(name), data=data, data_root=data_root, seed=seed, freeze_up_to="")
-    job = make_ready(recipe, reporter)
+    job = set_up_training(recipe, reporter)
     labels, rng = job.store.labels[job.splits.train], np.random.default_rng(seed)
-    shown = range(min(num_classes, len(job.info.classes)))
+    shown = range(min(num_classes, len(job.info.class_names)))
     picks = [int(rng.choice(job.splits.train[labels == label])) for label in shown]
     rows = [[job.store.images[row], *_views(job, row, num_views, seed)] for row in picks]
-    return rows, [job.info.classes[label] for label in shown]
+    return rows, [job.info.class_names[label] for label in shown]
 
 
-def _views(job: Job, row: int, count: int, seed: int) -> list[np.ndarray]:
+def _views(job: TrainingSetup, row: int, count: int, seed: int) -> list[np.ndarray]:
     """Augmented views of one picture, brought back to the 0-255 scale."""
     if not count:
         return []
@@ -54,6 +54,6 @@ def _views(job: Job, row: int, count: int, seed: int) -> list[np.ndarray]:
     rule, mean_image = job.info.preprocessing, job.augmenter.mean_image
     c = rule.channels
     mean = torch.tensor(rule.mean[:c])[:, None, None] if mean_image is None else mean_image.cpu()
-    shown = views * torch.tensor(rule.divisor[:c])[:, None, None] + mean
+    shown = views * torch.tensor(rule.std[:c])[:, None, None] + mean
     maps = shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return list(maps if c == 3 else maps[..., 0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet import plots
-from alexnet.config.serialization import json_text, to_plain
+from alexnet.config.serialization import json_text, to_dict
 from alexnet.evaluation.plots import confusion
 from alexnet.evaluation.report import evaluation_summary
 from alexnet.evaluation.results import Evaluation
@@ -13,12 +13,12 @@ from alexnet.io.files import write_text
 from alexnet.models.layers import Conv
 from alexnet.records import EpochTimes
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import Job
-from alexnet.training.state import Progress
+from alexnet.training.setup import TrainingSetup
+from alexnet.training.state import TrainState
 
 
 def write_results(
-    job: Job, progress: Progress, evaluation: Evaluation | None, folder: RunFolder
+    job: TrainingSetup, progress: TrainState, evaluation: Evaluation | None, folder: RunFolder
 ) -> None:
     """Draw learning curves, confusion matrix and first-layer filters, then write `result.json`.
 
@@ -34,8 +34,8 @@ def write_results(
     result = {
         "epochs": len(history),
         "training_seconds": sum(t.elapsed_seconds for t in times),
-        "waiting_share": _waiting_share(times),
-        "refused": to_plain(job.store.info.refused),
+        "data_wait_fraction": _waiting_share(times),
+        "rejected": to_dict(job.store.info.rejected),
         "test": evaluation_summary(evaluation) if evaluation else None,
     }
     folder.write_epochs(history, times)
@@ -45,4 +45,4 @@ def write_results(
 def _waiting_share(times: Sequence[EpochTimes]) -> float:
     """Share of all training time spent waiting for data, 0 to 1."""
     weights = [1 / t.images_per_second for t in times]
-    return sum(w * t.waiting_share for w, t in zip(weights, times, strict=True)) / sum(weights)
+    return sum(w * t.data_wait_fraction for w, t in zip(weights, times, strict=True)) / sum(weights)

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_plain, parse_json, to_json, to_plain
+from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import flush, remove_folder, write_text
 from alexnet.records import EpochRecord, EpochTimes
@@ -84,7 +84,7 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
-    def way_on(self) -> str:
+    def resume_command(self) -> str:
         """The command that goes on with this run."""
         return f"alexnet train --resume {shlex.quote(str(self.path))}"
 
@@ -96,7 +96,7 @@ class RunFolder:
             return {}
         return plain if isinstance(plain, dict) else {}
 
-    def clear_leftovers(self) -> None:
+    def remove_temp_files(self) -> None:
         """Remove what a killed process was writing aside."""
         for folder in (self.path, self.states, self.plots):
             for pattern in LEFTOVERS:
@@ -216,7 +216,7 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
         plain = parse_json(text)
     except ConfigError as error:
         raise ConfigError(f"{path} is {error}") from error
-    return from_plain(Recipe, _merged(to_plain(start or Recipe()), plain), "recipe")
+    return from_dict(Recipe, _merged(to_dict(start or Recipe()), plain), "recipe")
 
 
 def _merged(base: Any, given: Any) -> Any:
@@ -226,7 +226,7 @@ def _merged(base: Any, given: Any) -> Any:
     return {**base, **{key: _merged(base.get(key), value) for key, value in given.items()}}
 
 
-def read_own_recipe(run: RunFolder) -> Recipe:
+def read_run_recipe(run: RunFolder) -> Recipe:
     """The recipe of a run that is to be gone on with.
 
     Raises:
@@ -251,6 +251,6 @@ def read_metrics(run: RunFolder) -> list[EpochRecord]:
     """
     lines = run.metrics.read_text(encoding="utf-8").splitlines()
     try:
-        return [from_plain(EpochRecord, parse_json(line)) for line in lines]
+        return [from_dict(EpochRecord, parse_json(line)) for line in lines]
     except ValueError as error:
         raise ModelFileError(f"{run.metrics} has a damaged line: {error}") from error

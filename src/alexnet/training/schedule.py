@@ -7,18 +7,18 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from alexnet.config.recipe import Schedule
+from alexnet.config.recipe import LRSchedule
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float, slow_rate: float | None = None) -> None:
-    """Give every group its multiple of `rate`, and slowed groups that of `slow_rate` if given."""
+def set_rate(optimizer: torch.optim.Optimizer, rate: float, low_lr: float | None = None) -> None:
+    """Give every group its multiple of `rate`, and slowed groups that of `low_lr` if given."""
     for group in optimizer.param_groups:
-        is_slow = slow_rate is not None and group["is_slowed"]
-        group["lr"] = (slow_rate if is_slow else rate) * group["rate_factor"]
+        is_slow = low_lr is not None and group["is_slowed"]
+        group["lr"] = (low_lr if is_slow else rate) * group["rate_factor"]
 
 
-def rate_at(
-    schedule: Schedule,
+def lr_at(
+    schedule: LRSchedule,
     base: float,
     step: int,
     steps_per_epoch: int,
@@ -44,21 +44,19 @@ def rate_at(
     match schedule.schedule:
         case "constant":
             return base
-        case "steps":
+        case "step":
             epoch = step // steps_per_epoch
-            return base * schedule.drop_factor ** sum(
-                epoch >= drop for drop in schedule.drop_after_epochs
-            )
+            return base * schedule.gamma ** sum(epoch >= drop for drop in schedule.milestones)
         case "plateau":
-            return base * schedule.drop_factor ** plateau_drops(
-                errors, schedule.patience_epochs, schedule.max_drops
+            return base * schedule.gamma ** num_plateau_drops(
+                errors, schedule.patience, schedule.max_drops
             )
         case "cosine":
             angle = math.pi * (step - warmup) / max(1, total_steps - warmup)
             return base * 0.5 * (1 + math.cos(angle))
 
 
-def plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:
+def num_plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:
     """How often the rate has dropped: once per `patience` epochs without a new lowest error.
 
     Source: Paper, section 5, done there by hand, three times.

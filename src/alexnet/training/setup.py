@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo
-from alexnet.checkpoints.pretrained_layers import cautions, read_pretrained
-from alexnet.checkpoints.weights import read_weights, take_what_fits
+from alexnet.checkpoints.pretrained_layers import compatibility_warnings, read_pretrained
+from alexnet.checkpoints.weights import load_matching_weights, read_weights
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import DATASETS
-from alexnet.data.load import check_refusals, open_data
-from alexnet.data.splits import Splits, split_rows
+from alexnet.data.load import open_data, report_rejected
+from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.inference.classifier import Classifier
@@ -28,15 +28,15 @@ from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
-from alexnet.runtime.malloc import keep_freed_memory
-from alexnet.training.device_loader import Feed, feed
+from alexnet.runtime.malloc import disable_malloc_trim
+from alexnet.training.device_loader import DeviceLoader, feed
 from alexnet.training.optimizers import build_optimizer
 from alexnet.transforms.augment import Augmenter
-from alexnet.transforms.statistics import colour_axes, measured_preprocessing, preprocessing_for
+from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class TrainingSetup:
     """Everything that a training loop needs; only the network and the optimizer change."""
 
     recipe: Recipe
@@ -45,7 +45,7 @@ class Job:
     info: ModelInfo
     augmenter: Augmenter
     batches: Batches
-    feed: Feed
+    feed: DeviceLoader
     """The same batches on the training device."""
     network: Network
     optimizer: torch.optim.Optimizer
@@ -57,7 +57,7 @@ class Job:
         return self.recipe.epochs * self.batches.steps_per_epoch
 
     @property
-    def held_out(self) -> str:
+    def eval_split(self) -> str:
         """The split that is watched during training: val where there is one, else test, else ""."""
         return "val" if len(self.splits.val) else "test" if len(self.splits.test) else ""
 
@@ -65,10 +65,10 @@ class Job:
         """The network as it is now, ready to predict."""
         return Classifier(self.network, self.info, self.augmenter.mean_image, self.recipe.precision)
 
-    def slow_rate(self, epoch: int) -> float | None:
+    def low_lr(self, epoch: int) -> float | None:
         """The rate of layers that are soon frozen, at an epoch from 0; None: as the rest."""
-        after = self.recipe.slow_after_epoch
-        return self.recipe.slow_rate if after and epoch >= after else None
+        after = self.recipe.low_lr_after_epoch
+        return self.recipe.low_lr if after and epoch >= after else None
 
     def freeze(self, epoch: int) -> None:
         """Freeze what the recipe freezes at this epoch, which counts from 0."""
@@ -79,7 +79,7 @@ class Job:
                     parameter.grad = None
 
 
-def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Job:
+def set_up_training(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> TrainingSetup:
     """Find and prepare the data, build the network, take over weights.
 
     From here on the process keeps the memory that it frees.
@@ -88,45 +88,45 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
         AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing
             has been written then but the store.
     """
-    keep_freed_memory()
+    disable_malloc_trim()
     device = choose_device(recipe.device)
     table = table_for(recipe)
     check_limits(table)
-    preprocessing_for(table, recipe.pictures)  # refuses before any picture is decoded
+    preprocessing_for(table, recipe.data_options)  # refuses before any picture is decoded
     has_weights = recipe.init_from and not is_begun  # a begun run has its own
     weights = read_weights(Path(recipe.init_from)) if has_weights else {}
-    pictures = recipe.pictures
+    pictures = recipe.data_options
     store = open_data(
-        recipe.data, recipe.data_root, pictures.resize, pictures.store_pixels, reporter
+        recipe.data, recipe.data_root, pictures.resize, pictures.resize_size, reporter
     )
-    check_refusals(store, pictures.max_refused_share, reporter)
-    splits = split_rows(store, pictures, recipe.seed)
-    check_classes(store, splits.train)
+    report_rejected(store, pictures.max_rejected_fraction, reporter)
+    splits = split_indices(store, pictures, recipe.seed)
+    check_every_class_has_images(store, splits.train)
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     check_batch(table, min(recipe.batch_size, len(splits.train)))
-    table = variant(table, classes=len(store.info.classes))
+    table = variant(table, classes=len(store.info.class_names))
     check_limits(table)
     network = build_network(table, recipe, weights, reporter).to(device)
     if recipe.compile:
         compile_network(network, device)
-    slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.slow_after_epoch else []
+    slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.low_lr_after_epoch else []
     optimizer = build_optimizer(network, recipe.optimizer, slowed)
-    rule, mean_image = measured_preprocessing(table, pictures, store, splits.train, device)
+    rule, mean_image = fit_preprocessing(table, pictures, store, splits.train, device)
     if has_weights and (layers := read_pretrained(Path(recipe.init_from))):
-        for caution in cautions(layers, rule, store, splits.test):
+        for caution in compatibility_warnings(layers, rule, store, splits.test):
             reporter.note(caution)
     info = ModelInfo(
         architecture=table,
-        classes=store.info.classes,
+        class_names=store.info.class_names,
         preprocessing=rule,
         recipe=recipe,
-        listing=store.listing(),
+        manifest_hash=store.manifest_hash(),
     )
-    axes = colour_axes(store.colour_covariance(splits.train)).to(device)
+    axes = color_principal_axes(store.colour_covariance(splits.train)).to(device)
     augmenter = Augmenter(
-        options=recipe.augment, preprocessing=rule, colour_axes=axes, mean_image=mean_image
+        options=recipe.augment, preprocessing=rule, color_principal_axes=axes, mean_image=mean_image
     )
-    return Job(
+    return TrainingSetup(
         recipe,
         store,
         splits,
@@ -140,7 +140,7 @@ def make_ready(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> Jo
     )
 
 
-def with_whole_paths(recipe: Recipe) -> Recipe:
+def resolve_paths(recipe: Recipe) -> Recipe:
     """The recipe with its paths as seen from anywhere; a data set's name stays a name."""
     data = Path(recipe.data).expanduser()
     is_path = recipe.data and recipe.data not in DATASETS and data.exists()
@@ -163,7 +163,7 @@ def table_for(recipe: Recipe) -> Architecture:
         UnknownNameError: no such architecture, or no such layer to freeze up to.
         ConfigError: the options do not fit the table, or nothing is left to learn.
     """
-    table = recipe.net.apply(architecture(recipe.arch))
+    table = recipe.model.apply(architecture(recipe.arch))
     if recipe.freeze_up_to:
         names = [layer.name for layer in table.layers]
         if recipe.freeze_up_to not in names:
@@ -193,19 +193,19 @@ def check_batch(table: Architecture, batch_size: int) -> None:
         )
 
 
-def check_classes(store: Store, train: np.ndarray) -> None:
+def check_every_class_has_images(store: Store, train: np.ndarray) -> None:
     """Refuse to train where a class has no picture to learn from.
 
     Raises:
         DataError: names the class, and why its first picture was refused if that is the cause.
     """
     learnt = set(store.labels[train].tolist())
-    for label, name in enumerate(store.info.classes):
+    for label, name in enumerate(store.info.class_names):
         if label in learnt:
             continue
-        bad = [r for r in store.info.refused if store.labels[r.row] == label]
+        bad = [r for r in store.info.rejected if store.labels[r.index] == label]
         cause = f"; {bad[0].name} was refused ({bad[0].reason})" if bad else ""
-        way_out = "mend or add pictures, remove the class, or hold out less with --test-share"
+        way_out = "mend or add pictures, remove the class, or hold out less with --test-fraction"
         raise DataError(f"class {name!r} has no usable picture to learn from{cause}; {way_out}")
 
 
@@ -216,7 +216,7 @@ def build_network(
     torch.manual_seed(recipe.seed)
     network = channels_last(Network(table))
     if weights:
-        taken = take_what_fits(network, weights)
+        taken = load_matching_weights(network, weights)
         reporter.note(f"from {recipe.init_from}: took {', '.join(taken.taken)}")
         reporter.note(
             f"left: {', '.join(taken.left) or 'nothing'}; "

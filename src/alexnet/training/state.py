@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from alexnet.config.recipe import Recipe
-from alexnet.evaluation.metrics import ranks
+from alexnet.evaluation.metrics import rank_of_label
 from alexnet.records import EpochRecord, EpochTimes, LastStep
-from alexnet.training.timer import Clock, Spent
+from alexnet.training.timer import Elapsed, EpochTimer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sums:
+class RunningMetrics:
     """What has been added up since the epoch began.
 
     Steps that mix pictures are counted apart: their loss and error say nothing about learning.
@@ -43,7 +43,7 @@ class Sums:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StateInfo:
+class CheckpointInfo:
     """The header of a saved state."""
 
     fingerprint: str
@@ -52,24 +52,24 @@ class StateInfo:
     """What the run was doing when it was saved."""
     step: int
     """Steps done."""
-    sums: Sums
+    sums: RunningMetrics
     """Of the running epoch, as are the next two."""
     last_step: LastStep
-    spent: Spent
+    spent: Elapsed
     history: tuple[EpochRecord, ...]
     times: tuple[EpochTimes, ...]
 
 
 @dataclass
-class Progress:
+class TrainState:
     """All that changes during a run, beside the network and the optimizer."""
 
     step: int = 0
     """Steps done."""
-    sums: Sums = field(default_factory=Sums)
+    sums: RunningMetrics = field(default_factory=RunningMetrics)
     """Of the running epoch, as are the next two."""
     last_step: LastStep = field(default_factory=LastStep)
-    clock: Clock = field(default_factory=Clock)
+    clock: EpochTimer = field(default_factory=EpochTimer)
     history: list[EpochRecord] = field(default_factory=list)
     times: list[EpochTimes] = field(default_factory=list)
 
@@ -82,7 +82,7 @@ class Progress:
         times = self.clock.times(record.epoch)
         self.history.append(record)
         self.times.append(times)
-        self.sums, self.last_step, self.clock = Sums(), LastStep(), Clock()
+        self.sums, self.last_step, self.clock = RunningMetrics(), LastStep(), EpochTimer()
         return times
 
     def errors(self) -> list[float]:
@@ -91,19 +91,20 @@ class Progress:
         Test pictures are watched, and never asked when something is chosen.
         """
         return [
-            r.held_out_top1_error if r.held_out == "val" else r.train_top1_error
-            for r in self.history
+            r.eval_top1_error if r.eval_split == "val" else r.train_top1_error for r in self.history
         ]
 
 
-def added(sums: Sums, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool) -> Sums:
+def added(
+    sums: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool
+) -> RunningMetrics:
     """The sums with one more batch."""
     count = len(labels)
     total = loss.item() * count
     if is_mixed:
         mixed_loss, mixed_images = sums.mixed_loss + total, sums.mixed_images + count
         return replace(sums, mixed_loss=mixed_loss, mixed_images=mixed_images)
-    rank = ranks(logits, labels)
+    rank = rank_of_label(logits, labels)
     return replace(
         sums,
         loss=sums.loss + total,

@@ -14,12 +14,12 @@ from alexnet.errors import DivergedError
 from alexnet.models.network import Network
 from alexnet.runtime.device import autocast
 from alexnet.training.schedule import set_rate
-from alexnet.training.setup import Job
-from alexnet.transforms.mixing import cut_mix
+from alexnet.training.setup import TrainingSetup
+from alexnet.transforms.mixing import cutmix
 
 
 def train_step(
-    job: Job, pixels: Tensor, labels: Tensor, step: int, rate: float
+    job: TrainingSetup, pixels: Tensor, labels: Tensor, step: int, rate: float
 ) -> tuple[Tensor, Tensor, bool]:
     """One update: views -> network -> loss -> backward -> stop if not finite -> step.
 
@@ -38,12 +38,12 @@ def train_step(
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
     recipe = job.recipe
-    generator = torch.Generator(job.device).manual_seed(random_seed(recipe.seed, "views", step))
-    torch.manual_seed(random_seed(recipe.seed, "dropout", step))
+    generator = torch.Generator(job.device).manual_seed(derive_seed(recipe.seed, "views", step))
+    torch.manual_seed(derive_seed(recipe.seed, "dropout", step))
     views = job.augmenter(pixels, generator, epoch=step // job.batches.steps_per_epoch)
-    share, classes = recipe.augment.cut_mix, len(job.info.classes)
-    views, targets, is_mixed = cut_mix(views, labels, classes, share, generator)
-    set_rate(job.optimizer, rate, job.slow_rate(step // job.batches.steps_per_epoch))
+    share, classes = recipe.augment.cutmix, len(job.info.class_names)
+    views, targets, is_mixed = cutmix(views, labels, classes, share, generator)
+    set_rate(job.optimizer, rate, job.low_lr(step // job.batches.steps_per_epoch))
     loss, logits = update(job.network, job.optimizer, views, targets, recipe, step)
     return loss, logits, is_mixed
 
@@ -78,7 +78,7 @@ def update(
     if not torch.isfinite(loss):
         raise DivergedError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
-            f"try a lower --rate than {recipe.optimizer.rate:g}, or a longer --warmup-epochs"
+            f"try a lower --lr than {recipe.optimizer.lr:g}, or a longer --warmup-epochs"
         )
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -98,11 +98,11 @@ def check_gradients(network: Network, step: int) -> None:
         broken = [name for name, g in gradients.items() if not g.isfinite().all()]
         raise DivergedError(
             f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
-            f"step {step + 1}; no weight was updated: try a lower --rate, or --precision float32"
+            f"step {step + 1}; no weight was updated: try a lower --lr, or --precision float32"
         )
 
 
-def random_seed(seed: int, purpose: str, step: int) -> int:
+def derive_seed(seed: int, purpose: str, step: int) -> int:
     """A generator's seed: 63 bits of a hash, so that neighbours share nothing."""
     digest = hashlib.blake2b(f"{seed} {purpose} {step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

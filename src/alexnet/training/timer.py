@@ -12,7 +12,7 @@ from alexnet.records import EpochTimes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spent:
+class Elapsed:
     """What an epoch has taken so far."""
 
     images: int = 0
@@ -23,11 +23,11 @@ class Spent:
     """Everything included."""
 
 
-class Clock:
+class EpochTimer:
     """Splits an epoch's time into waiting for data, the rest of the training, and all else."""
 
-    def __init__(self, before: Spent | None = None) -> None:
-        self.before = before or Spent()
+    def __init__(self, before: Elapsed | None = None) -> None:
+        self.before = before or Elapsed()
         self.images = 0
         self.waiting_seconds = 0.0
         self.saving_seconds = 0.0
@@ -56,10 +56,10 @@ class Clock:
         yield
         self.saving_seconds += time.perf_counter() - began
 
-    def spent(self) -> Spent:
+    def spent(self) -> Elapsed:
         """The time up to now, with that of earlier sittings."""
         training = self._training_so_far() if self.training_began else self.training_seconds
-        return Spent(
+        return Elapsed(
             images=self.before.images + self.images,
             waiting_seconds=self.before.waiting_seconds + self.waiting_seconds,
             training_seconds=self.before.training_seconds + training,
@@ -72,7 +72,7 @@ class Clock:
         return EpochTimes(
             epoch=epoch,
             images_per_second=spent.images / spent.training_seconds,
-            waiting_share=spent.waiting_seconds / spent.training_seconds,
+            data_wait_fraction=spent.waiting_seconds / spent.training_seconds,
             elapsed_seconds=spent.elapsed_seconds,
         )
 

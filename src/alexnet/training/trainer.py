@@ -12,18 +12,18 @@ from pathlib import Path
 
 from alexnet.checkpoints.model_file import load_model
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import to_plain
+from alexnet.config.serialization import to_dict
 from alexnet.errors import TrainingError, UsageError
 from alexnet.evaluation.results import Evaluation
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import Reporter, Silent
+from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
-from alexnet.runtime.signals import Stopped, StopRequest
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.checkpointing import (
-    Saver,
+    CheckpointManager,
     best_scores,
-    newest_state,
-    put_back,
+    latest_checkpoint,
+    restore,
     save_current,
     save_last,
 )
@@ -32,9 +32,9 @@ from alexnet.training.epoch import (
 )
 from alexnet.training.loop import fit
 from alexnet.training.results import write_results
-from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_own_recipe
-from alexnet.training.setup import Job, make_ready, with_whole_paths
-from alexnet.training.state import Progress
+from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
+from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
+from alexnet.training.state import TrainState
 
 BITS = ("alexnet", "torch", "processor", "threads", "kernels", "device")
 """What of the environment decides the bits of a result."""
@@ -63,13 +63,13 @@ def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = N
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
-    reporter = reporter or Silent()
-    recipe = with_whole_paths(recipe)
+    reporter = reporter or NullReporter()
+    recipe = resolve_paths(recipe)
     if out and Path(out).exists():
         is_run = RunFolder(Path(out)).config.exists()
-        way_on = f", or go on with it by --resume {out}" if is_run else ""
-        raise UsageError(f"{out} exists; choose another --out{way_on}")
-    job = make_ready(recipe, reporter)
+        resume_command = f", or go on with it by --resume {out}" if is_run else ""
+        raise UsageError(f"{out} exists; choose another --out{resume_command}")
+    job = set_up_training(recipe, reporter)
     environment = describe_environment(job.device)
     folder = (
         create_run(Path(out), recipe, environment)
@@ -77,7 +77,7 @@ def train(recipe: Recipe, *, out: str | Path = "", reporter: Reporter | None = N
         else create_numbered_run(Path("runs"), recipe, environment)
     )
     with folder.locked():
-        return _train_to_the_end(job, Progress(), folder, reporter)
+        return _run(job, TrainState(), folder, reporter)
 
 
 def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
@@ -88,24 +88,26 @@ def resume(path: str | Path, *, reporter: Reporter | None = None) -> Run:
         TrainingError: the run has ended already, or another process trains it.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
-    reporter = reporter or Silent()
+    reporter = reporter or NullReporter()
     folder = RunFolder(Path(path))
-    recipe = read_own_recipe(folder)
+    recipe = read_run_recipe(folder)
     with folder.locked():
         if folder.result.exists():
             folder.clear_states()
             raise TrainingError(f"{path} has ended already; its model is {folder.model}")
-        job, progress = _take_up(recipe, folder, reporter)
-        return _train_to_the_end(job, progress, folder, reporter)
+        job, progress = _restore_run(recipe, folder, reporter)
+        return _run(job, progress, folder, reporter)
 
 
-def _take_up(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> tuple[Job, Progress]:
+def _restore_run(
+    recipe: Recipe, folder: RunFolder, reporter: Reporter
+) -> tuple[TrainingSetup, TrainState]:
     """Everything as it was at the newest whole state; at the beginning where there is none."""
-    state = newest_state(folder, recipe, reporter)
-    job = make_ready(recipe, reporter, is_begun=state is not None)
+    state = latest_checkpoint(folder, recipe, reporter)
+    job = set_up_training(recipe, reporter, is_begun=state is not None)
     note_other_environment(folder, describe_environment(job.device), reporter)
-    progress = put_back(job, state, folder) if state else Progress()
-    folder.clear_leftovers()
+    progress = restore(job, state, folder) if state else TrainState()
+    folder.remove_temp_files()
     folder.write_epochs(progress.history, progress.times)
     place = f"going on after step {progress.step} of {job.total_steps}"
     reporter.note(place if state else "no state is saved; beginning with the first step")
@@ -114,7 +116,7 @@ def _take_up(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> tuple[Job
 
 def note_other_environment(folder: RunFolder, now: Environment, reporter: Reporter) -> None:
     """Say what is not as it was when the run began, since other bits may follow."""
-    then, here = folder.read_environment(), to_plain(now)
+    then, here = folder.read_environment(), to_dict(now)
     changed = [f"{k} {then[k]} -> {here[k]}" for k in BITS if k in then and then[k] != here[k]]
     if changed:
         reporter.note(f"the result may differ in its last bits: {', '.join(changed)}")
@@ -125,28 +127,32 @@ def note_other_environment(folder: RunFolder, now: Environment, reporter: Report
         )
 
 
-def _train_to_the_end(job: Job, progress: Progress, folder: RunFolder, reporter: Reporter) -> Run:
+def _run(job: TrainingSetup, progress: TrainState, folder: RunFolder, reporter: Reporter) -> Run:
     reporter.note(f"run folder {folder.path}")
     stop = StopRequest()
-    saver = Saver(job, folder, stop, (progress.step, len(progress.history)))
+    saver = CheckpointManager(job, folder, stop, (progress.step, len(progress.history)))
     try:
         with stop.listening():
             fit(job, progress, saver, reporter)
             return _finish(job, progress, saver)
-    except Stopped:
+    except TrainingInterrupted:
         raise
     except KeyboardInterrupt as error:
-        message = f"stopped at once; go on from step {saver.saved[0]:,} with: {folder.way_on}"
-        raise Stopped(message, signal.SIGINT) from error
+        message = (
+            f"stopped at once; go on from step {saver.saved[0]:,} with: {folder.resume_command}"
+        )
+        raise TrainingInterrupted(message, signal.SIGINT) from error
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error
-        raise TrainingError(f"{what}; put that right and go on with: {folder.way_on}") from error
+        raise TrainingError(
+            f"{what}; put that right and go on with: {folder.resume_command}"
+        ) from error
 
 
-def _finish(job: Job, progress: Progress, saver: Saver) -> Run:
+def _finish(job: TrainingSetup, progress: TrainState, saver: CheckpointManager) -> Run:
     """Evaluate and write the model of the run; may be broken off and done again at any point."""
     folder, scores = saver.folder, best_scores(progress.history)
-    if job.held_out == "val":
+    if job.eval_split == "val":
         save_last(job, progress, folder)
         weights, info, _ = load_model(folder.model)
         scores = info.scores

@@ -8,7 +8,7 @@ from alexnet.models.network import Network
 from alexnet.records import LayerUpdate
 
 
-def snapshot(network: Network) -> dict[str, Tensor]:
+def copy_weights(network: Network) -> dict[str, Tensor]:
     """Copies of the weights that learn (biases and batch-norm vectors are left out)."""
     return {
         name: p.detach().clone()

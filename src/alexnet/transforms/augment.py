@@ -14,7 +14,7 @@ from torch import Tensor
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Augmentation
 from alexnet.ops.library import LARGEST_SIDE, kernels
-from alexnet.transforms.crops import as_maps, normalise, padded, resized
+from alexnet.transforms.crops import normalise, pad, resized, to_float_chw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Augmenter:
 
     options: Augmentation
     preprocessing: Preprocessing
-    colour_axes: Tensor
+    color_principal_axes: Tensor
     """[3, 3], 0-255 scale: column j is the j-th principal colour times its standard deviation."""
     mean_image: Tensor | None = None
     """[C, side, side], or None where the mean is one colour."""
@@ -34,60 +34,62 @@ class Augmenter:
         `epoch` counts from 0.
         """
         options, rule = self.options, self.preprocessing
-        pixels = padded(pixels, rule.pad_pixels)
+        pixels = pad(pixels, rule.padding)
         places = self._places(pixels, generator)
-        is_coloured = not options.last_colour_epoch or epoch < options.last_colour_epoch
-        sd = options.colour_sd if is_coloured else 0.0
-        shifts = colour_shift(len(pixels), self.colour_axes, sd, generator)
+        is_coloured = not options.last_color_epoch or epoch < options.last_color_epoch
+        sd = options.color_std if is_coloured else 0.0
+        shifts = pca_color_jitter(len(pixels), self.color_principal_axes, sd, generator)
         built = kernels() if pixels.device.type == "cpu" else None
-        if built and self._is_one_pass(pixels):
+        if built and self._can_use_kernel(pixels):
             mean, divisor = self._mean_and_divisor()
             maps = built.views(pixels.contiguous(), places, shifts, mean, divisor, rule.side)
         else:
             maps = self._crops(pixels, places)
             if sd:
                 maps += shifts[:, : maps.shape[1], None, None]
-            if options.noise_sd:
-                maps += options.noise_sd * torch.randn(
+            if options.noise_std:
+                maps += options.noise_std * torch.randn(
                     maps.shape, generator=generator, device=maps.device
                 )
             normalise(maps, rule, self.mean_image)
-        if options.contrast_sd:
-            maps *= _contrast(len(maps), options.contrast_sd, generator)
+        if options.contrast_std:
+            maps *= _contrast(len(maps), options.contrast_std, generator)
         return maps
 
     @property
     def _is_scaled(self) -> bool:
-        return self.options.min_area < 1 or self.options.max_stretch > 1
+        return self.options.min_scale < 1 or self.options.max_aspect_ratio > 1
 
-    def _is_one_pass(self, pixels: Tensor) -> bool:
+    def _can_use_kernel(self, pixels: Tensor) -> bool:
         """Whether a kernel makes the views of such pictures."""
         rule = self.preprocessing
-        is_smoothed = not self._is_scaled and rule.crop_pixels != rule.side
+        is_smoothed = not self._is_scaled and rule.crop_size != rule.side
         is_small = max(pixels.shape[1], rule.side) <= LARGEST_SIDE
-        return rule.channels == 3 and not is_smoothed and is_small and not self.options.noise_sd
+        return rule.channels == 3 and not is_smoothed and is_small and not self.options.noise_std
 
     def _places(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         stored, rule = pixels.shape[1], self.preprocessing
         if self._is_scaled:
-            return scaled_places(len(pixels), stored, rule.side, self.options, generator)
-        return exact_places(len(pixels), stored, rule.crop_pixels, self.options, generator)
+            return random_resized_crop_boxes(
+                len(pixels), stored, rule.side, self.options, generator
+            )
+        return random_crop_boxes(len(pixels), stored, rule.crop_size, self.options, generator)
 
     def _crops(self, pixels: Tensor, places: Tensor) -> Tensor:
         rule = self.preprocessing
         if self._is_scaled:
-            return sampled(as_maps(pixels, rule), places, rule.side)
-        return resized(as_maps(gathered(pixels, places, rule.crop_pixels), rule), rule.side)
+            return sampled(to_float_chw(pixels, rule), places, rule.side)
+        return resized(to_float_chw(crop_integer(pixels, places, rule.crop_size), rule), rule.side)
 
     def _mean_and_divisor(self) -> tuple[Tensor, Tensor]:
         rule = self.preprocessing
         mean = torch.tensor(rule.mean, dtype=torch.float32)
         if self.mean_image is not None:
             mean = self.mean_image.permute(1, 2, 0).contiguous()
-        return mean, torch.tensor(rule.divisor, dtype=torch.float32)
+        return mean, torch.tensor(rule.std, dtype=torch.float32)
 
 
-def exact_places(
+def random_crop_boxes(
     count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
     """Where crops of `side` pixels lie in pictures of `stored`: float32 [count, 4].
@@ -98,7 +100,7 @@ def exact_places(
     Source: Paper, section 4.1; one place per picture, where the 2012 code used one for 32 pictures.
     """
     room, device = stored - side + 1, generator.device
-    if options.crop == "centre":
+    if options.crop == "center":
         top = left = torch.full((count,), (room - 1) // 2, device=device)
     else:
         top, left = torch.randint(room, (2, count, 1), generator=generator, device=device)[..., 0]
@@ -110,7 +112,7 @@ def exact_places(
     return torch.stack((first, step, top, torch.ones_like(step)), 1).float()
 
 
-def gathered(pixels: Tensor, places: Tensor, side: int) -> Tensor:
+def crop_integer(pixels: Tensor, places: Tensor, side: int) -> Tensor:
     """The pixels at whole places: uint8 [B, S, S, 3] to [B, side, side, 3]."""
     span = torch.arange(side, device=pixels.device)
     left, step, top, _ = places.long().T[..., None]
@@ -119,20 +121,20 @@ def gathered(pixels: Tensor, places: Tensor, side: int) -> Tensor:
     return pixels[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def scaled_places(
+def random_resized_crop_boxes(
     count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Where crops of random area and aspect lie, as `exact_places` has it; scaled to `side`.
+    """Where crops of random area and aspect lie, as `random_crop_boxes` has it; scaled to `side`.
 
-    The area's root is uniform between the root of `min_area` and 1.
+    The area's root is uniform between the root of `min_scale` and 1.
     """
     device = generator.device
     scale, stretch, flip, x, y = torch.rand(5, count, generator=generator, device=device)
-    least = options.min_area**0.5
+    least = options.min_scale**0.5
     scale = least + (1 - least) * scale
-    stretch = torch.tensor(options.max_stretch, device=device) ** (stretch - 0.5)
+    stretch = torch.tensor(options.max_aspect_ratio, device=device) ** (stretch - 0.5)
     width, height = (scale * stretch).clamp(max=1), (scale / stretch).clamp(max=1)
-    if options.crop == "centre":
+    if options.crop == "center":
         x, y = torch.full_like(x, 0.5), torch.full_like(y, 0.5)
     mirror = torch.where(flip < 0.5, -1.0, 1.0) if options.flip else torch.ones_like(flip)
     across, down = width * mirror * (stored / side), height * (stored / side)
@@ -155,7 +157,7 @@ def sampled(maps: Tensor, places: Tensor, side: int) -> Tensor:
     return crops.contiguous(memory_format=torch.channels_last)
 
 
-def colour_shift(count: int, axes: Tensor, sd: float, generator: torch.Generator) -> Tensor:
+def pca_color_jitter(count: int, axes: Tensor, sd: float, generator: torch.Generator) -> Tensor:
     """One colour per picture to add to all its pixels: [count, 3], 0-255 scale; zeros for sd 0.
 
     The sum over the principal colours of (direction x deviation x a), a drawn from N(0, sd) once

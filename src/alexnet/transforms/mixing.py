@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def cut_mix(
+def cutmix(
     views: Tensor, labels: Tensor, classes: int, share: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, bool]:
     """In a `share` of the steps, put a patch of another picture into every view.

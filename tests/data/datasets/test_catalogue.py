@@ -130,7 +130,7 @@ def test_no_torch() -> None:
 def test_a_label_that_is_no_class_names_its_picture(label: int) -> None:
     with pytest.raises(DataError, match=rf"^set: train/1 has the label {label}, .* 2 classes"):
         Source(
-            name="set", classes=("a", "b"), names=("train/0", "train/1", "train/2"),
+            name="set", class_names=("a", "b"), names=("train/0", "train/1", "train/2"),
             labels=np.array([0, label, 1]), splits=("train",) * 3,
-            pictures=ArrayPictures(np.zeros((3, 4, 4), np.uint8)),
+            images=ArrayPictures(np.zeros((3, 4, 4), np.uint8)),
         )  # fmt: skip

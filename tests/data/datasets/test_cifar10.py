@@ -60,14 +60,14 @@ def test_folder(roots: tuple[Path, Path]) -> None:
     content = records().reshape(-1, RECORD_BYTES)
     write(root, records())
     source = cifar10_source()
-    assert source.classes[0] == "airplane"
-    assert source.classes[9] == "truck"
+    assert source.class_names[0] == "airplane"
+    assert source.class_names[9] == "truck"
     assert source.names[:2] == ("train/00000", "train/00001")
     assert source.names[-1] == "test/00003"
     assert source.splits == ("train",) * 20 + ("test",) * 4
     assert source.labels.tolist() == content[:, 0].tolist()
     assert source.labels.dtype == np.int64
-    pixels = np.asarray(source.pictures.open(21))
+    pixels = np.asarray(source.images.open(21))
     red_of_row_5_column_7 = content[21, 1 + 5 * 32 + 7]
     blue_of_row_5_column_7 = content[21, 1 + 2048 + 5 * 32 + 7]
     assert pixels.shape == (32, 32, 3)
@@ -144,6 +144,6 @@ def test_real(roots: tuple[Path, Path]) -> None:
     assert len(source) == 60_000
     assert np.bincount(source.labels[:50_000]).tolist() == [5_000] * 10
     assert np.bincount(source.labels[50_000:]).tolist() == [1_000] * 10
-    pictures = [np.asarray(source.pictures.open(index)) for index in range(0, 50_000, 5)]
+    pictures = [np.asarray(source.images.open(index)) for index in range(0, 50_000, 5)]
     mean = np.stack(pictures).mean(axis=(0, 1, 2)) / 255
     assert mean == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.004)

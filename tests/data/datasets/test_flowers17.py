@@ -46,13 +46,13 @@ def test_archive_is_unpacked_once(roots: tuple[Path, Path]) -> None:
     root, cache = roots
     archive(root / "17flowers.tgz")
     source = flowers17_source()
-    assert (source.name, source.classes, source.test_share) == ("flowers17", CLASSES, 0.25)
+    assert (source.name, source.class_names, source.test_fraction) == ("flowers17", CLASSES, 0.25)
     assert source.names[0] == "jpg/image_0001.jpg"
     assert source.names[-1] == "jpg/image_1360.jpg"
     assert source.labels[[0, 79, 80, 1359]].tolist() == [0, 0, 1, 16]
     assert np.bincount(source.labels).tolist() == [80] * 17
     assert set(source.splits) == {""}
-    with source.pictures.open(1359) as last:
+    with source.images.open(1359) as last:
         assert last.size == (3, 2)
     folder = cache / "data" / "17flowers"
     assert sorted(path.name for path in folder.parent.iterdir()) == ["17flowers"]
@@ -143,5 +143,5 @@ def test_real(roots: tuple[Path, Path]) -> None:
     source = flowers17_source(str(REAL_DATA))
     assert len(source) == 1360
     for index in range(0, 1360, 40):
-        with source.pictures.open(index) as opened:
+        with source.images.open(index) as opened:
             assert min(opened.size) >= 400

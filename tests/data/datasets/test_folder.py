@@ -28,13 +28,13 @@ def test_class_folders_leave_the_split_open(tmp_path: Path) -> None:
     draw_all(tmp_path, "rose/2.jpg", "rose/1.png", "iris/deep/er/x.JPG", "iris/a.gif")
     source = folder_source(tmp_path)
     assert source.name == tmp_path.name
-    assert source.classes == ("iris", "rose")
+    assert source.class_names == ("iris", "rose")
     assert source.names == ("iris/a.gif", "iris/deep/er/x.JPG", "rose/1.png", "rose/2.jpg")
     assert source.labels.tolist() == [0, 0, 1, 1]
     assert source.labels.dtype == np.int64
     assert source.splits == ("",) * 4
-    assert source.ignored == {}
-    with source.pictures.open(2) as picture:
+    assert source.skipped == {}
+    with source.images.open(2) as picture:
         assert picture.size == (4, 3)
 
 
@@ -42,7 +42,7 @@ def test_class_folders_leave_the_split_open(tmp_path: Path) -> None:
 def test_split_folders(tmp_path: Path, val: str) -> None:
     draw_all(tmp_path, "Train/a/1.png", "Train/b/1.png", f"{val}/a/2.png", "TEST/b/3.png")
     source = folder_source(tmp_path)
-    assert source.classes == ("a", "b")
+    assert source.class_names == ("a", "b")
     assert dict(zip(source.names, source.splits, strict=True)) == {
         "Train/a/1.png": "train",
         "Train/b/1.png": "train",
@@ -59,14 +59,14 @@ def test_train_alone_leaves_the_split_open(tmp_path: Path) -> None:
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     draw_all(tmp_path, "train/1.png", "plane/1.png", "car/1.png")
-    assert folder_source(tmp_path).classes == ("car", "plane", "train")
+    assert folder_source(tmp_path).class_names == ("car", "plane", "train")
 
 
 def test_unlabelled_test_folder_and_others_are_counted(tmp_path: Path) -> None:
     draw_all(tmp_path, "train/a/1.png", "train/b/1.png", "test/1.png", "test/2.png", "extra/1.png")
     source = folder_source(tmp_path)
     assert source.names == ("train/a/1.png", "train/b/1.png")
-    assert source.ignored == {"not in a class folder": 2, "outside the splits": 1}
+    assert source.skipped == {"not in a class folder": 2, "outside the splits": 1}
 
 
 def test_what_is_no_picture_is_ignored_and_counted(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_is_no_picture_is_ignored_and_counted(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b" / "pipe.png")
     source = folder_source(tmp_path)
     assert source.names == ("a/1.png", "b/1.png")
-    assert source.ignored == {
+    assert source.skipped == {
         "dangling link": 2,
         "hidden": 3,
         "not a picture": 2,
@@ -95,7 +95,7 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "set" / "a" / "up").symlink_to(tmp_path / "set" / "a")
     source = folder_source(tmp_path / "set")
     assert source.names == ("a/1.png", "a/linked.png", "b/1.png")
-    assert source.ignored == {"folder seen before": 1}
+    assert source.skipped == {"folder seen before": 1}
 
 
 def test_pictures_below_are_sorted_by_their_whole_path(tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def csv_file(folder: Path, text: str) -> Path:
 def test_csv_without_splits(tmp_path: Path, text: str) -> None:
     source = csv_source(csv_file(tmp_path, text))
     assert source.name == "list"
-    assert source.classes == ("iris", "rose")
+    assert source.class_names == ("iris", "rose")
     assert source.names == ("3.png", "p/1.png", "p/2.png")
     assert source.labels.tolist() == [1, 1, 0]
     assert source.splits == ("", "", "")
-    with source.pictures.open(1) as picture:
+    with source.images.open(1) as picture:
         assert picture.size == (4, 3)
 
 

@@ -45,12 +45,12 @@ def test_class_folders(root: Path) -> None:
     (root / "val" / "notes.txt").touch()
     source = imagenet_source()
     assert source.name == "imagenet"
-    assert source.classes == (TENCH, FOX)
+    assert source.class_names == (TENCH, FOX)
     assert source.splits == ("train",) * 6 + ("val",) * 2
     assert source.labels.tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
     assert source.names[0] == f"train/{TENCH}/{TENCH}_0.JPEG"
-    assert source.ignored == {"not a class folder": 1}
-    with source.pictures.open(6) as picture:
+    assert source.skipped == {"not a class folder": 1}
+    with source.images.open(6) as picture:
         assert picture.size == (4, 3)
     assert source.fingerprint() == imagenet_source().fingerprint()
 
@@ -58,9 +58,9 @@ def test_class_folders(root: Path) -> None:
 def test_words_name_the_classes(root: Path) -> None:
     draw(root / "val" / FOX / "1.JPEG")
     (root / "synset_words.txt").write_text(f"{TENCH} tench, Tinca tinca\n{FOX} kit fox, Vulpes\n")
-    assert imagenet_source().classes == ("tench", "kit fox")
+    assert imagenet_source().class_names == ("tench", "kit fox")
     (root / "synset_words.txt").write_text(f"{TENCH} crane\n{FOX} crane\n")
-    assert imagenet_source().classes == (f"crane ({TENCH})", f"crane ({FOX})")
+    assert imagenet_source().class_names == (f"crane ({TENCH})", f"crane ({FOX})")
     (root / "synset_words.txt").write_text("tench\n")
     with pytest.raises(DataError, match="line 1: 'tench' does not begin with a wnid"):
         imagenet_source()
@@ -70,7 +70,7 @@ def test_flat_val_with_a_list_in_the_order_of_the_ids(root: Path) -> None:
     flat_val(root)
     (root / "synset_words.txt").write_text(f"{FOX} kit fox\n{TENCH} tench\n")
     source = imagenet_source()
-    assert source.classes == ("tench", "kit fox")
+    assert source.class_names == ("tench", "kit fox")
     assert source.splits[6:] == ("val",) * 4
     assert source.labels[6:].tolist() == [0, 1, 1, 0]
 

@@ -93,12 +93,12 @@ def test_damaged_gzip_and_no_file(tmp_path: Path) -> None:
 def test_mnist(root: Path, is_gzipped: bool) -> None:
     images, labels = write(root / "mnist", is_gzipped=is_gzipped)
     source = mnist_source()
-    assert (source.name, source.classes) == ("mnist", tuple("0123456789"))
+    assert (source.name, source.class_names) == ("mnist", tuple("0123456789"))
     assert source.splits == ("train",) * 30 + ("test",) * 20
     assert source.names[30] == "test/00000"
     assert source.labels.dtype == np.int64
     np.testing.assert_array_equal(source.labels, labels)
-    picture = source.pictures.open(31)
+    picture = source.images.open(31)
     assert picture.mode == "L"
     np.testing.assert_array_equal(np.asarray(picture), images[31])
 
@@ -107,8 +107,8 @@ def test_mnist(root: Path, is_gzipped: bool) -> None:
 def test_fashion_mnist(root: Path, folder: str) -> None:
     write(root / folder)
     source = fashion_mnist_source()
-    assert source.classes[0] == "T-shirt/top"
-    assert source.classes[9] == "Ankle boot"
+    assert source.class_names[0] == "T-shirt/top"
+    assert source.class_names[9] == "Ankle boot"
     assert len(source) == 50
 
 

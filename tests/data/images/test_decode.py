@@ -30,7 +30,7 @@ def reopened(image: Image.Image, kind: str, **options: object) -> Image.Image:
 
 def square(image: Image.Image) -> np.ndarray:
     """Decoded without resizing."""
-    pixels = decode(image, "shorter_side", SIDE)
+    pixels = decode(image, "shortest_edge", SIDE)
     assert pixels.dtype == np.uint8
     assert pixels.shape == (SIDE, SIDE, 3)
     return pixels
@@ -146,22 +146,22 @@ def test_resizing_is_pillows(size: tuple[int, int]) -> None:
     lanczos = Image.Resampling.LANCZOS
     squashed = np.asarray(image.resize((SIDE, SIDE), lanczos))
     fitted = np.asarray(ImageOps.fit(image, (SIDE, SIDE), lanczos))
-    assert np.array_equal(decode(image, "squash", SIDE), squashed)
-    assert np.array_equal(decode(image, "shorter_side", SIDE), fitted)
+    assert np.array_equal(decode(image, "stretch", SIDE), squashed)
+    assert np.array_equal(decode(image, "shortest_edge", SIDE), fitted)
     assert not np.array_equal(squashed, fitted)
 
 
-def test_shorter_side_takes_the_middle_and_squash_takes_everything() -> None:
+def test_shortest_edge_takes_the_middle_and_squash_takes_everything() -> None:
     wide = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
     wide[:, SIDE : 2 * SIDE] = COLOURS
-    assert np.array_equal(decode(Image.fromarray(wide), "shorter_side", SIDE), COLOURS)
-    assert not np.array_equal(decode(Image.fromarray(wide), "squash", SIDE), COLOURS)
+    assert np.array_equal(decode(Image.fromarray(wide), "shortest_edge", SIDE), COLOURS)
+    assert not np.array_equal(decode(Image.fromarray(wide), "stretch", SIDE), COLOURS)
 
 
 def test_floating_point_is_refused() -> None:
     image = Image.fromarray(RNG.random((SIDE, SIDE)).astype(np.float32))
     with pytest.raises(DataError, match="floating-point"):
-        decode(reopened(image, "TIFF"), "squash", SIDE)
+        decode(reopened(image, "TIFF"), "stretch", SIDE)
 
 
 def test_huge_pictures_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,14 +169,14 @@ def test_huge_pictures_are_refused_before_they_are_decoded(monkeypatch: pytest.M
     monkeypatch.setattr(picture_file, "MAX_PIXELS", 199)
     monkeypatch.setattr(opened, "load", lambda: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match="20x10 pixels are more than 199"):
-        decode(opened, "squash", SIDE)
+        decode(opened, "stretch", SIDE)
 
 
 def test_a_cut_off_file_is_an_error(tmp_path: Path) -> None:
     file = io.BytesIO()
     Image.fromarray(RNG.integers(0, 256, (99, 99, 3), dtype=np.uint8)).save(file, "JPEG")
     with pytest.raises(OSError, match="truncated"):
-        decode(Image.open(io.BytesIO(file.getvalue()[:2000])), "squash", SIDE)
+        decode(Image.open(io.BytesIO(file.getvalue()[:2000])), "stretch", SIDE)
 
 
 @given(st.integers(1, 9), st.integers(0, 2**31))

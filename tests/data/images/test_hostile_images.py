@@ -25,8 +25,8 @@ from alexnet.data.datasets.folder import csv_source, folder_source
 from alexnet.data.images import open as picture_file
 from alexnet.data.images.decode import decode
 from alexnet.data.images.integrity import jpeg_marks, png_bytes
-from alexnet.data.images.open import MAX_PIXELS, Quiet, Room, open_picture, why_refused
-from alexnet.data.source import FilePictures, Source, file_stamp
+from alexnet.data.images.open import MAX_PIXELS, Quiet, Room, open_picture, rejection_reason
+from alexnet.data.source import FilePictures, Source, file_signature
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
 from alexnet.inference.classifier import load
@@ -52,7 +52,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(path: Path) -> np.ndarray:
     with open_picture(path) as image:
-        return decode(image, "squash", SIDE)
+        return decode(image, "stretch", SIDE)
 
 
 def refusal(path: Path) -> str:
@@ -60,7 +60,7 @@ def refusal(path: Path) -> str:
     try:
         read(path)
     except Exception as error:
-        return why_refused(error, path.name)
+        return rejection_reason(error, path.name)
     return ""
 
 
@@ -83,9 +83,9 @@ def test_refused_with_its_reason(zoo: Path, bad: Bad) -> None:
 
 
 def test_the_store_uses_and_refuses_the_same(zoo: Path) -> None:
-    store = prepare(folder_source(zoo), resize="squash", side=SIDE)
+    store = prepare(folder_source(zoo), resize="stretch", side=SIDE)
     told = json.loads((store.folder / "store.json").read_text())
-    reasons = {Path(one["name"]).name: one["reason"] for one in told["refused"]}
+    reasons = {Path(one["name"]).name: one["reason"] for one in told["rejected"]}
     assert reasons.keys() == {bad.name for bad in BAD}
     assert all(bad.reason in reasons[bad.name] for bad in BAD)
     rows = {Path(name).name: row for row, name in enumerate(store.info.names)}
@@ -106,7 +106,7 @@ def test_check_finds_the_same(zoo: Path) -> None:
 
 def test_predict_reads_and_refuses_the_same(zoo: Path, trained: RunFolder) -> None:
     paths = sorted(path for path in zoo.rglob("*") if path.is_file())
-    problems = {Path(p.picture).name: p.problem for p in load(trained.path, "cpu").predict(paths)}
+    problems = {Path(p.picture).name: p.error for p in load(trained.path, "cpu").predict(paths)}
     for bad in BAD:
         assert problems.pop(bad.name, "").find(bad.reason) >= 0, bad.name
     assert not any(problems.values())
@@ -116,17 +116,17 @@ def test_training_names_them_and_stops_at_the_share(
     command: Command, zoo: Path, tmp_path: Path
 ) -> None:
     words = ("train", "--data", zoo, "--epochs", "1", "--arch", "alexnet_bn", "--width", "0.05",
-             "--input-size", "67", "--store-pixels", "72", "--crop-pixels", "67")  # fmt: skip
+             "--input-size", "67", "--resize-size", "72", "--crop-size", "67")  # fmt: skip
     told = command(*words, "--out", tmp_path / "run")
     assert told.code == 2
     sentence = f"{len(BAD)} of {len(BAD) + len(GOOD)} pictures cannot be used"
     assert sentence in told.err
-    assert "--max-refused-share" in told.err
+    assert "--max-rejected-fraction" in told.err
     assert not (tmp_path / "run").exists()
-    told = command(*words, "--out", tmp_path / "run", "--max-refused-share", "0.5")
+    told = command(*words, "--out", tmp_path / "run", "--max-rejected-fraction", "0.5")
     assert told.code == 0
     assert f"{sentence}: a/" in told.err
-    refused = json.loads((tmp_path / "run" / "result.json").read_text())["refused"]
+    refused = json.loads((tmp_path / "run" / "result.json").read_text())["rejected"]
     assert {Path(one["name"]).name for one in refused} == {bad.name for bad in BAD}
 
 
@@ -136,7 +136,7 @@ def test_thirty_thousand_pixels_wide(tmp_path: Path) -> None:
     expected = Image.fromarray(wide).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     assert np.array_equal(read(tmp_path / "wide.png"), np.asarray(expected))
     with open_picture(tmp_path / "wide.png") as image:
-        middle = decode(image, "shorter_side", 4)
+        middle = decode(image, "shortest_edge", 4)
     assert np.array_equal(middle, wide[:, 14_998:15_002])
 
 
@@ -172,12 +172,12 @@ def test_what_is_no_file_is_passed_over_and_nobody_waits(tmp_path: Path, command
     source = within(10, lambda: folder_source(tmp_path / "set"))
     assert isinstance(source, Source)
     assert source.names == ("a/1.png", "b/1.png")
-    assert source.ignored == {
+    assert source.skipped == {
         "dangling link": 2,
         "folder seen before": 1,
         "not a regular file": 3,
     }
-    told = within(20, lambda: command("data", "prepare", tmp_path / "set", "--store-pixels", "8"))
+    told = within(20, lambda: command("data", "prepare", tmp_path / "set", "--resize-size", "8"))
     assert "(not a regular file)" in told.out  # type: ignore[attr-defined]
 
 
@@ -188,14 +188,14 @@ def test_a_picture_that_turns_into_something_else_is_refused(tmp_path: Path, nam
     (tmp_path / "whole.png").write_bytes(saved(COLOURS, "PNG"))
     source = Source(
         name="turned",
-        classes=("a", "b"),
+        class_names=("a", "b"),
         names=("whole", "turned"),
         labels=np.array([0, 1]),
         splits=("", ""),
-        pictures=FilePictures((tmp_path / "whole.png", tmp_path / name)),
+        images=FilePictures((tmp_path / "whole.png", tmp_path / name)),
     )
-    store = within(10, lambda: prepare(source, resize="squash", side=SIDE))
-    (refusal,) = store.info.refused  # type: ignore[attr-defined]
+    store = within(10, lambda: prepare(source, resize="stretch", side=SIDE))
+    (refusal,) = store.info.rejected
     assert refusal.name == "turned"
     assert str(tmp_path) not in refusal.reason
     assert refusal.reason
@@ -204,7 +204,7 @@ def test_a_picture_that_turns_into_something_else_is_refused(tmp_path: Path, nam
 def test_predict_does_not_wait_for_a_pipe(trained: RunFolder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (one,) = within(10, lambda: load(trained.path, "cpu").predict([tmp_path / "pipe.png"]))  # type: ignore[misc, attr-defined]
-    assert one.problem == "not a regular file"
+    assert one.error == "not a regular file"
 
 
 def test_a_csv_that_is_a_pipe_or_names_one(tmp_path: Path) -> None:
@@ -237,15 +237,15 @@ def test_a_file_that_may_not_be_read() -> None:
         path.chmod(0o644)
         with as_nobody():
             read(path)
-            whole = file_stamp(path)
+            whole = file_signature(path)
         path.chmod(0)
         with as_nobody():
-            reason, shut = refusal(path), file_stamp(path)
+            reason, shut = refusal(path), file_signature(path)
     assert reason == "Permission denied"
     assert shut != whole
 
 
-@pytest.mark.parametrize("number", sorted(picture_file.PASSING))
+@pytest.mark.parametrize("number", sorted(picture_file.TRANSIENT_ERRNOS))
 def test_what_is_not_the_pictures_fault_is_not_held_against_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -260,8 +260,8 @@ def test_what_is_not_the_pictures_fault_is_not_held_against_it(
     with monkeypatch.context() as patch:
         patch.setattr("alexnet.data.source.open_picture", short)
         with pytest.raises(DataError, match=r"[ab]/1\.png cannot be read now \(.*is kept"):
-            prepare(source, resize="squash", side=SIDE)
-    assert prepare(source, resize="squash", side=SIDE).info.refused == ()
+            prepare(source, resize="stretch", side=SIDE)
+    assert prepare(source, resize="stretch", side=SIDE).info.rejected == ()
 
 
 def test_hidden_damage_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,9 +358,9 @@ def test_a_class_without_a_usable_picture_stops_training(
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = (flowers / name).read_bytes()
         path.write_bytes(b"" if label == 0 else whole)
-    told = command("train", "--data", folder, "--epochs", "1", "--max-refused-share", "0.2")
+    told = command("train", "--data", folder, "--epochs", "1", "--max-rejected-fraction", "0.2")
     assert told.code == 2
-    assert f"class {source.classes[0]!r} has no usable picture to learn from" in told.err
+    assert f"class {source.class_names[0]!r} has no usable picture to learn from" in told.err
     assert "(the file is empty)" in told.err
 
 
@@ -370,9 +370,9 @@ def test_a_thousand_classes(tmp_path: Path) -> None:
         (tmp_path / f"class {i}").mkdir()
         (tmp_path / f"class {i}" / "1.bmp").write_bytes(content[i % 7])
     source = folder_source(tmp_path)
-    store = prepare(source, resize="squash", side=4)
-    assert len(store.info.classes) == len(set(store.labels.tolist())) == 1000
-    assert store.info.refused == ()
+    store = prepare(source, resize="stretch", side=4)
+    assert len(store.info.class_names) == len(set(store.labels.tolist())) == 1000
+    assert store.info.rejected == ()
 
 
 def test_duplicates_that_a_drawn_split_may_part(tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_bytes_of_an_interlaced_png(size: tuple[int, int]) -> None:
 
 
 def test_reasons_are_one_short_line() -> None:
-    assert why_refused(ValueError("a\nb\n" * 999), "x").startswith("damaged: a b a b")
-    assert len(why_refused(ValueError("a\nb\n" * 999), "x")) < 250
-    assert why_refused(KeyError(), "x") == "damaged: KeyError"
-    assert not re.search("/x", why_refused(OSError(2, "No such file", "/x"), "x"))
+    assert rejection_reason(ValueError("a\nb\n" * 999), "x").startswith("damaged: a b a b")
+    assert len(rejection_reason(ValueError("a\nb\n" * 999), "x")) < 250
+    assert rejection_reason(KeyError(), "x") == "damaged: KeyError"
+    assert not re.search("/x", rejection_reason(OSError(2, "No such file", "/x"), "x"))

@@ -15,15 +15,23 @@ import pytest
 
 import alexnet
 from alexnet.config.preprocessing import Resize
-from alexnet.config.recipe import PictureOptions
+from alexnet.config.recipe import DataOptions
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.images.decode import decode
-from alexnet.data.splits import split_rows
+from alexnet.data.splits import split_indices
 from alexnet.data.store import build as module
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
-from support.noise_stores import SIDE, Stopped, contents, decoded_rows, noise, ready, write_pictures
+from support.noise_stores import (
+    SIDE,
+    TrainingInterrupted,
+    contents,
+    decoded_rows,
+    noise,
+    ready,
+    write_pictures,
+)
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return write_pictures(tmp_path)
 
 
-@pytest.mark.parametrize("resize", ["shorter_side", "squash"])
+@pytest.mark.parametrize("resize", ["shortest_edge", "stretch"])
 def test_rows_are_the_decoded_pictures(folder: Path, resize: Resize) -> None:
     source, store = folder_source(folder), ready(folder, resize)
     assert store.images.shape == (12, SIDE, SIDE, 3)
@@ -40,20 +48,20 @@ def test_rows_are_the_decoded_pictures(folder: Path, resize: Resize) -> None:
     assert store.labels.tolist() == [0] * 6 + [1] * 6
     assert store.labels.dtype == np.int64
     assert store.info.names == source.names
-    assert store.info.classes == ("a", "b")
+    assert store.info.class_names == ("a", "b")
     for row in np.flatnonzero(store.usable):
-        with source.pictures.open(int(row)) as image:
+        with source.images.open(int(row)) as image:
             assert np.array_equal(store.images[row], decode(image, resize, SIDE))
 
 
 def test_refused_pictures_are_named_black_and_in_no_split(folder: Path) -> None:
     store = ready(folder)
-    (refusal,) = store.info.refused
-    assert (refusal.row, refusal.name) == (7, "b/1.png")
+    (refusal,) = store.info.rejected
+    assert (refusal.index, refusal.name) == (7, "b/1.png")
     assert "not a whole picture of a kind that is read" in refusal.reason
     assert not store.images[7].any()
     assert store.usable.tolist() == [row != 7 for row in range(12)]
-    splits = split_rows(store, PictureOptions(test_share=0.4, val_share=0.4), seed=0)
+    splits = split_indices(store, DataOptions(test_fraction=0.4, val_fraction=0.4), seed=0)
     together = np.concatenate([splits.train, splits.val, splits.test])
     assert sorted(together.tolist()) == [row for row in range(12) if row != 7]
 
@@ -80,7 +88,7 @@ def test_a_second_opening_decodes_nothing(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_another_size_rule_or_content_is_another_store(folder: Path) -> None:
-    folders = {ready(folder).folder, ready(folder, side=8).folder, ready(folder, "squash").folder}
+    folders = {ready(folder).folder, ready(folder, side=8).folder, ready(folder, "stretch").folder}
     noise(folder / "a" / "0.png", 99, (31, 26))
     folders.add(ready(folder).folder)
     (folder / "a" / "5.png").unlink()
@@ -92,15 +100,15 @@ def test_another_size_rule_or_content_is_another_store(folder: Path) -> None:
 
 def test_a_store_has_the_same_bytes_wherever_it_is_made(folder: Path, tmp_path: Path) -> None:
     source = folder_source(folder)
-    one = prepare(source, resize="squash", side=8, cache=tmp_path / "one").folder
-    two = prepare(source, resize="squash", side=8, cache=tmp_path / "two").folder
+    one = prepare(source, resize="stretch", side=8, cache=tmp_path / "one").folder
+    two = prepare(source, resize="stretch", side=8, cache=tmp_path / "two").folder
     assert contents(one) == contents(two)
     assert set(contents(one)) == {"images.npy", "labels.npy", "moments.npy", "store.json"}
 
 
 def test_progress_counts_to_the_end(folder: Path) -> None:
     told: list[tuple[int, int]] = []
-    prepare(folder_source(folder), resize="squash", side=8, progress=lambda *n: told.append(n))
+    prepare(folder_source(folder), resize="stretch", side=8, progress=lambda *n: told.append(n))
     assert told[-1] == (12, 12)
     assert told == sorted(told)
 
@@ -109,18 +117,18 @@ def test_after_an_interruption_only_the_rest_is_decoded(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = folder_source(folder)
-    whole = prepare(source, resize="squash", side=8, cache=tmp_path / "whole").folder
+    whole = prepare(source, resize="stretch", side=8, cache=tmp_path / "whole").folder
     monkeypatch.setattr(module, "CHUNK", 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
     def stop(done: int, total: int) -> None:
         if done == 9:
-            raise Stopped
+            raise TrainingInterrupted
 
-    with pytest.raises(Stopped):
-        prepare(source, resize="squash", side=8, progress=stop)
+    with pytest.raises(TrainingInterrupted):
+        prepare(source, resize="stretch", side=8, progress=stop)
     rows = decoded_rows(monkeypatch)
-    store = prepare(source, resize="squash", side=8)
+    store = prepare(source, resize="stretch", side=8)
     assert sorted(rows) == [9, 10, 11]
     assert contents(store.folder) == contents(whole)
 
@@ -138,7 +146,7 @@ def slow(*arguments):
 module._decode_row = slow
 def told(done, total):
     print(done, flush=True)
-store = module.prepare(folder_source(Path(sys.argv[1])), resize="squash", side=8, progress=told)
+store = module.prepare(folder_source(Path(sys.argv[1])), resize="stretch", side=8, progress=told)
 print("ready", store.folder, flush=True)
 """
 
@@ -157,7 +165,7 @@ def test_killed_midway_it_goes_on_and_ends_in_the_same_bytes(
 ) -> None:
     """The refused picture is among those that were done before the kill."""
     source = folder_source(folder)
-    whole = prepare(source, resize="squash", side=8, cache=tmp_path / "whole").folder
+    whole = prepare(source, resize="stretch", side=8, cache=tmp_path / "whole").folder
     with preparing(folder, 0.05) as process:
         assert process.stdout is not None
         while int(process.stdout.readline()) < 8:
@@ -168,7 +176,7 @@ def test_killed_midway_it_goes_on_and_ends_in_the_same_bytes(
     assert 8 <= (done != module.TODO).sum() < 12, "the kill came too late"
     assert done[7] == module.REFUSED
     rows = decoded_rows(monkeypatch)
-    store = prepare(source, resize="squash", side=8)
+    store = prepare(source, resize="stretch", side=8)
     assert sorted(rows) == np.flatnonzero(done == module.TODO).tolist()
     assert contents(store.folder) == contents(whole)
     assert not list((cache / "stores").glob("*.partial"))
@@ -184,7 +192,7 @@ def test_two_processes_at_once_make_one_store(folder: Path, cache: Path) -> None
     counted = [said[:-1] for said in lines]
     assert counted.count([str(number) for number in range(1, 13)]) == 1, "one decodes, one waits"
     store = open_store(Path(lines[0][-1].removeprefix("ready ")))
-    assert len(store.info.refused) == 1
+    assert len(store.info.rejected) == 1
 
 
 def test_who_waits_is_told_how_far_the_other_is(
@@ -195,7 +203,7 @@ def test_who_waits_is_told_how_far_the_other_is(
     with preparing(folder, 0.15) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        prepare(folder_source(folder), resize="squash", side=8, progress=lambda *n: told.append(n))
+        prepare(folder_source(folder), resize="stretch", side=8, progress=lambda *n: told.append(n))
     assert len(told) > 1
     assert {total for _, total in told} == {12}
     assert 0 < told[0][0] < 12
@@ -244,7 +252,7 @@ def test_one_thread_or_many_make_the_same_bytes(
     for cores in (1, 8):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         monkeypatch.setattr(module, "CHUNK", 3)
-        stores.append(prepare(source, resize="squash", side=8, cache=tmp_path / f"{cores}"))
+        stores.append(prepare(source, resize="stretch", side=8, cache=tmp_path / f"{cores}"))
     assert contents(stores[0].folder) == contents(stores[1].folder)
 
 
@@ -260,7 +268,7 @@ def test_when_nothing_can_be_used_nothing_is_left(tmp_path: Path, cache: Path) -
 def test_a_cache_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"cannot write the store .*ALEXNET_CACHE"):
-        prepare(folder_source(folder), resize="squash", side=8, cache=tmp_path / "file")
+        prepare(folder_source(folder), resize="stretch", side=8, cache=tmp_path / "file")
 
 
 def test_a_full_disk_is_an_error_and_what_was_taken_is_given_back(
@@ -295,7 +303,7 @@ def test_a_damaged_store_is_named(folder: Path) -> None:
 
 def test_a_name_that_is_no_file_name_is_made_one(folder: Path, cache: Path) -> None:
     source = replace(folder_source(folder), name="../ü/" + "x" * 300)
-    store = prepare(source, resize="squash", side=8)
+    store = prepare(source, resize="stretch", side=8)
     assert store.folder.parent == cache / "stores"
 
 

@@ -30,7 +30,7 @@ def test_what_a_power_cut_lost_of_a_half_store_is_done_again(
 ) -> None:
     """The marks may reach the disk before the pixels, the sums and the reasons do."""
     source = folder_source(folder)
-    whole = prepare(source, resize="squash", side=8, cache=tmp_path / "whole").folder
+    whole = prepare(source, resize="stretch", side=8, cache=tmp_path / "whole").folder
     partial = cut_short(source, monkeypatch, cache)
     images = np.load(partial / "images.npy", mmap_mode="r+")
     images[2], images[5, 7] = 0, 0
@@ -40,7 +40,7 @@ def test_what_a_power_cut_lost_of_a_half_store_is_done_again(
     moments.flush()
     (partial / "refused.jsonl").write_text('{"row": 7, "rea')
     rows = decoded_rows(monkeypatch)
-    store = prepare(source, resize="squash", side=8)
+    store = prepare(source, resize="stretch", side=8)
     assert sorted(rows) == [2, 3, 5, 7, 9, 10, 11]
     assert contents(store.folder) == contents(whole)
 
@@ -56,20 +56,20 @@ def test_a_half_store_with_a_damaged_array_is_mended(
     damage: bytes,
 ) -> None:
     source = folder_source(folder)
-    whole = prepare(source, resize="squash", side=8, cache=tmp_path / "whole").folder
+    whole = prepare(source, resize="stretch", side=8, cache=tmp_path / "whole").folder
     partial = cut_short(source, monkeypatch, cache)
     (partial / name).write_bytes(damage)
-    assert contents(prepare(source, resize="squash", side=8).folder) == contents(whole)
+    assert contents(prepare(source, resize="stretch", side=8).folder) == contents(whole)
 
 
 def test_what_a_killed_process_was_writing_aside_is_not_kept(
     folder: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = folder_source(folder)
-    whole = prepare(source, resize="squash", side=8, cache=tmp_path / "whole").folder
+    whole = prepare(source, resize="stretch", side=8, cache=tmp_path / "whole").folder
     partial = cut_short(source, monkeypatch, cache)
     (partial / ".store.json.123.tmp").write_text("{")
-    assert contents(prepare(source, resize="squash", side=8).folder) == contents(whole)
+    assert contents(prepare(source, resize="stretch", side=8).folder) == contents(whole)
 
 
 def test_room_that_a_killed_process_was_taking_is_given_back_before_it_is_counted(
@@ -86,7 +86,7 @@ def test_room_that_a_killed_process_was_taking_is_given_back_before_it_is_counte
         return before(path)
 
     monkeypatch.setattr(partial_module.shutil, "disk_usage", usage)
-    prepare(source, resize="squash", side=8)
+    prepare(source, resize="stretch", side=8)
     assert seen == [False]
 
 
@@ -103,7 +103,7 @@ def test_pictures_that_change_while_they_are_prepared_make_no_store(
             noise(path, 77, (31, 26))
 
     with pytest.raises(DataError, match="pictures changed while they were prepared"):
-        prepare(folder_source(folder), resize="squash", side=8, progress=disturb)
+        prepare(folder_source(folder), resize="stretch", side=8, progress=disturb)
     assert [path.suffix for path in (cache / "stores").iterdir()] in ([], [".lock"])
     assert len(ready(folder)) == (11 if change == "removed" else 12)
 
@@ -126,4 +126,4 @@ def test_a_failing_machine_is_no_reason_to_refuse_a_picture(
         patch.setattr(module, "decode", failing)
         with pytest.raises(DataError, match=r"cannot be read now .*run the same again"):
             ready(folder)
-    assert len(ready(folder).info.refused) == len(whole.info.refused) == 1
+    assert len(ready(folder).info.rejected) == len(whole.info.rejected) == 1

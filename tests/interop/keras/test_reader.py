@@ -20,7 +20,7 @@ from alexnet.interop.importer import import_model, loaded
 from alexnet.interop.keras import reader as keras
 from alexnet.interop.keras.arrays import keras_arrays
 from alexnet.interop.keras.reader import read_keras
-from alexnet.interop.match import Fitted
+from alexnet.interop.match import MatchedModel
 from alexnet.interop.parity import runner
 from alexnet.models.zoo import ZOO
 
@@ -31,7 +31,7 @@ TABLE = ZOO["alexnet_notebook"]
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the arrays here, which saves half a second a file; one test does not."""
-    monkeypatch.setattr(keras, "read_apart", lambda reader, path: keras_arrays(path))
+    monkeypatch.setattr(keras, "read_in_subprocess", lambda reader, path: keras_arrays(path))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_it_becomes_a_model(goldens: Path, tmp_path: Path) -> None:
     imported.save(tmp_path / "mini.safetensors")
     classifier = replace(load(tmp_path / "mini.safetensors", "cpu"), precision="float32")
     rule = classifier.info.preprocessing
-    assert (rule.resize, rule.store_pixels, rule.divisor) == ("squash", 247, (255, 255, 255))
+    assert (rule.resize, rule.resize_size, rule.std) == ("stretch", 247, (255, 255, 255))
     pixels = np.round(golden_input().transpose(0, 2, 3, 1) * 255).astype(np.uint8)
     with np.load(goldens / "mini_small.npz") as golden:
         np.testing.assert_allclose(classifier.probabilities(pixels), golden["prob"], atol=ATOL)
@@ -276,7 +276,7 @@ def test_a_functional_model_is_named(tmp_path: Path) -> None:
 def test_fitted_is_what_loads(goldens: Path) -> None:
     """A batch norm's moving statistics are in their places, not swapped."""
     fitted = read_keras(goldens / "mini.keras", TABLE)
-    assert isinstance(fitted, Fitted)
+    assert isinstance(fitted, MatchedModel)
     with h5py.File(goldens / "mini.weights.h5") as file:
         mean = file["layers/batch_normalization/vars/2"][()]
         dense = file["layers/dense/vars/0"][()]

@@ -130,7 +130,7 @@ def test_bgr_is_for_onnx_and_for_colours(tmp_path: Path) -> None:
     [
         ("alexnet", r"norm1 has alpha 0\.0001, and LRN .* has 2e-05"),
         ("caffenet", r"where pool1 should be \(pool\) the file has LRN"),
-        ("alexnet_2012", "conv1 has end_padding 3, and Conv .* has 0"),
+        ("alexnet_2012", "conv1 has extra_padding 3, and Conv .* has 0"),
         ("alexnet_table", r"where pool1 should be \(pool\) the file has LRN"),
         ("alexnet_owt", "conv1 has padding 2, and Conv .* has 0"),
         ("alexnet_bn", r"where pool1 should be \(pool\) the file has LRN"),

@@ -66,14 +66,14 @@ def cifar10_source(data_root: str = "") -> Source:
     num_train = (len(BATCHES) - 1) * BATCH_RECORDS
     return Source(
         name="cifar10",
-        classes=CLASSES,
+        class_names=CLASSES,
         names=(
             *(f"train/{index:05d}" for index in range(num_train)),
             *(f"test/{index:05d}" for index in range(BATCH_RECORDS)),
         ),
         labels=labels.astype(np.int64),
         splits=("train",) * num_train + ("test",) * BATCH_RECORDS,
-        pictures=ArrayPictures(images),
+        images=ArrayPictures(images),
     )
 
 

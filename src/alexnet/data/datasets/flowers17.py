@@ -16,7 +16,7 @@ from alexnet.data.datasets.mat import read_mat
 from alexnet.data.source import FilePictures, Source
 from alexnet.errors import ConfigError, DataError
 from alexnet.io.archives import archive_files
-from alexnet.io.downloads import download, whole_folder
+from alexnet.io.downloads import atomic_folder, download
 from alexnet.io.paths import cache_folder, find
 
 CLASSES = (
@@ -75,12 +75,12 @@ def flowers17_source(data_root: str = "", *, official_split: int = 1) -> Source:
     table = _split_file(folder, data_root)
     return Source(
         name="flowers17",
-        classes=CLASSES,
+        class_names=CLASSES,
         names=tuple(f"jpg/{name}" for name in NAMES),
         labels=np.arange(TOTAL, dtype=np.int64) // PER_CLASS,
         splits=read_splits(table, official_split) if table else ("",) * TOTAL,
-        pictures=FilePictures(tuple(folder / name for name in NAMES)),
-        test_share=0.25,  # 20 of 80
+        images=FilePictures(tuple(folder / name for name in NAMES)),
+        test_fraction=0.25,  # 20 of 80
     )
 
 
@@ -113,7 +113,7 @@ def _picture_folder(data_root: str) -> Path:
     archive = find(data_root, (ARCHIVE,))
     if archive is None:
         archive = download(URL, downloads / ARCHIVE, md5=MD5, size_bytes=SIZE_BYTES)
-    with whole_folder(downloads / "17flowers") as aside:
+    with atomic_folder(downloads / "17flowers") as aside:
         _unpack(archive, aside / "jpg")
     _check_complete(downloads / "17flowers" / "jpg")
     return downloads / "17flowers" / "jpg"

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.config.serialization import said
+from alexnet.config.serialization import short_repr
 from alexnet.data.source import SPLITS, FilePictures, Source, labels_from
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
@@ -78,13 +78,15 @@ def csv_source(path: Path) -> Source:
     for line, cells in lines:
         row = _csv_row(f"{path} line {line}", columns, cells)
         if (first := first_line.setdefault(row.name, line)) != line:
-            raise DataError(f"{path} line {line}: {said(row.name)} is on line {first} already")
+            raise DataError(
+                f"{path} line {line}: {short_repr(row.name)} is on line {first} already"
+            )
         rows.append(row)
     lost = [row.name for row in rows if not _is_file(path.parent / row.name)]
     if lost:
         where = f"line {first_line[lost[0]]}; paths are relative to {str(path.parent)!r}"
         lack = "pictures do not exist or are not files"
-        raise DataError(f"{path}: {len(lost)} {lack}, first {said(lost[0])} on {where}")
+        raise DataError(f"{path}: {len(lost)} {lack}, first {short_repr(lost[0])} on {where}")
     return _source(path.stem, path.parent, rows, Counter())
 
 
@@ -108,7 +110,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
 
 
-def kind_of(entry: os.DirEntry[str]) -> str:
+def classify_entry(entry: os.DirEntry[str]) -> str:
     """Give "folder", "picture" (by its suffix), or the reason why an entry is passed over."""
     if entry.name.startswith(".") or entry.name.lower() in HIDDEN:
         return "hidden"
@@ -144,7 +146,7 @@ def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         for entry in entries(folder / prefix):
-            kind = kind_of(entry)
+            kind = classify_entry(entry)
             if kind == "folder":
                 waiting.append(f"{prefix}{entry.name}/")
             elif kind == "picture":
@@ -192,7 +194,7 @@ def _split_folders(folder: Path, names: list[str]) -> dict[str, str]:
     """
     splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
     has_classes = any(
-        kind_of(entry) == "folder" for name in splits for entry in entries(folder / name)
+        classify_entry(entry) == "folder" for name in splits for entry in entries(folder / name)
     )
     return splits if has_classes or len(splits) == len(names) else {}
 
@@ -201,7 +203,7 @@ def _folders_in(folder: Path, ignored: Counter[str]) -> list[str]:
     """Name the visible folders directly in a folder; count the files beside them."""
     names = []
     for entry in entries(folder):
-        kind = kind_of(entry)
+        kind = classify_entry(entry)
         if kind == "folder":
             names.append(entry.name)
         else:
@@ -216,15 +218,17 @@ def _source(name: str, root: Path, rows: list[Row], ignored: Counter[str]) -> So
     learnt = {row.label for row in rows if row.split in ("", "train")}
     if unseen := [label for label in classes if label not in learnt]:
         way_out = "add some there, or remove the class from the other splits"
-        raise DataError(f"{name}: class {said(unseen[0])} has no pictures in train; {way_out}")
+        raise DataError(
+            f"{name}: class {short_repr(unseen[0])} has no pictures in train; {way_out}"
+        )
     return Source(
         name=name,
-        classes=classes,
+        class_names=classes,
         names=tuple(row.name for row in rows),
         labels=labels_from((row.label for row in rows), classes),
         splits=tuple(row.split for row in rows),
-        pictures=FilePictures(tuple(root / row.name for row in rows)),
-        ignored={reason: count for reason, count in sorted(ignored.items()) if count},
+        images=FilePictures(tuple(root / row.name for row in rows)),
+        skipped={reason: count for reason, count in sorted(ignored.items()) if count},
     )
 
 
@@ -251,7 +255,7 @@ def _columns(
     header = [cell.lower() for cell in first]
     if {"path", "label"} <= set(header):
         if sorted(header) not in (["label", "path"], ["label", "path", "split"]):
-            told = said(",".join(first))
+            told = short_repr(",".join(first))
             raise DataError(
                 f"{path} line {line}: columns {told}; use path,label or path,label,split"
             )
@@ -262,12 +266,12 @@ def _columns(
 def _csv_row(where: str, columns: list[str], cells: list[str]) -> Row:
     """Make one picture of one row; `where` names the file and line."""
     if len(cells) != len(columns):
-        told, wanted = said(",".join(cells)), ",".join(columns)
+        told, wanted = short_repr(",".join(cells)), ",".join(columns)
         raise DataError(f"{where}: {told} has {len(cells)} values; expected {wanted}")
     value = dict(zip(columns, cells, strict=True))
     if empty := [column for column in ("path", "label") if not value[column]]:
         raise DataError(f"{where}: the {empty[0]} is empty; expected {','.join(columns)}")
     split = value.get("split", "")
     if "split" in columns and split.lower() not in SPLIT_NAMES:
-        raise DataError(f"{where}: split {said(split)} is unknown; use {', '.join(SPLITS)}")
+        raise DataError(f"{where}: split {short_repr(split)} is unknown; use {', '.join(SPLITS)}")
     return Row(value["path"], value["label"], SPLIT_NAMES.get(split.lower(), ""))

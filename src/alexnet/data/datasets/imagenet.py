@@ -23,13 +23,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from alexnet.data.datasets.folder import Row, entries, kind_of, pictures_below
+from alexnet.data.datasets.folder import Row, classify_entry, entries, pictures_below
 from alexnet.data.datasets.mat import read_mat
 from alexnet.data.images.open import open_picture
-from alexnet.data.source import Source, file_stamp, labels_from
+from alexnet.data.source import Source, file_signature, labels_from
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
-from alexnet.io.paths import find, missing
+from alexnet.io.paths import find, missing_dataset_error
 
 FOLDERS = ("imagenet", "ILSVRC2012")
 HOME = "https://image-net.org/download-images.php"
@@ -53,8 +53,8 @@ class TreePictures:
         return open_picture(self.root / self.names[index])
 
     def stamp(self, index: int) -> bytes:
-        """What `file_stamp` says."""
-        return file_stamp(self.root / self.names[index])
+        """What `file_signature` says."""
+        return file_signature(self.root / self.names[index])
 
 
 def imagenet_source(data_root: str = "") -> Source:
@@ -71,7 +71,9 @@ def imagenet_source(data_root: str = "") -> Source:
     """
     root = find(data_root, FOLDERS)
     if root is None:
-        raise missing("ImageNet", "train/ and val/ as a folder imagenet/", HOME, data_root)
+        raise missing_dataset_error(
+            "ImageNet", "train/ and val/ as a folder imagenet/", HOME, data_root
+        )
     ignored: Counter[str] = Counter()
     rows = [*_labelled(root, "train", ignored), *_val(root, ignored)]
     wnids = tuple(sorted({row.label for row in rows}))
@@ -81,12 +83,12 @@ def imagenet_source(data_root: str = "") -> Source:
     names = tuple(row.name for row in rows)
     return Source(
         name="imagenet",
-        classes=_class_names(root, wnids),
+        class_names=_class_names(root, wnids),
         names=names,
         labels=labels_from((row.label for row in rows), wnids),
         splits=tuple(row.split for row in rows),
-        pictures=TreePictures(root, names),
-        ignored=dict(sorted(ignored.items())),
+        images=TreePictures(root, names),
+        skipped=dict(sorted(ignored.items())),
     )
 
 
@@ -125,7 +127,7 @@ def _labelled(root: Path, split: str, ignored: Counter[str]) -> list[Row]:
     folder = root / split
     rows = []
     for entry in entries(folder):
-        if kind_of(entry) == "folder" and WNID.fullmatch(entry.name):
+        if classify_entry(entry) == "folder" and WNID.fullmatch(entry.name):
             prefix = f"{split}/{entry.name}/"
             names = pictures_below(folder / entry.name, ignored)
             rows += [Row(prefix + name, entry.name, split) for name in names]

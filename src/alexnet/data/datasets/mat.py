@@ -11,7 +11,7 @@ import numpy as np
 
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
-from alexnet.io.isolated import read_apart
+from alexnet.io.isolated import read_in_subprocess
 
 LARGEST_FILE_BYTES = 1 << 22
 LARGEST_UNPACKED_BYTES = 1 << 25
@@ -30,7 +30,7 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"reading {path} needs scipy: pip install alexnet[scipy]")
     try:
         _check_unpacked(read_regular(path, LARGEST_FILE_BYTES))
-        return read_apart(f"{__name__}:variables", path)
+        return read_in_subprocess(f"{__name__}:variables", path)
     except (OSError, ValueError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read as a .mat file: {reason}") from error

@@ -36,7 +36,7 @@ PARTS = (("train", "train"), ("t10k", "test"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Digits:
+class IdxDataset:
     """A data set of MNIST's form: four files of 28x28 grey pictures and their labels."""
 
     name: str
@@ -49,7 +49,7 @@ class Digits:
     """Checksums of the four gzipped files."""
 
 
-MNIST = Digits(
+MNIST = IdxDataset(
     name="mnist",
     folders=("mnist",),
     classes=tuple(str(digit) for digit in range(10)),
@@ -62,7 +62,7 @@ MNIST = Digits(
         "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
     },
 )
-FASHION_MNIST = Digits(
+FASHION_MNIST = IdxDataset(
     name="fashion_mnist",
     folders=("fashion_mnist", "fashion-mnist"),
     classes=(
@@ -151,7 +151,7 @@ def _header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]
     return DTYPES[magic[2]], tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
 
 
-def _source(digits: Digits, data_root: str) -> Source:
+def _source(digits: IdxDataset, data_root: str) -> Source:
     """Put training and test pictures together, in the files' order."""
     images, labels, names, splits = [], [], [], []
     for prefix, split in PARTS:
@@ -162,15 +162,15 @@ def _source(digits: Digits, data_root: str) -> Source:
         splits += [split] * len(numbers)
     return Source(
         name=digits.name,
-        classes=digits.classes,
+        class_names=digits.classes,
         names=tuple(names),
         labels=np.concatenate(labels).astype(np.int64),
         splits=tuple(splits),
-        pictures=ArrayPictures(np.concatenate(images)),
+        images=ArrayPictures(np.concatenate(images)),
     )
 
 
-def _part(digits: Digits, prefix: str, data_root: str) -> tuple[np.ndarray, np.ndarray]:
+def _part(digits: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray, np.ndarray]:
     """Read the training or the test files: pictures [N, 28, 28] and labels [N], uint8."""
     path = _file(digits, f"{prefix}-images-idx3-ubyte", data_root)
     images = read_idx(path)
@@ -186,7 +186,7 @@ def _part(digits: Digits, prefix: str, data_root: str) -> tuple[np.ndarray, np.n
     return images, labels
 
 
-def _file(digits: Digits, name: str, data_root: str) -> Path:
+def _file(digits: IdxDataset, name: str, data_root: str) -> Path:
     """Find one of the four files, gzipped or not; download it if need be."""
     found = find(data_root, (f"{f}/{name}{gz}" for f in digits.folders for gz in (".gz", "")))
     target = cache_folder() / "data" / digits.folders[0] / f"{name}.gz"

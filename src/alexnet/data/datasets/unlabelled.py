@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.datasets.catalogue import DATASETS, open_source
-from alexnet.data.datasets.folder import SPLIT_NAMES, SUFFIXES, entries, kind_of, pictures_below
+from alexnet.data.datasets.folder import (
+    SPLIT_NAMES,
+    SUFFIXES,
+    classify_entry,
+    entries,
+    pictures_below,
+)
 from alexnet.data.source import FilePictures, Source
 from alexnet.errors import DataError
 
@@ -26,7 +32,7 @@ def open_pictures(data: str, data_root: str = "") -> Source:
     path = Path(data).expanduser()
     if data in DATASETS or not data or not path.is_dir():
         return open_source(data, data_root)
-    folders = [entry.name for entry in entries(path) if kind_of(entry) == "folder"]
+    folders = [entry.name for entry in entries(path) if classify_entry(entry) == "folder"]
     has_classes = len(folders) > 1 or any(name.lower() in SPLIT_NAMES for name in folders)
     return open_source(data, data_root) if has_classes else unlabelled_source(path)
 
@@ -43,12 +49,12 @@ def unlabelled_source(folder: Path) -> Source:
         raise DataError(f"{str(folder)!r} has no pictures ({' '.join(SUFFIXES)})")
     return Source(
         name=folder.resolve().name or str(folder),
-        classes=("pictures",),
+        class_names=("pictures",),
         names=tuple(names),
         labels=np.zeros(len(names), dtype=np.int64),
         splits=("",) * len(names),
-        pictures=FilePictures(tuple(folder / name for name in names)),
-        test_share=0.0,
-        ignored=dict(sorted(ignored.items())),
+        images=FilePictures(tuple(folder / name for name in names)),
+        test_fraction=0.0,
+        skipped=dict(sorted(ignored.items())),
         is_labelled=False,
     )

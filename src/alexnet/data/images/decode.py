@@ -29,8 +29,8 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """The picture as uint8 [side, side, 3].
 
     EXIF rotation is applied, and left out where the EXIF is broken; transparent parts become
-    white; of an animation the first frame is taken. `shorter_side` cuts the largest central
-    square, `squash` takes everything; both resample with Lanczos' filter, smoothed when shrinking.
+    white; of an animation the first frame is taken. `shortest_edge` cuts the largest central
+    square, `stretch` takes everything; both resample with Lanczos' filter, smoothed when shrinking.
 
     Raises:
         DataError: the picture has no pixels or too many, or its numbers have no colour scale.
@@ -47,7 +47,7 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
         picture = picture.transpose(method)
     if picture.size == (side, side):
         return np.asarray(picture)
-    if resize == "squash":
+    if resize == "stretch":
         return np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS))
     return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS))
 
@@ -100,7 +100,7 @@ def _from_wide(image: Image.Image) -> Image.Image:
 def pixel_moments(pixels: np.ndarray) -> np.ndarray:
     """Mean of r, g, b, then of rr, rg, rb, gg, gb, bb over one picture: float64 [9].
 
-    Sums of EXACT pixels are whole numbers that float32 holds, so all of them are exact.
+    RunningMetrics of EXACT pixels are whole numbers that float32 holds, so all of them are exact.
     """
     count = pixels.size // 3
     planes = np.ones((4, -(-count // EXACT) * EXACT), np.float32)

@@ -24,7 +24,14 @@ MAX_PIXELS = 178_956_970
 LARGEST_FILE_BYTES = 1 << 29
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, upper, right, lower."""
-PASSING = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
+TRANSIENT_ERRNOS = {
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
 """Failures of the machine, which say nothing about the picture that was to be read."""
 
 
@@ -59,14 +66,14 @@ def check_size(size: tuple[int, int]) -> None:
         raise DataError(f"{width}x{height} pixels are more than {MAX_PIXELS:,}")
 
 
-def why_refused(error: Exception, name: str) -> str:
+def rejection_reason(error: Exception, name: str) -> str:
     """The reason in one line, without the file's name, beside which it will stand.
 
     Raises:
         DataError: it is not the picture's fault, so nothing may be concluded from it; names it.
     """
     text = " ".join(str(error).split())[:200]
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) in PASSING:
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in TRANSIENT_ERRNOS:
         raise DataError(
             f"{name} cannot be read now ({text or 'out of memory'}); what is prepared is kept: "
             "put that right, or take that picture out, and run the same again"
@@ -112,7 +119,7 @@ def _loaded(image: ImageFile.ImageFile, file: IO[bytes]) -> Image.Image:
     else:
         boxes = {tile[1] or (0, 0, *image.size) for tile in image.tile}
         image.load()
-        return _laid_on_white(image, boxes)
+        return _composite_on_white(image, boxes)
     return image
 
 
@@ -141,7 +148,7 @@ def _scale_transparency(image: ImageFile.ImageFile, packing: str) -> None:
         raise DataError("one 16-bit colour is transparent, which is not read")
 
 
-def _laid_on_white(image: ImageFile.ImageFile, boxes: set[Box]) -> Image.Image:
+def _composite_on_white(image: ImageFile.ImageFile, boxes: set[Box]) -> Image.Image:
     """Make white what the first frame of a GIF leaves free.
 
     Raises:

@@ -20,13 +20,13 @@ from filelock import FileLock, Timeout
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.images.decode import decode, pixel_moments
-from alexnet.data.images.open import why_refused
+from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.store.partial import KEPT, LOG, REFUSED, TODO, Partial, open_partial, read_reasons
 from alexnet.data.store.store import (
     STORE_FILES,
-    Ignored,
-    Refusal,
+    Rejected,
+    Skipped,
     Store,
     StoreInfo,
     open_store,
@@ -74,7 +74,7 @@ def prepare(
         return open_store(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, len(source), progress):
+        with _store_lock(folder, len(source), progress):
             if not (folder / "store.json").exists():
                 _build(source, fingerprint, resize, side, folder, progress)
     except (OSError, NotImplementedError) as error:
@@ -86,7 +86,7 @@ def prepare(
 
 
 @contextmanager
-def _alone(folder: Path, total: int, progress: Progress) -> Iterator[None]:
+def _store_lock(folder: Path, total: int, progress: Progress) -> Iterator[None]:
     """Within, no other process builds this store; until then, tells how far the other one is."""
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     while not lock.is_locked:
@@ -135,12 +135,12 @@ def _build(
         fingerprint=fingerprint,
         resize=resize,
         side=side,
-        test_share=source.test_share,
-        classes=source.classes,
-        refused=refused,
+        test_fraction=source.test_fraction,
+        class_names=source.class_names,
+        rejected=refused,
         names=source.names,
         splits=source.splits,
-        ignored=tuple(Ignored(reason=reason, files=n) for reason, n in source.ignored.items()),
+        skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
     )
     _finish(partial, info, source.labels, folder)
 
@@ -213,20 +213,20 @@ def _bounded_map(
 def _decode_row(source: Source, resize: Resize, side: int, partial: Partial, row: int) -> str:
     """Fill one row; the reason when the picture cannot be used, else ""."""
     try:
-        with source.pictures.open(row) as image:
+        with source.images.open(row) as image:
             pixels = decode(image, resize, side)
     except Exception as error:  # Pillow raises many kinds for damaged files
-        return why_refused(error, source.names[row])
+        return rejection_reason(error, source.names[row])
     partial.images[row] = pixels
     partial.moments[row] = pixel_moments(pixels)
     partial.checks[row] = partial.check(row)
     return ""
 
 
-def _read_refusals(partial: Partial, source: Source) -> tuple[Refusal, ...]:
+def _read_refusals(partial: Partial, source: Source) -> tuple[Rejected, ...]:
     reasons = read_reasons(partial)
     rows = [int(row) for row in np.flatnonzero(partial.done == REFUSED)]
-    return tuple(Refusal(row=row, name=source.names[row], reason=reasons[row]) for row in rows)
+    return tuple(Rejected(index=row, name=source.names[row], reason=reasons[row]) for row in rows)
 
 
 def _finish(partial: Partial, info: StoreInfo, labels: np.ndarray, folder: Path) -> None:

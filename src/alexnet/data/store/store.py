@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.config.preprocessing import Resize
-from alexnet.config.serialization import from_plain, parse_json, to_json
-from alexnet.data.source import strange_label
+from alexnet.config.serialization import from_dict, parse_json, to_json
+from alexnet.data.source import first_invalid_label
 from alexnet.errors import ConfigError, DataError
 
 STORE_FILES = ("images.npy", "labels.npy", "moments.npy", "store.json")
@@ -27,16 +27,16 @@ STORE_FILES = ("images.npy", "labels.npy", "moments.npy", "store.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
+class Rejected:
     """A picture that could not be used."""
 
-    row: int
+    index: int
     name: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ignored:
+class Skipped:
     """Files that were passed over, such as hidden ones."""
 
     reason: str
@@ -53,11 +53,11 @@ class StoreInfo:
     resize: Resize
     side: int
     """Side of the stored pictures in pixels."""
-    test_share: float
+    test_fraction: float
     """Share held out where the source has no split of its own."""
-    classes: tuple[str, ...]
-    refused: tuple[Refusal, ...]
-    ignored: tuple[Ignored, ...]
+    class_names: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+    skipped: tuple[Skipped, ...]
     names: tuple[str, ...]
     """One per picture."""
     splits: tuple[str, ...]
@@ -84,7 +84,7 @@ class Store:
     def usable(self) -> np.ndarray:
         """False for refused pictures: bool [N]."""
         usable = np.ones(len(self), dtype=bool)
-        usable[[refusal.row for refusal in self.info.refused]] = False
+        usable[[refusal.index for refusal in self.info.rejected]] = False
         return usable
 
     def pictures(self, rows: np.ndarray) -> np.ndarray:
@@ -105,10 +105,10 @@ class Store:
                     )
         return picked
 
-    def listing(self) -> str:
+    def manifest_hash(self) -> str:
         """Sixteen hex digits that change when a picture comes, goes, or changes class or split."""
         digest = hashlib.blake2b(digest_size=8)
-        for texts in (self.info.classes, self.info.names, self.info.splits):
+        for texts in (self.info.class_names, self.info.names, self.info.splits):
             digest.update(json.dumps(texts).encode())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         return digest.hexdigest()
@@ -141,9 +141,7 @@ def open_store(folder: Path) -> Store:
         DataError: the folder is not a store, or its files do not belong together.
     """
     try:
-        info = from_plain(
-            StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8"))
-        )
+        info = from_dict(StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8")))
         images = np.load(folder / "images.npy", mmap_mode="r")
         labels, moments = np.load(folder / "labels.npy"), np.load(folder / "moments.npy")
     except (OSError, ValueError, ConfigError) as error:
@@ -159,10 +157,10 @@ def open_store(folder: Path) -> Store:
         raise DataError(
             f"{folder} holds pictures {images.shape}, not {shape}; remove it and prepare it again"
         )
-    if (wrong := strange_label(labels, len(info.classes))) >= 0:
+    if (wrong := first_invalid_label(labels, len(info.class_names))) >= 0:
         raise DataError(
             f"{folder / 'labels.npy'}: {info.names[wrong]} has the label {labels[wrong]}, and the "
-            f"{len(info.classes)} classes count from 0; remove {folder} and prepare it again"
+            f"{len(info.class_names)} classes count from 0; remove {folder} and prepare it again"
         )
     return Store(folder, info, images, labels, moments)
 

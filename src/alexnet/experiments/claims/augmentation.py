@@ -21,8 +21,8 @@ AUGMENTATION = Experiment(
     arms=(
         Arm(name="nothing"),
         Arm(name="crops-and-mirrors", changes={"augment.crop": "random", "augment.flip": True}),
-        Arm(name="colour", changes={"augment.colour_sd": 0.1}),
-        Arm(name="noise", changes={"augment.noise_sd": 10.0}),
+        Arm(name="colour", changes={"augment.color_std": 0.1}),
+        Arm(name="noise", changes={"augment.noise_std": 10.0}),
     ),
     comparisons=(
         Comparison(

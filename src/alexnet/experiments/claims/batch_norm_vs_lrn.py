@@ -18,9 +18,9 @@ BATCH_NORM_VS_LRN = Experiment(
     "deviation, so it does little beside scaling.",
     measure="test_error",
     arms=(
-        Arm(name="batch-norm", changes={"net.norm": "batch"}),
+        Arm(name="batch-norm", changes={"model.norm": "batch"}),
         Arm(name="response-norm"),
-        Arm(name="no-norm", changes={"net.norm": "none"}),
+        Arm(name="no-norm", changes={"model.norm": "none"}),
     ),
     comparisons=(
         Comparison(

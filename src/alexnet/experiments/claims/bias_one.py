@@ -20,8 +20,8 @@ BIAS_ONE = Experiment(
     "leave chance at this width (experiment init).",
     measure="early_train_error",
     arms=(
-        Arm(name="bias-1", changes={"net.bias": 1.0}),
-        Arm(name="bias-0", changes={"net.bias": 0.0}),
+        Arm(name="bias-1", changes={"model.bias": 1.0}),
+        Arm(name="bias-0", changes={"model.bias": 0.0}),
     ),
     comparisons=(
         Comparison(

@@ -17,7 +17,7 @@ DROPOUT = Experiment(
     "batch-norm net, whose dropout is on the inputs of fc6 and fc7; batch norm regularises too, so "
     "the effect may be smaller than in the paper's net.",
     measure="test_error",
-    arms=(Arm(name="dropout"), Arm(name="no-dropout", changes={"net.dropout": 0.0})),
+    arms=(Arm(name="dropout"), Arm(name="no-dropout", changes={"model.dropout": 0.0})),
     comparisons=(
         Comparison(
             name="dropout lowers the test error",

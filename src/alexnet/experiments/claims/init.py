@@ -20,9 +20,9 @@ INIT = Experiment(
     "epochs. At the paper's width and with its pictures on the 0-255 scale an sd of .01 works.",
     measure="early_train_error",
     arms=(
-        Arm(name="he", changes={"net.init": "he"}),
-        Arm(name="glorot", changes={"net.init": "glorot"}),
-        Arm(name="published", changes={"net.init": "published"}),
+        Arm(name="he", changes={"model.init": "he"}),
+        Arm(name="glorot", changes={"model.init": "glorot"}),
+        Arm(name="published", changes={"model.init": "published"}),
     ),
     comparisons=(
         Comparison(

@@ -23,9 +23,9 @@ LENET_VS_ALEXNET = Experiment(
             name="lenet",
             changes={
                 "arch": "lenet5",
-                "net.channels": 3,
-                "net.width": 1.0,
-                "net.input_size": 32,
+                "model.channels": 3,
+                "model.width": 1.0,
+                "model.input_size": 32,
             },
         ),
     ),

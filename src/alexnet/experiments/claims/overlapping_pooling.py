@@ -19,7 +19,7 @@ OVERLAPPING_POOLING = Experiment(
     measure="test_error",
     arms=(
         Arm(name="overlapping"),
-        Arm(name="side-by-side", changes={"net.pooling": "non_overlapping"}),
+        Arm(name="side-by-side", changes={"model.pooling": "non_overlapping"}),
     ),
     comparisons=(
         Comparison(

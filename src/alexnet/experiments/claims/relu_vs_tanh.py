@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.recipe import Schedule
+from alexnet.config.recipe import LRSchedule
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
-STEADY = replace(bases.FOUR_LAYERS, schedule=Schedule())
-NARROW = replace(bases.NARROW_FOUR_LAYERS, schedule=Schedule())
+STEADY = replace(bases.FOUR_LAYERS, schedule=LRSchedule())
+NARROW = replace(bases.NARROW_FOUR_LAYERS, schedule=LRSchedule())
 
 RELU_VS_TANH = Experiment(
     name="relu-vs-tanh",
@@ -25,8 +25,8 @@ RELU_VS_TANH = Experiment(
     measure="epochs_to_error",
     arms=(
         Arm(name="relu"),
-        Arm(name="tanh", changes={"net.activation": "tanh"}),
-        Arm(name="sigmoid", changes={"net.activation": "sigmoid"}),
+        Arm(name="tanh", changes={"model.activation": "tanh"}),
+        Arm(name="sigmoid", changes={"model.activation": "sigmoid"}),
     ),
     comparisons=(
         Comparison(
@@ -48,7 +48,7 @@ RELU_VS_TANH = Experiment(
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(NARROW, 800, 50), epochs=12, stop_at_train_error=0.55),
+            base=replace(bases.pictures(NARROW, 800, 50), epochs=12, target_train_error=0.55),
             rates=bases.PIXEL_RATES,
             tuning_epochs=3,
             tuning_per_class=500,
@@ -58,7 +58,7 @@ RELU_VS_TANH = Experiment(
         ),
         "full": Protocol(
             base=replace(
-                bases.pictures(STEADY, 0, 100), epochs=24, batch_size=128, stop_at_train_error=0.25
+                bases.pictures(STEADY, 0, 100), epochs=24, batch_size=128, target_train_error=0.25
             ),
             rates=(*bases.PIXEL_RATES, 0.03),
             tuning_epochs=4,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.recipe import NetOptions
+from alexnet.config.recipe import ModelOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
-NARROW = replace(bases.NARROW_FOUR_LAYERS, net=NetOptions(width=0.5, norm="response"))
+NARROW = replace(bases.NARROW_FOUR_LAYERS, model=ModelOptions(width=0.5, norm="response"))
 
 RESPONSE_NORM = Experiment(
     name="response-norm",
@@ -22,7 +22,7 @@ RESPONSE_NORM = Experiment(
     measure="test_error",
     arms=(
         Arm(name="response-norm"),
-        Arm(name="no-norm", changes={"net.norm": "none"}),
+        Arm(name="no-norm", changes={"model.norm": "none"}),
     ),
     comparisons=(
         Comparison(
@@ -43,7 +43,7 @@ RESPONSE_NORM = Experiment(
             pictures_per_second=2_600,
         ),
         "full": Protocol(
-            base=replace(bases.FOUR_LAYERS, net=NetOptions(norm="response"), epochs=10),
+            base=replace(bases.FOUR_LAYERS, model=ModelOptions(norm="response"), epochs=10),
             seeds=5,
             rates=bases.PIXEL_RATES,
             tuning_epochs=4,

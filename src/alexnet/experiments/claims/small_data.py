@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from alexnet.config.recipe import NetOptions, PictureOptions
+from alexnet.config.recipe import DataOptions, ModelOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Change, Comparison, Experiment, Protocol
 
@@ -16,20 +16,20 @@ TUNED_AT = 20
 AUGMENTATION: Mapping[str, Change] = {
     "augment.crop": "random",
     "augment.flip": True,
-    "augment.min_area": 0.4,
-    "augment.max_stretch": 1.33,
-    "augment.colour_sd": 0.1,
+    "augment.min_scale": 0.4,
+    "augment.max_aspect_ratio": 1.33,
+    "augment.color_std": 0.1,
 }
 DECAY: Mapping[str, Change] = {"optimizer.weight_decay": 0.5}
-DROPOUT: Mapping[str, Change] = {"net.dropout": 0.5}
+DROPOUT: Mapping[str, Change] = {"model.dropout": 0.5}
 TORCHVISION: Mapping[str, Change] = {
     "arch": "alexnet_owt",
-    "net.width": 1.0,
-    "net.input_size": 160,
-    "pictures.store_pixels": 256,
-    "pictures.crop_pixels": 224,
-    "pictures.mean": "imagenet",
-    "pictures.scale": "imagenet",
+    "model.width": 1.0,
+    "model.input_size": 160,
+    "data_options.resize_size": 256,
+    "data_options.crop_size": 224,
+    "data_options.mean": "imagenet",
+    "data_options.scale": "imagenet",
     "freeze_up_to": "pool5",
 }
 REMEDIES = (
@@ -52,13 +52,13 @@ FLOWERS = replace(
     bases.SMALL_BN,
     name="small_data",
     data="flowers17",
-    net=NetOptions(width=0.5, input_size=67, dropout=0.0),
-    pictures=PictureOptions(store_pixels=80, split_seed=0),
+    model=ModelOptions(width=0.5, input_size=67, dropout=0.0),
+    data_options=DataOptions(resize_size=80, split_seed=0),
     augment=bases.PLAIN,
     optimizer=replace(bases.SMALL_BN.optimizer, weight_decay=0.0),
     batch_size=32,
 )
-NARROW = replace(FLOWERS, net=replace(FLOWERS.net, width=0.25))
+NARROW = replace(FLOWERS, model=replace(FLOWERS.model, width=0.25))
 
 
 def at_size(arm: Arm, size: int) -> Arm:
@@ -66,7 +66,7 @@ def at_size(arm: Arm, size: int) -> Arm:
     return replace(
         arm,
         name=f"{arm.name}-{size}",
-        changes={**arm.changes, "pictures.train_per_class": size},
+        changes={**arm.changes, "data_options.train_per_class": size},
         rate_of="" if size == TUNED_AT else f"{arm.name}-{TUNED_AT}",
         series=arm.name,
         at=size,

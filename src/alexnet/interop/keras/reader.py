@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.config.serialization import parse_json, said
+from alexnet.config.serialization import parse_json, short_repr
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError
 from alexnet.interop.keras.arrays import member
-from alexnet.interop.match import BATCH_NORM, Fitted, Found, fit
+from alexnet.interop.match import BATCH_NORM, Found, MatchedModel, fit
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
-from alexnet.io.isolated import read_apart
+from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.text import printable
 from alexnet.models.architecture import Architecture, fits
 from alexnet.models.layers import (
@@ -43,7 +43,7 @@ WEIGHTED = {"conv2d": Conv, "dense": FullyConnected, "batch_normalization": Batc
 Arrays = list[np.ndarray]
 
 
-def read_keras(path: Path, table: Architecture, input_size: int = 0) -> Fitted:
+def read_keras(path: Path, table: Architecture, input_size: int = 0) -> MatchedModel:
     """A table with the widths, the input and the weights of a Keras file.
 
     `.weights.h5` does not tell the input: it is `input_size`, else the published size where that
@@ -60,10 +60,10 @@ def read_keras(path: Path, table: Architecture, input_size: int = 0) -> Fitted:
         if path.suffix == ".keras":
             with open_regular(path) as file, open_zip(file) as archive:
                 config = parse_json(member(archive, "config.json", LARGEST_CONFIG_BYTES))
-            arrays = _by_layer(read_apart(READER, path))
+            arrays = _by_layer(read_in_subprocess(READER, path))
             found, shape = _from_config(path, config, arrays, table.input)
         else:
-            arrays = _by_layer(read_apart(READER, path))
+            arrays = _by_layer(read_in_subprocess(READER, path))
             found = list(_from_table(path, table, arrays))
             shape = _input(table, arrays, input_size)
         return fit(path.name, found, table, shape)
@@ -106,7 +106,7 @@ def _from_config(
     shape = published
     for entry in config["config"]["layers"]:
         kind, options = entry["class_name"], entry["config"]
-        where = f"{printable(str(kind))[:80]} {said(options['name'])}"
+        where = f"{printable(str(kind))[:80]} {short_repr(options['name'])}"
         if kind == "InputLayer":
             _, h, w, c = options.get("batch_shape") or options["batch_input_shape"]
             shape = (int(c), int(h), int(w))
@@ -130,10 +130,12 @@ def _check_plain(path: Path, where: str, options: dict[str, Any]) -> None:
     for name, only in rank_1.items():
         if options.get(name, only) != only:
             raise ModelFileError(
-                f"{path}: {where} has {name} {said(options[name])}; only {only} is read"
+                f"{path}: {where} has {name} {short_repr(options[name])}; only {only} is read"
             )
     if options.get("padding", "valid") != "valid" and options.get("strides") not in (1, [1, 1]):
-        raise ModelFileError(f"{path}: {where} has padding {said(options['padding'])} with strides")
+        raise ModelFileError(
+            f"{path}: {where} has padding {short_repr(options['padding'])} with strides"
+        )
 
 
 def _conv(options: dict[str, Any]) -> Conv:

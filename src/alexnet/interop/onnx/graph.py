@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from alexnet.config.serialization import said
+from alexnet.config.serialization import short_repr
 from alexnet.errors import ArchitectureError, ModelFileError
 from alexnet.interop.match import Found
 from alexnet.interop.onnx.nodes import Node, Walk, attributes_of, where
@@ -117,10 +117,10 @@ def _check_beside(path: Path, model: Model) -> None:
             continue
         name = ExternalDataInfo(tensor).location
         if not is_file_name(name) or (path.parent / name).is_symlink():
-            raise ValueError(f"its constants lie in {said(name)}, which is not beside it")
+            raise ValueError(f"its constants lie in {short_repr(name)}, which is not beside it")
         with open_regular(path.parent / name) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
-                raise ValueError(f"its constants in {said(name)} are too large")
+                raise ValueError(f"its constants in {short_repr(name)} are too large")
 
 
 def _split(path: Path, model: Model) -> tuple[dict[str, np.ndarray], list[Node]]:
@@ -167,7 +167,7 @@ def _constant_of_shape(path: Path, node: Node, constants: dict[str, np.ndarray])
     shape = tuple(int(n) for n in constants[node.input[0]])
     if prod(shape) > LARGEST_VALUES or min(shape, default=1) < 0:
         raise ModelFileError(
-            f"{path}: {where(node)} makes an array of {said(shape)}; that is too much"
+            f"{path}: {where(node)} makes an array of {short_repr(shape)}; that is too much"
         )
     value = attributes_of(node).get("value")
     fill = numpy_helper.to_array(value).ravel()[0] if value is not None else np.float32(0)
@@ -190,7 +190,7 @@ CONSTANT_OPS: dict[str, Callable[[Path, Node, dict[str, np.ndarray]], np.ndarray
 }
 
 
-def logits_model(graph: Graph) -> bytes:
+def drop_softmax(graph: Graph) -> bytes:
     """The graph, serialised, with its logits as the only output."""
     import onnx
 

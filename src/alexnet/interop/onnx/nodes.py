@@ -24,11 +24,11 @@ from alexnet.models.layers import (
     Flatten,
     FullyConnected,
     Layer,
-    MapNorm,
     Pool,
     ResponseNorm,
     Shape,
-    window_count,
+    WithinChannelLRN,
+    output_size,
 )
 
 Node: TypeAlias = Any
@@ -58,7 +58,7 @@ class Walk:
     found: list[Found] = field(default_factory=list)
     columns: int = 1
     """Into how many columns a Reshape has split the maps for the norm that follows."""
-    is_turned: bool = False
+    is_channels_last: bool = False
     """Whether a Transpose has put the channels last."""
 
     def __post_init__(self) -> None:
@@ -120,7 +120,7 @@ class Walk:
             self.refuse(nodes[0], "squares the maps, but no norm of the networks here follows")
         size = int(attributes_of(nodes[1])["kernel_shape"][0])
         scale, k, power = (float(self.other(node).item()) for node in nodes[2:5])
-        layer = MapNorm(nodes[0].output[0], size, scale / size**2, -power, k)
+        layer = WithinChannelLRN(nodes[0].output[0], size, scale / size**2, -power, k)
         self.add(nodes[0], layer)
 
 
@@ -208,11 +208,9 @@ def _pool(walk: Walk, node: Node, attributes: dict[str, Any]) -> None:
         return
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
     is_padded = bool(top or left or bottom != right or (bottom and not is_max))
-    count = window_count(walk.shape[1] + bottom, size, stride, 0, bool(attributes.get("ceil_mode")))
+    count = output_size(walk.shape[1] + bottom, size, stride, 0, bool(attributes.get("ceil_mode")))
     ceils = [
-        ceil
-        for ceil in (False, True)
-        if window_count(walk.shape[1], size, stride, 0, ceil) == count
+        ceil for ceil in (False, True) if output_size(walk.shape[1], size, stride, 0, ceil) == count
     ]
     if is_padded or not ceils:
         walk.refuse(node, f"has the padding {[top, left, bottom, right]}")
@@ -232,16 +230,16 @@ def _batch_norm(walk: Walk, node: Node, attributes: dict[str, Any]) -> None:
 
 
 def _transpose(walk: Walk, node: Node, attributes: dict[str, Any]) -> None:
-    if list(attributes.get("perm", ())) != [0, 2, 3, 1] or walk.is_turned:
+    if list(attributes.get("perm", ())) != [0, 2, 3, 1] or walk.is_channels_last:
         walk.refuse(node, "turns axes otherwise than to channels last")
-    walk.is_turned = True
+    walk.is_channels_last = True
 
 
 def _flatten(walk: Walk, node: Node, attributes: dict[str, Any]) -> None:
     if attributes.get("axis", 1) != 1:
         walk.refuse(node, "does not keep the batch")
-    walk.add(node, Flatten(node.output[0], "hwc" if walk.is_turned else "chw"))
-    walk.is_turned = False
+    walk.add(node, Flatten(node.output[0], "hwc" if walk.is_channels_last else "chw"))
+    walk.is_channels_last = False
 
 
 def _reshape(walk: Walk, node: Node, attributes: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError
-from alexnet.interop.match import Fitted, fit
-from alexnet.interop.onnx.graph import Graph, logits_model, read_graph
+from alexnet.interop.match import MatchedModel, fit
+from alexnet.interop.onnx.graph import Graph, drop_softmax, read_graph
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import Parity, compare, normalised, random_pixels, runner
 from alexnet.models.architecture import Architecture
@@ -21,7 +21,9 @@ Channels: TypeAlias = Literal["rgb", "bgr"]
 """The order in which the file's net takes a picture's colours."""
 
 
-def read_onnx(path: Path, table: Architecture, channels: Channels = "rgb") -> tuple[Fitted, Graph]:
+def read_onnx(
+    path: Path, table: Architecture, channels: Channels = "rgb"
+) -> tuple[MatchedModel, Graph]:
     """The table as the file has it, its weights for RGB pictures, and the file's graph.
 
     Raises:
@@ -48,7 +50,7 @@ def check_parity(
         ModelFileError: they differ by more than the tolerance.
     """
     try:
-        theirs, runtime = onnx_runner(logits_model(graph))
+        theirs, runtime = onnx_runner(drop_softmax(graph))
     except Exception as error:  # each runtime has its own kinds
         reason = " ".join(str(error).split())[:200]
         raise ModelFileError(f"{path} cannot be run: {reason}") from error

@@ -60,7 +60,7 @@ INLINE float row_product(const int8_t *restrict row, const float *restrict scale
 }
 #endif
 
-void linear_int8(const float *x, const int8_t *weights, const float *scales, const float *bias,
+void int8_weight_only_linear(const float *x, const int8_t *weights, const float *scales, const float *bias,
                  float *y, long batch, long inputs, long outputs, float least, int threads) {
     #pragma omp parallel for num_threads(threads) schedule(static)
     for (long output = 0; output < outputs; output++)
@@ -191,7 +191,7 @@ TO_BYTES(to_bytes_bf16, uint16_t, int16_t, 0x7fff, read_bf16)
 enum { WIDE = 2 * SUMS };
 
 /* Outputs of a block; 0 where the processor does not multiply bytes. */
-long outputs_of_a_block(void) { return WIDE; }
+long output_block(void) { return WIDE; }
 
 #if SUMS
 typedef int32_t vector_of_sums __attribute__((vector_size(4 * SUMS)));
@@ -328,7 +328,7 @@ PRODUCTS(bytes_f32, float, write_f32)
 PRODUCTS(bytes_bf16, uint16_t, write_bf16)
 
 /* bytes [images, inputs]; y [images, outputs]. */
-void linear_bytes(const uint8_t *x, const float *scales, const int32_t *zeros, const int8_t *weights,
+void int8_linear(const uint8_t *x, const float *scales, const int32_t *zeros, const int8_t *weights,
                   const float *weight_scales, const int32_t *weight_sums, const float *bias,
                   float *y, long images, long inputs, long outputs, float least, int threads) {
     layer l = {weights, weight_scales, weight_sums, bias};

@@ -16,7 +16,7 @@ TEN_VIEWS = Experiment(
     limits="On CIFAR-10, views of 28 of 32 pixels, so that the corners lie 2 pixels from the "
     "centre; the paper's lay 16 of 256 from it. Both arms judge the same networks.",
     measure="test_error",
-    arms=(Arm(name="ten-views", views=10), Arm(name="centre")),
+    arms=(Arm(name="ten-views", crops=10), Arm(name="centre")),
     comparisons=(
         Comparison(
             name="ten views lower the test error",
