@@ -6,8 +6,9 @@ The names below are the whole public interface; each is imported when it is firs
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
 
 if TYPE_CHECKING:
     from alexnet.config.presets import preset
@@ -25,29 +26,6 @@ if TYPE_CHECKING:
     from alexnet.training.trainer import Run, resume, train
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "AlexNetError": "errors",
-    "Architecture": "models.architecture",
-    "AutoencoderRecipe": "pretraining.recipe",
-    "Classifier": "inference.classifier",
-    "Evaluation": "evaluation.results",
-    "Network": "models.network",
-    "Pretrained": "pretraining.pretrainer",
-    "RbmRecipe": "pretraining.recipe",
-    "Recipe": "config.recipe",
-    "Run": "training.trainer",
-    "architecture": "models.zoo",
-    "create_model": "models.network",
-    "evaluate": "evaluation.evaluator",
-    "load": "inference.classifier",
-    "preset": "config.presets",
-    "pretrain": "pretraining.pretrainer",
-    "resume": "training.trainer",
-    "resume_pretraining": "pretraining.pretrainer",
-    "train": "training.trainer",
-    "variant": "models.variants",
-}
 
 __all__ = [
     "AlexNetError",
@@ -72,12 +50,31 @@ __all__ = [
     "variant",
 ]
 
+_MODULES = {
+    "AlexNetError": "errors",
+    "Architecture": "models.architecture",
+    "AutoencoderRecipe": "pretraining.recipe",
+    "Classifier": "inference.classifier",
+    "Evaluation": "evaluation.results",
+    "Network": "models.network",
+    "Pretrained": "pretraining.pretrainer",
+    "RbmRecipe": "pretraining.recipe",
+    "Recipe": "config.recipe",
+    "Run": "training.trainer",
+    "architecture": "models.zoo",
+    "create_model": "models.network",
+    "evaluate": "evaluation.evaluator",
+    "load": "inference.classifier",
+    "preset": "config.presets",
+    "pretrain": "pretraining.pretrainer",
+    "resume": "training.trainer",
+    "resume_pretraining": "pretraining.pretrainer",
+    "train": "training.trainer",
+    "variant": "models.variants",
+}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'alexnet' has no attribute {name!r}")
-    return getattr(import_module(f"alexnet.{_HOMES[name]}"), name)
+__getattr__, _public_names = attach(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return [*_public_names(), "__version__"]
