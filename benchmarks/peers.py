@@ -35,10 +35,13 @@ MIN_SAMPLE_SECONDS = 0.2
 LONGEST_REST_SECONDS = 2.0
 """After a turn, as long as it lasted: the system still takes back the memory that it used."""
 SUITES = {
-    "train": ("ours", "ours_without_norm", "plain_pytorch", "matrix"),
+    "train": (
+        *("ours", "ours_without_norm", "tuned_pytorch", "tuned_pytorch_without_norm"),
+        *("plain_pytorch", "matrix"),
+    ),
     "gains": ("ours", "ours_torch_norm", "ours_fresh_memory", "ours_compiled", "matrix"),
     "infer": ("ours", "ours_optimized", "onnxruntime", "openvino", "plain_pytorch", "matrix"),
-    "notebook": ("ours", "keras_jax", "keras_tensorflow", "keras_torch"),
+    "notebook": ("ours", "keras_tensorflow_bf16", "keras_jax", "keras_tensorflow", "keras_torch"),
     "prepare": ("ours", "pillow_loop"),
 }
 
@@ -163,11 +166,11 @@ def text(result: dict[str, Any]) -> str:
         (ratio,) = (value for key, value in row.items() if key.startswith("times_"))
         speed = "" if name == "matrix" else f"{1e3 * images / row['median']:9.1f} a second"
         lines.append(
-            f"{name:<20}{row['median']:10.1f} ms  ({row['low']:.1f} to {row['high']:.1f})"
+            f"{name:<28}{row['median']:10.1f} ms  ({row['low']:.1f} to {row['high']:.1f})"
             f"{speed}  x {ratio:.2f}"
         )
     for name, why in result["missing"].items():
-        lines.append(f"{name:<20}left out: {why}")
+        lines.append(f"{name:<28}left out: {why}")
     if "matrix_gflops" in result:
         lines.append(f"matrix product {result['matrix_gflops']:.0f} GFLOP/s")
     machine = result["environment"]

@@ -33,7 +33,7 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     device = torch.device(flags.device)
     torch.manual_seed(0)
     network = channels_last(Network(variant(architecture(flags.arch), norm=norm))).to(device)
-    optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.rule, lr=1e-3))
+    optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.optimizer, lr=1e-3))
     images = drawn(network.architecture, flags.batch, device)
     labels = torch.randint(network.architecture.num_classes, (flags.batch,), device=device)
     recipe = Recipe()
@@ -73,16 +73,16 @@ def ours_compiled_gains(flags: argparse.Namespace) -> Work:
     return ours_train(flags)
 
 
-def plain_net() -> Any:
+def plain_net(has_norm: bool = True) -> Any:
     """The paper's network as most people write it in PyTorch."""
     from torch import nn
 
-    def norm() -> nn.Module:
-        return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+    def norm() -> tuple[nn.Module, ...]:
+        return (nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),) if has_norm else ()
 
     return nn.Sequential(
-        *(nn.Conv2d(3, 96, 11, 4), nn.ReLU(), norm(), nn.MaxPool2d(3, 2)),
-        *(nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), norm(), nn.MaxPool2d(3, 2)),
+        *(nn.Conv2d(3, 96, 11, 4), nn.ReLU(), *norm(), nn.MaxPool2d(3, 2)),
+        *(nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), *norm(), nn.MaxPool2d(3, 2)),
         *(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU()),
         *(nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
@@ -94,19 +94,49 @@ def plain_net() -> Any:
 
 def plain_pytorch_train(flags: argparse.Namespace) -> Work:
     """Eager, float32, torch's own norm, default memory format, torch's SGD."""
+    return pytorch_train(flags, plain_net())
+
+
+def tuned_pytorch_train(flags: argparse.Namespace, has_norm: bool = True) -> Work:
+    """What an expert adds by hand.
+
+    bf16 autocast, channels-last memory, torch.compile, fused SGD, and freed memory kept.
+    """
+    import torch
+
+    from alexnet.runtime.malloc import disable_malloc_trim
+
+    disable_malloc_trim()
+    net = plain_net(has_norm).to(memory_format=torch.channels_last)
+    return pytorch_train(flags, net, is_tuned=True)
+
+
+def tuned_pytorch_without_norm_train(flags: argparse.Namespace) -> Work:
+    """The same without its response norms."""
+    return tuned_pytorch_train(flags, has_norm=False)
+
+
+def pytorch_train(flags: argparse.Namespace, net: Any, is_tuned: bool = False) -> Work:
+    """A training step of a PyTorch module on random images."""
     import torch
 
     torch.manual_seed(0)
-    net = plain_net().to(flags.device)
+    net = net.to(flags.device)
     images = torch.randn(flags.batch, 3, 227, 227, device=flags.device)
+    if is_tuned:
+        images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(1000, (flags.batch,), device=flags.device)
-    optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(
+        net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=is_tuned
+    )
+    forward = torch.compile(net) if is_tuned else net
+    has_bf16 = is_tuned or flags.device == "cuda"
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast(flags.device, torch.bfloat16, enabled=flags.device == "cuda"):
-            loss = torch.nn.functional.cross_entropy(net(images), labels)
-        loss.backward()
+        with torch.autocast(flags.device, torch.bfloat16, enabled=has_bf16):
+            logits = forward(images)
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
         optimizer.step()
 
     return step
@@ -225,11 +255,11 @@ matrix_infer = matrix_gains = matrix_train
 
 def ours_notebook(flags: argparse.Namespace) -> Work:
     """A training step of the tutorial's network with Keras's rule."""
-    flags.arch, flags.rule = "alexnet_notebook", "keras_adam"
+    flags.arch, flags.optimizer = "alexnet_notebook", "keras_adam"
     return ours_train(flags)
 
 
-def keras_notebook(flags: argparse.Namespace, backend: str) -> Work:
+def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float32") -> Work:
     """The tutorial's program, as it was meant, on one of Keras's backends."""
     os.environ["KERAS_BACKEND"] = backend
     import keras
@@ -249,6 +279,7 @@ def keras_notebook(flags: argparse.Namespace, backend: str) -> Work:
             layers.BatchNormalization(),
         )
 
+    keras.mixed_precision.set_dtype_policy(policy)
     model = keras.Sequential(
         [
             keras.Input((224, 224, 3)),
@@ -256,7 +287,7 @@ def keras_notebook(flags: argparse.Namespace, backend: str) -> Work:
             *(*block(384, 3), layers.BatchNormalization()),
             *(*block(384, 3), layers.BatchNormalization(), *block(256, 3), *pool()),
             *(layers.Flatten(), *dense(4096), *dense(4096), *dense(1000)),
-            layers.Dense(17, activation="softmax"),
+            layers.Dense(17, activation="softmax", dtype="float32"),
         ]
     )
     assert model.count_params() == 28_096_769, model.count_params()
@@ -275,6 +306,11 @@ def keras_jax_notebook(flags: argparse.Namespace) -> Work:
 def keras_tensorflow_notebook(flags: argparse.Namespace) -> Work:
     """Keras on TensorFlow."""
     return keras_notebook(flags, "tensorflow")
+
+
+def keras_tensorflow_bf16_notebook(flags: argparse.Namespace) -> Work:
+    """Keras on TensorFlow under its policy `mixed_bfloat16`."""
+    return keras_notebook(flags, "tensorflow", "mixed_bfloat16")
 
 
 def keras_torch_notebook(flags: argparse.Namespace) -> Work:
