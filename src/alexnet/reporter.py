@@ -1,4 +1,4 @@
-"""What the library tells while it works, and to whom."""
+"""What the library reports while it works. The library itself never prints."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ class StepReport:
 
 
 class Reporter(Protocol):
-    """Told what happens, as it happens. The library itself never prints."""
+    """Called while the library works."""
 
     def note(self, text: str) -> None:
         """A sentence for the user."""
 
-    def preparing(self, done: int, total: int) -> None:
-        """Pictures decoded so far."""
+    def on_prepare(self, done: int, total: int) -> None:
+        """While the image store is built: images decoded so far."""
 
-    def step(self, report: StepReport) -> None:
-        """After every step."""
+    def on_step(self, report: StepReport) -> None:
+        """After every training step."""
 
-    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
 
 
 class NullReporter:
-    """A reporter that tells nobody."""
+    """A reporter that does nothing."""
 
     def note(self, text: str) -> None:
         """Nothing."""
 
-    def preparing(self, done: int, total: int) -> None:
+    def on_prepare(self, done: int, total: int) -> None:
         """Nothing."""
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Nothing."""
 
-    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """Nothing."""

@@ -77,7 +77,7 @@ class Announcements:
 
 
 class Stopper(NullReporter):
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         if report.step == 3:
             raise KeyboardInterrupt
 

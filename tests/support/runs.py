@@ -49,10 +49,10 @@ class Witness(NullReporter):
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         self.steps.append(report)
 
-    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         self.epochs.append(record)
         self.times.append(times)
 
@@ -64,8 +64,8 @@ class PowerCut(Witness):
         super().__init__()
         self.stop_after = stop_after
 
-    def step(self, report: StepReport) -> None:
-        super().step(report)
+    def on_step(self, report: StepReport) -> None:
+        super().on_step(report)
         if report.step == self.stop_after:
             raise PowerCutError
 

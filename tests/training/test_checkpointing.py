@@ -35,9 +35,9 @@ class StateWatcher(PowerCut):
         self.folder = folder
         self.seen: list[int] = []
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         self.seen.append(len(self.folder.saved_states()))
-        super().step(report)
+        super().on_step(report)
 
 
 def saved_steps(folder: RunFolder) -> list[int]:
@@ -83,7 +83,7 @@ def test_no_moment_is_saved_twice(
         original(job, progress, folder)
 
     class Asking(Witness):
-        def step(self, report: StepReport) -> None:
+        def on_step(self, report: StepReport) -> None:
             if report.step == 4:
                 os.kill(os.getpid(), signal.SIGTERM)
 

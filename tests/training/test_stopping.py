@@ -37,8 +37,8 @@ class Signaller(Witness):
         super().__init__()
         self.at_step, self.number, self.left = at_step, number, times
 
-    def step(self, report: StepReport) -> None:
-        super().step(report)
+    def on_step(self, report: StepReport) -> None:
+        super().on_step(report)
         while report.step == self.at_step and self.left:
             self.left -= 1
             send(self.number)
@@ -170,7 +170,7 @@ def test_another_thread_trains_without_handlers(
     seen = []
 
     class Looker(Witness):
-        def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+        def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
             seen.append([signal.getsignal(n) for n in SIGNALS])
 
     before = [signal.getsignal(n) for n in SIGNALS]
@@ -197,7 +197,7 @@ def test_the_command_says_how_to_go_on(
 ) -> None:
     signaller = Signaller(5, number)
     monkeypatch.setattr(
-        "alexnet.cli.console.Reporter.step", lambda self, report: signaller.step(report)
+        "alexnet.cli.console.Reporter.on_step", lambda self, report: signaller.on_step(report)
     )
     (tmp_path / "small.json").write_text(to_json(small))
     told = command("train", "--config", tmp_path / "small.json", "--out", tmp_path / "run")

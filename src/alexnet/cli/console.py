@@ -71,7 +71,7 @@ class Reporter:
         """A sentence for the user."""
         self._say(text)
 
-    def preparing(self, done: int, total: int) -> None:
+    def on_prepare(self, done: int, total: int) -> None:
         """Pictures decoded so far."""
         if self._is_terminal:
             self._show("preparing pictures", done, total, "")
@@ -81,7 +81,7 @@ class Reporter:
         if done == total:
             self._close()
 
-    def step(self, report: StepReport) -> None:
+    def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
         title = f"epoch {report.epoch}"
@@ -116,7 +116,7 @@ class Reporter:
             left = per_step * (total_steps - step)
             self._say(f"step {step} of {total_steps}  {text}  {left / 60:.1f} min left")
 
-    def epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
         self._said_at = time.monotonic()
         held = (

@@ -72,7 +72,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     source = open_source(flags.data, flags.data_root)
     with Reporter() as reporter:
         store = prepare(
-            source, resize=flags.resize, side=flags.resize_size, progress=reporter.preparing
+            source, resize=flags.resize, side=flags.resize_size, progress=reporter.on_prepare
         )
     splits = Counter(name or "not split" for name in store.info.splits)
     facts = {
@@ -115,7 +115,7 @@ def check_action(arguments: Sequence[str]) -> int:
     flags = parse(CheckFlags, arguments, "data check")
     source = open_source(flags.data, flags.data_root)
     with Reporter() as reporter:
-        findings = check(source, reporter.preparing)
+        findings = check(source, reporter.on_prepare)
     faults = sum(finding.is_fault for finding in findings)
     if flags.json:
         print(json_text(_check_facts(source, findings)))

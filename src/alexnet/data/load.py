@@ -13,7 +13,7 @@ from alexnet.reporter import Reporter
 def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Reporter) -> Store:
     """The store of a data set, prepared now unless it is there already."""
     source = open_source(data, data_root)
-    return prepare(source, resize=resize, side=side, progress=reporter.preparing)
+    return prepare(source, resize=resize, side=side, progress=reporter.on_prepare)
 
 
 def report_rejected(store: Store, limit: float, reporter: Reporter) -> None:

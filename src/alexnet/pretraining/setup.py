@@ -141,7 +141,7 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
         source,
         resize=pictures.resize,
         side=pictures.resize_size,
-        progress=reporter.preparing,
+        progress=reporter.on_prepare,
     )
     report_rejected(store, pictures.max_rejected_fraction, reporter)
     splits = split_indices(store, pictures, recipe.seed)

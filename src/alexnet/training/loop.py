@@ -43,7 +43,7 @@ def fit(
         warn_if_at_chance(job, progress.history, record, reporter)
         times = progress.end_epoch(record)
         folder.add_epoch(record, times)
-        reporter.epoch(record, times)
+        reporter.on_epoch(record, times)
         if job.eval_split == "val" and is_best(progress.errors()):
             save_current(job, best_scores(progress.history), folder)
         saver.save_if_due(progress)
@@ -84,7 +84,7 @@ def train_epoch(
         loss, logits, is_mixed = train_step(job, pixels, labels, progress.step, rate)
         progress.sums = added(progress.sums, loss, logits, labels, is_mixed)
         progress.step += 1
-        reporter.step(step_report(job, progress, epoch, len(labels)))
+        reporter.on_step(step_report(job, progress, epoch, len(labels)))
         if progress.step < last_step:
             saver.save_if_due(progress)
     return rate, updates(before, job.network)
