@@ -57,7 +57,7 @@ def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
         (lambda s: without(s, "features.3.bias"), r"it lacks conv2\.bias \(8\)"),
         (lambda s: without(s, "classifier.6.weight"), r"it lacks fc8\.weight \(1000x204\)"),
         (lambda s: {**s, "features.0.weight": torch.zeros(4, 3, 7, 7)},
-         r"conv1\.weight is 4x3x11x11 here and 4x3x7x7 in the file"),
+         r"conv1\.weight has shape 4x3x7x7, expected 4x3x11x11"),
         (lambda s: {**s, "norm1.scale": torch.zeros(4)}, r"it also has norm1\.scale \(4\)"),
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ from alexnet.data.datasets.folder import csv_source, folder_source
 from alexnet.data.export_split import write_split
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
-from alexnet.io.text import is_file_name, printable
+from alexnet.io.text import is_file_name, printable, shape_text
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
@@ -31,6 +31,13 @@ CLASSES = (
     "日本語", "العربية", "emoji😀👩‍👩‍👧", "line\nbreak", "$\\frac{1}$", "\x1b[31mred\x1b[0m", "-rf",
     'quote",comma', "tab\there", " space ", "x" * 200, "cr\rx", "\u202ertl", "not\udcff\udcfeutf8",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shape", "shown"), [((96, 55, 55), "96x55x55"), ((7,), "7"), ((), "scalar")]
+)
+def test_shape_text(shape: tuple[int, ...], shown: str) -> None:
+    assert shape_text(shape) == shown
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ArchitectureError
+from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
@@ -57,5 +58,4 @@ def check_pictures(table: Architecture, rule: Preprocessing, mean_image: Tensor 
 
 
 def _described(tensor: Tensor) -> str:
-    shape = "x".join(map(str, tensor.shape)) or "a single number"
-    return f"{shape} {str(tensor.dtype).removeprefix('torch.')}"
+    return f"{shape_text(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

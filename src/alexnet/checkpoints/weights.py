@@ -16,6 +16,7 @@ from alexnet.data.images.open import QUIET
 from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
+from alexnet.io.text import shape_text
 from alexnet.models.network import Network
 
 TORCHVISION_NAMES = {
@@ -157,6 +158,5 @@ def load_matching_weights(network: Network, weights: dict[str, Tensor]) -> LoadR
 
 
 def _reason(name: str, tensor: Tensor, own: Tensor | None) -> str:
-    shape = "x".join(map(str, tensor.shape))
-    here = "no such tensor here" if own is None else "here " + "x".join(map(str, own.shape))
-    return f"{name} ({shape}, {here})"
+    here = "no such tensor here" if own is None else f"here {shape_text(own.shape)}"
+    return f"{name} ({shape_text(tensor.shape)}, {here})"

@@ -15,6 +15,7 @@ from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import ConfigError, UnknownNameError
+from alexnet.io.text import shape_text
 from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _text(found: Throughput) -> str:
     rows = [
         (
             layer.name,
-            "x".join(map(str, layer.output)),
+            shape_text(layer.output),
             f"{1e3 * layer.forward_seconds:.2f}",
             f"{layer.forward_gflops:,.0f}" if layer.forward_gflops else "",
             f"{1e3 * layer.backward_seconds:.2f}" if layer.backward_seconds else "",

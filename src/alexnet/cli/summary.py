@@ -11,6 +11,7 @@ import tyro
 
 from alexnet.cli.flags import parse
 from alexnet.config.recipe import ModelOptions
+from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.zoo import ZOO, architecture
 
@@ -139,7 +140,7 @@ def zoo_text() -> str:
         rows.append(
             [
                 net.name,
-                _times(net.input),
+                shape_text(net.input),
                 f"{sums['parameters']:,}",
                 f"{sums['macs']:,}",
                 net.source,
@@ -166,7 +167,8 @@ def summary_text(net: Architecture) -> str:
     remark = f"\nof the parameters {statistics:,} are batch-norm statistics" if statistics else ""
     without = sums["parameters_without_fc_bias"]
     return (
-        f"{net.name}: {net.source}\ninput {_times(net.input)}\n\n{table(head, body, left=2)}\n\n"
+        f"{net.name}: {net.source}\ninput {shape_text(net.input)}\n\n"
+        f"{table(head, body, left=2)}\n\n"
         f"parameters without the fc biases {without:,}{remark}"
     )
 
@@ -179,7 +181,7 @@ def _cells(row: LayerInfo, all_macs: int) -> tuple[str, ...]:
     return (
         row.layer.name,
         row.layer.kind,
-        _times(row.output),
+        shape_text(row.output),
         _count(row.parameters),
         _count(row.macs),
         f"{row.macs / all_macs:.1%}" if row.macs else "",
@@ -187,10 +189,6 @@ def _cells(row: LayerInfo, all_macs: int) -> tuple[str, ...]:
         str(row.receptive_field),
         str(row.input_stride),
     )
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _count(number: int) -> str:

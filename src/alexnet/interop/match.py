@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from alexnet.errors import ArchitectureError, ModelFileError
+from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     AdaptivePool,
@@ -100,7 +101,7 @@ class _Matcher:
         elif isinstance(layer, AdaptivePool) and not self.is_next(AdaptivePool):
             if layer.output(self.shape) != self.shape:
                 self.refuse(
-                    f"{layer.name} does work on a map of {_times(self.shape)}, "
+                    f"{layer.name} does work on a map of {shape_text(self.shape)}, "
                     "and the file has no such layer"
                 )
             self.keep(layer)
@@ -178,8 +179,10 @@ class _Matcher:
             if name not in arrays:
                 self.refuse(f"the file has no {name} for {layer.name}")
             if arrays[name].shape != shape:
-                there = _times(arrays[name].shape)
-                self.refuse(f"{layer.name}.{name} is {_times(shape)} here and {there} in the file")
+                there = shape_text(arrays[name].shape)
+                self.refuse(
+                    f"{layer.name}.{name} is {shape_text(shape)} here and {there} in the file"
+                )
             plain = np.array(arrays[name], dtype=np.float32, order="C")
             self.weights[f"{layer.name}.{name}"] = torch.from_numpy(plain)
         if isinstance(layer, BatchNorm):
@@ -227,7 +230,3 @@ def _shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
         weight = (layer.features, shape[0])
         return {"weight": weight} | ({"bias": (layer.features,)} if layer.bias else {})
     return dict.fromkeys(BATCH_NORM, (shape[0],))
-
-
-def _times(shape: Iterable[int]) -> str:
-    return "x".join(map(str, shape)) or "a single number"

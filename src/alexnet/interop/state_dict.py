@@ -1,9 +1,10 @@
-"""A network from a file of weights alone, where every tensor must fit."""
+"""State dicts (`.pth`, `.safetensors`), loaded strictly: names and shapes must match exactly."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from alexnet.checkpoints.weights import read_weights
@@ -11,6 +12,7 @@ from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel
 from alexnet.io.downloads import download
 from alexnet.io.paths import cache_folder, find
+from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import FullyConnected
 from alexnet.models.limits import check_limits
@@ -19,61 +21,66 @@ from alexnet.models.variants import variant
 
 TORCHVISION_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 TORCHVISION_SHA256_PREFIX = "7be5be79"
-"""torchvision names its files after the first digits of their checksum."""
+"""torchvision puts the first digits of a file's SHA-256 into its name."""
 
 
-def read_state_dict(path: Path, table: Architecture, input_size: int = 0) -> MatchedModel:
-    """The table with as many classes as the file has, and the file's weights.
+def read_state_dict(path: Path, arch: Architecture, input_size: int = 0) -> MatchedModel:
+    """Read a state dict of `arch`; the number of classes comes from the file.
+
+    Args:
+        path: torchvision's names are accepted and become ours.
+        arch: the architecture that the weights must match.
+        input_size: side of the input in pixels; 0: as published.
 
     Raises:
-        ModelFileError: damaged, or not exactly this net; the first mismatch is named.
+        ModelFileError: the file is damaged, or a tensor is missing, unexpected or of another
+            shape; the first one is named.
     """
     weights = read_weights(path)
-    last = next(one.name for one in reversed(table.layers) if isinstance(one, FullyConnected))
-    final = weights.get(f"{last}.weight")
-    classes = final.shape[0] if final is not None and final.ndim == 2 else 0
-    fitted = variant(table, classes=classes, input_size=input_size)
-    check_limits(fitted)
-    return MatchedModel(fitted, _strictly(path, weights, fitted))
+    last = next(layer for layer in reversed(arch.layers) if isinstance(layer, FullyConnected))
+    weight = weights.get(f"{last.name}.weight")
+    num_classes = weight.shape[0] if weight is not None and weight.ndim == 2 else 0
+    arch = variant(arch, classes=num_classes, input_size=input_size)
+    check_limits(arch)
+    return MatchedModel(arch, _match_tensors(path.name, weights, arch))
 
 
-def _strictly(path: Path, weights: dict[str, Tensor], table: Architecture) -> dict[str, Tensor]:
-    """The weights in the network's order, when none is missing, of another shape, or left over."""
-    own = _empty(table)
-    for name, tensor in own.items():
+def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) -> dict[str, Tensor]:
+    """The weights in the network's order and types; `num_batches_tracked` may be missing.
+
+    Raises:
+        ModelFileError: a tensor is missing, unexpected, or of another shape.
+    """
+    expected = _meta_state_dict(arch)
+    for name, tensor in expected.items():
         if name not in weights and not name.endswith(".num_batches_tracked"):
             raise ModelFileError(
-                f"{path.name} is not {table.name}: it lacks {name} ({_times(tensor)})"
+                f"{file} is not {arch.name}: it lacks {name} ({shape_text(tensor.shape)})"
             )
         if name in weights and weights[name].shape != tensor.shape:
             raise ModelFileError(
-                f"{path.name} is not {table.name}: {name} is {_times(tensor)} here "
-                f"and {_times(weights[name])} in the file"
+                f"{file} is not {arch.name}: {name} has shape {shape_text(weights[name].shape)}, "
+                f"expected {shape_text(tensor.shape)}"
             )
-    if left := [name for name in weights if name not in own]:
-        raise ModelFileError(
-            f"{path.name} is not {table.name}: it also has {left[0]} ({_times(weights[left[0]])})"
-        )
-    return {name: weights[name].to(own[name].dtype) for name in own if name in weights}
+    for name, tensor in weights.items():
+        if name not in expected:
+            raise ModelFileError(
+                f"{file} is not {arch.name}: it also has {name} ({shape_text(tensor.shape)})"
+            )
+    return {name: weights[name].to(t.dtype) for name, t in expected.items() if name in weights}
 
 
-def _empty(table: Architecture) -> dict[str, Tensor]:
-    """The names, shapes and types of a network's tensors."""
-    import torch
-
+def _meta_state_dict(arch: Architecture) -> dict[str, Tensor]:
+    """Names, shapes and types of a network's tensors, without memory for them."""
     with torch.device("meta"):
-        return dict(Network(table).state_dict())
-
-
-def _times(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a single number"
+        return dict(Network(arch).state_dict())
 
 
 def torchvision_weights(data_root: str = "") -> Path:
-    """The published weights of torchvision's alexnet: from the data folders, else downloaded.
+    """The published weights of torchvision's `alexnet`: found in the data folders, else downloaded.
 
     Raises:
-        MissingDataError: not here, and it cannot be fetched; the message says where to put it.
+        MissingDataError: not found, and the download failed; the message says where to put it.
     """
     name = TORCHVISION_URL.rpartition("/")[2]
     return find(data_root, (name,)) or download(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 """What Python makes of a name's bytes that are not UTF-8; UTF-8 cannot say it, JSON can."""
@@ -24,3 +25,8 @@ def _escape(c: str) -> str:
 def is_file_name(text: str) -> bool:
     """Whether a name stays in the folder it is joined to."""
     return text not in ("", ".", "..") and not set(text) & {"\0", "/", os.sep, os.altsep}
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as people write it: "96x55x55"; "scalar" where there are no sizes."""
+    return "x".join(map(str, shape)) or "scalar"

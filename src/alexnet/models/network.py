@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
 from alexnet.models.modules import init_weights, module
@@ -61,11 +62,11 @@ class Network(nn.Module):
         return stages
 
     def _check(self, images: Tensor) -> None:
-        if images.shape[1:] != self.architecture.input:
-            c, h, w = self.architecture.input
-            given = "x".join(map(str, images.shape[1:]))
+        arch = self.architecture
+        if images.shape[1:] != arch.input:
             raise ArchitectureError(
-                f"{self.architecture.name} takes images of {c}x{h}x{w}, not {given}"
+                f"{arch.name} takes images of {shape_text(arch.input)}, "
+                f"not {shape_text(images.shape[1:])}"
             )
 
     def freeze_up_to(self, name: str) -> None:
