@@ -155,14 +155,15 @@ def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) ->
 
 def test_pictures_are_read_one_by_one(tiny: Recipe) -> None:
     store = set_up_training(tiny, NullReporter()).store
-    assert isinstance(store.images, np.memmap)
+    array = np.load(store.folder / "images.npy")
     rows = np.array([7, 3, 3, len(store) - 1, 0])
-    assert np.array_equal(store.pictures(rows), store.images[rows])
-    assert store.pictures(rows[:0]).shape == (0, *store.images.shape[1:])
+    assert np.array_equal(store.images(rows), array[rows])
+    assert np.array_equal(store.image(7), array[7])
+    assert store.images([]).shape == (0, *store.image_shape)
 
 
 def test_a_store_cut_short_is_noticed(tiny: Recipe) -> None:
     store = set_up_training(tiny, NullReporter()).store
     os.truncate(store.folder / "images.npy", (store.folder / "images.npy").stat().st_size - 1)
     with pytest.raises(DataError, match="cut short; remove it"):
-        store.pictures(np.array([len(store) - 1]))
+        store.image(len(store) - 1)

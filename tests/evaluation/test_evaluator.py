@@ -183,6 +183,6 @@ def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cach
     data = prepare(folder_source(flowers), resize=rule.resize, side=rule.resize_size)
     rows = np.flatnonzero(np.array(data.info.splits) == "test")
     result = evaluate_images(classifier, data, rows)
-    found = classifier.probabilities(data.images[rows])
+    found = classifier.probabilities(data.images(rows))
     assert result.top1_error == (found.argmax(1) != data.labels[rows]).mean()
     assert result.confusion.sum() == 12

@@ -19,7 +19,7 @@ def test_mean_and_deviation_of_grey(tiny: Recipe) -> None:
         tiny, arch="lenet5", model=ModelOptions(), data_options=DataOptions(resize_size=32)
     )
     job = set_up_training(recipe, NullReporter())
-    grey = job.store.images[job.splits.train].astype(np.float64) @ np.array(LUMA_WEIGHTS)
+    grey = job.store.images(job.splits.train).astype(np.float64) @ np.array(LUMA_WEIGHTS)
     rule = job.info.preprocessing
     assert rule.mean[0] == pytest.approx(grey.mean(), rel=1e-6)
     assert rule.std[0] == pytest.approx(grey.std(), rel=1e-6)

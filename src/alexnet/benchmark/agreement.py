@@ -43,7 +43,7 @@ def agreement(classifier: Classifier, store: Store, rows: np.ndarray, batch: int
     prepared, plain = classifier.optimized(), replace(classifier, precision="float32")
     differences, agreed = [], 0
     for start in range(0, len(rows), batch):
-        pixels = store.pictures(rows[start : start + batch])
+        pixels = store.images(rows[start : start + batch])
         one, other = plain.probabilities(pixels), prepared.probabilities(pixels)
         agreed += int((one.argmax(1) == other.argmax(1)).sum())
         differences.append(float(np.abs(one - other).max()))

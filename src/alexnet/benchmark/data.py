@@ -67,7 +67,7 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
             prepare_per_second=spread([len(store) / t for t in times]),
             read_per_second=spread(_reading(batches, repeats)),
             augment_per_second=spread(_augmenting(batches, recipe, repeats, device)),
-            store_bytes=int(store.images.nbytes),
+            store_bytes=store.num_bytes,
             environment=describe_environment(device),
         )
 

@@ -55,4 +55,4 @@ class Batches:
 
     def _read(self, order: np.ndarray, step: int) -> Batch:
         rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.store.pictures(rows), self.store.labels[rows]
+        return self.store.images(rows), self.store.labels[rows]

@@ -48,7 +48,7 @@ def evaluate_images(
     chunks, done = [], 0
     for start in range(0, len(rows), 512):
         chunk = rows[start : start + 512]
-        chunks.append(classifier.probabilities(store.pictures(chunk), crops))
+        chunks.append(classifier.probabilities(store.images(chunk), crops))
         done += len(chunk)
         progress(done)
     truth = (store.labels if labels is None else labels)[rows]

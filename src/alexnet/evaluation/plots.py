@@ -45,7 +45,7 @@ def confusion(evaluation: Evaluation) -> Figure:
 def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
     """The mistakes of an evaluation, the least believed right class first.
 
-    `images` is the store's array.
+    `images` has one of each: uint8 [N, S, S, 3].
     """
     mistakes = evaluation.top_losses
     columns = min(6, len(mistakes))
@@ -53,8 +53,8 @@ def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
         figsize=(2.1 * columns, 2.5 * math.ceil(len(mistakes) / columns)), layout="constrained"
     )
     grid = figure.subplots(math.ceil(len(mistakes) / columns), columns, squeeze=False)
-    for axes, mistake in zip(grid.flat, mistakes, strict=False):
-        axes.imshow(images[mistake.index])
+    for axes, mistake, image in zip(grid.flat, mistakes, images, strict=False):
+        axes.imshow(image)
         title = f"{drawn_name(mistake.label)}\ntaken for {drawn_name(mistake.predicted)}"
         axes.set_title(title, fontsize=8, parse_math=False)
     for axes in grid.flat:

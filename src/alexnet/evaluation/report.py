@@ -52,4 +52,7 @@ def write_evaluation(result: Evaluation, store: Store, out: Path) -> None:
     )
     plots.save(confusion(result), out / "confusion.png")
     if result.top_losses:
-        plots.save(worst(result, store.images), out / "worst.png")
+        plots.save(
+            worst(result, store.images([loss.index for loss in result.top_losses])),
+            out / "worst.png",
+        )

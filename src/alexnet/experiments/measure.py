@@ -84,7 +84,7 @@ def misclassified(classifier: Classifier, store: Store, rows: np.ndarray, crops:
     wrong: list[int] = []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        beliefs = torch.from_numpy(classifier.probabilities(store.images[some], crops))
+        beliefs = torch.from_numpy(classifier.probabilities(store.images(some), crops))
         is_wrong = rank_of_label(beliefs, torch.from_numpy(store.labels[some])) >= 1
         wrong += some[is_wrong.numpy()].tolist()
     return Outcome(value=len(wrong) / len(rows), pictures=tuple(rows.tolist()), wrong=tuple(wrong))

@@ -36,7 +36,7 @@ def reconstruction_sheet(job: PretrainJob, layers: Sequence[PretrainedLayer]) ->
     """One row a picture (held out, where there are any): the input, then from each layer's code."""
     rows = job.splits.val if len(job.splits.val) else job.splits.train
     picked = rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).round().astype(int)]
-    inputs = job.centre(job.store.images[picked])
+    inputs = job.centre(job.store.images(picked))
     columns = [inputs, *(decode_through(layers[: i + 1], inputs) for i in range(len(layers)))]
     shown = [as_pictures(job, maps) for maps in columns]
     sheet = [[column[i] for column in shown] for i in range(len(picked))]

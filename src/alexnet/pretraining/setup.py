@@ -83,13 +83,13 @@ class PretrainJob:
         count = min(len(rows), self.recipe.watched_pictures)
         picked = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)] if count else rows
         return [
-            self.centre(self.store.images[picked[i : i + MEASURED_AT_ONCE]])
+            self.centre(self.store.images(picked[i : i + MEASURED_AT_ONCE]))
             for i in range(0, count, MEASURED_AT_ONCE)
         ]
 
     def centre(self, pixels: np.ndarray) -> Tensor:
         """The centre views of stored pictures, as evaluation has them."""
-        images = torch.from_numpy(np.array(pixels)).to(self.device)
+        images = torch.from_numpy(pixels).to(self.device)
         return center_crop(images, self.preprocessing, self.augmenter.mean_image)
 
     def begin(self, index: int, below: Sequence[PretrainedLayer]) -> PretrainedLayer:

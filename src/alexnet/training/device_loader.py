@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class DeviceLoader:
 
 def feed(batches: Batches, device: torch.device) -> DeviceLoader:
     """The batches on a device: resident where they fit into a GPU, else copied."""
-    size = batches.store.images[0].nbytes * len(batches.rows)
+    size = math.prod(batches.store.image_shape) * len(batches.rows)
     is_resident = device.type == "cuda" and size <= (
         RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
     )
@@ -71,10 +72,10 @@ def copied(batches: Batches, device: torch.device) -> DeviceLoader:
 def resident(batches: Batches, device: torch.device) -> DeviceLoader:
     """All training pictures are copied now, in the store's order, each byte read once."""
     rows, store = np.sort(batches.rows), batches.store
-    pictures = torch.empty((len(rows), *store.images.shape[1:]), dtype=torch.uint8, device=device)
+    pictures = torch.empty((len(rows), *store.image_shape), dtype=torch.uint8, device=device)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
-        pictures[start : start + len(chunk)] = torch.from_numpy(store.pictures(chunk)).to(device)
+        pictures[start : start + len(chunk)] = torch.from_numpy(store.images(chunk)).to(device)
     return DeviceLoader(
         batches, device, rows, pictures, torch.from_numpy(store.labels[rows]).to(device)
     )

@@ -40,7 +40,7 @@ def augmentation_preview(
     labels, rng = job.store.labels[job.splits.train], np.random.default_rng(seed)
     shown = range(min(num_classes, len(job.info.class_names)))
     picks = [int(rng.choice(job.splits.train[labels == label])) for label in shown]
-    rows = [[job.store.images[row], *_views(job, row, num_views, seed)] for row in picks]
+    rows = [[job.store.image(row), *_views(job, row, num_views, seed)] for row in picks]
     return rows, [job.info.class_names[label] for label in shown]
 
 
@@ -49,7 +49,7 @@ def _views(job: TrainingSetup, row: int, count: int, seed: int) -> list[np.ndarr
     if not count:
         return []
     generator = torch.Generator(job.device).manual_seed(seed + row)
-    pixels = torch.from_numpy(job.store.images[row][None].repeat(count, 0)).to(job.device)
+    pixels = torch.from_numpy(job.store.images([row] * count)).to(job.device)
     views = job.augmenter(pixels, generator).cpu()
     rule, mean_image = job.info.preprocessing, job.augmenter.mean_image
     c = rule.channels

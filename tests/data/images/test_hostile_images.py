@@ -90,7 +90,7 @@ def test_the_store_uses_and_refuses_the_same(zoo: Path) -> None:
     assert all(bad.reason in reasons[bad.name] for bad in BAD)
     rows = {Path(name).name: row for row, name in enumerate(store.info.names)}
     for good in GOOD:
-        difference = np.abs(store.images[rows[good.name]].astype(int) - good.pixels)
+        difference = np.abs(store.image(rows[good.name]).astype(int) - good.pixels)
         assert difference.max() <= good.tolerance, good.name
 
 

@@ -43,15 +43,16 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("resize", ["shortest_edge", "stretch"])
 def test_rows_are_the_decoded_pictures(folder: Path, resize: Resize) -> None:
     source, store = folder_source(folder), ready(folder, resize)
-    assert store.images.shape == (12, SIDE, SIDE, 3)
-    assert store.images.dtype == np.uint8
+    images = store.images(range(12))
+    assert (images.shape, images.dtype) == ((12, SIDE, SIDE, 3), np.uint8)
+    assert (store.image_shape, store.num_bytes) == ((SIDE, SIDE, 3), images.nbytes)
     assert store.labels.tolist() == [0] * 6 + [1] * 6
     assert store.labels.dtype == np.int64
     assert store.info.names == source.names
     assert store.info.class_names == ("a", "b")
     for row in np.flatnonzero(store.usable):
         with source.images.open(int(row)) as image:
-            assert np.array_equal(store.images[row], decode(image, resize, SIDE))
+            assert np.array_equal(store.image(row), decode(image, resize, SIDE))
 
 
 def test_refused_pictures_are_named_black_and_in_no_split(folder: Path) -> None:
@@ -59,7 +60,7 @@ def test_refused_pictures_are_named_black_and_in_no_split(folder: Path) -> None:
     (refusal,) = store.info.rejected
     assert (refusal.index, refusal.name) == (7, "b/1.png")
     assert "not a whole picture of a kind that is read" in refusal.reason
-    assert not store.images[7].any()
+    assert not store.image(7).any()
     assert store.usable.tolist() == [row != 7 for row in range(12)]
     splits = split_indices(store, DataOptions(test_fraction=0.4, val_fraction=0.4), seed=0)
     together = np.concatenate([splits.train, splits.val, splits.test])
@@ -69,11 +70,11 @@ def test_refused_pictures_are_named_black_and_in_no_split(folder: Path) -> None:
 def test_colours_are_numpys(folder: Path) -> None:
     store = ready(folder)
     rows = np.array([9, 0, 4, 2])
-    pixels = store.images[rows].reshape(-1, 3).astype(np.float64)
+    pixels = store.images(rows).reshape(-1, 3).astype(np.float64)
     assert store.colour_mean(rows) == pytest.approx(pixels.mean(0), rel=1e-5)
     covariance = np.cov(pixels.T, bias=True)
     assert store.colour_covariance(rows) == pytest.approx(covariance, rel=1e-3, abs=0.5)
-    expected = store.images[rows].mean(0, dtype=np.float64)
+    expected = store.images(rows).mean(0, dtype=np.float64)
     assert store.mean_image(rows) == pytest.approx(expected, abs=1e-4)
     assert store.mean_image(rows, chunk=3) == pytest.approx(expected, abs=1e-4)
     assert store.mean_image(rows).dtype == np.float32

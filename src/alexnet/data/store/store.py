@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +71,7 @@ class Store:
 
     folder: Path
     info: StoreInfo
-    images: np.ndarray
+    _images: np.ndarray
     """uint8 [N, S, S, 3], memory-mapped."""
     labels: np.ndarray
     """int64 [N]."""
@@ -87,23 +88,41 @@ class Store:
         usable[[refusal.index for refusal in self.info.rejected]] = False
         return usable
 
-    def pictures(self, rows: np.ndarray) -> np.ndarray:
-        """Some pictures, in the order of `rows`: uint8 [len(rows), S, S, 3].
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(S, S, 3)."""
+        return self.info.side, self.info.side, 3
 
-        One read a picture: a page fault in the memory map may read megabytes ahead, which is wasted
-        on rows in random order.
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all images."""
+        return int(self._images.nbytes)
+
+    def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Images in the order of `indices`: uint8 [len(indices), S, S, 3].
+
+        Each image is one read. Indexing the memory map instead would cause page faults, each of
+        which may read megabytes ahead, and in random order most of that is never used.
+
+        Raises:
+            DataError: the file is shorter than it was when the store was opened.
         """
-        if not isinstance(self.images, np.memmap) or not hasattr(os, "preadv"):
-            return np.asarray(self.images[rows])
-        picked = np.empty((len(rows), *self.images.shape[1:]), dtype=np.uint8)
+        if not isinstance(self._images, np.memmap) or not hasattr(os, "preadv"):
+            return np.asarray(self._images[np.asarray(indices, dtype=np.int64)])
+        images = np.empty((len(indices), *self.image_shape), dtype=np.uint8)
         with (self.folder / "images.npy").open("rb", buffering=0) as file:
-            for picture, row in zip(picked, rows, strict=True):
-                place = self.images.offset + int(row) * picture.nbytes
-                if os.preadv(file.fileno(), [picture.reshape(-1)], place) != picture.nbytes:
+            for image, index in zip(images, indices, strict=True):
+                offset = self._images.offset + int(index) * image.nbytes
+                if os.preadv(file.fileno(), [image.data], offset) != image.nbytes:
                     raise DataError(
                         f"{self.folder} has been cut short; remove it and prepare it again"
                     )
-        return picked
+        return images
+
+    def image(self, index: int) -> np.ndarray:
+        """One image: uint8 [S, S, 3]."""
+        image: np.ndarray = self.images([index])[0]
+        return image
 
     def manifest_hash(self) -> str:
         """Sixteen hex digits that change when a picture comes, goes, or changes class or split."""
@@ -128,9 +147,9 @@ class Store:
 
     def mean_image(self, rows: np.ndarray, chunk: int = 256) -> np.ndarray:
         """Mean picture of some pictures: float32 [S, S, 3], 0-255; read once, a chunk at a time."""
-        total = np.zeros(self.images.shape[1:], dtype=np.float64)
+        total = np.zeros(self.image_shape, dtype=np.float64)
         for start in range(0, len(rows), chunk):
-            total += self.pictures(np.sort(rows[start : start + chunk])).sum(0, dtype=np.int64)
+            total += self.images(np.sort(rows[start : start + chunk])).sum(0, dtype=np.int64)
         return (total / len(rows)).astype(np.float32)
 
 
