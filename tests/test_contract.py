@@ -150,7 +150,7 @@ def test_exported_to_onnx_and_imported_it_gives_the_same_logits(name: str, tmp_p
 def test_optimized_it_gives_nearly_the_same_logits(name: str) -> None:
     x = images(name, 9)
     expected = logits(network(name), x)
-    exact = logits(optimize_for_inference(network(name), "float32", has_int8=False), x)
+    exact = logits(optimize_for_inference(network(name), "float32", int8=False), x)
     assert_close(exact, expected, EXACT_OPTIMIZED)
     assert torch.equal(exact.argmax(1), expected.argmax(1))
     rounded = logits(optimize_for_inference(network(name)), x)

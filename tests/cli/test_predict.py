@@ -35,14 +35,14 @@ def test_predict_json_and_csv_say_the_same(
         command("predict", trained.path, flowers / "test", "--top", 3, "--csv").out
     )))  # fmt: skip
     assert len(told) == 12
-    assert list(rows[0]) == ["picture", "rank", "label", "probability"]
-    assert [(r["picture"], int(r["rank"]), r["label"]) for r in rows] == [
-        (p["picture"], rank, guess["label"])
+    assert list(rows[0]) == ["image", "rank", "label", "probability"]
+    assert [(r["image"], int(r["rank"]), r["label"]) for r in rows] == [
+        (p["image"], rank, guess["label"])
         for p in told
         for rank, guess in enumerate(p["top_classes"], 1)
     ]
     for prediction in told:
-        assert set(prediction) == {"picture", "top_classes", "error"}
+        assert set(prediction) == {"image", "top_classes", "error"}
         shares = [guess["probability"] for guess in prediction["top_classes"]]
         assert shares == sorted(shares, reverse=True)
         assert 0 < sum(shares) <= 1

@@ -1,4 +1,4 @@
-"""A trained model in use: what it takes, what it says of what it cannot read, one view and ten."""
+"""A trained model in use: its inputs, images that cannot be read, one crop and ten."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 import alexnet
+import alexnet.inference.classifier
 from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.data.images.decode import decode
-from alexnet.errors import AlexNetError, ModelFileError, UsageError
+from alexnet.errors import AlexNetError, DataError, ModelFileError, UsageError
 from alexnet.training.run_folder import RunFolder
 from alexnet.transforms.crops import center_crop, ten_crop
 
@@ -27,107 +28,109 @@ def classifier(trained: RunFolder) -> alexnet.Classifier:
 
 
 @pytest.fixture
-def picture(flowers: Path) -> Path:
-    """One of the test pictures."""
+def image_path(flowers: Path) -> Path:
+    """One of the test images."""
     return flowers / "test" / "rose" / "0000.jpg"
 
 
-def stored(classifier: alexnet.Classifier, path: Path) -> np.ndarray:
-    """A picture as the store would have it: uint8 [1, S, S, 3]."""
-    rule = classifier.info.preprocessing
+def resized(classifier: alexnet.Classifier, path: Path) -> np.ndarray:
+    """An image as the store has it: uint8 [1, S, S, 3]."""
+    preprocessing = classifier.info.preprocessing
     with Image.open(path) as image:
-        return decode(image, rule.resize, rule.resize_size)[None].copy()
+        return decode(image, preprocessing.resize, preprocessing.resize_size)[None].copy()
 
 
-def test_a_run_folder_and_its_model_file_are_the_same(
-    trained: RunFolder, classifier: alexnet.Classifier, picture: Path
+def test_a_run_folder_and_its_model_file_predict_the_same(
+    trained: RunFolder, classifier: alexnet.Classifier, image_path: Path
 ) -> None:
     for path in (trained.model, str(trained.model), str(trained.path)):
-        assert alexnet.load(path).predict([picture]) == classifier.predict([picture])
-    assert classifier.class_names == tuple(sorted(p.name for p in picture.parents[1].iterdir()))
+        assert alexnet.load(path).predict([image_path]) == classifier.predict([image_path])
+    assert classifier.class_names == tuple(sorted(p.name for p in image_path.parents[1].iterdir()))
 
 
-def test_it_computes_as_the_run_did(trained: RunFolder, classifier: alexnet.Classifier) -> None:
+def test_it_computes_in_the_precision_of_the_run(
+    trained: RunFolder, classifier: alexnet.Classifier
+) -> None:
     config = json.loads(trained.config.read_text())
     assert classifier.precision == config["precision"] == "float32"
     assert not classifier.network.training
 
 
-def test_paths_pictures_and_arrays_are_the_same(
-    classifier: alexnet.Classifier, picture: Path
+def test_paths_images_and_arrays_predict_the_same(
+    classifier: alexnet.Classifier, image_path: Path
 ) -> None:
-    with Image.open(picture) as image:
+    with Image.open(image_path) as image:
         image.load()
-        asked = [picture, str(picture), image, np.asarray(image)]
-        predictions = classifier.predict(asked)
-    assert [p.picture for p in predictions] == [
-        str(picture),
-        str(picture),
-        "picture 2",
-        "picture 3",
+        inputs = [image_path, str(image_path), image, np.asarray(image)]
+        predictions = classifier.predict(inputs)
+    assert [p.image for p in predictions] == [
+        str(image_path),
+        str(image_path),
+        "image 2",
+        "image 3",
     ]
     assert len({p.top_classes for p in predictions}) == 1
     assert {p.error for p in predictions} == {""}
 
 
-def test_guesses_are_the_likeliest_first(classifier: alexnet.Classifier, picture: Path) -> None:
-    (all_of_them,) = classifier.predict([picture], top=99)
-    shares = [guess.probability for guess in all_of_them.top_classes]
-    assert len(shares) == 12
-    assert shares == sorted(shares, reverse=True)
-    assert sum(shares) == pytest.approx(1, abs=1e-5)
-    assert {guess.label for guess in all_of_them.top_classes} == set(classifier.class_names)
-    assert classifier.predict([picture], top=2)[0].top_classes == all_of_them.top_classes[:2]
-    assert len(classifier.predict([picture])[0].top_classes) == 5
+def test_the_most_probable_class_is_first(classifier: alexnet.Classifier, image_path: Path) -> None:
+    (all_of_them,) = classifier.predict([image_path], top=99)
+    probabilities = [one.probability for one in all_of_them.top_classes]
+    assert len(probabilities) == 12
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    assert {one.label for one in all_of_them.top_classes} == set(classifier.class_names)
+    assert classifier.predict([image_path], top=2)[0].top_classes == all_of_them.top_classes[:2]
+    assert len(classifier.predict([image_path])[0].top_classes) == 5
 
 
-def test_one_view_is_the_softmax_of_the_centre(
-    classifier: alexnet.Classifier, picture: Path
+def test_one_crop_gives_the_softmax_of_the_center(
+    classifier: alexnet.Classifier, image_path: Path
 ) -> None:
-    pixels = stored(classifier, picture)
-    view = center_crop(torch.from_numpy(pixels), classifier.info.preprocessing)
+    pixels = resized(classifier, image_path)
+    crop = center_crop(torch.from_numpy(pixels), classifier.info.preprocessing)
     with torch.inference_mode():
-        expected = classifier.network(view).softmax(1).numpy()
+        expected = classifier.network(crop).softmax(1).numpy()
     assert np.allclose(classifier.probabilities(pixels), expected, atol=1e-6)
 
 
-def test_ten_views_are_the_mean_of_ten_softmaxes(
-    classifier: alexnet.Classifier, picture: Path
+def test_ten_crops_give_the_mean_of_ten_softmaxes(
+    classifier: alexnet.Classifier, image_path: Path
 ) -> None:
-    pixels = stored(classifier, picture)
+    pixels = resized(classifier, image_path)
     crops = ten_crop(torch.from_numpy(pixels), classifier.info.preprocessing)
     with torch.inference_mode():
-        expected = torch.cat([classifier.network(view).softmax(1) for view in crops]).mean(0)
+        expected = torch.cat([classifier.network(crop).softmax(1) for crop in crops]).mean(0)
     found = classifier.probabilities(pixels, 10)
     assert np.allclose(found[0], expected.numpy(), atol=1e-6)
     assert not np.allclose(found, classifier.probabilities(pixels), atol=1e-5)
-    (prediction,) = classifier.predict([picture], crops=10)
+    (prediction,) = classifier.predict([image_path], crops=10)
     assert prediction.top_classes[0].probability == pytest.approx(float(expected.max()), abs=1e-6)
 
 
-def test_read_only_pixels_are_fine(classifier: alexnet.Classifier, picture: Path) -> None:
-    pixels = stored(classifier, picture)
+def test_pixels_may_be_read_only(classifier: alexnet.Classifier, image_path: Path) -> None:
+    pixels = resized(classifier, image_path)
     pixels.flags.writeable = False
     assert classifier.probabilities(pixels).shape == (1, 12)
 
 
-def test_batches_change_nothing(classifier: alexnet.Classifier, flowers: Path) -> None:
+def test_the_batch_size_changes_nothing(classifier: alexnet.Classifier, flowers: Path) -> None:
     paths = sorted((flowers / "test").rglob("*.jpg"))
-    pixels = np.concatenate([stored(classifier, path) for path in paths])
+    pixels = np.concatenate([resized(classifier, path) for path in paths])
     found = classifier.probabilities(pixels, batch=5)
     assert np.allclose(found, classifier.probabilities(pixels), atol=1e-6)
     assert classifier.probabilities(pixels[:0]).shape == (0, 12)
 
 
-def test_a_picture_that_cannot_be_read_has_a_problem_and_the_rest_go_on(
-    classifier: alexnet.Classifier, picture: Path, tmp_path: Path
+def test_an_image_that_cannot_be_read_gets_an_error_and_the_others_are_predicted(
+    classifier: alexnet.Classifier, image_path: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    (tmp_path / "cut.jpg").write_bytes(picture.read_bytes()[:500])
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    (tmp_path / "cut.jpg").write_bytes(image_path.read_bytes()[:500])
     bad = [tmp_path / "bad.jpg", tmp_path / "cut.jpg", tmp_path / "missing.jpg", tmp_path]
-    asked = [picture, *bad, picture]
-    predictions = classifier.predict(asked)
-    assert [p.picture for p in predictions] == [str(path) for path in asked]
+    inputs = [image_path, *bad, image_path]
+    predictions = classifier.predict(inputs)
+    assert [p.image for p in predictions] == [str(path) for path in inputs]
     assert [bool(p.error) for p in predictions] == [False, True, True, True, True, False]
     assert [bool(p.top_classes) for p in predictions] == [True, False, False, False, False, True]
     assert predictions[0].top_classes == predictions[5].top_classes
@@ -144,28 +147,28 @@ def test_a_picture_that_cannot_be_read_has_a_problem_and_the_rest_go_on(
     ],
     ids=lambda a: f"{a.dtype}{a.shape}",
 )  # fmt: skip
-def test_an_array_that_is_no_picture_has_a_problem(
-    classifier: alexnet.Classifier, picture: Path, array: np.ndarray
+def test_an_array_of_another_shape_or_type_gets_an_error(
+    classifier: alexnet.Classifier, image_path: Path, array: np.ndarray
 ) -> None:
-    bad, good = classifier.predict([array, picture])
+    bad, good = classifier.predict([array, image_path])
     assert "uint8" in bad.error
     assert good.top_classes
 
 
-def test_grey_arrays_are_pictures(classifier: alexnet.Classifier) -> None:
+def test_grayscale_arrays_are_images(classifier: alexnet.Classifier) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8)
     one, two = classifier.predict([grey, np.stack([grey] * 3, -1)])
     assert one.top_classes == two.top_classes
 
 
-def test_one_path_instead_of_a_list_is_refused(
-    classifier: alexnet.Classifier, picture: Path
+def test_one_path_instead_of_a_list_is_rejected(
+    classifier: alexnet.Classifier, image_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="list"):
-        classifier.predict(str(picture))
+        classifier.predict(str(image_path))
 
 
-def test_a_model_that_does_not_fit_its_table_is_refused(trained: RunFolder, tmp_path: Path) -> None:
+def test_a_model_without_one_of_its_tensors_is_rejected(trained: RunFolder, tmp_path: Path) -> None:
     weights, info, mean = load_model(trained.model)
     path = tmp_path / "model.safetensors"
     del weights["conv2.weight"]
@@ -174,20 +177,65 @@ def test_a_model_that_does_not_fit_its_table_is_refused(trained: RunFolder, tmp_
         alexnet.load(path)
 
 
-def test_a_mean_image_is_subtracted(trained: RunFolder, picture: Path, tmp_path: Path) -> None:
-    """A mean picture of one colour gives what that mean colour gives."""
+def test_a_mean_image_is_subtracted(trained: RunFolder, image_path: Path, tmp_path: Path) -> None:
+    """A mean image of one color gives what that mean color gives."""
     weights, info, _ = load_model(trained.model)
-    rule = info.preprocessing
-    image = torch.tensor(rule.mean)[:, None, None].expand(3, rule.side, rule.side).contiguous()
+    preprocessing = info.preprocessing
+    image = (
+        torch.tensor(preprocessing.mean)[:, None, None]
+        .expand(3, preprocessing.side, preprocessing.side)
+        .contiguous()
+    )
     path = tmp_path / "model.safetensors"
-    rule = replace(rule, mean=(0.0, 0.0, 0.0), has_mean_image=True)
-    save_model(path, weights, replace(info, preprocessing=rule), image)
-    (ours,) = alexnet.load(path).predict([picture], crops=10)
-    (plain,) = alexnet.load(trained.path).predict([picture], crops=10)
-    assert [g.label for g in ours.top_classes] == [g.label for g in plain.top_classes]
+    preprocessing = replace(preprocessing, mean=(0.0, 0.0, 0.0), has_mean_image=True)
+    save_model(path, weights, replace(info, preprocessing=preprocessing), image)
+    (ours,) = alexnet.load(path).predict([image_path], crops=10)
+    (plain,) = alexnet.load(trained.path).predict([image_path], crops=10)
+    assert [c.label for c in ours.top_classes] == [c.label for c in plain.top_classes]
     assert ours.top_classes[0].probability == pytest.approx(
         plain.top_classes[0].probability, abs=1e-6
     )
+
+
+def test_progress_is_reported_after_every_batch(
+    classifier: alexnet.Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with images that cannot be read; images that are no files are counted over batches."""
+    monkeypatch.setattr(alexnet.inference.classifier, "PREDICT_BATCH", 3)
+    grays = [np.full((9, 9), 30 * i, np.uint8) for i in range(7)]
+    grays[4] = np.zeros(0, np.uint8)
+    calls: list[tuple[int, int]] = []
+    predictions = classifier.predict(grays, progress=lambda *call: calls.append(call))
+    assert calls == [(3, 7), (6, 7), (7, 7)]
+    assert [p.image for p in predictions] == [f"image {i}" for i in range(7)]
+    assert [bool(p.error) for p in predictions] == [i == 4 for i in range(7)]
+    for i, prediction in enumerate(predictions):
+        (alone,) = classifier.predict([grays[i]])
+        assert [c.label for c in alone.top_classes] == [c.label for c in prediction.top_classes]
+
+
+def test_one_lazy_image_many_times_is_decoded_by_one_thread_at_a_time(
+    classifier: alexnet.Classifier, image_path: Path
+) -> None:
+    with Image.open(image_path) as image:
+        predictions = classifier.predict([image] * 32)
+    (expected,) = classifier.predict([image_path])
+    for prediction in predictions:
+        assert prediction.error == ""
+        assert prediction.top_classes[0].label == expected.top_classes[0].label
+
+
+def test_a_failure_of_the_system_is_raised(
+    classifier: alexnet.Classifier, image_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What says nothing about the image ends the prediction, out of the decoding thread."""
+
+    def out_of_memory(*arguments: object) -> np.ndarray:
+        raise MemoryError
+
+    monkeypatch.setattr(alexnet.inference.classifier, "decode", out_of_memory)
+    with pytest.raises(DataError, match="cannot be read now"):
+        classifier.predict([image_path])
 
 
 def test_errors_of_loading(tmp_path: Path, trained: RunFolder) -> None:

@@ -51,7 +51,7 @@ def test_every_net_computes_the_same(name: str) -> None:
     network = narrow(name)
     images = draw(2, *network.architecture.input, seed=1)
     before = {key: t.clone() for key, t in network.state_dict().items()}
-    optimized = optimize_for_inference(network, "float32", has_int8=False)
+    optimized = optimize_for_inference(network, "float32", int8=False)
     with torch.inference_mode():
         expected, found = network(images), optimized(images)
         stages = optimized.intermediate_outputs(images)
@@ -77,7 +77,7 @@ def test_every_net_computes_nearly_the_same_as_it_is_prepared_by_itself(
 def test_the_given_net_stays_as_it_is() -> None:
     network = narrow("alexnet_bn").train()
     for precision in ("float32", "bf16"):
-        optimize_for_inference(network, precision, has_int8=False)  # type: ignore[arg-type]
+        optimize_for_inference(network, precision, int8=False)  # type: ignore[arg-type]
     assert all(module.training for module in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
 
@@ -175,7 +175,7 @@ def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_bf16_weights_are_stored_in_bf16() -> None:
     network = narrow("cifar_quick")
-    optimized = optimize_for_inference(network, "bf16", has_int8=False)
+    optimized = optimize_for_inference(network, "bf16", int8=False)
     assert {p.dtype for p in optimized.parameters()} == {torch.bfloat16}
     images = draw(2, *network.architecture.input)
     with torch.inference_mode():

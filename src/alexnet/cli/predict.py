@@ -40,7 +40,7 @@ class PredictFlags:
     json: bool = False
     """Print JSON."""
     csv: bool = False
-    """Print CSV: picture,rank,label,probability."""
+    """Print CSV: image,rank,label,probability."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         print(_text(predictions))
     for prediction in predictions:
         if prediction.error:
-            note(f"alexnet: cannot read {prediction.picture}: {prediction.error}")
+            note(f"alexnet: cannot read {prediction.image}: {prediction.error}")
     return int(any(prediction.error for prediction in predictions))
 
 
@@ -91,16 +91,16 @@ def _below(path: Path) -> list[Path]:
 
 def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("picture", "rank", "label", "probability"))
+    writer.writerow(("image", "rank", "label", "probability"))
     for prediction in predictions:
         for rank, guess in enumerate(prediction.top_classes, 1):
-            writer.writerow((prediction.picture, rank, guess.label, f"{guess.probability:.6f}"))
+            writer.writerow((prediction.image, rank, guess.label, f"{guess.probability:.6f}"))
 
 
 def _text(predictions: Sequence[Prediction]) -> str:
     rows = [
         (
-            p.picture,
+            p.image,
             p.top_classes[0].label,
             percent(p.top_classes[0].probability),
             ", ".join(f"{g.label} {percent(g.probability)}" for g in p.top_classes[1:]),

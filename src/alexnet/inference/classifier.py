@@ -1,12 +1,15 @@
-"""A trained network with its classes and preprocessing: load, predict."""
+"""A trained network with its class names and preprocessing: load it, predict images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,20 +21,22 @@ from alexnet.checkpoints.model_file import ModelInfo, load_model
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
 from alexnet.data.images.open import open_picture, rejection_reason
-from alexnet.errors import DataError, ModelFileError, UsageError
+from alexnet.errors import DataError, UsageError
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
 from alexnet.runtime.device import autocast, choose_device
 from alexnet.transforms.crops import center_crop, ten_crop
 
-Picture: TypeAlias = "str | Path | Image.Image | np.ndarray"
-"""A file, a Pillow picture, or uint8 [H, W, 3] (RGB) or [H, W] (grey)."""
+ImageInput: TypeAlias = "str | Path | Image.Image | np.ndarray"
+"""A file, a Pillow image, or uint8 [H, W, 3] (RGB) or [H, W] (grayscale)."""
 Crops: TypeAlias = Literal[1, 10]
+PREDICT_BATCH = 64
+"""Images that `predict` decodes and classifies at a time, which bounds its memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassProbability:
-    """A class and the share of belief in it, 0 to 1."""
+    """A class and its probability, 0 to 1."""
 
     label: str
     probability: float
@@ -39,16 +44,26 @@ class ClassProbability:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest classes of one picture, best first, or why it could not be read."""
+    """The most probable classes of one image, best first, or why the image could not be read."""
 
-    picture: str
+    image: str
+    """The file's path, or "image 3" for the image at index 3 that is no file."""
     top_classes: tuple[ClassProbability, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One image as uint8 [S, S, 3], or without pixels and with the reason."""
+
+    name: str
+    pixels: np.ndarray | None = None
     error: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A network that knows its classes and how its pictures are prepared."""
+    """A network that knows its class names and how its images are preprocessed."""
 
     network: Network
     info: ModelInfo
@@ -65,85 +80,106 @@ class Classifier:
         """Where the network computes."""
         return next(chain(self.network.parameters(), self.network.buffers())).device
 
-    def optimized(self, *, has_int8: bool = True) -> Classifier:
-        """The same classifier prepared for inference alone (see `optimize_for_inference`).
+    def optimized(self, *, int8: bool = True) -> Classifier:
+        """The same classifier with its network optimized for inference (`optimize_for_inference`).
 
         Args:
-            has_int8: whether weights and inputs of layers may be rounded to bytes.
+            int8: whether weights and activations may be quantized to 8 bits.
         """
-        network = optimize_for_inference(self.network, self.precision, has_int8=has_int8)
+        network = optimize_for_inference(self.network, self.precision, int8=int8)
         return replace(self, network=network)
 
     def predict(
-        self, pictures: Sequence[Picture], top: int = 5, crops: Crops = 1
-    ) -> list[Prediction]:
-        """The `top` likeliest classes of every picture.
-
-        A picture that cannot be read gets a prediction with its `problem` and no guesses; the
-        others go on.
-        """
-        if isinstance(pictures, str | Path):
-            raise UsageError(f"give predict a list of pictures: [{str(pictures)!r}]")
-        return [
-            prediction
-            for batch in _chunks(pictures, 64)
-            for prediction in self._predict(batch, top, crops)
-        ]
-
-    def _predict(self, pictures: Sequence[Picture], top: int, crops: Crops) -> list[Prediction]:
-        decoded = [self._decode(picture, _name(picture, i)) for i, picture in enumerate(pictures)]
-        readable = [pixels for pixels in decoded if isinstance(pixels, np.ndarray)]
-        rows = iter(self.probabilities(np.stack(readable), crops)) if readable else iter(())
-        return [
-            self._prediction(_name(picture, i), next(rows), top)
-            if isinstance(pixels, np.ndarray)
-            else Prediction(_name(picture, i), error=pixels)
-            for i, (picture, pixels) in enumerate(zip(pictures, decoded, strict=True))
-        ]
-
-    def _prediction(self, name: str, probabilities: np.ndarray, top: int) -> Prediction:
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        return Prediction(
-            name,
-            tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best),
-        )
-
-    def _decode(self, picture: Picture, name: str) -> np.ndarray | str:
-        rule = self.info.preprocessing
-        try:
-            with _open(picture) as image:
-                return decode(image, rule.resize, rule.resize_size)
-        except Exception as error:  # Pillow raises many kinds for damaged files
-            return rejection_reason(error, name)
-
-    def probabilities(
         self,
-        pixels: np.ndarray,
+        images: Sequence[ImageInput],
+        top: int = 5,
         crops: Crops = 1,
-        batch: int = 128,
-    ) -> np.ndarray:
-        """Class probabilities float32 [N, classes] of stored pictures uint8 [N, S, S, 3].
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Prediction]:
+        """The `top` most probable classes of every image, in the order of `images`.
 
-        With ten views the softmax outputs are averaged.
+        Images are decoded on all cores, one batch ahead of the network. An image that cannot be
+        read gets a prediction with its `error` and without classes.
+
+        Args:
+            images: files, Pillow images, or arrays uint8 [H, W, 3] or [H, W].
+            top: classes per image, at most.
+            crops: 1, the center; 10, the center and the corners, each also flipped.
+            progress: called after each batch with (images done, images in all).
+
+        Raises:
+            UsageError: `images` is one path instead of a list.
+            DataError: the system failed while reading (out of memory, I/O error).
+        """
+        if isinstance(images, str | Path):
+            raise UsageError(f"give predict a list of images: [{str(images)!r}]")
+        predictions: list[Prediction] = []
+        for batch in self._decode_batches(images):
+            predictions += self._predict(batch, top, crops)
+            progress(len(predictions), len(images))
+        return predictions
+
+    def _decode_batches(self, images: Sequence[ImageInput]) -> Iterator[list[Decoded]]:
+        """All images in batches, decoded by threads; while one is used, the next is decoded."""
+        lock = Lock()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            waiting: list[Future[Decoded]] = []
+            for start in range(0, len(images), PREDICT_BATCH):
+                batch = [
+                    pool.submit(self._decode, image, start + i, lock)
+                    for i, image in enumerate(images[start : start + PREDICT_BATCH])
+                ]
+                if waiting:
+                    yield [future.result() for future in waiting]
+                waiting = batch
+            if waiting:
+                yield [future.result() for future in waiting]
+
+    def _decode(self, image: ImageInput, index: int, lock: Lock) -> Decoded:
+        name = str(image) if isinstance(image, str | Path) else f"image {index}"
+        preprocessing = self.info.preprocessing
+        try:
+            with _open(image, lock) as opened:
+                pixels = decode(opened, preprocessing.resize, preprocessing.resize_size)
+        except Exception as error:  # Pillow raises many kinds for damaged files
+            return Decoded(name, error=rejection_reason(error, name))
+        return Decoded(name, pixels)
+
+    def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
+        readable = {i: one.pixels for i, one in enumerate(batch) if one.pixels is not None}
+        top_classes: dict[int, tuple[ClassProbability, ...]] = {}
+        if readable:
+            probabilities = self.probabilities(np.stack(list(readable.values())), crops)
+            for i, row in zip(readable, probabilities, strict=True):
+                top_classes[i] = self._top_classes(row, top)
+        return [
+            Prediction(one.name, top_classes.get(i, ()), one.error) for i, one in enumerate(batch)
+        ]
+
+    def _top_classes(self, probabilities: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best)
+
+    def probabilities(self, pixels: np.ndarray, crops: Crops = 1, batch: int = 128) -> np.ndarray:
+        """Class probabilities float32 [N, classes] of resized images uint8 [N, S, S, 3].
+
+        With ten crops the softmax outputs are averaged.
 
         Source: Paper, section 4.1.
         """
         self.network.eval()
-        results = []
+        results = [np.zeros((0, len(self.class_names)), np.float32)]
         for start in range(0, len(pixels), batch):
             part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
             results.append(self._batch_probabilities(part, crops).cpu().numpy())
-        return (
-            np.concatenate(results) if results else np.zeros((0, len(self.class_names)), np.float32)
-        )
+        return np.concatenate(results)
 
     @torch.inference_mode()
     def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> Tensor:
-        rule = self.info.preprocessing
-        makers = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
-        inputs = makers(pixels, rule, self.mean_image)
+        make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
+        inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
         with autocast(self.device, self.precision):
-            outputs = [self.network(view).float().softmax(1) for view in inputs]
+            outputs = [self.network(crop).float().softmax(1) for crop in inputs]
         return torch.stack(outputs).mean(0)
 
 
@@ -151,8 +187,8 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     """A classifier from a model file, or from a run folder (its best model).
 
     Raises:
-        ModelFileError: missing, damaged, or of another program.
-        UsageError: the device is not here.
+        ModelFileError: the file is missing, damaged, or not a model of this program.
+        UsageError: there is no such device.
     """
     path = Path(path)
     path = path / "model.safetensors" if path.is_dir() else path
@@ -161,33 +197,33 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     with torch.device("meta"):
         network = Network(info.architecture)
     network = channels_last(network.to_empty(device=target))
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelFileError(
-            f"{path} does not fit its own table: {str(error).splitlines()[-1].strip()}"
-        ) from error
+    network.load_state_dict(weights)  # load_model has compared names and shapes
     mean = None if mean_image is None else mean_image.to(target)
     return Classifier(network.eval(), info, mean, info.recipe.precision)
 
 
-def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
-    if isinstance(picture, Image.Image):
-        return nullcontext(picture)  # the caller closes it
-    if isinstance(picture, np.ndarray):
-        is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
-        if picture.dtype != np.uint8 or not is_picture or not picture.size:
-            raise DataError(
-                f"a picture array must be uint8 [H, W, 3] or [H, W], "
-                f"not {picture.dtype} {list(picture.shape)}"
-            )
-        return Image.fromarray(picture)
-    return open_picture(Path(picture))
+@contextmanager
+def _open(image: ImageInput, lock: Lock) -> Iterator[Image.Image]:
+    """Any input as a Pillow image.
+
+    A Pillow image is not thread-safe and may be in the list twice: `lock` is held while it is used.
+    The caller closes it.
+    """
+    if isinstance(image, Image.Image):
+        with lock:
+            yield image
+    elif isinstance(image, np.ndarray):
+        yield Image.fromarray(_check_array(image))
+    else:
+        with open_picture(Path(image)) as opened:
+            yield opened
 
 
-def _name(picture: Picture, index: int) -> str:
-    return str(picture) if isinstance(picture, str | Path) else f"picture {index}"
-
-
-def _chunks(items: Sequence[Picture], size: int) -> Iterable[Sequence[Picture]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
+def _check_array(array: np.ndarray) -> np.ndarray:
+    has_image_shape = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not has_image_shape or not array.size:
+        raise DataError(
+            f"an image array must be uint8 [H, W, 3] or [H, W], "
+            f"not {array.dtype} {list(array.shape)}"
+        )
+    return array

@@ -27,7 +27,7 @@ from alexnet.runtime.device import computing_type
 
 
 def optimize_for_inference(
-    network: Network, precision: Precision = "auto", *, has_int8: bool = True
+    network: Network, precision: Precision = "auto", *, int8: bool = True
 ) -> Network:
     """The same network for inference alone; the given one stays as it is.
 
@@ -44,13 +44,13 @@ def optimize_for_inference(
     Args:
         network: a trained network.
         precision: type of the matrix products that are not of bytes.
-        has_int8: whether weights and inputs may be rounded to bytes.
+        int8: whether weights and inputs may be rounded to bytes.
     """
     device = next(chain(network.parameters(), network.buffers())).device
     preparing = _LayerOptimizer(
         dtype=computing_type(device, precision),
         built=kernels() if device.type == "cpu" else None,
-        has_int8=has_int8,
+        int8=int8,
     )
     with torch.device("meta"):
         result = Network(network.architecture)
@@ -86,7 +86,7 @@ class _LayerOptimizer:
     dtype: torch.dtype
     """Of products that are not of bytes."""
     built: Kernels | None
-    has_int8: bool
+    int8: bool
     """Whether weights and inputs may be rounded to bytes."""
 
     def prepared(self, layer: nn.Module) -> nn.Module:
@@ -108,12 +108,12 @@ class _LayerOptimizer:
         if self.built and self._multiplies_bytes(layer):
             return Int8Linear(layer, self.built)
         typed = _Cast(layer, self.dtype)
-        if self.built and self.has_int8 and layer.in_features % BLOCK == 0:
+        if self.built and self.int8 and layer.in_features % BLOCK == 0:
             return WeightOnlyInt8Linear(layer, typed, self.built)
         return typed
 
     def _multiplies_bytes(self, layer: nn.Conv2d | nn.Linear) -> bool:
-        return self.has_int8 and has_fast_int8(self.built) and fits_int32_accumulator(layer)
+        return self.int8 and has_fast_int8(self.built) and fits_int32_accumulator(layer)
 
 
 class FusedReluNormPool(nn.Module):

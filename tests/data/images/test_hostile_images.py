@@ -106,7 +106,7 @@ def test_check_finds_the_same(zoo: Path) -> None:
 
 def test_predict_reads_and_refuses_the_same(zoo: Path, trained: RunFolder) -> None:
     paths = sorted(path for path in zoo.rglob("*") if path.is_file())
-    problems = {Path(p.picture).name: p.error for p in load(trained.path, "cpu").predict(paths)}
+    problems = {Path(p.image).name: p.error for p in load(trained.path, "cpu").predict(paths)}
     for bad in BAD:
         assert problems.pop(bad.name, "").find(bad.reason) >= 0, bad.name
     assert not any(problems.values())
