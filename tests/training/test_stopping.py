@@ -197,7 +197,8 @@ def test_the_command_says_how_to_go_on(
 ) -> None:
     signaller = Signaller(5, number)
     monkeypatch.setattr(
-        "alexnet.cli.console.Reporter.on_step", lambda self, report: signaller.on_step(report)
+        "alexnet.cli.console.ProgressReporter.on_step",
+        lambda self, report: signaller.on_step(report),
     )
     (tmp_path / "small.json").write_text(to_json(small))
     told = command("train", "--config", tmp_path / "small.json", "--out", tmp_path / "run")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import Reporter, note, table
+from alexnet.cli.console import ProgressReporter, note, table
 from alexnet.cli.flags import parse
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
@@ -161,7 +161,7 @@ def _agree(words: Sequence[str]) -> int:
 
     classifier = load(flags.model, flags.device)
     recipe, rule = classifier.info.recipe, classifier.info.preprocessing
-    with Reporter() as reporter:
+    with ProgressReporter() as reporter:
         root = flags.data_root or recipe.data_root
         store = open_data(flags.data or recipe.data, root, rule.resize, rule.resize_size, reporter)
     found = agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)

@@ -49,7 +49,7 @@ def note(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
-class Reporter:
+class ProgressReporter:
     """Shows a run on stderr: notes, a bar for pictures or steps, a line for every epoch."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Reporter:
         self._first_step = 0
         self._said_at = time.monotonic()
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> ProgressReporter:
         return self
 
     def __exit__(self, *exception: object) -> None:

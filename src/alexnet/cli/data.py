@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from alexnet.cli.console import Reporter, table
+from alexnet.cli.console import ProgressReporter, table
 from alexnet.cli.flags import parse
 from alexnet.config.preprocessing import Resize
 from alexnet.config.recipe import DataOptions
@@ -70,7 +70,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     flags = parse(PrepareFlags, arguments, "data prepare")
     DataOptions(resize_size=flags.resize_size)
     source = open_source(flags.data, flags.data_root)
-    with Reporter() as reporter:
+    with ProgressReporter() as reporter:
         store = prepare(
             source, resize=flags.resize, side=flags.resize_size, progress=reporter.on_prepare
         )
@@ -114,7 +114,7 @@ def check_action(arguments: Sequence[str]) -> int:
     """Print every finding; 1 when one of them is a fault."""
     flags = parse(CheckFlags, arguments, "data check")
     source = open_source(flags.data, flags.data_root)
-    with Reporter() as reporter:
+    with ProgressReporter() as reporter:
         findings = check(source, reporter.on_prepare)
     faults = sum(finding.is_fault for finding in findings)
     if flags.json:
@@ -219,7 +219,7 @@ def show_action(arguments: Sequence[str]) -> int:
         raise UsageError(
             f"--classes {flags.classes} must be at least 1 and --views {flags.views} not negative"
         )
-    with Reporter() as reporter:
+    with ProgressReporter() as reporter:
         rows, titles = augmentation_preview(
             flags.preset,
             flags.data,

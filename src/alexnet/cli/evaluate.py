@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import Reporter, note, percent, table
+from alexnet.cli.console import ProgressReporter, note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text
 from alexnet.io.text import printable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class EvaluateFlags:
     """Errors, loss, per-class figures, confusion and worst pictures of a model."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     data: str = ""
     """A data set, folder or CSV; the one the model was trained on unless given."""
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
     classifier = load(flags.model, flags.device)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
-    with Reporter() as reporter:
+    with ProgressReporter() as reporter:
         found = judge(
             classifier, flags.data, flags.data_root, flags.split, crops, reporter, _progress
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import Reporter, note, table
+from alexnet.cli.console import ProgressReporter, note, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import to_dict
 from alexnet.errors import UnknownNameError, UsageError
@@ -186,13 +186,13 @@ def plan_of(flags: RunFlags) -> Plan:
     )
 
 
-def announcer(stack: ExitStack) -> Callable[[str], Reporter]:
+def announcer(stack: ExitStack) -> Callable[[str], ProgressReporter]:
     """Says what comes next on stderr, and gives a new reporter for it; the last one is closed."""
 
-    def announce(heading: str) -> Reporter:
+    def announce(heading: str) -> ProgressReporter:
         stack.close()
         note(heading)
-        return stack.enter_context(Reporter())
+        return stack.enter_context(ProgressReporter())
 
     return announce
 

@@ -19,7 +19,7 @@ from alexnet.errors import UsageError
 class ExportFlags:
     """Write a model as ONNX or torch.export, run the file, and compare it with the model."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     format: Literal["onnx", "torch"]
     """onnx: for ONNX runtimes (.onnx); torch: for torch.export.load (.pt2)."""

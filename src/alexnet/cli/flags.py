@@ -1,29 +1,24 @@
-"""Flags from dataclasses, by tyro; every mistake becomes one sentence."""
+"""Command-line flags from the fields of a dataclass, by tyro; every mistake is one sentence."""
 
 from __future__ import annotations
 
 import difflib
 import io
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TypeVar
+from dataclasses import fields, is_dataclass
+from itertools import groupby
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from alexnet.errors import UsageError
+from alexnet.errors import ConfigError, UsageError
 
 T = TypeVar("T")
 
-PLAINER = (
-    (r"^Error parsing (\S+): invalid literal for int.*: (.*)", r"\1 takes a whole number, not \2"),
-    (r"^Error parsing (\S+): could not convert string.*: (.*)", r"\1 takes a number, not \2"),
-    (r"^Missing value for argument '(.*?)'.*", r"\1 lacks its value"),
-    (r"^Missing from alexnet .*?: (--\S+ \S+) .*", r"\1 is missing"),
-    (r"^Missing from alexnet .*?: \S+ (.*?) \(required\).*", r"one word is missing: \1"),
-)
-"""tyro's messages, and how we say them."""
+REGISTRY = ConstructorRegistry()
 
 
 def parse(
@@ -33,55 +28,109 @@ def parse(
     default: T | None = None,
     description: str = "",
 ) -> T:
-    """The dataclass `cls` from flags, beginning with the values of `default`.
+    """The dataclass `cls` with the values of `default`, changed by flags.
 
     `--help` prints the flags and exits.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
     """
-    start = tyro.MISSING_NONPROP if default is None else default
+    value, unknown = parse_known(cls, arguments, verb, default, description)
+    if unknown:
+        raise UsageError(_unknown(unknown[0], flag_names(cls, default), verb))
+    return value
+
+
+def parse_known(
+    cls: type[T],
+    arguments: Sequence[str],
+    verb: str,
+    default: T | None = None,
+    description: str = "",
+    add_help: bool = True,
+) -> tuple[T, list[str]]:
+    """As `parse`, with the arguments that are not flags of `cls` in place of an error."""
+    # tyro draws its messages in plain ASCII when it does not write to a terminal.
     errors, output = io.StringIO(), io.StringIO()
     try:
         with redirect_stderr(errors), redirect_stdout(output):
-            value: T = tyro.cli(
+            return tyro.cli(
                 cls,
                 args=list(arguments),
                 prog=f"alexnet {verb}",
                 description=description or None,
-                default=start,
+                default=tyro.MISSING_NONPROP if default is None else default,
+                return_unknown_args=True,
+                add_help=add_help,
                 config=(tyro.conf.OmitArgPrefixes,),
+                registry=REGISTRY,
             )
     except SystemExit as stop:
         if not stop.code:
             sys.stdout.write(output.getvalue())
             raise
-        raise UsageError(_sentence(errors.getvalue(), verb)) from stop
-    return value
+        raise _usage_error(stop, errors.getvalue(), verb) from stop
 
 
-def _sentence(box: str, verb: str) -> str:
-    """The first paragraph of tyro's boxed message as one sentence, with the nearest flag."""
-    lines = [re.sub(r"[│╭╮╰╯|+]", "", line).strip() for line in box.splitlines()[1:]]
-    paragraphs: list[list[str]] = [[]]
-    for line in lines:
-        if set(line) <= set("─-"):
-            paragraphs.append([])
-        else:
-            paragraphs[-1].append(line)
-    filled = [p for p in paragraphs if p]
-    message = " ".join(filled[0]) if filled else "the flags cannot be read"
-    message = re.sub(r"^Error parsing [\w.]+: (?=--)", "", message)
-    for pattern, plain in PLAINER:
-        message = re.sub(pattern, plain, message)
-    suggested = [
-        line.split(" ")[0]
-        for p in filled[1:]
-        for line in p
-        if line.startswith("--") and "Perhaps" in box
-    ]
-    wrong = re.search(r"--[\w-]+", message)
-    close = difflib.get_close_matches(wrong.group(), suggested, n=1, cutoff=0.0) if wrong else []
-    return f"{message.rstrip('.')}; " + (
-        f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
+def flag_names(cls: Any, default: object = None) -> Iterator[str]:
+    """Every flag of a dataclass, with those of the dataclasses in its fields."""
+    cls = get_origin(cls) or cls
+    hints = get_type_hints(cls, include_extras=True)
+    for field in fields(cls):
+        hint, flag = hints[field.name], field.name.replace("_", "-")
+        # A generic field has no type of its own; its default has.
+        group = hint if default is None else type(getattr(default, field.name))
+        if is_dataclass(group):
+            yield from flag_names(group)
+        elif tyro.conf.Positional not in getattr(hint, "__metadata__", ()):
+            yield f"--{flag}"
+            if hint is bool:
+                yield f"--no-{flag}"
+
+
+@REGISTRY.primitive_rule
+def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Numbers as tyro reads them, but with plain words for what is no number."""
+    if info.type not in (int, float):
+        return None
+    kind, name = (int, "whole number") if info.type is int else (float, "number")
+
+    def number(words: list[str]) -> int | float:
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(f"{words[0]!r} is not a {name}") from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=kind.__name__.upper(),
+        instance_from_str=number,
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
     )
+
+
+def _usage_error(stop: SystemExit, message: str, verb: str) -> Exception:
+    """Our own error where that is what ended tyro, else the first paragraph of tyro's message."""
+    cause: BaseException | None = stop
+    while cause:
+        if isinstance(cause, ConfigError):
+            return UsageError(str(cause))
+        cause = cause.__context__
+    return UsageError(f"{_first_paragraph(message).rstrip(' .')}; see alexnet {verb} --help")
+
+
+def _first_paragraph(box: str) -> str:
+    """The first text below the title of a boxed message; the whole message if there is none."""
+    lines = [line.strip("|│ ") for line in box.splitlines()[1:]]
+    groups = groupby(lines, lambda line: bool(line.strip("+-─╰╯")))
+    return next((" ".join(text) for is_text, text in groups if is_text), box)
+
+
+def _unknown(word: str, flags: Iterator[str], verb: str) -> str:
+    """What is wrong with a word that no field takes."""
+    flag = word.partition("=")[0]
+    close = difflib.get_close_matches(flag, flags, n=1)
+    way_out = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
+    kind = "flag" if flag.startswith("-") else "word"
+    return f"unknown {kind} {flag!r}; {way_out}"

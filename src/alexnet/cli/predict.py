@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class PredictFlags:
     """The likeliest classes of pictures."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
-    paths: Annotated[tuple[str, ...], tyro.conf.Positional]
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
     """Pictures, folders of pictures, or patterns such as 'photos/*.jpg'."""
     top: int = 5
     """How many classes to name."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from alexnet.cli.console import Reporter, percent, table
+from alexnet.cli.console import ProgressReporter, percent, table
 from alexnet.cli.flags import parse
-from alexnet.cli.train import named, value_of
+from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
+from alexnet.cli.train import DEFAULT_PRESET, named
 from alexnet.config.presets import PRESETS, preset
 from alexnet.config.recipe import Recipe
 from alexnet.errors import UnknownNameError, UsageError
@@ -38,8 +39,6 @@ PRESET is one of alexnet train's, whose data, network, preprocessing and views a
 
 alexnet pretrain KIND --help lists the flags."""
 
-
-DEFAULT = "quickstart"
 DESCRIPTIONS = {
     "autoencoder": "Pretrain by convolutional auto-encoders (Masci et al. 2011).",
     "rbm": "Pretrain by convolutional restricted Boltzmann machines (Lee et al. 2009).",
@@ -51,16 +50,8 @@ R = TypeVar("R", bound=PretrainRecipe)
 class PretrainFlags(Generic[R]):
     """Pretrain conv layers without labels."""
 
+    run: RunOptions = DEFAULT_OPTIONS
     recipe: R
-    config: str = ""
-    """JSON file of a pretraining, such as a run's config.json, in place of PRESET; flags win over
-    it."""
-    out: str = ""
-    """The run folder; runs/NAME-KIND-001 and so on unless given."""
-    resume: str = ""
-    """Go on with the stopped pretraining in this folder; no other flags."""
-    json: bool = False
-    """Print the result as JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,23 +62,24 @@ def run(arguments: Sequence[str]) -> int:
     kind, *words = arguments
     if kind not in KINDS:
         raise UnknownNameError("kind of pretraining", kind, KINDS)
-    typed = words.pop(0) if words and not words[0].startswith("-") else ""
-    config = value_of("--config", words)
-    if typed and config:
-        raise UsageError(f"give the preset {typed!r} or --config {config}, not both")
-    start = from_config(kind, config) if config else KINDS[kind].before(preset(typed or DEFAULT))
-    flags = parse_flags(kind, words, start)
+    preset_name, options, words = read_run_options(f"pretrain {kind}", words)
+    if preset_name and options.config:
+        raise UsageError(f"give the preset {preset_name!r} or --config {options.config}, not both")
+    start = (
+        from_config(kind, options.config)
+        if options.config
+        else KINDS[kind].before(preset(preset_name or DEFAULT_PRESET))
+    )
+    recipe = parse_flags(kind, words, start).recipe
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
 
-    with Reporter() as reporter:
-        if flags.resume:
-            if typed or flags != PretrainFlags(recipe=start, resume=flags.resume, json=flags.json):
-                raise UsageError("--resume goes on with a run as it is; leave the other words out")
-            from_config(kind, flags.resume)
-            result = resume_pretraining(flags.resume, reporter=reporter)
+    with ProgressReporter() as reporter:
+        if options.resume:
+            from_config(kind, options.resume)
+            result = resume_pretraining(options.resume, reporter=reporter)
         else:
-            result = pretrain(renamed(flags.recipe, start), out=flags.out, reporter=reporter)
-    print(result.folder.result.read_text(encoding="utf-8") if flags.json else _text(result))
+            result = pretrain(renamed(recipe, start), out=options.out, reporter=reporter)
+    print(result.folder.result.read_text(encoding="utf-8") if options.json else _text(result))
     return 0
 
 

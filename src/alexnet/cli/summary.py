@@ -23,7 +23,7 @@ class SummaryFlags:
     Without a name, a list of all networks.
     """
 
-    arch: Annotated[str, tyro.conf.Positional] = ""
+    arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ARCH")] = ""
     """The architecture's name."""
     classes: int = 0
     """Length of the output; 0: as published."""

@@ -1,0 +1,110 @@
+"""Flags from dataclasses: values, and one sentence for each kind of mistake.
+
+The sentences for bad, missing and unknown values are tyro's first paragraphs, so that these tests
+notice when tyro words or draws its messages in another way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+import tyro
+
+from alexnet.cli.flags import flag_names, parse
+from alexnet.errors import ConfigError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Flags that belong together."""
+
+    lr: float = 0.1
+    """Learning rate."""
+    milestones: tuple[int, ...] = ()
+    """Epochs."""
+
+    def __post_init__(self) -> None:
+        if self.lr < 0:
+            raise ConfigError(f"--lr {self.lr} must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Flags of a command."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """A model file."""
+    group: Group = Group(lr=0.2)
+    epochs: int = 3
+    """Passes."""
+    crops: Literal["1", "10"] = "1"
+    """One or ten."""
+    flip: bool = True
+    """Mirror."""
+
+
+def test_flags_change_the_defaults() -> None:
+    words = ["a", "--epochs", "1_0", "--lr=1e-3", "--milestones", "2", "5", "--no-flip"]
+    assert parse(Flags, words, "try") == Flags(
+        model="a", group=Group(lr=1e-3, milestones=(2, 5)), epochs=10, flip=False
+    )
+    assert parse(Flags, ["a"], "try") == Flags(model="a")
+    default = Flags(model="b", crops="10")
+    assert parse(Flags, ["a"], "try", default) == Flags(model="a", crops="10")
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("m --epoch 3", "unknown flag '--epoch'; did you mean --epochs?"),
+        ("m --epoch=3", "unknown flag '--epoch'; did you mean --epochs?"),
+        ("m --milestone 3", "unknown flag '--milestone'; did you mean --milestones?"),
+        ("m --no-flp", "unknown flag '--no-flp'; did you mean --no-flip?"),
+        ("m --qqqq", "unknown flag '--qqqq'; see alexnet try --help"),
+        ("m -q", "unknown flag '-q'; see alexnet try --help"),
+        ("m n", "unknown word 'n'; see alexnet try --help"),
+        ("m --epochs three", "--epochs: 'three' is not a whole number; see alexnet try --help"),
+        ("m --epochs 1.5", "--epochs: '1.5' is not a whole number; see alexnet try --help"),
+        ("m --lr x", "--lr: 'x' is not a number; see alexnet try --help"),
+        ("m --milestones 3 x", "--milestones: * ['3', 'x']; see alexnet try --help"),
+        ("m --lr -1", "--lr -1.0 must not be negative"),
+        ("m --epochs", "'--epochs'* 1 value*; see alexnet try --help"),
+        ("m --crops 3", "'3'*'--crops'*('1', '10'); see alexnet try --help"),
+        ("", "alexnet try* A model file*; see alexnet try --help"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_the_value_and_the_way_out(
+    words: str, sentence: str, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(UsageError) as raised:
+        parse(Flags, words.split(), "try")
+    message = str(raised.value)
+    position = 0
+    for part in sentence.split("*"):
+        position = message.find(part, position) + len(part)
+        assert position >= len(part), message
+    assert position == len(message)
+    assert "\n" not in message
+    assert "  " not in message
+    assert not set("|│+╭─") & set(message)
+    assert len(message) < 120
+
+
+def test_help_is_printed_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse(Flags, ["--help"], "try", description="What it does.")
+    told = capsys.readouterr()
+    assert stop.value.code == 0
+    assert told.err == ""
+    for words in ("usage: alexnet try", "What it does.", "--milestones", "Learning rate.", "0.2"):
+        assert words in told.out
+
+
+def test_names_of_the_flags() -> None:
+    expected = ["--lr", "--milestones", "--epochs", "--crops", "--flip", "--no-flip"]
+    assert list(flag_names(Flags)) == expected
+    assert list(flag_names(Flags, Flags(model="a"))) == expected

@@ -1,0 +1,47 @@
+"""The preset, --config and --resume are read before the flags of the recipe."""
+
+from __future__ import annotations
+
+import pytest
+
+from alexnet.cli.run_options import RunOptions, read_run_options
+from alexnet.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("words", "preset", "options", "rest"),
+    [
+        ("", "", {}, ""),
+        ("notebook", "notebook", {}, ""),
+        ("notebook --epochs 3", "notebook", {}, "--epochs 3"),
+        ("--epochs 3 --config a.json --lr 1", "", {"config": "a.json"}, "--epochs 3 --lr 1"),
+        ("--config=a.json --config b.json", "", {"config": "b.json"}, ""),
+        ("--out x --json --no-flip", "", {"out": "x", "json": True}, "--no-flip"),
+        ("--json --resume run", "", {"resume": "run", "json": True}, ""),
+        ("--milestones 2 --help", "", {}, "--milestones 2 --help"),
+        ("--resume run -h", "", {"resume": "run"}, "-h"),
+    ],
+)
+def test_words_are_split(words: str, preset: str, options: dict[str, object], rest: str) -> None:
+    expected = (preset, RunOptions(**options), rest.split())  # type: ignore[arg-type]
+    assert read_run_options("train", words.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("notebook --resume run", "'notebook'"),
+        ("--resume run --epochs 3", "'--epochs'"),
+        ("--resume=run --config a.json", "'a.json'"),
+        ("--resume run --out elsewhere", "'elsewhere'"),
+    ],
+)
+def test_resume_stands_alone(words: str, named: str) -> None:
+    with pytest.raises(UsageError, match="--resume continues a run unchanged; leave out") as raised:
+        read_run_options("train", words.split())
+    assert named in str(raised.value)
+
+
+def test_a_config_without_its_value_is_named() -> None:
+    with pytest.raises(UsageError, match=r"'--config'.*see alexnet train --help"):
+        read_run_options("train", ["--config"])
