@@ -1,4 +1,4 @@
-"""What the tests of training views share: drawn pictures, and makers of views."""
+"""Stored images and augmenters for the tests of augmentation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def seeded(seed: int = 0) -> Generator:
 
 
 def stored(count: int = 4, side: int = 12) -> Tensor:
-    """Pictures in which every pixel of a picture is different from its others."""
+    """Images in which no two pixels are equal."""
     order = [torch.randperm(side * side, generator=seeded(i)) for i in range(count)]
     first = torch.stack(order).reshape(count, side, side) % 256
     return torch.stack([first, first // 2, 255 - first], 3).to(torch.uint8)
@@ -32,7 +32,10 @@ def augmenter(
     mean_image: Tensor | None = None,
     **values: object,
 ) -> Augmenter:
-    rule = Preprocessing(resize_size=side, crop_size=crop, **values)  # type: ignore[arg-type]
+    preprocessing = Preprocessing(resize_size=side, crop_size=crop, **values)  # type: ignore[arg-type]
     return Augmenter(
-        options=options, preprocessing=rule, color_principal_axes=AXES, mean_image=mean_image
+        options=options,
+        preprocessing=preprocessing,
+        color_principal_axes=AXES,
+        mean_image=mean_image,
     )

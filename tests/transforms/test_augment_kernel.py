@@ -1,4 +1,4 @@
-"""Training views made in one pass over the bytes are those of torch's operations."""
+"""The C kernel gives the same training crops as the PyTorch operations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-import alexnet.transforms.augment
 from alexnet.config.recipe import Augmentation
 from support.augmenters import BARE, augmenter, seeded, stored
 from support.kernels import has_kernels
@@ -20,36 +19,30 @@ SCALED = Augmentation(min_scale=0.2, max_aspect_ratio=1.5, color_std=0.3)
 @pytest.mark.parametrize(
     "options",
     [SCALED, replace(SCALED, crop="center", flip=False), Augmentation(), BARE],
-    ids=["scaled", "scaled in the centre", "exact", "bare"],
+    ids=["scaled", "scaled in the centre", "integer", "bare"],
 )
-def test_one_pass_gives_the_same_views(
-    options: Augmentation, has_mean_image: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exact crops to the last bit; scaled ones to what float32 leaves of a place."""
+def test_the_kernel_gives_the_same_crops(options: Augmentation, has_mean_image: bool) -> None:
+    """Integer crops to the last bit; bilinear ones to the precision of a float32 coordinate."""
     mean_image = torch.rand(3, 7, 7) * 255 if has_mean_image else None
-    maker = augmenter(options, mean_image=mean_image, mean=(120, 110, 100), std=(60, 61, 62))
-    fused = maker(stored(), seeded(3))
-    monkeypatch.setattr(alexnet.transforms.augment, "kernels", lambda: None)
-    plain = maker(stored(), seeded(3))
+    augment = augmenter(options, mean_image=mean_image, mean=(120, 110, 100), std=(60, 61, 62))
+    fused = augment(stored(), seeded(3))
+    plain = replace(augment, use_kernel=False)(stored(), seeded(3))
     assert fused.is_contiguous(memory_format=torch.channels_last)
     is_scaled = options.min_scale < 1
     torch.testing.assert_close(fused, plain, rtol=0, atol=1e-4 if is_scaled else 0)
     assert fused.std() > 0.1
 
 
-def test_what_one_pass_cannot_do_is_done_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grey pictures, noise, and crops that are smoothed as they shrink."""
+def test_what_the_kernel_cannot_do_is_left_to_pytorch() -> None:
+    """Grey images, noise, and crops that are antialiased as they shrink."""
     pixels = stored()
-    makers = [
+    augmenters = [
         augmenter(BARE, channels=1),
         augmenter(replace(BARE, noise_std=1.0)),
         augmenter(BARE, input_size=5),
     ]
-    assert not [maker for maker in makers if maker._can_use_kernel(pixels)]
+    assert not any(augment._can_use_kernel(pixels) for augment in augmenters)
     assert augmenter(BARE)._can_use_kernel(pixels)
-    whole = [maker(pixels, seeded()) for maker in makers]
-    monkeypatch.setattr(alexnet.transforms.augment, "kernels", lambda: None)
-    assert all(
-        torch.equal(maker(pixels, seeded()), views)
-        for maker, views in zip(makers, whole, strict=True)
-    )
+    for augment in augmenters:
+        plain = replace(augment, use_kernel=False)
+        assert torch.equal(plain(pixels, seeded()), augment(pixels, seeded()))

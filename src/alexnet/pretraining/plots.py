@@ -14,6 +14,7 @@ from alexnet import plots
 from alexnet.pretraining.records import LayerRecord
 from alexnet.pretraining.setup import PretrainedLayer, PretrainJob
 from alexnet.training.run_folder import RunFolder
+from alexnet.transforms.crops import denormalize, to_uint8_images
 
 SHOWN = 6
 """Pictures whose reconstructions are drawn."""
@@ -62,13 +63,7 @@ def decode_through(layers: Sequence[PretrainedLayer], inputs: Tensor) -> Tensor:
 
 def as_pictures(job: PretrainJob, maps: Tensor) -> list[np.ndarray]:
     """Network inputs as pictures: uint8 [h, w, 3] or grey [h, w]."""
-    rule, mean_image = job.preprocessing, job.augmenter.mean_image
-    c, (h, w) = rule.channels, maps.shape[2:]
-    mean = torch.tensor(rule.mean[:c])[:, None, None]
-    mean = mean if mean_image is None else mean_image.cpu()[:, :h, :w]
-    shown = maps.cpu() * torch.tensor(rule.std[:c])[:, None, None] + mean
-    pixels = shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return list(pixels if c == 3 else pixels[..., 0])
+    return to_uint8_images(denormalize(maps.cpu(), job.preprocessing, job.augmenter.mean_image))
 
 
 def error_curves(history: Sequence[LayerRecord]) -> Figure:

@@ -148,7 +148,7 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
     if isinstance(recipe, AutoencoderRecipe):
         check_batch(table, min(recipe.batch_size, len(splits.train)))
     rule, mean_image = fit_preprocessing(table, pictures, store, splits.train, device)
-    axes = color_principal_axes(store.colour_covariance(splits.train)).to(device)
+    axes = color_principal_axes(store.color_covariance(splits.train)).to(device)
     augmenter = Augmenter(
         options=recipe.augment, preprocessing=rule, color_principal_axes=axes, mean_image=mean_image
     )

@@ -10,6 +10,7 @@ import torch
 from alexnet.config.presets import preset
 from alexnet.reporter import Reporter
 from alexnet.training.setup import TrainingSetup, set_up_training
+from alexnet.transforms.crops import denormalize, to_uint8_images
 
 
 def augmentation_preview(
@@ -50,10 +51,5 @@ def _views(job: TrainingSetup, row: int, count: int, seed: int) -> list[np.ndarr
         return []
     generator = torch.Generator(job.device).manual_seed(seed + row)
     pixels = torch.from_numpy(job.store.images([row] * count)).to(job.device)
-    views = job.augmenter(pixels, generator).cpu()
-    rule, mean_image = job.info.preprocessing, job.augmenter.mean_image
-    c = rule.channels
-    mean = torch.tensor(rule.mean[:c])[:, None, None] if mean_image is None else mean_image.cpu()
-    shown = views * torch.tensor(rule.std[:c])[:, None, None] + mean
-    maps = shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return list(maps if c == 3 else maps[..., 0])
+    images = job.augmenter(pixels, generator).cpu()
+    return to_uint8_images(denormalize(images, job.info.preprocessing, job.augmenter.mean_image))

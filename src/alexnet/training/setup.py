@@ -122,7 +122,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, is_begun: bool = False) 
         recipe=recipe,
         manifest_hash=store.manifest_hash(),
     )
-    axes = color_principal_axes(store.colour_covariance(splits.train)).to(device)
+    axes = color_principal_axes(store.color_covariance(splits.train)).to(device)
     augmenter = Augmenter(
         options=recipe.augment, preprocessing=rule, color_principal_axes=axes, mean_image=mean_image
     )

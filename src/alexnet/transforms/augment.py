@@ -1,6 +1,7 @@
-"""Training views: translation, scale, mirror, colour, contrast and noise, for a batch at once.
+"""Augmentation for training, a batch at once: crop, flip, colour, contrast and noise.
 
-What is drawn is a function of the generator alone, so of (seed, step).
+Every random number comes from the generator that is passed in, so that the result is a function of
+(seed, step).
 """
 
 from __future__ import annotations
@@ -14,165 +15,178 @@ from torch import Tensor
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Augmentation
 from alexnet.ops.library import LARGEST_SIDE, kernels
-from alexnet.transforms.crops import normalise, pad, resized, to_float_chw
+from alexnet.transforms.crops import normalize, pad, resize, to_float_chw
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmenter:
-    """Makes training views of stored pictures."""
+    """Makes network inputs for training from stored images."""
 
     options: Augmentation
     preprocessing: Preprocessing
     color_principal_axes: Tensor
-    """[3, 3], 0-255 scale: column j is the j-th principal colour times its standard deviation."""
+    """[3, 3], 0-255 scale: column j is the j-th principal axis times its standard deviation."""
     mean_image: Tensor | None = None
     """[C, side, side], or None where the mean is one colour."""
+    use_kernel: bool = True
+    """Use the C kernel where there is one for these options; it gives the same values."""
 
     def __call__(self, pixels: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
         """uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
 
         `epoch` counts from 0.
         """
-        options, rule = self.options, self.preprocessing
-        pixels = pad(pixels, rule.padding)
-        places = self._places(pixels, generator)
-        is_coloured = not options.last_color_epoch or epoch < options.last_color_epoch
-        sd = options.color_std if is_coloured else 0.0
-        shifts = pca_color_jitter(len(pixels), self.color_principal_axes, sd, generator)
-        built = kernels() if pixels.device.type == "cpu" else None
-        if built and self._can_use_kernel(pixels):
-            mean, divisor = self._mean_and_divisor()
-            maps = built.views(pixels.contiguous(), places, shifts, mean, divisor, rule.side)
-        else:
-            maps = self._crops(pixels, places)
-            if sd:
-                maps += shifts[:, : maps.shape[1], None, None]
+        options = self.options
+        pixels = pad(pixels, self.preprocessing.padding)
+        boxes = self._crop_boxes(pixels, generator)
+        has_color = not options.last_color_epoch or epoch < options.last_color_epoch
+        std = options.color_std if has_color else 0.0
+        shifts = pca_color_jitter(len(pixels), self.color_principal_axes, std, generator)
+        images = self._run_kernel(pixels, boxes, shifts)
+        if images is None:
+            images = self._crop(pixels, boxes)
+            if std:
+                images += shifts[:, : images.shape[1], None, None]
             if options.noise_std:
-                maps += options.noise_std * torch.randn(
-                    maps.shape, generator=generator, device=maps.device
+                images += options.noise_std * torch.randn(
+                    images.shape, generator=generator, device=images.device
                 )
-            normalise(maps, rule, self.mean_image)
+            normalize(images, self.preprocessing, self.mean_image)
         if options.contrast_std:
-            maps *= _contrast(len(maps), options.contrast_std, generator)
-        return maps
+            images *= _contrast(len(images), options.contrast_std, generator)
+        return images
 
     @property
     def _is_scaled(self) -> bool:
         return self.options.min_scale < 1 or self.options.max_aspect_ratio > 1
 
+    def _crop_boxes(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        count, stored_size, preprocessing = len(pixels), pixels.shape[1], self.preprocessing
+        sample, side = (
+            (random_resized_crop_boxes, preprocessing.side)
+            if self._is_scaled
+            else (random_crop_boxes, preprocessing.crop_size)
+        )
+        return sample(count, stored_size, side, self.options, generator)
+
+    def _crop(self, pixels: Tensor, boxes: Tensor) -> Tensor:
+        preprocessing, side = self.preprocessing, self.preprocessing.side
+        if self._is_scaled:
+            return crop_bilinear(to_float_chw(pixels, preprocessing), boxes, side)
+        crops = crop_integer(pixels, boxes, preprocessing.crop_size)
+        return resize(to_float_chw(crops, preprocessing), side)
+
     def _can_use_kernel(self, pixels: Tensor) -> bool:
-        """Whether a kernel makes the views of such pictures."""
-        rule = self.preprocessing
-        is_smoothed = not self._is_scaled and rule.crop_size != rule.side
-        is_small = max(pixels.shape[1], rule.side) <= LARGEST_SIDE
-        return rule.channels == 3 and not is_smoothed and is_small and not self.options.noise_std
+        """Whether the kernel can do it: RGB, without noise and without antialiasing, not large."""
+        preprocessing = self.preprocessing
+        is_antialiased = not self._is_scaled and preprocessing.crop_size != preprocessing.side
+        is_small = max(pixels.shape[1], preprocessing.side) <= LARGEST_SIDE
+        has_noise = bool(self.options.noise_std)
+        return preprocessing.channels == 3 and is_small and not is_antialiased and not has_noise
 
-    def _places(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        stored, rule = pixels.shape[1], self.preprocessing
-        if self._is_scaled:
-            return random_resized_crop_boxes(
-                len(pixels), stored, rule.side, self.options, generator
-            )
-        return random_crop_boxes(len(pixels), stored, rule.crop_size, self.options, generator)
-
-    def _crops(self, pixels: Tensor, places: Tensor) -> Tensor:
-        rule = self.preprocessing
-        if self._is_scaled:
-            return sampled(to_float_chw(pixels, rule), places, rule.side)
-        return resized(to_float_chw(crop_integer(pixels, places, rule.crop_size), rule), rule.side)
-
-    def _mean_and_divisor(self) -> tuple[Tensor, Tensor]:
-        rule = self.preprocessing
-        mean = torch.tensor(rule.mean, dtype=torch.float32)
+    def _run_kernel(self, pixels: Tensor, boxes: Tensor, shifts: Tensor) -> Tensor | None:
+        """Crop, shift and normalize in one pass on the CPU; None where no kernel can."""
+        is_wanted = self.use_kernel and pixels.device.type == "cpu" and self._can_use_kernel(pixels)
+        built = kernels() if is_wanted else None
+        if built is None:
+            return None
+        mean = torch.tensor(self.preprocessing.mean, dtype=torch.float32)
         if self.mean_image is not None:
             mean = self.mean_image.permute(1, 2, 0).contiguous()
-        return mean, torch.tensor(rule.std, dtype=torch.float32)
+        std = torch.tensor(self.preprocessing.std, dtype=torch.float32)
+        return built.views(pixels.contiguous(), boxes, shifts, mean, std, self.preprocessing.side)
 
 
 def random_crop_boxes(
-    count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
+    count: int, stored_size: int, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Where crops of `side` pixels lie in pictures of `stored`: float32 [count, 4].
+    """Boxes of `side` pixels in images of `stored_size`: float32 [count, 4].
 
-    Of every view the x of its first column and the step to the next, the y of its first row and the
-    step, in pixels; a mirrored one begins at the right, with a step of -1.
+    A box is (x, step in x, y, step in y) in pixels: the coordinates of the crop's first pixel, and
+    the distance from one pixel of the crop to the next. A flipped crop starts at its right edge
+    and has a step of -1 in x.
 
-    Source: Paper, section 4.1; one place per picture, where the 2012 code used one for 32 pictures.
+    Source: Paper, section 4.1; one box per image, where the 2012 code used one for 32 images.
     """
-    room, device = stored - side + 1, generator.device
+    room, device = stored_size - side + 1, generator.device
     if options.crop == "center":
         top = left = torch.full((count,), (room - 1) // 2, device=device)
     else:
         top, left = torch.randint(room, (2, count, 1), generator=generator, device=device)[..., 0]
-    is_mirrored = torch.zeros(count, dtype=torch.bool, device=device)
+    is_flipped = torch.zeros(count, dtype=torch.bool, device=device)
     if options.flip:
-        is_mirrored = torch.rand(count, 1, generator=generator, device=device)[:, 0] < 0.5
-    first = torch.where(is_mirrored, left + side - 1, left)
-    step = torch.where(is_mirrored, -1.0, 1.0)
-    return torch.stack((first, step, top, torch.ones_like(step)), 1).float()
+        is_flipped = torch.rand(count, 1, generator=generator, device=device)[:, 0] < 0.5
+    x = torch.where(is_flipped, left + side - 1, left)
+    step_x = torch.where(is_flipped, -1.0, 1.0)
+    return torch.stack((x, step_x, top, torch.ones_like(step_x)), 1).float()
 
 
-def crop_integer(pixels: Tensor, places: Tensor, side: int) -> Tensor:
-    """The pixels at whole places: uint8 [B, S, S, 3] to [B, side, side, 3]."""
+def crop_integer(pixels: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Crops at whole pixels: uint8 [B, S, S, 3] to [B, side, side, 3]."""
     span = torch.arange(side, device=pixels.device)
-    left, step, top, _ = places.long().T[..., None]
-    rows, columns = top + span, left + step * span
+    x, step_x, y, _ = boxes.long().T[..., None]
+    rows, columns = y + span, x + step_x * span
     batch = torch.arange(len(pixels), device=pixels.device)
     return pixels[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def random_resized_crop_boxes(
-    count: int, stored: int, side: int, options: Augmentation, generator: torch.Generator
+    count: int, stored_size: int, side: int, options: Augmentation, generator: torch.Generator
 ) -> Tensor:
-    """Where crops of random area and aspect lie, as `random_crop_boxes` has it; scaled to `side`.
+    """Boxes of random area and aspect ratio, in the form of `random_crop_boxes`: [count, 4].
 
-    The area's root is uniform between the root of `min_scale` and 1.
+    They are sampled at `side` pixels. The square root of the area is uniform between that of
+    `min_scale` and 1; the logarithm of the aspect ratio is uniform.
     """
     device = generator.device
-    scale, stretch, flip, x, y = torch.rand(5, count, generator=generator, device=device)
-    least = options.min_scale**0.5
-    scale = least + (1 - least) * scale
-    stretch = torch.tensor(options.max_aspect_ratio, device=device) ** (stretch - 0.5)
-    width, height = (scale * stretch).clamp(max=1), (scale / stretch).clamp(max=1)
+    scale, aspect, flip, x, y = torch.rand(5, count, generator=generator, device=device)
+    min_scale = options.min_scale**0.5
+    scale = min_scale + (1 - min_scale) * scale
+    aspect = torch.tensor(options.max_aspect_ratio, device=device) ** (aspect - 0.5)
+    width, height = (scale * aspect).clamp(max=1), (scale / aspect).clamp(max=1)
     if options.crop == "center":
         x, y = torch.full_like(x, 0.5), torch.full_like(y, 0.5)
-    mirror = torch.where(flip < 0.5, -1.0, 1.0) if options.flip else torch.ones_like(flip)
-    across, down = width * mirror * (stored / side), height * (stored / side)
-    # A window's middle is at (x, y) of the room that it leaves; its first pixel is at half of all
-    # steps but one from there.
-    middle_x = (stored * (1 + (2 * x - 1) * (1 - width)) - 1) / 2
-    middle_y = (stored * (1 + (2 * y - 1) * (1 - height)) - 1) / 2
+    sign = torch.where(flip < 0.5, -1.0, 1.0) if options.flip else torch.ones_like(flip)
+    step_x, step_y = width * sign * (stored_size / side), height * (stored_size / side)
+    # x and y, 0 to 1, place the box between the two edges of the image. Its first pixel is
+    # (side - 1) / 2 steps before its centre.
+    center_x = (stored_size * (1 + (2 * x - 1) * (1 - width)) - 1) / 2
+    center_y = (stored_size * (1 + (2 * y - 1) * (1 - height)) - 1) / 2
     half = (side - 1) / 2
-    return torch.stack((middle_x - half * across, across, middle_y - half * down, down), 1)
+    return torch.stack((center_x - half * step_x, step_x, center_y - half * step_y, step_y), 1)
 
 
-def sampled(maps: Tensor, places: Tensor, side: int) -> Tensor:
-    """Values between pixels, bilinear: float [B, C, S, S] to [B, C, side, side], channels last."""
-    span, stored = torch.arange(side, device=maps.device), maps.shape[-1]
-    left, across, top, down = places.T[..., None]
-    x, y = (2 * (first + step * span) + 1 for first, step in ((left, across), (top, down)))
-    grid = torch.empty(len(maps), side, side, 2, device=maps.device)
-    grid[..., 0], grid[..., 1] = (x / stored - 1)[:, None, :], (y / stored - 1)[:, :, None]
-    crops = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+def crop_bilinear(images: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Bilinear crops: float [B, C, S, S] to [B, C, side, side] in channels-last memory."""
+    span, stored_size = torch.arange(side, device=images.device), images.shape[-1]
+    left, step_x, top, step_y = boxes.T[..., None]
+    x, y = (2 * (first + step * span) + 1 for first, step in ((left, step_x), (top, step_y)))
+    grid = torch.empty(len(images), side, side, 2, device=images.device)
+    grid[..., 0], grid[..., 1] = (
+        (x / stored_size - 1)[:, None, :],
+        (y / stored_size - 1)[:, :, None],
+    )
+    crops = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return crops.contiguous(memory_format=torch.channels_last)
 
 
-def pca_color_jitter(count: int, axes: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    """One colour per picture to add to all its pixels: [count, 3], 0-255 scale; zeros for sd 0.
+def pca_color_jitter(count: int, axes: Tensor, std: float, generator: torch.Generator) -> Tensor:
+    """One colour per image to add to all its pixels: [count, 3], 0-255 scale; zeros for std 0.
 
-    The sum over the principal colours of (direction x deviation x a), a drawn from N(0, sd) once
-    per use of a picture.
+    The sum over the principal axes of (direction x standard deviation x a), where a is drawn from
+    N(0, std) for each axis each time an image is used ("fancy PCA").
 
     Source: Paper, section 4.1, which prints the eigenvalue (a variance) where the 2012 code
-    multiplies by its root. On the paper's 0-255 scale the variance would shift colours by hundreds
-    of grey levels, so the root is used.
+    multiplies by its square root. On the paper's 0-255 scale the variance would shift colours by
+    hundreds of grey levels, so the square root is used.
     """
-    if not sd:
+    if not std:
         return torch.zeros(count, 3, device=axes.device)
-    a = torch.randn(count, 3, generator=generator, device=axes.device) * sd
+    a = torch.randn(count, 3, generator=generator, device=axes.device) * std
     return a @ axes.T
 
 
-def _contrast(count: int, sd: float, generator: torch.Generator) -> Tensor:
-    draw = torch.randn(count, 1, 1, 1, generator=generator, device=generator.device)
-    return (draw * sd).exp()
+def _contrast(count: int, std: float, generator: torch.Generator) -> Tensor:
+    """A log-normal factor per image: [count, 1, 1, 1]."""
+    sample = torch.randn(count, 1, 1, 1, generator=generator, device=generator.device)
+    return (sample * std).exp()

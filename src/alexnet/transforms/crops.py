@@ -1,7 +1,8 @@
-"""Stored pictures as network inputs for evaluation: one centre view, or the paper's ten."""
+"""Stored images as network inputs for evaluation: the centre crop, or the paper's ten crops."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,42 +10,65 @@ from torch import Tensor
 from alexnet.config.preprocessing import Preprocessing
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
-"""Share of red, green and blue in a grey value (ITU-R BT.601, as Pillow converts)."""
+"""Weights of red, green and blue in a grey value (ITU-R BT.601, as Pillow converts)."""
 
 
 def to_float_chw(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """uint8 [B, H, W, 3] as float32 [B, channels, H, W], channels last, still on 0-255."""
-    maps = pixels.permute(0, 3, 1, 2).float()
+    """uint8 [B, H, W, 3] to float32 [B, C, H, W] in channels-last memory, on the 0-255 scale."""
+    images = pixels.permute(0, 3, 1, 2).float()
     if preprocessing.channels == 1:
-        weights = torch.tensor(LUMA_WEIGHTS, device=maps.device)[:, None, None]
-        return (maps * weights).sum(1, keepdim=True)
-    return maps
+        weights = torch.tensor(LUMA_WEIGHTS, device=images.device)[:, None, None]
+        return (images * weights).sum(1, keepdim=True)
+    return images
 
 
-def normalise(maps: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None) -> Tensor:
-    """Subtract the mean and divide, in place: float [B, C, h, w], 0-255 scale to the recipe's own.
+def to_uint8_images(images: Tensor) -> list[np.ndarray]:
+    """Float [B, C, h, w] on the 0-255 scale, rounded to uint8 [h, w, 3], or grey [h, w]."""
+    pixels = images.round().clamp(0, 255).to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy()
+    return list(pixels if pixels.shape[3] == 3 else pixels[..., 0])
 
-    `mean_image` [C, h, w] is the centre crop of the mean picture and is subtracted at every crop
+
+def normalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None) -> Tensor:
+    """(x - mean) / std, in place: float [B, C, h, w] on the 0-255 scale.
+
+    `mean_image` [C, h, w] is the centre crop of the mean image and is subtracted at every crop
     position.
 
-    Source: Code2012; the paper's text would crop the mean image as the picture is cropped.
+    Source: Code2012; the paper's text would crop the mean image as the image is cropped.
     """
+    mean, std = _mean_and_std(images, preprocessing)
+    return images.sub_(mean if mean_image is None else mean_image).div_(std)
+
+
+def denormalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None) -> Tensor:
+    """The inverse of `normalize`: float [B, C, h, w] back on the 0-255 scale, as a new tensor.
+
+    Where images are smaller than `mean_image`, its top left corner is used.
+    """
+    mean, std = _mean_and_std(images, preprocessing)
+    if mean_image is not None:
+        mean = mean_image[:, : images.shape[2], : images.shape[3]].to(images.device)
+    return images * std + mean
+
+
+def _mean_and_std(images: Tensor, preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
+    """The preprocessing's figures as tensors [C, 1, 1] on the device of `images`."""
     c = preprocessing.channels
-    mean = torch.tensor(preprocessing.mean[:c], device=maps.device)[:, None, None]
-    divisor = torch.tensor(preprocessing.std[:c], device=maps.device)[:, None, None]
-    return maps.sub_(mean if mean_image is None else mean_image).div_(divisor)
+    mean = torch.tensor(preprocessing.mean[:c], device=images.device)[:, None, None]
+    std = torch.tensor(preprocessing.std[:c], device=images.device)[:, None, None]
+    return mean, std
 
 
-def resized(maps: Tensor, side: int) -> Tensor:
-    """Float maps [B, C, h, w] at [B, C, side, side]; bilinear, smoothed when shrinking."""
-    if maps.shape[-1] == side:
-        return maps
-    return F.interpolate(maps, size=(side, side), mode="bilinear", antialias=True)
+def resize(images: Tensor, side: int) -> Tensor:
+    """Float [B, C, h, w] to [B, C, side, side]; bilinear, antialiased when shrinking."""
+    if images.shape[-1] == side:
+        return images
+    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
 
 
-def pad(pixels: Tensor, pad: int) -> Tensor:
-    """uint8 [B, H, W, 3] with `pad` rows and columns of zeros on every side."""
-    return F.pad(pixels, (0, 0, pad, pad, pad, pad)) if pad else pixels
+def pad(pixels: Tensor, padding: int) -> Tensor:
+    """uint8 [B, H, W, 3] with `padding` rows and columns of zeros on every side."""
+    return F.pad(pixels, (0, 0, *(padding,) * 4)) if padding else pixels
 
 
 def crop_and_normalize(
@@ -53,19 +77,19 @@ def crop_and_normalize(
     left: int,
     preprocessing: Preprocessing,
     mean_image: Tensor | None,
-    is_mirrored: bool = False,
+    flip: bool = False,
 ) -> Tensor:
-    """The normalised crop [B, C, side, side] whose first pixel is (top, left)."""
-    side = preprocessing.crop_size
-    window = pixels[:, top : top + side, left : left + side]
-    maps = to_float_chw(window.flip(2) if is_mirrored else window, preprocessing)
-    return normalise(resized(maps, preprocessing.side), preprocessing, mean_image)
+    """The normalized crop [B, C, side, side] whose first pixel is (top, left)."""
+    size = preprocessing.crop_size
+    crop = pixels[:, top : top + size, left : left + size]
+    images = to_float_chw(crop.flip(2) if flip else crop, preprocessing)
+    return normalize(resize(images, preprocessing.side), preprocessing, mean_image)
 
 
 def center_crop(
     pixels: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None = None
 ) -> Tensor:
-    """The middle of every stored picture: uint8 [B, S, S, 3] to float32 [B, C, side, side]."""
+    """The centre of every stored image: uint8 [B, S, S, 3] to float32 [B, C, side, side]."""
     pixels = pad(pixels, preprocessing.padding)
     offset = (pixels.shape[1] - preprocessing.crop_size) // 2
     return crop_and_normalize(pixels, offset, offset, preprocessing, mean_image)
@@ -74,15 +98,15 @@ def center_crop(
 def ten_crop(
     pixels: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None = None
 ) -> list[Tensor]:
-    """Four corners and the centre, then each mirrored: ten times float32 [B, C, side, side].
+    """Four corners and the centre, then each flipped: ten times float32 [B, C, side, side].
 
     Source: Paper, section 4.1.
     """
     pixels = pad(pixels, preprocessing.padding)
     end = pixels.shape[1] - preprocessing.crop_size
-    places = ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2))
+    corners = ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2))
     return [
-        crop_and_normalize(pixels, top, left, preprocessing, mean_image, is_mirrored)
-        for is_mirrored in (False, True)
-        for top, left in places
+        crop_and_normalize(pixels, top, left, preprocessing, mean_image, flip)
+        for flip in (False, True)
+        for top, left in corners
     ]

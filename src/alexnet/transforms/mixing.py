@@ -1,4 +1,4 @@
-"""Augmentations that mix the pictures of a batch."""
+"""Augmentations that mix the images of a batch."""
 
 from __future__ import annotations
 
@@ -8,36 +8,35 @@ from torch import Tensor
 
 
 def cutmix(
-    views: Tensor, labels: Tensor, classes: int, share: float, generator: torch.Generator
+    images: Tensor, labels: Tensor, num_classes: int, p: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, bool]:
-    """In a `share` of the steps, put a patch of another picture into every view.
+    """With probability `p`, paste a patch of another image of the batch into every image.
 
-    One patch of random area and place for the whole batch; the other picture is drawn per view.
+    The patch has one random area and position for the whole batch; the other image is drawn for
+    each image.
 
     Args:
-        views: [B, C, h, w]; stays as it is.
+        images: [B, C, h, w]; not changed.
         labels: int64 [B].
-        classes: how many there are.
-        share: probability, 0 to 1, that this step is mixed.
+        num_classes: number of classes.
+        p: probability, 0 to 1, that this batch is mixed.
         generator: decides everything.
 
     Returns:
-        The views; targets float [B, classes], the shares of the area that belong to each class;
-        and whether anything was mixed.
+        The images; targets float [B, num_classes], the fraction of the area that belongs to each
+        class; and whether the batch was mixed.
 
     Source: Yun et al. 2019, CutMix, with the area uniform from 0 to 1.
     """
-    targets = F.one_hot(labels, classes).float()
-    chance, area, top, left = torch.rand(4, generator=generator, device=views.device).tolist()
-    if chance >= share:
-        return views, targets, False
-    sides = [round(side * area**0.5) for side in views.shape[2:]]
-    y, x = (
-        int(place * (side - patch + 1))
-        for place, side, patch in zip((top, left), views.shape[2:], sides, strict=True)
-    )
-    others = torch.randperm(len(views), generator=generator, device=views.device)
-    mixed, rows, columns = views.clone(), slice(y, y + sides[0]), slice(x, x + sides[1])
-    mixed[:, :, rows, columns] = views[others, :, rows, columns]
-    taken = sides[0] * sides[1] / (views.shape[2] * views.shape[3])
-    return mixed, (1 - taken) * targets + taken * targets[others], True
+    targets = F.one_hot(labels, num_classes).float()
+    chance, area, top, left = torch.rand(4, generator=generator, device=images.device).tolist()
+    if chance >= p:
+        return images, targets, False
+    height, width = (round(side * area**0.5) for side in images.shape[2:])
+    y = int(top * (images.shape[2] - height + 1))
+    x = int(left * (images.shape[3] - width + 1))
+    others = torch.randperm(len(images), generator=generator, device=images.device)
+    mixed, rows, columns = images.clone(), slice(y, y + height), slice(x, x + width)
+    mixed[:, :, rows, columns] = images[others, :, rows, columns]
+    fraction = height * width / (images.shape[2] * images.shape[3])
+    return mixed, (1 - fraction) * targets + fraction * targets[others], True

@@ -1,4 +1,4 @@
-"""The preprocessing that a table and a recipe ask for, measured on the training pictures."""
+"""Preprocessing for an architecture and a recipe, with statistics of the training images."""
 
 from __future__ import annotations
 
@@ -17,78 +17,99 @@ from alexnet.config.recipe import DataOptions
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.models.architecture import Architecture
-from alexnet.transforms.crops import LUMA_WEIGHTS, resized
+from alexnet.transforms.crops import LUMA_WEIGHTS, resize
 
 
 def preprocessing_for(
-    table: Architecture,
+    arch: Architecture,
     options: DataOptions,
     mean: RGB = (0, 0, 0),
-    divisor: RGB = (1, 1, 1),
+    std: RGB = (1, 1, 1),
 ) -> Preprocessing:
-    """The preprocessing of a table and a recipe, with a mean and divisor that were measured."""
-    channels, side, _ = table.input
-    crop = options.crop_size or side
+    """The preprocessing of an architecture and a recipe, with a given mean and std."""
+    channels, side, _ = arch.input
+    crop_size = options.crop_size or side
     return Preprocessing(
         resize=options.resize,
         resize_size=options.resize_size,
         padding=options.padding,
-        crop_size=crop,
-        input_size=side if crop != side else 0,
+        crop_size=crop_size,
+        input_size=side if crop_size != side else 0,
         channels=1 if channels == 1 else 3,
         mean=mean,
-        std=divisor,
+        std=std,
         has_mean_image=options.mean == "image",
     )
 
 
 def fit_preprocessing(
-    table: Architecture,
+    arch: Architecture,
     options: DataOptions,
     store: Store,
-    rows: np.ndarray,
+    indices: np.ndarray,
     device: torch.device,
 ) -> tuple[Preprocessing, Tensor | None]:
-    """The preprocessing as measured on the training pictures, and their mean picture if wanted."""
-    deviation = np.sqrt(np.maximum(np.diag(store.colour_covariance(rows)), 1.0))
+    """The preprocessing with the statistics of some images, and their mean image if wanted.
+
+    Args:
+        arch: gives channels and size of the input.
+        options: says which mean and std are used.
+        store: of the data set.
+        indices: of the training images.
+        device: that gets the mean image [3, side, side].
+
+    Raises:
+        DataError: a mean image is wanted for a grey input or one larger than the stored images.
+    """
+    mean, std = _color_statistics(store, indices, is_grey=arch.input[0] == 1)
     means: dict[str, RGB] = {
-        "rgb": _triple(store.colour_mean(rows)),
+        "rgb": mean,
         "imagenet": IMAGENET_MEAN,
         "image": (0, 0, 0),
         "none": (0, 0, 0),
     }
-    divisors: dict[str, RGB] = {
-        "std": _triple(deviation),
+    stds: dict[str, RGB] = {
+        "std": std,
         "imagenet": IMAGENET_STD,
         "pixels": (1, 1, 1),
         "unit": (255, 255, 255),
         "code2012": (CODE2012_DIVISOR,) * 3,
     }
-    if table.input[0] == 1:
-        grey = np.array(LUMA_WEIGHTS)
-        spread = float(np.sqrt(max(grey @ store.colour_covariance(rows) @ grey, 1.0)))
-        means["rgb"] = _triple(np.full(3, store.colour_mean(rows) @ grey))
-        divisors["std"] = (spread, spread, spread)
-    rule = preprocessing_for(table, options, means[options.mean], divisors[options.scale])
+    preprocessing = preprocessing_for(arch, options, means[options.mean], stds[options.scale])
     if options.mean != "image":
-        return rule, None
-    offset = (rule.resize_size - rule.crop_size) // 2
-    if offset < 0 or rule.channels != 3:
+        return preprocessing, None
+    return preprocessing, _mean_image(preprocessing, store, indices).to(device)
+
+
+def _color_statistics(store: Store, indices: np.ndarray, is_grey: bool) -> tuple[RGB, RGB]:
+    """Mean and standard deviation (at least 1) per channel, or of the grey value three times."""
+    mean, covariance = store.color_mean(indices), store.color_covariance(indices)
+    if is_grey:
+        luma = np.array(LUMA_WEIGHTS)
+        std = float(np.sqrt(max(luma @ covariance @ luma, 1.0)))
+        return _rgb(np.full(3, mean @ luma)), (std, std, std)
+    return _rgb(mean), _rgb(np.sqrt(np.maximum(np.diag(covariance), 1.0)))
+
+
+def _mean_image(preprocessing: Preprocessing, store: Store, indices: np.ndarray) -> Tensor:
+    """The centre crop of the mean image at the size of the input: float32 [3, side, side]."""
+    offset = (preprocessing.resize_size - preprocessing.crop_size) // 2
+    if offset < 0 or preprocessing.channels != 3:
         raise DataError(
-            "--mean image needs colour pictures at least as large as the input; use --mean rgb"
+            "--mean image needs colour images at least as large as the input; use --mean rgb"
         )
-    window = slice(offset, offset + rule.crop_size)
-    mean_image = torch.from_numpy(store.mean_image(rows)[window, window]).permute(2, 0, 1)
-    return rule, resized(mean_image[None], rule.side)[0].contiguous().to(device)
+    window = slice(offset, offset + preprocessing.crop_size)
+    mean_image = torch.from_numpy(store.mean_image(indices)[window, window]).permute(2, 0, 1)
+    return resize(mean_image[None], preprocessing.side)[0].contiguous()
 
 
-def _triple(values: np.ndarray) -> RGB:
+def _rgb(values: np.ndarray) -> RGB:
     r, g, b = (float(value) for value in values)
     return r, g, b
 
 
 def color_principal_axes(covariance: np.ndarray) -> Tensor:
-    """Principal colours times their standard deviations: float32 [3, 3].
+    """Principal axes times their standard deviations, one a column: float32 [3, 3].
 
     `covariance` is that of r, g and b.
     """

@@ -132,11 +132,11 @@ class Store:
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         return digest.hexdigest()
 
-    def colour_mean(self, rows: np.ndarray) -> np.ndarray:
+    def color_mean(self, rows: np.ndarray) -> np.ndarray:
         """Mean r, g, b of some pictures: float64 [3], 0-255."""
         return np.asarray(self.moments[rows, :3].mean(0))
 
-    def colour_covariance(self, rows: np.ndarray) -> np.ndarray:
+    def color_covariance(self, rows: np.ndarray) -> np.ndarray:
         """Covariance of r, g, b over all pixels of some pictures: float64 [3, 3]."""
         average = self.moments[rows].mean(0)
         second = np.zeros((3, 3))

@@ -1,4 +1,4 @@
-"""A grey net's mean and deviation are those of the grey picture."""
+"""For a grey network, mean and std are those of the grey values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from alexnet.training.setup import set_up_training
 from alexnet.transforms.crops import LUMA_WEIGHTS
 
 
-def test_mean_and_deviation_of_grey(tiny: Recipe) -> None:
+def test_mean_and_std_of_grey_values(tiny: Recipe) -> None:
     recipe = replace(
         tiny, arch="lenet5", model=ModelOptions(), data_options=DataOptions(resize_size=32)
     )
     job = set_up_training(recipe, NullReporter())
     grey = job.store.images(job.splits.train).astype(np.float64) @ np.array(LUMA_WEIGHTS)
-    rule = job.info.preprocessing
-    assert rule.mean[0] == pytest.approx(grey.mean(), rel=1e-6)
-    assert rule.std[0] == pytest.approx(grey.std(), rel=1e-6)
+    preprocessing = job.info.preprocessing
+    assert preprocessing.mean[0] == pytest.approx(grey.mean(), rel=1e-6)
+    assert preprocessing.std[0] == pytest.approx(grey.std(), rel=1e-6)
     assert Path(job.store.folder).is_dir()
