@@ -23,7 +23,7 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     from alexnet.benchmark.throughput import drawn
     from alexnet.config.recipe import OptimizerOptions, Recipe
     from alexnet.models.network import Network, channels_last
-    from alexnet.models.variants import variant
+    from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import architecture
     from alexnet.runtime.malloc import disable_malloc_trim
     from alexnet.training.optimizers import build_optimizer
@@ -32,7 +32,9 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     disable_malloc_trim()
     device = torch.device(flags.device)
     torch.manual_seed(0)
-    network = channels_last(Network(variant(architecture(flags.arch), norm=norm))).to(device)
+    network = channels_last(Network(variant(architecture(flags.arch), ModelOptions(norm=norm)))).to(
+        device
+    )
     optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.optimizer, lr=1e-3))
     images = drawn(network.architecture, flags.batch, device)
     labels = torch.randint(network.architecture.num_classes, (flags.batch,), device=device)

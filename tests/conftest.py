@@ -16,15 +16,9 @@ from hypothesis import settings
 
 import alexnet
 from alexnet.cli import main
-from alexnet.config.recipe import (
-    Augmentation,
-    DataOptions,
-    LRSchedule,
-    ModelOptions,
-    OptimizerOptions,
-    Recipe,
-)
+from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
+from alexnet.models.variants import ModelOptions
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
 from support.commands import Alexnet, Command, Told

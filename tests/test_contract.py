@@ -23,7 +23,7 @@ from alexnet.interop.importer import import_model
 from alexnet.interop.published_preprocessing import preprocessing_of
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network, channels_last
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 from support.commands import Command
 from support.kernels import draw
@@ -51,7 +51,9 @@ every_net_the_slow_ones_apart = pytest.mark.parametrize(
 
 def narrow_table(name: str) -> Architecture:
     return variant(
-        architecture(name), width=0.05, classes=len(CLASSES), input_size=SIDES.get(name, 67)
+        architecture(name),
+        ModelOptions(width=0.05, input_size=SIDES.get(name, 67)),
+        num_classes=len(CLASSES),
     )
 
 

@@ -19,6 +19,7 @@ PUBLIC = {
     "AutoencoderRecipe",
     "Classifier",
     "Evaluation",
+    "ModelOptions",
     "Network",
     "Pretrained",
     "RbmRecipe",

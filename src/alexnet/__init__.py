@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alexnet.inference.classifier import Classifier, load
     from alexnet.models.architecture import Architecture
     from alexnet.models.network import Network, create_model
-    from alexnet.models.variants import variant
+    from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import architecture
     from alexnet.pretraining.pretrainer import Pretrained, pretrain, resume_pretraining
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
@@ -33,6 +33,7 @@ __all__ = [
     "AutoencoderRecipe",
     "Classifier",
     "Evaluation",
+    "ModelOptions",
     "Network",
     "Pretrained",
     "RbmRecipe",
@@ -56,6 +57,7 @@ _MODULES = {
     "AutoencoderRecipe": "pretraining.recipe",
     "Classifier": "inference.classifier",
     "Evaluation": "evaluation.results",
+    "ModelOptions": "models.variants",
     "Network": "models.network",
     "Pretrained": "pretraining.pretrainer",
     "RbmRecipe": "pretraining.recipe",

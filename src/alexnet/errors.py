@@ -69,14 +69,21 @@ class DivergedError(TrainingError):
     """The loss or a weight is not finite; the same run would end so again."""
 
 
-def require(is_met: bool, message: str) -> None:
-    """Raise ConfigError with `message` unless the condition is met."""
+def require(is_met: bool, message: str, error: type[AlexNetError] = ConfigError) -> None:
+    """Raise `error` with `message` unless the condition is met."""
     if not is_met:
-        raise ConfigError(message)
+        raise error(message)
+
+
+def require_not_negative(options: object, *names: str) -> None:
+    """Raise ConfigError, naming the flag, if one of the numbers is below 0; None passes."""
+    for name in names:
+        flag, value = name.replace("_", "-"), getattr(options, name)
+        require(value is None or value >= 0, f"--{flag} {value} must not be negative")
 
 
 def require_finite(options: object) -> None:
-    """Raise ConfigError, naming the flag, where a number is infinite or not a number."""
+    """Raise ConfigError, naming the flag, if a number is infinite or not a number."""
     for field in fields(options):  # type: ignore[arg-type]
         value = getattr(options, field.name)
         flag = field.name.replace("_", "-")

@@ -19,11 +19,11 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ModelFileError
 from alexnet.models.network import Network
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 from alexnet.training.run_folder import RunFolder
 
-TABLE = variant(architecture("lenet5"), classes=3, width=0.5)
+TABLE = variant(architecture("lenet5"), ModelOptions(width=0.5), num_classes=3)
 INFO = ModelInfo(
     architecture=TABLE,
     class_names=("daisy", "lily of the valley", "чай ☕"),

@@ -15,7 +15,7 @@ from torch import Tensor
 from alexnet.checkpoints.weights import load_matching_weights, read_weights, to_local_name
 from alexnet.errors import ModelFileError
 from alexnet.models.network import Network
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 
 TORCHVISION = {
@@ -27,7 +27,7 @@ TORCHVISION = {
 def network(name: str = "alexnet_owt", width: float = 0.05, classes: int = 7) -> Network:
     """A small net with weights of its own."""
     torch.manual_seed(1)
-    return Network(variant(architecture(name), width=width, classes=classes))
+    return Network(variant(architecture(name), ModelOptions(width=width), num_classes=classes))
 
 
 def foreign(width: float = 0.05, classes: int = 7) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from support.commands import Command
 
 TINY_FLAGS = (
     "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--resize-size", "72",
-    "--crop-size", "0", "--epochs", "1", "--batch-size", "12",
+    "--crop-size", "None", "--epochs", "1", "--batch-size", "12",
 )  # fmt: skip
 
 

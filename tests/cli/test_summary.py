@@ -57,10 +57,20 @@ def test_summary_of_a_variant(command: Command) -> None:
     words = ("--classes", "17", "--groups", "1", "--norm", "none", "--input-size", "128", "--json")
     facts = json.loads(command("summary", "alexnet", *words).out)
     table = alexnet.variant(
-        alexnet.architecture("alexnet"), classes=17, groups=1, norm="none", input_size=128
+        alexnet.architecture("alexnet"),
+        alexnet.ModelOptions(groups=1, norm="none", input_size=128),
+        num_classes=17,
     )
     assert facts["input"] == [3, 128, 128]
     assert facts["totals"]["parameters"] == sum(row.parameters for row in table.rows())
+
+
+@pytest.mark.parametrize(("word", "dropouts"), [("None", 2), ("0.5", 2), ("0", 0)])
+def test_none_on_the_command_line_is_as_published(
+    command: Command, word: str, dropouts: int
+) -> None:
+    facts = json.loads(command("summary", "alexnet", "--dropout", word, "--json").out)
+    assert [layer["kind"] for layer in facts["layers"]].count("dropout") == dropouts
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")

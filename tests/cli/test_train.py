@@ -18,7 +18,7 @@ from support.runs import is_same_run
 
 TINY_FLAGS = (
     "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--resize-size", "72",
-    "--crop-size", "0", "--epochs", "2", "--batch-size", "12",
+    "--crop-size", "None", "--epochs", "2", "--batch-size", "12",
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_a_flag_wins_over_the_config_and_the_config_over_the_preset(
     (tmp_path / "part.json").write_text(json.dumps(part))
     told = command(
         "train", "flowers17", "--config", tmp_path / "part.json", "--epochs", 1,
-        "--resize-size", 72, "--crop-size", 0, "--out", tmp_path / "run",
+        "--resize-size", 72, "--crop-size", None, "--out", tmp_path / "run",
     )  # fmt: skip
     assert told.code == 0, told.err
     recipe = read_recipe(tmp_path / "run" / "config.json")

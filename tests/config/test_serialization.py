@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
-from alexnet.config.serialization import architecture_from_plain, from_dict, to_dict, to_json
+from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.serialization import from_dict, to_dict, to_json
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.io.text import is_file_name
 from alexnet.models.architecture import Architecture
@@ -30,13 +30,14 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
+from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import ZOO
 from alexnet.records import EpochRecord, LayerUpdate
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_tables_round_trip(name: str) -> None:
-    assert architecture_from_plain(json.loads(to_json(ZOO[name]))) == ZOO[name]
+    assert from_dict(Architecture, json.loads(to_json(ZOO[name])), "architecture") == ZOO[name]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -104,6 +105,20 @@ def test_an_integer_does_for_a_float() -> None:
     mean = from_dict(Preprocessing, {"mean": [1, 2, 3.5]}).mean
     assert mean == (1.0, 2.0, 3.5)
     assert {type(m) for m in mean} == {float}
+
+
+def test_an_option_that_is_not_given_is_null() -> None:
+    plain = to_dict(Recipe())
+    assert plain["model"]["dropout"] is plain["data_options"]["split_seed"] is None
+    given = from_dict(Recipe, {"model": {"dropout": 0}, "data_options": {"split_seed": 3}})
+    assert (given.model.dropout, given.data_options.split_seed) == (0.0, 3)
+    assert type(given.model.dropout) is float
+    assert to_dict(Recipe(target_train_error=0))["target_train_error"] == 0.0
+    assert type(to_dict(Recipe(target_train_error=0))["target_train_error"]) is float
+    with pytest.raises(ConfigError, match=r"^ModelOptions\.dropout must be float, not 'x'$"):
+        from_dict(ModelOptions, {"dropout": "x"})
+    with pytest.raises(ConfigError, match=r"^DataOptions\.split_seed must be int, not 1\.5$"):
+        from_dict(DataOptions, {"split_seed": 1.5})
 
 
 @pytest.mark.parametrize(
@@ -175,22 +190,22 @@ def test_refused_layers(change: dict[str, Any], message: str) -> None:
     plain = lenet()
     plain["layers"][0].update(change)
     with pytest.raises(ConfigError, match=message):
-        architecture_from_plain(plain)
+        from_dict(Architecture, plain, "architecture")
 
 
 def test_missing_keys_are_named() -> None:
     plain = lenet()
     del plain["source"], plain["layers"][0]["kernel"]
     with pytest.raises(ConfigError, match=r"^architecture\.layers\[0\]: missing .* 'kernel'$"):
-        architecture_from_plain(plain)
+        from_dict(Architecture, plain, "architecture")
     plain = lenet()
     del plain["source"]
     with pytest.raises(ConfigError, match=r"^architecture: missing .* 'source'$"):
-        architecture_from_plain(plain)
+        from_dict(Architecture, plain, "architecture")
     with pytest.raises(
         ConfigError, match=r"missing 4 required .* 'name', 'source', 'input', and 'layers'"
     ):
-        architecture_from_plain({})
+        from_dict(Architecture, {}, "architecture")
 
 
 @pytest.mark.parametrize("layer", [None, 3, "conv", [], {}])
@@ -200,12 +215,12 @@ def test_a_layer_that_is_none(layer: object) -> None:
     with pytest.raises(
         ConfigError, match=r"^architecture\.layers\[12\] has the unknown layer kind"
     ):
-        architecture_from_plain(plain)
+        from_dict(Architecture, plain, "architecture")
 
 
 def test_table_that_does_not_fit() -> None:
     with pytest.raises(ArchitectureError, match="lenet5 cannot take 31x31 pixels"):
-        architecture_from_plain({**lenet(), "input": [1, 31, 31]})
+        from_dict(Architecture, {**lenet(), "input": [1, 31, 31]}, "architecture")
 
 
 HOSTILE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -227,7 +242,7 @@ def test_tables_that_cannot_work(table: dict[str, Any], layer: dict[str, Any]) -
     plain = lenet()
     plain["layers"][0].update(layer)
     with pytest.raises(ConfigError):
-        architecture_from_plain({**plain, **table})
+        from_dict(Architecture, {**plain, **table}, "architecture")
 
 
 @dataclass(frozen=True)
@@ -280,7 +295,7 @@ KEEPING = st.one_of(
 def test_any_table_round_trips(layers: list[Layer], source: str) -> None:
     head = (Flatten("flatten"), FullyConnected("fc1", 3))
     table = Architecture("any", source, (2, 40, 40), (*layers, *head))
-    assert architecture_from_plain(json.loads(to_json(table))) == table
+    assert from_dict(Architecture, json.loads(to_json(table)), "architecture") == table
 
 
 RECIPES = st.builds(

@@ -129,7 +129,7 @@ def test_an_empty_split_is_named_when_it_is_asked_for() -> None:
 def test_some_pictures_a_class_are_drawn_by_the_run_and_fewer_are_among_more() -> None:
     labels = [0] * 40 + [1] * 30 + [2] * 3
     sets = []
-    for count in (2, 5, 20, 0):
+    for count in (2, 5, 20, None):
         options = DataOptions(test_fraction=0.0, train_per_class=count)
         rows = drawn(labels, options, seed=3).train
         kept = np.bincount(np.array(labels)[rows]).tolist()

@@ -199,7 +199,7 @@ def test_seeds_and_splits_keep_tuning_and_test_apart(plan: Plan) -> None:
     """CIFAR-10 has its own test; elsewhere one split serves every seed."""
     for arm in plan.arms:
         recipe, tuning = plan.recipe(arm, 0.01, 0), plan.tuning_recipe(arm, 0.01)
-        assert recipe.data == "cifar10" or recipe.data_options.split_seed >= 0
+        assert recipe.data == "cifar10" or recipe.data_options.split_seed is not None
         assert recipe.data_options.split_seed == tuning.data_options.split_seed
         assert tuning.seed not in plan.seeds
         _, train, _ = SIZES[recipe.data]
@@ -217,7 +217,7 @@ def test_full_relu_vs_tanh_uses_all_pictures_until_25_percent() -> None:
     base = EXPERIMENTS["relu-vs-tanh"].protocols["full"].base
     assert (base.data, base.data_options.train_per_class, base.data_options.val_fraction) == (
         "cifar10",
-        0,
+        None,
         0,
     )
     assert base.target_train_error == 0.25

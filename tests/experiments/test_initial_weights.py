@@ -53,7 +53,7 @@ def test_pretraining_sees_all_training_pictures_once_for_all_runs(
     recipe = asked.all[0][1]
     assert isinstance(recipe, PretrainRecipe)
     assert recipe.kind == kind
-    assert recipe.data_options.train_per_class == 0
+    assert recipe.data_options.train_per_class is None
     assert recipe.data_options.split_seed == 0
     assert recipe.model == PLAN.protocol.base.model
 

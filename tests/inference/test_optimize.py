@@ -26,7 +26,7 @@ from alexnet.inference.winograd import WinogradConv
 from alexnet.models.layers import ResponseNorm
 from alexnet.models.modules import ResponseNormModule
 from alexnet.models.network import Network, channels_last
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 from alexnet.ops.norms import response_norm
 from alexnet.training.run_folder import RunFolder
@@ -38,7 +38,9 @@ LAYERS = (WinogradConv, WeightOnlyInt8Linear, Int8Conv, Int8Linear, FusedReluNor
 def narrow(name: str) -> Network:
     """A narrow net in evaluation mode, with batch statistics that are not the first ones."""
     torch.manual_seed(0)
-    network = channels_last(Network(variant(architecture(name), width=0.5, classes=7)))
+    network = channels_last(
+        Network(variant(architecture(name), ModelOptions(width=0.5), num_classes=7))
+    )
     images = draw(8, *network.architecture.input)
     network.train()
     with torch.no_grad():

@@ -23,9 +23,9 @@ from support.narrow_nets import narrow
 @pytest.fixture(autouse=True)
 def narrow_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Widths of a state dict are the table's, so the table is narrow here; 1000 classes stay."""
-    from alexnet.models.variants import variant
+    from alexnet.models.variants import ModelOptions, variant
 
-    monkeypatch.setitem(ZOO, "alexnet_owt", variant(ZOO["alexnet_owt"], width=0.05))
+    monkeypatch.setitem(ZOO, "alexnet_owt", variant(ZOO["alexnet_owt"], ModelOptions(width=0.05)))
 
 
 def theirs() -> dict[str, Tensor]:
@@ -72,9 +72,9 @@ def test_a_net_with_statistics_but_no_counters(tmp_path: Path) -> None:
     own = narrow("alexnet_bn").network.state_dict()
     plain = {name: t for name, t in own.items() if not name.endswith("tracked")}
     torch.save(plain, tmp_path / "bn.pth")
-    from alexnet.models.variants import variant
+    from alexnet.models.variants import ModelOptions, variant
 
-    table = variant(ZOO["alexnet_bn"], width=0.05)
+    table = variant(ZOO["alexnet_bn"], ModelOptions(width=0.05))
     fitted = read_state_dict(tmp_path / "bn.pth", table, 131)
     assert set(fitted.weights) == set(plain)
     assert fitted.table.num_classes == 7

@@ -12,19 +12,24 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.models.architecture import Architecture, smallest_input
-from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Init
+from alexnet.models.layers import Conv, Flatten, FullyConnected, Init
 from alexnet.models.network import Network, channels_last, create_model
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
+from support.counts import num_parameters
 
 PUBLISHED = ["alexnet", "alexnet_2012", "alexnet_caffe", "caffenet", "alexnet_owt", "alexnet_table"]
 
 
-def tiny(name: str, width: float = 0.05, classes: int = 17, dropout: float = -1.0) -> Architecture:
+def tiny(
+    name: str, width: float = 0.05, classes: int = 17, dropout: float | None = None
+) -> Architecture:
     """The net as thin and small as its table allows."""
     table = ZOO[name]
     side = smallest_input(table.layers, table.input[0])
-    return variant(table, width=width, input_size=side, classes=classes, dropout=dropout)
+    return variant(
+        table, ModelOptions(width=width, input_size=side, dropout=dropout), num_classes=classes
+    )
 
 
 def images(table: Architecture, count: int = 4, seed: int = 0) -> Tensor:
@@ -35,7 +40,7 @@ def images(table: Architecture, count: int = 4, seed: int = 0) -> Tensor:
 def test_parameters_equal_the_arithmetic(name: str) -> None:
     network = create_model(name, device="meta")
     rows = network.architecture.rows()
-    assert network.num_parameters() == sum(row.parameters for row in rows)
+    assert num_parameters(network) == sum(row.parameters for row in rows)
     for row in rows:
         layer = network.get_submodule(row.layer.name)
         tensors = [*layer.parameters(), *(b for b in layer.buffers() if b.ndim)]
@@ -121,7 +126,7 @@ def test_first_loss_is_that_of_guessing(name: str, classes: int) -> None:
 def test_first_values_of_the_paper() -> None:
     """Normal, deviation .01; the biases of conv2, conv4, conv5, fc6 and fc7 are 1, others 0."""
     torch.manual_seed(0)
-    network = Network(variant(ZOO["alexnet"], width=0.25, input_size=67))
+    network = Network(variant(ZOO["alexnet"], ModelOptions(width=0.25, input_size=67)))
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
     for name, values in network.state_dict().items():
         layer, kind = name.split(".")
@@ -147,7 +152,7 @@ def test_first_values_of_the_paper() -> None:
 )
 def test_first_values_reach_their_own_layers(name: str, deviations: dict[str, float]) -> None:
     torch.manual_seed(0)
-    state = Network(variant(ZOO[name], width=0.25, input_size=67)).state_dict()
+    state = Network(variant(ZOO[name], ModelOptions(width=0.25, input_size=67))).state_dict()
     for weight, sd in deviations.items():
         assert float(state[weight].std()) == pytest.approx(sd, rel=0.04), weight
 
@@ -272,13 +277,6 @@ def test_frozen_weights_get_no_gradient() -> None:
     assert without == {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"}
 
 
-def test_num_parameters_counts_statistics_but_no_counters() -> None:
-    layers = (Conv("conv1", 4, 3), BatchNorm("bn1"), Flatten("flatten"), FullyConnected("fc2", 2))
-    network = Network(Architecture("net", "", (1, 3, 3), layers))
-    # 4 * 9 + 4; weight, bias, mean and variance of 4 maps; 4 * 2 + 2.
-    assert network.num_parameters() == 40 + 16 + 10
-
-
 def test_memory_formats_give_the_same_logits() -> None:
     torch.manual_seed(0)
     table = tiny("alexnet_2012", width=0.1)
@@ -316,7 +314,7 @@ def test_create_model_refuses() -> None:
 def test_owt_is_torchvisions() -> None:
     """torchvision's alexnet written out, with the same weights, gives the same logits."""
     torch.manual_seed(0)
-    network = Network(variant(ZOO["alexnet_owt"], width=0.125, classes=5)).eval()
+    network = Network(variant(ZOO["alexnet_owt"], ModelOptions(width=0.125), num_classes=5)).eval()
     blocks = [
         nn.Conv2d(3, 8, 11, 4, 2),
         nn.ReLU(),

@@ -21,6 +21,7 @@ from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Layer
 from alexnet.models.network import Network
 from alexnet.models.zoo import ZOO
+from support.counts import num_parameters
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
@@ -188,7 +189,7 @@ def test_keras_mini_logits(shared: Path, is_reordered: bool) -> None:
     names = [name for row in table.rows() for name in keras_shapes(row)]
     weights = {name: from_keras(golden[f"w{i:02}"]) for i, name in enumerate(names)}
     network = load(Network(table), weights)
-    assert network.num_parameters() == 39_469
+    assert num_parameters(network) == 39_469
     x = np.round(pictures(6, 2, 8)[:, :247, :247] * 255) / 255
     distance = np.abs(network(maps(x)).numpy() - golden["logits"]).max()
     assert distance > 1 if is_reordered else distance < ATOL

@@ -23,7 +23,7 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 
 OUR_PARAMETERS = {
@@ -78,7 +78,7 @@ def test_paper_neurons() -> None:
 
 @pytest.mark.parametrize(("name", "classes"), paper.OTHER_HEADS)
 def test_other_heads(name: str, classes: int) -> None:
-    table = variant(ZOO[name], classes=classes)
+    table = variant(ZOO[name], num_classes=classes)
     assert sum(row.parameters for row in table.rows()) == paper.OTHER_HEADS[name, classes]
     assert table.num_classes == classes
 
@@ -186,13 +186,13 @@ def test_first_map(name: str, side: int, windows: int) -> None:
 def test_smallest_input(name: str, smallest: int) -> None:
     table = ZOO[name]
     assert smallest_input(table.layers, table.input[0]) == smallest
-    assert variant(table, input_size=smallest).input[1:] == (smallest, smallest)
+    assert variant(table, ModelOptions(input_size=smallest)).input[1:] == (smallest, smallest)
     message = (
         f"^{name} cannot take {smallest - 1}x{smallest - 1} pixels; "
         f"the smallest input that works is {smallest}x{smallest}$"
     )
     with pytest.raises(ArchitectureError, match=message):
-        variant(table, input_size=smallest - 1)
+        variant(table, ModelOptions(input_size=smallest - 1))
 
 
 def test_receptive_field_of_the_paper() -> None:

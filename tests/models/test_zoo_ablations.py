@@ -8,6 +8,7 @@ import torch
 from alexnet.models.layers import BatchNorm, Conv, Pool, ResponseNorm, WithinChannelLRN
 from alexnet.models.network import Network
 from alexnet.models.zoo import ABLATIONS, ALEXNET_2012, architecture
+from support.counts import num_parameters
 
 
 def shapes(name: str) -> dict[str, tuple[int, ...]]:
@@ -61,5 +62,5 @@ def test_it_is_a_network_of_the_arithmetic(name: str) -> None:
         network = Network(architecture(name))
     stages = network.intermediate_outputs(torch.empty(2, 3, 224, 224, device="meta"))
     assert {n: tuple(t.shape[1:]) for n, t in stages.items()} == shapes(name)
-    assert network.num_parameters() == parameters(name)
+    assert num_parameters(network) == parameters(name)
     assert network.architecture.name == name

@@ -15,7 +15,7 @@ from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.models.architecture import Architecture, smallest_input
 from alexnet.models.layers import Activation, BatchNorm, Conv, Flatten, FullyConnected, Pool
 from alexnet.models.network import Network
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 from alexnet.pretraining.autoencoder import Autoencoder, corrupt
 from alexnet.pretraining.decoding import hidden_and_input
@@ -34,9 +34,9 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def narrow(name: str) -> Architecture:
     """A net of the zoo, thin and on the smallest pictures it takes."""
-    table = variant(architecture(name), width=0.05)
+    table = variant(architecture(name), ModelOptions(width=0.05))
     side = max(32, smallest_input(table.layers, table.input[0]))
-    return variant(table, input_size=side)
+    return variant(table, ModelOptions(input_size=side))
 
 
 def pictures(table: Architecture, count: int = 8) -> Tensor:
@@ -274,7 +274,7 @@ def preactivation(network: Network, stage: Stage, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_bn", "alexnet_notebook"])
 def test_the_first_sigmoid_layer_computes_what_the_machine_computes(name: str) -> None:
     """W' u + b' = W (u / s) + b for every picture, with b' in the batch norm where there is one."""
-    table = variant(narrow(name), activation="sigmoid")
+    table = variant(narrow(name), ModelOptions(activation="sigmoid"))
     x = 20 * pictures(table)
     layers = machines(table, x, RBM, 5)[:1]
     network, layer = settled(table, x, layers), layers[0]
@@ -292,7 +292,7 @@ def test_a_rectified_layer_is_on_as_often_as_the_machine(name: str) -> None:
     """Its filters keep their directions, W' * u has deviation 1, and no map is dead."""
     table = narrow(name)
     if name == "lenet5":
-        table = variant(table, activation="relu")
+        table = variant(table, ModelOptions(activation="relu"))
     x = 20 * pictures(table)
     layers = machines(table, x, RBM, 3)
     network = settled(table, x, layers)
@@ -326,7 +326,7 @@ def test_a_tanh_layer_computes_the_machines_probabilities() -> None:
 def test_other_layers_get_the_mean_and_deviation_of_the_machine(
     name: str, activation: Literal["sigmoid", "tanh"]
 ) -> None:
-    table = variant(narrow(name), activation=activation)
+    table = variant(narrow(name), ModelOptions(activation=activation))
     x = 20 * pictures(table)
     layers = machines(table, x, RBM, 3)
     network = settled(table, x, layers)

@@ -10,7 +10,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.interop.published_preprocessing import preprocessing_of
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 
 PUBLISHED = dict(ZOO)
@@ -22,7 +22,9 @@ CLASSES = ("rose", "tulip", "daisy", "iris", "lily", "aster", "poppy")
 def narrow_table(name: str) -> Architecture:
     """131 leaves a 3 x 3 map before Flatten."""
     return variant(
-        PUBLISHED[name], width=0.05, classes=len(CLASSES), input_size=SIDES.get(name, 131)
+        PUBLISHED[name],
+        ModelOptions(width=0.05, input_size=SIDES.get(name, 131)),
+        num_classes=len(CLASSES),
     )
 
 

@@ -41,7 +41,7 @@ from alexnet.io.archives import archive_files
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, Conv, FullyConnected, Pool
 from alexnet.models.network import Network
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 from alexnet.training.run_folder import read_recipe
 
@@ -66,8 +66,10 @@ def file_kinds(seed: int, folder: Path) -> list[Kind]:
     """One whole file of every kind."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    lenet = variant(ZOO["lenet5"], classes=3, width=0.5)
-    notebook = variant(ZOO["alexnet_notebook"], classes=3, width=0.02, input_size=215)
+    lenet = variant(ZOO["lenet5"], ModelOptions(width=0.5), num_classes=3)
+    notebook = variant(
+        ZOO["alexnet_notebook"], ModelOptions(width=0.02, input_size=215), num_classes=3
+    )
     ZOO["lenet5"], ZOO["alexnet_notebook"] = lenet, notebook  # so that the widths are these
     cifar10.BATCH_RECORDS = BATCH_RECORDS
     state = Network(lenet).state_dict()

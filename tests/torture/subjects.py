@@ -7,16 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from alexnet.config.recipe import (
-    Augmentation,
-    DataOptions,
-    LRSchedule,
-    ModelOptions,
-    OptimizerOptions,
-    Recipe,
-)
+from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.config.serialization import to_json
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
+from alexnet.models.variants import ModelOptions
 from torture.children import Before, Child, Ended, start
 
 MEASURED = ("times.jsonl", "result.json", "environment.json")

@@ -22,14 +22,8 @@ import pytest
 from PIL import Image
 
 import alexnet
-from alexnet.config.recipe import (
-    Augmentation,
-    DataOptions,
-    LRSchedule,
-    ModelOptions,
-    OptimizerOptions,
-    Recipe,
-)
+from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.models.variants import ModelOptions
 from alexnet.ops.library import kernels
 from alexnet.training.trainer import train
 from support.kernels import torch_threads

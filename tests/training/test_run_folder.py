@@ -15,10 +15,11 @@ from safetensors.torch import load_file
 
 import alexnet
 from alexnet.checkpoints.model_file import load_model
-from alexnet.config.recipe import DataOptions, LRSchedule, ModelOptions, OptimizerOptions, Recipe
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.config.serialization import from_dict
 from alexnet.errors import AlexNetError, ConfigError, UsageError
 from alexnet.evaluation.evaluator import evaluate_images
+from alexnet.models.variants import ModelOptions
 from alexnet.records import EpochTimes
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder, read_metrics

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import alexnet
-from alexnet.config.recipe import Augmentation, LRSchedule, ModelOptions, OptimizerOptions, Recipe
+from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
+from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import TrainingSetup, set_up_training

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.config.recipe import DataOptions, ModelOptions, Recipe
+from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter
 from alexnet.training.setup import set_up_training
 from alexnet.transforms.crops import LUMA_WEIGHTS

@@ -38,7 +38,7 @@ class ImportFlags:
     """The order in which an ONNX file takes colours; Caffe's own nets take bgr."""
     pictures: Literal["published", "torchvision", "caffe", "notebook"] = "published"
     """How pictures are prepared for it; published: as its architecture's program did."""
-    input_size: int = 0
+    input_size: int | None = None
     """Side of the input where the file does not tell it; 0: as published."""
     data_root: str = ""
     """Folder searched for torchvision's file first."""
@@ -80,8 +80,8 @@ def _check(flags: ImportFlags) -> str:
     """The architecture's name, when the flags go together."""
     if bool(flags.file) == (flags.weights == "torchvision"):
         raise UsageError("name one file to import, or --weights torchvision instead of a file")
-    if flags.input_size < 0:
-        raise UsageError(f"--input-size {flags.input_size} must not be negative")
+    if flags.input_size is not None and flags.input_size < 1:
+        raise UsageError(f"--input-size {flags.input_size} must be above 0")
     usual = "alexnet_owt" if flags.weights == "torchvision" else ""
     if flags.file.endswith((".keras", ".h5")):
         usual = "alexnet_notebook"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -13,7 +13,6 @@ from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.train import DEFAULT_PRESET, named
 from alexnet.config.presets import PRESETS, preset
-from alexnet.config.recipe import Recipe
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.pretraining.recipe import (
     KINDS,
@@ -78,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
             from_config(kind, options.resume)
             result = resume_pretraining(options.resume, reporter=reporter)
         else:
-            result = pretrain(renamed(recipe, start), out=options.out, reporter=reporter)
+            result = pretrain(named(recipe, start), out=options.out, reporter=reporter)
     print(result.folder.result.read_text(encoding="utf-8") if options.json else _text(result))
     return 0
 
@@ -109,12 +108,6 @@ def from_config(kind: str, config: str) -> PretrainRecipe:
     if recipe.kind != kind:
         raise UsageError(f"{config} is of kind {recipe.kind}: say alexnet pretrain {recipe.kind}")
     return recipe
-
-
-def renamed(recipe: PretrainRecipe, start: PretrainRecipe) -> PretrainRecipe:
-    """A pretraining on other data than the preset's is called after the data."""
-    ours, theirs = (Recipe(name=r.name, data=r.data) for r in (recipe, start))
-    return replace(recipe, name=named(ours, theirs).name)
 
 
 def _text(result: Pretrained) -> str:

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 import tyro
 
 from alexnet.cli.flags import parse
-from alexnet.config.recipe import ModelOptions
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 
 
@@ -25,8 +25,8 @@ class SummaryFlags:
 
     arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ARCH")] = ""
     """The architecture's name."""
-    classes: int = 0
-    """Length of the output; 0: as published."""
+    classes: int | None = None
+    """Length of the output; None: as published."""
     net: ModelOptions = field(default_factory=ModelOptions)
     format: Literal["table", "tutorial"] = "table"
     """tutorial: parameters and forward computation, counted as the tutorial's table counts them."""
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
             else zoo_text()
         )
         return 0
-    net = flags.net.apply(architecture(flags.arch), flags.classes)
+    net = variant(architecture(flags.arch), flags.net, num_classes=flags.classes)
     if flags.format == "tutorial":
         rows = tutorial_rows(net)
         print(json.dumps(rows, indent=2) if flags.json else tutorial_text(rows))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from alexnet.cli.console import ProgressReporter, percent
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.config.presets import PRESETS, preset
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import BaseRecipe, Recipe
 
 if TYPE_CHECKING:
     from alexnet.training.trainer import Run
+
+R = TypeVar("R", bound=BaseRecipe)
 
 DEFAULT_PRESET = "quickstart"
 
@@ -57,7 +59,7 @@ def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
     return read_recipe(Path(options.config), start)
 
 
-def named(recipe: Recipe, start: Recipe) -> Recipe:
+def named(recipe: R, start: R) -> R:
     """The recipe, named after its data where that is not the preset's."""
     if recipe.data == start.data or recipe.name != start.name:
         return recipe

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.recipe import (
-    Augmentation,
-    DataOptions,
-    LRSchedule,
-    ModelOptions,
-    OptimizerOptions,
-    Recipe,
-)
+from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import UnknownNameError
+from alexnet.models.variants import ModelOptions
 
 ADAMW = OptimizerOptions(optimizer="adamw", lr=1e-3, weight_decay=0.05, decay_biases=False)
 SCALED_CROPS = Augmentation(min_scale=0.3, max_aspect_ratio=1.33)

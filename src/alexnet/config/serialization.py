@@ -1,29 +1,28 @@
-"""Frozen dataclasses to and from JSON: exact both ways, unknown keys and wrong types refused."""
+"""Frozen dataclasses to and from JSON: exact both ways; unknown keys and wrong types are errors."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import reprlib
-import types
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from alexnet.errors import ConfigError, require
 from alexnet.io.text import LONE_SURROGATE
-from alexnet.models.architecture import Architecture
 from alexnet.models.layers import LAYER_KINDS, Layer
 
 T = TypeVar("T")
 
 
 def to_dict(value: object, hint: Any = None) -> Any:
-    """The value as dicts, lists, strings and numbers; a layer carries its kind.
+    """The value as dicts, lists, strings, numbers and None; a layer also gets its `kind`.
 
-    A whole number where a float belongs becomes one, so that equal values give equal text.
+    An integer in a float field becomes a float, so that equal values give equal text.
     """
     if is_dataclass(value) and not isinstance(value, type):
         hints = _hints(type(value))
@@ -33,7 +32,7 @@ def to_dict(value: object, hint: Any = None) -> Any:
         kinds = get_args(hint)[:1] * len(value) if Ellipsis in get_args(hint) else get_args(hint)
         kinds = kinds if len(kinds) == len(value) else (None,) * len(value)
         return [to_dict(item, kind) for item, kind in zip(value, kinds, strict=True)]
-    return float(value) if hint is float and isinstance(value, int) else value
+    return float(value) if isinstance(value, int) and _without_none(hint) is float else value
 
 
 def to_json(value: object, indent: int | None = 2) -> str:
@@ -42,52 +41,57 @@ def to_json(value: object, indent: int | None = 2) -> str:
 
 
 def json_text(plain: object, indent: int | None = 2) -> str:
-    """JSON that any encoding of Unicode can hold, whatever the names in it are."""
+    """JSON text that can be encoded as UTF-8 even if names in it are not valid Unicode."""
     text = json.dumps(plain, indent=indent, ensure_ascii=False)
     return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a JSON text says.
+    """The value of a JSON text.
 
     Raises:
-        ConfigError: it is not JSON, names a key twice, is nested too deep, or has a whole number
-            of more than 64 bits.
+        ConfigError: it is not JSON, has a duplicate key, is nested too deep, or has an integer of
+            more than 64 bits.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_int=_whole)
+        return json.loads(text, object_pairs_hook=_no_duplicate_keys, parse_int=_int64)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not JSON: {str(error)[:200]}") from error
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain = dict(pairs)
     if len(plain) != len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {short_repr(twice)} is there twice")
+        duplicate = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"duplicate key {short_repr(duplicate)}")
     return plain
 
 
-def _whole(digits: str) -> int:
-    """A whole number of at most 64 bits: arithmetic on longer ones may take any time."""
+def _int64(digits: str) -> int:
+    """An integer of at most 64 bits: arithmetic on longer ones could take very long."""
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
         raise ValueError(f"{short_repr(digits)} has more than 64 bits")
     return int(digits)
 
 
 def short_repr(value: object) -> str:
-    """A value as a message shows it: short, however large or deep it is."""
+    """The value's `repr` for messages, shortened however large or deeply nested it is."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 120, 80, 40
     return short.repr(value)
 
 
 def from_dict(cls: type[T], plain: object, where: str = "") -> T:
-    """The frozen dataclass `cls` from what `to_dict` gave; absent keys keep their defaults.
+    """The frozen dataclass `cls` from the output of `to_dict`; absent keys keep their defaults.
+
+    Args:
+        cls: the dataclass.
+        plain: its fields by name.
+        where: what messages call it; the name of `cls` unless given.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one), a missing one, or a value of the
-            wrong type.
+        ConfigError: an unknown key (the message suggests the nearest one), a missing key, or a
+            value of the wrong type.
     """
     name = where or cls.__name__
     if not isinstance(plain, dict):
@@ -105,15 +109,6 @@ def from_dict(cls: type[T], plain: object, where: str = "") -> T:
         ) from error
 
 
-def architecture_from_plain(plain: object) -> Architecture:
-    """A table from what `to_dict` gave.
-
-    Raises:
-        ConfigError: an unknown layer kind or key, or a table that does not work.
-    """
-    return from_dict(Architecture, plain, "architecture")
-
-
 @cache
 def _hints(cls: Hashable) -> dict[str, Any]:
     hints = get_type_hints(cls)
@@ -125,7 +120,20 @@ def _nearest(key: str, known: dict[str, Any]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
+def _without_none(hint: Any) -> Any:
+    """`X` for the type hint `X | None`; every other hint as it is."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    if len(kinds) != 1:
+        raise TypeError(f"{hint} has more than one type beside None")
+    return kinds[0]
+
+
 def _value(hint: Any, item: Any, where: str) -> Any:
+    kind = _without_none(hint)
+    if kind is not hint:
+        return None if item is None else _value(kind, item, where)
     origin = get_origin(hint)
     if origin is Literal:
         known = get_args(hint)
@@ -144,12 +152,11 @@ def _value(hint: Any, item: Any, where: str) -> Any:
 
 
 def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
-    is_open = len(args) == 2 and args[1] is Ellipsis
-    if not isinstance(item, list) or not (is_open or len(item) == len(args)):
-        raise ConfigError(
-            f"{where} must be a list{'' if is_open else f' of {len(args)}'}, not {short_repr(item)}"
-        )
-    kinds = [args[0]] * len(item) if is_open else args
+    any_length = len(args) == 2 and args[1] is Ellipsis
+    if not isinstance(item, list) or not (any_length or len(item) == len(args)):
+        length = "" if any_length else f" of {len(args)}"
+        raise ConfigError(f"{where} must be a list{length}, not {short_repr(item)}")
+    kinds = [args[0]] * len(item) if any_length else args
     return tuple(
         _value(kind, part, f"{where}[{i}]")
         for i, (kind, part) in enumerate(zip(kinds, item, strict=True))
@@ -167,8 +174,6 @@ def _layer(item: Any, where: str) -> Layer:
 
 
 def _scalar(hint: Any, item: Any, where: str) -> Any:
-    if isinstance(hint, types.UnionType):
-        raise TypeError(f"{where}: unions are not used in recipes")
     if hint is float and isinstance(item, int) and not isinstance(item, bool):
         require(abs(item) < 1e300, f"{where} is too large")
         return float(item)

@@ -63,10 +63,10 @@ def split(
     Raises:
         DataError: no pictures are left for training.
     """
-    split_seed = options.split_seed if options.split_seed >= 0 else seed
+    split_seed = seed if options.split_seed is None else options.split_seed
     train, val, test = (rows[given[rows] == name] for name in ("train", "val", "test"))
     if not len(train) and not len(test):
-        share = options.test_fraction if options.test_fraction >= 0 else test_fraction
+        share = test_fraction if options.test_fraction is None else options.test_fraction
         train, test = _hold_out(rows, labels, share, split_seed, options.split)
     if not len(val) and options.val_fraction:
         train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)
@@ -96,10 +96,10 @@ def _hold_out(
 
 
 def subsample_per_class(
-    rows: np.ndarray, order: np.ndarray, labels: np.ndarray, count: int
+    rows: np.ndarray, order: np.ndarray, labels: np.ndarray, count: int | None
 ) -> np.ndarray:
-    """The first `count` rows of every class in `order`, ascending; all of them where it is 0."""
-    if not count:
+    """The first `count` rows of every class in `order`, ascending; all of them where it is None."""
+    if count is None:
         return rows
     some = [order[labels[order] == c][:count] for c in np.unique(labels[order])]
     return np.sort(np.concatenate([order[:0], *some]))

@@ -9,15 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alexnet.config.presets import CIFAR_RELU, IMAGENET_2012
-from alexnet.config.recipe import (
-    Augmentation,
-    DataOptions,
-    LRSchedule,
-    ModelOptions,
-    OptimizerOptions,
-    Recipe,
-)
+from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.experiments.experiment import Protocol
+from alexnet.models.variants import ModelOptions
 
 PLAIN = Augmentation(crop="center", flip=False, color_std=0.0)
 """Training pictures as they are."""
@@ -67,7 +61,7 @@ IMAGENET = Protocol(base=IMAGENET_2012, rates=(0.01,))
 """The paper's own size, as the 2012 code ran it, at the published rate."""
 
 
-def pictures(recipe: Recipe, train: int, test: int = 0) -> Recipe:
+def pictures(recipe: Recipe, train: int | None, test: int | None = None) -> Recipe:
     """The recipe with at most so many training and test pictures a class."""
     options = replace(recipe.data_options, train_per_class=train, test_per_class=test)
     return replace(recipe, data_options=options)

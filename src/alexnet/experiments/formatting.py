@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from alexnet.experiments.experiment import Measure, Scale
 from alexnet.experiments.intervals import Interval
 from alexnet.experiments.plan import Plan, minutes
@@ -51,12 +53,14 @@ def setting(plan: Plan) -> str:
     options = base.data_options
     width = "" if base.model.width == 1 else f" at {base.model.width:g} of its width"
     sizes = {plan.recipe(arm, 0.0, 0).data_options.train_per_class for arm in plan.arms}
-    counts = ", ".join(str(size) if size else "all" for size in sorted(sizes))
+    counts = ", ".join(
+        str(size) if size else "all" for size in sorted(sizes, key=lambda size: size or math.inf)
+    )
     test = f"; {options.test_per_class} test pictures a class" if options.test_per_class else ""
     epochs = sorted({plan.epochs(arm) for arm in plan.arms})
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
     goal = base.target_train_error
-    until = f", at most, until {100 * goal:g} % training error" if goal else ""
+    until = f", at most, until {100 * goal:g} % training error" if goal is not None else ""
     rates = ", ".join(f"{rate:g}" for rate in protocol.rates)
     return (
         f"{base.data}, {counts} training pictures a class{test}; {base.arch}{width}; "

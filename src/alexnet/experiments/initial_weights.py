@@ -68,6 +68,6 @@ def pretrained(kind: type[PretrainRecipe], recipe: Recipe, folder: Path) -> Path
         resume_pretraining(folder)
         return run.model
     remove_folder(folder)
-    options = replace(recipe.data_options, train_per_class=0)
+    options = replace(recipe.data_options, train_per_class=None)
     pretrain(kind.before(replace(recipe, data_options=options)), out=folder)
     return run.model

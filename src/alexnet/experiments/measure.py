@@ -57,7 +57,7 @@ def epochs_to_error(history: Sequence[EpochRecord], recipe: Recipe) -> Outcome:
     between two middles the error is a straight line, which begins at 1. A run that did not get
     there was above the goal until the middle of its last epoch: that is the bound.
     """
-    goal, before, error_before = recipe.target_train_error, 0.0, 1.0
+    goal, before, error_before = recipe.target_train_error or 0.0, 0.0, 1.0
     for record in history:
         middle, error = record.epoch - 0.5, record.train_top1_error
         if error <= goal:

@@ -133,7 +133,7 @@ class Plan:
             test_per_class=1,  # the test has no say; the trainer asks for one
         )
         epochs = min(protocol.tuning_epochs, recipe.epochs)
-        return replace(recipe, data_options=pictures, epochs=epochs, target_train_error=0.0)
+        return replace(recipe, data_options=pictures, epochs=epochs, target_train_error=None)
 
 
 def with_changes(base: Recipe, arm: Arm) -> Recipe:

@@ -67,7 +67,7 @@ def _draw_curves(axes: Axes, curves: Curves, figure_of_merit: str, title: str) -
 
 def _mark_goal(axes: Axes, findings: Findings) -> None:
     goal = findings.arms[0].recipe.target_train_error
-    if goal:
+    if goal is not None:
         axes.axhline(goal, color=GREY, linestyle="--", linewidth=1)
 
 

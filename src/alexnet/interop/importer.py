@@ -11,7 +11,7 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.tensors import HEADER_KEY
 from alexnet.checkpoints.validation import first_nonfinite
-from alexnet.config.recipe import DataOptions, ModelOptions, Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
@@ -24,6 +24,7 @@ from alexnet.io.files import read_regular
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
+from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 
 KERAS = (".keras", ".h5")
@@ -52,7 +53,7 @@ def import_model(
     class_names: tuple[str, ...] = (),
     channels: Channels = "rgb",
     pictures: Pictures = "published",
-    input_size: int = 0,
+    input_size: int | None = None,
 ) -> Imported:
     """Read a file of another program as the network `arch`.
 
@@ -62,7 +63,7 @@ def import_model(
         class_names: in the order of the outputs; "class 0" and so on unless given.
         channels: the order in which an ONNX file takes colours; ours is always RGB.
         pictures: whose preprocessing the model records.
-        input_size: side of the input, where the file does not tell it; 0: as published.
+        input_size: side of the input, where the file does not tell it; None: as published.
 
     Raises:
         ModelFileError: damaged, not this network, or computing something else.
@@ -81,7 +82,7 @@ def import_model(
 
 
 def _read(
-    path: Path, table: Architecture, channels: Channels, input_size: int
+    path: Path, table: Architecture, channels: Channels, input_size: int | None
 ) -> tuple[MatchedModel, Graph | None]:
     """The file's table and weights by its ending, and its graph where it has one to run."""
     suffix = path.suffix.lower()

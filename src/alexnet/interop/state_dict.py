@@ -17,20 +17,20 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.layers import FullyConnected
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 
 TORCHVISION_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 TORCHVISION_SHA256_PREFIX = "7be5be79"
 """torchvision puts the first digits of a file's SHA-256 into its name."""
 
 
-def read_state_dict(path: Path, arch: Architecture, input_size: int = 0) -> MatchedModel:
+def read_state_dict(path: Path, arch: Architecture, input_size: int | None = None) -> MatchedModel:
     """Read a state dict of `arch`; the number of classes comes from the file.
 
     Args:
         path: torchvision's names are accepted and become ours.
         arch: the architecture that the weights must match.
-        input_size: side of the input in pixels; 0: as published.
+        input_size: side of the input in pixels; None: as published.
 
     Raises:
         ModelFileError: the file is damaged, or a tensor is missing, unexpected or of another
@@ -39,8 +39,8 @@ def read_state_dict(path: Path, arch: Architecture, input_size: int = 0) -> Matc
     weights = read_weights(path)
     last = next(layer for layer in reversed(arch.layers) if isinstance(layer, FullyConnected))
     weight = weights.get(f"{last.name}.weight")
-    num_classes = weight.shape[0] if weight is not None and weight.ndim == 2 else 0
-    arch = variant(arch, classes=num_classes, input_size=input_size)
+    num_classes = weight.shape[0] if weight is not None and weight.ndim == 2 else None
+    arch = variant(arch, ModelOptions(input_size=input_size), num_classes=num_classes)
     check_limits(arch)
     return MatchedModel(arch, _match_tensors(path.name, weights, arch))
 

@@ -10,7 +10,7 @@ from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
 from alexnet.models.modules import init_weights, module
-from alexnet.models.variants import variant
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 
 
@@ -99,11 +99,6 @@ class Network(nn.Module):
                 layer.eval()
         return self
 
-    def num_parameters(self) -> int:
-        """Stored numbers: parameters and batch-norm statistics, as the table counts them."""
-        counters = {f"{name}.num_batches_tracked" for name, _ in self.named_modules()}
-        return sum(t.numel() for name, t in self.state_dict().items() if name not in counters)
-
 
 def channels_last(network: Network) -> Network:
     """The same network with its weights in channels-last memory, the fastest for convolutions."""
@@ -117,20 +112,26 @@ def compile_network(network: Network, device: torch.device) -> None:
 
 
 def create_model(
-    name: str, *, num_classes: int = 0, input_size: int = 0, device: str | torch.device = "cpu"
+    name: str,
+    *,
+    num_classes: int | None = None,
+    input_size: int | None = None,
+    device: str | torch.device = "cpu",
 ) -> Network:
     """A network of the zoo with fresh weights, in channels-last memory.
 
     Args:
         name: an architecture's name, such as "alexnet".
-        num_classes: length of the output; 0 as published.
-        input_size: side of the input in pixels; 0 as published.
+        num_classes: length of the output; None: as published.
+        input_size: side of the input in pixels; None: as published.
         device: where the weights live; "meta" makes shapes only.
 
     Raises:
         UnknownNameError: no such network.
         ArchitectureError: the input is too small for the net.
     """
-    table = variant(architecture(name), classes=num_classes, input_size=input_size)
+    table = variant(
+        architecture(name), ModelOptions(input_size=input_size), num_classes=num_classes
+    )
     with torch.device(device):
         return channels_last(Network(table))

@@ -1,13 +1,12 @@
-"""A new table from an old one, with another activation, norm, pooling, dropout, width or input."""
+"""Variants of an architecture: another activation, norm, pooling, dropout, width or input."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from alexnet.errors import ConfigError
+from alexnet.errors import require, require_finite
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -15,6 +14,7 @@ from alexnet.models.layers import (
     Conv,
     Dropout,
     FullyConnected,
+    Init,
     Layer,
     Pool,
     ResponseNorm,
@@ -26,198 +26,186 @@ NormOption: TypeAlias = Literal["published", "none", "response", "batch"]
 PoolingOption: TypeAlias = Literal["published", "overlapping", "non_overlapping"]
 InitOption: TypeAlias = Literal["published", "he", "glorot"]
 
-AS_PUBLISHED = 0
-"""For a number: leave it as the table has it."""
+GROUPED_CONVS = ("conv2", "conv4", "conv5")
+"""The convolutions that the paper splits over two GPUs (section 3.5)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelOptions:
+    """What differs from the published architecture; by default nothing.
+
+    Raises:
+        ConfigError: an unknown word, or a number out of range; the message names the flag.
+    """
+
+    activation: ActivationOption = "published"
+    """Activation function of all layers."""
+    norm: NormOption = "published"
+    """none: no normalization layers; response: response norm after the first two activations;
+    batch: batch norm after every layer with weights but the last."""
+    pooling: PoolingOption = "published"
+    """overlapping: 3x3 windows, stride 2; non_overlapping: 2x2 windows, stride 2."""
+    dropout: float | None = None
+    """Probability of every dropout layer; 0 removes them; None: as published."""
+    groups: int | None = None
+    """Groups of conv2, conv4 and conv5, and of response norms that are grouped; None: as
+    published."""
+    width: float = 1.0
+    """Factor on the channels and hidden features; the results are rounded to multiples of 4."""
+    input_size: int | None = None
+    """Side of the square input in pixels; None: as published."""
+    channels: int | None = None
+    """Color channels of the input, 1 or 3; None: as published."""
+    init: InitOption = "published"
+    """Initialization of all weights: he (normal) or glorot (uniform)."""
+    bias: float | None = None
+    """Initial value of the biases that the publication starts above 0; None: as published."""
+
+    def __post_init__(self) -> None:
+        require_finite(self)
+        for name, choices in (
+            ("activation", ActivationOption),
+            ("norm", NormOption),
+            ("pooling", PoolingOption),
+            ("init", InitOption),
+        ):
+            word, known = getattr(self, name), get_args(choices)
+            require(word in known, f"--{name} {word!r} must be one of {', '.join(known)}")
+        p, size = self.dropout, self.input_size
+        require(p is None or 0 <= p < 1, f"--dropout {p} must be from 0 to below 1")
+        require(self.groups is None or self.groups >= 1, f"--groups {self.groups} must be above 0")
+        require(self.width > 0, f"--width {self.width} must be above 0")
+        require(size is None or size >= 1, f"--input-size {size} must be above 0")
+        require(self.channels in (None, 1, 3), f"--channels {self.channels} must be 1 or 3")
+
+
+AS_PUBLISHED = ModelOptions()
 
 
 def variant(
-    table: Architecture,
-    *,
-    activation: ActivationOption = "published",
-    norm: NormOption = "published",
-    pooling: PoolingOption = "published",
-    dropout: float = -1.0,
-    groups: int = AS_PUBLISHED,
-    width: float = 1.0,
-    input_size: int = AS_PUBLISHED,
-    channels: int = AS_PUBLISHED,
-    init: InitOption = "published",
-    bias: float = -1.0,
-    classes: int = AS_PUBLISHED,
+    arch: Architecture, options: ModelOptions = AS_PUBLISHED, *, num_classes: int | None = None
 ) -> Architecture:
-    """The table with some of its choices changed; what is not named stays as published.
+    """The architecture with the changes that `options` name.
 
     Args:
-        table: any architecture.
-        activation: one function for every nonlinearity.
-        norm: `none` drops every norm; `response` is the paper's after the first two nonlinearities;
-            `batch` follows every weight layer but the last.
-        pooling: `overlapping` is 3 x 3 with stride 2, `non_overlapping` 2 x 2 with stride 2.
-        dropout: rate of every dropout layer; 0 drops them; below 0 keeps them as published.
-        groups: columns of conv2, conv4 and conv5 (the paper's places) and of the norms.
-        width: factor on the channels and hidden features, rounded to multiples of 4.
-        input_size: side of the square input in pixels.
-        channels: colours of the input.
-        init: how every weight begins; `he` and `glorot` scale with the layer's inputs.
-        bias: first value of the biases that begin above 0; below 0 keeps them as published.
-        classes: length of the output.
+        arch: any architecture.
+        options: what to change.
+        num_classes: length of the output; None: as it is.
 
     Raises:
-        ConfigError: a value out of range.
-        ArchitectureError: the input is too small for what is left, or the groups do not divide the
+        ConfigError: `num_classes` is below 1.
+        ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """
-    _check_words(activation, norm, pooling, init)
-    _check_numbers(table.name, width, dropout, groups, input_size, channels, classes)
-    layers = table.layers
-    if norm != "published":
-        layers = tuple(_with_norm(layers, norm))
-    last = next(layer.name for layer in reversed(layers) if isinstance(layer, FullyConnected))
-    changes: tuple[Callable[[Layer], Layer | None], ...] = (
-        lambda layer: _with_activation(layer, activation),
-        lambda layer: _with_pooling(layer, pooling),
-        lambda layer: _with_dropout(layer, dropout),
-        lambda layer: _with_groups(layer, groups),
-        lambda layer: _with_init(layer, init, bias),
-        lambda layer: layer if layer.name == last else _with_width(layer, width),
-        lambda layer: _with_classes(layer, classes) if layer.name == last else layer,
+    require(num_classes is None or num_classes >= 1, f"num_classes {num_classes} must be above 0")
+    layers = arch.layers
+    if options.norm != "published":
+        layers = tuple(_with_norm(layers, options.norm))
+    if options.dropout == 0:
+        layers = tuple(layer for layer in layers if not isinstance(layer, Dropout))
+    last = _last_fully_connected(layers)
+    layers = tuple(
+        _with_features(_change(layer, options), num_classes)
+        if layer.name == last
+        else _with_width(_change(layer, options), options.width)
+        for layer in layers
     )
-    for change in changes:
-        layers = tuple(changed for layer in layers if (changed := change(layer)) is not None)
-    colours, side = channels or table.input[0], input_size or table.input[1]
-    return replace(table, layers=layers, input=(colours, side, side))
+    channels, side = options.channels or arch.input[0], options.input_size or arch.input[1]
+    return replace(arch, layers=layers, input=(channels, side, side))
 
 
-def _check_words(activation: str, norm: str, pooling: str, init: str) -> None:
-    choices = (
-        (activation, ActivationOption),
-        (norm, NormOption),
-        (pooling, PoolingOption),
-        (init, InitOption),
-    )
-    for word, known in choices:
-        if word not in get_args(known):
-            raise ConfigError(f"{word!r} is not one of {', '.join(get_args(known))}")
+def _last_fully_connected(layers: tuple[Layer, ...]) -> str:
+    """The name of the layer that gives the logits, or ""."""
+    return next((n.name for n in reversed(layers) if isinstance(n, FullyConnected)), "")
 
 
-def _check_numbers(
-    name: str,
-    width: float,
-    dropout: float,
-    groups: int,
-    input_size: int,
-    channels: int,
-    classes: int,
-) -> None:
-    is_fair = 0 < width < math.inf and -math.inf < dropout < 1
-    if not is_fair or min(groups, input_size, channels, classes) < 0:
-        raise ConfigError(
-            f"variant of {name}: width {width} must be above 0, dropout {dropout} below 1, "
-            f"groups {groups}, input_size {input_size}, channels {channels} and classes {classes} "
-            "not negative"
-        )
-
-
-def _with_activation(layer: Layer, activation: ActivationOption) -> Layer:
-    if activation == "published" or not isinstance(layer, Activation):
-        return layer
-    return replace(layer, function=activation)
-
-
-def _with_pooling(layer: Layer, pooling: PoolingOption) -> Layer:
-    if pooling == "published" or not isinstance(layer, Pool):
-        return layer
-    return replace(layer, size=3 if pooling == "overlapping" else 2, stride=2)
-
-
-def _with_dropout(layer: Layer, rate: float) -> Layer | None:
-    if rate < 0 or not isinstance(layer, Dropout):
-        return layer
-    return replace(layer, p=rate) if rate > 0 else None
-
-
-def _with_groups(layer: Layer, groups: int) -> Layer:
-    is_columned = isinstance(layer, Conv) and layer.name in ("conv2", "conv4", "conv5")
-    is_norm = isinstance(layer, ResponseNorm) and layer.groups > 1
-    if not groups or not (is_columned or is_norm):
-        return layer
-    return replace(layer, groups=groups)  # type: ignore[call-arg]
-
-
-def _with_init(layer: Layer, init: InitOption, bias: float) -> Layer:
-    if not isinstance(layer, Conv | FullyConnected):
-        return layer
-    kind = layer.init.kind
-    if init != "published":
-        kind = "he_normal" if init == "he" else "glorot_uniform"
-    first = bias if bias >= 0 and layer.init.bias > 0 else layer.init.bias
-    return replace(layer, init=replace(layer.init, kind=kind, bias=first))
-
-
-def _with_width(layer: Layer, width: float) -> Layer:
-    if isinstance(layer, Conv):
-        return replace(layer, channels=_scaled(layer.channels, width))
-    if isinstance(layer, FullyConnected):
-        return replace(layer, features=_scaled(layer.features, width))
+def _change(layer: Layer, options: ModelOptions) -> Layer:
+    """One layer with the options that concern its type; norms, width and classes are separate."""
+    if isinstance(layer, Conv | FullyConnected):
+        layer = replace(layer, init=_init(layer, options))
+    match layer:
+        case Activation() if options.activation != "published":
+            return replace(layer, function=options.activation)
+        case Pool() if options.pooling != "published":
+            return replace(layer, size=3 if options.pooling == "overlapping" else 2, stride=2)
+        case Dropout() if options.dropout is not None:
+            return replace(layer, p=options.dropout)
+        case Conv() if options.groups and layer.name in GROUPED_CONVS:
+            return replace(layer, groups=options.groups)
+        case ResponseNorm() if options.groups and layer.groups > 1:
+            return replace(layer, groups=options.groups)
     return layer
 
 
-def _scaled(count: int, width: float) -> int:
+def _init(layer: Conv | FullyConnected, options: ModelOptions) -> Init:
+    init = layer.init
+    if options.init != "published":
+        init = replace(init, kind="he_normal" if options.init == "he" else "glorot_uniform")
+    if options.bias is not None and init.bias > 0:
+        init = replace(init, bias=options.bias)
+    return init
+
+
+def _with_width(layer: Layer, width: float) -> Layer:
+    match layer:
+        case Conv():
+            return replace(layer, channels=_scale(layer.channels, width))
+        case FullyConnected():
+            return replace(layer, features=_scale(layer.features, width))
+    return layer
+
+
+def _scale(count: int, width: float) -> int:
     return count if width == 1 else max(4, 4 * round(count * width / 4))
 
 
-def _with_classes(layer: Layer, classes: int) -> Layer:
-    return (
-        replace(layer, features=classes or layer.features)
-        if isinstance(layer, FullyConnected)
-        else layer
-    )
+def _with_features(layer: Layer, features: int | None) -> Layer:
+    if isinstance(layer, FullyConnected) and features is not None:
+        return replace(layer, features=features)
+    return layer
 
 
 def _with_norm(layers: tuple[Layer, ...], norm: NormOption) -> Iterator[Layer]:
-    """The layers with every norm taken out and, where asked, the other kind put in."""
-    last = [layer.name for layer in layers if isinstance(layer, FullyConnected)][-1]
+    """The layers without their norms and, where asked, with norms of the other type."""
+    last = _last_fully_connected(layers)
     activations = [layer.name for layer in layers if isinstance(layer, Activation)]
     for layer in layers:
         if isinstance(layer, ResponseNorm | WithinChannelLRN | BatchNorm):
             continue
-        gets_batch_norm = (
-            isinstance(layer, Conv | FullyConnected) and norm == "batch" and layer.name != last
-        )
         if isinstance(layer, Conv | FullyConnected):
+            gets_batch_norm = norm == "batch" and layer.name != last
             yield replace(layer, bias=not gets_batch_norm)
+            if gets_batch_norm:
+                yield BatchNorm("bn" + layer.name.removeprefix("conv").removeprefix("fc"))
         else:
             yield layer
-        suffix = layer.name.removeprefix("conv").removeprefix("fc")
-        if gets_batch_norm:
-            yield BatchNorm(f"bn{suffix}")
         if norm == "response" and layer.name in activations[:2]:
             yield ResponseNorm(f"norm{activations.index(layer.name) + 1}")
 
 
-def single_tower(table: Architecture) -> Architecture:
-    """One column of a two-column net: half the maps in conv1-4; conv5 and fc as they are.
+def single_tower(arch: Architecture) -> Architecture:
+    """One of an architecture's two towers: half the channels of conv1-4; conv5 and fc unchanged.
 
-    Source: Paper, section 3.2, footnote 2: the one-GPU net keeps the last convolution's maps, since
-    most parameters follow it.
+    Source: Paper, section 3.2, footnote 2: the one-GPU net keeps the channels of the last
+    convolution, because most of the parameters are in the layer after it.
     """
-    layers = tuple(_in_one_column(layer) for layer in table.layers)
-    return replace(table, layers=layers)
+    return replace(arch, layers=tuple(_in_single_tower(layer) for layer in arch.layers))
 
 
-def _in_one_column(layer: Layer) -> Layer:
-    if isinstance(layer, ResponseNorm):
-        return replace(layer, groups=1)
-    if isinstance(layer, Conv):
-        is_last = layer.name == "conv5"
-        return replace(layer, channels=layer.channels // (1 if is_last else 2), groups=1)
+def _in_single_tower(layer: Layer) -> Layer:
+    match layer:
+        case ResponseNorm():
+            return replace(layer, groups=1)
+        case Conv():
+            channels = layer.channels if layer.name == "conv5" else layer.channels // 2
+            return replace(layer, channels=channels, groups=1)
     return layer
 
 
-def independent_towers(table: Architecture) -> Architecture:
-    """A two-column net whose columns first meet in fc6: conv3, too, sees its own column only."""
+def independent_towers(arch: Architecture) -> Architecture:
+    """An architecture whose two towers first meet in fc6: conv3 is grouped, too."""
     layers = tuple(
         replace(layer, groups=2) if isinstance(layer, Conv) and layer.name == "conv3" else layer
-        for layer in table.layers
+        for layer in arch.layers
     )
-    return replace(table, layers=layers)
+    return replace(arch, layers=layers)

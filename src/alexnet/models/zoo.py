@@ -24,7 +24,7 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
-from alexnet.models.variants import independent_towers, single_tower, variant
+from alexnet.models.variants import ModelOptions, independent_towers, single_tower, variant
 
 SMALL = Init("normal", 0.01)
 SMALL_BIAS_1 = Init("normal", 0.01, bias=1.0)
@@ -361,10 +361,14 @@ ABLATIONS: dict[str, Architecture] = {
     for name, net, source in (
         (
             "alexnet_2012_no_overlap",
-            variant(ALEXNET_2012, pooling="non_overlapping"),
+            variant(ALEXNET_2012, ModelOptions(pooling="non_overlapping")),
             "Code2012 net 147: 2 x 2 pooling, whose maps have the same sizes",
         ),
-        ("alexnet_2012_no_norm", variant(ALEXNET_2012, norm="none"), "Code2012 net 148"),
+        (
+            "alexnet_2012_no_norm",
+            variant(ALEXNET_2012, ModelOptions(norm="none")),
+            "Code2012 net 148",
+        ),
         ("alexnet_2012_half", single_tower(ALEXNET_2012), "Code2012 145-half: one column"),
         (
             "alexnet_2012_no_communication",

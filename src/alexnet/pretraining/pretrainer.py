@@ -33,12 +33,12 @@ from alexnet.pretraining.setup import (
     PretrainedLayer,
     PretrainJob,
     make_pretraining_ready,
-    with_whole_pretraining_paths,
 )
 from alexnet.pretraining.train_layer import train_layer
 from alexnet.pretraining.transfer import transfer
 from alexnet.runtime.environment import describe_environment
 from alexnet.training.run_folder import RunFolder, free_run_path
+from alexnet.training.setup import resolve_paths
 from alexnet.training.trainer import note_other_environment
 
 
@@ -66,7 +66,7 @@ def pretrain(
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
     """
     reporter = reporter or SilentPretraining()
-    recipe = with_whole_pretraining_paths(recipe)
+    recipe = resolve_paths(recipe)
     path = Path(out) if out else free_run_path(Path("runs"), f"{recipe.name}-{recipe.kind}")
     if path.exists():
         raise UsageError(

@@ -7,51 +7,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from alexnet.config.recipe import Augmentation, DataOptions, ModelOptions, Recipe
+from alexnet.config.recipe import BaseRecipe, DataOptions, Recipe
 from alexnet.config.serialization import from_dict, to_dict
-from alexnet.errors import ConfigError, UsageError, require, require_finite
+from alexnet.errors import ConfigError, UsageError, require
 
-HELD_OUT_SHARE = 0.1
-"""Of the training pictures, where the training that follows holds none out."""
-AS_PUBLISHED = ModelOptions()
-HOLDING_OUT = DataOptions(val_fraction=HELD_OUT_SHARE)
-USUAL_VIEWS = Augmentation()
+VAL_FRACTION = 0.1
+"""Fraction of the training images held out for validation, unless the training has its own."""
+HOLD_OUT = DataOptions(val_fraction=VAL_FRACTION)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PretrainRecipe:
-    """What both kinds share; use `AutoencoderRecipe` or `RbmRecipe`."""
+class PretrainRecipe(BaseRecipe):
+    """What both kinds of pretraining share; use `AutoencoderRecipe` or `RbmRecipe`."""
 
     kind: ClassVar[str] = ""
     name: str = "custom"
-    """Names the run folder: runs/NAME-KIND-001 and so on."""
+    """Name of the run folder: runs/NAME-KIND-001 and so on."""
     data: str = "toyflowers"
-    """A data set's name, a folder or CSV as for training, or a folder of pictures without classes.
-    Labels are not used, and test pictures are never seen."""
-    arch: str = "alexnet_bn"
-    """The architecture's name."""
+    """Name of a data set, a folder or CSV file as for training, or a folder of images without
+    classes. Labels are not used, and test images are never seen."""
     up_to: str = ""
-    """The last conv layer to pretrain, such as conv3; all of them unless given."""
-    model: ModelOptions = AS_PUBLISHED
-    data_options: DataOptions = HOLDING_OUT
-    augment: Augmentation = USUAL_VIEWS
+    """Last conv layer to pretrain, such as conv3; all conv layers unless given."""
+    data_options: DataOptions = HOLD_OUT
     epochs: int = 10
-    """Passes over the training pictures, for every layer."""
+    """Number of passes over the training images, for each layer."""
     batch_size: int = 32
-    """Pictures a step."""
+    """Images per step."""
     watched_pictures: int = 256
-    """Training and held-out pictures, each at most so many, that are measured after every epoch."""
-    data_root: str = ""
-    """Folder searched for data sets before $ALEXNET_DATA and the cache."""
-    device: str = "auto"
-    """auto: the first GPU, else the processor."""
-    seed: int = 0
-    """Order, crops, noise, samples, first weights and split all follow from it."""
+    """Maximum number of training images, and of held-out images, that are evaluated after every
+    epoch."""
 
     def __post_init__(self) -> None:
-        require_finite(self)
-        require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
-        require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
+        super(PretrainRecipe, self).__post_init__()
         require(
             self.watched_pictures >= 1,
             f"--watched-pictures {self.watched_pictures} must be at least 1",
@@ -60,7 +47,6 @@ class PretrainRecipe:
             self.augment.cutmix == 0,
             f"--cutmix {self.augment.cutmix} mixes labels, and pretraining has none; leave it 0",
         )
-        require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")
 
     @classmethod
     def before(cls, recipe: Recipe) -> Self:
@@ -68,7 +54,7 @@ class PretrainRecipe:
 
         Where the training holds no pictures out, a tenth is held out to watch.
         """
-        val_fraction = recipe.data_options.val_fraction or HELD_OUT_SHARE
+        val_fraction = recipe.data_options.val_fraction or VAL_FRACTION
         return cls(
             name=recipe.name,
             data=recipe.data,

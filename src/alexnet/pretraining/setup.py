@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.unlabelled import open_pictures
 from alexnet.data.load import report_rejected
@@ -18,6 +17,7 @@ from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.models.network import Network
+from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.pretraining.autoencoder import Autoencoder
 from alexnet.pretraining.moments import Moments, moments
@@ -26,7 +26,7 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncated
 from alexnet.runtime.device import choose_device
-from alexnet.training.setup import check_batch, resolve_paths
+from alexnet.training.setup import check_batch
 from alexnet.training.step import derive_seed
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import center_crop
@@ -61,7 +61,7 @@ class PretrainJob:
     def split_seed(self) -> int:
         """What decided which pictures are the test's, where the data set left it open."""
         own = self.recipe.data_options.split_seed
-        return own if own >= 0 else self.recipe.seed
+        return self.recipe.seed if own is None else own
 
     @property
     def total_steps(self) -> int:
@@ -131,7 +131,7 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
             then but the store.
     """
     device, pictures = choose_device(recipe.device), recipe.data_options
-    table = recipe.model.apply(architecture(recipe.arch))
+    table = variant(architecture(recipe.arch), recipe.model)
     stages = find_stages(table, recipe.up_to)
     if isinstance(recipe, RbmRecipe):
         check_hidden_biases(table, stages)
@@ -155,9 +155,3 @@ def make_pretraining_ready(recipe: PretrainRecipe, reporter: PretrainReporter) -
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     network = Network(truncated(table, stages)).to(device)
     return PretrainJob(recipe, store, splits, stages, network, augmenter, batches, device)
-
-
-def with_whole_pretraining_paths(recipe: PretrainRecipe) -> PretrainRecipe:
-    """The recipe with its paths as seen from anywhere; a data set's name stays a name."""
-    whole = resolve_paths(Recipe(data=recipe.data, data_root=recipe.data_root))
-    return replace(recipe, data=whole.data, data_root=whole.data_root)

@@ -78,7 +78,8 @@ def not_finite(what: str, progress: TrainState) -> DivergedError:
 
 def has_ended(recipe: Recipe, history: Sequence[EpochRecord]) -> bool:
     """Whether all epochs are done, or the training error is as low as the recipe wants it."""
-    is_low = bool(history) and history[-1].train_top1_error <= recipe.target_train_error > 0
+    goal = recipe.target_train_error
+    is_low = goal is not None and bool(history) and history[-1].train_top1_error <= goal
     return is_low or len(history) >= recipe.epochs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.checkpoints.pretrained_layers import compatibility_warnings, read_pretrained
 from alexnet.checkpoints.weights import load_matching_weights, read_weights
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.load import open_data, report_rejected
@@ -33,6 +34,8 @@ from alexnet.training.device_loader import DeviceLoader, feed
 from alexnet.training.optimizers import build_optimizer
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
+
+R = TypeVar("R", bound=BaseRecipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ class TrainingSetup:
     def low_lr(self, epoch: int) -> float | None:
         """The rate of layers that are soon frozen, at an epoch from 0; None: as the rest."""
         after = self.recipe.low_lr_after_epoch
-        return self.recipe.low_lr if after and epoch >= after else None
+        return self.recipe.low_lr if after is not None and epoch >= after else None
 
     def freeze(self, epoch: int) -> None:
         """Freeze what the recipe freezes at this epoch, which counts from 0."""
@@ -104,12 +107,16 @@ def set_up_training(recipe: Recipe, reporter: Reporter, is_begun: bool = False) 
     check_every_class_has_images(store, splits.train)
     batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
     check_batch(table, min(recipe.batch_size, len(splits.train)))
-    table = variant(table, classes=len(store.info.class_names))
+    table = variant(table, num_classes=len(store.info.class_names))
     check_limits(table)
     network = build_network(table, recipe, weights, reporter).to(device)
     if recipe.compile:
         compile_network(network, device)
-    slowed = network.parameters_up_to(recipe.freeze_up_to) if recipe.low_lr_after_epoch else []
+    slowed = (
+        network.parameters_up_to(recipe.freeze_up_to)
+        if recipe.low_lr_after_epoch is not None
+        else []
+    )
     optimizer = build_optimizer(network, recipe.optimizer, slowed)
     rule, mean_image = fit_preprocessing(table, pictures, store, splits.train, device)
     if has_weights and (layers := read_pretrained(Path(recipe.init_from))):
@@ -140,19 +147,20 @@ def set_up_training(recipe: Recipe, reporter: Reporter, is_begun: bool = False) 
     )
 
 
-def resolve_paths(recipe: Recipe) -> Recipe:
-    """The recipe with its paths as seen from anywhere; a data set's name stays a name."""
+def resolve_paths(recipe: R) -> R:
+    """The recipe with absolute paths; the name of a data set stays as it is."""
     data = Path(recipe.data).expanduser()
     is_path = recipe.data and recipe.data not in DATASETS and data.exists()
+    if isinstance(recipe, Recipe):
+        recipe = replace(recipe, init_from=_absolute(recipe.init_from))
     return replace(
         recipe,
         data=str(data.resolve()) if is_path else recipe.data,
-        init_from=_whole(recipe.init_from),
-        data_root=_whole(recipe.data_root),
+        data_root=_absolute(recipe.data_root),
     )
 
 
-def _whole(path: str) -> str:
+def _absolute(path: str) -> str:
     return str(Path(path).expanduser().resolve()) if path else ""
 
 
@@ -163,7 +171,7 @@ def table_for(recipe: Recipe) -> Architecture:
         UnknownNameError: no such architecture, or no such layer to freeze up to.
         ConfigError: the options do not fit the table, or nothing is left to learn.
     """
-    table = recipe.model.apply(architecture(recipe.arch))
+    table = variant(architecture(recipe.arch), recipe.model)
     if recipe.freeze_up_to:
         names = [layer.name for layer in table.layers]
         if recipe.freeze_up_to not in names:

@@ -39,7 +39,8 @@ class Augmenter:
         options = self.options
         pixels = pad(pixels, self.preprocessing.padding)
         boxes = self._crop_boxes(pixels, generator)
-        has_color = not options.last_color_epoch or epoch < options.last_color_epoch
+        last = options.last_color_epoch
+        has_color = last is None or epoch < last
         std = options.color_std if has_color else 0.0
         shifts = pca_color_jitter(len(pixels), self.color_principal_axes, std, generator)
         images = self._run_kernel(pixels, boxes, shifts)

@@ -34,7 +34,7 @@ def preprocessing_for(
         resize_size=options.resize_size,
         padding=options.padding,
         crop_size=crop_size,
-        input_size=side if crop_size != side else 0,
+        input_size=side if crop_size != side else None,
         channels=1 if channels == 1 else 3,
         mean=mean,
         std=std,

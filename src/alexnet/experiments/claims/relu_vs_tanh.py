@@ -58,7 +58,10 @@ RELU_VS_TANH = Experiment(
         ),
         "full": Protocol(
             base=replace(
-                bases.pictures(STEADY, 0, 100), epochs=24, batch_size=128, target_train_error=0.25
+                bases.pictures(STEADY, None, 100),
+                epochs=24,
+                batch_size=128,
+                target_train_error=0.25,
             ),
             rates=(*bases.PIXEL_RATES, 0.03),
             tuning_epochs=4,

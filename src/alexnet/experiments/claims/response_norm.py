@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.recipe import ModelOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
+from alexnet.models.variants import ModelOptions
 
 NARROW = replace(bases.NARROW_FOUR_LAYERS, model=ModelOptions(width=0.5, norm="response"))
 

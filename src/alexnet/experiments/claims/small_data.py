@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from alexnet.config.recipe import DataOptions, ModelOptions
+from alexnet.config.recipe import DataOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Change, Comparison, Experiment, Protocol
+from alexnet.models.variants import ModelOptions
 
 SIZES = (5, 10, 20, 40, 60)
 TUNED_AT = 20

@@ -43,7 +43,7 @@ WEIGHTED = {"conv2d": Conv, "dense": FullyConnected, "batch_normalization": Batc
 Arrays = list[np.ndarray]
 
 
-def read_keras(path: Path, table: Architecture, input_size: int = 0) -> MatchedModel:
+def read_keras(path: Path, table: Architecture, input_size: int | None = None) -> MatchedModel:
     """A table with the widths, the input and the weights of a Keras file.
 
     `.weights.h5` does not tell the input: it is `input_size`, else the published size where that
@@ -238,7 +238,7 @@ def _from_table(
         yield Found(layer, f"the file's {layer.name}", own)
 
 
-def _input(table: Architecture, arrays: dict[str, list[Arrays]], input_size: int) -> Shape:
+def _input(table: Architecture, arrays: dict[str, list[Arrays]], input_size: int | None) -> Shape:
     """The input that a file of weights alone was made for, as far as it can be told."""
     colours = arrays["conv2d"][0][0].shape[2]
     if input_size:
