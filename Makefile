@@ -1,4 +1,4 @@
-# make demo and make test each do all of the set-up, from nothing but Python and make.
+# Every target sets itself up, from nothing but Python and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 CACHE := runs/cache
 
-.PHONY: setup demo test torture check bench clean
+.PHONY: setup demo check test test-slow coverage stress bench clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -17,11 +17,11 @@ $(READY): pyproject.toml constraints.txt
 demo: export ALEXNET_CACHE := $(CACHE)
 demo: setup
 	rm -rf $(DEMO)
-	$(BIN)/alexnet data show toyflowers --out $(DEMO)-pictures.png
+	$(BIN)/alexnet data show toyflowers --out $(DEMO)-images.png
 	$(BIN)/alexnet train quickstart --out $(DEMO)
-	$(BIN)/alexnet evaluate $(DEMO) --views 10
+	$(BIN)/alexnet evaluate $(DEMO) --crops 10
 	$(BIN)/alexnet predict $(DEMO) --top 3 $(CACHE)/data/toyflowers-1/test/*/0000.jpg
-	@echo && echo "Look at the pictures of this run:" && ls $(DEMO)-pictures.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
+	@echo && echo "Plots of this run:" && ls $(DEMO)-images.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
 
 check: setup
 	$(BIN)/ruff format --check src tests benchmarks
@@ -29,12 +29,20 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+# One thread per worker, so that two workers share two cores.
+test test-slow coverage stress: export OMP_NUM_THREADS := 1
 
-torture: export OMP_NUM_THREADS := 1
-torture: setup
-	PYTHONPATH=tests $(BIN)/python -m torture
+test: setup
+	$(BIN)/pytest -n 2
+
+test-slow: setup
+	$(BIN)/pytest -n 2 -m slow
+
+coverage: setup
+	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+stress: setup
+	PYTHONPATH=tests $(BIN)/python -m stress
 
 bench: setup
 	$(BIN)/alexnet benchmark train
@@ -43,4 +51,4 @@ bench: setup
 	$(BIN)/python benchmarks/peers.py infer --batch 1 --repeats 21
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .coverage

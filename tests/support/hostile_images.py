@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from torture.mutators import png_chunks, png_file
+from stress.mutators import png_chunks, png_file
 
 SIDE = 8
 RNG = np.random.default_rng(5)

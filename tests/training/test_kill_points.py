@@ -21,8 +21,8 @@ from alexnet.errors import TrainingError
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder, read_metrics
 from alexnet.training.trainer import resume, train
+from stress.children import is_change
 from support.runs import PowerCutError, is_same_run
-from torture.children import is_change
 
 pytestmark = pytest.mark.usefixtures("small_place")
 

@@ -90,7 +90,7 @@ def test_every_update_rule_resumes_in_the_same_bits(
 def test_killed_and_resumed_it_ends_in_the_same_bytes(
     eager: Recipe, tmp_path: Path, alexnet_process: Alexnet
 ) -> None:
-    """The program as it is started; tests/test_torture.py spares itself the seconds of that."""
+    """The program as it is started; tests/test_stress.py saves the seconds that this takes."""
     recipe = replace(eager, epochs=12)
     whole = train(recipe, out=tmp_path / "whole").folder
     killed = RunFolder(tmp_path / "killed")

@@ -29,7 +29,7 @@ class PredictFlags:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
-    paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...")]
     """Pictures, folders of pictures, or patterns such as 'photos/*.jpg'."""
     top: int = 5
     """How many classes to name."""

@@ -1,4 +1,4 @@
-"""Cases that do what none may, for the test that a harness sees them."""
+"""Cases that do what is forbidden, to test that a harness notices them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-from torture.workers import Cases, Ending
+from stress.workers import Cases, Ending
 
 
 def cases(seed: int, folder: Path) -> Cases:
-    """Each number is another misdeed; 0 is none."""
+    """Each number is another forbidden action; 0 is none."""
 
     def try_one(index: int) -> Ending:
         outside = folder.parent / f"outside-{index}"
@@ -27,7 +27,7 @@ def cases(seed: int, folder: Path) -> Cases:
             try:
                 bytearray(1 << 30)
             except MemoryError:
-                return Ending("no room", "MemoryError")
+                return Ending("out of memory", "MemoryError")
         elif index == 5:
             outside.write_text("x")
         elif index == 6:

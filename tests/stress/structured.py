@@ -1,4 +1,4 @@
-"""Lies inside files that are well formed otherwise: JSON, safetensors, zip, tar, protobuf."""
+"""Mutators of the content of well-formed files: JSON, safetensors, zip, tar, protobuf."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from torture.mutators import GENERAL, Mutator, Rng
+from stress.mutators import GENERAL, Mutator, Rng
 
 STRANGE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 2**31, 2**63, 10**30, -(2**40), 0.5, 1e308, -0.0, "", "x",
@@ -21,7 +21,7 @@ STRANGE: tuple[Any, ...] = (
 
 
 def edit_json(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A value is replaced, a key dropped, doubled, renamed or put in, or all is nested deep."""
+    """Replace a value, drop, double or rename a key, or nest everything deeply."""
     try:
         plain = json.loads(content)
     except ValueError:
@@ -38,7 +38,7 @@ def edit_json(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def _change(plain: Any, rng: Rng) -> None:
-    """Go down at random, and change what is there."""
+    """Descend at random and change what is there."""
     place: Any = plain
     for _ in range(12):
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
@@ -61,22 +61,22 @@ def _change(plain: Any, rng: Rng) -> None:
 
 
 def edit_safetensors(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """The header's JSON, or the one inside it, lies; its length is right again."""
-    return _with_header(content, rng, drops_checksum=False)
+    """Change the header's JSON, or the JSON inside it; its length is right again."""
+    return _with_header(content, rng, drop_checksum=False)
 
 
 def forge_safetensors(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """The same without the checksum, as whoever means harm would leave it out."""
-    return _with_header(content, rng, drops_checksum=True)
+    """The same without the checksum, as an attacker would."""
+    return _with_header(content, rng, drop_checksum=True)
 
 
-def _with_header(content: bytes, rng: Rng, drops_checksum: bool) -> bytes:
+def _with_header(content: bytes, rng: Rng, drop_checksum: bool) -> bytes:
     length = int.from_bytes(content[:8], "little")
     header, values = json.loads(content[8 : 8 + length]), content[8 + length :]
     inner = header.get("__metadata__", {}).get("alexnet")
-    if inner and (drops_checksum or rng.random() < 0.7):
+    if inner and (drop_checksum or rng.random() < 0.7):
         facts = json.loads(inner)
-        if drops_checksum:
+        if drop_checksum:
             del facts["checksum"]
         changed = edit_json(json.dumps(facts).encode(), b"", rng)
         header["__metadata__"]["alexnet"] = changed.decode("utf-8", "replace")
@@ -89,7 +89,7 @@ def _with_header(content: bytes, rng: Rng, drops_checksum: bool) -> bytes:
 
 
 def edit_zip(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A member is damaged, dropped, renamed or packed, or becomes a bomb."""
+    """Damage, drop, rename or compress a member, or make it a zip bomb."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
         names = old.namelist()
@@ -111,7 +111,7 @@ def edit_zip(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def edit_keras(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """The config of a `.keras` file lies."""
+    """Change the configuration in a `.keras` file."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
         for name in old.namelist():
@@ -121,7 +121,7 @@ def edit_keras(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def edit_tar(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """Members with names that lead elsewhere, links, devices, lies about sizes."""
+    """Members with paths outside, links, devices, wrong sizes."""
     file = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(content)) as old,
@@ -142,7 +142,7 @@ def edit_tar(content: bytes, other: bytes, rng: Rng) -> bytes:
             member.size = len(body)
             new.addfile(member, io.BytesIO(body))
     whole = bytearray(file.getvalue())
-    if rng.random() < 0.5:  # a size that lies, with its checksum mended
+    if rng.random() < 0.5:  # a wrong size with a right checksum
         place = 512 * int(rng.integers(len(whole) // 512))
         whole[place + 124 : place + 136] = f"{int(rng.integers(0, 8**11 - 1)):011o}\0".encode()
         whole[place + 148 : place + 156] = b" " * 8
@@ -151,7 +151,7 @@ def edit_tar(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def edit_onnx(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A node, an attribute, a shape or a constant becomes another; the file stays well formed."""
+    """Change a node, an attribute, a shape or a constant; the file stays well-formed."""
     model = onnx.ModelProto()
     model.ParseFromString(content)
     graph, action = model.graph, int(rng.integers(9))
@@ -202,13 +202,13 @@ EDITS: dict[str, tuple[Mutator, ...]] = {
 }
 
 
-def edits_for(suffix: str) -> tuple[Mutator, ...]:
-    """The lies that a kind of file can tell."""
+def structured_mutators(suffix: str) -> tuple[Mutator, ...]:
+    """The mutators for a kind of file."""
     return tuple(_if_whole(edit) for edit in EDITS.get(suffix, ()))
 
 
 def _if_whole(edit: Mutator) -> Mutator:
-    """The edit, or flipped bits where the file is not of the form that its name says."""
+    """The edit, or flipped bits if the file does not have the format of its suffix."""
 
     def edited(content: bytes, other: bytes, rng: Rng) -> bytes:
         try:

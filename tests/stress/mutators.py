@@ -1,4 +1,4 @@
-"""Ways to damage a file, or to make it lie; each is decided by a generator of random numbers."""
+"""Mutators: ways to damage a file, or to falsify its headers, by random numbers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 Rng = np.random.Generator
 Mutator = Callable[[bytes, bytes, Rng], bytes]
-"""From a file, another whole file to borrow from, and random numbers, to a file of bytes."""
+"""From a file, another valid file to take parts from, and random numbers, to a damaged file."""
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 HEAD_BYTES = 600
-"""Where lies do the most: headers lie there."""
+"""Where headers are, in which changes do the most damage."""
 
 
 def flip_bits(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """One to twenty bits anywhere."""
+    """Flip one to twenty bits anywhere."""
     damaged = bytearray(content)
     for place in rng.integers(0, len(content), rng.integers(1, 21)):
         damaged[place] ^= 1 << int(rng.integers(8))
@@ -26,40 +26,40 @@ def flip_bits(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def flip_head(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """One to six bits near the beginning."""
+    """Flip one to six bits near the beginning."""
     damaged = bytearray(content)
     for place in rng.integers(0, min(len(content), HEAD_BYTES), rng.integers(1, 7)):
         damaged[place] ^= 1 << int(rng.integers(8))
     return bytes(damaged)
 
 
-def cut_off(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """The end is lost, in half of the cases only a little of it."""
+def truncate(content: bytes, other: bytes, rng: Rng) -> bytes:
+    """Cut off the end; in half of the cases less than 20 bytes."""
     lost = rng.integers(1, 20) if rng.random() < 0.5 else rng.integers(1, len(content) + 1)
     return content[: -min(int(lost), len(content))]
 
 
 def overwrite(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """Some bytes become random ones, or zeros, as a bad sector leaves them."""
+    """Replace some bytes by random ones, or by zeros as in a bad sector."""
     start, length = int(rng.integers(len(content))), int(rng.integers(1, 200))
     filling = rng.bytes(length) if rng.random() < 0.5 else bytes(length)
     return (content[:start] + filling + content[start + length :])[: len(content)]
 
 
 def insert(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """Random bytes get in between."""
+    """Insert random bytes."""
     start = int(rng.integers(len(content) + 1))
     return content[:start] + rng.bytes(int(rng.integers(1, 60))) + content[start:]
 
 
-def leave_out(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """Bytes in the middle are lost."""
+def delete(content: bytes, other: bytes, rng: Rng) -> bytes:
+    """Delete bytes in the middle."""
     start, length = int(rng.integers(len(content))), int(rng.integers(1, 60))
     return content[:start] + content[start + length :]
 
 
 def repeat(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A part comes several times."""
+    """Repeat a part several times."""
     start, length = int(rng.integers(len(content))), int(rng.integers(1, 400))
     part = content[start : start + length] * int(rng.integers(1, 30))
     return content[:start] + part + content[start:]
@@ -71,13 +71,13 @@ def splice(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def swap_heads(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """The first bytes are another file's."""
+    """Take the first bytes from another file."""
     length = int(rng.integers(1, 64))
     return other[:length] + content[length:]
 
 
-def lie(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A number of 2, 4 or 8 bytes near the beginning becomes an extreme one or one off."""
+def change_integers(content: bytes, other: bytes, rng: Rng) -> bytes:
+    """Change integers of 2, 4 or 8 bytes near the beginning to extreme values, or by at most 3."""
     damaged = bytearray(content)
     for _ in range(int(rng.integers(1, 4))):
         size = int(rng.choice([2, 4, 8]))
@@ -95,12 +95,13 @@ def lie(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 GENERAL: tuple[Mutator, ...] = (
-    flip_bits, flip_head, cut_off, overwrite, insert, leave_out, repeat, splice, swap_heads, lie,
+    flip_bits, flip_head, truncate, overwrite, insert, delete, repeat, splice, swap_heads,
+    change_integers,
 )  # fmt: skip
 
 
 def png_chunks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """Kind and data of the chunks of a whole PNG."""
+    """Type and data of the chunks of a valid PNG."""
     chunks, at = [], 8
     while at < len(content):
         (length,) = struct.unpack_from(">I", content, at)
@@ -110,7 +111,7 @@ def png_chunks(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def png_file(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """A PNG of chunks, each with its right checksum."""
+    """A PNG of chunks, each with the right checksum."""
     parts = [
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
@@ -119,7 +120,7 @@ def png_file(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def edit_png(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A chunk is dropped, doubled, moved or changed, with right checksums all over."""
+    """Drop, double, move or change a chunk; all checksums are right."""
     chunks = png_chunks(content)
     place, action = int(rng.integers(len(chunks))), int(rng.integers(6))
     kind, data = chunks[place]
@@ -148,7 +149,7 @@ def _changed_ihdr(data: bytes, rng: Rng) -> bytes:
 
 
 def _changed_rows(chunks: list[tuple[bytes, bytes]], place: int, rng: Rng) -> tuple[bytes, bytes]:
-    """The picture data packed anew, with fewer rows, more rows, or an unknown filter."""
+    """The image data compressed again, with fewer rows, more rows, or an unknown filter."""
     kind, data = chunks[place]
     if kind != b"IDAT":
         return kind, data
@@ -161,7 +162,7 @@ def _changed_rows(chunks: list[tuple[bytes, bytes]], place: int, rng: Rng) -> tu
 
 
 def jpeg_segments(content: bytes) -> list[bytes]:
-    """The segments of a whole JPEG, each from its marker to the next one's."""
+    """The segments of a valid JPEG, each from its marker to the next."""
     places, at = [0], 2
     while at < len(content) - 1:
         if content[at] == 0xFF and content[at + 1] not in (0x00, 0xFF, *range(0xD0, 0xD8)):
@@ -174,7 +175,7 @@ def jpeg_segments(content: bytes) -> list[bytes]:
 
 
 def edit_jpeg(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """A segment is dropped, multiplied, moved or changed, or the size in the header lies."""
+    """Drop, multiply, move or change a segment, or falsify the size in the header."""
     segments = jpeg_segments(content)
     place, action = int(rng.integers(len(segments))), int(rng.integers(6))
     if action == 0:
@@ -193,7 +194,7 @@ def edit_jpeg(content: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def _changed_frame(segment: bytes, rng: Rng) -> bytes:
-    """Another height, width or number of components, where the segment is a frame's header."""
+    """Another height, width or number of components, if the segment is a frame header."""
     if len(segment) < 10 or segment[1] not in (0xC0, 0xC1, 0xC2):
         return segment
     height, width, parts = struct.unpack_from(">HHB", segment, 5)
@@ -205,7 +206,7 @@ def _changed_frame(segment: bytes, rng: Rng) -> bytes:
 
 
 def edit_tiff(content: bytes, other: bytes, rng: Rng) -> bytes:
-    """One to three entries of the first directory get another tag, type, count or value."""
+    """Give one to three entries of the first directory another tag, type, count or value."""
     damaged, order = bytearray(content), "<" if content[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", damaged, 4)
     if at + 2 > len(damaged):

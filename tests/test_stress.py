@@ -1,4 +1,4 @@
-"""Small doses of the harnesses in tests/torture, with real processes and real signals."""
+"""A few cases of each harness in tests/stress, with real processes and real signals."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from torture.__main__ import HARNESSES
-from torture.children import die_at_change, full_from_change, plain_plots
-from torture.full_disk import limited
-from torture.kills import found_of_run, through_signals
-from torture.races import race
-from torture.subjects import Training, draw_pictures, recipes, trained_in_peace
-from torture.tally import Tally, counted, table
+from stress.__main__ import HARNESSES
+from stress.children import die_at_change, full_from_change, plain_plots
+from stress.full_disk import limited
+from stress.kills import run_through_signals, state_of_run
+from stress.races import race
+from stress.subjects import Training, paint_images, recipes, train_undisturbed
+from stress.tally import Tally, counted, table
 
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
-    """The shortest of the harnesses' runs, for one epoch."""
-    folder = tmp_path_factory.mktemp("torture")
-    draw_pictures(folder / "pictures")
-    return trained_in_peace(recipes(folder / "pictures", 1)[1], folder / "whole", (plain_plots,))
+    """The shortest of the harnesses' runs, one epoch long."""
+    folder = tmp_path_factory.mktemp("stress")
+    paint_images(folder / "images")
+    return train_undisturbed(recipes(folder / "images", 1)[1], folder / "whole", (plain_plots,))
 
 
 # real processes
@@ -33,25 +33,25 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
 def test_a_run_through_random_signals_ends_in_the_same_bytes(
     training: Training, tmp_path: Path
 ) -> None:
-    life = through_signals(training, found_of_run, random.Random(4), tmp_path, (plain_plots,))
-    assert life.problem == ""
-    assert life.outcomes
+    trial = run_through_signals(training, state_of_run, random.Random(4), tmp_path, (plain_plots,))
+    assert trial.problem == ""
+    assert trial.outcomes
 
 
-def test_a_run_killed_by_the_system_between_two_writes_goes_on(
+def test_a_run_killed_by_the_system_between_two_writes_is_resumed(
     training: Training, tmp_path: Path
 ) -> None:
-    """SIGKILL itself, of which tests/test_kill_points.py has many without processes."""
+    """SIGKILL itself; tests/training/test_kill_points.py tries many points without processes."""
     before = (plain_plots, partial(die_at_change, 24))
     assert training.start(tmp_path, tmp_path / "log", before).wait().code == -9
-    assert found_of_run(tmp_path) == "in training, a state saved"
+    assert state_of_run(tmp_path) == "in training, a checkpoint saved"
     ended = training.start(tmp_path, tmp_path / "again", (plain_plots,)).wait()
     assert ended.code == 0, ended.err
     assert "going on after step 3 of 4" in ended.err
     assert training.difference(tmp_path) == ""
 
 
-def test_of_two_processes_in_one_place_one_is_refused(training: Training, tmp_path: Path) -> None:
+def test_of_two_processes_in_one_folder_one_fails(training: Training, tmp_path: Path) -> None:
     first, second = race(training.words(tmp_path / "run"), tmp_path, training.cache)
     assert first.code == 0, first.err
     assert second.is_one_sentence, second.err
@@ -68,8 +68,8 @@ def test_a_full_disk_is_a_sentence_and_then_the_same_bytes(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["kills", "kill_points", "races", "full_disk"])
-def test_a_small_dose_of_each_harness_is_clean(name: str, tmp_path: Path) -> None:
-    tally: Tally = import_module(f"torture.{name}").torture(3, 1, tmp_path)
+def test_a_few_cases_of_each_harness_do_not_fail(name: str, tmp_path: Path) -> None:
+    tally: Tally = import_module(f"stress.{name}").stress(3, 1, tmp_path)
     assert tally.is_clean, table([tally])
     assert tally.tried >= 3
 
@@ -79,22 +79,22 @@ def test_a_small_dose_of_each_harness_is_clean(name: str, tmp_path: Path) -> Non
 
 def test_every_harness_is_there_under_its_name() -> None:
     for harness in HARNESSES:
-        module = import_module(f"torture.{harness.name}")
-        assert callable(module.torture), harness
+        module = import_module(f"stress.{harness.name}")
+        assert callable(module.stress), harness
         assert 0 < harness.quick <= harness.full
 
 
 def test_a_tally_counts_and_says_what_failed() -> None:
-    tally = counted("mutants", ["refused", "read", "refused"], ["case 7 of seed 0: hung"])
-    assert (tally.tried, tally.outcomes) == (3, {"refused": 2, "read": 1})
+    tally = counted("mutants", ["rejected", "read", "rejected"], ["case 7 of seed 0: hung"])
+    assert (tally.tried, tally.outcomes) == (3, {"rejected": 2, "read": 1})
     assert not tally.is_clean
-    assert counted("mutants", ["refused"]).is_clean
+    assert counted("mutants", ["rejected"]).is_clean
     assert not counted("nothing", []).is_clean
     assert asdict(tally)["failures"] == ("case 7 of seed 0: hung",)
     assert table([tally]).splitlines() == [
-        "| torture | tried | how they ended | failures | seconds |",
+        "| stress test | tried | how they ended | failures | seconds |",
         "| --- | ---: | --- | ---: | ---: |",
-        "| mutants | 3 | 2 refused; 1 read | 1 | 0 |",
+        "| mutants | 3 | 2 rejected; 1 read | 1 | 0 |",
         "",
         "- mutants: case 7 of seed 0: hung",
     ]

@@ -1,7 +1,7 @@
-"""The command line in processes of its own, forked from a server that has imported torch already.
+"""The command line in child processes, forked from a server that has already imported torch.
 
-A child is a whole process with its own memory and signals, as `python -m alexnet` is; what it is
-spared are the seconds of importing.
+A child has its own memory and signals, as `python -m alexnet` has, but starts without the seconds
+that the imports take.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ PRELOADED = [
     "torch._dynamo",  # the first optimizer imports it
 ]
 SECONDS_ALLOWED = 120.0
-"""A child that takes longer hangs."""
+"""A child that takes longer counts as hung."""
 CHANGES = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree")
-"""Python's audit events that a change of a file or folder announces itself with."""
-NEEDING_ROOM = ("open", "os.rename", "os.mkdir")
-"""Those that a full disk refuses; removing is always possible."""
+"""Python's audit events before a change of a file or folder."""
+NEEDING_SPACE = ("open", "os.rename", "os.mkdir")
+"""Those that fail on a full disk; removing is always possible."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-Before = Callable[[], None]
-"""Done in the child before the command; a function of a module, or a `functools.partial` of one."""
+Setup = Callable[[], None]
+"""Called in the child before the command; a module's function, or a `functools.partial` of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Ended:
 
     @property
     def is_one_sentence(self) -> bool:
-        """Whether it was refused as a user is to be: exit 2 and one sentence of this program."""
+        """Whether it failed as it should: exit code 2 and one sentence of this program."""
         said = self.err.splitlines()
         return self.code == 2 and bool(said) and said[-1].startswith("alexnet: ")
 
@@ -63,7 +63,7 @@ class Child:
         self.began = time.monotonic()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal; a process that has ended gets none."""
+        """Send a signal if the process still runs."""
         if self.process.is_alive() and self.process.pid:
             os.kill(self.process.pid, number)
 
@@ -71,7 +71,7 @@ class Child:
         """Wait for its end.
 
         Raises:
-            TimeoutError: it hangs; it is killed then.
+            TimeoutError: it took too long and was killed.
         """
         self.process.join(seconds)
         if self.process.is_alive():
@@ -85,27 +85,27 @@ class Child:
         return Ended(code, out, err, taken)
 
 
-def start(words: list[Any], *, cache: Path, log: Path, before: tuple[Before, ...] = ()) -> Child:
-    """Begin `alexnet WORDS` with a cache of its own; `log.out` and `log.err` take what it says."""
+def start(words: list[Any], *, cache: Path, log: Path, setup: tuple[Setup, ...] = ()) -> Child:
+    """Start `alexnet WORDS` with its own cache; stdout and stderr go to `log.out` and `log.err`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     texts = [str(word) for word in words]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    process = context.Process(target=_run, args=(texts, cache, log, before))
+    process = context.Process(target=_run, args=(texts, cache, log, setup))
     process.start()
     return Child(texts, log, process)
 
 
-def _run(words: list[str], cache: Path, log: Path, before: tuple[Before, ...]) -> None:
+def _run(words: list[str], cache: Path, log: Path, setup: tuple[Setup, ...]) -> None:
     for number, end in ((1, ".out"), (2, ".err")):
         handle = os.open(log.with_suffix(end), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, number)
     os.environ["ALEXNET_CACHE"] = str(cache)
     os.environ["COLUMNS"] = "200"
-    sys.dont_write_bytecode = True  # nothing but the command's own files is to be written
+    sys.dont_write_bytecode = True  # only the command's own files may be written
     from alexnet.cli import main
 
-    for step in before:
+    for step in setup:
         step()
     sys.exit(main(words))
 
@@ -114,30 +114,30 @@ def _text(path: Path) -> str:
     return path.read_text("utf-8", errors="replace") if path.exists() else ""
 
 
-# what can be done before a command
+# setup of a child
 
 
 def plain_plots() -> None:
-    """Write plots as empty files, in the same way and in no time."""
+    """Write plots as empty files, which takes no time."""
     from alexnet import plots
     from alexnet.io.files import write_text
 
     plots.save = lambda figure, path: write_text(path, "")
 
 
-def wait_for(gate: Path) -> None:
-    """Wait until a file is there, so that two processes begin at once."""
+def wait_for_file(gate: Path) -> None:
+    """Wait until a file exists, so that two processes start at the same moment."""
     while not gate.exists():
         time.sleep(0.0005)
 
 
 def limit_file_size(size_bytes: int) -> None:
-    """Let no file grow beyond a size, as a full disk would not."""
+    """Limit the size of every file, as a full disk would."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
 
 def note_changes(notes: Path) -> None:
-    """Note every change of a file or folder just before it is made, a line each."""
+    """Write one line before every change of a file or folder."""
     handle = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
@@ -163,16 +163,16 @@ def die_at_change(number: int) -> None:
 
 
 def full_from_change(number: int) -> None:
-    """Refuse every new or grown file and every rename from a change on, as a full disk does."""
+    """From a change on, fail every write and rename, as on a full disk."""
     seen = 0
 
-    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    def fail(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
         seen += is_change(event, arguments)
-        if seen >= number and is_change(event, arguments) and event in NEEDING_ROOM:
+        if seen >= number and is_change(event, arguments) and event in NEEDING_SPACE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
 
-    sys.addaudithook(refuse)
+    sys.addaudithook(fail)
 
 
 def is_change(event: str, arguments: tuple[Any, ...]) -> bool:

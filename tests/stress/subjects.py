@@ -1,4 +1,4 @@
-"""What is tortured: small nets on small pictures, and a store; each was made once in peace."""
+"""What is stressed: training of small nets on small images, and the preparation of a store."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, Optimiz
 from alexnet.config.serialization import to_json
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.models.variants import ModelOptions
-from torture.children import Before, Child, Ended, start
+from stress.children import Child, Ended, Setup, start
 
 MEASURED = ("times.jsonl", "result.json", "environment.json")
-"""What of a run's folder is no function of the recipe: times, and the machine."""
+"""Files of a run that the recipe does not determine: times, and the machine."""
 
 
 class Subject(Protocol):
-    """A command, and what it makes when nobody disturbs it."""
+    """A command, and what it writes when it is undisturbed."""
 
     @property
     def name(self) -> str:
-        """As failures say it."""
+        """For messages."""
 
     @property
     def seconds(self) -> float:
-        """What it takes in peace."""
+        """Time that it takes undisturbed."""
 
-    def start(self, place: Path, log: Path, before: tuple[Before, ...] = ()) -> Child:
-        """Give the command, or what goes on with it, working in a folder."""
+    def start(self, place: Path, log: Path, setup: tuple[Setup, ...] = ()) -> Child:
+        """Start the command, or the command that resumes it, in a folder."""
 
     def difference(self, place: Path) -> str:
-        """What in the folder is not to the byte what was made in peace; "" where all is."""
+        """What in the folder differs from the undisturbed result; "" if nothing."""
 
     def num_bytes(self) -> tuple[int, int]:
-        """Of the largest file, and of all files together, that were made in peace."""
+        """Size of the largest file, and of all files together, when undisturbed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,27 +45,27 @@ class Training:
     name: str
     config: Path
     whole: Path
-    """Its folder, made in peace."""
+    """Its folder when undisturbed."""
     cache: Path
-    """With the prepared store of its pictures."""
+    """With the store of its images."""
     seconds: float = 0.0
 
     def words(self, out: Path) -> list[str]:
-        """The command that begins the run, or goes on with it where it has begun."""
+        """The command that starts the run, or resumes it if it exists."""
         if out.exists():
             return ["train", "--resume", str(out)]
         return ["train", "--config", str(self.config), "--out", str(out)]
 
-    def start(self, place: Path, log: Path, before: tuple[Before, ...] = ()) -> Child:
-        """Begin, or go on with, the run in `place/run`."""
-        return start(self.words(place / "run"), cache=self.cache, log=log, before=before)
+    def start(self, place: Path, log: Path, setup: tuple[Setup, ...] = ()) -> Child:
+        """Start or resume the run in `place/run`."""
+        return start(self.words(place / "run"), cache=self.cache, log=log, setup=setup)
 
     def difference(self, place: Path) -> str:
-        """What of `place/run` is not to the byte as made in peace."""
+        """What in `place/run` differs from the undisturbed run."""
         return folders_differ(self.whole, place / "run", MEASURED)
 
     def num_bytes(self) -> tuple[int, int]:
-        """Of the largest file, and of all together."""
+        """Size of the largest file, and of all together."""
         return folder_bytes(self.whole)
 
 
@@ -75,36 +75,36 @@ class Preparing:
 
     words: list[str]
     whole: Path
-    """Its folder, made in peace."""
+    """Its folder when undisturbed."""
     seconds: float
     name: str = "preparing"
 
-    def start(self, place: Path, log: Path, before: tuple[Before, ...] = ()) -> Child:
-        """Begin, or go on with, the store in the cache `place/cache`."""
-        return start(self.words, cache=place / "cache", log=log, before=before)
+    def start(self, place: Path, log: Path, setup: tuple[Setup, ...] = ()) -> Child:
+        """Start or resume the store in the cache `place/cache`."""
+        return start(self.words, cache=place / "cache", log=log, setup=setup)
 
     def difference(self, place: Path) -> str:
-        """What of the store is not to the byte as made in peace, or half a one beside it."""
+        """What in the store differs from the undisturbed one, or a partial store beside it."""
         stores = place / "cache" / "stores"
-        if halves := list(stores.glob("*.partial")):
-            return f"{halves[0].name} is left"
+        if partial := list(stores.glob("*.partial")):
+            return f"{partial[0].name} is left"
         return folders_differ(self.whole, stores / self.whole.name)
 
     def num_bytes(self) -> tuple[int, int]:
-        """Of the largest file, and of all together."""
+        """Size of the largest file, and of all together."""
         return folder_bytes(self.whole)
 
 
-def attempt(subject: Subject, place: Path, log: Path, before: tuple[Before, ...] = ()) -> Ended:
-    """A subject's command, to its end."""
-    return subject.start(place, log, before).wait()
+def attempt(subject: Subject, place: Path, log: Path, setup: tuple[Setup, ...] = ()) -> Ended:
+    """Run a subject's command to its end."""
+    return subject.start(place, log, setup).wait()
 
 
-def recipes(pictures: Path, epochs: int) -> tuple[Recipe, ...]:
-    """Three runs that differ in net, update rule, splits, and in how often they save."""
+def recipes(images: Path, epochs: int) -> tuple[Recipe, ...]:
+    """Three runs that differ in architecture, optimizer, splits, and checkpoint interval."""
     every_step = Recipe(
         name="every_step",
-        data=str(pictures / "with_val"),
+        data=str(images / "with_val"),
         arch="alexnet_bn",
         model=ModelOptions(width=0.05, input_size=67),
         data_options=DataOptions(resize_size=72),
@@ -131,7 +131,7 @@ def recipes(pictures: Path, epochs: int) -> tuple[Recipe, ...]:
     rarely = replace(
         some_steps,
         name="rarely",
-        data=str(pictures / "no_val"),
+        data=str(images / "no_val"),
         augment=Augmentation(cutmix=0.5),
         optimizer=OptimizerOptions(optimizer="keras_adam", lr=1e-3),
         save_every_steps=7,
@@ -140,66 +140,66 @@ def recipes(pictures: Path, epochs: int) -> tuple[Recipe, ...]:
     return every_step, some_steps, rarely
 
 
-def draw_pictures(folder: Path) -> None:
-    """Small flowers, once with and once without pictures to choose by."""
+def paint_images(folder: Path) -> None:
+    """Small flowers, once with and once without validation images."""
     for name, val in (("with_val", 1), ("no_val", 0)):
         toyflowers.write(
             folder / name, train_per_class=3, val_per_class=val, test_per_class=1, pixels=40
         )
 
 
-def trained_in_peace(recipe: Recipe, folder: Path, before: tuple[Before, ...] = ()) -> Training:
-    """A run that nobody disturbed, made twice to see that it is a function of its recipe.
+def train_undisturbed(recipe: Recipe, folder: Path, setup: tuple[Setup, ...] = ()) -> Training:
+    """An undisturbed run, made twice to check that the recipe determines it.
 
     Raises:
-        RuntimeError: it did not end well, or the second time otherwise.
+        RuntimeError: it failed, or the second run differs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config, place = folder / f"{recipe.name}.json", folder / recipe.name
     config.write_text(to_json(recipe))
     subject = Training(recipe.name, config, place / "run", folder / "cache")
-    in_peace(subject, place, before)  # prepares the pictures too
-    ended = in_peace(subject, folder / f"{recipe.name}-again", before)
+    run_undisturbed(subject, place, setup)  # also prepares the images
+    ended = run_undisturbed(subject, folder / f"{recipe.name}-again", setup)
     if difference := subject.difference(folder / f"{recipe.name}-again"):
-        raise RuntimeError(f"{recipe.name} is another when it is run again: {difference}")
+        raise RuntimeError(f"{recipe.name} differs when it is run again: {difference}")
     return replace(subject, seconds=ended.seconds)
 
 
-def prepared_in_peace(folder: Path) -> Preparing:
-    """The store of larger pictures, one of them no picture; nobody disturbed it.
+def prepare_undisturbed(folder: Path) -> Preparing:
+    """The undisturbed store of larger images, of which one file is no image.
 
     Raises:
-        RuntimeError: it did not end well.
+        RuntimeError: it failed.
     """
-    pictures = folder / "large"
-    toyflowers.write(pictures, train_per_class=8, val_per_class=1, test_per_class=1, pixels=200)
-    (pictures / "train" / "rose" / "0003.jpg").write_bytes(b"no picture")
-    subject = Preparing(["data", "prepare", str(pictures), "--json"], folder, 0.0)
-    ended = in_peace(subject, folder)
+    images = folder / "large"
+    toyflowers.write(images, train_per_class=8, val_per_class=1, test_per_class=1, pixels=200)
+    (images / "train" / "rose" / "0003.jpg").write_bytes(b"no image")
+    subject = Preparing(["data", "prepare", str(images), "--json"], folder, 0.0)
+    ended = run_undisturbed(subject, folder)
     return replace(subject, whole=Path(json.loads(ended.out)["store"]), seconds=ended.seconds)
 
 
-def in_peace(subject: Subject, place: Path, before: tuple[Before, ...] = ()) -> Ended:
-    """A subject's command to its good end.
+def run_undisturbed(subject: Subject, place: Path, setup: tuple[Setup, ...] = ()) -> Ended:
+    """Run a subject's command, which must succeed.
 
     Raises:
-        RuntimeError: it ended otherwise.
+        RuntimeError: it failed.
     """
-    ended = attempt(subject, place, place / "peace", before)
+    ended = attempt(subject, place, place / "undisturbed", setup)
     if ended.code:
         raise RuntimeError(f"{subject.name} ended with {ended.code}: {ended.err}")
     return ended
 
 
-def folders_differ(expected: Path, found: Path, leave_out: tuple[str, ...] = ()) -> str:
-    """The first file of two folders that is not in both with the same bytes; "" where all are."""
+def folders_differ(expected: Path, found: Path, delete: tuple[str, ...] = ()) -> str:
+    """The first file that two folders do not both have with the same bytes; "" if there is none."""
     one, two = _files(expected), _files(found)
     for name in sorted(one.keys() | two.keys()):
         if name not in two:
             return f"{name} is missing"
         if name not in one:
-            return f"{name} is too much"
-        if str(name) not in leave_out and one[name].read_bytes() != two[name].read_bytes():
+            return f"{name} is unexpected"
+        if str(name) not in delete and one[name].read_bytes() != two[name].read_bytes():
             return f"{name} differs"
     return ""
 

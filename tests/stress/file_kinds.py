@@ -1,6 +1,6 @@
-"""Small whole files of every kind that comes from other people, made from a seed.
+"""Small valid files of every kind that users may bring, made from a seed.
 
-Each has a reader, which is the program's own way to such a file, and gives its content as bytes.
+Each kind has a reader: the program's own function for it, which returns the content as bytes.
 """
 
 from __future__ import annotations
@@ -57,20 +57,20 @@ class Kind:
     suffix: str
     content: bytes
     read: Callable[[Path], bytes]
-    """The content as the program takes it in; raises an AlexNetError."""
-    is_summed: bool = False
-    """Whether the file carries a checksum of all that is taken from it."""
+    """The content as the program reads it; raises an AlexNetError."""
+    has_checksum: bool = False
+    """Whether a checksum in the file covers everything that is read from it."""
 
 
 def file_kinds(seed: int, folder: Path) -> list[Kind]:
-    """One whole file of every kind."""
+    """One valid file of every kind."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     lenet = variant(ZOO["lenet5"], ModelOptions(width=0.5), num_classes=3)
     notebook = variant(
         ZOO["alexnet_notebook"], ModelOptions(width=0.02, input_size=215), num_classes=3
     )
-    ZOO["lenet5"], ZOO["alexnet_notebook"] = lenet, notebook  # so that the widths are these
+    ZOO["lenet5"], ZOO["alexnet_notebook"] = lenet, notebook  # narrow nets, so that files are small
     cifar10.BATCH_RECORDS = BATCH_RECORDS
     state = Network(lenet).state_dict()
     made = [*_models(lenet, state, folder), *_foreign(lenet, notebook, state, folder)]
@@ -88,13 +88,13 @@ def _models(table: Architecture, state: dict[str, Tensor], folder: Path) -> list
     content = (folder / "whole.safetensors").read_bytes()
     recipe = to_json(preset("flowers17")).encode()
     return [
-        Kind("model", ".safetensors", content, _model, is_summed=True),
+        Kind("model", ".safetensors", content, _model, has_checksum=True),
         Kind("recipe", ".json", recipe, lambda path: to_json(read_recipe(path)).encode()),
     ]
 
 
 def _model(path: Path) -> bytes:
-    """A model is read, and used once."""
+    """Read a model, and run it once."""
     weights, info, mean = load_model(path)
     with torch.device("meta"):
         network = Network(info.architecture)
@@ -157,7 +157,7 @@ def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def keras_weights(table: Architecture) -> bytes:
-    """What Keras 3 saves of a table's weights."""
+    """The weights of an architecture as Keras 3 saves them."""
     file, counts = io.BytesIO(), dict.fromkeys(("conv2d", "dense", "batch_normalization"), 0)
     kinds = {"conv": "conv2d", "fc": "dense", "batch_norm": "batch_normalization"}
     network = Network(table)
@@ -183,7 +183,7 @@ def _keras_arrays(network: Network, name: str) -> Iterable[np.ndarray]:
 
 
 def keras_config(table: Architecture) -> dict[str, object]:
-    """What Keras 3 says of the tutorial's table, as far as it is read."""
+    """The configuration that Keras 3 saves, as far as our reader uses it."""
     _, height, width = table.input
     layers: list[dict[str, object]] = [
         {
@@ -215,7 +215,7 @@ def keras_config(table: Architecture) -> dict[str, object]:
 
 
 def onnx_file(table: Architecture, state: dict[str, Tensor]) -> bytes:
-    """A table of convolutions, pools, tanh and matrices as a graph."""
+    """An architecture of convolutions, pools, tanh and linear layers as an ONNX graph."""
     nodes, current = [], "images"
     for layer in table.layers:
         weights = [f"{layer.name}.weight", f"{layer.name}.bias"]
@@ -246,20 +246,20 @@ def onnx_file(table: Architecture, state: dict[str, Tensor]) -> bytes:
 
 def _data_sets(rng: np.random.Generator, folder: Path) -> list[Kind]:
     records = rng.integers(0, 10, (BATCH_RECORDS, cifar10.RECORD_BYTES), dtype=np.uint8).tobytes()
-    pictures = {f"jpg/image_{i:04d}.jpg": rng.bytes(300) for i in range(1, 6)}
+    images = {f"jpg/image_{i:04d}.jpg": rng.bytes(300) for i in range(1, 6)}
     batches = {f"{cifar10.FOLDER}/{name}": records for name in cifar10.BATCHES}
     digits = b"\0\0\x08\x03" + np.array([4, 28, 28], ">u4").tobytes() + rng.bytes(4 * 28 * 28)
-    loose, packed = tar(pictures), gzip.compress(tar(batches))
+    loose, packed = tar(images), gzip.compress(tar(batches))
     numbers = np.arange(1, TOTAL + 1).reshape(17, 80)
     parts = {"trn1": numbers[:, :40], "val1": numbers[:, 40:60], "tst1": numbers[:, 60:]}
     return [
-        Kind("pictures in a .tgz", ".tgz", gzip.compress(loose), _members, is_summed=True),
-        Kind("pictures in a .tar.xz", ".tar.xz", lzma.compress(loose), _members, is_summed=True),
-        Kind("pictures in a .tar", ".tar", loose, _members),
-        Kind("CIFAR-10 in a .tar.gz", ".tar.gz", packed, _cifar, is_summed=True),
+        Kind("images in a .tgz", ".tgz", gzip.compress(loose), _members, has_checksum=True),
+        Kind("images in a .tar.xz", ".tar.xz", lzma.compress(loose), _members, has_checksum=True),
+        Kind("images in a .tar", ".tar", loose, _members),
+        Kind("CIFAR-10 in a .tar.gz", ".tar.gz", packed, _cifar, has_checksum=True),
         Kind("CIFAR-10 batch", ".bin", records, _records),
         Kind("digits", "", digits, _idx),
-        Kind("packed digits", ".gz", gzip.compress(digits), _idx, is_summed=True),
+        Kind("packed digits", ".gz", gzip.compress(digits), _idx, has_checksum=True),
         Kind("packed splits", ".mat", mat(parts, True), _splits),
         Kind("splits", ".mat", mat(parts, False), _splits),
     ]  # fmt: skip
@@ -276,10 +276,10 @@ def tar(members: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
-def mat(parts: dict[str, np.ndarray], is_packed: bool) -> bytes:
+def mat(parts: dict[str, np.ndarray], compressed: bool) -> bytes:
     """A .mat file."""
     file = io.BytesIO()
-    savemat(file, parts, do_compression=is_packed)
+    savemat(file, parts, do_compression=compressed)
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Small whole pictures in every format and mode that is read, drawn by Pillow from a seed."""
+"""Small valid images in every format and mode that is accepted, written by Pillow from a seed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ WIDTH, HEIGHT = 45, 38
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A whole file."""
+class ImageFile:
+    """A valid file."""
 
     name: str
     format: str
@@ -68,30 +68,33 @@ KINDS: tuple[tuple[str, str, dict[str, object]], ...] = (
 )
 
 
-def drawn_kinds(seed: int) -> list[Drawn]:
-    """One file of every kind."""
-    return [_drawn(i, *kind, np.random.default_rng([seed, i])) for i, kind in enumerate(KINDS)]
+def paint_image_files(seed: int) -> list[ImageFile]:
+    """One valid file of every kind."""
+    return [
+        _paint_image_file(i, *kind, np.random.default_rng([seed, i]))
+        for i, kind in enumerate(KINDS)
+    ]
 
 
-def _drawn(
+def _paint_image_file(
     number: int, kind: str, mode: str, options: dict[str, object], rng: np.random.Generator
-) -> Drawn:
+) -> ImageFile:
     plain = dict(options)
     if "exif" in plain:
         exif = Image.Exif()
         exif[0x0112], exif[0x010E] = plain["exif"], "a description"
         plain["exif"] = exif.tobytes()
-    picture = painted(mode, rng)
+    image = paint(mode, rng)
     if plain.get("save_all"):
-        plain["append_images"] = [painted(mode, rng)]
+        plain["append_images"] = [paint(mode, rng)]
     file = io.BytesIO()
-    picture.save(file, kind, **plain)  # type: ignore[arg-type]
-    told = " ".join(f"{name}={value!r}"[:30] for name, value in options.items())
-    return Drawn(f"{number} {kind} {mode} {told}".strip(), kind, file.getvalue())
+    image.save(file, kind, **plain)  # type: ignore[arg-type]
+    messages = " ".join(f"{name}={value!r}"[:30] for name, value in options.items())
+    return ImageFile(f"{number} {kind} {mode} {messages}".strip(), kind, file.getvalue())
 
 
-def painted(mode: str, rng: np.random.Generator) -> Image.Image:
-    """Soft blots with some noise: a picture in which every block has its own colours."""
+def paint(mode: str, rng: np.random.Generator) -> Image.Image:
+    """Smooth blobs with some noise, so that every block has its own colors."""
     bands = {"RGB": 3, "RGBA": 4, "CMYK": 4, "LA": 2}.get(mode, 1)
     blots = rng.integers(0, 256, (7, 8, bands), dtype=np.uint8)
     layers = [

@@ -1,8 +1,8 @@
-"""A run killed just before each single change that it makes to a file or folder, one after another.
+"""A run, or a store in preparation, killed just before each change it makes to a file or folder.
 
-Random moments seldom fall between two writes that follow each other at once: a state renamed and
-the old one not yet removed, a line in metrics.jsonl and no state, the model written and no result.
-Here the process counts its own changes and dies at one of them. A store likewise.
+Random moments seldom fall between two consecutive writes: a checkpoint renamed but the old one not
+yet removed, a line in metrics.jsonl but no checkpoint, the model written but no result. Here the
+process counts its own changes and kills itself before one of them.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import random
 from functools import partial
 from pathlib import Path
 
-from torture.children import die_at_change, note_changes, plain_plots
-from torture.subjects import (
+from stress.children import die_at_change, note_changes, plain_plots
+from stress.subjects import (
     Subject,
     attempt,
-    draw_pictures,
-    in_peace,
-    prepared_in_peace,
+    paint_images,
+    prepare_undisturbed,
     recipes,
-    trained_in_peace,
+    run_undisturbed,
+    train_undisturbed,
 )
-from torture.tally import Tally, counted
+from stress.tally import Tally, counted
 
 EPOCHS = 2
 
 
-def torture(count: int, seed: int, folder: Path) -> Tally:
-    """At most `count` of all changes that short runs and a store make, drawn by `seed`."""
-    draw_pictures(folder / "pictures")
-    runs = recipes(folder / "pictures", EPOCHS)
+def stress(count: int, seed: int, folder: Path) -> Tally:
+    """A random choice of at most `count` of all changes that short runs and a store make."""
+    paint_images(folder / "images")
+    runs = recipes(folder / "images", EPOCHS)
     subjects: list[Subject] = [
-        *[trained_in_peace(recipe, folder / "whole", (plain_plots,)) for recipe in runs],
-        prepared_in_peace(folder / "store"),
+        *[train_undisturbed(recipe, folder / "whole", (plain_plots,)) for recipe in runs],
+        prepare_undisturbed(folder / "store"),
     ]
     points = [
         (subject, number, text)
@@ -54,15 +54,15 @@ def torture(count: int, seed: int, folder: Path) -> Tally:
 
 
 def changes_of(subject: Subject, place: Path) -> list[str]:
-    """Every change of a file or folder that a command makes, in order."""
+    """All changes of files and folders that a command makes, in order."""
     place.mkdir(parents=True)
-    in_peace(subject, place, (plain_plots, partial(note_changes, place / "notes")))
+    run_undisturbed(subject, place, (plain_plots, partial(note_changes, place / "notes")))
     lines = (place / "notes").read_text().splitlines()
     return [line.replace(f"{place}/", "") for line in lines]
 
 
 def killed_at(subject: Subject, number: int, place: Path) -> tuple[str, str]:
-    """How a command that dies at one change ended when it was given again, and what is wrong."""
+    """How a command killed at one change ended when it was repeated, and what is wrong."""
     killed = attempt(subject, place, place / "log", (plain_plots, partial(die_at_change, number)))
     if killed.code >= 0:
         return "was not killed", f"it ended with {killed.code}: {killed.err}"
@@ -71,4 +71,4 @@ def killed_at(subject: Subject, number: int, place: Path) -> tuple[str, str]:
         return "ended in the same bytes", subject.difference(place)
     if again.is_one_sentence and "has ended already" in again.err:
         return "had ended", subject.difference(place)
-    return "did not go on", f"{again.code}, {again.err}"
+    return "did not resume", f"{again.code}, {again.err}"

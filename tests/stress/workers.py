@@ -1,8 +1,8 @@
-"""Cases tried in processes that may hang, die or take too much memory, and are watched from here.
+"""Cases that run in worker processes, which may hang, die or run out of memory.
 
 A harness module has `cases(seed, folder) -> Callable[[int], Ending]`. It is called once in each
-process and makes what all cases need; what it gives is called with the number of each case.
-`python -m torture.workers MODULE SEED FOLDER MEMORY_BYTES` is such a process: it reads numbers and
+worker and makes what all cases need; its result is called with the number of each case.
+`python -m stress.workers MODULE SEED FOLDER MEMORY_BYTES` is a worker: it reads numbers and
 answers with lines of JSON.
 """
 
@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from torture.tally import Tally, counted
+from stress.tally import Tally, counted
 
 START_SECONDS = 120.0
 
@@ -32,9 +32,9 @@ class Ending:
     """How one case ended."""
 
     outcome: str
-    """A few words, the same for all cases that ended alike."""
+    """A few words, the same for all cases with this outcome."""
     failure: str = ""
-    """What must not have been; "" when all is well."""
+    """What went wrong; "" if nothing."""
 
 
 Cases = Callable[[int], Ending]
@@ -50,9 +50,9 @@ def run_cases(
     seconds: float,
     memory_bytes: int,
 ) -> Tally:
-    """Try `count` cases of a module, each within `seconds` and `memory_bytes` beyond the start's.
+    """Try `count` cases of a module, each with limits of time and of memory beyond the start's.
 
-    A process that hangs or dies is a failure of its case, and another takes its place.
+    A worker that hangs or dies is a failure of its case, and is replaced.
     """
     worker = Worker(module, seed, folder, memory_bytes)
     endings = [worker.ask(index, seconds) for index in range(count)]
@@ -62,18 +62,18 @@ def run_cases(
 
 
 class Worker:
-    """One process, started anew after a case that it did not survive."""
+    """One worker process, restarted after a case that it did not survive."""
 
     def __init__(self, module: str, seed: int, folder: Path, memory_bytes: int) -> None:
-        self._own = folder / "worker"
-        self._own.mkdir()
-        arguments = [module, str(seed), str(self._own), str(memory_bytes)]
-        self._command = [sys.executable, "-m", "torture.workers", *arguments]
+        self._folder = folder / "worker"
+        self._folder.mkdir()
+        arguments = [module, str(seed), str(self._folder), str(memory_bytes)]
+        self._command = [sys.executable, "-m", "stress.workers", *arguments]
         self._log = folder / "stderr.txt"
-        self._process = self._started()
+        self._process = self._start()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        """A process that has made what its cases need."""
+    def _start(self) -> subprocess.Popen[bytes]:
+        """A process that is ready for cases."""
         with self._log.open("wb") as log:
             process = subprocess.Popen(
                 self._command,
@@ -88,7 +88,7 @@ class Worker:
         return process
 
     def ask(self, index: int, seconds: float) -> Ending:
-        """How a case ends."""
+        """Run one case."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{index}\n".encode())
         self._process.stdin.flush()
@@ -98,7 +98,7 @@ class Worker:
         is_dead = self._process.poll() is not None
         self.end()
         code = self._process.returncode
-        self._process = self._started()
+        self._process = self._start()
         if not is_dead:
             return Ending("hung", f"no answer within {seconds:g} s")
         died = signal.Signals(-code).name if code < 0 else f"exit {code}"
@@ -115,7 +115,7 @@ class Worker:
 
 
 def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
-    """The next line of a process; without its end where it died or took longer."""
+    """The next line of a process; incomplete if it died or took longer."""
     assert process.stdout is not None
     line = b""
     while not line.endswith(b"\n"):
@@ -137,8 +137,8 @@ RUNS = (
 )  # fmt: skip
 
 
-class Warden:
-    """Notes what no file may make a program do: run another, reach out, or write elsewhere."""
+class AuditMonitor:
+    """Records what no file may cause: new processes, network access, writes outside."""
 
     def __init__(self, folder: Path) -> None:
         self._inside = str(folder.resolve())
@@ -160,21 +160,21 @@ class Warden:
 
 
 def _serve(module: str, seed: int, folder: Path, memory_bytes: int) -> None:
-    """Try the cases whose numbers come in, until no more do."""
+    """Run the cases whose numbers are read from stdin."""
     sys.dont_write_bytecode = True
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # libraries may print to stdout
     try_one: Cases = import_module(module).cases(seed, folder)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * os.sysconf("SC_PAGE_SIZE") + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    warden = Warden(folder)
+    monitor = AuditMonitor(folder)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
-        warden.seen.clear()
+        monitor.seen.clear()
         ending = try_one(int(line))
-        if warden.seen:
-            ending = Ending("broke out", "; ".join(warden.seen)[:500])
+        if monitor.seen:
+            ending = Ending("escaped", "; ".join(monitor.seen)[:500])
         print(json.dumps(asdict(ending)), file=answers, flush=True)
 
 

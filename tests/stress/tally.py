@@ -1,4 +1,4 @@
-"""What a harness did: how many cases were tried, how each ended, and what must not have been."""
+"""Results of a harness: the number of cases, how they ended, and the failures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-HEAD = ("torture", "tried", "how they ended", "failures", "seconds")
+HEAD = ("stress test", "tried", "how they ended", "failures", "seconds")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,24 +14,24 @@ class Tally:
     """The cases of one harness, counted."""
 
     name: str
-    """What was tortured, as the table says it."""
+    """The first cell of its row in the table."""
     tried: int
-    """Cases in all."""
+    """Number of cases."""
     outcomes: dict[str, int] = field(default_factory=dict)
-    """How the cases ended, in words, and how many did so."""
+    """From each outcome, in words, to its number of cases."""
     failures: tuple[str, ...] = ()
-    """One sentence for each case that ended as none may, with what is needed to see it again."""
+    """One sentence for each forbidden outcome, with what is needed to reproduce it."""
     seconds: float = 0.0
-    """Time taken; `python -m torture` fills it in."""
+    """Time taken; set by `stress.harness.run`."""
 
     @property
     def is_clean(self) -> bool:
-        """Whether something was tried and nothing failed."""
+        """Whether at least one case was tried and none failed."""
         return self.tried > 0 and not self.failures
 
 
 def counted(name: str, outcomes: Iterable[str], failures: Iterable[str] = ()) -> Tally:
-    """A tally of outcomes, one a case, the most frequent first; a failed case has one too."""
+    """A tally of one outcome per case, also for failed ones; the most frequent comes first."""
     counts = Counter(outcomes)
     return Tally(
         name=name,
@@ -42,7 +42,7 @@ def counted(name: str, outcomes: Iterable[str], failures: Iterable[str] = ()) ->
 
 
 def table(tallies: Sequence[Tally]) -> str:
-    """The tallies as a Markdown table, and every failure in words below it."""
+    """The tallies as a Markdown table, with the failures below it."""
     rows = [HEAD, ("---", "---:", "---", "---:", "---:"), *[_row(tally) for tally in tallies]]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     failures = [f"- {tally.name}: {text}" for tally in tallies for text in tally.failures]

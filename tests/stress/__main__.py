@@ -1,8 +1,10 @@
-"""Run the harnesses and print what was tried, how it ended and what failed; exit 1 for a failure.
+"""Run the harnesses; print the number of cases, how they ended and what failed.
 
-PYTHONPATH=src:tests python -m torture [--quick] [--only NAME ...] [--seed 0] [--out FILE]
+The exit code is 1 if anything failed.
 
-As many harnesses run at once as there are cores, each in a process and a folder of its own.
+PYTHONPATH=src:tests python -m stress [--quick] [--only NAME ...] [--seed 0] [--out FILE]
+
+One harness runs per CPU core at a time, each in its own process and folder.
 """
 
 from __future__ import annotations
@@ -17,31 +19,31 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from torture.harness import Harness, run
-from torture.tally import Tally, table
+from stress.harness import Harness, run
+from stress.tally import Tally, table
 
 HARNESSES = (
     Harness("kills", full=80, quick=8),
     Harness("kill_points", full=1000, quick=8),
     Harness("races", full=50, quick=4),
     Harness("full_disk", full=120, quick=4),
-    Harness("pictures", full=5500, quick=60),
+    Harness("images", full=5500, quick=60),
     Harness("files", full=2200, quick=40),
 )
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 when something failed."""
+    """Run the chosen harnesses; 1 if something failed."""
     flags = _flags(words)
     chosen = [harness for harness in HARNESSES if not flags.only or harness.name in flags.only]
     with ProcessPoolExecutor(flags.jobs, get_context("spawn")) as pool:
-        begun = [
+        futures = [
             pool.submit(
                 run, harness.name, harness.quick if flags.quick else harness.full, flags.seed
             )
             for harness in chosen
         ]
-        tallies = [future.result() for future in begun]
+        tallies = [future.result() for future in futures]
     print(table(tallies))
     if flags.out:
         _write(tallies, flags.out)
@@ -50,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _flags(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="torture", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="stress", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     names = [harness.name for harness in HARNESSES]
     parser.add_argument("--quick", action="store_true", help="a few cases of each")
