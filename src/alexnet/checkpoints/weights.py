@@ -16,6 +16,7 @@ from alexnet.data.images.open import QUIET
 from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
+from alexnet.io.limits import MAX_WEIGHTS_BYTES
 from alexnet.io.text import shape_text
 from alexnet.models.network import Network
 
@@ -31,7 +32,6 @@ TORCHVISION_NAMES = {
 }
 """torchvision's alexnet: the layer at each place of its two Sequential blocks."""
 
-LARGEST_FILE_BYTES = 1 << 33
 WRAPPERS = ("state_dict", "model")
 """Keys under which other programs' checkpoints keep their state dict."""
 
@@ -92,10 +92,8 @@ def check_zip_bomb(path: Path) -> None:
     """
     with open_regular(path) as file:
         size_bytes = os.fstat(file.fileno()).st_size
-        if size_bytes > LARGEST_FILE_BYTES:
-            raise ValueError(
-                f"it has {size_bytes:,} bytes; at most {LARGEST_FILE_BYTES:,} are read"
-            )
+        if size_bytes > MAX_WEIGHTS_BYTES:
+            raise ValueError(f"it has {size_bytes:,} bytes; at most {MAX_WEIGHTS_BYTES:,} are read")
         if not zipfile.is_zipfile(file):
             return
         with open_zip(file) as archive:

@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from math import prod
 
 from alexnet.errors import ArchitectureError
+from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
 from alexnet.models.layers import Conv, Flatten, FullyConnected, Layer, Shape, require
-
-MOST_LAYERS = 1000
-MOST_PIXELS = 1 << 14
-"""The largest side of an input, and the most colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +48,12 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        is_picture = len(self.input) == 3 and 1 <= min(self.input) <= max(self.input) <= MOST_PIXELS
+        is_picture = (
+            len(self.input) == 3 and 1 <= min(self.input) <= max(self.input) <= MAX_INPUT_SIDE
+        )
         require(is_picture, f"{self.name}: input {self.input} must be (channels, height, width)")
         count = len(self.layers)
-        require(
-            1 <= count <= MOST_LAYERS, f"{self.name} has {count} layers, not 1 to {MOST_LAYERS}"
-        )
+        require(1 <= count <= MAX_LAYERS, f"{self.name} has {count} layers, not 1 to {MAX_LAYERS}")
         names = [layer.name for layer in self.layers]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ArchitectureError(f"{self.name}: two layers are called {sorted(twice)[0]!r}")
@@ -65,7 +62,7 @@ class Architecture:
             works = f"the smallest input that works is {smallest}x{smallest}"
             raise ArchitectureError(
                 f"{self.name} cannot take {self.input[1]}x{self.input[2]} pixels; "
-                + (works if smallest <= MOST_PIXELS else "no input works")
+                + (works if smallest <= MAX_INPUT_SIDE else "no input works")
             )
 
     @property
@@ -112,7 +109,7 @@ def fits(layers: tuple[Layer, ...], shape: Shape) -> bool:
 def smallest_input(layers: tuple[Layer, ...], channels: int) -> int:
     """Side in pixels of the smallest square input that the layers can take.
 
-    MOST_PIXELS + 1 where none up to MOST_PIXELS is large enough; whatever fits, a larger one does.
+    MAX_INPUT_SIDE + 1 if none is large enough.
     """
-    sides = range(1, MOST_PIXELS + 1)
+    sides = range(1, MAX_INPUT_SIDE + 1)
     return 1 + bisect_left(sides, True, key=lambda side: fits(layers, (channels, side, side)))

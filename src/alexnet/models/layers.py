@@ -13,6 +13,7 @@ from math import prod
 from typing import ClassVar, Literal, TypeAlias
 
 from alexnet.errors import ArchitectureError
+from alexnet.io.limits import MAX_LAYER_INTEGER
 
 Shape: TypeAlias = tuple[int, ...]
 """(channels, height, width) of a map or (features,) of a vector; the batch is not counted."""
@@ -33,10 +34,6 @@ class Init:
         """Refuse numbers that no weight can begin with."""
         is_fair = 0 <= self.std < math.inf and -math.inf < self.bias < math.inf
         require(is_fair, f"weights cannot begin with sd {self.std} and bias {self.bias}")
-
-
-LARGEST = 1 << 24
-"""The largest whole number in a table; what a layer makes of them is reckoned without overflow."""
 
 
 def require(is_met: bool, message: str) -> None:
@@ -74,7 +71,7 @@ class Layer:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 least = 1 if isinstance(value, int) and "padding" not in field.name else 0
-                most = LARGEST if isinstance(value, int) else sys.float_info.max
+                most = MAX_LAYER_INTEGER if isinstance(value, int) else sys.float_info.max
                 require(
                     least <= value <= most,
                     f"{self.name}: {field.name} {value:.6g} must be from {least} to {most:.6g}",
