@@ -127,6 +127,15 @@ def classify_entry(entry: os.DirEntry[str]) -> str:
     return "picture" if entry.name.lower().endswith(SUFFIXES) else "not a picture"
 
 
+def find_images(folder: Path) -> list[Path]:
+    """Give the paths of all image files below a folder, sorted.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    return [folder / name for name in pictures_below(folder, Counter())]
+
+
 def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
     """List the relative POSIX paths of all pictures below a folder; count the rest in `ignored`.
 
