@@ -23,7 +23,7 @@ from alexnet.io.files import open_regular
 from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.io.text import printable
-from alexnet.models.architecture import Architecture, fits
+from alexnet.models.architecture import Architecture, is_valid_input
 from alexnet.models.layers import (
     Activation,
     BatchNorm,
@@ -249,7 +249,7 @@ def _input(table: Architecture, arrays: dict[str, list[Arrays]], input_size: int
     sides = (table.input[1], *range(1, 1025))
     for side in sides:
         shape: Shape = (table.input[0], side, side)
-        if fits(trunk, shape):
+        if is_valid_input(trunk, shape):
             for layer in trunk:
                 shape = layer.output(shape)
             if shape[1] == map_side:
