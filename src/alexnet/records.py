@@ -1,4 +1,4 @@
-"""What is recorded of a run.
+"""The records of a run.
 
 An `EpochRecord` is a line of `metrics.jsonl`, a function of the recipe and the machine; an
 `EpochTimes` is a line of `times.jsonl`, measured and never twice the same. Errors are from 0 to 1.
@@ -22,7 +22,7 @@ class LayerUpdate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastStep:
-    """What an epoch's record says of the epoch's last step."""
+    """The last step of an epoch, for the epoch's record."""
 
     lr: float = 0.0
     """Learning rate."""
@@ -42,27 +42,31 @@ class EpochRecord:
     """Learning rate of the last step."""
     train_loss: float
     train_top1_error: float
-    """On augmented pictures, while they were learnt; steps that mix pictures are left out, here and
-    in the loss."""
+    """On augmented images, during training; here and in the loss, CutMix steps are left out."""
     train_top5_error: float
-    eval_split: str
-    """The split of the next three figures: "val", "test", or "" when there is neither."""
-    eval_loss: float
-    eval_top1_error: float
-    eval_top5_error: float
+    eval_split: str | None
+    """The split of the next three figures: "val", "test", or None when there is neither."""
+    eval_loss: float | None
+    eval_top1_error: float | None
+    eval_top5_error: float | None
     layers: tuple[LayerUpdate, ...]
     """The last update of the epoch, weight by weight."""
+
+    @property
+    def val_top1_error(self) -> float | None:
+        """The validation error; None without a validation split."""
+        return self.eval_top1_error if self.eval_split == "val" else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochTimes:
-    """How long an epoch took; steps that were lost to a kill and done again count once."""
+    """How long an epoch took; steps that were lost to a kill and repeated count once."""
 
     epoch: int
     """Counted from 1."""
     images_per_second: float
     """Training only, evaluation and saving not counted."""
     data_wait_fraction: float
-    """Share of the training time spent waiting for data."""
+    """Fraction of the training time spent waiting for data, 0 to 1."""
     elapsed_seconds: float
     """Of the whole epoch, evaluation included."""

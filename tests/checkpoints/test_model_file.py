@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, Scores, load_model, save_model
-from alexnet.checkpoints.tensors import CHECKSUM, checksum, load_tensors, save_tensors
+from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT, checksum, load_tensors, save_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ModelFileError
@@ -149,7 +149,7 @@ def rewrite(model: Path, **changes: object) -> None:
     with safe_open(model, framework="pt") as file:
         facts = json.loads(file.metadata()["alexnet"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    facts = {k: v for k, v in {**facts, CHECKSUM: None, **changes}.items() if v is not None}
+    facts = {k: v for k, v in {**facts, CHECKSUM_KEY: None, **changes}.items() if v is not None}
     save_file(tensors, model, metadata={"alexnet": json.dumps(facts)})
 
 
@@ -160,7 +160,7 @@ def rewrite(model: Path, **changes: object) -> None:
         ({"colour": 1}, "'colour'"),
         ({"recipe": None}, "recipe"),
         ({"class_names": "abc"}, "class_names must be a list"),
-        ({"format": "one"}, "format must be int"),
+        ({"format": "one"}, "format 'one'"),
         ({"architecture": {"name": "x"}}, "architecture"),
     ],
     ids=str,
@@ -174,10 +174,22 @@ def test_a_header_that_is_not_ours_is_refused(
 
 
 @pytest.mark.parametrize("more", [{}, {"a_new_key": 1}], ids=["same keys", "new keys"])
-def test_a_later_format_is_refused(model: Path, more: dict[str, object]) -> None:
-    rewrite(model, format=2, **more)
-    with pytest.raises(ModelFileError, match="format 2"):
+def test_a_newer_format_is_rejected(model: Path, more: dict[str, object]) -> None:
+    rewrite(model, format=FORMAT + 1, **more)
+    with pytest.raises(ModelFileError, match=r"newer version .*\(format 3.*install that version"):
         load_model(model)
+
+
+@pytest.mark.parametrize("format_", [1, None], ids=["model", "training state"])
+def test_an_older_format_is_rejected_in_one_sentence(model: Path, format_: int | None) -> None:
+    """Files of format 1 have other keys; states of that time name no format."""
+    rewrite(model, format=format_, classes=["a", "b", "c"], class_names=None)
+    with pytest.raises(ModelFileError) as caught:
+        load_model(model)
+    assert str(caught.value) == (
+        f"{model} was written by an older version of alexnet (format 1, and this version reads "
+        "format 2): use it with that version, or train or import the model again"
+    )
 
 
 @pytest.mark.parametrize("cut", [0, 4, 100, -1])

@@ -60,9 +60,9 @@ def test_stages_equal_a_plain_computation_on_a_real_picture(
 ) -> None:
     path = shared / "data" / "alexnet_owt" / "features.pth"
     network = create_model("alexnet_owt", num_classes=17).eval()
-    taken = load_matching_weights(network, read_weights(path))
-    assert len(taken.taken) == 10
-    assert taken.left == ()
+    report = load_matching_weights(network, read_weights(path))
+    assert len(report.loaded) == 10
+    assert report.unused == ()
     with torch.inference_mode():
         ours = network.intermediate_outputs(center_crop(torch.tensor(pixels)[None], RULE))
     for name, expected in by_hand(pixels, torch.load(path, weights_only=True)).items():

@@ -54,9 +54,9 @@ def test_torchvisions_names_become_ours(tmp_path: Path, wrap: str) -> None:
         case _:
             torch.save(state, path, _use_new_zipfile_serialization=wrap != "legacy")
     net = network()
-    taken = load_matching_weights(net, read_weights(path))
-    assert set(taken.taken) == set(net.state_dict())
-    assert (taken.left, taken.fresh) == ((), ())
+    report = load_matching_weights(net, read_weights(path))
+    assert set(report.loaded) == set(net.state_dict())
+    assert (report.unused, report.missing) == ((), ())
     for theirs, ours in TORCHVISION.items():
         assert torch.equal(net.get_parameter(f"{ours}.weight"), state[f"{theirs}.weight"])
         assert torch.equal(net.get_parameter(f"{ours}.bias"), state[f"{theirs}.bias"])
@@ -74,13 +74,13 @@ def test_what_does_not_fit_is_listed_with_both_shapes() -> None:
     weights["extra.weight"] = torch.zeros(2, 2)
     own = net.get_parameter("fc8.weight").detach().clone()
     features = own.shape[1]
-    taken = load_matching_weights(net, weights)
-    assert set(taken.left) == {
+    report = load_matching_weights(net, weights)
+    assert set(report.unused) == {
         f"fc8.weight (9x{features}, here 7x{features})",
         "fc8.bias (9, here 7)",
         "extra.weight (2x2, no such tensor here)",
     }
-    assert set(taken.fresh) == {"fc8.weight", "fc8.bias"}
+    assert set(report.missing) == {"fc8.weight", "fc8.bias"}
     assert torch.equal(net.get_parameter("fc8.weight"), own)
     assert torch.equal(net.get_parameter("fc7.weight"), weights["fc7.weight"])
 

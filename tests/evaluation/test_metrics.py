@@ -19,7 +19,7 @@ from alexnet.evaluation.metrics import (
     top_k_error,
 )
 from alexnet.plots import to_numpy
-from alexnet.training.update_stats import describe_updates, layer_norms
+from alexnet.training.update_stats import describe_updates, rms
 
 LOGITS = torch.tensor(
     [
@@ -136,8 +136,8 @@ def test_most_confused() -> None:
     assert matrix.tolist() == [[9, 1, 4], [2, 0, 0], [0, 4, 7]]
 
 
-def test_layer_norms() -> None:
-    found = layer_norms({"w": torch.tensor([[3.0, -4.0]]), "b": torch.zeros(2)})
+def test_rms() -> None:
+    found = rms({"w": torch.tensor([[3.0, -4.0]]), "b": torch.zeros(2)})
     assert found == {"w": pytest.approx(math.sqrt(12.5)), "b": 0.0}
 
 

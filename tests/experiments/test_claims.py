@@ -33,7 +33,7 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
-from alexnet.training.setup import table_for
+from alexnet.training.setup import build_architecture
 from alexnet.transforms.statistics import preprocessing_for
 from published import ERRORS
 from support.commands import Command
@@ -115,7 +115,7 @@ def test_the_networks_differ_in_the_claimed_layers_alone(plan: Plan) -> None:
     kinds = LAYERS_THAT_DIFFER.get(plan.experiment.name)
     if kinds is None:
         return
-    tables = [table_for(recipe).layers for recipe in measured(plan).values()]
+    tables = [build_architecture(recipe).layers for recipe in measured(plan).values()]
     kept = {tuple(layer for layer in table if not isinstance(layer, kinds)) for table in tables}
     assert len(kept) == 1
     assert len(set(tables)) == (len(tables) if kinds else 1)
@@ -125,7 +125,7 @@ def test_the_networks_differ_in_the_claimed_layers_alone(plan: Plan) -> None:
 def test_bias_and_init_change_first_values_alone(name: ProtocolName) -> None:
     for experiment in ("bias-one", "init"):
         plan = Plan(experiment=EXPERIMENTS[experiment], protocol_name=name)
-        tables = [table_for(recipe).layers for recipe in measured(plan).values()]
+        tables = [build_architecture(recipe).layers for recipe in measured(plan).values()]
         assert len(set(tables)) == len(tables)
         assert len({tuple(without_first_values(one) for one in table) for table in tables}) == 1
 
@@ -166,7 +166,7 @@ def test_every_run_can_be_made_ready(plan: Plan) -> None:
         tuning = [plan.tuning_recipe(arm, 0.01)] if plan.tuned_arms else []
         for recipe in (plan.recipe(arm, 0.01, 0), *tuning):
             begun = replace(recipe, init_from="a file" if arm.begins_from != "nothing" else "")
-            table = table_for(begun)
+            table = build_architecture(begun)
             preprocessing_for(table, begun.data_options)
             assert begun.epochs >= 1
 

@@ -307,10 +307,10 @@ def history(*errors: float) -> list[EpochRecord]:
             train_loss=1.0,
             train_top1_error=error,
             train_top5_error=0.0,
-            eval_split="",
-            eval_loss=-1.0,
-            eval_top1_error=-1.0,
-            eval_top5_error=-1.0,
+            eval_split=None,
+            eval_loss=None,
+            eval_top1_error=None,
+            eval_top5_error=None,
             layers=(),
         )
         for epoch, error in enumerate(errors, 1)

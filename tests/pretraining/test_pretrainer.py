@@ -111,7 +111,7 @@ def test_the_model_file_holds_the_finished_stages_alone(finished: Pretrained) ->
     assert set(weights) == {
         *(f"conv{i}.weight" for i in (1, 2)), *(f"bn{i}.{name}" for i in (1, 2) for name in norm)
     }  # fmt: skip
-    with pytest.raises(ModelFileError, match=r"no classifier; train one .*--init-from"):
+    with pytest.raises(ModelFileError, match=r"not a classifier; train one .*--init-from"):
         load(finished.folder.path)
 
 
@@ -222,7 +222,11 @@ def test_pretrained_layers_arrive_unchanged_in_the_classifier(
     job = set_up_training(replace(small, init_from=str(finished.folder.model)), witness)
     state = job.network.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in weights.items())
-    assert [note for note in witness.notes if note.startswith("left: nothing; fresh here: conv3")]
+    assert [
+        note
+        for note in witness.notes
+        if note.startswith("unused: none; randomly initialised: conv3")
+    ]
     assert not [note for note in witness.notes if "the layers" in note]
 
 

@@ -110,7 +110,7 @@ def state_of_run(place: Path) -> str:
         return "before there was a run"
     if (out / "result.json").exists():
         return ENDED
-    has_state = any((out / "states").glob("state-*"))
+    has_state = any((out / "checkpoints").glob("step-*"))
     return "in training, a checkpoint saved" if has_state else "in training, nothing saved yet"
 
 

@@ -110,5 +110,5 @@ def stopped_run(training: Training, folder: Path) -> Path:
     attempt(
         training, place, place / "log", (plain_plots, partial(die_at_change, len(changes) // 2))
     )
-    assert any((place / "run" / "states").iterdir())
+    assert any((place / "run" / "checkpoints").iterdir())
     return place / "run"

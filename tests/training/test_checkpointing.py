@@ -36,13 +36,13 @@ class StateWatcher(PowerCut):
         self.seen: list[int] = []
 
     def on_step(self, report: StepReport) -> None:
-        self.seen.append(len(self.folder.saved_states()))
+        self.seen.append(len(self.folder.saved_checkpoints()))
         super().on_step(report)
 
 
 def saved_steps(folder: RunFolder) -> list[int]:
     """The steps of a run's states, as they tell them."""
-    return [load_tensors(path, CheckpointInfo)[1].step for path in folder.saved_states()]
+    return [load_tensors(path, CheckpointInfo)[1].step for path in folder.saved_checkpoints()]
 
 
 def flip(path: Path) -> None:
@@ -60,8 +60,8 @@ def test_the_newest_states_are_kept_by_count(
     small: Recipe, tmp_path: Path, keep: int, left: list[int]
 ) -> None:
     folder = cut_off(replace(small, keep_checkpoints=keep), tmp_path / "run", 11)
-    names = [path.name for path in folder.saved_states()]
-    assert names == [f"state-{step:06d}.safetensors" for step in left]
+    names = [path.name for path in folder.saved_checkpoints()]
+    assert names == [f"step-{step:06d}.safetensors" for step in left]
     assert saved_steps(folder) == left
 
 
@@ -114,8 +114,8 @@ def test_a_state_that_cannot_be_saved_stops_the_run_with_the_way_on(
         with pytest.raises(TrainingError) as told:
             train(small, out=tmp_path / "a run")
     assert str(told.value) == (
-        f"{tmp_path}/a run/states/state-000002.safetensors: No space left on device; "
-        f"put that right and go on with: alexnet train --resume '{tmp_path}/a run'"
+        f"{tmp_path}/a run/checkpoints/step-000002.safetensors: No space left on device; "
+        f"fix that and resume with: alexnet train --resume '{tmp_path}/a run'"
     )
     assert is_same_run(resume(tmp_path / "a run").folder, small_whole)
 
@@ -141,10 +141,10 @@ def test_a_damaged_state_is_passed_over_and_named(
     reason: str,
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
-    damage(folder.state(10))
+    damage(folder.checkpoint(10))
     resume(folder.path, reporter=witness)
-    (said,) = [note for note in witness.notes if note.startswith("passed over")]
-    assert "state-000010.safetensors" in said
+    (said,) = [note for note in witness.notes if note.startswith("skipped")]
+    assert "step-000010.safetensors" in said
     assert reason in said
     assert witness.steps[0].step == 9
     assert is_same_run(folder, small_whole)
@@ -154,11 +154,11 @@ def test_when_all_are_damaged_it_begins_anew_and_says_so(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
-    for path in folder.saved_states():
+    for path in folder.saved_checkpoints():
         flip(path)
     resume(folder.path, reporter=witness)
-    assert len([note for note in witness.notes if note.startswith("passed over")]) == 2
-    assert "no state is saved; beginning with the first step" in witness.notes
+    assert len([note for note in witness.notes if note.startswith("skipped")]) == 2
+    assert "no checkpoint found; starting from the first step" in witness.notes
     assert [report.step for report in witness.steps] == list(range(1, 13))
     assert is_same_run(folder, small_whole)
 
@@ -172,11 +172,11 @@ def test_a_damaged_newer_state_never_pushes_out_a_good_one(
         folder.config.read_text().replace('"keep_checkpoints": 9', '"keep_checkpoints": 1')
     )
     for step in (8, 10):
-        flip(folder.state(step))
+        flip(folder.checkpoint(step))
     with pytest.raises(PowerCutError):
         resume(folder.path, reporter=PowerCut(9))
-    assert [path.name for path in folder.saved_states()] == ["state-000008.safetensors"]
-    assert load_tensors(folder.state(8), CheckpointInfo)[1].step == 8
+    assert [path.name for path in folder.saved_checkpoints()] == ["step-000008.safetensors"]
+    assert load_tensors(folder.checkpoint(8), CheckpointInfo)[1].step == 8
     run = resume(folder.path).folder
     assert run.metrics.read_bytes() == small_whole.metrics.read_bytes()
 
@@ -187,7 +187,7 @@ def test_a_state_without_the_best_model_it_leans_on_is_passed_over(
     folder = cut_off(replace(small, keep_checkpoints=9), tmp_path / "run", 11)
     flip(folder.model)
     resume(folder.path, reporter=witness)
-    said = [note for note in witness.notes if note.startswith("passed over")]
+    said = [note for note in witness.notes if note.startswith("skipped")]
     assert len(said) == 3
     assert all("model.safetensors" in note for note in said)
     assert witness.steps[0].step == 5, "step 4 was saved before the first epoch was evaluated"
@@ -199,7 +199,7 @@ def test_a_model_of_a_later_epoch_does_no_harm(
 ) -> None:
     """The best was saved and the power went before the next state was: its steps are done again."""
     folder = cut_off(replace(small, save_every_steps=7), tmp_path / "run", 11)
-    assert [path.name for path in folder.saved_states()] == ["state-000007.safetensors"]
+    assert [path.name for path in folder.saved_checkpoints()] == ["step-000007.safetensors"]
     assert len(read_metrics(folder)) == 2
     resume(folder.path)
     assert folder.metrics.read_bytes() == small_whole.metrics.read_bytes()
@@ -219,19 +219,19 @@ def test_a_state_that_cannot_be_opened_is_not_taken_for_damaged(
     small: Recipe, tmp_path: Path, command: Command
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
-    folder.state(11).mkdir()
+    folder.checkpoint(11).mkdir()
     told = command("train", "--resume", folder.path)
     assert told.code == 2
-    assert "state-000011.safetensors: Is a directory" in told.err
-    assert len(folder.saved_states()) == 3
+    assert "step-000011.safetensors: Is a directory" in told.err
+    assert len(folder.saved_checkpoints()) == 3
 
 
 def test_times_go_on_where_they_were(small: Recipe, tmp_path: Path) -> None:
     """Pictures and waiting of the steps before the state are in the epoch's times."""
     folder = cut_off(small, tmp_path / "run", 8)
-    spent = load_tensors(folder.state(6), CheckpointInfo)[1].spent
+    spent = load_tensors(folder.checkpoint(6), CheckpointInfo)[1].elapsed
     assert spent.images == 16
-    assert 0 < spent.waiting_seconds < spent.training_seconds <= spent.elapsed_seconds
+    assert 0 < spent.data_wait_seconds < spent.training_seconds <= spent.elapsed_seconds
     run = resume(folder.path)
     second = run.times[1]
     assert second.elapsed_seconds > spent.elapsed_seconds
@@ -261,12 +261,16 @@ def test_a_changed_config_is_refused_and_a_moved_data_set_is_not(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"cannot read .*config\.json: No such file .*bring config\.json back"),
-        ("", r"config\.json is not JSON: .*bring config\.json back"),
-        ('{"epochs": 3', r"config\.json is not JSON: .*bring config\.json back"),
-        ('{"epochz": 3}', r"no key 'epochz'.*bring config\.json back"),
+        (None, r"cannot read .*config\.json: No such file .*restore config\.json"),
+        ("", r"config\.json is not JSON: .*restore config\.json"),
+        ('{"epochs": 3', r"config\.json is not JSON: .*restore config\.json"),
+        (
+            '{"net": {}, "epochs": 3}',
+            r"recipe has no key 'net'.*an older version.*restore config\.json",
+        ),
+        ('{"epochz": 3}', r"no key 'epochz'.*restore config\.json"),
     ],
-    ids=["missing", "empty", "cut", "misspelt"],
+    ids=["missing", "empty", "cut", "misspelt", "of an older version"],
 )
 def test_a_lost_or_damaged_config_is_one_sentence(
     small: Recipe, tmp_path: Path, text: str | None, message: str
@@ -288,7 +292,7 @@ def test_a_lost_or_damaged_environment_is_said(
     if text is not None:
         (folder.path / "environment.json").write_text(text)
     resume(folder.path, reporter=witness)
-    assert any("environment.json is lost or damaged" in note for note in witness.notes)
+    assert any("environment.json is missing or damaged" in note for note in witness.notes)
 
 
 def test_a_run_that_another_process_trains_is_left_alone(
@@ -308,9 +312,9 @@ def test_an_ended_run_keeps_no_states(
     """A kill may fall between the result and the removal of the states."""
     folder = cut_off(small, tmp_path / "run", 11)
     (folder.result).write_bytes(small_whole.result.read_bytes())
-    with pytest.raises(TrainingError, match="has ended already"):
+    with pytest.raises(TrainingError, match="has finished already"):
         resume(folder.path)
-    assert not folder.states.exists()
+    assert not folder.checkpoints.exists()
     assert not (folder.path / ".lock").exists()
 
 
@@ -356,6 +360,6 @@ def test_a_run_folder_is_whole_or_absent(
         target.write_text(text)
 
     monkeypatch.setattr(runs, "write_text", full)
-    with pytest.raises(AlexNetError, match=r"cannot make the folder .*No space left on device"):
+    with pytest.raises(AlexNetError, match=r"cannot create the folder .*No space left on device"):
         train(small, out=tmp_path / "deep" / "run")
     assert list((tmp_path / "deep").iterdir()) == []

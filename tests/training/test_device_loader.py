@@ -1,4 +1,4 @@
-"""Batches on the device are the store's, wherever the pictures lie."""
+"""Batches on the device are the store's, preloaded or streamed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.reporter import NullReporter
-from alexnet.training.device_loader import copied, feed, resident
+from alexnet.training.device_loader import preload, stream, to_device
 from alexnet.training.setup import set_up_training
 from alexnet.training.step import train_step
 
@@ -23,13 +23,10 @@ def batches(tiny: Recipe) -> Batches:
 
 
 @pytest.mark.parametrize("first_step", [0, 2])
-def test_resident_pictures_come_in_the_same_order(
-    batches: Batches, first_step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("alexnet.training.device_loader.ROWS_AT_ONCE", 5)
+def test_preloaded_images_come_in_the_same_order(batches: Batches, first_step: int) -> None:
     for epoch in (0, 3):
         plain = list(batches.epoch(epoch, first_step))
-        for source in (copied(batches, CPU), resident(batches, CPU)):
+        for source in (stream(batches, CPU), preload(batches, CPU, chunk=5)):
             found = list(source.epoch(epoch, first_step))
             assert len(found) == len(plain) == batches.steps_per_epoch - first_step
             for (pixels, labels), (images, truth) in zip(plain, found, strict=True):
@@ -37,15 +34,15 @@ def test_resident_pictures_come_in_the_same_order(
                 assert torch.equal(torch.from_numpy(labels), truth)
 
 
-def test_a_processor_copies_nothing_ahead(batches: Batches) -> None:
-    assert feed(batches, CPU).pictures is None
+def test_a_cpu_preloads_nothing(batches: Batches) -> None:
+    assert to_device(batches, CPU).images is None
 
 
 @pytest.mark.gpu
-def test_a_gpu_holds_the_pictures(tiny: Recipe) -> None:
+def test_a_gpu_preloads_the_images(tiny: Recipe) -> None:
     job = set_up_training(replace(tiny, device="cuda", precision="auto"), NullReporter())
-    assert job.feed.pictures is not None
-    pixels, labels = next(job.feed.epoch(0))
+    assert job.loader.images is not None
+    pixels, labels = next(job.loader.epoch(0))
     assert pixels.device.type == labels.device.type == "cuda"
     loss, _, _ = train_step(job, pixels, labels, 0, 1e-3)
     assert torch.isfinite(loss)
@@ -60,6 +57,6 @@ def test_a_compiled_network_learns_the_same(tiny: Recipe) -> None:
         set_up_training(replace(tiny, compile=is_compiled), NullReporter())
         for is_compiled in (False, True)
     )
-    for step, (pixels, labels) in enumerate(plain.feed.epoch(0)):
+    for step, (pixels, labels) in enumerate(plain.loader.epoch(0)):
         losses = [train_step(job, pixels, labels, step, 1e-3)[0] for job in (plain, compiled)]
         torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)

@@ -77,10 +77,10 @@ def end(folder: Path) -> None:
 
 POINTS = {
     "a state is written aside and has no name yet": (
-        r"os.rename states/\S+ states/state-000006",
+        r"os.rename checkpoints/\S+ checkpoints/step-000006",
         0,
     ),
-    "a new state is there and the old ones too": (r"os.remove states/state-000002", 0),
+    "a new state is there and the old ones too": (r"os.remove checkpoints/step-000002", 0),
     "a line is in metrics.jsonl and none in times.jsonl": (r"open times.jsonl", 1),
     "an epoch is recorded and its best model is not saved": (r"open \.model", 0),
     "the best model is written aside and has no name yet": (r"os.rename \.model", 0),
@@ -91,7 +91,7 @@ POINTS = {
     "a plot is half there": (r"os.rename plots/\S+ plots/filters.png", 0),
     "metrics.jsonl is written anew and has no name yet": (r"os.rename \.metrics", 0),
     "everything is there but the result": (r"os.rename \.result", 0),
-    "the result is there and the states too": (r"shutil.rmtree states", 0),
+    "the result is there and the states too": (r"shutil.rmtree checkpoints", 0),
 }
 """What the disk holds: the change before which it freezes, and which of those that match."""
 
@@ -116,11 +116,11 @@ def test_a_run_that_dies_between_two_writes(
     with pytest.raises(PowerCutError), disk.watched(freeze_at=numbers[which]):
         train(small, out=tmp_path / "run")
     if point.startswith("a state is written aside"):
-        kept = [path.name for path in RunFolder(tmp_path / "run").saved_states()]
-        assert kept == ["state-000002.safetensors", "state-000004.safetensors"]
+        kept = [path.name for path in RunFolder(tmp_path / "run").saved_checkpoints()]
+        assert kept == ["step-000002.safetensors", "step-000004.safetensors"]
     if "result is there" in point:
-        assert (tmp_path / "run" / "states").exists()
-        with pytest.raises(TrainingError, match="has ended already"):
+        assert (tmp_path / "run" / "checkpoints").exists()
+        with pytest.raises(TrainingError, match="has finished already"):
             resume(tmp_path / "run")
     end(tmp_path / "run")
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
@@ -157,7 +157,7 @@ def test_a_resumed_run_that_dies_again_while_it_is_taken_up(
     small: Recipe, small_whole: RunFolder, changes: list[str], disk: Disk, tmp_path: Path
 ) -> None:
     """At every change that taking up makes, before the first step is done again."""
-    middle = next(i for i, text in enumerate(changes, 1) if "state-000006" in text)
+    middle = next(i for i, text in enumerate(changes, 1) if "step-000006" in text)
     with pytest.raises(PowerCutError), disk.watched(freeze_at=middle + 2):
         train(small, out=tmp_path / "run")
     for number in range(1, 12):

@@ -19,7 +19,7 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, BatchNorm, Flatten, FullyConnected, Init
 from alexnet.models.network import Network
 from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer, parameter_groups
-from alexnet.training.schedule import lr_at, num_plateau_drops, set_rate
+from alexnet.training.schedule import lr_at, num_plateau_drops, set_lr
 
 RULES = get_args(get_type_hints(OptimizerOptions)["optimizer"])
 Rule = Literal["paper", "sgd", "adam", "adamw", "keras_adam"]
@@ -240,7 +240,7 @@ def grouped(
     network = network or toy()
     names = {id(p): name for name, p in network.named_parameters()}
     return {
-        names[id(p)]: (group["rate_factor"], group["weight_decay"])
+        names[id(p)]: (group["lr_multiplier"], group["weight_decay"])
         for group in parameter_groups(network, options)
         for p in group["params"]
     }
@@ -265,9 +265,9 @@ def test_frozen_parameters_are_in_no_group() -> None:
     assert parameter_groups(network, OptimizerOptions()) == []
 
 
-def test_set_rate() -> None:
+def test_set_lr() -> None:
     optimizer = build_optimizer(toy(), OptimizerOptions(bias_lr_multiplier=2.0))
-    set_rate(optimizer, 0.25)
+    set_lr(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.5, 0.25]
 
 
@@ -282,7 +282,7 @@ def test_biases_move_at_their_own_rate(rule: Rule) -> None:
             optimizer=rule, lr=0.01, bias_lr_multiplier=factor, weight_decay=0.0
         )
         optimizer = build_optimizer(network, options)
-        set_rate(optimizer, 0.01)
+        set_lr(optimizer, 0.01)
         x, labels = problem()
         F.cross_entropy(network(x), labels).backward()
         optimizer.step()

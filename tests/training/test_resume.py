@@ -70,7 +70,7 @@ def test_resumed_after_any_step_it_ends_in_the_same_bits(
     assert ours.keys() == reference.keys()
     assert run.folder.metrics.read_bytes() == trained.metrics.read_bytes()
     assert [times.epoch for times in run.times] == [1, 2, 3]
-    assert not run.folder.states.exists()
+    assert not run.folder.checkpoints.exists()
 
 
 @pytest.mark.parametrize("rule", ["paper", "sgd", "keras_adam"])
@@ -173,7 +173,7 @@ def test_another_number_of_threads_is_said(eager: Recipe, tmp_path: Path, witnes
 def test_what_cannot_be_resumed(trained: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="is not a run folder"):
         resume(tmp_path)
-    with pytest.raises(TrainingError, match="has ended already"):
+    with pytest.raises(TrainingError, match="has finished already"):
         resume(trained.path)
 
 

@@ -156,7 +156,7 @@ def test_without_a_val_split_the_last_epoch_is_kept(
     assert errors[-1] == run.evaluation.top1_error
     assert errors.index(min(errors)) < 5, "the test needs a run whose last epoch is not its best"
     _, info, _ = load_model(run.folder.model)
-    assert (info.scores.epoch, info.scores.val_top1_error) == (6, -1.0)
+    assert (info.scores.epoch, info.scores.val_top1_error) == (6, None)
 
 
 def test_the_test_split_never_moves_the_rate(

@@ -62,7 +62,7 @@ def test_the_running_step_is_finished_and_saved(
     assert told.value.number == number
     assert str(told.value) == (
         f"stopped after step {at_step} of 12, which is saved; "
-        f"go on with: alexnet train --resume {tmp_path}/run"
+        f"resume with: alexnet train --resume {tmp_path}/run"
     )
     folder = resume(tmp_path / "run", reporter=witness).folder
     assert [report.step for report in witness.steps] == list(range(at_step + 1, 13))
@@ -103,11 +103,11 @@ def test_a_second_interrupt_ends_at_once(
 ) -> None:
     signaller = Signaller(5, signal.SIGINT, times=2)
     with pytest.raises(
-        TrainingInterrupted, match="stopped at once; go on from step 4 with: alexnet train"
+        TrainingInterrupted, match="stopped at once; resume from step 4 with: alexnet train"
     ):
         train(small, out=tmp_path / "run", reporter=signaller)
     folder = RunFolder(tmp_path / "run")
-    assert [path.name for path in folder.saved_states()][-1] == "state-000004.safetensors"
+    assert [path.name for path in folder.saved_checkpoints()][-1] == "step-000004.safetensors"
     assert is_same_run(resume(folder.path).folder, small_whole)
 
 
@@ -204,7 +204,7 @@ def test_the_command_says_how_to_go_on(
     told = command("train", "--config", tmp_path / "small.json", "--out", tmp_path / "run")
     assert (told.code, told.out) == (code, "")
     resume_command = f"alexnet train --resume {tmp_path}/run"
-    said = f"alexnet: stopped after step 5 of 12, which is saved; go on with: {resume_command}"
+    said = f"alexnet: stopped after step 5 of 12, which is saved; resume with: {resume_command}"
     assert told.err.splitlines()[-1] == said
     told = command(*resume_command.split()[1:])
     assert told.code == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alexnet.config.recipe import Augmentation, Recipe
 from alexnet.errors import ConfigError
-from alexnet.training.state import RunningMetrics, added
+from alexnet.training.state import RunningMetrics, update_metrics
 from alexnet.training.trainer import train
 from alexnet.transforms.mixing import cutmix
 
@@ -83,11 +83,11 @@ def test_a_probability_out_of_range_is_refused(p: float) -> None:
 
 def test_mixed_steps_do_not_count_in_the_training_metrics() -> None:
     logits, labels = torch.eye(4) * 5, torch.tensor([0, 1, 2, 0])  # the last one is wrong
-    sums = added(RunningMetrics(), torch.tensor(0.5), logits, labels, False)
-    sums = added(sums, torch.tensor(9.0), logits.flip(0), labels, True)
+    sums = update_metrics(RunningMetrics(), torch.tensor(0.5), logits, labels, False)
+    sums = update_metrics(sums, torch.tensor(9.0), logits.flip(0), labels, True)
     assert (sums.images, sums.mixed_images) == (4, 4)
     assert (sums.mean_loss, sums.top1_error) == (0.5, 0.25)
-    all_mixed = added(RunningMetrics(), torch.tensor(9.0), logits, labels, True)
+    all_mixed = update_metrics(RunningMetrics(), torch.tensor(9.0), logits, labels, True)
     assert (all_mixed.mean_loss, all_mixed.top1_error) == (9.0, 1.0)
 
 

@@ -21,7 +21,7 @@ from alexnet.data.splits import split_indices
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.runtime.environment import Environment, describe_environment
-from alexnet.training.setup import table_for
+from alexnet.training.setup import build_architecture
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, preprocessing_for
 
@@ -90,7 +90,7 @@ def _augmenting(
     batches: Batches, recipe: Recipe, repeats: int, device: torch.device
 ) -> list[float]:
     axes = color_principal_axes(np.eye(3)).to(device)
-    rule = preprocessing_for(table_for(recipe), recipe.data_options)
+    rule = preprocessing_for(build_architecture(recipe), recipe.data_options)
     augmenter = Augmenter(options=recipe.augment, preprocessing=rule, color_principal_axes=axes)
     pixels = torch.from_numpy(next(batches.epoch(0))[0]).to(device)
     rates = []

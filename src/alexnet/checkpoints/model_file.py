@@ -1,4 +1,4 @@
-"""Model files and training states: safetensors, the rest as JSON in the header. No pickle."""
+"""Model files: weights as safetensors, everything else as JSON in the header. No pickle."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from alexnet.checkpoints.tensors import FORMAT, load_tensors, save_tensors
-from alexnet.checkpoints.validation import check_pictures, check_tensors
+from alexnet.checkpoints.tensors import load_tensors, save_tensors
+from alexnet.checkpoints.validation import check_preprocessing, check_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError
@@ -19,47 +19,47 @@ MEAN_IMAGE = "preprocessing.mean_image"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scores:
-    """What the model reached when it was saved; errors from 0 to 1, below 0 when not measured."""
+    """Errors of the model, 0 to 1; None where they were not measured."""
 
     epoch: int = 0
-    val_top1_error: float = -1.0
-    test_top1_error: float = -1.0
-    test_top5_error: float = -1.0
+    """After which it was saved, counted from 1; 0 for a model that was not trained here."""
+    val_top1_error: float | None = None
+    test_top1_error: float | None = None
+    test_top5_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelInfo:
-    """What a model file says of itself, beside its weights."""
+    """The header of a model file: all that is needed to use its weights."""
 
-    format: int = FORMAT
     architecture: Architecture
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     recipe: Recipe
-    """How it was trained; evaluation takes the data set and its split from here."""
+    """How it was trained; evaluation takes data set and split from it."""
     manifest_hash: str = ""
-    """Digest of the data set's names, labels and splits; with another one the split is another."""
+    """Hash of the data set's names, labels and splits; if it differs, so does the split."""
     scores: Scores = Scores()
 
 
 def save_model(
     path: Path, weights: dict[str, Tensor], info: ModelInfo, mean_image: Tensor | None = None
 ) -> None:
-    """Write a model file: weights as the state dict names them, and the mean picture if any."""
+    """Write a model file: a state dict, its header, and the mean image if there is one."""
     extra = {} if mean_image is None else {MEAN_IMAGE: mean_image}
     save_tensors(path, {**weights, **extra}, info)
 
 
 def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]:
-    """Weights, header and mean picture of a model file.
+    """Weights, header and mean image of a model file.
 
     Raises:
-        ModelFileError: missing, damaged, or not a model of this program.
+        ModelFileError: missing, damaged, of another format, or of another program.
     """
     tensors, info = load_tensors(path, ModelInfo)
     mean_image = tensors.pop(MEAN_IMAGE, None)
     try:
-        check_pictures(info.architecture, info.preprocessing, mean_image)
+        check_preprocessing(info.architecture, info.preprocessing, mean_image)
         check_tensors(info.architecture, tensors)
     except ConfigError as error:
         raise ModelFileError(f"{path} cannot be used: {error}") from error

@@ -1,4 +1,4 @@
-"""Layers that were pretrained without labels, as a file that a training can begin from."""
+"""Files of layers that were pretrained without labels, to initialise a network from."""
 
 from __future__ import annotations
 
@@ -9,49 +9,55 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from alexnet.checkpoints.tensors import CHECKSUM, HEADER_KEY
+from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT_KEY, HEADER_KEY, check_format
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import from_dict, parse_json
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError
 from alexnet.models.architecture import Architecture
 
-LARGEST_RATIO = 1.5
-"""Of two divisors, up to which inputs are taken to be on one scale."""
+MAX_STD_RATIO = 1.5
+"""Between the input's std in pretraining and training, up to which no warning is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainedInfo:
-    """What the header of such a file says, beside the weights."""
+    """The header of such a file."""
 
     pretrained: tuple[str, ...]
     """The finished conv layers."""
     kind: str
-    """How: autoencoder or rbm."""
+    """How they were pretrained: "autoencoder" or "rbm"."""
     architecture: Architecture
-    """Up to what follows the last layer that was asked for."""
+    """Cut off after the last stage that was to be pretrained."""
     preprocessing: Preprocessing
     manifest_hash: str
-    """Digest of the data set's names, labels and splits."""
+    """Hash of the data set's names, labels and splits."""
     test_hash: str
-    """Digest of the test pictures, which were never looked at."""
+    """Hash of the indices of the test images, which pretraining did not use."""
     split_seed: int
 
 
-def hash_indices(rows: np.ndarray) -> str:
-    """Sixteen hex digits of some rows of a store; "" for none."""
-    data = np.ascontiguousarray(rows, dtype=np.int64).tobytes()
+def hash_indices(indices: np.ndarray) -> str:
+    """Sixteen hex digits over image indices of a store; "" for none."""
+    data = np.ascontiguousarray(indices, dtype=np.int64).tobytes()
     return hashlib.blake2b(data, digest_size=8).hexdigest() if data else ""
 
 
 def read_pretrained(path: Path) -> PretrainedInfo | None:
-    """The header of a file of pretrained layers; None for any other file."""
+    """The header of a file of pretrained layers; None for any other file.
+
+    Raises:
+        ModelFileError: pretrained layers of another format.
+    """
     try:
         with safe_open(path, framework="numpy") as file:
             plain = parse_json((file.metadata() or {}).get(HEADER_KEY, "null"))
         if not isinstance(plain, dict) or "pretrained" not in plain:
             return None
-        return from_dict(PretrainedInfo, {k: v for k, v in plain.items() if k != CHECKSUM})
+        check_format(path, plain.get(FORMAT_KEY, 1))
+        added = (FORMAT_KEY, CHECKSUM_KEY)
+        return from_dict(PretrainedInfo, {k: v for k, v in plain.items() if k not in added})
     except (SafetensorError, OSError, ConfigError, ValueError, RecursionError):
         return None
 
@@ -59,24 +65,24 @@ def read_pretrained(path: Path) -> PretrainedInfo | None:
 def compatibility_warnings(
     info: PretrainedInfo, preprocessing: Preprocessing, store: Store, test: np.ndarray
 ) -> list[str]:
-    """What a training should know before it begins from such layers: sentences, mostly none.
+    """What makes pretrained layers unfit for a training: sentences, usually none.
 
     Args:
-        info: of the pretrained layers.
+        info: header of the pretrained layers.
         preprocessing: of the training.
-        store: its pictures.
-        test: rows of its test pictures.
+        store: its images.
+        test: indices of its test images.
     """
-    found = []
+    warnings = []
     pairs = zip(info.preprocessing.std, preprocessing.std, strict=True)
-    if any(not 1 / LARGEST_RATIO < there / here < LARGEST_RATIO for there, here in pairs):
-        found.append(
-            f"the layers learnt from inputs divided by {info.preprocessing.std[0]:.3g}, and "
+    if any(not 1 / MAX_STD_RATIO < there / here < MAX_STD_RATIO for there, here in pairs):
+        warnings.append(
+            f"the layers were pretrained on inputs divided by {info.preprocessing.std[0]:.3g}, and "
             f"this training divides by {preprocessing.std[0]:.3g}: pretrain with its --scale"
         )
     if info.manifest_hash == store.manifest_hash() and info.test_hash != hash_indices(test):
-        found.append(
-            "the layers may have learnt, without labels, from pictures that are in the test here: "
-            f"train with --split-seed {info.split_seed} and the pretraining's shares"
+        warnings.append(
+            "the layers may have been pretrained on images that are now in the test split: "
+            f"train with --split-seed {info.split_seed} and the fractions of the pretraining"
         )
-    return found
+    return warnings

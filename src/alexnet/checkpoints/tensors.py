@@ -7,31 +7,30 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
+from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import atomic_write, open_regular
-from alexnet.io.limits import MAX_HEADER_BYTES, MAX_WEIGHTS_BYTES
 
 T = TypeVar("T")
-
 
 HEADER_KEY = "alexnet"
 """The only metadata key, so that the same content gives the same bytes."""
 
+FORMAT_KEY, CHECKSUM_KEY = "format", "checksum"
+"""Keys of the header that are added to those of the dataclass."""
 
-CHECKSUM = "checksum"
-"""The header's key for the checksum of everything else in the file; older files have none."""
+FORMAT = 2
+"""Number of the file format; files of another format are rejected."""
 
-
-FORMAT = 1
-"""Of model files; a program reads its own."""
+MAX_FILE_BYTES = 1 << 33
+MAX_HEADER_BYTES = 1 << 24
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None:
@@ -40,16 +39,17 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None
     Raises:
         OSError: it cannot be written; names the file.
     """
-    plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-    text = {CHECKSUM: checksum(plain, _text(to_dict(header))), **to_dict(header)}
-    with atomic_write(path) as aside:
-        aside.touch()
-        mode = aside.stat().st_mode  # safetensors 0.8 leaves files that their owner alone can read
+    arrays = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+    plain = to_dict(header)
+    added = {FORMAT_KEY: FORMAT, CHECKSUM_KEY: checksum(arrays, _text(plain))}
+    with atomic_write(path) as temp:
+        temp.touch()
+        mode = temp.stat().st_mode  # safetensors 0.8 makes files that only their owner can read
         try:
-            save_file(plain, aside, metadata={HEADER_KEY: _text(text)})
+            save_file(arrays, temp, metadata={HEADER_KEY: _text({**added, **plain})})
         except SafetensorError as error:
             raise _as_os_error(error) from error
-        aside.chmod(mode)
+        temp.chmod(mode)
 
 
 def _text(plain: object) -> str:
@@ -57,7 +57,7 @@ def _text(plain: object) -> str:
 
 
 def _as_os_error(error: SafetensorError) -> OSError:
-    """What the system said, as Python would have raised it."""
+    """The system's error as Python would have raised it."""
     number = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
@@ -66,7 +66,7 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
     """Tensors and header of a file that `save_tensors` wrote.
 
     Raises:
-        ModelFileError: missing, damaged, or not a file of this program.
+        ModelFileError: missing, damaged, of another format, or of another program.
     """
     try:
         check_file(path)
@@ -75,12 +75,13 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
             if text is None:
                 raise ModelFileError(
                     f"{path} is a safetensors file of another program; "
-                    "alexnet cannot tell its network"
+                    "it does not say which network it is of"
                 )
-            plain = parse_json(text)
-            check_format(path, plain)
+            plain = check_header(path, parse_json(text))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        check_sum(path, tensors, plain)
+        written = plain.pop(CHECKSUM_KEY, None)
+        if written is not None and written != checksum(tensors, _text(plain)):
+            raise ModelFileError(f"{path} is damaged: its content does not match its checksum")
         return tensors, from_dict(header, plain)
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
@@ -90,54 +91,63 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what cannot be a safetensors file, or is larger than any of ours.
+    """Reject what cannot be a safetensors file, or is larger than any of ours.
 
     Raises:
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, or is not a regular file.
         ConfigError: the file or its header is too large.
     """
     with open_regular(path) as file:
         size_bytes, header_bytes = os.fstat(file.fileno()).st_size, file.read(8)
     claimed = int.from_bytes(header_bytes, "little")
-    if size_bytes > MAX_WEIGHTS_BYTES:
-        raise ConfigError(f"it has {size_bytes:,} bytes; at most {MAX_WEIGHTS_BYTES:,} are read")
+    if size_bytes > MAX_FILE_BYTES:
+        raise ConfigError(f"it has {size_bytes:,} bytes; at most {MAX_FILE_BYTES:,} are read")
     if claimed > MAX_HEADER_BYTES:
-        raise ConfigError(f"its header claims {claimed:,} bytes, of {MAX_HEADER_BYTES:,}")
+        raise ConfigError(f"its header claims {claimed:,} bytes; at most {MAX_HEADER_BYTES:,}")
 
 
-def check_sum(path: Path, tensors: dict[str, Tensor], header: object) -> None:
-    """Refuse a file whose content is not what its checksum was taken of; removes the checksum.
-
-    Raises:
-        ModelFileError: a byte has changed since it was written.
-    """
-    written = header.pop(CHECKSUM, None) if isinstance(header, dict) else None
-    if written is not None and written != checksum(tensors, _text(header)):
-        raise ModelFileError(f"{path} is damaged: its content does not match its checksum")
-
-
-def check_format(path: Path, header: object) -> None:
-    """Refuse a file of another format before anything else in it is looked at.
+def check_header(path: Path, header: object) -> dict[str, Any]:
+    """The header without its format, once that is known to be ours.
 
     Raises:
-        ModelFileError: the header names another format, or is that of pretrained layers.
+        ModelFileError: another format, or pretrained layers instead of a classifier.
+        ConfigError: not a JSON object.
     """
-    found = header.get("format", FORMAT) if isinstance(header, dict) else FORMAT
-    if isinstance(found, int) and found != FORMAT:
+    if not isinstance(header, dict):
+        raise ConfigError(f"its header must be an object, not {short_repr(header)}")
+    check_format(path, header.get(FORMAT_KEY, 1))
+    if "pretrained" in header:
         raise ModelFileError(
-            f"{path} is of format {found}, and this alexnet reads {FORMAT}: install a newer"
-        )
-    if isinstance(header, dict) and "pretrained" in header:
-        raise ModelFileError(
-            f"{path} holds pretrained layers and no classifier; "
+            f"{path} has pretrained layers, not a classifier; "
             f"train one from them: alexnet train --init-from {path}"
         )
+    return {key: value for key, value in header.items() if key != FORMAT_KEY}
+
+
+def check_format(path: Path, found: object) -> None:
+    """Reject a file of another format before anything else in it is read.
+
+    Raises:
+        ModelFileError: says whether the file is older or newer, and what to do.
+    """
+    if found == FORMAT:
+        return
+    is_newer = isinstance(found, int) and found > FORMAT
+    age, way_out = (
+        ("a newer", "install that version")
+        if is_newer
+        else ("an older", "use it with that version, or train or import the model again")
+    )
+    raise ModelFileError(
+        f"{path} was written by {age} version of alexnet (format {short_repr(found)}, and this "
+        f"version reads format {FORMAT}): {way_out}"
+    )
 
 
 def checksum(tensors: Mapping[str, Tensor], text: str) -> str:
-    """Eight hex digits (CRC-32) over the names, types, shapes and bytes of tensors, and a text.
+    """Eight hex digits (CRC-32) over names, types, shapes and bytes of tensors, and over a text.
 
-    It finds damage, not malice; 1.6 GB/s on one core.
+    It detects damage, not tampering; 1.6 GB/s on one core.
     """
     total = zlib.crc32(text.encode("utf-8"))
     for name, tensor in sorted(tensors.items()):

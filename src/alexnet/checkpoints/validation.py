@@ -1,4 +1,4 @@
-"""Whether a file's tensors and preprocessing are those of its table."""
+"""Checks that a file's tensors and preprocessing match its architecture."""
 
 from __future__ import annotations
 
@@ -15,47 +15,49 @@ from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 
 
-def check_tensors(table: Architecture, tensors: Mapping[str, Tensor]) -> None:
-    """Hold the tensors of a model file against its table: names, shapes, types, finite numbers.
+def check_tensors(arch: Architecture, tensors: Mapping[str, Tensor]) -> None:
+    """Check names, shapes, types and values of a model file's tensors.
 
     Raises:
-        ArchitectureError: names the first tensor that is missing, left over or another.
+        ArchitectureError: names the first tensor that is missing, unexpected, or does not fit.
     """
-    check_limits(table)
+    check_limits(arch)
     with torch.device("meta"):
-        own = Network(table).state_dict()
+        own = Network(arch).state_dict()
     if other := sorted(own.keys() ^ tensors.keys()):
         lack = "lacks" if other[0] in own else "also has"
-        raise ArchitectureError(f"it does not fit its own table: it {lack} {other[0]}")
+        raise ArchitectureError(f"it does not fit its own architecture: it {lack} {other[0]}")
     for name, tensor in tensors.items():
-        here, there = (_described(t) for t in (own[name], tensor))
-        if here != there:
+        expected, found = (_describe(t) for t in (own[name], tensor))
+        if expected != found:
             raise ArchitectureError(
-                f"it does not fit its own table: {name} is {there}, and should be {here}"
+                f"it does not fit its own architecture: {name} is {found}, and should be {expected}"
             )
     if broken := first_nonfinite(tensors):
-        raise ArchitectureError(f"{broken} holds values that are not numbers")
+        raise ArchitectureError(f"{broken} has values that are not finite")
 
 
 def first_nonfinite(tensors: Mapping[str, Tensor]) -> str:
-    """Name a tensor with an infinite value or one that is not a number; "" where there is none."""
+    """The name of a tensor with a value that is infinite or NaN; "" if there is none."""
     return next((name for name, t in tensors.items() if not bool(torch.isfinite(t).all())), "")
 
 
-def check_pictures(table: Architecture, rule: Preprocessing, mean_image: Tensor | None) -> None:
-    """Hold the preprocessing of a model file against its table.
+def check_preprocessing(
+    arch: Architecture, preprocessing: Preprocessing, mean_image: Tensor | None
+) -> None:
+    """Check that the preprocessing of a model file gives the network's input.
 
     Raises:
-        ArchitectureError: the pictures or the mean picture have another shape than the input.
+        ArchitectureError: the images or the mean image have another shape than the input.
     """
-    made = (rule.channels, rule.side, rule.side)
-    if made != table.input:
-        raise ArchitectureError(f"its pictures become {made}, and its input is {table.input}")
-    if rule.has_mean_image != (mean_image is not None):
+    shape = (preprocessing.channels, preprocessing.side, preprocessing.side)
+    if shape != arch.input:
+        raise ArchitectureError(f"its preprocessing gives {shape}, and its input is {arch.input}")
+    if preprocessing.has_mean_image != (mean_image is not None):
         raise ArchitectureError("it lacks its mean image, or has one that is not used")
-    if mean_image is not None and _described(mean_image) != _described(torch.empty(made)):
-        raise ArchitectureError(f"its mean image is {_described(mean_image)}, not {made}")
+    if mean_image is not None and _describe(mean_image) != _describe(torch.empty(shape)):
+        raise ArchitectureError(f"its mean image is {_describe(mean_image)}, not {shape}")
 
 
-def _described(tensor: Tensor) -> str:
+def _describe(tensor: Tensor) -> str:
     return f"{shape_text(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

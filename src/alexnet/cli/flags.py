@@ -19,12 +19,6 @@ from alexnet.errors import ConfigError, UsageError
 T = TypeVar("T")
 
 REGISTRY = ConstructorRegistry()
-NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
-    int: (int, "whole number"),
-    int | None: (int, "whole number"),
-    float: (float, "number"),
-    float | None: (float, "number"),
-}
 
 
 def parse(
@@ -96,15 +90,12 @@ def flag_names(cls: Any, default: object = None) -> Iterator[str]:
 
 @REGISTRY.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Numbers as tyro reads them, but with a plain message for what is not a number."""
-    if info.type not in NUMBERS:
+    """Numbers as tyro reads them, but with plain words for what is no number."""
+    if info.type not in (int, float):
         return None
-    kind, name = NUMBERS[info.type]
-    is_optional = info.type is not kind
+    kind, name = (int, "whole number") if info.type is int else (float, "number")
 
-    def number(words: list[str]) -> int | float | None:
-        if is_optional and words[0] == "None":
-            return None
+    def number(words: list[str]) -> int | float:
         try:
             return kind(words[0])
         except ValueError:
@@ -114,7 +105,7 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         nargs=1,
         metavar=kind.__name__.upper(),
         instance_from_str=number,
-        is_instance=lambda value: isinstance(value, kind) or (is_optional and value is None),
+        is_instance=lambda value: isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],
     )
 

@@ -173,6 +173,8 @@ def trial(run: RunFolder, rate: float) -> RateTrial:
     if (run.path / DIVERGED).exists():
         return RateTrial(rate=rate, val_error=1.0, val_loss=1e9, has_diverged=True)
     last = curve(run.path)[-1]
+    if last.eval_top1_error is None or last.eval_loss is None:
+        raise TrainingError(f"{run.path} has no validation images to choose a learning rate by")
     return RateTrial(
         rate=rate,
         val_error=last.eval_top1_error,

@@ -1,51 +1,47 @@
-"""The torch network of an architecture."""
+"""The torch network of a table."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from alexnet.errors import ArchitectureError, UnknownNameError, require
+from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
-from alexnet.models.modules import build_module, init_weights
+from alexnet.models.modules import init_weights, module
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 
 
 class Network(nn.Module):
-    """An architecture as a torch module; its parameters are called `conv1.weight` .. `fc8.bias`.
+    """A table as a torch module; parameters are called `conv1.weight` .. `fc8.bias` after its rows.
 
-    Weights are initialized as the architecture says, with torch's global random generator.
-
-    Raises:
-        ArchitectureError: a layer has the name of an attribute of `nn.Module`.
+    Weights begin as the table says, drawn from torch's global generator.
     """
 
-    def __init__(self, arch: Architecture) -> None:
+    def __init__(self, table: Architecture) -> None:
         super().__init__()
-        self.architecture = arch
-        for info in arch.rows():
-            name = info.layer.name
-            is_free = not hasattr(self, name)
-            require(is_free, f"a layer cannot be called {name!r}", ArchitectureError)
-            self.add_module(name, build_module(info))
+        self.architecture = table
+        for row in table.rows():
+            if hasattr(self, row.layer.name):
+                raise ArchitectureError(f"a layer cannot be called {row.layer.name!r}")
+            self.add_module(row.layer.name, module(row))
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Initialize all weights again."""
+        """Draw every weight anew."""
         for layer in self.architecture.layers:
             if isinstance(layer, Conv | FullyConnected):
-                module = self.get_submodule(layer.name)
-                assert isinstance(module, nn.Conv2d | nn.Linear)
-                init_weights(module, layer.init)
+                weight = self.get_submodule(layer.name)
+                assert isinstance(weight, nn.Conv2d | nn.Linear)
+                init_weights(weight, layer.init)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [B, num_classes] of preprocessed images [B, C, H, W].
+        """Logits [B, classes] of preprocessed images [B, C, H, W].
 
         Raises:
-            ArchitectureError: the images do not have the architecture's input shape.
+            ArchitectureError: the images have another shape than the table's input.
         """
         self._check(images)
         x = images
@@ -54,38 +50,39 @@ class Network(nn.Module):
         return x
 
     def intermediate_outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """The outputs of all layers by name, in order, for images [B, C, H, W].
+        """What every named layer gives, in order, for images [B, C, H, W].
 
         Raises:
-            ArchitectureError: the images do not have the architecture's input shape.
+            ArchitectureError: the images have another shape than the table's input.
         """
         self._check(images)
-        x, outputs = images, {}
+        x, stages = images, {}
         for name, layer in self.named_children():
-            outputs[name] = x = layer(x)
-        return outputs
+            stages[name] = x = layer(x)
+        return stages
 
     def _check(self, images: Tensor) -> None:
-        if images.shape[1:] != self.architecture.input:  # the text is only made if needed
+        arch = self.architecture
+        if images.shape[1:] != arch.input:
             raise ArchitectureError(
-                f"{self.architecture.name} takes images of {shape_text(self.architecture.input)}, "
+                f"{arch.name} takes images of {shape_text(arch.input)}, "
                 f"not {shape_text(images.shape[1:])}"
             )
 
     def freeze_up_to(self, name: str) -> None:
-        """Freeze the parameters and batch-norm statistics of the layers up to `name`, inclusive.
+        """Keep the weights and batch statistics of the layers up to and with `name`.
 
         Raises:
-            UnknownNameError: there is no such layer.
+            UnknownNameError: the table has no such layer.
         """
         for parameter in self.parameters_up_to(name):
             parameter.requires_grad_(False)
 
     def parameters_up_to(self, name: str) -> list[nn.Parameter]:
-        """The parameters of the layers up to `name`, inclusive.
+        """The parameters of the layers up to and with `name`.
 
         Raises:
-            UnknownNameError: there is no such layer.
+            UnknownNameError: the table has no such layer.
         """
         names = [layer.name for layer in self.architecture.layers]
         if name not in names:
@@ -104,13 +101,13 @@ class Network(nn.Module):
 
 
 def channels_last(network: Network) -> Network:
-    """The same network in channels-last memory format, which is fastest for convolutions."""
+    """The same network with its weights in channels-last memory, the fastest for convolutions."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
 def compile_network(network: Network, device: torch.device) -> None:
-    """Compile a network in place with `torch.compile`; on a GPU it uses CUDA graphs."""
+    """Compile a network in place, at its first call; on a GPU its passes become CUDA graphs."""
     network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
 
 
@@ -121,19 +118,20 @@ def create_model(
     input_size: int | None = None,
     device: str | torch.device = "cpu",
 ) -> Network:
-    """A randomly initialized network of the zoo, in channels-last memory format.
+    """A network of the zoo with fresh weights, in channels-last memory.
 
     Args:
-        name: the name of an architecture, such as "alexnet".
+        name: an architecture's name, such as "alexnet".
         num_classes: length of the output; None: as published.
         input_size: side of the input in pixels; None: as published.
-        device: where the weights are; "meta" creates shapes only.
+        device: where the weights live; "meta" makes shapes only.
 
     Raises:
-        UnknownNameError: there is no such architecture.
-        ConfigError: a number out of range.
-        ArchitectureError: the input is too small for the architecture.
+        UnknownNameError: no such network.
+        ArchitectureError: the input is too small for the net.
     """
-    arch = variant(architecture(name), ModelOptions(input_size=input_size), num_classes=num_classes)
+    table = variant(
+        architecture(name), ModelOptions(input_size=input_size), num_classes=num_classes
+    )
     with torch.device(device):
-        return channels_last(Network(arch))
+        return channels_last(Network(table))

@@ -39,7 +39,7 @@ from alexnet.pretraining.transfer import transfer
 from alexnet.runtime.environment import describe_environment
 from alexnet.training.run_folder import RunFolder, free_run_path
 from alexnet.training.setup import resolve_paths
-from alexnet.training.trainer import note_other_environment
+from alexnet.training.trainer import warn_if_environment_changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def resume_pretraining(path: str | Path, *, reporter: PretrainReporter | None = 
     if folder.result.exists():
         raise TrainingError(f"{path} has ended already; its model is {folder.model}")
     job = make_pretraining_ready(recipe, reporter)
-    note_other_environment(folder, describe_environment(job.device), reporter)
+    warn_if_environment_changed(folder, describe_environment(job.device), reporter)
     layers = load_finished(job, folder)
     folder.remove_temp_files()
     for index, layer in enumerate(layers):

@@ -131,7 +131,7 @@ def layer_record(
         activity=mean_over(train, layer.activity),
         free_energy_gap=gap,
         images_per_second=clock.images / clock.training_seconds,
-        elapsed_seconds=time.perf_counter() - clock.began,
+        elapsed_seconds=time.perf_counter() - clock.began_at,
     )
 
 

@@ -1,7 +1,7 @@
-"""How a run is saved, so that it can be taken up again at any moment.
+"""Checkpoints of a run, so that it can be resumed after any step.
 
-A state is written aside, flushed and renamed, and only then are older ones removed. It leans on
-`model.safetensors`, the best epoch so far, which is written before it.
+A checkpoint is written to a temporary file, synced and renamed; only then are older ones removed.
+It relies on `model.safetensors`, the best epoch so far, which is written before it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alexnet.errors import ConfigError, ModelFileError
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
-from alexnet.training.run_folder import RunFolder, state_step
+from alexnet.training.run_folder import RunFolder, checkpoint_step
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import CheckpointInfo, TrainState
 from alexnet.training.timer import EpochTimer
@@ -30,98 +30,98 @@ CHANGEABLE_ON_RESUME = (
     "name", "data", "data_root", "init_from", "device",
     "save_every_minutes", "save_every_steps", "keep_checkpoints",
 )  # fmt: skip
-"""What of a recipe may be changed in config.json while the run is stopped: it decides no result, or
-is held against the state otherwise."""
+"""Fields of the recipe that may be changed in config.json before a run is resumed: they do not
+decide the result, or another check compares what they stand for (the store's fingerprint)."""
 
 
-def save_last(job: TrainingSetup, progress: TrainState, folder: RunFolder) -> None:
-    """Write the last epoch's network beside the best one."""
-    info = replace(job.info, scores=Scores(epoch=len(progress.history)))
-    save_model(folder.last, job.network.state_dict(), info, job.augmenter.mean_image)
-
-
-def save_current(job: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
+def save_network(setup: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
     """Write the network as it is now as the run's model."""
-    info = replace(job.info, scores=scores)
-    save_model(folder.model, job.network.state_dict(), info, job.augmenter.mean_image)
+    info = replace(setup.info, scores=scores)
+    save_model(folder.model, setup.network.state_dict(), info, setup.augmenter.mean_image)
+
+
+def save_last(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
+    """Write the last epoch's network beside the best one."""
+    info = replace(setup.info, scores=Scores(epoch=state.epoch))
+    save_model(folder.last, setup.network.state_dict(), info, setup.augmenter.mean_image)
 
 
 def best_scores(history: Sequence[EpochRecord]) -> Scores:
-    """The epoch that is the run's model: the first with the lowest validation error, else the last.
+    """Scores of the run's model: the first epoch with the lowest validation error, else the last.
 
-    Test figures are not in it yet.
+    The test is not measured yet.
     """
-    errors = [record.eval_top1_error for record in history if record.eval_split == "val"]
+    errors = [r.val_top1_error for r in history if r.val_top1_error is not None]
     if not errors:
         return Scores(epoch=len(history))
     return Scores(epoch=1 + errors.index(min(errors)), val_top1_error=min(errors))
 
 
-def save_checkpoint(job: TrainingSetup, progress: TrainState, folder: RunFolder) -> None:
-    """Write all that is needed to go on from here, then remove what is too old.
+def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
+    """Write everything that is needed to resume from here, then remove old checkpoints.
 
-    A state that is ahead of this step was passed over when the run was taken up; it is removed too.
+    A checkpoint of a later step was skipped when the run was resumed; it is removed too.
     """
-    tensors = {f"network.{name}": t for name, t in job.network.state_dict().items()}
-    names = {id(p): name for name, p in job.network.named_parameters()}
-    for parameter, state in job.optimizer.state.items():
-        for key, value in state.items():
+    tensors = {f"network.{name}": t for name, t in setup.network.state_dict().items()}
+    names = {id(p): name for name, p in setup.network.named_parameters()}
+    for parameter, values in setup.optimizer.state.items():
+        for key, value in values.items():
             tensors[f"optimizer.{names[id(parameter)]}.{key}"] = torch.as_tensor(value)
     info = CheckpointInfo(
-        fingerprint=job.store.info.fingerprint,
-        recipe=job.recipe,
-        step=progress.step,
-        sums=progress.sums,
-        last_step=progress.last_step,
-        spent=progress.clock.spent(),
-        history=tuple(progress.history),
-        times=tuple(progress.times),
+        fingerprint=setup.store.info.fingerprint,
+        recipe=setup.recipe,
+        step=state.step,
+        metrics=state.metrics,
+        last_step=state.last_step,
+        elapsed=state.timer.elapsed(),
+        history=tuple(state.history),
+        times=tuple(state.times),
     )
-    save_tensors(folder.state(progress.step), tensors, info)
-    states = folder.saved_states()
-    past = [path for path in states if state_step(path) <= progress.step]
-    for path in set(states) - set(past[-job.recipe.keep_checkpoints :]):
+    save_tensors(folder.checkpoint(state.step), tensors, info)
+    checkpoints = folder.saved_checkpoints()
+    past = [path for path in checkpoints if checkpoint_step(path) <= state.step]
+    for path in set(checkpoints) - set(past[-setup.recipe.keep_checkpoints :]):
         path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
-class SavedState:
-    """A whole state, read."""
+class Checkpoint:
+    """A checkpoint as it was read."""
 
     tensors: dict[str, Tensor]
     info: CheckpointInfo
 
 
-def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> SavedState | None:
-    """The newest state that is whole; None where there is none. Damaged ones are named.
+def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> Checkpoint | None:
+    """The newest checkpoint that is whole; None if there is none. Damaged ones are reported.
 
     Raises:
-        OSError: a state cannot be opened, which is no damage.
-        ConfigError: config.json is not as it was when the state was saved.
+        OSError: a checkpoint cannot be opened; that does not mean that it is damaged.
+        ConfigError: config.json has changed since the checkpoint was written.
     """
-    for path in reversed(folder.saved_states()):
+    for path in reversed(folder.saved_checkpoints()):
         path.open("rb").close()
         try:
             tensors, info = load_tensors(path, CheckpointInfo)
             check_best(folder, info.history)
         except ModelFileError as error:
-            reporter.note(f"passed over {path.name}, for {error}")
+            reporter.note(f"skipped {path.name}: {error}")
             continue
         check_recipe(folder, recipe, info.recipe)
-        return SavedState(tensors, info)
+        return Checkpoint(tensors, info)
     return None
 
 
 def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
-    """Refuse to go on where the best epoch so far is lost, since it may be the best of all.
+    """Reject a checkpoint whose best epoch so far is lost, since it may be the best of the run.
 
-    A model of a later epoch than this history's is of steps that will be done again.
+    The model may be of a later epoch than this history's last: its steps will be repeated.
 
     Raises:
         ModelFileError: the model is missing, damaged or of an earlier epoch.
     """
     best = best_scores(history)
-    if best.val_top1_error < 0:
+    if best.val_top1_error is None:
         return
     _, info, _ = load_model(folder.model)
     if info.scores.epoch < best.epoch:
@@ -131,58 +131,58 @@ def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
 
 
 def check_recipe(folder: RunFolder, now: Recipe, then: Recipe) -> None:
-    """Refuse a config.json that was changed while the run was stopped.
+    """Reject a config.json that was changed while the run was stopped.
 
     Raises:
-        ConfigError: something that decides the result is another.
+        ConfigError: a field that decides the result has changed.
     """
     names = [field.name for field in fields(Recipe) if field.name not in CHANGEABLE_ON_RESUME]
     if changed := [name for name in names if getattr(now, name) != getattr(then, name)]:
         was = to_json(getattr(then, changed[0]), indent=None)
         raise ConfigError(
             f"{folder.config} has changed since the run was stopped ({changed[0]} was {was}): "
-            "put it back, or start a new run with --config"
+            "restore it, or start a new run with --config"
         )
 
 
-def restore(job: TrainingSetup, saved: SavedState, folder: RunFolder) -> TrainState:
-    """Put the network and the optimizer back to where the state was saved.
+def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> TrainState:
+    """Load a checkpoint into the network and the optimizer; returns the rest of the state.
 
     Raises:
-        ModelFileError: the state is of another network or of other pictures.
+        ModelFileError: the checkpoint is of another network or of other images.
     """
-    tensors, info = saved.tensors, saved.info
-    if info.fingerprint != job.store.info.fingerprint:
+    tensors, info = checkpoint.tensors, checkpoint.info
+    if info.fingerprint != setup.store.info.fingerprint:
         raise ModelFileError(
-            f"the pictures of {job.store.info.name} have changed since {folder.path} was stopped; "
-            "bring them back, or start a new run"
+            f"the images of {setup.store.info.name} have changed since {folder.path} was stopped; "
+            "restore them, or start a new run"
         )
     try:
-        job.network.load_state_dict(_with_prefix(tensors, "network."))
+        setup.network.load_state_dict(_with_prefix(tensors, "network."))
     except RuntimeError as error:
         raise ModelFileError(
-            f"{folder.state(info.step)} belongs to another network: {error}"
+            f"{folder.checkpoint(info.step)} belongs to another network: {error}"
         ) from error
-    for name, parameter in job.network.named_parameters():
-        if state := _with_prefix(tensors, f"optimizer.{name}."):
-            job.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in state.items()}
+    for name, parameter in setup.network.named_parameters():
+        if values := _with_prefix(tensors, f"optimizer.{name}."):
+            setup.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in values.items()}
     return TrainState(
         step=info.step,
-        sums=info.sums,
+        metrics=info.metrics,
         last_step=info.last_step,
-        clock=EpochTimer(info.spent),
+        timer=EpochTimer(info.elapsed),
         history=list(info.history),
         times=list(info.times),
     )
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin with a prefix, without it."""
+    """The tensors whose names begin with a prefix, by the rest of the name."""
     return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
 
 def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A piece of optimizer state where and how the optimizer keeps it."""
+    """A tensor of optimizer state, on the device and in the memory layout of its parameter."""
     return (
         torch.empty_like(parameter).copy_(value)
         if value.shape == parameter.shape
@@ -192,47 +192,53 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
 
 @dataclass
 class CheckpointManager:
-    """Saves the state of a run every so often, and ends the run where it is asked to."""
+    """Saves a run at intervals, and ends it when a signal asks to."""
 
-    job: TrainingSetup
+    setup: TrainingSetup
     folder: RunFolder
     stop: StopRequest
     saved: tuple[int, int] = (0, 0)
-    """Steps and finished epochs of the newest state."""
+    """Finished steps and epochs at the newest checkpoint."""
     saved_at: float = field(default_factory=time.monotonic)
 
-    def save_if_due(self, progress: TrainState) -> None:
-        """Save when the recipe's minutes or steps have passed since the last one.
+    def save_if_best(self, state: TrainState) -> None:
+        """Write the network as the run's model if its validation error is the lowest so far."""
+        scores = best_scores(state.history)
+        if state.history[-1].val_top1_error is not None and scores.epoch == state.epoch:
+            save_network(self.setup, scores, self.folder)
+
+    def save_if_due(self, state: TrainState) -> None:
+        """Save if the recipe's minutes or steps have passed since the last checkpoint.
 
         Raises:
-            Stopped: a signal has asked to stop; the state is saved.
+            TrainingInterrupted: a signal asked to stop; the state is saved.
         """
-        recipe = self.job.recipe
+        recipe = self.setup.recipe
         is_late = time.monotonic() - self.saved_at >= 60 * recipe.save_every_minutes
         every = recipe.save_every_steps
-        if is_late or (every and progress.step // every > self.saved[0] // every):
-            self.save(progress)
-        self.stop_if_asked(progress)
+        if is_late or (every and state.step // every > self.saved[0] // every):
+            self.save(state)
+        self.stop_if_asked(state)
 
-    def save(self, progress: TrainState) -> None:
-        """Save, unless that has been done at this very moment of the run."""
-        moment = (progress.step, len(progress.history))
-        if moment != self.saved:
-            with progress.clock.saving():
-                save_checkpoint(self.job, progress, self.folder)
-            self.saved = moment
+    def save(self, state: TrainState) -> None:
+        """Save, unless nothing has changed since the last checkpoint."""
+        position = (state.step, state.epoch)
+        if position != self.saved:
+            with state.timer.saving():
+                save_checkpoint(self.setup, state, self.folder)
+            self.saved = position
         self.saved_at = time.monotonic()
 
-    def stop_if_asked(self, progress: TrainState) -> None:
-        """Save and end here, if a signal has asked to.
+    def stop_if_asked(self, state: TrainState) -> None:
+        """Save and end the run if a signal has asked to.
 
         Raises:
-            Stopped: it has.
+            TrainingInterrupted: it has.
         """
         if self.stop.number:
-            self.save(progress)
-            done = f"step {progress.step:,} of {self.job.total_steps:,}"
-            message = (
-                f"stopped after {done}, which is saved; go on with: {self.folder.resume_command}"
+            self.save(state)
+            raise TrainingInterrupted(
+                f"stopped after step {state.step:,} of {self.setup.total_steps:,}, which is saved; "
+                f"resume with: {self.folder.resume_command}",
+                self.stop.number,
             )
-            raise TrainingInterrupted(message, self.stop.number)

@@ -1,103 +1,80 @@
-"""The training loop."""
+"""The training loop: batch, learning rate, step, metrics, checkpoint; then evaluate."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from alexnet.records import LastStep, LayerUpdate
+from alexnet.records import LastStep
 from alexnet.reporter import Reporter, StepReport
-from alexnet.training.checkpointing import CheckpointManager, best_scores, save_current
-from alexnet.training.epoch import (
-    check_weights,
-    epoch_record,
-    has_ended,
-    is_best,
-    warn_if_at_chance,
-)
-from alexnet.training.schedule import lr_at
+from alexnet.training.checkpointing import CheckpointManager
+from alexnet.training.epoch import check_weights, epoch_record, has_ended, warn_if_at_chance
 from alexnet.training.setup import TrainingSetup
-from alexnet.training.state import TrainState, added
+from alexnet.training.state import TrainState
 from alexnet.training.step import train_step
-from alexnet.training.timer import EpochTimer
-from alexnet.training.update_stats import copy_weights, updates
+from alexnet.training.update_stats import copy_weights, update_ratios
 
 
 def fit(
-    job: TrainingSetup, progress: TrainState, saver: CheckpointManager, reporter: Reporter
+    setup: TrainingSetup, state: TrainState, checkpoints: CheckpointManager, reporter: Reporter
 ) -> None:
-    """Train from where `progress` is to the last step; after each epoch evaluate, record, save.
+    """Train from `state` to the last step; after each epoch evaluate, record and save.
 
     Raises:
         DivergedError: a loss or a weight is not finite.
-        Stopped: a signal has asked to stop; the state is saved.
+        TrainingInterrupted: a signal asked to stop; the state is saved.
     """
-    folder = saver.folder
-    while not has_ended(job.recipe, progress.history):
-        epoch = len(progress.history)
-        if not progress.has_trained_epoch(job.batches.steps_per_epoch):
-            rate, moves = train_epoch(job, progress, epoch, progress.clock, saver, reporter)
-            progress.last_step = LastStep(lr=rate, layers=moves)
-            check_weights(progress)
-            saver.save_if_due(progress)
-        record = epoch_record(job, progress, saver)
-        warn_if_at_chance(job, progress.history, record, reporter)
-        times = progress.end_epoch(record)
-        folder.add_epoch(record, times)
+    while not has_ended(setup.recipe, state.history):
+        train_epoch(setup, state, checkpoints, reporter)
+        record = epoch_record(setup, state, checkpoints)
+        warn_if_at_chance(setup, [*state.history, record], reporter)
+        times = state.end_epoch(record)
+        checkpoints.folder.add_epoch(record, times)
         reporter.on_epoch(record, times)
-        if job.eval_split == "val" and is_best(progress.errors()):
-            save_current(job, best_scores(progress.history), folder)
-        saver.save_if_due(progress)
-    saver.save(progress)
-    if len(progress.history) < job.recipe.epochs:
-        reporter.note(f"ended after epoch {len(progress.history)}: --target-train-error")
+        checkpoints.save_if_best(state)
+        checkpoints.save_if_due(state)
+    checkpoints.save(state)
+    if state.epoch < setup.recipe.epochs:
+        reporter.note(f"ended after epoch {state.epoch}: --target-train-error")
 
 
 def train_epoch(
-    job: TrainingSetup,
-    progress: TrainState,
-    epoch: int,
-    clock: EpochTimer,
-    saver: CheckpointManager,
-    reporter: Reporter,
-) -> tuple[float, tuple[LayerUpdate, ...]]:
-    """The training loop: the steps of one epoch that are not done yet.
-
-    Returns:
-        The last step's rate, and how far it moved every weight.
-    """
-    recipe, steps_per_epoch = job.recipe, job.batches.steps_per_epoch
-    errors, last_step = progress.errors(), (epoch + 1) * steps_per_epoch
-    rate, before = 0.0, dict[str, Tensor]()
-    job.freeze(epoch)
-    job.network.train()
-    for pixels, labels in clock.timed(job.feed.epoch(epoch, progress.step % steps_per_epoch)):
-        rate = lr_at(
-            recipe.schedule,
-            recipe.optimizer.lr,
-            progress.step,
-            steps_per_epoch,
-            job.total_steps,
-            errors,
-        )
-        if progress.step + 1 == last_step:
-            before = copy_weights(job.network)
-        loss, logits, is_mixed = train_step(job, pixels, labels, progress.step, rate)
-        progress.sums = added(progress.sums, loss, logits, labels, is_mixed)
-        progress.step += 1
-        reporter.on_step(step_report(job, progress, epoch, len(labels)))
-        if progress.step < last_step:
-            saver.save_if_due(progress)
-    return rate, updates(before, job.network)
+    setup: TrainingSetup, state: TrainState, checkpoints: CheckpointManager, reporter: Reporter
+) -> None:
+    """The remaining steps of the unfinished epoch."""
+    if state.has_trained_epoch(setup.steps_per_epoch):
+        return
+    setup.freeze(state.epoch)
+    setup.network.train()
+    batches = setup.loader.epoch(state.epoch, state.step % setup.steps_per_epoch)
+    for pixels, labels in state.timer.timed(batches):
+        lr = setup.scheduler.lr(state.step, state.errors())
+        with last_update_recorded(setup, state, lr):
+            loss, logits, is_mixed = train_step(setup, pixels, labels, state.step, lr)
+        state.end_step(loss, logits, labels, is_mixed)
+        reporter.on_step(step_report(setup, state, len(labels)))
+        check_weights(state)
+        checkpoints.save_if_due(state)
 
 
-def step_report(job: TrainingSetup, progress: TrainState, epoch: int, images: int) -> StepReport:
+@contextmanager
+def last_update_recorded(setup: TrainingSetup, state: TrainState, lr: float) -> Iterator[None]:
+    """Around a step: if it is the epoch's last, record how far it moves every weight."""
+    if (state.step + 1) % setup.steps_per_epoch:
+        yield
+        return
+    before = copy_weights(setup.network)
+    yield
+    state.last_step = LastStep(lr=lr, layers=update_ratios(before, setup.network))
+
+
+def step_report(setup: TrainingSetup, state: TrainState, num_images: int) -> StepReport:
     """What a progress bar shows."""
-    sums = progress.sums
     return StepReport(
-        step=progress.step,
-        total_steps=job.total_steps,
-        epoch=epoch + 1,
-        loss=sums.mean_loss,
-        top1_error=sums.top1_error,
-        images=images,
+        step=state.step,
+        total_steps=setup.total_steps,
+        epoch=state.epoch + 1,
+        loss=state.metrics.mean_loss,
+        top1_error=state.metrics.top1_error,
+        images=num_images,
     )

@@ -1,4 +1,4 @@
-"""Update rules and learning-rate schedules."""
+"""Optimizers: the paper's SGD, Keras's Adam, and the parameter groups of a recipe."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from alexnet.models.network import Network
 
 
 class PaperSGD(torch.optim.Optimizer):
-    """v <- momentum * v - decay * rate * w - rate * g;  w <- w + v.
+    """SGD as the paper writes it: v <- momentum * v - decay * lr * w - lr * g;  w <- w + v.
 
-    The rate sits inside the velocity, so a drop of the rate leaves the old velocity as fast as it
-    was; torch's SGD slows it at once. Equal until the rate changes.
+    The learning rate is inside the velocity v, so a drop of the learning rate does not scale the
+    velocity that has built up; in torch's SGD it does. The two are equal until it changes.
 
-    It runs torch's fused SGD, one pass over memory, whose buffer b stands for v = -rate * b: where
-    the rate changes, that step's momentum is multiplied by old rate / new rate.
+    It runs torch's fused SGD (one pass over memory), whose buffer b is v = -lr * b. In a step in
+    which the learning rate changes, the momentum is multiplied by old lr / new lr.
 
     Source: Paper, section 5.
     """
@@ -47,38 +47,38 @@ class PaperSGD(torch.optim.Optimizer):
         states = [self._state(weight) for weight in weights]
         buffers = [state["buffer"] for state in states]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        momentum, rate, last_rate = group["momentum"], group["lr"], float(states[0]["rate"])
-        if rate == 0:  # the velocity alone
+        momentum, lr, last_lr = group["momentum"], group["lr"], float(states[0]["lr"])
+        if lr == 0:  # only the velocity moves the weights
             torch._foreach_mul_(buffers, momentum)
-            torch._foreach_add_(weights, buffers, alpha=-last_rate)
+            torch._foreach_add_(weights, buffers, alpha=-last_lr)
             return
         torch._fused_sgd_(
             weights,
             gradients,
             buffers if momentum else [],
             weight_decay=group["weight_decay"],
-            momentum=momentum * (last_rate or rate) / rate,  # the first buffer is 0
-            lr=rate,
+            momentum=momentum * (last_lr or lr) / lr,  # the first buffer is 0
+            lr=lr,
             dampening=0.0,
             nesterov=False,
             maximize=False,
             is_first_step=False,
         )
         for state in states:
-            state["rate"].fill_(rate)
+            state["lr"].fill_(lr)
 
     def _state(self, weight: Tensor) -> dict[str, Tensor]:
         state: dict[str, Tensor] = self.state[weight]
         if not state:
             state["buffer"] = torch.zeros_like(weight)
-            state["rate"] = torch.zeros((), dtype=torch.float64)  # of the last step
+            state["lr"] = torch.zeros((), dtype=torch.float64)  # of the last step
         return state
 
 
 class KerasAdam(torch.optim.Adam):
     """Adam with epsilon outside the bias correction, as Keras computes it.
 
-    w <- w - rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
+    w <- w - lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
 
     torch divides v by its correction before adding epsilon, which makes Keras's epsilon larger
     early in training: this is torch's Adam, fused, with epsilon / sqrt(1 - b2^t) at step t.
@@ -114,49 +114,59 @@ class KerasAdam(torch.optim.Adam):
 
 
 def parameter_groups(network: Network, options: OptimizerOptions) -> list[dict[str, Any]]:
-    """Weights, biases and batch-norm vectors that may learn, each with rate factor and decay."""
+    """Weights, biases and batch-norm scales that are not frozen, each group with its options.
+
+    `lr_multiplier` is for `schedule.set_lr`, `weight_decay` for the optimizer.
+    """
     learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    vector_decay = options.weight_decay if options.decay_biases else 0.0
+    decay = options.weight_decay if options.decay_biases else 0.0
     weights = [p for _, p in learning if p.ndim > 1]
     biases = [p for name, p in learning if p.ndim == 1 and name.endswith("bias")]
     scales = [p for name, p in learning if p.ndim == 1 and not name.endswith("bias")]
+    bias_multiplier = options.bias_lr_multiplier
     groups = (
-        {"params": weights, "weight_decay": options.weight_decay, "rate_factor": 1.0},
-        {"params": biases, "weight_decay": vector_decay, "rate_factor": options.bias_lr_multiplier},
-        {"params": scales, "weight_decay": vector_decay, "rate_factor": 1.0},
+        {"params": weights, "weight_decay": options.weight_decay, "lr_multiplier": 1.0},
+        {"params": biases, "weight_decay": decay, "lr_multiplier": bias_multiplier},
+        {"params": scales, "weight_decay": decay, "lr_multiplier": 1.0},
     )
     return [group for group in groups if group["params"]]
 
 
-def split_slowed(groups: list[dict[str, Any]], slowed: Collection[Tensor]) -> list[dict[str, Any]]:
-    """The same groups, with the parameters that will be slowed in groups of their own."""
-    ids = {id(parameter) for parameter in slowed}
+def split_low_lr(groups: list[dict[str, Any]], low_lr: Collection[Tensor]) -> list[dict[str, Any]]:
+    """The same groups, with the parameters in `low_lr` in groups of their own, marked `low_lr`."""
+    ids = {id(parameter) for parameter in low_lr}
     parts = (
         {
             **group,
-            "params": [p for p in group["params"] if (id(p) in ids) == is_slowed],
-            "is_slowed": is_slowed,
+            "params": [p for p in group["params"] if (id(p) in ids) == is_low],
+            "low_lr": is_low,
         }
         for group in groups
-        for is_slowed in (False, True)
+        for is_low in (False, True)
     )
     return [part for part in parts if part["params"]]
 
 
 def build_optimizer(
-    network: Network, options: OptimizerOptions, slowed: Collection[Tensor] = ()
+    network: Network, options: OptimizerOptions, low_lr: Collection[Tensor] = ()
 ) -> torch.optim.Optimizer:
-    """The optimizer of a recipe over the parameters that may learn."""
-    groups = split_slowed(parameter_groups(network, options), slowed)
-    rate, betas = options.lr, (options.momentum, options.beta2)
+    """The optimizer over the parameters that are not frozen.
+
+    Args:
+        network: gives the parameters.
+        options: which optimizer, and its hyperparameters.
+        low_lr: parameters that later learn at the recipe's `low_lr`.
+    """
+    groups = split_low_lr(parameter_groups(network, options), low_lr)
+    lr, betas = options.lr, (options.momentum, options.beta2)
     match options.optimizer:
         case "paper":
-            return PaperSGD(groups, rate, options.momentum)
+            return PaperSGD(groups, lr, options.momentum)
         case "sgd":
-            return torch.optim.SGD(groups, rate, options.momentum, fused=True)
+            return torch.optim.SGD(groups, lr, options.momentum, fused=True)
         case "adam":
-            return torch.optim.Adam(groups, rate, betas, options.eps, fused=True)
+            return torch.optim.Adam(groups, lr, betas, options.eps, fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, rate, betas, options.eps, fused=True)
+            return torch.optim.AdamW(groups, lr, betas, options.eps, fused=True)
         case "keras_adam":
-            return KerasAdam(groups, rate, betas, options.eps)
+            return KerasAdam(groups, lr, betas, options.eps)

@@ -1,4 +1,4 @@
-"""Pictures as training sees them, for people to look at."""
+"""Augmented training images, for people to look at."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from alexnet.config.presets import preset
+from alexnet.models.variants import variant
+from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
-from alexnet.training.setup import TrainingSetup, set_up_training
+from alexnet.runtime.device import choose_device
+from alexnet.training.setup import build_augmenter, prepare_data
+from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import denormalize, to_uint8_images
 
 
@@ -18,38 +23,43 @@ def augmentation_preview(
     data: str,
     data_root: str,
     num_classes: int,
-    num_views: int,
+    num_samples: int,
     seed: int,
     reporter: Reporter,
 ) -> tuple[list[list[np.ndarray]], list[str]]:
-    """One row per class: a training picture as stored, then `num_views` augmented views of it.
+    """One row per class: a stored training image, then `num_samples` augmented samples of it.
 
     Args:
-        name: the preset whose preprocessing and augmentation are used.
-        data: what people type for a data set.
+        name: the preset that gives preprocessing and augmentation.
+        data: a data set's name, a folder or a CSV file.
         data_root: folder searched for data sets first.
         num_classes: rows at most.
-        num_views: augmented views of each picture.
-        seed: decides the pictures and the views.
-        reporter: told how far preparing is.
+        num_samples: augmented samples of each image.
+        seed: decides the images and their augmentation.
+        reporter: told how far the image store is.
 
     Returns:
-        Rows of uint8 [h, w, 3] or grey [h, w], and the class names.
+        Rows of uint8 [h, w, 3] or gray [h, w], and the class names.
     """
-    recipe = replace(preset(name), data=data, data_root=data_root, seed=seed, freeze_up_to="")
-    job = set_up_training(recipe, reporter)
-    labels, rng = job.store.labels[job.splits.train], np.random.default_rng(seed)
-    shown = range(min(num_classes, len(job.info.class_names)))
-    picks = [int(rng.choice(job.splits.train[labels == label])) for label in shown]
-    rows = [[job.store.image(row), *_views(job, row, num_views, seed)] for row in picks]
-    return rows, [job.info.class_names[label] for label in shown]
+    recipe = replace(preset(name), data=data, data_root=data_root, seed=seed)
+    device = choose_device(recipe.device)
+    store, splits = prepare_data(recipe, reporter)
+    arch = variant(architecture(recipe.arch), recipe.model)
+    augmenter = build_augmenter(arch, recipe, store, splits, device)
+    labels, rng = store.labels[splits.train], np.random.default_rng(seed)
+    shown = range(min(num_classes, len(store.info.class_names)))
+    chosen = [int(rng.choice(splits.train[labels == label])) for label in shown]
+    rows = []
+    for index in chosen:
+        generator = torch.Generator(device).manual_seed(seed + index)
+        pixels = torch.from_numpy(store.images([index] * num_samples)).to(device)
+        rows.append([store.image(index), *_augment(augmenter, pixels, generator)])
+    return rows, [store.info.class_names[label] for label in shown]
 
 
-def _views(job: TrainingSetup, row: int, count: int, seed: int) -> list[np.ndarray]:
-    """Augmented views of one picture, brought back to the 0-255 scale."""
-    if not count:
+def _augment(augmenter: Augmenter, pixels: Tensor, generator: torch.Generator) -> list[np.ndarray]:
+    """Augmented images on the 0-255 scale."""
+    if not len(pixels):
         return []
-    generator = torch.Generator(job.device).manual_seed(seed + row)
-    pixels = torch.from_numpy(job.store.images([row] * count)).to(job.device)
-    images = job.augmenter(pixels, generator).cpu()
-    return to_uint8_images(denormalize(images, job.info.preprocessing, job.augmenter.mean_image))
+    images = augmenter(pixels, generator).cpu()
+    return to_uint8_images(denormalize(images, augmenter.preprocessing, augmenter.mean_image))

@@ -1,7 +1,7 @@
-"""A run folder, and who may write into it.
+"""The run folder: its files, and a lock so that one process at a time writes them.
 
 It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl`, `model.safetensors`,
-`plots/`, and while the run is not over, `states/`.
+`plots/`, and until the run has finished, `checkpoints/`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import flush, remove_folder, write_text
-from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.runtime.environment import Environment
 
-LEFTOVERS = (".*.tmp", ".tmp??????")
-"""What a killed process was writing aside: this program's names, and those of safetensors."""
+MAX_CONFIG_BYTES = 1 << 22
+TEMP_FILES = (".*.tmp", ".tmp??????")
+"""Names of unfinished files that a killed process left: this package's and safetensors'."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The recipe; this file alone re-creates the run."""
+        """The recipe; this file alone is enough to repeat the run."""
         return self.path / "config.json"
 
     @property
@@ -57,39 +57,39 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The last weights, where `model` is the best by validation error."""
+        """The last weights, where `model` has the best by validation error."""
         return self.path / "last.safetensors"
 
     @property
-    def states(self) -> Path:
-        """All that is needed to go on; there only while the run has not ended."""
-        return self.path / "states"
+    def checkpoints(self) -> Path:
+        """Folder of what is needed to resume; removed when the run has finished."""
+        return self.path / "checkpoints"
 
-    def state(self, step: int) -> Path:
-        """The state after a step."""
-        return self.states / f"state-{step:06d}.safetensors"
+    def checkpoint(self, step: int) -> Path:
+        """The checkpoint after a step."""
+        return self.checkpoints / f"step-{step:06d}.safetensors"
 
-    def saved_states(self) -> list[Path]:
-        """The states that are there, the oldest first."""
-        return sorted(self.states.glob("state-*.safetensors"), key=state_step)
+    def saved_checkpoints(self) -> list[Path]:
+        """The checkpoints that exist, oldest first."""
+        return sorted(self.checkpoints.glob("step-*.safetensors"), key=checkpoint_step)
 
     @property
     def plots(self) -> Path:
-        """Pictures."""
+        """Folder of learning curves, filters and confusion matrix."""
         return self.path / "plots"
 
     @property
     def result(self) -> Path:
-        """The final figures; there only when the run has ended."""
+        """The final figures; exists once the run has finished."""
         return self.path / "result.json"
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with this run."""
+        """The shell command that resumes this run."""
         return f"alexnet train --resume {shlex.quote(str(self.path))}"
 
     def read_environment(self) -> dict[str, Any]:
-        """What `environment.json` says; empty where it cannot be read."""
+        """The content of `environment.json`; empty if it cannot be read."""
         try:
             plain = parse_json((self.path / "environment.json").read_bytes())
         except (OSError, ValueError, RecursionError):
@@ -97,33 +97,33 @@ class RunFolder:
         return plain if isinstance(plain, dict) else {}
 
     def remove_temp_files(self) -> None:
-        """Remove what a killed process was writing aside."""
-        for folder in (self.path, self.states, self.plots):
-            for pattern in LEFTOVERS:
+        """Remove unfinished files that a killed process left."""
+        for folder in (self.path, self.checkpoints, self.plots):
+            for pattern in TEMP_FILES:
                 for path in folder.glob(pattern):
                     path.unlink()
 
-    def clear_states(self) -> None:
-        """Remove the states of a run that has ended."""
-        remove_folder(self.states)
+    def remove_checkpoints(self) -> None:
+        """Remove the checkpoints of a finished run."""
+        remove_folder(self.checkpoints)
 
     def write_epochs(self, history: Iterable[EpochRecord], times: Iterable[EpochTimes]) -> None:
-        """Write all lines anew, so that none is doubled or missing."""
+        """Rewrite both files, so that no line is missing or repeated."""
         for path, lines in ((self.metrics, history), (self.times, times)):
             write_text(path, "".join(_line(line) for line in lines))
 
     def add_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """Add one line to each of the two files."""
+        """Append one line to each of the two files."""
         for path, line in ((self.metrics, record), (self.times, times)):
             with path.open("a", encoding="utf-8") as file:
                 file.write(_line(line))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Within, no other process trains this run.
+        """A lock that keeps other processes from training this run.
 
         Raises:
-            TrainingError: another process trains it, or the folder cannot be written.
+            TrainingError: another process holds it, or the folder cannot be written.
         """
         lock = FileLock(self.path / ".lock")
         try:
@@ -135,7 +135,7 @@ class RunFolder:
         except OSError as error:
             raise TrainingError(
                 f"cannot write into {self.path}: {error.strerror}; "
-                "put that right, or go on with a copy of it"
+                "change its permissions, or resume a copy of it"
             ) from error
         with held:
             try:
@@ -145,9 +145,9 @@ class RunFolder:
                     (self.path / ".lock").unlink(missing_ok=True)
 
 
-def state_step(path: Path) -> int:
-    """The step that a state's name tells; -1 for another file's name."""
-    digits = path.stem.removeprefix("state-")
+def checkpoint_step(path: Path) -> int:
+    """The step in a checkpoint's file name; -1 for any other name."""
+    digits = path.stem.removeprefix("step-")
     return int(digits) if digits.isdecimal() else -1
 
 
@@ -156,32 +156,32 @@ def _line(record: EpochRecord | EpochTimes) -> str:
 
 
 def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolder:
-    """A new run folder with its configuration, whole or not at all.
+    """A new run folder with its recipe and environment, created as a whole or not at all.
 
     Raises:
-        UsageError: the folder exists, or cannot be made.
+        UsageError: the folder exists, or cannot be created.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        aside.mkdir(parents=True)
-        write_text(aside / "config.json", to_json(recipe) + "\n")
-        write_text(aside / "environment.json", to_json(environment) + "\n")
+        temp.mkdir(parents=True)
+        write_text(temp / "config.json", to_json(recipe) + "\n")
+        write_text(temp / "environment.json", to_json(environment) + "\n")
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        aside.rename(path)
+        temp.rename(path)
         flush(path.parent)
     except OSError as error:
-        raise UsageError(f"cannot make the folder {path}: {error.strerror}") from error
+        raise UsageError(f"cannot create the folder {path}: {error.strerror}") from error
     finally:
-        remove_folder(aside)
+        remove_folder(temp)
     return RunFolder(path)
 
 
 def create_numbered_run(parent: Path, recipe: Recipe, environment: Environment) -> RunFolder:
-    """A new run folder, the first of NAME-001, NAME-002, .. that no other run has taken.
+    """A new run folder, the first of NAME-001, NAME-002, .. that does not exist.
 
     Raises:
-        UsageError: it cannot be made.
+        UsageError: it cannot be created.
     """
     while True:
         path = free_run_path(parent, recipe.name)
@@ -193,12 +193,16 @@ def create_numbered_run(parent: Path, recipe: Recipe, environment: Environment) 
 
 
 def free_run_path(parent: Path, name: str) -> Path:
-    """The first of name-001, name-002, .. that is not there yet."""
+    """The first of NAME-001, NAME-002, .. that does not exist."""
     return next(p for i in range(1, 1_000_000) if not (p := parent / f"{name}-{i:03d}").exists())
 
 
 def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
-    """A recipe from a JSON file, or a run folder's; what it does not name is as in `start`.
+    """A recipe from a JSON file.
+
+    Args:
+        path: the file, or a run folder.
+        start: gives the fields that the file does not name; the defaults unless given.
 
     Raises:
         ConfigError: not JSON, an unknown key, or a value out of range.
@@ -206,39 +210,41 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
     """
     path = path / "config.json" if path.is_dir() else path
     try:
-        with path.open("rb") as file:  # a pipe will do, too
-            text = file.read(MAX_TEXT_BYTES + 1)
+        with path.open("rb") as file:  # may be a pipe
+            text = file.read(MAX_CONFIG_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(text) > MAX_TEXT_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_TEXT_BYTES:,} bytes; no recipe does")
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigError(
+            f"{path} has more than {MAX_CONFIG_BYTES:,} bytes; no recipe is that long"
+        )
     try:
         plain = parse_json(text)
     except ConfigError as error:
         raise ConfigError(f"{path} is {error}") from error
-    return from_dict(Recipe, _merged(to_dict(start or Recipe()), plain), "recipe")
+    return from_dict(Recipe, _merge(to_dict(start or Recipe()), plain), "recipe")
 
 
-def _merged(base: Any, given: Any) -> Any:
-    """`given` over `base`, key by key, to any depth."""
+def _merge(base: Any, given: Any) -> Any:
+    """`base` with the values of `given`, key by key, to any depth."""
     if not (isinstance(base, dict) and isinstance(given, dict)):
         return given
-    return {**base, **{key: _merged(base.get(key), value) for key, value in given.items()}}
+    return {**base, **{key: _merge(base.get(key), value) for key, value in given.items()}}
 
 
 def read_run_recipe(run: RunFolder) -> Recipe:
-    """The recipe of a run that is to be gone on with.
+    """The recipe of a run that is to be resumed.
 
     Raises:
-        ModelFileError: not a run folder, or its config.json is lost or damaged.
+        ModelFileError: not a run folder, or its config.json is missing or damaged.
     """
-    if not run.config.is_file() and not run.metrics.exists() and not run.states.exists():
+    if not run.config.is_file() and not run.metrics.exists() and not run.checkpoints.exists():
         raise ModelFileError(f"{run.path} is not a run folder: it has no config.json")
     try:
         return read_recipe(run.config)
     except (ConfigError, UsageError) as error:
         raise ModelFileError(
-            f"{error}; without its recipe the run cannot go on: bring config.json back, "
+            f"{error}; the run cannot be resumed without its recipe: restore config.json, "
             "or start a new run"
         ) from error
 

@@ -1,20 +1,68 @@
-"""The learning rate of every step."""
+"""The learning rate: of every step, and of every parameter group."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from alexnet.config.recipe import LRSchedule
+from alexnet.config.recipe import LRSchedule, Recipe
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float, low_lr: float | None = None) -> None:
-    """Give every group its multiple of `rate`, and slowed groups that of `low_lr` if given."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LRScheduler:
+    """The learning rate of a run as a function of the step."""
+
+    options: LRSchedule
+    base_lr: float
+    """The highest learning rate."""
+    steps_per_epoch: int
+    total_steps: int
+    low_lr: float = 0.0
+    """Of the parameter groups marked `low_lr`, once `low_lr_after_epoch` epochs are done."""
+    low_lr_after_epoch: int | None = None
+    """None: these groups learn like the others."""
+
+    def lr(self, step: int, errors: Sequence[float] = ()) -> float:
+        """The learning rate of a step.
+
+        Args:
+            step: counted from 0 over the whole run.
+            errors: error after each finished epoch, for `plateau`.
+        """
+        return lr_at(
+            self.options, self.base_lr, step, self.steps_per_epoch, self.total_steps, errors
+        )
+
+    def set_lr(self, optimizer: torch.optim.Optimizer, step: int, lr: float) -> None:
+        """Give every parameter group its learning rate at a step where the run's is `lr`."""
+        after = self.low_lr_after_epoch
+        is_low = after is not None and step // self.steps_per_epoch >= after
+        set_lr(optimizer, lr, self.low_lr if is_low else None)
+
+
+def build_scheduler(recipe: Recipe, steps_per_epoch: int) -> LRScheduler:
+    """The learning rates of a recipe."""
+    return LRScheduler(
+        options=recipe.schedule,
+        base_lr=recipe.optimizer.lr,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=recipe.epochs * steps_per_epoch,
+        low_lr=recipe.low_lr,
+        low_lr_after_epoch=recipe.low_lr_after_epoch,
+    )
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float, low_lr: float | None = None) -> None:
+    """Give every group its multiple of `lr`, and groups marked `low_lr` that of `low_lr` if given.
+
+    `optimizers.parameter_groups` puts `lr_multiplier` and `low_lr` into each group.
+    """
     for group in optimizer.param_groups:
-        is_slow = low_lr is not None and group["is_slowed"]
-        group["lr"] = (low_lr if is_slow else rate) * group["rate_factor"]
+        is_low = low_lr is not None and group["low_lr"]
+        group["lr"] = (low_lr if is_low else lr) * group["lr_multiplier"]
 
 
 def lr_at(
@@ -27,16 +75,16 @@ def lr_at(
 ) -> float:
     """The learning rate of a step.
 
+    In a warm-up of n steps, step i has the fraction (i + 1) / n of `base`. Cosine falls from the
+    end of the warm-up to 0 after the last step; without a warm-up its first step has `base`.
+
     Args:
-        schedule: how it moves.
-        base: the rate at its highest.
+        schedule: its shape.
+        base: the highest learning rate.
         step: counted from 0 over the whole run.
         steps_per_epoch: batches in an epoch.
         total_steps: batches in the run.
-        errors: validation error after each finished epoch, for `plateau`.
-
-    A warm-up of n steps gives step i the share (i + 1) / n. Cosine falls from the warm-up's end to
-    0 after the last step; without a warm-up its first step has the full rate.
+        errors: error after each finished epoch, for `plateau`.
     """
     warmup = schedule.warmup_steps + round(schedule.warmup_epochs * steps_per_epoch)
     if step < warmup:
@@ -56,15 +104,15 @@ def lr_at(
             return base * 0.5 * (1 + math.cos(angle))
 
 
-def num_plateau_drops(errors: Iterable[float], patience: int, limit: int) -> int:
-    """How often the rate has dropped: once per `patience` epochs without a new lowest error.
+def num_plateau_drops(errors: Iterable[float], patience: int, max_drops: int) -> int:
+    """How often the learning rate has dropped: after `patience` epochs without a new lowest error.
 
-    Source: Paper, section 5, done there by hand, three times.
+    Source: Paper, section 5, where it was done by hand, three times.
     """
     lowest, waited, drops = math.inf, 0, 0
     for error in errors:
         waited = 0 if error < lowest else waited + 1
         lowest = min(lowest, error)
-        if waited == patience and drops < limit:
+        if waited == patience and drops < max_drops:
             waited, drops = 0, drops + 1
     return drops

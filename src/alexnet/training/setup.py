@@ -1,4 +1,4 @@
-"""A recipe made ready: data, splits, network, optimizer, everything that a training loop needs."""
+"""Everything a training loop needs, built from a recipe."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import disable_malloc_trim
-from alexnet.training.device_loader import DeviceLoader, feed
+from alexnet.training.device_loader import DeviceLoader, to_device
 from alexnet.training.optimizers import build_optimizer
+from alexnet.training.schedule import LRScheduler, build_scheduler
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
 
 R = TypeVar("R", bound=BaseRecipe)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingSetup:
-    """Everything that a training loop needs; only the network and the optimizer change."""
+    """Everything a training loop needs; only the network and the optimizer change."""
 
     recipe: Recipe
     store: Store
@@ -48,33 +49,34 @@ class TrainingSetup:
     info: ModelInfo
     augmenter: Augmenter
     batches: Batches
-    feed: DeviceLoader
+    loader: DeviceLoader
     """The same batches on the training device."""
     network: Network
     optimizer: torch.optim.Optimizer
+    scheduler: LRScheduler
     device: torch.device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return self.batches.steps_per_epoch
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return self.recipe.epochs * self.batches.steps_per_epoch
+        return self.scheduler.total_steps
 
     @property
-    def eval_split(self) -> str:
-        """The split that is watched during training: val where there is one, else test, else ""."""
-        return "val" if len(self.splits.val) else "test" if len(self.splits.test) else ""
+    def eval_split(self) -> str | None:
+        """The split evaluated after each epoch: "val" if there is one, else "test", else None."""
+        return "val" if len(self.splits.val) else "test" if len(self.splits.test) else None
 
     def classifier(self) -> Classifier:
         """The network as it is now, ready to predict."""
         return Classifier(self.network, self.info, self.augmenter.mean_image, self.recipe.precision)
 
-    def low_lr(self, epoch: int) -> float | None:
-        """The rate of layers that are soon frozen, at an epoch from 0; None: as the rest."""
-        after = self.recipe.low_lr_after_epoch
-        return self.recipe.low_lr if after is not None and epoch >= after else None
-
     def freeze(self, epoch: int) -> None:
-        """Freeze what the recipe freezes at this epoch, which counts from 0."""
+        """Freeze the layers that the recipe freezes at this epoch (counted from 0)."""
         if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
             self.network.freeze_up_to(self.recipe.freeze_up_to)
             for parameter in self.network.parameters():
@@ -82,73 +84,57 @@ class TrainingSetup:
                     parameter.grad = None
 
 
-def set_up_training(recipe: Recipe, reporter: Reporter, is_begun: bool = False) -> TrainingSetup:
-    """Find and prepare the data, build the network, take over weights.
+def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) -> TrainingSetup:
+    """Prepare the data, build the network, load initial weights.
 
-    From here on the process keeps the memory that it frees.
+    Everything that does not need the data is checked first. Writes nothing but the image store.
+    From here on, freed memory stays with the process.
+
+    Args:
+        recipe: what to train.
+        reporter: told what was skipped, loaded or ignored.
+        resuming: whether a checkpoint gives the weights, so that `recipe.init_from` is not read.
 
     Raises:
-        AlexNetError: anything in the recipe, the data or the weights that cannot work; nothing
-            has been written then but the store.
+        AlexNetError: something in the recipe, the data or the weights cannot work.
     """
     disable_malloc_trim()
     device = choose_device(recipe.device)
-    table = table_for(recipe)
-    check_limits(table)
-    preprocessing_for(table, recipe.data_options)  # refuses before any picture is decoded
-    has_weights = recipe.init_from and not is_begun  # a begun run has its own
-    weights = read_weights(Path(recipe.init_from)) if has_weights else {}
-    pictures = recipe.data_options
-    store = open_data(
-        recipe.data, recipe.data_root, pictures.resize, pictures.resize_size, reporter
-    )
-    report_rejected(store, pictures.max_rejected_fraction, reporter)
-    splits = split_indices(store, pictures, recipe.seed)
-    check_every_class_has_images(store, splits.train)
-    batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
-    check_batch(table, min(recipe.batch_size, len(splits.train)))
-    table = variant(table, num_classes=len(store.info.class_names))
-    check_limits(table)
-    network = build_network(table, recipe, weights, reporter).to(device)
-    if recipe.compile:
-        compile_network(network, device)
-    slowed = (
-        network.parameters_up_to(recipe.freeze_up_to)
-        if recipe.low_lr_after_epoch is not None
-        else []
-    )
-    optimizer = build_optimizer(network, recipe.optimizer, slowed)
-    rule, mean_image = fit_preprocessing(table, pictures, store, splits.train, device)
-    if has_weights and (layers := read_pretrained(Path(recipe.init_from))):
-        for caution in compatibility_warnings(layers, rule, store, splits.test):
-            reporter.note(caution)
+    arch = build_architecture(recipe)
+    weights = {} if resuming else read_initial_weights(recipe)
+    store, splits = prepare_data(recipe, reporter)
+    batches = build_batches(recipe, arch, store, splits)
+    arch = variant(arch, num_classes=len(store.info.class_names))
+    network = build_network(arch, recipe, weights, device, reporter)
+    augmenter = build_augmenter(arch, recipe, store, splits, device)
     info = ModelInfo(
-        architecture=table,
+        architecture=arch,
         class_names=store.info.class_names,
-        preprocessing=rule,
+        preprocessing=augmenter.preprocessing,
         recipe=recipe,
         manifest_hash=store.manifest_hash(),
     )
-    axes = color_principal_axes(store.color_covariance(splits.train)).to(device)
-    augmenter = Augmenter(
-        options=recipe.augment, preprocessing=rule, color_principal_axes=axes, mean_image=mean_image
-    )
+    if weights:
+        warn_if_pretrained_differently(info, store, splits, reporter)
+    has_low_lr = recipe.low_lr_after_epoch is not None
+    low_lr = network.parameters_up_to(recipe.freeze_up_to) if has_low_lr else []
     return TrainingSetup(
-        recipe,
-        store,
-        splits,
-        info,
-        augmenter,
-        batches,
-        feed(batches, device),
-        network,
-        optimizer,
-        device,
+        recipe=recipe,
+        store=store,
+        splits=splits,
+        info=info,
+        augmenter=augmenter,
+        batches=batches,
+        loader=to_device(batches, device),
+        network=network,
+        optimizer=build_optimizer(network, recipe.optimizer, low_lr),
+        scheduler=build_scheduler(recipe, batches.steps_per_epoch),
+        device=device,
     )
 
 
 def resolve_paths(recipe: R) -> R:
-    """The recipe with absolute paths; the name of a data set stays as it is."""
+    """The recipe with absolute paths; the name of a data set stays a name."""
     data = Path(recipe.data).expanduser()
     is_path = recipe.data and recipe.data not in DATASETS and data.exists()
     if isinstance(recipe, Recipe):
@@ -164,72 +150,146 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().resolve()) if path else ""
 
 
-def table_for(recipe: Recipe) -> Architecture:
-    """The recipe's table, still with the published number of classes.
+def build_architecture(recipe: Recipe) -> Architecture:
+    """The recipe's architecture, with the published number of classes.
 
     Raises:
         UnknownNameError: no such architecture, or no such layer to freeze up to.
-        ConfigError: the options do not fit the table, or nothing is left to learn.
+        ConfigError: the options do not fit the architecture, or every layer would be frozen.
     """
-    table = variant(architecture(recipe.arch), recipe.model)
+    arch = variant(architecture(recipe.arch), recipe.model)
     if recipe.freeze_up_to:
-        names = [layer.name for layer in table.layers]
-        if recipe.freeze_up_to not in names:
-            raise UnknownNameError(f"layer of {table.name}", recipe.freeze_up_to, names)
-        after = table.rows()[names.index(recipe.freeze_up_to) + 1 :]
-        if not any(row.parameters for row in after):
-            raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
-        has_weights = recipe.init_from or recipe.freeze_after_epoch
-        if not has_weights:
-            raise ConfigError(
-                f"--freeze-up-to {recipe.freeze_up_to} keeps layers as they came; nothing came: "
-                "add --init-from FILE, or --freeze-up-to '' to train all of them"
-            )
-    return table
+        check_freezing(arch, recipe)
+    check_limits(arch)
+    preprocessing_for(arch, recipe.data_options)  # raises where the crop does not fit
+    return arch
 
 
-def check_batch(table: Architecture, batch_size: int) -> None:
-    """Refuse batches that a batch norm over a vector cannot take.
+def check_freezing(arch: Architecture, recipe: Recipe) -> None:
+    """Reject a layer to freeze up to that is unknown, leaves nothing to learn, or has no weights.
 
     Raises:
-        ConfigError: one picture a step has no deviation.
+        UnknownNameError: no such layer.
+        ConfigError: no later layer has parameters, or nothing gives the frozen layers weights.
     """
-    if batch_size < 2 and any(isinstance(layer, BatchNorm) for layer in table.layers):
+    names = [layer.name for layer in arch.layers]
+    if recipe.freeze_up_to not in names:
+        raise UnknownNameError(f"layer of {arch.name}", recipe.freeze_up_to, names)
+    after = arch.rows()[names.index(recipe.freeze_up_to) + 1 :]
+    if not any(row.parameters for row in after):
+        raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
+    if not (recipe.init_from or recipe.freeze_after_epoch):
         raise ConfigError(
-            f"{table.name} has batch norm, which needs at least 2 pictures a step; "
-            "use a larger --batch-size, more pictures, or --norm none"
+            f"--freeze-up-to {recipe.freeze_up_to} would freeze randomly initialised layers: "
+            "add --init-from FILE, or --freeze-up-to '' to train all of them"
         )
+
+
+def read_initial_weights(recipe: Recipe) -> dict[str, Tensor]:
+    """The weights of the recipe's `init_from`; empty without it."""
+    return read_weights(Path(recipe.init_from)) if recipe.init_from else {}
+
+
+def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
+    """The image store of the recipe's data, built if it is not there yet, and its splits.
+
+    Raises:
+        DataError: the data is missing, too much of it cannot be read, or a class has no images.
+    """
+    options = recipe.data_options
+    store = open_data(recipe.data, recipe.data_root, options.resize, options.resize_size, reporter)
+    report_rejected(store, options.max_rejected_fraction, reporter)
+    splits = split_indices(store, options, recipe.seed)
+    check_every_class_has_images(store, splits.train)
+    return store, splits
 
 
 def check_every_class_has_images(store: Store, train: np.ndarray) -> None:
-    """Refuse to train where a class has no picture to learn from.
+    """Reject data with a class that has no training image.
 
     Raises:
-        DataError: names the class, and why its first picture was refused if that is the cause.
+        DataError: names the class, and why its first image was rejected if that is the cause.
     """
-    learnt = set(store.labels[train].tolist())
+    present = set(store.labels[train].tolist())
     for label, name in enumerate(store.info.class_names):
-        if label in learnt:
+        if label in present:
             continue
         bad = [r for r in store.info.rejected if store.labels[r.index] == label]
-        cause = f"; {bad[0].name} was refused ({bad[0].reason})" if bad else ""
-        way_out = "mend or add pictures, remove the class, or hold out less with --test-fraction"
-        raise DataError(f"class {name!r} has no usable picture to learn from{cause}; {way_out}")
+        cause = f"; {bad[0].name} was rejected ({bad[0].reason})" if bad else ""
+        way_out = "repair or add images, remove the class, or lower --test-fraction"
+        raise DataError(f"class {name!r} has no usable training image{cause}; {way_out}")
+
+
+def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Splits) -> Batches:
+    """The training batches.
+
+    Raises:
+        ConfigError: they are too small for batch norm.
+    """
+    check_batch(arch, min(recipe.batch_size, len(splits.train)))
+    return Batches(store, splits.train, recipe.batch_size, recipe.seed)
+
+
+def check_batch(arch: Architecture, batch_size: int) -> None:
+    """Reject batches that are too small for batch norm after a fully connected layer.
+
+    Raises:
+        ConfigError: a single value per channel has no standard deviation.
+    """
+    if batch_size < 2 and any(isinstance(layer, BatchNorm) for layer in arch.layers):
+        raise ConfigError(
+            f"{arch.name} has batch norm, which needs at least 2 images a step; "
+            "use a larger --batch-size, more images, or --norm none"
+        )
 
 
 def build_network(
-    table: Architecture, recipe: Recipe, weights: dict[str, Tensor], reporter: Reporter
+    arch: Architecture,
+    recipe: Recipe,
+    weights: dict[str, Tensor],
+    device: torch.device,
+    reporter: Reporter,
 ) -> Network:
-    """The network: first weights drawn from the seed, given ones taken over, layers frozen."""
+    """The network on its device: initialised from the seed, given weights loaded, layers frozen."""
+    check_limits(arch)
     torch.manual_seed(recipe.seed)
-    network = channels_last(Network(table))
+    network = channels_last(Network(arch))
     if weights:
-        taken = load_matching_weights(network, weights)
-        reporter.note(f"from {recipe.init_from}: took {', '.join(taken.taken)}")
+        report = load_matching_weights(network, weights)
+        reporter.note(f"loaded from {recipe.init_from}: {', '.join(report.loaded)}")
         reporter.note(
-            f"left: {', '.join(taken.left) or 'nothing'}; "
-            f"fresh here: {', '.join(taken.fresh) or 'nothing'}"
+            f"unused: {', '.join(report.unused) or 'none'}; "
+            f"randomly initialised: {', '.join(report.missing) or 'none'}"
         )
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         network.freeze_up_to(recipe.freeze_up_to)
+    network = network.to(device)
+    if recipe.compile:
+        compile_network(network, device)
     return network
+
+
+def build_augmenter(
+    arch: Architecture, recipe: Recipe, store: Store, splits: Splits, device: torch.device
+) -> Augmenter:
+    """The augmentation, with preprocessing and color statistics of the training images."""
+    preprocessing, mean_image = fit_preprocessing(
+        arch, recipe.data_options, store, splits.train, device
+    )
+    axes = color_principal_axes(store.color_covariance(splits.train)).to(device)
+    return Augmenter(
+        options=recipe.augment,
+        preprocessing=preprocessing,
+        color_principal_axes=axes,
+        mean_image=mean_image,
+    )
+
+
+def warn_if_pretrained_differently(
+    info: ModelInfo, store: Store, splits: Splits, reporter: Reporter
+) -> None:
+    """Note where pretrained layers saw other preprocessing, or images that are now in the test."""
+    layers = read_pretrained(Path(info.recipe.init_from))
+    if layers:
+        for warning in compatibility_warnings(layers, info.preprocessing, store, splits.test):
+            reporter.note(warning)

@@ -1,4 +1,4 @@
-"""What changes during a run, and what of it a saved state tells in its header."""
+"""What changes during a run, and the header of a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from alexnet.training.timer import Elapsed, EpochTimer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunningMetrics:
-    """What has been added up since the epoch began.
+    """Sums since the epoch began.
 
-    Steps that mix pictures are counted apart: their loss and error say nothing about learning.
+    CutMix steps are summed separately: their loss and error do not measure what was learned.
     """
 
     loss: float = 0.0
@@ -28,87 +28,106 @@ class RunningMetrics:
 
     @property
     def mean_loss(self) -> float:
-        """Of the steps that did not mix; of the mixed ones where all did."""
+        """Over the steps without CutMix; over all steps if every one used it."""
         return self.loss / self.images if self.images else self.mixed_loss / self.mixed_images
 
     @property
     def top1_error(self) -> float:
-        """Of the steps that did not mix; 1 where all did."""
+        """Over the steps without CutMix; 1 if every step used it."""
         return self.top1_wrong / self.images if self.images else 1.0
 
     @property
     def top5_error(self) -> float:
-        """Of the steps that did not mix; 1 where all did."""
+        """Over the steps without CutMix; 1 if every step used it."""
         return self.top5_wrong / self.images if self.images else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointInfo:
-    """The header of a saved state."""
+    """The header of a checkpoint."""
 
     fingerprint: str
-    """Of the pictures."""
+    """Of the image store."""
     recipe: Recipe
-    """What the run was doing when it was saved."""
+    """As it was when the checkpoint was written."""
     step: int
-    """Steps done."""
-    sums: RunningMetrics
-    """Of the running epoch, as are the next two."""
+    """Finished steps."""
+    metrics: RunningMetrics
+    """Of the unfinished epoch, as are the next two."""
     last_step: LastStep
-    spent: Elapsed
+    elapsed: Elapsed
     history: tuple[EpochRecord, ...]
     times: tuple[EpochTimes, ...]
 
 
 @dataclass
 class TrainState:
-    """All that changes during a run, beside the network and the optimizer."""
+    """Everything that changes during a run, except the network and the optimizer."""
 
     step: int = 0
-    """Steps done."""
-    sums: RunningMetrics = field(default_factory=RunningMetrics)
-    """Of the running epoch, as are the next two."""
+    """Finished steps."""
+    metrics: RunningMetrics = field(default_factory=RunningMetrics)
+    """Of the unfinished epoch, as are the next two."""
     last_step: LastStep = field(default_factory=LastStep)
-    clock: EpochTimer = field(default_factory=EpochTimer)
+    timer: EpochTimer = field(default_factory=EpochTimer)
     history: list[EpochRecord] = field(default_factory=list)
     times: list[EpochTimes] = field(default_factory=list)
 
+    @property
+    def epoch(self) -> int:
+        """The unfinished epoch, counted from 0."""
+        return len(self.history)
+
+    def end_step(self, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool) -> None:
+        """Count a finished step and add its figures."""
+        self.metrics = update_metrics(self.metrics, loss, logits, labels, is_mixed)
+        self.step += 1
+
     def has_trained_epoch(self, steps_per_epoch: int) -> bool:
-        """Whether all steps of the running epoch are done, and it is still to be evaluated."""
-        return self.step == (len(self.history) + 1) * steps_per_epoch
+        """Whether all steps of the unfinished epoch are done, and only its evaluation is left."""
+        return self.step == (self.epoch + 1) * steps_per_epoch
 
     def end_epoch(self, record: EpochRecord) -> EpochTimes:
-        """Put the running epoch to the finished ones; gives its times."""
-        times = self.clock.times(record.epoch)
+        """Add the epoch to the finished ones; returns its times."""
+        times = self.timer.times(record.epoch)
         self.history.append(record)
         self.times.append(times)
-        self.sums, self.last_step, self.clock = RunningMetrics(), LastStep(), EpochTimer()
+        self.metrics, self.last_step, self.timer = RunningMetrics(), LastStep(), EpochTimer()
         return times
 
     def errors(self) -> list[float]:
-        """Validation error of every finished epoch; the training error where there is no val split.
+        """Validation error of every finished epoch; training error if there is no val split.
 
-        Test pictures are watched, and never asked when something is chosen.
+        Test images never decide anything.
         """
         return [
-            r.eval_top1_error if r.eval_split == "val" else r.train_top1_error for r in self.history
+            r.train_top1_error if r.val_top1_error is None else r.val_top1_error
+            for r in self.history
         ]
 
 
-def added(
-    sums: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool
+def update_metrics(
+    metrics: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool
 ) -> RunningMetrics:
-    """The sums with one more batch."""
+    """The sums with one more batch.
+
+    Args:
+        metrics: the sums before.
+        loss: mean over the batch.
+        logits: [B, num_classes].
+        labels: int64 [B].
+        is_mixed: whether CutMix mixed the images.
+    """
     count = len(labels)
     total = loss.item() * count
     if is_mixed:
-        mixed_loss, mixed_images = sums.mixed_loss + total, sums.mixed_images + count
-        return replace(sums, mixed_loss=mixed_loss, mixed_images=mixed_images)
+        mixed_loss, mixed_images = metrics.mixed_loss + total, metrics.mixed_images + count
+        return replace(metrics, mixed_loss=mixed_loss, mixed_images=mixed_images)
     rank = rank_of_label(logits, labels)
     return replace(
-        sums,
-        loss=sums.loss + total,
-        top1_wrong=sums.top1_wrong + int((rank >= 1).sum()),
-        top5_wrong=sums.top5_wrong + int((rank >= 5).sum()),
-        images=sums.images + count,
+        metrics,
+        loss=metrics.loss + total,
+        top1_wrong=metrics.top1_wrong + int((rank >= 1).sum()),
+        top5_wrong=metrics.top5_wrong + int((rank >= 5).sum()),
+        images=metrics.images + count,
     )

@@ -13,67 +13,66 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
 from alexnet.models.network import Network
 from alexnet.runtime.device import autocast
-from alexnet.training.schedule import set_rate
 from alexnet.training.setup import TrainingSetup
 from alexnet.transforms.mixing import cutmix
 
 
 def train_step(
-    job: TrainingSetup, pixels: Tensor, labels: Tensor, step: int, rate: float
+    setup: TrainingSetup, pixels: Tensor, labels: Tensor, step: int, lr: float
 ) -> tuple[Tensor, Tensor, bool]:
-    """One update: views -> network -> loss -> backward -> stop if not finite -> step.
+    """One step: augment -> forward -> loss -> backward -> check -> update.
 
     Args:
-        job: holds the network and the optimizer, which change.
+        setup: its network and optimizer change.
         pixels: uint8 [B, S, S, 3].
         labels: int64 [B].
-        step: counted from 0; decides crops, colours and dropout together with the seed.
-        rate: learning rate.
+        step: counted from 0; with the seed it decides crops, colors and dropout.
+        lr: learning rate.
 
     Returns:
-        The loss and the logits [B, classes], both before the update, and whether pictures were
-        mixed, so that no label is right alone.
+        The loss and the logits [B, num_classes], both before the update, and whether CutMix mixed
+        the images.
 
     Raises:
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
-    recipe = job.recipe
-    generator = torch.Generator(job.device).manual_seed(derive_seed(recipe.seed, "views", step))
+    recipe, epoch = setup.recipe, step // setup.steps_per_epoch
+    generator = torch.Generator(setup.device).manual_seed(derive_seed(recipe.seed, "views", step))
     torch.manual_seed(derive_seed(recipe.seed, "dropout", step))
-    views = job.augmenter(pixels, generator, epoch=step // job.batches.steps_per_epoch)
-    share, classes = recipe.augment.cutmix, len(job.info.class_names)
-    views, targets, is_mixed = cutmix(views, labels, classes, share, generator)
-    set_rate(job.optimizer, rate, job.low_lr(step // job.batches.steps_per_epoch))
-    loss, logits = update(job.network, job.optimizer, views, targets, recipe, step)
+    images = setup.augmenter(pixels, generator, epoch=epoch)
+    num_classes, p = len(setup.info.class_names), recipe.augment.cutmix
+    images, targets, is_mixed = cutmix(images, labels, num_classes, p, generator)
+    setup.scheduler.set_lr(setup.optimizer, step, lr)
+    loss, logits = update(setup.network, setup.optimizer, images, targets, recipe, step)
     return loss, logits, is_mixed
 
 
 def update(
     network: Network,
     optimizer: torch.optim.Optimizer,
-    views: Tensor,
+    images: Tensor,
     targets: Tensor,
     recipe: Recipe,
     step: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Forward, backward and one move of the weights, unless something is not finite.
+    """Forward, backward and one update of the weights, unless something is not finite.
 
     Args:
         network: changes.
         optimizer: changes.
-        views: preprocessed images [B, C, H, W].
-        targets: int64 [B], or shares of the classes [B, classes].
-        recipe: gives the precision and the smoothing of labels.
-        step: named where it fails.
+        images: augmented and normalized [B, C, H, W].
+        targets: int64 [B], or class probabilities [B, num_classes].
+        recipe: gives the precision and the label smoothing.
+        step: counted from 0; named in errors.
 
     Returns:
-        The loss and the logits [B, classes] before the move.
+        The loss and the logits [B, num_classes] before the update.
 
     Raises:
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
-    with autocast(views.device, recipe.precision):
-        logits = network(views)
+    with autocast(images.device, recipe.precision):
+        logits = network(images)
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise DivergedError(
@@ -88,10 +87,10 @@ def update(
 
 
 def check_gradients(network: Network, step: int) -> None:
-    """Stop before an update that would break the weights; `step` counts from 0.
+    """Stop before an update with a gradient that is not finite; `step` counts from 0.
 
     Raises:
-        DivergedError: a gradient is not finite.
+        DivergedError: names the first such gradient.
     """
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     if not torch.isfinite(get_total_norm(gradients.values())):
@@ -103,6 +102,6 @@ def check_gradients(network: Network, step: int) -> None:
 
 
 def derive_seed(seed: int, purpose: str, step: int) -> int:
-    """A generator's seed: 63 bits of a hash, so that neighbours share nothing."""
+    """The seed of a generator: 63 bits of a hash, so that those of neighboring steps differ."""
     digest = hashlib.blake2b(f"{seed} {purpose} {step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

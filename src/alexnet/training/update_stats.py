@@ -1,4 +1,4 @@
-"""How far an update moves every weight."""
+"""How far an update moves every weight, relative to the weight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alexnet.records import LayerUpdate
 
 
 def copy_weights(network: Network) -> dict[str, Tensor]:
-    """Copies of the weights that learn (biases and batch-norm vectors are left out)."""
+    """Copies of the weights that are not frozen (biases and batch-norm vectors are left out)."""
     return {
         name: p.detach().clone()
         for name, p in network.named_parameters()
@@ -17,14 +17,14 @@ def copy_weights(network: Network) -> dict[str, Tensor]:
     }
 
 
-def updates(before: dict[str, Tensor], network: Network) -> tuple[LayerUpdate, ...]:
-    """How far the last update moved every weight."""
+def update_ratios(before: dict[str, Tensor], network: Network) -> tuple[LayerUpdate, ...]:
+    """How far each weight has moved since `copy_weights` gave `before`."""
     after = dict(network.named_parameters())
-    moves = describe_updates(before, {name: after[name].detach() for name in before})
-    return tuple(LayerUpdate(name=name, **move) for name, move in moves.items())
+    updates = describe_updates(before, {name: after[name].detach() for name in before})
+    return tuple(LayerUpdate(name=name, **update) for name, update in updates.items())
 
 
-def layer_norms(weights: dict[str, Tensor]) -> dict[str, float]:
+def rms(weights: dict[str, Tensor]) -> dict[str, float]:
     """Root mean square of every tensor."""
     return {name: float(w.float().pow(2).mean().sqrt()) for name, w in weights.items()}
 
@@ -32,9 +32,9 @@ def layer_norms(weights: dict[str, Tensor]) -> dict[str, float]:
 def describe_updates(
     before: dict[str, Tensor], after: dict[str, Tensor]
 ) -> dict[str, dict[str, float]]:
-    """Per weight: its root mean square, an update's, and their ratio (about 1e-3 is healthy)."""
-    weights = layer_norms(after)
-    updates = layer_norms({name: after[name] - before[name] for name in after})
+    """Per weight: its root mean square, the update's, and their ratio (about 1e-3 is healthy)."""
+    weights = rms(after)
+    updates = rms({name: after[name] - before[name] for name in after})
     return {
         name: {"weight": w, "update": updates[name], "ratio": updates[name] / w if w else 0.0}
         for name, w in weights.items()
