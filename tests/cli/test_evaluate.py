@@ -40,15 +40,15 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_evaluate_ten_views_as_text(command: Command, own: RunFolder) -> None:
+def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
     one, ten = (
-        json.loads(command("evaluate", own.path, "--crops", views, "--json").out)
-        for views in (1, 10)
+        json.loads(command("evaluate", own.path, "--crops", crops, "--json").out)
+        for crops in (1, 10)
     )
     assert ten["crops"] == 10
     assert ten["loss"] != one["loss"]
     text = command("evaluate", own.path, "--crops", 10)
-    assert "10 views" in text.out
+    assert "10 crops" in text.out
     assert f"top-1 error {100 * ten['top1_error']:.2f} %" in text.out
     assert f"loss {ten['loss']:.4f}" in text.out
     assert all(name in text.out for name in ten["class_names"])

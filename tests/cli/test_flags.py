@@ -39,6 +39,8 @@ class Flags:
     group: Group = Group(lr=0.2)
     epochs: int = 3
     """Passes."""
+    dropout: float | None = None
+    """Probability."""
     crops: Literal["1", "10"] = "1"
     """One or ten."""
     flip: bool = True
@@ -53,6 +55,10 @@ def test_flags_change_the_defaults() -> None:
     assert parse(Flags, ["a"], "try") == Flags(model="a")
     default = Flags(model="b", crops="10")
     assert parse(Flags, ["a"], "try", default) == Flags(model="a", crops="10")
+    default = Flags(model="b", dropout=0.5)
+    assert parse(Flags, ["a"], "try", default).dropout == 0.5
+    assert parse(Flags, ["a", "--dropout", "0"], "try", default).dropout == 0.0
+    assert parse(Flags, ["a", "--dropout", "None"], "try", default).dropout is None
 
 
 @pytest.mark.parametrize("columns", ["40", "200"])
@@ -69,6 +75,8 @@ def test_flags_change_the_defaults() -> None:
         ("m --epochs three", "--epochs: 'three' is not a whole number; see alexnet try --help"),
         ("m --epochs 1.5", "--epochs: '1.5' is not a whole number; see alexnet try --help"),
         ("m --lr x", "--lr: 'x' is not a number; see alexnet try --help"),
+        ("m --dropout x", "--dropout: 'x' is not a number; see alexnet try --help"),
+        ("m --epochs None", "--epochs: 'None' is not a whole number; see alexnet try --help"),
         ("m --milestones 3 x", "--milestones: * ['3', 'x']; see alexnet try --help"),
         ("m --lr -1", "--lr -1.0 must not be negative"),
         ("m --epochs", "'--epochs'* 1 value*; see alexnet try --help"),
@@ -105,6 +113,6 @@ def test_help_is_printed_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_names_of_the_flags() -> None:
-    expected = ["--lr", "--milestones", "--epochs", "--crops", "--flip", "--no-flip"]
+    expected = ["--lr", "--milestones", "--epochs", "--dropout", "--crops", "--flip", "--no-flip"]
     assert list(flag_names(Flags)) == expected
     assert list(flag_names(Flags, Flags(model="a"))) == expected

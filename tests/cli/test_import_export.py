@@ -82,7 +82,7 @@ def test_export_to_torch_tells_what_goes_in(say, model: Path, tmp_path: Path) ->
     out = tmp_path / "net.pt2"
     told = say("export", model, "--format", "torch", "--out", out, "--with-preprocessing")
     assert told.code == 0
-    assert "pixels of 0 to 255, [batch, 1, 32, 32]" in told.out
+    assert "images of 0 to 255, [batch, 1, 32, 32]" in told.out
     assert out.exists()
     told = say("export", model, "--format", "torch", "--out", out)
     assert told.code == 2
@@ -102,7 +102,7 @@ def test_a_failed_comparison_exits_with_1(  # type: ignore[no-untyped-def]
     told = say("export", model, "--format", "torch", "--json")
     assert told.code == 1
     assert json.loads(told.out)["is_close"] is False
-    assert "was not kept" in told.err
+    assert "was not saved" in told.err
     assert not model.with_suffix(".pt2").exists()
 
 

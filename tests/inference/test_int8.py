@@ -21,7 +21,7 @@ from alexnet.inference.int8 import (
 )
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.layers import Conv
-from alexnet.models.modules import ConvModule
+from alexnet.models.modules import Conv2d
 from alexnet.models.network import create_model
 from alexnet.ops.library import BLOCK, kernels
 from support.kernels import built, draw, has_kernels, torch_threads
@@ -165,9 +165,9 @@ def decoded(x: Tensor) -> Tensor:
     return (numbers - zeros.view(places)) * scales.view(places)
 
 
-def conv(channels: int, maps: int, **options: int) -> ConvModule:
+def conv(channels: int, maps: int, **options: int) -> Conv2d:
     torch.manual_seed(0)
-    return ConvModule(Conv("conv", channels=maps, **options), channels)  # type: ignore[arg-type]
+    return Conv2d(Conv("conv", channels=maps, **options), channels)  # type: ignore[arg-type]
 
 
 CONVOLUTIONS = {
@@ -204,7 +204,7 @@ def test_a_convolution_of_bytes_is_that_of_what_was_rounded(name: str, dtype: to
     assert ((found.double() - exact).flatten(1).abs().amax(1) <= tolerance * largest).all()
 
 
-def conv_of_what_was_rounded(layer: ConvModule, x: Tensor) -> Tensor:
+def conv_of_what_was_rounded(layer: Conv2d, x: Tensor) -> Tensor:
     whole, scales = quantize_with_error_feedback(layer.weight)
     weight = whole.double() * scales.double().view(-1, 1, 1, 1)
     x = F.pad(x, (0, layer.extra_padding, 0, layer.extra_padding))

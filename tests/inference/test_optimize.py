@@ -23,8 +23,8 @@ from alexnet.inference.optimize import (
     optimize_for_inference,
 )
 from alexnet.inference.winograd import WinogradConv
-from alexnet.models.layers import ResponseNorm
-from alexnet.models.modules import ResponseNormModule
+from alexnet.models import layers
+from alexnet.models.modules import ResponseNorm
 from alexnet.models.network import Network, channels_last
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
@@ -107,9 +107,9 @@ def test_winograd_under_autocast_is_float32() -> None:
 @has_kernels
 def test_windows_far_wider_than_the_maps_are_no_matter_of_the_stack() -> None:
     def pooled(size: int) -> torch.Tensor:
-        row = ResponseNorm("norm", size=size)
+        row = layers.ResponseNorm("norm", size=size)
         x = draw(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)
-        return FusedReluNormPool(ResponseNormModule(row), nn.MaxPool2d(2, 2), built())(x)
+        return FusedReluNormPool(ResponseNorm(row), nn.MaxPool2d(2, 2), built())(x)
 
     assert torch.equal(pooled(1 << 22), pooled(7))
     assert not torch.equal(pooled(3), pooled(7))
@@ -149,8 +149,8 @@ def test_one_pass_is_relu_norm_and_pooling(
     x[1, 5, 1, 2] = float("nan")
     x[2, 3] = -x[2, 3].abs()
     x[2, 3, ::2] = -0.0
-    row = ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
-    layer = FusedReluNormPool(row and ResponseNormModule(row), nn.MaxPool2d(*window), built())
+    row = layers.ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
+    layer = FusedReluNormPool(row and ResponseNorm(row), nn.MaxPool2d(*window), built())
     found = layer(x)
     y = x.float().relu()
     if row:

@@ -10,7 +10,7 @@ from torch import nn
 import alexnet.inference.winograd
 from alexnet.inference.winograd import WinogradConv, can_use_winograd, transform_weights
 from alexnet.models.layers import Conv
-from alexnet.models.modules import ConvModule
+from alexnet.models.modules import Conv2d
 from support.kernels import built, draw, has_kernels
 
 
@@ -71,7 +71,7 @@ def test_points_by_hand() -> None:
 def test_which_convolutions_are_cut_into_tiles() -> None:
     def takes(**options: object) -> bool:
         layer = Conv("c", **{"channels": 64, "kernel": 3, **options})  # type: ignore[arg-type]
-        return can_use_winograd(ConvModule(layer, 64))
+        return can_use_winograd(Conv2d(layer, 64))
 
     assert takes()
     assert takes(kernel=5, padding=2, groups=2)

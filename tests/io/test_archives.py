@@ -55,11 +55,11 @@ def test_archive_of_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = tar(tmp_path / "x.tar.gz", ("a", tarfile.REGTYPE, b"12345"), ("b", tarfile.REGTYPE, b""))
     with pytest.raises(DataError, match="a says it has 5 bytes"):
         list(archive_files(path, re.compile("a"), 4))
-    monkeypatch.setattr(module, "LARGEST_ARCHIVE_BYTES", 4)
+    monkeypatch.setattr(module, "MAX_ARCHIVE_BYTES", 4)
     with pytest.raises(DataError, match="more than it should"):
         list(archive_files(path, re.compile("none"), 4))
     monkeypatch.undo()
-    monkeypatch.setattr(module, "MOST_MEMBERS", 1)
+    monkeypatch.setattr(module, "MAX_ARCHIVE_MEMBERS", 1)
     with pytest.raises(DataError, match="more than it should"):
         list(archive_files(path, re.compile("none"), 4))
 

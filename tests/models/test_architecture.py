@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.models import layers as layer_kinds
-from alexnet.models.architecture import Architecture, fits, smallest_input
+from alexnet.models.architecture import Architecture, is_valid_input, smallest_input
 from alexnet.models.layers import (
-    LAYER_KINDS,
+    LAYER_TYPES,
     Activation,
     AdaptivePool,
     BatchNorm,
@@ -49,13 +49,13 @@ def torch_count(length: int, function: Any, *args: Any, **keywords: Any) -> int:
 @example(2, 3, 2, True)
 @example(55, 3, 2, True)
 @example(6, 2, 3, True)  # the last window would begin past the end
-def test_window_count_is_torchs_pooling(length: int, size: int, stride: int, ceil: bool) -> None:
+def test_output_size_is_torchs_pooling(length: int, size: int, stride: int, ceil: bool) -> None:
     torchs = torch_count(length, F.max_pool2d, size, stride, ceil_mode=ceil)
     assert output_size(length, size, stride, 0, ceil) == torchs
 
 
 @given(LENGTH, KERNEL, STRIDE, st.integers(0, 6), st.booleans())
-def test_window_count_is_torchs_padded_pooling(
+def test_output_size_is_torchs_padded_pooling(
     length: int, size: int, stride: int, padding: int, ceil: bool
 ) -> None:
     """Where at least one whole window fits; below that only unpadded pooling occurs in a table."""
@@ -66,7 +66,7 @@ def test_window_count_is_torchs_padded_pooling(
 
 
 @given(LENGTH, KERNEL, STRIDE, st.integers(0, 6))
-def test_window_count_is_torchs_convolution(
+def test_output_size_is_torchs_convolution(
     length: int, kernel: int, stride: int, padding: int
 ) -> None:
     weight = torch.empty(1, 1, kernel, kernel, device="meta")
@@ -89,7 +89,7 @@ def test_window_count_is_torchs_convolution(
         (0, 1, 1, 0, True, 0),
     ],
 )
-def test_window_count_by_hand(
+def test_output_size_by_hand(
     length: int, kernel: int, stride: int, padding: int, ceil: bool, count: int
 ) -> None:
     assert output_size(length, kernel, stride, padding, ceil) == count
@@ -103,7 +103,7 @@ def test_conv_by_hand() -> None:
     assert conv.parameters((4, 9, 9)) == 108 + 6
     assert conv.bias_parameters() == 6
     assert conv.macs((4, 9, 9)) == 108 * 25
-    assert conv.window((4, 9, 9)) == (3, 2)
+    assert conv.receptive_window((4, 9, 9)) == (3, 2)
 
 
 def test_conv_without_bias() -> None:
@@ -141,18 +141,18 @@ def test_layers_that_keep_the_shape(layer: Layer) -> None:
 def test_adaptive_pool() -> None:
     pool = AdaptivePool("p", 6)
     assert pool.output((4, 13, 13)) == (4, 6, 6)
-    assert pool.window((4, 6, 6)) == (1, 1)
-    assert pool.window((4, 12, 12)) == (2, 2)
-    assert pool.window((4, 13, 13)) == (3, 2)
-    assert pool.window((4, 2, 2)) == (1, 1)
+    assert pool.receptive_window((4, 6, 6)) == (1, 1)
+    assert pool.receptive_window((4, 12, 12)) == (2, 2)
+    assert pool.receptive_window((4, 13, 13)) == (3, 2)
+    assert pool.receptive_window((4, 2, 2)) == (1, 1)
 
 
 def test_kinds_are_unique_and_complete() -> None:
     classes = [c for c in vars(layer_kinds).values() if isinstance(c, type)]
     layers = {c for c in classes if issubclass(c, Layer) and c is not Layer}
-    assert set(LAYER_KINDS.values()) == layers
-    assert len(LAYER_KINDS) == len(layers) == 10
-    assert all(LAYER_KINDS[kind].kind == kind for kind in LAYER_KINDS)
+    assert set(LAYER_TYPES.values()) == layers
+    assert len(LAYER_TYPES) == len(layers) == 10
+    assert all(LAYER_TYPES[kind].kind == kind for kind in LAYER_TYPES)
 
 
 def small(*layers: Layer, shape: tuple[int, ...] = (4, 16, 16)) -> Architecture:
@@ -193,8 +193,10 @@ def test_groups_that_do_not_divide(channels: int, inputs: int) -> None:
         small(Conv("conv9", channels, 1, groups=2), shape=(inputs, 8, 8))
 
 
-def test_norm_columns_that_do_not_divide() -> None:
-    with pytest.raises(ArchitectureError, match=r"^norm9: 4 maps cannot be split into 3 columns$"):
+def test_norm_groups_that_do_not_divide() -> None:
+    with pytest.raises(
+        ArchitectureError, match=r"^norm9: 4 channels cannot be split into 3 groups$"
+    ):
         small(ResponseNorm("norm9", groups=3))
 
 
@@ -206,7 +208,9 @@ def test_fully_connected_needs_a_vector() -> None:
 def test_fits_and_smallest_input() -> None:
     layers = (Conv("c", 2, 5, stride=3), Pool("p"))
     # The pool takes 3 windows, the third ends at pixel 2 * 3 + 5.
-    assert [side for side in range(20) if fits(layers, (1, side, side))] == list(range(11, 20))
+    assert [side for side in range(20) if is_valid_input(layers, (1, side, side))] == list(
+        range(11, 20)
+    )
     assert smallest_input(layers, 1) == 11
 
 

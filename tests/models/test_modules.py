@@ -26,7 +26,7 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
-from alexnet.models.modules import init_weights, module
+from alexnet.models.modules import build_module, init_weights
 from alexnet.ops.norms import response_norm, within_channel_lrn
 
 
@@ -206,7 +206,7 @@ def row(layer: Layer, *shape: int) -> LayerInfo:
     ],
 )
 def test_module_is_torchs(layer: Layer, expected: nn.Module) -> None:
-    ours = module(row(layer, 6, 10, 10))
+    ours = build_module(row(layer, 6, 10, 10))
     ours.load_state_dict(expected.state_dict())
     x = draw(3, 6, 10, 10, dtype=torch.float32)
     assert torch.equal(ours(x), expected(x))  # in training mode, where batch norm uses the batch
@@ -222,7 +222,7 @@ def test_module_is_torchs(layer: Layer, expected: nn.Module) -> None:
     ],
 )
 def test_module_of_a_vector(layer: Layer, expected: nn.Module) -> None:
-    ours = module(row(layer, 6))
+    ours = build_module(row(layer, 6))
     ours.load_state_dict(expected.state_dict())
     x = draw(5, 6, dtype=torch.float32)
     assert torch.equal(ours(x), expected(x))
@@ -231,16 +231,16 @@ def test_module_of_a_vector(layer: Layer, expected: nn.Module) -> None:
 
 def test_modules_of_the_norms_use_their_rows_constants() -> None:
     x = draw(1, 8, 6, 6, scale=30)
-    across = module(row(ResponseNorm("n", 3, 0.02, 0.6, 1.5, groups=2), 8, 6, 6))
+    across = build_module(row(ResponseNorm("n", 3, 0.02, 0.6, 1.5, groups=2), 8, 6, 6))
     assert torch.equal(across(x), response_norm(x, 3, 0.02, 0.6, 1.5, groups=2))
-    inside = module(row(WithinChannelLRN("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
+    inside = build_module(row(WithinChannelLRN("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
     assert torch.equal(inside(x), within_channel_lrn(x, 3, 0.02, 0.6, 1.5))
     assert "alpha=0.02" in repr(across)
 
 
 def test_dropout_scales_in_training_and_rests_in_evaluation() -> None:
     torch.manual_seed(0)
-    drop = module(row(Dropout("d", 0.25), 4000))
+    drop = build_module(row(Dropout("d", 0.25), 4000))
     x = torch.ones(10, 4000)
     y = drop(x)
     assert y.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -250,7 +250,7 @@ def test_dropout_scales_in_training_and_rests_in_evaluation() -> None:
 
 def test_end_padding_is_zeros_at_the_right_and_bottom() -> None:
     layer = Conv("c", 4, 5, stride=4, extra_padding=3)
-    conv = module(row(layer, 3, 14, 14))
+    conv = build_module(row(layer, 3, 14, 14))
     x = draw(2, 3, 14, 14, dtype=torch.float32)
     wide = torch.zeros(2, 3, 17, 17)
     wide[:, :, :14, :14] = x
@@ -262,17 +262,17 @@ def test_end_padding_is_zeros_at_the_right_and_bottom() -> None:
 
 def test_flatten_orders() -> None:
     x = torch.arange(12.0).reshape(1, 3, 2, 2)
-    chw = module(row(Flatten("v"), 3, 2, 2))(x)
-    hwc = module(row(Flatten("v", "hwc"), 3, 2, 2))(x)
+    chw = build_module(row(Flatten("v"), 3, 2, 2))(x)
+    hwc = build_module(row(Flatten("v", "hwc"), 3, 2, 2))(x)
     assert chw.tolist() == [list(range(12))]
     assert hwc.tolist() == [[0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]]
     last = x.contiguous(memory_format=torch.channels_last)
-    assert module(row(Flatten("v"), 3, 2, 2))(last).tolist() == chw.tolist()
+    assert build_module(row(Flatten("v"), 3, 2, 2))(last).tolist() == chw.tolist()
 
 
 def test_a_layer_without_a_module() -> None:
     with pytest.raises(TypeError, match="no torch module for Layer"):
-        module(row(Layer("nothing"), 3, 2, 2))
+        build_module(row(Layer("nothing"), 3, 2, 2))
 
 
 WEIGHT = nn.Conv2d(8, 64, 5, groups=2)

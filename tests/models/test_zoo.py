@@ -272,7 +272,7 @@ def test_map_norm_constants() -> None:
 def test_notebook_batch_norm_is_keras_own() -> None:
     norms = [layer for layer in ZOO["alexnet_notebook"].layers if isinstance(layer, BatchNorm)]
     assert len(norms) == 8
-    assert {(norm.epsilon, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.models.layers import Conv
-from alexnet.models.modules import ConvModule
+from alexnet.models.modules import Conv2d
 from alexnet.models.network import Network, create_model
 from alexnet.models.zoo import ZOO
 from alexnet.ops.fft_conv import LEAST_BATCH, fft_conv2d, should_use_fft
@@ -55,10 +55,10 @@ def test_one_gradient_alone() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def notebook_conv2() -> tuple[ConvModule, Tensor]:
+def notebook_conv2() -> tuple[Conv2d, Tensor]:
     """The tutorial's second convolution at a quarter of its width, and maps for it."""
     torch.manual_seed(0)
-    layer = ConvModule(Conv("conv2", channels=64, kernel=11), 24)
+    layer = Conv2d(Conv("conv2", channels=64, kernel=11), 24)
     return layer, draw(LEAST_BATCH, 24, 27, 27, dtype=torch.float32)
 
 
@@ -90,8 +90,8 @@ def test_which_layers_take_it() -> None:
     layer, x = notebook_conv2()
     assert should_use_fft(layer, x)
     assert not should_use_fft(layer, x[:-1])
-    assert not should_use_fft(ConvModule(Conv("c", channels=4, kernel=5), 24), x)
-    assert not should_use_fft(ConvModule(Conv("c", channels=4, kernel=11, stride=4), 24), x)
+    assert not should_use_fft(Conv2d(Conv("c", channels=4, kernel=5), 24), x)
+    assert not should_use_fft(Conv2d(Conv("c", channels=4, kernel=11, stride=4), 24), x)
     with torch.no_grad():
         assert not should_use_fft(layer, x)
 

@@ -207,7 +207,7 @@ def keras_config(table: Architecture) -> dict[str, object]:
             kind, options = "Activation", {"activation": layer.function}
         elif layer.kind == "batch_norm":
             kind = "BatchNormalization"
-            options = {"epsilon": layer.epsilon, "momentum": 1 - layer.momentum}  # type: ignore[attr-defined]
+            options = {"epsilon": layer.eps, "momentum": 1 - layer.momentum}  # type: ignore[attr-defined]
         elif layer.kind == "dropout":
             kind, options = "Dropout", {"rate": layer.p}  # type: ignore[attr-defined]
         layers.append({"class_name": kind, "config": {"name": layer.name, **options}})

@@ -17,6 +17,7 @@ from torch import Tensor
 from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import atomic_write, open_regular
+from alexnet.io.limits import MAX_HEADER_BYTES, MAX_WEIGHTS_BYTES
 
 T = TypeVar("T")
 
@@ -28,9 +29,6 @@ FORMAT_KEY, CHECKSUM_KEY = "format", "checksum"
 
 FORMAT = 2
 """Number of the file format; files of another format are rejected."""
-
-MAX_FILE_BYTES = 1 << 33
-MAX_HEADER_BYTES = 1 << 24
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None:
@@ -100,8 +98,8 @@ def check_file(path: Path) -> None:
     with open_regular(path) as file:
         size_bytes, header_bytes = os.fstat(file.fileno()).st_size, file.read(8)
     claimed = int.from_bytes(header_bytes, "little")
-    if size_bytes > MAX_FILE_BYTES:
-        raise ConfigError(f"it has {size_bytes:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+    if size_bytes > MAX_WEIGHTS_BYTES:
+        raise ConfigError(f"it has {size_bytes:,} bytes; at most {MAX_WEIGHTS_BYTES:,} are read")
     if claimed > MAX_HEADER_BYTES:
         raise ConfigError(f"its header claims {claimed:,} bytes; at most {MAX_HEADER_BYTES:,}")
 

@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from alexnet.checkpoints.tensors import MAX_FILE_BYTES, check_file
+from alexnet.checkpoints.tensors import check_file
 from alexnet.data.images.open import QUIET
 from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
+from alexnet.io.limits import MAX_WEIGHTS_BYTES
 from alexnet.io.text import shape_text
 from alexnet.models.network import Network
 
@@ -101,8 +102,8 @@ def check_zip_bomb(path: Path) -> None:
     """
     with open_regular(path) as file:
         size_bytes = os.fstat(file.fileno()).st_size
-        if size_bytes > MAX_FILE_BYTES:
-            raise ValueError(f"it has {size_bytes:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+        if size_bytes > MAX_WEIGHTS_BYTES:
+            raise ValueError(f"it has {size_bytes:,} bytes; at most {MAX_WEIGHTS_BYTES:,} are read")
         if not zipfile.is_zipfile(file):
             return
         with open_zip(file) as archive:

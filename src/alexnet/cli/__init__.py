@@ -1,7 +1,10 @@
-"""The command line: verbs, one module each. The only place that parses, prints or exits.
+"""The command line: one module per verb. Only here are arguments parsed and text printed.
 
-stdout carries the result, stderr the progress. Exit 0: done; 1: a check failed; 2: the user's
-mistake, in one sentence; 130: interrupted; 143: a run that SIGTERM has stopped.
+Results go to stdout, progress to stderr. Exit codes are 0: done; 1: a check failed; 2: an error,
+reported in one sentence; 130: interrupted; 143: training stopped by SIGTERM.
+
+`flags` makes flags of dataclasses, `run_options` reads what is not part of a recipe, `console`
+prints tables and progress. All else is imported when its verb runs; `--help` stays fast.
 """
 
 from __future__ import annotations
@@ -21,38 +24,38 @@ from alexnet.runtime.openmp import limit_openmp_spinning
 from alexnet.runtime.signals import TrainingInterrupted
 
 VERBS = {
-    "train": "train on a data set or on a folder of your pictures",
-    "pretrain": "let conv layers learn from pictures without labels",
-    "evaluate": "errors, confusion and worst pictures of a model",
-    "predict": "name what is on pictures",
-    "summary": "layers, parameters and multiply-adds of a network",
+    "train": "train a network on a data set or on a folder of your images",
+    "pretrain": "pretrain conv layers on images without labels",
+    "evaluate": "errors, confusion and top losses of a model",
+    "predict": "the most probable classes of images",
+    "summary": "layers, parameters and MACs of a network",
     "data": "prepare, check, split or show a data set",
-    "import": "take over a network from torchvision, Keras or ONNX",
-    "export": "write a model for ONNX or torch.export, compared with itself",
-    "benchmark": "images per second, beside what the machine could do",
-    "experiment": "claims of the paper, each as runs with a verdict",
+    "import": "import a network from torchvision, Keras or ONNX",
+    "export": "export a model to ONNX or torch.export, and compare the two",
+    "benchmark": "images per second, compared with the machine's peak",
+    "experiment": "reproduce the papers' claims: train, compare, verdict",
     "doctor": "versions, device and folders of this machine",
 }
 
 
 def help_text() -> str:
-    """What `alexnet --help` prints."""
-    rows = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
+    """The text of `alexnet --help`."""
+    verbs = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
     return (
-        "usage: alexnet VERB ...\n\nEvery AlexNet, exact, and a trainer for your own pictures.\n\n"
-        f"{rows}\n\n"
+        "usage: alexnet VERB ...\n\nEvery AlexNet, exact, and a trainer for your own images.\n\n"
+        f"{verbs}\n\n"
         "  alexnet train                          "
-        "learn to tell drawn flowers apart, in a few minutes\n"
-        "  alexnet train --data photos/           learn your own classes: one folder each\n"
-        "  alexnet predict runs/NAME-001 a.jpg    ask a trained model\n\n"
-        "alexnet VERB --help tells more; alexnet --version prints the version."
+        "train on painted flowers, in a few minutes\n"
+        "  alexnet train --data photos/           train on your own classes, a folder each\n"
+        "  alexnet predict runs/NAME-001 a.jpg    classify an image\n\n"
+        "alexnet VERB --help lists the flags; alexnet --version prints the version."
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb and give its exit code."""
+    """Run one verb and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _accept_any_name()
+    _allow_any_name()
     try:
         code = _dispatch(words)
         _flush()
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("alexnet: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        _leave_stdout()
+        _discard_stdout()
         return 0
     except OSError as error:
         if error.filename is None:
@@ -94,22 +97,22 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _flush() -> None:
-    """Write what stdout still keeps while an error can be told; at exit it could not."""
+    """Write what stdout has buffered now, because an error at exit could not be reported."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        _leave_stdout()
+        _discard_stdout()
         raise OSError(error.errno, error.strerror, "standard output") from error
 
 
-def _leave_stdout() -> None:
+def _discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _accept_any_name() -> None:
-    """Let stdout take names that its encoding cannot say: their bytes as they are, or escapes."""
+def _allow_any_name() -> None:
+    """Let stdout take names that its encoding lacks: as raw bytes in UTF-8, else escaped."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
         sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")

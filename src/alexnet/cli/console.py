@@ -1,4 +1,4 @@
-"""Tables, and progress on long work: a bar on a terminal, plain lines elsewhere."""
+"""Text tables, and the progress of long work: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Rows under a head as text; the first `left` columns are aligned left, the others right."""
-    cells = [list(head), *[[printable(cell) for cell in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A header and rows as text; the first `left` columns are aligned left, the others right."""
+    cells = [list(header), *[[printable(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = [
         "  ".join(_cell(cell, widths[i], i < left) for i, cell in enumerate(row)).rstrip()
         for row in cells
@@ -34,32 +34,38 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _cell(text: str, width: int, is_left: bool) -> str:
-    return text.ljust(width) if is_left else text.rjust(width)
+def _cell(text: str, width: int, left: bool) -> str:
+    return text.ljust(width) if left else text.rjust(width)
 
 
-def percent(share: float) -> str:
-    """A share from 0 to 1 as percent."""
-    return f"{100 * share:.2f} %"
+def percent(fraction: float) -> str:
+    """A fraction from 0 to 1 as percent."""
+    return f"{100 * fraction:.2f} %"
 
 
 def note(text: str) -> None:
-    """A sentence on stderr; a run goes on where nobody reads that any more."""
+    """Print a line to stderr; a closed pipe there does not stop a run."""
     with suppress(BrokenPipeError):
         print(printable(text), file=sys.stderr, flush=True)
 
 
+SECONDS_PER_COUNT = 10.0
+"""Between two lines with a number of images, where there is no terminal."""
+SECONDS_PER_STEP = 30.0
+"""Between two lines with a step, where there is no terminal."""
+
+
 class ProgressReporter:
-    """Shows a run on stderr: notes, a bar for pictures or steps, a line for every epoch."""
+    """Shows progress on stderr: notes, a bar for images or steps, a line for every epoch."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._is_terminal = self._console.is_terminal
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._first_step = 0
-        self._said_at = time.monotonic()
+        self._last_line_at = time.monotonic()
 
     def __enter__(self) -> ProgressReporter:
         return self
@@ -69,68 +75,82 @@ class ProgressReporter:
 
     def note(self, text: str) -> None:
         """A sentence for the user."""
-        self._say(text)
+        self._print(text)
 
     def on_prepare(self, done: int, total: int) -> None:
-        """Pictures decoded so far."""
-        if self._is_terminal:
-            self._show("preparing pictures", done, total, "")
-        elif done == total or time.monotonic() - self._said_at > 10:
-            self._said_at = time.monotonic()
-            self._say(f"prepared {done:,} of {total:,} pictures")
+        """While the image store is built: images decoded so far."""
+        self._show_images("prepared", done, total)
+        if done == total and not self._is_terminal:
+            self._print(f"prepared {done:,} of {total:,} images")
+
+    def on_evaluate(self, done: int, total: int) -> None:
+        """After every batch of an evaluation: images evaluated so far."""
+        self._show_images("evaluated", done, total)
+
+    def on_predict(self, done: int, total: int) -> None:
+        """After every batch of predictions: images classified so far."""
+        self._show_images("classified", done, total)
+
+    def _show_images(self, verb: str, done: int, total: int) -> None:
+        """A bar, or a line every ten seconds, until all images are done."""
         if done == total:
             self._close()
+        elif self._is_terminal:
+            self._update_bar(verb, done, total, "images")
+        elif time.monotonic() - self._last_line_at > SECONDS_PER_COUNT:
+            self._last_line_at = time.monotonic()
+            self._print(f"{verb} {done:,} of {total:,} images")
 
     def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
         title = f"epoch {report.epoch}"
-        self._stepped(title, report.step, report.total_steps, report.images, text)
+        self._show_step(title, report.step, report.total_steps, report.images, text)
 
     def layer_step(self, report: LayerStep) -> None:
         """After every step of a pretraining."""
         text = f"reconstruction error {report.error:.3f}"
-        self._stepped(report.layer, report.step, report.total_steps, report.images, text)
+        self._show_step(report.layer, report.step, report.total_steps, report.images, text)
 
     def layer_epoch(self, record: LayerRecord) -> None:
         """After every epoch of a layer."""
-        self._said_at = time.monotonic()
+        self._last_line_at = time.monotonic()
         held = f"  held out {record.held_out_error:.4f}" if record.held_out_error >= 0 else ""
-        self._say(
+        self._print(
             f"{record.layer}  epoch {record.epoch:>3}  reconstruction error "
             f"{record.train_error:.4f}{held}  active {record.activity:.1%}  "
             f"{record.images_per_second:.0f} images/s"
         )
 
-    def _stepped(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
-        """Show a step with speed and time left, which are known from the second one on."""
+    def _show_step(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
+        """Show a step with the speed and the time left, which the first step cannot tell."""
         if not self._first_step:
-            self._first_step, self._began = step, time.monotonic()
+            self._first_step, self._started_at = step, time.monotonic()
             return
-        per_step = (time.monotonic() - self._began) / (step - self._first_step)
+        per_step = (time.monotonic() - self._started_at) / (step - self._first_step)
         text = f"{text}  {images / per_step:.0f} images/s"
         if self._is_terminal:
-            self._show(title, step, total_steps, text)
-        elif time.monotonic() - self._said_at > 30:
-            self._said_at = time.monotonic()
-            left = per_step * (total_steps - step)
-            self._say(f"step {step} of {total_steps}  {text}  {left / 60:.1f} min left")
+            self._update_bar(title, step, total_steps, text)
+        elif time.monotonic() - self._last_line_at > SECONDS_PER_STEP:
+            self._last_line_at = time.monotonic()
+            minutes_left = per_step * (total_steps - step) / 60
+            self._print(f"step {step} of {total_steps}  {text}  {minutes_left:.1f} min left")
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
-        self._said_at = time.monotonic()
-        held = (
+        self._last_line_at = time.monotonic()
+        eval_error = (
             f"  {record.eval_split} error {record.eval_top1_error:6.1%}"
             if record.eval_split
             else ""
         )
-        self._say(
+        self._print(
             f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
-            f"error {record.train_top1_error:6.1%}{held}  rate {record.lr:.2g}  "
-            f"{times.images_per_second:.0f} images/s  waiting {times.data_wait_fraction:.1%}"
+            f"error {record.train_top1_error:6.1%}{eval_error}  lr {record.lr:.2g}  "
+            f"{times.images_per_second:.0f} images/s  data wait {times.data_wait_fraction:.1%}"
         )
 
-    def _show(self, title: str, done: int, total: int, text: str) -> None:
+    def _update_bar(self, title: str, done: int, total: int, text: str) -> None:
         if self._bar is None:
             columns = (
                 SpinnerColumn(),
@@ -146,7 +166,7 @@ class ProgressReporter:
         assert self._task is not None
         self._bar.update(self._task, completed=done, total=total, description=title, text=text)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if self._is_terminal:
             self._console.print(printable(text), markup=False, highlight=False)
         else:

@@ -16,13 +16,13 @@ class DoctorFlags:
     """Versions, device, bf16 support and folders of this machine."""
 
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print what a result depends on, and where things are kept."""
+    """Print the versions and devices that results depend on, and the folders."""
     flags = parse(DoctorFlags, arguments, "doctor")
     from alexnet.runtime.device import choose_device
     from alexnet.runtime.environment import describe_environment, installed

@@ -1,4 +1,4 @@
-"""`alexnet evaluate`: how good a model is on a split of a data set."""
+"""`alexnet evaluate`: metrics of a model on a split of a data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateFlags:
-    """Errors, loss, per-class figures, confusion and worst pictures of a model."""
+    """Errors, loss, per-class metrics, confusion and top losses of a model."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
@@ -29,20 +29,20 @@ class EvaluateFlags:
     data_root: str = ""
     """Folder searched for data sets first."""
     split: Literal["auto", "test", "val", "train", "all"] = "auto"
-    """auto: test where there is one, else val; of a folder without splits that the model was not
-    trained on, all pictures."""
+    """auto: test if there is one, else val; without splits, and for a model that was not trained on
+    this folder, all images."""
     crops: Literal["1", "10"] = "1"
-    """10 averages the centre and the corners, each also mirrored (paper, section 4.1)."""
+    """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
     out: str = ""
-    """Folder for evaluation.json, confusion.png and worst.png; beside MODEL unless given."""
+    """Folder for evaluation.json, confusion.png and worst.png; next to MODEL unless given."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Evaluate, print the figures, write the pictures."""
+    """Evaluate, print the metrics, write the plots."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
     from alexnet.evaluation.evaluator import judge
     from alexnet.evaluation.report import evaluation_summary, write_evaluation
@@ -52,7 +52,13 @@ def run(arguments: Sequence[str]) -> int:
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     with ProgressReporter() as reporter:
         found = judge(
-            classifier, flags.data, flags.data_root, flags.split, crops, reporter, _progress
+            classifier,
+            flags.data,
+            flags.data_root,
+            flags.split,
+            crops,
+            reporter,
+            reporter.on_evaluate,
         )
     result, name = found.evaluation, found.store.info.name
     facts = {"data": name, "split": found.split, **evaluation_summary(result)}
@@ -60,28 +66,23 @@ def run(arguments: Sequence[str]) -> int:
     print(json_text(facts) if flags.json else text)
     out = Path(flags.out) if flags.out else _beside(Path(flags.model))
     write_evaluation(result, found.store, out)
-    note(f"pictures  {out}")
+    note(f"plots     {out}")
     return 0
 
 
 def _beside(model: Path) -> Path:
-    """Where the pictures go unless told otherwise: into a run folder, else beside the model."""
+    """Where the plots go unless --out is given: into the run folder, else next to the model."""
     is_run = model.is_dir() or (model.parent / "config.json").exists()
     folder = model if model.is_dir() else model.parent
     return folder / "evaluation" if is_run else folder / f"{model.stem}-evaluation"
 
 
-def _progress(done: int, total: int) -> None:
-    if total > 2000:
-        note(f"{done:,} of {total:,} pictures")
-
-
 def _text(result: Evaluation) -> str:
-    """The figures as text."""
-    few = len(result.class_names) <= 5
-    top5 = "" if few else f"top-5 error {percent(result.top5_error)}   "
-    head = (
-        f"{result.num_images:,} pictures, {result.crops} view{'s' if result.crops > 1 else ''}\n"
+    """The metrics as text."""
+    has_top5 = len(result.class_names) > 5
+    top5 = f"top-5 error {percent(result.top5_error)}   " if has_top5 else ""
+    header = (
+        f"{result.num_images:,} images, {result.crops} crop{'s' if result.crops > 1 else ''}\n"
         f"top-1 error {percent(result.top1_error)}   accuracy {percent(result.accuracy)}\n"
         f"{top5}loss {result.loss:.4f}\n"
     )
@@ -90,8 +91,8 @@ def _text(result: Evaluation) -> str:
         for c in result.per_class
     ]
     pairs = "\n".join(
-        printable(f"  {count} x {label} taken for {guess}")
-        for label, guess, count in result.most_confused
+        printable(f"  {count} x {label} predicted as {predicted}")
+        for label, predicted, count in result.most_confused
     )
-    per_class = table(("class", "precision", "recall", "F1", "pictures"), rows)
-    return f"{head}\n{per_class}" + (f"\n\nmost confused\n{pairs}" if pairs else "")
+    per_class = table(("class", "precision", "recall", "F1", "images"), rows)
+    return f"{header}\n{per_class}" + (f"\n\nmost confused\n{pairs}" if pairs else "")

@@ -24,15 +24,15 @@ class ExportFlags:
     format: Literal["onnx", "torch"]
     """onnx: for ONNX runtimes (.onnx); torch: for torch.export.load (.pt2)."""
     out: str = ""
-    """The file to write; beside the model unless given."""
+    """The file to write; next to the model unless given."""
     with_preprocessing: bool = False
-    """Put the mean and the divisor inside: the file takes pictures of 0 to 255."""
+    """Include the normalization: the file takes images with values 0 to 255."""
     json: bool = False
-    """Print the report as JSON; it is written to FILE.json in any case."""
+    """Print the report as JSON; it is always written to FILE.json."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Export and compare; 1 when the file computes something else."""
+    """Export and compare; 1 if the file computes something else."""
     flags = parse(ExportFlags, arguments, "export")
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
@@ -47,12 +47,12 @@ def run(arguments: Sequence[str]) -> int:
     )
     if not report.is_close:
         note(
-            f"alexnet: the exported file does not compute what the model does and was not kept: "
+            f"alexnet: the exported file does not compute the same as the model and was not saved: "
             f"{report.parity.sentence()}"
         )
     print(to_json(report) if flags.json else f"compared  {report.parity.sentence()}")
     if report.is_close and not flags.json:
-        what = "pixels of 0 to 255" if report.has_preprocessing else "normalised pictures"
-        print(f"takes     {what}, [batch, {', '.join(map(str, report.input))}]\nfile      {out}")
+        what = "images of 0 to 255" if report.has_preprocessing else "normalized images"
+        print(f"input     {what}, [batch, {', '.join(map(str, report.input))}]\nfile      {out}")
     note(f"report    {report_path(out)}")
     return int(not report.is_close)

@@ -19,6 +19,12 @@ from alexnet.errors import ConfigError, UsageError
 T = TypeVar("T")
 
 REGISTRY = ConstructorRegistry()
+NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
+    int: (int, "whole number"),
+    int | None: (int, "whole number"),
+    float: (float, "number"),
+    float | None: (float, "number"),
+}
 
 
 def parse(
@@ -90,12 +96,15 @@ def flag_names(cls: Any, default: object = None) -> Iterator[str]:
 
 @REGISTRY.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Numbers as tyro reads them, but with plain words for what is no number."""
-    if info.type not in (int, float):
+    """Numbers as tyro reads them, but with a plain message for what is not a number."""
+    if info.type not in NUMBERS:
         return None
-    kind, name = (int, "whole number") if info.type is int else (float, "number")
+    kind, name = NUMBERS[info.type]
+    is_optional = info.type is not kind
 
-    def number(words: list[str]) -> int | float:
+    def number(words: list[str]) -> int | float | None:
+        if is_optional and words[0] == "None":
+            return None
         try:
             return kind(words[0])
         except ValueError:
@@ -105,7 +114,7 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         nargs=1,
         metavar=kind.__name__.upper(),
         instance_from_str=number,
-        is_instance=lambda value: isinstance(value, kind),
+        is_instance=lambda value: isinstance(value, kind) or (is_optional and value is None),
         str_from_instance=lambda value: [str(value)],
     )
 

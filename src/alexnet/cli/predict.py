@@ -1,11 +1,10 @@
-"""`alexnet predict`: what is on pictures."""
+"""`alexnet predict`: the most probable classes of images."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, percent, table
+from alexnet.cli.console import ProgressReporter, note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
-from alexnet.data.datasets.folder import pictures_below
+from alexnet.data.datasets.folder import find_images
 from alexnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictFlags:
-    """The likeliest classes of pictures."""
+    """The most probable classes of images."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...")]
-    """Pictures, folders of pictures, or patterns such as 'photos/*.jpg'."""
+    """Images, folders of images, or patterns such as 'photos/*.jpg'."""
     top: int = 5
-    """How many classes to name."""
+    """Number of classes per image."""
     crops: Literal["1", "10"] = "1"
-    """10 averages the centre and the corners, each also mirrored."""
+    """10 averages the center and the corners, each also flipped."""
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
     json: bool = False
     """Print JSON."""
     csv: bool = False
@@ -44,19 +43,21 @@ class PredictFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Predict and print; 1 when a picture could not be read."""
+    """Predict and print; 1 if an image could not be read."""
     flags = parse(PredictFlags, arguments, "predict")
     if flags.top < 1:
         raise UsageError(f"--top {flags.top} must be at least 1")
     if flags.json and flags.csv:
         raise UsageError("choose one of --json and --csv")
     if not flags.paths or "" in flags.paths:
-        raise UsageError("name at least one picture, folder or pattern")
-    paths = [path for pattern in flags.paths for path in pictures(pattern)]
+        raise UsageError("name at least one image, folder or pattern")
+    paths = [path for pattern in flags.paths for path in image_paths(pattern)]
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
-    predictions = classifier.predict(paths, flags.top, 10 if flags.crops == "10" else 1)
+    crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
+    with ProgressReporter() as reporter:
+        predictions = classifier.predict(paths, flags.top, crops, reporter.on_predict)
     if flags.json:
         print(json_text(to_dict(tuple(predictions))))
     elif flags.csv:
@@ -69,32 +70,29 @@ def run(arguments: Sequence[str]) -> int:
     return int(any(prediction.error for prediction in predictions))
 
 
-def pictures(pattern: str) -> Iterator[Path]:
-    """The pictures that a path or pattern means, in order; a folder means all pictures below it.
+def image_paths(pattern: str) -> list[Path]:
+    """The files that a path or pattern stands for, in order; a folder stands for its image files.
 
     Raises:
-        UsageError: nothing is there.
+        UsageError: there is no such file.
     """
     path = Path(pattern)
-    is_one = path.exists()  # a name may hold pattern signs
-    matches = [path] if is_one else sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
-    found = [picture for match in matches for picture in _below(match)]
-    if not found:
-        raise UsageError(f"there is no picture at {pattern}")
-    yield from found
-
-
-def _below(path: Path) -> list[Path]:
-    """The file itself, or the pictures in a folder."""
-    return [path / name for name in pictures_below(path, Counter())] if path.is_dir() else [path]
+    # The name of an existing file may contain the signs of a pattern.
+    matches = [path] if path.exists() else sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
+    images: list[Path] = []
+    for match in matches:
+        images += find_images(match) if match.is_dir() else [match]
+    if not images:
+        raise UsageError(f"there is no image at {pattern}")
+    return images
 
 
 def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("image", "rank", "label", "probability"))
     for prediction in predictions:
-        for rank, guess in enumerate(prediction.top_classes, 1):
-            writer.writerow((prediction.image, rank, guess.label, f"{guess.probability:.6f}"))
+        for rank, top in enumerate(prediction.top_classes, 1):
+            writer.writerow((prediction.image, rank, top.label, f"{top.probability:.6f}"))
 
 
 def _text(predictions: Sequence[Prediction]) -> str:
@@ -103,9 +101,9 @@ def _text(predictions: Sequence[Prediction]) -> str:
             p.image,
             p.top_classes[0].label,
             percent(p.top_classes[0].probability),
-            ", ".join(f"{g.label} {percent(g.probability)}" for g in p.top_classes[1:]),
+            ", ".join(f"{c.label} {percent(c.probability)}" for c in p.top_classes[1:]),
         )
         for p in predictions
         if p.top_classes
     ]
-    return table(("picture", "class", "belief", "then"), rows, left=4)
+    return table(("image", "prediction", "probability", "next"), rows, left=4)

@@ -1,4 +1,4 @@
-"""`alexnet summary`: a network's table by arithmetic; needs no torch."""
+"""`alexnet summary`: layers, shapes and costs of an architecture by arithmetic, without torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from alexnet.cli.console import table
 from alexnet.cli.flags import parse
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
@@ -18,7 +19,7 @@ from alexnet.models.zoo import ZOO, architecture
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryFlags:
-    """Layers, shapes, parameters, multiply-accumulates and neurons of a network.
+    """Layers, shapes, parameters, MACs (multiply-accumulates) and neurons of a network.
 
     Without a name, a list of all networks.
     """
@@ -27,24 +28,21 @@ class SummaryFlags:
     """The architecture's name."""
     classes: int | None = None
     """Length of the output; None: as published."""
-    net: ModelOptions = field(default_factory=ModelOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
     format: Literal["table", "tutorial"] = "table"
-    """tutorial: parameters and forward computation, counted as the tutorial's table counts them."""
+    """tutorial: parameters and forward computation, counted as in the tutorial's table."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print one table, or the list of networks."""
+    """Print one network, or the list of all."""
     flags = parse(SummaryFlags, arguments, "summary")
     if not flags.arch:
-        print(
-            json.dumps([summary(net) for net in ZOO.values()], indent=2)
-            if flags.json
-            else zoo_text()
-        )
+        nets = [summary(net) for net in ZOO.values()]
+        print(json.dumps(nets, indent=2) if flags.json else zoo_text())
         return 0
-    net = variant(architecture(flags.arch), flags.net, num_classes=flags.classes)
+    net = variant(architecture(flags.arch), flags.model, num_classes=flags.classes)
     if flags.format == "tutorial":
         rows = tutorial_rows(net)
         print(json.dumps(rows, indent=2) if flags.json else tutorial_text(rows))
@@ -54,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def summary(net: Architecture) -> dict[str, object]:
-    """A network's table and totals as JSON."""
+    """Layers and totals of a network as JSON."""
     rows = net.rows()
     layers = [
         {
@@ -71,7 +69,7 @@ def summary(net: Architecture) -> dict[str, object]:
 
 
 def totals(rows: Sequence[LayerInfo]) -> dict[str, int]:
-    """Sums over a table; statistics of batch norm count as parameters, as Keras counts them."""
+    """Sums over all layers; batch-norm statistics count as parameters, as in Keras."""
     fc_biases = sum(r.layer.bias_parameters() for r in rows if r.layer.kind == "fc")
     parameters = sum(r.parameters for r in rows)
     return {
@@ -83,7 +81,7 @@ def totals(rows: Sequence[LayerInfo]) -> dict[str, int]:
 
 
 def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
-    """The weight layers as the tutorial's table counts them, then its sums.
+    """Layers with weights, counted as in the tutorial's table, then its sums.
 
     Convolutions count the bias, in the parameters and once per output in the forward computation;
     fully connected layers count it in neither.
@@ -115,15 +113,13 @@ def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
 
 
 def tutorial_text(rows: list[dict[str, str | int]]) -> str:
-    """The tutorial's table as text, with shares of the whole."""
-    from alexnet.cli.console import table
-
+    """The tutorial's table as text, with fractions of the total."""
     keys = ("parameters", "forward_computation")
-    whole = next(row for row in rows if row["name"] == "overall")
+    total = next(row for row in rows if row["name"] == "overall")
     body = [
         (
             str(row["name"]),
-            *(f"{row[key]:,} ({int(row[key]) / int(whole[key]):.0%})" for key in keys),
+            *(f"{row[key]:,} ({int(row[key]) / int(total[key]):.0%})" for key in keys),
         )
         for row in rows
     ]
@@ -131,60 +127,51 @@ def tutorial_text(rows: list[dict[str, str | int]]) -> str:
 
 
 def zoo_text() -> str:
-    """The zoo as text: name, input, totals, source."""
-    from alexnet.cli.console import table
-
+    """All networks as text: name, input, totals, source."""
     rows = []
     for net in ZOO.values():
         sums = totals(net.rows())
-        rows.append(
-            [
-                net.name,
-                shape_text(net.input),
-                f"{sums['parameters']:,}",
-                f"{sums['macs']:,}",
-                net.source,
-            ]
-        )
-    widest = [*("name", "input", "parameters", "MAC"), "source"]
-    return (
-        table(widest[:4], [row[:4] for row in rows])
-        + "\n\n"
-        + "\n".join(f"{r[0]}: {r[4]}" for r in rows)
-    )
+        rows.append((net.name, shape_text(net.input), *(f"{sums[n]:,}" for n in ZOO_TOTALS)))
+    sources = "\n".join(f"{net.name}: {net.source}" for net in ZOO.values())
+    return f"{table(('name', 'input', 'parameters', 'MACs'), rows)}\n\n{sources}"
+
+
+ZOO_TOTALS = ("parameters", "macs")
+HEADER = (
+    "layer", "type", "output", "parameters", "MACs", "of all MACs", "neurons", "receptive field",
+    "stride",
+)  # fmt: skip
+"""Column heads; receptive field and stride are in input pixels."""
 
 
 def summary_text(net: Architecture) -> str:
-    """A network's table as text."""
-    from alexnet.cli.console import table
-
+    """Layers and totals of a network as text."""
     rows, sums = net.rows(), totals(net.rows())
-    head = ("layer", "kind", "output", *NUMBERS)
     body = [_cells(row, sums["macs"]) for row in rows]
     parameters, macs, neurons = (_count(sums[n]) for n in ("parameters", "macs", "neurons"))
     body.append(("total", "", "", parameters, macs, "", neurons, "", ""))
+    lines = [
+        f"{net.name}: {net.source}",
+        f"input {shape_text(net.input)}",
+        "",
+        table(HEADER, body, left=2),
+        "",
+        f"parameters without the biases of fc layers: {sums['parameters_without_fc_bias']:,}",
+    ]
     statistics = sum(r.parameters // 2 for r in rows if r.layer.kind == "batch_norm")
-    remark = f"\nof the parameters {statistics:,} are batch-norm statistics" if statistics else ""
-    without = sums["parameters_without_fc_bias"]
-    return (
-        f"{net.name}: {net.source}\ninput {shape_text(net.input)}\n\n"
-        f"{table(head, body, left=2)}\n\n"
-        f"parameters without the fc biases {without:,}{remark}"
-    )
+    if statistics:
+        lines.append(f"batch-norm statistics among the parameters: {statistics:,}")
+    return "\n".join(lines)
 
 
-NUMBERS = ("parameters", "MAC", "MAC share", "neurons", "field", "stride")
-"""Columns of numbers; field and stride are in input pixels."""
-
-
-def _cells(row: LayerInfo, all_macs: int) -> tuple[str, ...]:
+def _cells(row: LayerInfo, total_macs: int) -> tuple[str, ...]:
     return (
         row.layer.name,
         row.layer.kind,
         shape_text(row.output),
         _count(row.parameters),
         _count(row.macs),
-        f"{row.macs / all_macs:.1%}" if row.macs else "",
+        f"{row.macs / total_macs:.1%}" if row.macs else "",
         _count(row.neurons),
         str(row.receptive_field),
         str(row.input_stride),

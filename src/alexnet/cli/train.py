@@ -1,4 +1,4 @@
-"""`alexnet train`: a preset, a config file and flags become a recipe, and the recipe a run."""
+"""`alexnet train`: make a recipe from a preset, a config file and flags, and train it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TrainFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Train, then print where the run is and how good the model is."""
+    """Train, then print the test error and where the run is."""
     preset_name, options, words = read_run_options("train", arguments)
     start = starting_recipe(preset_name, options)
     description = (
@@ -74,13 +74,12 @@ def _text(result: Run) -> str:
     if evaluation:
         lines.append(
             f"test error {percent(evaluation.top1_error)} "
-            f"(accuracy {percent(evaluation.accuracy)}) on {evaluation.num_images:,} pictures"
+            f"(accuracy {percent(evaluation.accuracy)}) on {evaluation.num_images:,} images"
         )
-        chosen = result.history[-1].eval_split == "val"
+        has_val = result.history[-1].eval_split == "val"
         lines.append(
-            "the model is the best epoch by validation error"
-            if chosen
-            else "the model is the last epoch: "
-            "without validation pictures nothing was chosen by the test"
+            "the model is that of the epoch with the lowest validation error"
+            if has_val
+            else "the model is that of the last epoch, as there are no validation images"
         )
-    return "\n".join([*lines, f"model     {folder.model}", f"pictures  {folder.plots}"])
+    return "\n".join([*lines, f"model     {folder.model}", f"plots     {folder.plots}"])

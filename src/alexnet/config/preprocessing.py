@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from alexnet.errors import require
+from alexnet.io.limits import MAX_STORED_SIDE
 
 Resize: TypeAlias = Literal["shortest_edge", "stretch"]
 RGB: TypeAlias = tuple[float, float, float]
-
-MAX_SIDE = 4096
-"""Maximum side of a stored image, of its padding, of a crop and of the input, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +56,8 @@ class Preprocessing:
         require(
             self.resize_size >= 1
             and self.input_size != 0
-            and 0 <= min(sides) <= max(sides) <= MAX_SIDE,
-            f"resize, padding, crop and input sizes {sides} must be from 0 to {MAX_SIDE}",
+            and 0 <= min(sides) <= max(sides) <= MAX_STORED_SIDE,
+            f"resize, padding, crop and input sizes {sides} must be from 0 to {MAX_STORED_SIDE}",
         )
         require(
             all(map(math.isfinite, (*self.mean, *self.std))),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from alexnet.config.preprocessing import MAX_SIDE, Resize
+from alexnet.config.preprocessing import Resize
 from alexnet.errors import require, require_finite, require_not_negative
+from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.io.text import is_file_name
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions
 
@@ -56,10 +57,13 @@ class DataOptions:
     def __post_init__(self) -> None:
         require_finite(self)
         require(
-            1 <= self.resize_size <= MAX_SIDE,
-            f"--resize-size {self.resize_size} must be 1 to {MAX_SIDE}",
+            1 <= self.resize_size <= MAX_STORED_SIDE,
+            f"--resize-size {self.resize_size} must be 1 to {MAX_STORED_SIDE}",
         )
-        require(0 <= self.padding <= MAX_SIDE, f"--padding {self.padding} must be 0 to {MAX_SIDE}")
+        require(
+            0 <= self.padding <= MAX_STORED_SIDE,
+            f"--padding {self.padding} must be 0 to {MAX_STORED_SIDE}",
+        )
         for name in ("crop_size", "train_per_class", "test_per_class"):
             flag, count = name.replace("_", "-"), getattr(self, name)
             require(count is None or count >= 1, f"--{flag} {count} must be above 0")

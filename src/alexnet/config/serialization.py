@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from alexnet.errors import ConfigError, require
 from alexnet.io.text import LONE_SURROGATE
-from alexnet.models.layers import LAYER_KINDS, Layer
+from alexnet.models.layers import LAYER_TYPES, Layer
 
 T = TypeVar("T")
 
@@ -168,12 +168,12 @@ def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
 
 def _layer(item: Any, where: str) -> Layer:
     kind = item.get("kind") if isinstance(item, dict) else None
-    if not isinstance(kind, str) or kind not in LAYER_KINDS:
+    if not isinstance(kind, str) or kind not in LAYER_TYPES:
         raise ConfigError(
             f"{where} has the unknown layer kind {short_repr(kind)}; "
-            f"known: {', '.join(LAYER_KINDS)}"
+            f"known: {', '.join(LAYER_TYPES)}"
         )
-    return from_dict(LAYER_KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, where)
+    return from_dict(LAYER_TYPES[kind], {k: v for k, v in item.items() if k != "kind"}, where)
 
 
 def _scalar(hint: Any, item: Any, where: str) -> Any:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.models.modules import ConvModule
+from alexnet.models.modules import Conv2d
 from alexnet.ops.library import BLOCK, Kernels, PackedWeights, Window
 
 LARGEST_WEIGHTS_ONLY_BATCH = 8
@@ -137,7 +137,7 @@ class ByteLayer(Int8Layer):
 class Int8Conv(ByteLayer):
     """A convolution of bytes."""
 
-    def __init__(self, layer: ConvModule, dtype: torch.dtype, built: Kernels) -> None:
+    def __init__(self, layer: Conv2d, dtype: torch.dtype, built: Kernels) -> None:
         whole, scales = quantize_with_error_feedback(layer.weight)
         runs = whole.permute(0, 2, 3, 1)
         runs = runs.flatten(2).unsqueeze(2) if layer.groups == 1 else runs

@@ -20,7 +20,7 @@ from alexnet.inference.int8 import (
     has_fast_int8,
 )
 from alexnet.inference.winograd import WinogradConv, can_use_winograd
-from alexnet.models.modules import ConvModule, ResponseNormModule
+from alexnet.models.modules import Conv2d, ResponseNorm
 from alexnet.models.network import Network, channels_last
 from alexnet.ops.library import BLOCK, Kernels, kernels
 from alexnet.runtime.device import computing_type
@@ -91,13 +91,13 @@ class _LayerOptimizer:
 
     def prepared(self, layer: nn.Module) -> nn.Module:
         """A layer for inference."""
-        if isinstance(layer, ConvModule):
+        if isinstance(layer, Conv2d):
             return self._conv(layer)
         if isinstance(layer, nn.Linear):
             return self._linear(layer)
         return layer
 
-    def _conv(self, layer: ConvModule) -> nn.Module:
+    def _conv(self, layer: Conv2d) -> nn.Module:
         if self.built and self._multiplies_bytes(layer):
             return Int8Conv(layer, self.dtype, self.built)
         if self.built and self.dtype == torch.float32 and can_use_winograd(layer):
@@ -119,7 +119,7 @@ class _LayerOptimizer:
 class FusedReluNormPool(nn.Module):
     """ReLU, response norm where there is one, and max pooling in one pass over memory."""
 
-    def __init__(self, norm: ResponseNormModule | None, pool: nn.MaxPool2d, built: Kernels) -> None:
+    def __init__(self, norm: ResponseNorm | None, pool: nn.MaxPool2d, built: Kernels) -> None:
         super().__init__()
         row = norm.layer if norm else None
         self.norm = (row.size, row.alpha, row.beta, row.k, row.groups) if row else None
@@ -150,7 +150,7 @@ def joined(layers: dict[str, nn.Module], built: Kernels) -> dict[str, nn.Module]
         above = [one for one in names[:place] if not isinstance(layers[one], nn.Identity)]
         before, behind = above[-1:], names[place + 1 : place + 3]
         norm = layers[behind[0]] if behind else None
-        norm = norm if isinstance(norm, ResponseNormModule) else None
+        norm = norm if isinstance(norm, ResponseNorm) else None
         (*inner, last) = (name, *behind[: 2 if norm else 1])
         pool = layers[last]
         if isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode:

@@ -21,6 +21,7 @@ from alexnet.interop.parity import Parity
 from alexnet.interop.published_preprocessing import Pictures, preprocessing_of
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
@@ -29,7 +30,6 @@ from alexnet.models.zoo import architecture
 
 KERAS = (".keras", ".h5")
 STATE_DICTS = (".pth", ".pt", ".bin", ".safetensors")
-LARGEST_NAMES_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         ModelFileError: missing, not text, or empty.
     """
     try:
-        lines = read_regular(path, LARGEST_NAMES_BYTES).decode("utf-8-sig").splitlines()
+        lines = read_regular(path, MAX_TEXT_BYTES).decode("utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except OSError as error:

@@ -127,7 +127,7 @@ class _Matcher:
         maps = self.shape[0]
         bias = self.folded if len(self.folded) else np.zeros(maps, np.float32)
         ones = np.ones(maps, np.float32)
-        arrays = (ones, bias, 0 * ones, ones - np.float32(layer.epsilon))
+        arrays = (ones, bias, 0 * ones, ones - np.float32(layer.eps))
         self.store(layer, dict(zip(BATCH_NORM, arrays, strict=True)))
         self.folded = np.zeros(0, np.float32)
         self.keep(layer)

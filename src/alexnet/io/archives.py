@@ -14,13 +14,9 @@ from typing import IO, Any, cast
 
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
+from alexnet.io.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_MEMBERS, MAX_TEXT_BYTES
 
 CHUNK_BYTES = 1 << 20
-LARGEST_ARCHIVE_BYTES = 1 << 29
-"""Of all that is unpacked; CIFAR-10 has 184 million bytes."""
-MOST_MEMBERS = 20_000
-LARGEST_LIST_BYTES = 1 << 22
-"""Of a zip archive's members; a network's has a few thousand."""
 UNPACKERS: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZ": bz2.open,
@@ -50,7 +46,7 @@ def archive_files(
             unpacked = _unpacked(file, max(largest_bytes, CHUNK_BYTES))
             with tarfile.open(fileobj=cast(IO[bytes], unpacked), mode="r:") as tar:
                 for count, member in enumerate(tar):
-                    if count >= MOST_MEMBERS:
+                    if count >= MAX_ARCHIVE_MEMBERS:
                         raise DataError(f"{archive} holds more than it should; fetch it again")
                     if member.isreg() and wanted.fullmatch(member.name):
                         yield member, _content(tar, member, largest_bytes)
@@ -101,7 +97,7 @@ class _Forward:
 
     def read(self, size: int) -> bytes:
         """Read as much as a file of the archive may hold."""
-        if not 0 <= size <= self._largest_read or self._at + size > LARGEST_ARCHIVE_BYTES:
+        if not 0 <= size <= self._largest_read or self._at + size > MAX_ARCHIVE_BYTES:
             raise tarfile.ReadError(f"it holds more than it should, {size:,} bytes at once")
         content = self._stream.read(size)
         self._at += len(content)
@@ -121,6 +117,6 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
     list_bytes = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
     if tail[max(0, end - 20) :].startswith(b"PK\6\7"):  # zipfile believes the longer form then
         list_bytes = int.from_bytes(tail[end - 36 : end - 28], "little")
-    if list_bytes > LARGEST_LIST_BYTES:
+    if list_bytes > MAX_TEXT_BYTES:
         raise ValueError(f"its list of members has {list_bytes:,} bytes")
     return zipfile.ZipFile(file)

@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io.files import flush
 from alexnet.io.http import Part, fetch
+from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 
 CHUNK_BYTES = 1 << 20
-LARGEST_DOWNLOAD_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _fetch_checked(url: str, part: Part, checksum: Checksum, size_bytes: int | N
     was_begun = part.size_bytes > 0
     if was_begun and _digest(part.path, checksum.algorithm).startswith(checksum.digits):
         return  # only the renaming was left
-    largest_bytes = LARGEST_DOWNLOAD_BYTES if size_bytes is None else size_bytes
+    largest_bytes = MAX_DOWNLOAD_BYTES if size_bytes is None else size_bytes
     fetch(url, part, largest_bytes, size_bytes)
     digest = _digest(part.path, checksum.algorithm)
     if digest.startswith(checksum.digits):

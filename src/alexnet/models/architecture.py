@@ -1,27 +1,25 @@
-"""A network as a value: a named tuple of layers and the shape of its input, without torch.
+"""A network as a value: a named sequence of layers and the shape of its input, without torch.
 
-Shapes, parameters, multiply-accumulates and receptive fields follow from the layers by arithmetic;
-everything else (the torch module, the summary, weight import) is derived from the same table.
+Shapes, parameters, multiply-accumulates and receptive fields are computed from the layers. The
+torch module, the summary and the import of weights are all derived from the same value.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from alexnet.errors import ArchitectureError
-from alexnet.models.layers import Conv, Flatten, FullyConnected, Layer, Shape, require
-
-MOST_LAYERS = 1000
-MOST_PIXELS = 1 << 14
-"""The largest side of an input, and the most colours."""
+from alexnet.errors import ArchitectureError, require
+from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
+from alexnet.models.layers import Conv, Flatten, FullyConnected, Layer, Shape
 
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
-    """One layer of a network with the numbers that follow from its place."""
+    """A layer of an architecture with the numbers that follow from its position."""
 
     layer: Layer
     input: Shape
@@ -29,44 +27,52 @@ class LayerInfo:
     parameters: int
     macs: int
     neurons: int
-    """Outputs of a weight layer; 0 for the others."""
+    """Number of outputs of a conv or fully connected layer; 0 for the others."""
     receptive_field: int
-    """Side, in input pixels, of the square that one output sees."""
+    """Side of the square of input pixels that one output depends on."""
     input_stride: int
-    """Input pixels between neighbouring outputs."""
+    """Distance in input pixels between neighboring outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network: its name, where it is published, its input and its table of layers.
+    """A network: its name, its source, the shape of its input, and its layers.
 
     Raises:
-        ArchitectureError: two layers share a name, or the input is too small.
+        ArchitectureError: two layers have the same name, or the input is too small or too large.
     """
 
     name: str
     source: str
+    """Where it is published."""
     input: Shape
     """(channels, height, width)."""
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        is_picture = len(self.input) == 3 and 1 <= min(self.input) <= max(self.input) <= MOST_PIXELS
-        require(is_picture, f"{self.name}: input {self.input} must be (channels, height, width)")
-        count = len(self.layers)
-        require(
-            1 <= count <= MOST_LAYERS, f"{self.name} has {count} layers, not 1 to {MOST_LAYERS}"
+        is_image = (
+            len(self.input) == 3 and 1 <= min(self.input) <= max(self.input) <= MAX_INPUT_SIDE
         )
-        names = [layer.name for layer in self.layers]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ArchitectureError(f"{self.name}: two layers are called {sorted(twice)[0]!r}")
-        if not fits(self.layers, self.input):
-            smallest = smallest_input(self.layers, self.input[0])
-            works = f"the smallest input that works is {smallest}x{smallest}"
-            raise ArchitectureError(
-                f"{self.name} cannot take {self.input[1]}x{self.input[2]} pixels; "
-                + (works if smallest <= MOST_PIXELS else "no input works")
+        message = f"{self.name}: input {self.input} must be (channels, height, width)"
+        require(is_image, message, ArchitectureError)
+        count = len(self.layers)
+        message = f"{self.name} has {count} layers, not 1 to {MAX_LAYERS}"
+        require(1 <= count <= MAX_LAYERS, message, ArchitectureError)
+        name, times = Counter(layer.name for layer in self.layers).most_common(1)[0]
+        require(times == 1, f"{self.name}: two layers are called {name!r}", ArchitectureError)
+        if not is_valid_input(self.layers, self.input):
+            raise self._input_error()
+
+    def _input_error(self) -> ArchitectureError:
+        smallest = smallest_input(self.layers, self.input[0])
+        return ArchitectureError(
+            f"{self.name} cannot take {self.input[1]}x{self.input[2]} pixels; "
+            + (
+                f"the smallest input that works is {smallest}x{smallest}"
+                if smallest <= MAX_INPUT_SIDE
+                else "no input works"
             )
+        )
 
     @property
     def num_classes(self) -> int:
@@ -74,34 +80,34 @@ class Architecture:
         return self.rows()[-1].output[0]
 
     def rows(self) -> tuple[LayerInfo, ...]:
-        """The table with shapes, parameters, multiply-accumulates and receptive fields."""
+        """The layers with shapes, parameters, multiply-accumulates and receptive fields."""
         return tuple(_rows(self.layers, self.input))
 
 
 def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]:
-    field, jump = 1, 1
+    receptive_field, input_stride = 1, 1
     for layer in layers:
         output = layer.output(shape)
-        kernel, stride = layer.window(shape)
-        field, jump = field + (kernel - 1) * jump, jump * stride
-        if isinstance(layer, Flatten):
-            field = max(field, field + (shape[1] - 1) * jump)
-        is_weighted = isinstance(layer, Conv | FullyConnected)
+        kernel, stride = layer.receptive_window(shape)
+        receptive_field += (kernel - 1) * input_stride
+        input_stride *= stride
+        if isinstance(layer, Flatten):  # what follows sees all positions of the map
+            receptive_field += (shape[1] - 1) * input_stride if len(shape) == 3 else 0
         yield LayerInfo(
-            layer,
-            shape,
-            output,
-            layer.parameters(shape),
-            layer.macs(shape),
-            prod(output) if is_weighted else 0,
-            field,
-            jump,
+            layer=layer,
+            input=shape,
+            output=output,
+            parameters=layer.parameters(shape),
+            macs=layer.macs(shape),
+            neurons=prod(output) if isinstance(layer, Conv | FullyConnected) else 0,
+            receptive_field=receptive_field,
+            input_stride=input_stride,
         )
         shape = output
 
 
-def fits(layers: tuple[Layer, ...], shape: Shape) -> bool:
-    """Whether no side shrinks to nothing on the way."""
+def is_valid_input(layers: tuple[Layer, ...], shape: Shape) -> bool:
+    """Whether every layer gives at least one output for an input of `shape`."""
     for layer in layers:
         shape = layer.output(shape)
         if min(shape) < 1:
@@ -112,7 +118,9 @@ def fits(layers: tuple[Layer, ...], shape: Shape) -> bool:
 def smallest_input(layers: tuple[Layer, ...], channels: int) -> int:
     """Side in pixels of the smallest square input that the layers can take.
 
-    MOST_PIXELS + 1 where none up to MOST_PIXELS is large enough; whatever fits, a larger one does.
+    MAX_INPUT_SIDE + 1 if no size up to MAX_INPUT_SIDE is large enough.
     """
-    sides = range(1, MOST_PIXELS + 1)
-    return 1 + bisect_left(sides, True, key=lambda side: fits(layers, (channels, side, side)))
+    sides = range(1, MAX_INPUT_SIDE + 1)
+    return 1 + bisect_left(
+        sides, True, key=lambda side: is_valid_input(layers, (channels, side, side))
+    )

@@ -1,55 +1,48 @@
-"""The kinds of layers, as plain values that know their arithmetic, without torch.
+"""The layer types as plain values that compute their own shapes and counts, without torch.
 
-Every layer knows the shape it gives, its parameters, its multiply-accumulates, and how far it
-widens the receptive field.
+Every layer knows its output shape, its number of parameters and of multiply-accumulates, and how
+much it widens the receptive field.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, Literal, TypeAlias
 
-from alexnet.errors import ArchitectureError
+from alexnet.errors import ArchitectureError, require
+from alexnet.io.limits import MAX_LAYER_INTEGER
 
 Shape: TypeAlias = tuple[int, ...]
-"""(channels, height, width) of a map or (features,) of a vector; the batch is not counted."""
+"""(channels, height, width) of a feature map or (features,) of a vector, without the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """How a layer's weights and bias begin."""
+    """How the weights and biases of a layer are initialized."""
 
     kind: Literal["normal", "glorot_uniform", "he_normal", "torch"] = "normal"
-    """`torch` is the framework's default, for the bias too."""
+    """`torch` is torch's default, for the bias as well."""
     std: float = 0.01
     """Standard deviation of `normal`."""
     bias: float = 0.0
-    """Every bias begins with this value (not for `torch`)."""
+    """Constant value of the biases; not used by `torch`."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no weight can begin with."""
-        is_fair = 0 <= self.std < math.inf and -math.inf < self.bias < math.inf
-        require(is_fair, f"weights cannot begin with sd {self.std} and bias {self.bias}")
-
-
-LARGEST = 1 << 24
-"""The largest whole number in a table; what a layer makes of them is reckoned without overflow."""
-
-
-def require(is_met: bool, message: str) -> None:
-    """Raise ArchitectureError with `message` unless the condition is met."""
-    if not is_met:
-        raise ArchitectureError(message)
+        require(
+            0 <= self.std < math.inf and math.isfinite(self.bias),
+            f"weights cannot be initialized with std {self.std} and bias {self.bias}",
+            ArchitectureError,
+        )
 
 
 def output_size(length: int, kernel: int, stride: int, padding: int, ceil: bool) -> int:
-    """How many windows fit along one side; 0 when none does.
+    """Number of windows along one side; 0 if none fits.
 
-    With `ceil` a last window may reach past the end, as long as it begins inside the picture or its
-    left padding (the rule of torch and Caffe).
+    With `ceil` the last window may reach past the end, as long as it starts inside the image or its
+    left padding (as torch's and Caffe's `ceil_mode`).
     """
     span = length + 2 * padding - kernel
     if span < 0 and not (ceil and length > 0 and -span < stride):
@@ -62,30 +55,51 @@ def output_size(length: int, kernel: int, stride: int, padding: int, ceil: bool)
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of a table; by default it keeps the shape and has no weights."""
+    """One layer; by default it keeps the shape and has no weights.
+
+    Raises:
+        ArchitectureError: the name is no Python identifier, or a number is out of range.
+    """
 
     kind: ClassVar[str] = "layer"
     name: str
 
     def __post_init__(self) -> None:
-        """Refuse names that are no Python names, and numbers that no layer can have."""
-        require(self.name.isidentifier(), f"a layer cannot be called {self.name!r}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                least = 1 if isinstance(value, int) and "padding" not in field.name else 0
-                most = LARGEST if isinstance(value, int) else sys.float_info.max
-                require(
-                    least <= value <= most,
-                    f"{self.name}: {field.name} {value:.6g} must be from {least} to {most:.6g}",
-                )
+        is_name = self.name.isidentifier()
+        require(is_name, f"a layer cannot be called {self.name!r}", ArchitectureError)
+        self._check()
+
+    def _check(self) -> None:
+        """Check the fields of a layer type."""
+
+    def _check_integers(self, *names: str, minimum: int = 1) -> None:
+        for name in names:
+            value = getattr(self, name)
+            require(
+                minimum <= value <= MAX_LAYER_INTEGER,
+                f"{self.name}: {name} {value} must be from {minimum} to {MAX_LAYER_INTEGER}",
+                ArchitectureError,
+            )
+
+    def _check_floats(self, *names: str, maximum: float = sys.float_info.max) -> None:
+        for name in names:
+            value = getattr(self, name)
+            require(
+                0 <= value <= maximum,
+                f"{self.name}: {name} {value} must be from 0 to {maximum:.6g}",
+                ArchitectureError,
+            )
 
     def output(self, shape: Shape) -> Shape:
-        """The shape given for an input of `shape`; a side of 0 means that it does not fit."""
+        """The output shape for an input of `shape`; a side of 0 means that the input is too small.
+
+        Raises:
+            ArchitectureError: the input has the wrong number of dimensions or channels.
+        """
         return shape
 
     def parameters(self, shape: Shape) -> int:
-        """Stored numbers: weights, biases and batch-norm statistics."""
+        """Number of weights, biases and batch-norm statistics."""
         return 0
 
     def bias_parameters(self) -> int:
@@ -93,17 +107,17 @@ class Layer:
         return 0
 
     def macs(self, shape: Shape) -> int:
-        """Multiply-accumulates for one picture, the bias not counted."""
+        """Multiply-accumulates for one image, without the bias."""
         return 0
 
-    def window(self, shape: Shape) -> tuple[int, int]:
-        """(kernel, stride) as the receptive field sees them."""
+    def receptive_window(self, shape: Shape) -> tuple[int, int]:
+        """(kernel, stride) with which the layer enlarges the receptive field."""
         return 1, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Conv(Layer):
-    """Convolution over `groups` columns that do not see each other."""
+    """2D convolution."""
 
     kind: ClassVar[str] = "conv"
     channels: int
@@ -111,78 +125,88 @@ class Conv(Layer):
     stride: int = 1
     padding: int = 0
     extra_padding: int = 0
-    """More zeros at the right and bottom only: how the 2012 code made 55 windows of 224 pixels."""
+    """More zeros at the right and bottom only, with which the 2012 code gets 55 windows from 224
+    pixels."""
     groups: int = 1
     bias: bool = True
     init: Init = Init()
 
+    def _check(self) -> None:
+        self._check_integers("channels", "kernel", "stride", "groups")
+        self._check_integers("padding", "extra_padding", minimum=0)
+
     def output(self, shape: Shape) -> Shape:
-        """`channels` maps, each side counted in windows."""
+        """(channels, height, width)."""
         c, *sides = shape
-        if c % self.groups or self.channels % self.groups:
-            raise ArchitectureError(
-                f"{self.name}: {c} -> {self.channels} channels "
-                f"cannot be split into {self.groups} groups"
-            )
-        fit = (
+        require(
+            c % self.groups == 0 and self.channels % self.groups == 0,
+            f"{self.name}: {c} -> {self.channels} channels "
+            f"cannot be split into {self.groups} groups",
+            ArchitectureError,
+        )
+        sizes = (
             output_size(n + self.extra_padding, self.kernel, self.stride, self.padding, False)
             for n in sides
         )
-        return self.channels, *fit
+        return self.channels, *sizes
 
     def _weights(self, shape: Shape) -> int:
         return self.channels * (shape[0] // self.groups) * self.kernel**2
 
     def parameters(self, shape: Shape) -> int:
-        """Kernels and biases."""
+        """Weights and biases."""
         return self._weights(shape) + self.bias_parameters()
 
     def bias_parameters(self) -> int:
-        """One for each map."""
+        """One per output channel."""
         return self.channels * self.bias
 
     def macs(self, shape: Shape) -> int:
-        """Every weight once for each place of the window."""
+        """Each weight once per output position."""
         return self._weights(shape) * prod(self.output(shape)[1:])
 
-    def window(self, shape: Shape) -> tuple[int, int]:
-        """Its own kernel and stride."""
+    def receptive_window(self, shape: Shape) -> tuple[int, int]:
+        """Its kernel and stride."""
         return self.kernel, self.stride
 
 
 @dataclass(frozen=True, slots=True)
 class FullyConnected(Layer):
-    """A matrix product of the whole vector; a map must be flattened first."""
+    """Fully connected layer; a feature map must be flattened first."""
 
     kind: ClassVar[str] = "fc"
     features: int
     bias: bool = True
     init: Init = Init()
 
+    def _check(self) -> None:
+        self._check_integers("features")
+
     def output(self, shape: Shape) -> Shape:
-        """`features` numbers."""
-        if len(shape) != 1:
-            raise ArchitectureError(
-                f"{self.name}: a fully connected layer needs a Flatten before it"
-            )
+        """(features,)."""
+        require(
+            len(shape) == 1,
+            f"{self.name}: a fully connected layer needs a Flatten before it",
+            ArchitectureError,
+        )
         return (self.features,)
 
     def parameters(self, shape: Shape) -> int:
-        """The matrix and the biases."""
+        """Weights and biases."""
         return shape[0] * self.features + self.bias_parameters()
 
     def bias_parameters(self) -> int:
-        """One for each feature."""
+        """One per feature."""
         return self.features * self.bias
 
     def macs(self, shape: Shape) -> int:
-        """Every weight once."""
+        """Each weight once."""
         return shape[0] * self.features
 
 
 @dataclass(frozen=True, slots=True)
 class Activation(Layer):
-    """The nonlinearity, elementwise."""
+    """Elementwise activation function."""
 
     kind: ClassVar[str] = "activation"
     function: Literal["relu", "tanh", "sigmoid"] = "relu"
@@ -190,11 +214,11 @@ class Activation(Layer):
 
 @dataclass(frozen=True, slots=True)
 class ResponseNorm(Layer):
-    """Response normalisation across neighbouring maps (paper, section 3.3).
+    """Local response normalization across channels (paper, section 3.3).
 
-    b_i = a_i / (k + alpha * sum of a_j^2 over the `size` maps around i) ** beta, inside each of
-    `groups` columns. alpha multiplies each squared term, as printed; torch's LocalResponseNorm
-    divides it by `size`.
+    b_i = a_i / (k + alpha * sum of a_j^2 over the `size` channels around i) ** beta, within each of
+    `groups` groups of channels. alpha multiplies each square, as printed in the paper; torch's
+    LocalResponseNorm divides it by `size`.
     """
 
     kind: ClassVar[str] = "response_norm"
@@ -204,20 +228,25 @@ class ResponseNorm(Layer):
     k: float = 2.0
     groups: int = 1
 
+    def _check(self) -> None:
+        self._check_integers("size", "groups")
+        self._check_floats("alpha", "beta", "k")
+
     def output(self, shape: Shape) -> Shape:
-        """The shape as it is, if the columns divide the maps."""
-        if shape[0] % self.groups:
-            raise ArchitectureError(
-                f"{self.name}: {shape[0]} maps cannot be split into {self.groups} columns"
-            )
+        """The input shape."""
+        require(
+            shape[0] % self.groups == 0,
+            f"{self.name}: {shape[0]} channels cannot be split into {self.groups} groups",
+            ArchitectureError,
+        )
         return shape
 
 
 @dataclass(frozen=True, slots=True)
 class WithinChannelLRN(Layer):
-    """Response normalisation inside each map, over a `size` x `size` window.
+    """Local response normalization within each channel, over a `size` x `size` window.
 
-    Source: Code2012, "cnorm2".
+    Source: Code2012, "cnorm2"; Caffe's WITHIN_CHANNEL.
     """
 
     kind: ClassVar[str] = "within_channel_lrn"
@@ -226,31 +255,38 @@ class WithinChannelLRN(Layer):
     beta: float = 0.75
     k: float = 1.0
 
-    def window(self, shape: Shape) -> tuple[int, int]:
-        """As wide as the norm's window, at every place."""
+    def _check(self) -> None:
+        self._check_integers("size")
+        self._check_floats("alpha", "beta", "k")
+
+    def receptive_window(self, shape: Shape) -> tuple[int, int]:
+        """Its window, with stride 1."""
         return self.size, 1
 
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm(Layer):
-    """Batch normalisation per map or per feature.
+    """Batch normalization per channel or feature.
 
-    Its two statistics count as parameters, as Keras counts them.
+    Its running mean and variance count as parameters, as in Keras.
     """
 
     kind: ClassVar[str] = "batch_norm"
-    epsilon: float = 1e-5
+    eps: float = 1e-5
     momentum: float = 0.1
-    """Weight of the newest batch in the moving statistics (torch's sense; 1 minus Keras's)."""
+    """Weight of the newest batch in the running statistics, as in torch (1 - Keras's momentum)."""
+
+    def _check(self) -> None:
+        self._check_floats("eps", "momentum")
 
     def parameters(self, shape: Shape) -> int:
-        """Scale, shift, mean and variance of each map or feature."""
+        """Weight, bias, running mean and running variance per channel or feature."""
         return 4 * shape[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Pool(Layer):
-    """Pooling; overlapping when `stride` is below `size` (paper, section 3.4)."""
+    """2D pooling; it overlaps if `stride` is below `size` (paper, section 3.4)."""
 
     kind: ClassVar[str] = "pool"
     size: int = 3
@@ -258,57 +294,71 @@ class Pool(Layer):
     ceil: bool = False
     reduce: Literal["max", "average"] = "max"
 
+    def _check(self) -> None:
+        self._check_integers("size", "stride")
+
     def output(self, shape: Shape) -> Shape:
-        """The same maps, each side counted in windows."""
-        require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
-        c, *sides = shape
+        """(channels, height, width)."""
+        c, *sides = _feature_map(self.name, shape)
         return c, *(output_size(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
-    def window(self, shape: Shape) -> tuple[int, int]:
-        """Its own size and stride."""
+    def receptive_window(self, shape: Shape) -> tuple[int, int]:
+        """Its size and stride."""
         return self.size, self.stride
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptivePool(Layer):
-    """Pooling to `size` x `size` whatever the map; the identity where it has that size already."""
+    """Pooling to an output of `size` x `size`; the identity for an input of that size."""
 
     kind: ClassVar[str] = "adaptive_pool"
     size: int
     reduce: Literal["max", "average"] = "average"
 
-    def output(self, shape: Shape) -> Shape:
-        """`size` x `size` of each map."""
-        require(len(shape) == 3, f"{self.name}: pooling needs a map, not a vector")
-        return shape[0], self.size, self.size
+    def _check(self) -> None:
+        self._check_integers("size")
 
-    def window(self, shape: Shape) -> tuple[int, int]:
-        """The window and stride that give `size` places along a side."""
+    def output(self, shape: Shape) -> Shape:
+        """(channels, size, size)."""
+        return _feature_map(self.name, shape)[0], self.size, self.size
+
+    def receptive_window(self, shape: Shape) -> tuple[int, int]:
+        """The window and stride that give `size` outputs along a side."""
         stride = max(1, shape[1] // self.size)
         return max(1, shape[1] - (self.size - 1) * stride), stride
 
 
+def _feature_map(name: str, shape: Shape) -> Shape:
+    """The shape, if it is that of a feature map."""
+    is_map = len(shape) == 3
+    require(is_map, f"{name}: pooling needs a feature map, not a vector", ArchitectureError)
+    return shape
+
+
 @dataclass(frozen=True, slots=True)
 class Dropout(Layer):
-    """Zeroes each value with probability `p` in training; the rest grow by 1 / (1 - rate)."""
+    """Zeroes each value with probability `p` in training and scales the rest by 1 / (1 - p)."""
 
     kind: ClassVar[str] = "dropout"
     p: float = 0.5
 
+    def _check(self) -> None:
+        self._check_floats("p", maximum=1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Flatten(Layer):
-    """A map as a vector, in channel-row-column order or, as Keras stores it, row-column-channel."""
+    """A feature map as a vector, in torch's order ("chw") or Keras's ("hwc")."""
 
     kind: ClassVar[str] = "flatten"
     order: Literal["chw", "hwc"] = "chw"
 
     def output(self, shape: Shape) -> Shape:
-        """One number for each value of the map."""
+        """(channels * height * width,)."""
         return (prod(shape),)
 
 
-LAYER_KINDS: dict[str, type[Layer]] = {
+LAYER_TYPES: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         Conv,
@@ -323,3 +373,4 @@ LAYER_KINDS: dict[str, type[Layer]] = {
         Flatten,
     )
 }
+"""The layer types by the name that files give them."""

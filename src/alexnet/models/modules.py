@@ -1,64 +1,54 @@
-"""The torch module of one row of a table."""
+"""The torch module of every layer type."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
-from alexnet.models.layers import (
-    Activation,
-    AdaptivePool,
-    BatchNorm,
-    Conv,
-    Dropout,
-    Flatten,
-    FullyConnected,
-    Init,
-    Layer,
-    Pool,
-    ResponseNorm,
-    WithinChannelLRN,
-)
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.norms import response_norm, within_channel_lrn
 
 
-class ResponseNormModule(nn.Module):
-    """`response_norm` with a row's constants."""
+class ResponseNorm(nn.Module):
+    """Local response normalization across channels, for feature maps [N, C, H, W]."""
 
-    def __init__(self, layer: ResponseNorm) -> None:
+    def __init__(self, layer: layers.ResponseNorm) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps [N, C, H, W] to the same shape."""
-        row = self.layer
-        return response_norm(x, row.size, row.alpha, row.beta, row.k, row.groups)
+        """[N, C, H, W] to the same shape."""
+        layer = self.layer
+        return response_norm(x, layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
 
     def extra_repr(self) -> str:
-        """The row, for print(network)."""
+        """The constants, for print(network)."""
         return str(self.layer)
 
 
-class WithinChannelLRNModule(nn.Module):
-    """`within_channel_lrn` with a row's constants."""
+class WithinChannelLRN(nn.Module):
+    """Local response normalization within each channel, for feature maps [N, C, H, W]."""
 
-    def __init__(self, layer: WithinChannelLRN) -> None:
+    def __init__(self, layer: layers.WithinChannelLRN) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps [N, C, H, W] to the same shape."""
-        return within_channel_lrn(
-            x, self.layer.size, self.layer.alpha, self.layer.beta, self.layer.k
-        )
+        """[N, C, H, W] to the same shape."""
+        layer = self.layer
+        return within_channel_lrn(x, layer.size, layer.alpha, layer.beta, layer.k)
+
+    def extra_repr(self) -> str:
+        """The constants, for print(network)."""
+        return str(self.layer)
 
 
-class ConvModule(nn.Conv2d):
-    """A row's convolution, with its extra zeros at the right and bottom where it has any."""
+class Conv2d(nn.Conv2d):
+    """torch's convolution, with `extra_padding` and by FFT where that is faster."""
 
-    def __init__(self, layer: Conv, in_channels: int) -> None:
+    def __init__(self, layer: layers.Conv, in_channels: int) -> None:
         super().__init__(
             in_channels,
             layer.channels,
@@ -72,7 +62,7 @@ class ConvModule(nn.Conv2d):
         self.extra_padding = layer.extra_padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps [N, C, H, W] to maps."""
+        """[N, C, H, W] to [N, channels, H', W']."""
         if self.extra_padding:
             x = F.pad(x, (0, self.extra_padding, 0, self.extra_padding))
         if should_use_fft(self, x):
@@ -80,69 +70,73 @@ class ConvModule(nn.Conv2d):
         return super().forward(x)
 
 
-class FlattenModule(nn.Module):
-    """A map [N, C, H, W] as a vector [N, C * H * W] in the row's order."""
+class Flatten(nn.Module):
+    """[N, C, H, W] to [N, C * H * W]; order "hwc" flattens as Keras does."""
 
-    def __init__(self, layer: Flatten) -> None:
+    def __init__(self, layer: layers.Flatten) -> None:
         super().__init__()
         self.order = layer.order
 
     def forward(self, x: Tensor) -> Tensor:
-        """Flatten; "hwc" is the order in which Keras stores maps."""
+        """[N, C, H, W] to [N, C * H * W]."""
         return (x.permute(0, 2, 3, 1) if self.order == "hwc" else x).flatten(1)
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
-def module(row: LayerInfo) -> nn.Module:
-    """The torch module of one row of a table."""
-    layer = row.layer
+def build_module(info: LayerInfo) -> nn.Module:
+    """The torch module of a layer.
+
+    Raises:
+        TypeError: an unknown layer type.
+    """
+    layer = info.layer
     match layer:
-        case Conv():
-            return ConvModule(layer, row.input[0])
-        case FullyConnected():
-            return nn.Linear(row.input[0], layer.features, bias=layer.bias)
-        case Activation():
+        case layers.Conv():
+            return Conv2d(layer, info.input[0])
+        case layers.FullyConnected():
+            return nn.Linear(info.input[0], layer.features, bias=layer.bias)
+        case layers.Activation():
             return ACTIVATIONS[layer.function]()
-        case ResponseNorm():
-            return ResponseNormModule(layer)
-        case WithinChannelLRN():
-            return WithinChannelLRNModule(layer)
-        case BatchNorm():
-            norm = nn.BatchNorm2d if len(row.input) == 3 else nn.BatchNorm1d
-            return norm(row.input[0], eps=layer.epsilon, momentum=layer.momentum)
-        case Dropout():
+        case layers.ResponseNorm():
+            return ResponseNorm(layer)
+        case layers.WithinChannelLRN():
+            return WithinChannelLRN(layer)
+        case layers.BatchNorm():
+            batch_norm = nn.BatchNorm2d if len(info.input) == 3 else nn.BatchNorm1d
+            return batch_norm(info.input[0], eps=layer.eps, momentum=layer.momentum)
+        case layers.Dropout():
             return nn.Dropout(layer.p)
-        case Flatten():
-            return FlattenModule(layer)
+        case layers.Flatten():
+            return Flatten(layer)
     return _pool(layer)
 
 
-def _pool(layer: Layer) -> nn.Module:
+def _pool(layer: layers.Layer) -> nn.Module:
     match layer:
-        case Pool(reduce="max"):
+        case layers.Pool(reduce="max"):
             return nn.MaxPool2d(layer.size, layer.stride, ceil_mode=layer.ceil)
-        case Pool():
+        case layers.Pool():
             return nn.AvgPool2d(layer.size, layer.stride, ceil_mode=layer.ceil)
-        case AdaptivePool(reduce="max"):
+        case layers.AdaptivePool(reduce="max"):
             return nn.AdaptiveMaxPool2d(layer.size)
-        case AdaptivePool():
+        case layers.AdaptivePool():
             return nn.AdaptiveAvgPool2d(layer.size)
     raise TypeError(f"no torch module for {layer}")
 
 
-def init_weights(weight: nn.Conv2d | nn.Linear, init: Init) -> None:
-    """Draw a layer's first weights and bias as its row says, from torch's global generator."""
+def init_weights(module: nn.Conv2d | nn.Linear, init: layers.Init) -> None:
+    """Initialize a module's weight and bias with torch's global random generator."""
     match init.kind:
         case "torch":
-            weight.reset_parameters()
+            module.reset_parameters()
             return
         case "normal":
-            nn.init.normal_(weight.weight, 0.0, init.std)
+            nn.init.normal_(module.weight, 0.0, init.std)
         case "glorot_uniform":
-            nn.init.xavier_uniform_(weight.weight)
+            nn.init.xavier_uniform_(module.weight)
         case "he_normal":
-            nn.init.kaiming_normal_(weight.weight, nonlinearity="relu")
-    if weight.bias is not None:
-        nn.init.constant_(weight.bias, init.bias)
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    if module.bias is not None:
+        nn.init.constant_(module.bias, init.bias)

@@ -1,47 +1,51 @@
-"""The torch network of a table."""
+"""The torch network of an architecture."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
-from alexnet.models.modules import init_weights, module
+from alexnet.models.modules import build_module, init_weights
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 
 
 class Network(nn.Module):
-    """A table as a torch module; parameters are called `conv1.weight` .. `fc8.bias` after its rows.
+    """An architecture as a torch module; its parameters are called `conv1.weight` .. `fc8.bias`.
 
-    Weights begin as the table says, drawn from torch's global generator.
+    Weights are initialized as the architecture says, with torch's global random generator.
+
+    Raises:
+        ArchitectureError: a layer has the name of an attribute of `nn.Module`.
     """
 
-    def __init__(self, table: Architecture) -> None:
+    def __init__(self, arch: Architecture) -> None:
         super().__init__()
-        self.architecture = table
-        for row in table.rows():
-            if hasattr(self, row.layer.name):
-                raise ArchitectureError(f"a layer cannot be called {row.layer.name!r}")
-            self.add_module(row.layer.name, module(row))
+        self.architecture = arch
+        for info in arch.rows():
+            name = info.layer.name
+            is_free = not hasattr(self, name)
+            require(is_free, f"a layer cannot be called {name!r}", ArchitectureError)
+            self.add_module(name, build_module(info))
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draw every weight anew."""
+        """Initialize all weights again."""
         for layer in self.architecture.layers:
             if isinstance(layer, Conv | FullyConnected):
-                weight = self.get_submodule(layer.name)
-                assert isinstance(weight, nn.Conv2d | nn.Linear)
-                init_weights(weight, layer.init)
+                module = self.get_submodule(layer.name)
+                assert isinstance(module, nn.Conv2d | nn.Linear)
+                init_weights(module, layer.init)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [B, classes] of preprocessed images [B, C, H, W].
+        """Logits [B, num_classes] of preprocessed images [B, C, H, W].
 
         Raises:
-            ArchitectureError: the images have another shape than the table's input.
+            ArchitectureError: the images do not have the architecture's input shape.
         """
         self._check(images)
         x = images
@@ -50,39 +54,38 @@ class Network(nn.Module):
         return x
 
     def intermediate_outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """What every named layer gives, in order, for images [B, C, H, W].
+        """The outputs of all layers by name, in order, for images [B, C, H, W].
 
         Raises:
-            ArchitectureError: the images have another shape than the table's input.
+            ArchitectureError: the images do not have the architecture's input shape.
         """
         self._check(images)
-        x, stages = images, {}
+        x, outputs = images, {}
         for name, layer in self.named_children():
-            stages[name] = x = layer(x)
-        return stages
+            outputs[name] = x = layer(x)
+        return outputs
 
     def _check(self, images: Tensor) -> None:
-        arch = self.architecture
-        if images.shape[1:] != arch.input:
+        if images.shape[1:] != self.architecture.input:  # the text is only made if needed
             raise ArchitectureError(
-                f"{arch.name} takes images of {shape_text(arch.input)}, "
+                f"{self.architecture.name} takes images of {shape_text(self.architecture.input)}, "
                 f"not {shape_text(images.shape[1:])}"
             )
 
     def freeze_up_to(self, name: str) -> None:
-        """Keep the weights and batch statistics of the layers up to and with `name`.
+        """Freeze the parameters and batch-norm statistics of the layers up to `name`, inclusive.
 
         Raises:
-            UnknownNameError: the table has no such layer.
+            UnknownNameError: there is no such layer.
         """
         for parameter in self.parameters_up_to(name):
             parameter.requires_grad_(False)
 
     def parameters_up_to(self, name: str) -> list[nn.Parameter]:
-        """The parameters of the layers up to and with `name`.
+        """The parameters of the layers up to `name`, inclusive.
 
         Raises:
-            UnknownNameError: the table has no such layer.
+            UnknownNameError: there is no such layer.
         """
         names = [layer.name for layer in self.architecture.layers]
         if name not in names:
@@ -101,13 +104,13 @@ class Network(nn.Module):
 
 
 def channels_last(network: Network) -> Network:
-    """The same network with its weights in channels-last memory, the fastest for convolutions."""
+    """The same network in channels-last memory format, which is fastest for convolutions."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
 def compile_network(network: Network, device: torch.device) -> None:
-    """Compile a network in place, at its first call; on a GPU its passes become CUDA graphs."""
+    """Compile a network in place with `torch.compile`; on a GPU it uses CUDA graphs."""
     network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
 
 
@@ -118,20 +121,19 @@ def create_model(
     input_size: int | None = None,
     device: str | torch.device = "cpu",
 ) -> Network:
-    """A network of the zoo with fresh weights, in channels-last memory.
+    """A randomly initialized network of the zoo, in channels-last memory format.
 
     Args:
-        name: an architecture's name, such as "alexnet".
+        name: the name of an architecture, such as "alexnet".
         num_classes: length of the output; None: as published.
         input_size: side of the input in pixels; None: as published.
-        device: where the weights live; "meta" makes shapes only.
+        device: where the weights are; "meta" creates shapes only.
 
     Raises:
-        UnknownNameError: no such network.
-        ArchitectureError: the input is too small for the net.
+        UnknownNameError: there is no such architecture.
+        ConfigError: a number out of range.
+        ArchitectureError: the input is too small for the architecture.
     """
-    table = variant(
-        architecture(name), ModelOptions(input_size=input_size), num_classes=num_classes
-    )
+    arch = variant(architecture(name), ModelOptions(input_size=input_size), num_classes=num_classes)
     with torch.device(device):
-        return channels_last(Network(table))
+        return channels_last(Network(arch))

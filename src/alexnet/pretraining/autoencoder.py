@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from alexnet.models.modules import ConvModule, module
+from alexnet.models.modules import Conv2d, build_module
 from alexnet.pretraining.decoding import Code, hidden_and_input, pooled, seen, transposed, unpooled
 from alexnet.pretraining.moments import Moments, squared_error
 from alexnet.pretraining.recipe import AutoencoderRecipe
@@ -46,7 +46,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.stage, self.recipe = stage, recipe
         self.layers = nn.ModuleDict(
-            {row.layer.name: module(row) for row in stage.rows if row.layer is not stage.pool}
+            {row.layer.name: build_module(row) for row in stage.rows if row.layer is not stage.pool}
         )
         self.register_buffer("scale", torch.tensor([moments.deviation]))
         self.decoder_bias = nn.Parameter(moments.mean / moments.deviation)
@@ -57,10 +57,10 @@ class Autoencoder(nn.Module):
                 self.conv.bias.zero_()
 
     @property
-    def conv(self) -> ConvModule:
+    def conv(self) -> Conv2d:
         """The convolution, whose filters decode too."""
         conv = self.layers[self.stage.name]
-        assert isinstance(conv, ConvModule)
+        assert isinstance(conv, Conv2d)
         return conv
 
     def encode(self, inputs: Tensor) -> Code:

@@ -21,10 +21,10 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import flush, remove_folder, write_text
+from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.runtime.environment import Environment
 
-MAX_CONFIG_BYTES = 1 << 22
 TEMP_FILES = (".*.tmp", ".tmp??????")
 """Names of unfinished files that a killed process left: this package's and safetensors'."""
 
@@ -211,13 +211,11 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
     path = path / "config.json" if path.is_dir() else path
     try:
         with path.open("rb") as file:  # may be a pipe
-            text = file.read(MAX_CONFIG_BYTES + 1)
+            text = file.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(text) > MAX_CONFIG_BYTES:
-        raise ConfigError(
-            f"{path} has more than {MAX_CONFIG_BYTES:,} bytes; no recipe is that long"
-        )
+    if len(text) > MAX_TEXT_BYTES:
+        raise ConfigError(f"{path} has more than {MAX_TEXT_BYTES:,} bytes; no recipe is that long")
     try:
         plain = parse_json(text)
     except ConfigError as error:

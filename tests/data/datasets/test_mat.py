@@ -39,7 +39,7 @@ def test_what_is_large_or_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     os.mkfifo(tmp_path / "pipe.mat")
     with pytest.raises(DataError, match=r"pipe\.mat .*not a regular file"):
         read_mat(tmp_path / "pipe.mat")
-    monkeypatch.setattr(module, "LARGEST_FILE_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_MAT_BYTES", 100)
     with pytest.raises(DataError, match="more than 100 bytes"):
         read_mat(tmp_path / "x.mat")
 

@@ -166,7 +166,7 @@ def test_floating_point_is_refused() -> None:
 
 def test_huge_pictures_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = reopened(Image.new("RGB", (20, 10)), "PNG")
-    monkeypatch.setattr(picture_file, "MAX_PIXELS", 199)
+    monkeypatch.setattr(picture_file, "MAX_IMAGE_PIXELS", 199)
     monkeypatch.setattr(opened, "load", lambda: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match="20x10 pixels are more than 199"):
         decode(opened, "stretch", SIDE)

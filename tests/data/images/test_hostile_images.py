@@ -25,12 +25,13 @@ from alexnet.data.datasets.folder import csv_source, folder_source
 from alexnet.data.images import open as picture_file
 from alexnet.data.images.decode import decode
 from alexnet.data.images.integrity import jpeg_marks, png_bytes
-from alexnet.data.images.open import MAX_PIXELS, Quiet, Room, open_picture, rejection_reason
+from alexnet.data.images.open import Quiet, Room, open_picture, rejection_reason
 from alexnet.data.source import FilePictures, Source, file_signature
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
 from alexnet.inference.classifier import load
 from alexnet.io.files import open_regular, read_regular
+from alexnet.io.limits import MAX_IMAGE_PIXELS
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 from support.hostile_images import COLOURS, SIDE, Bad, Good, bad_files, exif, good_files, saved
@@ -343,7 +344,7 @@ def test_a_failed_picture_gives_its_room_back(tmp_path: Path) -> None:
     path.write_bytes(saved(COLOURS, "PNG")[:-30])
     for _ in range(3):
         assert refusal(path)
-    with picture_file.ROOM.for_pixels(MAX_PIXELS):
+    with picture_file.ROOM.for_pixels(MAX_IMAGE_PIXELS):
         pass
 
 

@@ -13,6 +13,7 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.source import SPLITS, FilePictures, Source, labels_from
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_CSV_BYTES
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 SUFFIXES = (
@@ -20,7 +21,6 @@ SUFFIXES = (
     ".pgm", ".pbm",
 )  # fmt: skip
 HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
-LARGEST_CSV_BYTES = 1 << 28
 LAYOUTS = "use CLASS/picture.jpg for every class, or train/CLASS/picture.jpg (val/, test/ alike)"
 
 
@@ -125,6 +125,15 @@ def classify_entry(entry: os.DirEntry[str]) -> str:
     except OSError:  # a link to itself
         return "dangling link"
     return "picture" if entry.name.lower().endswith(SUFFIXES) else "not a picture"
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Give the paths of all image files below a folder, sorted.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    return [folder / name for name in pictures_below(folder, Counter())]
 
 
 def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
@@ -235,7 +244,7 @@ def _source(name: str, root: Path, rows: list[Row], ignored: Counter[str]) -> So
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     """Read line numbers and cells of all rows that are not blank; never an empty list."""
     try:
-        text = read_regular(path, LARGEST_CSV_BYTES).decode("utf-8-sig")
+        text = read_regular(path, MAX_CSV_BYTES).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

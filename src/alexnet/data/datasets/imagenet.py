@@ -29,6 +29,7 @@ from alexnet.data.images.open import open_picture
 from alexnet.data.source import Source, file_signature, labels_from
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.io.paths import find, missing_dataset_error
 
 FOLDERS = ("imagenet", "ILSVRC2012")
@@ -37,7 +38,6 @@ WNID = re.compile(r"n[0-9]{8}")
 FLAT = re.compile(r"ILSVRC2012_val_([0-9]{8})\.jpe?g", re.IGNORECASE)
 DEVKIT = ("", "ILSVRC2012_devkit_t12/data", "devkit/data")
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
-LARGEST_LIST_BYTES = 1 << 22
 WORDS = ("synset_words.txt", "LOC_synset_mapping.txt")
 
 
@@ -165,9 +165,7 @@ def _truth(root: Path) -> list[int]:
     if path is None:
         raise DataError(f"val/ in {root} is flat: put the devkit's {TRUTH} there, from {HOME}")
     try:
-        return [
-            int(line) for line in read_regular(path, LARGEST_LIST_BYTES).decode("ascii").split()
-        ]
+        return [int(line) for line in read_regular(path, MAX_TEXT_BYTES).decode("ascii").split()]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a list of numbers: {error}") from error
 
@@ -187,7 +185,7 @@ def _class_names(root: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
 def _words(path: Path) -> dict[str, str]:
     """Read first words by wnid, in the file's order; a line is "n01440764 tench, Tinca tinca"."""
     try:
-        lines = read_regular(path, LARGEST_LIST_BYTES).decode("utf-8").splitlines()
+        lines = read_regular(path, MAX_TEXT_BYTES).decode("utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     words = {}

@@ -12,9 +12,8 @@ import numpy as np
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
 from alexnet.io.isolated import read_in_subprocess
+from alexnet.io.limits import MAX_MAT_BYTES, MAX_MAT_UNPACKED_BYTES
 
-LARGEST_FILE_BYTES = 1 << 22
-LARGEST_UNPACKED_BYTES = 1 << 25
 HEADER_BYTES = 128
 COMPRESSED = 15
 """The kind of an element that is packed."""
@@ -29,7 +28,7 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
     if not _has_scipy():
         raise DataError(f"reading {path} needs scipy: pip install alexnet[scipy]")
     try:
-        _check_unpacked(read_regular(path, LARGEST_FILE_BYTES))
+        _check_unpacked(read_regular(path, MAX_MAT_BYTES))
         return read_in_subprocess(f"{__name__}:variables", path)
     except (OSError, ValueError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
@@ -73,7 +72,7 @@ def _check_unpacked(content: bytes) -> None:
         kind, size = (int(number) for number in head)
         if kind == COMPRESSED:
             packed = content[at + 8 : at + 8 + size]
-            unpacked_bytes += len(zlib.decompressobj().decompress(packed, LARGEST_UNPACKED_BYTES))
-        if unpacked_bytes >= LARGEST_UNPACKED_BYTES:
-            raise ValueError(f"it unpacks to more than {LARGEST_UNPACKED_BYTES:,} bytes")
+            unpacked_bytes += len(zlib.decompressobj().decompress(packed, MAX_MAT_UNPACKED_BYTES))
+        if unpacked_bytes >= MAX_MAT_UNPACKED_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_MAT_UNPACKED_BYTES:,} bytes")
         at += 8 + size

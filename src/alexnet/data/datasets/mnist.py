@@ -19,6 +19,7 @@ from alexnet.data.source import ArrayPictures, Source
 from alexnet.errors import DataError
 from alexnet.io.downloads import download
 from alexnet.io.files import open_regular
+from alexnet.io.limits import MAX_IDX_BYTES
 from alexnet.io.paths import cache_folder, find
 
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -29,8 +30,6 @@ DTYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-LARGEST_BYTES = 1 << 28
-"""Unpacked; MNIST has 47 million."""
 MOST_AXES = 4
 PARTS = (("train", "train"), ("t10k", "test"))
 
@@ -119,7 +118,7 @@ def read_idx(path: Path) -> np.ndarray:
         with open_regular(path) as packed, _unpacked(packed, path) as file:
             dtype, shape = _header(file, path)
             expected_bytes = math.prod(shape) * dtype.itemsize
-            if expected_bytes > LARGEST_BYTES:
+            if expected_bytes > MAX_IDX_BYTES:
                 raise DataError(f"{path} claims {expected_bytes} bytes; fetch it again")
             content = file.read(expected_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:

@@ -15,13 +15,11 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from alexnet.data.images.integrity import check_jpeg_end, check_png_end, check_png_sums, jpeg_marks
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
+from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 """Pillow's names of what is read, whatever a file is called. Its other formats stay shut: one of
 them, EPS, is a program that Pillow has Ghostscript run."""
-MAX_PIXELS = 178_956_970
-"""Larger pictures are refused: Pillow's own limit against decompression bombs."""
-LARGEST_FILE_BYTES = 1 << 29
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, upper, right, lower."""
 TRANSIENT_ERRNOS = {
@@ -39,7 +37,7 @@ TRANSIENT_ERRNOS = {
 def open_picture(path: Path) -> Iterator[Image.Image]:
     """Give the picture in a file, decoded by Pillow and not yet converted.
 
-    Of the threads that decode at one time, all pictures together have at most MAX_PIXELS pixels,
+    All images that threads decode at the same time have at most MAX_IMAGE_PIXELS pixels together,
     which bounds the memory: 4 to 16 bytes a pixel were measured, at most 2.8 GB.
 
     Raises:
@@ -57,13 +55,13 @@ def check_size(size: tuple[int, int]) -> None:
     """Refuse pictures without pixels and pictures with too many.
 
     Raises:
-        DataError: width times height is 0 or above MAX_PIXELS.
+        DataError: width times height is 0 or above MAX_IMAGE_PIXELS.
     """
     width, height = size
     if width < 1 or height < 1:
         raise DataError(f"{width}x{height} pixels are no picture")
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{width}x{height} pixels are more than {MAX_PIXELS:,}")
+    if width * height > MAX_IMAGE_PIXELS:
+        raise DataError(f"{width}x{height} pixels are more than {MAX_IMAGE_PIXELS:,}")
 
 
 def rejection_reason(error: Exception, name: str) -> str:
@@ -79,7 +77,7 @@ def rejection_reason(error: Exception, name: str) -> str:
             "put that right, or take that picture out, and run the same again"
         ) from error
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MAX_PIXELS:,} pixels"
+        return f"more than {MAX_IMAGE_PIXELS:,} pixels"
     if isinstance(error, UnidentifiedImageError):
         return f"not a whole picture of a kind that is read ({', '.join(FORMATS)})"
     if isinstance(error, OSError) and error.strerror:
@@ -92,8 +90,8 @@ def _opened(file: IO[bytes]) -> ImageFile.ImageFile:
     size_bytes = file.seek(0, 2)
     if not size_bytes:
         raise DataError("the file is empty")
-    if size_bytes > LARGEST_FILE_BYTES:
-        raise DataError(f"the file has more than {LARGEST_FILE_BYTES:,} bytes")
+    if size_bytes > MAX_IMAGE_BYTES:
+        raise DataError(f"the file has more than {MAX_IMAGE_BYTES:,} bytes")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise DataError("Pillow's LOAD_TRUNCATED_IMAGES is on, which hides damage; switch it off")
     file.seek(0)
@@ -213,5 +211,5 @@ class Quiet:
                 self._caught.__exit__(None, None, None)
 
 
-ROOM = Room(MAX_PIXELS)
+ROOM = Room(MAX_IMAGE_PIXELS)
 QUIET = Quiet()

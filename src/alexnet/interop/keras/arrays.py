@@ -16,11 +16,8 @@ import numpy as np
 
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
+from alexnet.io.limits import MAX_KERAS_CHUNK_BYTES, MAX_KERAS_WEIGHTS_BYTES
 
-LARGEST_WEIGHTS_BYTES = 1 << 30
-"""The tutorial's net has 112 MB of them."""
-LARGEST_CHUNK_BYTES = 1 << 28
-"""HDF5 unpacks a chunk as a whole, and a chunk may be larger than its array."""
 WEIGHTS = "model.weights.h5"
 KINDS = ("conv2d", "dense", "batch_normalization")
 """Keras's groups of arrays."""
@@ -38,7 +35,7 @@ def keras_arrays(path: Path) -> dict[str, np.ndarray]:
         if path.suffix != ".keras":
             return _arrays(file)
         with open_zip(file) as archive:
-            return _arrays(io.BytesIO(member(archive, WEIGHTS, LARGEST_WEIGHTS_BYTES)))
+            return _arrays(io.BytesIO(member(archive, WEIGHTS, MAX_KERAS_WEIGHTS_BYTES)))
 
 
 def member(archive: zipfile.ZipFile, name: str, largest_bytes: int) -> bytes:
@@ -58,7 +55,7 @@ def _arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
     import h5py
 
     found: dict[str, np.ndarray] = {}
-    counts, room = dict.fromkeys(KINDS, 0), LARGEST_WEIGHTS_BYTES
+    counts, room = dict.fromkeys(KINDS, 0), MAX_KERAS_WEIGHTS_BYTES
     with h5py.File(file, "r") as root:
         if "layers" not in root:
             raise ValueError(
@@ -71,7 +68,7 @@ def _arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
             own = [_array(h5py, values, str(i)) for i in range(len(values))]
             room -= sum(prod(dataset.shape) * max(4, dataset.dtype.itemsize) for dataset in own)
             if room < 0:
-                raise ValueError(f"it has more than {LARGEST_WEIGHTS_BYTES:,} bytes of weights")
+                raise ValueError(f"it has more than {MAX_KERAS_WEIGHTS_BYTES:,} bytes of weights")
             place = f"{kind}/{counts[kind]}"
             found[place] = np.array(len(own))
             for i, dataset in enumerate(own):
@@ -104,6 +101,6 @@ def _array(h5py: Any, group: Any, name: str) -> Any:
         raise ValueError(f"{group.name}/{name} is not an array in this file")
     if dataset.dtype.kind not in "fiu":
         raise ValueError(f"{group.name}/{name} holds no numbers")
-    if prod(dataset.chunks or ()) * dataset.dtype.itemsize > LARGEST_CHUNK_BYTES:
+    if prod(dataset.chunks or ()) * dataset.dtype.itemsize > MAX_KERAS_CHUNK_BYTES:
         raise ValueError(f"{group.name}/{name} is kept in chunks of {dataset.chunks}")
     return dataset

@@ -21,8 +21,9 @@ from alexnet.interop.match import BATCH_NORM, Found, MatchedModel, fit
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.isolated import read_in_subprocess
+from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.io.text import printable
-from alexnet.models.architecture import Architecture, fits
+from alexnet.models.architecture import Architecture, is_valid_input
 from alexnet.models.layers import (
     Activation,
     BatchNorm,
@@ -36,7 +37,6 @@ from alexnet.models.layers import (
 )
 from alexnet.runtime.extras import require_extra
 
-LARGEST_CONFIG_BYTES = 4 << 20
 READER = "alexnet.interop.keras.arrays:keras_arrays"
 WEIGHTED = {"conv2d": Conv, "dense": FullyConnected, "batch_normalization": BatchNorm}
 """Keras's groups of arrays, by our kind of layer."""
@@ -59,7 +59,7 @@ def read_keras(path: Path, table: Architecture, input_size: int | None = None) -
     with _damaged(path):
         if path.suffix == ".keras":
             with open_regular(path) as file, open_zip(file) as archive:
-                config = parse_json(member(archive, "config.json", LARGEST_CONFIG_BYTES))
+                config = parse_json(member(archive, "config.json", MAX_TEXT_BYTES))
             arrays = _by_layer(read_in_subprocess(READER, path))
             found, shape = _from_config(path, config, arrays, table.input)
         else:
@@ -249,7 +249,7 @@ def _input(table: Architecture, arrays: dict[str, list[Arrays]], input_size: int
     sides = (table.input[1], *range(1, 1025))
     for side in sides:
         shape: Shape = (table.input[0], side, side)
-        if fits(trunk, shape):
+        if is_valid_input(trunk, shape):
             for layer in trunk:
                 shape = layer.output(shape)
             if shape[1] == map_side:

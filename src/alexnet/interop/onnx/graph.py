@@ -16,11 +16,11 @@ from alexnet.errors import ArchitectureError, ModelFileError
 from alexnet.interop.match import Found
 from alexnet.interop.onnx.nodes import Node, Walk, attributes_of, where
 from alexnet.io.files import open_regular, read_regular
+from alexnet.io.limits import MAX_ONNX_BYTES
 from alexnet.io.text import is_file_name
 from alexnet.models.layers import Shape
 from alexnet.runtime.extras import require_extra
 
-LARGEST_FILE_BYTES = 1 << 31
 LARGEST_BATCH = 256
 LARGEST_VALUES = 1 << 28
 """The most values that nodes may make beside the chain (fc6 of the paper has 38 million)."""
@@ -93,7 +93,7 @@ def _load(path: Path) -> Model:
     import onnx
 
     try:
-        model = onnx.load_from_string(read_regular(path, LARGEST_FILE_BYTES))
+        model = onnx.load_from_string(read_regular(path, MAX_ONNX_BYTES))
         _check_beside(path, model)
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
@@ -119,7 +119,7 @@ def _check_beside(path: Path, model: Model) -> None:
         if not is_file_name(name) or (path.parent / name).is_symlink():
             raise ValueError(f"its constants lie in {short_repr(name)}, which is not beside it")
         with open_regular(path.parent / name) as file:
-            if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
+            if os.fstat(file.fileno()).st_size > MAX_ONNX_BYTES:
                 raise ValueError(f"its constants in {short_repr(name)} are too large")
 
 

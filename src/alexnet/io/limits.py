@@ -1,0 +1,59 @@
+"""The largest files, images and architectures that are accepted.
+
+Files may come from anywhere. What is larger is rejected before memory is allocated for it: a few
+lines of JSON can describe a network that fits no machine, and a small archive can unpack to far
+more than it holds. Every limit is several times what real files need.
+"""
+
+from __future__ import annotations
+
+# Files of any kind.
+MAX_TEXT_BYTES = 1 << 22
+"""A recipe, a list of names, or a list of files: 4 MiB."""
+MAX_CSV_BYTES = 1 << 28
+"""A CSV file of images and labels."""
+MAX_DOWNLOAD_BYTES = 4 << 30
+"""A download whose size is not known in advance."""
+MAX_ARCHIVE_BYTES = 1 << 29
+"""All files of a .tgz together, unpacked; Oxford 17's images have 60 MB."""
+MAX_ARCHIVE_MEMBERS = 20_000
+"""Files in a .tgz."""
+
+# Images and data sets.
+MAX_IMAGE_BYTES = 1 << 29
+"""An image file."""
+MAX_IMAGE_PIXELS = 178_956_970
+"""Width times height of an image; twice the limit at which Pillow warns."""
+MAX_STORED_SIDE = 4096
+"""Side of a stored image, of its padding, of a crop and of the network's input, in pixels."""
+MAX_IDX_BYTES = 1 << 28
+"""The values of an IDX file (MNIST), unpacked; the largest real one has 47 MB."""
+MAX_MAT_BYTES = 1 << 22
+"""A .mat file."""
+MAX_MAT_UNPACKED_BYTES = 1 << 25
+"""The variables of a .mat file, unpacked."""
+
+# Files of weights.
+MAX_WEIGHTS_BYTES = 1 << 33
+"""A model file or state dict; the paper's net has 244 MB."""
+MAX_HEADER_BYTES = 1 << 24
+"""The JSON header of a safetensors file."""
+MAX_ONNX_BYTES = 1 << 31
+"""An ONNX file; protobuf cannot hold more."""
+MAX_KERAS_WEIGHTS_BYTES = 1 << 30
+"""All arrays of a Keras file, unpacked."""
+MAX_KERAS_CHUNK_BYTES = 1 << 28
+"""One compressed chunk of an HDF5 array, unpacked."""
+
+# Architectures.
+MAX_LAYERS = 1000
+MAX_INPUT_SIDE = 1 << 14
+"""Side of the input in pixels, and its number of channels."""
+MAX_LAYER_INTEGER = 1 << 24
+"""Any integer of a layer; sizes computed from such numbers stay exact."""
+MAX_PARAMETERS = 1 << 29
+"""2.1 GB of float32 weights; the paper's net has 61 million."""
+MAX_ACTIVATIONS = 1 << 28
+"""Outputs of one layer for one image, 1.1 GB in float32; the paper's conv1 has 290 thousand."""
+MAX_MACS = 1 << 40
+"""Multiply-accumulates for one image, tens of seconds; the paper's net has 720 million."""
