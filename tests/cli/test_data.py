@@ -1,4 +1,4 @@
-"""`data` and `doctor` end to end: stores, findings, splits, sheets, and the machine."""
+"""`data` end to end: stores, findings, splits, sheets."""
 
 from __future__ import annotations
 
@@ -77,12 +77,3 @@ def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path
         assert picture.format == "PNG"
         assert picture.width > picture.height
         assert len(np.unique(np.asarray(picture.convert("L")))) > 50
-
-
-def test_doctor(command: Command, cache: Path) -> None:
-    facts = json.loads(command("doctor", "--json").out)
-    assert facts["cache"] == str(cache)
-    for key in ("torch", "python", "numpy", "pillow", "device", "has_bf16", "cores", "threads"):
-        assert key in facts
-    assert "toyflowers" in facts["data_sets"]
-    assert str(cache) in command("doctor").out

@@ -73,3 +73,18 @@ def test_predict_agrees_with_the_library(
     (expected,) = alexnet.load(trained.path).predict([path], crops=10)
     assert [g["label"] for g in told[0]["top_classes"]] == [g.label for g in expected.top_classes]
     assert told[0]["top_classes"][0]["probability"] == expected.top_classes[0].probability
+
+
+def test_predict_reports_its_progress_on_stderr(
+    command: Command,
+    trained: RunFolder,
+    flowers: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("alexnet.cli.console.SECONDS_PER_COUNT", -1.0)
+    for number in range(70):
+        (tmp_path / f"{number}.jpg").symlink_to(flowers / "test" / "rose" / "0000.jpg")
+    told = command("predict", trained.path, tmp_path, "--csv", "--top", 1)
+    assert told.err == "classified 64 of 70 images\n"
+    assert len(told.out.splitlines()) == 71

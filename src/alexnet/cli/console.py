@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from rich.console import Console
@@ -58,14 +58,17 @@ SECONDS_PER_STEP = 30.0
 class ProgressReporter:
     """Shows progress on stderr: notes, a bar for images or steps, a line for every epoch."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console or Console(stderr=True)
+        self._clock = clock
         self._is_terminal = self._console.is_terminal
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._started_at = time.monotonic()
+        self._started_at = self._clock()
         self._first_step = 0
-        self._last_line_at = time.monotonic()
+        self._last_line_at = self._clock()
 
     def __enter__(self) -> ProgressReporter:
         return self
@@ -91,16 +94,6 @@ class ProgressReporter:
         """After every batch of predictions: images classified so far."""
         self._show_images("classified", done, total)
 
-    def _show_images(self, verb: str, done: int, total: int) -> None:
-        """A bar, or a line every ten seconds, until all images are done."""
-        if done == total:
-            self._close()
-        elif self._is_terminal:
-            self._update_bar(verb, done, total, "images")
-        elif time.monotonic() - self._last_line_at > SECONDS_PER_COUNT:
-            self._last_line_at = time.monotonic()
-            self._print(f"{verb} {done:,} of {total:,} images")
-
     def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
@@ -114,7 +107,7 @@ class ProgressReporter:
 
     def layer_epoch(self, record: LayerRecord) -> None:
         """After every epoch of a layer."""
-        self._last_line_at = time.monotonic()
+        self._last_line_at = self._clock()
         held = f"  held out {record.held_out_error:.4f}" if record.held_out_error >= 0 else ""
         self._print(
             f"{record.layer}  epoch {record.epoch:>3}  reconstruction error "
@@ -122,23 +115,9 @@ class ProgressReporter:
             f"{record.images_per_second:.0f} images/s"
         )
 
-    def _show_step(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
-        """Show a step with the speed and the time left, which the first step cannot tell."""
-        if not self._first_step:
-            self._first_step, self._started_at = step, time.monotonic()
-            return
-        per_step = (time.monotonic() - self._started_at) / (step - self._first_step)
-        text = f"{text}  {images / per_step:.0f} images/s"
-        if self._is_terminal:
-            self._update_bar(title, step, total_steps, text)
-        elif time.monotonic() - self._last_line_at > SECONDS_PER_STEP:
-            self._last_line_at = time.monotonic()
-            minutes_left = per_step * (total_steps - step) / 60
-            self._print(f"step {step} of {total_steps}  {text}  {minutes_left:.1f} min left")
-
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
-        self._last_line_at = time.monotonic()
+        self._last_line_at = self._clock()
         eval_error = (
             f"  {record.eval_split} error {record.eval_top1_error:6.1%}"
             if record.eval_split
@@ -149,6 +128,30 @@ class ProgressReporter:
             f"error {record.train_top1_error:6.1%}{eval_error}  lr {record.lr:.2g}  "
             f"{times.images_per_second:.0f} images/s  data wait {times.data_wait_fraction:.1%}"
         )
+
+    def _show_images(self, verb: str, done: int, total: int) -> None:
+        """A bar, or a line every ten seconds, until all images are done."""
+        if done == total:
+            self._close()
+        elif self._is_terminal:
+            self._update_bar(verb, done, total, "images")
+        elif self._clock() - self._last_line_at > SECONDS_PER_COUNT:
+            self._last_line_at = self._clock()
+            self._print(f"{verb} {done:,} of {total:,} images")
+
+    def _show_step(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
+        """Show a step with the speed and the time left, which the first step cannot tell."""
+        if not self._first_step:
+            self._first_step, self._started_at = step, self._clock()
+            return
+        per_step = (self._clock() - self._started_at) / (step - self._first_step)
+        text = f"{text}  {images / per_step:.0f} images/s"
+        if self._is_terminal:
+            self._update_bar(title, step, total_steps, text)
+        elif self._clock() - self._last_line_at > SECONDS_PER_STEP:
+            self._last_line_at = self._clock()
+            minutes_left = per_step * (total_steps - step) / 60
+            self._print(f"step {step} of {total_steps}  {text}  {minutes_left:.1f} min left")
 
     def _update_bar(self, title: str, done: int, total: int, text: str) -> None:
         if self._bar is None:

@@ -1,0 +1,17 @@
+"""`doctor`: versions, device and folders, as text and JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from support.commands import Command
+
+
+def test_doctor(command: Command, cache: Path) -> None:
+    facts = json.loads(command("doctor", "--json").out)
+    assert facts["cache"] == str(cache)
+    for key in ("torch", "python", "numpy", "pillow", "device", "has_bf16", "cores", "threads"):
+        assert key in facts
+    assert "toyflowers" in facts["data_sets"]
+    assert str(cache) in command("doctor").out
