@@ -1,1 +1,33 @@
-"""Every claim as a command: what is claimed, the runs that can tell, and the verdict."""
+"""Experiments that test claims of the paper and of the tutorial, each with a verdict.
+
+experiment       what an experiment is: claim, arms, comparisons, protocols
+base_recipes     recipes and sizes that several experiments share
+claims/          the experiments themselves, one module per claim
+catalogue        all of them by name
+plan             which runs an experiment needs at one size, and their estimated cost
+run              does the runs: tunes, trains, evaluates, resumes
+initial_weights  weights that arms start from: torchvision's or pretrained
+measure          from a finished run to its outcome
+outcome          the measured value of one run
+intervals        confidence intervals and verdicts
+results          the result of an experiment: `result.json`
+report, plots    its page and its figure
+summary_page     the page of all claims: `docs/claims.md`
+formatting       numbers and settings as text
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.experiments.catalogue import EXPERIMENTS
+    from alexnet.experiments.experiment import Experiment
+    from alexnet.experiments.run import run_experiment
+
+__all__ = ["EXPERIMENTS", "Experiment", "run_experiment"]
+__getattr__, __dir__ = attach(
+    __name__, {"EXPERIMENTS": "catalogue", "Experiment": "experiment", "run_experiment": "run"}
+)

@@ -1,7 +1,7 @@
 """The recipes that the arms of an experiment share, and the sizes that several experiments run at.
 
-Speeds are training pictures a second on two cores (AMD EPYC, Zen 5, float32, torch 2.13.0),
-estimated as 1.75 times what one core was measured to do.
+Speeds are training images per second on two cores (AMD EPYC, Zen 5, float32, torch 2.13.0),
+estimated as 1.75 times the measured speed of one core.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, Optimiz
 from alexnet.experiments.experiment import Protocol
 from alexnet.models.variants import ModelOptions
 
-PLAIN = Augmentation(crop="center", flip=False, color_std=0.0)
-"""Training pictures as they are."""
+NO_AUGMENTATION = Augmentation(crop="center", flip=False, color_std=0.0)
 COSINE = LRSchedule(schedule="cosine", warmup_epochs=0.5)
-PAPER_RATES = (0.003, 0.01, 0.03, 0.1)
-"""The grid under the paper's rule."""
-PIXEL_RATES = (0.001, 0.003, 0.01)
-"""The grid where pixels stay on the 0-255 scale."""
-ADAM_RATES = (0.0003, 0.001, 0.003, 0.01)
-"""The grid under AdamW."""
+PAPER_LRS = (0.003, 0.01, 0.03, 0.1)
+"""The grid for the paper's optimizer."""
+PIXEL_SCALE_LRS = (0.001, 0.003, 0.01)
+"""The grid for inputs on the 0-255 scale."""
+ADAMW_LRS = (0.0003, 0.001, 0.003, 0.01)
+"""The grid for AdamW."""
 
-# Code2012's layers-19pct as the preset has it, with smaller batches, so that few pictures are
-# enough steps, and a rate that falls to 0.
+# The 2012 code's layers-19pct, like the preset, but with smaller batches, so that a small training
+# set gives enough steps, and a learning rate that decays to 0.
 FOUR_LAYERS = replace(CIFAR_RELU, name="four_layers", schedule=COSINE, batch_size=64)
 NARROW_FOUR_LAYERS = replace(FOUR_LAYERS, model=ModelOptions(width=0.5))
 FOUR_LAYERS_SPEED, NARROW_FOUR_LAYERS_SPEED = 1_330, 2_950
 
 # Net 145 at a quarter of its width on CIFAR-10: crops of 28 pixels scaled to 67, the smallest input
-# that five convolutions and three poolings leave something of. The paper's first weights (sd .01)
-# do not leave chance at this width, so all arms begin with He's and biases of 0.
+# that five convolutions and three poolings leave something of. With the paper's initial weights
+# (std .01) the net does not leave chance level at this width, so all arms start from He's, with
+# biases of 0.
 SMALL_ALEXNET = Recipe(
     name="small_alexnet",
     data="cifar10",
@@ -46,7 +46,7 @@ SMALL_ALEXNET = Recipe(
 )
 SMALL_ALEXNET_SPEED = 1_950
 
-# The batch-norm net, which learns from few pictures, in the same way.
+# The batch-norm net on the same data. It learns from few images.
 SMALL_BN = replace(
     SMALL_ALEXNET,
     name="small_bn",
@@ -57,11 +57,11 @@ SMALL_BN = replace(
 NARROW_BN = replace(SMALL_BN, model=ModelOptions(width=0.25, input_size=67))
 SMALL_BN_SPEED, NARROW_BN_SPEED = 1_450, 2_800
 
-IMAGENET = Protocol(base=IMAGENET_2012, rates=(0.01,))
-"""The paper's own size, as the 2012 code ran it, at the published rate."""
+IMAGENET = Protocol(base=IMAGENET_2012, lr_grid=(0.01,))
+"""The paper's own size, as the 2012 code ran it, at the published learning rate."""
 
 
-def pictures(recipe: Recipe, train: int | None, test: int | None = None) -> Recipe:
-    """The recipe with at most so many training and test pictures a class."""
+def limit_per_class(recipe: Recipe, train: int | None, test: int | None = None) -> Recipe:
+    """The recipe with at most so many training and test images per class; None: all of them."""
     options = replace(recipe.data_options, train_per_class=train, test_per_class=test)
     return replace(recipe, data_options=options)

@@ -1,4 +1,4 @@
-"""All experiments by the names that people type."""
+"""All experiments by their names on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alexnet.experiments.claims.overlapping_pooling import OVERLAPPING_POOLING
 from alexnet.experiments.claims.relu_vs_tanh import RELU_VS_TANH
 from alexnet.experiments.claims.response_norm import RESPONSE_NORM
 from alexnet.experiments.claims.small_data import SMALL_DATA
-from alexnet.experiments.claims.ten_crop import TEN_VIEWS
+from alexnet.experiments.claims.ten_crop import TEN_CROP
 from alexnet.experiments.claims.two_columns import TWO_COLUMNS
 from alexnet.experiments.claims.weight_decay import WEIGHT_DECAY
 from alexnet.experiments.experiment import Experiment
@@ -27,7 +27,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         DROPOUT,
         AUGMENTATION,
         WEIGHT_DECAY,
-        TEN_VIEWS,
+        TEN_CROP,
         TWO_COLUMNS,
         BIAS_ONE,
         INIT,

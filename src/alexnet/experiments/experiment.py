@@ -1,6 +1,6 @@
 """What an experiment is: a claim, arms that differ in one thing, and how they are compared.
 
-Plain values, without torch. An error is a share from 0 to 1.
+Plain values, without torch. An error is a fraction from 0 to 1.
 """
 
 from __future__ import annotations
@@ -13,134 +13,139 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError
 
 Measure: TypeAlias = Literal["test_error", "train_error", "early_train_error", "epochs_to_error"]
-"""What is read from a finished run; lower is better.
+"""What is measured on a finished run; lower is better.
 
-test_error: top-1, of the last epoch's network, on pictures that were never trained on.
-train_error: top-1 on the training pictures as evaluation sees them: no dropout, no augmentation.
-early_train_error: mean over the epochs of the top-1 error while the pictures were learnt.
+test_error: top-1 error of the last epoch's network on the test split.
+train_error: top-1 error on the training images in evaluation mode: no dropout, no augmentation.
+early_train_error: running top-1 error during training, averaged over the epochs.
 epochs_to_error: epochs until the training error is `Recipe.target_train_error`.
 """
 Scale: TypeAlias = Literal["difference", "ratio"]
 ProtocolName: TypeAlias = Literal["quick", "full", "imagenet"]
+InitFrom: TypeAlias = Literal["random", "alexnet_owt", "autoencoder", "rbm"]
 Change: TypeAlias = str | int | float | bool
 """A value of a recipe's field."""
+
+MIN_SEEDS = 3
+"""Fewer give no verdict."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arm:
-    """One way to train, or to judge what another arm trained."""
+    """One way to train, or another way to evaluate the networks of an arm that trains."""
 
     name: str
-    """As it is called in results; part of folder names."""
+    """Its name in results and in the names of run folders."""
     changes: Mapping[str, Change] = field(default_factory=dict)
     """What differs from the shared recipe: {"model.activation": "tanh"}."""
     crops: Literal[1, 10] = 1
-    """Views of a picture when the network is judged."""
-    begins_from: Literal["nothing", "alexnet_owt", "autoencoder", "rbm"] = "nothing"
-    """Where its first weights come from: drawn, torchvision's, or learnt without labels."""
-    rate_of: str = ""
-    """The arm whose tuned rate it takes; its own unless given."""
+    """Crops per image when the network is evaluated."""
+    init_from: InitFrom = "random"
+    """Initial weights: random, torchvision's AlexNet, or pretrained without labels."""
+    lr_from: str = ""
+    """The arm whose tuned learning rate is used; empty: this arm is tuned itself."""
     series: str = ""
-    """The line it is a point of, where the picture shows values over numbers of pictures."""
-    at: int = 0
-    """Its place on that line: training pictures a class."""
+    """The line of the plot that the arm is a point of, where errors are plotted over
+    `images_per_class`."""
+    images_per_class: int = 0
+    """Its place on that line: training images per class."""
 
     def trains_as(self, other: Arm) -> bool:
-        """Whether both train alike, so that one run serves both."""
-        return (self.changes, self.begins_from) == (other.changes, other.begins_from)
+        """Whether both arms train the same networks, so that one run serves both."""
+        return (self.changes, self.init_from) == (other.changes, other.init_from)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Two arms, or two lists of arms taken pair by pair, and what the claim says of them."""
+    """Two arms, or two lists of arms compared pair by pair, and the effect that is claimed."""
 
     name: str
     """What is compared, in a few words."""
     better: tuple[str, ...]
     """Arms that have the lower value if the claim is true."""
     worse: tuple[str, ...]
-    """As many arms."""
+    """The arms they are compared with, as many."""
     scale: Scale = "difference"
     """The effect is worse minus better, or worse divided by better."""
-    at_least: float
+    min_effect: float
     """The smallest effect that counts as the claimed one."""
-    expected: float = 0.0
-    """The published effect; 0 where none was printed."""
-    is_claim: bool = True
-    """False: shown beside the claim, without a say in the verdict."""
+    expected: float | None = None
+    """The published effect; None where none is published."""
+    is_primary: bool = True
+    """Whether it decides the verdict; a secondary comparison is only reported."""
 
     def __post_init__(self) -> None:
         if len(self.better) != len(self.worse) or not self.better:
             raise ConfigError(f"{self.name}: {self.better} and {self.worse} are not pairs")
-        if self.at_least <= self.no_effect:
-            raise ConfigError(f"{self.name}: at_least {self.at_least} is no effect")
+        if self.min_effect <= self.no_effect:
+            raise ConfigError(f"{self.name}: min_effect {self.min_effect} is no effect")
 
     @property
     def no_effect(self) -> float:
-        """The effect where both are alike."""
+        """The effect when both arms are equal."""
         return 0.0 if self.scale == "difference" else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
-    """How large the runs are; one experiment has a quick one and a full one."""
+    """The size of an experiment's runs; an experiment has a quick and a full one."""
 
     base: Recipe
-    """What all arms share."""
-    seeds: int = 3
-    """Runs an arm."""
-    rates: tuple[float, ...]
-    """The grid that every arm's rate is chosen from; a single one is not tuned."""
+    """The recipe that all arms share."""
+    num_seeds: int = MIN_SEEDS
+    """Measured runs per arm."""
+    lr_grid: tuple[float, ...]
+    """The learning rates that every arm is tuned over; a single one is used without tuning."""
     tuning_epochs: int = 0
-    """Epochs of a run that tries a rate."""
-    tuning_per_class: int = 0
-    """Training pictures a class of such a run; 0: as the other runs."""
-    tuning_share: float = 0.1
-    """Share of the training pictures that are taken out to validate the rates."""
+    """Epochs of a tuning run."""
+    tuning_train_per_class: int | None = None
+    """Training images per class of a tuning run; None: as in the measured runs."""
+    tuning_val_fraction: float = 0.1
+    """Fraction of the training images that tuning runs are validated on."""
     arm_epochs: Mapping[str, int] = field(default_factory=dict)
-    """Epochs of arms that are stopped earlier or later than the rest."""
+    """Epochs of the arms that are trained for longer or shorter than the rest."""
     arms: tuple[str, ...] = ()
-    """The arms that run; all of them unless given."""
-    pictures_per_second: int = 0
-    """Training speed on two cores, for the cost; 0: not known."""
-    arm_speeds: Mapping[str, int] = field(default_factory=dict)
-    """The same of arms with another network, or series of arms."""
+    """The arms that run; empty: all of them."""
+    images_per_second: int | None = None
+    """Training speed on two cores, to estimate the cost; None: not measured."""
+    arm_images_per_second: Mapping[str, int] = field(default_factory=dict)
+    """The same for arms, or series of arms, whose network is faster or slower."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 3:
-            raise ConfigError(f"{self.seeds} seeds give no verdict; use at least 3")
-        if len(self.rates) > 1 and not self.tuning_epochs:
-            raise ConfigError("a grid of rates needs tuning_epochs")
+        if self.num_seeds < MIN_SEEDS:
+            raise ConfigError(f"{self.num_seeds} seeds give no verdict; use at least {MIN_SEEDS}")
+        if len(self.lr_grid) > 1 and not self.tuning_epochs:
+            raise ConfigError("a grid of learning rates needs tuning_epochs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
-    """A claim and the runs that can tell."""
+    """A claim and the runs that test it."""
 
     name: str
-    """What people type."""
+    """Its name on the command line."""
     claim: str
-    """In our own words."""
+    """The claim, in our own words."""
     source: str
-    """Who says so, and where."""
+    """Who claims it, and where."""
     expected: str
     """What the source measured."""
     limits: str
-    """What the runs here can say, and what they cannot."""
+    """What the runs here can show and what they cannot."""
     measure: Measure
-    """What is read from every run."""
+    """What is measured on every run."""
     arms: tuple[Arm, ...]
-    """Their order is that of the tables."""
+    """In the order of the tables."""
     comparisons: tuple[Comparison, ...]
-    """The claims among them decide the verdict."""
+    """The primary ones decide the verdict."""
     protocols: Mapping[ProtocolName, Protocol]
-    """By name: quick, full, and imagenet where the paper's own size is that."""
+    """quick, full, and imagenet where the paper measured on ImageNet."""
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]
         for comparison in self.comparisons:
-            if strange := {*comparison.better, *comparison.worse} - set(names):
-                raise ConfigError(f"{self.name} compares {sorted(strange)}, which are no arms")
+            if unknown := {*comparison.better, *comparison.worse} - set(names):
+                raise ConfigError(f"{self.name} compares {sorted(unknown)}, which are no arms")
         if len(set(names)) != len(names):
             raise ConfigError(f"{self.name} has two arms of one name: {names}")
 

@@ -1,4 +1,4 @@
-"""Experiments in words and numbers for people: settings, effects, costs."""
+"""Settings, effects and costs of experiments as text."""
 
 from __future__ import annotations
 
@@ -6,70 +6,69 @@ import math
 
 from alexnet.experiments.experiment import Measure, Scale
 from alexnet.experiments.intervals import Interval
-from alexnet.experiments.plan import Plan, minutes
+from alexnet.experiments.plan import Plan, estimate_minutes
 
-MEASURED: dict[Measure, str] = {
-    "test_error": "top-1 error on test pictures",
-    "train_error": "top-1 error on the training pictures",
+MEASURE_NAMES: dict[Measure, str] = {
+    "test_error": "top-1 test error",
+    "train_error": "top-1 training error",
     "early_train_error": "training error, mean over the epochs",
-    "epochs_to_error": "epochs to the wanted training error",
+    "epochs_to_error": "epochs to the target training error",
 }
 
 
-def number(value: float, measure: Measure, is_bound: bool = False) -> str:
-    """A value in its unit: percent, or epochs."""
+def format_value(value: float, measure: Measure, *, censored: bool = False) -> str:
+    """A value in its unit: percent, or epochs; with ">" where it is a lower bound."""
     text = f"{value:.2f}" if measure == "epochs_to_error" else f"{100 * value:.2f} %"
-    return f"> {text}" if is_bound else text
+    return f"> {text}" if censored else text
 
 
-def effect(value: float, scale: Scale) -> str:
-    """A difference in points of percent, or a ratio."""
+def format_effect(value: float, scale: Scale) -> str:
+    """A difference in percentage points, or a ratio."""
     return f"{value:.2f} x" if scale == "ratio" else f"{100 * value:+.2f} points"
 
 
-def estimate(interval: Interval, scale: Scale) -> str:
-    """An effect as it was measured; "at least" where a run did not get to its end."""
-    least = {
+def format_estimate(interval: Interval, scale: Scale) -> str:
+    """The estimated effect, as a bound where runs were censored."""
+    bound = {
         (False, False): "",
         (False, True): "at least ",
         (True, False): "at most ",
         (True, True): "perhaps ",
-    }[(interval.is_open_below, interval.is_open_above)]
-    return f"{least}{effect(interval.estimate, scale)}"
+    }[(interval.is_unbounded_below, interval.is_unbounded_above)]
+    return f"{bound}{format_effect(interval.estimate, scale)}"
 
 
-def duration(value: float) -> str:
-    """Minutes as people say them; 0 means that nobody has measured it."""
-    if not value:
+def format_minutes(minutes: float | None) -> str:
+    """A duration in minutes or hours; None: not measured."""
+    if minutes is None:
         return "not measured"
-    if value < 100:
-        return f"{value:.1f} min" if value < 9.95 else f"{value:.0f} min"
-    return f"{value / 60:.1f} h"
+    if minutes < 100:
+        return f"{minutes:.1f} min" if minutes < 9.95 else f"{minutes:.0f} min"
+    return f"{minutes / 60:.1f} h"
 
 
-def setting(plan: Plan) -> str:
-    """The sizes of the runs in one sentence."""
+def format_cost(plan: Plan) -> str:
+    """The estimated time of a plan on two cores."""
+    return format_minutes(estimate_minutes(plan))
+
+
+def describe_setting(plan: Plan) -> str:
+    """The size of the runs in one sentence."""
     base, protocol = plan.protocol.base, plan.protocol
     options = base.data_options
     width = "" if base.model.width == 1 else f" at {base.model.width:g} of its width"
     sizes = {plan.recipe(arm, 0.0, 0).data_options.train_per_class for arm in plan.arms}
-    counts = ", ".join(
-        str(size) if size else "all" for size in sorted(sizes, key=lambda size: size or math.inf)
-    )
-    test = f"; {options.test_per_class} test pictures a class" if options.test_per_class else ""
+    by_size = sorted(sizes, key=lambda size: size or math.inf)
+    train = ", ".join(str(size) if size else "all" for size in by_size)
+    test = f"; {options.test_per_class} test images per class" if options.test_per_class else ""
     epochs = sorted({plan.epochs(arm) for arm in plan.arms})
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    goal = base.target_train_error
-    until = f", at most, until {100 * goal:g} % training error" if goal is not None else ""
-    rates = ", ".join(f"{rate:g}" for rate in protocol.rates)
+    target = base.target_train_error
+    until = f" at most, until {100 * target:g} % training error" if target is not None else ""
+    grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
+    tuned = "tuned per arm over" if len(protocol.lr_grid) > 1 else "of"
     return (
-        f"{base.data}, {counts} training pictures a class{test}; {base.arch}{width}; "
-        f"{span} epochs{until}, batches of {base.batch_size}; "
-        f"{'each arm its best rate of ' if len(protocol.rates) > 1 else 'rate '}{rates}; "
-        f"{len(plan.seeds)} seeds an arm"
+        f"{base.data}, {train} training images per class{test}; {base.arch}{width}; "
+        f"{span} epochs{until}, batch size {base.batch_size}; "
+        f"learning rate {tuned} {grid}; {len(plan.seeds)} seeds per arm"
     )
-
-
-def cost(plan: Plan) -> str:
-    """What a plan takes, in words."""
-    return duration(minutes(plan))

@@ -1,15 +1,14 @@
-"""Intervals of an effect from a few seeds and many pictures, and the verdict that follows.
+"""Confidence intervals of an effect from a few seeds and many images, and the verdicts.
 
-Two things make a measured effect uncertain. Another seed would have given other networks, and other
-test pictures would have been judged. Three seeds cannot be resampled honestly: an interval from
-resampling three values never leaves their range and holds the truth three times in four at most.
-So the seeds enter by Student's t with their own standard deviation, and the pictures, of which
-there are many, by the bootstrap: one draw of the interval is
+An effect is uncertain for two reasons: other seeds would have given other networks, and other test
+images other errors. A bootstrap over three seeds is no honest interval: it never leaves the range
+of the three values, which contains the true mean only three times in four. So the interval combines
+a Student-t term for the seeds with a Bayesian bootstrap over the images. A sample of the effect is
 
-    mean effect over the seeds, pictures resampled  +  t * sd / sqrt(seeds)
+    mean effect over the seeds, images reweighted  +  t * std / sqrt(num_seeds)
 
-and the interval is where 95 % of the draws lie. What pictures add to the deviation between seeds is
-counted in both terms, which makes the interval a little too wide rather than too narrow.
+and the interval is between the 2.5 % and 97.5 % quantiles of the samples. The images' share of the
+variance between seeds is counted in both terms, which makes the interval slightly too wide.
 """
 
 from __future__ import annotations
@@ -21,140 +20,154 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from alexnet.experiments.experiment import Comparison, Scale
+from alexnet.experiments.experiment import MIN_SEEDS, Comparison, Scale
 from alexnet.experiments.outcome import Outcome
 
 LEVEL = 0.95
-RESAMPLES = 2_000
-"""Resamplings of the pictures."""
-DRAWS = 400_000
-"""Draws of the sum; with three seeds the ends are then right to about 1 % of the width."""
-LEAST_SEEDS = 3
-"""Fewer give no verdict."""
+NUM_RESAMPLES = 2_000
+"""Bootstrap samples of the images."""
+NUM_SAMPLES = 400_000
+"""Samples of the sum; with three seeds the ends are then accurate to about 1 % of the width."""
+BLOCK = 50
+"""Bootstrap samples that are computed together."""
 
 Verdict: TypeAlias = Literal["reproduced", "not reproduced", "undecided"]
 Pair: TypeAlias = tuple[Outcome, Outcome]
-"""What the arm that should be better and the one that should be worse gave, with one seed."""
+"""With one seed, the outcomes of the arm that should be better and of the one that should be
+worse."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """An effect and where 95 % of the belief in it lies."""
+    """An effect and its 95 % confidence interval."""
 
     estimate: float
     low: float
     high: float
-    is_open_below: bool = False
-    """True: nothing is known of the lower end, and `low` is not one."""
-    is_open_above: bool = False
-    """True: nothing is known of the upper end, and `high` is not one."""
+    is_unbounded_below: bool = False
+    """Whether there is no lower end; `low` is then meaningless."""
+    is_unbounded_above: bool = False
+    """Whether there is no upper end; `high` is then meaningless."""
 
 
 def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
-    """The interval of an effect.
+    """The 95 % confidence interval of an effect.
 
     Args:
-        seeds: for every seed the pairs that are averaged, in the same order.
-        scale: worse minus better, or worse divided by better (then averages are geometric).
+        seeds: for every seed the pairs whose effects are averaged, in the same order.
+        scale: worse minus better, or worse divided by better; ratios are averaged geometrically.
 
-    An effect whose larger value is only a lower bound is open above, and one whose smaller value is
-    one is open below. With one seed both ends are open.
+    Where the worse value is censored there is no upper end, and where the better one is there is
+    no lower end. With one seed there is neither.
     """
     effects = [float(np.mean([_effect(pair, scale) for pair in pairs])) for pairs in seeds]
-    noise = _picture_noise(seeds) if scale == "difference" else np.zeros(1)
+    noise = _image_noise(seeds) if scale == "difference" else np.zeros(1)
     low, high = t_interval(effects, noise)
-    is_alone = len(effects) < 2
+    is_single = len(effects) < 2
     pairs = [pair for one in seeds for pair in one]
-    back = math.exp if scale == "ratio" else float
+    from_log = math.exp if scale == "ratio" else float
     return Interval(
-        estimate=back(float(np.mean(effects))),
-        low=back(low),
-        high=back(high),
-        is_open_below=is_alone or any(better.is_bound for better, _ in pairs),
-        is_open_above=is_alone or any(worse.is_bound for _, worse in pairs),
+        estimate=from_log(float(np.mean(effects))),
+        low=from_log(low),
+        high=from_log(high),
+        is_unbounded_below=is_single or any(better.is_censored for better, _ in pairs),
+        is_unbounded_above=is_single or any(worse.is_censored for _, worse in pairs),
     )
 
 
-def t_interval(effects: Sequence[float], noise: np.ndarray) -> tuple[float, float]:
-    """The two ends of the interval of a mean.
+def t_interval(
+    effects: Sequence[float], noise: np.ndarray, num_samples: int = NUM_SAMPLES
+) -> tuple[float, float]:
+    """The lower and upper end of the interval of a mean.
 
     Args:
-        effects: one a seed.
-        noise: [R], how far resampling the pictures moved the mean; zeros where nothing was
-            resampled.
+        effects: one per seed.
+        noise: [R], deviation of the mean in each bootstrap sample of the images; zeros where the
+            images are not resampled.
+        num_samples: of the sum of both terms.
     """
     count, mean = len(effects), float(np.mean(effects))
     if count < 2:
         return mean, mean
     rng = np.random.default_rng(0)
     standard_error = float(np.std(effects, ddof=1)) / math.sqrt(count)
-    draws = rng.choice(noise, DRAWS) + standard_error * rng.standard_t(count - 1, DRAWS)
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    samples = rng.choice(noise, num_samples)
+    samples = samples + standard_error * rng.standard_t(count - 1, num_samples)
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return mean + float(low), mean + float(high)
 
 
-def bayesian_bootstrap(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over the groups of their mean over resampled pictures: float64 [RESAMPLES].
+def bayesian_bootstrap(
+    values: Sequence[np.ndarray],
+    indices: Sequence[np.ndarray],
+    num_resamples: int = NUM_RESAMPLES,
+) -> np.ndarray:
+    """Mean over the groups of their weighted mean over images: float64 [num_resamples].
 
     Args:
-        values: for every group one value a picture.
-        rows: the pictures' numbers, by which a picture has the same weight in all groups.
+        values: for every group one value per image.
+        indices: for every group the images' indices; an image has the same weight in all groups.
+        num_resamples: bootstrap samples.
 
-    Weights are exponential, which is the bootstrap without its steps (Rubin 1981).
+    The weights of the images are Dirichlet(1, .., 1): exponential ones, normalized.
+
+    Source: Rubin 1981, "The Bayesian bootstrap".
     """
-    known = np.unique(np.concatenate(rows))
-    places = [np.searchsorted(known, row) for row in rows]
-    rng, means = np.random.default_rng(1), np.empty(RESAMPLES)
-    for start in range(0, RESAMPLES, 50):
-        weights = rng.standard_exponential((50, len(known)))
+    images = np.unique(np.concatenate(indices))
+    positions = [np.searchsorted(images, group) for group in indices]
+    rng, means = np.random.default_rng(1), np.empty(num_resamples)
+    for start in range(0, num_resamples, BLOCK):
+        weights = rng.standard_exponential((BLOCK, len(images)))
         groups = [
-            weights[:, place] @ value / weights[:, place].sum(1)
-            for value, place in zip(values, places, strict=True)
+            weights[:, position] @ value / weights[:, position].sum(1)
+            for value, position in zip(values, positions, strict=True)
         ]
-        means[start : start + 50] = np.mean(groups, axis=0)
+        means[start : start + BLOCK] = np.mean(groups, axis=0)
     return means
 
 
 def verdict(interval: Interval, comparison: Comparison, num_seeds: int) -> Verdict:
-    """What the interval says of a claim; `at_least` is the smallest effect that counts.
+    """What the interval means for a claim, whose smallest effect is `Comparison.min_effect`.
 
-    reproduced: the whole interval is on the claimed side, and the estimate is at least `at_least`.
-    not reproduced: the whole interval is below `at_least`.
+    reproduced: the whole interval is on the claimed side, and the estimate is at least
+        `min_effect`.
+    not reproduced: the whole interval is below `min_effect`.
     undecided: neither, or fewer than three seeds.
     """
-    if num_seeds < LEAST_SEEDS:
+    if num_seeds < MIN_SEEDS:
         return "undecided"
-    is_positive = not interval.is_open_below and interval.low > comparison.no_effect
-    if is_positive and interval.estimate >= comparison.at_least:
+    is_positive = not interval.is_unbounded_below and interval.low > comparison.no_effect
+    if is_positive and interval.estimate >= comparison.min_effect:
         return "reproduced"
-    if not interval.is_open_above and interval.high < comparison.at_least:
+    if not interval.is_unbounded_above and interval.high < comparison.min_effect:
         return "not reproduced"
     return "undecided"
 
 
-def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Of several claims: reproduced when all are, not reproduced when one is not."""
+def overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of several claims: reproduced if all are, not reproduced if one is not."""
     if "not reproduced" in verdicts:
         return "not reproduced"
     return "reproduced" if set(verdicts) == {"reproduced"} else "undecided"
 
 
 def _effect(pair: Pair, scale: Scale) -> float:
+    """Worse minus better, or the logarithm of worse divided by better."""
     better, worse = pair
     if scale == "ratio":
         return math.log(worse.value / better.value)
     return worse.value - better.value
 
 
-def _picture_noise(seeds: Sequence[Sequence[Pair]]) -> np.ndarray:
-    """How far resampling the pictures moves the mean effect: float64 [R]."""
+def _image_noise(seeds: Sequence[Sequence[Pair]]) -> np.ndarray:
+    """Deviation of the mean effect in each bootstrap sample of the images: float64 [R]."""
     pairs = [pair for one in seeds for pair in one]
-    rows = [np.array(better.pictures or worse.pictures) for better, worse in pairs]
-    if not all(len(row) for row in rows):
+    indices = [np.array(better.indices or worse.indices) for better, worse in pairs]
+    if not all(len(group) for group in indices):
         return np.zeros(1)
     values = [
-        worse.wrong_on(row) - better.wrong_on(row)
-        for (better, worse), row in zip(pairs, rows, strict=True)
+        worse.zero_one_loss(group) - better.zero_one_loss(group)
+        for (better, worse), group in zip(pairs, indices, strict=True)
     ]
     mean = float(np.mean([value.mean() for value in values]))
-    return np.asarray(bayesian_bootstrap(values, rows) - mean)
+    return np.asarray(bayesian_bootstrap(values, indices) - mean)

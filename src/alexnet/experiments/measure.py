@@ -1,4 +1,4 @@
-"""From a finished run to its outcome: errors picture by picture, or what the curves say."""
+"""From a finished run to its outcome: misclassified images, or what the learning curve says."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 
-AT_ONCE = 512
-"""Pictures evaluated together."""
+BATCH_SIZE = 512
+"""Images evaluated together."""
 
 
 def measure_run(run: RunFolder, measure: Measure, crops: Crops, reporter: Reporter) -> Outcome:
-    """The outcome of a run that has ended.
+    """The outcome of a finished run.
 
-    Where the run has validation pictures and no test, as on ImageNet, its last network is judged
-    on those, since the best one was chosen by them.
+    ImageNet has a validation split and no test split. There the last network is evaluated on the
+    validation split, since the best one was chosen by it.
     """
     recipe = read_recipe(run.config)
     match measure:
@@ -39,58 +39,62 @@ def measure_run(run: RunFolder, measure: Measure, crops: Crops, reporter: Report
             return Outcome(value=float(np.mean(errors)))
         case "test_error" | "train_error":
             model = run.last if run.last.exists() else run.model
-            store, rows = judged_rows(recipe, measure, reporter)
-            return misclassified(load(model, recipe.device), store, rows, crops)
+            store, indices = evaluated_images(recipe, measure, reporter)
+            return evaluate(load(model, recipe.device), store, indices, crops)
 
 
 def measure_diverged(recipe: Recipe, measure: Measure) -> Outcome:
-    """The outcome of a run that diverged: it knows nothing, and never gets anywhere."""
+    """The outcome of a diverged run: 100 % error, and the target is never reached."""
     if measure == "epochs_to_error":
-        return Outcome(value=recipe.epochs - 0.5, is_bound=True, has_diverged=True)
+        return Outcome(value=recipe.epochs - 0.5, is_censored=True, has_diverged=True)
     return Outcome(value=1.0, has_diverged=True)
 
 
 def epochs_to_error(history: Sequence[EpochRecord], recipe: Recipe) -> Outcome:
-    """Epochs until the training error was `recipe.target_train_error`, with fractions.
+    """Epochs until the training error reaches `recipe.target_train_error`, with fractions.
 
-    An epoch's error is the mean over its steps, so it is taken for the error at the epoch's middle;
-    between two middles the error is a straight line, which begins at 1. A run that did not get
-    there was above the goal until the middle of its last epoch: that is the bound.
+    The recorded training error is the mean over an epoch's steps, so it is assigned to the middle
+    of the epoch; between two middles the error is interpolated linearly, from 1 at the start. A run
+    that does not reach the target is censored at the middle of its last epoch.
     """
-    goal, before, error_before = recipe.target_train_error or 0.0, 0.0, 1.0
+    target, previous, previous_error = recipe.target_train_error or 0.0, 0.0, 1.0
     for record in history:
         middle, error = record.epoch - 0.5, record.train_top1_error
-        if error <= goal:
-            share = (error_before - goal) / (error_before - error)
-            return Outcome(value=before + share * (middle - before))
-        before, error_before = middle, error
-    return Outcome(value=before, is_bound=True)
+        if error <= target:
+            fraction = (previous_error - target) / (previous_error - error)
+            return Outcome(value=previous + fraction * (middle - previous))
+        previous, previous_error = middle, error
+    return Outcome(value=previous, is_censored=True)
 
 
-def judged_rows(recipe: Recipe, measure: Measure, reporter: Reporter) -> tuple[Store, np.ndarray]:
-    """The store of a recipe and the rows that the measure judges."""
-    pictures = recipe.data_options
-    store = open_data(
-        recipe.data, recipe.data_root, pictures.resize, pictures.resize_size, reporter
-    )
-    splits = split_indices(store, pictures, recipe.seed)
+def evaluated_images(
+    recipe: Recipe, measure: Measure, reporter: Reporter
+) -> tuple[Store, np.ndarray]:
+    """The recipe's image store and the indices of the images that the measure is taken on."""
+    options = recipe.data_options
+    store = open_data(recipe.data, recipe.data_root, options.resize, options.resize_size, reporter)
+    splits = split_indices(store, options, recipe.seed)
     if measure == "train_error":
         return store, splits.train
     return store, splits.test if len(splits.test) else splits.val
 
 
-def misclassified(classifier: Classifier, store: Store, rows: np.ndarray, crops: Crops) -> Outcome:
-    """Which of some rows a classifier is wrong about; ties count against it."""
-    wrong: list[int] = []
-    for start in range(0, len(rows), AT_ONCE):
-        some = rows[start : start + AT_ONCE]
-        beliefs = torch.from_numpy(classifier.probabilities(store.images(some), crops))
-        is_wrong = rank_of_label(beliefs, torch.from_numpy(store.labels[some])) >= 1
-        wrong += some[is_wrong.numpy()].tolist()
-    return Outcome(value=len(wrong) / len(rows), pictures=tuple(rows.tolist()), wrong=tuple(wrong))
+def evaluate(classifier: Classifier, store: Store, indices: np.ndarray, crops: Crops) -> Outcome:
+    """Which of some images a classifier misclassifies; ties count against it."""
+    misclassified: list[int] = []
+    for start in range(0, len(indices), BATCH_SIZE):
+        chunk = indices[start : start + BATCH_SIZE]
+        probabilities = torch.from_numpy(classifier.probabilities(store.images(chunk), crops))
+        is_wrong = rank_of_label(probabilities, torch.from_numpy(store.labels[chunk])) >= 1
+        misclassified += chunk[is_wrong.numpy()].tolist()
+    return Outcome(
+        value=len(misclassified) / len(indices),
+        indices=tuple(indices.tolist()),
+        misclassified=tuple(misclassified),
+    )
 
 
-def curve(path: Path) -> list[EpochRecord]:
-    """The learning curve of a run folder; empty where it ended before its first epoch did."""
+def read_history(path: Path) -> list[EpochRecord]:
+    """The learning curve of a run folder; empty where the run ended within its first epoch."""
     run = RunFolder(path)
     return read_metrics(run) if run.metrics.exists() else []

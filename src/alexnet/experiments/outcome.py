@@ -1,4 +1,4 @@
-"""What one run gave, and what an experiment found, as values that JSON can hold."""
+"""The measured value of one run, and the file that keeps it."""
 
 from __future__ import annotations
 
@@ -15,41 +15,44 @@ from alexnet.io.files import write_text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What one run gave."""
+    """The measured value of one run."""
 
     value: float
-    """In the experiment's measure."""
-    is_bound: bool = False
-    """True: the run ended before it got there, and the value is at least this."""
+    """In the experiment's measure; lower is better."""
+    is_censored: bool = False
+    """Whether the run ended before it reached its target: the true value is at least `value`."""
     has_diverged: bool = False
-    """True: its loss was not finite; it counts as knowing nothing."""
-    pictures: tuple[int, ...] = ()
-    """Rows of the pictures that were judged; none where the value is not a mean over pictures."""
-    wrong: tuple[int, ...] = ()
-    """Rows of those that were judged wrongly."""
+    """Whether the loss became infinite or NaN; the run is scored as 100 % error."""
+    indices: tuple[int, ...] = ()
+    """Indices of the evaluated images; empty where the value is not a mean over images."""
+    misclassified: tuple[int, ...] = ()
+    """Indices of the images among them that were misclassified."""
 
-    def wrong_on(self, rows: np.ndarray) -> np.ndarray:
-        """1 where a picture was judged wrongly, else 0: float64 [N].
+    def zero_one_loss(self, indices: np.ndarray) -> np.ndarray:
+        """1 for each misclassified image, else 0: float64 [N].
 
-        A run that diverged is wrong everywhere.
+        A diverged run misclassifies every image.
 
         Raises:
-            ValueError: these are not the pictures that were judged.
+            ValueError: these are not the images that were evaluated.
         """
         if self.has_diverged:
-            return np.ones(len(rows))
-        if not np.array_equal(rows, self.pictures):
-            raise ValueError(f"{len(self.pictures)} pictures were judged, and {len(rows)} asked of")
-        return np.isin(rows, self.wrong).astype(np.float64)
+            return np.ones(len(indices))
+        if not np.array_equal(indices, self.indices):
+            raise ValueError(
+                f"the run was evaluated on {len(self.indices)} images, "
+                f"which are not the {len(indices)} that are compared"
+            )
+        return np.isin(indices, self.misclassified).astype(np.float64)
 
 
-def write_value(path: Path, value: object) -> None:
-    """A dataclass as a JSON file, whole or not at all."""
-    write_text(path, to_json(value, indent=None) + "\n")
+def write_outcome(path: Path, outcome: Outcome) -> None:
+    """Write an outcome as JSON, atomically."""
+    write_text(path, to_json(outcome, indent=None) + "\n")
 
 
 def read_outcome(path: Path) -> Outcome:
-    """What `write_value` wrote.
+    """Read what `write_outcome` wrote.
 
     Raises:
         ModelFileError: the file is damaged.

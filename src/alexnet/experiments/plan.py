@@ -1,4 +1,4 @@
-"""Which runs an experiment takes, each as a recipe of the ordinary trainer, and what they cost."""
+"""Which runs an experiment needs, each as a recipe of the ordinary trainer, and what they cost."""
 
 from __future__ import annotations
 
@@ -11,33 +11,50 @@ from alexnet.errors import UnknownNameError, UsageError
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol, ProtocolName
 
 TUNING_SEED = 1000
-"""Rates are tuned with a seed that no measured run has."""
+"""Learning rates are tuned with a seed that no measured run has."""
 
-SIZES: dict[str, tuple[int, int, int]] = {
+DATASET_SIZES: dict[str, tuple[int, int, int]] = {
     "cifar10": (10, 5000, 1000),
     "flowers17": (17, 60, 20),
     "imagenet": (1000, 1281, 50),
 }
-"""Classes, and training and test pictures a class."""
+"""Number of classes, and training and test images per class."""
 
-SECONDS_A_RUN = 2.0
-"""To get ready, draw and save."""
+OVERHEAD_SECONDS = 2.0
+"""Per run: to set up, plot and save."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """One way to train in an experiment, and all arms that are measured on its networks."""
+
+    arm: Arm
+    """The first arm that trains this way; its recipe is run."""
+    lr_source: Arm
+    """The arm whose tuned learning rate it uses; `arm` unless `Arm.lr_from` names another."""
+    serves: tuple[Arm, ...]
+    """The arms that are evaluated on its networks, `arm` among them."""
+
+    @property
+    def tunes_itself(self) -> bool:
+        """Whether its learning rate is its own."""
+        return self.lr_source == self.arm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """An experiment at one size, with what the user chose."""
+    """An experiment at one size, with the user's choices."""
 
     experiment: Experiment
     protocol_name: ProtocolName = "quick"
-    num_seeds: int = 0
-    """Runs an arm; 0: as the protocol says."""
-    without: tuple[str, ...] = ()
-    """Arms left out, by name or by the line they belong to."""
+    num_seeds: int | None = None
+    """Measured runs per arm; None: as the protocol says."""
+    exclude: tuple[str, ...] = ()
+    """Arms that do not run, by name or by series."""
     data_root: str = ""
     """Folder searched for data sets first."""
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
 
     def __post_init__(self) -> None:
         if self.protocol_name not in self.experiment.protocols:
@@ -45,102 +62,109 @@ class Plan:
             raise UsageError(
                 f"{self.experiment.name} has no {self.protocol_name} protocol; it has {known}"
             )
-        if self.num_seeds < 0:
-            raise UsageError(f"--seeds {self.num_seeds} must not be negative")
+        if self.num_seeds is not None and self.num_seeds < 1:
+            raise UsageError(f"--seeds {self.num_seeds} must be at least 1")
         names = {name for arm in self.experiment.arms for name in (arm.name, arm.series) if name}
-        for name in self.without:
+        for name in self.exclude:
             if name not in names:
                 raise UnknownNameError(f"arm of {self.experiment.name}", name, names)
         if not self.comparisons:
-            raise UsageError(f"without {', '.join(self.without)} nothing is left to compare")
+            raise UsageError(f"without {', '.join(self.exclude)} nothing is left to compare")
 
     @property
     def protocol(self) -> Protocol:
-        """How large the runs are."""
+        """The size of the runs."""
         return self.experiment.protocols[self.protocol_name]
 
     @property
     def seeds(self) -> range:
         """The seeds of the measured runs."""
-        return range(self.num_seeds or self.protocol.seeds)
+        return range(self.num_seeds or self.protocol.num_seeds)
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """The arms that run."""
-        chosen = self.protocol.arms
+        """The arms that are measured."""
+        chosen, excluded = self.protocol.arms, set(self.exclude)
         return tuple(
             arm
             for arm in self.experiment.arms
-            if (not chosen or arm.name in chosen) and not {arm.name, arm.series} & set(self.without)
+            if (not chosen or arm.name in chosen) and not {arm.name, arm.series} & excluded
         )
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """What can be compared with these arms, pairs that lack an arm left out."""
+        """What can be compared with these arms; pairs that lack an arm are dropped."""
         present = {arm.name for arm in self.arms}
         found = (_within(comparison, present) for comparison in self.experiment.comparisons)
         return tuple(comparison for comparison in found if comparison)
 
     @property
-    def trained_arms(self) -> tuple[Arm, ...]:
-        """The first arm of every way to train; arms that only judge otherwise are left out."""
-        return tuple(arm for arm in self.arms if self.trained_by(arm) == arm)
+    def trainings(self) -> tuple[TrainingSpec, ...]:
+        """The different ways to train, in the order of their first arms."""
+        arms = self.arms
+        by_name = {arm.name: arm for arm in arms}
+
+        def training_arm(arm: Arm) -> Arm:
+            return next(other for other in arms if other.trains_as(arm))
+
+        return tuple(
+            TrainingSpec(
+                arm=arm,
+                lr_source=training_arm(by_name.get(arm.lr_from, arm)),
+                serves=tuple(other for other in arms if other.trains_as(arm)),
+            )
+            for arm in arms
+            if training_arm(arm) == arm
+        )
 
     @property
     def tuned_arms(self) -> tuple[Arm, ...]:
-        """Arms whose rate is looked for in the grid."""
-        is_tuned = len(self.protocol.rates) > 1
-        return tuple(arm for arm in self.trained_arms if is_tuned and self.tunes(arm) == arm)
+        """The arms whose learning rate is tuned over the grid."""
+        if len(self.protocol.lr_grid) == 1:
+            return ()
+        return tuple(spec.arm for spec in self.trainings if spec.tunes_itself)
 
     @property
     def num_runs(self) -> int:
-        """Trainings in all."""
-        tuning = len(self.tuned_arms) * len(self.protocol.rates)
-        return tuning + len(self.trained_arms) * len(self.seeds)
-
-    def trained_by(self, arm: Arm) -> Arm:
-        """The first arm that trains as this one does."""
-        return next(other for other in self.arms if other.trains_as(arm))
-
-    def tunes(self, arm: Arm) -> Arm:
-        """The arm whose tuned rate this one takes; itself where that one does not run."""
-        return next((other for other in self.arms if other.name == arm.rate_of), arm)
+        """Tuning runs and measured runs together."""
+        num_tuning = len(self.tuned_arms) * len(self.protocol.lr_grid)
+        return num_tuning + len(self.trainings) * len(self.seeds)
 
     def epochs(self, arm: Arm) -> int:
-        """Passes over the training pictures of a measured run."""
+        """Epochs of a measured run."""
         return self.protocol.arm_epochs.get(arm.name, self.protocol.base.epochs)
 
-    def recipe(self, arm: Arm, rate: float, seed: int) -> Recipe:
-        """A measured run; where its first weights are is not said yet."""
+    def recipe(self, arm: Arm, lr: float, seed: int) -> Recipe:
+        """The recipe of a measured run, without the file of its initial weights."""
         recipe = with_changes(self.protocol.base, arm)
         return replace(
             recipe,
             name=f"{self.experiment.name}-{arm.name}",
-            optimizer=replace(recipe.optimizer, lr=rate),
+            optimizer=replace(recipe.optimizer, lr=lr),
             epochs=self.epochs(arm),
             seed=seed,
             data_root=self.data_root,
             device=self.device,
         )
 
-    def tuning_recipe(self, arm: Arm, rate: float) -> Recipe:
-        """A run that tries a rate: it is judged by pictures that are taken out of the training."""
-        recipe, protocol = self.recipe(arm, rate, TUNING_SEED), self.protocol
-        pictures = replace(
+    def tuning_recipe(self, arm: Arm, lr: float) -> Recipe:
+        """The recipe of a tuning run, which is validated on a part of the training images."""
+        recipe, protocol = self.recipe(arm, lr, TUNING_SEED), self.protocol
+        options = replace(
             recipe.data_options,
-            val_fraction=protocol.tuning_share,
-            train_per_class=protocol.tuning_per_class or recipe.data_options.train_per_class,
-            test_per_class=1,  # the test has no say; the trainer asks for one
+            val_fraction=protocol.tuning_val_fraction,
+            train_per_class=protocol.tuning_train_per_class or recipe.data_options.train_per_class,
+            test_per_class=1,  # the trainer needs a test split; tuning does not look at it
         )
         epochs = min(protocol.tuning_epochs, recipe.epochs)
-        return replace(recipe, data_options=pictures, epochs=epochs, target_train_error=None)
+        return replace(recipe, data_options=options, epochs=epochs, target_train_error=None)
 
 
 def with_changes(base: Recipe, arm: Arm) -> Recipe:
     """The recipe with an arm's changes.
 
     Raises:
-        ConfigError: a field that recipes do not have, or a value that it cannot take.
+        ConfigError: recipes have no such field, or the value is not allowed.
     """
     plain = to_dict(base)
     for path, value in arm.changes.items():
@@ -153,43 +177,45 @@ def with_changes(base: Recipe, arm: Arm) -> Recipe:
 
 
 def _within(comparison: Comparison, present: Iterable[str]) -> Comparison | None:
+    """The comparison with the pairs whose arms are all present; None if there are none."""
     pairs = zip(comparison.better, comparison.worse, strict=True)
     kept = [pair for pair in pairs if set(pair) <= set(present)]
     better, worse = (tuple(pair[i] for pair in kept) for i in (0, 1))
     return replace(comparison, better=better, worse=worse) if kept else None
 
 
-def minutes(plan: Plan) -> float:
-    """What a plan takes at most on two cores; 0 where the speed is not known.
+def estimate_minutes(plan: Plan) -> float | None:
+    """An upper estimate of a plan's time on two cores; None where the speed is not measured.
 
-    A picture costs three times as much in training as in evaluation.
+    Training on an image costs three times as much as evaluating it.
     """
-    if not plan.protocol.pictures_per_second:
-        return 0.0
-    measured = [(arm, plan.recipe(arm, 0.0, 0), len(plan.seeds)) for arm in plan.trained_arms]
-    tuning = [
-        (arm, plan.tuning_recipe(arm, 0.0), len(plan.protocol.rates)) for arm in plan.tuned_arms
-    ]
-    seconds = sum(
-        count * (SECONDS_A_RUN + _passes(plan, arm, recipe) / _speed(plan, arm))
-        for arm, recipe, count in [*measured, *tuning]
-    )
+    if plan.protocol.images_per_second is None:
+        return None
+    seconds = 0.0
+    for spec in plan.trainings:
+        runs = [(plan.recipe(spec.arm, 0.0, 0), len(plan.seeds))]
+        if spec.arm in plan.tuned_arms:
+            runs.append((plan.tuning_recipe(spec.arm, 0.0), len(plan.protocol.lr_grid)))
+        speed = _images_per_second(plan.protocol, spec.arm, plan.protocol.images_per_second)
+        for recipe, count in runs:
+            num_images = _num_image_passes(plan.experiment, spec, recipe)
+            seconds += count * (OVERHEAD_SECONDS + num_images / speed)
     return seconds / 60
 
 
-def _speed(plan: Plan, arm: Arm) -> int:
-    speeds = plan.protocol.arm_speeds
-    return speeds.get(arm.name, speeds.get(arm.series, plan.protocol.pictures_per_second))
+def _images_per_second(protocol: Protocol, arm: Arm, default: int) -> int:
+    speeds = protocol.arm_images_per_second
+    return speeds.get(arm.name, speeds.get(arm.series, default))
 
 
-def _passes(plan: Plan, arm: Arm, recipe: Recipe) -> float:
-    """Pictures that one run trains on, and a third of those that it evaluates."""
-    classes, train, test = SIZES[recipe.data]
+def _num_image_passes(experiment: Experiment, spec: TrainingSpec, recipe: Recipe) -> float:
+    """Images that one run trains on, counted in every epoch, and a third of those it evaluates."""
+    num_classes, train, test = DATASET_SIZES[recipe.data]
     options = recipe.data_options
-    held = train * options.val_fraction or min(test, options.test_per_class or test)
-    kept = train * (1 - options.val_fraction)
-    learnt = min(kept, options.train_per_class or kept)
-    crops = sum({other.crops for other in plan.arms if other.trains_as(arm)})
-    judged = min(test, options.test_per_class or test) * crops
-    last = learnt if plan.experiment.measure == "train_error" else judged
-    return classes * (recipe.epochs * (learnt + held / 3) + last / 3)
+    num_test = min(test, options.test_per_class or test)
+    num_val = train * options.val_fraction or num_test
+    remaining = train * (1 - options.val_fraction)
+    num_train = min(remaining, options.train_per_class or remaining)
+    num_crops = sum({arm.crops for arm in spec.serves})
+    last = num_train if experiment.measure == "train_error" else num_test * num_crops
+    return num_classes * (recipe.epochs * (num_train + num_val / 3) + last / 3)

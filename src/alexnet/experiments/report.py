@@ -7,119 +7,130 @@ from pathlib import Path
 
 from alexnet import plots
 from alexnet.config.serialization import to_json
-from alexnet.experiments.formatting import MEASURED, duration, effect, estimate, number
-from alexnet.experiments.plots import Curves, draw
+from alexnet.experiments.formatting import (
+    MEASURE_NAMES,
+    format_effect,
+    format_estimate,
+    format_minutes,
+    format_value,
+)
+from alexnet.experiments.plots import Histories, plot_result
 from alexnet.experiments.results import (
-    PICTURE,
+    PLOT,
     REPORT,
     RESULT,
-    ArmFinding,
-    ComparisonFinding,
-    Findings,
+    ArmResult,
+    ComparisonResult,
+    ExperimentResult,
 )
 from alexnet.io.files import write_text
 
 
-def write_report(findings: Findings, curves: Curves, out: Path) -> None:
-    """Draw and write all that an experiment leaves; `result.json` last, since it says "finished".
+def write_report(result: ExperimentResult, histories: Histories, out: Path) -> None:
+    """Write plot, report and result; `result.json` last, since it marks the folder as finished.
 
     Args:
-        findings: what was found.
-        curves: for every arm that trains, the learning curve of every seed.
+        result: of the experiment.
+        histories: for every arm that trains, the learning curve of every seed.
         out: the experiment's folder.
     """
-    plots.save(draw(findings, curves), out / PICTURE)
-    write_text(out / REPORT, report_text(findings))
-    write_text(out / RESULT, to_json(findings) + "\n")
+    plots.save(plot_result(result, histories), out / PLOT)
+    write_text(out / REPORT, report_text(result))
+    write_text(out / RESULT, to_json(result) + "\n")
 
 
-def report_text(findings: Findings) -> str:
-    """`report.md`: the claim, the verdict, the numbers and what they rest on, on one page."""
+def report_text(result: ExperimentResult) -> str:
+    """`report.md`: the claim, the verdict, the numbers and how they were measured."""
     parts = [
-        f"# {findings.experiment}: {findings.verdict}",
-        findings.claim,
-        f"- **Source:** {findings.source}. Expected: {findings.expected}.\n"
-        f"- **What these runs can say:** {findings.limits}\n"
-        f"- **Runs ({findings.protocol}):** {findings.setting}." + _left_out(findings),
-        effects_table(findings.comparisons),
-        f"![learning curves and effects]({PICTURE})",
-        arms_table(findings),
-        *_remarks(findings),
-        f"{machine(findings)}; {duration(findings.training_seconds / 60)} of training. "
+        f"# {result.experiment}: {result.verdict}",
+        result.claim,
+        f"- **Source:** {result.source}. Expected: {result.expected}.\n"
+        f"- **Limits:** {result.limits}\n"
+        f"- **Runs ({result.protocol}):** {result.setting}.{excluded_text(result)}",
+        effects_table(result.comparisons),
+        f"![learning curves and effects]({PLOT})",
+        arms_table(result),
+        *_remarks(result),
+        f"{machine_text(result)}; {format_minutes(result.training_seconds / 60)} of training. "
         f"`{RESULT}` has every value and every arm's recipe.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def effects_table(comparisons: Iterable[ComparisonFinding]) -> str:
-    """Every comparison with its interval and verdict."""
+def effects_table(comparisons: Iterable[ComparisonResult]) -> str:
+    """Every comparison with its interval and verdict, as a Markdown table."""
     rows = [
         (
-            one.name if one.is_claim else f"{one.name} (beside the claim)",
-            effect(one.expected, one.scale) if one.expected else "",
-            effect(one.at_least, one.scale),
+            one.name if one.is_primary else f"{one.name} (secondary)",
+            "" if one.expected is None else format_effect(one.expected, one.scale),
+            format_effect(one.min_effect, one.scale),
             interval_text(one),
             f"**{one.verdict}**",
         )
         for one in comparisons
     ]
-    head = ("effect", "published", "counts from", "measured, 95 % interval", "verdict")
-    return table(head, rows)
+    head = ("effect", "published", "minimum effect", "measured, 95 % interval", "verdict")
+    return markdown_table(head, rows)
 
 
-def interval_text(one: ComparisonFinding) -> str:
-    """An estimate and its interval."""
+def interval_text(one: ComparisonResult) -> str:
+    """An estimate and its interval; "-" for an end that it does not have."""
     interval = one.interval
-    low = "-" if interval.is_open_below else effect(interval.low, one.scale)
-    high = "-" if interval.is_open_above else effect(interval.high, one.scale)
-    return f"{estimate(interval, one.scale)} ({low} to {high})"
+    low = "-" if interval.is_unbounded_below else format_effect(interval.low, one.scale)
+    high = "-" if interval.is_unbounded_above else format_effect(interval.high, one.scale)
+    return f"{format_estimate(interval, one.scale)} ({low} to {high})"
 
 
-def arms_table(findings: Findings) -> str:
-    """Every arm with its rate and its values."""
+def arms_table(result: ExperimentResult) -> str:
+    """Every arm with its learning rate and its values, as a Markdown table."""
     rows = [
         (
             arm.name,
             f"{arm.recipe.optimizer.lr:g}{' (edge of the grid)' if arm.is_at_edge else ''}",
-            number(arm.mean, findings.measure, any(arm.bounds)),
-            number(arm.sd, findings.measure),
-            ", ".join(_values(arm, findings)),
+            format_value(arm.mean, result.measure, censored=any(arm.censored)),
+            format_value(arm.std, result.measure),
+            ", ".join(_seed_values(arm, result)),
         )
-        for arm in findings.arms
+        for arm in result.arms
     ]
-    head = ("arm", "rate", f"mean: {MEASURED[findings.measure]}", "sd", "by seed")
-    return table(head, rows)
+    head = ("arm", "lr", f"mean: {MEASURE_NAMES[result.measure]}", "std", "by seed")
+    return markdown_table(head, rows)
 
 
-def _values(arm: ArmFinding, findings: Findings) -> list[str]:
+def _seed_values(arm: ArmResult, result: ExperimentResult) -> list[str]:
     return [
-        number(value, findings.measure, is_bound) + (" (diverged)" if has_diverged else "")
-        for value, is_bound, has_diverged in zip(arm.values, arm.bounds, arm.diverged, strict=True)
+        format_value(value, result.measure, censored=is_censored)
+        + (" (diverged)" if has_diverged else "")
+        for value, is_censored, has_diverged in zip(
+            arm.values, arm.censored, arm.diverged, strict=True
+        )
     ]
 
 
-def _left_out(findings: Findings) -> str:
-    return f" Left out: {', '.join(findings.left_out)}." if findings.left_out else ""
+def excluded_text(result: ExperimentResult) -> str:
+    """A sentence that names the arms that the user excluded; "" if there are none."""
+    return f" Excluded: {', '.join(result.excluded)}." if result.excluded else ""
 
 
-def _remarks(findings: Findings) -> list[str]:
-    """What a reader must know of the numbers above."""
+def _remarks(result: ExperimentResult) -> list[str]:
+    """What a reader must know to interpret the numbers."""
     remarks = []
-    if any(any(arm.bounds) for arm in findings.arms):
+    if any(any(arm.censored) for arm in result.arms):
         remarks.append(
-            "A run marked > ended before it got there: its value is a lower bound, and so is every "
-            "ratio that has it on top."
+            "A run marked > ended before it reached the target: its value is a lower bound, and "
+            "so is every ratio with it in the numerator."
         )
-    if any(arm.is_at_edge for arm in findings.arms):
+    if any(arm.is_at_edge for arm in result.arms):
         remarks.append(
-            "A rate at the edge of the grid may not be the best one: a better may lie outside."
+            "A learning rate at the edge of the grid may not be the best one, which could lie "
+            "outside."
         )
     return remarks
 
 
-def machine(findings: Findings) -> str:
-    """Where it was measured, with versions."""
-    here = findings.environment
+def machine_text(result: ExperimentResult) -> str:
+    """Device, CPU and versions."""
+    here = result.environment
     return (
         f"Measured on {here.device} ({here.processor}, {here.threads} "
         f"thread{'s' if here.threads > 1 else ''}"
@@ -128,7 +139,7 @@ def machine(findings: Findings) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

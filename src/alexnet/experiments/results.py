@@ -1,4 +1,4 @@
-"""What an experiment found: `result.json`."""
+"""The result of an experiment: `result.json`."""
 
 from __future__ import annotations
 
@@ -11,75 +11,82 @@ from pathlib import Path
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict
 from alexnet.errors import ConfigError, ModelFileError
-from alexnet.experiments.experiment import Comparison, Measure, ProtocolName, Scale
-from alexnet.experiments.formatting import setting
-from alexnet.experiments.intervals import Interval, Verdict, effect_interval, overall, verdict
+from alexnet.experiments.experiment import Arm, Comparison, Measure, ProtocolName, Scale
+from alexnet.experiments.formatting import describe_setting
+from alexnet.experiments.intervals import (
+    Interval,
+    Verdict,
+    effect_interval,
+    overall_verdict,
+    verdict,
+)
 from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.plan import Plan
 from alexnet.runtime.environment import Environment
 
+FORMAT = 2
 RESULT = "result.json"
-PICTURE = "plot.png"
+PLOT = "plot.png"
 REPORT = "report.md"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RateTrial:
-    """One rate of the grid, tried."""
+class LRTrial:
+    """A tuning run: one learning rate of the grid."""
 
-    rate: float
+    lr: float
     val_error: float
-    """Of the last epoch, on pictures taken out of the training; 1 where it diverged."""
-    val_loss: float
-    """The same; decides between equal errors."""
+    """Top-1 error after the last epoch on the tuning run's validation split; 1 if it diverged."""
+    val_loss: float | None
+    """The loss there, which decides between equal errors; None if it diverged."""
     has_diverged: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ArmFinding:
-    """What one arm gave."""
+class ArmResult:
+    """What one arm measured."""
 
     name: str
     series: str
-    at: int
+    images_per_class: int
     recipe: Recipe
     """Of the first seed's run; it re-creates the run."""
-    trials: tuple[RateTrial, ...]
-    """The grid; none where the rate was given or is another arm's."""
+    trials: tuple[LRTrial, ...]
+    """The tuning runs; empty where the learning rate is given or another arm's."""
     is_at_edge: bool
-    """Whether the chosen rate is the grid's lowest or highest, so that a better one may lie
-    outside."""
+    """Whether the chosen learning rate is the lowest or highest of the grid, so that a better one
+    may lie outside."""
     values: tuple[float, ...]
-    """One a seed."""
-    bounds: tuple[bool, ...]
-    """True where the value is only a lower bound."""
+    """One per seed."""
+    censored: tuple[bool, ...]
+    """One per seed: whether the value is only a lower bound."""
     diverged: tuple[bool, ...]
-    """True where the loss was not finite."""
+    """One per seed: whether the loss became infinite or NaN."""
     mean: float
-    sd: float
-    """Of the values; 0 for a single one."""
+    std: float
+    """Of the values, with n - 1; 0 for a single one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ComparisonFinding:
-    """One comparison and its verdict."""
+class ComparisonResult:
+    """One comparison and its verdict; see `Comparison`."""
 
     name: str
     better: tuple[str, ...]
     worse: tuple[str, ...]
     scale: Scale
-    at_least: float
-    expected: float
-    is_claim: bool
+    min_effect: float
+    expected: float | None
+    is_primary: bool
     interval: Interval
     verdict: Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Findings:
-    """Everything that was found, in the words and numbers of the time."""
+class ExperimentResult:
+    """All that an experiment measured, with its texts as they were when it ran."""
 
-    format: int = 1
+    format: int = FORMAT
     experiment: str
     protocol: ProtocolName
     claim: str
@@ -87,20 +94,20 @@ class Findings:
     expected: str
     limits: str
     setting: str
-    """The sizes of the runs, in words."""
+    """The size of the runs as text."""
     measure: Measure
     seeds: tuple[int, ...]
-    left_out: tuple[str, ...]
-    """Arms that the user left out."""
-    arms: tuple[ArmFinding, ...]
-    comparisons: tuple[ComparisonFinding, ...]
+    excluded: tuple[str, ...]
+    """Arms that the user excluded."""
+    arms: tuple[ArmResult, ...]
+    comparisons: tuple[ComparisonResult, ...]
     verdict: Verdict
     training_seconds: float
     """Of all runs together."""
     environment: Environment
 
-    def arm(self, name: str) -> ArmFinding:
-        """The arm called `name`."""
+    def arm(self, name: str) -> ArmResult:
+        """The result of the arm called `name`."""
         return next(arm for arm in self.arms if arm.name == name)
 
 
@@ -108,103 +115,114 @@ def summarize(
     plan: Plan,
     outcomes: Mapping[str, Sequence[Outcome]],
     recipes: Mapping[str, Recipe],
-    trials: Mapping[str, tuple[RateTrial, ...]],
+    trials: Mapping[str, tuple[LRTrial, ...]],
     training_seconds: float,
     environment: Environment,
-) -> Findings:
-    """The findings of a plan whose runs have ended.
+) -> ExperimentResult:
+    """The result of a plan whose runs have ended.
 
     Args:
         plan: what was run.
-        outcomes: for every arm one a seed, in the order of the seeds.
-        recipes: for every arm that of the first seed.
-        trials: for every tuned arm its grid.
+        outcomes: for every arm one per seed, in the order of the seeds.
+        recipes: for every arm the recipe of the first seed.
+        trials: for every tuned arm its tuning runs.
         training_seconds: of all runs.
         environment: where they ran.
     """
     experiment = plan.experiment
-    compared = tuple(_compared(comparison, plan, outcomes) for comparison in plan.comparisons)
-    return Findings(
+    compared = tuple(_compare(comparison, plan, outcomes) for comparison in plan.comparisons)
+    return ExperimentResult(
         experiment=experiment.name,
         protocol=plan.protocol_name,
         claim=experiment.claim,
         source=experiment.source,
         expected=experiment.expected,
         limits=experiment.limits,
-        setting=setting(plan),
+        setting=describe_setting(plan),
         measure=experiment.measure,
         seeds=tuple(plan.seeds),
-        left_out=plan.without,
+        excluded=plan.exclude,
         arms=tuple(
-            _arm_finding(plan, arm.name, outcomes[arm.name], recipes[arm.name], trials)
+            _arm_result(
+                arm,
+                plan.protocol.lr_grid,
+                outcomes[arm.name],
+                recipes[arm.name],
+                trials.get(arm.name, ()),
+            )
             for arm in plan.arms
         ),
         comparisons=compared,
-        verdict=overall([one.verdict for one in compared if one.is_claim]),
+        verdict=overall_verdict([one.verdict for one in compared if one.is_primary]),
         training_seconds=training_seconds,
         environment=environment,
     )
 
 
-def _arm_finding(
-    plan: Plan,
-    name: str,
+def _arm_result(
+    arm: Arm,
+    lr_grid: Sequence[float],
     outcomes: Sequence[Outcome],
     recipe: Recipe,
-    trials: Mapping[str, tuple[RateTrial, ...]],
-) -> ArmFinding:
-    arm, grid, values = plan.experiment.arm(name), plan.protocol.rates, [o.value for o in outcomes]
-    return ArmFinding(
-        name=name,
+    trials: tuple[LRTrial, ...],
+) -> ArmResult:
+    values = [outcome.value for outcome in outcomes]
+    return ArmResult(
+        name=arm.name,
         series=arm.series,
-        at=arm.at,
+        images_per_class=arm.images_per_class,
         recipe=recipe,
-        trials=trials.get(name, ()),
-        is_at_edge=len(grid) > 1 and recipe.optimizer.lr in (min(grid), max(grid)),
+        trials=trials,
+        is_at_edge=len(lr_grid) > 1 and recipe.optimizer.lr in (min(lr_grid), max(lr_grid)),
         values=tuple(values),
-        bounds=tuple(o.is_bound for o in outcomes),
-        diverged=tuple(o.has_diverged for o in outcomes),
+        censored=tuple(outcome.is_censored for outcome in outcomes),
+        diverged=tuple(outcome.has_diverged for outcome in outcomes),
         mean=statistics.fmean(values),
-        sd=statistics.stdev(values) if len(values) > 1 else 0.0,
+        std=statistics.stdev(values) if len(values) > 1 else 0.0,
     )
 
 
-def _compared(
+def _compare(
     comparison: Comparison, plan: Plan, outcomes: Mapping[str, Sequence[Outcome]]
-) -> ComparisonFinding:
+) -> ComparisonResult:
     pairs = list(zip(comparison.better, comparison.worse, strict=True))
     seeds = [
         [(outcomes[better][i], outcomes[worse][i]) for better, worse in pairs]
         for i in range(len(plan.seeds))
     ]
     interval = effect_interval(seeds, comparison.scale)
-    return ComparisonFinding(
+    return ComparisonResult(
         name=comparison.name,
         better=comparison.better,
         worse=comparison.worse,
         scale=comparison.scale,
-        at_least=comparison.at_least,
+        min_effect=comparison.min_effect,
         expected=comparison.expected,
-        is_claim=comparison.is_claim,
+        is_primary=comparison.is_primary,
         interval=interval,
         verdict=verdict(interval, comparison, len(seeds)),
     )
 
 
-def read_findings(folder: Path) -> Findings:
-    """The findings in an experiment's folder.
+def read_result(folder: Path) -> ExperimentResult:
+    """Read the result in an experiment's folder.
 
     Raises:
-        ModelFileError: it has none yet, or they are damaged or of another version.
+        ModelFileError: there is none yet, or it is damaged or of another format.
     """
     path = folder / RESULT
     if not path.is_file():
         raise ModelFileError(
             f"{folder} holds no finished experiment: it has no {RESULT}; "
-            "end it with the command that began it"
+            "finish it with the command that started it"
         )
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        return from_dict(Findings, plain, RESULT)
-    except (OSError, ValueError, ConfigError) as error:
+        if plain.get("format") == FORMAT:
+            return from_dict(ExperimentResult, plain, RESULT)
+    except (AttributeError, OSError, ValueError, ConfigError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
+    raise ModelFileError(
+        f"{path} has format {plain.get('format')} and this alexnet reads format {FORMAT}; "
+        "run the experiment again into another folder"
+    )

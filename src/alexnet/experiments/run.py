@@ -1,29 +1,29 @@
-"""Runs an experiment, and goes on with one: every training is a run folder of its own.
+"""Runs an experiment, or resumes one: every training is a run folder of its own.
 
-    OUT/plan.json            what is run here
-    OUT/runs/ARM-rR-tuning   tries of a rate, judged by pictures taken out of the training
-    OUT/runs/ARM-rR-sS       measured runs, with `outcome-1.json` (or -10) once they are judged
+    OUT/plan.json             what is run here
+    OUT/runs/ARM-rLR-tuning   tuning runs, validated on held-out training images
+    OUT/runs/ARM-rLR-sSEED    measured runs, with `outcome-1.json` (or -10) once evaluated
     OUT/result.json plot.png report.md
 
-A run that has ended is not run again, and one that was stopped goes on. So is the experiment.
+A finished run is not run again, and an interrupted one is resumed. So is the experiment.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.experiments.experiment import Arm
-from alexnet.experiments.initial_weights import check_first_weights, first_weights
-from alexnet.experiments.measure import curve, measure_diverged, measure_run
-from alexnet.experiments.outcome import Outcome, read_outcome, write_value
-from alexnet.experiments.plan import Plan
+from alexnet.experiments.initial_weights import check_initial_weights, initial_weights
+from alexnet.experiments.measure import measure_diverged, measure_run, read_history
+from alexnet.experiments.outcome import Outcome, read_outcome, write_outcome
+from alexnet.experiments.plan import Plan, TrainingSpec
 from alexnet.experiments.report import write_report
-from alexnet.experiments.results import Findings, RateTrial, summarize
+from alexnet.experiments.results import ExperimentResult, LRTrial, summarize
 from alexnet.io.files import remove_folder, write_text
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter
@@ -34,36 +34,37 @@ from alexnet.training.setup import resolve_paths
 from alexnet.training.trainer import resume, train
 
 DIVERGED = "diverged.txt"
-"""In a run folder: why it ended before its time."""
+"""In a run folder: the error message of a run that diverged."""
 
-Announce = Callable[[str], Reporter]
-"""Told what comes next, gives the reporter of it."""
+NewReporter = Callable[[str], Reporter]
+"""Gives the reporter of the next run, whose description it is called with."""
 
 
 @dataclass(eq=False)
 class Session:
-    """One going at an experiment: where it writes, whom it tells, how far it is."""
+    """One call of `run_experiment`: the plan, where it writes, and how many runs it has reached."""
 
     plan: Plan
     out: Path
-    announce: Announce
-    keeps_models: bool
-    done: int = 0
+    new_reporter: NewReporter
+    keep_models: bool
+    num_started: int = 0
 
-    def run(self, path: Path, recipe: Recipe, what: str) -> RunFolder:
-        """The finished run at `path`, trained now or gone on with where it is not finished.
+    def run(self, path: Path, recipe: Recipe, description: str) -> RunFolder:
+        """The finished run at `path`; it is trained, resumed, or only looked up.
 
-        A run whose loss is not finite ends with the file `diverged.txt`.
+        If the loss becomes infinite or NaN, the run ends with the file `diverged.txt`.
 
         Raises:
             UsageError: the folder holds a run of another recipe.
         """
-        self.done += 1
+        self.num_started += 1
         folder = RunFolder(path)
-        check_same(folder, recipe)
-        if folder.result.exists() or (path / DIVERGED).exists():
+        check_same_recipe(folder, recipe)
+        if folder.result.exists() or has_diverged(folder):
             return folder
-        reporter = self.announce(f"run {self.done} of {self.plan.num_runs}: {what}")
+        progress = f"run {self.num_started} of {self.plan.num_runs}"
+        reporter = self.new_reporter(f"{progress}: {description}")
         try:
             if folder.config.exists():
                 resume(path, reporter=reporter)
@@ -75,181 +76,189 @@ class Session:
             write_text(path / DIVERGED, f"{error}\n")
         return folder
 
-    def recipe(self, recipe: Recipe, arm: Arm) -> Recipe:
-        """The recipe with the file of its first weights."""
-        start = first_weights(self.plan, arm, self.out)
-        return replace(recipe, init_from=start)
+    def with_initial_weights(self, recipe: Recipe, arm: Arm) -> Recipe:
+        """The recipe with the file of the arm's initial weights."""
+        return replace(recipe, init_from=initial_weights(self.plan, arm, self.out))
 
 
 def run_experiment(
     plan: Plan,
     out: Path,
-    announce: Announce = lambda heading: NullReporter(),
-    keeps_models: bool = False,
-) -> Findings:
-    """Run what is missing of an experiment, judge it, and write result, picture and report.
+    new_reporter: NewReporter = lambda description: NullReporter(),
+    keep_models: bool = False,
+) -> ExperimentResult:
+    """Do the missing runs of an experiment, evaluate them, and write result, plot and report.
 
     Args:
         plan: the experiment at one size.
         out: its folder; new, or of the same experiment.
-        announce: told before every training, gives the reporter of it.
-        keeps_models: whether measured networks stay on the disk.
+        new_reporter: called before every training; gives its reporter.
+        keep_models: whether the measured networks are kept on disk.
 
     Raises:
         UsageError: the folder belongs to something else.
-        AlexNetError: the data or the first weights cannot be used.
+        AlexNetError: the data or the initial weights cannot be used.
     """
-    check_first_weights(plan)
-    begin(plan, out)
-    session = Session(plan, out, announce, keeps_models)
-    trials = {arm.name: tried(session, arm) for arm in plan.tuned_arms}
-    rates = {arm.name: chosen_rate(plan, arm, trials) for arm in plan.trained_arms}
+    check_initial_weights(plan)
+    claim_output_folder(plan, out)
+    session = Session(plan, out, new_reporter, keep_models)
+    trials = {arm.name: tune_lr(session, arm) for arm in plan.tuned_arms}
+    lrs = {spec.arm.name: best_lr(plan, spec, trials) for spec in plan.trainings}
     recipes: dict[str, Recipe] = {}
     outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in plan.arms}
     for seed in plan.seeds:
-        for arm in plan.trained_arms:
-            run = measured_run(session, arm, rates[arm.name], seed)
-            for other in (one for one in plan.arms if one.trains_as(arm)):
-                outcomes[other.name].append(read_outcome(outcome_path(run, other)))
-                recipes.setdefault(other.name, read_recipe(run.config))
+        for spec in plan.trainings:
+            run = measured_run(session, spec, lrs[spec.arm.name], seed)
+            for arm in spec.serves:
+                outcomes[arm.name].append(read_outcome(outcome_path(run, arm)))
+                recipes.setdefault(arm.name, read_recipe(run.config))
     environment = describe_environment(choose_device(plan.device))
-    seconds = training_seconds(out)
-    findings = summarize(plan, outcomes, recipes, trials, seconds, environment)
-    write_report(findings, curves(plan, out, rates), out)
-    return findings
+    seconds = total_training_seconds(out)
+    result = summarize(plan, outcomes, recipes, trials, seconds, environment)
+    write_report(result, read_histories(plan, out, lrs), out)
+    return result
 
 
-def begin(plan: Plan, out: Path) -> None:
-    """Make the experiment's folder, or make sure that it is this experiment's.
+def claim_output_folder(plan: Plan, out: Path) -> None:
+    """Make the experiment's folder, or check that it belongs to this experiment.
 
     Raises:
         UsageError: it belongs to something else.
     """
-    path, mine = out / "plan.json", [plan.experiment.name, plan.protocol_name]
+    path, own = out / "plan.json", [plan.experiment.name, plan.protocol_name]
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found != mine:
+        if found != own:
             raise UsageError(
                 f"{out} holds the experiment {' '.join(map(str, found))}; choose another --out"
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there and holds no experiment; choose another --out")
+        raise UsageError(f"{out} exists and holds no experiment; choose another --out")
     else:
-        write_text(path, json.dumps(mine) + "\n")
+        write_text(path, json.dumps(own) + "\n")
 
 
-def check_same(folder: RunFolder, recipe: Recipe) -> None:
-    """Refuse a folder in which something else was trained.
+def check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
+    """Check that a run folder is new or of this recipe.
 
     Raises:
         UsageError: its recipe is another one.
     """
     if folder.config.exists() and read_recipe(folder.config) != resolve_paths(recipe):
         raise UsageError(
-            f"{folder.path} was trained by another recipe than this experiment's now; remove it to "
-            "train it again, or choose another --out"
+            f"{folder.path} was trained with another recipe than the experiment's current one; "
+            "remove it to train it again, or choose another --out"
         )
 
 
-def run_path(out: Path, arm: Arm, rate: float, seed: int | str) -> Path:
-    """The folder of one training."""
-    return out / "runs" / f"{arm.name}-r{rate:g}-{seed}"
+def run_path(out: Path, arm: Arm, lr: float, suffix: str) -> Path:
+    """The folder of one training; the suffix is "tuning" or "s" and the seed."""
+    return out / "runs" / f"{arm.name}-r{lr:g}-{suffix}"
 
 
-def tried(session: Session, arm: Arm) -> tuple[RateTrial, ...]:
-    """Every rate of the grid, tried once with one arm."""
+def has_diverged(run: RunFolder) -> bool:
+    """Whether the run ended because its loss became infinite or NaN."""
+    return (run.path / DIVERGED).exists()
+
+
+def tune_lr(session: Session, arm: Arm) -> tuple[LRTrial, ...]:
+    """A tuning run of an arm for every learning rate of the grid."""
     trials = []
-    for rate in session.plan.protocol.rates:
-        recipe = session.recipe(session.plan.tuning_recipe(arm, rate), arm)
-        path = run_path(session.out, arm, rate, "tuning")
-        run = session.run(path, recipe, f"{arm.name}, trying the rate {rate:g}")
-        drop_models(run)
-        trials.append(trial(run, rate))
+    for lr in session.plan.protocol.lr_grid:
+        recipe = session.with_initial_weights(session.plan.tuning_recipe(arm, lr), arm)
+        path = run_path(session.out, arm, lr, "tuning")
+        run = session.run(path, recipe, f"{arm.name}, tuning, learning rate {lr:g}")
+        remove_models(run)
+        trials.append(read_trial(run, lr))
     return tuple(trials)
 
 
-def trial(run: RunFolder, rate: float) -> RateTrial:
-    """What a try of a rate came to."""
-    if (run.path / DIVERGED).exists():
-        return RateTrial(rate=rate, val_error=1.0, val_loss=1e9, has_diverged=True)
-    last = curve(run.path)[-1]
+def read_trial(run: RunFolder, lr: float) -> LRTrial:
+    """The result of a finished tuning run."""
+    if has_diverged(run):
+        return LRTrial(lr=lr, val_error=1.0, val_loss=None, has_diverged=True)
+    last = read_history(run.path)[-1]
     if last.eval_top1_error is None or last.eval_loss is None:
         raise TrainingError(f"{run.path} has no validation images to choose a learning rate by")
-    return RateTrial(
-        rate=rate,
+    return LRTrial(
+        lr=lr,
         val_error=last.eval_top1_error,
         val_loss=last.eval_loss,
         has_diverged=False,
     )
 
 
-def chosen_rate(plan: Plan, arm: Arm, trials: dict[str, tuple[RateTrial, ...]]) -> float:
-    """The rate with the fewest validation errors; of equals that with the lowest loss.
+def best_lr(plan: Plan, spec: TrainingSpec, trials: Mapping[str, tuple[LRTrial, ...]]) -> float:
+    """The learning rate with the lowest validation error; of equals that with the lowest loss.
 
     Raises:
-        TrainingError: every rate diverged.
+        TrainingError: every learning rate diverged.
     """
-    found = trials.get(plan.trained_by(plan.tunes(arm)).name)
+    found = trials.get(spec.lr_source.name)
     if not found:
-        return plan.protocol.rates[0]
-    best = min(found, key=lambda one: (one.has_diverged, one.val_error, one.val_loss, one.rate))
+        return plan.protocol.lr_grid[0]
+    best = min(found, key=lambda one: (one.has_diverged, one.val_error, one.val_loss, one.lr))
     if best.has_diverged:
-        raise TrainingError(f"every rate of {plan.protocol.rates} diverges with {arm.name}")
-    return best.rate
+        raise TrainingError(
+            f"every learning rate of {plan.protocol.lr_grid} diverges with {spec.lr_source.name}"
+        )
+    return best.lr
 
 
-def measured_run(session: Session, arm: Arm, rate: float, seed: int) -> RunFolder:
+def measured_run(session: Session, spec: TrainingSpec, lr: float, seed: int) -> RunFolder:
     """One run, with an outcome for every arm that it serves."""
-    plan = session.plan
-    recipe = session.recipe(plan.recipe(arm, rate, seed), arm)
-    run = RunFolder(run_path(session.out, arm, rate, f"s{seed}"))
-    served = [one for one in plan.arms if one.trains_as(arm)]
-    if any(has_lost_its_model(run, plan, one) for one in served):
+    plan, arm = session.plan, spec.arm
+    recipe = session.with_initial_weights(plan.recipe(arm, lr, seed), arm)
+    run = RunFolder(run_path(session.out, arm, lr, f"s{seed}"))
+    if any(needs_retraining(run, plan, served) for served in spec.serves):
         remove_folder(run.path)
-    session.run(run.path, recipe, f"{arm.name}, rate {rate:g}, seed {seed}")
-    for other in served:
-        if not outcome_path(run, other).exists():
-            write_value(outcome_path(run, other), judged(plan, run, other))
-    if not session.keeps_models:
-        drop_models(run)
+    session.run(run.path, recipe, f"{arm.name}, learning rate {lr:g}, seed {seed}")
+    for served in spec.serves:
+        if not outcome_path(run, served).exists():
+            write_outcome(outcome_path(run, served), measure(plan, run, served))
+    if not session.keep_models:
+        remove_models(run)
     return run
 
 
-def has_lost_its_model(run: RunFolder, plan: Plan, arm: Arm) -> bool:
-    """Whether a finished run cannot be judged for this arm any more, and has to be run again."""
+def needs_retraining(run: RunFolder, plan: Plan, arm: Arm) -> bool:
+    """Whether a finished run can no longer be evaluated, since its model has been removed."""
     needs_model = plan.experiment.measure in ("test_error", "train_error")
-    is_judged = outcome_path(run, arm).exists() or (run.path / DIVERGED).exists()
-    return needs_model and run.result.exists() and not is_judged and not run.model.exists()
+    is_measured = outcome_path(run, arm).exists() or has_diverged(run)
+    return needs_model and run.result.exists() and not is_measured and not run.model.exists()
 
 
-def judged(plan: Plan, run: RunFolder, arm: Arm) -> Outcome:
+def measure(plan: Plan, run: RunFolder, arm: Arm) -> Outcome:
     """The outcome of a run that has ended."""
-    measure = plan.experiment.measure
-    if (run.path / DIVERGED).exists():
-        return measure_diverged(read_recipe(run.config), measure)
-    return measure_run(run, measure, arm.crops, NullReporter())
+    if has_diverged(run):
+        return measure_diverged(read_recipe(run.config), plan.experiment.measure)
+    return measure_run(run, plan.experiment.measure, arm.crops, NullReporter())
 
 
 def outcome_path(run: RunFolder, arm: Arm) -> Path:
-    """Where the outcome of a run is kept, by the number of views."""
+    """Where an arm's outcome of a run is kept; arms of one run differ in the number of crops."""
     return run.path / f"outcome-{arm.crops}.json"
 
 
-def drop_models(run: RunFolder) -> None:
+def remove_models(run: RunFolder) -> None:
     """Remove the networks of a run; its recipe makes them again."""
     for path in (run.model, run.last):
         path.unlink(missing_ok=True)
 
 
-def training_seconds(out: Path) -> float:
-    """Of all runs that have ended."""
+def total_training_seconds(out: Path) -> float:
+    """Training time of all finished runs."""
     results = [json.loads(path.read_text()) for path in sorted(out.glob("runs/*/result.json"))]
     return float(sum(result.get("training_seconds", 0.0) for result in results))
 
 
-def curves(plan: Plan, out: Path, rates: dict[str, float]) -> dict[str, list[list[EpochRecord]]]:
+def read_histories(
+    plan: Plan, out: Path, lrs: Mapping[str, float]
+) -> dict[str, list[list[EpochRecord]]]:
     """For every arm that trains, the learning curve of every seed."""
     return {
-        arm.name: [curve(run_path(out, arm, rates[arm.name], f"s{seed}")) for seed in plan.seeds]
-        for arm in plan.trained_arms
+        arm.name: [
+            read_history(run_path(out, arm, lrs[arm.name], f"s{seed}")) for seed in plan.seeds
+        ]
+        for arm in (spec.arm for spec in plan.trainings)
     }

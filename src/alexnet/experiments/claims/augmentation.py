@@ -1,4 +1,4 @@
-"""Crops and mirroring, colour shifts, and noise, each against nothing."""
+"""Random crops and flips, PCA color augmentation, and noise, each against no augmentation."""
 
 from __future__ import annotations
 
@@ -10,59 +10,69 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 AUGMENTATION = Experiment(
     name="augmentation",
-    claim="Training on random crops and mirror images, and on pictures whose colours are shifted "
-    "along their principal axes, lowers the error on new pictures.",
+    claim="Training on random crops and horizontal flips lowers the test error, and so does "
+    "shifting the colours of the training images along their principal axes.",
     source="Paper, section 4.1",
-    expected="colour: more than 1 point of top-1 error; crops and mirroring: no figure, but "
+    expected="colour: more than 1 point of top-1 error; crops and flips: no number, but "
     "substantial overfitting without them",
-    limits="On a few CIFAR-10 pictures, crops of 28 of their 32 pixels; the paper cropped 224 of "
-    "256. Noise is not the paper's and has no say in the verdict.",
+    limits="On a small part of CIFAR-10, with crops of 28 of 32 pixels; the paper's crops were "
+    "224 of 256. Noise is not in the paper and does not count for the verdict.",
     measure="test_error",
     arms=(
-        Arm(name="nothing"),
-        Arm(name="crops-and-mirrors", changes={"augment.crop": "random", "augment.flip": True}),
-        Arm(name="colour", changes={"augment.color_std": 0.1}),
+        Arm(name="baseline"),
+        Arm(name="crops-and-flips", changes={"augment.crop": "random", "augment.flip": True}),
+        Arm(name="color", changes={"augment.color_std": 0.1}),
         Arm(name="noise", changes={"augment.noise_std": 10.0}),
     ),
     comparisons=(
         Comparison(
-            name="crops and mirrors lower the test error",
-            better=("crops-and-mirrors",),
-            worse=("nothing",),
-            at_least=0.01,
+            name="crops and flips lower the test error",
+            better=("crops-and-flips",),
+            worse=("baseline",),
+            min_effect=0.01,
         ),
         Comparison(
             name="colour shifts lower the test error",
-            better=("colour",),
-            worse=("nothing",),
-            at_least=0.005,
+            better=("color",),
+            worse=("baseline",),
+            min_effect=0.005,
             expected=0.01,
         ),
         Comparison(
             name="noise lowers the test error",
             better=("noise",),
-            worse=("nothing",),
-            at_least=0.005,
-            is_claim=False,
+            worse=("baseline",),
+            min_effect=0.005,
+            is_primary=False,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.NARROW_BN, 400, 300), augment=bases.PLAIN, epochs=9),
-            rates=bases.ADAM_RATES,
+            base=replace(
+                bases.limit_per_class(bases.NARROW_BN, 400, 300),
+                augment=bases.NO_AUGMENTATION,
+                epochs=9,
+            ),
+            lr_grid=bases.ADAMW_LRS,
             tuning_epochs=5,
-            tuning_per_class=300,
-            tuning_share=0.04,
-            pictures_per_second=bases.NARROW_BN_SPEED,
+            tuning_train_per_class=300,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.NARROW_BN_SPEED,
         ),
         "full": Protocol(
-            base=replace(bases.pictures(bases.SMALL_BN, 1000), augment=bases.PLAIN, epochs=24),
-            seeds=4,
-            rates=bases.ADAM_RATES,
+            base=replace(
+                bases.limit_per_class(bases.SMALL_BN, 1000),
+                augment=bases.NO_AUGMENTATION,
+                epochs=24,
+            ),
+            num_seeds=4,
+            lr_grid=bases.ADAMW_LRS,
             tuning_epochs=8,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_BN_SPEED,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_BN_SPEED,
         ),
-        "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, augment=bases.PLAIN)),
+        "imagenet": replace(
+            bases.IMAGENET, base=replace(IMAGENET_2012, augment=bases.NO_AUGMENTATION)
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""Batch normalisation in the place of response normalisation."""
+"""Batch normalization against local response normalization."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 BATCH_NORM_VS_LRN = Experiment(
     name="batch-norm-vs-lrn",
-    claim="Batch normalisation in the place of response normalisation reaches a lower error in as "
-    "many epochs.",
-    source="Ioffe and Szegedy 2015; the tutorial, whose program puts it there",
-    expected="no figure for this net: its authors needed 14 times fewer steps in another one",
-    limits="On CIFAR-10 with net 145 at a quarter of its width, for a few epochs. The response "
-    "norm's constants were made for pixels of 0 to 255; here pictures are divided by their "
-    "deviation, so it does little beside scaling.",
+    claim="A net with batch normalization instead of local response normalization reaches a lower "
+    "error in the same number of epochs.",
+    source="Ioffe and Szegedy 2015; the tutorial, whose program uses batch normalization",
+    expected="no number for this net: the authors needed 14 times fewer steps with another one",
+    limits="On CIFAR-10 with net 145 at a quarter of its width, for a few epochs. The constants "
+    "of the response normalization were chosen for pixels from 0 to 255. Here the pixels are "
+    "divided by their standard deviation, so it does little more than scale.",
     measure="test_error",
     arms=(
         Arm(name="batch-norm", changes={"model.norm": "batch"}),
@@ -24,36 +24,36 @@ BATCH_NORM_VS_LRN = Experiment(
     ),
     comparisons=(
         Comparison(
-            name="batch norm errs less than response norm",
+            name="batch norm has a lower error than response norm",
             better=("batch-norm",),
             worse=("response-norm",),
-            at_least=0.01,
+            min_effect=0.01,
         ),
         Comparison(
-            name="batch norm errs less than no norm",
+            name="batch norm has a lower error than no norm",
             better=("batch-norm",),
             worse=("no-norm",),
-            at_least=0.01,
-            is_claim=False,
+            min_effect=0.01,
+            is_primary=False,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 600, 300), epochs=7),
-            rates=bases.PAPER_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 300), epochs=7),
+            lr_grid=bases.PAPER_LRS,
             tuning_epochs=3,
-            tuning_per_class=300,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_train_per_class=300,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 2500), epochs=15),
-            seeds=4,
-            rates=bases.PAPER_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2500), epochs=15),
+            num_seeds=4,
+            lr_grid=bases.PAPER_LRS,
             tuning_epochs=5,
-            tuning_per_class=1000,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_train_per_class=1000,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

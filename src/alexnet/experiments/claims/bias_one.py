@@ -1,4 +1,4 @@
-"""First biases of 1 against 0."""
+"""Initial biases of 1 against 0."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 BIAS_ONE = Experiment(
     name="bias-one",
-    claim="Biases that begin at 1 in conv2, conv4, conv5 and the hidden fully connected layers "
-    "speed up the first epochs, since rectified units then begin with something to pass on.",
+    claim="Initial biases of 1 in conv2, conv4, conv5 and the hidden fully connected layers "
+    "accelerate the first epochs, because they give the ReLUs positive inputs.",
     source="Paper, section 5",
-    expected="no figure is printed: the early stages of learning are faster",
+    expected="no number: the early stages of learning are faster",
     limits="On CIFAR-10 with a narrow AlexNet; measured is the training error, averaged over the "
-    "first epochs. He's first weights are used in both arms, which by themselves keep the units "
-    "alive, so less is left for the biases to do than with the paper's sd of .01; those do not "
-    "leave chance at this width (experiment init).",
+    "first epochs. Both arms use He initialization, which keeps the ReLUs active by itself, so "
+    "the biases may matter less than with the paper's weights of std .01. With those, the net "
+    "does not leave chance level at this width (experiment init).",
     measure="early_train_error",
     arms=(
         Arm(name="bias-1", changes={"model.bias": 1.0}),
@@ -28,24 +28,24 @@ BIAS_ONE = Experiment(
             name="biases of 1 lower the error of the first epochs",
             better=("bias-1",),
             worse=("bias-0",),
-            at_least=0.01,
+            min_effect=0.01,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 600, 100), epochs=6),
-            rates=bases.PIXEL_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 100), epochs=6),
+            lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 2000, 100), epochs=8),
-            seeds=5,
-            rates=bases.PIXEL_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2000, 100), epochs=8),
+            num_seeds=5,
+            lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, epochs=5)),
     },

@@ -9,13 +9,13 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 DROPOUT = Experiment(
     name="dropout",
-    claim="Dropping half of the hidden units while learning keeps a net from learning its pictures "
-    "by heart, so it errs less on new ones.",
+    claim="Dropout of half of the hidden units reduces overfitting, so that the test error is "
+    "lower.",
     source="Paper, section 4.2",
-    expected="no figure is printed: without dropout the net overfits substantially",
-    limits="On a few CIFAR-10 pictures, where overfitting can be had in minutes, with the "
-    "batch-norm net, whose dropout is on the inputs of fc6 and fc7; batch norm regularises too, so "
-    "the effect may be smaller than in the paper's net.",
+    expected="no number: without dropout the net overfits substantially",
+    limits="The net is the batch-norm one, with dropout on the inputs of fc6 and fc7. It is "
+    "trained on a small part of CIFAR-10, where it overfits within minutes. Batch norm "
+    "regularizes, too, so the effect may be smaller than in the paper's net.",
     measure="test_error",
     arms=(Arm(name="dropout"), Arm(name="no-dropout", changes={"model.dropout": 0.0})),
     comparisons=(
@@ -23,25 +23,33 @@ DROPOUT = Experiment(
             name="dropout lowers the test error",
             better=("dropout",),
             worse=("no-dropout",),
-            at_least=0.005,
+            min_effect=0.005,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.NARROW_BN, 400, 300), augment=bases.PLAIN, epochs=18),
-            rates=bases.ADAM_RATES,
+            base=replace(
+                bases.limit_per_class(bases.NARROW_BN, 400, 300),
+                augment=bases.NO_AUGMENTATION,
+                epochs=18,
+            ),
+            lr_grid=bases.ADAMW_LRS,
             tuning_epochs=6,
-            tuning_per_class=300,
-            tuning_share=0.04,
-            pictures_per_second=bases.NARROW_BN_SPEED,
+            tuning_train_per_class=300,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.NARROW_BN_SPEED,
         ),
         "full": Protocol(
-            base=replace(bases.pictures(bases.SMALL_BN, 1000), augment=bases.PLAIN, epochs=30),
-            seeds=5,
-            rates=bases.ADAM_RATES,
+            base=replace(
+                bases.limit_per_class(bases.SMALL_BN, 1000),
+                augment=bases.NO_AUGMENTATION,
+                epochs=30,
+            ),
+            num_seeds=5,
+            lr_grid=bases.ADAMW_LRS,
             tuning_epochs=10,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_BN_SPEED,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_BN_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

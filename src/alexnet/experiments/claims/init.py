@@ -1,4 +1,4 @@
-"""First weights of one spread against those that scale with a layer's inputs."""
+"""Initial weights of one standard deviation against He's and Glorot's."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 INIT = Experiment(
     name="init",
-    claim="Plain SGD gets stuck at chance when all first weights have a spread of .01 and the net "
-    "is narrower than the paper's: the signal shrinks from layer to layer. Weights that scale with "
-    "the number of a layer's inputs set it free.",
-    source="Paper, section 5 (sd .01); He et al. 2015, section 2.2",
-    expected="no figure: the loss stays at ln(classes), the commonest complaint about AlexNets",
+    claim="With all initial weights of std .01 and a net narrower than the paper's, plain SGD "
+    "stays at chance level, since the signal shrinks from layer to layer. Initial weights scaled "
+    "with the number of inputs of a layer (fan-in) avoid this.",
+    source="Paper, section 5 (std .01); He et al. 2015, section 2.2",
+    expected="no number: the loss stays at ln(number of classes), a common report about AlexNets",
     limits="On CIFAR-10 with net 145 at a quarter of its width and biases of 0 in all arms "
-    "(experiment bias-one is about those); measured is the training error, averaged over the first "
-    "epochs. At the paper's width and with its pictures on the 0-255 scale an sd of .01 works.",
+    "(experiment bias-one tests those); measured is the training error, averaged over the first "
+    "epochs. At the paper's width, with images on the 0-255 scale, a std of .01 works.",
     measure="early_train_error",
     arms=(
         Arm(name="he", changes={"model.init": "he"}),
@@ -26,34 +26,34 @@ INIT = Experiment(
     ),
     comparisons=(
         Comparison(
-            name="He's first weights lower the error of the first epochs",
+            name="He initialization lowers the error of the first epochs",
             better=("he",),
             worse=("published",),
-            at_least=0.05,
+            min_effect=0.05,
         ),
         Comparison(
-            name="Glorot's first weights lower it too",
+            name="Glorot initialization lowers it, too",
             better=("glorot",),
             worse=("published",),
-            at_least=0.05,
-            is_claim=False,
+            min_effect=0.05,
+            is_primary=False,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 500, 100), epochs=6),
-            rates=bases.PAPER_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 500, 100), epochs=6),
+            lr_grid=bases.PAPER_LRS,
             tuning_epochs=3,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 2000, 100), epochs=10),
-            seeds=4,
-            rates=bases.PAPER_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2000, 100), epochs=10),
+            num_seeds=4,
+            lr_grid=bases.PAPER_LRS,
             tuning_epochs=4,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, epochs=5)),
     },

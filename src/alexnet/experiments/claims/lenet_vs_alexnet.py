@@ -1,4 +1,4 @@
-"""LeNet-5 against an AlexNet."""
+"""AlexNet against LeNet-5."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 LENET_VS_ALEXNET = Experiment(
     name="lenet-vs-alexnet",
-    claim="A net of AlexNet's kind (five convolutions, many maps, ReLU) errs less on natural "
-    "pictures than LeNet-5.",
+    claim="A net like AlexNet (five convolutions, many channels, ReLU) has a lower error on "
+    "natural images than LeNet-5.",
     source="The tutorial's comparison of the two; Paper, section 1",
-    expected="no figure: the paper did not train a LeNet",
-    limits="On CIFAR-10, both nets in colour, on the same crops; AlexNet's are scaled up to the 67 "
-    "pixels it needs at least. It is the batch-norm net at a fraction of its width, and it still "
-    "has many times the parameters: this compares the two designs, not equal sizes.",
+    expected="no number: the paper did not train a LeNet",
+    limits="On CIFAR-10, both nets with colour inputs and the same crops; for AlexNet they are "
+    "scaled up to 67 pixels, its smallest input. AlexNet is the batch-norm net at a fraction of "
+    "its width. It still has many times the parameters of LeNet-5: the experiment compares two "
+    "designs, not nets of equal size.",
     measure="test_error",
     arms=(
         Arm(name="alexnet"),
@@ -31,30 +32,30 @@ LENET_VS_ALEXNET = Experiment(
     ),
     comparisons=(
         Comparison(
-            name="AlexNet errs less than LeNet-5",
+            name="AlexNet has a lower error than LeNet-5",
             better=("alexnet",),
             worse=("lenet",),
-            at_least=0.05,
+            min_effect=0.05,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.NARROW_BN, 1000, 300), epochs=12),
-            rates=bases.ADAM_RATES,
+            base=replace(bases.limit_per_class(bases.NARROW_BN, 1000, 300), epochs=12),
+            lr_grid=bases.ADAMW_LRS,
             tuning_epochs=4,
-            tuning_per_class=500,
-            tuning_share=0.04,
-            pictures_per_second=bases.NARROW_BN_SPEED,
-            arm_speeds={"lenet": 8_000},
+            tuning_train_per_class=500,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.NARROW_BN_SPEED,
+            arm_images_per_second={"lenet": 8_000},
         ),
         "full": Protocol(
             base=replace(bases.SMALL_BN, epochs=12),
-            rates=bases.ADAM_RATES,
+            lr_grid=bases.ADAMW_LRS,
             tuning_epochs=5,
-            tuning_per_class=1000,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_BN_SPEED,
-            arm_speeds={"lenet": 8_000},
+            tuning_train_per_class=1000,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_BN_SPEED,
+            arm_images_per_second={"lenet": 8_000},
         ),
     },
 )

@@ -1,4 +1,4 @@
-"""Overlapping pooling against pooling side by side."""
+"""Overlapping against non-overlapping pooling."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 OVERLAPPING_POOLING = Experiment(
     name="overlapping-pooling",
-    claim="Pooling windows of 3 x 3 that overlap (stride 2) give fewer errors than windows of "
-    "2 x 2 that do not.",
+    claim="Overlapping pooling (3 x 3 windows, stride 2) gives a lower error than non-overlapping "
+    "pooling (2 x 2 windows, stride 2).",
     source="Paper, section 3.4; Code2012, net 147 against 145",
     expected="0.4 points of top-1 error on ImageNet",
-    limits="On CIFAR-10 with the 2012 code's four-layer net, whose maps keep their sizes. Nothing "
-    "is said about ImageNet, and an effect as small as the paper's is more than a few seeds on "
-    "10,000 test pictures can tell from none.",
+    limits="The net is the four-layer one of the 2012 code, on CIFAR-10; both kinds of pooling "
+    "give feature maps of the same size. The runs say nothing about ImageNet. An effect as small "
+    "as the paper's is hard to detect with a few seeds and 10,000 test images.",
     measure="test_error",
     arms=(
         Arm(name="overlapping"),
-        Arm(name="side-by-side", changes={"model.pooling": "non_overlapping"}),
+        Arm(name="non-overlapping", changes={"model.pooling": "non_overlapping"}),
     ),
     comparisons=(
         Comparison(
-            name="overlap lowers the test error",
+            name="overlapping pooling lowers the test error",
             better=("overlapping",),
-            worse=("side-by-side",),
-            at_least=0.002,
+            worse=("non-overlapping",),
+            min_effect=0.002,
             expected=0.004,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.NARROW_FOUR_LAYERS, 1000), epochs=8),
-            rates=bases.PIXEL_RATES,
+            base=replace(bases.limit_per_class(bases.NARROW_FOUR_LAYERS, 1000), epochs=8),
+            lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
-            tuning_per_class=500,
-            tuning_share=0.04,
-            pictures_per_second=bases.NARROW_FOUR_LAYERS_SPEED,
+            tuning_train_per_class=500,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.NARROW_FOUR_LAYERS_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.FOUR_LAYERS, epochs=10),
-            seeds=5,
-            rates=bases.PIXEL_RATES,
+            num_seeds=5,
+            lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
-            tuning_per_class=2000,
-            pictures_per_second=bases.FOUR_LAYERS_SPEED,
+            tuning_train_per_class=2000,
+            images_per_second=bases.FOUR_LAYERS_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

@@ -1,4 +1,4 @@
-"""Response normalisation against none."""
+"""Local response normalization against none."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ NARROW = replace(bases.NARROW_FOUR_LAYERS, model=ModelOptions(width=0.5, norm="r
 
 RESPONSE_NORM = Experiment(
     name="response-norm",
-    claim="Normalising every response by those of the neighbouring maps lowers the error.",
+    claim="Local response normalization, which divides each activation by a norm over "
+    "neighbouring channels, lowers the error.",
     source="Paper, section 3.3; Code2012, net 148 against 145",
-    expected="1.4 points of top-1 error on ImageNet; on CIFAR-10 a four-layer net fell from 13 % "
-    "to 11 %",
-    limits="On CIFAR-10 with the 2012 code's four-layer net and the paper's constants; the net of "
-    "the paper's 13 % had locally connected layers, which are not built here. Nothing is said "
-    "about ImageNet.",
+    expected="1.4 points of top-1 error on ImageNet; on CIFAR-10 the error of a four-layer net "
+    "fell from 13 % to 11 %",
+    limits="The net is the four-layer one of the 2012 code with the paper's constants, on "
+    "CIFAR-10. The net with the paper's 13 % had locally connected layers, which are not built "
+    "here. The runs say nothing about ImageNet.",
     measure="test_error",
     arms=(
         Arm(name="response-norm"),
@@ -26,29 +27,29 @@ RESPONSE_NORM = Experiment(
     ),
     comparisons=(
         Comparison(
-            name="response norm lowers the test error",
+            name="response normalization lowers the test error",
             better=("response-norm",),
             worse=("no-norm",),
-            at_least=0.005,
+            min_effect=0.005,
             expected=0.02,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(NARROW, 1000), epochs=7),
-            rates=bases.PIXEL_RATES,
+            base=replace(bases.limit_per_class(NARROW, 1000), epochs=7),
+            lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
-            tuning_per_class=500,
-            tuning_share=0.04,
-            pictures_per_second=2_600,
+            tuning_train_per_class=500,
+            tuning_val_fraction=0.04,
+            images_per_second=2_600,
         ),
         "full": Protocol(
             base=replace(bases.FOUR_LAYERS, model=ModelOptions(norm="response"), epochs=10),
-            seeds=5,
-            rates=bases.PIXEL_RATES,
+            num_seeds=5,
+            lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
-            tuning_per_class=2000,
-            pictures_per_second=1_190,
+            tuning_train_per_class=2000,
+            images_per_second=1_190,
         ),
         "imagenet": bases.IMAGENET,
     },

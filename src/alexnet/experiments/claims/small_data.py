@@ -1,4 +1,4 @@
-"""Four remedies for little data, and fine-tuning, with 5 to 60 pictures a class."""
+"""Four remedies for small training sets, and fine-tuning, with 5 to 60 images per class."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from alexnet.experiments.experiment import Arm, Change, Comparison, Experiment, 
 from alexnet.models.variants import ModelOptions
 
 SIZES = (5, 10, 20, 40, 60)
-TUNED_AT = 20
-"""Rates are tuned with this many pictures a class and kept for the other sizes."""
+TUNING_SIZE = 20
+"""Learning rates are tuned with this many images per class and used for all sizes."""
 
 AUGMENTATION: Mapping[str, Change] = {
     "augment.crop": "random",
@@ -21,7 +21,7 @@ AUGMENTATION: Mapping[str, Change] = {
     "augment.max_aspect_ratio": 1.33,
     "augment.color_std": 0.1,
 }
-DECAY: Mapping[str, Change] = {"optimizer.weight_decay": 0.5}
+WEIGHT_DECAY: Mapping[str, Change] = {"optimizer.weight_decay": 0.5}
 DROPOUT: Mapping[str, Change] = {"model.dropout": 0.5}
 TORCHVISION: Mapping[str, Change] = {
     "arch": "alexnet_owt",
@@ -34,28 +34,28 @@ TORCHVISION: Mapping[str, Change] = {
     "freeze_up_to": "pool5",
 }
 REMEDIES = (
-    Arm(name="nothing"),
+    Arm(name="baseline"),
     Arm(name="augmentation", changes=AUGMENTATION),
-    Arm(name="decay", changes=DECAY),
+    Arm(name="weight-decay", changes=WEIGHT_DECAY),
     Arm(name="dropout", changes=DROPOUT),
-    Arm(name="autoencoder", begins_from="autoencoder"),
-    Arm(name="rbm", begins_from="rbm"),
+    Arm(name="autoencoder", init_from="autoencoder"),
+    Arm(name="rbm", init_from="rbm"),
     Arm(
         name="all-four",
-        changes={**AUGMENTATION, **DECAY, **DROPOUT},
-        begins_from="autoencoder",
+        changes={**AUGMENTATION, **WEIGHT_DECAY, **DROPOUT},
+        init_from="autoencoder",
     ),
-    Arm(name="fine-tuning", changes=TORCHVISION, begins_from="alexnet_owt"),
+    Arm(name="fine-tuning", changes=TORCHVISION, init_from="alexnet_owt"),
 )
 
-# One store of 80 pixels; inputs are the 67 pixels in the middle, or anywhere with augmentation.
+# The image store has 80 pixels. Inputs are center crops of 67, or random crops with augmentation.
 FLOWERS = replace(
     bases.SMALL_BN,
     name="small_data",
     data="flowers17",
     model=ModelOptions(width=0.5, input_size=67, dropout=0.0),
     data_options=DataOptions(resize_size=80, split_seed=0),
-    augment=bases.PLAIN,
+    augment=bases.NO_AUGMENTATION,
     optimizer=replace(bases.SMALL_BN.optimizer, weight_decay=0.0),
     batch_size=32,
 )
@@ -63,73 +63,75 @@ NARROW = replace(FLOWERS, model=replace(FLOWERS.model, width=0.25))
 
 
 def at_size(arm: Arm, size: int) -> Arm:
-    """The arm with so many training pictures a class."""
+    """The arm with so many training images per class."""
     return replace(
         arm,
         name=f"{arm.name}-{size}",
         changes={**arm.changes, "data_options.train_per_class": size},
-        rate_of="" if size == TUNED_AT else f"{arm.name}-{TUNED_AT}",
+        lr_from="" if size == TUNING_SIZE else f"{arm.name}-{TUNING_SIZE}",
         series=arm.name,
-        at=size,
+        images_per_class=size,
     )
 
 
-def names(remedy: str) -> tuple[str, ...]:
-    """The arms of one remedy, from few pictures to many."""
+def arm_names(remedy: str) -> tuple[str, ...]:
+    """The arms of one remedy, from the fewest images to the most."""
     return tuple(f"{remedy}-{size}" for size in SIZES)
 
 
-def helps(remedy: str, at_least: float = 0.02, than: str = "nothing") -> Comparison:
-    """One remedy against another, averaged over the sizes."""
+def remedy_helps(remedy: str, min_effect: float = 0.02, than: str = "baseline") -> Comparison:
+    """One remedy against another or the baseline, averaged over the sizes."""
     return Comparison(
-        name=f"{remedy} errs less than {than}",
-        better=names(remedy),
-        worse=names(than),
-        at_least=at_least,
+        name=f"{remedy} has a lower error than {than}",
+        better=arm_names(remedy),
+        worse=arm_names(than),
+        min_effect=min_effect,
     )
 
 
 SMALL_DATA = Experiment(
     name="small-data",
-    claim="With few pictures, augmentation, weight decay, dropout and pre-training without labels "
-    "each lower the error, all four together more, and beginning from features learnt on other "
-    "pictures lowers it most.",
+    claim="With few training images, augmentation, weight decay, dropout and pretraining without "
+    "labels each lower the error; all four together lower it more; fine-tuning features learned "
+    "on other images lowers it most.",
     source="The tutorial's remedies; Paper, sections 4.1, 4.2 and 5",
-    expected="no figure: from scratch on Oxford 17, AlexNet-like nets of others err 31 to 45 %",
-    limits="On Oxford 17 with 5 to 60 training pictures a class (quick: 20) and 340 test pictures, "
-    "the same for every run; the seed draws the training pictures. The net is the batch-norm one, "
-    "at half its width and 67 pixels (quick: a quarter), so its errors are not those of the "
-    "flowers17 preset. Rates are tuned at 20 a class; the strength of a remedy is fixed, not "
-    "tuned. Pre-training, as an auto-encoder or as restricted Boltzmann machines, once for all "
-    "runs, sees all 60 training pictures a class, but no labels. "
-    "Fine-tuning keeps torchvision's convolutions (at 160 pixels) and learns fc6 to fc8.",
+    expected="no number: trained from scratch on Oxford 17, AlexNet-like nets of others have "
+    "errors of 31 to 45 %",
+    limits="On Oxford 17 with 5 to 60 training images per class (quick: 20) and the same 340 test "
+    "images in every run; the seed selects the training images. The net is the batch-norm one at "
+    "half its width and 67 pixels (quick: a quarter), so its errors are not those of the "
+    "flowers17 preset. Learning rates are tuned at 20 images per class; the strength of a remedy "
+    "is fixed, not tuned. Pretraining, with an auto-encoder or with restricted Boltzmann "
+    "machines, is done once for all runs; it uses all 60 training images per class, without "
+    "labels. Fine-tuning freezes torchvision's convolutions (at 160 pixels) and trains fc6 to "
+    "fc8.",
     measure="test_error",
     arms=tuple(at_size(arm, size) for arm in REMEDIES for size in SIZES),
     comparisons=(
-        helps("augmentation"),
-        helps("decay"),
-        helps("dropout"),
-        helps("autoencoder"),
-        helps("rbm"),
-        helps("all-four", 0.05),
-        helps("fine-tuning", 0.05, than="all-four"),
+        remedy_helps("augmentation"),
+        remedy_helps("weight-decay"),
+        remedy_helps("dropout"),
+        remedy_helps("autoencoder"),
+        remedy_helps("rbm"),
+        remedy_helps("all-four", 0.05),
+        remedy_helps("fine-tuning", 0.05, than="all-four"),
     ),
     protocols={
         "quick": Protocol(
             base=replace(NARROW, epochs=35),
-            rates=(0.001, 0.003),
+            lr_grid=(0.001, 0.003),
             tuning_epochs=20,
-            tuning_share=0.2,
-            arms=tuple(f"{arm.name}-{TUNED_AT}" for arm in REMEDIES),
-            arm_epochs={f"fine-tuning-{TUNED_AT}": 3},
-            pictures_per_second=bases.NARROW_BN_SPEED,
-            arm_speeds={"fine-tuning": 60},
+            tuning_val_fraction=0.2,
+            arms=tuple(f"{arm.name}-{TUNING_SIZE}" for arm in REMEDIES),
+            arm_epochs={f"fine-tuning-{TUNING_SIZE}": 3},
+            images_per_second=bases.NARROW_BN_SPEED,
+            arm_images_per_second={"fine-tuning": 60},
         ),
         "full": Protocol(
             base=replace(FLOWERS, epochs=100),
-            rates=(0.0003, 0.001, 0.003),
+            lr_grid=(0.0003, 0.001, 0.003),
             tuning_epochs=50,
-            tuning_share=0.2,
+            tuning_val_fraction=0.2,
             arm_epochs={
                 **{
                     f"{arm.name}-{size}": epochs
@@ -138,8 +140,8 @@ SMALL_DATA = Experiment(
                 },
                 **{f"fine-tuning-{size}": 6 for size in SIZES},
             },
-            pictures_per_second=bases.SMALL_BN_SPEED,
-            arm_speeds={"fine-tuning": 60},
+            images_per_second=bases.SMALL_BN_SPEED,
+            arm_images_per_second={"fine-tuning": 60},
         ),
     },
 )

@@ -1,4 +1,4 @@
-"""Two columns against one of half the width, and against two that never talk."""
+"""Two columns (groups of kernels on two GPUs) against one, and against two independent ones."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 TWO_COLUMNS = Experiment(
     name="two-columns",
-    claim="Two columns that see each other in conv3 err less than one column of half as many "
-    "kernels, and less than two that meet only in fc6.",
+    claim="Two columns that are connected in conv3 have a lower error than one column with half "
+    "as many kernels, and a lower error than two columns that are connected only in fc6.",
     source="Paper, section 3.2; Code2012, nets 145, 145-half and 150",
-    expected="1.7 points of top-1 error over one column (ILSVRC-2010), 1.2 over columns without "
-    "communication (ILSVRC-2012)",
+    expected="top-1 error 1.7 points lower than with one column (ILSVRC-2010), 1.2 points lower "
+    "than with columns without communication (ILSVRC-2012)",
     limits="On CIFAR-10 with the 2012 code's nets at a quarter of their width. As in the paper, "
-    "one column keeps the whole of conv5; its fully connected layers are not halved either.",
+    "the one-column net keeps all kernels of conv5; its fully connected layers are not halved "
+    "either.",
     measure="test_error",
     arms=(
         Arm(name="two-columns"),
@@ -24,36 +25,36 @@ TWO_COLUMNS = Experiment(
     ),
     comparisons=(
         Comparison(
-            name="two columns err less than one",
+            name="two columns have a lower error than one",
             better=("two-columns",),
             worse=("one-column",),
-            at_least=0.005,
+            min_effect=0.005,
             expected=0.017,
         ),
         Comparison(
-            name="columns that talk err less than columns that do not",
+            name="connected columns have a lower error than independent ones",
             better=("two-columns",),
             worse=("no-communication",),
-            at_least=0.005,
+            min_effect=0.005,
             expected=0.012,
         ),
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.pictures(bases.SMALL_ALEXNET, 600, 300), epochs=7),
-            rates=bases.PAPER_RATES,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 300), epochs=7),
+            lr_grid=bases.PAPER_LRS,
             tuning_epochs=3,
-            tuning_per_class=300,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_train_per_class=300,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.SMALL_ALEXNET, epochs=10),
-            rates=bases.PAPER_RATES,
+            lr_grid=bases.PAPER_LRS,
             tuning_epochs=5,
-            tuning_per_class=1000,
-            tuning_share=0.04,
-            pictures_per_second=bases.SMALL_ALEXNET_SPEED,
+            tuning_train_per_class=1000,
+            tuning_val_fraction=0.04,
+            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },
