@@ -25,6 +25,8 @@ from support.commands import Alexnet, Command, Told
 from support.places import SHARED
 from support.runs import SetAside, Witness, empty_plot
 
+pytest_plugins = ["support.experiments"]
+
 # Derandomized: a red run is the same run for everybody. No deadline: the machine may be busy.
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("alexnet")

@@ -1,68 +1,91 @@
-"""What the arms of an experiment begin from."""
+"""The initial weights of the arms of an experiment."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from alexnet.experiments import catalogue
-from alexnet.experiments import initial_weights as first_weights
+from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.initial_weights import (
+    FEATURES_FILE,
+    check_initial_weights,
+    initial_weights,
+    pretrained_model,
+)
 from alexnet.experiments.plan import Plan
-from alexnet.pretraining.recipe import PretrainRecipe
+from alexnet.pretraining.recipe import PretrainRecipe, RbmRecipe
+
+PLAN = Plan(experiment=EXPERIMENTS["small-data"])
 
 
-class Asked:
-    """Stands in for pretraining, and remembers what it was asked."""
+class Pretrainings:
+    """Stands in for pretraining, and records what is asked of it."""
 
     def __init__(self) -> None:
-        self.all: list[tuple[str, object]] = []
+        self.recipes: list[PretrainRecipe] = []
 
-    def pretrain(self, recipe: PretrainRecipe, *, out: Path) -> None:
-        self.all.append(("pretrain", recipe))
-        out.mkdir()
-        (out / "config.json").write_text("{}")
-
-    def resume(self, out: Path) -> None:
-        self.all.append(("resume", out))
-        (out / "result.json").write_text("{}")
+    def __call__(self, recipe: PretrainRecipe, folder: Path) -> Path:
+        self.recipes.append(recipe)
+        return folder / "model.safetensors"
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    found = Asked()
-    monkeypatch.setattr(first_weights, "pretrain", found.pretrain)
-    monkeypatch.setattr(first_weights, "resume_pretraining", found.resume)
-    return found
-
-
-PLAN = Plan(experiment=catalogue.experiment("small-data"))
-
-
-def begins(arm: str, out: Path) -> str:
-    return first_weights.first_weights(PLAN, PLAN.experiment.arm(arm), out)
+def weights_of(arm: str, out: Path, pretrained: Pretrainings) -> str:
+    return initial_weights(PLAN, PLAN.experiment.arm(arm), out, pretrained)
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
-def test_pretraining_sees_all_training_pictures_once_for_all_runs(
-    kind: str, tmp_path: Path, asked: Asked
-) -> None:
-    found = {begins(f"{kind}-{size}", tmp_path) for size in (20, 20, 5)}
+def test_one_pretraining_on_all_training_images_serves_all_runs(kind: str, tmp_path: Path) -> None:
+    asked = Pretrainings()
+    found = {weights_of(f"{kind}-{size}", tmp_path, asked) for size in (20, 5)}
     assert found == {str(tmp_path / kind / "model.safetensors")}
-    assert [word for word, _ in asked.all] == ["pretrain", "resume"]
-    recipe = asked.all[0][1]
-    assert isinstance(recipe, PretrainRecipe)
+    recipe, other = asked.recipes
+    assert recipe == replace(other, name=recipe.name)
     assert recipe.kind == kind
     assert recipe.data_options.train_per_class is None
     assert recipe.data_options.split_seed == 0
     assert recipe.model == PLAN.protocol.base.model
 
 
-def test_all_four_begins_from_the_autoencoder(tmp_path: Path, asked: Asked) -> None:
-    begins("autoencoder-20", tmp_path)
-    assert begins("all-four-20", tmp_path) == begins("autoencoder-60", tmp_path)
-    assert [word for word, _ in asked.all] == ["pretrain", "resume"]
+def test_all_four_starts_from_the_autoencoder(tmp_path: Path) -> None:
+    asked = Pretrainings()
+    paths = {weights_of(arm, tmp_path, asked) for arm in ("all-four-20", "autoencoder-20")}
+    assert len(paths) == 1
+    assert asked.recipes[0].kind == "autoencoder"
 
 
-def test_drawn_weights_are_no_file(tmp_path: Path) -> None:
-    assert begins("nothing-20", tmp_path) == ""
+def test_random_weights_have_no_file(tmp_path: Path) -> None:
+    assert weights_of("baseline-20", tmp_path, Pretrainings()) == ""
+
+
+def test_the_convolutions_alone_are_enough_for_fine_tuning(tmp_path: Path) -> None:
+    path = tmp_path / "data" / FEATURES_FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    plan = replace(PLAN, data_root=str(tmp_path / "data"))
+    check_initial_weights(plan)
+    arm = plan.experiment.arm("fine-tuning-20")
+    assert initial_weights(plan, arm, tmp_path, Pretrainings()) == str(path)
+
+
+def test_a_pretraining_is_started_then_resumed_then_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def pretrain(recipe: PretrainRecipe, *, out: Path) -> None:
+        calls.append("pretrain")
+        out.mkdir()
+        (out / "config.json").write_text("{}")
+
+    def resume(out: Path) -> None:
+        calls.append("resume")
+        (out / "result.json").write_text("{}")
+
+    monkeypatch.setattr("alexnet.experiments.initial_weights.pretrain", pretrain)
+    monkeypatch.setattr("alexnet.experiments.initial_weights.resume_pretraining", resume)
+    (tmp_path / "rbm").mkdir()
+    models = {pretrained_model(RbmRecipe(), tmp_path / "rbm") for _ in range(3)}
+    assert models == {tmp_path / "rbm" / "model.safetensors"}
+    assert calls == ["pretrain", "resume"]

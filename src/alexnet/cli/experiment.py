@@ -1,4 +1,4 @@
-"""`alexnet experiment list|run|report`: every claim as a command with a verdict."""
+"""`alexnet experiment list|run|report`: commands that test claims of the paper."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from alexnet.config.serialization import to_dict
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.experiment import Experiment, ProtocolName
-from alexnet.experiments.formatting import cost, setting
-from alexnet.experiments.plan import Plan, minutes
+from alexnet.experiments.formatting import describe_setting, format_cost
+from alexnet.experiments.plan import Plan, estimate_minutes
 
 if TYPE_CHECKING:
-    from alexnet.experiments.results import Findings
+    from alexnet.experiments.results import ExperimentResult
 
 HELP = """usage: alexnet experiment ACTION ...
 
-Every claim of the paper and of the tutorial as a command: several seeds, a fairly tuned rate for
-every arm, a picture, a page and a verdict.
+Test the claims of the paper and of the tutorial: several seeds, a tuned learning rate for every
+arm, a plot, a report and a verdict.
 
-  list     what is claimed, by whom, what a run can say, and what it costs
-  run      run one experiment, or go on with it; exit 1 when the claim is not reproduced,
-           0 when it is, and 0 when the runs cannot decide
-  report   join finished experiments into one page
+  list     show each experiment's claim, source, limits and cost
+  run      run one experiment, or resume it; the exit code is 1 if the claim is not reproduced,
+           0 if it is reproduced or undecided
+  report   write the results of finished experiments as one page
 
-alexnet experiment ACTION --help tells more."""
+alexnet experiment ACTION --help lists an action's flags."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,10 +51,10 @@ def run(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ListFlags:
-    """What is claimed, by whom, what a run can say, and what it costs on two cores."""
+    """Show each experiment's claim, source, limits and cost on two cores."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Experiments to tell about; all of them unless given."""
+    """Experiments to show; all of them unless given."""
     json: bool = False
     """Print JSON."""
 
@@ -64,13 +64,13 @@ def list_action(arguments: Sequence[str]) -> int:
     flags = parse(ListFlags, arguments, "experiment list")
     chosen = [experiment(name) for name in flags.names] or list(EXPERIMENTS.values())
     if flags.json:
-        print(json.dumps([_facts(one) for one in chosen], indent=2, ensure_ascii=False))
+        print(json.dumps([_to_json(one) for one in chosen], indent=2, ensure_ascii=False))
     else:
         print("\n\n".join(_description(one) for one in chosen))
     return 0
 
 
-def _facts(one: Experiment) -> dict[str, object]:
+def _to_json(one: Experiment) -> dict[str, object]:
     plans = {name: Plan(experiment=one, protocol_name=name) for name in one.protocols}
     return {
         "name": one.name,
@@ -83,18 +83,22 @@ def _facts(one: Experiment) -> dict[str, object]:
         "comparisons": [to_dict(comparison) for comparison in one.comparisons],
         "protocols": {
             name: {
-                "setting": setting(plan),
-                "runs": plan.num_runs,
-                "minutes": round(minutes(plan), 1),
+                "setting": describe_setting(plan),
+                "num_runs": plan.num_runs,
+                "minutes": _rounded(estimate_minutes(plan)),
             }
             for name, plan in plans.items()
         },
     }
 
 
+def _rounded(minutes: float | None) -> float | None:
+    return None if minutes is None else round(minutes, 1)
+
+
 def _description(one: Experiment) -> str:
     protocols: dict[str, str] = {
-        name: f"{plan.num_runs} runs, {cost(plan)} on two cores: {setting(plan)}"
+        name: f"{plan.num_runs} runs, {format_cost(plan)} on two cores: {describe_setting(plan)}"
         for name in one.protocols
         for plan in [Plan(experiment=one, protocol_name=name)]
     }
@@ -120,58 +124,58 @@ def _paragraph(head: str, text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFlags:
-    """Run one experiment, or go on with it where it was stopped."""
+    """Run one experiment, or resume it."""
 
     name: Annotated[str, tyro.conf.Positional]
-    """One of alexnet experiment list."""
+    """A name that alexnet experiment list shows."""
     quick: bool = False
-    """A few minutes on two cores, with smaller nets and fewer pictures."""
+    """A few minutes on two cores, with smaller nets and fewer images."""
     data: Literal["small", "imagenet"] = "small"
-    """small: CIFAR-10 or Oxford 17, as the experiment says; imagenet: the paper's own size."""
+    """small: CIFAR-10 or Oxford 17, depending on the experiment; imagenet: the paper's own size."""
     out: str = ""
     """The experiment's folder; runs/experiments/NAME-quick or NAME-full unless given."""
-    seeds: int = 0
-    """Runs an arm; 0: as the experiment says. More than before adds to what is there."""
-    without: tuple[str, ...] = ()
-    """Arms to leave out."""
+    seeds: int | None = None
+    """Runs per arm; as the experiment says unless given. A larger number adds the missing runs."""
+    exclude: tuple[str, ...] = ()
+    """Arms that do not run."""
     data_root: str = ""
     """Folder searched for data sets first."""
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
     keep_models: bool = False
-    """Keep the network of every run; they are removed once they are judged."""
+    """Keep the network of every run, which is removed after its evaluation otherwise."""
     json: bool = False
     """Print the result as JSON."""
 
 
 def run_action(arguments: Sequence[str]) -> int:
-    """Run, print the effects, and say by the exit code whether a claim failed."""
+    """Run an experiment and print its effects; the exit code is 1 if a claim is not reproduced."""
     flags = parse(RunFlags, arguments, "experiment run")
     plan = plan_of(flags)
     out = Path(flags.out or f"runs/experiments/{flags.name}-{plan.protocol_name}")
-    from alexnet.experiments.results import PICTURE, REPORT, RESULT
+    from alexnet.experiments.results import PLOT, REPORT, RESULT
     from alexnet.experiments.run import run_experiment
 
-    note(f"{flags.name}: {plan.num_runs} runs into {out}, about {cost(plan)} on two cores")
+    note(f"{flags.name}: {plan.num_runs} runs into {out}, about {format_cost(plan)} on two cores")
     with ExitStack() as stack:
         try:
-            findings = run_experiment(plan, out, announcer(stack), flags.keep_models)
+            result = run_experiment(plan, out, reporter_factory(stack), flags.keep_models)
         except KeyboardInterrupt:
-            words = shlex.join(["alexnet", "experiment", "run", *arguments])
-            note(f"the experiment goes on where it was with: {words}")
+            command = shlex.join(["alexnet", "experiment", "run", *arguments])
+            note(f"resume the experiment with: {command}")
             raise
     if flags.json:
         print((out / RESULT).read_text(encoding="utf-8"), end="")
     else:
-        print(f"{_text(findings)}\nreport    {out / REPORT}\npicture   {out / PICTURE}")
-    return int(findings.verdict == "not reproduced")
+        print(f"{_text(result)}\nreport    {out / REPORT}\nplot      {out / PLOT}")
+    return int(result.verdict == "not reproduced")
 
 
 def plan_of(flags: RunFlags) -> Plan:
-    """The experiment at the size that was asked for.
+    """The plan that the flags ask for.
 
     Raises:
-        UsageError: two sizes at once, or one that the experiment has not.
+        UsageError: two sizes at once, or one that the experiment does not have.
     """
     if flags.quick and flags.data == "imagenet":
         raise UsageError("--quick is not for --data imagenet; leave one of them out")
@@ -180,56 +184,56 @@ def plan_of(flags: RunFlags) -> Plan:
         experiment=experiment(flags.name),
         protocol_name="imagenet" if flags.data == "imagenet" else size,
         num_seeds=flags.seeds,
-        without=flags.without,
+        exclude=flags.exclude,
         data_root=flags.data_root,
         device=flags.device,
     )
 
 
-def announcer(stack: ExitStack) -> Callable[[str], ProgressReporter]:
-    """Says what comes next on stderr, and gives a new reporter for it; the last one is closed."""
+def reporter_factory(stack: ExitStack) -> Callable[[str], ProgressReporter]:
+    """A function that prints a run's description, closes the last reporter and opens a new one."""
 
-    def announce(heading: str) -> ProgressReporter:
+    def new_reporter(description: str) -> ProgressReporter:
         stack.close()
-        note(heading)
+        note(description)
         return stack.enter_context(ProgressReporter())
 
-    return announce
+    return new_reporter
 
 
-def _text(findings: Findings) -> str:
-    from alexnet.experiments.formatting import number
+def _text(result: ExperimentResult) -> str:
+    from alexnet.experiments.formatting import format_value
     from alexnet.experiments.report import interval_text
 
     arms = table(
-        ("arm", "rate", "mean", "sd", "seeds"),
+        ("arm", "lr", "mean", "std", "n"),
         [
             (
                 arm.name,
                 f"{arm.recipe.optimizer.lr:g}",
-                number(arm.mean, findings.measure, any(arm.bounds)),
-                number(arm.sd, findings.measure),
+                format_value(arm.mean, result.measure, censored=any(arm.censored)),
+                format_value(arm.std, result.measure),
                 str(len(arm.values)),
             )
-            for arm in findings.arms
+            for arm in result.arms
         ],
     )
     effects = table(
         ("effect", "95 % interval", "verdict"),
-        [(one.name, interval_text(one), one.verdict) for one in findings.comparisons],
+        [(one.name, interval_text(one), one.verdict) for one in result.comparisons],
         left=3,
     )
-    return f"{arms}\n\n{effects}\n\n{findings.experiment}: {findings.verdict}"
+    return f"{arms}\n\n{effects}\n\n{result.experiment}: {result.verdict}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFlags:
-    """Join finished experiments into one page; those that were not run are there, and say so."""
+    """Write the results of finished experiments as one page; it lists the others as not run."""
 
     folders: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Folders of finished experiments."""
     out: str = "claims.md"
-    """The Markdown page; pictures go into images/claims beside it."""
+    """The Markdown page; plots are copied to images/claims beside it."""
     json: bool = False
     """Print the verdicts as JSON."""
 
@@ -239,10 +243,10 @@ def report_action(arguments: Sequence[str]) -> int:
     flags = parse(ReportFlags, arguments, "experiment report")
     from alexnet.experiments.summary_page import write_page
 
-    found = write_page([Path(folder) for folder in flags.folders], Path(flags.out))
+    results = write_page([Path(folder) for folder in flags.folders], Path(flags.out))
     facts = [
         {"experiment": one.experiment, "protocol": one.protocol, "verdict": one.verdict}
-        for one in found
+        for one in results
     ]
     if flags.json:
         print(json.dumps(facts, indent=2))

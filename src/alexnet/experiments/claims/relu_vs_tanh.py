@@ -13,8 +13,8 @@ NARROW = replace(bases.NARROW_FOUR_LAYERS, schedule=LRSchedule())
 
 RELU_VS_TANH = Experiment(
     name="relu-vs-tanh",
-    claim="A convolutional net with ReLUs needs several times fewer epochs to reach a given training "
-    "error than the same net with tanh units.",
+    claim="A convolutional net with ReLUs needs several times fewer epochs to reach a given "
+    "training error than the same net with tanh units.",
     source="Paper, section 3.1 and figure 1",
     expected="ReLU reaches 25 % training error on CIFAR-10 in a sixth of the epochs",
     limits="The data and the kind of net are the paper's. The paper says of its net only that it "

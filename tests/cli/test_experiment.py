@@ -1,0 +1,135 @@
+"""`alexnet experiment`: what it prints, its exit codes, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.outcome import write_outcome
+from alexnet.experiments.results import read_result
+from support.commands import Command
+from support.experiments import outcome_with
+
+
+def test_list_shows_claim_source_limits_and_cost(command: Command) -> None:
+    told = command("experiment", "list")
+    assert (told.code, told.err) == (0, "")
+    text = " ".join(told.out.split())
+    for experiment in EXPERIMENTS.values():
+        for part in (experiment.name, experiment.claim, experiment.source, experiment.limits):
+            assert " ".join(part.split()) in text
+    num_plans = sum(len(experiment.protocols) for experiment in EXPERIMENTS.values())
+    assert text.count("on two cores") == num_plans
+
+
+def test_list_json_has_every_number(command: Command) -> None:
+    facts = json.loads(command("experiment", "list", "--json").out)
+    assert [fact["name"] for fact in facts] == list(EXPERIMENTS)
+    first = facts[0]
+    assert first["arms"] == ["relu", "tanh", "sigmoid"]
+    assert first["comparisons"][0]["expected"] == 6.0
+    assert first["comparisons"][1]["expected"] is None
+    assert first["protocols"]["quick"]["num_runs"] == 18
+    assert 0 < first["protocols"]["quick"]["minutes"] <= 6
+    one = json.loads(command("experiment", "list", "dropout", "--json").out)
+    assert [fact["name"] for fact in one] == ["dropout"]
+    assert one[0]["protocols"]["imagenet"]["minutes"] is None
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    ("num_wrong", "verdict", "code"),
+    [
+        ({"dropout": (1, 1, 1), "none": (8, 8, 8)}, "reproduced", 0),
+        ({"dropout": (1, 5, 9), "none": (5, 5, 5)}, "undecided", 0),
+        ({"dropout": (8, 8, 8), "none": (1, 1, 1)}, "not reproduced", 1),
+    ],
+)
+def test_the_exit_code_is_1_only_where_a_claim_is_not_reproduced(
+    num_wrong: Mapping[str, tuple[int, ...]],
+    verdict: str,
+    code: int,
+    command: Command,
+    own_out: Path,
+) -> None:
+    """The finished runs get other outcomes, and the experiment is run once more."""
+    for name, numbers in num_wrong.items():
+        lr = read_result(own_out).arm(name).recipe.optimizer.lr
+        for seed, number in enumerate(numbers):
+            run = own_out / "runs" / f"{name}-r{lr:g}-s{seed}"
+            write_outcome(run / "outcome-1.json", outcome_with(number))
+    told = command("experiment", "run", "tiny", "--quick", "--out", own_out)
+    assert told.code == code, told.err
+    assert f"tiny: {verdict}\n" in told.out
+    assert str(own_out / "report.md") in told.out
+    head = told.out.splitlines()[0].split()
+    assert head == ["arm", "lr", "mean", "std", "n"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_an_interruption_names_the_command_that_resumes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alexnet.experiments.run.run_experiment", interrupted)
+    told = command("experiment", "run", "tiny", "--quick", "--out", tmp_path / "my out")
+    assert told.code == 130
+    assert f"alexnet experiment run tiny --quick --out '{tmp_path / 'my out'}'" in told.err
+
+
+@pytest.mark.usefixtures("listed")
+def test_run_prints_the_result_file(command: Command, own_out: Path) -> None:
+    told = command("experiment", "run", "tiny", "--quick", "--out", own_out, "--json")
+    assert told.out == (own_out / "result.json").read_text()
+
+
+@pytest.mark.usefixtures("listed")
+def test_more_seeds_are_announced_one_by_one(command: Command, own_out: Path) -> None:
+    told = command("experiment", "run", "tiny", "--quick", "--seeds", "4", "--out", own_out)
+    assert "run 11 of 12: dropout, learning rate" in told.err
+    assert "run 12 of 12: none, learning rate" in told.err
+
+
+@pytest.mark.usefixtures("listed")
+def test_report_writes_the_page_and_prints_the_verdicts(
+    command: Command, own_out: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "docs" / "claims.md"
+    told = command("experiment", "report", own_out, "--out", page)
+    assert told.code == 0, told.err
+    verdict = read_result(own_out).verdict
+    assert verdict in told.out
+    assert f"**Measured (quick): {verdict}.**" in page.read_text()
+    told = command("experiment", "report", own_out, "--out", page, "--json")
+    assert json.loads(told.out) == [{"experiment": "tiny", "protocol": "quick", "verdict": verdict}]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run relu-vs-tan --quick", "did you mean relu-vs-tanh"),
+        ("rnu", "did you mean run"),
+        ("run relu-vs-tanh --quick --data imagenet", "--quick is not for"),
+        ("run relu-vs-tanh --data imagenet", "has no imagenet protocol"),
+        ("run relu-vs-tanh --data cifar10", "cifar10"),
+        ("run relu-vs-tanh --seeds 0", "--seeds 0 must be at least 1"),
+        ("run small-data --exclude dropuot", "did you mean dropout"),
+        ("list dropuot", "did you mean dropout"),
+        ("report nothing", "no finished experiment"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    words: str, message: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = command("experiment", *words.split())
+    assert told.code == 2
+    assert message in told.err
+    assert told.out == ""
+    assert list(tmp_path.iterdir()) == []

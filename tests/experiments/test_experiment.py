@@ -1,0 +1,42 @@
+"""Values that cannot be an experiment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from alexnet.config.recipe import Recipe
+from alexnet.errors import ConfigError
+from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
+
+
+def test_values_that_cannot_be_an_experiment_are_rejected(experiment: Experiment) -> None:
+    typo = Comparison(name="x", better=("dropuot",), worse=("dropout",), min_effect=0.1)
+    with pytest.raises(ConfigError, match="dropuot"):
+        replace(experiment, comparisons=(typo,))
+    with pytest.raises(ConfigError, match="two arms"):
+        replace(experiment, arms=(*experiment.arms, experiment.arms[0]))
+
+
+def test_comparisons_are_of_pairs_and_have_an_effect() -> None:
+    with pytest.raises(ConfigError, match="not pairs"):
+        Comparison(name="x", better=("a", "b"), worse=("c",), min_effect=0.1)
+    with pytest.raises(ConfigError, match="not pairs"):
+        Comparison(name="x", better=(), worse=(), min_effect=0.1)
+    with pytest.raises(ConfigError, match="no effect"):
+        Comparison(name="x", better=("a",), worse=("b",), min_effect=1.0, scale="ratio")
+
+
+def test_protocols_have_three_seeds_and_epochs_to_tune() -> None:
+    with pytest.raises(ConfigError, match="no verdict"):
+        Protocol(base=Recipe(), lr_grid=(0.1,), num_seeds=2)
+    with pytest.raises(ConfigError, match="needs tuning_epochs"):
+        Protocol(base=Recipe(), lr_grid=(0.1, 0.2))
+
+
+def test_arms_train_alike_if_changes_and_initial_weights_are_equal() -> None:
+    arm = Arm(name="a", changes={"model.dropout": 0.0})
+    assert arm.trains_as(Arm(name="b", changes={"model.dropout": 0.0}, crops=10))
+    assert not arm.trains_as(Arm(name="b", changes={"model.dropout": 0.5}))
+    assert not arm.trains_as(replace(arm, init_from="rbm"))

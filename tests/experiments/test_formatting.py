@@ -1,0 +1,59 @@
+"""Numbers, bounds, durations and settings as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.formatting import (
+    describe_setting,
+    format_cost,
+    format_effect,
+    format_estimate,
+    format_minutes,
+    format_value,
+)
+from alexnet.experiments.intervals import Interval
+from alexnet.experiments.plan import Plan
+
+
+def test_a_bound_is_marked_as_one() -> None:
+    interval = Interval(estimate=3.81, low=3.5, high=4.0)
+    above, below = (
+        replace(interval, is_unbounded_above=True),
+        replace(interval, is_unbounded_below=True),
+    )
+    assert format_estimate(interval, "ratio") == "3.81 x"
+    assert format_estimate(above, "ratio") == "at least 3.81 x"
+    assert format_estimate(below, "ratio") == "at most 3.81 x"
+    assert format_estimate(replace(above, is_unbounded_below=True), "ratio") == "perhaps 3.81 x"
+
+
+def test_values_have_their_unit() -> None:
+    assert format_value(0.1234, "test_error") == "12.34 %"
+    assert format_value(6.17, "epochs_to_error") == "6.17"
+    assert format_value(23.5, "epochs_to_error", censored=True) == "> 23.50"
+    assert format_effect(-0.0112, "difference") == "-1.12 points"
+
+
+def test_durations_are_minutes_or_hours() -> None:
+    assert [format_minutes(value) for value in (None, 0.0, 3.14, 12.6, 99.0, 120.0)] == [
+        *("not measured", "0.0 min", "3.1 min", "13 min", "99 min", "2.0 h")
+    ]
+
+
+def test_the_cost_of_a_plan_is_not_known_without_a_speed() -> None:
+    assert format_cost(Plan(experiment=EXPERIMENTS["dropout"])).endswith(" min")
+    imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet")
+    assert format_cost(imagenet) == "not measured"
+
+
+def test_settings_in_one_sentence() -> None:
+    full = Plan(experiment=EXPERIMENTS["relu-vs-tanh"], protocol_name="full")
+    assert describe_setting(full) == (
+        "cifar10, all training images per class; 100 test images per class; cifar_quick; "
+        "4 to 24 epochs at most, until 25 % training error, batch size 128; "
+        "learning rate tuned per arm over 0.001, 0.003, 0.01, 0.03; 3 seeds per arm"
+    )
+    imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)
+    assert describe_setting(imagenet).endswith("learning rate of 0.01; 5 seeds per arm")

@@ -1,0 +1,108 @@
+"""The runs of an experiment, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from alexnet.config.recipe import Recipe
+from alexnet.errors import ConfigError, UsageError
+from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.experiment import Arm, Experiment, Protocol
+from alexnet.experiments.plan import TUNING_SEED, Plan, estimate_minutes, with_changes
+
+
+def with_arms(experiment: Experiment, *arms: Arm) -> Plan:
+    """A plan of the experiment with further arms."""
+    return Plan(experiment=replace(experiment, arms=(*experiment.arms, *arms)))
+
+
+def test_arms_that_only_evaluate_are_served_by_the_arm_that_trains(experiment: Experiment) -> None:
+    plan = Plan(experiment=experiment)
+    served = {spec.arm.name: [arm.name for arm in spec.serves] for spec in plan.trainings}
+    assert served == {"dropout": ["dropout", "dropout-ten"], "none": ["none"]}
+    assert [arm.name for arm in plan.tuned_arms] == ["dropout", "none"]
+    assert plan.num_runs == 2 * 2 + 2 * 3
+
+
+def test_a_learning_rate_of_another_arm_is_not_tuned_again(experiment: Experiment) -> None:
+    """That arm may only evaluate; then the learning rate is that of the arm which trains for it."""
+    wide = Arm(name="wide", changes={"model.width": 0.1}, lr_from="dropout-ten")
+    plan = with_arms(experiment, wide)
+    spec = plan.trainings[-1]
+    assert (spec.arm, spec.lr_source.name) == (wide, "dropout")
+    assert wide not in plan.tuned_arms
+    assert plan.num_runs == 2 * 2 + 3 * 3
+
+
+def test_without_that_other_arm_it_is_tuned_itself(experiment: Experiment) -> None:
+    wide = Arm(name="wide", changes={"model.width": 0.1}, lr_from="none")
+    plan = with_arms(experiment, wide)
+    assert replace(plan, exclude=("none",), protocol_name="quick").tuned_arms[-1] == wide
+
+
+def test_a_single_learning_rate_is_not_tuned(experiment: Experiment) -> None:
+    plan = Plan(experiment=experiment, protocol_name="full", num_seeds=5)
+    assert plan.tuned_arms == ()
+    assert plan.num_runs == 2 * 5
+
+
+def test_tuning_has_a_seed_and_a_validation_split_of_its_own(experiment: Experiment) -> None:
+    plan = Plan(experiment=experiment)
+    arm = plan.arms[0]
+    recipe, tuning = plan.recipe(arm, 0.01, 2), plan.tuning_recipe(arm, 0.001)
+    assert (recipe.seed, recipe.optimizer.lr, recipe.data_options.val_fraction) == (2, 0.01, 0.0)
+    assert (tuning.seed, tuning.optimizer.lr) == (TUNING_SEED, 0.001)
+    assert tuning.data_options.val_fraction == 0.4
+
+
+def test_an_excluded_arm_takes_its_comparisons_along(experiment: Experiment) -> None:
+    plan = Plan(experiment=experiment, exclude=("dropout-ten",))
+    assert [comparison.name for comparison in plan.comparisons] == ["dropout helps"]
+    with pytest.raises(UsageError, match="did you mean none"):
+        Plan(experiment=experiment, exclude=("non",))
+    with pytest.raises(UsageError, match="nothing is left to compare"):
+        Plan(experiment=experiment, exclude=("dropout",))
+
+
+def test_a_series_is_excluded_whole_and_pairs_without_partner_are_dropped() -> None:
+    small = EXPERIMENTS["small-data"]
+    plan = Plan(experiment=small, protocol_name="full", exclude=("rbm", "dropout-5"))
+    assert not any(arm.series == "rbm" for arm in plan.arms)
+    pairs = {one.name: len(one.better) for one in plan.comparisons}
+    assert pairs["dropout has a lower error than baseline"] == 4
+    assert "rbm has a lower error than baseline" not in pairs
+
+
+def test_sizes_that_an_experiment_does_not_have_are_rejected(experiment: Experiment) -> None:
+    with pytest.raises(UsageError, match="no imagenet protocol; it has quick, full"):
+        Plan(experiment=experiment, protocol_name="imagenet")
+    with pytest.raises(UsageError, match="--seeds 0 must be at least 1"):
+        Plan(experiment=experiment, num_seeds=0)
+
+
+def test_changes_of_unknown_fields_are_rejected() -> None:
+    with pytest.raises(ConfigError, match="drpout"):
+        with_changes(Recipe(), Arm(name="x", changes={"model.drpout": 0.0}))
+
+
+def test_a_cost_by_hand() -> None:
+    """Three seeds of two arms, four tuning runs, one of the arms twice as fast."""
+    quick = Protocol(
+        base=Recipe(data="flowers17", epochs=10),
+        lr_grid=(0.1, 0.2),
+        tuning_epochs=5,
+        tuning_val_fraction=0.2,
+        images_per_second=100,
+        arm_images_per_second={"dropout": 200},
+    )
+    plan = Plan(experiment=replace(EXPERIMENTS["dropout"], protocols={"quick": quick}))
+    run = 10 * (17 * 60 + 17 * 20 / 3) + 17 * 20 / 3
+    tuning = 5 * (17 * 48 + 17 * 12 / 3) + 17 * 1 / 3
+    seconds = (3 * run + 2 * tuning) * (1 / 100 + 1 / 200) + 10 * 2
+    assert estimate_minutes(plan) == pytest.approx(seconds / 60)
+
+
+def test_a_cost_without_a_measured_speed_is_unknown(experiment: Experiment) -> None:
+    assert estimate_minutes(Plan(experiment=experiment)) is None
