@@ -34,7 +34,11 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
     assert len(facts["top_losses"]) == wrong
     saved = json.loads((own.path / "evaluation" / "evaluation.json").read_text())
     assert {key: facts[key] for key in saved} == saved
-    assert names_in(own.path / "evaluation") == {"evaluation.json", "confusion.png", "worst.png"}
+    assert names_in(own.path / "evaluation") == {
+        "evaluation.json",
+        "confusion.png",
+        "top_losses.png",
+    }
     assert str(own.path / "evaluation") in told.err
     assert facts["confusion"] == json.loads(own.result.read_text())["test"]["confusion"]
 

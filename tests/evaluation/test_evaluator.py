@@ -1,4 +1,4 @@
-"""Evaluation: every figure by hand from probabilities that fit on a page."""
+"""Evaluation: every metric by hand from a small table of probabilities."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store, StoreInfo
 from alexnet.errors import DataError
-from alexnet.evaluation.evaluator import align_labels, evaluate_images
+from alexnet.evaluation.evaluator import align_labels, evaluate_images, predict_probabilities
 from alexnet.evaluation.results import compute_metrics
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder
 
 CLASSES = ("ash", "birch", "cedar", "date", "elm", "fir")
-#   ash  birch cedar date  elm   fir      truth, rank of the truth
+#   ash  birch cedar date  elm   fir      label, rank of the label
 PROBABILITIES = np.array([
     [0.50, 0.10, 0.10, 0.10, 0.10, 0.10],  # ash, 0
-    [0.30, 0.40, 0.10, 0.10, 0.05, 0.05],  # ash, 1: taken for birch
+    [0.30, 0.40, 0.10, 0.10, 0.05, 0.05],  # ash, 1: predicted as birch
     [0.20, 0.40, 0.10, 0.10, 0.10, 0.10],  # birch, 0
     [0.05, 0.60, 0.10, 0.10, 0.10, 0.05],  # birch, 0
-    [0.30, 0.25, 0.20, 0.15, 0.06, 0.04],  # fir, 5: taken for ash
-    [0.30, 0.25, 0.20, 0.15, 0.06, 0.04],  # elm, 4: taken for ash
-    [0.24, 0.25, 0.19, 0.16, 0.10, 0.06],  # ash, 1: taken for birch
-    [0.00, 0.00, 1.00, 0.00, 0.00, 0.00],  # date, tied with three others: taken for cedar
+    [0.30, 0.25, 0.20, 0.15, 0.06, 0.04],  # fir, 5: predicted as ash
+    [0.30, 0.25, 0.20, 0.15, 0.06, 0.04],  # elm, 4: predicted as ash
+    [0.24, 0.25, 0.19, 0.16, 0.10, 0.06],  # ash, 1: predicted as birch
+    [0.00, 0.00, 1.00, 0.00, 0.00, 0.00],  # date, tied with three others: predicted as cedar
 ], np.float32)  # fmt: skip
 LABELS = np.array([0, 0, 1, 1, 5, 4, 0, 3])
 
 
 def store(classes: tuple[str, ...] = CLASSES, labels: np.ndarray = LABELS) -> Store:
-    """A store whose pictures carry their row in their pixels."""
+    """A store whose images have their index as pixels."""
     count = len(labels)
     info = StoreInfo(
         name="trees", fingerprint="", resize="stretch", side=1, test_fraction=0.2, rejected=(),
@@ -49,7 +49,7 @@ def store(classes: tuple[str, ...] = CLASSES, labels: np.ndarray = LABELS) -> St
 
 
 class Oracle:
-    """A classifier that answers with the table above."""
+    """A classifier that gives the probabilities above."""
 
     class_names = CLASSES
     crops: list[int]
@@ -62,14 +62,14 @@ class Oracle:
         return PROBABILITIES[pixels[:, 0, 0, 0]]
 
 
-def judged(rows: np.ndarray, **options: object) -> alexnet.Evaluation:
-    """The oracle's evaluation on some rows."""
-    judge = cast(Callable[..., alexnet.Evaluation], evaluate_images)
-    return judge(cast(Classifier, Oracle()), store(), rows, **options)
+def evaluated(indices: np.ndarray, **options: object) -> alexnet.Evaluation:
+    """The oracle's evaluation on some images."""
+    evaluate = cast(Callable[..., alexnet.Evaluation], evaluate_images)
+    return evaluate(cast(Classifier, Oracle()), store(), indices, **options)
 
 
-def test_every_figure_by_hand() -> None:
-    result = judged(np.arange(8))
+def test_every_metric_by_hand() -> None:
+    result = evaluated(np.arange(8))
     assert (result.crops, result.num_images, result.class_names) == (1, 8, CLASSES)
     assert result.top1_error == 5 / 8
     assert result.accuracy == 3 / 8
@@ -100,8 +100,8 @@ def test_every_figure_by_hand() -> None:
     assert set(result.most_confused[1:]) == once
 
 
-def test_the_worst_are_the_least_believed_first() -> None:
-    result = judged(np.arange(8))
+def test_top_losses_have_the_lowest_probability_of_the_label_first() -> None:
+    result = evaluated(np.arange(8))
     assert [(m.index, m.name, m.label, m.predicted) for m in result.top_losses] == [
         (7, "7.jpg", "date", "cedar"),
         (4, "4.jpg", "fir", "ash"),
@@ -110,41 +110,54 @@ def test_the_worst_are_the_least_believed_first() -> None:
         (1, "1.jpg", "ash", "birch"),
     ]
     assert [m.probability for m in result.top_losses] == pytest.approx([0, 0.04, 0.06, 0.24, 0.3])
-    assert [m.index for m in judged(np.arange(8), num_worst=2).top_losses] == [7, 4]
+    assert [loss.image[0, 0, 0] for loss in result.top_losses] == [7, 4, 5, 6, 1]
+    assert [m.index for m in evaluated(np.arange(8), num_top_losses=2).top_losses] == [7, 4]
+    assert evaluated(np.arange(8), num_top_losses=0).top_losses == ()
 
 
-def test_rows_choose_the_pictures() -> None:
-    rows = np.array([4, 1])
-    result = judged(rows)
+def test_indices_select_the_images() -> None:
+    result = evaluated(np.array([4, 1]), split="val")
+    assert (result.data, result.split) == ("trees", "val")
     assert result.num_images == 2
     assert [m.index for m in result.top_losses] == [4, 1]
     assert result.confusion[5, 0] == 1
     assert result.confusion[0, 1] == 1
 
 
-def test_all_right_has_no_mistakes() -> None:
-    result = judged(np.array([0, 2, 3]))
+def test_without_mistakes_there_are_no_top_losses() -> None:
+    result = evaluated(np.array([0, 2, 3]))
     assert (result.top1_error, result.top_losses, result.most_confused) == (0, (), ())
 
 
-def test_views_and_progress_are_passed_on() -> None:
-    oracle, told = Oracle(), list[int]()
+def test_crops_and_progress_are_passed_on() -> None:
+    oracle, told = Oracle(), list[tuple[int, int]]()
     result = evaluate_images(
-        cast(Classifier, oracle), store(), np.arange(8), crops=10, progress=told.append
+        cast(Classifier, oracle),
+        store(),
+        np.arange(8),
+        crops=10,
+        on_progress=lambda *done: told.append(done),
     )
-    assert (result.crops, oracle.crops, told) == (10, [10], [8])
+    assert (result.crops, oracle.crops, told) == (10, [10], [(8, 8)])
 
 
-def test_many_pictures_are_read_in_parts() -> None:
-    oracle, told = Oracle(), list[int]()
-    evaluate_images(
-        cast(Classifier, oracle), store(), np.tile(np.arange(8), 80), progress=told.append
+def test_many_images_are_read_in_chunks() -> None:
+    oracle, told = Oracle(), list[tuple[int, int]]()
+    indices = np.tile(np.arange(8), 80)
+    found = predict_probabilities(
+        cast(Classifier, oracle), store(), indices, on_progress=lambda *done: told.append(done)
     )
-    assert told == [512, 640]
+    assert told == [(512, 640), (640, 640)]
+    assert np.array_equal(found, PROBABILITIES[indices])
 
 
-def test_other_labels_take_the_place_of_the_stores() -> None:
-    result = judged(np.array([0, 2]), labels=np.array([1, 1, 1, 1, 1, 1, 1, 1]))
+def test_no_images_have_no_probabilities() -> None:
+    found = predict_probabilities(cast(Classifier, Oracle()), store(), np.array([], np.int64))
+    assert found.shape == (0, 6)
+
+
+def test_given_labels_replace_those_of_the_store() -> None:
+    result = evaluated(np.array([0, 2]), labels=np.array([1, 1, 1, 1, 1, 1, 1, 1]))
     assert result.top1_error == 1 / 2
     assert result.confusion[1, 0] == 1
 
@@ -159,30 +172,32 @@ def test_classes_are_matched_by_name() -> None:
         align_labels(classifier, store(("ash", "oak"), np.array([0, 1])))
 
 
-def test_no_pictures_is_an_error() -> None:
-    with pytest.raises(DataError, match="trees has no pictures to evaluate on"):
-        judged(np.array([], np.int64))
+def test_no_images_is_an_error() -> None:
+    with pytest.raises(DataError, match="trees has no images to evaluate on"):
+        evaluated(np.array([], np.int64))
 
 
 def test_fewer_than_five_classes_have_a_top_k_of_all() -> None:
     result = compute_metrics(
-        np.array([[0.2, 0.5, 0.3]], np.float32), np.array([0]), ("a", "b", "c"), 1, lambda *a: ()
+        np.array([[0.2, 0.5, 0.3]], np.float32), np.array([0]), ("a", "b", "c")
     )
     assert (result.top1_error, result.top5_error) == (1, 0)
 
 
-def test_probabilities_that_are_not_numbers_are_never_right() -> None:
+def test_nan_probabilities_are_never_right() -> None:
     broken = np.full((2, 6), np.nan, np.float32)
-    result = compute_metrics(broken, np.array([0, 3]), CLASSES, 1, lambda *a: ())
+    result = compute_metrics(broken, np.array([0, 3]), CLASSES)
     assert (result.top1_error, result.top5_error) == (1, 1)
 
 
 def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cache: Path) -> None:
     classifier = alexnet.load(trained.path)
-    rule = classifier.info.preprocessing
-    data = prepare(folder_source(flowers), resize=rule.resize, side=rule.resize_size)
-    rows = np.flatnonzero(np.array(data.info.splits) == "test")
-    result = evaluate_images(classifier, data, rows)
-    found = classifier.probabilities(data.images(rows))
-    assert result.top1_error == (found.argmax(1) != data.labels[rows]).mean()
+    preprocessing = classifier.info.preprocessing
+    data = prepare(
+        folder_source(flowers), resize=preprocessing.resize, side=preprocessing.resize_size
+    )
+    indices = np.flatnonzero(np.array(data.info.splits) == "test")
+    result = evaluate_images(classifier, data, indices)
+    found = classifier.probabilities(data.images(indices))
+    assert result.top1_error == (found.argmax(1) != data.labels[indices]).mean()
     assert result.confusion.sum() == 12

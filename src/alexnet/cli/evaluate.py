@@ -36,7 +36,7 @@ class EvaluateFlags:
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     out: str = ""
-    """Folder for evaluation.json, confusion.png and worst.png; next to MODEL unless given."""
+    """Folder for evaluation.json, confusion.png and top_losses.png; next to MODEL unless given."""
     json: bool = False
     """Print JSON."""
 
@@ -44,28 +44,26 @@ class EvaluateFlags:
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, print the metrics, write the plots."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
-    from alexnet.evaluation.evaluator import judge
+    from alexnet.evaluation.evaluator import evaluate
     from alexnet.evaluation.report import evaluation_summary, write_evaluation
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     with ProgressReporter() as reporter:
-        found = judge(
+        result = evaluate(
             classifier,
             flags.data,
-            flags.data_root,
-            flags.split,
-            crops,
-            reporter,
-            reporter.on_evaluate,
+            data_root=flags.data_root,
+            split=flags.split,
+            crops=crops,
+            reporter=reporter,
+            on_progress=reporter.on_evaluate,
         )
-    result, name = found.evaluation, found.store.info.name
-    facts = {"data": name, "split": found.split, **evaluation_summary(result)}
-    text = f"{printable(name)}, {found.split}: {_text(result)}"
-    print(json_text(facts) if flags.json else text)
+    text = f"{printable(result.data)}, {result.split}: {_text(result)}"
+    print(json_text(evaluation_summary(result)) if flags.json else text)
     out = Path(flags.out) if flags.out else _beside(Path(flags.model))
-    write_evaluation(result, found.store, out)
+    write_evaluation(result, out)
     note(f"plots     {out}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Figures of a set of predictions: errors, confusion, precision and recall. Shares from 0 to 1."""
+"""Metrics of predictions: top-k error, confusion, precision and recall. Fractions from 0 to 1."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
-    """Share of images whose label is not among the k highest logits, 0 to 1.
+    """Fraction of images whose label is not among the k highest logits, 0 to 1.
 
     Ties count against the model.
 
     Args:
-        logits: [N, classes], or anything that ranks the classes alike.
+        logits: [N, num_classes], or anything that ranks the classes in the same order.
         labels: [N].
         k: from 1 to the number of classes.
 
@@ -29,30 +29,31 @@ def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
 
 
 def rank_of_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many other classes rank at least as high as the right one: [N], 0 is a hit.
+    """How many other classes have a logit at least as high as the label's: [N], 0 is a hit.
 
-    A logit that is not a number counts against the model.
+    NaN counts against the model.
     """
     own = logits.gather(1, labels[:, None])
     return (~(logits < own)).sum(1) - 1
 
 
-def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Counts [classes, classes]: row is the true class, column the predicted one."""
-    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts [num_classes, num_classes]: rows are labels, columns predictions."""
+    n = num_classes
+    return np.bincount(labels * n + predicted, minlength=n**2).reshape(n, n)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class's figures."""
+    """The scores of one class."""
 
     name: str
     precision: float
-    """Share of right ones among those predicted as this class; 0 when none was."""
+    """Fraction of the images predicted as this class that are of it; 0 if there are none."""
     recall: float
-    """Share of this class that was found; 0 when it has no pictures."""
+    """Fraction of the images of this class that are predicted as it; 0 if there are none."""
     f1: float
-    """Harmonic mean of both."""
+    """Harmonic mean of precision and recall."""
     num_images: int
 
 
@@ -60,18 +61,18 @@ def class_scores(confusion: np.ndarray, names: tuple[str, ...]) -> tuple[ClassSc
     """Precision, recall and F1 of every class of a confusion matrix."""
     scores = []
     for i, name in enumerate(names):
-        hits, found, present = (
+        hits, predicted, actual = (
             int(n) for n in (confusion[i, i], confusion[:, i].sum(), confusion[i].sum())
         )
-        f1 = 2 * hits / (found + present) if found + present else 0.0
-        scores.append(ClassScore(name, hits / max(found, 1), hits / max(present, 1), f1, present))
+        f1 = 2 * hits / (predicted + actual) if predicted + actual else 0.0
+        scores.append(ClassScore(name, hits / max(predicted, 1), hits / max(actual, 1), f1, actual))
     return tuple(scores)
 
 
 def most_confused(
     confusion: np.ndarray, names: tuple[str, ...], limit: int = 10
 ) -> list[tuple[str, str, int]]:
-    """(true class, predicted class, count) of the commonest mistakes, most first."""
+    """(label, predicted, count) of the most frequent mistakes, most frequent first."""
     wrong = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     pairs = [divmod(int(i), len(names)) for i in order]

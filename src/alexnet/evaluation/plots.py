@@ -1,4 +1,4 @@
-"""Confusion matrix and the worst pictures, drawn without a display."""
+"""Plots of an evaluation: confusion matrix and top losses."""
 
 from __future__ import annotations
 
@@ -10,52 +10,46 @@ from matplotlib.figure import Figure
 from alexnet.evaluation.results import Evaluation
 from alexnet.plots import INK, drawn_name
 
+MAX_NAMED_CLASSES = 40
+"""Up to which a confusion matrix has class names and counts."""
+
 
 def confusion(evaluation: Evaluation) -> Figure:
-    """True by predicted class, as shares of the true class, with counts where there is room."""
+    """Labels by predictions, as fractions of the label; with counts if there is room."""
     counts = evaluation.confusion
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = min(14.0, 2.5 + 0.42 * len(counts))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axes.set(
         xlabel="predicted",
-        ylabel="true",
-        title=f"{evaluation.accuracy:.1%} of {evaluation.num_images:,} right",
+        ylabel="label",
+        title=f"accuracy {evaluation.accuracy:.1%} on {evaluation.num_images:,} images",
     )
-    if len(counts) <= 40:
+    if len(counts) <= MAX_NAMED_CLASSES:
         ticks, names = range(len(counts)), [drawn_name(name) for name in evaluation.class_names]
         axes.set_xticks(
-            ticks,
-            names,
-            rotation=60,
-            ha="right",
-            rotation_mode="anchor",
-            parse_math=False,
+            ticks, names, rotation=60, ha="right", rotation_mode="anchor", parse_math=False
         )
         axes.set_yticks(ticks, names, parse_math=False)
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                ink = "white" if shares[row, column] > 0.5 else INK
+                ink = "white" if fractions[row, column] > 0.5 else INK
                 axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=8)
     return figure
 
 
-def worst(evaluation: Evaluation, images: np.ndarray) -> Figure:
-    """The mistakes of an evaluation, the least believed right class first.
-
-    `images` has one of each: uint8 [N, S, S, 3].
-    """
-    mistakes = evaluation.top_losses
-    columns = min(6, len(mistakes))
-    figure = Figure(
-        figsize=(2.1 * columns, 2.5 * math.ceil(len(mistakes) / columns)), layout="constrained"
-    )
-    grid = figure.subplots(math.ceil(len(mistakes) / columns), columns, squeeze=False)
-    for axes, mistake, image in zip(grid.flat, mistakes, images, strict=False):
-        axes.imshow(image)
-        title = f"{drawn_name(mistake.label)}\ntaken for {drawn_name(mistake.predicted)}"
+def top_losses(evaluation: Evaluation) -> Figure:
+    """The top losses as images, with label and prediction."""
+    losses = evaluation.top_losses
+    columns = min(6, len(losses))
+    rows = math.ceil(len(losses) / columns)
+    figure = Figure(figsize=(2.1 * columns, 2.5 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, loss in zip(grid.flat, losses, strict=False):
+        axes.imshow(loss.image)
+        title = f"{drawn_name(loss.label)}\npredicted as {drawn_name(loss.predicted)}"
         axes.set_title(title, fontsize=8, parse_math=False)
     for axes in grid.flat:
         axes.axis("off")

@@ -1,4 +1,4 @@
-"""An evaluation as JSON and pictures."""
+"""An evaluation as JSON and plots."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import numpy as np
 
 from alexnet import plots
 from alexnet.config.serialization import json_text, to_dict
-from alexnet.data.store.store import Store
-from alexnet.evaluation.plots import confusion, worst
+from alexnet.evaluation.plots import confusion, top_losses
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import write_text
 
-MOST_CLASSES = 1000
-"""Of a whole confusion matrix in JSON: 4,000 classes would take 180 MB."""
+MAX_CLASSES = 1000
+"""Up to which the whole confusion matrix is written: with 4,000 classes it would take 180 MB."""
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as JSON: errors, loss, per-class figures, confusion, mistakes.
+    """An evaluation for JSON.
 
-    `confusion` is empty where it would be huge; `confusion_pairs` has [true, predicted, count]
-    for every pair that occurs.
+    `confusion` is empty with more than MAX_CLASSES classes; `confusion_pairs` always has
+    [label, predicted, count] for every pair that occurs.
     """
     counts = evaluation.confusion
     return {
+        "data": evaluation.data,
+        "split": evaluation.split,
         "num_images": evaluation.num_images,
         "crops": evaluation.crops,
         "top1_error": evaluation.top1_error,
@@ -34,25 +35,28 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "loss": evaluation.loss,
         "class_names": list(evaluation.class_names),
         "per_class": to_dict(evaluation.per_class),
-        "confusion": counts.tolist() if len(counts) <= MOST_CLASSES else [],
+        "confusion": counts.tolist() if len(counts) <= MAX_CLASSES else [],
         "confusion_pairs": [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)],
         "most_confused": [
             {"label": label, "predicted": predicted, "count": count}
             for label, predicted, count in evaluation.most_confused
         ],
-        "top_losses": to_dict(evaluation.top_losses),
+        "top_losses": [
+            {
+                "index": loss.index,
+                "name": loss.name,
+                "label": loss.label,
+                "predicted": loss.predicted,
+                "probability": loss.probability,
+            }
+            for loss in evaluation.top_losses
+        ],
     }
 
 
-def write_evaluation(result: Evaluation, store: Store, out: Path) -> None:
-    """Write evaluation.json, confusion.png and, where there are mistakes, worst.png."""
-    write_text(
-        out / "evaluation.json",
-        json_text(evaluation_summary(result)) + "\n",
-    )
-    plots.save(confusion(result), out / "confusion.png")
-    if result.top_losses:
-        plots.save(
-            worst(result, store.images([loss.index for loss in result.top_losses])),
-            out / "worst.png",
-        )
+def write_evaluation(evaluation: Evaluation, out: Path) -> None:
+    """Write evaluation.json, confusion.png and, if an image is misclassified, top_losses.png."""
+    write_text(out / "evaluation.json", json_text(evaluation_summary(evaluation)) + "\n")
+    plots.save(confusion(evaluation), out / "confusion.png")
+    if evaluation.top_losses:
+        plots.save(top_losses(evaluation), out / "top_losses.png")

@@ -1,13 +1,13 @@
-"""Every figure of a classifier on a set of pictures."""
+"""`Evaluation`: every metric of a classifier on a set of images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from alexnet.data.store.store import Store
 from alexnet.evaluation.metrics import (
     ClassScore,
     class_scores,
@@ -18,33 +18,9 @@ from alexnet.evaluation.metrics import (
 from alexnet.inference.classifier import Crops
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The figures of a classifier on some pictures. Errors and shares from 0 to 1."""
-
-    crops: Crops
-    num_images: int
-    top1_error: float
-    top5_error: float
-    """Top-k with k the number of classes where that is below 5."""
-    loss: float
-    """Mean of -ln p(right class)."""
-    class_names: tuple[str, ...]
-    confusion: np.ndarray
-    """Counts [classes, classes]; row is the true class."""
-    per_class: tuple[ClassScore, ...]
-    most_confused: tuple[tuple[str, str, int], ...]
-    top_losses: tuple[TopLoss, ...]
-
-    @property
-    def accuracy(self) -> float:
-        """1 minus the top-1 error."""
-        return 1 - self.top1_error
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TopLoss:
-    """A picture that the classifier is wrong about."""
+    """A misclassified image."""
 
     index: int
     """In the store."""
@@ -52,32 +28,101 @@ class TopLoss:
     label: str
     predicted: str
     probability: float
-    """Of the right class."""
+    """Of the label."""
+    image: np.ndarray
+    """As stored: uint8 [S, S, 3]."""
 
 
-WorstPicker = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], tuple[TopLoss, ...]]
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The metrics of a classifier on some images. Errors are fractions from 0 to 1."""
+
+    data: str
+    """The data set's name."""
+    split: str
+    """One of "train", "val", "test" or "all"."""
+    crops: Crops
+    num_images: int
+    top1_error: float
+    top5_error: float
+    """Top-k error with k = 5, or the number of classes if that is smaller."""
+    loss: float
+    """Mean of -ln p(label)."""
+    class_names: tuple[str, ...]
+    confusion: np.ndarray
+    """Counts [num_classes, num_classes]; rows are labels, columns predictions."""
+    per_class: tuple[ClassScore, ...]
+    most_confused: tuple[tuple[str, str, int], ...]
+    """(label, predicted, count), most frequent first."""
+    top_losses: tuple[TopLoss, ...]
+    """Misclassified images, lowest probability of the label first."""
+
+    @property
+    def accuracy(self) -> float:
+        """1 minus the top-1 error."""
+        return 1 - self.top1_error
 
 
 def compute_metrics(
     probabilities: np.ndarray,
     labels: np.ndarray,
-    classes: tuple[str, ...],
-    crops: Crops,
-    pick_worst: WorstPicker,
+    class_names: tuple[str, ...],
+    *,
+    data: str = "",
+    split: str = "",
+    crops: Crops = 1,
+    top_losses: tuple[TopLoss, ...] = (),
 ) -> Evaluation:
-    """Every figure from probabilities [N, classes] and labels [N]."""
+    """Every metric from probabilities [N, num_classes] and labels int64 [N]."""
     ranked, truth = torch.from_numpy(probabilities), torch.from_numpy(labels)
-    confusion = confusion_matrix(probabilities.argmax(1), labels, len(classes))
+    confusion = confusion_matrix(probabilities.argmax(1), labels, len(class_names))
     own = probabilities[np.arange(len(labels)), labels]
     return Evaluation(
+        data=data,
+        split=split,
         crops=crops,
         num_images=len(labels),
         top1_error=top_k_error(ranked, truth, 1),
-        top5_error=top_k_error(ranked, truth, min(5, len(classes))),
+        top5_error=top_k_error(ranked, truth, min(5, len(class_names))),
         loss=float(-np.log(np.maximum(own, 1e-12)).mean()),
-        class_names=classes,
+        class_names=class_names,
         confusion=confusion,
-        per_class=class_scores(confusion, classes),
-        most_confused=tuple(most_confused(confusion, classes)),
-        top_losses=pick_worst(probabilities, labels, classes),
+        per_class=class_scores(confusion, class_names),
+        most_confused=tuple(most_confused(confusion, class_names)),
+        top_losses=top_losses,
+    )
+
+
+def find_top_losses(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    class_names: tuple[str, ...],
+    store: Store,
+    indices: np.ndarray,
+    limit: int,
+) -> tuple[TopLoss, ...]:
+    """The misclassified images with the highest losses, at most `limit`.
+
+    Args:
+        probabilities: [N, num_classes].
+        labels: int64 [N].
+        class_names: in the order of the columns.
+        store: has the images.
+        indices: of the N images in the store.
+        limit: how many at most.
+    """
+    own, predicted = probabilities[np.arange(len(labels)), labels], probabilities.argmax(1)
+    order = np.argsort(own, kind="stable")
+    wrong = order[predicted[order] != labels[order]][:limit]
+    images = store.images(indices[wrong])
+    return tuple(
+        TopLoss(
+            index=int(indices[i]),
+            name=store.info.names[indices[i]],
+            label=class_names[labels[i]],
+            predicted=class_names[predicted[i]],
+            probability=float(own[i]),
+            image=image,
+        )
+        for i, image in zip(wrong, images, strict=True)
     )

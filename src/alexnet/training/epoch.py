@@ -59,7 +59,8 @@ def evaluate_split(
         setup.classifier(),
         setup.store,
         indices,
-        progress=lambda done: checkpoints.stop_if_asked(state),
+        split=split or "",
+        on_progress=lambda done, total: checkpoints.stop_if_asked(state),
     )
 
 

@@ -1,0 +1,49 @@
+"""evaluation.json: every metric, also where a whole confusion matrix would be too large."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.evaluation.report import MAX_CLASSES, evaluation_summary, write_evaluation
+from alexnet.evaluation.results import TopLoss, compute_metrics
+
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+
+
+@pytest.mark.parametrize("num_classes", [3, MAX_CLASSES + 1])
+def test_the_summary_has_pairs_and_a_small_matrix(num_classes: int) -> None:
+    names = tuple(map(str, range(num_classes)))
+    probabilities = np.eye(num_classes, dtype=np.float32)[[0, 1, 1]]
+    result = compute_metrics(
+        probabilities, np.array([0, 1, 2]), names, data="trees", split="val", crops=10
+    )
+    summary = json.loads(json.dumps(evaluation_summary(result)))
+    assert (summary["data"], summary["split"], summary["crops"]) == ("trees", "val", 10)
+    assert summary["top1_error"] == pytest.approx(1 / 3)
+    assert summary["confusion_pairs"] == [[0, 0, 1], [1, 1, 1], [2, 1, 1]]
+    assert summary["most_confused"] == [{"label": "2", "predicted": "1", "count": 1}]
+    expected = [[1, 0, 0], [0, 1, 0], [0, 1, 0]] if num_classes <= MAX_CLASSES else []
+    assert summary["confusion"] == expected
+
+
+def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
+    loss = TopLoss(7, "7.jpg", "a", "b", 0.25, IMAGE)
+    probabilities = np.array([[0.25, 0.75]], np.float32)
+    result = compute_metrics(probabilities, np.array([0]), ("a", "b"), top_losses=(loss,))
+    write_evaluation(result, tmp_path)
+    assert json.loads((tmp_path / "evaluation.json").read_text())["top_losses"] == [
+        {"index": 7, "name": "7.jpg", "label": "a", "predicted": "b", "probability": 0.25}
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "evaluation.json", "confusion.png", "top_losses.png",
+    }  # fmt: skip
+
+
+def test_without_mistakes_there_is_no_plot_of_them(tmp_path: Path) -> None:
+    result = compute_metrics(np.eye(2, dtype=np.float32), np.array([0, 1]), ("a", "b"))
+    write_evaluation(result, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.json", "confusion.png"}
