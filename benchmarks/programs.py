@@ -212,16 +212,14 @@ def plain_pytorch_infer(flags: argparse.Namespace) -> Work:
 
 def onnx_file(flags: argparse.Namespace) -> tuple[str, Any]:
     """The network exported, and the images."""
-    from collections import OrderedDict
-
     from torch import nn
 
-    from alexnet.interop.export_module import onnx_parts
     from alexnet.interop.onnx.export import onnx_bytes
+    from alexnet.interop.onnx.modules import onnx_modules
 
     network, images = shared_inputs(flags)
     path = Path(flags.folder) / f"{flags.arch}-{os.getpid()}.onnx"
-    module = nn.Sequential(OrderedDict(onnx_parts(network))).eval()
+    module = nn.Sequential(onnx_modules(network)).eval()
     path.write_bytes(onnx_bytes(module, network.architecture.input)[0])
     return str(path), images.numpy()
 

@@ -20,7 +20,7 @@ from alexnet.inference.classifier import Classifier, load
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.interop.exporter import export_model
 from alexnet.interop.importer import import_model
-from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network, channels_last
 from alexnet.models.variants import ModelOptions, variant
@@ -80,7 +80,7 @@ def classifier(name: str) -> Classifier:
     info = ModelInfo(
         architecture=net.architecture,
         class_names=CLASSES,
-        preprocessing=preprocessing_of("published", net.architecture),
+        preprocessing=published_preprocessing("published", net.architecture),
         recipe=Recipe(arch=name, precision="float32"),
     )
     return Classifier(net, info, precision="float32")

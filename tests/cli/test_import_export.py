@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime
@@ -14,40 +13,23 @@ import torch
 
 import alexnet
 from alexnet.checkpoints.model_file import save_model
-from alexnet.cli import main
-from alexnet.interop import exporter as exporting
-from alexnet.interop.parity import Runner, random_pixels, runner
+from alexnet.interop.exporter import EXPORTERS
+from alexnet.interop.parity import Runner, random_images, torch_runner
 from alexnet.runtime import extras
-from support.narrow_nets import CLASSES, narrow
-
-
-@dataclass(frozen=True)
-class Told:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> object:
-    def command(*words: object) -> Told:
-        code = main([str(word) for word in words])
-        told = capsys.readouterr()
-        return Told(code, told.out, told.err)
-
-    return command
+from support.commands import Command
+from support.narrow_nets import CLASS_NAMES, narrow_classifier
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    classifier = narrow("lenet5")
+    classifier = narrow_classifier("lenet5")
     path = tmp_path / "run" / "model.safetensors"
     save_model(path, classifier.network.state_dict(), classifier.info)
     return path
 
 
-def test_out_to_onnx_and_back(say, model: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    told = say("export", model.parent, "--format", "onnx")
+def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> None:
+    told = command("export", model.parent, "--format", "onnx")
     assert told.code == 0
     assert "largest difference from onnxruntime" in told.out
     assert "torchvision" not in told.err
@@ -57,52 +39,51 @@ def test_out_to_onnx_and_back(say, model: Path, tmp_path: Path) -> None:  # type
     assert json.loads(Path(f"{file}.json").read_text())["is_close"] is True
 
     names = tmp_path / "names.txt"
-    names.write_text("\n".join(CLASSES))
+    names.write_text("\n".join(CLASS_NAMES))
     back = tmp_path / "back.safetensors"
     words = ("import", file, "--arch", "lenet5", "--out", back, "--class-names", names, "--json")
-    told = say(*words)
+    told = command(*words)
     assert told.code == 0
     facts = json.loads(told.out)
-    assert (facts["architecture"], facts["num_classes"], facts["input"]) == (
-        "lenet5",
-        7,
-        [1, 32, 32],
-    )
+    assert (facts["architecture"], facts["num_classes"]) == ("lenet5", 7)
+    assert facts["input_shape"] == [1, 32, 32]
     assert facts["parity"]["relative_difference"] < 1e-5
-    pixels = torch.from_numpy(random_pixels(narrow("lenet5").network, 2))
-    ours = alexnet.load(back, "cpu")
-    assert ours.class_names == CLASSES
-    torch.testing.assert_close(ours.network(pixels), narrow("lenet5").network(pixels))
-    again = say(*words)
+    own = narrow_classifier("lenet5").network
+    assert facts["num_parameters"] == sum(p.numel() for p in own.parameters())
+    images = torch.from_numpy(random_images(own, 2))
+    imported = alexnet.load(back, "cpu")
+    assert imported.class_names == CLASS_NAMES
+    torch.testing.assert_close(imported.network(images), own(images))
+    again = command(*words)
     assert (again.code, again.out) == (2, "")
-    assert f"{back} is there already" in again.err
+    assert f"{back} exists already" in again.err
 
 
-def test_export_to_torch_tells_what_goes_in(say, model: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.pt2"
-    told = say("export", model, "--format", "torch", "--out", out, "--with-preprocessing")
+    told = command("export", model, "--format", "torch", "--out", out, "--with-preprocessing")
     assert told.code == 0
     assert "images of 0 to 255, [batch, 1, 32, 32]" in told.out
     assert out.exists()
-    told = say("export", model, "--format", "torch", "--out", out)
+    told = command("export", model, "--format", "torch", "--out", out)
     assert told.code == 2
-    assert "net.pt2 is there already" in told.err
-    told = say("export", model, "--format", "onnx", "--out", out)
+    assert "net.pt2 exists already" in told.err
+    told = command("export", model, "--format", "onnx", "--out", out)
     assert told.code == 2
     assert "must end in .onnx" in told.err
 
 
-def test_a_failed_comparison_exits_with_1(  # type: ignore[no-untyped-def]
-    say, model: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_comparison_exits_with_1(
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(module: torch.nn.Module, shape: object) -> tuple[bytes, Runner, str]:
-        return b"file", lambda images: runner(module)(images) * 2, "a test"
+        return b"file", lambda images: torch_runner(module)(images) * 2, "a test"
 
-    monkeypatch.setattr(exporting, "torch_bytes", wrong)
-    told = say("export", model, "--format", "torch", "--json")
+    monkeypatch.setitem(EXPORTERS, "torch", wrong)
+    told = command("export", model, "--format", "torch", "--json")
     assert told.code == 1
     assert json.loads(told.out)["is_close"] is False
-    assert "was not saved" in told.err
+    assert "computes other logits than the model and was not saved" in told.err
     assert not model.with_suffix(".pt2").exists()
 
 
@@ -111,44 +92,60 @@ def test_a_failed_comparison_exits_with_1(  # type: ignore[no-untyped-def]
     [
         (("import",), "name one file to import, or --weights torchvision"),
         (("import", "a.pth", "--weights", "torchvision"), "name one file to import"),
-        (("import", "a.pth"), "--arch names the architecture"),
+        (("import", "a.pth"), "--arch is needed: the architecture of a.pth"),
         (("import", "a.pth", "--arch", "alexnt"), "did you mean alexnet"),
         (("import", "none.pth", "--arch", "alexnet"), "there is no file none.pth"),
         (("import", "none.keras"), "there is no file none.keras"),
         (("import", "none.onnx", "--arch", "alexnet"), "there is no file none.onnx"),
         (("import", "a.pth", "--arch", "alexnet", "--input-size", "-1"), "must be above 0"),
+        (("import", "a.pth", "--pictures", "caffe"), "--pictures"),
         (("export", "none.safetensors", "--format", "onnx"), "there is no file none.safetensors"),
         (("export", "none.safetensors"), "--format"),
     ],
 )
-def test_mistakes_are_one_sentence(  # type: ignore[no-untyped-def]
-    say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+def test_mistakes_are_one_sentence(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = say(*words)
+    told = command(*words)
     assert (told.code, told.out) == (2, "")
     assert message in told.err
     assert len(told.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_an_imported_model_names_no_data(say, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_preprocessing_by_flag_and_an_import_that_names_no_data(
+    command: Command, tmp_path: Path
+) -> None:
     state, out = tmp_path / "net.pth", tmp_path / "m.safetensors"
     torch.save(alexnet.create_model("cifar_quick").state_dict(), state)
-    told = say("import", state, "--arch", "cifar_quick", "--out", out)
+    words = ("import", state, "--arch", "cifar_quick")
+    told = command(*words, "--out", tmp_path / "other.safetensors", "--preprocessing", "caffe")
+    assert "minus (122.679, 116.669, 104.007), divided by (1, 1, 1)" in told.out
+    told = command(*words, "--out", out)
     assert (told.code, "minus (0, 0, 0), divided by (255, 255, 255)" in told.out) == (0, True)
-    told = say("evaluate", out)
+    told = command("evaluate", out)
     assert told.code == 2
-    assert "names no data set; say which with --data" in told.err
+    assert "--data" in told.err
 
 
-def test_class_names_must_be_as_many(say, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_bgr_is_for_onnx_files(command: Command, tmp_path: Path) -> None:
+    told = command("import", tmp_path / "a.pth", "--arch", "caffenet", "--channel-order", "bgr")
+    assert told.code == 2
+    assert "--channel-order bgr is for ONNX files only" in told.err
+
+
+def test_class_names_must_be_as_many(command: Command, tmp_path: Path) -> None:
     torch.save(alexnet.create_model("lenet5").state_dict(), tmp_path / "net.pth")
     (tmp_path / "names.txt").write_text("a\nb\n")
-    words = ("import", tmp_path / "net.pth", "--arch", "lenet5")
-    told = say(*words, "--class-names", tmp_path / "names.txt", "--out", tmp_path / "m.safetensors")
+    words = ("import", tmp_path / "net.pth", "--arch", "lenet5", "--class-names")
+    told = command(*words, tmp_path / "names.txt", "--out", tmp_path / "m.safetensors")
     assert told.code == 2
-    assert "--class-names has 2 names, and net.pth has 10 classes" in told.err
+    assert "--class-names has 2 names, but net.pth has 10 classes" in told.err
     assert not (tmp_path / "m.safetensors").exists()
 
 
@@ -160,12 +157,17 @@ def test_class_names_must_be_as_many(say, tmp_path: Path) -> None:  # type: igno
         ("h5py", ("import", "a.keras"), "pip install 'alexnet[keras]'"),
     ],
 )
-def test_a_missing_package_is_named(  # type: ignore[no-untyped-def]
-    say, model: Path, monkeypatch: pytest.MonkeyPatch, package: str, words: tuple[str], line: str
+def test_a_missing_package_is_named(
+    command: Command,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    words: tuple[str, ...],
+    line: str,
 ) -> None:
     real = extras.find_spec
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == package else real(name))
-    told = say(*(model if word == "MODEL" else word for word in words))
+    told = command(*(model if word == "MODEL" else word for word in words))
     assert (told.code, told.out) == (2, "")
     assert f"needs the package {package}, which is not installed; {line}" in told.err
 

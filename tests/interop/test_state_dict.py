@@ -1,9 +1,10 @@
-"""State dicts, strictly: every tensor fits, or the first that does not is named."""
+"""State dicts, strictly: every tensor matches, or the first that does not is named."""
 
 from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,39 +13,34 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet.checkpoints.weights import TORCHVISION_NAMES
-from alexnet.errors import MissingDataError, ModelFileError, UsageError
+from alexnet.errors import AlexNetError, MissingDataError, ModelFileError
 from alexnet.interop import state_dict as state_dicts
-from alexnet.interop.importer import import_model, read_class_names
 from alexnet.interop.state_dict import read_state_dict, torchvision_weights
+from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
-from support.narrow_nets import narrow
+from support.narrow_nets import narrow_classifier
+
+ARCH = variant(ZOO["alexnet_owt"], ModelOptions(width=0.05))
+"""A state dict must have these widths; it has 7 classes instead of 1000."""
 
 
-@pytest.fixture(autouse=True)
-def narrow_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Widths of a state dict are the table's, so the table is narrow here; 1000 classes stay."""
-    from alexnet.models.variants import ModelOptions, variant
-
-    monkeypatch.setitem(ZOO, "alexnet_owt", variant(ZOO["alexnet_owt"], ModelOptions(width=0.05)))
-
-
-def theirs() -> dict[str, Tensor]:
+def torchvision_state() -> dict[str, Tensor]:
     """Seven classes under torchvision's names."""
-    names = {ours: foreign for foreign, ours in TORCHVISION_NAMES.items()}
-    own = narrow("alexnet_owt").network.state_dict()
+    names = {ours: theirs for theirs, ours in TORCHVISION_NAMES.items()}
+    own = narrow_classifier("alexnet_owt").network.state_dict()
     return {f"{names[n.split('.')[0]]}.{n.split('.')[1]}": t for n, t in own.items()}
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_torchvisions_net(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"net{suffix}"
-    save_file(theirs(), path) if suffix == ".safetensors" else torch.save(theirs(), path)
-    imported = import_model(path, "alexnet_owt")
-    assert imported.info.class_names == tuple(f"class {i}" for i in range(7))
-    assert imported.parity is None
-    own = narrow("alexnet_owt").network.state_dict()
-    assert all(torch.equal(own[name], tensor) for name, tensor in imported.weights.items())
-    assert set(own) == set(imported.weights)
+    path, state = tmp_path / f"net{suffix}", torchvision_state()
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    matched = read_state_dict(path, ARCH)
+    classifier = narrow_classifier("alexnet_owt")
+    own = classifier.network.state_dict()
+    assert matched.architecture == classifier.info.architecture
+    assert list(matched.weights) == list(own)
+    assert all(torch.equal(own[name], tensor) for name, tensor in matched.weights.items())
 
 
 def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -58,32 +54,30 @@ def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
         (lambda s: without(s, "classifier.6.weight"), r"it lacks fc8\.weight \(1000x204\)"),
         (lambda s: {**s, "features.0.weight": torch.zeros(4, 3, 7, 7)},
          r"conv1\.weight has shape 4x3x7x7, expected 4x3x11x11"),
-        (lambda s: {**s, "norm1.scale": torch.zeros(4)}, r"it also has norm1\.scale \(4\)"),
+        (lambda s: {**s, "norm1.scale": torch.zeros(())}, r"it also has norm1\.scale \(scalar\)"),
+        (lambda s: {**s, "classifier.6.weight": torch.zeros(0, 204)},
+         r"fc8\.weight has shape 0x204, expected 1000x204"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_named(tmp_path: Path, change: object, message: str) -> None:
-    assert callable(change)
-    torch.save(change(theirs()), tmp_path / "net.pth")
-    with pytest.raises(ModelFileError, match=rf"^net\.pth is not alexnet_owt: {message}$"):
-        import_model(tmp_path / "net.pth", "alexnet_owt")
-
-
-def test_a_net_with_statistics_but_no_counters(tmp_path: Path) -> None:
-    own = narrow("alexnet_bn").network.state_dict()
-    plain = {name: t for name, t in own.items() if not name.endswith("tracked")}
-    torch.save(plain, tmp_path / "bn.pth")
-    from alexnet.models.variants import ModelOptions, variant
-
-    table = variant(ZOO["alexnet_bn"], ModelOptions(width=0.05))
-    fitted = read_state_dict(tmp_path / "bn.pth", table, 131)
-    assert set(fitted.weights) == set(plain)
-    assert fitted.table.num_classes == 7
-
-
-def test_the_shared_features_lack_the_classifier(
-    shared: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_first_mismatch_is_named(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]], message: str
 ) -> None:
-    monkeypatch.undo()
+    torch.save(change(torchvision_state()), tmp_path / "net.pth")
+    with pytest.raises(ModelFileError, match=rf"^net\.pth is not alexnet_owt: {message}$"):
+        read_state_dict(tmp_path / "net.pth", ARCH)
+
+
+def test_batch_norm_without_counters(tmp_path: Path) -> None:
+    own = narrow_classifier("alexnet_bn").network.state_dict()
+    state = {name: t for name, t in own.items() if not name.endswith("tracked")}
+    torch.save(state, tmp_path / "bn.pth")
+    arch = variant(ZOO["alexnet_bn"], ModelOptions(width=0.05))
+    matched = read_state_dict(tmp_path / "bn.pth", arch, 131)
+    assert set(matched.weights) == set(state)
+    assert matched.architecture.num_classes == 7
+
+
+def test_the_shared_features_lack_the_classifier(shared: Path) -> None:
     path = shared / "data" / "alexnet_owt" / "features.pth"
     message = r"^features\.pth is not alexnet_owt: it lacks fc6\.weight \(4096x9216\)$"
     with pytest.raises(ModelFileError, match=message):
@@ -101,36 +95,24 @@ class Trap:
 
 
 @pytest.mark.parametrize("kind", ["torch", "pickle"])
-def test_code_is_refused_and_not_run(tmp_path: Path, kind: str) -> None:
+def test_code_is_rejected_and_not_run(tmp_path: Path, kind: str) -> None:
     trap = Trap(tmp_path / "sprung")
     path = tmp_path / "evil.pth"
     if kind == "torch":
-        torch.save({**theirs(), "trap": trap}, path)
+        torch.save({**torchvision_state(), "trap": trap}, path)
     else:
         path.write_bytes(pickle.dumps(trap))
     with pytest.raises(ModelFileError, match=r"evil\.pth cannot be read as weights"):
-        import_model(path, "alexnet_owt")
+        read_state_dict(path, ARCH)
     assert not (tmp_path / "sprung").exists()
 
 
-def test_truncated(tmp_path: Path) -> None:
-    torch.save(theirs(), tmp_path / "net.pth")
-    whole = (tmp_path / "net.pth").read_bytes()
-    (tmp_path / "net.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelFileError, match=r"net\.pth cannot be read as weights"):
-        import_model(tmp_path / "net.pth", "alexnet_owt")
-
-
-def test_a_model_of_ours_is_sent_away(tmp_path: Path) -> None:
-    torch.save(theirs(), tmp_path / "net.pth")
-    import_model(tmp_path / "net.pth", "alexnet_owt").save(tmp_path / "ours.safetensors")
-    with pytest.raises(UsageError, match="is a model of this program already"):
-        import_model(tmp_path / "ours.safetensors", "alexnet_owt")
-
-
-def test_unknown_ending(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"net\.tflite has none of the endings \.onnx"):
-        import_model(tmp_path / "net.tflite", "alexnet_owt")
+def test_a_truncated_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save(torchvision_state(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AlexNetError, match=r"net\.pth cannot be read as weights"):
+        read_state_dict(path, ARCH)
 
 
 def test_torchvisions_file_is_found_or_asked_for(
@@ -146,7 +128,7 @@ def test_torchvisions_file_is_found_or_asked_for(
 
 
 def test_torchvisions_file_is_checked_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+    asked: dict[str, object] = {}
 
     def download(url: str, target: Path, **checks: object) -> Path:
         asked.update(checks, url=url)
@@ -156,20 +138,3 @@ def test_torchvisions_file_is_checked_by_its_name(monkeypatch: pytest.MonkeyPatc
     target = torchvision_weights()
     assert asked["sha256_prefix"] == "7be5be79"
     assert str(asked["url"]).endswith(f"/{target.name}")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "has no class names"), (b"\xff\xfe\x00", "is not UTF-8 text")],
-)
-def test_class_names_that_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(ModelFileError, match=message):
-        read_class_names(tmp_path / "names.txt")
-    with pytest.raises(ModelFileError, match="there is no file"):
-        read_class_names(tmp_path / "none.txt")
-
-
-def test_class_names_as_people_save_them(tmp_path: Path) -> None:
-    (tmp_path / "names.txt").write_bytes("\ufeffrose\r\n ox eye \r\n\r\n".encode())
-    assert read_class_names(tmp_path / "names.txt") == ("rose", "ox eye")

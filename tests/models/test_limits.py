@@ -25,7 +25,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, parse_json, to_dict
 from alexnet.errors import ArchitectureError, ConfigError, ModelFileError
 from alexnet.inference.classifier import load
-from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.io.limits import MAX_INPUT_SIDE
 from alexnet.models import limits
 from alexnet.models.architecture import Architecture, smallest_input
@@ -40,7 +40,7 @@ TABLE = variant(ZOO["lenet5"], ModelOptions(width=0.5), num_classes=3)
 INFO = ModelInfo(
     architecture=TABLE,
     class_names=("a", "b", "c"),
-    preprocessing=preprocessing_of("published", TABLE),
+    preprocessing=published_preprocessing("published", TABLE),
     recipe=Recipe(),
 )
 

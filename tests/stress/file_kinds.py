@@ -36,7 +36,7 @@ from alexnet.data.datasets.folder import csv_source
 from alexnet.data.datasets.mnist import read_idx
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.importer import import_model, read_class_names
-from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.io.archives import archive_files
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, Conv, FullyConnected, Pool
@@ -81,7 +81,7 @@ def _models(table: Architecture, state: dict[str, Tensor], folder: Path) -> list
     info = ModelInfo(
         architecture=table,
         class_names=NAMES,
-        preprocessing=preprocessing_of("published", table),
+        preprocessing=published_preprocessing("published", table),
         recipe=Recipe(arch="lenet5"),
     )
     save_model(folder / "whole.safetensors", state, info)

@@ -1,4 +1,4 @@
-"""The networks of the zoo, narrow, on small pictures, with random weights that all matter."""
+"""The networks of the zoo, narrow, for small images, with random weights that all matter."""
 
 from __future__ import annotations
 
@@ -7,40 +7,48 @@ import torch
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.recipe import Recipe
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.published_preprocessing import preprocessing_of
+from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 
-PUBLISHED = dict(ZOO)
 SIDES = {"alexnet_notebook": 247, "alexnet_owt": 224, "lenet5": 32, "cifar_quick": 32}
-"""247 leaves a 2 x 2 map before Flatten, where its order matters; 224 a 6 x 6 map to owt's pool."""
-CLASSES = ("rose", "tulip", "daisy", "iris", "lily", "aster", "poppy")
+"""Sides of the input in pixels; 131 for the others, which leaves 3 x 3 before Flatten. 247 leaves
+2 x 2 before Flatten, where its order matters; 224 leaves owt's adaptive pool 6 x 6."""
+CLASS_NAMES = ("rose", "tulip", "daisy", "iris", "lily", "aster", "poppy")
 
 
-def narrow_table(name: str) -> Architecture:
-    """131 leaves a 3 x 3 map before Flatten."""
+def narrow_architecture(name: str) -> Architecture:
     return variant(
-        PUBLISHED[name],
+        ZOO[name],
         ModelOptions(width=0.05, input_size=SIDES.get(name, 131)),
-        num_classes=len(CLASSES),
+        num_classes=len(CLASS_NAMES),
     )
 
 
-def narrow(name: str, seed: int = 0) -> Classifier:
-    table = narrow_table(name)
-    torch.manual_seed(seed)
-    network = Network(table).eval()
-    for key, tensor in network.state_dict().items():
+def narrow_classifier(name: str) -> Classifier:
+    """Every call gives the same weights.
+
+    Where conv2 and conv5 are equally wide, their biases are equal and conv3's is zero: exporters
+    store the first once, and leave out the second.
+    """
+    arch = narrow_architecture(name)
+    torch.manual_seed(0)
+    network = Network(arch).eval()
+    state = network.state_dict()
+    for key, tensor in state.items():
         if "bn" in key and tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5)
         elif tensor.is_floating_point():
             tensor.normal_(0, 0.1)
+    if "conv5.bias" in state and state["conv5.bias"].shape == state["conv2.bias"].shape:
+        state["conv3.bias"].zero_()
+        state["conv5.bias"].copy_(state["conv2.bias"])
     info = ModelInfo(
-        architecture=table,
-        class_names=CLASSES,
-        preprocessing=preprocessing_of("published", table),
+        architecture=arch,
+        class_names=CLASS_NAMES,
+        preprocessing=published_preprocessing("published", arch),
         recipe=Recipe(arch=name),
     )
     return Classifier(network, info)

@@ -32,7 +32,7 @@ class ExportFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Export and compare; 1 if the file computes something else."""
+    """Export and compare; exit code 1 if the logits differ."""
     flags = parse(ExportFlags, arguments, "export")
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
@@ -47,12 +47,13 @@ def run(arguments: Sequence[str]) -> int:
     )
     if not report.is_close:
         note(
-            f"alexnet: the exported file does not compute the same as the model and was not saved: "
-            f"{report.parity.sentence()}"
+            f"alexnet: the exported file computes other logits than the model and was not saved: "
+            f"{report.parity.summary()}"
         )
-    print(to_json(report) if flags.json else f"compared  {report.parity.sentence()}")
+    print(to_json(report) if flags.json else f"compared  {report.parity.summary()}")
     if report.is_close and not flags.json:
         what = "images of 0 to 255" if report.has_preprocessing else "normalized images"
-        print(f"input     {what}, [batch, {', '.join(map(str, report.input))}]\nfile      {out}")
+        shape = ", ".join(map(str, ("batch", *report.input_shape)))
+        print(f"input     {what}, [{shape}]\nfile      {out}")
     note(f"report    {report_path(out)}")
     return int(not report.is_close)

@@ -1,4 +1,4 @@
-"""`alexnet import`: a network of another program as a model file."""
+"""`alexnet import`: turn a network of another program into a model file."""
 
 from __future__ import annotations
 
@@ -13,120 +13,123 @@ from alexnet.cli.console import note
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
+from alexnet.io.text import shape_text
 from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
-    from alexnet.interop.importer import Imported
+    from alexnet.interop.importer import ImportedModel
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportFlags:
-    """Read a network of torchvision, Keras or ONNX, check it, and write it as a model file."""
+    """Import a network of torchvision, Keras or ONNX, check it, and write a model file."""
 
     file: Annotated[str, tyro.conf.Positional] = ""
     """A .pth, .safetensors, .keras, .weights.h5 or .onnx file."""
     weights: Literal["file", "torchvision"] = "file"
-    """torchvision: its published alexnet, downloaded once, in the place of a file."""
+    """torchvision: its published alexnet, downloaded once, instead of a file."""
     arch: str = ""
-    """The architecture that the file is; alexnet_notebook for Keras and alexnet_owt for torchvision
-    unless given."""
+    """The file's architecture; unless given, alexnet_notebook for Keras, alexnet_owt for
+    torchvision."""
     out: str = ""
-    """The model file to write; the file's name with .safetensors unless given."""
+    """The model file to write; unless given, the file's name with .safetensors."""
     class_names: str = ""
     """A text file of class names, one a line, in the order of the outputs."""
-    channels: Literal["rgb", "bgr"] = "rgb"
-    """The order in which an ONNX file takes colours; Caffe's own nets take bgr."""
-    pictures: Literal["published", "torchvision", "caffe", "notebook"] = "published"
-    """How pictures are prepared for it; published: as its architecture's program did."""
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    """The order in which an ONNX file takes colors; Caffe's own networks take bgr."""
+    preprocessing: Literal["published", "torchvision", "caffe", "notebook"] = "published"
+    """The program whose preprocessing the model uses; published: its architecture's."""
     input_size: int | None = None
-    """Side of the input where the file does not tell it; 0: as published."""
+    """Side of the input in pixels, where the file does not say; unless given, as published."""
     data_root: str = ""
-    """Folder searched for torchvision's file first."""
+    """Folder that is searched first for torchvision's file."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Import, print what came, write the model."""
+    """Import the network, write the model file, and print a summary."""
     flags = parse(ImportFlags, arguments, "import")
     arch = _check(flags)
     if flags.out:
-        _refuse_existing(Path(flags.out))
+        _reject_existing(Path(flags.out))
     from alexnet.interop.importer import import_model, read_class_names
     from alexnet.interop.state_dict import torchvision_weights
 
     is_file = flags.weights == "file"
     path = Path(flags.file) if is_file else torchvision_weights(flags.data_root)
     out = Path(flags.out or f"{_stem(path)}.safetensors")
-    _refuse_existing(out)
+    _reject_existing(out)
     names = read_class_names(Path(flags.class_names)) if flags.class_names else ()
     imported = import_model(
         path,
         arch,
         class_names=names,
-        channels=flags.channels,
-        pictures=flags.pictures,
+        channel_order=flags.channel_order,
+        preprocessing=flags.preprocessing,
         input_size=flags.input_size,
     )
     imported.save(out)
-    if arch in ("alexnet_caffe", "caffenet") and flags.channels == "rgb":
-        note("Caffe's own networks take colours as bgr; if this is one, import with --channels bgr")
+    if arch in ("alexnet_caffe", "caffenet") and flags.channel_order == "rgb":
+        note("Caffe's own networks take colors as bgr; for one, import with --channel-order bgr")
     facts = json_text(_facts(imported, out))
     print(facts if flags.json else _text(imported, out))
     return 0
 
 
 def _check(flags: ImportFlags) -> str:
-    """The architecture's name, when the flags go together."""
+    """The architecture's name, if the flags are consistent."""
     if bool(flags.file) == (flags.weights == "torchvision"):
         raise UsageError("name one file to import, or --weights torchvision instead of a file")
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
-    usual = "alexnet_owt" if flags.weights == "torchvision" else ""
+    default = "alexnet_owt" if flags.weights == "torchvision" else ""
     if flags.file.endswith((".keras", ".h5")):
-        usual = "alexnet_notebook"
-    if not flags.arch and not usual:
-        raise UsageError(f"--arch names the architecture that {flags.file} is; see alexnet summary")
-    return architecture(flags.arch or usual).name
+        default = "alexnet_notebook"
+    if not flags.arch and not default:
+        raise UsageError(f"--arch is needed: the architecture of {flags.file}; see alexnet summary")
+    return architecture(flags.arch or default).name
 
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".h5").removesuffix(".weights").removesuffix(path.suffix)
 
 
-def _refuse_existing(out: Path) -> None:
+def _reject_existing(out: Path) -> None:
     if out.exists():
-        raise UsageError(f"{out} is there already; remove it or name another with --out")
+        raise UsageError(f"{out} exists already; remove it or choose another with --out")
 
 
-def _facts(imported: Imported, out: Path) -> dict[str, object]:
-    table, parity = imported.info.architecture, imported.parity
+def _facts(imported: ImportedModel, out: Path) -> dict[str, object]:
+    arch, parity = imported.info.architecture, imported.parity
     return {
         "model": str(out),
-        "architecture": table.name,
-        "input": list(table.input),
+        "architecture": arch.name,
+        "input_shape": list(arch.input),
         "num_classes": len(imported.info.class_names),
-        "parameters": sum(row.parameters for row in table.rows()),
+        "num_parameters": sum(row.parameters for row in arch.rows()),
         "preprocessing": to_dict(imported.info.preprocessing),
         "parity": parity and {**to_dict(parity), "relative_difference": parity.relative_difference},
     }
 
 
-def _text(imported: Imported, out: Path) -> str:
-    table, rule = imported.info.architecture, imported.info.preprocessing
-    c, h, w = table.input
-    mean, divisor = (", ".join(f"{x:g}" for x in t[:c]) for t in (rule.mean, rule.std))
-    resize = "squashed to" if rule.resize == "stretch" else "shorter side to"
+def _text(imported: ImportedModel, out: Path) -> str:
+    arch, preprocessing = imported.info.architecture, imported.info.preprocessing
+    c = arch.input[0]
+    mean, std = (
+        ", ".join(f"{x:g}" for x in t[:c]) for t in (preprocessing.mean, preprocessing.std)
+    )
+    resize = "stretch to" if preprocessing.resize == "stretch" else "shortest edge to"
     compared = (
-        imported.parity.sentence()
+        imported.parity.summary()
         if imported.parity
-        else "every tensor of the file fits; the file has no computation of its own to compare with"
+        else "every tensor matches; the file has no graph whose logits could be compared"
     )
     return (
-        f"{table.name}, {sum(row.parameters for row in table.rows()):,} parameters, "
-        f"{len(imported.info.class_names):,} classes, input {c}x{h}x{w}\n"
-        f"pictures  {resize} {rule.resize_size}, centre {rule.crop_size}, "
-        f"minus ({mean}), divided by ({divisor})\n"
+        f"{arch.name}, {sum(row.parameters for row in arch.rows()):,} parameters, "
+        f"{len(imported.info.class_names):,} classes, input {shape_text(arch.input)}\n"
+        f"images    {resize} {preprocessing.resize_size}, center crop {preprocessing.crop_size}, "
+        f"minus ({mean}), divided by ({std})\n"
         f"compared  {compared}\n"
         f"model     {out}"
     )

@@ -1,5 +1,24 @@
-"""Networks from and for other programs: torchvision, Keras and ONNX in; ONNX and torch.export out.
+"""Networks of other programs in (torchvision, Keras, ONNX), and ours out (ONNX, torch.export).
 
-Nothing that is read may bring code along, and whatever crosses the border is compared by numbers
-where the other program's own computation is at hand.
+Code inside a file is never run. Wherever a file has a graph of its own, its logits are compared
+with our network's.
+
+- `importer`: import a file as a model; `exporter`: export a model to a file, with a report.
+- `export_module`: a network as a plain torch module, and its torch.export archive.
+- `match`: match the layers read from a file against an architecture.
+- `parity`: compare the logits of two implementations on random images.
+- `published_preprocessing`: the preprocessing of torchvision, Caffe and the notebook.
+- `state_dict`: state dicts, matched by names and shapes.
+- `keras/`: Keras 3 files. `onnx/`: ONNX files, in and out.
 """
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.interop.exporter import export_model
+    from alexnet.interop.importer import import_model
+
+__all__ = ["export_model", "import_model"]
+__getattr__, __dir__ = attach(__name__, {"export_model": "exporter", "import_model": "importer"})

@@ -1,127 +1,62 @@
-"""A network as other programs can take it: preprocessing in front if wanted, norms as LRN nodes."""
+"""A classifier's network as a plain torch module for export, and its torch.export archive."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.parity import Runner, runner
-from alexnet.models.architecture import LayerInfo
-from alexnet.models.layers import AdaptivePool, Layer, ResponseNorm, Shape, WithinChannelLRN
-from alexnet.models.network import Network
-
-Constant: TypeAlias = (
-    int | float | str | bool | Sequence[int] | Sequence[float] | Sequence[str] | Sequence[bool]
-)
-"""What an ONNX node's attribute may be, as torch spells it."""
+from alexnet.interop.onnx.modules import onnx_modules
+from alexnet.interop.parity import Runner, torch_runner
+from alexnet.models.layers import Shape
 
 
-class Normalise(nn.Module):
-    """Pictures of 0 to 255 as the network was trained on them."""
+class Normalize(nn.Module):
+    """Images of 0 to 255 minus the mean (color or image), divided by std."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        rule = classifier.info.preprocessing
-        c = rule.channels
-        mean = torch.tensor(rule.mean[:c])[:, None, None]
+        preprocessing = classifier.info.preprocessing
+        c = preprocessing.channels
+        mean = torch.tensor(preprocessing.mean[:c])[:, None, None]
         if classifier.mean_image is not None:
             mean = classifier.mean_image.cpu()
         self.register_buffer("mean", mean)
-        self.register_buffer("divisor", torch.tensor(rule.std[:c])[:, None, None])
+        self.register_buffer("std", torch.tensor(preprocessing.std[:c])[:, None, None])
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Float [B, C, H, W]."""
-        scaled: Tensor = (pixels - self.get_buffer("mean")) / self.get_buffer("divisor")
-        return scaled
-
-
-class OnnxResponseNorm(nn.Module):
-    """Response norm as ONNX's own LRN, whose alpha is divided by its size.
-
-    Only to be exported: in torch it gives nothing but a shape.
-    """
-
-    def __init__(self, layer: ResponseNorm) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps [B, C, H, W]; columns of maps become pictures of their own for the norm."""
-        row = self.layer
-        c, h, w = x.shape[1:]
-        columns = x.reshape(-1, c // row.groups, h, w) if row.groups > 1 else x
-        constants: dict[str, Constant] = {
-            "size": row.size,
-            "alpha": row.alpha * row.size,
-            "beta": row.beta,
-            "bias": row.k,
-        }
-        normed: Tensor = torch.onnx.ops.symbolic(
-            "LRN", (columns,), constants, dtype=x.dtype, shape=columns.shape, version=13
-        )
-        return normed.reshape(-1, c, h, w) if row.groups > 1 else normed
+    def forward(self, images: Tensor) -> Tensor:
+        """Float [B, C, H, W] to the same shape."""
+        normalized: Tensor = (images - self.get_buffer("mean")) / self.get_buffer("std")
+        return normalized
 
 
-class OnnxMapNorm(nn.Module):
-    """Within-map norm in six plain steps."""
-
-    def __init__(self, layer: WithinChannelLRN) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps [B, C, H, W] to the same shape."""
-        row = self.layer
-        mean = F.avg_pool2d(x * x, row.size, stride=1, padding=row.size // 2)
-        return x * (mean * (row.alpha * row.size**2) + row.k).pow(-row.beta)
-
-
-def exportable(classifier: Classifier, *, with_preprocessing: bool, for_onnx: bool) -> nn.Module:
-    """The classifier's network for export, on the processor and in evaluation mode.
+def export_module(
+    classifier: Classifier, *, with_preprocessing: bool, for_onnx: bool
+) -> nn.Sequential:
+    """The classifier's layers by name, on the CPU and in evaluation mode.
 
     Args:
-        classifier: stays as it is.
-        with_preprocessing: pictures of 0 to 255 come in; the mean and the divisor are inside.
-        for_onnx: norms become nodes that ONNX has.
+        classifier: shares its layers with the module.
+        with_preprocessing: the module takes images of 0 to 255 and normalizes them itself.
+        for_onnx: norms are replaced by modules that ONNX can write.
     """
-    parts: OrderedDict[str, nn.Module] = OrderedDict()
-    if with_preprocessing:
-        parts["normalise"] = Normalise(classifier)
     network = classifier.network
-    parts |= onnx_parts(network) if for_onnx else dict(network.named_children())
-    return nn.Sequential(parts).cpu().eval()
-
-
-def onnx_parts(network: Network) -> dict[str, nn.Module]:
-    """The layers by name, with norms as nodes that ONNX has."""
-    layers = zip(network.architecture.rows(), network.children(), strict=True)
-    return {row.layer.name: _for_onnx(row, module) for row, module in layers}
-
-
-def _for_onnx(row: LayerInfo, module: nn.Module) -> nn.Module:
-    layer: Layer = row.layer
-    if isinstance(layer, ResponseNorm) and layer.size % 2:
-        return OnnxResponseNorm(layer)
-    if isinstance(layer, WithinChannelLRN):
-        return OnnxMapNorm(layer)
-    if isinstance(layer, AdaptivePool) and row.input == row.output:
-        return nn.Identity()
-    return module
+    layers = onnx_modules(network) if for_onnx else OrderedDict(network.named_children())
+    if with_preprocessing:
+        layers = OrderedDict(normalize=Normalize(classifier), **layers)
+    return nn.Sequential(layers).cpu().eval()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps torch's exporter from talking about packages that are not needed here."""
+def quiet_export() -> Iterator[None]:
+    """Silence warnings of torch's exporter about optional packages that are not needed here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -134,13 +69,18 @@ def quiet() -> Iterator[None]:
 
 
 def torch_bytes(module: nn.Module, shape: Shape) -> tuple[bytes, Runner, str]:
-    """The archive of a module for inputs [any batch, *shape], loaded again."""
+    """The torch.export archive of a module, what the archive computes, and torch's version.
+
+    Args:
+        module: takes float32 images [any batch, *shape].
+        shape: (channels, height, width).
+    """
     example = torch.zeros(2, *shape)
     archive = BytesIO()
-    with quiet(), torch.no_grad():
+    with quiet_export(), torch.no_grad():
         program = torch.export.export(
             module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
         )
         torch.export.save(program, archive)
-        again = torch.export.load(BytesIO(archive.getvalue())).module()
-    return archive.getvalue(), runner(again), f"torch.export {torch.__version__}"
+        loaded = torch.export.load(BytesIO(archive.getvalue())).module()
+    return archive.getvalue(), torch_runner(loaded), f"torch.export {torch.__version__}"

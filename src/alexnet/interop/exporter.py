@@ -1,4 +1,4 @@
-"""A model for other programs, compared with itself before it gets its name."""
+"""Export a model to ONNX or torch.export, and compare the file's logits with the model's."""
 
 from __future__ import annotations
 
@@ -8,38 +8,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import numpy as np
 from torch import nn
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.export_module import exportable, torch_bytes
+from alexnet.interop.export_module import export_module, torch_bytes
 from alexnet.interop.onnx.export import onnx_bytes
-from alexnet.interop.parity import Parity, Runner, compare, normalised, random_pixels, runner
+from alexnet.interop.parity import (
+    Parity,
+    Runner,
+    compare,
+    normalize_array,
+    random_images,
+    torch_runner,
+)
 from alexnet.io.files import atomic_write, write_text
 from alexnet.models.layers import Shape
 from alexnet.runtime.environment import installed
 from alexnet.runtime.extras import require_extra
 
 Format: TypeAlias = Literal["onnx", "torch"]
+Exporter: TypeAlias = Callable[[nn.Module, Shape], tuple[bytes, Runner, str]]
+"""From a module and its input shape to a file's content, a function that runs the file, and the
+runtime's name."""
+EXPORTERS: dict[Format, Exporter] = {"onnx": onnx_bytes, "torch": torch_bytes}
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
+REQUIRED_PACKAGES: dict[Format, tuple[str, ...]] = {"onnx": ("onnx", "onnxscript"), "torch": ()}
 BATCH_SIZES = (1, 2, 5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """What stands beside an exported file."""
+    """The report beside an exported file."""
 
     format: Format
     file: str
     architecture: str
-    classes: tuple[str, ...]
-    input: Shape
-    """(channels, height, width) of float32 RGB pictures, or grey ones; any batch."""
+    class_names: tuple[str, ...]
+    input_shape: Shape
+    """(channels, height, width) of float32 images, RGB or gray; any batch size."""
     has_preprocessing: bool
-    """True: pictures of 0 to 255 go in. False: they must be normalised as `preprocessing` says."""
+    """True: the file takes images of 0 to 255. False: normalized as `preprocessing` says."""
     preprocessing: Preprocessing
     parity: Parity
     relative_difference: float
@@ -55,48 +66,43 @@ def export_model(
     with_preprocessing: bool = False,
     batch_sizes: Sequence[int] = BATCH_SIZES,
 ) -> ExportReport:
-    """Export a classifier's network, run the file, and compare it with the network.
+    """Export a classifier's network, run the file, and compare its logits with the network's.
 
-    The file gets its name only when it computes the same; the report is written either way, under
-    the file's name and `.json`.
+    The file is written only if the logits agree. The report is always written, to the file's name
+    plus `.json`.
+
+    Args:
+        classifier: the model.
+        out: the file to write.
+        file_format: "onnx" or "torch" (torch.export).
+        with_preprocessing: the file takes images of 0 to 255 and normalizes them itself.
+        batch_sizes: of the random images that are compared.
 
     Raises:
-        UsageError: the file or the report exists, or an optional package is missing.
+        UsageError: the file or its report exists, or an optional package is missing.
     """
-    report_file = report_path(out)
-    for path in (out, report_file):
+    for path in (out, report_path(out)):
         if path.exists():
-            raise UsageError(f"{path} is there already; remove it or name another with --out")
-    if file_format == "onnx":
-        for package in ("onnx", "onnxscript"):
-            require_extra(package, "onnx", "exporting to ONNX")
-    content, run, runtime = _exported(classifier, file_format, with_preprocessing)
+            raise UsageError(f"{path} exists already; remove it or choose another with --out")
+    for package in REQUIRED_PACKAGES[file_format]:
+        require_extra(package, file_format, "exporting to ONNX")
+    module = export_module(
+        classifier, with_preprocessing=with_preprocessing, for_onnx=file_format == "onnx"
+    )
+    shape = classifier.network.architecture.input
+    content, run, runtime = EXPORTERS[file_format](module, shape)
     parity = _parity(classifier, run, runtime, with_preprocessing, batch_sizes)
     report = _report(classifier, out, file_format, with_preprocessing, parity)
     if parity.is_close:
-        with atomic_write(out) as aside:
-            aside.write_bytes(content)
-    write_text(report_file, to_json(report) + "\n")
+        with atomic_write(out) as temporary:
+            temporary.write_bytes(content)
+    write_text(report_path(out), to_json(report) + "\n")
     return report
 
 
 def report_path(out: Path) -> Path:
-    """Where the report of an exported file stands."""
+    """The path of an exported file's report."""
     return out.with_name(f"{out.name}.json")
-
-
-def _exported(
-    classifier: Classifier, file_format: Format, with_preprocessing: bool
-) -> tuple[bytes, Runner, str]:
-    """The file's content, what it computes, and who computes it."""
-    for_onnx = file_format == "onnx"
-    module = exportable(classifier, with_preprocessing=with_preprocessing, for_onnx=for_onnx)
-    shape = classifier.network.architecture.input
-    exporters: dict[Format, Callable[[nn.Module, Shape], tuple[bytes, Runner, str]]] = {
-        "onnx": onnx_bytes,
-        "torch": torch_bytes,
-    }
-    return exporters[file_format](module, shape)
 
 
 def _parity(
@@ -106,15 +112,12 @@ def _parity(
     with_preprocessing: bool,
     batch_sizes: Sequence[int],
 ) -> Parity:
-    eager = exportable(classifier, with_preprocessing=with_preprocessing, for_onnx=False)
-    rule = classifier.info.preprocessing
-    pictures = [
-        random_pixels(classifier.network, count, seed) for seed, count in enumerate(batch_sizes)
-    ]
-    inputs: list[np.ndarray] = [
-        pixels if with_preprocessing else normalised(pixels, rule) for pixels in pictures
-    ]
-    return compare(runner(eager), run, runtime, inputs)
+    """Compare the file with the eager module on random images of every batch size."""
+    eager = export_module(classifier, with_preprocessing=with_preprocessing, for_onnx=False)
+    batches = [random_images(classifier.network, n, seed) for seed, n in enumerate(batch_sizes)]
+    if not with_preprocessing:
+        batches = [normalize_array(images, classifier.info.preprocessing) for images in batches]
+    return compare(torch_runner(eager), run, runtime, batches)
 
 
 def _report(
@@ -124,14 +127,14 @@ def _report(
     with_preprocessing: bool,
     parity: Parity,
 ) -> ExportReport:
-    packages = ("alexnet", "torch", *(("onnx", "onnxscript") if file_format == "onnx" else ()))
+    packages = ("alexnet", "torch", *REQUIRED_PACKAGES[file_format])
     versions = (f"python {platform.python_version()}", *(f"{p} {installed(p)}" for p in packages))
     return ExportReport(
         format=file_format,
         file=out.name,
         architecture=classifier.info.architecture.name,
-        classes=classifier.class_names,
-        input=classifier.info.architecture.input,
+        class_names=classifier.class_names,
+        input_shape=classifier.info.architecture.input,
         has_preprocessing=with_preprocessing,
         preprocessing=classifier.info.preprocessing,
         parity=parity,

@@ -1,4 +1,4 @@
-"""A file of another program as a model of this one."""
+"""Import a model file of another program."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
-from alexnet.interop.onnx.reader import Channels, check_parity, read_onnx
+from alexnet.interop.onnx.reader import ChannelOrder, check_parity, read_onnx
 from alexnet.interop.parity import Parity
-from alexnet.interop.published_preprocessing import Pictures, preprocessing_of
+from alexnet.interop.published_preprocessing import PreprocessingOption, published_preprocessing
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_TEXT_BYTES
@@ -28,21 +28,21 @@ from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 
-KERAS = (".keras", ".h5")
-STATE_DICTS = (".pth", ".pt", ".bin", ".safetensors")
+KERAS_SUFFIXES = (".keras", ".h5")
+STATE_DICT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 
 
 @dataclass(frozen=True, eq=False)
-class Imported:
-    """A foreign file, read, checked and not yet saved."""
+class ImportedModel:
+    """A model of another program, read and checked but not yet saved."""
 
     info: ModelInfo
     weights: dict[str, Tensor]
     parity: Parity | None
-    """How far the file's own computation is from ours; None where it has none to run."""
+    """How far the file's own graph is from our network; None for files of weights."""
 
     def save(self, out: Path) -> None:
-        """Write the model file."""
+        """Write it as a model file."""
         save_model(out, self.weights, self.info)
 
 
@@ -51,109 +51,114 @@ def import_model(
     arch: str,
     *,
     class_names: tuple[str, ...] = (),
-    channels: Channels = "rgb",
-    pictures: Pictures = "published",
+    channel_order: ChannelOrder = "rgb",
+    preprocessing: PreprocessingOption = "published",
     input_size: int | None = None,
-) -> Imported:
-    """Read a file of another program as the network `arch`.
+) -> ImportedModel:
+    """Read a file of another program as the architecture `arch`.
 
     Args:
         path: `.onnx`, `.keras`, `.weights.h5`, or a state dict (`.pth`, `.pt`, `.safetensors`).
-        arch: the architecture that it is.
+        arch: name of the architecture in the file.
         class_names: in the order of the outputs; "class 0" and so on unless given.
-        channels: the order in which an ONNX file takes colours; ours is always RGB.
-        pictures: whose preprocessing the model records.
-        input_size: side of the input, where the file does not tell it; None: as published.
+        channel_order: in which an ONNX file takes the colors; the imported model takes RGB.
+        preprocessing: which program's preprocessing the model records.
+        input_size: side of the input in pixels, where the file does not say; None: as published.
 
     Raises:
-        ModelFileError: damaged, not this network, or computing something else.
-        UsageError: what was asked does not go together, or an optional package is missing.
-        UnknownNameError: no such architecture.
+        ModelFileError: the file is damaged, is another network, or computes other logits.
+        UsageError: the arguments contradict each other, or an optional package is missing.
+        UnknownNameError: there is no such architecture.
     """
-    table = architecture(arch)
-    fitted, graph = _read(path, table, channels, input_size)
-    check_limits(fitted.table)
-    if broken := first_nonfinite(fitted.weights):
-        raise ModelFileError(f"{path.name}: {broken} holds values that are not numbers")
-    info = _info(path, fitted.table, class_names, pictures)
-    network = loaded(fitted)
-    parity = graph and check_parity(path, network, graph, channels, info.preprocessing)
-    return Imported(info, network.state_dict(), parity or None)
+    matched, graph = _read(path, architecture(arch), channel_order, input_size)
+    check_limits(matched.architecture)
+    if name := first_nonfinite(matched.weights):
+        raise ModelFileError(f"{path.name}: {name} has values that are not finite")
+    info = _model_info(path, matched.architecture, class_names, preprocessing)
+    network = build_network(matched)
+    parity = None
+    if graph:
+        parity = check_parity(path, network, graph, channel_order, info.preprocessing)
+    return ImportedModel(info, network.state_dict(), parity)
 
 
 def _read(
-    path: Path, table: Architecture, channels: Channels, input_size: int | None
+    path: Path, arch: Architecture, channel_order: ChannelOrder, input_size: int | None
 ) -> tuple[MatchedModel, Graph | None]:
-    """The file's table and weights by its ending, and its graph where it has one to run."""
+    """The model in a file, whose suffix tells the format, and its graph if it is ONNX."""
     suffix = path.suffix.lower()
-    if channels == "bgr" and suffix != ".onnx":
-        raise UsageError(f"--channels bgr is for ONNX files; {path.name} is none")
+    if channel_order == "bgr" and suffix != ".onnx":
+        raise UsageError(f"--channel-order bgr is for ONNX files only, not for {path.name}")
     if suffix == ".onnx":
-        return read_onnx(path, table, channels)
-    if suffix in KERAS:
-        return read_keras(path, table, input_size), None
-    if suffix in STATE_DICTS:
-        _refuse_own(path)
-        return read_state_dict(path, table, input_size), None
-    known = ", ".join((".onnx", *KERAS, *STATE_DICTS))
-    raise UsageError(f"{path} has none of the endings {known}")
+        return read_onnx(path, arch, channel_order)
+    if suffix in KERAS_SUFFIXES:
+        return read_keras(path, arch, input_size), None
+    if suffix in STATE_DICT_SUFFIXES:
+        _reject_own_model(path)
+        return read_state_dict(path, arch, input_size), None
+    known = ", ".join((".onnx", *KERAS_SUFFIXES, *STATE_DICT_SUFFIXES))
+    raise UsageError(f"{path} does not end in one of {known}")
 
 
-def _refuse_own(path: Path) -> None:
-    """Send away the model files of this program."""
+def _reject_own_model(path: Path) -> None:
+    """Raise UsageError for model files that this program wrote."""
     if path.suffix == ".safetensors" and path.is_file():
         with path.open("rb") as file:
             is_own = f'"__metadata__":{{"{HEADER_KEY}"'.encode() in file.read(200)
         if is_own:
-            raise UsageError(f"{path} is a model of this program already; use it as it is")
+            raise UsageError(f"{path} is a model of this program already; no import is needed")
 
 
-def _info(
-    path: Path, table: Architecture, class_names: tuple[str, ...], pictures: Pictures
+def _model_info(
+    path: Path, arch: Architecture, class_names: tuple[str, ...], option: PreprocessingOption
 ) -> ModelInfo:
-    names = class_names or tuple(f"class {i}" for i in range(table.num_classes))
-    if len(names) != table.num_classes:
+    names = class_names or tuple(f"class {i}" for i in range(arch.num_classes))
+    if len(names) != arch.num_classes:
         raise UsageError(
-            f"--class-names has {len(names)} names, and {path.name} has {table.num_classes} classes"
+            f"--class-names has {len(names)} names, but {path.name} has {arch.num_classes} classes"
         )
-    rule = preprocessing_of(pictures, table)
+    preprocessing = published_preprocessing(option, arch)
     recipe = Recipe(
         name="imported",
         data="",
-        arch=table.name,
-        model=ModelOptions(input_size=table.input[1]),
-        data_options=DataOptions(resize=rule.resize, resize_size=rule.resize_size),
+        arch=arch.name,
+        model=ModelOptions(input_size=arch.input[1]),
+        data_options=DataOptions(
+            resize=preprocessing.resize, resize_size=preprocessing.resize_size
+        ),
         init_from=path.name,
     )
-    return ModelInfo(architecture=table, class_names=names, preprocessing=rule, recipe=recipe)
+    return ModelInfo(
+        architecture=arch, class_names=names, preprocessing=preprocessing, recipe=recipe
+    )
 
 
-def loaded(fitted: MatchedModel) -> Network:
-    """A network with the weights of a file."""
+def build_network(model: MatchedModel) -> Network:
+    """A network with a file's weights, in evaluation mode."""
     with torch.device("meta"):
-        network = Network(fitted.table)
+        network = Network(model.architecture)
     network = network.to_empty(device="cpu")
-    tracked = {
+    counters = {
         name: torch.zeros_like(tensor)
         for name, tensor in network.state_dict().items()
-        if name.endswith(".num_batches_tracked")
+        if name.endswith(".num_batches_tracked")  # files may lack them
     }
-    network.load_state_dict({**tracked, **fitted.weights})
+    network.load_state_dict({**counters, **model.weights})
     return network.eval()
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """The names in a text file, one a line.
+    """The class names in a UTF-8 text file, one a line.
 
     Raises:
-        ModelFileError: missing, not text, or empty.
+        ModelFileError: the file is missing, not text, or empty.
     """
     try:
         lines = read_regular(path, MAX_TEXT_BYTES).decode("utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except OSError as error:
-        raise ModelFileError(f"{path} is no list of class names: {error.strerror}") from error
+        raise ModelFileError(f"{path} cannot be read as class names: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ModelFileError(f"{path} is not UTF-8 text") from error
     names = tuple(line.strip() for line in lines if line.strip())

@@ -1,4 +1,4 @@
-"""Layers found in another program's file, held against one of our tables."""
+"""Match the layers read from a file against an architecture, layer by layer."""
 
 from __future__ import annotations
 
@@ -28,201 +28,206 @@ from alexnet.models.layers import (
 )
 
 IGNORED_FIELDS = {"name", "init", "channels", "features", "bias", "momentum", "ceil", "p"}
-"""What a file may have otherwise: widths are taken from it, the rest matters in training only."""
+"""Fields in which a file may differ: widths are taken from it, the others matter only in training
+or are compared otherwise."""
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+"""A batch norm's arrays, in the order of Keras and ONNX."""
 L = TypeVar("L", bound=Layer)
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ParsedLayer:
     """One layer of a file."""
 
     layer: Layer
-    """Its kind and constants; its name is the file's."""
-    where: str
-    """How a person finds it in the file: "LRN 'n2'"."""
+    """Its kind and hyperparameters, under the file's name."""
+    description: str
+    """Its type and name in the file, for messages: "LRN 'n2'"."""
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     """By torch's names and in torch's layout: weight, bias, running_mean, running_var."""
 
 
 @dataclass(frozen=True, eq=False)
 class MatchedModel:
-    """A table as a file has it, and the file's weights under its names."""
+    """An architecture with the widths of a file, and the file's weights under our names."""
 
-    table: Architecture
+    architecture: Architecture
     weights: dict[str, Tensor]
 
 
-def fit(file: str, found: Iterable[Found], table: Architecture, shape: Shape) -> MatchedModel:
-    """Hold a file's layers, in order, against a table; widths and the input come from the file.
+def match_layers(
+    file: str, parsed: Iterable[ParsedLayer], arch: Architecture, input_shape: Shape
+) -> MatchedModel:
+    """Match a file's layers, in order, with those of an architecture.
 
-    Dropout is passed over on both sides. A batch norm that the file has folded into the layer
-    before it becomes one that only adds the folded bias.
+    Widths and the input shape come from the file. Dropout is ignored on both sides. Where the file
+    has folded a batch norm into the layer before it, ours becomes the identity plus that bias.
 
     Args:
-        file: its name, for the message.
-        found: its layers.
-        table: what they should be.
-        shape: (channels, height, width) of the file's input.
+        file: its name, for messages.
+        parsed: its layers.
+        arch: the architecture that they should be.
+        input_shape: (channels, height, width) of the file's input.
 
     Raises:
-        ModelFileError: they are not; the first mismatch is named.
+        ModelFileError: they are another network; the first mismatch is named.
     """
-    matcher = _Matcher(file, table, shape, deque(f for f in found if not _is_dropout(f.layer)))
+    layers = deque(one for one in parsed if not isinstance(one.layer, Dropout))
+    matcher = _LayerMatcher(file, arch, input_shape, layers)
     try:
-        for layer in table.layers:
-            matcher.take(layer)
-        matcher.finish()
-        fitted = replace(table, layers=tuple(matcher.layers), input=shape)
+        for layer in arch.layers:
+            matcher.match(layer)
+        matcher.check_end()
+        matched = replace(arch, layers=tuple(matcher.layers), input=input_shape)
     except ArchitectureError as error:
-        raise ModelFileError(f"{file} is not {table.name}: {error}") from error
-    return MatchedModel(fitted, matcher.weights)
+        raise ModelFileError(f"{file} is not {arch.name}: {error}") from error
+    return MatchedModel(matched, matcher.weights)
 
 
-class _Matcher:
-    """Where the comparison is: the layers still to come, the shape so far, what was taken."""
+class _LayerMatcher:
+    """State of the comparison: the file's remaining layers, and what has been matched so far."""
 
-    def __init__(self, file: str, table: Architecture, shape: Shape, found: deque[Found]) -> None:
-        self.file, self.table, self.shape, self.found = file, table, shape, found
+    def __init__(
+        self, file: str, arch: Architecture, shape: Shape, parsed: deque[ParsedLayer]
+    ) -> None:
+        self.file, self.arch, self.shape, self.parsed = file, arch, shape, parsed
         self.layers: list[Layer] = []
         self.weights: dict[str, Tensor] = {}
-        self.folded = np.zeros(0, np.float32)
+        self.folded_bias = np.zeros(0, np.float32)
 
-    def refuse(self, what: str) -> NoReturn:
-        raise ModelFileError(f"{self.file} is not {self.table.name}: {what}")
+    def fail(self, reason: str) -> NoReturn:
+        raise ModelFileError(f"{self.file} is not {self.arch.name}: {reason}")
 
-    def is_next(self, kind: type[Layer]) -> bool:
-        return bool(self.found) and isinstance(self.found[0].layer, kind)
+    def next_is(self, kind: type[Layer]) -> bool:
+        return bool(self.parsed) and isinstance(self.parsed[0].layer, kind)
 
-    def take(self, layer: Layer) -> None:
-        """Match one row of the table."""
+    def match(self, layer: Layer) -> None:
+        """Match one layer of the architecture."""
         if isinstance(layer, Dropout):
-            self.keep(layer)
-        elif isinstance(layer, AdaptivePool) and not self.is_next(AdaptivePool):
-            if layer.output(self.shape) != self.shape:
-                self.refuse(
-                    f"{layer.name} does work on a map of {shape_text(self.shape)}, "
-                    "and the file has no such layer"
-                )
-            self.keep(layer)
-        elif (
-            isinstance(layer, BatchNorm) and not self.is_next(BatchNorm) and self.follows_weights()
-        ):
-            self.take_folded(layer)
+            self.append(layer)
+        elif isinstance(layer, AdaptivePool) and not self.next_is(AdaptivePool):
+            self.match_missing_pool(layer)
+        elif isinstance(layer, BatchNorm) and not self.next_is(BatchNorm) and self.is_after_weights:
+            self.match_folded_batch_norm(layer)
         else:
-            self.take_next(layer)
+            self.match_next(layer)
 
-    def follows_weights(self) -> bool:
+    @property
+    def is_after_weights(self) -> bool:
         return bool(self.layers) and isinstance(self.layers[-1], Conv | FullyConnected)
 
-    def keep(self, layer: Layer) -> None:
-        """Take a row over into the table, and go on with its output."""
+    def append(self, layer: Layer) -> None:
+        """Add a matched layer; its output is the input of the next one."""
         self.layers.append(layer)
         self.shape = layer.output(self.shape)
         if min(self.shape) < 1:
-            self.refuse(f"nothing is left of the picture after {layer.name}")
+            self.fail(f"the input is too small: {layer.name} has an empty output")
 
-    def take_folded(self, layer: BatchNorm) -> None:
-        """A batch norm that is the identity but for the bias that was folded."""
-        maps = self.shape[0]
-        bias = self.folded if len(self.folded) else np.zeros(maps, np.float32)
-        ones = np.ones(maps, np.float32)
+    def match_missing_pool(self, layer: AdaptivePool) -> None:
+        """An adaptive pool that the file lacks, which is right where it does nothing."""
+        if layer.output(self.shape) != self.shape:
+            shape = shape_text(self.shape)
+            self.fail(f"the file lacks {layer.name}, which would change an input of {shape}")
+        self.append(layer)
+
+    def match_folded_batch_norm(self, layer: BatchNorm) -> None:
+        """A batch norm folded into the layer before it: the identity plus the folded bias."""
+        channels = self.shape[0]
+        bias = self.folded_bias if len(self.folded_bias) else np.zeros(channels, np.float32)
+        ones = np.ones(channels, np.float32)
         arrays = (ones, bias, 0 * ones, ones - np.float32(layer.eps))
-        self.store(layer, dict(zip(BATCH_NORM, arrays, strict=True)))
-        self.folded = np.zeros(0, np.float32)
-        self.keep(layer)
+        self.add_weights(layer, dict(zip(BATCH_NORM, arrays, strict=True)))
+        self.folded_bias = np.zeros(0, np.float32)
+        self.append(layer)
 
-    def take_next(self, layer: Layer) -> None:
-        """Match one row with the file's next layer."""
-        if not self.found:
-            self.refuse(f"the file ends where {layer.name} should be")
-        found = self.found.popleft()
-        if type(found.layer) is not type(layer):
-            self.refuse(f"where {layer.name} should be ({layer.kind}) the file has {found.where}")
-        self.check_constants(layer, found)
-        layer = _with_widths(layer, found.layer, self.shape)
-        if isinstance(layer, Conv | FullyConnected | BatchNorm):
-            self.store(layer, self.with_bias(layer, found))
-        self.keep(layer)
+    def match_next(self, layer: Layer) -> None:
+        """Match a layer with the file's next one."""
+        if not self.parsed:
+            self.fail(f"the file ends where {layer.name} should be")
+        parsed = self.parsed.popleft()
+        if type(parsed.layer) is not type(layer):
+            self.fail(f"expected {layer.name} ({layer.kind}), but found {parsed.description}")
+        self.check_hyperparameters(layer, parsed)
+        layer = _with_widths(layer, parsed.layer, self.shape)
+        if isinstance(layer, Conv | FullyConnected):
+            self.add_weights(layer, self.with_bias(layer, parsed))
+        elif isinstance(layer, BatchNorm):
+            self.add_weights(layer, parsed.weights)
+        self.append(layer)
 
-    def check_constants(self, layer: Layer, found: Found) -> None:
-        for constant in fields(layer):
-            here, there = getattr(layer, constant.name), getattr(found.layer, constant.name)
-            is_moot = isinstance(layer, Flatten) and prod(self.shape[1:]) == 1
-            if constant.name not in IGNORED_FIELDS and not _same(here, there) and not is_moot:
-                self.refuse(
-                    f"{layer.name} has {constant.name} {_said(here)}, "
-                    f"and {found.where} has {_said(there)}"
+    def check_hyperparameters(self, layer: Layer, parsed: ParsedLayer) -> None:
+        if isinstance(layer, Flatten) and prod(self.shape[1:]) == 1:
+            return  # one value a channel: the order is the same
+        for name in (one.name for one in fields(layer) if one.name not in IGNORED_FIELDS):
+            expected, found = getattr(layer, name), getattr(parsed.layer, name)
+            if not _is_equal(expected, found):
+                self.fail(
+                    f"{layer.name} should have {name} {_value_text(expected)}, "
+                    f"but {parsed.description} has {_value_text(found)}"
                 )
 
-    def with_bias(self, layer: Layer, found: Found) -> dict[str, np.ndarray]:
-        """The file's arrays, with the bias where the table has it."""
-        arrays = dict(found.weights)
-        if isinstance(layer, BatchNorm):
-            return arrays
-        assert isinstance(layer, Conv | FullyConnected)
-        if layer.bias:  # exporters leave a bias of zeros out
+    def with_bias(self, layer: Conv | FullyConnected, parsed: ParsedLayer) -> dict[str, np.ndarray]:
+        """The file's arrays, with a bias exactly where the architecture has one.
+
+        Where it has none, the file's bias can only be that of the batch norm behind the layer.
+        """
+        arrays = dict(parsed.weights)
+        if layer.bias:  # exporters leave out a bias of zeros
             arrays.setdefault("bias", np.zeros(arrays["weight"].shape[0], np.float32))
             return arrays
-        self.folded = arrays.pop("bias", self.folded[:0])
-        place = [row.name for row in self.table.layers].index(layer.name) + 1
-        is_foldable = isinstance(self.table.layers[place], BatchNorm) and not self.is_next(
-            BatchNorm
-        )
-        if np.any(self.folded) and not is_foldable:
-            self.refuse(f"{layer.name} has no bias, and {found.where} has one")
+        self.folded_bias = arrays.pop("bias", np.zeros(0, np.float32))
+        end = [one.name for one in self.arch.layers].index(layer.name) + 1
+        has_norm = any(isinstance(one, BatchNorm) for one in self.arch.layers[end : end + 1])
+        is_folded = has_norm and not self.next_is(BatchNorm)
+        if np.any(self.folded_bias) and not is_folded:
+            self.fail(f"{layer.name} should have no bias, but {parsed.description} has one")
         return arrays
 
-    def store(self, layer: Layer, arrays: dict[str, np.ndarray]) -> None:
-        """Keep the arrays of a row under our names, if their shapes are right."""
-        for name, shape in _shapes(layer, self.shape).items():
+    def add_weights(self, layer: Layer, arrays: dict[str, np.ndarray]) -> None:
+        """Add a layer's arrays under our names, after a check of their shapes."""
+        for name, shape in _weight_shapes(layer, self.shape).items():
             if name not in arrays:
-                self.refuse(f"the file has no {name} for {layer.name}")
+                self.fail(f"the file has no {name} for {layer.name}")
             if arrays[name].shape != shape:
-                there = shape_text(arrays[name].shape)
-                self.refuse(
-                    f"{layer.name}.{name} is {shape_text(shape)} here and {there} in the file"
+                self.fail(
+                    f"{layer.name}.{name} has shape {shape_text(arrays[name].shape)}, "
+                    f"expected {shape_text(shape)}"
                 )
-            plain = np.array(arrays[name], dtype=np.float32, order="C")
-            self.weights[f"{layer.name}.{name}"] = torch.from_numpy(plain)
+            array = np.array(arrays[name], dtype=np.float32, order="C")
+            self.weights[f"{layer.name}.{name}"] = torch.from_numpy(array)
         if isinstance(layer, BatchNorm):
             self.weights[f"{layer.name}.num_batches_tracked"] = torch.tensor(0)
 
-    def finish(self) -> None:
-        if self.found:
-            last = self.layers[-1].name
-            self.refuse(f"after {last} the file goes on with {self.found[0].where}")
+    def check_end(self) -> None:
+        if self.parsed:
+            self.fail(f"the file has {self.parsed[0].description} after {self.layers[-1].name}")
 
 
-def _is_dropout(layer: Layer) -> bool:
-    return isinstance(layer, Dropout)
+def _is_equal(expected: Any, found: Any) -> bool:
+    """Equal; floats to float32's precision, in which other programs store hyperparameters."""
+    if isinstance(expected, float):
+        return isclose(expected, found, rel_tol=1e-6)
+    return bool(expected == found)
 
 
-def _same(here: Any, there: Any) -> bool:
-    """Equal; numbers to float32's precision, in which other programs keep constants."""
-    if isinstance(here, float):
-        return isclose(here, there, rel_tol=1e-6)
-    return bool(here == there)
-
-
-def _said(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _with_widths(layer: L, found: Layer, shape: Shape) -> L:
-    """The row with the file's widths, and the file's rounding of a pool where it matters."""
+    """The layer with the file's width, and with the file's `ceil` where that changes the output."""
     if isinstance(layer, Conv) and isinstance(found, Conv):
         return replace(layer, channels=found.channels)
     if isinstance(layer, FullyConnected) and isinstance(found, FullyConnected):
         return replace(layer, features=found.features)
-    is_other_pool = isinstance(layer, Pool) and layer.output(shape) != found.output(shape)
-    if is_other_pool and isinstance(layer, Pool) and isinstance(found, Pool):
-        return replace(layer, ceil=found.ceil)
+    if isinstance(layer, Pool) and isinstance(found, Pool):
+        is_same = layer.output(shape) == found.output(shape)
+        return layer if is_same else replace(layer, ceil=found.ceil)
     return layer
 
 
-def _shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
-    """Shapes of a row's arrays for an input of `shape`."""
+def _weight_shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
+    """Shapes of a layer's arrays for an input of `shape`."""
     if isinstance(layer, Conv):
         weight: Shape = (layer.channels, shape[0] // layer.groups, layer.kernel, layer.kernel)
         return {"weight": weight} | ({"bias": (layer.channels,)} if layer.bias else {})

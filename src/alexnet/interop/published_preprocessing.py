@@ -1,4 +1,4 @@
-"""How other programs prepared the pictures for the networks that they published."""
+"""The preprocessing with which torchvision, Caffe and the notebook published their networks."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ from typing import Literal, TypeAlias
 from alexnet.config.preprocessing import IMAGENET_MEAN, IMAGENET_STD, RGB, Preprocessing
 from alexnet.models.architecture import Architecture
 
-Pictures: TypeAlias = Literal["published", "torchvision", "caffe", "notebook"]
+PreprocessingOption: TypeAlias = Literal["published", "torchvision", "caffe", "notebook"]
 
 CAFFE_MEAN: RGB = (122.679, 116.669, 104.007)
-"""Mean red, green and blue of ImageNet's training pictures, 0 to 255.
+"""Mean red, green and blue of ImageNet's training images, 0 to 255.
 
 Source: Caffe's `ilsvrc_2012_mean.npy`, averaged over its pixels as `examples/00-classification`
 prints it, there in the order blue, green, red.
 """
-PUBLISHED: dict[str, Pictures] = {
+PUBLISHED: dict[str, PreprocessingOption] = {
     "alexnet_owt": "torchvision",
     "alexnet_bn": "torchvision",
     "alexnet_notebook": "notebook",
     "lenet5": "notebook",
     "cifar_quick": "notebook",
 }
-"""By architecture; the others take Caffe's: 0 to 255, minus the mean."""
+"""By architecture; all others use Caffe's."""
 
 
-def preprocessing_of(pictures: Pictures, table: Architecture) -> Preprocessing:
-    """The rule of a program for a table's input.
+def published_preprocessing(option: PreprocessingOption, arch: Architecture) -> Preprocessing:
+    """The preprocessing of a published program, for an architecture's input.
 
     Args:
-        pictures: `torchvision`: shorter side 256, centre 224, ImageNet's mean and deviation;
-            `caffe`: squashed to 256, centre 227, ImageNet's mean on 0 to 255; `notebook`: squashed
-            to the input, divided by 255; `published`: the one that goes with the architecture.
-        table: decides the crop; another input than the published one keeps the proportion.
+        option: `torchvision`: shortest edge to 256, center crop 224, ImageNet's mean and std;
+            `caffe`: stretched to 256, center crop 227, minus ImageNet's mean on 0 to 255;
+            `notebook`: stretched to the input size, divided by 255;
+            `published`: the one that belongs to the architecture.
+        arch: its input is the crop; with another size than the published one, the ratio of resize
+            to crop stays.
     """
-    colours, side, _ = table.input
-    channels: Literal[1, 3] = 1 if colours == 1 else 3
-    name = PUBLISHED.get(table.name, "caffe") if pictures == "published" else pictures
+    num_channels, side, _ = arch.input
+    channels: Literal[1, 3] = 1 if num_channels == 1 else 3
+    name = PUBLISHED.get(arch.name, "caffe") if option == "published" else option
     if name == "torchvision":
         return Preprocessing(
             resize_size=round(side * 256 / 224),

@@ -39,7 +39,9 @@ def read_state_dict(path: Path, arch: Architecture, input_size: int | None = Non
     weights = read_weights(path)
     last = next(layer for layer in reversed(arch.layers) if isinstance(layer, FullyConnected))
     weight = weights.get(f"{last.name}.weight")
-    num_classes = weight.shape[0] if weight is not None and weight.ndim == 2 else None
+    num_classes = None
+    if weight is not None and weight.ndim == 2 and len(weight):
+        num_classes = len(weight)
     arch = variant(arch, ModelOptions(input_size=input_size), num_classes=num_classes)
     check_limits(arch)
     return MatchedModel(arch, _match_tensors(path.name, weights, arch))

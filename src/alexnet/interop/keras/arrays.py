@@ -1,6 +1,6 @@
-"""The arrays in Keras 3's weight files: HDF5, which is read in a process of its own.
+"""Read the arrays of Keras 3's weight files, which are HDF5.
 
-This module runs there; it needs no torch.
+It runs in a process of its own, since HDF5 is a C library; so it imports no torch.
 """
 
 from __future__ import annotations
@@ -18,89 +18,93 @@ from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_KERAS_CHUNK_BYTES, MAX_KERAS_WEIGHTS_BYTES
 
-WEIGHTS = "model.weights.h5"
-KINDS = ("conv2d", "dense", "batch_normalization")
-"""Keras's groups of arrays."""
+WEIGHTS_MEMBER = "model.weights.h5"
+"""The weights inside a `.keras` archive."""
+LAYER_TYPES = ("conv2d", "dense", "batch_normalization")
+"""Names that Keras gives to the groups of layers with weights."""
 
 
 def keras_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of every layer in the net's order: "conv2d/1/0" is the first of the second one.
+    """The arrays of every layer, in the network's order.
 
-    "conv2d/1" is how many it has.
+    "conv2d/1/0" is the first array of the second convolution, and "conv2d/1" the number of its
+    arrays.
 
     Raises:
-        ValueError, OSError, KeyError and others: the file is damaged or not of Keras 3.
+        ValueError, OSError, KeyError and others: the file is damaged or not written by Keras 3.
     """
     with open_regular(path) as file:
         if path.suffix != ".keras":
-            return _arrays(file)
+            return _read_hdf5(file)
         with open_zip(file) as archive:
-            return _arrays(io.BytesIO(member(archive, WEIGHTS, MAX_KERAS_WEIGHTS_BYTES)))
+            return _read_hdf5(
+                io.BytesIO(read_member(archive, WEIGHTS_MEMBER, MAX_KERAS_WEIGHTS_BYTES))
+            )
 
 
-def member(archive: zipfile.ZipFile, name: str, largest_bytes: int) -> bytes:
-    """A member of a zip archive.
+def read_member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
+    """The content of a member of a zip archive.
 
     Raises:
-        ValueError: it is larger than that.
+        ValueError: it is larger than `max_bytes`.
     """
     size = archive.getinfo(name).file_size
-    if size > largest_bytes:
-        raise ValueError(f"its {name} has {size:,} bytes; more than {largest_bytes:,} are not read")
+    if size > max_bytes:
+        raise ValueError(f"its {name} has {size:,} bytes; at most {max_bytes:,} are allowed")
     with archive.open(name) as file:
-        return file.read(largest_bytes)
+        return file.read(max_bytes)
 
 
-def _arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
+def _read_hdf5(file: IO[bytes]) -> dict[str, np.ndarray]:
     import h5py
 
-    found: dict[str, np.ndarray] = {}
-    counts, room = dict.fromkeys(KINDS, 0), MAX_KERAS_WEIGHTS_BYTES
+    arrays: dict[str, np.ndarray] = {}
+    counts, bytes_left = dict.fromkeys(LAYER_TYPES, 0), MAX_KERAS_WEIGHTS_BYTES
     with h5py.File(file, "r") as root:
         if "layers" not in root:
             raise ValueError(
                 "it has no group `layers`; save the weights with Keras 3: "
                 "model.save_weights('x.weights.h5')"
             )
-        layers = _inside(h5py, root, "layers")
-        for _, kind, name in sorted(_places(layers)):
-            values = _inside(h5py, _inside(h5py, layers, name), "vars")
-            own = [_array(h5py, values, str(i)) for i in range(len(values))]
-            room -= sum(prod(dataset.shape) * max(4, dataset.dtype.itemsize) for dataset in own)
-            if room < 0:
+        layers = _member(h5py, root, "layers")
+        for _, layer_type, name in sorted(_weighted_layers(layers)):
+            values = _member(h5py, _member(h5py, layers, name), "vars")
+            datasets = [_dataset(h5py, values, str(i)) for i in range(len(values))]
+            bytes_left -= sum(prod(d.shape) * max(4, d.dtype.itemsize) for d in datasets)
+            if bytes_left < 0:
                 raise ValueError(f"it has more than {MAX_KERAS_WEIGHTS_BYTES:,} bytes of weights")
-            place = f"{kind}/{counts[kind]}"
-            found[place] = np.array(len(own))
-            for i, dataset in enumerate(own):
-                found[f"{place}/{i}"] = np.asarray(dataset[()], dtype=np.float32)
-            counts[kind] += 1
-    return found
+            key = f"{layer_type}/{counts[layer_type]}"
+            arrays[key] = np.array(len(datasets))
+            for i, dataset in enumerate(datasets):
+                arrays[f"{key}/{i}"] = np.asarray(dataset[()], dtype=np.float32)
+            counts[layer_type] += 1
+    return arrays
 
 
-def _places(layers: Any) -> Iterator[tuple[int, str, str]]:
-    """(number, kind, group) of the layers with weights: "conv2d" is 0, "conv2d_1" is 1."""
+def _weighted_layers(layers: Any) -> Iterator[tuple[int, str, str]]:
+    """(number, type, name) of the layers with weights: "conv2d" is number 0, "conv2d_1" is 1."""
     for name in layers:
-        kind, _, number = name.rpartition("_")
-        if name in KINDS:
+        layer_type, _, number = name.rpartition("_")
+        if name in LAYER_TYPES:
             yield 0, name, name
-        elif kind in KINDS and number.isdecimal():
-            yield int(number), kind, name
+        elif layer_type in LAYER_TYPES and number.isdecimal():
+            yield int(number), layer_type, name
 
 
-def _inside(h5py: Any, group: Any, name: str) -> Any:
-    """What a name holds; links are not followed, since they may lead to other files."""
+def _member(h5py: Any, group: Any, name: str) -> Any:
+    """A member of a group; links are rejected, since they may lead to other files."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{group.name}/{name} is a link")
     return group[name]
 
 
-def _array(h5py: Any, group: Any, name: str) -> Any:
-    """An array whose numbers lie in this very file."""
-    dataset = _inside(h5py, group, name)
+def _dataset(h5py: Any, group: Any, name: str) -> Any:
+    """An array of numbers that is stored in this very file, in chunks of moderate size."""
+    dataset = _member(h5py, group, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
         raise ValueError(f"{group.name}/{name} is not an array in this file")
     if dataset.dtype.kind not in "fiu":
-        raise ValueError(f"{group.name}/{name} holds no numbers")
+        raise ValueError(f"{group.name}/{name} is not an array of numbers")
     if prod(dataset.chunks or ()) * dataset.dtype.itemsize > MAX_KERAS_CHUNK_BYTES:
-        raise ValueError(f"{group.name}/{name} is kept in chunks of {dataset.chunks}")
+        raise ValueError(f"{group.name}/{name} has chunks of {dataset.chunks}, which are too large")
     return dataset

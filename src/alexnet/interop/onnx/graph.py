@@ -1,4 +1,4 @@
-"""An ONNX file as a chain of layers: its input, its constants, and its nodes in order."""
+"""Read an ONNX file: its input, its constants, and its nodes as a chain of layers."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ import numpy as np
 
 from alexnet.config.serialization import short_repr
 from alexnet.errors import ArchitectureError, ModelFileError
-from alexnet.interop.match import Found
-from alexnet.interop.onnx.nodes import Node, Walk, attributes_of, where
+from alexnet.interop.match import ParsedLayer
+from alexnet.interop.onnx.nodes import ChainParser, Node, attributes_of, describe
 from alexnet.io.files import open_regular, read_regular
 from alexnet.io.limits import MAX_ONNX_BYTES
 from alexnet.io.text import is_file_name
 from alexnet.models.layers import Shape
 from alexnet.runtime.extras import require_extra
 
-LARGEST_BATCH = 256
-LARGEST_VALUES = 1 << 28
-"""The most values that nodes may make beside the chain (fc6 of the paper has 38 million)."""
+MAX_BATCH_SIZE = 256
+MAX_COMPUTED_VALUES = 1 << 28
+"""The most values that constant nodes may compute (fc6 of the paper has 38 million)."""
 Model: TypeAlias = Any
 SHAPE_OPS = {"Shape", "Gather", "Unsqueeze", "Squeeze", "Concat", "Slice", "Cast", "Mul"}
-"""How older exporters reckon the target of a Reshape beside the chain."""
+"""Nodes with which older exporters compute the target shape of a Reshape."""
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """What a file says."""
+    """The content of an ONNX file."""
 
     model: Model
-    found: tuple[Found, ...]
+    layers: tuple[ParsedLayer, ...]
     input_name: str
-    input: Shape
+    input_shape: Shape
     """(channels, height, width)."""
-    batch: int
-    """The one batch size that the graph takes, 0 for any."""
+    batch_size: int
+    """The only batch size that the graph takes; 0: any."""
     logits_name: str
-    """The last value before a softmax at the end."""
+    """The last value, or the one before a final softmax."""
 
 
 def read_graph(path: Path) -> Graph:
-    """The layers of an ONNX file, in order.
+    """Read the layers of an ONNX file, in order.
 
     Raises:
-        ModelFileError: damaged, or with a node that no network here has.
+        ModelFileError: the file is damaged, or has a node that is not a layer here.
         UsageError: the onnx package is not installed.
     """
     model = _load(path)
     try:
-        return _graph(path, model)
+        return _parse(path, model)
     except ArchitectureError as error:
         raise ModelFileError(f"{path} does not fit its own input: {error}") from error
     except ModelFileError:
@@ -63,27 +63,36 @@ def read_graph(path: Path) -> Graph:
         raise ModelFileError(f"{path} has a node that cannot be read ({reason})") from error
 
 
-def _graph(path: Path, model: Model) -> Graph:
-    constants, nodes = _split(path, model)
-    given = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in given]
+def _parse(path: Path, model: Model) -> Graph:
+    constants, nodes = _fold_constants(path, model)
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in initializers]
     if len(inputs) != 1 or not nodes:
-        raise ModelFileError(f"{path} has {len(inputs)} inputs and {len(nodes)} layers")
-    batch, *shape = (size.dim_value for size in inputs[0].type.tensor_type.shape.dim)
-    if len(shape) != 3 or min(shape) < 1:
         raise ModelFileError(
-            f"{path} takes {inputs[0].name!r} of shape {[batch, *shape]}; "
-            "pictures [batch, channels, height, width] of a fixed size are read"
+            f"{path} has {len(inputs)} inputs and {len(nodes)} layers; "
+            "exactly one input and at least one layer are expected"
         )
-    if not 0 <= batch <= LARGEST_BATCH:
-        raise ModelFileError(f"{path} takes {batch:,} pictures at once, not 0 to {LARGEST_BATCH}")
-    is_softmax = nodes[-1].op_type == "Softmax"
-    walk = Walk(path, constants, inputs[0].name, (shape[0], shape[1], shape[2]))
-    walk.take_all(nodes[:-1] if is_softmax else nodes)
+    batch_size, shape = _input_size(path, inputs[0])
+    parser = ChainParser(path, constants, inputs[0].name, shape)
+    parser.parse(nodes[:-1] if nodes[-1].op_type == "Softmax" else nodes)
     last = nodes[-1].output[0]
     if [value.name for value in model.graph.output] != [last]:
-        raise ModelFileError(f"{path} has other outputs than the end of its chain, {last!r}")
-    return Graph(model, tuple(walk.found), inputs[0].name, walk.input, batch, walk.current)
+        raise ModelFileError(f"{path} has other outputs than that of its last node, {last!r}")
+    layers = tuple(parser.layers)
+    return Graph(model, layers, inputs[0].name, shape, batch_size, parser.current)
+
+
+def _input_size(path: Path, value: Any) -> tuple[int, Shape]:
+    """(batch size, (channels, height, width)) of a graph's input."""
+    batch_size, *shape = (size.dim_value for size in value.type.tensor_type.shape.dim)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ModelFileError(
+            f"{path} takes {value.name!r} of shape {[batch_size, *shape]}; "
+            "expected images [batch, channels, height, width] of a fixed size"
+        )
+    if not 0 <= batch_size <= MAX_BATCH_SIZE:
+        raise ModelFileError(f"{path} has batch size {batch_size:,}, not 0 to {MAX_BATCH_SIZE}")
+    return batch_size, tuple(shape)
 
 
 def _load(path: Path) -> Model:
@@ -94,7 +103,7 @@ def _load(path: Path) -> Model:
 
     try:
         model = onnx.load_from_string(read_regular(path, MAX_ONNX_BYTES))
-        _check_beside(path, model)
+        _check_external_data(path, model)
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf and the checker raise many kinds
@@ -103,12 +112,12 @@ def _load(path: Path) -> Model:
     return model
 
 
-def _check_beside(path: Path, model: Model) -> None:
-    """Refuse constants that lie in another file, unless it is a whole file in the same folder.
+def _check_external_data(path: Path, model: Model) -> None:
+    """Reject constants in another file, unless that is a regular file in the same folder.
 
     Raises:
-        ValueError: names the place.
-        OSError: it cannot be read, or is no regular file.
+        ValueError: the other file is elsewhere or too large; it is named.
+        OSError: it cannot be read, or is not a regular file.
     """
     from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
@@ -117,38 +126,43 @@ def _check_beside(path: Path, model: Model) -> None:
             continue
         name = ExternalDataInfo(tensor).location
         if not is_file_name(name) or (path.parent / name).is_symlink():
-            raise ValueError(f"its constants lie in {short_repr(name)}, which is not beside it")
+            raise ValueError(f"its constants are in {short_repr(name)}, not in the same folder")
         with open_regular(path.parent / name) as file:
             if os.fstat(file.fileno()).st_size > MAX_ONNX_BYTES:
-                raise ValueError(f"its constants in {short_repr(name)} are too large")
+                raise ValueError(
+                    f"its constants in {short_repr(name)} exceed {MAX_ONNX_BYTES:,} bytes"
+                )
 
 
-def _split(path: Path, model: Model) -> tuple[dict[str, np.ndarray], list[Node]]:
-    """The values that do not depend on the input, and the nodes of the chain."""
+def _fold_constants(path: Path, model: Model) -> tuple[dict[str, np.ndarray], list[Node]]:
+    """The values that do not depend on the images, and the nodes that process images."""
     from onnx import numpy_helper
 
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    beside: set[str] = set()
-    nodes, made = [], 0
+    shape_values: set[str] = set()
+    nodes, num_computed = [], 0
     for node in model.graph.node:
         if node.op_type in CONSTANT_OPS and all(name in constants for name in node.input):
             value = CONSTANT_OPS[node.op_type](path, node, constants)
             constants[node.output[0]] = value
-            made += value.size
-            if made > LARGEST_VALUES:
-                raise ModelFileError(f"{path}: its nodes make {made:,} values; that is too much")
-        elif _is_beside(node, beside, constants):
-            beside.update(node.output)
+            num_computed += value.size
+            if num_computed > MAX_COMPUTED_VALUES:
+                raise ModelFileError(
+                    f"{path}: its constant nodes compute {num_computed:,} values; "
+                    f"at most {MAX_COMPUTED_VALUES:,} are allowed"
+                )
+        elif _computes_shape(node, shape_values, constants):
+            shape_values.update(node.output)
         else:
             nodes.append(node)
     return constants, nodes
 
 
-def _is_beside(node: Node, beside: set[str], constants: dict[str, np.ndarray]) -> bool:
-    """Whether a node only reckons a shape."""
-    reckoned = [name for name in node.input if name not in constants]
+def _computes_shape(node: Node, shape_values: set[str], constants: dict[str, np.ndarray]) -> bool:
+    """Whether a node only computes a shape, from a value's shape and constants."""
+    inputs = [name for name in node.input if name not in constants]
     return node.op_type == "Shape" or (
-        node.op_type in SHAPE_OPS and all(name in beside for name in reckoned)
+        node.op_type in SHAPE_OPS and all(name in shape_values for name in inputs)
     )
 
 
@@ -165,33 +179,34 @@ def _constant_of_shape(path: Path, node: Node, constants: dict[str, np.ndarray])
     from onnx import numpy_helper
 
     shape = tuple(int(n) for n in constants[node.input[0]])
-    if prod(shape) > LARGEST_VALUES or min(shape, default=1) < 0:
+    if prod(shape) > MAX_COMPUTED_VALUES or min(shape, default=1) < 0:
         raise ModelFileError(
-            f"{path}: {where(node)} makes an array of {short_repr(shape)}; that is too much"
+            f"{path}: {describe(node)} makes an array of shape {short_repr(shape)}; "
+            f"at most {MAX_COMPUTED_VALUES:,} values are allowed"
         )
     value = attributes_of(node).get("value")
     fill = numpy_helper.to_array(value).ravel()[0] if value is not None else np.float32(0)
     return np.broadcast_to(fill, shape)
 
 
-def _same_constant(path: Path, node: Node, constants: dict[str, np.ndarray]) -> np.ndarray:
+def _identity(path: Path, node: Node, constants: dict[str, np.ndarray]) -> np.ndarray:
     return constants[node.input[0]]
 
 
-def _turned_constant(path: Path, node: Node, constants: dict[str, np.ndarray]) -> np.ndarray:
+def _transposed(path: Path, node: Node, constants: dict[str, np.ndarray]) -> np.ndarray:
     return constants[node.input[0]].transpose(attributes_of(node).get("perm"))
 
 
 CONSTANT_OPS: dict[str, Callable[[Path, Node, dict[str, np.ndarray]], np.ndarray]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
-    "Identity": _same_constant,
-    "Transpose": _turned_constant,
+    "Identity": _identity,
+    "Transpose": _transposed,
 }
 
 
 def drop_softmax(graph: Graph) -> bytes:
-    """The graph, serialised, with its logits as the only output."""
+    """The serialized graph without its softmax; its only output is the logits."""
     import onnx
 
     model = onnx.ModelProto()

@@ -1,7 +1,8 @@
-"""A network from an ONNX file, and the proof that it computes the same."""
+"""Import a network from an ONNX file, and compare its logits with the file's own graph."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,64 +11,82 @@ import numpy as np
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError
-from alexnet.interop.match import MatchedModel, fit
+from alexnet.interop.match import MatchedModel, match_layers
 from alexnet.interop.onnx.graph import Graph, drop_softmax, read_graph
 from alexnet.interop.onnx.runtime import onnx_runner
-from alexnet.interop.parity import Parity, compare, normalised, random_pixels, runner
+from alexnet.interop.parity import (
+    Parity,
+    Runner,
+    compare,
+    normalize_array,
+    random_images,
+    torch_runner,
+)
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 
-Channels: TypeAlias = Literal["rgb", "bgr"]
-"""The order in which the file's net takes a picture's colours."""
+ChannelOrder: TypeAlias = Literal["rgb", "bgr"]
+"""The order in which a file's network takes an image's colors."""
 
 
 def read_onnx(
-    path: Path, table: Architecture, channels: Channels = "rgb"
+    path: Path, arch: Architecture, channel_order: ChannelOrder = "rgb"
 ) -> tuple[MatchedModel, Graph]:
-    """The table as the file has it, its weights for RGB pictures, and the file's graph.
+    """The model in an ONNX file, with weights for RGB images, and the file's graph.
 
     Raises:
-        ModelFileError: damaged, or of another net; the first mismatch is named.
+        ModelFileError: the file is damaged or another network; the first mismatch is named.
         UsageError: the onnx package is not installed.
     """
     graph = read_graph(path)
-    fitted = fit(path.name, graph.found, table, graph.input)
-    if channels == "rgb":
-        return fitted, graph
-    if graph.input[0] != 3:
-        raise ModelFileError(f"{path} takes {graph.input[0]} colours, so it cannot take BGR")
-    first = f"{fitted.table.layers[0].name}.weight"
-    weights = {**fitted.weights, first: fitted.weights[first].flip(1).contiguous()}
-    return replace(fitted, weights=weights), graph
+    matched = match_layers(path.name, graph.layers, arch, graph.input_shape)
+    if channel_order == "rgb":
+        return matched, graph
+    if graph.input_shape[0] != 3:
+        raise ModelFileError(f"{path} takes {graph.input_shape[0]} channels, so it cannot take BGR")
+    first = f"{arch.layers[0].name}.weight"
+    weights = {**matched.weights, first: matched.weights[first].flip(1).contiguous()}
+    return replace(matched, weights=weights), graph
 
 
 def check_parity(
-    path: Path, network: Network, graph: Graph, channels: Channels, rule: Preprocessing
+    path: Path,
+    network: Network,
+    graph: Graph,
+    channel_order: ChannelOrder,
+    preprocessing: Preprocessing,
+    *,
+    make_runner: Callable[[bytes], tuple[Runner, str]] = onnx_runner,
 ) -> Parity:
-    """Run the file's graph and our network on the same random pictures.
+    """Run the file's graph and our network on the same random images.
+
+    Args:
+        path: for messages.
+        network: ours, with the file's weights; it takes RGB.
+        graph: the file's, which takes `channel_order`.
+        channel_order: see above.
+        preprocessing: normalizes the images.
+        make_runner: from an ONNX file to a function of images, and the runtime's name.
 
     Raises:
-        ModelFileError: they differ by more than the tolerance.
+        ModelFileError: the graph cannot be run, or the logits differ by more than the tolerance.
     """
+    flip = slice(None, None, -1 if channel_order == "bgr" else 1)
+    images = normalize_array(random_images(network, graph.batch_size or 2), preprocessing)
     try:
-        theirs, runtime = onnx_runner(drop_softmax(graph))
-    except Exception as error:  # each runtime has its own kinds
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFileError(f"{path} cannot be run: {reason}") from error
-    turn = slice(None, None, -1 if channels == "bgr" else 1)
-
-    def file_runner(images: np.ndarray) -> np.ndarray:
-        return theirs(np.ascontiguousarray(images[:, turn]))
-
-    pixels = random_pixels(network, graph.batch or 2)
-    try:
-        parity = compare(runner(network.eval()), file_runner, runtime, [normalised(pixels, rule)])
-    except Exception as error:
+        run, runtime = make_runner(drop_softmax(graph))
+        parity = compare(
+            torch_runner(network.eval()),
+            lambda rgb: run(np.ascontiguousarray(rgb[:, flip])),
+            runtime,
+            [images],
+        )
+    except Exception as error:  # each runtime raises its own kinds
         reason = " ".join(str(error).split())[:200]
         raise ModelFileError(f"{path} cannot be run: {reason}") from error
     if not parity.is_close:
         raise ModelFileError(
-            f"{path} fits {network.architecture.name} layer by layer "
-            f"but computes something else: {parity.sentence()}"
+            f"{path} has the layers of {network.architecture.name} "
+            f"but computes other logits: {parity.summary()}"
         )
     return parity

@@ -1,7 +1,8 @@
-"""ONNX graphs computed by onnxruntime where it is installed, else by the onnx package itself."""
+"""Run ONNX files: with onnxruntime where it is installed, else with the onnx package itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,38 +12,46 @@ import torch
 from alexnet.interop.parity import Runner
 from alexnet.runtime.environment import installed
 
-ERRORS_ONLY = 3
+ERROR_SEVERITY = 3
+"""onnxruntime's log level for errors only."""
 
 
-def onnx_runner(model: bytes) -> tuple[Runner, str]:
-    """A serialised graph of one input and one output as a function, and what computes it."""
-    if find_spec("onnxruntime") is None:
-        return _reference(model), f"onnx {installed('onnx')} (reference)"
-    return _session(model), f"onnxruntime {installed('onnxruntime')}"
+def onnx_runner(
+    model: bytes, find_package: Callable[[str], object] = find_spec
+) -> tuple[Runner, str]:
+    """A serialized graph of one input and one output as a function, and the runtime's version.
+
+    Args:
+        model: the content of an ONNX file.
+        find_package: None for a package that is not installed.
+    """
+    if find_package("onnxruntime") is None:
+        return _reference_runner(model), f"onnx {installed('onnx')} (reference)"
+    return _onnxruntime_runner(model), f"onnxruntime {installed('onnxruntime')}"
 
 
-def _session(model: bytes) -> Runner:
+def _onnxruntime_runner(model: bytes) -> Runner:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = ERROR_SEVERITY
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return _first_output(session, session.get_inputs()[0].name)
 
 
-def _reference(model: bytes) -> Runner:
+def _reference_runner(model: bytes) -> Runner:
     import onnx
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(onnx.load_from_string(model))
-    given = {tensor.name for tensor in evaluator.proto_.graph.initializer}
-    names = [name for name in evaluator.input_names if name not in given]
+    initializers = {tensor.name for tensor in evaluator.proto_.graph.initializer}
+    names = [name for name in evaluator.input_names if name not in initializers]
     return _first_output(evaluator, names[0])
 
 
-def _first_output(session: Any, name: str) -> Runner:
+def _first_output(session: Any, input_name: str) -> Runner:
     def run(images: np.ndarray) -> np.ndarray:
-        return np.asarray(session.run(None, {name: images})[0])
+        return np.asarray(session.run(None, {input_name: images})[0])
 
     return run
