@@ -125,7 +125,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
 
     from alexnet.benchmark.throughput import MATRIX_SIDE
     from alexnet.config.serialization import to_dict
-    from alexnet.runtime.environment import describe_environment, installed
+    from alexnet.runtime.environment import describe_environment, installed_version
 
     times = found["times"]
     best = "ours_optimized" if "ours_optimized" in times else "ours"
@@ -149,7 +149,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
         },
         "missing": found["missing"],
         "logits": found["heads"],
-        "versions": {name: installed(name) for name in packages},
+        "versions": {name: installed_version(name) for name in packages},
         "environment": to_dict(describe_environment(torch.device(flags.device))),
     }
     if "matrix" in times:
@@ -175,7 +175,7 @@ def text(result: dict[str, Any]) -> str:
         lines.append(f"matrix product {result['matrix_gflops']:.0f} GFLOP/s")
     machine = result["environment"]
     lines.append(
-        f"{machine['processor']}, {machine['threads']} threads, bf16 {machine['has_bf16']}, "
+        f"{machine['device_name']}, {machine['threads']} threads, bf16 {machine['has_bf16']}, "
         + ", ".join(f"{k} {v}" for k, v in result["versions"].items() if v != "not installed")
     )
     return "\n".join(lines)

@@ -149,10 +149,10 @@ def matrix_train(flags: argparse.Namespace) -> Work:
     import torch
 
     from alexnet.benchmark.throughput import matrix_product
-    from alexnet.runtime.device import computing_type
+    from alexnet.runtime.device import compute_dtype
 
     device = torch.device(flags.device)
-    return matrix_product(device, computing_type(device, "auto"))[0]
+    return matrix_product(device, compute_dtype(device, "auto"))[0]
 
 
 def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:

@@ -3,16 +3,16 @@
     AlexNetError
     ├── UsageError            a name, flag or value the user typed
     │   └── UnknownNameError  with the nearest known names
-    ├── ConfigError           a recipe or table that cannot work (also a ValueError)
-    │   └── ArchitectureError a layer table that does not fit its input
-    ├── DataError             pictures, folders and archives
-    │   └── MissingDataError  a data set that is not here, and how to get it
-    ├── ModelFileError        a weight or run file that is damaged or of another net
-    └── TrainingError         training cannot go on (the run is over)
+    ├── ConfigError           a recipe or option that cannot work (also a ValueError)
+    │   └── ArchitectureError layers that do not fit the input or each other
+    ├── DataError             images, folders and archives
+    │   └── MissingDataError  a data set that is not found, and how to get it
+    ├── ModelFileError        a model or run file that is damaged or of another network
+    └── TrainingError         training cannot continue
         └── DivergedError     the loss or a weight is not finite
 
-The library raises these and never prints or exits; the command line turns each into one sentence
-and exit code 2.
+The library raises these and never prints or exits. The command line prints the message, which is
+one sentence, and exits with code 2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import fields
 
 
 class AlexNetError(Exception):
-    """The root: a message of one sentence that names the value and the way out."""
+    """Base class; the message is one sentence that names the value and what to do about it."""
 
 
 class UsageError(AlexNetError):
@@ -32,7 +32,7 @@ class UsageError(AlexNetError):
 
 
 class UnknownNameError(UsageError):
-    """A name that is not in a fixed list; the message suggests the nearest ones."""
+    """A name that is not in a fixed list; the message suggests similar names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -42,31 +42,31 @@ class UnknownNameError(UsageError):
 
 
 class ConfigError(AlexNetError, ValueError):
-    """A recipe or table whose values cannot work together; the message names the field."""
+    """A recipe or option that cannot work; the message names the field or flag."""
 
 
 class ArchitectureError(ConfigError):
-    """A layer table that does not fit its input."""
+    """Layers that do not fit the input or each other."""
 
 
 class DataError(AlexNetError):
-    """Pictures, folders or archives that cannot be used."""
+    """Images, folders or archives that cannot be used."""
 
 
 class MissingDataError(DataError):
-    """A data set that is not here; the message says what to fetch and where to put it."""
+    """A data set that is not found; the message says what to download and where to put it."""
 
 
 class ModelFileError(AlexNetError):
-    """A weight, model or run file that is damaged or belongs to something else."""
+    """A model or run file that is damaged or belongs to another network."""
 
 
 class TrainingError(AlexNetError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class DivergedError(TrainingError):
-    """The loss or a weight is not finite; the same run would end so again."""
+    """The loss or a weight is not finite; running the same recipe again would diverge again."""
 
 
 def require(is_met: bool, message: str, error: type[AlexNetError] = ConfigError) -> None:

@@ -1,7 +1,7 @@
-"""The records of a run.
+"""The records of a run, one per epoch.
 
-An `EpochRecord` is a line of `metrics.jsonl`, a function of the recipe and the machine; an
-`EpochTimes` is a line of `times.jsonl`, measured and never twice the same. Errors are from 0 to 1.
+An `EpochRecord` is a line of `metrics.jsonl`; it is the same in every run of the same recipe on the
+same machine. An `EpochTimes` is a line of `times.jsonl`. Errors are fractions from 0 to 1.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerUpdate:
-    """How far one update moved a weight, as root mean squares."""
+    """The size of the last update of a weight tensor, as root mean squares."""
 
     name: str
     weight: float
+    """Root mean square of the weights after the update."""
     update: float
+    """Root mean square of their change."""
     ratio: float
-    """update / weight; about 1e-3 is healthy."""
+    """update / weight; about 1e-3 is usual."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +29,7 @@ class LastStep:
     lr: float = 0.0
     """Learning rate."""
     layers: tuple[LayerUpdate, ...] = ()
-    """How far it moved every weight."""
+    """One per weight tensor."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +39,7 @@ class EpochRecord:
     epoch: int
     """Counted from 1."""
     step: int
-    """Steps done since the run began."""
+    """Number of steps since the start of the run."""
     lr: float
     """Learning rate of the last step."""
     train_loss: float
@@ -45,12 +47,12 @@ class EpochRecord:
     """On augmented images, during training; here and in the loss, CutMix steps are left out."""
     train_top5_error: float
     eval_split: str | None
-    """The split of the next three figures: "val", "test", or None when there is neither."""
+    """The split of the next three metrics: "val", "test", or None if there is neither."""
     eval_loss: float | None
     eval_top1_error: float | None
     eval_top5_error: float | None
     layers: tuple[LayerUpdate, ...]
-    """The last update of the epoch, weight by weight."""
+    """The last update of the epoch, one per weight tensor."""
 
     @property
     def val_top1_error(self) -> float | None:
@@ -65,7 +67,7 @@ class EpochTimes:
     epoch: int
     """Counted from 1."""
     images_per_second: float
-    """Training only, evaluation and saving not counted."""
+    """During training, without evaluation and checkpoints."""
     data_wait_fraction: float
     """Fraction of the training time spent waiting for data, 0 to 1."""
     elapsed_seconds: float

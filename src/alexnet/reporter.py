@@ -18,10 +18,10 @@ class StepReport:
     epoch: int
     """Counted from 1."""
     loss: float
-    """Mean since the epoch began."""
+    """Mean over the epoch so far."""
     top1_error: float
-    """Mean since the epoch began."""
-    images: int
+    """Mean over the epoch so far."""
+    num_images: int
     """In this step."""
 
 
@@ -29,7 +29,7 @@ class Reporter(Protocol):
     """Called while the library works."""
 
     def note(self, text: str) -> None:
-        """A sentence for the user."""
+        """A sentence for the user, such as a warning."""
 
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""

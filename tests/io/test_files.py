@@ -52,7 +52,7 @@ def test_an_error_names_the_file_and_leaves_the_old_one(
 
     with monkeypatch.context() as patch:
         if stage == "flush":
-            patch.setattr(files, "flush", full)
+            patch.setattr(files, "fsync", full)
         if stage == "rename":
             patch.setattr(Path, "replace", full)
         with pytest.raises(OSError, match="No space left") as told:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from alexnet.runtime.openmp import SPINS, limit_openmp_spinning
+from alexnet.runtime.openmp import SPIN_COUNT, limit_openmp_spinning
 
 NAMES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 
@@ -39,4 +39,4 @@ print(os.environ["GOMP_SPINCOUNT"])
     told = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout.splitlines()[-1] == str(SPINS)
+    assert told.stdout.splitlines()[-1] == str(SPIN_COUNT)

@@ -59,7 +59,7 @@ def test_the_running_step_is_finished_and_saved(
     with pytest.raises(TrainingInterrupted) as told:
         train(small, out=tmp_path / "run", reporter=Signaller(at_step, number))
     assert [signal.getsignal(n) for n in SIGNALS] == before
-    assert told.value.number == number
+    assert told.value.signal_number == number
     assert str(told.value) == (
         f"stopped after step {at_step} of 12, which is saved; "
         f"resume with: alexnet train --resume {tmp_path}/run"
@@ -143,7 +143,7 @@ def test_outside_of_training_signals_are_as_they_were(number: int) -> None:
     with stop.listening():
         assert signal.getsignal(number) != before
         send(number)
-        assert stop.number == number
+        assert stop.signal_number == number
         assert signal.getsignal(number) == before, "a second one acts as without this"
     assert signal.getsignal(number) == before
     with stop.listening():
@@ -159,7 +159,7 @@ def test_what_was_ignored_stays_ignored() -> None:
         with stop.listening():
             send(signal.SIGINT)
             assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-        assert stop.number == 0
+        assert stop.signal_number == 0
     finally:
         signal.signal(signal.SIGINT, before)
 

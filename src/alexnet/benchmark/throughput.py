@@ -18,7 +18,7 @@ from alexnet.config.recipe import OptimizerOptions, Precision, Recipe
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network, compile_network, create_model
-from alexnet.runtime.device import autocast, computing_type
+from alexnet.runtime.device import autocast, compute_dtype
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.step import update
@@ -117,7 +117,7 @@ def benchmark_network(
     if is_compiled:
         compile_network(network, device)
     recipe = Recipe(precision=precision, optimizer=OptimizerOptions(optimizer="paper", lr=1e-3))
-    dtype = computing_type(device, precision)
+    dtype = compute_dtype(device, precision)
     product, product_flops = matrix_product(device, dtype)
     if work == "train":
         step, images = make_train_step(network, batch, recipe, device)

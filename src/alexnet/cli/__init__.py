@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except TrainingInterrupted as stopped:
         print(f"alexnet: {stopped}", file=sys.stderr)
-        return 128 + stopped.number
+        return 128 + stopped.signal_number
     except KeyboardInterrupt:
         print("alexnet: interrupted", file=sys.stderr)
         return 130

@@ -210,7 +210,7 @@ def _text(found: Throughput) -> str:
             f"matrix product  {_range(found.matrix_gflops, 'GFLOP/s')}, {found.precision}",
             f"share of it     {found.matmul_utilization:.1%}",
             f"peak memory     {found.peak_bytes / 2**30:.2f} GiB",
-            f"machine         {machine.processor}, {machine.threads} threads, "
+            f"machine         {machine.device_name}, {machine.threads} threads, "
             f"torch {machine.torch}, kernels: {machine.kernels}",
         )
     )

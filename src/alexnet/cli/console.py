@@ -98,7 +98,7 @@ class ProgressReporter:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
         title = f"epoch {report.epoch}"
-        self._show_step(title, report.step, report.total_steps, report.images, text)
+        self._show_step(title, report.step, report.total_steps, report.num_images, text)
 
     def layer_step(self, report: LayerStep) -> None:
         """After every step of a pretraining."""

@@ -25,11 +25,11 @@ def run(arguments: Sequence[str]) -> int:
     """Print the versions and devices that results depend on, and the folders."""
     flags = parse(DoctorFlags, arguments, "doctor")
     from alexnet.runtime.device import choose_device
-    from alexnet.runtime.environment import describe_environment, installed
+    from alexnet.runtime.environment import describe_environment, installed_version
 
     facts = to_dict(describe_environment(choose_device(flags.device)))
     facts |= {
-        package: installed(package)
+        package: installed_version(package)
         for package in ("safetensors", "matplotlib", "tyro", "rich", "scipy")
     }
     facts["cache"] = str(cache_folder())

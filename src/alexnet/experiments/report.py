@@ -132,7 +132,7 @@ def machine_text(result: ExperimentResult) -> str:
     """Device, CPU and versions."""
     here = result.environment
     return (
-        f"Measured on {here.device} ({here.processor}, {here.threads} "
+        f"Measured on {here.device} ({here.device_name}, {here.threads} "
         f"thread{'s' if here.threads > 1 else ''}"
         f"{', bf16' if here.has_bf16 else ''}), alexnet {here.alexnet}, torch {here.torch}, "
         f"Python {here.python}"

@@ -23,7 +23,7 @@ from alexnet.inference.winograd import WinogradConv, can_use_winograd
 from alexnet.models.modules import Conv2d, ResponseNorm
 from alexnet.models.network import Network, channels_last
 from alexnet.ops.library import BLOCK, Kernels, kernels
-from alexnet.runtime.device import computing_type
+from alexnet.runtime.device import compute_dtype
 
 
 def optimize_for_inference(
@@ -48,7 +48,7 @@ def optimize_for_inference(
     """
     device = next(chain(network.parameters(), network.buffers())).device
     preparing = _LayerOptimizer(
-        dtype=computing_type(device, precision),
+        dtype=compute_dtype(device, precision),
         built=kernels() if device.type == "cpu" else None,
         int8=int8,
     )

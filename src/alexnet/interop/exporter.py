@@ -26,7 +26,7 @@ from alexnet.interop.parity import (
 )
 from alexnet.io.files import atomic_write, write_text
 from alexnet.models.layers import Shape
-from alexnet.runtime.environment import installed
+from alexnet.runtime.environment import installed_version
 from alexnet.runtime.extras import require_extra
 
 Format: TypeAlias = Literal["onnx", "torch"]
@@ -128,7 +128,10 @@ def _report(
     parity: Parity,
 ) -> ExportReport:
     packages = ("alexnet", "torch", *REQUIRED_PACKAGES[file_format])
-    versions = (f"python {platform.python_version()}", *(f"{p} {installed(p)}" for p in packages))
+    versions = (
+        f"python {platform.python_version()}",
+        *(f"{p} {installed_version(p)}" for p in packages),
+    )
     return ExportReport(
         format=file_format,
         file=out.name,

@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from alexnet.errors import DataError, MissingDataError
-from alexnet.io.files import flush
+from alexnet.io.files import fsync
 from alexnet.io.http import Part, fetch
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 
@@ -71,7 +71,7 @@ def download(
                 _fetch_checked(url, part, checksum, size_bytes)
                 part.path.replace(target)
                 part.clear()
-                flush(target.parent)
+                fsync(target.parent)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _not_fetched(url, target, _reason(error)) from error
     return target

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written aside, flushed, renamed; and safe reading."""
+"""Atomic writing of files, and reading that never blocks on a pipe or device."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from pathlib import Path
 from typing import IO
 
 READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Without waiting for a pipe's other end; not all systems have all three."""
+"""Read without waiting for the other end of a pipe; not every system has all three flags."""
 
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, to write to.
+    """Write a file completely or not at all.
 
-    On success it is flushed and takes the target's place. When the body raises, the temporary file
-    is removed and the target stays as it was.
+    Yields a temporary path beside `target` to write to. After the body the file is flushed to disk
+    and renamed to `target`. If the body raises, it is removed and `target` stays as it was.
 
     Raises:
-        OSError: it cannot be written; names the target.
+        OSError: the file cannot be written; the error names `target`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        yield aside
-        flush(aside)
-        aside.replace(target)
-        flush(target.parent)
+        yield temporary
+        fsync(temporary)
+        temporary.replace(target)
+        fsync(target.parent)
     except OSError as error:
-        if error.filename in (None, str(aside)):
-            raise _named(error, target) from error
+        if error.filename in (None, str(temporary)):
+            raise _with_filename(error, target) from error
         raise
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _named(error: OSError, target: Path) -> OSError:
-    """The same error, told of the file that was to be written."""
-    return OSError(error.errno or errno.EIO, error.strerror or str(error), str(target))
+def _with_filename(error: OSError, path: Path) -> OSError:
+    """The same error for `path`."""
+    return OSError(error.errno or errno.EIO, error.strerror or str(error), str(path))
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a whole text file, or leave the old one."""
-    with atomic_write(target) as aside:
-        aside.write_text(text, encoding="utf-8")
+    """Write a text file in UTF-8, atomically."""
+    with atomic_write(target) as path:
+        path.write_text(text, encoding="utf-8")
 
 
-def flush(path: Path) -> None:
-    """Ask the system to put a file or a folder's entries onto the disk."""
+def fsync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -61,17 +61,17 @@ def flush(path: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder and what is in it, if it is there."""
+    """Remove a folder and its content, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a regular file for reading; a pipe, socket or device is refused and never waited for.
+    """Open a regular file for reading; pipes, sockets and devices are rejected without waiting.
 
     Raises:
-        OSError: it is not there, may not be read, or is not a regular file.
+        OSError: the file does not exist, may not be read, or is not a regular file.
     """
-    if stat.S_ISREG(path.stat().st_mode):  # a device may do something when it is opened
+    if stat.S_ISREG(path.stat().st_mode):  # opening a device can have side effects
         handle = os.open(path, READ_ONLY)
         if stat.S_ISREG(os.fstat(handle).st_mode):
             return os.fdopen(handle, "rb")
@@ -81,13 +81,13 @@ def open_regular(path: Path) -> IO[bytes]:
     raise OSError(errno.EISDIR if is_folder else errno.EINVAL, reason, str(path))
 
 
-def read_regular(path: Path, largest_bytes: int) -> bytes:
-    """Read a whole regular file of at most `largest_bytes`.
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Read a whole regular file.
 
     Raises:
-        OSError: as `open_regular`, or there is more in it.
+        OSError: as `open_regular`, or the file is larger than `max_bytes`.
     """
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > largest_bytes:
-            raise OSError(errno.EFBIG, f"more than {largest_bytes:,} bytes", str(path))
+        if os.fstat(file.fileno()).st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"more than {max_bytes:,} bytes", str(path))
         return file.read()

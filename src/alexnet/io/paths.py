@@ -1,4 +1,4 @@
-"""Where data sets and stores live on this machine."""
+"""Where data sets and cached files are on this machine."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from alexnet.errors import MissingDataError
 
 
 def data_roots(data_root: str = "") -> tuple[Path, ...]:
-    """Folders searched for data sets: the argument, `$ALEXNET_DATA`, the cache's `data`."""
+    """The folders searched for data sets: `data_root`, `$ALEXNET_DATA`, the cache's `data`."""
     given = (data_root, os.environ.get("ALEXNET_DATA", ""))
     return (*(Path(root) for root in given if root), cache_folder() / "data")
 
 
 def find(data_root: str, names: Iterable[str]) -> Path | None:
-    """The first of `names` (relative paths) that exists under a data root, or None."""
-    wanted = tuple(names)
-    return next(
-        (
-            root / name
-            for root in data_roots(data_root)
-            for name in wanted
-            if (root / name).exists()
-        ),
-        None,
-    )
+    """The first existing path of `names`, relative to the data roots; None if there is none."""
+    candidates = tuple(names)
+    paths = (root / name for root in data_roots(data_root) for name in candidates)
+    return next((path for path in paths if path.exists()), None)
 
 
 def missing_dataset_error(
     dataset: str, files: str, home: str, data_root: str = ""
 ) -> MissingDataError:
-    """The error for a data set that is not here: what to fetch, from where, and where to put it."""
-    place = data_roots(data_root)[0]
+    """The error for a data set that is not found.
+
+    Args:
+        dataset: its name.
+        files: which files are needed.
+        home: the address of the page that has them.
+        data_root: the folder to put them into, if given.
+    """
+    folder = data_roots(data_root)[0]
     return MissingDataError(
-        f"{dataset} is not here: fetch {files} from {home} and put it into {place}, "
-        "or pass --data-root"
+        f"{dataset} is not here: download {files} from {home} and put it "
+        f"into {folder}, or pass --data-root"
     )
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for stores, downloads and kernels (`$ALEXNET_CACHE` moves it)."""
+    """The user's cache folder for image stores, downloads and kernels, or `$ALEXNET_CACHE`."""
     return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet"))

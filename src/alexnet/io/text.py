@@ -1,4 +1,4 @@
-"""Names of files and classes, which may hold anything but a slash, as text."""
+"""Text for people: file and class names, which can hold any character, and shapes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""What Python makes of a name's bytes that are not UTF-8; UTF-8 cannot say it, JSON can."""
+"""How Python represents the bytes of a file name that are not UTF-8 (`surrogateescape`). UTF-8
+cannot encode them; JSON can, as escapes."""
 JOINERS = "\u200c\u200d"
-"""Not printable by themselves, and part of words and of emoji."""
+"""Zero-width (non-)joiners: not printable alone, but part of words and emoji."""
 
 
 def printable(text: str) -> str:
-    """The text with line breaks, control signs and bytes that are not UTF-8 written as escapes."""
+    """The text with line breaks, control characters and bytes that are not UTF-8 as escapes."""
     return "".join(c if c.isprintable() or c in JOINERS else _escape(c) for c in text)
 
 
@@ -23,10 +24,10 @@ def _escape(c: str) -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether a name stays in the folder it is joined to."""
+    """Whether a name, joined to a folder, is a path directly in that folder."""
     return text not in ("", ".", "..") and not set(text) & {"\0", "/", os.sep, os.altsep}
 
 
 def shape_text(shape: Iterable[int]) -> str:
-    """A shape as people write it: "96x55x55"; "scalar" where there are no sizes."""
+    """A shape for messages: "96x55x55"; "scalar" if it is empty."""
     return "x".join(map(str, shape)) or "scalar"

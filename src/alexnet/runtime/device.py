@@ -1,4 +1,4 @@
-"""Which number format a device multiplies in hardware."""
+"""The device to compute on, and the data type of its matrix products."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alexnet.errors import UsageError
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 matrices in hardware."""
+    """Whether the device has instructions for bf16 matrix products."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
@@ -18,30 +18,30 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def computing_type(device: torch.device, precision: Precision) -> torch.dtype:
-    """The type of matrix products: bf16 where asked, or where `auto` finds hardware for it."""
+def compute_dtype(device: torch.device, precision: Precision) -> torch.dtype:
+    """The data type of matrix products; for `auto` it is bf16 if the hardware supports it."""
     is_bf16 = precision == "bf16" or (precision == "auto" and has_bf16(device))
     return torch.bfloat16 if is_bf16 else torch.float32
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """A context whose matrix products are of the `computing_type`."""
-    is_bf16 = computing_type(device, precision) == torch.bfloat16
+    """A context in which matrix products are computed in `compute_dtype`."""
+    is_bf16 = compute_dtype(device, precision) == torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is the first GPU, else the processor.
+    """The device called `name`; "auto" is the first GPU if there is one, else the CPU.
 
     Raises:
-        UsageError: no such device here.
+        UsageError: there is no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps", "xpu"):
-            raise RuntimeError(f"{name} computes nothing")
+            raise RuntimeError(f"{name} cannot compute")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {name!r} cannot be used here; try --device cpu") from error

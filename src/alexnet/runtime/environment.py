@@ -1,4 +1,4 @@
-"""What a result depends on beside the recipe: versions, processor, device."""
+"""What a result depends on besides the recipe: versions and hardware."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alexnet.runtime.device import has_bf16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """Versions and machine of a run."""
+    """Versions and hardware of a run."""
 
     alexnet: str
     python: str
@@ -24,28 +24,30 @@ class Environment:
     numpy: str
     pillow: str
     system: str
-    processor: str
+    device_name: str
+    """Model of the GPU or CPU."""
     cores: int
     threads: int
-    """Threads of a torch operation; another count gives other bits."""
+    """Threads that torch uses in an operation; with another number the last bits differ."""
     kernels: str
-    """The compiler of the processor's own kernels, or "torch" where there is none."""
+    """Compiler that built the C kernels; "torch" if there are none."""
     device: str
+    """As torch calls it: cpu, cuda:0."""
     has_bf16: bool
-    """Whether the device multiplies bf16 in hardware."""
+    """Whether the device has instructions for bf16 matrix products."""
 
 
 def describe_environment(device: torch.device) -> Environment:
-    """The environment of this process on `device`."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    """The environment of this process, computing on `device`."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return Environment(
-        alexnet=installed("alexnet"),
+        alexnet=installed_version("alexnet"),
         python=platform.python_version(),
         torch=torch.__version__,
-        numpy=installed("numpy"),
-        pillow=installed("pillow"),
+        numpy=installed_version("numpy"),
+        pillow=installed_version("pillow"),
         system=platform.platform(),
-        processor=name,
+        device_name=name,
         cores=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
         kernels=describe_kernels(),
@@ -54,7 +56,7 @@ def describe_environment(device: torch.device) -> Environment:
     )
 
 
-def installed(package: str) -> str:
+def installed_version(package: str) -> str:
     """The version of an installed package, or "not installed"."""
     try:
         return version(package)
@@ -62,7 +64,7 @@ def installed(package: str) -> str:
         return "not installed"
 
 
-def _processor() -> str:
+def _cpu_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

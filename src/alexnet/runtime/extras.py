@@ -1,4 +1,4 @@
-"""Packages that only some people need."""
+"""Optional packages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from alexnet.errors import UsageError
 
 
 def require_extra(package: str, extra: str, purpose: str) -> None:
-    """Refuse in one sentence when an optional package is not installed.
+    """Check that an optional package is installed.
+
+    Args:
+        package: the name it is imported by.
+        extra: the extra of this package that installs it.
+        purpose: what needs it, to begin the message with.
 
     Raises:
-        UsageError: with the line that installs it.
+        UsageError: it is not; the message has the command that installs it.
     """
     if find_spec(package) is None:
         raise UsageError(

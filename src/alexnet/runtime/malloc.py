@@ -9,17 +9,17 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def disable_malloc_trim() -> bool:
-    """Let this process keep the memory that it frees, for its next tensors.
+    """Keep freed memory in this process for its next tensors.
 
-    glibc takes every large block fresh from the system and gives it back when it is freed; a
-    training step then spends up to half of its time on the system zeroing the same pages again
-    (docs/performance.md). Applies to the whole process; its size stays that of its largest moment.
+    By default glibc maps every large block anew and returns it to the system when it is freed. The
+    system then zeroes the same pages again and again, which can take half of a training step
+    (docs/performance.md). The setting holds for the whole process, whose size stays at its maximum.
 
     Returns:
-        Whether it took effect: only glibc has the option.
+        Whether it took effect; only glibc has the option.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # No block is mapped on its own, and nothing freed is given back; 1 says that it took effect.
+    # Never use mmap for a block, and never trim the heap; mallopt returns 1 on success.
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))

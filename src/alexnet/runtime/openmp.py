@@ -1,24 +1,24 @@
-"""How this process's threads wait for each other."""
+"""How the threads of this process wait for each other."""
 
 from __future__ import annotations
 
 import os
 
-SPINS = 10_000
-"""Looks at a lock before a waiting thread sleeps; 300,000 where nobody says otherwise."""
+SPIN_COUNT = 10_000
+"""How often a waiting thread checks a lock before it sleeps; GNU's default is 300,000."""
 
 
 def limit_openmp_spinning() -> bool:
-    """Let a thread that has waited a moment for another give up its core; call before torch loads.
+    """Let waiting threads sleep early; call this before torch is imported.
 
-    GNU's OpenMP lets it spin for milliseconds. Where another program holds one of the cores, the
-    thread that all wait for is then kept from running by those that wait for it
+    By default a thread of GNU's OpenMP spins for milliseconds while it waits. If another program
+    uses one of the cores, the spinning threads then take the time of the thread that they wait for
     (docs/performance.md).
 
     Returns:
-        Whether it was set: what the user has said of it stays.
+        Whether it was set; a setting of the user is kept.
     """
     if os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
         return False
-    os.environ["GOMP_SPINCOUNT"] = str(SPINS)
+    os.environ["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
     return True

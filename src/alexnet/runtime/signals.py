@@ -1,4 +1,4 @@
-"""Stopping by a signal: the first one asks, and the run ends where nothing is lost."""
+"""Stopping by a signal without losing work."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from typing import Any
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A run ended early because it was asked to; the message says how to go on.
+    """A signal has ended a run early; the message says how to resume it.
 
-    It is no `AlexNetError`: nothing went wrong, and who catches errors must not catch it.
+    It is not an `AlexNetError`: nothing went wrong, and code that handles errors must not catch it.
     """
 
-    def __init__(self, message: str, number: int) -> None:
+    def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
-        self.number = number
-        """Of the signal."""
+        self.signal_number = signal_number
 
 
 class StopRequest:
-    """Whether a signal has asked to stop."""
+    """Remembers whether a signal has asked this process to stop."""
 
     def __init__(self) -> None:
-        self.number = 0
-        """Of the signal; 0 while there was none."""
+        self.signal_number = 0
+        """The signal that came first; 0 if none came."""
         self._handlers: dict[int, Any] = {}
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Within, the first SIGINT or SIGTERM only asks, and later ones act as without this.
+        """A context in which the first SIGINT or SIGTERM is only remembered.
 
-        What this process was told to ignore stays ignored. Only the main thread can listen; in
-        another this does nothing.
+        A second signal acts as it would outside of the context. Signals that this process ignores
+        stay ignored. Python lets only the main thread handle signals; in other threads the context
+        does nothing.
         """
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._listen(number)
+                self._install_handler(number)
         try:
             yield
         finally:
-            self._restore()
+            self._restore_handlers()
 
-    def _listen(self, number: int) -> None:
-        before = signal.getsignal(number)
-        if before not in (signal.SIG_IGN, None):
-            self._handlers[number] = before
-            signal.signal(number, self._asked)
+    def _install_handler(self, number: int) -> None:
+        previous = signal.getsignal(number)
+        if previous not in (signal.SIG_IGN, None):
+            self._handlers[number] = previous
+            signal.signal(number, self._handle)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
-        self.number = self.number or number
-        self._restore()
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.signal_number = self.signal_number or number
+        self._restore_handlers()
 
-    def _restore(self) -> None:
+    def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)

@@ -235,10 +235,10 @@ class CheckpointManager:
         Raises:
             TrainingInterrupted: it has.
         """
-        if self.stop.number:
+        if self.stop.signal_number:
             self.save(state)
             raise TrainingInterrupted(
                 f"stopped after step {state.step:,} of {self.setup.total_steps:,}, which is saved; "
                 f"resume with: {self.folder.resume_command}",
-                self.stop.number,
+                self.stop.signal_number,
             )

@@ -76,5 +76,5 @@ def step_report(setup: TrainingSetup, state: TrainState, num_images: int) -> Ste
         epoch=state.epoch + 1,
         loss=state.metrics.mean_loss,
         top1_error=state.metrics.top1_error,
-        images=num_images,
+        num_images=num_images,
     )

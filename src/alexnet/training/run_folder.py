@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
-from alexnet.io.files import flush, remove_folder, write_text
+from alexnet.io.files import remove_folder, write_text
 from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.runtime.environment import Environment
@@ -169,7 +169,7 @@ def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolde
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         temp.rename(path)
-        flush(path.parent)
+        fsync(path.parent)
     except OSError as error:
         raise UsageError(f"cannot create the folder {path}: {error.strerror}") from error
     finally:

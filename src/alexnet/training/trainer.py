@@ -38,7 +38,7 @@ from alexnet.training.run_folder import RunFolder, create_numbered_run, create_r
 from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
 from alexnet.training.state import TrainState
 
-DETERMINISM_KEYS = ("alexnet", "torch", "processor", "threads", "kernels", "device")
+DETERMINISM_KEYS = ("alexnet", "torch", "device_name", "threads", "kernels", "device")
 """Fields of the environment that decide the bits of a result."""
 
 

@@ -45,7 +45,9 @@ def test_names() -> None:
 
 @pytest.mark.parametrize("name", ["flowers17", "cifar10", "mnist", "fashion_mnist", "imagenet"])
 def test_what_is_not_here_is_told_in_one_sentence(name: str, cache: Path) -> None:
-    with pytest.raises(MissingDataError, match=r"fetch https?://|fetch .* from https://") as caught:
+    with pytest.raises(
+        MissingDataError, match=r"fetch https?://|download .* from https://"
+    ) as caught:
         open_source(name)
     assert "\n" not in str(caught.value)
     assert not cache.exists() or not [path for path in cache.rglob("*") if path.is_file()]

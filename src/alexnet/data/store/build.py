@@ -33,7 +33,7 @@ from alexnet.data.store.store import (
     store_text,
 )
 from alexnet.errors import DataError
-from alexnet.io.files import flush, remove_folder, write_text
+from alexnet.io.files import fsync, remove_folder, write_text
 from alexnet.io.paths import cache_folder
 
 CHUNK = 32
@@ -237,10 +237,10 @@ def _finish(partial: Partial, info: StoreInfo, labels: np.ndarray, folder: Path)
     write_text(partial.folder / "store.json", store_text(info))
     for path in list(partial.folder.iterdir()):
         if path.name in STORE_FILES:
-            flush(path)
+            fsync(path)
         else:  # of the preparation, or what a killed one was writing aside
             path.unlink()
-    flush(partial.folder)
+    fsync(partial.folder)
     remove_folder(folder)
     partial.folder.replace(folder)
-    flush(folder.parent)
+    fsync(folder.parent)

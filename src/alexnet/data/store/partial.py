@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.io.files import flush
+from alexnet.io.files import fsync
 
 TODO, KEPT, REFUSED = 0, 1, 2
 """What `done` says of a row."""
@@ -86,7 +86,7 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
         )
     try:
         _allocate(aside, shape, dtype)
-        flush(aside)
+        fsync(aside)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from alexnet.interop.parity import Runner
-from alexnet.runtime.environment import installed
+from alexnet.runtime.environment import installed_version
 
 ERROR_SEVERITY = 3
 """onnxruntime's log level for errors only."""
@@ -26,8 +26,8 @@ def onnx_runner(
         find_package: None for a package that is not installed.
     """
     if find_package("onnxruntime") is None:
-        return _reference_runner(model), f"onnx {installed('onnx')} (reference)"
-    return _onnxruntime_runner(model), f"onnxruntime {installed('onnxruntime')}"
+        return _reference_runner(model), f"onnx {installed_version('onnx')} (reference)"
+    return _onnxruntime_runner(model), f"onnxruntime {installed_version('onnxruntime')}"
 
 
 def _onnxruntime_runner(model: bytes) -> Runner:
