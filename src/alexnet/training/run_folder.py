@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
-from alexnet.io.files import remove_folder, write_text
+from alexnet.io.files import fsync, remove_folder, write_text
 from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.runtime.environment import Environment
