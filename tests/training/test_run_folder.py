@@ -123,7 +123,9 @@ def test_too_many_unreadable_pictures_stop_the_run_and_few_are_named(
     assert any("1 of 48" in note and "train/rose/0001.jpg" in note for note in witness.notes)
     result = json.loads(run.folder.result.read_text())
     assert [refused["name"] for refused in result["rejected"]] == ["train/rose/0001.jpg"]
-    assert sum(report.images for report in witness.steps) == 32  # 35 of 36 are left: 4 steps of 8
+    assert (
+        sum(report.num_images for report in witness.steps) == 32
+    )  # 35 of 36 are left: 4 steps of 8
     strict = replace(recipe, data_options=replace(recipe.data_options, max_rejected_fraction=0.01))
     with pytest.raises(AlexNetError, match=r"1 of 48 .*--max-rejected-fraction"):
         train(strict, out=tmp_path / "strict")
