@@ -1,4 +1,4 @@
-"""Errors, confusion and scores, each by hand."""
+"""Errors, confusion matrix and scores, each by hand."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from alexnet.evaluation.metrics import (
     rank_of_label,
     top_k_error,
 )
-from alexnet.plots import to_numpy
-from alexnet.training.update_stats import describe_updates, rms
 
 LOGITS = torch.tensor(
     [
@@ -33,7 +31,7 @@ LABELS = torch.tensor([0, 1, 2, 3])
 """Ranks 3, 0, 1, 2."""
 
 
-def test_ranks() -> None:
+def test_rank_of_label() -> None:
     assert rank_of_label(LOGITS, LABELS).tolist() == [3, 0, 1, 2]
 
 
@@ -96,13 +94,13 @@ def test_confusion_matrix() -> None:
     assert confusion_matrix(PREDICTED, TRUE, 4).tolist() == CONFUSION.tolist()
 
 
-def test_confusion_matrix_without_pictures() -> None:
+def test_confusion_matrix_without_images() -> None:
     nothing = np.array([], dtype=np.int64)
     assert confusion_matrix(nothing, nothing, 3).tolist() == [[0] * 3] * 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
-def test_confusion_counts_every_picture_once(pairs: list[tuple[int, int]]) -> None:
+def test_confusion_counts_every_image_once(pairs: list[tuple[int, int]]) -> None:
     predicted, labels = (np.array(column) for column in zip(*pairs, strict=True))
     matrix = confusion_matrix(predicted, labels, 5)
     assert matrix.sum() == len(pairs)
@@ -134,23 +132,3 @@ def test_most_confused() -> None:
     assert most_confused(matrix, names, 2) == expected[:2]
     assert most_confused(np.diag([3, 4, 5]), names) == []
     assert matrix.tolist() == [[9, 1, 4], [2, 0, 0], [0, 4, 7]]
-
-
-def test_rms() -> None:
-    found = rms({"w": torch.tensor([[3.0, -4.0]]), "b": torch.zeros(2)})
-    assert found == {"w": pytest.approx(math.sqrt(12.5)), "b": 0.0}
-
-
-def test_describe_updates() -> None:
-    before = {"w": torch.tensor([3.0, 4.0]), "b": torch.tensor([0.5])}
-    after = {"w": torch.tensor([6.0, 8.0]), "b": torch.tensor([0.0])}
-    found = describe_updates(before, after)
-    half, whole = math.sqrt(12.5), math.sqrt(50)
-    assert found["w"] == pytest.approx({"weight": whole, "update": half, "ratio": 0.5})
-    assert found["b"] == {"weight": 0.0, "update": 0.5, "ratio": 0.0}
-
-
-def test_to_numpy() -> None:
-    found = to_numpy(torch.tensor([1.5, 2.0], dtype=torch.bfloat16, requires_grad=True))
-    assert found.dtype == np.float32
-    assert found.tolist() == [1.5, 2.0]

@@ -162,8 +162,8 @@ def test_the_sheet(command: Command, odd: Path, tmp_path: Path) -> None:
 
 
 def test_figures_take_any_name() -> None:
-    assert plots.drawn_name("a\nb\udcff") == "a\\nb\\xff"
-    assert len(plots.drawn_name("x" * 300)) == plots.LONGEST_NAME
+    assert plots.short_label("a\nb\udcff") == "a\\nb\\xff"
+    assert len(plots.short_label("x" * 300)) == plots.MAX_LABEL_LENGTH
 
 
 def test_a_split_as_folders_and_as_csv(odd: Path, tmp_path: Path) -> None:

@@ -1,1 +1,21 @@
-"""Evaluation."""
+"""Evaluation: `evaluate` a classifier on a split; the result is an `Evaluation`.
+
+- `evaluator`: `evaluate`, which split of which data, and the loop over its images
+- `metrics`: top-k error, confusion matrix, precision and recall
+- `results`: `Evaluation`, and how it follows from probabilities and labels
+- `report`, `plots`: evaluation.json; confusion matrix and top losses
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.evaluation.evaluator import evaluate
+    from alexnet.evaluation.metrics import top_k_error
+    from alexnet.evaluation.results import Evaluation
+
+__all__ = ["Evaluation", "evaluate", "top_k_error"]
+__getattr__, __dir__ = attach(
+    __name__, {"Evaluation": "results", "evaluate": "evaluator", "top_k_error": "metrics"}
+)

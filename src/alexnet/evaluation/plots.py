@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alexnet.evaluation.results import Evaluation
-from alexnet.plots import INK, drawn_name
+from alexnet.plots import INK, short_label
 
 MAX_NAMED_CLASSES = 40
 """Up to which a confusion matrix has class names and counts."""
@@ -28,7 +28,7 @@ def confusion(evaluation: Evaluation) -> Figure:
         title=f"accuracy {evaluation.accuracy:.1%} on {evaluation.num_images:,} images",
     )
     if len(counts) <= MAX_NAMED_CLASSES:
-        ticks, names = range(len(counts)), [drawn_name(name) for name in evaluation.class_names]
+        ticks, names = range(len(counts)), [short_label(name) for name in evaluation.class_names]
         axes.set_xticks(
             ticks, names, rotation=60, ha="right", rotation_mode="anchor", parse_math=False
         )
@@ -49,7 +49,7 @@ def top_losses(evaluation: Evaluation) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, loss in zip(grid.flat, losses, strict=False):
         axes.imshow(loss.image)
-        title = f"{drawn_name(loss.label)}\npredicted as {drawn_name(loss.predicted)}"
+        title = f"{short_label(loss.label)}\npredicted as {short_label(loss.predicted)}"
         axes.set_title(title, fontsize=8, parse_math=False)
     for axes in grid.flat:
         axes.axis("off")

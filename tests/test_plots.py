@@ -1,0 +1,95 @@
+"""Plots by their data: learning curves, filters, contact sheets."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from alexnet.plots import contact_sheet, filters, learning_curves, to_numpy
+from alexnet.records import EpochRecord
+
+
+def history(eval_split: str | None, *losses: float) -> list[EpochRecord]:
+    """Epochs with these training losses; the evaluated split's are larger by 1."""
+    is_evaluated = eval_split is not None
+    return [
+        EpochRecord(
+            epoch=epoch,
+            step=epoch,
+            lr=0.1,
+            train_loss=loss,
+            train_top1_error=loss / 4,
+            train_top5_error=0.0,
+            eval_split=eval_split,
+            eval_loss=loss + 1 if is_evaluated else None,
+            eval_top1_error=loss / 2 if is_evaluated else None,
+            eval_top5_error=0.0 if is_evaluated else None,
+            layers=(),
+        )
+        for epoch, loss in enumerate(losses, 1)
+    ]
+
+
+def lines(axes: Axes) -> dict[str, Line2D]:
+    """The lines of a plot by their labels."""
+    return {str(line.get_label()): line for line in axes.get_lines()}
+
+
+@pytest.mark.parametrize(("split", "label"), [("val", "validation"), ("test", "test")])
+def test_learning_curves_have_both_splits(split: str, label: str) -> None:
+    loss, error = learning_curves(history(split, 2.0, 1.5, 1.0)).axes
+    assert lines(loss).keys() == {"training", label}
+    assert lines(loss)["training"].get_xydata().tolist() == [[1, 2.0], [2, 1.5], [3, 1.0]]
+    assert lines(loss)[label].get_ydata().tolist() == [3.0, 2.5, 2.0]
+    assert lines(error)["training, augmented"].get_ydata().tolist() == [0.5, 0.375, 0.25]
+    assert lines(error)[label].get_ydata().tolist() == [1.0, 0.75, 0.5]
+    assert lines(loss)["training"].get_marker() == ""
+
+
+def test_learning_curves_without_an_evaluated_split() -> None:
+    loss, error = learning_curves(history(None, 2.0)).axes
+    assert lines(loss).keys() == {"training"}
+    assert lines(error).keys() == {"training, augmented"}
+    assert lines(loss)["training"].get_marker() == "o", "a single point needs a marker"
+
+
+def test_a_value_that_was_not_measured_is_a_gap() -> None:
+    first, second = history("val", 2.0)[0], history(None, 1.0)[0]
+    loss, _ = learning_curves([first, second]).axes
+    found = lines(loss)["validation"].get_ydata()
+    assert found[0] == 3.0
+    assert math.isnan(found[1])
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(3, (2, 2, 3)), (1, (2, 2)), (48, (2, 2))])
+def test_each_filter_has_its_own_range(channels: int, shape: tuple[int, ...]) -> None:
+    weight = torch.arange(3 * channels * 4.0).reshape(3, channels, 2, 2)
+    shown = [axes for axes in filters(weight).axes if axes.images]
+    assert len(shown) == 3
+    for axes in shown:
+        pixels = np.asarray(axes.images[0].get_array())
+        assert pixels.shape == shape
+        assert 0 <= pixels.min() <= pixels.max() <= 1
+    if channels < 48:
+        assert (pixels.min(), pixels.max()) == (0, 1)
+
+
+def test_a_contact_sheet_has_titles_and_gaps() -> None:
+    images = [np.full((2, 2, 3), value, np.uint8) for value in (1, 2, 3)]
+    figure = contact_sheet([images[:2], images[2:]], ["rose", "lily"], ["stored", "augmented"])
+    top_left, top_right, bottom_left, bottom_right = figure.axes
+    assert [top_left.get_title(), top_right.get_title()] == ["stored", "augmented"]
+    assert [top_left.get_ylabel(), bottom_left.get_ylabel()] == ["rose", "lily"]
+    assert np.asarray(bottom_left.images[0].get_array())[0, 0].tolist() == [3] * 3
+    assert not bottom_right.images
+
+
+def test_to_numpy() -> None:
+    found = to_numpy(torch.tensor([1.5, 2.0], dtype=torch.bfloat16, requires_grad=True))
+    assert found.dtype == np.float32
+    assert found.tolist() == [1.5, 2.0]
