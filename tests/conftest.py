@@ -21,7 +21,7 @@ from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.models.variants import ModelOptions
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
-from support.commands import Alexnet, Command, Told
+from support.commands import Alexnet, Command, CommandResult
 from support.places import SHARED
 from support.runs import SetAside, Witness, empty_plot
 
@@ -161,14 +161,14 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """Runs one command in this process, as a terminal of 200 columns would."""
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*words: object) -> Told:
+    def run(*words: object) -> CommandResult:
         capsys.readouterr()
         try:
             code = main([str(word) for word in words])
         except SystemExit as stop:
             code = int(stop.code or 0)
         captured = capsys.readouterr()
-        return Told(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     return run
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from alexnet.training.run_folder import RunFolder
-from support.commands import Command, Told
+from support.commands import Command, CommandResult
 
 
-@pytest.fixture
-def pictures(flowers: Path, tmp_path: Path) -> Path:
-    """A working folder with what goes wrong in it."""
-    folder = tmp_path / "work"
+@pytest.fixture(scope="module")
+def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with bad inputs of every kind; no test may change it."""
+    folder = tmp_path_factory.mktemp("work")
     shutil.copytree(flowers / "val", folder / "empty class")
     (folder / "empty class" / "rose" / "0000.jpg").unlink()
     shutil.copytree(flowers / "val" / "rose", folder / "one class" / "rose")
@@ -36,7 +36,7 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("trian", "did you mean train"),
         ("train quikstart", "did you mean quickstart"),
@@ -128,24 +128,24 @@ def pictures(flowers: Path, tmp_path: Path) -> Path:
 def test_bad_input_is_one_sentence_and_leaves_nothing(
     command: Command,
     trained: RunFolder,
-    pictures: Path,
+    work_folder: Path,
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
     words: str,
-    said: str,
+    message: str,
 ) -> None:
-    monkeypatch.chdir(pictures)
-    before = sorted(pictures.rglob("*"))
+    monkeypatch.chdir(work_folder)
+    before = sorted(work_folder.rglob("*"))
     arguments = [str(trained.path) if w == "MODEL" else w for w in shlex.split(words)]
     arguments = [w.replace("=MODEL", f"={trained.path}") for w in arguments]
-    told = command(*arguments)
-    lines = [line for line in told.err.splitlines() if not line.startswith("prepared ")]
-    assert told.code == 2
-    assert told.out == ""
-    assert len(lines) == 1, told.err
+    result = command(*arguments)
+    lines = [line for line in result.err.splitlines() if not line.startswith("prepared ")]
+    assert result.code == 2
+    assert result.out == ""
+    assert len(lines) == 1, result.err
     assert lines[0].startswith("alexnet: ")
-    assert said in lines[0]
-    assert sorted(pictures.rglob("*")) == before
+    assert message in lines[0]
+    assert sorted(work_folder.rglob("*")) == before
     assert not list(cache.rglob("*.partial"))
 
 
@@ -154,20 +154,20 @@ def test_a_damaged_model_is_named(command: Command, own: RunFolder, flowers: Pat
     renamed = whole.replace(b"conv1.weight", b"conv9.weight", 1)
     for damaged in (b"", whole[:100], whole[:-10], b"\xff" * 1000, renamed):
         own.model.write_bytes(damaged)
-        told = command("predict", own.path, flowers / "test" / "rose")
-        assert (told.code, told.out) == (2, "")
-        assert len(told.err.splitlines()) == 1
-        assert "model.safetensors" in told.err
+        result = command("predict", own.path, flowers / "test" / "rose")
+        assert (result.code, result.out) == (2, "")
+        assert len(result.err.splitlines()) == 1
+        assert "model.safetensors" in result.err
 
 
-def test_a_foreign_model_is_refused(command: Command, flowers: Path, tmp_path: Path) -> None:
+def test_a_foreign_model_is_rejected(command: Command, flowers: Path, tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
     save_file({"conv1.weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
-    told = command("predict", tmp_path / "foreign.safetensors", flowers / "test" / "rose")
-    assert told.code == 2
-    assert "another program" in told.err
+    result = command("predict", tmp_path / "foreign.safetensors", flowers / "test" / "rose")
+    assert result.code == 2
+    assert "another program" in result.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs /proc")
@@ -175,10 +175,10 @@ def test_a_cache_that_cannot_be_written_is_named(
     command: Command, flowers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", "/proc/nothing")
-    told = command("data", "prepare", flowers)
-    assert told.code == 2
-    assert len(told.err.splitlines()) == 1
-    assert "ALEXNET_CACHE" in told.err
+    result = command("data", "prepare", flowers)
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+    assert "ALEXNET_CACHE" in result.err
 
 
 def test_an_interrupt_ends_with_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,4 +186,4 @@ def test_an_interrupt_ends_with_130(command: Command, monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr("alexnet.cli.summary.run", interrupted)
-    assert command("summary") == Told(130, "", "alexnet: interrupted\n")
+    assert command("summary") == CommandResult(130, "", "alexnet: interrupted\n")

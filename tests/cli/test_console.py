@@ -54,9 +54,9 @@ def test_counts_of_images_are_a_line_every_ten_seconds(
     for done in range(1, 31):
         clock.seconds += 1
         reporter.on_predict(done, 30)
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.splitlines() == ["classified 11 of 30 images", "classified 22 of 30 images"]
+    result = capsys.readouterr()
+    assert result.out == ""
+    assert result.err.splitlines() == ["classified 11 of 30 images", "classified 22 of 30 images"]
     reporter.on_evaluate(64, 5000)
     reporter.on_prepare(60, 1060)
     assert capsys.readouterr().err == ""

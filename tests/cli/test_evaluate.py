@@ -1,4 +1,4 @@
-"""`evaluate` end to end: figures as text and JSON, other splits, other folders."""
+"""`evaluate` end to end: metrics as text and JSON, other splits, other folders."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ EVALUATION_KEYS = {
 
 
 def names_in(folder: Path) -> set[str]:
-    """What is in a folder."""
+    """Names of the files in a folder."""
     return {path.name for path in folder.iterdir()}
 
 
 def test_evaluate(command: Command, own: RunFolder) -> None:
-    told = command("evaluate", own.path, "--json")
-    facts = json.loads(told.out)
-    assert told.code == 0
+    result = command("evaluate", own.path, "--json")
+    facts = json.loads(result.out)
+    assert result.code == 0
     assert set(facts) == EVALUATION_KEYS
     assert (facts["split"], facts["num_images"], facts["crops"]) == ("test", 12, 1)
     assert facts["accuracy"] == pytest.approx(1 - facts["top1_error"])
@@ -39,7 +39,7 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
         "confusion.png",
         "top_losses.png",
     }
-    assert str(own.path / "evaluation") in told.err
+    assert str(own.path / "evaluation") in result.err
     assert facts["confusion"] == json.loads(own.result.read_text())["test"]["confusion"]
 
 
@@ -62,28 +62,28 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
 def test_evaluate_other_splits_and_other_folders(
     command: Command, own: RunFolder, flowers: Path, tmp_path: Path
 ) -> None:
-    def pictures(*words: object) -> tuple[str, int]:
-        told = command("evaluate", own.path, "--json", "--out", tmp_path / "e", *words)
-        facts = json.loads(told.out)
+    def split_and_count(*words: object) -> tuple[str, int]:
+        result = command("evaluate", own.path, "--json", "--out", tmp_path / "e", *words)
+        facts = json.loads(result.out)
         return facts["split"], facts["num_images"]
 
-    assert pictures("--split", "train") == ("train", 36)
-    assert pictures("--split", "val") == ("val", 12)
-    assert pictures("--split", "all") == ("all", 60)
+    assert split_and_count("--split", "train") == ("train", 36)
+    assert split_and_count("--split", "val") == ("val", 12)
+    assert split_and_count("--split", "all") == ("all", 60)
     shutil.copytree(flowers / "val", tmp_path / "others")
-    assert pictures("--data", tmp_path / "others") == ("all", 12)
+    assert split_and_count("--data", tmp_path / "others") == ("all", 12)
 
 
-def test_evaluate_tells_the_figures_before_it_fails_to_write(
+def test_evaluate_prints_the_metrics_before_it_fails_to_write(
     command: Command, trained: RunFolder, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    told = command("evaluate", trained.path, "--out", tmp_path / "file")
-    assert told.code == 2
-    assert "top-1 error" in told.out
-    assert len(told.err.splitlines()[-1:]) == 1
-    assert str(tmp_path / "file") in told.err
-    assert "Traceback" not in told.err
+    result = command("evaluate", trained.path, "--out", tmp_path / "file")
+    assert result.code == 2
+    assert "top-1 error" in result.out
+    assert len(result.err.splitlines()[-1:]) == 1
+    assert str(tmp_path / "file") in result.err
+    assert "Traceback" not in result.err
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -1,4 +1,4 @@
-"""What the command line says of itself, and that saying so costs no import of torch."""
+"""Help and version, which import no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import alexnet
 from alexnet.cli import VERBS
-from support.commands import Command, Told
+from support.commands import Command, CommandResult
 
 ACTIONS = [
     *[("data", action) for action in ("prepare", "check", "split", "show")],
@@ -44,30 +44,39 @@ for words in (
 
 def test_help_names_every_verb(command: Command) -> None:
     for words in ((), ("--help",), ("-h",), ("help",)):
-        told = command(*words)
-        assert told.code == 0
-        assert told.err == ""
+        result = command(*words)
+        assert result.code == 0
+        assert result.err == ""
         for verb in VERBS:
-            assert f"\n  {verb} " in told.out
+            assert f"\n  {verb} " in result.out
 
 
 def test_version(command: Command) -> None:
-    assert command("--version") == Told(0, f"alexnet {alexnet.__version__}\n", "")
+    assert command("--version") == CommandResult(0, f"alexnet {alexnet.__version__}\n", "")
 
 
 @pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS, *KINDS], ids=" ".join)
 def test_every_help_goes_to_stdout(command: Command, words: tuple[str, ...]) -> None:
-    told = command(*words, "--help")
-    assert told.code == 0
-    assert told.err == ""
-    assert f"alexnet {' '.join(words)}" in told.out
-    assert len(told.out.splitlines()) > 5
+    result = command(*words, "--help")
+    assert result.code == 0
+    assert result.err == ""
+    assert f"alexnet {' '.join(words)}" in result.out
+    assert len(result.out.splitlines()) > 5
 
 
 def test_help_of_a_preset_shows_its_values(command: Command) -> None:
-    told = command("train", "mnist_lenet", "--help")
-    assert "lenet5" in told.out
-    assert "--warmup-steps" in told.out
+    result = command("train", "mnist_lenet", "--help")
+    assert "lenet5" in result.out
+    assert "--warmup-steps" in result.out
+
+
+def test_the_list_of_verbs_imports_nothing_that_takes_time() -> None:
+    code = (
+        "import sys; from alexnet.cli import main; main(['--help']); main(['--version'])\n"
+        "print([m for m in ('torch', 'numpy', 'tyro', 'rich') if m in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
 
 
 def test_help_and_summary_import_neither_torch_nor_matplotlib() -> None:

@@ -1,4 +1,4 @@
-"""A user's own folder: what was learnt is never judged as new, whoever names the folder and how."""
+"""A user's own folder: no training image is evaluated, however the folder is named."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from support.commands import Command
 
 @pytest.fixture
 def photos(flowers: Path, tmp_path: Path) -> Path:
-    """Class folders without a split, 3 pictures a class."""
+    """Class folders without a split, 3 images a class."""
     return Path(shutil.copytree(flowers / "train", tmp_path / "photos"))
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_folder_named_from_python_is_known_from_anywhere(
+def test_a_folder_named_in_python_is_recognized_from_anywhere(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    pictures = replace(tiny.data_options, test_fraction=0.34)
-    run = alexnet.train(replace(tiny, data="photos", data_options=pictures, epochs=1), out="run")
+    data_options = replace(tiny.data_options, test_fraction=0.34)
+    run = alexnet.train(
+        replace(tiny, data="photos", data_options=data_options, epochs=1), out="run"
+    )
     assert json.loads(run.folder.config.read_text())["data"] == str(photos)
     for words in ([], ["--data", "photos/"], ["--data", photos]):
         facts = json.loads(command("evaluate", "run", "--json", *words).out)
@@ -43,11 +45,11 @@ def test_a_folder_named_from_python_is_known_from_anywhere(
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_folder_that_has_changed_is_said_also_when_it_is_named(
+def test_a_folder_that_has_changed_is_reported_also_when_it_is_named(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path
 ) -> None:
-    pictures = replace(tiny.data_options, test_fraction=0.34)
-    recipe = replace(tiny, data=str(photos), data_options=pictures, epochs=1)
+    data_options = replace(tiny.data_options, test_fraction=0.34)
+    recipe = replace(tiny, data=str(photos), data_options=data_options, epochs=1)
     alexnet.train(recipe, out=tmp_path / "run")
     assert "has changed" not in command("evaluate", tmp_path / "run", "--data", photos).err
     next((photos / "rose").iterdir()).unlink()
@@ -57,15 +59,15 @@ def test_a_folder_that_has_changed_is_said_also_when_it_is_named(
 
 def test_a_pattern_may_match_folders(command: Command, own: object, photos: Path) -> None:
     model = own.path  # type: ignore[attr-defined]
-    told = command("predict", model, f"{photos}/r*", "--json")
-    assert told.code == 0
-    assert len(json.loads(told.out)) == 3
+    result = command("predict", model, f"{photos}/r*", "--json")
+    assert result.code == 0
+    assert len(json.loads(result.out)) == 3
     both = command("predict", model, photos, "--json", "--csv")
     assert (both.code, both.out) == (2, "")
     assert "choose one of --json and --csv" in both.err
 
 
-def test_a_run_on_own_data_is_called_after_it() -> None:
+def test_a_run_on_own_data_is_named_after_the_data() -> None:
     from alexnet.cli.train import named
     from alexnet.config.presets import preset
 
@@ -75,7 +77,7 @@ def test_a_run_on_own_data_is_called_after_it() -> None:
     assert named(replace(start, data="/x", name="mine"), start).name == "mine"
 
 
-def test_every_place_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_data_root_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from alexnet.io.paths import data_roots
 
     monkeypatch.setenv("ALEXNET_DATA", str(tmp_path / "b"))

@@ -18,61 +18,59 @@ def test_predict_files_folders_and_patterns(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:
     rose, test = flowers / "test" / "rose" / "0000.jpg", flowers / "test"
-    told = command("predict", trained.path, rose, test / "lily", f"{test}/t*/*.jpg", "--top", 2)
-    assert (told.code, told.err) == (0, "")
-    lines = told.out.splitlines()
+    result = command("predict", trained.path, rose, test / "lily", f"{test}/t*/*.jpg", "--top", 2)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == [
         str(rose), str(test / "lily" / "0000.jpg"), str(test / "tulip" / "0000.jpg"),
     ]  # fmt: skip
     assert all(line.count("%") == 2 for line in lines[2:])
 
 
-def test_predict_json_and_csv_say_the_same(
-    command: Command, trained: RunFolder, flowers: Path
-) -> None:
-    told = json.loads(command("predict", trained.path, flowers / "test", "--top", 3, "--json").out)
+def test_predict_json_and_csv_agree(command: Command, trained: RunFolder, flowers: Path) -> None:
+    result = json.loads(
+        command("predict", trained.path, flowers / "test", "--top", 3, "--json").out
+    )
     rows = list(csv.DictReader(io.StringIO(
         command("predict", trained.path, flowers / "test", "--top", 3, "--csv").out
     )))  # fmt: skip
-    assert len(told) == 12
+    assert len(result) == 12
     assert list(rows[0]) == ["image", "rank", "label", "probability"]
     assert [(r["image"], int(r["rank"]), r["label"]) for r in rows] == [
-        (p["image"], rank, guess["label"])
-        for p in told
-        for rank, guess in enumerate(p["top_classes"], 1)
+        (p["image"], rank, c["label"]) for p in result for rank, c in enumerate(p["top_classes"], 1)
     ]
-    for prediction in told:
+    for prediction in result:
         assert set(prediction) == {"image", "top_classes", "error"}
-        shares = [guess["probability"] for guess in prediction["top_classes"]]
-        assert shares == sorted(shares, reverse=True)
-        assert 0 < sum(shares) <= 1
-    shares = [guess["probability"] for p in told for guess in p["top_classes"]]
-    for row, share in zip(rows, shares, strict=True):
-        assert float(row["probability"]) == pytest.approx(share, abs=1e-6)
+        probabilities = [c["probability"] for c in prediction["top_classes"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0 < sum(probabilities) <= 1
+    probabilities = [c["probability"] for p in result for c in p["top_classes"]]
+    for row, probability in zip(rows, probabilities, strict=True):
+        assert float(row["probability"]) == pytest.approx(probability, abs=1e-6)
 
 
-def test_predict_names_the_picture_it_cannot_read_and_goes_on(
+def test_predict_names_an_unreadable_image_and_continues(
     command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
 ) -> None:
     good, bad = flowers / "test" / "rose" / "0000.jpg", tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
-    told = command("predict", trained.path, bad, good, "--json")
-    assert told.code == 1
-    predictions = json.loads(told.out)
+    result = command("predict", trained.path, bad, good, "--json")
+    assert result.code == 1
+    predictions = json.loads(result.out)
     assert [bool(p["top_classes"]) for p in predictions] == [False, True]
     assert predictions[0]["error"]
-    assert len(told.err.splitlines()) == 1
-    assert str(bad) in told.err
+    assert len(result.err.splitlines()) == 1
+    assert str(bad) in result.err
 
 
 def test_predict_agrees_with_the_library(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:
     path = flowers / "test" / "daisy" / "0000.jpg"
-    told = json.loads(command("predict", trained.path, path, "--crops", 10, "--json").out)
+    result = json.loads(command("predict", trained.path, path, "--crops", 10, "--json").out)
     (expected,) = alexnet.load(trained.path).predict([path], crops=10)
-    assert [g["label"] for g in told[0]["top_classes"]] == [g.label for g in expected.top_classes]
-    assert told[0]["top_classes"][0]["probability"] == expected.top_classes[0].probability
+    assert [g["label"] for g in result[0]["top_classes"]] == [g.label for g in expected.top_classes]
+    assert result[0]["top_classes"][0]["probability"] == expected.top_classes[0].probability
 
 
 def test_predict_reports_its_progress_on_stderr(
@@ -85,6 +83,6 @@ def test_predict_reports_its_progress_on_stderr(
     monkeypatch.setattr("alexnet.cli.console.SECONDS_PER_COUNT", -1.0)
     for number in range(70):
         (tmp_path / f"{number}.jpg").symlink_to(flowers / "test" / "rose" / "0000.jpg")
-    told = command("predict", trained.path, tmp_path, "--csv", "--top", 1)
-    assert told.err == "classified 64 of 70 images\n"
-    assert len(told.out.splitlines()) == 71
+    result = command("predict", trained.path, tmp_path, "--csv", "--top", 1)
+    assert result.err == "classified 64 of 70 images\n"
+    assert len(result.out.splitlines()) == 71

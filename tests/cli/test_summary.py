@@ -1,4 +1,4 @@
-"""`summary`: layers, parameters and multiply-adds, as text and as JSON."""
+"""`summary`: layers, parameters and MACs, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from support.commands import Alexnet, Command
 
 @pytest.mark.parametrize("name", ZOO)
 def test_summary_json_is_the_arithmetic(command: Command, name: str) -> None:
-    told = command("summary", name, "--json")
-    net, facts = alexnet.architecture(name), json.loads(told.out)
+    result = command("summary", name, "--json")
+    net, facts = alexnet.architecture(name), json.loads(result.out)
     rows = net.rows()
     assert list(facts) == ["name", "input", "layers", "totals"]
     assert (facts["name"], facts["input"]) == (name, list(net.input))
@@ -45,12 +45,12 @@ def test_summary_prints_the_papers_numbers(command: Command) -> None:
 
 
 def test_summary_lists_the_zoo(command: Command) -> None:
-    told = command("summary")
+    result = command("summary")
     nets = json.loads(command("summary", "--json").out)
     assert len(nets) == 10
     for net in nets:
-        assert net["name"] in told.out
-        assert f"{net['totals']['parameters']:,}" in told.out
+        assert net["name"] in result.out
+        assert f"{net['totals']['parameters']:,}" in result.out
 
 
 def test_summary_of_a_variant(command: Command) -> None:
@@ -74,9 +74,9 @@ def test_none_on_the_command_line_is_as_published(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
-def test_a_full_disk_behind_stdout_is_told_in_one_sentence() -> None:
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
     with Path("/dev/full").open("w") as full:
-        told = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "alexnet", "summary", "alexnet"],
             env={**os.environ, "PYTHONUNBUFFERED": ""},
             stdout=full,
@@ -84,11 +84,11 @@ def test_a_full_disk_behind_stdout_is_told_in_one_sentence() -> None:
             text=True,
             check=False,
         )
-    assert told.returncode == 2
-    assert told.stderr == "alexnet: standard output: No space left on device\n"
+    assert result.returncode == 2
+    assert result.stderr == "alexnet: standard output: No space left on device\n"
 
 
-def test_a_reader_that_leaves_early_is_no_error(alexnet_process: Alexnet) -> None:
+def test_a_closed_stdout_is_no_error(alexnet_process: Alexnet) -> None:
     process = alexnet_process("summary", "alexnet")
     assert process.stdout is not None
     process.stdout.close()

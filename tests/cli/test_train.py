@@ -1,4 +1,4 @@
-"""`train` end to end: stdout, stderr, files, and whose word wins."""
+"""`train` end to end: stdout, stderr, files, and which value wins."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ TINY_FLAGS = (
 )  # fmt: skip
 
 
-def test_train_prints_the_result_alone_and_says_the_rest_on_stderr(
+def test_train_prints_only_the_result_on_stdout(
     command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(flowers.parent)
-    told = command(
+    result = command(
         "train", "--data", "flowers", *TINY_FLAGS, "--out", tmp_path / "run", "--seed", 3
     )
     run = RunFolder(tmp_path / "run")
-    assert told.code == 0
-    assert "trained 2 epochs" in told.out
-    assert "test error" in told.out
-    assert str(run.model) in told.out
+    assert result.code == 0
+    assert "trained 2 epochs" in result.out
+    assert "test error" in result.out
+    assert str(run.model) in result.out
     for progress in ("prepared 60 of 60", "epoch   1", "epoch   2"):
-        assert progress in told.err
-        assert progress not in told.out
+        assert progress in result.err
+        assert progress not in result.out
     recipe = read_recipe(run.config)
     assert (recipe.seed, recipe.epochs, recipe.model.width) == (3, 2, 0.05)
     assert recipe.data == str(flowers), "the config must work from any folder"
@@ -45,8 +45,8 @@ def test_train_prints_the_result_alone_and_says_the_rest_on_stderr(
 
 @pytest.mark.usefixtures("no_plots")
 def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path: Path) -> None:
-    told = command("train", "--data", flowers, *TINY_FLAGS, "--out", tmp_path / "run", "--json")
-    facts = json.loads(told.out)
+    result = command("train", "--data", flowers, *TINY_FLAGS, "--out", tmp_path / "run", "--json")
+    facts = json.loads(result.out)
     assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
     assert {"epochs", "training_seconds", "data_wait_fraction", "rejected", "test"} <= set(facts)
     assert facts["test"]["num_images"] == 12
@@ -75,11 +75,11 @@ def test_a_flag_wins_over_the_config_and_the_config_over_the_preset(
         "model": {"width": 0.05, "input_size": 67},
     }
     (tmp_path / "part.json").write_text(json.dumps(part))
-    told = command(
+    result = command(
         "train", "flowers17", "--config", tmp_path / "part.json", "--epochs", 1,
         "--resize-size", 72, "--crop-size", None, "--out", tmp_path / "run",
     )  # fmt: skip
-    assert told.code == 0, told.err
+    assert result.code == 0, result.err
     recipe = read_recipe(tmp_path / "run" / "config.json")
     preset = alexnet.preset("flowers17")
     assert (recipe.epochs, recipe.seed) == (1, 5)
@@ -90,15 +90,15 @@ def test_a_flag_wins_over_the_config_and_the_config_over_the_preset(
 def test_a_config_gives_the_same_bytes(
     command: Command, trained: RunFolder, tmp_path: Path
 ) -> None:
-    told = command("train", "--config", trained.config, "--out", tmp_path / "again")
-    assert told.code == 0
-    assert "trained 3 epochs" in told.out
+    result = command("train", "--config", trained.config, "--out", tmp_path / "again")
+    assert result.code == 0
+    assert "trained 3 epochs" in result.out
     again = RunFolder(tmp_path / "again")
     assert again.model.read_bytes() == trained.model.read_bytes()
     assert again.config.read_bytes() == trained.config.read_bytes()
 
 
-class Unread(io.StringIO):
+class ClosedPipe(io.StringIO):
     """A pipe whose other end was closed, as by `alexnet train 2>&1 | head`."""
 
     def write(self, text: str) -> int:
@@ -106,11 +106,11 @@ class Unread(io.StringIO):
 
 
 @pytest.mark.usefixtures("small_place")
-def test_a_run_goes_on_where_nobody_reads_its_progress_any_more(
+def test_a_run_continues_when_nobody_reads_its_progress(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "small.json").write_text(to_json(small))
-    monkeypatch.setattr("sys.stderr", Unread())
+    monkeypatch.setattr("sys.stderr", ClosedPipe())
     words = ["train", "--config", str(tmp_path / "small.json"), "--out", str(tmp_path / "run")]
     assert main(words) == 0
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)

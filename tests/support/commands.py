@@ -1,4 +1,4 @@
-"""What a command gave."""
+"""Commands that tests run, and their results."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Told(NamedTuple):
-    """What a command gave."""
+class CommandResult(NamedTuple):
+    """Exit code and output of a command."""
 
     code: int
     out: str
     err: str
 
 
-Command = Callable[..., Told]
+Command = Callable[..., CommandResult]
 Alexnet = Callable[..., "subprocess.Popen[str]"]
