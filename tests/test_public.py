@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import pkgutil
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,10 @@ PUBLIC = {
 }
 TORCHLESS = (
     "alexnet",
+    "alexnet.config",
+    "alexnet.io",
+    "alexnet.models",
+    "alexnet.runtime",
     "alexnet.models.architecture",
     "alexnet.models.zoo",
     "alexnet.models.variants",
@@ -72,6 +78,27 @@ def test_dir_lists_the_names() -> None:
 def test_unknown_attribute() -> None:
     with pytest.raises(AttributeError, match="module 'alexnet' has no attribute 'alexnetwork'"):
         _ = alexnet.alexnetwork
+
+
+FACES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(alexnet.__path__, "alexnet.")
+    if module.ispkg and hasattr(import_module(module.name), "__all__")
+)
+"""The folders that re-export public names."""
+
+
+@pytest.mark.parametrize("folder", FACES)
+def test_a_folder_re_exports_its_public_names(folder: str) -> None:
+    package = import_module(folder)
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert dir(package) == sorted(package.__all__)
+    assert not modules & set(package.__all__), "a module hides the name"
+    for name in package.__all__:
+        value = getattr(package, name)
+        assert getattr(value, "__module__", folder).startswith(folder)
+    with pytest.raises(AttributeError, match=f"module '{folder}' has no attribute 'nothing'"):
+        _ = package.nothing
 
 
 def test_version_is_three_numbers() -> None:

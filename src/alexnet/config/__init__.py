@@ -1,1 +1,29 @@
-"""Config."""
+"""What decides a run, as frozen dataclasses that JSON can hold.
+
+- `recipe`: `Recipe` and the groups of options in it.
+- `presets`: the recipes that ship, by name.
+- `preprocessing`: `Preprocessing`, how an image becomes a network's input.
+- `serialization`: dataclasses to and from JSON.
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.config.preprocessing import Preprocessing
+    from alexnet.config.presets import preset
+    from alexnet.config.recipe import Recipe
+    from alexnet.config.serialization import from_dict, to_dict
+
+__all__ = ["Preprocessing", "Recipe", "from_dict", "preset", "to_dict"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Preprocessing": "preprocessing",
+        "Recipe": "recipe",
+        "from_dict": "serialization",
+        "preset": "presets",
+        "to_dict": "serialization",
+    },
+)

@@ -1,1 +1,35 @@
-"""Models."""
+"""Architectures as plain values, and their torch networks.
+
+Only `modules` and `network` need torch.
+
+- `layers`: the layer types with their arithmetic.
+- `architecture`: `Architecture`, a named sequence of layers.
+- `zoo`: the published architectures; `zoo.architecture(name)` finds one by name.
+- `variants`: `variant` changes an architecture as `ModelOptions` say.
+- `limits`: rejects architectures that fit no machine.
+- `modules`: the torch module of each layer type.
+- `network`: `Network`, the torch module of an architecture.
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.models.architecture import Architecture
+    from alexnet.models.network import Network, create_model
+    from alexnet.models.variants import ModelOptions, variant
+    from alexnet.models.zoo import ZOO
+
+__all__ = ["ZOO", "Architecture", "ModelOptions", "Network", "create_model", "variant"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "ZOO": "zoo",
+        "Architecture": "architecture",
+        "ModelOptions": "variants",
+        "Network": "network",
+        "create_model": "network",
+        "variant": "variants",
+    },
+)
