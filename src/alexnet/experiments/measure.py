@@ -12,6 +12,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.data.load import open_data
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
+from alexnet.evaluation.evaluator import predict_probabilities
 from alexnet.evaluation.metrics import rank_of_label
 from alexnet.experiments.experiment import Measure
 from alexnet.experiments.outcome import Outcome
@@ -19,9 +20,6 @@ from alexnet.inference.classifier import Classifier, Crops, load
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
-
-BATCH_SIZE = 512
-"""Images evaluated together."""
 
 
 def measure_run(run: RunFolder, measure: Measure, crops: Crops, reporter: Reporter) -> Outcome:
@@ -40,7 +38,7 @@ def measure_run(run: RunFolder, measure: Measure, crops: Crops, reporter: Report
         case "test_error" | "train_error":
             model = run.last if run.last.exists() else run.model
             store, indices = evaluated_images(recipe, measure, reporter)
-            return evaluate(load(model, recipe.device), store, indices, crops)
+            return evaluate_images(load(model, recipe.device), store, indices, crops)
 
 
 def measure_diverged(recipe: Recipe, measure: Measure) -> Outcome:
@@ -79,14 +77,13 @@ def evaluated_images(
     return store, splits.test if len(splits.test) else splits.val
 
 
-def evaluate(classifier: Classifier, store: Store, indices: np.ndarray, crops: Crops) -> Outcome:
+def evaluate_images(
+    classifier: Classifier, store: Store, indices: np.ndarray, crops: Crops
+) -> Outcome:
     """Which of some images a classifier misclassifies; ties count against it."""
-    misclassified: list[int] = []
-    for start in range(0, len(indices), BATCH_SIZE):
-        chunk = indices[start : start + BATCH_SIZE]
-        probabilities = torch.from_numpy(classifier.probabilities(store.images(chunk), crops))
-        is_wrong = rank_of_label(probabilities, torch.from_numpy(store.labels[chunk])) >= 1
-        misclassified += chunk[is_wrong.numpy()].tolist()
+    probabilities = torch.from_numpy(predict_probabilities(classifier, store, indices, crops))
+    ranks = rank_of_label(probabilities, torch.from_numpy(store.labels[indices]))
+    misclassified = indices[(ranks >= 1).numpy()].tolist()
     return Outcome(
         value=len(misclassified) / len(indices),
         indices=tuple(indices.tolist()),
