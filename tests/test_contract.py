@@ -26,7 +26,7 @@ from alexnet.models.network import Network, channels_last
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 from support.commands import Command
-from support.kernels import draw
+from support.kernels import randn
 
 CLASSES = ("rose", "tulip", "daisy", "iris", "lily", "aster", "poppy")
 SIDES = {"alexnet_notebook": 215, "alexnet_owt": 224, "lenet5": 32, "cifar_quick": 32}
@@ -72,7 +72,7 @@ def network(name: str) -> Network:
 
 def images(name: str, count: int, seed: int = 1) -> Tensor:
     """As far from the mean as pixels are, so that a response norm divides by more than k."""
-    return 30 * draw(count, *narrow_table(name).input, seed=seed)
+    return 30 * randn(count, *narrow_table(name).input, seed=seed)
 
 
 def classifier(name: str) -> Classifier:

@@ -173,7 +173,7 @@ def test_a_model_without_one_of_its_tensors_is_rejected(trained: RunFolder, tmp_
     path = tmp_path / "model.safetensors"
     del weights["conv2.weight"]
     save_model(path, weights, info, mean)
-    with pytest.raises(ModelFileError, match=r"does not fit its own table: .*conv2.weight"):
+    with pytest.raises(ModelFileError, match=r"does not fit its own architecture: .*conv2.weight"):
         alexnet.load(path)
 
 

@@ -1,40 +1,37 @@
-"""Layers of bytes give what their rounded weights and inputs give."""
+"""Quantized layers compute what their rounded weights and activations give."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import alexnet.inference.int8
 from alexnet.inference.int8 import (
-    LARGEST_WEIGHTS_ONLY_BATCH,
-    LARGEST_WINDOW,
-    Int8Conv,
+    MAX_ACCUMULATED_INPUTS,
+    MAX_WEIGHT_ONLY_BATCH,
+    Int8Conv2d,
     Int8Linear,
     WeightOnlyInt8Linear,
     fits_int32_accumulator,
-    has_fast_int8,
-    quantize_per_channel,
-    quantize_with_error_feedback,
+    quantize,
 )
-from alexnet.inference.optimize import optimize_for_inference
+from alexnet.inference.quantization import quantize_per_channel, quantize_with_error_feedback
 from alexnet.models.layers import Conv
 from alexnet.models.modules import Conv2d
-from alexnet.models.network import create_model
-from alexnet.ops.library import BLOCK, kernels
-from support.kernels import built, draw, has_kernels, torch_threads
+from alexnet.ops.library import KernelLibrary
+from support.kernels import randn, torch_threads
 
-has_int8 = pytest.mark.skipif(not has_fast_int8(kernels()), reason="no products of bytes here")
+DTYPES = [torch.float32, torch.bfloat16]
 
 
-@has_kernels
 @pytest.mark.parametrize("batch", [1, 3, 8])
-def test_weights_of_one_byte_by_the_definition(batch: int) -> None:
-    layer, x = nn.Linear(192, 10), draw(batch, 192)
+def test_weight_only_int8_by_the_definition(batch: int, kernels: KernelLibrary) -> None:
+    layer, x = nn.Linear(192, 10), randn(batch, 192)
     with torch.no_grad():
-        found = WeightOnlyInt8Linear(layer, layer, built())(x)
+        found = WeightOnlyInt8Linear(layer, layer, kernels)(x)
         blocks = layer.weight.reshape(10, 3, 64).double()
         scales = blocks.abs().amax(2, keepdim=True) / 127
         rounded = ((blocks / scales).round() * scales).reshape(10, 192)
@@ -44,308 +41,203 @@ def test_weights_of_one_byte_by_the_definition(batch: int) -> None:
         )
 
 
-@has_kernels
-def test_large_batches_read_the_whole_weights() -> None:
+def test_large_batches_use_the_float_weights(kernels: KernelLibrary) -> None:
     layer = nn.Linear(64, 5)
-    small, x = WeightOnlyInt8Linear(layer, layer, built()), draw(LARGEST_WEIGHTS_ONLY_BATCH + 1, 64)
+    small, x = WeightOnlyInt8Linear(layer, layer, kernels), randn(MAX_WEIGHT_ONLY_BATCH + 1, 64)
     assert torch.equal(small(x), layer(x))
     assert not torch.equal(small(x[:-1]), layer(x[:-1]))
 
 
-@has_kernels
-def test_weights_of_zero_give_the_bias() -> None:
+def test_zero_weights_give_the_bias(kernels: KernelLibrary) -> None:
     layer = nn.Linear(64, 5)
     nn.init.zeros_(layer.weight)
-    small = WeightOnlyInt8Linear(layer, layer, built())
-    assert torch.equal(small(draw(2, 64)), layer.bias.expand(2, 5))
+    small = WeightOnlyInt8Linear(layer, layer, kernels)
+    assert torch.equal(small(randn(2, 64)), layer.bias.expand(2, 5))
 
 
-def test_weights_as_bytes_by_hand() -> None:
-    whole, scales = quantize_per_channel(torch.tensor([[1.27, -0.5, 0.004], [0, 0, 0]]))
-    assert whole.tolist() == [[127, -50, 0], [0, 0, 0]]
-    assert scales[0] == pytest.approx(0.01)
-
-
-def test_a_kernels_weight_takes_over_the_error_of_its_neighbour_by_hand() -> None:
-    """.4 becomes 0, and .2 + .9 * .4 is nearer to 1; .08 + .9 * .45 is nearer to 0."""
-    weight = torch.tensor([[127, 0.4, 0.2], [127, 0.45, 0.08]]).view(2, 1, 1, 3)
-    assert quantize_with_error_feedback(weight)[0].flatten(1).tolist() == [[127, 0, 1], [127, 0, 0]]
-    assert quantize_per_channel(weight)[0].flatten(1).tolist() == [[127, 0, 0], [127, 0, 0]]
-
-
-def test_kernels_of_one_weight_are_rounded_to_the_nearest() -> None:
-    weight = draw(8, 6, 1, 1)
-    for found, expected in zip(
-        quantize_with_error_feedback(weight), quantize_per_channel(weight), strict=True
-    ):
-        assert torch.equal(found, expected)
-
-
-def test_errors_of_a_kernel_cancel_where_maps_are_smooth() -> None:
-    weight, x = draw(16, 8, 5, 5), F.interpolate(draw(2, 8, 4, 4), size=40, mode="bicubic")
-
-    def error(whole: Tensor, scales: Tensor) -> float:
-        rounded = whole * scales.view(-1, 1, 1, 1)
-        return float((F.conv2d(x, rounded) - F.conv2d(x, weight)).square().mean().sqrt())
-
-    assert error(*quantize_with_error_feedback(weight)) < error(*quantize_per_channel(weight)) / 3
-
-
-@has_kernels
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_images_as_bytes_by_hand(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_quantized_activations_by_hand(dtype: torch.dtype, kernels: KernelLibrary) -> None:
     x = torch.tensor([[0.0, 1, 2, 255], [0, 0, 0, 0], [-4, 0.5, 1, -0.125]])
-    numbers, scales, zeros = built().to_bytes(x.to(dtype))
-    assert numbers.flatten(1).tolist() == [
-        [0, 1, 2, 255],
-        [0, 0, 0, 0],
-        [0, 230, 255, 198],
-    ]
+    values, scales, zero_points = quantize(x.to(dtype), kernels)
+    assert values.flatten(1).tolist() == [[0, 1, 2, 255], [0, 0, 0, 0], [0, 230, 255, 198]]
     torch.testing.assert_close(scales, torch.tensor([1.0, 0, 5 / 255]))
-    assert zeros.tolist() == [0, 0, 204]
+    assert zero_points.tolist() == [0, 0, 204]
 
 
-@has_kernels
-def test_the_largest_number_is_255_also_where_zero_was_rounded_up() -> None:
-    numbers, _, zeros = built().to_bytes(torch.tensor([[-0.5, 254.5, 0, 1]]))
-    assert numbers.flatten().tolist() == [1, 255, 1, 2]
-    assert zeros.tolist() == [1]
+def test_the_maximum_is_255_also_where_the_zero_point_is_rounded_up(kernels: KernelLibrary) -> None:
+    values, _, zero_points = quantize(torch.tensor([[-0.5, 254.5, 0, 1]]), kernels)
+    assert values.flatten().tolist() == [1, 255, 1, 2]
+    assert zero_points.tolist() == [1]
 
 
-@has_kernels
 @pytest.mark.parametrize(("images", "threads"), [(1, 1), (5, 1), (1, 3), (2, 3), (5, 3)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_byte_is_its_number_within_half_a_scale(
-    images: int, threads: int, dtype: torch.dtype
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_quantized_value_is_within_half_a_scale(
+    images: int, threads: int, dtype: torch.dtype, kernels: KernelLibrary
 ) -> None:
-    """With fewer images than threads, all threads look for one image's extremes."""
-    x = draw(images, 3, 7, 5).mul(draw(images, 1, 1, 1, seed=1)).to(dtype)
+    """With fewer images than threads, all threads search one image for its range."""
+    x = randn(images, 3, 7, 5).mul(randn(images, 1, 1, 1, seed=1)).to(dtype)
     with torch_threads(threads):
-        numbers, scales, zeros = built().to_bytes(x.contiguous(memory_format=torch.channels_last))
-    half = scales.view(-1, 1, 1, 1).double()
-    found = (numbers.permute(0, 3, 1, 2).double() - zeros.view(-1, 1, 1, 1)) * half
-    assert ((found - x).abs() <= half * 0.5001).all()
-    spans = x.flatten(1).amax(1) - x.flatten(1).amin(1)
-    torch.testing.assert_close(scales * 255, spans.float(), rtol=1e-2, atol=0)
+        quantized = quantize(x.contiguous(memory_format=torch.channels_last), kernels)
+    scale = quantized.scales.view(-1, 1, 1, 1).double()
+    values = quantized.values.permute(0, 3, 1, 2).double()
+    found = (values - quantized.zero_points.view(-1, 1, 1, 1)) * scale
+    assert ((found - x).abs() <= scale * 0.5001).all()
+    ranges = x.flatten(1).amax(1) - x.flatten(1).amin(1)
+    torch.testing.assert_close(quantized.scales * 255, ranges.float(), rtol=1e-2, atol=0)
 
 
-@has_kernels
-def test_around_an_image_its_zero_stands() -> None:
-    x = draw(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
-    plain, framed = built().to_bytes(x), built().to_bytes(x, (2, 3))
-    assert framed.numbers.shape == (2, 9, 10, 3)
-    for image, zero in enumerate(plain.zeros):
-        within = F.pad(plain.numbers[image], (0, 0, 2, 3, 2, 3), value=int(zero))
-        assert torch.equal(framed.numbers[image], within)
+def test_the_padding_is_the_zero_point(kernels: KernelLibrary) -> None:
+    x = randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    plain, padded = quantize(x, kernels), quantize(x, kernels, (2, 3))
+    assert padded.values.shape == (2, 9, 10, 3)
+    for image, zero_point in enumerate(plain.zero_points):
+        expected = F.pad(plain.values[image], (0, 0, 2, 3, 2, 3), value=int(zero_point))
+        assert torch.equal(padded.values[image], expected)
 
 
-@has_kernels
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bad", [float("nan"), -float("nan"), float("inf"), -float("inf")])
-def test_an_image_that_is_not_finite_stays_so_and_alone(dtype: torch.dtype, bad: float) -> None:
-    x = draw(3, 40).to(dtype)
+def test_only_the_image_that_is_not_finite_gets_nan(
+    dtype: torch.dtype, bad: float, kernels: KernelLibrary
+) -> None:
+    x = randn(3, 40).to(dtype)
     x[1, 17] = bad
     for images in (x, x[1:2]):
-        scales = built().to_bytes(images).scales
+        scales = quantize(images, kernels).scales
         assert torch.equal(scales.isfinite(), images.isfinite().all(1))
 
 
-@has_kernels
-def test_the_smallest_numbers_are_zeros_and_no_nan() -> None:
-    numbers, scales, zeros = built().to_bytes(torch.full((2, 8), -1e-38))
-    assert not numbers.any()
-    assert scales.tolist() == zeros.tolist() == [0, 0]
+def test_the_smallest_values_become_zeros_and_no_nan(kernels: KernelLibrary) -> None:
+    values, scales, zero_points = quantize(torch.full((2, 8), -1e-38), kernels)
+    assert not values.any()
+    assert scales.tolist() == zero_points.tolist() == [0, 0]
 
 
-def decoded(x: Tensor) -> Tensor:
-    """What `to_bytes` leaves of images, as float64."""
-    numbers, scales, zeros = (part.double() for part in built().to_bytes(x))
-    places = -1, *[1] * (x.ndim - 1)
-    numbers = numbers.flatten(1) if x.ndim == 2 else numbers.permute(0, 3, 1, 2)
-    return (numbers - zeros.view(places)) * scales.view(places)
+def dequantized(x: Tensor, kernels: KernelLibrary) -> Tensor:
+    """Activations [N, C, ...] after `quantize`, as float64."""
+    values, scales, zero_points = (part.double() for part in quantize(x, kernels))
+    shape = -1, *[1] * (x.ndim - 1)
+    values = values.flatten(1) if x.ndim == 2 else values.permute(0, 3, 1, 2)
+    return (values - zero_points.view(shape)) * scales.view(shape)
 
 
-def conv(channels: int, maps: int, **options: int) -> Conv2d:
+def conv(in_channels: int, channels: int, **options: int) -> Conv2d:
     torch.manual_seed(0)
-    return Conv2d(Conv("conv", channels=maps, **options), channels)  # type: ignore[arg-type]
+    return Conv2d(Conv("conv", channels=channels, **options), in_channels)  # type: ignore[arg-type]
 
 
 CONVOLUTIONS = {
-    "plain": conv(32, 64, kernel=3, padding=1),
-    "groups": conv(32, 24, kernel=3, stride=2, groups=2),
-    "narrow groups": conv(12, 20, kernel=2, padding=1, groups=4),
-    "of pictures": conv(3, 40, kernel=11, stride=4, padding=2),
-    "more at the end": conv(3, 33, kernel=6, stride=3, extra_padding=3),
-    "grey": conv(1, 1, kernel=5),
+    "plain": lambda: conv(32, 64, kernel=3, padding=1),
+    "groups": lambda: conv(32, 24, kernel=3, stride=2, groups=2),
+    "narrow groups": lambda: conv(12, 20, kernel=2, padding=1, groups=4),
+    "of images": lambda: conv(3, 40, kernel=11, stride=4, padding=2),
+    "extra padding": lambda: conv(3, 33, kernel=6, stride=3, extra_padding=3),
+    "grayscale": lambda: conv(1, 1, kernel=5),
 }
 
 
-@has_int8
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_a_convolution_of_bytes_is_that_of_what_was_rounded(name: str, dtype: torch.dtype) -> None:
-    """Also for a batch that is done in two parts, and for one image that three threads share."""
-    layer = CONVOLUTIONS[name]
-    x = draw(11, layer.in_channels, 23, 33).contiguous(memory_format=torch.channels_last).to(dtype)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("make", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_a_quantized_convolution_is_that_of_the_rounded_values(
+    make: Callable[[], Conv2d], dtype: torch.dtype, int8_kernels: KernelLibrary
+) -> None:
+    """Also for a batch that is computed in two parts, and for one image on three threads."""
+    layer = make()
+    x = randn(11, layer.in_channels, 23, 33).contiguous(memory_format=torch.channels_last).to(dtype)
     x[1] *= 100
     x[2] = 0
     x[3].relu_()
-    exact = conv_of_what_was_rounded(layer, decoded(x))
+    exact = conv_of_rounded_weights(layer, dequantized(x, int8_kernels))
     with torch.inference_mode():
-        found = Int8Conv(layer, dtype, built())(x)
+        quantized_layer = Int8Conv2d(layer, dtype, int8_kernels)
+        found = quantized_layer(x)
         with torch_threads(3):
-            alone = Int8Conv(layer, dtype, built())(x[1:2])
+            alone = quantized_layer(x[1:2])
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(alone, found[1:2])
-    # What is left is the type of the result: relative to each image's largest.
+    # What remains is the rounding to the result's type: relative to each image's largest value.
     tolerance = 1e-5 if dtype == torch.float32 else 2**-8
     largest = exact.flatten(1).abs().amax(1)
     assert ((found.double() - exact).flatten(1).abs().amax(1) <= tolerance * largest).all()
 
 
-def conv_of_what_was_rounded(layer: Conv2d, x: Tensor) -> Tensor:
-    whole, scales = quantize_with_error_feedback(layer.weight)
-    weight = whole.double() * scales.double().view(-1, 1, 1, 1)
+def conv_of_rounded_weights(layer: Conv2d, x: Tensor) -> Tensor:
+    quantized, scales = quantize_with_error_feedback(layer.weight)
+    weight = quantized.double() * scales.double().view(-1, 1, 1, 1)
     x = F.pad(x, (0, layer.extra_padding, 0, layer.extra_padding))
     assert layer.bias is not None
     bias = layer.bias.detach().double()
     return F.conv2d(x, weight, bias, layer.stride, layer.pads, 1, layer.groups)
 
 
-@has_int8
 @pytest.mark.parametrize(("batch", "inputs", "outputs"), [(1, 100, 12), (17, 101, 70)])
-def test_a_linear_layer_of_bytes_is_that_of_what_was_rounded(
-    batch: int, inputs: int, outputs: int
+def test_a_quantized_linear_layer_is_that_of_the_rounded_values(
+    batch: int, inputs: int, outputs: int, int8_kernels: KernelLibrary
 ) -> None:
-    layer, x = nn.Linear(inputs, outputs), draw(batch, inputs)
-    whole, scales = quantize_per_channel(layer.weight)
+    layer, x = nn.Linear(inputs, outputs), randn(batch, inputs)
+    quantized, scales = quantize_per_channel(layer.weight)
     with torch.inference_mode():
-        found = Int8Linear(layer, built())(x)
-        weight = whole.double() * scales.double()[:, None]
-        expected = F.linear(decoded(x), weight, layer.bias.double())
+        found = Int8Linear(layer, int8_kernels)(x)
+        weight = quantized.double() * scales.double()[:, None]
+        expected = F.linear(dequantized(x, int8_kernels), weight, layer.bias.double())
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
 
 
-@has_int8
 @pytest.mark.parametrize("batch", [2, 20])
-def test_a_relu_inside_is_a_relu_behind(batch: int) -> None:
+def test_a_fused_relu_is_the_relu_after_the_layer(batch: int, int8_kernels: KernelLibrary) -> None:
     linear, plain_conv = nn.Linear(64, 12), conv(8, 6, kernel=3)
-    x, maps = draw(batch, 64), draw(batch, 8, 5, 5)
+    x, maps = randn(batch, 64), randn(batch, 8, 5, 5)
     with torch.inference_mode():
         for layer, inputs in (
-            (WeightOnlyInt8Linear(linear, linear, built()), x),
-            (Int8Linear(linear, built()), x),
-            (Int8Conv(plain_conv, torch.float32, built()), maps),
+            (WeightOnlyInt8Linear(linear, linear, int8_kernels), x),
+            (Int8Linear(linear, int8_kernels), x),
+            (Int8Conv2d(plain_conv, torch.float32, int8_kernels), maps),
         ):
             plain = layer(inputs)
-            layer.rectify()
+            layer.fuse_relu()
             assert torch.equal(layer(inputs), plain.relu())
             assert (plain < 0).any()
             assert not layer(inputs).signbit().any()
 
 
-@has_kernels
-def test_bytes_are_made_of_whole_weights_not_of_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where bytes are not multiplied, large batches are bf16; small ones read bytes."""
-    monkeypatch.setattr(alexnet.inference.optimize, "has_fast_int8", lambda built: False)
-    torch.manual_seed(0)
-    network = create_model("cifar_quick", num_classes=5)
-    small = optimize_for_inference(network, "bf16").fc4
-    assert isinstance(small, WeightOnlyInt8Linear)
-    whole, scales = quantize_per_channel(network.fc4.weight.reshape(-1, BLOCK))  # type: ignore[operator, union-attr]
-    assert torch.equal(small.get_buffer("bytes").flatten(), whole.flatten())
-    assert torch.equal(small.get_buffer("scales").flatten(), scales)
-
-
-@has_int8
-def test_a_picture_is_judged_alike_in_any_company_by_any_number_of_threads() -> None:
-    torch.manual_seed(0)
-    network = optimize_for_inference(create_model("alexnet", num_classes=5, input_size=131))
-    images = draw(12, 3, 131, 131)
-    images[:-1] *= 50
-    with torch.inference_mode():
-        whole, part, one = network(images), network(images[3:]), network(images[-1:])
-        with torch_threads(3):
-            other = network(images[-1:])
-    assert torch.equal(whole[3:], part)
-    assert torch.equal(whole[-1:], one)
-    assert torch.equal(one, other)
-
-
-@has_int8
-def test_which_layers_multiply_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All with weights; none that is too wide, and none where bf16 is faster."""
-    network = create_model("alexnet", num_classes=5)
-
-    def kinds() -> list[type]:
-        modules = optimize_for_inference(network).modules()
-        return [type(m) for m in modules if isinstance(m, Int8Conv | Int8Linear)]
-
-    assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 3
-    monkeypatch.setattr(alexnet.inference.int8, "LARGEST_WINDOW", 4096)
-    assert kinds() == [Int8Conv] * 5 + [Int8Linear] * 2
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
-    assert kinds() == []
-
-
-@has_int8
-def test_sums_of_products_fit_in_32_bits() -> None:
-    """The largest products there are, in the widest layer that is taken."""
-    layer, x = nn.Linear(LARGEST_WINDOW, 2, bias=False), torch.ones(2, LARGEST_WINDOW)
+def test_sums_of_products_fit_in_int32(int8_kernels: KernelLibrary) -> None:
+    """The largest products there are, in the widest layer that is quantized."""
+    layer = nn.Linear(MAX_ACCUMULATED_INPUTS, 2, bias=False)
+    x = torch.ones(2, MAX_ACCUMULATED_INPUTS)
     with torch.no_grad():
         layer.weight[0], layer.weight[1], x[1] = 1, -1, -1
-        found = Int8Linear(layer, built())(x)
+        found = Int8Linear(layer, int8_kernels)(x)
     assert fits_int32_accumulator(layer)
-    assert not fits_int32_accumulator(nn.Linear(LARGEST_WINDOW + 1, 1))
-    exact = torch.tensor([[1.0, -1], [-1, 1]]) * LARGEST_WINDOW
+    assert not fits_int32_accumulator(nn.Linear(MAX_ACCUMULATED_INPUTS + 1, 1))
+    exact = torch.tensor([[1.0, -1], [-1, 1]]) * MAX_ACCUMULATED_INPUTS
     torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
 
 
-@has_int8
-def test_more_images_than_a_threads_stack_holds() -> None:
-    found = Int8Linear(nn.Linear(4, 1), built())(torch.ones(2_000_000, 4))
+def test_more_images_than_a_threads_stack_holds(int8_kernels: KernelLibrary) -> None:
+    found = Int8Linear(nn.Linear(4, 1), int8_kernels)(torch.ones(2_000_000, 4))
     assert (found == found[0]).all()
 
 
-@has_int8
-def test_what_does_not_fit_is_refused() -> None:
-    linear, plain_conv = Int8Linear(nn.Linear(64, 5), built()), conv(3, 6, kernel=3)
-    maps = Int8Conv(plain_conv, torch.float32, built())
+def test_inputs_of_another_shape_are_rejected(int8_kernels: KernelLibrary) -> None:
+    linear = Int8Linear(nn.Linear(64, 5), int8_kernels)
+    conv2d = Int8Conv2d(conv(3, 6, kernel=3), torch.float32, int8_kernels)
     with pytest.raises(ValueError, match="takes 64 inputs, not 60"):
-        linear(draw(2, 60))
+        linear(randn(2, 60))
     with pytest.raises(ValueError, match="takes 3 inputs, not 7"):
-        maps(draw(2, 7, 5, 5))
+        conv2d(randn(2, 7, 5, 5))
     with pytest.raises(ValueError, match="maps of 2 x 5 are smaller than the kernel"):
-        maps(draw(2, 3, 2, 5))
+        conv2d(randn(2, 3, 2, 5))
+
+
+def test_layers_converted_to_another_type_are_rejected(int8_kernels: KernelLibrary) -> None:
+    linear = Int8Linear(nn.Linear(64, 5), int8_kernels)
+    conv2d = Int8Conv2d(conv(3, 6, kernel=3), torch.float32, int8_kernels)
+    weight_only = WeightOnlyInt8Linear(nn.Linear(64, 5), nn.Identity(), int8_kernels)
     with pytest.raises(ValueError, match=r"float32, not torch\.bfloat16"):
-        linear.bfloat16()(draw(2, 64))
+        linear.bfloat16()(randn(2, 64))
     with pytest.raises(ValueError, match=r"float32, not torch\.float64"):
-        maps.double()(draw(2, 3, 5, 5))
+        conv2d.double()(randn(2, 3, 5, 5))
     with pytest.raises(ValueError, match=r"float32, not torch\.float16"):
-        WeightOnlyInt8Linear(nn.Linear(64, 5), nn.Identity(), built()).half()(draw(2, 64))
-
-
-@has_int8
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_other_types_of_images_are_taken(dtype: torch.dtype) -> None:
-    network, images = (
-        optimize_for_inference(create_model("cifar_quick")),
-        draw(2, 3, 32, 32).to(dtype),
-    )
-    with torch.inference_mode():
-        assert torch.equal(network(images), network(images.float()))
-
-
-@has_int8
-def test_torchs_defaults_do_not_matter() -> None:
-    network, images = create_model("cifar_quick"), draw(2, 3, 32, 32)
-    with torch.inference_mode():
-        expected = optimize_for_inference(network)(images)
-        torch.set_default_dtype(torch.float64)
-        try:
-            with torch.device("meta"):
-                found = optimize_for_inference(network)(images)
-        finally:
-            torch.set_default_dtype(torch.float32)
-    assert torch.equal(found, expected)
+        weight_only.half()(randn(2, 64))

@@ -1,129 +1,113 @@
-"""A network prepared for inference gives what the network gives, within a stated tolerance."""
+"""An optimized network computes what the network computes, within a stated tolerance."""
 
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-import alexnet.inference.optimize
-import alexnet.ops.library
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import load
-from alexnet.inference.int8 import Int8Conv, Int8Linear, WeightOnlyInt8Linear
+from alexnet.inference.fused import FusedReluNormPool
+from alexnet.inference.int8 import (
+    MAX_ACCUMULATED_INPUTS,
+    WEIGHT_BLOCK,
+    Int8Conv2d,
+    Int8Linear,
+    WeightOnlyInt8Linear,
+)
 from alexnet.inference.optimize import (
-    FusedReluNormPool,
+    LayerOptimizer,
     fold_batch_norm,
-    joined,
+    fuse_relu,
     optimize_for_inference,
 )
-from alexnet.inference.winograd import WinogradConv
-from alexnet.models import layers
-from alexnet.models.modules import ResponseNorm
-from alexnet.models.network import Network, channels_last
+from alexnet.inference.quantization import quantize_per_channel
+from alexnet.inference.winograd import WinogradConv2d
+from alexnet.models.layers import Conv
+from alexnet.models.layers import ResponseNorm as ResponseNormRow
+from alexnet.models.modules import Conv2d, ResponseNorm
+from alexnet.models.network import Network, channels_last, create_model
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
-from alexnet.ops.norms import response_norm
+from alexnet.ops.library import KernelLibrary
 from alexnet.training.run_folder import RunFolder
-from support.kernels import built, draw, has_kernels
+from support.kernels import randn, torch_threads, without_kernels
+from support.narrow_nets import SIDES
 
-LAYERS = (WinogradConv, WeightOnlyInt8Linear, Int8Conv, Int8Linear, FusedReluNormPool)
+LAYERS = (WinogradConv2d, WeightOnlyInt8Linear, Int8Conv2d, Int8Linear, FusedReluNormPool)
 
 
+@functools.cache
 def narrow(name: str) -> Network:
-    """A narrow net in evaluation mode, with batch statistics that are not the first ones."""
+    """A narrow network in evaluation mode, with batch statistics that are not the initial ones."""
     torch.manual_seed(0)
-    network = channels_last(
-        Network(variant(architecture(name), ModelOptions(width=0.5), num_classes=7))
-    )
-    images = draw(8, *network.architecture.input)
-    network.train()
+    options = ModelOptions(width=0.25, input_size=SIDES.get(name, 131))
+    network = channels_last(Network(variant(architecture(name), options, num_classes=7)))
     with torch.no_grad():
-        network(images)
+        network.train()(randn(8, *network.architecture.input))
     return network.eval()
 
 
-@pytest.mark.parametrize("name", sorted(ZOO))
-def test_every_net_computes_the_same(name: str) -> None:
+def int8_optimizer(kernels: KernelLibrary, dtype: torch.dtype = torch.float32) -> LayerOptimizer:
+    """As on a CPU with int8 dot products and without AMX: every layer that can computes in int8."""
+    return LayerOptimizer(dtype=dtype, kernels=kernels, int8=True, has_amx=False)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_network_in_float32(name: str) -> None:
     network = narrow(name)
-    images = draw(2, *network.architecture.input, seed=1)
+    images = randn(2, *network.architecture.input, seed=1)
     before = {key: t.clone() for key, t in network.state_dict().items()}
     optimized = optimize_for_inference(network, "float32", int8=False)
     with torch.inference_mode():
         expected, found = network(images), optimized(images)
-        stages = optimized.intermediate_outputs(images)
+        outputs = optimized.intermediate_outputs(images)
     assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
-    assert list(stages) == list(network.intermediate_outputs(images))
+    assert list(outputs) == list(network.intermediate_outputs(images))
     after = network.state_dict()
     assert all(torch.equal(t, after[key]) for key, t in before.items())
 
 
 @pytest.mark.parametrize("batch", [2, 9])
-@pytest.mark.parametrize("name", sorted(ZOO))
-def test_every_net_computes_nearly_the_same_as_it_is_prepared_by_itself(
-    name: str, batch: int
-) -> None:
-    """With bytes and bf16, whatever this processor has: a few percent of the largest logit."""
+@pytest.mark.parametrize("name", ZOO)
+def test_every_network_in_what_this_cpu_prefers(name: str, batch: int) -> None:
+    """With int8 and bf16, whatever it has: a few percent of the largest logit."""
     network = narrow(name)
-    images = draw(batch, *network.architecture.input, seed=1)
+    images = randn(batch, *network.architecture.input, seed=1)
     with torch.inference_mode():
         expected, found = network(images), optimize_for_inference(network)(images).float()
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-def test_the_given_net_stays_as_it_is() -> None:
-    network = narrow("alexnet_bn").train()
+@pytest.mark.parametrize("name", ZOO)
+def test_every_network_in_int8(name: str, int8_kernels: KernelLibrary) -> None:
+    """Also on a CPU with AMX, which prefers bf16."""
+    network = narrow(name)
+    images = randn(2, *network.architecture.input, seed=1)
+    optimized = int8_optimizer(int8_kernels).optimize(network)
+    assert not [m for m in optimized.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.inference_mode():
+        expected, found = network(images), optimized(images)
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def test_the_given_network_stays_as_it_is() -> None:
+    network = copy.deepcopy(narrow("alexnet_bn")).train()
     for precision in ("float32", "bf16"):
         optimize_for_inference(network, precision, int8=False)  # type: ignore[arg-type]
     assert all(module.training for module in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-@has_kernels
-def test_a_relu_with_nothing_before_it_stays() -> None:
-    layers = {
-        "relu": nn.ReLU(),
-        "fc": WeightOnlyInt8Linear(nn.Linear(64, 5), nn.Identity(), built()),
-    }
-    found = joined(layers, built())
-    assert isinstance(found["relu"], nn.ReLU)
-    assert layers["fc"].least < 0  # type: ignore[operator]
-
-
-@has_kernels
-def test_winograd_under_autocast_is_float32() -> None:
-    layer, x = nn.Conv2d(32, 32, 3, padding=1), draw(1, 32, 8, 8)
-    with torch.inference_mode():
-        plain = WinogradConv(layer, built())(x)
-        with torch.autocast("cpu", torch.bfloat16):
-            assert torch.equal(WinogradConv(layer, built())(x), plain)
-
-
-@has_kernels
-def test_windows_far_wider_than_the_maps_are_no_matter_of_the_stack() -> None:
-    def pooled(size: int) -> torch.Tensor:
-        row = layers.ResponseNorm("norm", size=size)
-        x = draw(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)
-        return FusedReluNormPool(ResponseNorm(row), nn.MaxPool2d(2, 2), built())(x)
-
-    assert torch.equal(pooled(1 << 22), pooled(7))
-    assert not torch.equal(pooled(3), pooled(7))
-
-
-@has_kernels
-def test_pooling_windows_larger_than_the_maps_are_refused() -> None:
-    with pytest.raises(ValueError, match="maps of 2 x 4 are smaller than the window, 3"):
-        FusedReluNormPool(None, nn.MaxPool2d(3, 2), built())(draw(1, 4, 2, 4))
-
-
-def test_prepared_twice_is_prepared() -> None:
+def test_optimizing_twice_changes_nothing() -> None:
     optimized = optimize_for_inference(narrow("alexnet"))
-    images = draw(2, *optimized.architecture.input)
+    images = randn(2, *optimized.architecture.input)
     with torch.inference_mode():
         assert torch.equal(optimize_for_inference(optimized)(images), optimized(images))
 
@@ -133,43 +117,67 @@ def test_batch_norms_are_folded() -> None:
     assert not [layer for layer in layers.values() if isinstance(layer, nn.BatchNorm2d)]
 
 
-@has_kernels
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("norm", [None, {"groups": 1}, {"groups": 2}, {"size": 4, "beta": 0.5}])
-@pytest.mark.parametrize(
-    ("window", "sides"), [((3, 2), (13, 10)), ((2, 2), (9, 8)), ((3, 1), (3, 5))]
-)
-def test_one_pass_is_relu_norm_and_pooling(
-    norm: dict[str, float] | None,
-    window: tuple[int, int],
-    sides: tuple[int, int],
-    dtype: torch.dtype,
-) -> None:
-    x = (draw(3, 12, *sides) * 40).to(dtype).contiguous(memory_format=torch.channels_last)
-    x[1, 5, 1, 2] = float("nan")
-    x[2, 3] = -x[2, 3].abs()
-    x[2, 3, ::2] = -0.0
-    row = layers.ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
-    layer = FusedReluNormPool(row and ResponseNorm(row), nn.MaxPool2d(*window), built())
-    found = layer(x)
-    y = x.float().relu()
-    if row:
-        y = response_norm(y, row.size, row.alpha, row.beta, row.k, row.groups)
-    expected = F.max_pool2d(y, *window)
-    assert found.dtype == dtype
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    tolerance = 1e-6 if dtype == torch.float32 else 2**-8
-    torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=1e-6, equal_nan=True)
-    assert found.isnan().any()
-    assert not found[0].isnan().any()
-    assert not found[2].signbit().any()
+def int8_linear(kernels: KernelLibrary) -> WeightOnlyInt8Linear:
+    return WeightOnlyInt8Linear(nn.Linear(64, 5), nn.Identity(), kernels)
 
 
-def test_without_kernels_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relu_norm_and_pool_become_one_layer(kernels: KernelLibrary) -> None:
+    norm = ResponseNorm(ResponseNormRow("norm"))
+    found = fuse_relu(
+        {
+            "conv1": nn.Conv2d(3, 8, 3),
+            "relu1": nn.ReLU(),
+            "norm1": norm,
+            "pool1": nn.MaxPool2d(3, 2),
+            "relu2": nn.ReLU(),
+            "pool2": nn.MaxPool2d(3, 2),
+            "relu3": nn.ReLU(),
+            "pool3": nn.MaxPool2d(3, 2, ceil_mode=True),
+            "relu4": nn.ReLU(),
+            "norm4": norm,
+        },
+        kernels,
+    )
+    kinds = {name: type(layer) for name, layer in found.items()}
+    assert kinds == {
+        "conv1": nn.Conv2d,
+        "relu1": nn.Identity,
+        "norm1": nn.Identity,
+        "pool1": FusedReluNormPool,
+        "relu2": nn.Identity,
+        "pool2": FusedReluNormPool,
+        "relu3": nn.ReLU,  # a pooling in ceil mode is left to torch
+        "pool3": nn.MaxPool2d,
+        "relu4": nn.ReLU,
+        "norm4": ResponseNorm,
+    }
+    assert found["pool1"].norm == norm.layer
+    assert found["pool2"].norm is None
+
+
+def test_other_relus_go_into_the_quantized_layer_before_them(kernels: KernelLibrary) -> None:
+    """Also over a folded batch norm; a ReLU with nothing before it stays."""
+    layers = {
+        "relu0": nn.ReLU(),
+        "fc1": int8_linear(kernels),
+        "bn1": nn.Identity(),
+        "relu1": nn.ReLU(),
+        "fc2": int8_linear(kernels),
+        "dropout2": nn.Dropout(),
+        "relu2": nn.ReLU(),
+    }
+    found = fuse_relu(layers, kernels)
+    kept = {name for name, layer in found.items() if isinstance(layer, nn.ReLU)}
+    assert kept == {"relu0", "relu2"}
+    assert layers["fc1"].clamp_min == 0
+    assert layers["fc2"].clamp_min < 0  # type: ignore[operator]
+
+
+def test_without_kernels_torch_computes() -> None:
     network = narrow("alexnet")
-    monkeypatch.setattr(alexnet.inference.optimize, "kernels", lambda: None)
-    optimized = optimize_for_inference(network, "float32")
-    images = draw(1, *network.architecture.input)
+    with without_kernels():
+        optimized = optimize_for_inference(network, "float32")
+    images = randn(1, *network.architecture.input)
     assert not [m for m in optimized.modules() if isinstance(m, LAYERS)]
     with torch.inference_mode():
         assert torch.equal(optimized(images), network(images))
@@ -179,23 +187,112 @@ def test_bf16_weights_are_stored_in_bf16() -> None:
     network = narrow("cifar_quick")
     optimized = optimize_for_inference(network, "bf16", int8=False)
     assert {p.dtype for p in optimized.parameters()} == {torch.bfloat16}
-    images = draw(2, *network.architecture.input)
+    images = randn(2, *network.architecture.input)
     with torch.inference_mode():
         expected, found = network(images), optimized(images)
     assert (found.float() - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-@has_kernels
-def test_a_prepared_net_is_copied_and_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weight_only_int8_is_quantized_from_the_float32_weights(kernels: KernelLibrary) -> None:
+    """Not from their bf16 copies, which large batches use where int8 is not the fastest."""
+    network = narrow("cifar_quick")
+    optimizer = LayerOptimizer(dtype=torch.bfloat16, kernels=kernels, int8=True, has_amx=True)
+    small = optimizer.optimize(network).fc4
+    assert isinstance(small, WeightOnlyInt8Linear)
+    weight = network.fc4.weight.reshape(-1, WEIGHT_BLOCK)  # type: ignore[operator, union-attr]
+    quantized, scales = quantize_per_channel(weight)  # type: ignore[arg-type]
+    assert torch.equal(small.get_buffer("quantized").flatten(), quantized.flatten())
+    assert torch.equal(small.get_buffer("scales").flatten(), scales)
+
+
+def kind(layer: nn.Module, kernels: KernelLibrary | None, **options: object) -> type:
+    defaults = {"dtype": torch.float32, "int8": True, "has_amx": False}
+    optimizer = LayerOptimizer(kernels=kernels, **{**defaults, **options})  # type: ignore[arg-type]
+    optimized = optimizer.optimize_layer(layer)
+    return type(optimized) if isinstance(optimized, LAYERS) else nn.Module
+
+
+def test_which_layers_are_quantized(int8_kernels: KernelLibrary) -> None:
+    """All with weights, except where AMX is faster, int8 is not wanted, or int32 could overflow."""
+    conv, linear = Conv2d(Conv("conv", channels=32, kernel=3), 32), nn.Linear(64, 8)
+    assert kind(conv, int8_kernels) == Int8Conv2d
+    assert kind(linear, int8_kernels) == Int8Linear
+    assert kind(conv, int8_kernels, has_amx=True) == WinogradConv2d
+    assert kind(linear, int8_kernels, has_amx=True) == WeightOnlyInt8Linear
+    assert kind(conv, int8_kernels, int8=False) == WinogradConv2d
+    assert kind(conv, int8_kernels, int8=False, dtype=torch.bfloat16) == nn.Module
+    assert kind(linear, int8_kernels, int8=False) == nn.Module
+    assert kind(nn.Linear(MAX_ACCUMULATED_INPUTS + 1, 1), int8_kernels) == nn.Module
+    assert kind(conv, None) == kind(linear, None) == nn.Module
+
+
+def test_the_policy_is_read_from_the_cpu(
+    int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Int8 where the CPU has no AMX, in the order of the network; else torch's bf16."""
+    network = create_model("cifar_quick")
+
+    def kinds() -> list[type]:
+        modules = optimize_for_inference(network).modules()
+        return [type(m) for m in modules if isinstance(m, Int8Conv2d | Int8Linear)]
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    assert kinds() == [Int8Conv2d] * 3 + [Int8Linear]
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert kinds() == []
+
+
+def test_a_prediction_depends_neither_on_the_batch_nor_on_threads(
+    int8_kernels: KernelLibrary,
+) -> None:
+    network = int8_optimizer(int8_kernels, torch.bfloat16).optimize(narrow("alexnet"))
+    images = randn(12, *network.architecture.input)
+    images[:-1] *= 50
+    with torch.inference_mode():
+        whole, part, one = network(images), network(images[3:]), network(images[-1:])
+        with torch_threads(3):
+            other = network(images[-1:])
+    assert torch.equal(whole[3:], part)
+    assert torch.equal(whole[-1:], one)
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_images_of_other_types_are_accepted(
+    dtype: torch.dtype, int8_kernels: KernelLibrary
+) -> None:
+    network = int8_optimizer(int8_kernels).optimize(narrow("cifar_quick"))
+    images = randn(2, 3, 32, 32).to(dtype)
+    with torch.inference_mode():
+        assert torch.equal(network(images), network(images.float()))
+
+
+def test_torchs_default_type_and_device_do_not_matter(int8_kernels: KernelLibrary) -> None:
+    network, images = narrow("cifar_quick"), randn(2, 3, 32, 32)
+    optimizer = int8_optimizer(int8_kernels)
+    with torch.inference_mode():
+        expected = optimizer.optimize(network)(images)
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                found = optimizer.optimize(network)(images)
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)
+
+
+def test_an_optimized_network_is_copied_and_pickled(kernels: KernelLibrary) -> None:
     optimized = optimize_for_inference(narrow("alexnet"), "float32")
-    images = draw(2, *optimized.architecture.input)
+    images = randn(2, *optimized.architecture.input)
     content = pickle.dumps(optimized)
     with torch.inference_mode():
         expected = optimized(images)
         for other in (copy.deepcopy(optimized), pickle.loads(content)):
             assert torch.equal(other(images), expected)
-    monkeypatch.setattr(alexnet.ops.library, "kernels", lambda: None)
-    with pytest.raises(UsageError, match=r"another kind of processor.*call optimized\(\) again"):
+    with (
+        without_kernels(),
+        pytest.raises(UsageError, match=r"another kind of CPU.*call optimized\(\) again"),
+    ):
         pickle.loads(content)
 
 
@@ -203,10 +300,10 @@ def test_an_optimized_classifier_predicts_the_same(trained: RunFolder) -> None:
     classifier = load(trained.path)
     side = classifier.info.preprocessing.resize_size
     random = np.random.default_rng(0)
-    pictures = [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(3)]
-    plain, fast = classifier.predict(pictures), classifier.optimized().predict(pictures)
+    images = [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(3)]
+    plain, fast = classifier.predict(images), classifier.optimized().predict(images)
     for one, other in zip(plain, fast, strict=True):
-        assert [g.label for g in one.top_classes[:1]] == [g.label for g in other.top_classes[:1]]
+        assert one.top_classes[0].label == other.top_classes[0].label
         assert one.top_classes[0].probability == pytest.approx(
             other.top_classes[0].probability, abs=0.02
         )

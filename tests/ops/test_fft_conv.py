@@ -1,4 +1,4 @@
-"""Products of spectra give the direct sum, forward and back."""
+"""Convolutions by FFT give the direct sum, forward and backward."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from alexnet.models.layers import Conv
 from alexnet.models.modules import Conv2d
 from alexnet.models.network import Network, create_model
 from alexnet.models.zoo import ZOO
-from alexnet.ops.fft_conv import LEAST_BATCH, fft_conv2d, should_use_fft
+from alexnet.ops.fft_conv import MIN_BATCH, fft_conv2d, should_use_fft
 from alexnet.runtime.device import autocast
 
 
-def draw(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+def randn(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
     values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return values.to(dtype)
 
 
-def gradients(y: Tensor, above: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(y, inputs, above)
+def gradients(y: Tensor, grad_output: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(y, inputs, grad_output)
 
 
 @pytest.mark.parametrize("padding", [(0, 0), (2, 3)])
@@ -30,36 +30,38 @@ def gradients(y: Tensor, above: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 def test_in_float64_it_is_the_direct_sum(
     kernel: tuple[int, int], sides: tuple[int, int], padding: tuple[int, int]
 ) -> None:
-    x, weight, bias = draw(3, 4, *sides), draw(5, 4, *kernel, seed=1), draw(5, seed=2)
+    x, weight, bias = randn(3, 4, *sides), randn(5, 4, *kernel, seed=1), randn(5, seed=2)
     inputs = [t.requires_grad_() for t in (x, weight, bias)]
     found = fft_conv2d(*inputs, padding)
     expected = F.conv2d(*inputs, padding=padding)
-    above = draw(*expected.shape, seed=3)
+    grad_output = randn(*expected.shape, seed=3)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     for one, other in zip(
-        gradients(found, above, *inputs), gradients(expected, above, *inputs), strict=True
+        gradients(found, grad_output, *inputs),
+        gradients(expected, grad_output, *inputs),
+        strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_gradcheck() -> None:
-    x, weight = draw(2, 2, 6, 5).requires_grad_(), draw(2, 2, 3, 3, seed=1).requires_grad_()
+    x, weight = randn(2, 2, 6, 5).requires_grad_(), randn(2, 2, 3, 3, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda *a: fft_conv2d(*a, None, (1, 0)), (x, weight))
 
 
 def test_one_gradient_alone() -> None:
-    x, weight = draw(2, 2, 6, 6), draw(3, 2, 3, 3, seed=1).requires_grad_()
-    above = draw(2, 3, 4, 4, seed=2)
-    (found,) = gradients(fft_conv2d(x, weight, None), above, weight)
-    (expected,) = gradients(F.conv2d(x, weight), above, weight)
+    x, weight = randn(2, 2, 6, 6), randn(3, 2, 3, 3, seed=1).requires_grad_()
+    grad_output = randn(2, 3, 4, 4, seed=2)
+    (found,) = gradients(fft_conv2d(x, weight, None), grad_output, weight)
+    (expected,) = gradients(F.conv2d(x, weight), grad_output, weight)
     torch.testing.assert_close(found, expected)
 
 
 def notebook_conv2() -> tuple[Conv2d, Tensor]:
-    """The tutorial's second convolution at a quarter of its width, and maps for it."""
+    """The tutorial's second convolution at a quarter of its width, and activations for it."""
     torch.manual_seed(0)
     layer = Conv2d(Conv("conv2", channels=64, kernel=11), 24)
-    return layer, draw(LEAST_BATCH, 24, 27, 27, dtype=torch.float32)
+    return layer, randn(MIN_BATCH, 24, 27, 27, dtype=torch.float32)
 
 
 def test_in_float32_its_error_is_that_of_float32() -> None:
@@ -72,13 +74,13 @@ def test_in_float32_its_error_is_that_of_float32() -> None:
     assert (found - exact).abs().max() < 2e-6 * exact.abs().max()
 
 
-def test_under_autocast_the_sums_stay_float32() -> None:
+def test_under_autocast_it_sums_in_float32() -> None:
     layer, x = notebook_conv2()
     with autocast(x.device, "bf16"):
         y = layer(x)
     assert y.dtype == torch.bfloat16
-    above = torch.ones_like(y)
-    found = gradients(y, above, layer.weight)[0]
+    grad_output = torch.ones_like(y)
+    found = gradients(y, grad_output, layer.weight)[0]
     half = x.bfloat16().double()
     exact = F.conv2d(half, layer.weight.double(), layer.bias.double())  # type: ignore[union-attr]
     expected = gradients(exact, torch.ones_like(exact), layer.weight)[0]
@@ -86,7 +88,7 @@ def test_under_autocast_the_sums_stay_float32() -> None:
     assert (y - exact).abs().max() < 2**-7 * exact.abs().max()  # the sum and the bias are rounded
 
 
-def test_which_layers_take_it() -> None:
+def test_which_layers_use_fft() -> None:
     layer, x = notebook_conv2()
     assert should_use_fft(layer, x)
     assert not should_use_fft(layer, x[:-1])
@@ -96,15 +98,15 @@ def test_which_layers_take_it() -> None:
         assert not should_use_fft(layer, x)
 
 
-def test_of_the_zoo_only_the_tutorials_net_takes_it() -> None:
+def test_of_the_zoo_only_the_tutorials_net_uses_fft() -> None:
     """Its second convolution: the others' large kernels have strides."""
 
-    def takes(network: Network) -> list[str]:
-        x = torch.empty(LEAST_BATCH, 1)
+    def users(network: Network) -> list[str]:
+        x = torch.empty(MIN_BATCH, 1)
         layers = network.named_children()
         return [n for n, m in layers if isinstance(m, nn.Conv2d) and should_use_fft(m, x)]
 
-    found = {name: takes(create_model(name, device="meta")) for name in ZOO}
+    found = {name: users(create_model(name, device="meta")) for name in ZOO}
     assert {name: layers for name, layers in found.items() if layers} == {
         "alexnet_notebook": ["conv2"]
     }

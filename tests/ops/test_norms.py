@@ -1,19 +1,24 @@
-"""The response norm's three ways of computing: the kernel, torch, and compiled; all the same."""
+"""The response norm by the C kernel, by torch, and compiled: all the same."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-import alexnet.ops.norms
 from alexnet.models.network import create_model
-from alexnet.ops.library import LARGEST_ROW, Kernels, describe_kernels, kernels
-from alexnet.ops.norms import reference_backward, reference_norm, response_norm
-from support.kernels import built, has_kernels
+from alexnet.ops.library import load_kernels
+from alexnet.ops.norms import (
+    MAX_KERNEL_CHANNELS,
+    reference_backward,
+    reference_norm,
+    response_norm,
+    within_channel_lrn,
+)
+from support.kernels import needs_kernels, torch_threads, without_kernels
 
 PAPER = (5, 1e-4, 0.75, 2.0, 1)
 CONSTANTS = [
@@ -27,7 +32,7 @@ FORMATS = [torch.channels_last, torch.contiguous_format]
 NORM, GRADIENT = torch.ops.alexnet.response_norm, torch.ops.alexnet.response_norm_backward
 
 
-def draw(*shape: int, seed: int = 0, scale: float = 100.0) -> Tensor:
+def randn(*shape: int, seed: int = 0, scale: float = 100.0) -> Tensor:
     return scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -41,52 +46,54 @@ def exact(x: Tensor, g: Tensor, constants: Any) -> tuple[Tensor, Tensor]:
 
 
 @pytest.fixture(params=["kernel", "torch"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "kernel":
-        if kernels() is None:
-            pytest.skip("no C compiler here")
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The C kernel or torch, whichever `response_norm` then uses on the CPU."""
+    if request.param == "torch":
+        with without_kernels():
+            yield "torch"
+    elif load_kernels() is None:
+        pytest.skip("no C compiler here")
     else:
-        monkeypatch.setattr(alexnet.ops.norms, "kernels", lambda: None)
-    return str(request.param)
+        yield "kernel"
 
 
 @pytest.mark.parametrize("constants", CONSTANTS)
 @pytest.mark.parametrize("memory_format", FORMATS)
-def test_both_ways_give_the_exact_norm(
-    way: str, constants: Any, memory_format: torch.memory_format
+def test_norm_and_gradient_are_exact(
+    implementation: str, constants: Any, memory_format: torch.memory_format
 ) -> None:
-    x = draw(3, 16, 5, 7).contiguous(memory_format=memory_format).requires_grad_()
-    g = draw(3, 16, 5, 7, seed=1, scale=1.0).contiguous(memory_format=memory_format)
+    x = randn(3, 16, 5, 7).contiguous(memory_format=memory_format).requires_grad_()
+    g = randn(3, 16, 5, 7, seed=1, scale=1.0).contiguous(memory_format=memory_format)
     y = response_norm(x, *constants)
     y.backward(g)
-    expected, slope = exact(x.detach(), g, constants)
+    expected, grad = exact(x.detach(), g, constants)
     assert y.stride() == x.stride()
     assert x.grad is not None
     torch.testing.assert_close(y.double(), expected, rtol=2e-6, atol=1e-5)
-    torch.testing.assert_close(x.grad.double(), slope, rtol=2e-6, atol=2e-6)
+    torch.testing.assert_close(x.grad.double(), grad, rtol=2e-6, atol=2e-6)
 
 
 @pytest.mark.parametrize("constants", CONSTANTS)
-def test_bf16_is_the_float32_result_rounded_once(way: str, constants: Any) -> None:
-    x, g = draw(2, 16, 3, 3).bfloat16(), draw(2, 16, 3, 3, seed=1).bfloat16()
+def test_bf16_is_the_float32_result_rounded_once(implementation: str, constants: Any) -> None:
+    x, g = randn(2, 16, 3, 3).bfloat16(), randn(2, 16, 3, 3, seed=1).bfloat16()
     for found, expected in (
         (NORM(x, *constants), reference_norm(x.float(), *constants)),
         (GRADIENT(x, g, *constants), reference_backward(x.float(), g.float(), *constants)),
     ):
         assert found.dtype == torch.bfloat16
-        step = 2**-8 * expected.abs() + 1e-6  # half the distance of neighbours, at most
+        step = 2**-8 * expected.abs() + 1e-6  # at most half the distance of two bf16 numbers
         assert bool(((found.float() - expected).abs() <= 1.01 * step).all())
 
 
-def test_columns_of_memory_that_are_no_whole_tensor(way: str) -> None:
-    whole = draw(2, 16, 6, 6)
+def test_a_view_of_a_larger_tensor(implementation: str) -> None:
+    whole = randn(2, 16, 6, 6)
     part = whole[:, 4:12, 1:5, ::2]
     found = response_norm(part, *PAPER)
     torch.testing.assert_close(found, response_norm(part.contiguous(), *PAPER))
 
 
-@has_kernels
-def test_what_is_not_finite_stays_so() -> None:
+@needs_kernels
+def test_values_that_are_not_finite_stay_so() -> None:
     x = torch.tensor([1.0, float("nan"), 1, 1, 1, float("inf"), 1])[None, :, None, None]
     found = NORM(x, 3, 1e-4, 0.75, 2.0, 1).flatten()
     assert found.isnan().tolist() == [True, True, True, False, False, True, False]
@@ -94,56 +101,55 @@ def test_what_is_not_finite_stays_so() -> None:
     assert bool(NORM(x.bfloat16(), 3, 1e-4, 0.75, 2.0, 1).isnan().any())
 
 
-@has_kernels
+@needs_kernels
 def test_threads_change_no_bit() -> None:
-    x, g = draw(3, 96, 11, 11), draw(3, 96, 11, 11, seed=1)
-    before = torch.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
+    x, g = randn(3, 96, 11, 11), randn(3, 96, 11, 11, seed=1)
+    results = []
+    for threads in (1, 2, 3):
+        with torch_threads(threads):
             results.append((NORM(x, *PAPER), GRADIENT(x, g, *PAPER)))
-    finally:
-        torch.set_num_threads(before)
     assert all(torch.equal(a, b) for one in results for a, b in zip(one, results[0], strict=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 4, 1, 3), (0, 4, 3, 3), (1, 7, 2, 2)])
-def test_small_and_empty_maps(way: str, shape: tuple[int, ...]) -> None:
-    x = draw(*shape)
+def test_small_and_empty_activations(implementation: str, shape: tuple[int, ...]) -> None:
+    x = randn(*shape)
     torch.testing.assert_close(response_norm(x, *PAPER), reference_norm(x, *PAPER))
 
 
-@has_kernels
-def test_rows_too_long_for_the_stack_are_left_to_torch() -> None:
-    assert not built().takes(torch.empty(1, 96, 1, 1, device="meta"), 5)
-    assert not built().takes(torch.empty(1, LARGEST_ROW + 1, 1, 1), 5)
-    assert not built().takes(torch.empty(1, 96, 1, 1), LARGEST_ROW + 1)
-    assert built().takes(torch.empty(1, 96, 1, 1), 5)
+@pytest.mark.parametrize(("channels", "size"), [(MAX_KERNEL_CHANNELS + 1, 5), (8, 1 << 20)])
+def test_what_is_too_large_for_the_stack_is_left_to_torch(channels: int, size: int) -> None:
+    x = randn(1, channels, 1, 1)
+    found = NORM(x, size, 1e-4, 0.75, 2.0, 1)
+    if channels > size:
+        assert torch.equal(found, reference_norm(x, size, 1e-4, 0.75, 2.0, 1))
+    else:  # every window contains all channels
+        expected = x * (2 + 1e-4 * x.square().sum()) ** -0.75
+        torch.testing.assert_close(found, expected)
 
 
-def test_the_operation_keeps_torchs_rules() -> None:
-    x = draw(2, 8, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+def test_the_custom_operation_follows_torchs_rules() -> None:
+    x = randn(2, 8, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
     torch.library.opcheck(NORM, (x, *PAPER))
 
 
-def test_the_plain_gradient_is_exact() -> None:
-    x = draw(2, 6, 2, 2, scale=2.0).double().requires_grad_()
+def test_the_reference_gradient_is_exact() -> None:
+    x = randn(2, 6, 2, 2, scale=2.0).double().requires_grad_()
     for constants in ((3, 0.3, 0.75, 1.0, 2), (4, 0.3, 0.6, 1.0, 1)):
         assert torch.autograd.gradcheck(lambda t, c=constants: response_norm(t, *c), x)
 
 
-def test_only_the_input_is_kept() -> None:
-    kept: list[Tensor] = []
+def test_only_the_input_is_saved_for_backward() -> None:
+    saved: list[Tensor] = []
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept.append(tensor)
+    def save(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
         return tensor
 
-    x = draw(2, 8, 3, 3).requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    x = randn(2, 8, 3, 3).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         response_norm(x, *PAPER)
-    assert [tensor.data_ptr() for tensor in kept] == [x.data_ptr()]
+    assert [tensor.data_ptr() for tensor in saved] == [x.data_ptr()]
 
 
 @pytest.mark.slow
@@ -151,18 +157,18 @@ def test_only_the_input_is_kept() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("constants", [PAPER, (4, 0.1, 0.6, 0.5, 2)])
 def test_compiled_it_is_the_same(dtype: torch.dtype, constants: Any) -> None:
-    """Float32 stays one operation; float64 takes the way of GPUs, a sum of shifted maps."""
-    x, g = draw(2, 16, 5, 5).to(dtype).requires_grad_(), draw(2, 16, 5, 5, seed=1, scale=1.0)
+    """Float32 stays one operation; float64 is a sum of shifted channels, as on GPUs."""
+    x, g = randn(2, 16, 5, 5).to(dtype).requires_grad_(), randn(2, 16, 5, 5, seed=1, scale=1.0)
     g = g.to(dtype)
     y = torch.compile(lambda t: response_norm(t, *constants), fullgraph=True)(x)
     y.backward(g)
-    expected, slope = exact(x.detach(), g, constants)
+    expected, grad = exact(x.detach(), g, constants)
     assert x.grad is not None
     torch.testing.assert_close(y.double(), expected, rtol=2e-6, atol=1e-5)
-    torch.testing.assert_close(x.grad.double(), slope, rtol=2e-6, atol=2e-6)
+    torch.testing.assert_close(x.grad.double(), grad, rtol=2e-6, atol=2e-6)
 
 
-def test_an_exported_net_asks_for_no_operation_of_ours() -> None:
+def test_an_exported_network_has_no_operation_of_ours() -> None:
     net = create_model("alexnet", num_classes=3, device="meta").eval()
     images = torch.empty(1, *net.architecture.input, device="meta")
     program = torch.export.export(net, (images,))
@@ -171,40 +177,13 @@ def test_an_exported_net_asks_for_no_operation_of_ours() -> None:
     assert not [name for name in names if "alexnet" in name]
 
 
-def fresh(monkeypatch: pytest.MonkeyPatch, folder: Path, **variables: str) -> Kernels | None:
-    """The kernels as a new process would find them."""
-    monkeypatch.setenv("ALEXNET_CACHE", str(folder))
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    return kernels.__wrapped__()
+def test_channels_that_the_groups_do_not_divide_are_rejected() -> None:
+    with pytest.raises(ValueError, match="7 channels cannot be split into 2 groups"):
+        response_norm(randn(1, 7, 1, 1), groups=2)
 
 
-@has_kernels
-def test_built_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = fresh(monkeypatch, tmp_path)
-    assert found is not None
-    assert found.compiler == describe_kernels() != "torch"
-    (library,) = (tmp_path / "kernels").iterdir()
-    built_at = library.stat().st_mtime_ns
-    assert fresh(monkeypatch, tmp_path) is not None
-    assert [p.stat().st_mtime_ns for p in (tmp_path / "kernels").iterdir()] == [built_at]
-
-
-@pytest.mark.parametrize(
-    "variables", [{"CC": "no-such-compiler"}, {"CC": "false"}, {"ALEXNET_KERNELS": "0"}]
-)
-def test_without_a_compiler_torch_computes(
-    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert fresh(monkeypatch, tmp_path, **variables) is None
-    assert not (tmp_path / "kernels").exists()
-
-
-def test_without_a_cache_torch_computes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    assert fresh(monkeypatch, tmp_path / "file") is None
-
-
-def test_the_word_for_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alexnet.ops.library.kernels", lambda: None)
-    assert describe_kernels() == "torch"
+def test_within_channel_lrn_by_hand() -> None:
+    """At a corner of 3 x 3 ones, a window of 3 x 3 contains four of them; in the middle nine."""
+    found = within_channel_lrn(torch.ones(1, 1, 3, 3), size=3, alpha=0.5, beta=2.0, k=1.0)
+    assert float(found[0, 0, 0, 0]) == pytest.approx((1 + 0.5 * 4) ** -2)
+    assert float(found[0, 0, 1, 1]) == pytest.approx((1 + 0.5 * 9) ** -2)

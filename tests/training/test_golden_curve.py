@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +23,8 @@ from PIL import Image
 import alexnet
 from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.models.variants import ModelOptions
-from alexnet.ops.library import kernels
 from alexnet.training.trainer import train
-from support.kernels import torch_threads
+from support.kernels import torch_threads, without_kernels
 from support.runs import PowerCut, PowerCutError
 
 GOLDEN = Path(__file__).with_name("golden_curves.json")
@@ -114,20 +112,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The path that is the same on every machine: torch alone."""
-    monkeypatch.setenv("ALEXNET_KERNELS", "0")
-    kernels.cache_clear()
-    yield
-    kernels.cache_clear()
-
-
-@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("name", RECIPES)
 def test_first_losses_are_those_recorded(name: str, images: Path, tmp_path: Path) -> None:
     golden = np.array(json.loads(GOLDEN.read_text())[name])
-    found = np.array(losses(name, images, tmp_path / "run"))
+    with without_kernels():  # torch alone computes the same on every machine
+        found = np.array(losses(name, images, tmp_path / "run"))
     assert (np.abs(found / golden - 1) < TOLERANCE[name]).all(), (found, golden)
 
 

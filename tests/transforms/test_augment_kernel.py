@@ -9,12 +9,12 @@ import torch
 
 from alexnet.config.recipe import Augmentation
 from support.augmenters import BARE, augmenter, seeded, stored
-from support.kernels import has_kernels
+from support.kernels import needs_kernels
 
 SCALED = Augmentation(min_scale=0.2, max_aspect_ratio=1.5, color_std=0.3)
 
 
-@has_kernels
+@needs_kernels
 @pytest.mark.parametrize("has_mean_image", [False, True])
 @pytest.mark.parametrize(
     "options",

@@ -1,128 +1,176 @@
-"""Layers whose weights, and where the processor gains by it whose inputs, are bytes.
+"""Quantized layers: int8 weights and, where the CPU has int8 dot products, uint8 activations.
 
-The processor's instructions for products of bytes (VNNI) do twice as many as in bf16, and their
-sums are exact. What is lost is the rounding of weights and inputs to 8 bits, and of the result to
-the type that is asked for.
+The CPU's int8 instructions (VNNI) do twice as many multiplications as in bf16, and their int32 sums
+are exact. The errors are those of rounding weights and activations to 8 bits, and the result to its
+type.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.inference.quantization import (
+    MAX_INT8,
+    PackedWeights,
+    bias_of,
+    pack_weights,
+    quantize_per_channel,
+    quantize_with_error_feedback,
+)
 from alexnet.models.modules import Conv2d
-from alexnet.ops.library import BLOCK, Kernels, PackedWeights, Window
+from alexnet.ops.library import SUFFIX, KernelLibrary, check_float32
 
-LARGEST_WEIGHTS_ONLY_BATCH = 8
-"""Up to it reading the weights costs more than the products, where bytes are not multiplied."""
+WEIGHT_BLOCK = 64
+"""Weights of an output that share a scale in `WeightOnlyInt8Linear`."""
+
+MAX_WEIGHT_ONLY_BATCH = 8
+"""Largest batch for which reading the weights takes longer than multiplying them, where the CPU has
+no int8 dot products."""
 
 IMAGES_AT_A_TIME = 8
-"""In a convolution of bytes, so that they stay in the processor's caches."""
+"""Images that a quantized convolution computes at a time, so that they stay in the CPU's caches."""
 
-LARGEST_WINDOW = 2**31 // (255 * 127)
-"""Weights of an output whose products' sum is a whole number of 32 bits, whatever they are."""
+MAX_ACCUMULATED_INPUTS = 2**31 // (255 * MAX_INT8)
+"""Inputs of an output whose sum of products fits in int32, whatever their values."""
 
-INPUT_CORRELATION = 0.9
-"""Assumed correlation of a map's neighbouring numbers (docs/performance.md)."""
+READ_PADDING = 3
+"""Bytes after the quantized activations that the kernels read and multiply by 0."""
 
 
-def has_fast_int8(built: Kernels | None) -> bool:
-    """Whether products of bytes are the fastest that this processor has.
+def has_fast_int8(kernels: KernelLibrary | None) -> bool:
+    """Whether the CPU has int8 dot products (VNNI), and the kernels are compiled for them."""
+    return kernels is not None and kernels.int8_output_block > 0
 
-    AMX multiplies tiles of bf16 faster than other instructions multiply bytes.
-    """
-    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return built is not None and built.output_block > 0 and not has_amx
+
+def has_amx() -> bool:
+    """Whether the CPU multiplies tiles of bf16 (AMX), faster than VNNI multiplies int8."""
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
 def fits_int32_accumulator(layer: nn.Conv2d | nn.Linear) -> bool:
-    """Whether a layer's sums of products of bytes fit in 32 bits."""
-    return layer.weight[0].numel() <= LARGEST_WINDOW
+    """Whether the sum of an output's int8 products cannot overflow int32."""
+    return layer.weight[0].numel() <= MAX_ACCUMULATED_INPUTS
 
 
-def quantize_per_channel(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights [outputs, ...] as int8 of the same shape, and float32 scales [outputs].
+class QuantizedActivations(NamedTuple):
+    """Images as uint8, each with its own scale: activation = (value - zero_point) * scale."""
 
-    An output's largest weight becomes 127 or -127.
+    values: Tensor
+    """uint8 [N, H, W, C], with `READ_PADDING` bytes after the last one."""
+    scales: Tensor
+    """float32 [N]."""
+    zero_points: Tensor
+    """int32 [N]."""
+
+
+def quantize(
+    x: Tensor, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)
+) -> QuantizedActivations:
+    """Quantize each image of a batch to uint8 by its own range.
+
+    An image's minimum and maximum become 0 and 255, where 0 is always in the range. An image with a
+    value that is not finite has NaN for its scale.
+
+    Args:
+        x: [N, C, H, W] in channels-last memory, or [N, C].
+        kernels: the C kernels.
+        padding: rows and columns of zeros before an image, and after it.
     """
-    rows = weight.detach().float().flatten(1)
-    scales = (rows.abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
-    return (rows / scales[:, None]).round().to(torch.int8).view(weight.shape), scales
+    x = x if x.dtype in SUFFIX else x.float()
+    n, c, h, w = x.shape if x.ndim == 4 else (*x.shape, 1, 1)
+    before, after = padding
+    padded_h, padded_w = h + before + after, w + before + after
+    size_bytes = n * padded_h * padded_w * c
+    memory = x.new_empty(size_bytes + READ_PADDING, dtype=torch.uint8)
+    scales = x.new_empty(n, dtype=torch.float32)
+    zero_points = x.new_empty(n, dtype=torch.int32)
+    images = n, h, w, c, before, padded_h, padded_w
+    kernels.call(f"quantize_{SUFFIX[x.dtype]}", x, memory, scales, zero_points, images)
+    values = memory[:size_bytes].view(n, padded_h, padded_w, c)
+    return QuantizedActivations(values, scales, zero_points)
 
 
-def quantize_with_error_feedback(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Kernels [maps, channels, h, w] as int8 of the same shape, and float32 scales [maps].
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Kernel size, stride and groups of a convolution."""
 
-    A map's neighbouring numbers resemble each other, so that errors of rounding with both signs in
-    one kernel nearly cancel: a weight's error is handed on to the weights of its kernel that are
-    not rounded yet, by the rule of Frantar et al. 2022 ("GPTQ", section 3), where the inputs'
-    correlation at distance d is not measured but taken for `INPUT_CORRELATION` ** d.
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    groups: int
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the output for padded activations of this size.
+
+        Raises:
+            ValueError: they are smaller than the kernel.
+        """
+        (kernel_h, kernel_w), (stride_h, stride_w) = self.kernel, self.stride
+        if height < kernel_h or width < kernel_w:
+            raise ValueError(f"maps of {height} x {width} are smaller than the kernel")
+        return (height - kernel_h) // stride_h + 1, (width - kernel_w) // stride_w + 1
+
+
+def int8_conv2d(
+    x: QuantizedActivations,
+    weights: PackedWeights,
+    y: Tensor,
+    window: Window,
+    clamp_min: float,
+    kernels: KernelLibrary,
+) -> None:
+    """Fill y [N, K, H', W'], float32 or bf16 in channels-last memory, from padded images.
+
+    The result is clamped from below at `clamp_min`.
     """
-    scales = quantize_per_channel(weight)[1]
-    left = weight.detach().float().flatten(2) / scales[:, None, None]
-    sides = (torch.arange(side, device=weight.device) for side in weight.shape[2:])
-    places = torch.cartesian_prod(*sides).double()
-    likeness = INPUT_CORRELATION ** torch.cdist(places, places)
-    handed = torch.linalg.cholesky(torch.linalg.inv(likeness), upper=True).float()
-    whole = torch.empty_like(left)
-    for i in range(len(places)):
-        whole[..., i] = left[..., i].round().clamp(-127, 127)
-        error = (left[..., i] - whole[..., i]) / handed[i, i]
-        left[..., i + 1 :] -= error[..., None] * handed[i, i + 1 :]
-    return whole.to(torch.int8).view(weight.shape), scales
+    check_float32(weights.scales, weights.bias)
+    _, channels, out_h, out_w = y.shape
+    sizes = *x.values.shape, out_h, out_w, channels, window.groups, *window.kernel, *window.stride
+    kernels.call(f"int8_conv2d_{SUFFIX[y.dtype]}", *x, *weights, y, sizes, clamp_min)
 
 
-def pack_weights(
-    whole: Tensor, scales: Tensor, bias: Tensor, groups: int, built: Kernels
-) -> PackedWeights:
-    """Weights int8 [outputs, rows, runs, length] in the order of `PackedWeights`, zeros between."""
-    wide = built.output_block
-    outputs, rows, runs, length = whole.shape
-    grouped = whole.reshape(groups, outputs // groups, rows, runs, length)
-    grouped = F.pad(grouped, (0, -length % 4, 0, 0, 0, 0, 0, -(outputs // groups) % wide))
-    blocks = grouped.reshape(-1, wide, rows, runs, -(-length // 4), 4)
-    sums = whole.flatten(1).sum(1, dtype=torch.int32)
-    return PackedWeights(blocks.permute(0, 2, 3, 4, 1, 5).contiguous(), scales, sums, bias)
+def int8_linear(
+    x: QuantizedActivations, weights: PackedWeights, clamp_min: float, kernels: KernelLibrary
+) -> Tensor:
+    """Outputs float32 [N, outputs] of inputs [N, 1, 1, inputs], clamped from below."""
+    check_float32(weights.scales, weights.bias)
+    y = x.scales.new_empty(len(x.values), len(weights.bias))
+    kernels.call("int8_linear", *x, *weights, y, len(y), x.values.shape[-1], y.shape[1], clamp_min)
+    return y
 
 
-def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
-    """The bias as float32 [outputs]; zeros where the layer has none."""
-    if layer.bias is None:
-        return layer.weight.new_zeros(len(layer.weight), dtype=torch.float32)
-    return layer.bias.detach().float().clone()
+class FusedReluLayer(nn.Module):
+    """A layer that can clamp its outputs at 0, in place of a ReLU after it."""
+
+    clamp_min = -math.inf
+    """Smallest output."""
+
+    def fuse_relu(self) -> None:
+        """Take over the ReLU after the layer."""
+        self.clamp_min = 0.0
 
 
-class Int8Layer(nn.Module):
-    """A layer of bytes, which can have its ReLU in itself."""
+class Int8Layer(FusedReluLayer):
+    """A layer of int8 weights, a scale per output, and uint8 activations, a scale per image.
 
-    least = -math.inf
-    """What is less becomes that."""
-
-    def rectify(self) -> None:
-        """Take the ReLU behind the layer into it."""
-        self.least = 0.0
-
-
-class ByteLayer(Int8Layer):
-    """A layer whose inputs are bytes, too: weights with a scale per output, inputs per image.
-
-    An image's scale depends on that image alone, so what is said of a picture does not depend on
-    the others of its batch.
+    An image's scale depends on that image alone, so a prediction does not depend on the rest of the
+    batch.
     """
 
     blocks: Tensor
     scales: Tensor
-    sums: Tensor
+    weight_sums: Tensor
     bias: Tensor
 
-    def __init__(self, weights: PackedWeights, inputs: int, built: Kernels) -> None:
+    def __init__(self, weights: PackedWeights, inputs: int, kernels: KernelLibrary) -> None:
         super().__init__()
         for name, tensor in weights._asdict().items():
             self.register_buffer(name, tensor)
-        self.inputs, self.built = inputs, built
+        self.inputs, self.kernels = inputs, kernels
 
     def _check(self, x: Tensor) -> None:
         if x.shape[1] != self.inputs:
@@ -130,78 +178,102 @@ class ByteLayer(Int8Layer):
 
     @property
     def weights(self) -> PackedWeights:
-        """As kernels read them."""
-        return PackedWeights(self.blocks, self.scales, self.sums, self.bias)
+        """As the kernels read them."""
+        return PackedWeights(self.blocks, self.scales, self.weight_sums, self.bias)
 
 
-class Int8Conv(ByteLayer):
-    """A convolution of bytes."""
+class Int8Conv2d(Int8Layer):
+    """A quantized convolution."""
 
-    def __init__(self, layer: Conv2d, dtype: torch.dtype, built: Kernels) -> None:
-        whole, scales = quantize_with_error_feedback(layer.weight)
-        runs = whole.permute(0, 2, 3, 1)
-        runs = runs.flatten(2).unsqueeze(2) if layer.groups == 1 else runs
-        weights = pack_weights(runs, scales, bias_of(layer), layer.groups, built)
-        super().__init__(weights, layer.in_channels, built)
-        (tall, wide), (down, across) = layer.kernel_size, layer.stride
-        self.window = Window((tall, wide), (down, across), layer.groups)
-        self.border = layer.pads[0], layer.pads[0] + layer.extra_padding
+    def __init__(self, layer: Conv2d, dtype: torch.dtype, kernels: KernelLibrary) -> None:
+        """`dtype`: type of the outputs, float32 or bf16."""
+        quantized, scales = quantize_with_error_feedback(layer.weight)
+        runs = quantized.permute(0, 2, 3, 1)  # [K, h, w, C / groups]
+        if layer.groups == 1:  # a row of the kernel is contiguous in the input
+            runs = runs.flatten(2).unsqueeze(2)
+        weights = pack_weights(
+            runs, scales, bias_of(layer), layer.groups, kernels.int8_output_block
+        )
+        super().__init__(weights, layer.in_channels, kernels)
+        (kernel_h, kernel_w), (stride_h, stride_w) = layer.kernel_size, layer.stride
+        self.window = Window((kernel_h, kernel_w), (stride_h, stride_w), layer.groups)
+        self.padding = layer.pads[0], layer.pads[0] + layer.extra_padding
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps [N, C, H, W] to maps of the type given, channels last."""
+        """Activations [N, C, H, W] to [N, K, H', W'] of type `dtype`, channels last."""
         self._check(x)
         x = x.contiguous(memory_format=torch.channels_last)
-        rows, columns = self.window.places(*(side + sum(self.border) for side in x.shape[2:]))
+        out_h, out_w = self.window.output_size(*(side + sum(self.padding) for side in x.shape[2:]))
         weights = self.weights
-        y = x.new_empty((len(x), rows, columns, len(weights.bias)), dtype=self.dtype)
+        y = x.new_empty((len(x), out_h, out_w, len(weights.bias)), dtype=self.dtype)
         y = y.permute(0, 3, 1, 2)
         for first in range(0, len(x), IMAGES_AT_A_TIME):
-            some = slice(first, first + IMAGES_AT_A_TIME)
-            numbers = self.built.to_bytes(x[some], self.border)
-            self.built.int8_conv2d(numbers, weights, y[some], self.window, self.least)
+            part = slice(first, first + IMAGES_AT_A_TIME)
+            quantized = quantize(x[part], self.kernels, self.padding)
+            int8_conv2d(quantized, weights, y[part], self.window, self.clamp_min, self.kernels)
         return y
 
 
-class Int8Linear(ByteLayer):
-    """A fully connected layer of bytes."""
+class Int8Linear(Int8Layer):
+    """A quantized fully connected layer."""
 
-    def __init__(self, layer: nn.Linear, built: Kernels) -> None:
-        whole, scales = quantize_per_channel(layer.weight)
-        runs = whole[:, None, None]
-        weights = pack_weights(runs, scales, bias_of(layer), 1, built)
-        super().__init__(weights, layer.in_features, built)
+    def __init__(self, layer: nn.Linear, kernels: KernelLibrary) -> None:
+        quantized, scales = quantize_per_channel(layer.weight)
+        block = kernels.int8_output_block
+        weights = pack_weights(quantized[:, None, None], scales, bias_of(layer), 1, block)
+        super().__init__(weights, layer.in_features, kernels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs] to float32 [B, outputs]."""
+        """[N, inputs] to float32 [N, outputs]."""
         self._check(x)
-        numbers = self.built.to_bytes(x.contiguous())
-        return self.built.int8_linear(numbers, self.weights, self.least)
+        quantized = quantize(x.contiguous(), self.kernels)
+        return int8_linear(quantized, self.weights, self.clamp_min, self.kernels)
 
 
-class WeightOnlyInt8Linear(Int8Layer):
-    """A fully connected layer that reads weights of one byte for small batches.
+class WeightOnlyInt8Linear(FusedReluLayer):
+    """A fully connected layer with int8 weights for small batches, which are limited by memory.
 
-    Each 64 weights of an output share a scale, their largest / 127. Inputs and sums are float32.
+    Each `WEIGHT_BLOCK` weights of an output share a scale, their maximum / 127. Inputs and sums are
+    float32.
     """
 
-    def __init__(self, layer: nn.Linear, large: nn.Module, built: Kernels) -> None:
-        """`large` takes the batches of more than `LARGEST_WEIGHTS_ONLY_BATCH`."""
+    def __init__(self, layer: nn.Linear, large: nn.Module, kernels: KernelLibrary) -> None:
+        """`large`: the layer for batches of more than `MAX_WEIGHT_ONLY_BATCH`."""
         super().__init__()
-        blocks = layer.weight.detach().reshape(-1, BLOCK)
-        weights, scales = quantize_per_channel(blocks)
-        self.register_buffer("bytes", weights.view(layer.weight.shape))
+        blocks = layer.weight.detach().reshape(-1, WEIGHT_BLOCK)
+        quantized, scales = quantize_per_channel(blocks)
+        self.register_buffer("quantized", quantized.view(layer.weight.shape))
         self.register_buffer("scales", scales.view(layer.out_features, -1))
         self.register_buffer("bias", bias_of(layer))
         self.large = large
-        self.built = built
+        self.kernels = kernels
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs] to [B, outputs]."""
-        if len(x) > LARGEST_WEIGHTS_ONLY_BATCH:
+        """[N, inputs] to [N, outputs]."""
+        if len(x) > MAX_WEIGHT_ONLY_BATCH:
             y: Tensor = self.large(x)
-            return y.clamp_(min=self.least)
-        weights, scales, bias = map(self.get_buffer, ("bytes", "scales", "bias"))
-        return self.built.int8_weight_only_linear(
-            x.float().contiguous(), weights, scales, bias, self.least
+            return y.clamp_(min=self.clamp_min)
+        weights, scales, bias = map(self.get_buffer, ("quantized", "scales", "bias"))
+        return int8_weight_only_linear(
+            x.float().contiguous(), weights, scales, bias, self.clamp_min, self.kernels
         )
+
+
+def int8_weight_only_linear(
+    x: Tensor,
+    weights: Tensor,
+    scales: Tensor,
+    bias: Tensor,
+    clamp_min: float,
+    kernels: KernelLibrary,
+) -> Tensor:
+    """Outputs float32 [N, m] of x [N, n], int8 weights [m, n] and their scales [m, n / 64].
+
+    The result is clamped from below at `clamp_min`.
+    """
+    check_float32(x, scales, bias)
+    y = x.new_empty(len(x), len(weights))
+    sizes = *x.shape, len(weights)
+    kernels.call("int8_weight_only_linear", x, weights, scales, bias, y, *sizes, clamp_min)
+    return y

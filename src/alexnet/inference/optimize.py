@@ -1,4 +1,4 @@
-"""A network prepared for inference: constants folded, fewer products, smaller weights."""
+"""A network optimized for inference: batch norms folded, layers replaced by faster ones."""
 
 from __future__ import annotations
 
@@ -11,61 +11,111 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from alexnet.config.recipe import Precision
+from alexnet.inference.fused import FusedReluNormPool
 from alexnet.inference.int8 import (
-    Int8Conv,
-    Int8Layer,
+    WEIGHT_BLOCK,
+    FusedReluLayer,
+    Int8Conv2d,
     Int8Linear,
     WeightOnlyInt8Linear,
     fits_int32_accumulator,
+    has_amx,
     has_fast_int8,
 )
-from alexnet.inference.winograd import WinogradConv, can_use_winograd
+from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
 from alexnet.models.modules import Conv2d, ResponseNorm
 from alexnet.models.network import Network, channels_last
-from alexnet.ops.library import BLOCK, Kernels, kernels
+from alexnet.ops.library import KernelLibrary, load_kernels
 from alexnet.runtime.device import compute_dtype
 
 
 def optimize_for_inference(
     network: Network, precision: Precision = "auto", *, int8: bool = True
 ) -> Network:
-    """The same network for inference alone; the given one stays as it is.
+    """The same network for inference alone; the given one is not changed.
 
-    Batch norms are folded into the layer before them. On a processor, a ReLU is one pass with the
-    norm and max pooling behind it, or part of the layer of bytes before it, so `stages` shows less.
+    Batch norms are folded into the layer before them. On the CPU a ReLU is fused with the response
+    norm and max pooling after it, or with the quantized layer before it, so `intermediate_outputs`
+    has the same names, but some of its values are those after the fused operations.
 
-    Layers multiply bytes where that may be and is in hardware (`int8.py`). Elsewhere fully
-    connected ones read weights of one byte for small batches; other weights are bf16 where that is
-    in hardware, and where it is not, convolutions of 3 x 3 and 5 x 5 take Winograd's way (float32,
-    about 1e-5 of the largest output away from the direct sum).
+    Where int8 is allowed and the fastest that the CPU has, layers compute in int8 (`int8.py`).
+    Elsewhere fully connected layers read int8 weights for small batches. The other weights are bf16
+    where the CPU has it; where it has not, convolutions of 3 x 3 and 5 x 5 use Winograd's filtering
+    (float32, about 1e-5 of the largest output away from the direct sum).
 
-    The result can be copied and pickled, for processors of the same kind.
+    The result can be copied and pickled, for CPUs of the same kind.
 
     Args:
         network: a trained network.
-        precision: type of the matrix products that are not of bytes.
-        int8: whether weights and inputs may be rounded to bytes.
+        precision: type in which layers compute that are not quantized.
+        int8: whether weights and activations may be quantized to 8 bits.
     """
     device = next(chain(network.parameters(), network.buffers())).device
-    preparing = _LayerOptimizer(
+    optimizer = LayerOptimizer(
         dtype=compute_dtype(device, precision),
-        built=kernels() if device.type == "cpu" else None,
+        kernels=load_kernels() if device.type == "cpu" else None,
         int8=int8,
+        has_amx=has_amx(),
     )
-    with torch.device("meta"):
-        result = Network(network.architecture)
-    layers = fold_batch_norm(copy.deepcopy(network).eval())
-    layers = {name: preparing.prepared(layer) for name, layer in layers.items()}
-    if preparing.built:
-        layers = joined(layers, preparing.built)
-    for name, layer in layers.items():
-        setattr(result, name, layer)
-    result.requires_grad_(False)
-    return channels_last(result).eval()
+    return optimizer.optimize(network)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOptimizer:
+    """Chooses the fastest layer that computes the same, from what the CPU has."""
+
+    dtype: torch.dtype
+    """Type in which layers compute that are not quantized."""
+    kernels: KernelLibrary | None
+    """The C kernels; None on a GPU or without a compiler."""
+    int8: bool
+    """Whether weights and activations may be quantized."""
+    has_amx: bool
+    """Whether the CPU has AMX, whose bf16 is faster than int8 by VNNI."""
+
+    def optimize(self, network: Network) -> Network:
+        """See `optimize_for_inference`."""
+        layers = fold_batch_norm(copy.deepcopy(network).eval())
+        layers = {name: self.optimize_layer(layer) for name, layer in layers.items()}
+        if self.kernels:
+            layers = fuse_relu(layers, self.kernels)
+        with torch.device("meta"):
+            result = Network(network.architecture)
+        for name, layer in layers.items():
+            setattr(result, name, layer)
+        result.requires_grad_(False)
+        return channels_last(result).eval()
+
+    def optimize_layer(self, layer: nn.Module) -> nn.Module:
+        """The layer, or a faster one that computes the same within the tolerance of its type."""
+        if isinstance(layer, Conv2d):
+            return self._conv(layer)
+        if isinstance(layer, nn.Linear):
+            return self._linear(layer)
+        return layer
+
+    def _conv(self, layer: Conv2d) -> nn.Module:
+        if self.kernels and self._can_use_int8(layer):
+            return Int8Conv2d(layer, self.dtype, self.kernels)
+        if self.kernels and self.dtype == torch.float32 and can_use_winograd(layer):
+            return WinogradConv2d(layer, self.kernels)
+        return _Cast(layer, self.dtype)
+
+    def _linear(self, layer: nn.Linear) -> nn.Module:
+        if self.kernels and self._can_use_int8(layer):
+            return Int8Linear(layer, self.kernels)
+        cast = _Cast(layer, self.dtype)
+        if self.kernels and self.int8 and layer.in_features % WEIGHT_BLOCK == 0:
+            return WeightOnlyInt8Linear(layer, cast, self.kernels)
+        return cast
+
+    def _can_use_int8(self, layer: nn.Conv2d | nn.Linear) -> bool:
+        is_fastest = has_fast_int8(self.kernels) and not self.has_amx
+        return self.int8 and is_fastest and fits_int32_accumulator(layer)
 
 
 def fold_batch_norm(network: Network) -> dict[str, nn.Module]:
-    """The layers by name, every batch norm folded into the weights before it."""
+    """The layers by name, with every batch norm folded into the weights before it."""
     layers: dict[str, nn.Module] = {}
     last = ""
     for name, layer in network.named_children():
@@ -79,91 +129,37 @@ def fold_batch_norm(network: Network) -> dict[str, nn.Module]:
     return layers
 
 
-@dataclass(frozen=True)
-class _LayerOptimizer:
-    """What decides how a layer is prepared."""
+def fuse_relu(layers: dict[str, nn.Module], kernels: KernelLibrary) -> dict[str, nn.Module]:
+    """The layers by name, with every ReLU fused with its neighbors; an identity takes its place.
 
-    dtype: torch.dtype
-    """Of products that are not of bytes."""
-    built: Kernels | None
-    int8: bool
-    """Whether weights and inputs may be rounded to bytes."""
-
-    def prepared(self, layer: nn.Module) -> nn.Module:
-        """A layer for inference."""
-        if isinstance(layer, Conv2d):
-            return self._conv(layer)
-        if isinstance(layer, nn.Linear):
-            return self._linear(layer)
-        return layer
-
-    def _conv(self, layer: Conv2d) -> nn.Module:
-        if self.built and self._multiplies_bytes(layer):
-            return Int8Conv(layer, self.dtype, self.built)
-        if self.built and self.dtype == torch.float32 and can_use_winograd(layer):
-            return WinogradConv(layer, self.built)
-        return _Cast(layer, self.dtype)
-
-    def _linear(self, layer: nn.Linear) -> nn.Module:
-        if self.built and self._multiplies_bytes(layer):
-            return Int8Linear(layer, self.built)
-        typed = _Cast(layer, self.dtype)
-        if self.built and self.int8 and layer.in_features % BLOCK == 0:
-            return WeightOnlyInt8Linear(layer, typed, self.built)
-        return typed
-
-    def _multiplies_bytes(self, layer: nn.Conv2d | nn.Linear) -> bool:
-        return self.int8 and has_fast_int8(self.built) and fits_int32_accumulator(layer)
-
-
-class FusedReluNormPool(nn.Module):
-    """ReLU, response norm where there is one, and max pooling in one pass over memory."""
-
-    def __init__(self, norm: ResponseNorm | None, pool: nn.MaxPool2d, built: Kernels) -> None:
-        super().__init__()
-        row = norm.layer if norm else None
-        self.norm = (row.size, row.alpha, row.beta, row.k, row.groups) if row else None
-        self.window = _side(pool.kernel_size), _side(pool.stride)
-        self.built = built
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps [N, C, H, W] to pooled maps of the same type, channels last."""
-        maps = x.contiguous(memory_format=torch.channels_last)
-        return self.built.relu_norm_pool(maps, self.norm, self.window)
-
-
-def _side(value: int | tuple[int, int]) -> int:
-    """A table's windows are square."""
-    return value if isinstance(value, int) else value[0]
-
-
-def joined(layers: dict[str, nn.Module], built: Kernels) -> dict[str, nn.Module]:
-    """The layers, every ReLU joined with what stands around it; identities stand in their places.
-
-    With the norm and the max pooling behind it, where there is a pooling; else with the layer of
-    bytes before it.
+    (ReLU, response norm or none, max pooling) becomes one layer. Any other ReLU goes into the
+    `FusedReluLayer` before it, which is changed; without one it stays.
     """
-    result, names = dict(layers), list(layers)
-    for place, name in enumerate(names):
-        if not isinstance(layers[name], nn.ReLU):
-            continue
-        above = [one for one in names[:place] if not isinstance(layers[one], nn.Identity)]
-        before, behind = above[-1:], names[place + 1 : place + 3]
-        norm = layers[behind[0]] if behind else None
-        norm = norm if isinstance(norm, ResponseNorm) else None
-        (*inner, last) = (name, *behind[: 2 if norm else 1])
-        pool = layers[last]
-        if isinstance(pool, nn.MaxPool2d) and not pool.ceil_mode:
-            result |= {one: nn.Identity() for one in inner}
-            result[last] = FusedReluNormPool(norm, pool, built)
-        elif before and isinstance(below := layers[before[0]], Int8Layer):
-            below.rectify()
-            result[name] = nn.Identity()
+    result, names, modules = dict(layers), list(layers), list(layers.values())
+    before: nn.Module | None = None
+    i = 0
+    while i < len(names):
+        fused = 1
+        match modules[i : i + 3]:
+            case [nn.ReLU(), ResponseNorm() as norm, nn.MaxPool2d(ceil_mode=False) as pool]:
+                result[names[i]], result[names[i + 1]] = nn.Identity(), nn.Identity()
+                result[names[i + 2]] = FusedReluNormPool(norm, pool, kernels)
+                fused = 3
+            case [nn.ReLU(), nn.MaxPool2d(ceil_mode=False) as pool, *_]:
+                result[names[i]] = nn.Identity()
+                result[names[i + 1]] = FusedReluNormPool(None, pool, kernels)
+                fused = 2
+            case [nn.ReLU(), *_] if isinstance(before, FusedReluLayer):
+                before.fuse_relu()
+                result[names[i]] = nn.Identity()
+        last = modules[i + fused - 1]
+        before = before if isinstance(last, nn.Identity) else last
+        i += fused
     return result
 
 
 class _Cast(nn.Module):
-    """A layer with its weights and outputs in the type of its products."""
+    """A layer with its weights and outputs in the type in which it computes."""
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
@@ -171,7 +167,7 @@ class _Cast(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layer gives."""
+        """Activations of any floating-point type to outputs of type `dtype`."""
         with torch.autocast(x.device.type, enabled=False):
             y: Tensor = self.layer(x.to(self.dtype))
         return y

@@ -1,1 +1,27 @@
-"""Ops."""
+"""Operations that torch lacks, or that are faster here on the CPU.
+
+norms: response normalization (the paper's LRN across channels) and LRN within a channel.
+fft_conv: convolutions with large kernels by FFT, for training on the CPU.
+library: the C kernels, found, loaded and called.
+build: `csrc/*.c` compiled with the machine's own compiler, and cached.
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.ops.fft_conv import fft_conv2d
+    from alexnet.ops.library import load_kernels
+    from alexnet.ops.norms import response_norm, within_channel_lrn
+
+__all__ = ["fft_conv2d", "load_kernels", "response_norm", "within_channel_lrn"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "fft_conv2d": "fft_conv",
+        "load_kernels": "library",
+        "response_norm": "norms",
+        "within_channel_lrn": "norms",
+    },
+)

@@ -1,4 +1,4 @@
-"""Response normalisation across maps and within a map."""
+"""Response normalization across channels (the paper's LRN) and within a channel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.ops.library import SUFFIX, kernels
+from alexnet.ops.library import SUFFIX, KernelLibrary, load_kernels
+
+MAX_KERNEL_CHANNELS = 1024
+"""Channels, or window size, for which the C kernel has room on the stack."""
 
 
 def response_norm(
@@ -20,19 +23,19 @@ def response_norm(
     k: float = 2.0,
     groups: int = 1,
 ) -> Tensor:
-    """b_i = a_i / (k + alpha * sum of a_j^2 over the maps j around i) ** beta, inside each group.
+    """b_i = a_i / (k + alpha * sum of a_j^2 over the channels j around i) ** beta, in each group.
 
-    Computed in float32 (float64 stays), whatever autocast says, and given back in the type and the
-    memory format of `x`. Its backward pass keeps `x` and computes the rest again: on a processor in
-    one pass over memory where there is a C compiler (`kernels.py`), else in torch.
+    Computed in float32 (float64 stays) also under autocast; the result has the dtype and memory
+    format of `x`. The backward pass saves `x` alone and computes the rest again. On the CPU each
+    pass is one C kernel where there is a compiler, else plain torch.
 
     Args:
-        x: maps [N, C, H, W].
-        size: maps in a window, map i in its middle; an even size reaches one map further back.
-        alpha: factor on each squared term.
-        beta: power.
+        x: activations [N, C, H, W].
+        size: channels in a window centered on channel i; an even size has one more before i.
+        alpha: factor of the sum of squares.
+        beta: exponent.
         k: offset.
-        groups: columns of C / groups maps that do not see each other.
+        groups: groups of C / groups channels; a window does not cross their borders.
 
     Raises:
         ValueError: C is not a multiple of `groups`.
@@ -40,8 +43,8 @@ def response_norm(
     Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
     """
     if x.shape[1] % groups:
-        raise ValueError(f"{x.shape[1]} maps cannot be split into {groups} groups")
-    if torch.compiler.is_exporting():  # plain operations, for programs that know no others
+        raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
+    if torch.compiler.is_exporting():  # an exported program has to do without operations of ours
         return reference_norm(x, size, alpha, beta, k, groups)
     if x.device.type == "cpu" and x.dtype in SUFFIX:
         return torch.ops.alexnet.response_norm(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return]
@@ -52,33 +55,33 @@ def reference_norm(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
     """`response_norm` in plain torch operations."""
-    with _full_precision(x.device.type):
-        wide = _widened(x)
-        scale = _scale(wide, size, alpha, k, groups)
-        return (wide * _negative_power(scale, beta)).to(x.dtype)
+    with _no_autocast(x.device.type):
+        a = _compute_type(x)
+        scale = _scale(a, size, alpha, k, groups)
+        return (a * _negative_power(scale, beta)).to(x.dtype)
 
 
 def reference_backward(
-    x: Tensor, g: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+    x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """The gradient by x, where g is that by the norm, in plain torch operations.
+    """The gradient of `response_norm` w.r.t. x, in plain torch operations.
 
-    With s_i = k + alpha * sum of a_j^2, the gradient by a_j is
+    With s_i = k + alpha * sum of a_j^2 and g the gradient w.r.t. the output, that w.r.t. a_j is
 
         g_j s_j^-beta - 2 alpha beta a_j * sum of g_i a_i s_i^(-beta - 1)
 
-    over the maps i whose window holds j.
+    over the channels i whose window contains j.
     """
-    with _full_precision(x.device.type):
-        wide, above = _widened(x), _widened(g)
-        scale = _scale(wide, size, alpha, k, groups)
+    with _no_autocast(x.device.type):
+        a, g = _compute_type(x), _compute_type(grad_output)
+        scale = _scale(a, size, alpha, k, groups)
         factor = _negative_power(scale, beta)
-        terms = _sum_over_channels(above * wide * factor / scale, size, groups, is_mirrored=True)
-        return (above * factor - 2 * alpha * beta * wide * terms).to(x.dtype)
+        terms = _sum_over_channels(g * a * factor / scale, size, groups, mirrored=True)
+        return (g * factor - 2 * alpha * beta * a * terms).to(x.dtype)
 
 
 class _ResponseNorm(torch.autograd.Function):
-    """`reference_norm` with `reference_backward`, which keep x alone."""
+    """`reference_norm` with `reference_backward`, for GPUs and float64; saves x alone."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, *constants: Any) -> Tensor:
@@ -87,32 +90,58 @@ class _ResponseNorm(torch.autograd.Function):
         return reference_norm(x, *constants)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
         (x,) = ctx.saved_tensors
-        return reference_backward(x, *gradients, *ctx.constants), *(None,) * len(ctx.constants)
+        grad_input = reference_backward(x, *grad_outputs, *ctx.constants)
+        return grad_input, *(None,) * len(ctx.constants)
 
 
 @torch.library.custom_op("alexnet::response_norm", mutates_args=(), device_types="cpu")
 def response_norm_cpu(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """`response_norm` as one operation of the processor."""
-    built = kernels()
-    if built is None or not built.takes(x, size):
-        return _like(reference_norm(x, size, alpha, beta, k, groups), x)
-    return _like(built.response_norm(_channels_last(x), size, alpha, beta, k, groups), x)
+    """`response_norm` as one operation on the CPU."""
+    kernels = _kernels_for(x, size)
+    if kernels is None:
+        return _with_strides_of(x, reference_norm(x, size, alpha, beta, k, groups))
+    x_nhwc = _channels_last(x)
+    y = torch.empty_like(x_nhwc)
+    constants = _kernel_constants(x, size, alpha, beta, k, groups)
+    kernels.call(f"response_norm_{SUFFIX[x.dtype]}", x_nhwc, y, *constants)
+    return _with_strides_of(x, y)
 
 
 @torch.library.custom_op("alexnet::response_norm_backward", mutates_args=(), device_types="cpu")
-def fused_backward(
-    x: Tensor, g: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+def response_norm_backward_cpu(
+    x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """`reference_backward` as one operation of the processor."""
-    built = kernels()
-    if built is None or not built.takes(x, size):
-        return _like(reference_backward(x, g, size, alpha, beta, k, groups), x)
-    maps, above = _channels_last(x), _channels_last(g.to(x.dtype))
-    return _like(built.response_norm_backward(maps, above, size, alpha, beta, k, groups), x)
+    """`reference_backward` as one operation on the CPU."""
+    kernels = _kernels_for(x, size)
+    if kernels is None:
+        grad_input = reference_backward(x, grad_output, size, alpha, beta, k, groups)
+        return _with_strides_of(x, grad_input)
+    x_nhwc, grad_nhwc = _channels_last(x), _channels_last(grad_output.to(x.dtype))
+    grad_input = torch.empty_like(x_nhwc)
+    constants = _kernel_constants(x, size, alpha, beta, k, groups)
+    name = f"response_norm_{SUFFIX[x.dtype]}_backward"
+    kernels.call(name, x_nhwc, grad_nhwc, grad_input, *constants)
+    return _with_strides_of(x, grad_input)
+
+
+def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:
+    """The C kernels where there are some that take `x`."""
+    channels = x.shape[1] if x.ndim > 1 else 0
+    if x.dtype not in SUFFIX or max(channels, size) > MAX_KERNEL_CHANNELS:
+        return None
+    return load_kernels()
+
+
+def _kernel_constants(
+    x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+) -> tuple[float, ...]:
+    """Rows of neighboring channels, channels in a row, and the norm's constants."""
+    channels = x.shape[1] // groups
+    return x.numel() // channels, channels, size, alpha, beta, k
 
 
 @response_norm_cpu.register_fake
@@ -120,77 +149,85 @@ def _(x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int) ->
     return torch.empty_like(x)
 
 
-@fused_backward.register_fake
-def _(x: Tensor, g: Tensor, size: int, alpha: float, beta: float, k: float, groups: int) -> Tensor:
+@response_norm_backward_cpu.register_fake
+def _(
+    x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+) -> Tensor:
     return torch.empty_like(x)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(inputs[0])
     ctx.constants = inputs[1:]
 
 
-def _backward(ctx: Any, g: Tensor) -> Any:
+def _backward(ctx: Any, grad_output: Tensor) -> Any:
     (x,) = ctx.saved_tensors
-    dx = torch.ops.alexnet.response_norm_backward(x, g, *ctx.constants)
-    return dx, *(None,) * len(ctx.constants)
+    grad_input = torch.ops.alexnet.response_norm_backward(x, grad_output, *ctx.constants)
+    return grad_input, *(None,) * len(ctx.constants)
 
 
-response_norm_cpu.register_autograd(_backward, setup_context=_keep)
+response_norm_cpu.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _like(y: Tensor, x: Tensor) -> Tensor:
-    """The same values in the memory format of x."""
+def _with_strides_of(x: Tensor, y: Tensor) -> Tensor:
+    """`y` in the memory format of x."""
     return y if y.stride() == x.stride() else torch.empty_like(x).copy_(y)
 
 
-def _full_precision(device_type: str) -> AbstractContextManager[object]:
+def _no_autocast(device_type: str) -> AbstractContextManager[object]:
     """Switches autocast off where the device has it (the meta device has not)."""
     if torch.amp.is_autocast_available(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
 
 
-def _widened(x: Tensor) -> Tensor:
+def _compute_type(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _scale(wide: Tensor, size: int, alpha: float, k: float, groups: int) -> Tensor:
-    return _sum_over_channels(wide.square(), size, groups).mul(alpha).add(k)
+def _scale(a: Tensor, size: int, alpha: float, k: float, groups: int) -> Tensor:
+    return _sum_over_channels(a.square(), size, groups).mul(alpha).add(k)
 
 
-def _sum_over_channels(values: Tensor, size: int, groups: int, is_mirrored: bool = False) -> Tensor:
-    """The sum over the window of every map: one banded 1 x 1 convolution.
+def _sum_over_channels(values: Tensor, size: int, groups: int, mirrored: bool = False) -> Tensor:
+    """The sum over the window of every channel: one banded 1 x 1 convolution.
 
-    Compiled, it is a sum of shifted maps, which the compiler joins with what stands around it.
-    `is_mirrored`: over the maps whose window holds it.
+    While compiling it is a sum of shifted channels, which the compiler fuses with its neighbors.
+
+    Args:
+        values: [N, C, H, W].
+        size: channels in a window.
+        groups: groups of C / groups channels.
+        mirrored: sum over the channels whose window contains it instead.
     """
-    back, forth = size // 2, (size - 1) // 2
-    if is_mirrored:
-        back, forth = forth, back
+    before, after = size // 2, (size - 1) // 2
+    if mirrored:
+        before, after = after, before
     if not torch.compiler.is_compiling():
-        return F.conv2d(values, _band(values, back, forth, groups), groups=groups)
-    maps = values.shape[1] // groups
-    columns = values.reshape(-1, groups, maps, *values.shape[2:])
-    columns = F.pad(columns, (0, 0, 0, 0, back, forth))
-    shifted = (columns.narrow(2, offset, maps) for offset in range(size))
+        return F.conv2d(values, _band(values, before, after, groups), groups=groups)
+    channels = values.shape[1] // groups
+    grouped = values.reshape(-1, groups, channels, *values.shape[2:])
+    grouped = F.pad(grouped, (0, 0, 0, 0, before, after))
+    shifted = (grouped.narrow(2, offset, channels) for offset in range(size))
     return torch.stack(tuple(shifted)).sum(0).flatten(1, 2)
 
 
-def _band(x: Tensor, back: int, forth: int, groups: int) -> Tensor:
-    """Ones where map j is at most `back` before and `forth` after map i: [C, C / groups, 1, 1]."""
-    maps = x.shape[1] // groups
-    index = torch.arange(maps, device=x.device)
+def _band(x: Tensor, before: int, after: int, groups: int) -> Tensor:
+    """[C, C / groups, 1, 1]: 1 where channel j is in the window of channel i, else 0."""
+    channels = x.shape[1] // groups
+    index = torch.arange(channels, device=x.device)
     offset = index[None, :] - index[:, None]
-    band = (offset >= -back) & (offset <= forth)
+    band = (offset >= -before) & (offset <= after)
     return band.to(x.dtype).repeat(groups, 1)[:, :, None, None]
 
 
 def _negative_power(x: Tensor, beta: float) -> Tensor:
+    """X ** -beta."""
     if beta == 0.75:  # two square roots are several times cheaper than a power
         root = x.rsqrt()
         return root * root.sqrt()
@@ -200,22 +237,20 @@ def _negative_power(x: Tensor, beta: float) -> Tensor:
 def within_channel_lrn(
     x: Tensor, size: int = 5, alpha: float = 1e-3 / 25, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """Each value a of a map becomes a / (k + alpha * sum of a^2 over its window) ** beta.
+    """A / (k + alpha * sum of a^2 over a window of the same channel) ** beta, at every pixel.
 
-    The window is size x size in the same map; outside the map is zero.
+    The window is size x size pixels, zero outside the image. Types are as in `response_norm`.
 
     Args:
-        x: maps [N, C, H, W].
+        x: activations [N, C, H, W].
         size: side of the window, odd.
-        alpha: factor on each squared term.
-        beta: power.
+        alpha: factor of the sum of squares.
+        beta: exponent.
         k: offset.
 
     Source: Code2012, "cnorm2" of net 145: size 5, scale 1e-3 divided by 25, power .75, k = 1.
     """
-    with _full_precision(x.device.type):
-        wide = _widened(x)
-        mean = F.avg_pool2d(
-            wide.square(), size, stride=1, padding=size // 2, count_include_pad=True
-        )
-        return (wide * _negative_power(mean.mul(alpha * size**2).add(k), beta)).to(x.dtype)
+    with _no_autocast(x.device.type):
+        a = _compute_type(x)
+        mean = F.avg_pool2d(a.square(), size, stride=1, padding=size // 2, count_include_pad=True)
+        return (a * _negative_power(mean.mul(alpha * size**2).add(k), beta)).to(x.dtype)

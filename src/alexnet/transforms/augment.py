@@ -14,8 +14,11 @@ from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Augmentation
-from alexnet.ops.library import LARGEST_SIDE, kernels
+from alexnet.ops.library import load_kernels
 from alexnet.transforms.crops import normalize, pad, resize, to_float_chw
+
+MAX_KERNEL_SIDE = 4096
+"""Side of images and crops, in pixels, for which the C kernel has room on the stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,21 +84,28 @@ class Augmenter:
         """Whether the kernel can do it: RGB, without noise and without antialiasing, not large."""
         preprocessing = self.preprocessing
         is_antialiased = not self._is_scaled and preprocessing.crop_size != preprocessing.side
-        is_small = max(pixels.shape[1], preprocessing.side) <= LARGEST_SIDE
+        is_small = max(pixels.shape[1], preprocessing.side) <= MAX_KERNEL_SIDE
         has_noise = bool(self.options.noise_std)
         return preprocessing.channels == 3 and is_small and not is_antialiased and not has_noise
 
     def _run_kernel(self, pixels: Tensor, boxes: Tensor, shifts: Tensor) -> Tensor | None:
         """Crop, shift and normalize in one pass on the CPU; None where no kernel can."""
         is_wanted = self.use_kernel and pixels.device.type == "cpu" and self._can_use_kernel(pixels)
-        built = kernels() if is_wanted else None
-        if built is None:
+        kernels = load_kernels() if is_wanted else None
+        if kernels is None:
             return None
+        side = self.preprocessing.side
         mean = torch.tensor(self.preprocessing.mean, dtype=torch.float32)
         if self.mean_image is not None:
             mean = self.mean_image.permute(1, 2, 0).contiguous()
         std = torch.tensor(self.preprocessing.std, dtype=torch.float32)
-        return built.views(pixels.contiguous(), boxes, shifts, mean, std, self.preprocessing.side)
+        crops = pixels.new_empty((len(pixels), side, side, 3), dtype=torch.float32)
+        kernels.call(
+            "crop_normalize",
+            *(pixels.contiguous(), boxes, shifts, mean, std, crops),
+            *(len(pixels), pixels.shape[1], side, mean.ndim == 3),
+        )
+        return crops.permute(0, 3, 1, 2)
 
 
 def random_crop_boxes(

@@ -1,5 +1,7 @@
-/* What all kernels share: number formats, and what is computed of one number. bf16 is the upper half
- * of a float32. */
+/* What all kernels share: number formats and the clamp. bf16 is the upper half of a float32.
+ *
+ * Every kernel computes in float32 and divides its work into parts that do not depend on each
+ * other, so the bits of a result do not depend on the number of threads. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -8,8 +10,10 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* A ReLU where `least` is 0, nothing where it is minus infinity. A NaN stays one, -0 becomes 0. */
-INLINE float at_least(float x, float least) { return x <= least ? least : x; }
+/* A ReLU where `min` is 0, the identity where it is minus infinity. NaN stays NaN, -0 becomes 0. */
+INLINE float clamp_min(float x, float min) { return x <= min ? min : x; }
+
+INLINE long smaller(long a, long b) { return a < b ? a : b; }
 
 INLINE float read_f32(float x) { return x; }
 INLINE float write_f32(float x) { return x; }
@@ -21,7 +25,7 @@ INLINE float read_bf16(uint16_t x) {
     return value;
 }
 
-/* Rounds to nearest, ties to even; a NaN stays one. */
+/* Rounds to nearest, ties to even; NaN stays NaN. */
 INLINE uint16_t write_bf16(float x) {
     uint32_t bits;
     memcpy(&bits, &x, 4);

@@ -1,0 +1,242 @@
+/* Response norm across channels, forward and backward, and ReLU, norm and max pooling in one pass.
+ * */
+#include "kernels.h"
+
+/* powers[i] = (k + alpha * sums[i]) ** -beta; both may be one array. For beta = 3/4 two square
+ * roots are several times cheaper than a power. Where the CPU has an instruction that approximates
+ * a reciprocal root, that and one step of Newton's method are cheaper still, and nearly as exact as
+ * float32. */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+
+INLINE __m512 newton_step(__m512 x, __m512 approx) {
+    __m512 half = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), x), approx);
+    return _mm512_mul_ps(approx, _mm512_fnmadd_ps(half, approx, _mm512_set1_ps(1.5f)));
+}
+
+INLINE void minus_three_quarters(const float *sums, float *powers, long count, float alpha,
+                                 float k) {
+    for (long i = 0; i < count; i += 16) {
+        __mmask16 inside = (__mmask16)(count - i < 16 ? (1 << (count - i)) - 1 : -1);
+        __m512 sum = _mm512_maskz_loadu_ps(inside, sums + i);
+        __m512 x = _mm512_fmadd_ps(_mm512_set1_ps(alpha), sum, _mm512_set1_ps(k));
+        __m512 approx = _mm512_rsqrt14_ps(x), root = newton_step(x, approx);
+        __m512 next = newton_step(root, _mm512_rsqrt14_ps(root));
+        __mmask16 is_finite = _mm512_cmp_ps_mask(approx, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        __m512 power = _mm512_maskz_mul_ps(is_finite, _mm512_mul_ps(root, root), next);
+        _mm512_mask_storeu_ps(powers + i, inside, power);
+    }
+}
+#else
+INLINE void minus_three_quarters(const float *sums, float *powers, long count, float alpha,
+                                 float k) {
+    for (long i = 0; i < count; i++) {
+        float root = 1.0f / sqrtf(k + alpha * sums[i]);
+        powers[i] = root * sqrtf(root);
+    }
+}
+#endif
+
+/* Constants of a response norm over `channels` numbers that are adjacent in channels-last memory:
+ * the channels of one group at one pixel. */
+typedef struct { long channels, size; float alpha, beta, k; } norm;
+
+/* A window of twice the channels contains all of them, wherever its center is. */
+INLINE norm norm_of(long channels, long size, float alpha, float beta, float k) {
+    return (norm){channels, size < 2 * channels ? size : 2 * channels, alpha, beta, k};
+}
+
+INLINE void negative_powers(const float *sums, float *powers, long count, norm n) {
+    if (n.beta == 0.75f) minus_three_quarters(sums, powers, count, n.alpha, n.k);
+    else
+        for (long i = 0; i < count; i++) powers[i] = powf(n.k + n.alpha * sums[i], -n.beta);
+}
+
+/* sums[i] = values[i] + .. + values[i + size - 1]; the compiler unrolls a size that it knows. */
+INLINE void window_sums(const float *restrict values, float *restrict sums, long count, long size) {
+    for (long i = 0; i < count; i++) {
+        float sum = values[i];
+        for (long j = 1; j < size; j++) sum += values[i + j];
+        sums[i] = sum;
+    }
+}
+
+INLINE void sum_windows(const float *restrict values, float *restrict sums, long count, long size) {
+    if (size == 5) window_sums(values, sums, count, 5);
+    else if (size == 3) window_sums(values, sums, count, 3);
+    else window_sums(values, sums, count, size);
+}
+
+/* PIXELS pixels are computed at a time: a load that overlaps recent stores waits until they are in
+ * the cache, so enough work has to lie between. In the buffers pixels are `pitch` floats apart,
+ * with zeros between them that the windows reach into. */
+enum { PIXELS = 8 };
+
+INLINE long pitch_of(norm n) { return n.channels + n.size; }
+INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
+
+/* y = x' * (k + alpha * sum of squares of x') ** -beta, where x' = max(x, min). */
+#define NORM_PIXELS(NAME, TYPE, OUT, READ, WRITE)                                                   \
+    INLINE void NAME(const TYPE *restrict x, OUT *restrict y, long pixels, norm n, float min,       \
+                     float *restrict values, float *restrict sums) {                                \
+        long pitch = pitch_of(n), channels = n.channels;                                            \
+        for (long p = 0; p < pixels; p++) {                                                         \
+            float *restrict to = values + p * pitch + n.size / 2;                                   \
+            for (long i = 0; i < channels; i++) {                                                   \
+                float value = clamp_min(READ(x[p * channels + i]), min);                            \
+                to[i] = value * value;                                                              \
+            }                                                                                       \
+        }                                                                                           \
+        sum_windows(values, sums, pixels * pitch, n.size);                                          \
+        negative_powers(sums, sums, pixels * pitch, n);                                             \
+        for (long p = 0; p < pixels; p++)                                                           \
+            for (long i = 0; i < channels; i++) {                                                   \
+                float value = clamp_min(READ(x[p * channels + i]), min);                            \
+                y[p * channels + i] = WRITE(value * sums[p * pitch + i]);                           \
+            }                                                                                       \
+    }
+
+/* Response norm of `pixels` pixels, and its gradient grad_in w.r.t. x, where grad is that w.r.t.
+ * the output. The scales are computed again from x, so only x has to be saved. */
+#define RESPONSE_NORM(NAME, TYPE, READ, WRITE)                                                      \
+    NORM_PIXELS(NAME##_pixels, TYPE, TYPE, READ, WRITE)                                             \
+                                                                                                    \
+    INLINE void NAME##_backward_pixels(const TYPE *restrict x, const TYPE *restrict grad,           \
+                                       TYPE *restrict grad_in, long pixels, norm n,                 \
+                                       float *restrict values, float *restrict terms,               \
+                                       float *restrict sums, float *restrict scales) {              \
+        long pitch = pitch_of(n), channels = n.channels;                                            \
+        long before = n.size / 2, after = n.size - 1 - before;                                      \
+        for (long p = 0; p < pixels; p++)                                                           \
+            for (long i = 0; i < channels; i++) {                                                   \
+                float value = READ(x[p * channels + i]);                                            \
+                values[p * pitch + before + i] = value * value;                                     \
+            }                                                                                       \
+        sum_windows(values, sums, pixels * pitch, n.size);                                          \
+        negative_powers(sums, scales, pixels * pitch, n);                                           \
+        for (long p = 0; p < pixels; p++)                                                           \
+            for (long i = 0; i < channels; i++) {                                                   \
+                long at = p * pitch + i;                                                            \
+                float product = READ(grad[p * channels + i]) * READ(x[p * channels + i]);           \
+                terms[at + after] = product * scales[at] / (n.k + n.alpha * sums[at]);              \
+            }                                                                                       \
+        sum_windows(terms, sums, pixels * pitch, n.size);                                           \
+        float factor = -2.0f * n.alpha * n.beta;                                                    \
+        for (long p = 0; p < pixels; p++)                                                           \
+            for (long i = 0; i < channels; i++) {                                                   \
+                long in = p * channels + i, at = p * pitch + i;                                     \
+                grad_in[in] = WRITE(READ(grad[in]) * scales[at] + factor * READ(x[in]) * sums[at]); \
+            }                                                                                       \
+    }                                                                                               \
+                                                                                                    \
+    void NAME(const TYPE *x, TYPE *y, long pixels, long channels, long size, float alpha,           \
+              float beta, float k, int threads) {                                                   \
+        norm n = norm_of(channels, size, alpha, beta, k);                                           \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long block = 0; block < threads; block++) {                                            \
+            float values[buffer_size(n)], sums[buffer_size(n)];                                     \
+            memset(values, 0, sizeof values);                                                       \
+            long last = pixels * (block + 1) / threads;                                             \
+            for (long p = pixels * block / threads; p < last; p += PIXELS)                          \
+                NAME##_pixels(x + p * channels, y + p * channels, smaller(last - p, PIXELS), n,     \
+                              -INFINITY, values, sums);                                             \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
+    void NAME##_backward(const TYPE *x, const TYPE *grad, TYPE *grad_in, long pixels,               \
+                         long channels, long size, float alpha, float beta, float k, int threads) { \
+        norm n = norm_of(channels, size, alpha, beta, k);                                           \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long block = 0; block < threads; block++) {                                            \
+            float values[buffer_size(n)], terms[buffer_size(n)];                                    \
+            float sums[buffer_size(n)], scales[buffer_size(n)];                                     \
+            memset(values, 0, sizeof values);                                                       \
+            memset(terms, 0, sizeof terms);                                                         \
+            long last = pixels * (block + 1) / threads;                                             \
+            for (long p = pixels * block / threads; p < last; p += PIXELS)                          \
+                NAME##_backward_pixels(x + p * channels, grad + p * channels,                       \
+                                       grad_in + p * channels, smaller(last - p, PIXELS), n,        \
+                                       values, terms, sums, scales);                                \
+        }                                                                                           \
+    }
+
+RESPONSE_NORM(response_norm_f32, float, read_f32, write_f32)
+RESPONSE_NORM(response_norm_bf16, uint16_t, read_bf16, write_bf16)
+
+/* For inference: y = max pooling of the response norm (none where size is 0) of max(x, 0), channels
+ * last. x [images, height, width, groups * channels]; y [images, rows, columns, groups * channels].
+ * Normalized lines are kept for the windows below that share them.
+ *
+ * The maximum is found by bits, which keeps NaN: as unsigned integers, the bits of floats without a
+ * sign are in the order of the floats, and NaN is above all. */
+typedef uint32_t __attribute__((may_alias)) bits;
+
+INLINE void max_of(const float *x, float *restrict max, long count, long window, long step) {
+    const bits *from = (const bits *)x;
+    for (long i = 0; i < count; i++) {
+        bits found = from[i];
+        for (long j = 1; j < window; j++)
+            found = found > from[i + j * step] ? found : from[i + j * step];
+        ((bits *)max)[i] = found;
+    }
+}
+
+/* max[i] = the maximum of the `window` values x[i], x[i + step] .. */
+INLINE void max_over(const float *x, float *restrict max, long count, long window, long step) {
+    if (window == 3) max_of(x, max, count, 3, step);
+    else if (window == 2) max_of(x, max, count, 2, step);
+    else max_of(x, max, count, window, step);
+}
+
+#define RELU_NORM_POOL(NAME, TYPE, READ, WRITE)                                                     \
+    NORM_PIXELS(NAME##_pixels, TYPE, float, READ, read_f32)                                         \
+                                                                                                    \
+    INLINE void NAME##_line(const TYPE *restrict x, float *restrict line, long pixels, norm n,      \
+                            float *restrict values, float *restrict sums) {                         \
+        if (n.size)                                                                                 \
+            for (long p = 0; p < pixels; p += PIXELS)                                               \
+                NAME##_pixels(x + p * n.channels, line + p * n.channels,                            \
+                              smaller(pixels - p, PIXELS), n, 0, values, sums);                     \
+        else                                                                                        \
+            for (long i = 0; i < pixels * n.channels; i++) {                                        \
+                float value = READ(x[i]);                                                           \
+                line[i] = clamp_min(value, 0);                                                      \
+            }                                                                                       \
+    }                                                                                               \
+                                                                                                    \
+    int NAME(const TYPE *x, TYPE *y, long images, long height, long width, long groups,             \
+              long channels, long size, float alpha, float beta, float k, long window, long stride, \
+              long rows, long columns, int threads) {                                               \
+        long all_channels = groups * channels, line_size = width * all_channels, has_failed = 0;    \
+        norm n = norm_of(channels, size, alpha, beta, k);                                           \
+        _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
+        for (long block = 0; block < threads; block++) {                                            \
+            long size_floats = (window + 1) * line_size + all_channels + 2 * buffer_size(n);        \
+            float *lines = calloc((size_t)size_floats, sizeof(float));                              \
+            has_failed |= !lines;                                                                   \
+            float *column_max = lines + window * line_size, *max = column_max + line_size;          \
+            float *sums = max + all_channels, *values = sums + buffer_size(n);                      \
+            long done = -1; /* the last normalized line, counted over all images */                 \
+            long first = images * rows * block / threads;                                           \
+            long last = images * rows * (block + 1) / threads;                                      \
+            for (long row = first; lines && row < last; row++) {                                    \
+                long top = row / rows * height + row % rows * stride;                               \
+                for (long i = done < top ? top : done + 1; i < top + window; i++)                   \
+                    NAME##_line(x + i * line_size, lines + i % window * line_size, width * groups,  \
+                                n, values, sums);                                                   \
+                done = top + window - 1;                                                            \
+                max_over(lines, column_max, line_size, window, line_size);                          \
+                for (long column = 0; column < columns; column++) {                                 \
+                    max_over(column_max + column * stride * all_channels, max, all_channels,        \
+                             window, all_channels);                                                 \
+                    TYPE *restrict out = y + (row * columns + column) * all_channels;               \
+                    for (long c = 0; c < all_channels; c++) out[c] = WRITE(max[c]);                 \
+                }                                                                                   \
+            }                                                                                       \
+            free(lines);                                                                            \
+        }                                                                                           \
+        return (int)has_failed;                                                                     \
+    }
+
+RELU_NORM_POOL(relu_norm_pool_f32, float, read_f32, write_f32)
+RELU_NORM_POOL(relu_norm_pool_bf16, uint16_t, read_bf16, write_bf16)

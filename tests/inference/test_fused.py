@@ -1,0 +1,69 @@
+"""ReLU, response norm and max pooling in one pass are the three operations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.inference.fused import FusedReluNormPool
+from alexnet.models import layers
+from alexnet.models.modules import ResponseNorm
+from alexnet.ops.library import KernelLibrary
+from alexnet.ops.norms import response_norm
+from support.kernels import randn
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("norm", [None, {"groups": 1}, {"groups": 2}, {"size": 4, "beta": 0.5}])
+@pytest.mark.parametrize(
+    ("window", "size"), [((3, 2), (13, 10)), ((2, 2), (9, 8)), ((3, 1), (3, 5))]
+)
+def test_one_pass_is_relu_norm_and_pooling(
+    norm: dict[str, float] | None,
+    window: tuple[int, int],
+    size: tuple[int, int],
+    dtype: torch.dtype,
+    kernels: KernelLibrary,
+) -> None:
+    x = (randn(3, 12, *size) * 40).to(dtype).contiguous(memory_format=torch.channels_last)
+    x[1, 5, 1, 2] = float("nan")
+    x[2, 3] = -x[2, 3].abs()
+    x[2, 3, ::2] = -0.0
+    layer = layers.ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
+    pool = nn.MaxPool2d(*window)
+    found = FusedReluNormPool(layer and ResponseNorm(layer), pool, kernels)(x)
+    y = x.float().relu()
+    if layer:
+        y = response_norm(y, layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
+    expected = F.max_pool2d(y, *window)
+    assert found.dtype == dtype
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    tolerance = 1e-6 if dtype == torch.float32 else 2**-8
+    torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=1e-6, equal_nan=True)
+    assert found.isnan().any()
+    assert not found[0].isnan().any()
+    assert not found[2].signbit().any()
+
+
+def pooled(kernels: KernelLibrary, **norm: float) -> Tensor:
+    module = ResponseNorm(layers.ResponseNorm("norm", **norm))  # type: ignore[arg-type]
+    x = randn(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)
+    return FusedReluNormPool(module, nn.MaxPool2d(2, 2), kernels)(x)  # type: ignore[no-any-return]
+
+
+def test_windows_far_wider_than_the_channels_need_no_stack(kernels: KernelLibrary) -> None:
+    assert torch.equal(pooled(kernels, size=1 << 22), pooled(kernels, size=7))
+    assert not torch.equal(pooled(kernels, size=3), pooled(kernels, size=7))
+
+
+def test_whole_constants_are_passed_as_floats(kernels: KernelLibrary) -> None:
+    whole, floats = {"alpha": 1, "beta": 1, "k": 2}, {"alpha": 1.0, "beta": 1.0, "k": 2.0}
+    assert torch.equal(pooled(kernels, **whole), pooled(kernels, **floats))
+
+
+def test_windows_larger_than_the_activations_are_rejected(kernels: KernelLibrary) -> None:
+    layer = FusedReluNormPool(None, nn.MaxPool2d(3, 2), kernels)
+    with pytest.raises(ValueError, match="maps of 2 x 4 are smaller than the window, 3"):
+        layer(randn(1, 4, 2, 4))
