@@ -84,7 +84,7 @@ def test_command_parses(command: str) -> None:
         assert set(kinds.split("|")) <= set(KINDS)
         name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
         for kind in kinds.split("|"):
-            parse_flags(kind, words, KINDS[kind].before(PRESETS[name]))
+            parse_flags(kind, words, KINDS[kind].from_recipe(PRESETS[name]))
         return
     if verb in ACTIONS_OF:
         action, *words = words

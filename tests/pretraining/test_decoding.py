@@ -1,4 +1,4 @@
-"""The way down: the adjoint of every convolution, and pooled values back at their places."""
+"""Transposed convolutions are adjoints, and pooled values return to their positions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from alexnet.models.layers import Conv, Pool
 from alexnet.pretraining.decoding import (
-    convolved,
-    hidden_and_input,
-    pooled,
-    seen,
-    transposed,
-    unpooled,
+    conv2d,
+    conv_transpose2d,
+    crop_to_coverage,
+    pool_with_indices,
+    spatial_size,
+    unpool,
 )
 
 CONVS = st.builds(
@@ -32,30 +32,30 @@ CONVS = st.builds(
 
 @settings(max_examples=25)
 @given(CONVS, st.integers(5, 9), st.integers(5, 9))
-def test_transposed_is_the_adjoint(conv: Conv, height: int, width: int) -> None:
-    """For random x and y, the sums of convolved(x) y and of x transposed(y) are equal."""
+def test_the_transposed_convolution_is_the_adjoint(layer: Conv, height: int, width: int) -> None:
+    """For random x and y, the sums of conv2d(x) * y and of x * conv_transpose2d(y) are equal."""
     torch.manual_seed(0)
-    x = seen(torch.randn(2, 4, height, width).double(), conv)
-    weight = torch.randn(conv.channels, 4 // conv.groups, conv.kernel, conv.kernel).double()
-    up = convolved(x, weight, None, conv)
-    y = torch.randn_like(up)
-    down = transposed(y, weight, conv, hidden_and_input(x))
-    assert down.shape == x.shape
-    torch.testing.assert_close((up * y).sum(), (x * down).sum())
+    x = crop_to_coverage(torch.randn(2, 4, height, width).double(), layer)
+    weight = torch.randn(layer.channels, 4 // layer.groups, layer.kernel, layer.kernel).double()
+    convolved = conv2d(x, weight, None, layer)
+    y = torch.randn_like(convolved)
+    transposed = conv_transpose2d(y, weight, layer, spatial_size(x))
+    assert transposed.shape == x.shape
+    torch.testing.assert_close((convolved * y).sum(), (x * transposed).sum())
 
 
 @settings(max_examples=25)
 @given(CONVS, st.integers(5, 9))
-def test_what_is_not_seen_changes_nothing(conv: Conv, side: int) -> None:
+def test_what_is_not_covered_changes_nothing(layer: Conv, side: int) -> None:
     x = torch.randn(1, 4, side, side)
-    weight = torch.ones(conv.channels, 4 // conv.groups, conv.kernel, conv.kernel)
-    whole = convolved(x, weight, None, conv)
-    cut = convolved(seen(x, conv), weight, None, conv)
-    torch.testing.assert_close(cut, whole)
+    weight = torch.ones(layer.channels, 4 // layer.groups, layer.kernel, layer.kernel)
+    whole = conv2d(x, weight, None, layer)
+    cropped = conv2d(crop_to_coverage(x, layer), weight, None, layer)
+    torch.testing.assert_close(cropped, whole)
 
 
 @pytest.mark.parametrize(
-    ("side", "conv", "cut"),
+    ("side", "layer", "covered"),
     [
         (128, Conv("conv1", 4, 11, stride=4), 127),
         (227, Conv("conv1", 4, 11, stride=4), 227),
@@ -63,46 +63,48 @@ def test_what_is_not_seen_changes_nothing(conv: Conv, side: int) -> None:
         (27, Conv("conv2", 4, 5, padding=2), 27),
     ],
 )
-def test_seen_by_hand(side: int, conv: Conv, cut: int) -> None:
-    assert seen(torch.zeros(1, 2, side, side), conv).shape == (1, 2, cut, cut)
+def test_coverage_by_hand(side: int, layer: Conv, covered: int) -> None:
+    cropped = crop_to_coverage(torch.zeros(1, 2, side, side), layer)
+    assert cropped.shape == (1, 2, covered, covered)
 
 
-def rows(*values: list[float]) -> Tensor:
-    return torch.tensor(values)[None, None]
+def plane(*rows: list[float]) -> Tensor:
+    """[1, 1, h, w]."""
+    return torch.tensor(rows)[None, None]
 
 
-def test_maxima_return_to_their_places_by_hand() -> None:
-    """Windows 3 with stride 2: the 9 in the middle wins all four, the mean of which is itself."""
-    maps = rows([1, 2, 3, 4, 5], [0, 0, 0, 0, 0], [0, 0, 9, 0, 0], [0, 0, 0, 0, 0], [7, 0, 0, 0, 8])
+def test_maxima_return_to_their_positions_by_hand() -> None:
+    """Windows 3 with stride 2: the 9 in the middle is the maximum of all four windows."""
+    x = plane([1, 2, 3, 4, 5], [0, 0, 0, 0, 0], [0, 0, 9, 0, 0], [0, 0, 0, 0, 0], [7, 0, 0, 0, 8])
     pool = Pool("pool1")
-    maxima, places = pooled(maps, pool)
+    maxima, indices = pool_with_indices(x, pool)
     assert maxima[0, 0].tolist() == [[9, 9], [9, 9]]
-    back = unpooled(torch.tensor([[[[1.0, 2], [3, 6]]]]), places, pool, (5, 5))
-    assert back.sum() == 3
-    assert back[0, 0, 2, 2] == 3  # the mean of 1, 2, 3 and 6
+    unpooled = unpool(plane([1, 2], [3, 6]), indices, pool, (5, 5))
+    assert unpooled.sum() == 3
+    assert unpooled[0, 0, 2, 2] == 3  # the mean of 1, 2, 3 and 6
 
 
-def test_what_wins_returns_and_the_rest_is_zero() -> None:
+def test_everything_but_the_maxima_is_zero() -> None:
     torch.manual_seed(0)
-    maps, pool = torch.randn(2, 3, 9, 9), Pool("pool1", ceil=True)
-    maxima, places = pooled(maps, pool)
-    back = unpooled(maxima, places, pool, (9, 9))
-    won = back != 0
-    assert torch.equal(back[won], maps[won])
-    assert int(won.sum()) == sum(len(set(p.flatten().tolist())) for p in places.flatten(0, 1))
+    x, pool = torch.randn(2, 3, 9, 9), Pool("pool1", ceil=True)
+    maxima, indices = pool_with_indices(x, pool)
+    unpooled = unpool(maxima, indices, pool, (9, 9))
+    is_max = unpooled != 0
+    assert torch.equal(unpooled[is_max], x[is_max])
+    assert int(is_max.sum()) == sum(len(i.unique()) for i in indices.flatten(0, 1))
 
 
-def test_averages_are_spread_by_hand() -> None:
+def test_averages_fill_their_windows_by_hand() -> None:
     """2 x 2 windows without overlap; the fifth row and column are in no window."""
     pool = Pool("pool1", 2, 2, reduce="average")
-    values, places = pooled(torch.arange(25.0).view(1, 1, 5, 5), pool)
-    assert values[0, 0].tolist() == [[3, 5], [13, 15]]
-    back = unpooled(values, places, pool, (5, 5))[0, 0]
-    assert back[:4, :4].tolist() == [[3, 3, 5, 5]] * 2 + [[13, 13, 15, 15]] * 2
-    assert back[4].tolist() == back[:, 4].tolist() == [0] * 5
+    averages, indices = pool_with_indices(torch.arange(25.0).view(1, 1, 5, 5), pool)
+    assert averages[0, 0].tolist() == [[3, 5], [13, 15]]
+    unpooled = unpool(averages, indices, pool, (5, 5))[0, 0]
+    assert unpooled[:4, :4].tolist() == [[3, 3, 5, 5]] * 2 + [[13, 13, 15, 15]] * 2
+    assert unpooled[4].tolist() == unpooled[:, 4].tolist() == [0] * 5
 
 
-def test_overlapping_averages_meet_in_their_mean() -> None:
+def test_overlapping_averages_are_averaged() -> None:
     pool = Pool("pool1", 3, 2, ceil=True, reduce="average")
-    back = unpooled(rows([1, 3], [5, 7]), torch.empty(0), pool, (4, 4))[0, 0]
-    assert back.tolist() == [[1, 1, 2, 3], [1, 1, 2, 3], [3, 3, 4, 5], [5, 5, 6, 7]]
+    unpooled = unpool(plane([1, 3], [5, 7]), torch.empty(0), pool, (4, 4))[0, 0]
+    assert unpooled.tolist() == [[1, 1, 2, 3], [1, 1, 2, 3], [3, 3, 4, 5], [5, 5, 6, 7]]

@@ -100,18 +100,18 @@ class ProgressReporter:
         title = f"epoch {report.epoch}"
         self._show_step(title, report.step, report.total_steps, report.num_images, text)
 
-    def layer_step(self, report: LayerStep) -> None:
+    def on_layer_step(self, report: LayerStep) -> None:
         """After every step of a pretraining."""
         text = f"reconstruction error {report.error:.3f}"
-        self._show_step(report.layer, report.step, report.total_steps, report.images, text)
+        self._show_step(report.layer, report.step, report.total_steps, report.num_images, text)
 
-    def layer_epoch(self, record: LayerRecord) -> None:
+    def on_layer_epoch(self, record: LayerRecord) -> None:
         """After every epoch of a layer."""
         self._last_line_at = self._clock()
-        held = f"  held out {record.held_out_error:.4f}" if record.held_out_error >= 0 else ""
+        val = "" if record.val_error is None else f"  val error {record.val_error:.4f}"
         self._print(
-            f"{record.layer}  epoch {record.epoch:>3}  reconstruction error "
-            f"{record.train_error:.4f}{held}  active {record.activity:.1%}  "
+            f"{record.layer}  epoch {record.epoch:>3}  train error {record.train_error:.4f}{val}  "
+            f"activation rate {record.activation_rate:.1%}  "
             f"{record.images_per_second:.0f} images/s"
         )
 

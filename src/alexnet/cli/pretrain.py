@@ -1,4 +1,4 @@
-"""`alexnet pretrain autoencoder|rbm`: conv layers that learn from pictures without labels."""
+"""`alexnet pretrain autoencoder|rbm`: pretrains conv layers on images without labels."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 HELP = """usage: alexnet pretrain KIND [PRESET] [flags]
 
-Conv layers learn one after the other from all training pictures, without labels; the test pictures
-are never seen. `alexnet train PRESET --init-from RUN/model.safetensors` goes on with labels.
+Pretrains the conv layers one after the other on the training images, without labels. Test images
+are never read. `alexnet train PRESET --init-from RUN/model.safetensors` then trains with labels.
 
-  autoencoder  convolutional (denoising) auto-encoders with tied filters
+  autoencoder  convolutional denoising auto-encoders with tied weights
   rbm          convolutional restricted Boltzmann machines, by contrastive divergence
 
-PRESET is one of alexnet train's, whose data, network, preprocessing and views are taken:
+PRESET is a preset of alexnet train; its data, network, preprocessing and augmentation are used:
 {presets}.
 
 alexnet pretrain KIND --help lists the flags."""
 
 DESCRIPTIONS = {
-    "autoencoder": "Pretrain by convolutional auto-encoders (Masci et al. 2011).",
-    "rbm": "Pretrain by convolutional restricted Boltzmann machines (Lee et al. 2009).",
+    "autoencoder": "Pretrain convolutional auto-encoders (Masci et al. 2011).",
+    "rbm": "Pretrain convolutional restricted Boltzmann machines (Lee et al. 2009).",
 }
 R = TypeVar("R", bound=PretrainRecipe)
 
@@ -54,7 +54,7 @@ class PretrainFlags(Generic[R]):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Pretrain, then print where the layers are and how well they reconstruct."""
+    """Pretrain, then print the reconstruction errors and the paths of the files."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP.format(presets=", ".join(PRESETS)))
         return 0
@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     start = (
         from_config(kind, options.config)
         if options.config
-        else KINDS[kind].before(preset(preset_name or DEFAULT_PRESET))
+        else KINDS[kind].from_recipe(preset(preset_name or DEFAULT_PRESET))
     )
     recipe = parse_flags(kind, words, start).recipe
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
 def parse_flags(
     kind: str, words: Sequence[str], start: PretrainRecipe
 ) -> PretrainFlags[PretrainRecipe]:
-    """The flags of one kind, beginning with the values of `start`.
+    """The flags of one kind; `start` gives their defaults.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
@@ -99,48 +99,48 @@ def parse_flags(
 
 
 def from_config(kind: str, config: str) -> PretrainRecipe:
-    """The pretraining of a config file or run folder, which must be of the kind that was typed.
+    """The recipe in a config file or run folder, which must be of the given kind.
 
     Raises:
-        UsageError: no such file, or of the other kind.
+        UsageError: no such file, or a recipe of the other kind.
     """
     recipe = read_pretrain_recipe(Path(config))
     if recipe.kind != kind:
-        raise UsageError(f"{config} is of kind {recipe.kind}: say alexnet pretrain {recipe.kind}")
+        raise UsageError(f"{config} is of kind {recipe.kind}: use alexnet pretrain {recipe.kind}")
     return recipe
 
 
 def _text(result: Pretrained) -> str:
-    facts, folder = json.loads(result.folder.result.read_text(encoding="utf-8")), result.folder
+    folder = result.folder
+    values = json.loads(folder.result.read_text(encoding="utf-8"))
     rows = [
         (
             layer["layer"],
             percent(layer["train_error"]),
-            percent(layer["held_out_error"]) if facts["held_out_pictures"] else "",
-            percent(layer["activity"]),
+            "" if layer["val_error"] is None else percent(layer["val_error"]),
+            percent(layer["activation_rate"]),
         )
-        for layer in facts["layers"]
+        for layer in values["layers"]
     ]
-    head = ("layer", "error, training", "held out", "active")
     return "\n".join(
         [
-            f"pretrained {len(rows)} layers on {facts['train_pictures']:,} pictures "
-            f"in {facts['training_seconds'] / 60:.1f} min",
-            table(head, rows),
-            "error: squared difference to the input, as a share of its variance",
-            *_unseen(facts["unseen_test_pictures"], facts["split_seed"]),
+            f"pretrained {len(rows)} layers on {values['num_train_images']:,} images "
+            f"in {values['training_seconds'] / 60:.1f} min",
+            table(("layer", "train error", "val error", "activation rate"), rows),
+            "error: mean squared reconstruction error, divided by the input's variance",
+            *_split_advice(values["num_test_images"], values["split_seed"]),
             f"model     {folder.model}",
-            f"pictures  {folder.plots}",
+            f"plots     {folder.plots}",
             f"next      alexnet train PRESET --init-from {folder.model}",
         ]
     )
 
 
-def _unseen(pictures: int, seed: int) -> list[str]:
-    """What keeps the test pictures unseen in the training that follows."""
-    if not pictures:
+def _split_advice(num_test_images: int, split_seed: int) -> list[str]:
+    """How to keep the same test images in the training that follows."""
+    if not num_test_images:
         return []
     return [
-        f"unseen    {pictures:,} test pictures: train with --seed {seed} or --split-seed {seed}, "
+        f"unseen    {num_test_images:,} test images: train with --split-seed {split_seed}, "
         "unless the data set has its own split"
     ]

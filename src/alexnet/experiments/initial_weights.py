@@ -73,5 +73,5 @@ def initial_weights(
         case "autoencoder" | "rbm":
             recipe = plan.recipe(replace(arm, changes={}), 0.0, 0)
             options = replace(recipe.data_options, train_per_class=None)
-            on_all_images = KINDS[arm.init_from].before(replace(recipe, data_options=options))
+            on_all_images = KINDS[arm.init_from].from_recipe(replace(recipe, data_options=options))
             return str(pretrained(on_all_images, out / arm.init_from))

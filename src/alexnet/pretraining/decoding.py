@@ -1,6 +1,6 @@
-"""The way down: from the maps of a conv layer back to those below it.
+"""Convolution, pooling and their transposes, on which encoding and decoding are built.
 
-An auto-encoder decodes with it, a restricted Boltzmann machine reconstructs with it.
+The auto-encoder and the RBM both decode with `unpool` and `conv_transpose2d`.
 """
 
 from __future__ import annotations
@@ -13,96 +13,97 @@ from torch import Tensor
 
 from alexnet.models.layers import Conv, Pool
 
-Sides = tuple[int, int]
-"""Height and width of a map."""
+Size2d = tuple[int, int]
+"""Height and width."""
 
 
 class Code(NamedTuple):
-    """What a layer makes of its input, with what is needed to go back."""
+    """The output of a stage for a batch, with what decoding needs besides."""
 
-    maps: Tensor
-    """[N, K, h, w], what the next layer sees."""
-    guide: Tensor
-    """Where pooled values came from: places of maxima, or shares of a block; else empty."""
-    inner: Sides
-    """Of the hidden maps, before pooling."""
-    outer: Sides
-    """Of the layer's input."""
-
-
-def hidden_and_input(maps: Tensor) -> Sides:
-    """Height and width of maps [N, C, H, W]."""
-    return maps.shape[2], maps.shape[3]
+    activations: Tensor
+    """[N, K, h, w], the input of the next stage."""
+    pool_indices: Tensor
+    """How to undo the pooling: positions of the maxima ("switches"), or each unit's fraction of its
+    block's probability; empty where decoding needs neither."""
+    hidden_size: Size2d
+    """Of the hidden layer, before pooling."""
+    input_size: Size2d
+    """Of the stage's input, after `crop_to_coverage`."""
 
 
-def seen(maps: Tensor, conv: Conv) -> Tensor:
-    """The part of maps [N, C, H, W] that some window of the convolution sees.
+def spatial_size(x: Tensor) -> Size2d:
+    """Height and width of x [N, C, H, W]."""
+    return x.shape[2], x.shape[3]
 
-    Rows and columns at the end that no window reaches are cut off: of 128 pixels, 30 windows of 11
-    with stride 4 see 29 * 4 + 11 = 127.
+
+def crop_to_coverage(x: Tensor, layer: Conv) -> Tensor:
+    """The part of x [N, C, H, W] that at least one window of the convolution covers.
+
+    Rows and columns at the bottom and right that no window reaches are cut off. Example: an input
+    of 128 with kernel 11 and stride 4 gives 30 windows, which cover 29 * 4 + 11 = 127.
     """
-    _, *counts = conv.output((conv.channels, *maps.shape[2:]))
-    rows, columns = ((n - 1) * conv.stride + conv.kernel - conv.padding for n in counts)
-    return maps[:, :, :rows, :columns]
+    _, *sizes = layer.output((layer.channels, *x.shape[2:]))
+    height, width = ((n - 1) * layer.stride + layer.kernel - layer.padding for n in sizes)
+    return x[:, :, :height, :width]
 
 
-def convolved(maps: Tensor, weight: Tensor, bias: Tensor | None, conv: Conv) -> Tensor:
-    """The convolution of a row of the table (its stride, padding, groups) with other weights."""
-    end = conv.extra_padding
-    padded = F.pad(maps, (0, end, 0, end)) if end else maps
-    return F.conv2d(padded, weight, bias, conv.stride, conv.padding, groups=conv.groups)
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, layer: Conv) -> Tensor:
+    """Convolution with the stride, padding and groups of `layer` and the given weights."""
+    end = layer.extra_padding
+    padded = F.pad(x, (0, end, 0, end)) if end else x
+    return F.conv2d(padded, weight, bias, layer.stride, layer.padding, groups=layer.groups)
 
 
-def transposed(maps: Tensor, weight: Tensor, conv: Conv, sides: Sides) -> Tensor:
-    """The adjoint of `convolved` without bias.
+def conv_transpose2d(y: Tensor, weight: Tensor, layer: Conv, input_size: Size2d) -> Tensor:
+    """The transpose (adjoint) of `conv2d` without bias.
 
-    The sum of convolved(x) y over everything is that of x transposed(y). Every value lays its
-    filter down over its window; what falls on the padding is cut off.
+    For all x and y, the sum of conv2d(x) * y equals the sum of x * conv_transpose2d(y).
 
     Args:
-        maps: [N, K, h, w], as `convolved` gives them.
+        y: [N, K, h, w], a hidden layer.
         weight: [K, C / groups, k, k].
-        conv: the row of the table.
-        sides: of the maps below, as far as they are `seen`.
+        layer: stride, padding and groups.
+        input_size: of the result, after `crop_to_coverage`.
     """
-    laid = F.conv_transpose2d(maps, weight, stride=conv.stride, groups=conv.groups)
-    begin, (rows, columns) = conv.padding, sides
-    return laid[:, :, begin : begin + rows, begin : begin + columns]
+    x = F.conv_transpose2d(y, weight, stride=layer.stride, groups=layer.groups)
+    begin, (height, width) = layer.padding, input_size
+    return x[:, :, begin : begin + height, begin : begin + width]
 
 
-def pooled(maps: Tensor, pool: Pool) -> tuple[Tensor, Tensor]:
-    """The table's pooling of [N, C, H, W], and the places of the maxima in each flattened map.
+def pool_with_indices(x: Tensor, layer: Pool) -> tuple[Tensor, Tensor]:
+    """Pooled x [N, C, H, W], and the flat position of each maximum in its [H, W] plane.
 
-    The places of an average are empty.
+    Average pooling has no indices: they are empty.
     """
-    if pool.reduce == "average":
-        return F.avg_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.ceil), maps.new_empty(0)
-    return F.max_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.ceil, return_indices=True)
+    size, stride, ceil = layer.size, layer.stride, layer.ceil
+    if layer.reduce == "average":
+        return F.avg_pool2d(x, size, stride, ceil_mode=ceil), x.new_empty(0)
+    return F.max_pool2d(x, size, stride, ceil_mode=ceil, return_indices=True)
 
 
-def unpooled(maps: Tensor, places: Tensor, pool: Pool, sides: Sides) -> Tensor:
-    """Pooled values brought back to maps of `sides`.
+def unpool(x: Tensor, indices: Tensor, layer: Pool, size: Size2d) -> Tensor:
+    """Pooled values x [N, C, h, w] put back: [N, C, *size].
 
-    A maximum returns to the place it was taken from, all else is zero; an average is spread over
-    its window. Where several windows meet, a place gets the mean of what they bring.
+    A maximum returns to the position it came from, and the rest is zero; an average is copied to
+    its whole window. A position in several windows gets the mean of their values.
 
-    Source: Masci et al. 2011, section 2.3: only the maxima take part in the reconstruction.
+    Source: Masci et al. 2011, section 2.3: only the maxima are used for the reconstruction.
     """
-    if pool.reduce == "average":
-        return _spread(maps, pool, sides)
-    flat, count = places.flatten(2), maps.new_zeros(*maps.shape[:2], sides[0] * sides[1])
-    total = count.scatter_add(2, flat, maps.flatten(2))
-    count.scatter_add_(2, flat, torch.ones_like(maps).flatten(2))
-    return (total / count.clamp(min=1)).view(*maps.shape[:2], *sides)
+    if layer.reduce == "average":
+        return _unpool_average(x, layer, size)
+    flat, count = indices.flatten(2), x.new_zeros(*x.shape[:2], size[0] * size[1])
+    total = count.scatter_add(2, flat, x.flatten(2))
+    count.scatter_add_(2, flat, torch.ones_like(x).flatten(2))
+    return (total / count.clamp(min=1)).view(*x.shape[:2], *size)
 
 
-def _spread(maps: Tensor, pool: Pool, sides: Sides) -> Tensor:
-    """Each value over its whole window, the mean where windows overlap, zero where none is."""
-    channels, (rows, columns) = maps.shape[1], sides
-    window = maps.new_ones(channels, 1, pool.size, pool.size)
+def _unpool_average(x: Tensor, layer: Pool, size: Size2d) -> Tensor:
+    """Every value in its whole window, the mean where windows overlap, zero outside of all."""
+    channels, (height, width) = x.shape[1], size
+    window = x.new_ones(channels, 1, layer.size, layer.size)
     total, count = (
-        F.conv_transpose2d(x, window, stride=pool.stride, groups=channels)
-        for x in (maps, torch.ones_like(maps))
+        F.conv_transpose2d(values, window, stride=layer.stride, groups=channels)
+        for values in (x, torch.ones_like(x))
     )
-    missing = (0, max(0, columns - total.shape[3]), 0, max(0, rows - total.shape[2]))
-    return F.pad(total / count.clamp(min=1), missing)[:, :, :rows, :columns]
+    missing = (0, max(0, width - total.shape[3]), 0, max(0, height - total.shape[2]))
+    return F.pad(total / count.clamp(min=1), missing)[:, :, :height, :width]

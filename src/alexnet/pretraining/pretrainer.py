@@ -1,7 +1,7 @@
-"""Pretraining: layer after layer, each on what the finished ones below it make of the pictures.
+"""Pretraining: one layer after the other, each on the activations of the finished ones below it.
 
-Everything random is a function of (seed, layer, step), so a pretraining that was stopped and goes
-on with its unfinished layer ends in the same bits.
+Everything random depends on (seed, layer, step) alone, so a pretraining that was interrupted and
+resumed, which restarts the unfinished layer, ends with the same bits as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -17,23 +17,20 @@ import torch
 from alexnet.config.serialization import to_dict
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.io.files import write_text
-from alexnet.pretraining.plots import draw
+from alexnet.pretraining.plots import save_plots
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe
-from alexnet.pretraining.records import LayerRecord, PretrainReporter, SilentPretraining
+from alexnet.pretraining.records import LayerRecord, NullPretrainReporter, PretrainReporter
 from alexnet.pretraining.run_files import (
     add_record,
-    create_pretraining,
+    create_run_folder,
     load_finished,
     read_records,
     save_finished,
     write_records,
 )
-from alexnet.pretraining.setup import (
-    PretrainedLayer,
-    PretrainJob,
-    make_pretraining_ready,
-)
+from alexnet.pretraining.setup import PretrainingSetup, set_up_pretraining
+from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.pretraining.train_layer import train_layer
 from alexnet.pretraining.transfer import transfer
 from alexnet.runtime.environment import describe_environment
@@ -47,129 +44,143 @@ class Pretrained:
     """A finished pretraining."""
 
     folder: RunFolder
-    """`folder.model` is what `Recipe.init_from` takes."""
+    """`folder.model` is a value for `Recipe.init_from`."""
     history: tuple[LayerRecord, ...]
 
 
 def pretrain(
-    recipe: PretrainRecipe, *, out: str | Path = "", reporter: PretrainReporter | None = None
+    recipe: PretrainRecipe,
+    *,
+    out: str | Path = "",
+    plots: bool = True,
+    reporter: PretrainReporter | None = None,
 ) -> Pretrained:
     """Pretrain the conv layers of a network without labels, into a new run folder.
 
     Args:
-        recipe: an `AutoencoderRecipe` or `RbmRecipe`; `RbmRecipe.before(recipe)` gives the one
-            whose layers a training by `recipe` can take.
+        recipe: an `AutoencoderRecipe` or `RbmRecipe`; `RbmRecipe.from_recipe(recipe)` gives one
+            with the data and the network of a training's recipe.
         out: the run folder; `runs/<name>-<kind>-<number>` unless given.
-        reporter: told what happens.
+        plots: draw filters, reconstructions and error curves at the end.
+        reporter: receives the progress.
 
     Raises:
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
     """
-    reporter = reporter or SilentPretraining()
+    reporter = reporter or NullPretrainReporter()
     recipe = resolve_paths(recipe)
     path = Path(out) if out else free_run_path(Path("runs"), f"{recipe.name}-{recipe.kind}")
     if path.exists():
         raise UsageError(
-            f"{path} exists; choose another --out, or go on with it by --resume {path}"
+            f"{path} exists; choose another --out, or continue it with --resume {path}"
         )
-    job = make_pretraining_ready(recipe, reporter)
-    folder = create_pretraining(path, recipe, describe_environment(job.device))
-    return _finish(job, [], folder, reporter)
+    setup = set_up_pretraining(recipe, reporter)
+    folder = create_run_folder(path, recipe, describe_environment(setup.device))
+    return _train_remaining(setup, [], folder, plots, reporter)
 
 
-def resume_pretraining(path: str | Path, *, reporter: PretrainReporter | None = None) -> Pretrained:
-    """Go on with a stopped pretraining: finished layers are kept, the one it was in begins anew.
+def resume_pretraining(
+    path: str | Path, *, plots: bool = True, reporter: PretrainReporter | None = None
+) -> Pretrained:
+    """Continue an interrupted pretraining: finished layers are kept, the unfinished one restarts.
 
     Raises:
-        ModelFileError: not the folder of a pretraining, or a damaged one.
-        TrainingError: it has ended already.
+        ModelFileError: the folder is not a pretraining's, or a file is damaged.
+        TrainingError: the pretraining is finished.
     """
-    reporter = reporter or SilentPretraining()
+    reporter = reporter or NullPretrainReporter()
     folder = RunFolder(Path(path))
     if not folder.config.is_file():
         raise ModelFileError(f"{path} is not a run folder: it has no config.json")
     recipe = read_pretrain_recipe(folder.config)
     if folder.result.exists():
-        raise TrainingError(f"{path} has ended already; its model is {folder.model}")
-    job = make_pretraining_ready(recipe, reporter)
-    warn_if_environment_changed(folder, describe_environment(job.device), reporter)
-    layers = load_finished(job, folder)
+        raise TrainingError(f"{path} is finished; its model is {folder.model}")
+    setup = set_up_pretraining(recipe, reporter)
+    warn_if_environment_changed(folder, describe_environment(setup.device), reporter)
+    layers = load_finished(setup, folder)
     folder.remove_temp_files()
     for index, layer in enumerate(layers):
-        load_into_network(job, layer, layers[:index])
-    reporter.note(f"going on after {layers[-1].stage.name}" if layers else "beginning anew")
-    return _finish(job, layers, folder, reporter)
+        load_into_network(setup, layer, layers[:index])
+    done = f"after {layers[-1].stage.name}" if layers else "at the first layer"
+    reporter.note(f"resuming {done}")
+    return _train_remaining(setup, layers, folder, plots, reporter)
 
 
-def _finish(
-    job: PretrainJob, layers: list[PretrainedLayer], folder: RunFolder, reporter: PretrainReporter
+def _train_remaining(
+    setup: PretrainingSetup,
+    layers: list[PretrainedLayer],
+    folder: RunFolder,
+    plots: bool,
+    reporter: PretrainReporter,
 ) -> Pretrained:
-    """Train the layers that are missing, then draw and sum up."""
-    done = {layer.stage.name for layer in layers}
-    history = [record for record in read_records(folder) if record.layer in done]
+    """Train the layers after the finished ones, then write the plots and the result."""
+    finished = {layer.stage.name for layer in layers}
+    history = [record for record in read_records(folder) if record.layer in finished]
     write_records(folder, history)
     reporter.note(f"run folder {folder.path}")
 
-    def record(figures: LayerRecord) -> None:
-        history.append(figures)
-        add_record(folder, figures)
-        reporter.layer_epoch(figures)
+    def record(epoch: LayerRecord) -> None:
+        history.append(epoch)
+        add_record(folder, epoch)
+        reporter.on_layer_epoch(epoch)
 
     try:
-        for index in range(len(layers), len(job.stages)):
-            layer = train_layer(job, index, layers, record, reporter)
-            load_into_network(job, layer, layers)
+        while len(layers) < len(setup.stages):
+            layer = train_layer(setup, layers, record, reporter)
+            load_into_network(setup, layer, layers)
             layers.append(layer)
-            save_finished(job, layers, folder)
+            save_finished(setup, layers, folder)
     except KeyboardInterrupt:
-        reporter.note(_stopped(job, layers, folder))
+        reporter.note(_interrupted(setup, layers, folder))
         raise
-    draw(job, layers, history, folder)
-    write_text(folder.result, json.dumps(summary(job, history), indent=2) + "\n")
+    if plots:
+        save_plots(setup, layers, history, folder)
+    write_text(folder.result, json.dumps(summary(setup, history), indent=2) + "\n")
     return Pretrained(folder, tuple(history))
 
 
 @torch.no_grad()
 def load_into_network(
-    job: PretrainJob, layer: PretrainedLayer, below: Sequence[PretrainedLayer]
+    setup: PretrainingSetup, layer: PretrainedLayer, below: Sequence[PretrainedLayer]
 ) -> None:
-    """Put a finished layer into the network, as the classifier will have it."""
+    """Copy a finished layer into the network, converted to the classifier's weights."""
     if isinstance(layer, RbmLayer):
-        machines = [machine for machine in below if isinstance(machine, RbmLayer)]
-        transfer(layer, machines, job.network, job.watched(job.splits.train))
+        rbms = [lower for lower in below if isinstance(lower, RbmLayer)]
+        transfer(layer, rbms, setup.network, setup.probe_batches(setup.splits.train))
     else:
-        job.network.load_state_dict(layer.export_weights(), strict=False)
+        setup.network.load_state_dict(layer.export_weights(), strict=False)
 
 
-def summary(job: PretrainJob, history: Sequence[LayerRecord]) -> dict[str, Any]:
-    """The final figures as JSON."""
+def summary(setup: PretrainingSetup, history: Sequence[LayerRecord]) -> dict[str, Any]:
+    """The contents of `result.json`: the last record of every layer, and the size of the splits."""
     last = {record.layer: record for record in history}
     return {
-        "kind": job.recipe.kind,
+        "kind": setup.recipe.kind,
         "layers": [
             {
                 "layer": name,
                 "epochs": record.epoch,
                 "train_error": record.train_error,
-                "held_out_error": record.held_out_error,
-                "activity": record.activity,
+                "val_error": record.val_error,
+                "activation_rate": record.activation_rate,
                 "free_energy_gap": record.free_energy_gap,
             }
             for name, record in last.items()
         ],
-        "train_pictures": len(job.splits.train),
-        "held_out_pictures": len(job.splits.val),
-        "unseen_test_pictures": len(job.splits.test),
-        "split_seed": job.split_seed,
-        "rejected": to_dict(job.store.info.rejected),
+        "num_train_images": len(setup.splits.train),
+        "num_val_images": len(setup.splits.val),
+        "num_test_images": len(setup.splits.test),
+        "split_seed": setup.split_seed,
+        "rejected": to_dict(setup.store.info.rejected),
         "training_seconds": sum(record.elapsed_seconds for record in history),
     }
 
 
-def _stopped(job: PretrainJob, layers: Sequence[PretrainedLayer], folder: RunFolder) -> str:
-    """What is there after an interruption, and how to go on."""
+def _interrupted(
+    setup: PretrainingSetup, layers: Sequence[PretrainedLayer], folder: RunFolder
+) -> str:
+    """The message after an interruption: what is finished, and the command that resumes."""
     names = ", ".join(layer.stage.name for layer in layers)
-    there = f"{names} finished, usable from {folder.model}" if layers else "no layer is finished"
-    return (
-        f"stopped: {there}; go on with: alexnet pretrain {job.recipe.kind} --resume {folder.path}"
-    )
+    finished = f"{names} finished, usable from {folder.model}" if layers else "no layer is finished"
+    command = f"alexnet pretrain {setup.recipe.kind} --resume {folder.path}"
+    return f"stopped: {finished}; resume with: {command}"

@@ -1,14 +1,14 @@
-"""The convolutional restricted Boltzmann machine of one stage, and contrastive divergence.
+"""A convolutional restricted Boltzmann machine (RBM), and contrastive divergence.
 
-With visible maps v, hidden maps h of zeros and ones, filters W, biases b (one a hidden map) and c
-(one a visible map), * the stage's convolution, and x = W * v + b:
+With visible units v [C, H, W], binary hidden units h [K, h, w], filters W, hidden biases b [K] and
+visible biases c [C], * the stage's convolution, and x = W * v + b, the energy is
 
     binary v     E(v, h) = - sum h x - sum c v
-    Gaussian v   E(v, h) = - sum h x + 1/2 sum (v - c)^2        of deviation 1
+    Gaussian v   E(v, h) = - sum h x + 1/2 sum (v - c)^2        with standard deviation 1
 
-and p(v, h) ~ exp(-E). Hidden units come in blocks of which at most one is on, so a block with the
-inputs x_1 .. x_n is on at i with probability exp(x_i) / (1 + sum_j exp(x_j)); blocks of one are
-ordinary units with probability sigmoid(x).
+and p(v, h) ~ exp(-E). With probabilistic max pooling at most one hidden unit of a block is on: in a
+block with the inputs x_1 .. x_n, unit i is on with probability exp(x_i) / (1 + sum_j exp(x_j)).
+Blocks of one unit are ordinary units with probability sigmoid(x).
 
 Source: Lee et al. 2009, sections 3.2 and 3.3; Hinton 2010.
 """
@@ -20,57 +20,57 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.models.layers import Conv
-from alexnet.pretraining.decoding import Sides, convolved, hidden_and_input, transposed
+from alexnet.pretraining.decoding import Size2d, conv2d, conv_transpose2d, spatial_size
 
-FIRST_WEIGHT_SD = 0.01
-"""Deviation of the first weights (Hinton 2010, section 8)."""
+INIT_STD = 0.01
+"""Standard deviation of the initial weights (Hinton 2010, section 8)."""
 
 
 class Rbm(nn.Module):
-    """Filters and biases of a machine; all probabilities follow from them."""
+    """Filters and biases of an RBM, with the distributions they define."""
 
     def __init__(self, conv: Conv, in_channels: int, *, is_gaussian: bool, block: int = 1) -> None:
         """Zero weights and biases.
 
         Args:
-            conv: the row of the table.
-            in_channels: visible maps.
-            is_gaussian: whether the visible units are Gaussian of deviation 1; else binary.
-            block: side of the square of hidden units of which at most one is on.
+            conv: the layer's number of filters, kernel, stride, padding and groups.
+            in_channels: channels of the visible units.
+            is_gaussian: visible units are Gaussian with standard deviation 1, else binary.
+            block: side of the square block of hidden units of which at most one is on.
         """
         super().__init__()
-        self.row, self.is_gaussian, self.block = conv, is_gaussian, block
+        self.conv, self.is_gaussian, self.block = conv, is_gaussian, block
         shape = conv.channels, in_channels // conv.groups, conv.kernel, conv.kernel
         self.weight = nn.Parameter(torch.zeros(shape))
         self.hidden_bias = nn.Parameter(torch.zeros(conv.channels))
         self.visible_bias = nn.Parameter(torch.zeros(in_channels))
 
     def hidden_input(self, v: Tensor) -> Tensor:
-        """What hidden units get, x = W * v + b: [N, K, h, w] of visible maps [N, C, H, W]."""
-        return convolved(v, self.weight, self.hidden_bias, self.row)
+        """Input of the hidden units, x = W * v + b: [N, K, h, w] for v [N, C, H, W]."""
+        return conv2d(v, self.weight, self.hidden_bias, self.conv)
 
-    def hidden(self, v: Tensor) -> Tensor:
-        """p(h = 1 | v) of every hidden unit."""
+    def hidden_probs(self, v: Tensor) -> Tensor:
+        """p(h = 1 | v) of every hidden unit: [N, K, h, w]."""
         return block_softmax(self.hidden_input(v), self.block)
 
-    def visible(self, h: Tensor, sides: Sides) -> Tensor:
-        """The expected visible maps given hidden ones: W^T * h + c, through a sigmoid if binary."""
-        x = transposed(h, self.weight, self.row, sides) + self.visible_bias[:, None, None]
+    def visible_mean(self, h: Tensor, size: Size2d) -> Tensor:
+        """E[v | h]: W^T * h + c, with a sigmoid for binary visible units: [N, C, *size]."""
+        x = conv_transpose2d(h, self.weight, self.conv, size) + self.visible_bias[:, None, None]
         return x if self.is_gaussian else x.sigmoid()
 
     def free_energy(self, v: Tensor) -> Tensor:
         """F(v) = -log sum_h exp(-E(v, h)): [N].
 
-        The hidden units are summed out block by block: each gives -log(1 + sum_j exp(x_j)).
+        The sum over h factorises into blocks, each of which adds -log(1 + sum_j exp(x_j)).
         """
         c = self.visible_bias[:, None, None]
-        own = 0.5 * (v - c).square() if self.is_gaussian else -c * v
-        hidden = log_block_totals(self.hidden_input(v), self.block)
-        return own.flatten(1).sum(1) - hidden.flatten(1).sum(1)
+        visible = 0.5 * (v - c).square() if self.is_gaussian else -c * v
+        hidden = block_log_partition(self.hidden_input(v), self.block)
+        return visible.flatten(1).sum(1) - hidden.flatten(1).sum(1)
 
-    def sample_visible(self, h: Tensor, sides: Sides, generator: torch.Generator) -> Tensor:
-        """Visible maps drawn from p(v | h)."""
-        mean = self.visible(h, sides)
+    def sample_visible(self, h: Tensor, size: Size2d, generator: torch.Generator) -> Tensor:
+        """A sample from p(v | h): [N, C, *size]."""
+        mean = self.visible_mean(h, size)
         if self.is_gaussian:
             return mean + torch.randn(mean.shape, generator=generator, device=mean.device)
         return (torch.rand(mean.shape, generator=generator, device=mean.device) < mean).to(mean)
@@ -80,106 +80,107 @@ class Rbm(nn.Module):
 def gibbs(
     rbm: Rbm,
     p: Tensor,
-    sides: Sides,
+    size: Size2d,
     generator: torch.Generator,
     *,
     steps: int = 1,
     sample_visible: bool = False,
 ) -> Tensor:
-    """Visible maps after `steps` times h -> v -> h, the last h left out.
+    """The visible units at the end of a Gibbs chain that begins at the data: [N, C, *size].
 
     Args:
-        rbm: the machine.
-        p: probabilities of the hidden units given the data, where the chain begins.
-        sides: of the visible maps.
-        generator: decides everything.
-        steps: the k of CD-k.
-        sample_visible: draw visible units too; their expected values make less noise (Hinton 2010,
-            section 3.2).
+        rbm: the RBM.
+        p: hidden probabilities given the data.
+        size: of the visible units.
+        generator: draws all samples.
+        steps: updates of h and v; the k of CD-k.
+        sample_visible: sample the visible units, too, in place of their expected values, which are
+            less noisy (Hinton 2010, section 3.2).
     """
     for step in range(steps):
         h = sample_blocks(p, rbm.block, generator)
-        v = rbm.sample_visible(h, sides, generator) if sample_visible else rbm.visible(h, sides)
+        v = rbm.sample_visible(h, size, generator) if sample_visible else rbm.visible_mean(h, size)
         if step + 1 < steps:
-            p = rbm.hidden(v)
+            p = rbm.hidden_probs(v)
     return v
 
 
 def contrastive_divergence(rbm: Rbm, data: Tensor, chain: Tensor) -> Tensor:
-    """A number whose gradient is that of contrastive divergence, per hidden place.
+    """A scalar whose gradient is that of contrastive divergence, per position of a hidden channel.
 
-    -d log p(v) / dW is the mean of dF/dW over the data less that over the model, and the end of a
-    Gibbs chain stands for the model. dF/dW = - sum p(h|v) v, so these are the familiar positive
-    and negative statistics, with probabilities for the hidden units on both sides.
+    -d log p(v) / dW is the mean of dF/dW over the data minus its mean over the model; the end of a
+    Gibbs chain approximates the model. As dF/dW = - sum p(h|v) v, these are the usual positive and
+    negative statistics, with probabilities for the hidden units in both.
 
     Args:
-        rbm: gets the gradient.
-        data: visible maps [N, C, H, W].
+        rbm: receives the gradient.
+        data: visible units [N, C, H, W].
         chain: the same after `gibbs`; no gradient flows through it.
 
-    Source: Hinton 2010, sections 2 and 3; divided by the places as in Lee et al. 2009.
+    Source: Hinton 2010, sections 2 and 3; divided by the number of positions as in Lee et al. 2009.
     """
-    places = rbm.hidden_input(data[:1]).shape[2:].numel()
-    return (rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()) / places
+    positions = rbm.hidden_input(data[:1]).shape[2:].numel()
+    return (rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()) / positions
 
 
 def sparsity_loss(rbm: Rbm, p: Tensor, target: float) -> Tensor:
-    """A number whose gradient in every hidden bias is q - target, and which moves nothing else.
+    """A scalar whose gradient is q - target in every hidden bias, and zero in all else.
 
-    q is the mean of the map's probabilities `p`. The pull is the gradient of the cross-entropy
-    between target and q in the input of a unit; given to the biases alone, no filter follows it.
+    q is the mean of the channel's probabilities `p`. q - target is the gradient of the
+    cross-entropy between target and q with respect to a unit's input; only the biases receive it.
 
-    Source: Hinton 2010, section 11; Lee et al. 2009, section 3.3, who move only the biases too.
+    Source: Hinton 2010, section 11; Lee et al. 2009, section 3.3, who update only the biases, too.
     """
     return (rbm.hidden_bias * (p.mean((0, 2, 3)) - target)).sum()
 
 
-def in_blocks(maps: Tensor, size: int, filling: float) -> Tensor:
-    """Maps [N, K, h, w] cut into squares: [N, K, rows, columns, size * size].
+def split_blocks(x: Tensor, side: int, fill_value: float) -> Tensor:
+    """Square blocks of x [N, K, h, w]: [N, K, block rows, block columns, side * side].
 
-    Where the last squares reach past the end, they get the filling.
+    Blocks that extend past the edge are padded with `fill_value`.
     """
-    n, k, h, w = maps.shape
-    whole = F.pad(maps, (0, -w % size, 0, -h % size), value=filling)
-    rows, columns = -(-h // size), -(-w // size)
-    return whole.view(n, k, rows, size, columns, size).transpose(3, 4).flatten(4)
+    n, k, h, w = x.shape
+    padded = F.pad(x, (0, -w % side, 0, -h % side), value=fill_value)
+    rows, columns = -(-h // side), -(-w // side)
+    return padded.view(n, k, rows, side, columns, side).transpose(3, 4).flatten(4)
 
 
-def out_of_blocks(parts: Tensor, size: int, sides: Sides) -> Tensor:
-    """What `in_blocks` took apart, without the filling."""
-    n, k, rows, columns, _ = parts.shape
-    squares = parts.view(n, k, rows, columns, size, size).transpose(3, 4)
-    whole = squares.reshape(n, k, rows * size, columns * size)
-    return whole[:, :, : sides[0], : sides[1]]
+def merge_blocks(blocks: Tensor, side: int, size: Size2d) -> Tensor:
+    """The inverse of `split_blocks`, without the padding: [N, K, *size]."""
+    n, k, rows, columns, _ = blocks.shape
+    squares = blocks.view(n, k, rows, columns, side, side).transpose(3, 4)
+    padded = squares.reshape(n, k, rows * side, columns * side)
+    return padded[:, :, : size[0], : size[1]]
 
 
-def log_block_totals(x: Tensor, size: int) -> Tensor:
-    """log(1 + sum of exp(x_j)) of every block: [N, K, rows, columns]."""
-    if size == 1:
+def block_log_partition(x: Tensor, side: int) -> Tensor:
+    """log(1 + sum_j exp(x_j)) of every block: [N, K, block rows, block columns]."""
+    if side == 1:
         return F.softplus(x)
-    return F.softplus(in_blocks(x, size, -torch.inf).logsumexp(-1))
+    return F.softplus(split_blocks(x, side, -torch.inf).logsumexp(-1))
 
 
-def block_softmax(x: Tensor, size: int) -> Tensor:
-    """exp(x_i) / (1 + sum of exp(x_j) of the block), for every unit: as `x`."""
-    if size == 1:
+def block_softmax(x: Tensor, side: int) -> Tensor:
+    """exp(x_i) / (1 + sum_j exp(x_j)) of every unit, j over its block: shaped as `x`."""
+    if side == 1:
         return x.sigmoid()
-    parts = in_blocks(x, size, -torch.inf)
-    shares = (parts - F.softplus(parts.logsumexp(-1, keepdim=True))).exp()
-    return out_of_blocks(shares, size, hidden_and_input(x))
+    blocks = split_blocks(x, side, -torch.inf)
+    p = (blocks - F.softplus(blocks.logsumexp(-1, keepdim=True))).exp()
+    return merge_blocks(p, side, spatial_size(x))
 
 
-def block_probabilities(p: Tensor, size: int) -> Tensor:
-    """Probability that some unit of a block is on: the sum over the block, since one is at most."""
-    return in_blocks(p, size, 0.0).sum(-1).clamp(max=1.0)  # rounding may reach past 1
+def pooling_probs(p: Tensor, side: int) -> Tensor:
+    """Probability that a block's pooling unit is on: the sum, since at most one unit is on."""
+    return split_blocks(p, side, 0.0).sum(-1).clamp(max=1.0)  # the sum may round to above 1
 
 
-def sample_blocks(p: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Units of zeros and ones: in each block unit i with probability p_i, or none.
+def sample_blocks(p: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """A sample of zeros and ones: in each block unit i with probability p_i, or none.
 
-    One number u from 0 to 1 a block: unit i is on where p_1 + .. + p_(i-1) <= u < p_1 + .. + p_i.
+    Inverse transform sampling with one uniform number u per block: unit i is on where
+    p_1 + .. + p_(i-1) <= u < p_1 + .. + p_i.
     """
-    upper = in_blocks(p, size, 0.0).cumsum(-1)
-    u = torch.rand(upper.shape[:4], generator=generator, device=p.device)[..., None]
-    is_below = (u < upper).to(p)  # 0 .. 0 1 .. 1: on where it rises, so at most once
-    return out_of_blocks(is_below.diff(dim=-1, prepend=0 * u), size, hidden_and_input(p))
+    cumulative = split_blocks(p, side, 0.0).cumsum(-1)
+    u = torch.rand(cumulative.shape[:4], generator=generator, device=p.device)[..., None]
+    is_below = (u < cumulative).to(p)  # 0 .. 0 1 .. 1, whose difference is 1 at most once
+    return merge_blocks(is_below.diff(dim=-1, prepend=0 * u), side, spatial_size(p))

@@ -1,4 +1,4 @@
-"""What is recorded of a pretraining: a `LayerRecord` a line of `metrics.jsonl`."""
+"""What a pretraining records and reports: a `LayerRecord` is a line of `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -10,56 +10,57 @@ from alexnet.reporter import NullReporter, Reporter
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerRecord:
-    """One finished epoch of one layer, measured on whole centre views without noise.
+    """One epoch of one layer, measured on center crops without noise.
 
-    An error is the mean squared difference between a layer's input and its reconstruction, as a
-    share of the input's variance: 0 is perfect, 1 is what the mean input would give.
+    An error is the mean squared difference between a layer's input and its reconstruction, divided
+    by the input's variance: 0 is perfect, 1 is the error of always predicting the mean input.
     """
 
     layer: str
     epoch: int
     """Counted from 1 in every layer."""
     train_error: float
-    held_out_error: float
-    """Below 0 where no pictures are held out."""
-    activity: float
-    """Auto-encoder: share of the code that is not zero; RBM: mean hidden probability."""
+    val_error: float | None
+    """None without validation images."""
+    activation_rate: float
+    """Auto-encoder: fraction of the code that is not zero. RBM: mean hidden probability."""
     free_energy_gap: float
-    """RBM: mean free energy of held-out less that of training pictures, per input value; it grows
-    when the training pictures are learnt by heart (Hinton 2010, section 6). Else 0."""
+    """RBM: mean free energy of validation images minus that of training images, per input value; it
+    grows when the RBM overfits (Hinton 2010, section 6). 0 for auto-encoders and without validation
+    images."""
     images_per_second: float
     elapsed_seconds: float
-    """Of the whole epoch, measuring included."""
+    """Of the whole epoch, including the measurements."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerStep:
-    """One finished step."""
+    """One training step."""
 
     layer: str
     step: int
     """Counted from 1 over the whole pretraining."""
     total_steps: int
     error: float
-    """Of this step's reconstruction, as in a `LayerRecord` but with noise or samples."""
-    images: int
+    """Reconstruction error of the batch, as in `LayerRecord` but with noise or sampling."""
+    num_images: int
 
 
 class PretrainReporter(Reporter, Protocol):
-    """Told what happens, as it happens."""
+    """Receives the progress of a pretraining."""
 
-    def layer_step(self, report: LayerStep) -> None:
+    def on_layer_step(self, report: LayerStep) -> None:
         """After every step."""
 
-    def layer_epoch(self, record: LayerRecord) -> None:
-        """After every epoch."""
+    def on_layer_epoch(self, record: LayerRecord) -> None:
+        """After every epoch of a layer."""
 
 
-class SilentPretraining(NullReporter):
-    """A reporter that tells nobody."""
+class NullPretrainReporter(NullReporter):
+    """Ignores everything."""
 
-    def layer_step(self, report: LayerStep) -> None:
+    def on_layer_step(self, report: LayerStep) -> None:
         """Nothing."""
 
-    def layer_epoch(self, record: LayerRecord) -> None:
+    def on_layer_epoch(self, record: LayerRecord) -> None:
         """Nothing."""

@@ -1,73 +1,72 @@
-"""One layer learning: epochs of steps on what the layers below make of the pictures."""
+"""Trains one layer on the activations of the finished layers below it."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from alexnet.errors import TrainingError
-from alexnet.pretraining.moments import squared_error
+from alexnet.pretraining.channel_stats import mean_squared_error
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.records import LayerRecord, LayerStep, PretrainReporter
-from alexnet.pretraining.setup import PretrainedLayer, PretrainJob, encode_through
+from alexnet.pretraining.setup import PretrainingSetup
+from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.training.timer import EpochTimer
 
 
 def train_layer(
-    job: PretrainJob,
-    index: int,
+    setup: PretrainingSetup,
     below: Sequence[PretrainedLayer],
     record: Callable[[LayerRecord], None],
     reporter: PretrainReporter,
 ) -> PretrainedLayer:
-    """Train one layer on top of the finished ones; `record` gets the figures of every epoch.
+    """Train the next layer on top of the finished ones; `record` receives every epoch's record.
 
     Raises:
         TrainingError: an error is not finite.
     """
-    layer = job.begin(index, below)
-    optimizer, name = layer.optimizer(), layer.stage.name
-    own_steps = job.recipe.epochs * job.batches.steps_per_epoch
-    train = [encode_through(below, view) for view in job.watched(job.splits.train)]
-    eval_split = [encode_through(below, view) for view in job.watched(job.splits.val)]
-    for epoch in range(job.recipe.epochs):
-        clock = EpochTimer()
+    layer = setup.new_layer(below)
+    optimizer, name = layer.build_optimizer(), layer.stage.name
+    layer_steps = setup.recipe.epochs * setup.batches.steps_per_epoch
+    train = [encode_through(below, x) for x in setup.probe_batches(setup.splits.train)]
+    val = [encode_through(below, x) for x in setup.probe_batches(setup.splits.val)]
+    for epoch in range(setup.recipe.epochs):
+        timer = EpochTimer()
         layer.train()
-        for step, inputs in epoch_inputs(job, index, below, epoch, clock):
-            cosine_lr(optimizer, layer.rate, step / own_steps)
-            noise = job.generator("noise", name, step)
-            error = train_step(layer, optimizer, inputs, noise, step)
-            reporter.layer_step(
+        for step, inputs in epoch_inputs(setup, below, epoch, timer):
+            cosine_lr(optimizer, layer.lr, step / layer_steps)
+            error = train_step(layer, optimizer, inputs, setup.generator("noise", name, step), step)
+            reporter.on_layer_step(
                 LayerStep(
                     layer=name,
-                    step=index * own_steps + step + 1,
-                    total_steps=job.total_steps,
+                    step=len(below) * layer_steps + step + 1,
+                    total_steps=setup.total_steps,
                     error=error,
-                    images=len(inputs),
+                    num_images=len(inputs),
                 )
             )
-        record(layer_record(layer, epoch, train, eval_split, clock))
+        record(measure_epoch(layer, epoch, train, val, timer))
     return layer.eval()
 
 
 def epoch_inputs(
-    job: PretrainJob, index: int, below: Sequence[PretrainedLayer], epoch: int, clock: EpochTimer
+    setup: PretrainingSetup, below: Sequence[PretrainedLayer], epoch: int, timer: EpochTimer
 ) -> Iterator[tuple[int, Tensor]]:
-    """A layer's inputs of one epoch, each with its step, which counts from 0 in every layer."""
-    name, per_epoch = job.stages[index].name, job.batches.steps_per_epoch
-    batches = clock.timed(job.batches.epoch(index * job.recipe.epochs + epoch))
+    """The steps of an epoch, counted from 0 in every layer, with the inputs of the layer."""
+    index, per_epoch = len(below), setup.batches.steps_per_epoch
+    name = setup.stages[index].name
+    batches = timer.timed(setup.batches.epoch(index * setup.recipe.epochs + epoch))
     for step, (pixels, _) in enumerate(batches, epoch * per_epoch):
-        yield step, encode_through(below, job.views(pixels, name, step))
+        yield step, encode_through(below, setup.augment(pixels, name, step))
 
 
-def cosine_lr(optimizer: torch.optim.Optimizer, rate: float, done: float) -> None:
-    """Let the rate fall from its full height to 0 along half a cosine; `done` is from 0 to 1."""
+def cosine_lr(optimizer: torch.optim.Optimizer, lr: float, progress: float) -> None:
+    """Cosine annealing from `lr` to 0; `progress` is from 0 to 1."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
+        group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def train_step(
@@ -77,10 +76,10 @@ def train_step(
     generator: torch.Generator,
     step: int,
 ) -> float:
-    """One update of a layer; gives the reconstruction error before it.
+    """One update of a layer; returns the reconstruction error before it.
 
     Raises:
-        TrainingError: the error is not finite; nothing has been updated.
+        TrainingError: the error is not finite; the layer is unchanged.
     """
     loss, error = layer.loss(inputs, generator)
     if not (torch.isfinite(loss) and torch.isfinite(error)):
@@ -92,50 +91,60 @@ def train_step(
 
 
 def _not_finite(layer: PretrainedLayer, error: float, where: str) -> TrainingError:
-    flag = "rate"
+    flag = "lr"
     if isinstance(layer, RbmLayer):
-        flag = "gaussian-rate" if layer.rbm.is_gaussian else "binary-rate"
+        flag = "gaussian-lr" if layer.rbm.is_gaussian else "binary-lr"
     return TrainingError(
         f"the reconstruction error of {layer.stage.name} is {error} at {where}; "
-        f"try a lower --{flag} than {layer.rate:g}"
+        f"try a lower --{flag} than {layer.lr:g}"
     )
 
 
 @torch.no_grad()
-def layer_record(
+def measure_epoch(
     layer: PretrainedLayer,
     epoch: int,
     train: Sequence[Tensor],
-    eval_split: Sequence[Tensor],
-    clock: EpochTimer,
+    val: Sequence[Tensor],
+    timer: EpochTimer,
 ) -> LayerRecord:
-    """The figures of an epoch, on watched inputs.
+    """The record of an epoch, measured on the inputs of the probe images.
+
+    Args:
+        layer: set to evaluation mode.
+        epoch: counted from 0.
+        train: batches of the layer's inputs for training images.
+        val: the same for validation images; may be empty.
+        timer: started at the beginning of the epoch.
 
     Raises:
-        TrainingError: the error is not finite.
+        TrainingError: the training error is not finite.
     """
     layer.eval()
-    train_error = mean_over(train, lambda x: squared_error(*layer.reconstruct(x)))
+    train_error = mean_over_batches(train, lambda x: mean_squared_error(*layer.reconstruct(x)))
     if not math.isfinite(train_error):
         raise _not_finite(layer, train_error, f"epoch {epoch + 1}")
-    held_out_error, gap = -1.0, 0.0
-    if eval_split:
-        held_out_error = mean_over(eval_split, lambda x: squared_error(*layer.reconstruct(x)))
-    if eval_split and isinstance(layer, RbmLayer):
-        gap = mean_over(eval_split, layer.free_energy) - mean_over(train, layer.free_energy)
+    val_error, gap = None, 0.0
+    if val:
+        val_error = mean_over_batches(val, lambda x: mean_squared_error(*layer.reconstruct(x)))
+    if val and isinstance(layer, RbmLayer):
+        train_energy = mean_over_batches(train, layer.free_energy)
+        gap = mean_over_batches(val, layer.free_energy) - train_energy
+    activation_rate = mean_over_batches(train, layer.activation_rate)
+    times = timer.times(epoch + 1)
     return LayerRecord(
         layer=layer.stage.name,
-        epoch=epoch + 1,
+        epoch=times.epoch,
         train_error=train_error,
-        held_out_error=held_out_error,
-        activity=mean_over(train, layer.activity),
+        val_error=val_error,
+        activation_rate=activation_rate,
         free_energy_gap=gap,
-        images_per_second=clock.images / clock.training_seconds,
-        elapsed_seconds=time.perf_counter() - clock.began_at,
+        images_per_second=times.images_per_second,
+        elapsed_seconds=times.elapsed_seconds,
     )
 
 
-def mean_over(inputs: Sequence[Tensor], figure: Callable[[Tensor], Tensor]) -> float:
-    """The mean of a figure over batches, each weighed by its pictures."""
-    pictures = sum(len(x) for x in inputs)
-    return sum(len(x) * float(figure(x)) for x in inputs) / pictures
+def mean_over_batches(batches: Sequence[Tensor], metric: Callable[[Tensor], Tensor]) -> float:
+    """The mean of a metric, each batch weighted by its size."""
+    num_images = sum(len(x) for x in batches)
+    return sum(len(x) * float(metric(x)) for x in batches) / num_images

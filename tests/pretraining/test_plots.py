@@ -1,0 +1,74 @@
+"""The plots of a pretraining, by their data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.config.recipe import Recipe
+from alexnet.pretraining.plots import error_curves, reconstruction_sheet, save_plots
+from alexnet.pretraining.pretrainer import Pretrained
+from alexnet.pretraining.recipe import read_pretrain_recipe
+from alexnet.pretraining.records import LayerRecord, NullPretrainReporter
+from alexnet.pretraining.run_files import load_finished
+from alexnet.pretraining.setup import set_up_pretraining
+from alexnet.pretraining.stack import decode_through
+from alexnet.training.run_folder import RunFolder
+from alexnet.transforms.crops import denormalize, to_uint8_images
+from support.pretraining import small_recipe
+
+
+def epoch(layer: str, number: int, train: float, val: float | None) -> LayerRecord:
+    return LayerRecord(
+        layer=layer,
+        epoch=number,
+        train_error=train,
+        val_error=val,
+        activation_rate=0.1,
+        free_energy_gap=0.0,
+        images_per_second=1.0,
+        elapsed_seconds=1.0,
+    )
+
+
+def test_error_curves_have_a_panel_per_layer() -> None:
+    history = [epoch("conv1", 1, 0.9, 0.8), epoch("conv1", 2, 0.5, 0.6), epoch("conv2", 1, 0.7, 1)]
+    first, second = error_curves(history).axes
+    assert (first.get_title(), second.get_title()) == ("conv1", "conv2")
+    curves = {line.get_label(): np.asarray(line.get_xydata()) for line in first.lines}
+    assert curves["training"].tolist() == [[1, 0.9], [2, 0.5]]
+    assert curves["validation"].tolist() == [[1, 0.8], [2, 0.6]]
+
+
+def test_without_validation_images_there_is_one_curve() -> None:
+    (axes,) = error_curves([epoch("conv1", 1, 0.9, None)]).axes
+    assert [line.get_label() for line in axes.lines] == ["training"]
+
+
+@pytest.mark.usefixtures("with_store")
+def test_the_sheet_shows_inputs_and_reconstructions_as_images(finished: Pretrained) -> None:
+    recipe = read_pretrain_recipe(finished.folder.config)
+    setup = set_up_pretraining(recipe, NullPretrainReporter())
+    layers = load_finished(setup, finished.folder)
+    figure = reconstruction_sheet(setup, layers)
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["input", "conv1", "conv2"]
+    sheet = np.reshape([axes.images[0].get_array() for axes in figure.axes], (6, 3, 67, 67, 3))
+    offset = (72 - 67) // 2
+    first = setup.store.images(setup.splits.val[:1])
+    assert np.array_equal(sheet[:1, 0], first[:, offset : offset + 67, offset : offset + 67])
+    decoded = denormalize(
+        decode_through(layers, setup.center_crops(first)), setup.preprocessing, None
+    )
+    assert np.array_equal(sheet[0, 2], to_uint8_images(decoded)[0])
+
+
+@pytest.mark.usefixtures("with_store")
+def test_three_files_are_written(training: Recipe, tmp_path: Path) -> None:
+    recipe = replace(small_recipe("rbm", training), up_to="conv1")
+    setup = set_up_pretraining(recipe, NullPretrainReporter())
+    save_plots(setup, [setup.new_layer([])], [epoch("conv1", 1, 0.9, 0.8)], RunFolder(tmp_path))
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert names == {"filters.png", "reconstructions.png", "errors.png"}

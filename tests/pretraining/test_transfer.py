@@ -1,0 +1,122 @@
+"""The classifier's layers against the RBMs that they were converted from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from alexnet.models.architecture import Architecture
+from alexnet.models.network import Network
+from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import ZOO
+from alexnet.pretraining.channel_stats import measure_stats
+from alexnet.pretraining.rbm_layer import RbmLayer
+from alexnet.pretraining.stack import encode_through
+from alexnet.pretraining.stages import Stage, find_stages, truncate
+from alexnet.pretraining.transfer import input_of, transfer, upper_quantile
+from support.pretraining import smooth_images, tiny_arch, train_rbms
+
+
+def convert(arch: Architecture, x: Tensor, layers: Sequence[RbmLayer]) -> Network:
+    """The network with the weights of the RBMs, measured on two batches."""
+    network = Network(truncate(arch, find_stages(arch, ""))).eval()
+    for index, layer in enumerate(layers):
+        transfer(layer, layers[:index], network, [x[:5], x[5:]])
+    return network
+
+
+def preactivation(network: Network, stage: Stage, x: Tensor) -> Tensor:
+    """The output of the stage's convolution, or of the batch norm directly after it."""
+    last = stage.layers[1].layer if stage.conv_norm else stage.conv
+    return network.intermediate_outputs(x)[last.name]
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_bn", "alexnet_notebook"])
+def test_the_first_sigmoid_layer_computes_the_hidden_input_of_the_rbm(name: str) -> None:
+    """W' u + b' = W (u / s) + b for every image, with b' in the batch norm where there is one."""
+    arch = variant(tiny_arch(name), ModelOptions(activation="sigmoid"))
+    x = 20 * smooth_images(arch)
+    layers = train_rbms(arch, x, 5, up_to="conv1")
+    network, layer = convert(arch, x, layers), layers[0]
+    with torch.no_grad():
+        expected = layer.rbm.hidden_input(layer.visible_input(x))
+        torch.testing.assert_close(
+            preactivation(network, layer.stage, x), expected, rtol=1e-4, atol=1e-4
+        )
+        weight = network.get_parameter("conv1.weight") * layer.scale
+    torch.testing.assert_close(weight, layer.rbm.weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_relu_layer_is_active_as_often_as_the_rbm(name: str) -> None:
+    """Its filters keep their directions, W' * u has standard deviation 1, no channel is dead."""
+    arch = tiny_arch(name)
+    if name == "lenet5":
+        arch = variant(arch, ModelOptions(activation="relu"))
+    x = 20 * smooth_images(arch)
+    layers = train_rbms(arch, x, 3)
+    network = convert(arch, x, layers)
+    for index, layer in enumerate(layers):
+        weight = network.get_parameter(f"{layer.stage.name}.weight")
+        cosine = nn.functional.cosine_similarity(weight.flatten(1), layer.rbm.weight.flatten(1))
+        torch.testing.assert_close(cosine, torch.ones_like(cosine), rtol=1e-4, atol=0)
+        with torch.no_grad():
+            p = layer.rbm.hidden_probs(layer.visible_input(encode_through(layers[:index], x)))
+            y = preactivation(network, layer.stage, x)
+        rate = (y > 0).float().mean((0, 2, 3))
+        rounding = 3 / y[:, 0].numel()  # a whole number of positions, one of them at the threshold
+        assert (rate - p.mean((0, 2, 3))).abs().max() < 1e-3 + rounding
+        torch.testing.assert_close(measure_stats([y]).std, torch.ones(len(rate)), rtol=1e-3, atol=0)
+
+
+def test_a_tanh_layer_computes_the_probabilities_of_the_rbm() -> None:
+    """tanh(x / 2) = 2 sigmoid(x) - 1."""
+    arch = tiny_arch("lenet5")
+    x = smooth_images(arch)
+    layers = train_rbms(arch, x, 5, up_to="conv1")
+    with torch.no_grad():
+        p = layers[0].rbm.hidden_probs(layers[0].visible_input(x))
+        tanh = convert(arch, x, layers).intermediate_outputs(x)["tanh1"]
+    torch.testing.assert_close(tanh, 2 * p - 1, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_bn", "cifar_quick"])
+def test_other_layers_get_the_mean_and_std_of_the_rbm(
+    name: str, activation: Literal["sigmoid", "tanh"]
+) -> None:
+    arch = variant(tiny_arch(name), ModelOptions(activation=activation))
+    x = 20 * smooth_images(arch)
+    layers = train_rbms(arch, x, 3)
+    network = convert(arch, x, layers)
+    for index, layer in enumerate(layers):
+        with torch.no_grad():
+            v = layer.visible_input(encode_through(layers[:index], x))
+            target = measure_stats([layer.rbm.hidden_input(v)])
+            stats = measure_stats([preactivation(network, layer.stage, x)])
+        factor = 0.5 if activation == "tanh" else 1
+        torch.testing.assert_close(stats.mean, factor * target.mean, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(stats.std, factor * target.std, rtol=0.02, atol=1e-5)
+
+
+def test_the_quantile_of_every_channel_by_hand() -> None:
+    x = torch.arange(20.0).view(2, 2, 5, 1)  # channels: 0-4 and 10-14; 5-9 and 15-19
+    assert upper_quantile([x[:1], x[1:]], torch.tensor([0.5, 0.25])).tolist() == [4, 16]
+    assert upper_quantile([x], torch.tensor([1.0, 0.0])).tolist() == [0, 19]
+
+
+def test_another_batch_norm_gets_the_running_statistics_of_its_input() -> None:
+    arch = tiny_arch("alexnet_notebook")
+    x = smooth_images(arch)
+    network = convert(arch, x, train_rbms(arch, x, 3, up_to="conv2"))
+    for name in ("bn1", "bn2"):
+        norm = network.get_submodule(name)
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        stats = measure_stats([input_of(network, name, x)])
+        torch.testing.assert_close(norm.running_mean, stats.mean)
+        assert norm.weight.unique().tolist() == [1]
