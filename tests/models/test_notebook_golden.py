@@ -1,6 +1,6 @@
-"""The Tutorial's program, run in Keras: our `alexnet_notebook` with its weights has its logits.
+"""The notebook's program, run in Keras: our `alexnet_notebook` with its weights has its logits.
 
-The goldens and how their weights are drawn: shared/goldens/notebook_net/README.md.
+The goldens and how their weights are sampled: shared/goldens/notebook_net/README.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import count
 from math import prod
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pytest
@@ -21,11 +21,10 @@ from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Layer
 from alexnet.models.network import Network
 from alexnet.models.zoo import ZOO
-from support.counts import num_parameters
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
-LEGACY = np.random.RandomState  # the goldens are drawn from the legacy stream
+LEGACY = np.random.RandomState  # the goldens are sampled from the legacy stream
 ATOL = 5e-4
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -54,28 +53,28 @@ def from_keras(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array.transpose(order)))
 
 
-def drawn(table: Architecture, statistics: Arrays) -> Iterator[tuple[str, Tensor]]:
-    """The 50 arrays of the seeded walk, with the stored moving statistics in their places."""
+def sampled_weights(arch: Architecture, statistics: Arrays) -> Iterator[tuple[str, Tensor]]:
+    """The 50 arrays of the README's seeded stream, with its moving statistics in their places."""
     random, norms = LEGACY(17), count()
-    for row in table.rows():
+    for row in arch.rows():
         shapes = keras_shapes(row)
-        arrays = {name: draw(random, name, shape, row.layer) for name, shape in shapes.items()}
+        arrays = {name: sample(random, name, shape, row.layer) for name, shape in shapes.items()}
         if isinstance(row.layer, BatchNorm):
             i = next(norms)
             arrays[f"{row.layer.name}.running_mean"] = statistics[f"mean_{i}"]
             arrays[f"{row.layer.name}.running_var"] = statistics[f"var_{i}"]
-        if row.layer is table.layers[-1]:
+        if row.layer is arch.layers[-1]:
             arrays[f"{row.layer.name}.weight"] *= 4
         yield from ((name, from_keras(array)) for name, array in arrays.items())
 
 
-def draw(random: object, name: str, shape: tuple[int, ...], layer: Layer) -> np.ndarray:
-    """One array as the README draws it."""
+def sample(random: object, name: str, shape: tuple[int, ...], layer: Layer) -> np.ndarray:
+    """One array as the README samples it."""
     assert isinstance(random, LEGACY)
     kind = name.split(".")[1]
     if not isinstance(layer, BatchNorm):
-        reach = 0.35 * np.sqrt(6 / prod(shape[:-1])) if kind == "weight" else 0.1
-        return random.uniform(-reach, reach, shape).astype(np.float32)
+        bound = 0.35 * np.sqrt(6 / prod(shape[:-1])) if kind == "weight" else 0.1
+        return random.uniform(-bound, bound, shape).astype(np.float32)
     if kind == "weight":
         gamma = random.uniform(0.5, 1.5, shape)
         return (gamma * np.where(random.uniform(0, 1, shape) < 0.25, -1, 1)).astype(np.float32)
@@ -83,7 +82,7 @@ def draw(random: object, name: str, shape: tuple[int, ...], layer: Layer) -> np.
     return random.uniform(*ranges[kind], shape).astype(np.float32)
 
 
-def pictures(seed: int, count: int, cells: int) -> np.ndarray:
+def golden_images(seed: int, count: int, cells: int) -> np.ndarray:
     """Coarse cells of 32 pixels with a fifth of fine noise, NHWC float32."""
     random = LEGACY(seed)
     coarse = random.uniform(0, 1, (count, cells, cells, 3)).repeat(32, 1).repeat(32, 2)
@@ -91,7 +90,7 @@ def pictures(seed: int, count: int, cells: int) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def maps(x: np.ndarray) -> Tensor:
+def to_nchw(x: np.ndarray) -> Tensor:
     return torch.from_numpy(x).permute(0, 3, 1, 2)
 
 
@@ -102,45 +101,44 @@ def load(network: Network, weights: dict[str, Tensor]) -> Network:
     return network.eval()
 
 
-@torch.inference_mode()
-def test_keras_logits(shared: Path) -> None:
-    table = ZOO["alexnet_notebook"]
-    weights = dict(drawn(table, goldens(shared, "bn_moving_stats.npz")))
+@pytest.fixture(scope="module")
+def outputs(shared: Path) -> dict[str, Tensor]:
+    """What every layer of the full network gives for the four golden images."""
+    arch = ZOO["alexnet_notebook"]
+    weights = dict(sampled_weights(arch, goldens(shared, "bn_moving_stats.npz")))
     assert len(weights) == 50
     with torch.device("meta"):
-        network = Network(table)
+        network = Network(arch)
     network = load(network.to_empty(device="cpu"), weights)
-    stages = network.intermediate_outputs(maps(pictures(224, 4, 7)))
+    with torch.inference_mode():
+        return network.intermediate_outputs(to_nchw(golden_images(224, 4, 7)))
+
+
+def test_keras_logits(shared: Path, outputs: dict[str, Tensor]) -> None:
     reference = goldens(shared, "reference.npz")
-    logits = stages["fc8"].numpy()
+    logits = outputs["fc8"].numpy()
     assert np.abs(reference["logits"]).max() > 4  # so that the tolerance means something
     np.testing.assert_allclose(logits, reference["logits"], rtol=0, atol=ATOL)
     exact = goldens(shared, "reference_f64.npz")["logits64"]
     np.testing.assert_allclose(logits, exact, rtol=0, atol=ATOL)
-    np.testing.assert_allclose(stages["flatten"].numpy(), reference["flatten"], rtol=0, atol=ATOL)
-    probabilities = stages["fc8"].softmax(1).numpy()
+    np.testing.assert_allclose(outputs["flatten"].numpy(), reference["flatten"], rtol=0, atol=ATOL)
+    probabilities = outputs["fc8"].softmax(1).numpy()
     np.testing.assert_allclose(probabilities, reference["prob"], rtol=0, atol=ATOL)
 
 
-@torch.inference_mode()
-def test_keras_layer_by_layer(shared: Path) -> None:
-    """Mean, deviation, extremes and first eight values of its 32 layers before the softmax."""
-    table = ZOO["alexnet_notebook"]
-    weights = dict(drawn(table, goldens(shared, "bn_moving_stats.npz")))
-    with torch.device("meta"):
-        network = Network(table)
-    stages = load(network.to_empty(device="cpu"), weights).intermediate_outputs(
-        maps(pictures(224, 4, 7))
-    )
+def test_keras_layer_by_layer(shared: Path, outputs: dict[str, Tensor]) -> None:
+    """Mean, std, extremes and first eight values of its 32 layers before the softmax."""
     reference = goldens(shared, "reference.npz")
-    assert len(stages) == 32 == len(reference["layer_names"]) - 1
-    for i, (name, stage) in enumerate(stages.items()):
-        keras = stage.permute(0, 2, 3, 1) if stage.ndim == 4 else stage
-        figures = [
-            float(f) for f in (keras.mean(), keras.std(correction=0), keras.min(), keras.max())
-        ]
+    assert len(outputs) == 32 == len(reference["layer_names"]) - 1
+    for i, (name, output) in enumerate(outputs.items()):
+        keras = output.permute(0, 2, 3, 1) if output.ndim == 4 else output
+        values = (keras.mean(), keras.std(correction=0), keras.min(), keras.max())
         np.testing.assert_allclose(
-            figures, reference["layer_stats"][i], atol=ATOL, rtol=1e-4, err_msg=name
+            [float(value) for value in values],
+            reference["layer_stats"][i],
+            atol=ATOL,
+            rtol=1e-4,
+            err_msg=name,
         )
         heads = keras.flatten(1)[:, :8].numpy()
         np.testing.assert_allclose(
@@ -161,35 +159,31 @@ MINI_SIZES = {
 }
 
 
-def resized(layer: Layer) -> Layer:
-    """The layer with the small program's channels or features."""
+def small(layer: Layer, order: Literal["chw", "hwc"]) -> Layer:
+    """The layer with the small program's channels or features, and this order of Flatten."""
     if isinstance(layer, Conv):
         return replace(layer, channels=MINI_SIZES[layer.name])
-    return (
-        replace(layer, features=MINI_SIZES[layer.name])
-        if isinstance(layer, FullyConnected)
-        else layer
-    )
+    if isinstance(layer, FullyConnected):
+        return replace(layer, features=MINI_SIZES[layer.name])
+    return replace(layer, order=order) if isinstance(layer, Flatten) else layer
 
 
-def mini(is_reordered: bool) -> Architecture:
-    """The same topology, small, with a 2 x 2 map before Flatten, where its order matters."""
-    layers = [resized(layer) for layer in ZOO["alexnet_notebook"].layers]
-    if is_reordered:
-        layers = [Flatten(x.name, "chw") if isinstance(x, Flatten) else x for x in layers]
-    return Architecture("mini", "shared/goldens/notebook_net", (3, 247, 247), tuple(layers))
+def mini(order: Literal["chw", "hwc"]) -> Architecture:
+    """The same topology, small, with 2 x 2 before Flatten, where its order matters."""
+    layers = tuple(small(layer, order) for layer in ZOO["alexnet_notebook"].layers)
+    return Architecture("mini", "shared/goldens/notebook_net", (3, 247, 247), layers)
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("is_reordered", [False, True])
-def test_keras_mini_logits(shared: Path, is_reordered: bool) -> None:
-    """Right in the order of our table, and far off in the other."""
+@pytest.mark.parametrize("order", ["hwc", "chw"])
+def test_keras_mini_logits(shared: Path, order: Literal["chw", "hwc"]) -> None:
+    """Right in Keras's order, and far off in torch's."""
     golden = goldens(shared, "mini_small.npz")
-    table = mini(is_reordered)
-    names = [name for row in table.rows() for name in keras_shapes(row)]
+    arch = mini(order)
+    names = [name for row in arch.rows() for name in keras_shapes(row)]
     weights = {name: from_keras(golden[f"w{i:02}"]) for i, name in enumerate(names)}
-    network = load(Network(table), weights)
-    assert num_parameters(network) == 39_469
-    x = np.round(pictures(6, 2, 8)[:, :247, :247] * 255) / 255
-    distance = np.abs(network(maps(x)).numpy() - golden["logits"]).max()
-    assert distance > 1 if is_reordered else distance < ATOL
+    network = load(Network(arch), weights)
+    assert sum(row.parameters for row in arch.rows()) == 39_469
+    x = np.round(golden_images(6, 2, 8)[:, :247, :247] * 255) / 255
+    difference = np.abs(network(to_nchw(x)).numpy() - golden["logits"]).max()
+    assert difference < ATOL if order == "hwc" else difference > 1
