@@ -1,4 +1,4 @@
-"""The recipes that ship, one value each; README has the results to expect and what they cost."""
+"""The recipes that ship. The README lists the results to expect and the training times."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from alexnet.errors import UnknownNameError
 from alexnet.models.variants import ModelOptions
 
 ADAMW = OptimizerOptions(optimizer="adamw", lr=1e-3, weight_decay=0.05, decay_biases=False)
-SCALED_CROPS = Augmentation(min_scale=0.3, max_aspect_ratio=1.33)
-CUT_MIX = replace(SCALED_CROPS, cutmix=0.5)
+RESIZED_CROPS = Augmentation(min_scale=0.3, max_aspect_ratio=1.33)
+CUTMIX = replace(RESIZED_CROPS, cutmix=0.5)
 
 FLOWERS17 = Recipe(
     name="flowers17",
@@ -18,7 +18,7 @@ FLOWERS17 = Recipe(
     arch="alexnet_bn",
     model=ModelOptions(input_size=128),
     data_options=DataOptions(resize_size=256, crop_size=224),
-    augment=CUT_MIX,
+    augment=CUTMIX,
     optimizer=ADAMW,
     schedule=LRSchedule(schedule="cosine", warmup_epochs=3),
     epochs=100,
@@ -31,7 +31,7 @@ QUICKSTART = replace(
     name="quickstart",
     data="toyflowers",
     data_options=DataOptions(resize_size=160, crop_size=140),
-    augment=replace(SCALED_CROPS, min_scale=0.5),
+    augment=replace(RESIZED_CROPS, min_scale=0.5),
     epochs=45,
 )
 
@@ -49,8 +49,8 @@ FLOWERS17_FINETUNE = Recipe(
     freeze_up_to="conv1",
 )
 
-# The Tutorial: squashed to 224 x 224, divided by 255, the last 20 % of one shuffle held out, Adam
-# as Keras has it, 17 steps of 64, one epoch, no augmentation.
+# The Tutorial: images stretched to 224 x 224 and divided by 255, the last 20 % of one shuffle held
+# out, Keras's Adam, 17 steps of 64 images, one epoch, no augmentation.
 NOTEBOOK = Recipe(
     name="notebook",
     data="flowers17",
@@ -69,8 +69,8 @@ NOTEBOOK = Recipe(
     batch_size=64,
 )
 
-# The 2012 run: net 145, with its late slowing and freezing of conv1 and its end of the colour
-# noise.
+# The training run of 2012 (Code2012, net 145): late in training the color jitter ends, and conv1
+# first gets a low learning rate and is then frozen.
 IMAGENET_2012 = Recipe(
     name="imagenet_2012",
     data="imagenet",
@@ -88,7 +88,8 @@ IMAGENET_2012 = Recipe(
     low_lr_after_epoch=67,
 )
 
-# Code2012's layer-params-19pct: convolutions decay by .004 (its last layer by 1, here by .004 too).
+# Code2012's layer-params-19pct. Its weight decay is 0.004 for convolutions and 1 for the last layer;
+# here it is 0.004 for both.
 CIFAR_RELU = Recipe(
     name="cifar_relu",
     data="cifar10",
@@ -133,10 +134,10 @@ PRESETS: dict[str, Recipe] = {
 
 
 def preset(name: str) -> Recipe:
-    """The recipe called `name`.
+    """The recipe that ships under `name`.
 
     Raises:
-        UnknownNameError: no such preset; the message suggests the nearest names.
+        UnknownNameError: there is no such preset; the message suggests similar names.
     """
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)

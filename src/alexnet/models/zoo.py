@@ -1,8 +1,8 @@
-"""Every published AlexNet, and two smaller relatives, one literal table each.
+"""Every published AlexNet and two smaller networks, each as a literal value.
 
-Sources: Paper = Krizhevsky, Sutskever, Hinton, NIPS 2012; Code2012 = the original 2012 source,
-released in 2025, net 145 (`layers/layers-145.cfg`); Tutorial = the notebook this project started
-from.
+Sources: Paper = Krizhevsky, Sutskever, Hinton, NIPS 2012; Code2012 = the original source code,
+released in 2025, net 145 (`layers/layers-145.cfg`); Tutorial = the notebook that this project
+started from.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from alexnet.models.layers import (
 )
 from alexnet.models.variants import ModelOptions, independent_towers, single_tower, variant
 
-SMALL = Init("normal", 0.01)
-SMALL_BIAS_1 = Init("normal", 0.01, bias=1.0)
+NORMAL = Init("normal", 0.01)
+NORMAL_BIAS_1 = Init("normal", 0.01, bias=1.0)
 TORCH = Init("torch")
 GLOROT = Init("glorot_uniform")
 HE = Init("he_normal")
@@ -35,49 +35,49 @@ CAFFE_FC = Init("normal", 0.005, bias=0.1)
 
 ALEXNET = Architecture(
     "alexnet",
-    "Paper, sections 3.1-3.5 and 5; 227 pixels make its 55 x 55 windows come out",
+    "Paper, sections 3.1-3.5 and 5; its 55 x 55 outputs of conv1 need an input of 227 pixels",
     (3, 227, 227),
     (
-        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Conv("conv1", 96, 11, stride=4, init=NORMAL),
         Activation("relu1"),
         ResponseNorm("norm1"),
         Pool("pool1"),
-        Conv("conv2", 256, 5, padding=2, groups=2, init=SMALL_BIAS_1),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=NORMAL_BIAS_1),
         Activation("relu2"),
         ResponseNorm("norm2"),
         Pool("pool2"),
-        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Conv("conv3", 384, 3, padding=1, init=NORMAL),
         Activation("relu3"),
-        Conv("conv4", 384, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Conv("conv4", 384, 3, padding=1, groups=2, init=NORMAL_BIAS_1),
         Activation("relu4"),
-        Conv("conv5", 256, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Conv("conv5", 256, 3, padding=1, groups=2, init=NORMAL_BIAS_1),
         Activation("relu5"),
         Pool("pool5"),
         Flatten("flatten"),
-        FullyConnected("fc6", 4096, init=SMALL_BIAS_1),
+        FullyConnected("fc6", 4096, init=NORMAL_BIAS_1),
         Activation("relu6"),
         Dropout("drop6"),
-        FullyConnected("fc7", 4096, init=SMALL_BIAS_1),
+        FullyConnected("fc7", 4096, init=NORMAL_BIAS_1),
         Activation("relu7"),
         Dropout("drop7"),
-        FullyConnected("fc8", 1000, init=SMALL),
+        FullyConnected("fc8", 1000, init=NORMAL),
     ),
 )
 
 ALEXNET_2012 = Architecture(
     "alexnet_2012",
-    "Code2012 net 145: two columns, norm windows inside a column, within-map norm, "
-    "3 zero pixels right and bottom",
+    "Code2012 net 145: two towers, response norm within each tower, within-channel norm, "
+    "3 pixels of zero padding at the right and bottom",
     (3, 224, 224),
     (
-        Conv("conv1", 96, 11, stride=4, extra_padding=3, init=SMALL),
+        Conv("conv1", 96, 11, stride=4, extra_padding=3, init=NORMAL),
         ResponseNorm("norm1", alpha=2e-5, groups=2),
         Pool("pool1"),
         Activation("relu1"),
-        Conv("conv2", 256, 5, padding=2, groups=2, init=SMALL_BIAS_1),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=NORMAL_BIAS_1),
         Activation("relu2"),
         ResponseNorm("norm2", alpha=2e-5, groups=2),
-        WithinChannelLRN("map_norm2"),
+        WithinChannelLRN("cnorm2"),
         Pool("pool2"),
         Conv("conv3", 384, 3, padding=1, init=Init("normal", 0.03)),
         Activation("relu3"),
@@ -87,52 +87,52 @@ ALEXNET_2012 = Architecture(
         Activation("relu5"),
         Pool("pool5"),
         Flatten("flatten"),
-        FullyConnected("fc6", 4096, init=SMALL_BIAS_1),
+        FullyConnected("fc6", 4096, init=NORMAL_BIAS_1),
         Activation("relu6"),
         Dropout("drop6"),
-        FullyConnected("fc7", 4096, init=SMALL_BIAS_1),
+        FullyConnected("fc7", 4096, init=NORMAL_BIAS_1),
         Activation("relu7"),
         Dropout("drop7"),
-        FullyConnected("fc8", 1000, init=SMALL),
+        FullyConnected("fc8", 1000, init=NORMAL),
     ),
 )
 
 ALEXNET_TABLE = Architecture(
     "alexnet_table",
-    "Tutorial, the table: one column, pool before norm, ReLU after fc8",
+    "Tutorial, the table: one tower, pooling before norm, ReLU after fc8",
     (3, 227, 227),
     (
-        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Conv("conv1", 96, 11, stride=4, init=NORMAL),
         Activation("relu1"),
         Pool("pool1"),
         ResponseNorm("norm1"),
-        Conv("conv2", 256, 5, padding=2, init=SMALL_BIAS_1),
+        Conv("conv2", 256, 5, padding=2, init=NORMAL_BIAS_1),
         Activation("relu2"),
         Pool("pool2"),
         ResponseNorm("norm2"),
-        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Conv("conv3", 384, 3, padding=1, init=NORMAL),
         Activation("relu3"),
-        Conv("conv4", 384, 3, padding=1, init=SMALL_BIAS_1),
+        Conv("conv4", 384, 3, padding=1, init=NORMAL_BIAS_1),
         Activation("relu4"),
-        Conv("conv5", 256, 3, padding=1, init=SMALL_BIAS_1),
+        Conv("conv5", 256, 3, padding=1, init=NORMAL_BIAS_1),
         Activation("relu5"),
         Pool("pool5"),
         Flatten("flatten"),
         Dropout("drop6"),
-        FullyConnected("fc6", 4096, init=SMALL_BIAS_1),
+        FullyConnected("fc6", 4096, init=NORMAL_BIAS_1),
         Activation("relu6"),
         Dropout("drop7"),
-        FullyConnected("fc7", 4096, init=SMALL_BIAS_1),
+        FullyConnected("fc7", 4096, init=NORMAL_BIAS_1),
         Activation("relu7"),
-        FullyConnected("fc8", 1000, init=SMALL),
+        FullyConnected("fc8", 1000, init=NORMAL),
         Activation("relu8"),
     ),
 )
 
-# Keras's BatchNormalization: epsilon 1e-3, momentum .99 in its own sense.
+# The defaults of Keras's BatchNormalization: epsilon 1e-3, momentum 0.99 (torch: 1 - 0.99).
 ALEXNET_NOTEBOOK = Architecture(
     "alexnet_notebook",
-    "Tutorial, the Keras program: 11 x 11 conv2, nothing padded, an extra hidden layer, batch norm",
+    "Tutorial, the Keras program: conv2 is 11 x 11, no padding, one more hidden layer, batch norm",
     (3, 224, 224),
     (
         Conv("conv1", 96, 11, stride=4, init=GLOROT),
@@ -202,10 +202,10 @@ ALEXNET_OWT = Architecture(
 
 ALEXNET_CAFFE = Architecture(
     "alexnet_caffe",
-    "Caffe bvlc_alexnet: the paper's order with k = 1, alpha / 5 and other initial values",
+    "Caffe bvlc_alexnet: the paper's layers with k = 1, alpha / 5 and another initialization",
     (3, 227, 227),
     (
-        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Conv("conv1", 96, 11, stride=4, init=NORMAL),
         Activation("relu1"),
         ResponseNorm("norm1", alpha=2e-5, k=1.0),
         Pool("pool1"),
@@ -213,7 +213,7 @@ ALEXNET_CAFFE = Architecture(
         Activation("relu2"),
         ResponseNorm("norm2", alpha=2e-5, k=1.0),
         Pool("pool2"),
-        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Conv("conv3", 384, 3, padding=1, init=NORMAL),
         Activation("relu3"),
         Conv("conv4", 384, 3, padding=1, groups=2, init=Init("normal", 0.01, bias=0.1)),
         Activation("relu4"),
@@ -227,28 +227,28 @@ ALEXNET_CAFFE = Architecture(
         FullyConnected("fc7", 4096, init=CAFFE_FC),
         Activation("relu7"),
         Dropout("drop7"),
-        FullyConnected("fc8", 1000, init=SMALL),
+        FullyConnected("fc8", 1000, init=NORMAL),
     ),
 )
 
 CAFFENET = Architecture(
     "caffenet",
-    "Caffe bvlc_reference_caffenet: as alexnet_caffe, but pool before norm, and biases of 1",
+    "Caffe bvlc_reference_caffenet: as alexnet_caffe, but pooling before norm and biases of 1",
     (3, 227, 227),
     (
-        Conv("conv1", 96, 11, stride=4, init=SMALL),
+        Conv("conv1", 96, 11, stride=4, init=NORMAL),
         Activation("relu1"),
         Pool("pool1"),
         ResponseNorm("norm1", alpha=2e-5, k=1.0),
-        Conv("conv2", 256, 5, padding=2, groups=2, init=SMALL_BIAS_1),
+        Conv("conv2", 256, 5, padding=2, groups=2, init=NORMAL_BIAS_1),
         Activation("relu2"),
         Pool("pool2"),
         ResponseNorm("norm2", alpha=2e-5, k=1.0),
-        Conv("conv3", 384, 3, padding=1, init=SMALL),
+        Conv("conv3", 384, 3, padding=1, init=NORMAL),
         Activation("relu3"),
-        Conv("conv4", 384, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Conv("conv4", 384, 3, padding=1, groups=2, init=NORMAL_BIAS_1),
         Activation("relu4"),
-        Conv("conv5", 256, 3, padding=1, groups=2, init=SMALL_BIAS_1),
+        Conv("conv5", 256, 3, padding=1, groups=2, init=NORMAL_BIAS_1),
         Activation("relu5"),
         Pool("pool5"),
         Flatten("flatten"),
@@ -258,14 +258,14 @@ CAFFENET = Architecture(
         FullyConnected("fc7", 4096, init=Init("normal", 0.005, bias=1.0)),
         Activation("relu7"),
         Dropout("drop7"),
-        FullyConnected("fc8", 1000, init=SMALL),
+        FullyConnected("fc8", 1000, init=NORMAL),
     ),
 )
 
 ALEXNET_BN = Architecture(
     "alexnet_bn",
-    "Ours, for small data: the paper's topology with batch norm for response norm, "
-    "and He's initial values",
+    "Ours, for small data: the paper's topology with batch norm in place of response norm, "
+    "and He initialization",
     (3, 227, 227),
     (
         Conv("conv1", 96, 11, stride=4, bias=False, init=HE),
@@ -295,13 +295,13 @@ ALEXNET_BN = Architecture(
         FullyConnected("fc7", 1024, bias=False, init=HE),
         BatchNorm("bn7"),
         Activation("relu7"),
-        FullyConnected("fc8", 1000, init=SMALL),
+        FullyConnected("fc8", 1000, init=NORMAL),
     ),
 )
 
 LENET5 = Architecture(
     "lenet5",
-    "LeCun et al. 1998, with plain average pooling and full connection between maps",
+    "LeCun et al. 1998, with plain average pooling and fully connected channels",
     (1, 32, 32),
     (
         Conv("conv1", 6, 5, init=TORCH),
@@ -321,21 +321,21 @@ LENET5 = Architecture(
 
 CIFAR_QUICK = Architecture(
     "cifar_quick",
-    "Code2012 example layers-19pct: "
-    "the four-layer CIFAR-10 net nearest to the paper's ReLU-tanh figure",
+    "Code2012 example layers-19pct: the four-layer CIFAR-10 net that is closest to the one of the "
+    "paper's figure 1 (ReLU and tanh)",
     (3, 32, 32),
     (
         Conv("conv1", 32, 5, padding=2, init=Init("normal", 1e-4)),
         Pool("pool1", ceil=True),
         Activation("relu1"),
-        Conv("conv2", 32, 5, padding=2, init=SMALL),
+        Conv("conv2", 32, 5, padding=2, init=NORMAL),
         Activation("relu2"),
         Pool("pool2", ceil=True, reduce="average"),
-        Conv("conv3", 64, 5, padding=2, init=SMALL),
+        Conv("conv3", 64, 5, padding=2, init=NORMAL),
         Activation("relu3"),
         Pool("pool3", ceil=True, reduce="average"),
         Flatten("flatten"),
-        FullyConnected("fc4", 10, init=SMALL),
+        FullyConnected("fc4", 10, init=NORMAL),
     ),
 )
 
@@ -362,29 +362,29 @@ ABLATIONS: dict[str, Architecture] = {
         (
             "alexnet_2012_no_overlap",
             variant(ALEXNET_2012, ModelOptions(pooling="non_overlapping")),
-            "Code2012 net 147: 2 x 2 pooling, whose maps have the same sizes",
+            "Code2012 net 147: 2 x 2 pooling, with the same output sizes",
         ),
         (
             "alexnet_2012_no_norm",
             variant(ALEXNET_2012, ModelOptions(norm="none")),
             "Code2012 net 148",
         ),
-        ("alexnet_2012_half", single_tower(ALEXNET_2012), "Code2012 145-half: one column"),
+        ("alexnet_2012_half", single_tower(ALEXNET_2012), "Code2012 145-half: one tower"),
         (
             "alexnet_2012_no_communication",
             independent_towers(ALEXNET_2012),
-            "Code2012 net 150: the columns meet in fc6 only",
+            "Code2012 net 150: the towers meet in fc6 only",
         ),
     )
 }
-"""The nets behind the paper's comparisons, in the 2012 code's structure."""
+"""The networks of the paper's comparisons, as in the 2012 code."""
 
 
 def architecture(name: str) -> Architecture:
-    """The table called `name`, of ZOO or ABLATIONS.
+    """The architecture called `name`, of ZOO or ABLATIONS.
 
     Raises:
-        UnknownNameError: no such network; the message suggests the nearest names.
+        UnknownNameError: there is no such architecture; the message suggests similar names.
     """
     known = {**ZOO, **ABLATIONS}
     if name not in known:
