@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alexnet.errors import ArchitectureError, ConfigError
+from alexnet.io.limits import MAX_INPUT_SIDE
 from alexnet.models import layers as layer_kinds
 from alexnet.models.architecture import Architecture, is_valid_input, smallest_input
 from alexnet.models.layers import (
@@ -268,3 +270,26 @@ def test_adaptive_pool_sees_what_its_row_says() -> None:
     net = small(Conv("c", 2, 3), AdaptivePool("p", 4), shape=(1, 10, 10))
     assert net.rows()[-1].receptive_field == 4
     assert reached(net, "p", 1) == (2, 2, 6, 6)
+
+
+def flat(*layers: Any) -> Architecture:
+    return Architecture("any", "", (1, 9, 9), (*layers, Flatten("flatten"), FullyConnected("f", 2)))
+
+
+def test_architectures_have_limits() -> None:
+    with pytest.raises(ArchitectureError, match="1002 layers, not 1 to 1000"):
+        flat(*(Activation(f"a{i}") for i in range(1000)))
+    with pytest.raises(ArchitectureError, match=r"channels 16777217 must be from 1 to 16777216"):
+        Conv("c", (1 << 24) + 1, 3)
+    with pytest.raises(ArchitectureError, match="must be"):
+        Architecture("any", "", (1, 10**9, 9), flat().layers)
+    with pytest.raises(ArchitectureError, match="no input works"):
+        flat(Conv("c", 1, MAX_INPUT_SIDE + 1))
+
+
+def test_the_smallest_input_is_found_fast() -> None:
+    layers = flat(Conv("c", 2, 9, 3)).layers
+    assert smallest_input(layers, 1) == 9
+    began = time.perf_counter()
+    assert smallest_input((*layers[:1], *(Activation(f"a{i}") for i in range(900))), 1) == 9
+    assert time.perf_counter() - began < 1

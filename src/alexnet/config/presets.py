@@ -88,8 +88,8 @@ IMAGENET_2012 = Recipe(
     low_lr_after_epoch=67,
 )
 
-# Code2012's layer-params-19pct. Its weight decay is 0.004 for convolutions and 1 for the last layer;
-# here it is 0.004 for both.
+# Code2012's layer-params-19pct. Its weight decay is 0.004, and 1 for the last layer;
+# here it is 0.004 for all layers.
 CIFAR_RELU = Recipe(
     name="cifar_relu",
     data="cifar10",

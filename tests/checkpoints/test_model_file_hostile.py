@@ -1,0 +1,142 @@
+"""Model files whose header asks for too much, or that are no model files."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.config.recipe import Recipe
+from alexnet.errors import ModelFileError
+from alexnet.inference.classifier import load
+from alexnet.interop.published_preprocessing import published_preprocessing
+from alexnet.models.network import Network
+from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import ZOO
+
+ARCH = variant(ZOO["lenet5"], ModelOptions(width=0.5), num_classes=3)
+INFO = ModelInfo(
+    architecture=ARCH,
+    class_names=("a", "b", "c"),
+    preprocessing=published_preprocessing("published", ARCH),
+    recipe=Recipe(),
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save_model(tmp_path / "model.safetensors", Network(ARCH).state_dict(), INFO)
+    return tmp_path / "model.safetensors"
+
+
+def forged(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Another header over the same values, without a checksum, which older files lack too."""
+    content = model.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    facts = json.loads(header["__metadata__"]["alexnet"])
+    del facts["checksum"]
+    told = change(facts)
+    header["__metadata__"]["alexnet"] = told if isinstance(told, str) else json.dumps(facts)
+    text = json.dumps(header).encode()
+    model.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+
+
+def layer(place: int, **values: object) -> Callable[[dict[str, Any]], None]:
+    return lambda facts: facts["architecture"]["layers"][place].update(values)
+
+
+def preprocessing(**values: object) -> Callable[[dict[str, Any]], None]:
+    return lambda facts: facts["preprocessing"].update(values)
+
+
+HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "1e12 parameters": lambda facts: facts["architecture"]["layers"].insert(
+        9, {"kind": "fc", "name": "big", "features": 1 << 24}),
+    "a million channels": layer(0, channels=10**6),
+    "channels beyond 64 bits": layer(0, channels=10**30),
+    "channels of 4,000 digits": layer(0, channels=10**4000),
+    "a layer called forward": layer(0, name="forward"),
+    "a layer called __class__": layer(0, name="__class__"),
+    "weights from nowhere": layer(0, init={"kind": "normal", "std": float("nan"), "bias": 0.0}),
+    "an input as large as a field": lambda facts: facts["architecture"].update(
+        input=[1, 10**5, 10**5]),
+    "layers without end": lambda facts: facts["architecture"]["layers"].extend(
+        {"kind": "activation", "name": f"a{i}", "function": "relu"} for i in range(20_000)),
+    "pictures as large as a field": preprocessing(resize_size=10**9),
+    "a margin as wide as a field": preprocessing(padding=10**6),
+    "no numbers": preprocessing(mean=[float("nan")] * 3),
+    "divided by infinity": preprocessing(std=[float("inf")] * 3),
+    "channels of 1.0": preprocessing(channels=1.0),
+    "three colours for one": preprocessing(channels=3),
+    "another crop": preprocessing(crop_size=20),
+    "a value nested deep": lambda facts: facts["recipe"].update(
+        epochs=json.loads("[" * 900 + "]" * 900)),
+    "all nested deep": lambda facts: "[" * 100_000 + "]" * 100_000,
+    "a number of 5,000 digits": lambda facts: '{"format": ' + "1" * 5000 + "}",
+    "a key twice": lambda facts: '{"format": 1, "format": 1}',
+    "a text": lambda facts: '"words"',
+    "a key of 1 MB": lambda facts: json.dumps({"x" * 1_000_000: 1}),
+    "names without end": lambda facts: facts.update(class_names=["x"] * 200_000),
+    "a folder for a name": lambda facts: facts["recipe"].update(name="../../out"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_header_that_asks_for_too_much(model: Path, name: str) -> None:
+    forged(model, HOSTILE[name])
+    tracemalloc.start()
+    began = time.perf_counter()
+    with pytest.raises(ModelFileError) as caught:
+        load(model, "cpu")
+    peak, seconds = tracemalloc.get_traced_memory()[1], time.perf_counter() - began
+    tracemalloc.stop()
+    message = str(caught.value)
+    assert str(model) in message
+    assert len(message) < 1000
+    assert "\n" not in message
+    assert peak < 200 << 20
+    assert seconds < 10
+
+
+@pytest.mark.parametrize("claimed", [10**11, 2**63 + 5, (1 << 24) + 1])
+def test_a_header_that_claims_gigabytes(model: Path, claimed: int) -> None:
+    model.write_bytes(struct.pack("<Q", claimed) + model.read_bytes()[8:])
+    with pytest.raises(ModelFileError, match="its header claims"):
+        load_model(model)
+
+
+def test_a_file_as_large_as_a_disk_and_a_pipe(tmp_path: Path) -> None:
+    with (tmp_path / "sparse.safetensors").open("wb") as file:
+        file.truncate(1 << 41)
+    with pytest.raises(ModelFileError, match="at most 8,589,934,592 are read"):
+        load_model(tmp_path / "sparse.safetensors")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelFileError, match="not a regular file"):
+        load_model(tmp_path / "pipe")
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_a_model(content: bytes) -> None:
+    path = Path(os.environ["ALEXNET_CACHE"]) / "any.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"any\.safetensors"):
+        load_model(path)
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=60))
+def test_no_header_is_believed(claimed: int, rest: bytes) -> None:
+    path = Path(os.environ["ALEXNET_CACHE"]) / "any.safetensors"
+    path.write_bytes(struct.pack("<Q", claimed) + rest)
+    with pytest.raises(ModelFileError):
+        load_model(path)
