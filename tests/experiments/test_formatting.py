@@ -56,4 +56,4 @@ def test_settings_in_one_sentence() -> None:
         "learning rate tuned per arm over 0.001, 0.003, 0.01, 0.03; 3 seeds per arm"
     )
     imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)
-    assert describe_setting(imagenet).endswith("learning rate of 0.01; 5 seeds per arm")
+    assert describe_setting(imagenet).endswith("; learning rate 0.01; 5 seeds per arm")

@@ -66,9 +66,9 @@ def describe_setting(plan: Plan) -> str:
     target = base.target_train_error
     until = f" at most, until {100 * target:g} % training error" if target is not None else ""
     grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
-    tuned = "tuned per arm over" if len(protocol.lr_grid) > 1 else "of"
+    tuned = "tuned per arm over " if len(protocol.lr_grid) > 1 else ""
     return (
         f"{base.data}, {train} training images per class{test}; {base.arch}{width}; "
         f"{span} epochs{until}, batch size {base.batch_size}; "
-        f"learning rate {tuned} {grid}; {len(plan.seeds)} seeds per arm"
+        f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm"
     )

@@ -7,7 +7,7 @@ a Student-t term for the seeds with a Bayesian bootstrap over the images. A samp
 
     mean effect over the seeds, images reweighted  +  t * std / sqrt(num_seeds)
 
-and the interval is between the 2.5 % and 97.5 % quantiles of the samples. The images' share of the
+and the interval is between the 2.5 % and 97.5 % quantiles of the samples. The images' part of the
 variance between seeds is counted in both terms, which makes the interval slightly too wide.
 """
 

@@ -130,7 +130,7 @@ def summarize(
         environment: where they ran.
     """
     experiment = plan.experiment
-    compared = tuple(_compare(comparison, plan, outcomes) for comparison in plan.comparisons)
+    compared = tuple(_compare(one, plan, outcomes) for one in plan.comparisons)
     return ExperimentResult(
         experiment=experiment.name,
         protocol=plan.protocol_name,
@@ -142,16 +142,7 @@ def summarize(
         measure=experiment.measure,
         seeds=tuple(plan.seeds),
         excluded=plan.exclude,
-        arms=tuple(
-            _arm_result(
-                arm,
-                plan.protocol.lr_grid,
-                outcomes[arm.name],
-                recipes[arm.name],
-                trials.get(arm.name, ()),
-            )
-            for arm in plan.arms
-        ),
+        arms=tuple(_arm_result(plan, arm, outcomes, recipes, trials) for arm in plan.arms),
         comparisons=compared,
         verdict=overall_verdict([one.verdict for one in compared if one.is_primary]),
         training_seconds=training_seconds,
@@ -160,23 +151,24 @@ def summarize(
 
 
 def _arm_result(
+    plan: Plan,
     arm: Arm,
-    lr_grid: Sequence[float],
-    outcomes: Sequence[Outcome],
-    recipe: Recipe,
-    trials: tuple[LRTrial, ...],
+    outcomes: Mapping[str, Sequence[Outcome]],
+    recipes: Mapping[str, Recipe],
+    trials: Mapping[str, tuple[LRTrial, ...]],
 ) -> ArmResult:
-    values = [outcome.value for outcome in outcomes]
+    own, recipe, lr_grid = outcomes[arm.name], recipes[arm.name], plan.protocol.lr_grid
+    values = [outcome.value for outcome in own]
     return ArmResult(
         name=arm.name,
         series=arm.series,
         images_per_class=arm.images_per_class,
         recipe=recipe,
-        trials=trials,
+        trials=trials.get(arm.name, ()),
         is_at_edge=len(lr_grid) > 1 and recipe.optimizer.lr in (min(lr_grid), max(lr_grid)),
         values=tuple(values),
-        censored=tuple(outcome.is_censored for outcome in outcomes),
-        diverged=tuple(outcome.has_diverged for outcome in outcomes),
+        censored=tuple(outcome.is_censored for outcome in own),
+        diverged=tuple(outcome.has_diverged for outcome in own),
         mean=statistics.fmean(values),
         std=statistics.stdev(values) if len(values) > 1 else 0.0,
     )
