@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.experiment import Arm, Experiment
 from alexnet.experiments.formatting import (
     describe_setting,
     format_cost,
@@ -57,3 +58,9 @@ def test_settings_in_one_sentence() -> None:
     )
     imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)
     assert describe_setting(imagenet).endswith("; learning rate 0.01; 5 seeds per arm")
+
+
+def test_all_images_are_the_largest_of_several_sizes(experiment: Experiment) -> None:
+    few = Arm(name="few", changes={"data_options.train_per_class": 5})
+    plan = Plan(experiment=replace(experiment, arms=(*experiment.arms, few)))
+    assert ", 5, all training images per class; " in describe_setting(plan)

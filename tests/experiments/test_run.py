@@ -14,7 +14,7 @@ from alexnet.experiments import run as running
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.outcome import read_outcome
 from alexnet.experiments.plan import TUNING_SEED, Plan
-from alexnet.experiments.results import read_result
+from alexnet.experiments.results import LRTrial, read_result
 from alexnet.experiments.run import run_experiment
 from alexnet.training.run_folder import read_recipe
 from support.experiments import LR_GRID, Finished, RecordingReporters
@@ -53,6 +53,23 @@ def test_the_learning_rate_with_the_lowest_validation_error_is_chosen(finished: 
         best = min(arm.trials, key=lambda trial: (trial.val_error, trial.val_loss))
         assert arm.recipe.optimizer.lr == best.lr
     assert result.arm("dropout-ten").recipe == result.arm("dropout").recipe
+
+
+def test_ties_of_learning_rates_by_hand(experiment: Experiment) -> None:
+    """Of equal errors the lower loss, then the lower rate; a diverged run comes last."""
+    plan = Plan(experiment=experiment)
+
+    def best(*trials: tuple[float, float, float | None]) -> float:
+        found = tuple(
+            LRTrial(lr=lr, val_error=error, val_loss=loss, has_diverged=loss is None)
+            for lr, error, loss in trials
+        )
+        return running.best_lr(plan, plan.trainings[0], {"dropout": found})
+
+    assert best((0.1, 0.5, 2.0), (0.2, 0.4, 3.0)) == 0.2
+    assert best((0.1, 0.5, 2.0), (0.2, 0.5, 1.0)) == 0.2
+    assert best((0.2, 0.5, 2.0), (0.1, 0.5, 2.0)) == 0.1
+    assert best((0.1, 1.0, None), (0.2, 1.0, 9.0)) == 0.2
 
 
 def test_values_are_the_outcomes_of_the_runs(finished: Finished) -> None:
