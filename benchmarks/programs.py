@@ -320,10 +320,10 @@ def keras_torch_notebook(flags: argparse.Namespace) -> Work:
 
 def ours_prepare(flags: argparse.Namespace) -> Work:
     """A store of the folder, made anew."""
-    from alexnet.data.datasets.unlabelled import open_pictures
+    from alexnet.data.datasets.catalogue import open_source
     from alexnet.data.store.build import prepare
 
-    source = open_pictures(flags.folder_of_pictures)
+    source = open_source(flags.folder_of_pictures, allow_unlabelled=True)
 
     def work() -> None:
         with tempfile.TemporaryDirectory(dir=flags.folder) as place:

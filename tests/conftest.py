@@ -62,7 +62,7 @@ def cache(
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn flowers of 40 pixels: twelve classes, in each 3 train, 1 val and 1 test picture."""
     folder = tmp_path_factory.mktemp("pictures") / "flowers"
-    toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, pixels=40)
+    toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, side=40)
     return folder
 
 

@@ -15,7 +15,7 @@ from support.commands import Command
 def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
     told = command("data", "prepare", flowers, "--resize-size", 32)
     assert told.code == 0
-    assert "60 pictures of 12 classes (12 test, 36 train, 12 val)" in told.out
+    assert "60 images of 12 classes (12 test, 36 train, 12 val)" in told.out
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
     again = command("data", "prepare", flowers, "--resize-size", 32, "--json")
@@ -29,7 +29,7 @@ def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
 def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_path: Path) -> None:
     clean = command("data", "check", flowers)
     assert clean.code == 0
-    assert "60 pictures, 12 classes" in clean.out
+    assert "60 images, 12 classes" in clean.out
     broken = Path(shutil.copytree(flowers, tmp_path / "broken"))
     (broken / "train" / "rose" / "0001.jpg").write_bytes(b"?")
     shutil.copy(broken / "train" / "lily" / "0000.jpg", broken / "test" / "lily" / "twin.jpg")
@@ -38,7 +38,7 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     facts = json.loads(told.out)
     assert told.code == 1
     assert facts["skipped"] == {"hidden": 1}
-    assert {(f["kind"], f["is_fault"]) for f in facts["findings"]} >= {
+    assert {(f["issue"], f["is_fault"]) for f in facts["findings"]} >= {
         ("unreadable", True), ("duplicate_across_splits", True),
     }  # fmt: skip
     text = command("data", "check", broken)
@@ -71,7 +71,7 @@ def test_data_split_refuses_what_is_split_already(
 
 def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
-    told = command("data", "show", flowers, "--classes", 2, "--views", 2, "--out", sheet)
+    told = command("data", "show", flowers, "--classes", 2, "--samples", 2, "--out", sheet)
     assert (told.code, told.out) == (0, f"{sheet}\n")
     with Image.open(sheet) as picture:
         assert picture.format == "PNG"

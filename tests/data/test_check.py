@@ -1,8 +1,9 @@
-"""What `alexnet data check` finds, on pictures made wrong on purpose."""
+"""What `alexnet data check` finds, on images made wrong on purpose."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from PIL import Image
 
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.folder import folder_source
+from support.hostile_images import COLORS, encode
 
 
 def noise(path: Path, seed: int, side: int = 80, kind: str | None = None) -> None:
-    """A picture of noise, as the kind of file its suffix says unless told otherwise."""
+    """An image of noise, as the kind of file its suffix says unless told otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side + 5, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, kind)
@@ -40,7 +42,7 @@ def findings(folder: Path) -> list[Finding]:
 def the_one(folder: Path) -> tuple[str, str, bool]:
     """Kind, name and fault of the only finding."""
     (finding,) = findings(folder)
-    return finding.kind, finding.name, finding.is_fault
+    return finding.issue, finding.name, finding.is_fault
 
 
 def test_nothing_is_wrong(folder: Path) -> None:
@@ -48,7 +50,7 @@ def test_nothing_is_wrong(folder: Path) -> None:
 
 
 def test_unreadable(folder: Path) -> None:
-    (folder / "train" / "a" / "2.png").write_bytes(b"no picture")
+    (folder / "train" / "a" / "2.png").write_bytes(b"no image")
     assert the_one(folder) == ("unreadable", "train/a/2.png", True)
     whole = (folder / "train" / "a" / "1.png").read_bytes()
     (folder / "train" / "a" / "2.png").write_bytes(whole[: len(whole) // 2])
@@ -58,16 +60,16 @@ def test_unreadable(folder: Path) -> None:
 def test_another_format_than_its_name_says(folder: Path) -> None:
     noise(folder / "train" / "a" / "x.jpg", 99, kind="PNG")
     assert the_one(folder) == ("format", "train/a/x.jpg", False)
-    assert findings(folder)[0].text == "is a PNG file"
+    assert findings(folder)[0].detail == "is a PNG file"
     (folder / "train" / "a" / "x.jpg").unlink()
     noise(folder / "train" / "a" / "x.JPEG", 99)
     assert findings(folder) == []
 
 
-def test_tiny_among_large_ones_and_not_among_small_ones(folder: Path, tmp_path: Path) -> None:
+def test_small_among_large_ones_and_not_among_small_ones(folder: Path, tmp_path: Path) -> None:
     noise(folder / "train" / "a" / "x.png", 99, side=63)
-    assert the_one(folder) == ("tiny", "train/a/x.png", False)
-    assert "63 pixels" in findings(folder)[0].text
+    assert the_one(folder) == ("small", "train/a/x.png", False)
+    assert "63 pixels" in findings(folder)[0].detail
     for i in range(6):
         noise(tmp_path / "small" / "ab"[i % 2] / f"{i}.png", i, side=32)
     assert findings(tmp_path / "small") == []
@@ -84,8 +86,8 @@ def test_tiny_among_large_ones_and_not_among_small_ones(folder: Path, tmp_path: 
 def test_duplicates(folder: Path, copy: str, kind: str, is_fault: bool) -> None:
     shutil.copy(folder / "train" / "a" / "0.png", folder / copy)
     (finding,) = findings(folder)
-    assert (finding.kind, finding.is_fault) == (kind, is_fault)
-    other = finding.text.removeprefix("looks exactly like ")
+    assert (finding.issue, finding.is_fault) == (kind, is_fault)
+    other = finding.detail.removeprefix("looks exactly like ")
     assert {finding.name, other} == {"train/a/0.png", copy}
 
 
@@ -99,9 +101,9 @@ def test_imbalance(folder: Path) -> None:
     for i in range(1):
         noise(folder / "train" / "rare" / f"{i}.png", 50 + i)
     (finding,) = findings(folder)
-    assert (finding.kind, finding.name) == ("imbalance", "rare")
-    assert finding.text.startswith("1 picture")
-    assert "7" in finding.text
+    assert (finding.issue, finding.name) == ("imbalance", "rare")
+    assert finding.detail.startswith("1 image")
+    assert "7" in finding.detail
 
 
 def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
@@ -109,5 +111,16 @@ def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
     (folder / "train" / "b" / "4.png").write_bytes(b"")
     told: list[tuple[int, int]] = []
     found = check(folder_source(folder), lambda *n: told.append(n))
-    assert [finding.kind for finding in found] == ["unreadable", "tiny"]
+    assert [finding.issue for finding in found] == ["unreadable", "small"]
     assert told[-1] == (15, 15)
+
+
+def test_duplicates_that_a_random_split_may_separate(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(encode(COLORS + name.count("b"), "PNG"))
+    (finding,) = check(folder_source(tmp_path / "set"))
+    assert (finding.issue, finding.is_fault) == ("duplicate", False)
+    assert "a random split may put one into training and one into the test" in finding.detail
+    split = replace(folder_source(tmp_path / "set"), splits=("train",) * 3)
+    assert "random" not in check(split)[0].detail

@@ -11,7 +11,7 @@ from PIL import Image
 
 from alexnet.data.datasets.folder import csv_source, folder_source
 from alexnet.data.export_split import write_split
-from alexnet.data.source import ArrayPictures, Source
+from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError, UsageError
 
 PARTS = {"train": np.array([0, 1, 4]), "val": np.array([2]), "test": np.array([3, 5])}
@@ -19,7 +19,7 @@ PARTS = {"train": np.array([0, 1, 4]), "val": np.array([2]), "test": np.array([3
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    """Two classes of three pictures; the names 1.png come twice within class a."""
+    """Two classes of three images; the names 1.png come twice within class a."""
     names = ("a/1.png", "a/deep/1.png", "a/x.png", "b,c/1.png", "b,c/2.png", "b,c/3.png")
     for i, name in enumerate(names):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def source(tmp_path: Path) -> Source:
 
 
 def reds(source: Source) -> dict[int, tuple[str, str]]:
-    """Class and split by the colour that tells the pictures apart."""
+    """Class and split by the colour that tells the images apart."""
     found = {}
     for row in range(len(source)):
         with source.images.open(row) as image:
@@ -75,18 +75,18 @@ def test_what_exists_is_not_touched(source: Source, tmp_path: Path, name: str) -
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_pictures_that_are_no_files_are_refused(tmp_path: Path) -> None:
+def test_images_that_are_no_files_are_refused(tmp_path: Path) -> None:
     source = Source(
         name="arrays", class_names=("a", "b"), names=("0", "1"), splits=("", ""),
         labels=np.arange(2),
-        images=ArrayPictures(np.zeros((2, 4, 4), np.uint8)),
+        images=ImageArray(np.zeros((2, 4, 4), np.uint8)),
     )  # fmt: skip
-    with pytest.raises(DataError, match="arrays is not made of picture files"):
+    with pytest.raises(DataError, match="arrays is not made of image files"):
         write_split(source, {"train": np.array([0, 1])}, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_that_is_gone_leaves_nothing_half_made(source: Source, tmp_path: Path) -> None:
+def test_an_image_that_is_gone_leaves_nothing_half_made(source: Source, tmp_path: Path) -> None:
     (tmp_path / "set" / "b,c" / "3.png").unlink()
     with pytest.raises(DataError):
         write_split(source, PARTS, tmp_path / "out")

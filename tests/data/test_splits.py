@@ -19,7 +19,7 @@ DRAWN = DataOptions(test_fraction=0.25, val_fraction=0.2)
 def drawn(
     labels: list[int], options: DataOptions = DRAWN, seed: int = 0, given_splits: str = ""
 ) -> Splits:
-    """The splits of pictures; `given_splits` has t, v or e (train, val, test) for each."""
+    """The splits of images; `given_splits` has t, v or e (train, val, test) for each."""
     names = {"t": "train", "v": "val", "e": "test"}
     given = np.array([names[c] for c in given_splits] or [""] * len(labels))
     rows = np.arange(len(labels))
@@ -38,7 +38,7 @@ def together(splits: Splits) -> list[int]:
     st.sampled_from(["stratified", "random"]),
     st.integers(0, 1000),
 )
-def test_every_picture_is_in_one_split(
+def test_every_image_is_in_one_split(
     labels: list[int], test: float, val: float, how: str, seed: int
 ) -> None:
     options = DataOptions(test_fraction=test, val_fraction=val, split=how)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_the_seed_decides_and_a_split_seed_wins_over_it() -> None:
     assert np.array_equal(drawn(labels, fixed, seed=1).val, drawn(labels, fixed, seed=9).val)
 
 
-def test_more_test_pictures_keep_the_old_ones() -> None:
+def test_more_test_images_keep_the_old_ones() -> None:
     """A larger share holds out a superset, so runs with different shares stay comparable."""
     labels = [0] * 20 + [1] * 20
     few = drawn(labels, DataOptions(test_fraction=0.2)).test
@@ -106,27 +106,27 @@ def test_a_given_test_split_is_never_touched_by_the_shares() -> None:
     assert (len(no_test.train), len(no_test.val), len(no_test.test)) == (16, 4, 0)
 
 
-def test_a_class_of_one_picture_is_for_training() -> None:
+def test_a_class_of_one_image_is_for_training() -> None:
     splits = drawn([0] * 20 + [1])
     assert 20 in splits.train
 
 
 def test_nothing_left_for_training_is_refused() -> None:
-    with pytest.raises(DataError, match="flowers: no pictures are left for training"):
+    with pytest.raises(DataError, match="flowers: no images are left for training"):
         drawn([0, 1], DataOptions(test_fraction=0.99))
 
 
 def test_an_empty_split_is_named_when_it_is_asked_for() -> None:
     splits = drawn([0] * 8 + [1] * 8, DataOptions(test_fraction=0.25))
     assert splits.indices("test").tolist() == splits.test.tolist()
-    with pytest.raises(DataError, match="there are no val pictures"):
+    with pytest.raises(DataError, match="there are no val images"):
         splits.indices("val")
 
 
 # some of each class
 
 
-def test_some_pictures_a_class_are_drawn_by_the_run_and_fewer_are_among_more() -> None:
+def test_some_images_a_class_are_drawn_by_the_run_and_fewer_are_among_more() -> None:
     labels = [0] * 40 + [1] * 30 + [2] * 3
     sets = []
     for count in (2, 5, 20, None):
@@ -141,7 +141,7 @@ def test_some_pictures_a_class_are_drawn_by_the_run_and_fewer_are_among_more() -
     assert set(drawn(labels, five, seed=4).train.tolist()) != sets[1]
 
 
-def test_with_a_split_seed_the_run_still_draws_its_training_pictures() -> None:
+def test_with_a_split_seed_the_run_still_draws_its_training_images() -> None:
     options = replace(DRAWN, split_seed=0, train_per_class=3)
     one, two = (drawn([0] * 40 + [1] * 40, options, seed) for seed in (1, 2))
     assert np.array_equal(one.test, two.test)
@@ -149,7 +149,7 @@ def test_with_a_split_seed_the_run_still_draws_its_training_pictures() -> None:
     assert not np.array_equal(one.train, two.train)
 
 
-def test_some_test_pictures_are_the_first_of_each_class_whatever_the_seed() -> None:
+def test_some_test_images_are_the_first_of_each_class_whatever_the_seed() -> None:
     labels, own = [0, 1] * 20, "t" * 20 + "e" * 20
     options = DataOptions(test_per_class=3)
     for seed in (0, 1):

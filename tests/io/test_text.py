@@ -106,7 +106,7 @@ def test_data_check_and_prepare(command: Command, odd: Path) -> None:
     told = command("data", "check", odd)
     assert told.code == 1
     assert is_clean(told.out)
-    assert f"unreadable  {CLASSES[0]}/bad\\n\\xff.jpg  not a whole picture" in told.out
+    assert f"unreadable  {CLASSES[0]}/bad\\n\\xff.jpg  not a whole image" in told.out
     found = json.loads(command("data", "check", odd, "--json").out)
     assert sorted(found["class_names"]) == sorted(CLASSES)
     assert f"{CLASSES[0]}/bad\n\udcff.jpg" in {one["name"] for one in found["findings"]}
@@ -158,7 +158,7 @@ def test_csv_of_any_name_on_a_strict_terminal(trained: RunFolder, odd: Path) -> 
 
 
 def test_the_sheet(command: Command, odd: Path, tmp_path: Path) -> None:
-    assert command("data", "show", odd, "--out", tmp_path / "x.png", "--views", "0").code == 0
+    assert command("data", "show", odd, "--out", tmp_path / "x.png", "--samples", "0").code == 0
 
 
 def test_figures_take_any_name() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_picture, rejection_reason
+from alexnet.data.images.open import open_image, rejection_reason
 from alexnet.errors import DataError
 from stress.image_kinds import ImageFile, paint_image_files
 from stress.mutators import GENERAL, Mutator, edit_jpeg, edit_png, edit_tiff
@@ -68,7 +68,7 @@ def _ours(content: bytes, folder: Path) -> np.ndarray | str:
     path = folder / "image"
     path.write_bytes(content)
     try:
-        with open_picture(path) as image:
+        with open_image(path) as image:
             return decode(image, "stretch", SIDE)
     except Exception as error:
         return rejection_reason(error, "image")

@@ -144,7 +144,7 @@ def paint_images(folder: Path) -> None:
     """Small flowers, once with and once without validation images."""
     for name, val in (("with_val", 1), ("no_val", 0)):
         toyflowers.write(
-            folder / name, train_per_class=3, val_per_class=val, test_per_class=1, pixels=40
+            folder / name, train_per_class=3, val_per_class=val, test_per_class=1, side=40
         )
 
 
@@ -172,7 +172,7 @@ def prepare_undisturbed(folder: Path) -> Preparing:
         RuntimeError: it failed.
     """
     images = folder / "large"
-    toyflowers.write(images, train_per_class=8, val_per_class=1, test_per_class=1, pixels=200)
+    toyflowers.write(images, train_per_class=8, val_per_class=1, test_per_class=1, side=200)
     (images / "train" / "rose" / "0003.jpg").write_bytes(b"no image")
     subject = Preparing(["data", "prepare", str(images), "--json"], folder, 0.0)
     ended = run_undisturbed(subject, folder)

@@ -1,4 +1,4 @@
-"""The worst folder of pictures that people have, file by file, with what becomes of each."""
+"""The worst image files that people have, each with its pixels or the reason why it is rejected."""
 
 from __future__ import annotations
 
@@ -7,27 +7,45 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from alexnet.data.images.decode import decode
+from alexnet.data.images.open import open_image, rejection_reason
 from stress.mutators import png_chunks, png_file
 
 SIDE = 8
 RNG = np.random.default_rng(5)
-COLOURS = RNG.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+COLORS = RNG.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 GREYS = RNG.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
 WIDE = RNG.integers(0, 65536, (SIDE, SIDE), dtype=np.uint16)
 WIDE[2, 3] = WIDE[0, 0] ^ 1  # the same high byte, and not the transparent grey
-WIDE_COLOURS = WIDE[..., None] ^ np.array([0, 7, 999])
-UNKNOWN = "not a whole picture of a kind that is read"
+WIDE_COLORS = WIDE[..., None] ^ np.array([0, 7, 999])
+UNKNOWN = "not a whole image of a supported format"
+
+
+def read(path: Path) -> np.ndarray:
+    """The image in a file at SIDE x SIDE pixels."""
+    with open_image(path) as image:
+        return decode(image, "stretch", SIDE)
+
+
+def rejection(path: Path) -> str:
+    """Why a file is rejected; "" where it is used."""
+    try:
+        read(path)
+    except Exception as error:
+        return rejection_reason(error, path.name)
+    return ""
 
 
 def grey(values: np.ndarray) -> np.ndarray:
     return np.stack([values.astype(np.uint8)] * 3, -1)
 
 
-def saved(pixels: np.ndarray | Image.Image, kind: str, **options: object) -> bytes:
+def encode(pixels: np.ndarray | Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     image.save(file, kind, **options)  # type: ignore[arg-type]
@@ -35,7 +53,7 @@ def saved(pixels: np.ndarray | Image.Image, kind: str, **options: object) -> byt
 
 
 def png(
-    samples: np.ndarray, depth: int, colour: int, *more: tuple[bytes, bytes], interlaced: int = 0
+    samples: np.ndarray, depth: int, color: int, *more: tuple[bytes, bytes], interlaced: int = 0
 ) -> bytes:
     """A PNG written by hand: samples [H, W, bands], chunks before the data."""
     height, width, _ = samples.shape
@@ -44,7 +62,7 @@ def png(
         bits = "".join(format(int(value), f"0{depth}b") for value in row)
         bits += "0" * (-len(bits) % 8)
         rows += b"\0" + bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
     return png_file([(b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
 
 
@@ -65,7 +83,7 @@ def exif(orientation: int) -> bytes:
     return made.tobytes()
 
 
-# What the camera's sensor saw, for each of EXIF's eight orientations of the same upright picture.
+# The stored image for each of EXIF's eight orientations of the same upright image.
 STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
@@ -90,7 +108,7 @@ class Good:
 
 @dataclass(frozen=True)
 class Bad:
-    """A file that is refused."""
+    """A file that is rejected."""
 
     name: str
     content: bytes
@@ -99,16 +117,16 @@ class Bad:
 
 def cmyk_jpeg(transform: int | None) -> bytes:
     """Flat ink; Adobe's marker says 0: inverted CMYK, 2: inverted YCCK; None: no marker."""
-    content = saved(Image.new("CMYK", (SIDE, SIDE), (200, 60, 30, 10)), "JPEG", quality=100)
+    content = encode(Image.new("CMYK", (SIDE, SIDE), (200, 60, 30, 10)), "JPEG", quality=100)
     place = content.index(b"Adobe")
     if transform is None:
         return content[: place - 4] + content[place - 2 + content[place - 1] :]
     return content[: place + 11] + bytes([transform]) + content[place + 12 :]
 
 
-def inked(c: float, m: float, y: float, k: float) -> np.ndarray:
-    colour = [(255 - ink) * (255 - k) / 255 for ink in (c, m, y)]
-    return np.broadcast_to(np.round(colour).astype(np.uint8), (SIDE, SIDE, 3))
+def ink_color(c: float, m: float, y: float, k: float) -> np.ndarray:
+    color = [(255 - ink) * (255 - k) / 255 for ink in (c, m, y)]
+    return np.broadcast_to(np.round(color).astype(np.uint8), (SIDE, SIDE, 3))
 
 
 def ycck() -> np.ndarray:
@@ -119,20 +137,20 @@ def ycck() -> np.ndarray:
     b = y + 1.772 * (cb - 128)
     # libjpeg gives 255 - R and so on, which Pillow inverts again
     c, m, yellow = (255 - (255 - min(max(v, 0.0), 255.0)) for v in (r, g, b))
-    return inked(c, m, yellow, 255 - k)
+    return ink_color(c, m, yellow, 255 - k)
 
 
-def over_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    share = alpha[..., None] / 255
-    return np.round(share * colours + (1 - share) * 255).astype(np.uint8)
+def over_white(colors: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    fraction = alpha[..., None] / 255
+    return np.round(fraction * colors + (1 - fraction) * 255).astype(np.uint8)
 
 
-def gif_with_room() -> tuple[bytes, np.ndarray]:
-    """A frame of 5 x 4 at (2, 1) on a screen of 8 x 8, which shows nothing elsewhere."""
+def gif_with_margin() -> tuple[bytes, np.ndarray]:
+    """A frame of 5 x 4 at (2, 1) on a screen of 8 x 8; the rest has no pixels."""
     table = np.arange(0, 240, 15, dtype=np.uint8).repeat(3).reshape(16, 3)
     image = Image.fromarray(GREYS[:4, :5] % 16)
     image.putpalette(table.tobytes())
-    content = bytearray(saved(image, "GIF"))
+    content = bytearray(encode(image, "GIF"))
     content[6:10] = struct.pack("<HH", SIDE, SIDE)
     place = content.index(b",\0\0\0\0")
     content[place + 1 : place + 5] = struct.pack("<HH", 2, 1)
@@ -157,91 +175,91 @@ def transparent_values() -> list[Good]:
 def good_files() -> list[Good]:
     palette = RNG.integers(0, 256, (256, 3), dtype=np.uint8)
     alphas = RNG.integers(0, 256, 256, dtype=np.uint8)
-    frames = [Image.fromarray(COLOURS), Image.new("RGB", (SIDE, SIDE), "blue")]
+    frames = [Image.fromarray(COLORS), Image.new("RGB", (SIDE, SIDE), "blue")]
     more: dict[str, object] = {"save_all": True, "append_images": frames[1:]}
     indexed = Image.fromarray(GREYS)
     indexed.putpalette(palette.tobytes())
-    rgba = np.dstack([COLOURS, GREYS])
+    rgba = np.dstack([COLORS, GREYS])
     twelve = WIDE.astype(int) >> 4
     packed = b"".join(
         bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in twelve.reshape(-1, 2)
     )
-    room, room_pixels = gif_with_room()
+    framed, framed_pixels = gif_with_margin()
     rotated = [
-        Good(f"exif {kind} {o}.png", saved(np.ascontiguousarray(stored(COLOURS)), kind,
-             exif=exif(o), **options), COLOURS)
+        Good(f"exif {kind} {o}.png", encode(np.ascontiguousarray(stored(COLORS)), kind,
+             exif=exif(o), **options), COLORS)
         for o, stored in STORED.items()
         for kind, options in (("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}))
     ]  # fmt: skip
     return [
         *rotated,
         *transparent_values(),
-        Good("rgb.png", saved(COLOURS, "PNG"), COLOURS),
-        Good("a PNG.JPEG", saved(COLOURS, "PNG"), COLOURS),
-        Good("a BMP.png", saved(COLOURS, "BMP"), COLOURS),
-        Good("rgb.ppm", saved(COLOURS, "PPM"), COLOURS),
-        Good("grey.png", saved(GREYS, "PNG"), grey(GREYS)),
-        Good("grey and alpha.png", saved(Image.fromarray(np.dstack([GREYS, GREYS.T])), "PNG"),
+        Good("rgb.png", encode(COLORS, "PNG"), COLORS),
+        Good("a PNG.JPEG", encode(COLORS, "PNG"), COLORS),
+        Good("a BMP.png", encode(COLORS, "BMP"), COLORS),
+        Good("rgb.ppm", encode(COLORS, "PPM"), COLORS),
+        Good("grey.png", encode(GREYS, "PNG"), grey(GREYS)),
+        Good("grey and alpha.png", encode(Image.fromarray(np.dstack([GREYS, GREYS.T])), "PNG"),
              over_white(grey(GREYS), GREYS.T), 1),
-        Good("alpha.png", saved(rgba, "PNG"), over_white(COLOURS, GREYS), 1),
-        Good("alpha.webp", saved(rgba, "WEBP", lossless=True, exact=True),
-             over_white(COLOURS, GREYS), 1),
-        Good("one bit.png", saved(Image.fromarray(GREYS > 99), "PNG"), grey((GREYS > 99) * 255)),
-        Good("one bit.bmp", saved(Image.fromarray(GREYS > 99), "BMP"), grey((GREYS > 99) * 255)),
-        Good("palette.png", saved(indexed, "PNG"), palette[GREYS]),
-        Good("clear palette.png", saved(indexed, "PNG", transparency=alphas.tobytes()),
+        Good("alpha.png", encode(rgba, "PNG"), over_white(COLORS, GREYS), 1),
+        Good("alpha.webp", encode(rgba, "WEBP", lossless=True, exact=True),
+             over_white(COLORS, GREYS), 1),
+        Good("one bit.png", encode(Image.fromarray(GREYS > 99), "PNG"), grey((GREYS > 99) * 255)),
+        Good("one bit.bmp", encode(Image.fromarray(GREYS > 99), "BMP"), grey((GREYS > 99) * 255)),
+        Good("palette.png", encode(indexed, "PNG"), palette[GREYS]),
+        Good("clear palette.png", encode(indexed, "PNG", transparency=alphas.tobytes()),
              over_white(palette[GREYS], alphas[GREYS]), 1),
-        Good("clear entry.gif", saved(indexed, "GIF", transparency=int(GREYS[0, 0])),
+        Good("clear entry.gif", encode(indexed, "GIF", transparency=int(GREYS[0, 0])),
              over_white(palette[GREYS], (GREYS[0, 0] != GREYS) * 255)),
-        Good("16 bits.png", saved(WIDE, "PNG"), grey(WIDE >> 8)),
-        Good("16 bits of colour.png", png(WIDE_COLOURS, 16, 2),
-             WIDE_COLOURS >> 8),
+        Good("16 bits.png", encode(WIDE, "PNG"), grey(WIDE >> 8)),
+        Good("16 bits of colour.png", png(WIDE_COLORS, 16, 2),
+             WIDE_COLORS >> 8),
         Good("16 bits.tif", tiff(WIDE.tobytes(), 16), grey(WIDE >> 8)),
         Good("16 bits, 0 is white.tif", tiff(WIDE.tobytes(), 16, 0), grey(255 - (WIDE >> 8))),
         Good("12 bits.tif", tiff(packed, 12), grey(WIDE >> 8)),
-        Good("animated.gif", saved(indexed, "GIF", save_all=True, append_images=[indexed]),
+        Good("animated.gif", encode(indexed, "GIF", save_all=True, append_images=[indexed]),
              palette[GREYS]),
-        Good("animated.png", saved(frames[0], "PNG", **more), COLOURS),
-        Good("animated.webp", saved(frames[0], "WEBP", lossless=True, **more), COLOURS),
-        Good("two pages.tif", saved(frames[0], "TIFF", **more), COLOURS),
-        Good("frame with room.gif", room, room_pixels),
-        Good("Adobe CMYK.jpg", cmyk_jpeg(0), inked(200, 60, 30, 10), 2),
-        Good("CMYK of no word.jpg", cmyk_jpeg(None), inked(200, 60, 30, 10), 2),
+        Good("animated.png", encode(frames[0], "PNG", **more), COLORS),
+        Good("animated.webp", encode(frames[0], "WEBP", lossless=True, **more), COLORS),
+        Good("two pages.tif", encode(frames[0], "TIFF", **more), COLORS),
+        Good("small frame.gif", framed, framed_pixels),
+        Good("Adobe CMYK.jpg", cmyk_jpeg(0), ink_color(200, 60, 30, 10), 2),
+        Good("CMYK without a marker.jpg", cmyk_jpeg(None), ink_color(200, 60, 30, 10), 2),
         Good("Adobe YCCK.jpg", cmyk_jpeg(2), ycck(), 3),
-        Good("CMYK.tif", saved(Image.new("CMYK", (SIDE, SIDE), (200, 60, 30, 10)), "TIFF"),
-             inked(200, 60, 30, 10), 1),
-        Good("one pixel.png", saved(COLOURS[:1, :1], "PNG"),
-             np.broadcast_to(COLOURS[0, 0], (SIDE, SIDE, 3))),
-        Good("one row.png", saved(np.repeat(COLOURS[:1], 1, 0), "PNG"),
-             np.repeat(COLOURS[:1], SIDE, 0)),
-        Good("grey corner.jpg", saved(np.full((SIDE, SIDE, 3), 128, np.uint8), "JPEG"),
+        Good("CMYK.tif", encode(Image.new("CMYK", (SIDE, SIDE), (200, 60, 30, 10)), "TIFF"),
+             ink_color(200, 60, 30, 10), 1),
+        Good("one pixel.png", encode(COLORS[:1, :1], "PNG"),
+             np.broadcast_to(COLORS[0, 0], (SIDE, SIDE, 3))),
+        Good("one row.png", encode(np.repeat(COLORS[:1], 1, 0), "PNG"),
+             np.repeat(COLORS[:1], SIDE, 0)),
+        Good("grey corner.jpg", encode(np.full((SIDE, SIDE, 3), 128, np.uint8), "JPEG"),
              np.full((SIDE, SIDE, 3), 128, np.uint8)),
-        Good("black.png", saved(np.zeros((SIDE, SIDE, 3), np.uint8), "PNG"),
+        Good("black.png", encode(np.zeros((SIDE, SIDE, 3), np.uint8), "PNG"),
              np.zeros((SIDE, SIDE, 3), np.uint8)),
         *broken_exif(),
     ]  # fmt: skip
 
 
 def broken_exif() -> list[Good]:
-    """Nothing can be learnt from it, so the picture stays as it is stored; what can be, is used."""
+    """Where the EXIF says nothing, the image stays as it is stored; what it does say is used."""
     whole = exif(3)
-    turned = np.ascontiguousarray(COLOURS[::-1, ::-1])
+    turned = np.ascontiguousarray(COLORS[::-1, ::-1])
     junk_after = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + bytes.fromhex(
         "0112000300000001000300008769000400000001ffffffff00000000"
     )
     endless = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + bytes.fromhex("011200030000000100010000 00000008")
     return [
-        Good("exif of noise.png", saved(COLOURS, "PNG", exif=RNG.bytes(99)), COLOURS),
-        Good("exif cut off.png", saved(COLOURS, "PNG", exif=whole[:12]), COLOURS),
-        Good("exif of 9.png", saved(COLOURS, "PNG", exif=exif(9)), COLOURS),
-        Good("exif with junk.png", saved(turned, "PNG", exif=junk_after), COLOURS),
-        Good("exif in a circle.webp", saved(COLOURS, "WEBP", lossless=True, exif=endless), COLOURS),
+        Good("exif of noise.png", encode(COLORS, "PNG", exif=RNG.bytes(99)), COLORS),
+        Good("exif cut off.png", encode(COLORS, "PNG", exif=whole[:12]), COLORS),
+        Good("exif of 9.png", encode(COLORS, "PNG", exif=exif(9)), COLORS),
+        Good("exif with junk.png", encode(turned, "PNG", exif=junk_after), COLORS),
+        Good("exif in a circle.webp", encode(COLORS, "WEBP", lossless=True, exif=endless), COLORS),
     ]
 
 
 def bad_files() -> list[Bad]:
     big = RNG.integers(0, 256, (60, 60, 3), dtype=np.uint8)
-    jpeg, deflated = saved(big, "JPEG"), saved(big, "PNG")
+    jpeg, deflated = encode(big, "JPEG"), encode(big, "PNG")
     chunks = png_chunks(deflated)
     rows = zlib.decompress(chunks[1][1])
     fewer = png_file([chunks[0], (b"IDAT", zlib.compress(rows[: len(rows) // 2])), chunks[-1]])
@@ -256,33 +274,33 @@ def bad_files() -> list[Bad]:
         [(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)), *chunks[1:]]
     )
     wide = png_file([(b"IHDR", struct.pack(">IIBBBBB", 30_000, 6_000, 8, 2, 0, 0, 0)), *chunks[1:]])
-    flat = saved(Image.new("L", (200, 200)), "JPEG", progressive=True)
+    flat = encode(Image.new("L", (200, 200)), "JPEG", progressive=True)
     scan = flat[flat.rindex(b"\xff\xda") : -2]
-    floats = saved(Image.fromarray(GREYS.astype(np.float32)), "TIFF")
+    floats = encode(Image.fromarray(GREYS.astype(np.float32)), "TIFF")
     key = (b"tRNS", struct.pack(">HHH", 1, 2, 3))
     return [
         Bad("empty.jpg", b"", "the file is empty"),
-        Bad("text.jpg", b"no picture at all", UNKNOWN),
+        Bad("text.jpg", b"no image at all", UNKNOWN),
         Bad("program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) run\n", UNKNOWN),
-        Bad("another kind.png", saved(COLOURS, "TGA"), UNKNOWN),
+        Bad("another kind.png", encode(COLORS, "TGA"), UNKNOWN),
         Bad("half.jpg", jpeg[: len(jpeg) // 2], "damaged: image file is truncated"),
         Bad("half.png", deflated[: len(deflated) // 2], "the file ends within its IDAT"),
-        Bad("nine tenths.gif", saved(grey(GREYS)[..., 0], "GIF")[:-9], "damaged: "),
+        Bad("nine tenths.gif", encode(grey(GREYS)[..., 0], "GIF")[:-9], "damaged: "),
         Bad("half, and an end.jpg", jpeg[: len(jpeg) // 2] + b"\xff\xd9", "ends before"),
-        Bad("taller than its data.jpg", bytes(taller), "ends before the picture does"),
-        Bad("taller than its data.png", fewer, "ends before the picture does (5,"),
+        Bad("taller than its data.jpg", bytes(taller), "ends before the image does"),
+        Bad("taller than its data.png", fewer, "ends before the image does (5,"),
         Bad("a flipped bit.png", bytes(in_two), "the checksum of its IDAT is wrong"),
         Bad("bomb.png", huge, "more than 178,956,970 pixels"),
         Bad("30,000 wide and high.png", wide, "more than 178,956,970 pixels"),
         Bad("many scans.jpg", flat[:-2] + scan * 200 + flat[-2:], "more than 100 scans"),
         Bad("no pixels.ppm", b"P6\n0 5\n255\n", ""),
-        Bad("floating point.tif", floats, "a floating-point picture has no colour scale"),
+        Bad("floating point.tif", floats, "a floating-point image has no colour scale"),
         Bad("signed.tif", tiff(GREYS.tobytes(), 8, 1, 2), "signed numbers has no colour scale"),
         Bad("32 bits.tif", tiff(WIDE.astype(np.uint32).tobytes()[:-4] + b"\0\0\1\0", 32),
             "numbers of more than 16 bits have no colour scale"),
-        Bad("two of three strips.tif", few_strips(), "parts of the picture have no data"),
-        Bad("16-bit key.png", png(WIDE_COLOURS, 16, 2, key),
-            "one 16-bit colour is transparent, which is not read"),
+        Bad("two of three strips.tif", few_strips(), "parts of the image have no data"),
+        Bad("16-bit key.png", png(WIDE_COLORS, 16, 2, key),
+            "one 16-bit colour is transparent, which is not supported"),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Readers that behave as those of C libraries do on damaged files."""
+"""Readers that behave as C libraries do on damaged files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def length(path: Path) -> dict[str, np.ndarray]:
-    """A good one, that talks."""
+    """A good one that prints."""
     print("noise on stdout")
     print("noise on stderr", file=sys.stderr)
     os.write(1, b"more noise\n")
@@ -34,8 +34,8 @@ def hangs(path: Path) -> dict[str, np.ndarray]:
     return {}
 
 
-def is_greedy(path: Path) -> dict[str, np.ndarray]:
-    return {"much": np.ones(1 << 33, np.uint8)}
+def takes_too_much_memory(path: Path) -> dict[str, np.ndarray]:
+    return {"large": np.ones(1 << 33, np.uint8)}
 
 
 def gives_objects(path: Path) -> dict[str, np.ndarray]:

@@ -1,8 +1,10 @@
-"""Small folders of noise, their stores, and what was decoded for them."""
+"""Small folders of noise, their image stores, and sources that record what is decoded."""
 
 from __future__ import annotations
 
-import os
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,7 @@ from PIL import Image
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.source import Source
-from alexnet.data.store import build as module
+from alexnet.data.source import Images, Source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 
@@ -20,19 +21,19 @@ SIDE = 24
 
 
 def noise(path: Path, seed: int, size: tuple[int, int] = (30, 26)) -> None:
-    """A picture of noise as PNG."""
+    """An image of noise as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
 
 
-def write_pictures(place: Path) -> Path:
-    """Two classes of six pictures; b/1.png is not a picture."""
+def write_images(parent: Path) -> Path:
+    """Two classes of six images; b/1.png, of index 7, is not an image."""
     for i in range(6):
-        noise(place / "pictures" / "a" / f"{i}.png", i)
-        noise(place / "pictures" / "b" / f"{i}.png", 10 + i)
-    (place / "pictures" / "b" / "1.png").write_bytes(b"no picture")
-    return place / "pictures"
+        noise(parent / "images" / "a" / f"{i}.png", i)
+        noise(parent / "images" / "b" / f"{i}.png", 10 + i)
+    (parent / "images" / "b" / "1.png").write_bytes(b"no image")
+    return parent / "images"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -40,38 +41,49 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def decoded_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rows that are decoded from now on."""
-    rows: list[int] = []
-    original = module._decode_row
+@dataclass
+class RecordingImages:
+    """Images that record which of them are opened, fail as told, and may be slow."""
 
-    def noted(source: Source, resize: Resize, side: int, partial: object, row: int) -> str:
-        rows.append(row)
-        return original(source, resize, side, partial, row)  # type: ignore[arg-type]
+    images: Images
+    opened: list[int] = field(default_factory=list)
+    errors: dict[int, OSError] = field(default_factory=dict)
+    """Raised when an image is opened, by index."""
+    delay_seconds: float = 0.0
 
-    monkeypatch.setattr(module, "_decode_row", noted)
-    return rows
+    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+        time.sleep(self.delay_seconds)
+        self.opened.append(index)
+        if index in self.errors:
+            raise self.errors[index]
+        return self.images.open(index)
+
+    def signature(self, index: int) -> bytes:
+        return self.images.signature(index)
 
 
-def ready(folder: Path, resize: Resize = "shortest_edge", side: int = SIDE) -> Store:
+def recording(source: Source) -> tuple[Source, RecordingImages]:
+    """The source with images that record what is opened."""
+    images = RecordingImages(source.images)
+    return replace(source, images=images), images
+
+
+def build(folder: Path, resize: Resize = "shortest_edge", side: int = SIDE) -> Store:
     """The store of a folder."""
     return prepare(folder_source(folder), resize=resize, side=side)
 
 
-class TrainingInterrupted(BaseException):
+class Interrupted(BaseException):
     """Nothing in the program catches this."""
 
 
-def cut_short(source: Source, monkeypatch: pytest.MonkeyPatch, cache: Path, done: int = 9) -> Path:
-    """The half store that a power cut leaves after some pictures."""
+def interrupted_build(source: Source, cache: Path, done: int = 9) -> Path:
+    """The partial store that an interruption leaves after `done` images of size 8."""
 
     def stop(number: int, total: int) -> None:
         if number == done:
-            raise TrainingInterrupted
+            raise Interrupted
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "CHUNK", 1)
-        patch.setattr(os, "cpu_count", lambda: 1)
-        with pytest.raises(TrainingInterrupted):
-            prepare(source, resize="stretch", side=8, progress=stop)
+    with pytest.raises(Interrupted):
+        prepare(source, resize="stretch", side=8, cache=cache, chunk=1, on_progress=stop)
     return next((cache / "stores").glob("*.partial"))

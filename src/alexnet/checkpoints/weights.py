@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from alexnet.checkpoints.tensors import check_file
-from alexnet.data.images.open import QUIET
+from alexnet.data.images.open import silence_warnings
 from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
@@ -72,7 +72,7 @@ def _load(path: Path) -> object:
     if path.suffix == ".safetensors":
         check_file(path)
         return load_file(path)
-    with QUIET:  # torch warns about the pickle's protocol
+    with silence_warnings:  # torch warns about the pickle's protocol
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

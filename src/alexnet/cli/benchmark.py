@@ -156,14 +156,20 @@ def _agree(words: Sequence[str]) -> int:
     import numpy as np
 
     from alexnet.benchmark.agreement import agreement
-    from alexnet.data.load import open_data
+    from alexnet.data.load import load_dataset
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
     recipe, rule = classifier.info.recipe, classifier.info.preprocessing
     with ProgressReporter() as reporter:
         root = flags.data_root or recipe.data_root
-        store = open_data(flags.data or recipe.data, root, rule.resize, rule.resize_size, reporter)
+        store = load_dataset(
+            flags.data or recipe.data,
+            root,
+            resize=rule.resize,
+            resize_size=rule.resize_size,
+            on_progress=reporter.on_prepare,
+        )
     found = agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)
     text = (
         f"{found.agreeing:,} of {found.pictures:,} pictures ({found.top1_agreement:.2%}) get the "

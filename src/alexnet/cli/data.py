@@ -1,4 +1,4 @@
-"""`alexnet data prepare|check|split|show`: a data set before it is trained on."""
+"""`alexnet data prepare|check|split|show`: a data set before training."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ HELP = """usage: alexnet data ACTION DATA ...
 
 DATA is a data set's name, a folder of class folders, or a CSV file of path,label[,split].
 
-  prepare  decode every picture once into a store, as training would
-  check    list unreadable, misnamed, tiny and duplicate pictures, and rare classes;
+  prepare  decode every image once into an image store, as training would
+  check    list unreadable, misnamed, small and duplicate images, and rare classes;
            exit 1 for a fault
-  split    write a train/val/test split down, as folders or as a CSV
-  show     draw a sheet of pictures, before and after augmentation
+  split    write a train/val/test split, as folders or as a CSV file
+  show     plot a sheet of images, before and after augmentation
 
 alexnet data ACTION --help tells more."""
 
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareFlags:
-    """Decode every picture once into a store, as training would."""
+    """Decode every image once into an image store, as training would."""
 
     data: Annotated[str, tyro.conf.Positional]
     """A data set's name, a folder or a CSV file."""
@@ -60,7 +60,7 @@ class PrepareFlags:
     resize: Resize = "shortest_edge"
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
-    """Side of the stored square pictures."""
+    """Side of the stored square images, in pixels."""
     json: bool = False
     """Print JSON."""
 
@@ -72,7 +72,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     source = open_source(flags.data, flags.data_root)
     with ProgressReporter() as reporter:
         store = prepare(
-            source, resize=flags.resize, side=flags.resize_size, progress=reporter.on_prepare
+            source, resize=flags.resize, side=flags.resize_size, on_progress=reporter.on_prepare
         )
     splits = Counter(name or "not split" for name in store.info.splits)
     facts = {
@@ -86,21 +86,21 @@ def prepare_action(arguments: Sequence[str]) -> int:
     if flags.json:
         print(json_text(facts))
         return 0
-    told = ", ".join(f"{count:,} {name}" for name, count in splits.items())
+    parts = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
-        f"{len(store):,} pictures of {len(store.info.class_names)} classes ({told})\n"
+        f"{len(store):,} images of {len(store.info.class_names)} classes ({parts})\n"
         f"store {store.folder}"
     )
-    for refusal in store.info.rejected:
-        print(printable(f"refused {refusal.name}: {refusal.reason}"))
-    for passed in store.info.skipped:
-        print(f"ignored {passed.files} ({passed.reason})")
+    for image in store.info.rejected:
+        print(printable(f"rejected {image.name}: {image.reason}"))
+    for skipped in store.info.skipped:
+        print(f"skipped {skipped.files} ({skipped.reason})")
     return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckFlags:
-    """List unreadable, misnamed, tiny and duplicate pictures, and rare classes."""
+    """List unreadable, misnamed, small and duplicate images, and rare classes."""
 
     data: Annotated[str, tyro.conf.Positional]
     """A data set's name, a folder or a CSV file."""
@@ -137,15 +137,17 @@ def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
     counts = np.bincount(source.labels)
     lines = [
-        f"{printable(source.name)}: {len(source):,} pictures, {len(source.class_names)} classes "
+        f"{printable(source.name)}: {len(source):,} images, {len(source.class_names)} classes "
         f"of {counts.min()} to {counts.max()}"
     ]
-    lines += [f"ignored {count} ({reason})" for reason, count in source.skipped.items()]
+    lines += [f"skipped {count} ({reason})" for reason, count in source.skipped.items()]
     if findings:
         lines += [
             "",
             table(
-                ("finding", "name", "what"), [(f.kind, f.name, f.text) for f in findings], left=3
+                ("issue", "image", "detail"),
+                [(f.issue, f.name, f.detail) for f in findings],
+                left=3,
             ),
             "",
         ]
@@ -155,7 +157,7 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitFlags:
-    """Write a train/val/test split down, as folders of copies or as a CSV of path,label,split."""
+    """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split."""
 
     data: Annotated[str, tyro.conf.Positional]
     """A data set's name, a folder or a CSV file."""
@@ -164,24 +166,24 @@ class SplitFlags:
     data_root: str = ""
     """Folder searched for data sets first."""
     test_fraction: float = 0.2
-    """Share of every class for the test."""
+    """Fraction of every class for the test."""
     val_fraction: float = 0.1
-    """Share of the rest for choosing the best epoch."""
+    """Fraction of the rest for validation."""
     seed: int = 0
-    """Decides which pictures."""
+    """Decides which images."""
 
 
 def split_action(arguments: Sequence[str]) -> int:
-    """Write a split and print how many pictures went where."""
+    """Write a split and print how many images are in each part."""
     flags = parse(SplitFlags, arguments, "data split")
     options = DataOptions(test_fraction=flags.test_fraction, val_fraction=flags.val_fraction)
     source = open_source(flags.data, flags.data_root)
     if any(source.splits):
         raise UsageError(f"{source.name} is split already; use it as it is")
     unsplit = np.full(len(source), "")
-    rows = np.arange(len(source))
+    indices = np.arange(len(source))
     parts = split(
-        source.name, rows, source.labels, unsplit, source.test_fraction, options, flags.seed
+        source.name, indices, source.labels, unsplit, source.test_fraction, options, flags.seed
     )
     named = {"train": parts.train, "val": parts.val, "test": parts.test}
     write_split(source, {name: part for name, part in named.items() if len(part)}, Path(flags.out))
@@ -191,7 +193,7 @@ def split_action(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowFlags:
-    """Draw a sheet: one row a class, the stored picture and what training makes of it."""
+    """Plot a sheet: one row per class, with a stored image and augmented samples of it."""
 
     data: Annotated[str, tyro.conf.Positional]
     """A data set's name, a folder or a CSV file."""
@@ -200,24 +202,25 @@ class ShowFlags:
     data_root: str = ""
     """Folder searched for data sets first."""
     out: str = ""
-    """The picture to write; NAME.png unless given."""
+    """File to write; NAME.png unless given."""
     classes: int = 12
     """Rows at most."""
-    views: int = 5
-    """Augmented views of each picture."""
+    samples: int = 5
+    """Augmented samples of each image."""
     seed: int = 0
-    """Decides the pictures and the views."""
+    """Decides the images and their augmentation."""
 
 
 def show_action(arguments: Sequence[str]) -> int:
-    """Draw the sheet and print where it is."""
+    """Plot the sheet and print its path."""
     flags = parse(ShowFlags, arguments, "data show")
     from alexnet import plots
     from alexnet.training.preview import augmentation_preview
 
-    if flags.classes < 1 or flags.views < 0:
+    if flags.classes < 1 or flags.samples < 0:
         raise UsageError(
-            f"--classes {flags.classes} must be at least 1 and --views {flags.views} not negative"
+            f"--classes {flags.classes} must be at least 1 "
+            f"and --samples {flags.samples} not negative"
         )
     with ProgressReporter() as reporter:
         rows, titles = augmentation_preview(
@@ -225,12 +228,12 @@ def show_action(arguments: Sequence[str]) -> int:
             flags.data,
             flags.data_root,
             flags.classes,
-            flags.views,
+            flags.samples,
             flags.seed,
             reporter,
         )
     out = Path(flags.out or f"{Path(flags.data).resolve().name}.png")
-    heads = ("stored", *[f"view {i + 1}" for i in range(flags.views)])
+    heads = ("stored", *[f"sample {i + 1}" for i in range(flags.samples)])
     plots.save(plots.contact_sheet(rows, titles, heads), out)
     print(out)
     return 0

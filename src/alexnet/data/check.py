@@ -16,11 +16,10 @@ from alexnet.data.datasets.folder import SUFFIXES
 from alexnet.data.images.decode import decode
 from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
+from alexnet.data.threads import map_bounded
 
-TINY_PIXELS = 64
-"""A shorter side below this is called tiny, unless the whole set is of small pictures."""
-BLOCK = 512
-"""Pictures in the queue of the threads."""
+SMALL_PIXELS = 64
+"""A shorter side below this is reported, unless the median image is that small."""
 FORMAT_SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -35,121 +34,120 @@ FORMAT_SUFFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about one picture, or one class."""
+    """One issue of one image or one class."""
 
-    kind: str
-    """unreadable, format, tiny, imbalance, or duplicate (also _across_splits, _across_classes)."""
+    issue: str
+    """unreadable, format, small, imbalance, or duplicate (also _across_splits, _across_classes)."""
     name: str
-    text: str
+    """Of the image or the class."""
+    detail: str
 
     @property
     def is_fault(self) -> bool:
         """Whether it makes a result wrong, and not only worse."""
-        return self.kind in ("unreadable", "duplicate_across_splits", "duplicate_across_classes")
+        return self.issue in ("unreadable", "duplicate_across_splits", "duplicate_across_classes")
 
 
 @dataclass(frozen=True, slots=True)
 class _ImageFacts:
-    """One decoded picture: its format, shorter side and digest, or why it cannot be read."""
+    """Of one image: format, shorter side in pixels and pixel hash, or why it cannot be read."""
 
     format: str = ""
     side: int = 0
     digest: bytes = b""
-    problem: str = ""
+    error: str = ""
 
 
 def check(
-    source: Source, progress: Callable[[int, int], None] = lambda done, total: None
+    source: Source, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[Finding]:
-    """Every finding about a source, faults first; decodes each picture once, on all cores.
+    """Every finding about a source, faults first; decodes each image once, on all cores.
 
-    Duplicates are pictures that look the same at 32 x 32 pixels to the last bit.
+    Duplicates are images that are equal to the last bit at 32 x 32 pixels.
     """
-    looks: list[_ImageFacts] = []
+    facts: list[_ImageFacts] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while len(looks) < len(source):  # a bounded queue, so that an interrupt ends soon
-            rows = range(len(looks), min(len(looks) + BLOCK, len(source)))
-            for look in pool.map(lambda row: _look(source, row), rows):
-                looks.append(look)
-                progress(len(looks), len(source))
-    findings = [*_unreadable(source, looks), *_duplicates(source, looks), *_formats(source, looks)]
-    findings += [*_tiny(source, looks), *_imbalance(source)]
+        for image in map_bounded(pool, lambda index: _facts(source, index), range(len(source))):
+            facts.append(image)
+            on_progress(len(facts), len(source))
+    findings = [*_unreadable(source, facts), *_duplicates(source, facts), *_formats(source, facts)]
+    findings += [*_small(source, facts), *_imbalance(source)]
     return sorted(findings, key=lambda finding: not finding.is_fault)
 
 
-def _look(source: Source, row: int) -> _ImageFacts:
+def _facts(source: Source, index: int) -> _ImageFacts:
     try:
-        with source.images.open(row) as image:
-            kind, side = image.format or "", min(image.size)
+        with source.images.open(index) as image:
+            file_format, side = image.format or "", min(image.size)
             pixels = decode(image, "stretch", 32)
     except Exception as error:  # Pillow raises many kinds for damaged files
-        return _ImageFacts(problem=rejection_reason(error, source.names[row]))
-    return _ImageFacts(kind, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest())
+        return _ImageFacts(error=rejection_reason(error, source.names[index]))
+    return _ImageFacts(
+        file_format, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+    )
 
 
-def _unreadable(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
+def _unreadable(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
     return [
-        Finding("unreadable", name, look.problem)
-        for name, look in zip(source.names, looks, strict=True)
-        if look.problem
+        Finding("unreadable", name, image.error)
+        for name, image in zip(source.names, facts, strict=True)
+        if image.error
     ]
 
 
-def _formats(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
+def _formats(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
     """Files whose content is of another format than their name says; they are read all the same."""
     findings = []
-    for name, look in zip(source.names, looks, strict=True):
+    for name, image in zip(source.names, facts, strict=True):
         suffix = PurePath(name).suffix.lower()
-        if (
-            suffix in SUFFIXES
-            and look.format
-            and suffix not in FORMAT_SUFFIXES.get(look.format, (suffix,))
-        ):
-            findings.append(Finding("format", name, f"is a {look.format} file"))
+        expected = FORMAT_SUFFIXES.get(image.format, (suffix,))
+        if suffix in SUFFIXES and image.format and suffix not in expected:
+            findings.append(Finding("format", name, f"is a {image.format} file"))
     return findings
 
 
-def _tiny(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
-    sides = [look.side for look in looks if look.side]
-    if not sides or np.median(sides) < TINY_PIXELS:
+def _small(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
+    sides = [image.side for image in facts if image.side]
+    if not sides or np.median(sides) < SMALL_PIXELS:
         return []
     return [
-        Finding("tiny", name, f"its shorter side has {look.side} pixels")
-        for name, look in zip(source.names, looks, strict=True)
-        if 0 < look.side < TINY_PIXELS
+        Finding("small", name, f"its shorter side has {image.side} pixels")
+        for name, image in zip(source.names, facts, strict=True)
+        if 0 < image.side < SMALL_PIXELS
     ]
 
 
-def _duplicates(source: Source, looks: list[_ImageFacts]) -> list[Finding]:
+def _duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
     groups = defaultdict(list)
-    for row, look in enumerate(looks):
-        if look.digest:
-            groups[look.digest].append(row)
-    findings = []
-    for first, *others in groups.values():
-        for row in others:
-            kind = "duplicate"
-            if source.labels[row] != source.labels[first]:
-                kind = "duplicate_across_classes"
-            elif source.splits[row] != source.splits[first]:
-                kind = "duplicate_across_splits"
-            text = f"looks exactly like {source.names[first]}"
-            if kind == "duplicate" and not source.splits[row]:
-                text += "; a drawn split may put one into training and one into the test"
-            findings.append(Finding(kind, source.names[row], text))
-    return findings
+    for index, image in enumerate(facts):
+        if image.digest:
+            groups[image.digest].append(index)
+    return [
+        _duplicate(source, index, first) for first, *others in groups.values() for index in others
+    ]
+
+
+def _duplicate(source: Source, index: int, first: int) -> Finding:
+    issue, detail = "duplicate", f"looks exactly like {source.names[first]}"
+    if source.labels[index] != source.labels[first]:
+        issue = "duplicate_across_classes"
+    elif source.splits[index] != source.splits[first]:
+        issue = "duplicate_across_splits"
+    elif not source.splits[index]:
+        detail += "; a random split may put one into training and one into the test"
+    return Finding(issue, source.names[index], detail)
 
 
 def _imbalance(source: Source) -> list[Finding]:
-    """Classes with less than a quarter of the pictures that the middle class has."""
+    """Classes with less than a quarter of the images that the median class has."""
     counts = Counter(source.labels.tolist())
-    middle = float(np.median(list(counts.values())))
+    median = float(np.median(list(counts.values())))
     return [
         Finding(
             "imbalance",
             source.class_names[label],
-            f"{count} pictures; the middle class has {middle:.0f}",
+            f"{count} images; the median class has {median:.0f}",
         )
         for label, count in sorted(counts.items())
-        if count < middle / 4
+        if count < median / 4
     ]

@@ -1,4 +1,4 @@
-"""A data set's split written down: as folders of copied pictures, or as one CSV."""
+"""A data set's split as files: as folders of copied images, or as one CSV file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.source import FilePictures, Source
+from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import DataError, UsageError
 from alexnet.io.downloads import atomic_folder
 from alexnet.io.files import atomic_write
@@ -16,21 +16,19 @@ from alexnet.io.text import LONE_SURROGATE, is_file_name
 
 
 def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> None:
-    """Write a split to `out`: a .csv of path,label,split, or a new folder OUT/SPLIT/CLASS/picture.
+    """Write a split to `out`: a .csv of path,label,split, or a new folder OUT/SPLIT/CLASS/image.
 
     Args:
         source: of files.
-        splits: rows of the source by split name.
-        out: what to make.
+        splits: indices into the source by split name.
+        out: file or folder to make.
 
     Raises:
-        DataError: the pictures are not files, or cannot be copied, or a name cannot be written.
+        DataError: the images are not files, or cannot be copied, or a name cannot be written.
         UsageError: `out` exists.
     """
-    if not isinstance(source.images, FilePictures):
-        raise DataError(
-            f"{source.name} is not made of picture files; its split cannot be written down"
-        )
+    if not isinstance(source.images, ImageFiles):
+        raise DataError(f"{source.name} is not made of image files; its split cannot be written")
     if out.exists():
         raise UsageError(f"{out} exists; choose another place")
     if out.suffix.lower() == ".csv":
@@ -40,29 +38,31 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
 
 
 def _write_csv(
-    source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path
+    source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out: Path
 ) -> None:
     lines = [
-        (str(pictures.paths[row].resolve()), source.class_names[source.labels[row]], split)
-        for split, rows in splits.items()
-        for row in rows
+        (str(images.path(index).resolve()), source.class_names[source.labels[index]], split)
+        for split, indices in splits.items()
+        for index in indices
     ]
     for cell in (cell for line in lines for cell in line):
         if cell != cell.strip() or LONE_SURROGATE.search(cell):
             raise DataError(f"a CSV cannot hold the name {cell!r}; rename it, or write a folder")
-    with atomic_write(out) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split"), *lines])
 
 
-def _copy(source: Source, pictures: FilePictures, splits: dict[str, np.ndarray], out: Path) -> None:
+def _copy(source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out: Path) -> None:
     for label in source.class_names:
         if not is_file_name(label):
             raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
-    with atomic_folder(out) as aside:
-        for split, rows in splits.items():
-            for row in rows:
-                path = pictures.paths[row]
-                folder = aside / split / source.class_names[source.labels[row]]
+    with atomic_folder(out) as temporary:
+        for split, indices in splits.items():
+            for index in indices:
+                path = images.path(index)
+                folder = temporary / split / source.class_names[source.labels[index]]
                 folder.mkdir(parents=True, exist_ok=True)
                 target = folder / path.name
-                shutil.copy2(path, target if not target.exists() else folder / f"{row}-{path.name}")
+                if target.exists():  # of another folder of the same class
+                    target = folder / f"{index}-{path.name}"
+                shutil.copy2(path, target)

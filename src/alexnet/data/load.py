@@ -1,36 +1,57 @@
-"""A data set from what people type to its store."""
+"""A data set, from its name or path to its image store."""
 
 from __future__ import annotations
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.datasets.catalogue import open_source
-from alexnet.data.store.build import prepare
+from alexnet.data.store.build import ProgressCallback, prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.reporter import Reporter
 
 
-def open_data(data: str, data_root: str, resize: Resize, side: int, reporter: Reporter) -> Store:
-    """The store of a data set, prepared now unless it is there already."""
-    source = open_source(data, data_root)
-    return prepare(source, resize=resize, side=side, progress=reporter.on_prepare)
+def load_dataset(
+    data: str,
+    data_root: str = "",
+    *,
+    resize: Resize = "shortest_edge",
+    resize_size: int = 256,
+    allow_unlabelled: bool = False,
+    on_progress: ProgressCallback | None = None,
+) -> Store:
+    """The image store of a data set; its images are decoded now unless they have been before.
 
-
-def report_rejected(store: Store, limit: float, reporter: Reporter) -> None:
-    """Name the pictures that cannot be used, and count the files that were passed over.
+    Args:
+        data: a data set's name, a folder of class folders, or a .csv file.
+        data_root: folder searched first for a named data set.
+        resize: how an image becomes square.
+        resize_size: side of the stored images, in pixels.
+        allow_unlabelled: accept a folder of images without class folders, too.
+        on_progress: called with the number of images done and the number of all.
 
     Raises:
-        DataError: they are more than `limit` (0 to 1) of all.
+        UnknownNameError: `data` is neither a known name nor looks like a path.
+        DataError: the data set is not there or cannot be used, or the store cannot be written.
     """
-    passed = [f"{one.files} ({one.reason})" for one in store.info.skipped if one.reason != "hidden"]
-    if passed:
-        reporter.note(f"files passed over: {', '.join(passed)}")
-    refused = store.info.rejected
-    if not refused:
+    source = open_source(data, data_root, allow_unlabelled=allow_unlabelled)
+    return prepare(source, resize=resize, side=resize_size, on_progress=on_progress)
+
+
+def report_rejected(store: Store, max_fraction: float, reporter: Reporter) -> None:
+    """Report the images that cannot be used, and the number of files that were skipped.
+
+    Raises:
+        DataError: more than `max_fraction` (0 to 1) of all images cannot be used.
+    """
+    skipped = [f"{s.files} ({s.reason})" for s in store.info.skipped if s.reason != "hidden"]
+    if skipped:
+        reporter.note(f"files skipped: {', '.join(skipped)}")
+    rejected = store.info.rejected
+    if not rejected:
         return
-    first = ", ".join(f"{r.name} ({r.reason})" for r in refused[:3])
-    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
-    sentence = f"{len(refused)} of {len(store)} pictures cannot be used: {first}{more}"
-    if len(refused) > limit * len(store):
+    first = ", ".join(f"{image.name} ({image.reason})" for image in rejected[:3])
+    more = f" and {len(rejected) - 3} more" if len(rejected) > 3 else ""
+    sentence = f"{len(rejected)} of {len(store)} images cannot be used: {first}{more}"
+    if len(rejected) > max_fraction * len(store):
         raise DataError(f"{sentence}; repair them, or allow it with --max-rejected-fraction")
     reporter.note(f"{sentence}; they are left out")

@@ -1,4 +1,4 @@
-"""A data set before decoding: names, labels, classes, splits, and a way to open one picture."""
+"""A data set before decoding: names, labels, classes, splits, and a way to open each image."""
 
 from __future__ import annotations
 
@@ -13,51 +13,59 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from alexnet.data.images.open import open_picture
+from alexnet.data.images.open import open_image
 from alexnet.errors import DataError
 
 SPLITS = ("train", "val", "test")
 
 
-class Pictures(Protocol):
-    """Opens pictures by index, from any thread."""
+class Images(Protocol):
+    """Opens images by index, from any thread."""
 
     def open(self, index: int) -> AbstractContextManager[Image.Image]:
-        """The picture, for a `with` block; what is raised there is told by `rejection_reason`."""
+        """The image, for a `with` block; `rejection_reason` explains what is raised there."""
         ...
 
-    def stamp(self, index: int) -> bytes:
-        """Bytes that change when the picture changes (for a file its size and time of change)."""
+    def signature(self, index: int) -> bytes:
+        """Bytes that change when the image changes."""
         ...
 
 
 @dataclass(frozen=True)
-class FilePictures:
-    """Pictures that are files."""
+class ImageFiles:
+    """Images that are files, named relative to one folder.
 
-    paths: tuple[Path, ...]
+    ImageNet's 1.3 million names are kept as text, since a `Path` for each would take 0.4 GB.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+
+    def path(self, index: int) -> Path:
+        """The file of one image."""
+        return self.folder / self.names[index]
 
     def open(self, index: int) -> AbstractContextManager[Image.Image]:
-        """Read the file."""
-        return open_picture(self.paths[index])
+        """Read and decode the file."""
+        return open_image(self.path(index))
 
-    def stamp(self, index: int) -> bytes:
-        """What `file_signature` says."""
-        return file_signature(self.paths[index])
+    def signature(self, index: int) -> bytes:
+        """The result of `file_signature`."""
+        return file_signature(self.path(index))
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayPictures:
-    """Pictures that are already decoded: uint8 [N, H, W, 3] or grey [N, H, W]."""
+class ImageArray:
+    """Images that are decoded already: uint8 [N, H, W, 3] or grey [N, H, W]."""
 
     array: np.ndarray
 
     def open(self, index: int) -> AbstractContextManager[Image.Image]:
-        """The picture as RGB or grey."""
+        """The image as RGB or grey."""
         return Image.fromarray(self.array[index])
 
-    def stamp(self, index: int) -> bytes:
-        """A digest of the pixels."""
+    def signature(self, index: int) -> bytes:
+        """A hash of the pixels."""
         return hashlib.blake2b(self.array[index].tobytes(), digest_size=8).digest()
 
 
@@ -65,29 +73,29 @@ class ArrayPictures:
 class Source:
     """A data set with nothing decoded yet.
 
-    `splits` holds "train", "val" or "test" per picture, or "" where the source leaves the split to
-    the recipe. A source gives a split to all of its pictures or to none.
+    `splits` holds "train", "val" or "test" per image, or "" where the source leaves the split to
+    the recipe. A source gives a split to all of its images or to none.
     """
 
     name: str
-    """What people type, or the folder's name."""
+    """Name of the data set, or of its folder."""
     class_names: tuple[str, ...]
-    """Class names; a label is an index into them."""
+    """A label is an index into them."""
     names: tuple[str, ...]
-    """One name per picture, as people know it: a path inside the data set, or "train/00012"."""
+    """One name per image: a path inside the data set, or "train/00012"."""
     labels: np.ndarray
     """int64 [N]."""
     splits: tuple[str, ...]
-    """One of SPLITS or "" per picture."""
-    images: Pictures
-    """Opens picture i."""
+    """One of SPLITS or "" per image."""
+    images: Images
+    """Opens image i."""
     test_fraction: float = 0.2
-    """Share of every class held out for the test where the source has no split of its own."""
+    """Fraction of every class held out for the test where the source has no split of its own."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Why files were passed over, and how many: {"hidden": 2, "not a picture": 1}."""
+    """Number of files skipped, by reason: {"hidden": 2, "not an image": 1}."""
 
     is_labelled: bool = True
-    """Whether the classes mean anything; pictures without labels are all of one class."""
+    """False where the images have no labels; they are all of one class then."""
 
     def __post_init__(self) -> None:
         if len(self.class_names) < 2 and self.is_labelled:
@@ -100,48 +108,48 @@ class Source:
                 f"{self.name}: {len(self.names)} names, {len(self.labels)} labels "
                 f"and {len(self.splits)} splits"
             )
-        if (wrong := first_invalid_label(self.labels, len(self.class_names))) >= 0:
+        if (invalid := first_invalid_label(self.labels, len(self.class_names))) >= 0:
             raise DataError(
-                f"{self.name}: {self.names[wrong]} has the label {self.labels[wrong]}, and the "
+                f"{self.name}: {self.names[invalid]} has the label {self.labels[invalid]}, and the "
                 f"{len(self.class_names)} classes count from 0; its labels are damaged"
             )
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         if empty := [c for c, n in zip(self.class_names, counts, strict=True) if n == 0]:
             raise DataError(
-                f"{self.name}: class {empty[0]!r} has no pictures; fill or remove its folder"
+                f"{self.name}: class {empty[0]!r} has no images; fill or remove its folder"
             )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change when a name, label, split, class or picture changes."""
+        """Sixteen hex digits that change when a name, label, split, class or image changes."""
         digest = hashlib.blake2b(digest_size=8)
         for text in (*self.class_names, "", *self.names, "", *self.splits):
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
         digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
         for index in range(len(self)):
-            digest.update(self.images.stamp(index))
+            digest.update(self.images.signature(index))
         return digest.hexdigest()
 
 
 def file_signature(path: Path) -> bytes:
-    """A file's size and modification time, and whether it may be read, which people mend."""
+    """A file's size and modification time, and whether it may be read, since permissions change."""
     try:
         status = path.stat()
     except OSError as error:
         return (error.strerror or "lost").encode()
-    mark = "" if os.access(path, os.R_OK) else " shut"
-    return f"{status.st_size} {status.st_mtime_ns}{mark}".encode()
+    suffix = "" if os.access(path, os.R_OK) else " shut"
+    return f"{status.st_size} {status.st_mtime_ns}{suffix}".encode()
 
 
-def first_invalid_label(labels: np.ndarray, classes: int) -> int:
-    """The first picture whose label is no class, -1 where all are."""
-    strange = (labels < 0) | (labels >= classes)
-    return int(strange.argmax()) if strange.any() else -1
+def first_invalid_label(labels: np.ndarray, num_classes: int) -> int:
+    """Index of the first label that is no class, -1 where all are."""
+    is_invalid = (labels < 0) | (labels >= num_classes)
+    return int(is_invalid.argmax()) if is_invalid.any() else -1
 
 
-def labels_from(names: Iterable[str], classes: tuple[str, ...]) -> np.ndarray:
-    """Class indices, int64 [N], of class names."""
-    index = {name: i for i, name in enumerate(classes)}
+def class_indices(names: Iterable[str], class_names: tuple[str, ...]) -> np.ndarray:
+    """Indices, int64 [N], of class names."""
+    index = {name: i for i, name in enumerate(class_names)}
     return np.array([index[name] for name in names], dtype=np.int64)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from alexnet.data.load import open_data, report_rejected
+from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
@@ -138,7 +138,13 @@ def open_evaluation_data(
     source, root = data or recipe.data, data_root or recipe.data_root
     if not source:
         raise UsageError("the model was imported and names no data set; say which with --data")
-    store = open_data(source, root, preprocessing.resize, preprocessing.resize_size, reporter)
+    store = load_dataset(
+        source,
+        root,
+        resize=preprocessing.resize,
+        resize_size=preprocessing.resize_size,
+        on_progress=reporter.on_prepare,
+    )
     report_rejected(store, 1.0, reporter)
     is_changed = classifier.info.manifest_hash != store.manifest_hash()
     if is_changed and is_training_data(classifier, store, data):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from alexnet.config.recipe import Recipe
-from alexnet.data.load import open_data
+from alexnet.data.load import load_dataset
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.evaluation.evaluator import predict_probabilities
@@ -70,7 +70,13 @@ def evaluated_images(
 ) -> tuple[Store, np.ndarray]:
     """The recipe's image store and the indices of the images that the measure is taken on."""
     options = recipe.data_options
-    store = open_data(recipe.data, recipe.data_root, options.resize, options.resize_size, reporter)
+    store = load_dataset(
+        recipe.data,
+        recipe.data_root,
+        resize=options.resize,
+        resize_size=options.resize_size,
+        on_progress=reporter.on_prepare,
+    )
     splits = split_indices(store, options, recipe.seed)
     if measure == "train_error":
         return store, splits.train

@@ -20,7 +20,7 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, load_model
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_picture, rejection_reason
+from alexnet.data.images.open import open_image, rejection_reason
 from alexnet.errors import DataError, UsageError
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
@@ -215,7 +215,7 @@ def _open(image: ImageInput, lock: Lock) -> Iterator[Image.Image]:
     elif isinstance(image, np.ndarray):
         yield Image.fromarray(_check_array(image))
     else:
-        with open_picture(Path(image)) as opened:
+        with open_image(Path(image)) as opened:
             yield opened
 
 

@@ -1,8 +1,9 @@
-"""One file over HTTP, from where an earlier try ended.
+"""One file over HTTPS, resumed where an earlier try ended.
 
-What has come is kept in a part, and the next try asks for the rest (RFC 9110, section 14: Range and
-If-Range). A server that cannot give a rest, or whose file is another by now, sends all of it, and
-the part begins anew. Whether the whole is right is for its checksum to say.
+What has been received is kept in a partial file, and the next try asks for the rest (RFC 9110,
+section 14: Range and If-Range). A server that cannot send a range, or whose file has changed, sends
+the whole file, and the partial file starts anew. Whether the result is right is decided by its
+checksum (`downloads.py`).
 """
 
 from __future__ import annotations
@@ -18,49 +19,62 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-TIMEOUT_SECONDS = 10.0
-"""Without a byte."""
-STALL_SECONDS = 60.0
-LOWEST_BYTES_PER_SECOND = 1000.0
-"""A server that is slower than this after STALL_SECONDS is given up."""
-CHUNK_BYTES = 1 << 18
-MOST_TRIES = 20
-PAUSE_SECONDS = 0.5
-"""Between two tries."""
-OTHER_RANGE = 416
-"""HTTP's word for a range that the file does not have."""
-
 
 class DroppedError(OSError):
-    """The connection broke while the file was coming."""
+    """The connection broke during the transfer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """When a try is given up, and how often it is repeated."""
+
+    timeout_seconds: float = 10.0
+    """Without a byte."""
+    stall_seconds: float = 60.0
+    """From then on, the mean speed must be at least `min_bytes_per_second`."""
+    min_bytes_per_second: float = 1000.0
+    max_tries: int = 20
+    pause_seconds: float = 0.5
+    """Between two tries."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What has come of a file, and beside it which file that was."""
+class RemoteFile:
+    """What is fetched."""
+
+    url: str
+    max_bytes: int
+    """A longer file is an error."""
+    size_bytes: int | None = None
+    """Exact size, where it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartialFile:
+    """The part of a file that has been received, and beside it a file that says what it is of."""
 
     path: Path
 
     @property
-    def told(self) -> Path:
-        """Two lines: the address, and the server's mark of the file's state (ETag or date)."""
+    def source_info(self) -> Path:
+        """Two lines: the address, and the server's validator of the file's state (ETag or date)."""
         return self.path.with_name(f"{self.path.name}.from")
 
     @property
     def size_bytes(self) -> int:
-        """How much has come; 0 where nothing has."""
+        """Bytes received; 0 where there is no file."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def begin(self, url: str, mark: str) -> None:
-        """Forget what has come, and note what comes now."""
+    def start(self, url: str, validator: str) -> None:
+        """Empty the file and note what is received from now on."""
         self.clear()
         self.path.write_bytes(b"")
-        self.told.write_text(f"{url}\n{mark}\n", encoding="utf-8")
+        self.source_info.write_text(f"{url}\n{validator}\n", encoding="utf-8")
 
-    def mark_of(self, url: str) -> str:
-        """The mark of what has come, "" where there is none; clears what is of another address."""
+    def validator(self, url: str) -> str:
+        """The validator of what has been received, or ""; clears a part of another address."""
         try:
-            lines = self.told.read_text(encoding="utf-8").splitlines()
+            lines = self.source_info.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             lines = []
         if lines[:1] != [url]:
@@ -68,120 +82,125 @@ class Part:
         return lines[1] if len(lines) > 1 else ""
 
     def clear(self) -> None:
-        """Forget what has come."""
+        """Remove both files."""
         self.path.unlink(missing_ok=True)
-        self.told.unlink(missing_ok=True)
+        self.source_info.unlink(missing_ok=True)
 
 
-def fetch(url: str, part: Part, largest_bytes: int, size_bytes: int | None) -> None:
-    """Bring a part to its end, in as many tries as each bring something.
+def fetch(remote: RemoteFile, part: PartialFile, policy: RetryPolicy | None = None) -> None:
+    """Complete a partial file; tries again as long as each try receives something.
 
     Raises:
-        ValueError: the address is not https, or what comes cannot be the file; the part is cleared.
-        OSError: there is no connection, or it breaks time and again; the part is kept.
-        http.client.HTTPException: what answers does not speak HTTP.
+        ValueError: the address is not https, or the answer cannot be the file; the part is cleared.
+        OSError: there is no connection, or it breaks again and again; the part is kept.
+        http.client.HTTPException: the server does not speak HTTP.
     """
-    for tries_left in reversed(range(MOST_TRIES)):
+    policy = policy or RetryPolicy()
+    for tries_left in reversed(range(policy.max_tries)):
         before = part.size_bytes
         try:
-            return _fetch_rest(url, part, largest_bytes, size_bytes)
+            return _fetch_rest(remote, part, policy)
         except (DroppedError, TimeoutError, ConnectionError, http.client.IncompleteRead):
             if not tries_left or part.size_bytes <= before:
                 raise
         except ValueError:
             part.clear()
             raise
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(policy.pause_seconds)
     return None
 
 
-def _fetch_rest(url: str, part: Part, largest_bytes: int, size_bytes: int | None) -> None:
-    """Ask for what the part lacks, and add what comes."""
-    check_address(url)
-    mark, start = part.mark_of(url), part.size_bytes
+def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> None:
+    """Ask for the bytes that the part lacks, and append them."""
+    check_address(remote.url)
+    validator, start = part.validator(remote.url), part.size_bytes
     headers = {"User-Agent": "alexnet", "Accept-Encoding": "identity"}
     if start:
-        headers |= {"Range": f"bytes={start}-"} | ({"If-Range": mark} if mark else {})
-    opener = urllib.request.build_opener(_SafeRedirects)
-    request = urllib.request.Request(url, headers=headers)
+        headers |= {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {})
+    opener = urllib.request.build_opener(_CheckedRedirects)
+    request = urllib.request.Request(remote.url, headers=headers)
     try:
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            _add(answer, url, part, largest_bytes, size_bytes)
+        with opener.open(request, timeout=policy.timeout_seconds) as answer:
+            _receive(answer, remote, part, policy)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code != OTHER_RANGE or not start:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not start:
             raise
-        is_whole = error.headers.get("Content-Range") == f"bytes */{start}"
-        if not is_whole and size_bytes != start:
+        is_complete = error.headers.get("Content-Range") == f"bytes */{start}"
+        if not is_complete and remote.size_bytes != start:
             part.clear()
-            _fetch_rest(url, part, largest_bytes, size_bytes)
+            _fetch_rest(remote, part, policy)
 
 
-def _add(
-    answer: http.client.HTTPResponse,
-    url: str,
-    part: Part,
-    largest_bytes: int,
-    size_bytes: int | None,
+def _receive(
+    answer: http.client.HTTPResponse, remote: RemoteFile, part: PartialFile, policy: RetryPolicy
 ) -> None:
-    """Add an answer to the part; a whole file takes its place."""
+    """Append a range to the part, or start it anew with a whole file."""
     if answer.status == http.client.PARTIAL_CONTENT:
-        told = answer.headers.get("Content-Range", "")
-        if not re.match(rf"bytes {part.size_bytes}-\d+/", told):
-            raise ValueError(f"it answers with the bytes {told!r}, not those that were asked for")
+        content_range = answer.headers.get("Content-Range", "")
+        if not re.match(rf"bytes {part.size_bytes}-\d+/", content_range):
+            raise ValueError(
+                f"it answers with the bytes {content_range!r}, which were not asked for"
+            )
     elif answer.status == http.client.OK:
-        part.begin(url, _mark(answer))
+        part.start(remote.url, _validator(answer))
     else:
         raise ValueError(f"it answers {answer.status}")
-    announced = _announced(answer)
-    if announced is not None and part.size_bytes + announced > largest_bytes:
-        raise ValueError(f"it is longer than {largest_bytes} bytes")
+    expected = _content_length(answer)
+    _check_length(part.size_bytes + (expected or 0), remote)
     with part.path.open("ab") as file:
-        come = _copy(answer, file, largest_bytes)
+        received = _copy(answer, file, remote, policy)
         file.flush()
         os.fsync(file.fileno())
-    if announced is not None and come < announced:
+    if expected is not None and received < expected:
         raise DroppedError(f"the connection broke after {part.size_bytes} bytes")
-    if size_bytes is not None and part.size_bytes < size_bytes:
-        ended = f"it ended after {part.size_bytes} of {size_bytes} bytes"
-        raise DroppedError(ended) if announced is None else ValueError(ended)
+    if remote.size_bytes is not None and part.size_bytes < remote.size_bytes:
+        ended = f"it ended after {part.size_bytes} of {remote.size_bytes} bytes"
+        raise DroppedError(ended) if expected is None else ValueError(ended)
 
 
-def _mark(answer: http.client.HTTPResponse) -> str:
-    """What will tell whether the file is still the same: a strong ETag, else its date."""
+def _check_length(num_bytes: int, remote: RemoteFile) -> None:
+    if num_bytes > remote.max_bytes:
+        raise ValueError(f"it is longer than {remote.max_bytes} bytes")
+
+
+def _validator(answer: http.client.HTTPResponse) -> str:
+    """The strong ETag, else the date, by which the server can say whether the file is the same."""
     tag = answer.headers.get("ETag", "")
-    mark = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
-    return mark if mark.isprintable() and mark.isascii() else ""
+    is_strong = tag and not tag.startswith("W/")
+    validator = tag if is_strong else answer.headers.get("Last-Modified", "")
+    return validator if validator.isprintable() and validator.isascii() else ""
 
 
-def _announced(answer: http.client.HTTPResponse) -> int | None:
-    """How many bytes the answer says will come; None where it says nothing that can be."""
+def _content_length(answer: http.client.HTTPResponse) -> int | None:
+    """The number of bytes that the answer announces; None where it announces none."""
     length = answer.headers.get("Content-Length", "")
     is_chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
     return int(length) if length.isdecimal() and len(length) < 16 and not is_chunked else None
 
 
-def _copy(answer: http.client.HTTPResponse, file: IO[bytes], largest_bytes: int) -> int:
-    """Add all that comes to a file, and give how much that was.
+def _copy(
+    answer: http.client.HTTPResponse, file: IO[bytes], remote: RemoteFile, policy: RetryPolicy
+) -> int:
+    """Append all bytes of an answer to a file; returns their number.
 
     Raises:
         ValueError: the file gets too long.
-        TimeoutError: it comes too slowly.
+        TimeoutError: the transfer is too slow.
     """
-    began, start, come = time.monotonic(), file.seek(0, os.SEEK_END), 0
-    while chunk := answer.read1(CHUNK_BYTES):
-        come += len(chunk)
-        if start + come > largest_bytes:
-            raise ValueError(f"it is longer than {largest_bytes} bytes")
+    began, start, received = time.monotonic(), file.seek(0, os.SEEK_END), 0
+    while chunk := answer.read1(1 << 18):
+        received += len(chunk)
+        _check_length(start + received, remote)
         file.write(chunk)
         seconds = time.monotonic() - began
-        if seconds > STALL_SECONDS and come / seconds < LOWEST_BYTES_PER_SECOND:
-            raise TimeoutError(f"only {come} bytes came in {seconds:.0f} seconds")
-    return come
+        if seconds > policy.stall_seconds and received / seconds < policy.min_bytes_per_second:
+            raise TimeoutError(f"only {received} bytes were received in {seconds:.0f} seconds")
+    return received
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to an address that `fetch` would take itself."""
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect only to an address that `fetch` accepts."""
 
     def redirect_request(
         self,
@@ -192,7 +211,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Make the next request; ValueError where it would leave https."""
+        """Make the next request.
+
+        Raises:
+            ValueError: it would leave https.
+        """
         try:
             check_address(newurl)
         except ValueError:
@@ -202,7 +225,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def check_address(url: str) -> None:
-    """Refuse everything but https, and http to this machine.
+    """Accept only https, and http to this machine.
 
     Raises:
         ValueError: names the address.

@@ -1,10 +1,11 @@
-"""Files whose reader is a C library that damage can crash, read in a process of their own.
+"""Runs a reader of untrusted files in a process of its own.
 
-scipy's reader of .mat files dies of about one damaged file in three hundred. There, a crash, a hang
-or a flood of memory ends in a sentence here. It is no jail: what the reader runs, runs as the user.
+C libraries crash on some damaged files: scipy's reader of .mat files on about one in three hundred.
+In a process of its own, a crash, a hang or too much memory becomes an error message. This is not a
+sandbox: the reader runs with the rights of the user.
 
-`python -m alexnet.io.isolated MODULE:FUNCTION PATH MEMORY_BYTES` is the other process: it calls the
-function with the path and writes the arrays that it gives as .npz to stdout.
+`python -m alexnet.io.isolated MODULE:FUNCTION PATH MEMORY_BYTES` is the command of that process: it
+calls the function with the path and writes the returned arrays as .npz to stdout.
 """
 
 from __future__ import annotations
@@ -18,41 +19,41 @@ from pathlib import Path
 
 import numpy as np
 
-SECONDS_ALLOWED = 120.0
+TIMEOUT_SECONDS = 120.0
 MEMORY_BYTES = 3 << 30
-"""Beyond what the process has when its libraries are loaded."""
-REFUSED = 3
-"""Exit code of a reader that raises; its reason is the last line of stderr."""
+"""Beyond what the process uses when the module of the reader is imported."""
+READER_RAISED = 3
+"""Exit code when the reader raises; the reason is the last line of stderr."""
 
 
 def read_in_subprocess(
     reader: str,
     path: Path,
     *,
-    seconds: float = SECONDS_ALLOWED,
+    timeout_seconds: float = TIMEOUT_SECONDS,
     memory_bytes: int = MEMORY_BYTES,
 ) -> dict[str, np.ndarray]:
-    """The arrays that a reader gives for a file, by their names.
+    """The arrays that a reader returns for a file, by their names.
 
     Args:
         reader: "module:function", from a path to a dict of arrays of numbers or text.
         path: the file.
-        seconds: after which the reader is stopped.
-        memory_bytes: that it may take beyond its libraries.
+        timeout_seconds: after which the reader is stopped.
+        memory_bytes: memory that it may allocate.
 
     Raises:
         ValueError: the reader raised, crashed, or took too long; the message is its reason.
     """
-    words = [sys.executable, "-m", __name__, reader, str(path), str(memory_bytes)]
-    places = os.pathsep.join(place for place in sys.path if place)
-    environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", __name__, reader, str(path), str(memory_bytes)]
+    python_path = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            words, capture_output=True, env=environment, timeout=seconds, check=False
+            command, capture_output=True, env=environment, timeout=timeout_seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise ValueError(f"its reader did not end within {seconds:g} seconds") from error
-    if done.returncode == REFUSED:
+        raise ValueError(f"its reader did not end within {timeout_seconds:g} seconds") from error
+    if done.returncode == READER_RAISED:
         raise ValueError(done.stderr.decode("utf-8", "replace").rstrip().rpartition("\n")[2])
     if done.returncode:
         raise ValueError(f"its reader crashed (exit {done.returncode})")
@@ -61,23 +62,23 @@ def read_in_subprocess(
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """Let the process take so much more than it has, where the system can say and hold that."""
+    """Limit what the process may allocate from now on, where the system can."""
     sizes = Path("/proc/self/statm")
     if sizes.exists():
         import resource
 
-        has_bytes = int(sizes.read_text().split()[0]) * resource.getpagesize()
+        used_bytes = int(sizes.read_text().split()[0]) * resource.getpagesize()
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = has_bytes + memory_bytes
+        limit = used_bytes + memory_bytes
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main(reader: str, path: str, memory_bytes: str) -> int:
-    """Read a file and write what is in it; REFUSED when the reader raises."""
+    """Read a file and write its arrays; returns the exit code."""
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no array
+    os.dup2(2, 1)  # what a library prints must not mix with the arrays
     module, _, function = reader.partition(":")
     read = getattr(import_module(module), function)
     _limit_memory(int(memory_bytes))
@@ -88,7 +89,7 @@ def main(reader: str, path: str, memory_bytes: str) -> int:
     except Exception as error:  # whatever a damaged file makes a library raise
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         print(reason.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
-        return REFUSED
+        return READER_RAISED
     with out:
         out.write(file.getbuffer())
     return 0

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.batches import Batches
-from alexnet.data.datasets.unlabelled import open_pictures
-from alexnet.data.load import report_rejected
+from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, split_indices
-from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
@@ -127,9 +125,13 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
     if isinstance(recipe, RbmRecipe):
         check_hidden_biases(arch, stages)
     preprocessing_for(arch, options)  # rejects impossible options before any image is decoded
-    source = open_pictures(recipe.data, recipe.data_root)
-    store = prepare(
-        source, resize=options.resize, side=options.resize_size, progress=reporter.on_prepare
+    store = load_dataset(
+        recipe.data,
+        recipe.data_root,
+        resize=options.resize,
+        resize_size=options.resize_size,
+        allow_unlabelled=True,
+        on_progress=reporter.on_prepare,
     )
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)

@@ -57,7 +57,7 @@ class DeviceLoader:
 
 def to_device(batches: Batches, device: torch.device) -> DeviceLoader:
     """The batches on a device: preloaded where they fit into a GPU, else streamed."""
-    size_bytes = math.prod(batches.store.image_shape) * len(batches.rows)
+    size_bytes = math.prod(batches.store.image_shape) * len(batches.indices)
     fits = device.type == "cuda" and size_bytes <= (
         PRELOAD_FRACTION * torch.cuda.mem_get_info(device)[0]
     )
@@ -71,7 +71,7 @@ def stream(batches: Batches, device: torch.device) -> DeviceLoader:
 
 def preload(batches: Batches, device: torch.device, chunk: int = CHUNK) -> DeviceLoader:
     """All training images are copied now, `chunk` at a time, read in the store's order."""
-    indices, store = np.sort(batches.rows), batches.store
+    indices, store = np.sort(batches.indices), batches.store
     images = torch.empty((len(indices), *store.image_shape), dtype=torch.uint8, device=device)
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]

@@ -16,7 +16,7 @@ from alexnet.checkpoints.weights import load_matching_weights, read_weights
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import DATASETS
-from alexnet.data.load import open_data, report_rejected
+from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError, DataError, UnknownNameError
@@ -197,7 +197,13 @@ def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
         DataError: the data is missing, too much of it cannot be read, or a class has no images.
     """
     options = recipe.data_options
-    store = open_data(recipe.data, recipe.data_root, options.resize, options.resize_size, reporter)
+    store = load_dataset(
+        recipe.data,
+        recipe.data_root,
+        resize=options.resize,
+        resize_size=options.resize_size,
+        on_progress=reporter.on_prepare,
+    )
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)
     check_every_class_has_images(store, splits.train)

@@ -13,7 +13,7 @@ from PIL import Image
 from alexnet.data.datasets import catalogue as datasets
 from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
-from alexnet.data.source import ArrayPictures, Source
+from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError, MissingDataError, UnknownNameError
 
 
@@ -129,10 +129,10 @@ def test_no_torch() -> None:
 
 
 @pytest.mark.parametrize("label", [2, 200, -1])
-def test_a_label_that_is_no_class_names_its_picture(label: int) -> None:
+def test_a_label_that_is_no_class_names_its_image(label: int) -> None:
     with pytest.raises(DataError, match=rf"^set: train/1 has the label {label}, .* 2 classes"):
         Source(
             name="set", class_names=("a", "b"), names=("train/0", "train/1", "train/2"),
             labels=np.array([0, label, 1]), splits=("train",) * 3,
-            images=ArrayPictures(np.zeros((3, 4, 4), np.uint8)),
+            images=ImageArray(np.zeros((3, 4, 4), np.uint8)),
         )  # fmt: skip

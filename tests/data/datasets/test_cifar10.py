@@ -144,6 +144,6 @@ def test_real(roots: tuple[Path, Path]) -> None:
     assert len(source) == 60_000
     assert np.bincount(source.labels[:50_000]).tolist() == [5_000] * 10
     assert np.bincount(source.labels[50_000:]).tolist() == [1_000] * 10
-    pictures = [np.asarray(source.images.open(index)) for index in range(0, 50_000, 5)]
-    mean = np.stack(pictures).mean(axis=(0, 1, 2)) / 255
+    images = [np.asarray(source.images.open(index)) for index in range(0, 50_000, 5)]
+    mean = np.stack(images).mean(axis=(0, 1, 2)) / 255
     assert mean == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.004)

@@ -1,4 +1,4 @@
-"""Oxford 17 flowers, drawn small, and the real ones where they are."""
+"""Oxford 17 flowers as small images, and the real ones where they are."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.datasets.flowers17 import CLASSES, NAMES, flowers17_source
-from alexnet.errors import ConfigError, DataError, MissingDataError
+from alexnet.data.datasets.flowers17 import CLASS_NAMES, NAMES, flowers17_source, official_splits
+from alexnet.errors import ConfigError, DataError, MissingDataError, UsageError
 from support.places import REAL_DATA
 
 
-def picture() -> bytes:
+def jpeg() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (3, 2)).save(file, "JPEG")
     return file.getvalue()
 
 
 def archive(path: Path, names: tuple[str, ...] = NAMES, prefix: str = "jpg/") -> None:
-    content = picture()
+    content = jpeg()
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for name in ("files.txt", *names):
             info = tarfile.TarInfo(prefix + name)
@@ -46,7 +46,11 @@ def test_archive_is_unpacked_once(roots: tuple[Path, Path]) -> None:
     root, cache = roots
     archive(root / "17flowers.tgz")
     source = flowers17_source()
-    assert (source.name, source.class_names, source.test_fraction) == ("flowers17", CLASSES, 0.25)
+    assert (source.name, source.class_names, source.test_fraction) == (
+        "flowers17",
+        CLASS_NAMES,
+        0.25,
+    )
     assert source.names[0] == "jpg/image_0001.jpg"
     assert source.names[-1] == "jpg/image_1360.jpg"
     assert source.labels[[0, 79, 80, 1359]].tolist() == [0, 0, 1, 16]
@@ -66,23 +70,23 @@ def test_archive_is_unpacked_once(roots: tuple[Path, Path]) -> None:
 def test_folder_that_is_unpacked_already(roots: tuple[Path, Path], place: str) -> None:
     root, cache = roots
     (root / place).mkdir(parents=True)
-    content = picture()
+    content = jpeg()
     for name in NAMES:
         (root / place / name).write_bytes(content)
     assert len(flowers17_source()) == 1360
     assert not cache.exists()
     (root / place / NAMES[7]).unlink()
-    with pytest.raises(DataError, match=r"1 of 1360 pictures are missing, first image_0008.jpg"):
+    with pytest.raises(DataError, match=r"1 of 1360 images are missing, first image_0008.jpg"):
         flowers17_source()
 
 
 def test_incomplete_or_damaged_archive_leaves_nothing(roots: tuple[Path, Path]) -> None:
     root, cache = roots
     archive(root / "17flowers.tgz", NAMES[1:])
-    with pytest.raises(DataError, match=r"1 of 1360 pictures are not in it, first image_0001"):
+    with pytest.raises(DataError, match=r"1 of 1360 images are not in it, first image_0001"):
         flowers17_source()
     archive(root / "17flowers.tgz", NAMES[:3], prefix="../jpg/")
-    with pytest.raises(DataError, match="1360 of 1360 pictures are not in it"):
+    with pytest.raises(DataError, match="1360 of 1360 images are not in it"):
         flowers17_source()
     (root / "17flowers.tgz").write_bytes(b"not an archive")
     with pytest.raises(DataError, match="is damaged"):
@@ -117,12 +121,11 @@ def test_official_splits(roots: tuple[Path, Path]) -> None:
     source = flowers17_source()
     assert source.splits[:80] == ("train",) * 40 + ("val",) * 20 + ("test",) * 20
     assert Counter(source.splits) == {"train": 680, "val": 340, "test": 340}
-    assert flowers17_source(official_split=2).splits == source.splits
-    with pytest.raises(DataError, match="each of 1360 pictures once"):
+    assert official_splits(second, 2) == source.splits
+    with pytest.raises(DataError, match=r"not the published file.*each of 1360 images once"):
         flowers17_source(official_split=3)
-    (root / "datasplits.mat").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"cannot be read as a \.mat file"):
-        flowers17_source()
+    with pytest.raises(KeyError):
+        official_splits(second, 1)
 
 
 def test_official_splits_need_scipy(
@@ -131,8 +134,8 @@ def test_official_splits_need_scipy(
     root, _ = roots
     archive(root / "17flowers.tgz")
     (root / "datasplits.mat").write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(DataError, match=r"pip install alexnet\[scipy\]"):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(UsageError, match=r"pip install 'alexnet\[scipy\]"):
         flowers17_source()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.datasets.folder import csv_source, folder_source, pictures_below
+from alexnet.data.datasets.folder import csv_source, folder_source, list_images
 from alexnet.errors import DataError
 
 
@@ -34,8 +34,8 @@ def test_class_folders_leave_the_split_open(tmp_path: Path) -> None:
     assert source.labels.dtype == np.int64
     assert source.splits == ("",) * 4
     assert source.skipped == {}
-    with source.images.open(2) as picture:
-        assert picture.size == (4, 3)
+    with source.images.open(2) as image:
+        assert image.size == (4, 3)
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "Validation"])
@@ -69,7 +69,7 @@ def test_unlabelled_test_folder_and_others_are_counted(tmp_path: Path) -> None:
     assert source.skipped == {"not in a class folder": 2, "outside the splits": 1}
 
 
-def test_what_is_no_picture_is_ignored_and_counted(tmp_path: Path) -> None:
+def test_what_is_no_image_is_skipped_and_counted(tmp_path: Path) -> None:
     draw_all(tmp_path, "a/1.png", "b/1.png", "a/.hidden.png", "__MACOSX/a/1.png", "top.png")
     (tmp_path / "a" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "b" / "notes.txt").write_text("x")
@@ -82,7 +82,7 @@ def test_what_is_no_picture_is_ignored_and_counted(tmp_path: Path) -> None:
     assert source.skipped == {
         "dangling link": 2,
         "hidden": 3,
-        "not a picture": 2,
+        "not an image": 2,
         "not a regular file": 1,
         "not in a class folder": 1,
     }
@@ -98,9 +98,9 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     assert source.skipped == {"folder seen before": 1}
 
 
-def test_pictures_below_are_sorted_by_their_whole_path(tmp_path: Path) -> None:
+def test_images_below_are_sorted_by_their_whole_path(tmp_path: Path) -> None:
     draw_all(tmp_path, "z.png", "b/1.png", "a/2.png", "a.png", "b-c/1.png")
-    assert pictures_below(tmp_path, Counter()) == [
+    assert list_images(tmp_path, Counter()) == [
         "a.png",
         "a/2.png",
         "b-c/1.png",
@@ -127,7 +127,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 def test_no_class_folders_shows_both_layouts(tmp_path: Path) -> None:
     draw(tmp_path / "x.png")
-    with pytest.raises(DataError, match=r"no class folders; .*CLASS/picture.*train/CLASS/picture"):
+    with pytest.raises(DataError, match=r"no class folders; .*CLASS/image.*train/CLASS/image"):
         folder_source(tmp_path)
     draw_all(tmp_path, "train/x.png", "test/x.png")
     with pytest.raises(DataError, match="no class folders"):
@@ -138,13 +138,13 @@ def test_empty_class_folder(tmp_path: Path) -> None:
     draw_all(tmp_path, "a/1.png", "b/1.png")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "photo.heic").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"/c' has no pictures \(.jpg .*fill or remove"):
+    with pytest.raises(DataError, match=r"/c' has no images \(.jpg .*fill or remove"):
         folder_source(tmp_path)
 
 
 def test_class_that_is_not_in_train(tmp_path: Path) -> None:
     draw_all(tmp_path, "train/a/1.png", "train/b/1.png", "val/c/1.png")
-    with pytest.raises(DataError, match="class 'c' has no pictures in train"):
+    with pytest.raises(DataError, match="class 'c' has no images in train"):
         folder_source(tmp_path)
 
 
@@ -185,8 +185,8 @@ def test_csv_without_splits(tmp_path: Path, text: str) -> None:
     assert source.names == ("3.png", "p/1.png", "p/2.png")
     assert source.labels.tolist() == [1, 1, 0]
     assert source.splits == ("", "", "")
-    with source.images.open(1) as picture:
-        assert picture.size == (4, 3)
+    with source.images.open(1) as image:
+        assert image.size == (4, 3)
 
 
 def test_csv_with_splits(tmp_path: Path) -> None:
@@ -210,9 +210,9 @@ def test_csv_with_splits(tmp_path: Path) -> None:
         ("p/1.png,rose\n3.png,iris\np/1.png,iris\n", "line 3: 'p/1.png' is on line 1 already"),
         (
             "no.png,rose\n3.png,iris\nnot.png,iris\n",
-            "2 pictures do not exist or are not files, first 'no.png' on",
+            "2 images do not exist or are not files, first 'no.png' on",
         ),
-        ("p/1.png,rose,train\n3.png,iris,test\n", "class 'iris' has no pictures in train"),
+        ("p/1.png,rose,train\n3.png,iris,test\n", "class 'iris' has no images in train"),
         ("p/1.png,rose\n3.png,rose\n", "at least two"),
         ('p/1.png,"rose\n', "cannot be read as a CSV"),
     ],

@@ -1,4 +1,4 @@
-"""ImageNet's two layouts, with two classes of three pictures."""
+"""ImageNet's two layouts, with two classes of three images."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from alexnet.data.datasets.imagenet import TRUTH, imagenet_source
-from alexnet.errors import DataError, MissingDataError
+from alexnet.errors import DataError, MissingDataError, UsageError
 
 TENCH, FOX = "n01440764", "n02119789"
 
 
-def draw(path: Path) -> None:
+def write_image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 3)).save(path, "JPEG")
 
@@ -28,20 +28,20 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "imagenet"
     for wnid in (TENCH, FOX):
         for number in range(3):
-            draw(root / "train" / wnid / f"{wnid}_{number}.JPEG")
+            write_image(root / "train" / wnid / f"{wnid}_{number}.JPEG")
     return root
 
 
 def flat_val(root: Path) -> None:
-    """Four pictures, of ILSVRC2012_ID 2, 1, 1 and 2."""
+    """Four images, of ILSVRC2012_ID 2, 1, 1 and 2."""
     for number in range(1, 5):
-        draw(root / "val" / f"ILSVRC2012_val_{number:08d}.JPEG")
+        write_image(root / "val" / f"ILSVRC2012_val_{number:08d}.JPEG")
     (root / TRUTH).write_text("2\n1\n1\n2\n")
 
 
 def test_class_folders(root: Path) -> None:
-    draw(root / "val" / FOX / "ILSVRC2012_val_00000001.JPEG")
-    draw(root / "val" / TENCH / "ILSVRC2012_val_00000002.JPEG")
+    write_image(root / "val" / FOX / "ILSVRC2012_val_00000001.JPEG")
+    write_image(root / "val" / TENCH / "ILSVRC2012_val_00000002.JPEG")
     (root / "val" / "notes.txt").touch()
     source = imagenet_source()
     assert source.name == "imagenet"
@@ -50,13 +50,13 @@ def test_class_folders(root: Path) -> None:
     assert source.labels.tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
     assert source.names[0] == f"train/{TENCH}/{TENCH}_0.JPEG"
     assert source.skipped == {"not a class folder": 1}
-    with source.images.open(6) as picture:
-        assert picture.size == (4, 3)
+    with source.images.open(6) as image:
+        assert image.size == (4, 3)
     assert source.fingerprint() == imagenet_source().fingerprint()
 
 
 def test_words_name_the_classes(root: Path) -> None:
-    draw(root / "val" / FOX / "1.JPEG")
+    write_image(root / "val" / FOX / "1.JPEG")
     (root / "synset_words.txt").write_text(f"{TENCH} tench, Tinca tinca\n{FOX} kit fox, Vulpes\n")
     assert imagenet_source().class_names == ("tench", "kit fox")
     (root / "synset_words.txt").write_text(f"{TENCH} crane\n{FOX} crane\n")
@@ -100,8 +100,8 @@ def test_flat_val_with_the_devkit(root: Path) -> None:
 def test_the_devkit_needs_scipy(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat_val(root)
     (root / "meta.mat").write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(DataError, match=r"pip install alexnet\[scipy\]"):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(UsageError, match=r"pip install 'alexnet\[scipy\]"):
         imagenet_source()
 
 
@@ -127,7 +127,7 @@ def test_parts_that_are_missing(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (root / "val").mkdir()
     with pytest.raises(DataError, match="neither class folders nor"):
         imagenet_source()
-    draw(root / "val" / "n09999999" / "1.JPEG")
+    write_image(root / "val" / "n09999999" / "1.JPEG")
     with pytest.raises(DataError, match="n09999999 is in val but not in train"):
         imagenet_source()
     monkeypatch.setenv("ALEXNET_DATA", str(root.parent / "empty"))
@@ -136,7 +136,7 @@ def test_parts_that_are_missing(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_file_is_asked_for_its_status(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw(root / "val" / FOX / "1.JPEG")
+    write_image(root / "val" / FOX / "1.JPEG")
     asked: list[str] = []
     real = Path.stat
 

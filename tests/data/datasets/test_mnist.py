@@ -23,7 +23,7 @@ def encode(array: np.ndarray) -> bytes:
 
 
 def write(folder: Path, *, is_gzipped: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Thirty training and twenty test pictures; gives all pictures and labels."""
+    """Thirty training and twenty test images; gives all images and labels."""
     folder.mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (50, 28, 28), np.uint8)
     labels = (np.arange(50) % 10).astype(np.uint8)
@@ -60,7 +60,7 @@ def test_every_type_comes_back(tmp_path: Path, dtype: str, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (b"", "not an idx file"),
         (b"\x89PNG\r\n", "not an idx file"),
@@ -69,13 +69,13 @@ def test_every_type_comes_back(tmp_path: Path, dtype: str, suffix: str) -> None:
         (b"\0\0\x08\x02\0\0\0\x01", "ends within its header"),
         (b"\0\0\x08\x01\0\0\0\x03ab", "has fewer than the 3 bytes"),
         (b"\0\0\x08\x01\0\0\0\x03abcd", "has more than the 3 bytes"),
-        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "255 axes, not at most 4"),
+        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "255 dimensions, not at most 4"),
         (b"\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\x01", "claims"),
     ],
 )
-def test_a_lie_is_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
+def test_a_wrong_header_is_rejected(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(DataError, match=complaint):
+    with pytest.raises(DataError, match=message):
         read_idx(tmp_path / "x")
 
 
@@ -98,9 +98,9 @@ def test_mnist(root: Path, is_gzipped: bool) -> None:
     assert source.names[30] == "test/00000"
     assert source.labels.dtype == np.int64
     np.testing.assert_array_equal(source.labels, labels)
-    picture = source.images.open(31)
-    assert picture.mode == "L"
-    np.testing.assert_array_equal(np.asarray(picture), images[31])
+    image = source.images.open(31)
+    assert image.mode == "L"
+    np.testing.assert_array_equal(np.asarray(image), images[31])
 
 
 @pytest.mark.parametrize("folder", ["fashion_mnist", "fashion-mnist"])
@@ -119,7 +119,7 @@ def test_files_that_do_not_belong_together(root: Path) -> None:
     with pytest.raises(DataError, match="go up to 10"):
         mnist_source()
     labels.write_bytes(encode(np.zeros(19, np.uint8)))
-    with pytest.raises(DataError, match="has 20 pictures"):
+    with pytest.raises(DataError, match="has 20 images"):
         mnist_source()
     images = root / "mnist" / "t10k-images-idx3-ubyte"
     images.write_bytes(encode(np.zeros((20, 32, 32), np.uint8)))

@@ -1,4 +1,4 @@
-"""Decoding: every kind of picture to the pixel, resizing as Pillow, colour sums as numpy."""
+"""Decoding: every kind of image to the pixel, resizing as Pillow, colour sums as numpy."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from alexnet.data.images import open as picture_file
-from alexnet.data.images.decode import decode, pixel_moments
+from alexnet.data.images import open as open_module
+from alexnet.data.images.decode import color_moments, decode
 from alexnet.errors import DataError
 
 SIDE = 6
 RNG = np.random.default_rng(0)
-COLOURS = RNG.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+COLORS = RNG.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 GREYS = RNG.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
 
 
 def reopened(image: Image.Image, kind: str, **options: object) -> Image.Image:
-    """The picture as a file gives it back."""
+    """The image as a file gives it back."""
     file = io.BytesIO()
     image.save(file, kind, **options)  # type: ignore[arg-type]
     return Image.open(file)
@@ -37,10 +37,10 @@ def square(image: Image.Image) -> np.ndarray:
 
 
 def test_rgb_comes_through_unchanged() -> None:
-    assert np.array_equal(square(reopened(Image.fromarray(COLOURS), "PNG")), COLOURS)
+    assert np.array_equal(square(reopened(Image.fromarray(COLORS), "PNG")), COLORS)
 
 
-# What the camera's sensor saw, for each of EXIF's eight orientations of the same upright picture.
+# What the camera's sensor saw, for each of EXIF's eight orientations of the same upright image.
 STORED = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
@@ -55,10 +55,10 @@ STORED = {
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_exif_rotation_is_applied(orientation: int) -> None:
-    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](COLOURS)))
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](COLORS)))
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert np.array_equal(square(reopened(stored, "PNG", exif=exif)), COLOURS)
+    assert np.array_equal(square(reopened(stored, "PNG", exif=exif)), COLORS)
 
 
 def test_exif_rotation_comes_before_the_crop() -> None:
@@ -95,7 +95,7 @@ def test_palette_with_a_transparent_colour_is_white_there() -> None:
 
 
 def test_rgb_with_a_transparent_colour_is_white_there() -> None:
-    colours = COLOURS.copy()
+    colours = COLORS.copy()
     colours[2, 3] = (1, 2, 3)
     pixels = square(reopened(Image.fromarray(colours), "PNG", transparency=(1, 2, 3)))
     colours[2, 3] = 255
@@ -106,8 +106,8 @@ def test_rgb_with_a_transparent_colour_is_white_there() -> None:
 def test_alpha_is_laid_over_white(mode: str) -> None:
     alpha = RNG.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
     alpha[0], alpha[1] = 0, 255
-    colours = COLOURS if mode == "RGBA" else np.stack([GREYS] * 3, -1)
-    base = Image.fromarray(COLOURS if mode == "RGBA" else GREYS)
+    colours = COLORS if mode == "RGBA" else np.stack([GREYS] * 3, -1)
+    base = Image.fromarray(COLORS if mode == "RGBA" else GREYS)
     base.putalpha(Image.fromarray(alpha))
     assert base.mode == mode
     share = alpha[..., None] / 255
@@ -125,7 +125,7 @@ def test_sixteen_bits_keep_their_high_byte() -> None:
 
 
 def test_cmyk_of_a_jpeg() -> None:
-    """Full ink of one kind on a whole picture, which JPEG keeps."""
+    """Full ink of one kind on a whole image, which JPEG keeps."""
     cyan, black, none = (255, 0, 0, 0), (0, 0, 0, 255), (0, 0, 0, 0)
     for ink, colour in ((cyan, (0, 255, 255)), (black, (0, 0, 0)), (none, (255, 255, 255))):
         opened = reopened(Image.new("CMYK", (SIDE, SIDE), ink), "JPEG", quality=100)
@@ -153,9 +153,9 @@ def test_resizing_is_pillows(size: tuple[int, int]) -> None:
 
 def test_shortest_edge_takes_the_middle_and_squash_takes_everything() -> None:
     wide = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
-    wide[:, SIDE : 2 * SIDE] = COLOURS
-    assert np.array_equal(decode(Image.fromarray(wide), "shortest_edge", SIDE), COLOURS)
-    assert not np.array_equal(decode(Image.fromarray(wide), "stretch", SIDE), COLOURS)
+    wide[:, SIDE : 2 * SIDE] = COLORS
+    assert np.array_equal(decode(Image.fromarray(wide), "shortest_edge", SIDE), COLORS)
+    assert not np.array_equal(decode(Image.fromarray(wide), "stretch", SIDE), COLORS)
 
 
 def test_floating_point_is_refused() -> None:
@@ -164,9 +164,9 @@ def test_floating_point_is_refused() -> None:
         decode(reopened(image, "TIFF"), "stretch", SIDE)
 
 
-def test_huge_pictures_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_huge_images_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = reopened(Image.new("RGB", (20, 10)), "PNG")
-    monkeypatch.setattr(picture_file, "MAX_IMAGE_PIXELS", 199)
+    monkeypatch.setattr(open_module, "MAX_IMAGE_PIXELS", 199)
     monkeypatch.setattr(opened, "load", lambda: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match="20x10 pixels are more than 199"):
         decode(opened, "stretch", SIDE)
@@ -185,11 +185,11 @@ def test_moments_are_numpys(side: int, seed: int) -> None:
     flat = pixels.reshape(-1, 3).astype(np.float64)
     r, g, b = flat.T
     expected = [r, g, b, r * r, r * g, r * b, g * g, g * b, b * b]
-    assert pixel_moments(pixels) == pytest.approx([x.mean() for x in expected], rel=1e-5)
+    assert color_moments(pixels) == pytest.approx([x.mean() for x in expected], rel=1e-5)
 
 
-def test_moments_of_a_large_flat_picture_are_exact_enough() -> None:
-    moments = pixel_moments(np.full((512, 512, 3), 255, np.uint8))
+def test_moments_of_a_large_flat_image_are_exact_enough() -> None:
+    moments = color_moments(np.full((512, 512, 3), 255, np.uint8))
     variance = moments[3:] - np.outer(moments[:3], moments[:3])[np.triu_indices(3)]
     assert moments[:3] == pytest.approx([255.0] * 3, rel=1e-6)
     assert np.abs(variance).max() < 0.1

@@ -1,4 +1,4 @@
-"""The data sets that have a name, and the way from what people type to a `Source`."""
+"""The data sets that have a name, and `open_source`, from a name or path to a `Source`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from alexnet.data.datasets.folder import csv_source, folder_source
 from alexnet.data.datasets.imagenet import imagenet_source
 from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
+from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_source
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError
 from alexnet.io.paths import cache_folder
 
 
 def toyflowers_source(data_root: str = "") -> Source:
-    """Give the flowers that the program draws itself, once, into the cache (`toyflowers-1`).
+    """The built-in data set, painted once into the cache (`toyflowers-1`).
 
     Args:
-        data_root: Not used: there is nothing to look for.
+        data_root: not used: there is nothing to look for.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    folder = cache_folder() / "data" / "toyflowers-1"  # the number grows when the drawing changes
+    folder = cache_folder() / "data" / "toyflowers-1"  # the number grows when the painting changes
     if not folder.exists():
         try:
             toyflowers.write(folder)
@@ -46,10 +47,15 @@ DATASETS: dict[str, Callable[[str], Source]] = {
 }
 
 
-def open_source(data: str, data_root: str = "") -> Source:
-    """Open the data set that people mean: a name of `DATASETS`, a folder, or a .csv file.
+def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = False) -> Source:
+    """Open a data set: a name of `DATASETS`, a folder, or a .csv file.
 
     A name wins over a folder of that name, which can be given as `./mnist`.
+
+    Args:
+        data: name or path.
+        data_root: folder searched first for a named data set.
+        allow_unlabelled: accept a folder of images without class folders, too.
 
     Raises:
         UnknownNameError: it is neither a name nor looks like a path.
@@ -59,7 +65,8 @@ def open_source(data: str, data_root: str = "") -> Source:
         return DATASETS[data](data_root)
     path = Path(data).expanduser()
     if data and path.is_dir():
-        return folder_source(path)
+        is_unlabelled = allow_unlabelled and not has_class_folders(path)
+        return unlabelled_source(path) if is_unlabelled else folder_source(path)
     if path.suffix.lower() == ".csv":
         return csv_source(path)
     if path.is_file():

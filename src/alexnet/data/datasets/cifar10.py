@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 pictures of 32x32 pixels in ten classes, in the official binary layout.
+"""CIFAR-10: 60,000 images of 32x32 pixels in ten classes, in the official binary layout.
 
 Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009;
 https://www.cs.toronto.edu/~kriz/cifar.html
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.source import ArrayPictures, Source
+from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError
 from alexnet.io.archives import archive_files
 from alexnet.io.downloads import download
 from alexnet.io.files import read_regular
 from alexnet.io.paths import cache_folder, find
 
-CLASSES = (
+CLASS_NAMES = (
     "airplane",
     "automobile",
     "bird",
@@ -45,11 +45,11 @@ MEMBER = re.compile(rf"(?:\./)?{FOLDER}/((?:data_batch_[1-5]|test_batch)\.bin)")
 
 
 def cifar10_source(data_root: str = "") -> Source:
-    """Give the 50,000 training pictures, then the 10,000 of the test, in the official order.
+    """The 50,000 training images, then the 10,000 test images, in the official order.
 
     Looks for the folder `cifar-10-batches-bin`, then the archive, then downloads that. Its records
     are read once into `cifar-10/images.npy` (uint8 [60000, 32, 32, 3], 184 MB) and `labels.npy` in
-    the cache, which later calls map into memory; remove these to have the records read again.
+    the cache, which later calls memory-map; remove these to have the records read again.
 
     Raises:
         MissingDataError: the data set is not here and cannot be downloaded.
@@ -66,25 +66,25 @@ def cifar10_source(data_root: str = "") -> Source:
     num_train = (len(BATCHES) - 1) * BATCH_RECORDS
     return Source(
         name="cifar10",
-        class_names=CLASSES,
+        class_names=CLASS_NAMES,
         names=(
             *(f"train/{index:05d}" for index in range(num_train)),
             *(f"test/{index:05d}" for index in range(BATCH_RECORDS)),
         ),
         labels=labels.astype(np.int64),
         splits=("train",) * num_train + ("test",) * BATCH_RECORDS,
-        images=ArrayPictures(images),
+        images=ImageArray(images),
     )
 
 
 def _found(data_root: str) -> Path:
-    """Find the folder of records or the archive; download the archive if need be."""
+    """The folder of records or the archive; downloads the archive if need be."""
     found = find(data_root, (FOLDER, *ARCHIVES))
     return found or download(URL, cache_folder() / "data" / ARCHIVES[0], md5=MD5)
 
 
 def _cached(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Map the images and read the labels; None where they are not both there and whole."""
+    """The memory-mapped images and the labels; None where they are not both there and whole."""
     total = len(BATCHES) * BATCH_RECORDS
     try:
         images = np.load(folder / "images.npy", mmap_mode="r")
@@ -96,50 +96,53 @@ def _cached(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _read_records(found: Path, cache: Path) -> None:
-    """Turn a folder or archive of records into the two arrays; written aside, then renamed."""
+    """Turn a folder or archive of records into the two arrays, in a temporary folder first."""
     total = len(BATCHES) * BATCH_RECORDS
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".aside-") as name:
-            aside = Path(name)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".tmp-") as name:
+            temporary = Path(name)
             images = np.lib.format.open_memmap(
-                aside / "images.npy", mode="w+", dtype=np.uint8, shape=(total, 32, 32, 3)
+                temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(total, 32, 32, 3)
             )
             labels = np.empty(total, np.uint8)
             _fill(found, images, labels)
             images.flush()
-            with (aside / "labels.npy").open("wb") as file:
+            with (temporary / "labels.npy").open("wb") as file:
                 np.save(file, labels)
                 os.fsync(file.fileno())
             for array in ("images.npy", "labels.npy"):
-                (aside / array).replace(cache / array)
+                (temporary / array).replace(cache / array)
     except OSError as error:
-        reason = f"{error.strerror or error}; make room, or move $ALEXNET_CACHE"
+        reason = f"{error.strerror or error}; free some space, or move $ALEXNET_CACHE"
         raise DataError(f"{cache} cannot be written: {reason}") from error
 
 
 def _fill(found: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """Put every batch into its place; all six must be there.
+    """Read all six batches into the arrays.
 
     Args:
-        found: The folder or archive.
-        images: Of shape [60000, 32, 32, 3], uint8, to fill.
-        labels: Of shape [60000], uint8, to fill.
+        found: the folder or archive.
+        images: uint8 [60000, 32, 32, 3], to fill.
+        labels: uint8 [60000], to fill.
+
+    Raises:
+        DataError: a batch is missing or damaged.
     """
-    lost = set(BATCHES)
+    missing = set(BATCHES)
     for batch, content in _batches(found):
         first = BATCHES.index(batch) * BATCH_RECORDS
-        place = slice(first, first + BATCH_RECORDS)
+        rows = slice(first, first + BATCH_RECORDS)
         records = _records(content, f"{batch} in {found}")
-        labels[place] = records[:, 0]
-        images[place] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        lost.discard(batch)
-    if lost:
-        raise DataError(f"{found} has no {min(lost)}; fetch {URL} again")
+        labels[rows] = records[:, 0]
+        images[rows] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        missing.discard(batch)
+    if missing:
+        raise DataError(f"{found} has no {min(missing)}; fetch {URL} again")
 
 
 def _batches(found: Path) -> Iterator[tuple[str, bytes]]:
-    """Give the name and bytes of every batch file of a folder or an archive."""
+    """Name and bytes of every batch file of a folder or an archive."""
     if found.is_file():
         for member, content in archive_files(found, MEMBER, 2 * BATCH_RECORDS * RECORD_BYTES):
             yield Path(member.name).name, content
@@ -152,7 +155,7 @@ def _batches(found: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _records(content: bytes, where: str) -> np.ndarray:
-    """Give the records of one batch file, uint8 [10000, 3073].
+    """The records of one batch file, uint8 [10000, 3073].
 
     Raises:
         DataError: the size or a label is wrong.
@@ -163,6 +166,6 @@ def _records(content: bytes, where: str) -> np.ndarray:
         raise DataError(f"{where} {sizes} ({BATCH_RECORDS} records); fetch {URL} again")
     records = np.frombuffer(content, np.uint8).reshape(BATCH_RECORDS, RECORD_BYTES)
     highest = int(records[:, 0].max())
-    if highest >= len(CLASSES):
+    if highest >= len(CLASS_NAMES):
         raise DataError(f"{where} has a label {highest}, not 0 to 9; fetch {URL} again")
     return records

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alexnet.config.serialization import short_repr
-from alexnet.data.source import SPLITS, FilePictures, Source, labels_from
+from alexnet.data.source import SPLITS, ImageFiles, Source, class_indices
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_CSV_BYTES
@@ -21,11 +21,11 @@ SUFFIXES = (
     ".pgm", ".pbm",
 )  # fmt: skip
 HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
-LAYOUTS = "use CLASS/picture.jpg for every class, or train/CLASS/picture.jpg (val/, test/ alike)"
+LAYOUTS = "use CLASS/image.jpg for every class, or train/CLASS/image.jpg (val/, test/ alike)"
 
 
 class Row(NamedTuple):
-    """One picture: its path relative to the data set, its class, and its split or ""."""
+    """One image: its path relative to the data set, its class, and its split or ""."""
 
     name: str
     label: str
@@ -33,34 +33,34 @@ class Row(NamedTuple):
 
 
 def folder_source(folder: Path) -> Source:
-    """List the pictures of a folder, sorted by their path; a class is a folder.
+    """List the images of a folder, sorted by their path; a class is a folder.
 
     Where there are `train`, `val` (or `valid`, `validation`) and `test` folders, each holds class
     folders; with `train` alone the split is left to the recipe, as with class folders alone.
     Hidden files, other kinds of files, dangling links, pipes and folders that a link leads to a
-    second time are passed over and counted in `ignored`.
+    second time are skipped and counted in `skipped`.
 
     Raises:
         DataError: there is no such folder, it has no class folders, fewer than two classes, a
-            class folder without a picture, or a class that is not in the train split.
+            class folder without an image, or a class that is not in the train split.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        lack = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"the folder {str(folder)!r} {lack}; {LAYOUTS}")
-    ignored: Counter[str] = Counter()
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError(f"the folder {str(folder)!r} {problem}; {LAYOUTS}")
+    skipped: Counter[str] = Counter()
     rows = [
         Row(f"{place}/{name}", label, split)
-        for place, label, split in _class_folders(folder, ignored)
-        for name in _class_pictures(folder / place, ignored)
+        for place, label, split in _class_folders(folder, skipped)
+        for name in _class_images(folder / place, skipped)
     ]
     if not rows:
         raise DataError(f"the folder {str(folder)!r} has no class folders; {LAYOUTS}")
-    return _source(folder.resolve().name or str(folder), folder, rows, ignored)
+    return _source(folder.resolve().name or str(folder), folder, rows, skipped)
 
 
 def csv_source(path: Path) -> Source:
-    """List the pictures that a CSV file names, sorted by their path.
+    """List the images that a CSV file names, sorted by their path.
 
     A row is path,label or path,label,split with split one of train, val (valid, validation) and
     test. A first row with these words is a header, whose columns may have any order. Paths are
@@ -68,7 +68,7 @@ def csv_source(path: Path) -> Source:
 
     Raises:
         DataError: the file cannot be read, a row cannot be used (the message names its line and
-            value), a picture does not exist, a class is not in the train split, or there are
+            value), a image does not exist, a class is not in the train split, or there are
             fewer than two classes.
     """
     path = Path(path)
@@ -82,23 +82,25 @@ def csv_source(path: Path) -> Source:
                 f"{path} line {line}: {short_repr(row.name)} is on line {first} already"
             )
         rows.append(row)
-    lost = [row.name for row in rows if not _is_file(path.parent / row.name)]
-    if lost:
-        where = f"line {first_line[lost[0]]}; paths are relative to {str(path.parent)!r}"
-        lack = "pictures do not exist or are not files"
-        raise DataError(f"{path}: {len(lost)} {lack}, first {short_repr(lost[0])} on {where}")
+    missing = [row.name for row in rows if not _is_file(path.parent / row.name)]
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} images do not exist or are not files, first "
+            f"{short_repr(missing[0])} on line {first_line[missing[0]]}; "
+            f"paths are relative to {str(path.parent)!r}"
+        )
     return _source(path.stem, path.parent, rows, Counter())
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # too long a name, or a folder on the way that may not be entered
+    except OSError:  # the name is too long, or a parent folder may not be entered
         return False
 
 
-def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """List a folder, sorted by name; the kind of an entry costs no further system call.
+def scan_folder(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder, sorted by name; their types cost no further system call.
 
     Raises:
         DataError: the folder cannot be read.
@@ -111,7 +113,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def classify_entry(entry: os.DirEntry[str]) -> str:
-    """Give "folder", "picture" (by its suffix), or the reason why an entry is passed over."""
+    """Give "folder", "image" (by its suffix), or the reason why an entry is skipped."""
     if entry.name.startswith(".") or entry.name.lower() in HIDDEN:
         return "hidden"
     try:
@@ -121,48 +123,48 @@ def classify_entry(entry: os.DirEntry[str]) -> str:
             is_lost = entry.is_symlink() and not Path(entry.path).exists()
             return "dangling link" if is_lost else "not a regular file"
     except PermissionError:
-        return "link to where one may not look"
+        return "link that may not be followed"
     except OSError:  # a link to itself
         return "dangling link"
-    return "picture" if entry.name.lower().endswith(SUFFIXES) else "not a picture"
+    return "image" if entry.name.lower().endswith(SUFFIXES) else "not an image"
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Give the paths of all image files below a folder, sorted.
+    """Paths of all image files below a folder, sorted.
 
     Raises:
         DataError: a folder cannot be read.
     """
-    return [folder / name for name in pictures_below(folder, Counter())]
+    return [folder / name for name in list_images(folder, Counter())]
 
 
-def pictures_below(folder: Path, ignored: Counter[str]) -> list[str]:
-    """List the relative POSIX paths of all pictures below a folder; count the rest in `ignored`.
+def list_images(folder: Path, skipped: Counter[str]) -> list[str]:
+    """Relative POSIX paths of all images below a folder; counts the other files in `skipped`.
 
-    A folder is read once however many links lead to it, so a link to a folder above ends.
+    A folder is read once however many links lead to it, so that a link to a parent ends.
 
     Raises:
         DataError: a folder cannot be read.
     """
-    found: list[str] = []
+    names: list[str] = []
     seen: set[tuple[int, int]] = set()
-    waiting = [""]
-    while waiting:
-        prefix = waiting.pop()
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
         status = _status(folder / prefix)
         if (status.st_dev, status.st_ino) in seen:
-            ignored["folder seen before"] += 1
+            skipped["folder seen before"] += 1
             continue
         seen.add((status.st_dev, status.st_ino))
-        for entry in entries(folder / prefix):
+        for entry in scan_folder(folder / prefix):
             kind = classify_entry(entry)
             if kind == "folder":
-                waiting.append(f"{prefix}{entry.name}/")
-            elif kind == "picture":
-                found.append(f"{prefix}{entry.name}")
+                pending.append(f"{prefix}{entry.name}/")
+            elif kind == "image":
+                names.append(f"{prefix}{entry.name}")
             else:
-                ignored[kind] += 1
-    return sorted(found)
+                skipped[kind] += 1
+    return sorted(names)
 
 
 def _status(folder: Path) -> os.stat_result:
@@ -172,77 +174,78 @@ def _status(folder: Path) -> os.stat_result:
         raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
 
 
-def _class_pictures(folder: Path, ignored: Counter[str]) -> list[str]:
-    """List the pictures of one class folder; none is an error."""
-    names = pictures_below(folder, ignored)
+def _class_images(folder: Path, skipped: Counter[str]) -> list[str]:
+    """The images of one class folder; none is an error."""
+    names = list_images(folder, skipped)
     if not names:
-        kinds = " ".join(SUFFIXES)
-        raise DataError(f"{str(folder)!r} has no pictures ({kinds}); fill or remove that folder")
+        suffixes = " ".join(SUFFIXES)
+        raise DataError(f"{str(folder)!r} has no images ({suffixes}); fill or remove that folder")
     return names
 
 
-def _class_folders(folder: Path, ignored: Counter[str]) -> list[tuple[str, str, str]]:
-    """List every class folder as (relative path, class, split)."""
-    names = _folders_in(folder, ignored)
+def _class_folders(folder: Path, skipped: Counter[str]) -> list[tuple[str, str, str]]:
+    """Every class folder as (relative path, class, split)."""
+    names = _folders_in(folder, skipped)
     splits = _split_folders(folder, names)
     if not splits:
         return [(name, name, "") for name in names]
-    ignored["outside the splits"] += len(names) - len(splits)
-    has_train_alone = set(splits.values()) == {"train"}
+    skipped["outside the splits"] += len(names) - len(splits)
+    has_only_train = set(splits.values()) == {"train"}
     return [
-        (f"{place}/{label}", label, "" if has_train_alone else split)
+        (f"{place}/{label}", label, "" if has_only_train else split)
         for place, split in splits.items()
-        for label in _folders_in(folder / place, ignored)
+        for label in _folders_in(folder / place, skipped)
     ]
 
 
 def _split_folders(folder: Path, names: list[str]) -> dict[str, str]:
-    """Tell which sub-folders are splits: {"train": "train", "valid": "val"}.
+    """The sub-folders that are splits: {"train": "train", "valid": "val"}.
 
-    Beside other folders, a folder `train` without folders in it is a class: planes, cars, trains.
+    Beside other folders, a folder `train` without folders in it is a class (planes, cars, train).
     """
     splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
     has_classes = any(
-        classify_entry(entry) == "folder" for name in splits for entry in entries(folder / name)
+        classify_entry(entry) == "folder" for name in splits for entry in scan_folder(folder / name)
     )
     return splits if has_classes or len(splits) == len(names) else {}
 
 
-def _folders_in(folder: Path, ignored: Counter[str]) -> list[str]:
-    """Name the visible folders directly in a folder; count the files beside them."""
+def _folders_in(folder: Path, skipped: Counter[str]) -> list[str]:
+    """The visible folders directly in a folder; counts the files beside them."""
     names = []
-    for entry in entries(folder):
+    for entry in scan_folder(folder):
         kind = classify_entry(entry)
         if kind == "folder":
             names.append(entry.name)
         else:
-            ignored["not in a class folder" if kind == "picture" else kind] += 1
+            skipped["not in a class folder" if kind == "image" else kind] += 1
     return names
 
 
-def _source(name: str, root: Path, rows: list[Row], ignored: Counter[str]) -> Source:
-    """Make the source of rows, when every class can be learnt."""
+def _source(name: str, root: Path, rows: list[Row], skipped: Counter[str]) -> Source:
+    """Make a source; every class must be in the training split."""
     rows = sorted(rows)
-    classes = tuple(sorted({row.label for row in rows}))
-    learnt = {row.label for row in rows if row.split in ("", "train")}
-    if unseen := [label for label in classes if label not in learnt]:
-        way_out = "add some there, or remove the class from the other splits"
+    class_names = tuple(sorted({row.label for row in rows}))
+    in_train = {row.label for row in rows if row.split in ("", "train")}
+    if missing := [label for label in class_names if label not in in_train]:
         raise DataError(
-            f"{name}: class {short_repr(unseen[0])} has no pictures in train; {way_out}"
+            f"{name}: class {short_repr(missing[0])} has no images in train; "
+            "add some there, or remove the class from the other splits"
         )
+    names = tuple(row.name for row in rows)
     return Source(
         name=name,
-        class_names=classes,
-        names=tuple(row.name for row in rows),
-        labels=labels_from((row.label for row in rows), classes),
+        class_names=class_names,
+        names=names,
+        labels=class_indices((row.label for row in rows), class_names),
         splits=tuple(row.split for row in rows),
-        images=FilePictures(tuple(root / row.name for row in rows)),
-        skipped={reason: count for reason, count in sorted(ignored.items()) if count},
+        images=ImageFiles(root, names),
+        skipped={reason: count for reason, count in sorted(skipped.items()) if count},
     )
 
 
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Read line numbers and cells of all rows that are not blank; never an empty list."""
+    """Line numbers and cells of all rows that are not blank; never an empty list."""
     try:
         text = read_regular(path, MAX_CSV_BYTES).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -259,24 +262,24 @@ def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
 def _columns(
     path: Path, lines: list[tuple[int, list[str]]]
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Name the columns, and give the lines that are not the header."""
+    """The names of the columns, and the lines that are not the header."""
     line, first = lines[0]
     header = [cell.lower() for cell in first]
     if {"path", "label"} <= set(header):
         if sorted(header) not in (["label", "path"], ["label", "path", "split"]):
-            told = short_repr(",".join(first))
+            given = short_repr(",".join(first))
             raise DataError(
-                f"{path} line {line}: columns {told}; use path,label or path,label,split"
+                f"{path} line {line}: columns {given}; use path,label or path,label,split"
             )
         return header, lines[1:]
     return ["path", "label", "split"][: max(2, len(first))], lines
 
 
 def _csv_row(where: str, columns: list[str], cells: list[str]) -> Row:
-    """Make one picture of one row; `where` names the file and line."""
+    """One image from one row; `where` names the file and line."""
     if len(cells) != len(columns):
-        told, wanted = short_repr(",".join(cells)), ",".join(columns)
-        raise DataError(f"{where}: {told} has {len(cells)} values; expected {wanted}")
+        given, expected = short_repr(",".join(cells)), ",".join(columns)
+        raise DataError(f"{where}: {given} has {len(cells)} values; expected {expected}")
     value = dict(zip(columns, cells, strict=True))
     if empty := [column for column in ("path", "label") if not value[column]]:
         raise DataError(f"{where}: the {empty[0]} is empty; expected {','.join(columns)}")

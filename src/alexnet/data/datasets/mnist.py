@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from alexnet.data.source import ArrayPictures, Source
+from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError
 from alexnet.io.downloads import download
 from alexnet.io.files import open_regular
@@ -30,20 +30,20 @@ DTYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-MOST_AXES = 4
+MAX_DIMENSIONS = 4
 PARTS = (("train", "train"), ("t10k", "test"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdxDataset:
-    """A data set of MNIST's form: four files of 28x28 grey pictures and their labels."""
+    """A data set of four idx files, as MNIST: 28x28 grey images and labels of training and test."""
 
     name: str
     folders: tuple[str, ...]
-    """Where it is looked for below a data root; downloads go into the first."""
-    classes: tuple[str, ...]
-    home: str
-    """The address that the names of the files, with .gz, are added to."""
+    """Where it is searched for below a data root; downloads go into the first."""
+    class_names: tuple[str, ...]
+    base_url: str
+    """The names of the files, with .gz, are added to it."""
     md5s: dict[str, str]
     """Checksums of the four gzipped files."""
 
@@ -51,9 +51,9 @@ class IdxDataset:
 MNIST = IdxDataset(
     name="mnist",
     folders=("mnist",),
-    classes=tuple(str(digit) for digit in range(10)),
+    class_names=tuple(str(digit) for digit in range(10)),
     # The mirror and the checksums that torchvision 0.21 uses (torchvision/datasets/mnist.py).
-    home="https://ossci-datasets.s3.amazonaws.com/mnist/",
+    base_url="https://ossci-datasets.s3.amazonaws.com/mnist/",
     md5s={
         "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
         "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
@@ -64,7 +64,7 @@ MNIST = IdxDataset(
 FASHION_MNIST = IdxDataset(
     name="fashion_mnist",
     folders=("fashion_mnist", "fashion-mnist"),
-    classes=(
+    class_names=(
         "T-shirt/top",
         "Trouser",
         "Pullover",
@@ -77,7 +77,7 @@ FASHION_MNIST = IdxDataset(
         "Ankle boot",
     ),
     # The checksums of its README.
-    home="https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    base_url="https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     md5s={
         "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
@@ -88,7 +88,7 @@ FASHION_MNIST = IdxDataset(
 
 
 def mnist_source(data_root: str = "") -> Source:
-    """Read MNIST from the folder `mnist`: 60,000 training pictures, then 10,000 of the test.
+    """Read MNIST from the folder `mnist`: 60,000 training, then 10,000 test images.
 
     Raises:
         MissingDataError: a file is not here and cannot be downloaded.
@@ -115,7 +115,7 @@ def read_idx(path: Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        with open_regular(path) as packed, _unpacked(packed, path) as file:
+        with open_regular(path) as raw, _decompressed(raw, path) as file:
             dtype, shape = _header(file, path)
             expected_bytes = math.prod(shape) * dtype.itemsize
             if expected_bytes > MAX_IDX_BYTES:
@@ -125,15 +125,15 @@ def read_idx(path: Path) -> np.ndarray:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read ({reason}); fetch it again") from error
     if len(content) != expected_bytes:
-        lie = "fewer" if len(content) < expected_bytes else "more"
+        relation = "fewer" if len(content) < expected_bytes else "more"
         raise DataError(
-            f"{path} has {lie} than the {expected_bytes} bytes of {shape}; fetch it again"
+            f"{path} has {relation} than the {expected_bytes} bytes of {shape}; fetch it again"
         )
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _unpacked(file: IO[bytes], path: Path) -> IO[bytes]:
-    """Unpack a file whose name ends in .gz."""
+def _decompressed(file: IO[bytes], path: Path) -> IO[bytes]:
+    """Decompress a file whose name ends in .gz."""
     return cast(IO[bytes], gzip.open(file)) if path.suffix == ".gz" else file
 
 
@@ -142,51 +142,56 @@ def _header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or magic[3] == 0:
         raise DataError(f"{path} is not an idx file (it begins with {magic.hex(' ') or 'nothing'})")
-    if magic[3] > MOST_AXES:
-        raise DataError(f"{path} has {magic[3]} axes, not at most {MOST_AXES}; fetch it again")
+    if magic[3] > MAX_DIMENSIONS:
+        raise DataError(
+            f"{path} has {magic[3]} dimensions, not at most {MAX_DIMENSIONS}; fetch it again"
+        )
     sizes = file.read(4 * magic[3])
     if len(sizes) != 4 * magic[3]:
         raise DataError(f"{path} ends within its header; fetch it again")
     return DTYPES[magic[2]], tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
 
 
-def _source(digits: IdxDataset, data_root: str) -> Source:
-    """Put training and test pictures together, in the files' order."""
+def _source(dataset: IdxDataset, data_root: str) -> Source:
+    """Training and test images together, in the files' order."""
     images, labels, names, splits = [], [], [], []
     for prefix, split in PARTS:
-        pictures, numbers = _part(digits, prefix, data_root)
-        images.append(pictures)
-        labels.append(numbers)
-        names += [f"{split}/{index:05d}" for index in range(len(numbers))]
-        splits += [split] * len(numbers)
+        part_images, part_labels = _part(dataset, prefix, data_root)
+        images.append(part_images)
+        labels.append(part_labels)
+        names += [f"{split}/{index:05d}" for index in range(len(part_labels))]
+        splits += [split] * len(part_labels)
     return Source(
-        name=digits.name,
-        class_names=digits.classes,
+        name=dataset.name,
+        class_names=dataset.class_names,
         names=tuple(names),
         labels=np.concatenate(labels).astype(np.int64),
         splits=tuple(splits),
-        images=ArrayPictures(np.concatenate(images)),
+        images=ImageArray(np.concatenate(images)),
     )
 
 
-def _part(digits: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read the training or the test files: pictures [N, 28, 28] and labels [N], uint8."""
-    path = _file(digits, f"{prefix}-images-idx3-ubyte", data_root)
+def _part(dataset: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray, np.ndarray]:
+    """The training or the test part: images [N, 28, 28] and labels [N], uint8."""
+    path = _file(dataset, f"{prefix}-images-idx3-ubyte", data_root)
     images = read_idx(path)
-    labels = read_idx(_file(digits, f"{prefix}-labels-idx1-ubyte", data_root))
+    labels = read_idx(_file(dataset, f"{prefix}-labels-idx1-ubyte", data_root))
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-        raise DataError(f"{path} holds {images.dtype} {images.shape}, not 28x28 bytes a picture")
+        raise DataError(f"{path} holds {images.dtype} {images.shape}, not 28x28 bytes an image")
     if labels.shape != images.shape[:1] or labels.dtype != np.uint8:
-        raise DataError(f"{path} has {len(images)} pictures, its labels are {labels.shape}")
-    if labels.size and labels.max() >= len(digits.classes):
         raise DataError(
-            f"the labels beside {path} go up to {labels.max()}, not 9; fetch them again"
+            f"{path} has {len(images)} images, but its labels have the shape {labels.shape}"
+        )
+    if labels.size and labels.max() >= len(dataset.class_names):
+        raise DataError(
+            f"the labels beside {path} go up to {labels.max()}, "
+            f"not {len(dataset.class_names) - 1}; fetch them again"
         )
     return images, labels
 
 
-def _file(digits: IdxDataset, name: str, data_root: str) -> Path:
-    """Find one of the four files, gzipped or not; download it if need be."""
-    found = find(data_root, (f"{f}/{name}{gz}" for f in digits.folders for gz in (".gz", "")))
-    target = cache_folder() / "data" / digits.folders[0] / f"{name}.gz"
-    return found or download(f"{digits.home}{name}.gz", target, md5=digits.md5s[name])
+def _file(dataset: IdxDataset, name: str, data_root: str) -> Path:
+    """One of the four files, gzipped or not; downloads it if need be."""
+    found = find(data_root, (f"{f}/{name}{gz}" for f in dataset.folders for gz in (".gz", "")))
+    target = cache_folder() / "data" / dataset.folders[0] / f"{name}.gz"
+    return found or download(f"{dataset.base_url}{name}.gz", target, md5=dataset.md5s[name])

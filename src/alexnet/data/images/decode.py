@@ -1,4 +1,4 @@
-"""A picture as uint8 RGB of a given size: rotation, colour modes and resizing."""
+"""An image as uint8 RGB of a given size: rotation, colour modes and resizing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from alexnet.config.preprocessing import Resize
-from alexnet.data.images.open import QUIET, check_size
+from alexnet.data.images.open import check_size, silence_warnings
 from alexnet.errors import DataError
 
-UPRIGHT = {
+EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -18,42 +18,42 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each of EXIF's orientations; 1 is upright."""
-EXACT = 256
-"""256 * 255 * 255 is below 2 ** 24."""
-BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+"""What makes each EXIF orientation upright; 1 is upright."""
+EXACT_PIXELS = 256
+"""256 * 255 * 255 is below 2 ** 24, so float32 holds the sum of so many products exactly."""
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 """Tags of a TIFF."""
 
 
 def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
-    """The picture as uint8 [side, side, 3].
+    """The image as uint8 [side, side, 3].
 
-    EXIF rotation is applied, and left out where the EXIF is broken; transparent parts become
-    white; of an animation the first frame is taken. `shortest_edge` cuts the largest central
-    square, `stretch` takes everything; both resample with Lanczos' filter, smoothed when shrinking.
+    EXIF rotation is applied, unless the EXIF is broken; transparent parts become white; of an
+    animation the first frame is taken. `shortest_edge` crops the largest central square, `stretch`
+    takes everything; both resample with the Lanczos filter, antialiased when shrinking.
 
     Raises:
-        DataError: the picture has no pixels or too many, or its numbers have no colour scale.
+        DataError: the image has no pixels or too many, or its values have no colour scale.
         OSError: the file is damaged.
 
     Source: Paper, section 2 (shorter side to 256, central 256 x 256); Tutorial's loader (squash).
     """
     check_size(image.size)
-    with QUIET:
+    with silence_warnings:
         image.load()
-        method = UPRIGHT.get(_orientation(image))
-        picture = to_rgb(image)
-    if method is not None:
-        picture = picture.transpose(method)
-    if picture.size == (side, side):
-        return np.asarray(picture)
+        transpose = EXIF_TRANSPOSE.get(_orientation(image))
+        rgb = to_rgb(image)
+    if transpose is not None:
+        rgb = rgb.transpose(transpose)
+    if rgb.size == (side, side):
+        return np.asarray(rgb)
     if resize == "stretch":
-        return np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS))
-    return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS))
+        return np.asarray(rgb.resize((side, side), Image.Resampling.LANCZOS))
+    return np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.LANCZOS))
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 where it cannot be read; to be asked after the picture is loaded."""
+    """EXIF's orientation, 1 where it cannot be read; the image must be loaded."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # what Pillow raises for broken EXIF depends on where it is broken
@@ -64,16 +64,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Any of Pillow's modes as RGB: 16-bit by its high byte, alpha over white, the rest by Pillow.
 
     Raises:
-        DataError: floating-point, signed or 32-bit numbers, which have no colour scale.
+        DataError: floating-point, signed or 32-bit values, which have no colour scale.
     """
     if getattr(image, "tag_v2", None) and 2 in image.tag_v2.get(SAMPLE_FORMAT, ()):  # type: ignore[attr-defined]
-        raise DataError("a picture of signed numbers has no colour scale")
+        raise DataError("an image of signed numbers has no colour scale")
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode == "F":
-        raise DataError("a floating-point picture has no colour scale")
+        raise DataError("a floating-point image has no colour scale")
     if image.mode.startswith("I"):
-        return _from_wide(image)
+        return _from_16_bit(image)
     if image.mode == "La":
         image = image.convert("LA")
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
@@ -82,30 +82,31 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_wide(image: Image.Image) -> Image.Image:
-    """A grey picture of more than 8 bits by its highest 8, its transparent grey as white."""
-    wide = np.asarray(image)
-    if wide.size and not 0 <= int(wide.min()) <= int(wide.max()) <= 65535:
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    """A grey image of more than 8 bits by its highest 8, its transparent grey as white."""
+    values = np.asarray(image)
+    if values.size and not 0 <= int(values.min()) <= int(values.max()) <= 65535:
         raise DataError("numbers of more than 16 bits have no colour scale")
     tags = getattr(image, "tag_v2", {})
-    shift = 4 if tags.get(BITS) == (12,) else 8
-    grey = (wide >> shift).astype(np.uint8)
-    if tags.get(PHOTOMETRIC) == 0:  # 0 is white; Pillow turns only 8 bits and less
+    shift = 4 if tags.get(BITS_PER_SAMPLE) == (12,) else 8
+    grey = (values >> shift).astype(np.uint8)
+    if tags.get(PHOTOMETRIC) == 0:  # 0 is white; Pillow inverts only 8 bits and less
         grey = 255 - grey
     if isinstance(key := image.info.get("transparency"), int):
-        grey[wide == key] = 255
+        grey[values == key] = 255
     return Image.fromarray(grey).convert("RGB")
 
 
-def pixel_moments(pixels: np.ndarray) -> np.ndarray:
-    """Mean of r, g, b, then of rr, rg, rb, gg, gb, bb over one picture: float64 [9].
+def color_moments(pixels: np.ndarray) -> np.ndarray:
+    """Means of r, g, b, then of rr, rg, rb, gg, gb, bb over the pixels of an image: float64 [9].
 
-    RunningMetrics of EXACT pixels are whole numbers that float32 holds, so all of them are exact.
+    Sums over blocks of EXACT_PIXELS pixels are whole numbers that float32 holds, so all of them are
+    exact.
     """
     count = pixels.size // 3
-    planes = np.ones((4, -(-count // EXACT) * EXACT), np.float32)
+    planes = np.ones((4, -(-count // EXACT_PIXELS) * EXACT_PIXELS), np.float32)
     planes[:3, :count] = pixels.reshape(-1, 3).T
     planes[:3, count:] = 0
-    blocks = planes.reshape(4, -1, EXACT).transpose(1, 0, 2)
+    blocks = planes.reshape(4, -1, EXACT_PIXELS).transpose(1, 0, 2)
     sums = np.matmul(blocks, blocks.transpose(0, 2, 1)).sum(0, dtype=np.float64)
     return np.concatenate([sums[3, :3], sums[:3, :3][np.triu_indices(3)]]) / count

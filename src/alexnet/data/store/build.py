@@ -1,9 +1,9 @@
-"""From a source to a store: decode every picture once, on all cores.
+"""From a source to a store: decode every image once, on all CPU cores.
 
-A stopped run is taken up where it left off: the store is built in `<store>.partial`, the arrays at
-full size, `done.npy` with one byte a picture and `checks.npy` with the checksum of its row, and
-takes its name by one rename when all is done. One process prepares a store at a time; a second one
-waits and finds it ready.
+An interrupted build resumes where it stopped. The store is built in `<store>.partial`: the arrays
+at full size, `status.npy` with one byte per image and `checksums.npy` with the checksum of each.
+One rename gives it its name when all is done. One process builds a store at a time; a second one
+waits and then finds it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,29 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from alexnet.config.preprocessing import Resize
-from alexnet.data.images.decode import decode, pixel_moments
+from alexnet.data.images.decode import color_moments, decode
 from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
-from alexnet.data.store.partial import KEPT, LOG, REFUSED, TODO, Partial, open_partial, read_reasons
+from alexnet.data.store.partial import (
+    PENDING,
+    REJECTED,
+    REJECTED_LOG,
+    STORED,
+    Partial,
+    open_partial,
+    read_reasons,
+)
 from alexnet.data.store.store import (
     STORE_FILES,
+    STORE_FORMAT,
     Rejected,
     Skipped,
     Store,
@@ -32,17 +43,38 @@ from alexnet.data.store.store import (
     open_store,
     store_text,
 )
+from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
 from alexnet.io.files import fsync, remove_folder, write_text
 from alexnet.io.paths import cache_folder
 
 CHUNK = 32
-"""Pictures a thread decodes between two reports."""
-WAIT_SECONDS = 1.0
-"""Between two looks at how far another process is."""
+"""Images a thread decodes between two calls of `on_progress`."""
+POLL_SECONDS = 1.0
+"""Interval at which a waiting process reads the progress of the one that builds the store."""
 
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
+ProgressCallback: TypeAlias = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BuildSpec:
+    """What is built, and where."""
+
+    source: Source
+    fingerprint: str
+    """Of the source when the build began."""
+    resize: Resize
+    side: int
+    folder: Path
+    """Of the finished store."""
+    on_progress: ProgressCallback
+    chunk: int
+
+    @property
+    def partial_folder(self) -> Path:
+        """Where the store is built."""
+        return self.folder.with_name(f"{self.folder.name}.partial")
 
 
 def prepare(
@@ -51,194 +83,171 @@ def prepare(
     resize: Resize,
     side: int,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    on_progress: ProgressCallback | None = None,
+    chunk: int = CHUNK,
 ) -> Store:
-    """The store of a source, decoded now unless it is there already.
+    """The store of a source; its images are decoded now unless they have been before.
 
     Args:
         source: what to decode.
-        resize: how a picture becomes square.
-        side: of the stored pictures, in pixels.
+        resize: how an image becomes square.
+        side: of the stored images, in pixels.
         cache: folder that holds stores; the user's cache unless given.
-        progress: told how far it is.
+        on_progress: called with the number of images done and the number of all.
+        chunk: images a thread decodes between two calls of `on_progress`.
 
     Raises:
-        DataError: not one picture can be used, the pictures change meanwhile, or the store cannot
-            be written.
+        DataError: no image can be used, the images change meanwhile, or the store cannot be
+            written.
     """
-    place = (cache or cache_folder()) / "stores"
-    fingerprint = source.fingerprint()
-    folder = place / f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}"
-    progress = progress or (lambda done, total: None)
-    if (folder / "store.json").exists():
-        return open_store(folder)
+    stores, fingerprint = (cache or cache_folder()) / "stores", source.fingerprint()
+    name = f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
+    spec = _BuildSpec(
+        source=source,
+        fingerprint=fingerprint,
+        resize=resize,
+        side=side,
+        folder=stores / name,
+        on_progress=on_progress or (lambda done, total: None),
+        chunk=chunk,
+    )
+    if (spec.folder / "store.json").exists():
+        return open_store(spec.folder)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with _store_lock(folder, len(source), progress):
-            if not (folder / "store.json").exists():
-                _build(source, fingerprint, resize, side, folder, progress)
+        stores.mkdir(parents=True, exist_ok=True)
+        with _store_lock(spec):
+            if not (spec.folder / "store.json").exists():
+                _build(spec)
     except (OSError, NotImplementedError) as error:
         raise DataError(
-            f"cannot write the store {folder}: {getattr(error, 'strerror', None) or error}; "
+            f"cannot write the store {spec.folder}: {getattr(error, 'strerror', None) or error}; "
             "free some space there or set ALEXNET_CACHE to another folder"
         ) from error
-    return open_store(folder)
+    return open_store(spec.folder)
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40] or "images"
 
 
 @contextmanager
-def _store_lock(folder: Path, total: int, progress: Progress) -> Iterator[None]:
-    """Within, no other process builds this store; until then, tells how far the other one is."""
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+def _store_lock(spec: _BuildSpec) -> Iterator[None]:
+    """Wait until no other process builds this store, and report its progress meanwhile."""
+    lock = FileLock(spec.folder.with_name(f"{spec.folder.name}.lock"))
     while not lock.is_locked:
         try:
-            lock.acquire(timeout=WAIT_SECONDS)
+            lock.acquire(timeout=POLL_SECONDS)
         except Timeout:
             with suppress(OSError, ValueError):
-                done = np.load(_partial_folder(folder) / "done.npy")
-                progress(int((done != TODO).sum()), total)
+                status = np.load(spec.partial_folder / "status.npy")
+                spec.on_progress(int((status != PENDING).sum()), len(spec.source))
     try:
         yield
     finally:
         lock.release()
 
 
-def _partial_folder(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".partial")
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40] or "pictures"
-
-
-def _build(
-    source: Source,
-    fingerprint: str,
-    resize: Resize,
-    side: int,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    partial = open_partial(_partial_folder(folder), len(source), side)
-    with (partial.folder / LOG).open("a", buffering=1, encoding="utf-8") as log:
-        log.write("\n")  # a kill may have torn the last line
-        _decode_all(source, resize, side, partial, log.write, progress)
-    _check_unchanged(source, fingerprint, partial)
-    refused = _read_refusals(partial, source)
-    if len(refused) == len(source):
+def _build(spec: _BuildSpec) -> None:
+    source = spec.source
+    partial = open_partial(spec.partial_folder, len(source), spec.side)
+    _decode_pending(spec, partial)
+    _check_unchanged(spec)
+    rejected = _read_rejected(partial, source)
+    if len(rejected) == len(source):
         remove_folder(partial.folder)
         raise DataError(
-            f"{source.name}: none of the {len(source)} pictures can be used; "
-            f"first: {refused[0].reason}"
+            f"{source.name}: none of the {len(source)} images can be used; "
+            f"first: {rejected[0].reason}"
         )
     info = StoreInfo(
         name=source.name,
-        fingerprint=fingerprint,
-        resize=resize,
-        side=side,
+        fingerprint=spec.fingerprint,
+        resize=spec.resize,
+        side=spec.side,
         test_fraction=source.test_fraction,
         class_names=source.class_names,
-        rejected=refused,
+        rejected=rejected,
         names=source.names,
         splits=source.splits,
         skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
     )
-    _finish(partial, info, source.labels, folder)
+    _finish(partial, info, source.labels, spec.folder)
 
 
-def _check_unchanged(source: Source, fingerprint: str, partial: Partial) -> None:
-    """Refuse a store some of whose pictures were read before, and some after a change.
+def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
+    """Decode the pending images.
+
+    The status of an image is set after its pixels have been written, so that a killed build loses
+    at most what was being decoded.
+    """
+    pending = np.flatnonzero(partial.status == PENDING).tolist()
+    total, done = len(spec.source), len(spec.source) - len(pending)
+    chunks = [pending[i : i + spec.chunk] for i in range(0, len(pending), spec.chunk)]
+    with (
+        (partial.folder / REJECTED_LOG).open("a", buffering=1, encoding="utf-8") as log,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        log.write("\n")  # a kill may have cut the last line short
+        for results in map_bounded(pool, lambda chunk: _decode_chunk(spec, partial, chunk), chunks):
+            for index, reason in results:
+                if reason:
+                    log.write(json.dumps({"index": index, "reason": reason}) + "\n")
+                partial.status[index] = REJECTED if reason else STORED
+            done += len(results)
+            spec.on_progress(done, total)
+
+
+def _decode_chunk(spec: _BuildSpec, partial: Partial, chunk: list[int]) -> list[tuple[int, str]]:
+    return [(index, _decode_image(spec, partial, index)) for index in chunk]
+
+
+def _decode_image(spec: _BuildSpec, partial: Partial, index: int) -> str:
+    """Decode one image into the arrays; the reason when it cannot be used, else ""."""
+    try:
+        with spec.source.images.open(index) as image:
+            pixels = decode(image, spec.resize, spec.side)
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        return rejection_reason(error, spec.source.names[index])
+    partial.images[index] = pixels
+    partial.color_moments[index] = color_moments(pixels)
+    partial.checksums[index] = partial.checksum(index)
+    return ""
+
+
+def _check_unchanged(spec: _BuildSpec) -> None:
+    """Reject a store some of whose images were read before a change, and some after it.
 
     Raises:
-        DataError: a picture has changed or gone since the preparation began.
+        DataError: an image has changed or gone since the build began.
     """
     try:
-        is_same = source.fingerprint() == fingerprint
+        is_same = spec.source.fingerprint() == spec.fingerprint
     except OSError:
         is_same = False
     if not is_same:
-        remove_folder(partial.folder)
+        remove_folder(spec.partial_folder)
         raise DataError(
-            f"the pictures of {source.name} changed while they were prepared; "
+            f"the images of {spec.source.name} changed while they were prepared; "
             "wait until nobody writes there, and run the same again"
         )
 
 
-def _decode_all(
-    source: Source,
-    resize: Resize,
-    side: int,
-    partial: Partial,
-    log: Callable[[str], int],
-    progress: Progress,
-) -> None:
-    """Decode what is not done yet.
-
-    A row's byte in `done` is set after its pixels are on their way to the disk.
-    """
-    todo = np.flatnonzero(partial.done == TODO)
-    finished = len(source) - len(todo)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-
-        def work(rows: np.ndarray) -> list[tuple[int, str]]:
-            return [
-                (int(row), _decode_row(source, resize, side, partial, int(row))) for row in rows
-            ]
-
-        for results in _bounded_map(
-            pool, work, [todo[i : i + CHUNK] for i in range(0, len(todo), CHUNK)]
-        ):
-            for row, reason in results:
-                if reason:
-                    log(json.dumps({"row": row, "reason": reason}) + "\n")
-                partial.done[row] = REFUSED if reason else KEPT
-            finished += len(results)
-            progress(finished, len(source))
-
-
-def _bounded_map(
-    pool: ThreadPoolExecutor,
-    work: Callable[[np.ndarray], list[tuple[int, str]]],
-    chunks: list[np.ndarray],
-) -> Iterator[list[tuple[int, str]]]:
-    """`pool.map` with a short queue, so that an interrupt ends at once."""
-    waiting = []
-    for chunk in chunks:
-        waiting.append(pool.submit(work, chunk))
-        if len(waiting) > 2 * (os.cpu_count() or 1):
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
-
-
-def _decode_row(source: Source, resize: Resize, side: int, partial: Partial, row: int) -> str:
-    """Fill one row; the reason when the picture cannot be used, else ""."""
-    try:
-        with source.images.open(row) as image:
-            pixels = decode(image, resize, side)
-    except Exception as error:  # Pillow raises many kinds for damaged files
-        return rejection_reason(error, source.names[row])
-    partial.images[row] = pixels
-    partial.moments[row] = pixel_moments(pixels)
-    partial.checks[row] = partial.check(row)
-    return ""
-
-
-def _read_refusals(partial: Partial, source: Source) -> tuple[Rejected, ...]:
+def _read_rejected(partial: Partial, source: Source) -> tuple[Rejected, ...]:
     reasons = read_reasons(partial)
-    rows = [int(row) for row in np.flatnonzero(partial.done == REFUSED)]
-    return tuple(Rejected(index=row, name=source.names[row], reason=reasons[row]) for row in rows)
+    indices = np.flatnonzero(partial.status == REJECTED).tolist()
+    return tuple(Rejected(index=i, name=source.names[i], reason=reasons[i]) for i in indices)
 
 
 def _finish(partial: Partial, info: StoreInfo, labels: np.ndarray, folder: Path) -> None:
-    """Flush everything, then give the store its name."""
-    for array in (partial.images, partial.moments):
+    """Flush all files to the disk, then rename the folder to its final name."""
+    for array in (partial.images, partial.color_moments):
         array.flush()  # type: ignore[attr-defined]
     np.save(partial.folder / "labels.npy", labels.astype(np.int64))
     write_text(partial.folder / "store.json", store_text(info))
     for path in list(partial.folder.iterdir()):
         if path.name in STORE_FILES:
             fsync(path)
-        else:  # of the preparation, or what a killed one was writing aside
+        else:  # of the build, or the temporary file of a killed one
             path.unlink()
     fsync(partial.folder)
     remove_folder(folder)

@@ -1,7 +1,7 @@
-"""A store that is being built: arrays at full size, and which of their rows are done.
+"""A store that is being built: arrays at full size, and the status of each image.
 
 A killed process leaves it as it is. After a power cut a part of it may not have reached the disk;
-so each row has a checksum, and a row that does not match it is done again.
+so each image has a checksum, and an image that does not match it is decoded again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 
 from alexnet.io.files import fsync
 
-TODO, KEPT, REFUSED = 0, 1, 2
-"""What `done` says of a row."""
-LOG = "refused.jsonl"
-"""Row and reason of every refused picture, a line each, and empty lines."""
+PENDING, STORED, REJECTED = 0, 1, 2
+"""Values of `status`."""
+REJECTED_LOG = "rejected.jsonl"
+"""Index and reason of every rejected image, a line each, and empty lines."""
 
 
 @dataclass(frozen=True)
@@ -31,52 +31,53 @@ class Partial:
 
     folder: Path
     images: np.ndarray
-    moments: np.ndarray
-    done: np.ndarray
-    checks: np.ndarray
-    """Checksum of each row that is kept: after a power cut a row may be marked and not there."""
+    color_moments: np.ndarray
+    status: np.ndarray
+    """uint8 [N]: PENDING, STORED or REJECTED."""
+    checksums: np.ndarray
+    """uint32 [N], of stored images: after a power cut one may be marked as stored and not be."""
 
-    def check(self, row: int) -> int:
-        """The checksum of a row as it is now."""
-        return zlib.crc32(self.moments[row].data, zlib.crc32(self.images[row].data))
+    def checksum(self, index: int) -> int:
+        """The checksum of an image as it is now."""
+        return zlib.crc32(self.color_moments[index].data, zlib.crc32(self.images[index].data))
 
 
 def open_partial(folder: Path, count: int, side: int) -> Partial:
     """The arrays as the last run left them, or new ones of full size.
 
-    What it marked as done and is not there, or lacks its reason, is marked to be done again.
+    An image that is marked as done becomes pending again where it is damaged or its reason lost.
 
     Raises:
-        OSError: there is no room for them.
+        OSError: there is no space for them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
         "images": ((count, side, side, 3), np.uint8),
-        "moments": ((count, 9), np.float64),
-        "done": ((count,), np.uint8),
-        "checks": ((count,), np.uint32),
+        "color_moments": ((count, 9), np.float64),
+        "status": ((count,), np.uint8),
+        "checksums": ((count,), np.uint32),
     }
     arrays = {name: _open_array(folder / f"{name}.npy", *shape) for name, shape in shapes.items()}
     partial = Partial(folder, **arrays)
-    _distrust(partial)
+    _verify(partial)
     return partial
 
 
-def _distrust(partial: Partial) -> None:
-    for row in np.flatnonzero(partial.done == KEPT):
-        if partial.check(int(row)) != partial.checks[row]:
-            partial.done[row] = TODO
+def _verify(partial: Partial) -> None:
+    for index in np.flatnonzero(partial.status == STORED):
+        if partial.checksum(int(index)) != partial.checksums[index]:
+            partial.status[index] = PENDING
     reasons = read_reasons(partial)
-    for row in np.flatnonzero(partial.done == REFUSED):
-        if int(row) not in reasons:
-            partial.done[row] = TODO
+    for index in np.flatnonzero(partial.status == REJECTED):
+        if int(index) not in reasons:
+            partial.status[index] = PENDING
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """A memory-mapped array; its room is taken at once, so that a full disk is no crash later."""
-    aside = path.with_suffix(".new")
-    aside.unlink(missing_ok=True)
-    if (array := _mapped(path, shape, dtype)) is not None:
+    """A memory-mapped array; its space is allocated at once, so that a full disk fails here."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    if (array := _open_existing(path, shape, dtype)) is not None:
         return array
     needed = math.prod(shape) * np.dtype(dtype).itemsize
     free = shutil.disk_usage(path.parent).free
@@ -85,16 +86,16 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
             errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
         )
     try:
-        _allocate(aside, shape, dtype)
-        fsync(aside)
-        aside.replace(path)
+        _allocate(temporary, shape, dtype)
+        fsync(temporary)
+        temporary.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return np.lib.format.open_memmap(path, mode="r+")
 
 
-def _mapped(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:
-    """The array that is there; None where none is, or what a power cut has left of one."""
+def _open_existing(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:
+    """The array that is there; None where there is none, or one damaged by a power cut."""
     try:
         array = np.lib.format.open_memmap(path, mode="r+")
     except (FileNotFoundError, ValueError, EOFError):
@@ -110,16 +111,16 @@ def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
 
 
 def read_reasons(partial: Partial) -> dict[int, str]:
-    """Why rows were refused, by row."""
-    path = partial.folder / LOG
+    """Why images were rejected, by index."""
+    path = partial.folder / REJECTED_LOG
     lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
-    return dict(_reason(line) for line in lines)
+    return dict(_parse_reason(line) for line in lines)
 
 
-def _reason(line: str) -> tuple[int, str]:
-    """Row and reason of a line of the log; -1 for one that a kill has torn."""
+def _parse_reason(line: str) -> tuple[int, str]:
+    """Index and reason of a line of the log; -1 for a line that a kill has cut short."""
     try:
         entry = json.loads(line)
-        return entry["row"], entry["reason"]
+        return entry["index"], entry["reason"]
     except (ValueError, TypeError, KeyError):
         return -1, ""

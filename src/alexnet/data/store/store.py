@@ -1,9 +1,9 @@
-"""The store: every picture of a data set decoded once, as one memory-mapped array.
+"""The image store: every image of a data set decoded once, as one memory-mapped array.
 
-A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `moments.npy` float64
-[N, 9] (colour sums of each picture, so that the mean and covariance of any subset cost nothing) and
-`store.json`. Row i is the i-th picture of the source; a picture that could not be used keeps its
-row, black, and is in no split.
+A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `color_moments.npy`
+float64 [N, 9] (from which the mean and covariance of any subset follow without reading an image)
+and `store.json`. Image i is the i-th of the source. An image that could not be used keeps its
+place, black, and is in no split.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.source import first_invalid_label
 from alexnet.errors import ConfigError, DataError
 
-STORE_FILES = ("images.npy", "labels.npy", "moments.npy", "store.json")
+STORE_FORMAT = 2
+"""Part of the name of a store's folder, so that a store of another format is not found."""
+STORE_FILES = ("images.npy", "labels.npy", "color_moments.npy", "store.json")
 """All that a finished store holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """A picture that could not be used."""
+    """An image that could not be used."""
 
     index: int
     name: str
@@ -38,7 +40,7 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """Files that were passed over, such as hidden ones."""
+    """Number of files that were skipped for one reason, such as hidden ones."""
 
     reason: str
     files: int
@@ -46,28 +48,28 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreInfo:
-    """What `store.json` says."""
+    """The content of `store.json`."""
 
     name: str
     fingerprint: str
-    """Of the source: names, labels, splits and the files' sizes and times."""
+    """Hash of the source: names, labels, splits and the files' sizes and times."""
     resize: Resize
     side: int
-    """Side of the stored pictures in pixels."""
+    """Side of the stored images in pixels."""
     test_fraction: float
-    """Share held out where the source has no split of its own."""
+    """Fraction held out where the source has no split of its own."""
     class_names: tuple[str, ...]
     rejected: tuple[Rejected, ...]
     skipped: tuple[Skipped, ...]
     names: tuple[str, ...]
-    """One per picture."""
+    """One per image."""
     splits: tuple[str, ...]
-    """"train", "val" or "test" per picture, or "" where the source leaves it open."""
+    """"train", "val" or "test" per image, or "" where the source leaves it open."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store; the pictures stay on the disk until they are read."""
+    """An opened store; images stay on the disk until they are read."""
 
     folder: Path
     info: StoreInfo
@@ -75,17 +77,17 @@ class Store:
     """uint8 [N, S, S, 3], memory-mapped."""
     labels: np.ndarray
     """int64 [N]."""
-    moments: np.ndarray
-    """float64 [N, 9], see `decode.pixel_moments`."""
+    color_moments: np.ndarray
+    """float64 [N, 9], see `decode.color_moments`."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @cached_property
     def usable(self) -> np.ndarray:
-        """False for refused pictures: bool [N]."""
+        """False for rejected images: bool [N]."""
         usable = np.ones(len(self), dtype=bool)
-        usable[[refusal.index for refusal in self.info.rejected]] = False
+        usable[[image.index for image in self.info.rejected]] = False
         return usable
 
     @property
@@ -125,32 +127,32 @@ class Store:
         return image
 
     def manifest_hash(self) -> str:
-        """Sixteen hex digits that change when a picture comes, goes, or changes class or split."""
+        """Sixteen hex digits that change when an image comes, goes, or changes class or split."""
         digest = hashlib.blake2b(digest_size=8)
         for texts in (self.info.class_names, self.info.names, self.info.splits):
             digest.update(json.dumps(texts).encode())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         return digest.hexdigest()
 
-    def color_mean(self, rows: np.ndarray) -> np.ndarray:
-        """Mean r, g, b of some pictures: float64 [3], 0-255."""
-        return np.asarray(self.moments[rows, :3].mean(0))
+    def color_mean(self, indices: np.ndarray) -> np.ndarray:
+        """Mean r, g, b of some images: float64 [3], 0-255."""
+        return np.asarray(self.color_moments[indices, :3].mean(0))
 
-    def color_covariance(self, rows: np.ndarray) -> np.ndarray:
-        """Covariance of r, g, b over all pixels of some pictures: float64 [3, 3]."""
-        average = self.moments[rows].mean(0)
+    def color_covariance(self, indices: np.ndarray) -> np.ndarray:
+        """Covariance of r, g, b over all pixels of some images: float64 [3, 3]."""
+        average = self.color_moments[indices].mean(0)
         second = np.zeros((3, 3))
         second[np.triu_indices(3)] = average[3:]
         second = second + np.triu(second, 1).T
         covariance: np.ndarray = second - np.outer(average[:3], average[:3])
         return covariance
 
-    def mean_image(self, rows: np.ndarray, chunk: int = 256) -> np.ndarray:
-        """Mean picture of some pictures: float32 [S, S, 3], 0-255; read once, a chunk at a time."""
+    def mean_image(self, indices: np.ndarray, chunk: int = 256) -> np.ndarray:
+        """Mean of some images: float32 [S, S, 3], 0-255; reads `chunk` images at a time."""
         total = np.zeros(self.image_shape, dtype=np.float64)
-        for start in range(0, len(rows), chunk):
-            total += self.images(np.sort(rows[start : start + chunk])).sum(0, dtype=np.int64)
-        return (total / len(rows)).astype(np.float32)
+        for start in range(0, len(indices), chunk):
+            total += self.images(np.sort(indices[start : start + chunk])).sum(0, dtype=np.int64)
+        return (total / len(indices)).astype(np.float32)
 
 
 def open_store(folder: Path) -> Store:
@@ -162,24 +164,23 @@ def open_store(folder: Path) -> Store:
     try:
         info = from_dict(StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8")))
         images = np.load(folder / "images.npy", mmap_mode="r")
-        labels, moments = np.load(folder / "labels.npy"), np.load(folder / "moments.npy")
+        labels = np.load(folder / "labels.npy")
+        moments = np.load(folder / "color_moments.npy")
     except (OSError, ValueError, ConfigError) as error:
         raise DataError(
             f"{folder} is not a whole store ({error}); remove it and prepare it again"
         ) from error
     shape = (len(info.names), info.side, info.side, 3)
-    if (
-        images.shape != shape
-        or images.dtype != np.uint8
-        or not len(labels) == len(moments) == shape[0]
-    ):
+    has_same_length = len(labels) == len(moments) == shape[0]
+    if images.shape != shape or images.dtype != np.uint8 or not has_same_length:
         raise DataError(
-            f"{folder} holds pictures {images.shape}, not {shape}; remove it and prepare it again"
+            f"{folder} holds images {images.shape}, not {shape}; remove it and prepare it again"
         )
-    if (wrong := first_invalid_label(labels, len(info.class_names))) >= 0:
+    if (invalid := first_invalid_label(labels, len(info.class_names))) >= 0:
         raise DataError(
-            f"{folder / 'labels.npy'}: {info.names[wrong]} has the label {labels[wrong]}, and the "
-            f"{len(info.class_names)} classes count from 0; remove {folder} and prepare it again"
+            f"{folder / 'labels.npy'}: {info.names[invalid]} has the label {labels[invalid]}, and "
+            f"the {len(info.class_names)} classes count from 0; "
+            f"remove {folder} and prepare it again"
         )
     return Store(folder, info, images, labels, moments)
 

@@ -1,4 +1,4 @@
-"""The drawn data set: the same picture for the same seed, told apart by form and not by colour."""
+"""The built-in data set: an image depends on the seed; classes differ by form, not by colour."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.errors import DataError
 
-PIXELS = 48
+SIDE = 48
 COUNTS = {"train": 2, "val": 1, "test": 1}
-KINDS = range(len(toyflowers.CLASSES))
+SPECIES = range(len(toyflowers.CLASS_NAMES))
 
 
 def write_small(folder: Path, seed: int = 0) -> None:
@@ -25,7 +25,7 @@ def write_small(folder: Path, seed: int = 0) -> None:
         train_per_class=COUNTS["train"],
         val_per_class=COUNTS["val"],
         test_per_class=COUNTS["test"],
-        pixels=PIXELS,
+        side=SIDE,
     )
 
 
@@ -35,22 +35,22 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def mean_colours(seeds: range) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Mean colours [N, 3] and kinds [N] of one picture per kind and seed."""
-    pairs = [(kind, seed) for kind in KINDS for seed in seeds]
-    means = [np.asarray(toyflowers.draw(*pair, PIXELS)).mean((0, 1)) for pair in pairs]
-    return np.array(means), np.array([kind for kind, _ in pairs])
+def mean_colors(seeds: range) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Mean colours [N, 3] and species [N] of one image per species and seed."""
+    pairs = [(species, seed) for species in SPECIES for seed in seeds]
+    means = [np.asarray(toyflowers.paint(*pair, SIDE)).mean((0, 1)) for pair in pairs]
+    return np.array(means), np.array([species for species, _ in pairs])
 
 
 def nearest_accuracy(
     known: NDArray[np.float64],
-    kinds: NDArray[np.int64],
-    asked: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    queries: NDArray[np.float64],
     truth: NDArray[np.int64],
 ) -> float:
-    """Share of `asked` [M, 3] whose nearest row of `known` [N, 3] is of their kind."""
-    distances = ((asked[:, None] - known[None]) ** 2).sum(-1)
-    return float((kinds[distances.argmin(1)] == truth).mean())
+    """Accuracy of the nearest of `known` [N, 3] as a classifier of `queries` [M, 3]."""
+    distances = ((queries[:, None] - known[None]) ** 2).sum(-1)
+    return float((labels[distances.argmin(1)] == truth).mean())
 
 
 @pytest.fixture(scope="module")
@@ -61,47 +61,47 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_are_twelve_classes_in_the_order_of_their_folders() -> None:
-    assert len(set(toyflowers.CLASSES)) == 12
-    assert list(toyflowers.CLASSES) == sorted(toyflowers.CLASSES)
+    assert len(set(toyflowers.CLASS_NAMES)) == 12
+    assert list(toyflowers.CLASS_NAMES) == sorted(toyflowers.CLASS_NAMES)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=toyflowers.CLASSES)
-def test_a_picture_is_a_function_of_kind_and_seed(kind: int) -> None:
-    picture = toyflowers.draw(kind, 5, PIXELS)
-    assert picture.mode == "RGB"
-    assert picture.size == (PIXELS, PIXELS)
-    assert picture.tobytes() == toyflowers.draw(kind, 5, PIXELS).tobytes()
-    assert picture.tobytes() != toyflowers.draw(kind, 6, PIXELS).tobytes()
-    assert picture.tobytes() != toyflowers.draw((kind + 1) % 12, 5, PIXELS).tobytes()
+@pytest.mark.parametrize("species", SPECIES, ids=toyflowers.CLASS_NAMES)
+def test_an_image_is_a_function_of_species_and_seed(species: int) -> None:
+    image = toyflowers.paint(species, 5, SIDE)
+    assert image.mode == "RGB"
+    assert image.size == (SIDE, SIDE)
+    assert image.tobytes() == toyflowers.paint(species, 5, SIDE).tobytes()
+    assert image.tobytes() != toyflowers.paint(species, 6, SIDE).tobytes()
+    assert image.tobytes() != toyflowers.paint((species + 1) % 12, 5, SIDE).tobytes()
 
 
-def test_the_default_picture_is_160_pixels_wide_and_not_flat() -> None:
-    picture = toyflowers.draw(0, 0)
-    assert picture.size == (160, 160)
-    assert np.asarray(picture).std() > 10
+def test_the_default_image_is_160_pixels_wide_and_not_of_one_colour() -> None:
+    image = toyflowers.paint(0, 0)
+    assert image.size == (160, 160)
+    assert np.asarray(image).std() > 10
 
 
-def test_mean_colour_does_not_tell_the_classes_apart() -> None:
-    known, kinds = mean_colours(range(9))
-    asked, truth = mean_colours(range(100, 106))
-    centres = np.stack([known[kinds == kind].mean(0) for kind in KINDS])
-    assert nearest_accuracy(centres, np.arange(len(centres)), asked, truth) < 0.25
-    assert nearest_accuracy(known, kinds, asked, truth) < 0.25
+def test_mean_color_does_not_separate_the_classes() -> None:
+    known, labels = mean_colors(range(9))
+    queries, truth = mean_colors(range(100, 106))
+    centers = np.stack([known[labels == species].mean(0) for species in SPECIES])
+    assert nearest_accuracy(centers, np.arange(len(centers)), queries, truth) < 0.25
+    assert nearest_accuracy(known, labels, queries, truth) < 0.25
 
 
-def test_write_lays_out_splits_classes_and_pictures(written: Path) -> None:
+def test_write_lays_out_splits_classes_and_images(written: Path) -> None:
     files = contents(written)
     found = Counter(tuple(name.split("/")[:2]) for name in files)
-    assert found == {(s, c): COUNTS[s] for s in COUNTS for c in toyflowers.CLASSES}
+    assert found == {(s, c): COUNTS[s] for s in COUNTS for c in toyflowers.CLASS_NAMES}
     assert "train/rose/0001.jpg" in files
     assert [path.name for path in written.parent.iterdir()] == ["toyflowers"]
 
 
-def test_written_pictures_decode_and_none_is_in_two_splits(written: Path) -> None:
+def test_written_images_decode_and_none_is_in_two_splits(written: Path) -> None:
     for path in written.rglob("*.jpg"):
-        with Image.open(path) as picture:
-            picture.load()
-            assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (PIXELS,) * 2)
+        with Image.open(path) as image:
+            image.load()
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (SIDE,) * 2)
     files = contents(written)
     assert len(set(files.values())) == len(files)
 
@@ -118,20 +118,20 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_none_of_them(
 def test_a_failure_midway_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw = toyflowers.draw
+    paint = toyflowers.paint
 
-    def fail_on_the_last_kind(kind_index: int, seed: int, pixels: int = 160) -> Image.Image:
-        if kind_index == len(toyflowers.CLASSES) - 1:
+    def fail_on_the_last_species(species_index: int, seed: int, side: int = 160) -> Image.Image:
+        if species_index == len(toyflowers.CLASS_NAMES) - 1:
             raise OSError("no space left on device")
-        return draw(kind_index, seed, pixels)
+        return paint(species_index, seed, side)
 
-    monkeypatch.setattr(toyflowers, "draw", fail_on_the_last_kind)
+    monkeypatch.setattr(toyflowers, "paint", fail_on_the_last_species)
     with pytest.raises(OSError, match="no space left"):
         write_small(tmp_path / "toyflowers")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_write_refuses_a_folder_that_exists(tmp_path: Path) -> None:
+def test_write_rejects_a_folder_that_exists(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(DataError, match="exists already"):
         write_small(tmp_path)

@@ -1,7 +1,7 @@
-"""The embedded data set: twelve kinds of flowers drawn by the program, told apart by form alone.
+"""The built-in data set: twelve species of flowers that differ in form alone.
 
-Petals, centres and backgrounds of every kind take their colours from the same palettes, so a
-network has to look at shapes. A picture is a function of (kind, seed), and of nothing else.
+Petals, centres and backgrounds of every species take their colours from the same palettes, so that
+a network has to look at shapes. An image is a function of (species, seed).
 """
 
 from __future__ import annotations
@@ -18,47 +18,55 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from alexnet.data.datasets.toyflowers.painting import (
-    add_distance,
     add_light,
     cast_shadow,
+    paint_distant_flowers,
     paint_flower,
     paint_ground,
     paint_stem,
 )
-from alexnet.data.datasets.toyflowers.shapes import KINDS, SIDE_VIEWS, grow_flower, place_flower
+from alexnet.data.datasets.toyflowers.shapes import (
+    SIDE_VIEWS,
+    SPECIES,
+    sample_flower,
+    sample_placement,
+)
 from alexnet.data.source import SPLITS
 from alexnet.errors import DataError
 
 SUPERSAMPLING = 3
-CLASSES = tuple(kind.name for kind in KINDS)
+CLASS_NAMES = tuple(species.name for species in SPECIES)
 
 
-def draw(kind_index: int, seed: int, pixels: int = 160) -> Image.Image:
-    """Draw one flower of kind `CLASSES[kind_index]`, RGB, `pixels` wide and high.
+def paint(species_index: int, seed: int, side: int = 160) -> Image.Image:
+    """Paint one flower of the species `CLASS_NAMES[species_index]`: RGB, `side` x `side` pixels.
 
-    The same arguments give the same picture; `seed` is 0 or more.
+    The same arguments give the same image; `seed` is 0 or more.
     """
-    rng = np.random.default_rng([seed, kind_index])
-    kind, large = KINDS[kind_index], SUPERSAMPLING * pixels
-    ground = add_distance(paint_ground(rng, pixels), kind, rng)
-    place, flower = place_flower(kind, rng, rng.uniform(0.25, 0.44)), grow_flower(kind, rng)
-    cast_shadow(ground, place, flower)
+    rng = np.random.default_rng([seed, species_index])
+    species, large = SPECIES[species_index], SUPERSAMPLING * side
+    ground = paint_distant_flowers(paint_ground(rng, side), species, rng)
+    placement, flower = (
+        sample_placement(species, rng, rng.uniform(0.25, 0.44)),
+        sample_flower(species, rng),
+    )
+    cast_shadow(ground, placement, flower)
     canvas = ground.resize((large, large), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(canvas, "RGBA")
-    if kind.layout in SIDE_VIEWS or rng.random() < 0.7:
-        paint_stem(pen, place.scaled(large), kind, rng, large)
-    paint_flower(pen, place.scaled(large), flower)
+    if species.layout in SIDE_VIEWS or rng.random() < 0.7:
+        paint_stem(pen, placement.scaled(large), species, rng, large)
+    paint_flower(pen, placement.scaled(large), flower)
     return add_light(canvas.reduce(SUPERSAMPLING), rng)
 
 
 def _tasks(folder: Path, seed: int, counts: dict[str, int]) -> Iterator[tuple[Path, int, int]]:
-    """List path, kind and seed of every picture; no two pictures share a seed."""
+    """Path, species and seed of every image; no two images share a seed."""
     for split, count in counts.items():
-        for (kind_index, name), index in itertools.product(enumerate(CLASSES), range(count)):
+        for (species_index, name), index in itertools.product(enumerate(CLASS_NAMES), range(count)):
             path = folder / split / name / f"{index:04d}.jpg"
             text = f"toyflowers {seed} {split} {name} {index}"
             digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-            yield path, kind_index, int.from_bytes(digest, "big")
+            yield path, species_index, int.from_bytes(digest, "big")
 
 
 def write(
@@ -68,11 +76,12 @@ def write(
     train_per_class: int = 100,
     val_per_class: int = 15,
     test_per_class: int = 30,
-    pixels: int = 160,
+    side: int = 160,
 ) -> None:
-    """Draw the data set into `folder`/{train,val,test}/{class}/0000.jpg and on.
+    """Paint the data set into `folder`/{train,val,test}/{class}/0000.jpg and so on.
 
-    Everything is drawn aside and renamed once, so that `folder` is whole or absent.
+    It is painted into a temporary folder that is renamed at the end, so that `folder` is complete
+    or absent.
 
     Raises:
         DataError: `folder` exists already.
@@ -81,14 +90,14 @@ def write(
         raise DataError(f"{folder} exists already; remove it or name another folder")
 
     def save(task: tuple[Path, int, int]) -> None:
-        path, kind_index, picture_seed = task
+        path, species_index, image_seed = task
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw(kind_index, picture_seed, pixels).save(path, quality=90)
+        paint(species_index, image_seed, side).save(path, quality=90)
 
     counts = dict(zip(SPLITS, (train_per_class, val_per_class, test_per_class), strict=True))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as aside:
-        whole = Path(aside) / folder.name
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        complete = Path(temporary) / folder.name
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(save, _tasks(whole, seed, counts)))
-        whole.rename(folder)
+            list(pool.map(save, _tasks(complete, seed, counts)))
+        complete.rename(folder)

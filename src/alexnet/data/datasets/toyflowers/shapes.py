@@ -1,4 +1,4 @@
-"""Twelve kinds of flowers as a table of forms, and single flowers grown from it: no pixels yet."""
+"""Twelve species of flowers as a table of forms, and random flowers of a species; no pixels yet."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
-    """One class: the ranges that the form of its flowers is drawn from.
+class Species:
+    """One class: the ranges from which the form of its flowers is sampled.
 
-    Half the width of a petal at a share u of its length goes with u**base * (1 - u)**tip: a small
-    `tip` is a blunt end, a large one a pointed end.
+    Half the width of a petal at the fraction u of its length is proportional to
+    u**base * (1 - u)**tip: a small `tip` gives a blunt end, a large one a pointed end.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Kind:
     """Height of the waves along the tip, in petal lengths."""
     twist: Range = (0, 0)
     """Radians by which a petal bends sideways (in a ring) or outwards (seen from the side)."""
-    centres: tuple[str, ...] = ("none",)
-    """What may sit in the middle: "disc", "dots", "stamens", "ring", "trumpet", "curl", "none"."""
+    centers: tuple[str, ...] = ("none",)
+    """Kinds of centre: "disc", "dots", "stamens", "ring", "trumpet", "curl", "none"."""
     radius: Range = (0.14, 0.2)
     """Radius of the centre, in petal lengths."""
 
@@ -50,33 +50,33 @@ class Kind:
 SIDE_VIEWS = ("cup", "bell")
 EYES = ("disc", "stamens", "ring")
 # fmt: off
-KINDS = (
-    Kind(name="bellflower", layout="bell", petals=(4, 6), width=(0.2, 0.26), base=0.45, tip=0.4,
+SPECIES = (
+    Species(name="bellflower", layout="bell", petals=(4, 6), width=(0.2, 0.26), base=0.45, tip=0.4,
          twist=(0.2, 0.6)),
-    Kind(name="buttercup", petals=(5, 5), width=(0.38, 0.5), base=0.75, tip=0.36, centres=EYES),
-    Kind(name="daffodil", petals=(6, 6), width=(0.26, 0.38), base=0.7, tip=0.65,
-         centres=("trumpet",), radius=(0.34, 0.46)),
-    Kind(name="dahlia", petals=(11, 16), rows=(4, 5), width=(0.13, 0.19), base=0.8, tip=0.6,
-         centres=("disc", "none"), radius=(0.08, 0.14)),
-    Kind(name="daisy", petals=(13, 24), rows=(1, 2), width=(0.07, 0.12), base=0.45, tip=0.22,
-         centres=("disc", "dots"), radius=(0.2, 0.32)),
-    Kind(name="lily", petals=(6, 6), width=(0.18, 0.32), base=0.75, tip=0.95, twist=(-0.2, 0.2),
-         centres=EYES),
-    Kind(name="periwinkle", petals=(5, 5), width=(0.3, 0.46), base=0.9, tip=0.34,
-         twist=(0.6, 1.0), centres=EYES),
-    Kind(name="poppy", petals=(4, 5), rows=(1, 2), width=(0.62, 0.78), base=0.6, tip=0.3,
-         ruffle=(0.05, 0.1), centres=("dots", "stamens")),
-    Kind(name="primrose", petals=(5, 5), width=(0.36, 0.46), base=1.0, tip=0.32,
-         notch=(0.12, 0.2), centres=EYES),
-    Kind(name="rose", layout="spiral", petals=(15, 24), width=(0.6, 0.78), base=0.6, tip=0.32,
-         ruffle=(0, 0.03), centres=("curl",)),
-    Kind(name="sunflower", petals=(14, 22), rows=(2, 2), width=(0.1, 0.16), base=0.7, tip=0.8,
-         centres=("dots", "disc"), radius=(0.3, 0.46)),
-    Kind(name="tulip", layout="cup", petals=(4, 6), width=(0.24, 0.34), base=0.5, tip=0.62,
+    Species(name="buttercup", petals=(5, 5), width=(0.38, 0.5), base=0.75, tip=0.36, centers=EYES),
+    Species(name="daffodil", petals=(6, 6), width=(0.26, 0.38), base=0.7, tip=0.65,
+         centers=("trumpet",), radius=(0.34, 0.46)),
+    Species(name="dahlia", petals=(11, 16), rows=(4, 5), width=(0.13, 0.19), base=0.8, tip=0.6,
+         centers=("disc", "none"), radius=(0.08, 0.14)),
+    Species(name="daisy", petals=(13, 24), rows=(1, 2), width=(0.07, 0.12), base=0.45, tip=0.22,
+         centers=("disc", "dots"), radius=(0.2, 0.32)),
+    Species(name="lily", petals=(6, 6), width=(0.18, 0.32), base=0.75, tip=0.95, twist=(-0.2, 0.2),
+         centers=EYES),
+    Species(name="periwinkle", petals=(5, 5), width=(0.3, 0.46), base=0.9, tip=0.34,
+         twist=(0.6, 1.0), centers=EYES),
+    Species(name="poppy", petals=(4, 5), rows=(1, 2), width=(0.62, 0.78), base=0.6, tip=0.3,
+         ruffle=(0.05, 0.1), centers=("dots", "stamens")),
+    Species(name="primrose", petals=(5, 5), width=(0.36, 0.46), base=1.0, tip=0.32,
+         notch=(0.12, 0.2), centers=EYES),
+    Species(name="rose", layout="spiral", petals=(15, 24), width=(0.6, 0.78), base=0.6, tip=0.32,
+         ruffle=(0, 0.03), centers=("curl",)),
+    Species(name="sunflower", petals=(14, 22), rows=(2, 2), width=(0.1, 0.16), base=0.7, tip=0.8,
+         centers=("dots", "disc"), radius=(0.3, 0.46)),
+    Species(name="tulip", layout="cup", petals=(4, 6), width=(0.24, 0.34), base=0.5, tip=0.62,
          twist=(-0.7, -0.2)),
 )
 # fmt: on
-LEAF = Kind(name="leaf", petals=(1, 1), width=(0.1, 0.2), base=0.7, tip=0.9, twist=(-0.6, 0.6))
+LEAF = Species(name="leaf", petals=(1, 1), width=(0.1, 0.2), base=0.7, tip=0.9, twist=(-0.6, 0.6))
 
 
 def _palette(text: str) -> Floats:
@@ -87,36 +87,36 @@ def _palette(text: str) -> Floats:
 PETALS = _palette(
     "f7f3ee fae8ba fad236 f7962e f47a68 d2242c f5a0be d43690 8e56c0 beaaeb 566cda 96c6f2"
 )
-CENTRES = _palette("f6c828 e8961e 6e4222 3e2834 8ca03c f6e8aa")
+CENTERS = _palette("f6c828 e8961e 6e4222 3e2834 8ca03c f6e8aa")
 GREENS = _palette("467834 60923c 346240 789c52")
 GROUNDS = _palette("1e3a22 3a6030 7a9e54 b2c888 604c38 aa9270 3c4e6e 96b2cc ded6c8 ceaab0")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where something is drawn: local coordinates (petal lengths) to picture coordinates."""
+class Placement:
+    """An affine map from local coordinates (petal lengths) to image coordinates."""
 
     matrix: Floats
     """[2, 2]: size, tilt and rotation."""
-    centre: Floats
+    center: Floats
     """[2]."""
 
     def at(self, points: Floats) -> Floats:
-        """Put points [..., 2] into the picture."""
-        return points @ self.matrix.T + self.centre
+        """Points [..., 2] in image coordinates."""
+        return points @ self.matrix.T + self.center
 
-    def scaled(self, factor: float) -> Place:
-        """Find the same place in a picture `factor` times as large."""
-        return Place(self.matrix * factor, self.centre * factor)
+    def scaled(self, factor: float) -> Placement:
+        """The same placement in an image `factor` times as large."""
+        return Placement(self.matrix * factor, self.center * factor)
 
     def size(self) -> float:
-        """Measure one petal length in the picture."""
+        """One petal length in image coordinates."""
         return math.sqrt(abs(float(np.linalg.det(self.matrix))))
 
 
 @dataclass(frozen=True, slots=True)
 class Flower:
-    """One flower, drawn from its kind: all that is needed to paint it anywhere."""
+    """One flower of a species: all that is needed to paint it anywhere."""
 
     petals: Floats
     """[petals, bands, points, 2], in painting order, in petal lengths."""
@@ -124,61 +124,64 @@ class Flower:
     """[petals], brightness about 1."""
     inner: Floats
     outer: Floats
-    centre: str
+    center: str
     radius: float
-    centre_colour: Floats
+    center_color: Floats
 
 
-def pick_colour(rng: Generator, palette: Floats) -> Floats:
-    """Choose a colour of a palette, float [3] in 0..255, and move it a little."""
-    colour: Floats = palette[rng.integers(len(palette))] + rng.normal(0, 14, 3)
-    return colour.clip(8, 252)
+def sample_color(rng: Generator, palette: Floats) -> Floats:
+    """A random colour of a palette with a little noise: float [3] in 0..255."""
+    color: Floats = palette[rng.integers(len(palette))] + rng.normal(0, 14, 3)
+    return color.clip(8, 252)
 
 
-def _turn(angle: float) -> Floats:
-    """Make the matrix [2, 2] that rotates by an angle in radians."""
+def _rotation(angle: float) -> Floats:
+    """The matrix [2, 2] that rotates by an angle in radians."""
     c, s = math.cos(angle), math.sin(angle)
     return np.array([[c, -s], [s, c]])
 
 
 def circle(radius: float, points: int = 24) -> Floats:
-    """Outline a circle around the origin, [N, 2]."""
+    """Points of a circle around the origin, [N, 2]."""
     angle = np.linspace(0, 2 * math.pi, points, endpoint=False)
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def band_sizes(bands: int) -> Floats:
-    """List the sizes [bands + 1, 1] of an outline's copies: dark edge first, innermost last."""
+    """Sizes [bands + 1, 1] of the copies of an outline: dark edge first, innermost last."""
     return np.array([1.02, *np.linspace(0.985, 0.085, bands)])[:, None]
 
 
-def _positions(kind: Kind, rng: Generator) -> tuple[Floats, Floats]:
-    """Place the petals: angles in radians and lengths, [P] each, in painting order."""
-    count = int(rng.integers(*kind.petals, endpoint=True))
-    if kind.layout == "spiral":
+def _sample_positions(species: Species, rng: Generator) -> tuple[Floats, Floats]:
+    """Angles in radians and lengths of the petals, [P] each, in painting order."""
+    count = int(rng.integers(*species.petals, endpoint=True))
+    if species.layout == "spiral":
         return np.arange(count, dtype=np.float64) * GOLDEN_ANGLE, np.linspace(1, 0.2, count)
-    if kind.layout in SIDE_VIEWS:
+    if species.layout in SIDE_VIEWS:
         fan: Floats = np.linspace(-1, 1, count) * rng.uniform(0.3, 0.42)
         return fan[np.argsort(-np.abs(fan))], np.ones(count)
-    rows = int(rng.integers(*kind.rows, endpoint=True))
+    rows = int(rng.integers(*species.rows, endpoint=True))
     row, step = np.repeat(np.arange(rows), count), math.pi / count
     angles: Floats = np.tile(np.arange(count) * 2 * step, rows) + row * step
     return angles, 1 - row * rng.uniform(0.72, 0.88) / max(rows, 4)
 
 
-def form_petals(kind: Kind, rng: Generator, angles: Floats, lengths: Floats) -> Floats:
-    """Form the petals [P, bands, N, 2] of a kind, their bases at the origin."""
-    share = (1 - np.cos(np.linspace(0, math.pi, POINTS))) / 2
-    u, peak = np.concatenate([share, share[-2:0:-1]]), kind.base / (kind.base + kind.tip)
+def sample_petals(species: Species, rng: Generator, angles: Floats, lengths: Floats) -> Floats:
+    """Random petals [P, bands, N, 2] of a species, their bases at the origin."""
+    along_edge = (1 - np.cos(np.linspace(0, math.pi, POINTS))) / 2
+    u, peak = (
+        np.concatenate([along_edge, along_edge[-2:0:-1]]),
+        species.base / (species.base + species.tip),
+    )
     side = np.where(np.arange(len(u)) < POINTS, 1.0, -1.0)
-    half = side * (u / peak) ** kind.base * ((1 - u) / (1 - peak)) ** kind.tip
+    half = side * (u / peak) ** species.base * ((1 - u) / (1 - peak)) ** species.tip
     each = (len(angles), 1)
     waves = np.sin(half * rng.uniform(6, 9) + rng.uniform(0, 6.3, each))
-    along = u - rng.uniform(*kind.notch) * u**6 * np.exp(-((half / 0.35) ** 2))
-    along = (along + rng.uniform(*kind.ruffle) * u**3 * waves) * rng.normal(1, 0.035, each)
-    across = half * rng.uniform(*kind.width) * rng.normal(1, 0.06, each)
+    along = u - rng.uniform(*species.notch) * u**6 * np.exp(-((half / 0.35) ** 2))
+    along = (along + rng.uniform(*species.ruffle) * u**3 * waves) * rng.normal(1, 0.035, each)
+    across = half * rng.uniform(*species.width) * rng.normal(1, 0.06, each)
     size = band_sizes(int(np.clip(70 // len(angles), 3, 11)))
-    bend = rng.uniform(*kind.twist) * (np.sign(angles) if kind.layout in SIDE_VIEWS else 1)
+    bend = rng.uniform(*species.twist) * (np.sign(angles) if species.layout in SIDE_VIEWS else 1)
     turn = np.reshape(angles + rng.normal(0, 0.04, len(angles)), (-1, 1, 1))
     turn = turn + np.reshape(bend, (-1, 1, 1)) * (size * u) ** 2
     x, y = (lengths[:, None, None] * size * v[:, None] for v in (along, across))
@@ -186,29 +189,29 @@ def form_petals(kind: Kind, rng: Generator, angles: Floats, lengths: Floats) -> 
     return np.stack([x * c - y * s, x * s + y * c], axis=-1)
 
 
-def grow_flower(kind: Kind, rng: Generator) -> Flower:
-    """Draw the form and the colours of one flower."""
-    angles, lengths = _positions(kind, rng)
-    outer = pick_colour(rng, PETALS)
-    throat = (outer * rng.uniform(0.35, 0.7), pick_colour(rng, PETALS), pick_colour(rng, CENTRES))
+def sample_flower(species: Species, rng: Generator) -> Flower:
+    """A flower of random form and colours."""
+    angles, lengths = _sample_positions(species, rng)
+    outer = sample_color(rng, PETALS)
+    throat = (outer * rng.uniform(0.35, 0.7), sample_color(rng, PETALS), sample_color(rng, CENTERS))
     tones = 1 + 0.1 * np.cos(angles - rng.uniform(0, 6.3)) + rng.normal(0, 0.03, len(angles))
     return Flower(
-        petals=form_petals(kind, rng, angles, lengths),
+        petals=sample_petals(species, rng, angles, lengths),
         tones=tones - 0.18 * (1 - lengths),
         inner=0.75 * throat[rng.integers(3)] + 0.25 * outer,
         outer=outer,
-        centre=kind.centres[rng.integers(len(kind.centres))],
-        radius=rng.uniform(*kind.radius),
-        centre_colour=pick_colour(rng, PETALS if "trumpet" in kind.centres else CENTRES),
+        center=species.centers[rng.integers(len(species.centers))],
+        radius=rng.uniform(*species.radius),
+        center_color=sample_color(rng, PETALS if "trumpet" in species.centers else CENTERS),
     )
 
 
-def place_flower(kind: Kind, rng: Generator, reach: float) -> Place:
-    """Choose size, tilt, rotation and position of a flower in a picture of size 1."""
-    centre = rng.normal(0.5, 0.05, 2)
-    if kind.layout in SIDE_VIEWS:
-        up = math.pi / 2 if kind.layout == "bell" else -math.pi / 2
-        turn = _turn(up + rng.normal(0, 0.35)) @ np.diag([1, rng.uniform(0.85, 1.15)])
-        return Place(turn * reach * 1.45, centre - 0.6 * reach * turn[:, 0])
-    tilt = _turn(rng.uniform(0, 6.3)) @ np.diag([1, rng.uniform(0.66, 1)])
-    return Place(tilt @ _turn(rng.uniform(0, 6.3)) * reach, centre)
+def sample_placement(species: Species, rng: Generator, reach: float) -> Placement:
+    """Random size, tilt, rotation and position of a flower in an image of side 1."""
+    center = rng.normal(0.5, 0.05, 2)
+    if species.layout in SIDE_VIEWS:
+        up = math.pi / 2 if species.layout == "bell" else -math.pi / 2
+        turn = _rotation(up + rng.normal(0, 0.35)) @ np.diag([1, rng.uniform(0.85, 1.15)])
+        return Placement(turn * reach * 1.45, center - 0.6 * reach * turn[:, 0])
+    tilt = _rotation(rng.uniform(0, 6.3)) @ np.diag([1, rng.uniform(0.66, 1)])
+    return Placement(tilt @ _rotation(rng.uniform(0, 6.3)) * reach, center)

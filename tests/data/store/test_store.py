@@ -1,0 +1,106 @@
+"""An image store: its images, its colour statistics, and damage that is noticed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.config.preprocessing import Resize
+from alexnet.config.recipe import DataOptions
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.images.decode import decode
+from alexnet.data.splits import split_indices
+from alexnet.errors import DataError
+from support.noise_stores import SIDE, build, write_images
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of six images; b/1.png is not an image."""
+    return write_images(tmp_path)
+
+
+@pytest.mark.parametrize("resize", ["shortest_edge", "stretch"])
+def test_images_are_the_decoded_ones(folder: Path, resize: Resize) -> None:
+    source, store = folder_source(folder), build(folder, resize)
+    images = store.images(range(12))
+    assert (images.shape, images.dtype) == ((12, SIDE, SIDE, 3), np.uint8)
+    assert (store.image_shape, store.num_bytes) == ((SIDE, SIDE, 3), images.nbytes)
+    assert store.labels.tolist() == [0] * 6 + [1] * 6
+    assert store.labels.dtype == np.int64
+    assert store.info.names == source.names
+    assert store.info.class_names == ("a", "b")
+    for index in np.flatnonzero(store.usable):
+        with source.images.open(int(index)) as image:
+            assert np.array_equal(store.image(index), decode(image, resize, SIDE))
+
+
+def test_images_are_read_in_the_order_of_the_indices(folder: Path) -> None:
+    store = build(folder)
+    array = np.load(store.folder / "images.npy")
+    indices = np.array([7, 3, 3, len(store) - 1, 0])
+    assert np.array_equal(store.images(indices), array[indices])
+    assert np.array_equal(store.image(3), array[3])
+    assert store.images([]).shape == (0, *store.image_shape)
+
+
+def test_a_store_cut_short_is_noticed(folder: Path) -> None:
+    store = build(folder)
+    os.truncate(store.folder / "images.npy", (store.folder / "images.npy").stat().st_size - 1)
+    with pytest.raises(DataError, match="cut short; remove it"):
+        store.image(len(store) - 1)
+
+
+def test_rejected_images_are_named_black_and_in_no_split(folder: Path) -> None:
+    store = build(folder)
+    (rejected,) = store.info.rejected
+    assert (rejected.index, rejected.name) == (7, "b/1.png")
+    assert "not a whole image of a supported format" in rejected.reason
+    assert not store.image(7).any()
+    assert store.usable.tolist() == [index != 7 for index in range(12)]
+    splits = split_indices(store, DataOptions(test_fraction=0.4, val_fraction=0.4), seed=0)
+    together = np.concatenate([splits.train, splits.val, splits.test])
+    assert sorted(together.tolist()) == [index for index in range(12) if index != 7]
+
+
+def test_color_statistics_are_those_of_numpy(folder: Path) -> None:
+    store = build(folder)
+    indices = np.array([9, 0, 4, 2])
+    pixels = store.images(indices).reshape(-1, 3).astype(np.float64)
+    assert store.color_mean(indices) == pytest.approx(pixels.mean(0), rel=1e-5)
+    covariance = np.cov(pixels.T, bias=True)
+    assert store.color_covariance(indices) == pytest.approx(covariance, rel=1e-3, abs=0.5)
+    expected = store.images(indices).mean(0, dtype=np.float64)
+    assert store.mean_image(indices) == pytest.approx(expected, abs=1e-4)
+    assert store.mean_image(indices, chunk=3) == pytest.approx(expected, abs=1e-4)
+    assert store.mean_image(indices).dtype == np.float32
+
+
+def test_a_label_that_is_no_class_names_image_and_file(folder: Path) -> None:
+    store = build(folder)
+    labels = store.folder / "labels.npy"
+    for label in (2, -1):
+        np.save(labels, np.array([0] * 6 + [1] * 3 + [label, 1, 1]))
+        with pytest.raises(
+            DataError, match=rf"labels\.npy: b/3\.png has the label {label}, .*remove"
+        ):
+            build(folder)
+
+
+def test_a_damaged_store_is_named(folder: Path) -> None:
+    store = build(folder)
+    labels = store.folder / "labels.npy"
+    content = labels.read_bytes()
+    labels.write_bytes(content[:-8])
+    with pytest.raises(DataError, match="remove it and prepare it again"):
+        build(folder)
+    np.save(labels, np.zeros(5, np.int64))
+    with pytest.raises(DataError, match="remove it and prepare it again"):
+        build(folder)
+    labels.write_bytes(content)
+    (store.folder / "store.json").write_text("{}")
+    with pytest.raises(DataError, match="remove it and prepare it again"):
+        build(folder)
