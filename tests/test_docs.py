@@ -20,8 +20,9 @@ from alexnet.cli.flags import parse
 from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
+from alexnet.cli.run_options import read_run_options
 from alexnet.cli.summary import SummaryFlags, totals
-from alexnet.cli.train import TrainFlags
+from alexnet.cli.train import DEFAULT_PRESET, TrainFlags
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.models.zoo import ZOO
@@ -75,16 +76,16 @@ def test_command_parses(command: str) -> None:
     if "--help" in words or verb.isupper():
         return
     if verb == "train":
-        name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
-        assert name in PRESETS
-        parse(TrainFlags, words, verb, TrainFlags(recipe=PRESETS[name]))
+        name, options, words = read_run_options(verb, words)
+        start = PRESETS[name or DEFAULT_PRESET]
+        parse(TrainFlags, words, verb, TrainFlags(run=options, recipe=start))
         return
     if verb == "pretrain":
         kinds, *words = words
         assert set(kinds.split("|")) <= set(KINDS)
-        name = words.pop(0) if words and not words[0].startswith("-") else "quickstart"
+        name, _, words = read_run_options(verb, words)
         for kind in kinds.split("|"):
-            parse_flags(kind, words, KINDS[kind].from_recipe(PRESETS[name]))
+            parse_flags(kind, words, KINDS[kind].from_recipe(PRESETS[name or DEFAULT_PRESET]))
         return
     if verb in ACTIONS_OF:
         action, *words = words
@@ -102,6 +103,12 @@ def test_command_parses(command: str) -> None:
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python_block_runs(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {})
+
+
+def test_contributing_names_every_make_target() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert [t for t in phony.split() if t != "setup" and f"| `make {t}` |" not in text] == []
 
 
 def test_links_lead_somewhere() -> None:

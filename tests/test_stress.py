@@ -47,7 +47,7 @@ def test_a_run_killed_by_the_system_between_two_writes_is_resumed(
     assert state_of_run(tmp_path) == "in training, a checkpoint saved"
     ended = training.start(tmp_path, tmp_path / "again", (plain_plots,)).wait()
     assert ended.code == 0, ended.err
-    assert "going on after step 3 of 4" in ended.err
+    assert "resuming after step 3 of 4" in ended.err
     assert training.difference(tmp_path) == ""
 
 

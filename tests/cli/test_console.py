@@ -36,7 +36,9 @@ def reporter(clock: Clock) -> Iterator[ProgressReporter]:
 
 
 def step(number: int) -> StepReport:
-    return StepReport(step=number, total_steps=100, epoch=1, loss=2.5, top1_error=0.75, images=8)
+    return StepReport(
+        step=number, total_steps=100, epoch=1, loss=2.5, top1_error=0.75, num_images=8
+    )
 
 
 def test_a_table_aligns_its_columns() -> None:

@@ -1,10 +1,14 @@
-"""The command line: one module per verb. Only here are arguments parsed and text printed.
+"""The command line: `main` runs one verb. Only here are arguments parsed and text printed.
+
+    flags        the fields of a dataclass as flags; every mistake is one sentence
+    run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
+    console      tables, and progress as a bar or as lines
+
+Each verb is the module of its name (`import_` for import) with `run(arguments) -> exit code`. It is
+imported when it runs, so that `--help` imports nothing that takes time.
 
 Results go to stdout, progress to stderr. Exit codes are 0: done; 1: a check failed; 2: an error,
 reported in one sentence; 130: interrupted; 143: training stopped by SIGTERM.
-
-`flags` makes flags of dataclasses, `run_options` reads what is not part of a recipe, `console`
-prints tables and progress. All else is imported when its verb runs; `--help` stays fast.
 """
 
 from __future__ import annotations

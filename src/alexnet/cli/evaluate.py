@@ -62,13 +62,13 @@ def run(arguments: Sequence[str]) -> int:
         )
     text = f"{printable(result.data)}, {result.split}: {_text(result)}"
     print(json_text(evaluation_summary(result)) if flags.json else text)
-    out = Path(flags.out) if flags.out else _beside(Path(flags.model))
+    out = Path(flags.out) if flags.out else _default_folder(Path(flags.model))
     write_evaluation(result, out)
     note(f"plots     {out}")
     return 0
 
 
-def _beside(model: Path) -> Path:
+def _default_folder(model: Path) -> Path:
     """Where the plots go unless --out is given: into the run folder, else next to the model."""
     is_run = model.is_dir() or (model.parent / "config.json").exists()
     folder = model if model.is_dir() else model.parent
