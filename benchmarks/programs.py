@@ -1,7 +1,7 @@
-"""The programs that peers.py compares: one function each, which builds it and returns one step.
+"""The programs that peers.py compares: a function for each builds it and returns one step.
 
-A function's name is the program's, then the suite's. What it imports is imported in it, since every
-program has a process of its own and some are not installed.
+A function is named `<program>_<suite>`. It imports what it needs itself, since every program has a
+process of its own and some packages may be missing.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Work = Callable[[], Any]
+Step = Callable[[], Any]
 
 
-def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
-    """A training step as `alexnet train` computes it: the paper's rule, the paper's batch."""
+def ours_train(flags: argparse.Namespace, norm: str = "published") -> Step:
+    """A training step as `alexnet train` computes it: the paper's optimizer and batch size."""
     import torch
 
-    from alexnet.benchmark.throughput import drawn
+    from alexnet.benchmark.throughput import random_images
     from alexnet.config.recipe import OptimizerOptions, Recipe
     from alexnet.models.network import Network, channels_last
     from alexnet.models.variants import ModelOptions, variant
@@ -36,7 +36,7 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
         device
     )
     optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.optimizer, lr=1e-3))
-    images = drawn(network.architecture, flags.batch, device)
+    images = random_images(network.architecture, flags.batch, device)
     labels = torch.randint(network.architecture.num_classes, (flags.batch,), device=device)
     recipe = Recipe()
     network.train()
@@ -45,31 +45,31 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Work:
     return lambda: update(network, optimizer, images, labels, recipe)
 
 
-def ours_without_norm_train(flags: argparse.Namespace) -> Work:
-    """The same without its response norms."""
+def ours_without_norm_train(flags: argparse.Namespace) -> Step:
+    """The same without response norms."""
     return ours_train(flags, "none")
 
 
-def ours_gains(flags: argparse.Namespace) -> Work:
-    """As in `train`."""
+def ours_gains(flags: argparse.Namespace) -> Step:
+    """The same as in `train`."""
     return ours_train(flags)
 
 
-def ours_torch_norm_gains(flags: argparse.Namespace) -> Work:
+def ours_torch_norm_gains(flags: argparse.Namespace) -> Step:
     """With the response norm in torch's operations instead of the kernel."""
     os.environ["ALEXNET_KERNELS"] = "0"
     return ours_train(flags)
 
 
-def ours_fresh_memory_gains(flags: argparse.Namespace) -> Work:
-    """With memory taken from the system and given back for every tensor."""
+def ours_malloc_trim_gains(flags: argparse.Namespace) -> Step:
+    """With malloc returning the memory of every tensor to the system."""
     import alexnet.runtime.malloc
 
     alexnet.runtime.malloc.disable_malloc_trim = lambda: False
     return ours_train(flags)
 
 
-def ours_compiled_gains(flags: argparse.Namespace) -> Work:
+def ours_compiled_gains(flags: argparse.Namespace) -> Step:
     """With the whole network compiled."""
     flags.compile = True
     return ours_train(flags)
@@ -94,12 +94,12 @@ def plain_net(has_norm: bool = True) -> Any:
     )
 
 
-def plain_pytorch_train(flags: argparse.Namespace) -> Work:
+def plain_pytorch_train(flags: argparse.Namespace) -> Step:
     """Eager, float32, torch's own norm, default memory format, torch's SGD."""
     return pytorch_train(flags, plain_net())
 
 
-def tuned_pytorch_train(flags: argparse.Namespace, has_norm: bool = True) -> Work:
+def tuned_pytorch_train(flags: argparse.Namespace, has_norm: bool = True) -> Step:
     """What an expert adds by hand.
 
     bf16 autocast, channels-last memory, torch.compile, fused SGD, and freed memory kept.
@@ -113,12 +113,12 @@ def tuned_pytorch_train(flags: argparse.Namespace, has_norm: bool = True) -> Wor
     return pytorch_train(flags, net, is_tuned=True)
 
 
-def tuned_pytorch_without_norm_train(flags: argparse.Namespace) -> Work:
-    """The same without its response norms."""
+def tuned_pytorch_without_norm_train(flags: argparse.Namespace) -> Step:
+    """The same without response norms."""
     return tuned_pytorch_train(flags, has_norm=False)
 
 
-def pytorch_train(flags: argparse.Namespace, net: Any, is_tuned: bool = False) -> Work:
+def pytorch_train(flags: argparse.Namespace, net: Any, is_tuned: bool = False) -> Step:
     """A training step of a PyTorch module on random images."""
     import torch
 
@@ -144,15 +144,15 @@ def pytorch_train(flags: argparse.Namespace, net: Any, is_tuned: bool = False) -
     return step
 
 
-def matrix_train(flags: argparse.Namespace) -> Work:
-    """A square matrix product in the type that ours computes in."""
+def matmul_train(flags: argparse.Namespace) -> Step:
+    """A square matrix multiplication in the type that ours computes in."""
     import torch
 
-    from alexnet.benchmark.throughput import matrix_product
+    from alexnet.benchmark.throughput import make_matmul
     from alexnet.runtime.device import compute_dtype
 
     device = torch.device(flags.device)
-    return matrix_product(device, compute_dtype(device, "auto"))[0]
+    return make_matmul(device, compute_dtype(device, "auto"))[0]
 
 
 def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:
@@ -167,34 +167,34 @@ def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:
     return network, images
 
 
-def ours_infer(flags: argparse.Namespace) -> Work:
-    """The network as it is trained."""
+def ours_infer(flags: argparse.Namespace) -> Step:
+    """The network as it was trained."""
     import torch
 
-    from alexnet.benchmark.throughput import inference_work
+    from alexnet.benchmark.throughput import make_inference_step
     from alexnet.runtime.malloc import disable_malloc_trim
 
     disable_malloc_trim()
     network, images = shared_inputs(flags)
     images = images.to(flags.device).contiguous(memory_format=torch.channels_last)
-    return inference_work(network.to(flags.device), images, "auto")
+    return make_inference_step(network.to(flags.device), images, "auto")
 
 
-def ours_optimized_infer(flags: argparse.Namespace) -> Work:
+def ours_optimized_infer(flags: argparse.Namespace) -> Step:
     """The network as `Classifier.optimized()` prepares it."""
     import torch
 
-    from alexnet.benchmark.throughput import inference_work
+    from alexnet.benchmark.throughput import make_inference_step
     from alexnet.inference.optimize import optimize_for_inference
     from alexnet.runtime.malloc import disable_malloc_trim
 
     disable_malloc_trim()
     network, images = shared_inputs(flags)
     images = images.to(flags.device).contiguous(memory_format=torch.channels_last)
-    return inference_work(optimize_for_inference(network.to(flags.device)), images, "auto")
+    return make_inference_step(optimize_for_inference(network.to(flags.device)), images, "auto")
 
 
-def plain_pytorch_infer(flags: argparse.Namespace) -> Work:
+def plain_pytorch_infer(flags: argparse.Namespace) -> Step:
     """The plain network with the same weights."""
     import torch
 
@@ -211,7 +211,7 @@ def plain_pytorch_infer(flags: argparse.Namespace) -> Work:
 
 
 def onnx_file(flags: argparse.Namespace) -> tuple[str, Any]:
-    """The network exported, and the images."""
+    """The network as an ONNX file, and the images."""
     from torch import nn
 
     from alexnet.interop.onnx.export import onnx_bytes
@@ -224,7 +224,7 @@ def onnx_file(flags: argparse.Namespace) -> tuple[str, Any]:
     return str(path), images.numpy()
 
 
-def onnxruntime_infer(flags: argparse.Namespace) -> Work:
+def onnxruntime_infer(flags: argparse.Namespace) -> Step:
     """ONNX Runtime on as many threads as torch."""
     import onnxruntime
     import torch
@@ -236,8 +236,8 @@ def onnxruntime_infer(flags: argparse.Namespace) -> Work:
     return lambda: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def openvino_infer(flags: argparse.Namespace) -> Work:
-    """OpenVINO on as many threads as torch, its shape fixed, tuned for latency."""
+def openvino_infer(flags: argparse.Namespace) -> Step:
+    """OpenVINO on as many threads as torch, with a fixed input shape, tuned for latency."""
     import openvino
     import torch
 
@@ -250,17 +250,17 @@ def openvino_infer(flags: argparse.Namespace) -> Work:
     return lambda: compiled([images])[0]
 
 
-matrix_infer = matrix_gains = matrix_train
+matmul_infer = matmul_gains = matmul_train
 
 
-def ours_notebook(flags: argparse.Namespace) -> Work:
-    """A training step of the tutorial's network with Keras's rule."""
+def ours_notebook(flags: argparse.Namespace) -> Step:
+    """A training step of the notebook's network with Keras's Adam."""
     flags.arch, flags.optimizer = "alexnet_notebook", "keras_adam"
     return ours_train(flags)
 
 
-def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float32") -> Work:
-    """The tutorial's program, as it was meant, on one of Keras's backends."""
+def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float32") -> Step:
+    """The notebook's program, as it was meant, on one of Keras's backends."""
     os.environ["KERAS_BACKEND"] = backend
     import keras
     import numpy as np
@@ -298,46 +298,46 @@ def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float
     return lambda: float(model.train_on_batch(images, labels))
 
 
-def keras_jax_notebook(flags: argparse.Namespace) -> Work:
+def keras_jax_notebook(flags: argparse.Namespace) -> Step:
     """Keras on JAX."""
     return keras_notebook(flags, "jax")
 
 
-def keras_tensorflow_notebook(flags: argparse.Namespace) -> Work:
+def keras_tensorflow_notebook(flags: argparse.Namespace) -> Step:
     """Keras on TensorFlow."""
     return keras_notebook(flags, "tensorflow")
 
 
-def keras_tensorflow_bf16_notebook(flags: argparse.Namespace) -> Work:
+def keras_tensorflow_bf16_notebook(flags: argparse.Namespace) -> Step:
     """Keras on TensorFlow under its policy `mixed_bfloat16`."""
     return keras_notebook(flags, "tensorflow", "mixed_bfloat16")
 
 
-def keras_torch_notebook(flags: argparse.Namespace) -> Work:
+def keras_torch_notebook(flags: argparse.Namespace) -> Step:
     """Keras on torch."""
     return keras_notebook(flags, "torch")
 
 
-def ours_prepare(flags: argparse.Namespace) -> Work:
-    """A store of the folder, made anew."""
+def ours_prepare(flags: argparse.Namespace) -> Step:
+    """Build the image store of a folder."""
     from alexnet.data.datasets.catalogue import open_source
     from alexnet.data.store.build import prepare
 
-    source = open_source(flags.folder_of_pictures, allow_unlabelled=True)
+    source = open_source(flags.image_folder, allow_unlabelled=True)
 
-    def work() -> None:
-        with tempfile.TemporaryDirectory(dir=flags.folder) as place:
-            prepare(source, resize="shortest_edge", side=256, cache=Path(place))
+    def step() -> None:
+        with tempfile.TemporaryDirectory(dir=flags.folder) as cache:
+            prepare(source, resize="shortest_edge", side=256, cache=Path(cache))
 
-    return work
+    return step
 
 
-def pillow_loop_prepare(flags: argparse.Namespace) -> Work:
-    """One loop, the same pixels: open, central square, 256 x 256; pictures stay in memory."""
+def pillow_loop_prepare(flags: argparse.Namespace) -> Step:
+    """One loop to the same pixels: open, center square, 256 x 256; images stay in memory."""
     import numpy as np
     from PIL import Image, ImageOps
 
-    paths = sorted(Path(flags.folder_of_pictures).rglob("*.jpg"))
+    paths = sorted(Path(flags.image_folder).rglob("*.jpg"))
 
     def square(path: Path) -> Any:
         with Image.open(path) as image:

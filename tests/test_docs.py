@@ -9,7 +9,7 @@ import pytest
 
 import alexnet
 from alexnet.cli import VERBS
-from alexnet.cli.benchmark import BENCHMARKS, AgreeFlags, DataFlags, NetworkFlags
+from alexnet.cli.benchmark import BENCHMARKS, AgreementFlags, DataFlags, NetworkFlags
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
@@ -44,7 +44,7 @@ FLAGS = {
     "benchmark train": NetworkFlags,
     "benchmark infer": NetworkFlags,
     "benchmark data": DataFlags,
-    "benchmark agree": AgreeFlags,
+    "benchmark agreement": AgreementFlags,
     "experiment list": ListFlags,
     "experiment run": RunFlags,
     "experiment report": ReportFlags,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.importer import import_model, read_class_names
-from support.narrow_nets import narrow_classifier
+from alexnet.models.zoo import ZOO
+from support.narrow_nets import narrow_architecture, narrow_classifier
+from support.onnx_files import OnnxExports, edited_onnx
 
 
 @pytest.fixture
@@ -21,9 +26,6 @@ def state_dict_file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def narrow_zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state dict must have the widths of the zoo's architecture, so that is narrow here."""
-    from alexnet.models.zoo import ZOO
-    from support.narrow_nets import narrow_architecture
-
     monkeypatch.setitem(ZOO, "cifar_quick", narrow_architecture("cifar_quick"))
 
 
@@ -47,13 +49,21 @@ def test_as_many_class_names_as_classes(state_dict_file: Path) -> None:
         import_model(state_dict_file, "cifar_quick", class_names=("a", "b"))
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite(tmp_path: Path, value: float) -> None:
-    state = narrow_classifier("cifar_quick").network.state_dict()
-    state["conv2.bias"][3] = value
-    torch.save(state, tmp_path / "net.pth")
-    with pytest.raises(ModelFileError, match=r"net\.pth.*conv2\.bias"):
-        import_model(tmp_path / "net.pth", "cifar_quick")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(
+    onnx_exports: OnnxExports, tmp_path: Path, value: float
+) -> None:
+    def edit(graph: onnx.GraphProto) -> None:
+        conv = next(node for node in graph.node if node.op_type == "Conv")
+        for tensor in graph.initializer:
+            if tensor.name == conv.input[2]:
+                array = np.full_like(numpy_helper.to_array(tensor), value)
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+    path = edited_onnx(onnx_exports("lenet5").path, tmp_path / "net.onnx", edit)
+    message = r"^net\.onnx: conv1\.bias has values that are not finite$"
+    with pytest.raises(ModelFileError, match=message):
+        import_model(path, "lenet5")
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:

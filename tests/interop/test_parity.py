@@ -39,6 +39,8 @@ def test_random_images_fill_the_input() -> None:
     assert 0 <= images.min() < 64 < 192 < images.max() <= 255
     assert np.array_equal(images, random_images(network, 3, seed=1))
     assert not np.array_equal(images, random_images(network, 3, seed=2))
+    blocks = images.reshape(3, 1, 4, 8, 4, 8).mean((3, 5))
+    assert blocks.std() > 30, "the mean of 8 x 8 pixels of mere noise has a std of 9"
 
 
 def test_the_random_images_get_different_logits() -> None:

@@ -1,1 +1,27 @@
-"""Benchmark."""
+"""How fast this machine is, and whether optimized inference predicts the same.
+
+- `throughput`: images per second of a network, beside a matrix multiplication's FLOP/s.
+- `layers`: the time of each layer alone.
+- `data`: images per second of building an image store, reading batches and augmenting them.
+- `agreement`: how often the optimized and the float32 network predict the same class.
+- `timing`: time several functions alternately, and the spread of the measurements.
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.benchmark.agreement import benchmark_agreement
+    from alexnet.benchmark.data import benchmark_data
+    from alexnet.benchmark.throughput import benchmark_network
+
+__all__ = ["benchmark_agreement", "benchmark_data", "benchmark_network"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "benchmark_agreement": "agreement",
+        "benchmark_data": "data",
+        "benchmark_network": "throughput",
+    },
+)

@@ -1,4 +1,4 @@
-"""How often the optimized network predicts the same class."""
+"""How often the optimized and the float32 network predict the same class."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from alexnet.inference.classifier import Classifier
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """How often a classifier prepared for inference names the same class as in float32."""
+    """Predictions of an optimized classifier compared with float32."""
 
-    pictures: int
-    batch: int
-    """Pictures at a time."""
-    agreeing: int
-    """Pictures with the same likeliest class."""
+    num_images: int
+    batch_size: int
+    num_agreeing: int
+    """Images with the same top-1 class."""
     top1_agreement: float
-    """Share of the pictures, 0 to 1."""
-    largest_difference: float
-    """Of a class's probability, 0 to 1."""
+    """The same as a fraction."""
+    max_probability_difference: float
+    """Largest difference of one class's probability for one image."""
 
 
-def agreement(classifier: Classifier, store: Store, rows: np.ndarray, batch: int = 1) -> Agreement:
+def benchmark_agreement(
+    classifier: Classifier, store: Store, indices: np.ndarray, batch_size: int = 1
+) -> Agreement:
     """Compare a classifier as `optimized()` prepares it with itself in float32.
 
     Args:
-        classifier: a trained one; compared in float32, whatever its own precision.
-        store: prepared as its preprocessing says.
-        rows: pictures of the store.
-        batch: pictures at a time; some processors compute a few in another way than many.
+        classifier: compared in float32, whatever its own precision.
+        store: resized as its preprocessing says.
+        indices: of images in the store.
+        batch_size: images at a time; some CPUs compute few images with other instructions.
 
     Raises:
-        DataError: no pictures.
+        DataError: there are no images.
     """
-    if not len(rows):
-        raise DataError("there are no pictures to compare on")
-    prepared, plain = classifier.optimized(), replace(classifier, precision="float32")
-    differences, agreed = [], 0
-    for start in range(0, len(rows), batch):
-        pixels = store.images(rows[start : start + batch])
-        one, other = plain.probabilities(pixels), prepared.probabilities(pixels)
-        agreed += int((one.argmax(1) == other.argmax(1)).sum())
-        differences.append(float(np.abs(one - other).max()))
+    if not len(indices):
+        raise DataError("there are no images to compare predictions on")
+    optimized, float32 = classifier.optimized(), replace(classifier, precision="float32")
+    differences, num_agreeing = [], 0
+    for start in range(0, len(indices), batch_size):
+        pixels = store.images(indices[start : start + batch_size])
+        expected, found = float32.probabilities(pixels), optimized.probabilities(pixels)
+        num_agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
+        differences.append(float(np.abs(expected - found).max()))
     return Agreement(
-        pictures=len(rows),
-        batch=batch,
-        agreeing=agreed,
-        top1_agreement=agreed / len(rows),
-        largest_difference=max(differences),
+        num_images=len(indices),
+        batch_size=batch_size,
+        num_agreeing=num_agreeing,
+        top1_agreement=num_agreeing / len(indices),
+        max_probability_difference=max(differences),
     )

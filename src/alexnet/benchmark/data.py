@@ -1,4 +1,4 @@
-"""How fast pictures become batches: preparing a store, reading an epoch, making views."""
+"""Images per second of building an image store, reading batches and augmenting them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from alexnet.benchmark.timing import Spread, spread
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import open_source
-from alexnet.data.source import Source
 from alexnet.data.splits import split_indices
 from alexnet.data.store.build import prepare
-from alexnet.data.store.store import Store
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.setup import build_architecture
 from alexnet.transforms.augment import Augmenter
@@ -28,75 +26,84 @@ from alexnet.transforms.statistics import color_principal_axes, preprocessing_fo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataThroughput:
-    """Pictures a second on the way to the network."""
+    """Images per second on the way to the network."""
 
     data: str
-    pictures: int
+    num_images: int
     cores: int
     prepare_per_second: Spread
-    """Decoding, resizing and storing; once for a data set."""
+    """Decode, resize and store; done once for a data set."""
     read_per_second: Spread
     """From the store into batches, in an epoch's order."""
     augment_per_second: Spread
-    """The recipe's training views."""
+    """The recipe's augmentation."""
     store_bytes: int
     environment: Environment
 
 
 def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataThroughput:
-    """Prepare the recipe's data set anew `repeats` times, read it, and make views of it.
+    """Build the image store of the recipe's data set, read it and augment its images.
 
-    The stores are made in a folder of their own and removed.
+    The stores are built in a temporary folder, not in the cache.
+
+    Args:
+        recipe: its data set, sizes, batch size and augmentation.
+        repeats: measurements of each.
+        device: on which images are augmented.
 
     Raises:
-        DataError: the data set is not here, or no picture can be used.
+        DataError: the data set is missing, or none of its images can be read.
     """
     source = open_source(recipe.data, recipe.data_root)
+    options, seconds = recipe.data_options, []
     with tempfile.TemporaryDirectory() as folder:
-        times = []
-        for turn in range(repeats):
-            place, began = Path(folder) / str(turn), time.perf_counter()
-            store = _prepared(source, recipe, place)
-            times.append(time.perf_counter() - began)
-        rows = split_indices(store, recipe.data_options, recipe.seed).train
-        batches = Batches(store, rows, recipe.batch_size, recipe.seed)
+        for repeat in range(repeats):
+            start = time.perf_counter()
+            store = prepare(
+                source,
+                resize=options.resize,
+                side=options.resize_size,
+                cache=Path(folder) / str(repeat),
+            )
+            seconds.append(time.perf_counter() - start)
+        indices = split_indices(store, options, recipe.seed).train
+        batches = Batches(store, indices, recipe.batch_size, recipe.seed)
         return DataThroughput(
             data=store.info.name,
-            pictures=len(store),
+            num_images=len(store),
             cores=os.cpu_count() or 1,
-            prepare_per_second=spread([len(store) / t for t in times]),
-            read_per_second=spread(_reading(batches, repeats)),
-            augment_per_second=spread(_augmenting(batches, recipe, repeats, device)),
+            prepare_per_second=spread([len(store) / t for t in seconds]),
+            read_per_second=spread(_read_rates(batches, repeats)),
+            augment_per_second=spread(_augment_rates(batches, recipe, repeats, device)),
             store_bytes=store.num_bytes,
             environment=describe_environment(device),
         )
 
 
-def _prepared(source: Source, recipe: Recipe, place: Path) -> Store:
-    pictures = recipe.data_options
-    return prepare(source, resize=pictures.resize, side=pictures.resize_size, cache=place)
-
-
-def _reading(batches: Batches, repeats: int) -> list[float]:
+def _read_rates(batches: Batches, repeats: int) -> list[float]:
+    """Images per second of whole epochs."""
     rates = []
     for epoch in range(repeats):
-        began = time.perf_counter()
-        images = sum(len(labels) for _, labels in batches.epoch(epoch))
-        rates.append(images / (time.perf_counter() - began))
+        start = time.perf_counter()
+        num_images = sum(len(labels) for _, labels in batches.epoch(epoch))
+        rates.append(num_images / (time.perf_counter() - start))
     return rates
 
 
-def _augmenting(
+def _augment_rates(
     batches: Batches, recipe: Recipe, repeats: int, device: torch.device
 ) -> list[float]:
+    """Images per second of augmenting one batch; the first time does not count."""
     axes = color_principal_axes(np.eye(3)).to(device)
-    rule = preprocessing_for(build_architecture(recipe), recipe.data_options)
-    augmenter = Augmenter(options=recipe.augment, preprocessing=rule, color_principal_axes=axes)
+    preprocessing = preprocessing_for(build_architecture(recipe), recipe.data_options)
+    augmenter = Augmenter(
+        options=recipe.augment, preprocessing=preprocessing, color_principal_axes=axes
+    )
     pixels = torch.from_numpy(next(batches.epoch(0))[0]).to(device)
     rates = []
     for step in range(repeats + 1):
         generator = torch.Generator(device).manual_seed(step)
-        began = time.perf_counter()
+        start = time.perf_counter()
         statistics.mean(augmenter(pixels, generator)[:, 0, 0, 0].tolist())  # waits for the device
-        rates.append(len(pixels) / (time.perf_counter() - began))
+        rates.append(len(pixels) / (time.perf_counter() - start))
     return rates[1:]

@@ -1,24 +1,24 @@
-"""Timing of calls that take turns."""
+"""Time several functions alternately, and the spread of the measurements."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
-Work = Callable[[], object]
-
-
+Function: TypeAlias = Callable[[], object]
+"""What is timed."""
 MIN_SAMPLE_SECONDS = 0.2
-"""What the turn of a network lasts at least."""
+"""Shortest measurement of a network, in which a call of milliseconds is repeated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """Repeats of one measurement."""
+    """Repeated measurements of one quantity."""
 
     median: float
     low: float
@@ -26,48 +26,70 @@ class Spread:
     n: int
 
 
-def spread(values: list[float]) -> Spread:
-    """Median and range."""
+def spread(values: Sequence[float]) -> Spread:
+    """Median, minimum, maximum and number of values."""
     return Spread(
         median=statistics.median(values), low=min(values), high=max(values), n=len(values)
     )
 
 
-def seconds(work: Work, device: torch.device, least: float = 0.0) -> float:
-    """How long a call takes, until the device has finished: the mean of `least` seconds' calls."""
+def seconds_per_call(
+    function: Function,
+    device: torch.device,
+    min_seconds: float = 0.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Mean duration of a call, until the device has finished it.
+
+    Args:
+        function: called once, or as often as fits into `min_seconds`.
+        device: on which it computes.
+        min_seconds: shortest duration of all calls together.
+        clock: the time in seconds.
+    """
     synchronize(device)
-    began, calls, elapsed = time.perf_counter(), 0, 0.0
-    while not calls or elapsed < least:
-        work()
+    start, calls, elapsed = clock(), 0, 0.0
+    while not calls or elapsed < min_seconds:
+        function()
         synchronize(device)
-        calls, elapsed = calls + 1, time.perf_counter() - began
+        calls, elapsed = calls + 1, clock() - start
     return elapsed / calls
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for a GPU."""
+    """Wait until a GPU has finished; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def time_interleaved(
-    works: dict[str, Work],
+    functions: Mapping[str, Function],
     repeats: int,
     device: torch.device,
     *,
-    warm_ups: int = 2,
-    turn_seconds: float = 0.0,
+    warmup_rounds: int = 2,
+    min_seconds: float = 0.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of a call, one turn of each in each round, the first `warm_ups` rounds not counted.
+    """Seconds per call of each function, measured alternately.
 
-    A turn is one call, or as many as fill `turn_seconds`: a call of milliseconds would otherwise
-    begin with the caches of another.
+    Each round measures every function once, so that other load on the machine slows all of them
+    alike. A measurement repeats a short call, since the first one starts with the caches of another
+    function.
+
+    Args:
+        functions: by name, in the order of a round.
+        repeats: rounds that count.
+        device: on which they compute.
+        warmup_rounds: rounds before, of one call each, that do not count.
+        min_seconds: shortest measurement.
+        clock: the time in seconds.
     """
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(warm_ups + repeats):
-        for name, work in works.items():
-            if turn < warm_ups:
-                work()
-            else:
-                times[name].append(seconds(work, device, turn_seconds))
+    for _ in range(warmup_rounds):
+        for function in functions.values():
+            function()
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            times[name].append(seconds_per_call(function, device, min_seconds, clock))
     return times

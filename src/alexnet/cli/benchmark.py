@@ -1,4 +1,4 @@
-"""`alexnet benchmark train|infer|data`: how fast this machine is, and what it could do at most."""
+"""`alexnet benchmark`: how fast this machine is, and whether optimized inference agrees."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
     from alexnet.benchmark.data import DataThroughput
-    from alexnet.benchmark.throughput import Throughput
+    from alexnet.benchmark.throughput import Mode, Throughput
     from alexnet.benchmark.timing import Spread
 
 
-HELP = """usage: alexnet benchmark train|infer|data|agree ...
+HELP = """usage: alexnet benchmark train|infer|data|agreement ...
 
-How fast this machine is, beside its own matrix product, which takes turns with what is measured.
+How fast this machine is, compared with its own matrix multiplication, timed alternately.
 
-  train [ARCH]    training steps: images per second, layer by layer, peak memory
-  infer [ARCH]    inference, plain and prepared by Classifier.optimized()
-  data [PRESET]   pictures per second: preparing, reading, making views
-  agree MODEL     how often the prepared classifier names the same class as in float32
+  train [ARCH]      training: images per second, time of each layer, peak memory
+  infer [ARCH]      inference, as it is and prepared by Classifier.optimized()
+  data [PRESET]     images per second: building the image store, reading, augmenting
+  agreement MODEL   how often the optimized model predicts the same class as in float32
 
 alexnet benchmark train --help tells more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFlags:
-    """Images a second of a network, and the share of the machine's matrix products in it."""
+    """Measure a network's images per second, beside the machine's matrix multiplication."""
 
     arch: Annotated[str, tyro.conf.Positional] = "alexnet"
     """An architecture's name."""
     batch: int = 128
-    """Images a step."""
+    """Images per step."""
     repeats: int = 7
-    """Measurements, which take turns with the machine's own matrix product."""
+    """Measurements, alternating with the matrix multiplication."""
     precision: Precision = "auto"
     """auto: bf16 where the device multiplies it in hardware."""
     compile: bool = False
@@ -62,10 +62,10 @@ class NetworkFlags:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFlags:
-    """Pictures a second: preparing a store, reading it, making training views."""
+    """Measure images per second: building the image store, reading it, augmenting."""
 
     preset: Annotated[str, tyro.conf.Positional] = "quickstart"
-    """The recipe whose pictures, sizes and views are measured."""
+    """The recipe whose data set, sizes and augmentation are measured."""
     data: str = ""
     """Another data set or folder."""
     data_root: str = ""
@@ -73,7 +73,7 @@ class DataFlags:
     repeats: int = 3
     """Measurements of each."""
     device: str = "auto"
-    """Where views are made."""
+    """Where images are augmented."""
     json: bool = False
     """Print JSON."""
 
@@ -83,17 +83,17 @@ class DataFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgreeFlags:
-    """How often the classifier prepared for inference names the same class as in float32."""
+class AgreementFlags:
+    """Measure how often the optimized model predicts the same class as in float32."""
 
     model: Annotated[str, tyro.conf.Positional]
     """A model file or a run folder."""
     data: str = ""
-    """A data set or folder; the one the model was trained on unless given."""
+    """A data set or folder; unless given, the one the model was trained on."""
     data_root: str = ""
     """Folder searched for data sets first."""
     batch: int = 1
-    """Pictures at a time; processors that do not multiply bytes compute up to 8 in another way."""
+    """Images at a time; CPUs without int8 instructions compute up to 8 in another way."""
     device: str = "auto"
     """auto: the first GPU, else the processor."""
     json: bool = False
@@ -115,22 +115,22 @@ def run(arguments: Sequence[str]) -> int:
     return BENCHMARKS[words[0]](words[1:])
 
 
-def _network(work: str, words: Sequence[str]) -> int:
-    flags = parse(NetworkFlags, words, f"benchmark {work}")
+def _network(mode: Mode, words: Sequence[str]) -> int:
+    flags = parse(NetworkFlags, words, f"benchmark {mode}")
     from alexnet.benchmark.throughput import benchmark_network
     from alexnet.runtime.device import choose_device
 
     device = choose_device(flags.device)
-    architecture(flags.arch)  # refuses an unknown name before anything is said
-    note(f"{work} {flags.arch}, batch {flags.batch}, on {device}: {flags.repeats} repeats")
+    architecture(flags.arch)  # rejects an unknown name before the note
+    note(f"{mode} {flags.arch}, batch {flags.batch}, on {device}: {flags.repeats} repeats")
     found = benchmark_network(
-        work,
+        mode,
         flags.arch,
         flags.batch,
         flags.repeats,
         device,
         flags.precision,
-        is_compiled=flags.compile,
+        compile=flags.compile,
     )
     print(json_text(to_dict(found)) if flags.json else _text(found))
     return 0
@@ -151,30 +151,30 @@ def _data(words: Sequence[str]) -> int:
     return 0
 
 
-def _agree(words: Sequence[str]) -> int:
-    flags = parse(AgreeFlags, words, "benchmark agree")
+def _agreement(words: Sequence[str]) -> int:
+    flags = parse(AgreementFlags, words, "benchmark agreement")
     import numpy as np
 
-    from alexnet.benchmark.agreement import agreement
+    from alexnet.benchmark.agreement import benchmark_agreement
     from alexnet.data.load import load_dataset
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
-    recipe, rule = classifier.info.recipe, classifier.info.preprocessing
+    recipe, preprocessing = classifier.info.recipe, classifier.info.preprocessing
     with ProgressReporter() as reporter:
         root = flags.data_root or recipe.data_root
         store = load_dataset(
             flags.data or recipe.data,
             root,
-            resize=rule.resize,
-            resize_size=rule.resize_size,
+            resize=preprocessing.resize,
+            resize_size=preprocessing.resize_size,
             on_progress=reporter.on_prepare,
         )
-    found = agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)
+    found = benchmark_agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)
     text = (
-        f"{found.agreeing:,} of {found.pictures:,} pictures ({found.top1_agreement:.2%}) get the "
-        f"same class, {found.batch} at a time; "
-        f"a probability differs by at most {found.largest_difference:.4f}"
+        f"same top-1 class for {found.num_agreeing:,} of {found.num_images:,} images "
+        f"({found.top1_agreement:.2%}), {found.batch_size} at a time; "
+        f"probabilities differ by at most {found.max_probability_difference:.4f}"
     )
     print(json_text(to_dict(found)) if flags.json else text)
     return 0
@@ -184,7 +184,7 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": partial(_network, "train"),
     "infer": partial(_network, "infer"),
     "data": _data,
-    "agree": _agree,
+    "agreement": _agreement,
 }
 
 
@@ -211,11 +211,11 @@ def _text(found: Throughput) -> str:
         (
             table(head, rows, left=2),
             "",
-            f"{found.work:<15} {_range(found.images_per_second, 'images/s')}",
+            f"{found.mode:<15} {_range(found.images_per_second, 'images/s')}",
             *_optimized(found),
-            f"matrix product  {_range(found.matrix_gflops, 'GFLOP/s')}, {found.precision}",
-            f"share of it     {found.matmul_utilization:.1%}",
-            f"peak memory     {found.peak_bytes / 2**30:.2f} GiB",
+            f"matmul          {_range(found.matmul_gflops, 'GFLOP/s')}, {found.precision}",
+            f"of matmul peak  {found.matmul_utilization:.1%}",
+            f"peak memory     {_gib(found.peak_memory_bytes)}",
             f"machine         {machine.device_name}, {machine.threads} threads, "
             f"torch {machine.torch}, kernels: {machine.kernels}",
         )
@@ -223,17 +223,21 @@ def _text(found: Throughput) -> str:
 
 
 def _optimized(found: Throughput) -> list[str]:
-    rate = found.optimized_per_second
+    rate = found.optimized_images_per_second
     return [f"optimized       {_range(rate, 'images/s')}"] if rate else []
+
+
+def _gib(size: int | None) -> str:
+    return "not measured" if size is None else f"{size / 2**30:.2f} GiB"
 
 
 def _data_text(found: DataThroughput) -> str:
     return "\n".join(
         (
-            f"{found.data}: {found.pictures:,} pictures, {found.store_bytes / 2**20:,.0f} MiB "
+            f"{found.data}: {found.num_images:,} images, {found.store_bytes / 2**20:,.0f} MiB "
             f"stored, {found.cores} cores",
-            f"prepare  {_range(found.prepare_per_second, 'pictures/s')}",
-            f"read     {_range(found.read_per_second, 'pictures/s')}",
-            f"views    {_range(found.augment_per_second, 'pictures/s')}",
+            f"prepare  {_range(found.prepare_per_second, 'images/s')}",
+            f"read     {_range(found.read_per_second, 'images/s')}",
+            f"augment  {_range(found.augment_per_second, 'images/s')}",
         )
     )

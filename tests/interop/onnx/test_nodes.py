@@ -185,7 +185,10 @@ def test_other_squares_are_rejected() -> None:
         (node("MatMul", "kernel"), "multiplies by an array of 4 dimensions instead of 2"),
         (node("Add", "vector"), "adds something that is not a bias"),
         (node("MaxPool", kernel_shape=[2, 3]), "is not a pool with a square window"),
-        (node("AveragePool", kernel_shape=[2, 2], pads=[0, 0, 1, 1]), "has padding"),
+        (
+            node("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 1, 1]),
+            r"has padding \[0, 0, 1, 1\], which is not supported",
+        ),
         (node("Transpose", perm=[0, 3, 1, 2]), "permutes axes in another way"),
         (node("Flatten", axis=0), "flattens across the batch"),
         (node("Reshape", "target"), r"reshapes \[3, 9, 9\] to \[5, 7\], which is not supported"),
