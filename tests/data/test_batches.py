@@ -145,9 +145,9 @@ def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) ->
     del images
     np.save(tmp_path / "labels.npy", np.zeros(count, np.int64))
     np.save(tmp_path / "color_moments.npy", np.zeros((count, 9)))
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", READER, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    read, most = map(int, told.stdout.split())
+    read, peak = map(int, process.stdout.split())
     assert read == count
-    assert most < 6 * 128 * side * side * 3  # a few batches of 25 MB, however many were read
+    assert peak < 6 * 128 * side * side * 3  # a few batches of 25 MB, however many are read

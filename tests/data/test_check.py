@@ -16,7 +16,7 @@ from support.hostile_images import COLORS, encode
 
 
 def noise(path: Path, seed: int, side: int = 80, kind: str | None = None) -> None:
-    """An image of noise, as the kind of file its suffix says unless told otherwise."""
+    """An image of noise, in the format of its suffix or another one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side + 5, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, kind)
@@ -109,10 +109,10 @@ def test_imbalance(folder: Path) -> None:
 def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
     noise(folder / "train" / "a" / "0a.png", 99, side=20)
     (folder / "train" / "b" / "4.png").write_bytes(b"")
-    told: list[tuple[int, int]] = []
-    found = check(folder_source(folder), lambda *n: told.append(n))
+    calls: list[tuple[int, int]] = []
+    found = check(folder_source(folder), lambda *n: calls.append(n))
     assert [finding.issue for finding in found] == ["unreadable", "small"]
-    assert told[-1] == (15, 15)
+    assert calls[-1] == (15, 15)
 
 
 def test_duplicates_that_a_random_split_may_separate(tmp_path: Path) -> None:

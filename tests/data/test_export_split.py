@@ -75,7 +75,7 @@ def test_what_exists_is_not_touched(source: Source, tmp_path: Path, name: str) -
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_images_that_are_no_files_are_refused(tmp_path: Path) -> None:
+def test_images_that_are_no_files_are_rejected(tmp_path: Path) -> None:
     source = Source(
         name="arrays", class_names=("a", "b"), names=("0", "1"), splits=("", ""),
         labels=np.arange(2),

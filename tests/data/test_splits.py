@@ -111,7 +111,7 @@ def test_a_class_of_one_image_is_for_training() -> None:
     assert 20 in splits.train
 
 
-def test_nothing_left_for_training_is_refused() -> None:
+def test_nothing_left_for_training_is_an_error() -> None:
     with pytest.raises(DataError, match="flowers: no images are left for training"):
         drawn([0, 1], DataOptions(test_fraction=0.99))
 

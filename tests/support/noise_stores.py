@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @dataclass
 class RecordingImages:
-    """Images that record which of them are opened, fail as told, and may be slow."""
+    """Images that record which of them are opened, can fail, and can be slow."""
 
     images: Images
     opened: list[int] = field(default_factory=list)

@@ -76,7 +76,7 @@ def test_it_is_a_function_of_the_generator() -> None:
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1])
-def test_a_probability_out_of_range_is_refused(p: float) -> None:
+def test_a_probability_out_of_range_is_rejected(p: float) -> None:
     with pytest.raises(ConfigError, match="--cutmix"):
         Augmentation(cutmix=p)
 

@@ -75,7 +75,7 @@ def test_flat_val_with_a_list_in_the_order_of_the_ids(root: Path) -> None:
     assert source.labels[6:].tolist() == [0, 1, 1, 0]
 
 
-def test_flat_val_refuses_a_sorted_list(root: Path) -> None:
+def test_flat_val_rejects_a_sorted_list(root: Path) -> None:
     flat_val(root)
     (root / "LOC_synset_mapping.txt").write_text(f"{TENCH} tench\n{FOX} kit fox\n")
     with pytest.raises(DataError, match=r"sorted order, but .*put the devkit's meta.mat"):

@@ -151,20 +151,20 @@ def test_resizing_is_pillows(size: tuple[int, int]) -> None:
     assert not np.array_equal(squashed, fitted)
 
 
-def test_shortest_edge_takes_the_middle_and_squash_takes_everything() -> None:
+def test_shortest_edge_takes_the_middle_and_stretch_takes_everything() -> None:
     wide = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
     wide[:, SIDE : 2 * SIDE] = COLORS
     assert np.array_equal(decode(Image.fromarray(wide), "shortest_edge", SIDE), COLORS)
     assert not np.array_equal(decode(Image.fromarray(wide), "stretch", SIDE), COLORS)
 
 
-def test_floating_point_is_refused() -> None:
+def test_floating_point_is_rejected() -> None:
     image = Image.fromarray(RNG.random((SIDE, SIDE)).astype(np.float32))
     with pytest.raises(DataError, match="floating-point"):
         decode(reopened(image, "TIFF"), "stretch", SIDE)
 
 
-def test_huge_images_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_huge_images_are_rejected_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = reopened(Image.new("RGB", (20, 10)), "PNG")
     monkeypatch.setattr(open_module, "MAX_IMAGE_PIXELS", 199)
     monkeypatch.setattr(opened, "load", lambda: pytest.fail("it was decoded"))
@@ -180,7 +180,7 @@ def test_a_cut_off_file_is_an_error(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 9), st.integers(0, 2**31))
-def test_moments_are_numpys(side: int, seed: int) -> None:
+def test_color_moments_are_numpys(side: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     flat = pixels.reshape(-1, 3).astype(np.float64)
     r, g, b = flat.T
@@ -188,7 +188,7 @@ def test_moments_are_numpys(side: int, seed: int) -> None:
     assert color_moments(pixels) == pytest.approx([x.mean() for x in expected], rel=1e-5)
 
 
-def test_moments_of_a_large_flat_image_are_exact_enough() -> None:
+def test_color_moments_of_a_large_flat_image_are_accurate() -> None:
     moments = color_moments(np.full((512, 512, 3), 255, np.uint8))
     variance = moments[3:] - np.outer(moments[:3], moments[:3])[np.triu_indices(3)]
     assert moments[:3] == pytest.approx([255.0] * 3, rel=1e-6)

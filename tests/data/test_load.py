@@ -1,0 +1,55 @@
+"""From a name or path to an image store, and the report of what cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alexnet.data import load_dataset
+from alexnet.data.load import report_rejected
+from alexnet.data.store.store import Skipped
+from alexnet.errors import DataError
+from alexnet.reporter import NullReporter
+from support.noise_stores import write_images
+
+
+class Notes(NullReporter):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_folder_becomes_a_store_with_the_defaults_of_training(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    store = load_dataset(
+        str(write_images(tmp_path)), on_progress=lambda done, total: calls.append((done, total))
+    )
+    assert (store.info.resize, store.info.side) == ("shortest_edge", 256)
+    assert calls[-1] == (12, 12)
+    again = load_dataset(str(tmp_path / "images"), resize="shortest_edge", resize_size=256)
+    assert again.folder == store.folder
+
+
+def test_images_without_labels_only_where_they_are_allowed(tmp_path: Path) -> None:
+    folder = str(write_images(tmp_path) / "a")
+    with pytest.raises(DataError, match="has no class folders"):
+        load_dataset(folder, resize_size=8)
+    assert len(load_dataset(folder, resize_size=8, allow_unlabelled=True)) == 6
+
+
+def test_rejected_images_and_skipped_files_are_reported(tmp_path: Path) -> None:
+    store = load_dataset(str(write_images(tmp_path)), resize_size=8)
+    skipped = (Skipped(reason="hidden", files=3), Skipped(reason="not an image", files=2))
+    store = replace(store, info=replace(store.info, skipped=skipped))
+    reporter = Notes()
+    report_rejected(store, 0.1, reporter)
+    assert reporter.notes[0] == "files skipped: 2 (not an image)"
+    assert reporter.notes[1].startswith("1 of 12 images cannot be used: b/1.png (not a whole image")
+    with pytest.raises(DataError, match=r"1 of 12 images .*--max-rejected-fraction"):
+        report_rejected(store, 0.05, Notes())
