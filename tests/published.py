@@ -1,8 +1,8 @@
-"""Every published number that this project is held to, once, with its source.
+"""The published numbers that this project is compared with, and their sources.
 
 Paper: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural
 Networks", NIPS 2012. Code2012: the original source, released in 2025; its single net is 145.
-Tutorial: the notebook this project started from. Errors are shares from 0 to 1.
+Tutorial: the notebook this project started from. Errors are fractions from 0 to 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class NetworkFacts:
 
     parameters: int
     macs: int
-    """Multiply-accumulates per picture, biases not counted."""
+    """Multiply-accumulates per image, without the biases."""
     source: str
 
 
@@ -31,13 +31,13 @@ NETWORKS: dict[str, NetworkFacts] = {
     "alexnet_caffe": NetworkFacts(60_965_224, 724_406_816, "Caffe's bvlc_alexnet"),
     "caffenet": NetworkFacts(60_965_224, 724_406_816, "Caffe's bvlc_reference_caffenet"),
     "lenet5": NetworkFacts(
-        61_706, 416_520, "LeCun et al. 1998, with average pooling and full connection"
+        61_706, 416_520, "LeCun et al. 1998, with average pooling and fully connected channels"
     ),
 }
 """Parameters and multiply-accumulates of every network that others published."""
 
 NOTEBOOK_STATISTICS = 21_136
-"""Batch-norm moving statistics among the parameters of alexnet_notebook; Keras's summary()."""
+"""Batch-norm running statistics among the parameters of alexnet_notebook; Keras's summary()."""
 
 OTHER_HEADS: dict[tuple[str, int], int] = {
     ("alexnet", 17): 56_937_873,
@@ -68,16 +68,16 @@ ALEXNET_NEURONS: dict[str, int] = {
     "fc7": 4_096,
     "fc8": 1_000,
 }
-"""Outputs of the weight layers. The caption of figure 2 prints 253,440 for the first, a slip."""
+"""Outputs of the layers with weights. Figure 2 prints 253,440 for the first, a mistake."""
 
-ALEXNET_NEURONS_IN_ALL = 659_272
+ALEXNET_TOTAL_NEURONS = 659_272
 """Their sum."""
 
 PRINTED_FIRST_LAYER_NEURONS = 253_440
 """Paper, caption of figure 2; 55 x 55 x 96 is 290,400."""
 
-PRINTED_NEURONS_IN_ALL = 622_312
-"""Sum of the paper's own list, with the slip."""
+PRINTED_TOTAL_NEURONS = 622_312
+"""Sum of the paper's own list, with that mistake."""
 
 TUTORIAL_TABLE: dict[str, tuple[int, int]] = {
     "conv1": (34_944, 105_705_600),
@@ -102,7 +102,8 @@ class ErrorFacts:
     what: str
     top1_error: float
     top5_error: float
-    views: int
+    crops: int
+    """1 or 10."""
     source: str
 
 
@@ -110,13 +111,13 @@ ERRORS: tuple[ErrorFacts, ...] = (
     ErrorFacts("one net, ILSVRC-2012 validation", 0.407, 0.182, 10, "Paper, table 2"),
     ErrorFacts("net 145, ILSVRC-2012 validation", 0.4066, 0.1821, 10, "Code2012, its log"),
     ErrorFacts("ILSVRC-2010 test", 0.375, 0.170, 10, "Paper, table 1"),
-    ErrorFacts("ILSVRC-2010 test, centre", 0.390, 0.183, 1, "Paper, section 4.1"),
+    ErrorFacts("ILSVRC-2010 test, center crop", 0.390, 0.183, 1, "Paper, section 4.1"),
     ErrorFacts("net 147, no overlapping pooling", 0.4106, 0.1851, 10, "Code2012"),
-    ErrorFacts("net 148, no response normalisation", 0.4203, 0.1936, 10, "Code2012"),
+    ErrorFacts("net 148, no response normalization", 0.4203, 0.1936, 10, "Code2012"),
     ErrorFacts(
-        "145-half, ILSVRC-2010 test, one column of half width", 0.3917, 0.1823, 10, "Code2012"
+        "145-half, ILSVRC-2010 test, one tower of half width", 0.3917, 0.1823, 10, "Code2012"
     ),
-    ErrorFacts("net 150, no communication between columns", 0.4183, 0.1933, 10, "Code2012"),
+    ErrorFacts("net 150, no communication between towers", 0.4183, 0.1933, 10, "Code2012"),
     ErrorFacts("Caffe AlexNet, ILSVRC-2012 validation", 0.429, 0.198, 1, "Caffe model zoo"),
     ErrorFacts("CaffeNet, ILSVRC-2012 validation", 0.426, 0.196, 1, "Caffe model zoo"),
     ErrorFacts("torchvision alexnet, ILSVRC-2012 validation", 0.4348, 0.2093, 1, "torchvision"),

@@ -1,4 +1,4 @@
-"""Frozen dataclasses through JSON and back, and what is refused by name."""
+"""Frozen dataclasses to JSON and back, and the errors for invalid values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from alexnet.records import EpochRecord, LayerUpdate
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_tables_round_trip(name: str) -> None:
+def test_architectures_round_trip(name: str) -> None:
     assert from_dict(Architecture, json.loads(to_json(ZOO[name])), "architecture") == ZOO[name]
 
 
@@ -146,7 +146,7 @@ def test_an_option_that_is_not_given_is_null() -> None:
         (None, "^Recipe must be an object, not None$"),
     ],
 )
-def test_refused_recipes(plain: object, message: str) -> None:
+def test_invalid_recipes(plain: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_dict(Recipe, plain)
 
@@ -161,7 +161,7 @@ def test_refused_recipes(plain: object, message: str) -> None:
         ({"channels": 2}, r"^Preprocessing\.channels is 2; it can be 1, 3$"),
     ],
 )
-def test_refused_preprocessing(plain: object, message: str) -> None:
+def test_invalid_preprocessing(plain: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_dict(Preprocessing, plain)
 
@@ -186,7 +186,7 @@ def lenet() -> dict[str, Any]:
         ({"name": "conv2"}, "^lenet5: two layers are called 'conv2'$"),
     ],
 )
-def test_refused_layers(change: dict[str, Any], message: str) -> None:
+def test_invalid_layers(change: dict[str, Any], message: str) -> None:
     plain = lenet()
     plain["layers"][0].update(change)
     with pytest.raises(ConfigError, match=message):
@@ -218,7 +218,7 @@ def test_a_layer_that_is_none(layer: object) -> None:
         from_dict(Architecture, plain, "architecture")
 
 
-def test_table_that_does_not_fit() -> None:
+def test_architecture_that_does_not_fit_its_input() -> None:
     with pytest.raises(ArchitectureError, match="lenet5 cannot take 31x31 pixels"):
         from_dict(Architecture, {**lenet(), "input": [1, 31, 31]}, "architecture")
 
@@ -229,20 +229,20 @@ HOSTILE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no channels", {}, {"channels": 0}),
     ("kernel below 1", {}, {"kernel": -3}),
     ("flat input", {"input": [3]}, {}),
-    ("no colours", {"input": [0, 32, 32]}, {}),
+    ("no channels in the input", {"input": [0, 32, 32]}, {}),
     ("no layers", {"layers": []}, {}),
     ("a dot in a name", {}, {"name": "a.b"}),
 ]
 
 
 @pytest.mark.parametrize(
-    ("table", "layer"), [(t, c) for _, t, c in HOSTILE], ids=[name for name, _, _ in HOSTILE]
+    ("arch", "layer"), [(t, c) for _, t, c in HOSTILE], ids=[name for name, _, _ in HOSTILE]
 )
-def test_tables_that_cannot_work(table: dict[str, Any], layer: dict[str, Any]) -> None:
+def test_invalid_architectures(arch: dict[str, Any], layer: dict[str, Any]) -> None:
     plain = lenet()
     plain["layers"][0].update(layer)
     with pytest.raises(ConfigError):
-        from_dict(Architecture, {**plain, **table}, "architecture")
+        from_dict(Architecture, {**plain, **arch}, "architecture")
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def test_nesting() -> None:
         from_dict(Deep, {"name": "d", "inner": [[], [{"stdd": 1}]]})
 
 
-def test_very_deep_json_is_refused_like_any_wrong_value() -> None:
+def test_very_deep_json_is_a_wrong_value_like_any_other() -> None:
     plain: object = []
     for _ in range(500):
         plain = [plain]
@@ -273,7 +273,7 @@ NAMES = st.text("abcxyz019", max_size=8).map("layer_{}".format)
 INITS = st.builds(
     Init, st.sampled_from(["normal", "glorot_uniform", "he_normal", "torch"]), NUMBERS, NUMBERS
 )
-KEEPING = st.one_of(
+SHAPE_KEEPING = st.one_of(
     st.builds(Activation, NAMES, st.sampled_from(["relu", "tanh", "sigmoid"])),
     st.builds(ResponseNorm, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
     st.builds(WithinChannelLRN, NAMES, st.integers(1, 9), NUMBERS, NUMBERS, NUMBERS),
@@ -291,11 +291,11 @@ KEEPING = st.one_of(
 )
 
 
-@given(st.lists(KEEPING, unique_by=lambda layer: layer.name, max_size=6), st.text())
-def test_any_table_round_trips(layers: list[Layer], source: str) -> None:
+@given(st.lists(SHAPE_KEEPING, unique_by=lambda layer: layer.name, max_size=6), st.text())
+def test_any_architecture_round_trips(layers: list[Layer], source: str) -> None:
     head = (Flatten("flatten"), FullyConnected("fc1", 3))
-    table = Architecture("any", source, (2, 40, 40), (*layers, *head))
-    assert from_dict(Architecture, json.loads(to_json(table)), "architecture") == table
+    arch = Architecture("any", source, (2, 40, 40), (*layers, *head))
+    assert from_dict(Architecture, json.loads(to_json(arch)), "architecture") == arch
 
 
 RECIPES = st.builds(

@@ -1,4 +1,4 @@
-"""The arithmetic of layers, held against torch: windows, shapes, parameters, receptive fields."""
+"""The arithmetic of layers against torch: output sizes, shapes, parameters, receptive fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.io.limits import MAX_INPUT_SIDE
-from alexnet.models import layers as layer_kinds
+from alexnet.models import layers as layers_module
 from alexnet.models.architecture import Architecture, is_valid_input, smallest_input
 from alexnet.models.layers import (
     LAYER_TYPES,
@@ -38,7 +38,7 @@ STRIDE = st.integers(1, 6)
 
 
 def torch_count(length: int, function: Any, *args: Any, **keywords: Any) -> int:
-    """How many windows torch makes along a side, 0 where it refuses."""
+    """Output size of torch; 0 if it raises an error."""
     try:
         maps = torch.empty(1, 1, length, length, device="meta")
         return int(function(maps, *args, **keywords).shape[-1])
@@ -52,19 +52,19 @@ def torch_count(length: int, function: Any, *args: Any, **keywords: Any) -> int:
 @example(55, 3, 2, True)
 @example(6, 2, 3, True)  # the last window would begin past the end
 def test_output_size_is_torchs_pooling(length: int, size: int, stride: int, ceil: bool) -> None:
-    torchs = torch_count(length, F.max_pool2d, size, stride, ceil_mode=ceil)
-    assert output_size(length, size, stride, 0, ceil) == torchs
+    expected = torch_count(length, F.max_pool2d, size, stride, ceil_mode=ceil)
+    assert output_size(length, size, stride, 0, ceil) == expected
 
 
 @given(LENGTH, KERNEL, STRIDE, st.integers(0, 6), st.booleans())
 def test_output_size_is_torchs_padded_pooling(
     length: int, size: int, stride: int, padding: int, ceil: bool
 ) -> None:
-    """Where at least one whole window fits; below that only unpadded pooling occurs in a table."""
+    """For inputs of at least one window; smaller ones occur only without padding."""
     padding = min(padding, size // 2)
     if length + 2 * padding >= size:
-        torchs = torch_count(length, F.max_pool2d, size, stride, padding, ceil_mode=ceil)
-        assert output_size(length, size, stride, padding, ceil) == torchs
+        expected = torch_count(length, F.max_pool2d, size, stride, padding, ceil_mode=ceil)
+        assert output_size(length, size, stride, padding, ceil) == expected
 
 
 @given(LENGTH, KERNEL, STRIDE, st.integers(0, 6))
@@ -72,8 +72,8 @@ def test_output_size_is_torchs_convolution(
     length: int, kernel: int, stride: int, padding: int
 ) -> None:
     weight = torch.empty(1, 1, kernel, kernel, device="meta")
-    torchs = torch_count(length, F.conv2d, weight, stride=stride, padding=padding)
-    assert output_size(length, kernel, stride, padding, False) == torchs
+    expected = torch_count(length, F.conv2d, weight, stride=stride, padding=padding)
+    assert output_size(length, kernel, stride, padding, False) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_output_size_by_hand(
 
 def test_conv_by_hand() -> None:
     conv = Conv("c", 6, 3, stride=2, padding=1, groups=2)
-    # 6 outputs x 2 inputs of their column x 3 x 3, and 6 biases;
+    # 6 outputs x 2 inputs of their group x 3 x 3, and 6 biases;
     # (9 + 2 - 3) // 2 + 1 = 5 windows a side.
     assert conv.output((4, 9, 9)) == (6, 5, 5)
     assert conv.parameters((4, 9, 9)) == 108 + 6
@@ -117,7 +117,7 @@ def test_conv_on_an_oblong() -> None:
     assert Conv("c", 5, 3, stride=2).output((1, 9, 4)) == (5, 4, 1)
 
 
-def test_end_padding_counts_once() -> None:
+def test_extra_padding_counts_once() -> None:
     assert Conv("c", 1, 11, stride=4, extra_padding=3).output((3, 224, 224)) == (1, 55, 55)
     assert Conv("c", 1, 11, stride=4, extra_padding=2).output((3, 224, 224)) == (1, 54, 54)
 
@@ -150,7 +150,7 @@ def test_adaptive_pool() -> None:
 
 
 def test_kinds_are_unique_and_complete() -> None:
-    classes = [c for c in vars(layer_kinds).values() if isinstance(c, type)]
+    classes = [c for c in vars(layers_module).values() if isinstance(c, type)]
     layers = {c for c in classes if issubclass(c, Layer) and c is not Layer}
     assert set(LAYER_TYPES.values()) == layers
     assert len(LAYER_TYPES) == len(layers) == 10

@@ -32,7 +32,7 @@ def draw(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float64) ->
     return scale * torch.randn(shape, generator=generator, dtype=dtype)
 
 
-def row(layer: Layer, *shape: int) -> LayerInfo:
+def layer_info(layer: Layer, *shape: int) -> LayerInfo:
     return LayerInfo(layer, shape, layer.output(shape), 0, 0, 0, 1, 1)
 
 
@@ -53,7 +53,7 @@ def row(layer: Layer, *shape: int) -> LayerInfo:
     ],
 )
 def test_module_is_torchs(layer: Layer, expected: nn.Module) -> None:
-    ours = build_module(row(layer, 6, 10, 10))
+    ours = build_module(layer_info(layer, 6, 10, 10))
     ours.load_state_dict(expected.state_dict())
     x = draw(3, 6, 10, 10, dtype=torch.float32)
     assert torch.equal(ours(x), expected(x))  # in training mode, where batch norm uses the batch
@@ -69,25 +69,25 @@ def test_module_is_torchs(layer: Layer, expected: nn.Module) -> None:
     ],
 )
 def test_module_of_a_vector(layer: Layer, expected: nn.Module) -> None:
-    ours = build_module(row(layer, 6))
+    ours = build_module(layer_info(layer, 6))
     ours.load_state_dict(expected.state_dict())
     x = draw(5, 6, dtype=torch.float32)
     assert torch.equal(ours(x), expected(x))
     assert str(ours) == str(expected)
 
 
-def test_modules_of_the_norms_use_their_rows_constants() -> None:
+def test_modules_of_the_norms_use_their_constants() -> None:
     x = draw(1, 8, 6, 6, scale=30)
-    across = build_module(row(ResponseNorm("n", 3, 0.02, 0.6, 1.5, groups=2), 8, 6, 6))
+    across = build_module(layer_info(ResponseNorm("n", 3, 0.02, 0.6, 1.5, groups=2), 8, 6, 6))
     assert torch.equal(across(x), response_norm(x, 3, 0.02, 0.6, 1.5, groups=2))
-    inside = build_module(row(WithinChannelLRN("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
+    inside = build_module(layer_info(WithinChannelLRN("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
     assert torch.equal(inside(x), within_channel_lrn(x, 3, 0.02, 0.6, 1.5))
     assert "alpha=0.02" in repr(across)
 
 
-def test_dropout_scales_in_training_and_rests_in_evaluation() -> None:
+def test_dropout_scales_in_training_and_does_nothing_in_evaluation() -> None:
     torch.manual_seed(0)
-    drop = build_module(row(Dropout("d", 0.25), 4000))
+    drop = build_module(layer_info(Dropout("d", 0.25), 4000))
     x = torch.ones(10, 4000)
     y = drop(x)
     assert y.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -95,9 +95,9 @@ def test_dropout_scales_in_training_and_rests_in_evaluation() -> None:
     assert torch.equal(drop.eval()(x), x)
 
 
-def test_end_padding_is_zeros_at_the_right_and_bottom() -> None:
+def test_extra_padding_is_zeros_at_the_right_and_bottom() -> None:
     layer = Conv("c", 4, 5, stride=4, extra_padding=3)
-    conv = build_module(row(layer, 3, 14, 14))
+    conv = build_module(layer_info(layer, 3, 14, 14))
     x = draw(2, 3, 14, 14, dtype=torch.float32)
     wide = torch.zeros(2, 3, 17, 17)
     wide[:, :, :14, :14] = x
@@ -109,17 +109,17 @@ def test_end_padding_is_zeros_at_the_right_and_bottom() -> None:
 
 def test_flatten_orders() -> None:
     x = torch.arange(12.0).reshape(1, 3, 2, 2)
-    chw = build_module(row(Flatten("v"), 3, 2, 2))(x)
-    hwc = build_module(row(Flatten("v", "hwc"), 3, 2, 2))(x)
+    chw = build_module(layer_info(Flatten("v"), 3, 2, 2))(x)
+    hwc = build_module(layer_info(Flatten("v", "hwc"), 3, 2, 2))(x)
     assert chw.tolist() == [list(range(12))]
     assert hwc.tolist() == [[0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]]
     last = x.contiguous(memory_format=torch.channels_last)
-    assert build_module(row(Flatten("v"), 3, 2, 2))(last).tolist() == chw.tolist()
+    assert build_module(layer_info(Flatten("v"), 3, 2, 2))(last).tolist() == chw.tolist()
 
 
 def test_a_layer_without_a_module() -> None:
     with pytest.raises(TypeError, match="no torch module for Layer"):
-        build_module(row(Layer("nothing"), 3, 2, 2))
+        build_module(layer_info(Layer("nothing"), 3, 2, 2))
 
 
 WEIGHT = nn.Conv2d(8, 64, 5, groups=2)
@@ -127,28 +127,28 @@ WEIGHT = nn.Conv2d(8, 64, 5, groups=2)
 
 
 @pytest.mark.parametrize(
-    ("init", "sd"),
+    ("init", "std"),
     [
         (Init("normal", 0.03, bias=1.0), 0.03),
         (Init("he_normal", bias=0.5), math.sqrt(2 / 100)),
         (Init("glorot_uniform", bias=0.0), math.sqrt(2 / (100 + 1600))),
     ],
 )
-def test_first_values(init: Init, sd: float) -> None:
+def test_initial_weights(init: Init, std: float) -> None:
     torch.manual_seed(0)
     init_weights(WEIGHT, init)
-    # 6,400 values: the deviation of their deviation is 0.9 %, of their mean sd / 80.
+    # 6,400 values: the standard error of their std is 0.9 %, of their mean std / 80.
     weight = WEIGHT.weight.detach()
-    assert float(weight.std()) == pytest.approx(sd, rel=0.03)
-    assert abs(float(weight.mean())) < 4 * sd / 80
-    beyond = float((weight.abs() > math.sqrt(3) * sd * 1.0001).float().mean())
-    # A uniform draw ends at sqrt(3) deviations; of a normal one 8.3 % lie beyond.
+    assert float(weight.std()) == pytest.approx(std, rel=0.03)
+    assert abs(float(weight.mean())) < 4 * std / 80
+    beyond = float((weight.abs() > math.sqrt(3) * std * 1.0001).float().mean())
+    # A uniform distribution ends at sqrt(3) std; 8.3 % of a normal one are beyond.
     assert beyond == (0 if init.kind == "glorot_uniform" else pytest.approx(0.083, abs=0.015))
     assert WEIGHT.bias is not None
     assert WEIGHT.bias.unique().tolist() == [init.bias]
 
 
-def test_first_values_of_torch() -> None:
+def test_initial_weights_of_torch() -> None:
     torch.manual_seed(3)
     expected = nn.Linear(20, 30)
     layer = nn.Linear(20, 30)
@@ -158,7 +158,7 @@ def test_first_values_of_torch() -> None:
     assert torch.equal(layer.bias, expected.bias)
 
 
-def test_first_values_without_a_bias() -> None:
+def test_initial_weights_without_a_bias() -> None:
     layer = nn.Linear(20, 30, bias=False)
     init_weights(layer, Init("normal", 0.0))
     assert not layer.weight.any()

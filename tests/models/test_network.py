@@ -1,4 +1,4 @@
-"""The torch network is what its table says: shapes, names, first values, gradients, freezing."""
+"""The torch network of an architecture: shapes, names, initial weights, gradients, freezing."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ PUBLISHED = ["alexnet", "alexnet_2012", "alexnet_caffe", "caffenet", "alexnet_ow
 def tiny(
     name: str, width: float = 0.05, classes: int = 17, dropout: float | None = None
 ) -> Architecture:
-    """The net as thin and small as its table allows."""
-    table = ZOO[name]
-    side = smallest_input(table.layers, table.input[0])
+    """The network, narrow and with the smallest input that it can take."""
+    arch = ZOO[name]
+    side = smallest_input(arch.layers, arch.input[0])
     return variant(
-        table, ModelOptions(width=width, input_size=side, dropout=dropout), num_classes=classes
+        arch, ModelOptions(width=width, input_size=side, dropout=dropout), num_classes=classes
     )
 
 
-def images(table: Architecture, count: int = 4, seed: int = 0) -> Tensor:
-    return torch.randn(count, *table.input, generator=torch.Generator().manual_seed(seed))
+def images(arch: Architecture, count: int = 4, seed: int = 0) -> Tensor:
+    return torch.randn(count, *arch.input, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -48,13 +48,13 @@ def test_parameters_equal_the_arithmetic(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_every_stages_shape_equals_the_arithmetic(name: str) -> None:
+def test_output_shapes_equal_the_arithmetic(name: str) -> None:
     network = create_model(name, device="meta").eval()
-    table = network.architecture
-    stages = network.intermediate_outputs(torch.empty(2, *table.input, device="meta"))
-    assert list(stages) == [layer.name for layer in table.layers]
-    for row in table.rows():
-        assert stages[row.layer.name].shape == (2, *row.output), row.layer.name
+    arch = network.architecture
+    outputs = network.intermediate_outputs(torch.empty(2, *arch.input, device="meta"))
+    assert list(outputs) == [layer.name for layer in arch.layers]
+    for row in arch.rows():
+        assert outputs[row.layer.name].shape == (2, *row.output), row.layer.name
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_wrong_input(shape: tuple[int, ...], method: str) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     torch.manual_seed(0)
-    table = tiny(name, width=0.1, dropout=0.0)
-    network = Network(table)
-    loss = F.cross_entropy(network(images(table)), torch.tensor([0, 1, 2, 3]))
+    arch = tiny(name, width=0.1, dropout=0.0)
+    network = Network(arch)
+    loss = F.cross_entropy(network(images(arch)), torch.tensor([0, 1, 2, 3]))
     loss.backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad is not None, parameter_name
@@ -117,14 +117,14 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 @pytest.mark.parametrize("classes", [10, 1000])
 def test_first_loss_is_that_of_guessing(name: str, classes: int) -> None:
     torch.manual_seed(0)
-    table = tiny(name, width=0.1, classes=classes)
+    arch = tiny(name, width=0.1, classes=classes)
     labels = torch.arange(8) % classes
-    loss = F.cross_entropy(Network(table)(images(table, 8)), labels)
+    loss = F.cross_entropy(Network(arch)(images(arch, 8)), labels)
     assert float(loss.detach()) == pytest.approx(math.log(classes), rel=0.05)
 
 
-def test_first_values_of_the_paper() -> None:
-    """Normal, deviation .01; the biases of conv2, conv4, conv5, fc6 and fc7 are 1, others 0."""
+def test_initial_weights_of_the_paper() -> None:
+    """Normal with std 0.01; the biases of conv2, conv4, conv5, fc6 and fc7 are 1, others 0."""
     torch.manual_seed(0)
     network = Network(variant(ZOO["alexnet"], ModelOptions(width=0.25, input_size=67)))
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
@@ -138,7 +138,7 @@ def test_first_values_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "deviations"),
+    ("name", "stds"),
     [
         (
             "alexnet_2012",
@@ -150,11 +150,11 @@ def test_first_values_of_the_paper() -> None:
         ),
     ],
 )
-def test_first_values_reach_their_own_layers(name: str, deviations: dict[str, float]) -> None:
+def test_initial_weights_of_every_layer(name: str, stds: dict[str, float]) -> None:
     torch.manual_seed(0)
     state = Network(variant(ZOO[name], ModelOptions(width=0.25, input_size=67))).state_dict()
-    for weight, sd in deviations.items():
-        assert float(state[weight].std()) == pytest.approx(sd, rel=0.04), weight
+    for weight, std in stds.items():
+        assert float(state[weight].std()) == pytest.approx(std, rel=0.04), weight
 
 
 def test_weights_follow_torchs_generator() -> None:
@@ -166,7 +166,7 @@ def test_weights_follow_torchs_generator() -> None:
     assert not torch.equal(first(1), first(2))
 
 
-def test_initialise_draws_anew() -> None:
+def test_init_weights_initializes_again() -> None:
     network = Network(tiny("alexnet_bn"))
     before = network.conv1.weight.detach().clone()
     network.init_weights()
@@ -174,27 +174,27 @@ def test_initialise_draws_anew() -> None:
 
 
 @pytest.mark.parametrize("name", ["alexnet_2012", "alexnet_bn", "alexnet_notebook", "cifar_quick"])
-def test_stages_end_in_forward(name: str) -> None:
+def test_intermediate_outputs_end_in_forward(name: str) -> None:
     torch.manual_seed(0)
-    table = tiny(name)
-    network = Network(table).eval()
-    x = images(table)
-    stages = network.intermediate_outputs(x)
-    assert torch.equal(stages[table.layers[-1].name], network(x))
-    first = network.get_submodule(table.layers[0].name)
-    assert torch.equal(stages[table.layers[0].name], first(x))
-    again = network.get_submodule(table.layers[1].name)(stages[table.layers[0].name])
-    assert torch.equal(stages[table.layers[1].name], again)
+    arch = tiny(name)
+    network = Network(arch).eval()
+    x = images(arch)
+    outputs = network.intermediate_outputs(x)
+    assert torch.equal(outputs[arch.layers[-1].name], network(x))
+    first = network.get_submodule(arch.layers[0].name)
+    assert torch.equal(outputs[arch.layers[0].name], first(x))
+    again = network.get_submodule(arch.layers[1].name)(outputs[arch.layers[0].name])
+    assert torch.equal(outputs[arch.layers[1].name], again)
 
 
-def test_224_pixels_with_end_padding_are_227_with_three_zeros() -> None:
-    """conv1 of net 145: the paper's 55 x 55 map of a picture with 3 zero rows and columns."""
+def test_224_pixels_with_extra_padding_are_227_with_three_zeros() -> None:
+    """conv1 of net 145: the paper's 55 x 55 outputs, with 3 rows and columns of zeros."""
     torch.manual_seed(0)
-    table = Architecture("head", "", (3, 224, 224), ZOO["alexnet_2012"].layers[:1])
+    arch = Architecture("head", "", (3, 224, 224), ZOO["alexnet_2012"].layers[:1])
     padded = Architecture("head", "", (3, 227, 227), ZOO["alexnet"].layers[:1])
-    network, other = Network(table), Network(padded)
+    network, other = Network(arch), Network(padded)
     other.load_state_dict(network.state_dict())
-    x = images(table, 1)
+    x = images(arch, 1)
     wide = torch.zeros(1, 3, 227, 227)
     wide[:, :, :224, :224] = x
     assert torch.allclose(network(x), other(wide), rtol=1e-5, atol=1e-6)
@@ -211,8 +211,8 @@ def test_keras_flatten_order_is_a_permutation_of_the_dense_kernel() -> None:
     ours.load_state_dict({**state, "fc2.weight": weight})
     x = images(keras.architecture)
     assert torch.allclose(keras(x), ours(x), rtol=1e-5, atol=1e-7)
-    keras_stages, our_stages = keras.intermediate_outputs(x), ours.intermediate_outputs(x)
-    assert not torch.equal(keras_stages["flatten"], our_stages["flatten"])
+    keras_outputs, our_outputs = keras.intermediate_outputs(x), ours.intermediate_outputs(x)
+    assert not torch.equal(keras_outputs["flatten"], our_outputs["flatten"])
 
 
 def test_freeze_up_to() -> None:
@@ -246,14 +246,14 @@ def test_freeze_up_to_an_unknown_layer() -> None:
 
 def test_train_keeps_frozen_layers_in_evaluation() -> None:
     torch.manual_seed(0)
-    table = tiny("alexnet_bn")
-    network = Network(table)
+    arch = tiny("alexnet_bn")
+    network = Network(arch)
     network.freeze_up_to("bn2")
     network.train()
     modes = {name: child.training for name, child in network.named_children()}
     assert [name for name, mode in modes.items() if not mode] == ["conv1", "bn1", "conv2", "bn2"]
     before = {name: t.clone() for name, t in network.state_dict().items()}
-    network(images(table))
+    network(images(arch))
     moved = {name for name, t in network.state_dict().items() if not torch.equal(t, before[name])}
     statistics = ("running_mean", "running_var", "num_batches_tracked")
     assert moved == {f"bn{i}.{kind}" for i in range(3, 8) for kind in statistics}
@@ -269,19 +269,19 @@ def test_train_and_eval_without_freezing() -> None:
 
 def test_frozen_weights_get_no_gradient() -> None:
     torch.manual_seed(0)
-    table = tiny("lenet5", 1.0, classes=4)
-    network = Network(table)
+    arch = tiny("lenet5", 1.0, classes=4)
+    network = Network(arch)
     network.freeze_up_to("conv2")
-    network(images(table)).sum().backward()
+    network(images(arch)).sum().backward()
     without = {name for name, p in network.named_parameters() if p.grad is None}
     assert without == {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"}
 
 
 def test_memory_formats_give_the_same_logits() -> None:
     torch.manual_seed(0)
-    table = tiny("alexnet_2012", width=0.1)
-    network = Network(table).eval()
-    x = images(table)
+    arch = tiny("alexnet_2012", width=0.1)
+    network = Network(arch).eval()
+    x = images(arch)
     expected = network(x)
     last = channels_last(network)
     assert last is network
@@ -304,7 +304,7 @@ def test_create_model_changes_only_what_is_named() -> None:
     assert create_model("alexnet", input_size=99, device="meta").architecture.input == (3, 99, 99)
 
 
-def test_create_model_refuses() -> None:
+def test_create_model_errors() -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown architecture 'alexnet2'; did you mean"):
         create_model("alexnet2", device="meta")
     with pytest.raises(ArchitectureError, match="the smallest input that works is 67x67"):
@@ -347,12 +347,12 @@ def test_owt_is_torchvisions() -> None:
 
 
 def test_a_layer_with_a_method_s_name() -> None:
-    table = Architecture("net", "", (1, 3, 3), (Flatten("train"),))
+    arch = Architecture("net", "", (1, 3, 3), (Flatten("train"),))
     with pytest.raises(ArchitectureError, match="'train'"):
-        Network(table)
+        Network(arch)
 
 
-def test_init_of_a_table_without_weights_draws_nothing() -> None:
+def test_init_of_a_network_without_weights_uses_no_random_numbers() -> None:
     torch.manual_seed(5)
     Network(Architecture("net", "", (1, 3, 3), (Flatten("flatten"),)))
     drawn = torch.rand(1)

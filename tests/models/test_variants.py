@@ -1,4 +1,4 @@
-"""New tables from old ones: each option alone, some together, and what is refused."""
+"""Every option alone, several together, and values that are rejected."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from alexnet.models.zoo import ZOO
 NORMS = (ResponseNorm, WithinChannelLRN, BatchNorm)
 
 
-def names(table: Architecture) -> list[str]:
-    return [layer.name for layer in table.layers]
+def names(arch: Architecture) -> list[str]:
+    return [layer.name for layer in arch.layers]
 
 
-def weighted(table: Architecture) -> list[Conv | FullyConnected]:
-    return [layer for layer in table.layers if isinstance(layer, Conv | FullyConnected)]
+def weighted(arch: Architecture) -> list[Conv | FullyConnected]:
+    return [layer for layer in arch.layers if isinstance(layer, Conv | FullyConnected)]
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_nothing_asked_nothing_changed(name: str) -> None:
+def test_no_options_change_nothing(name: str) -> None:
     assert variant(ZOO[name]) == ZOO[name]
 
 
 @pytest.mark.parametrize("function", ["relu", "tanh", "sigmoid"])
 def test_activation(function: Any) -> None:
-    table = variant(ZOO["alexnet"], ModelOptions(activation=function))
-    found = [layer for layer in table.layers if isinstance(layer, Activation)]
+    arch = variant(ZOO["alexnet"], ModelOptions(activation=function))
+    found = [layer for layer in arch.layers if isinstance(layer, Activation)]
     assert {layer.function for layer in found} == {function}
-    assert names(table) == names(ZOO["alexnet"])
+    assert names(arch) == names(ZOO["alexnet"])
 
 
 def test_activation_as_published_keeps_lenets_tanh() -> None:
@@ -60,46 +60,46 @@ def test_activation_as_published_keeps_lenets_tanh() -> None:
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn"])
 def test_norm_none(name: str) -> None:
-    table = variant(ZOO[name], ModelOptions(norm="none"))
-    assert not any(isinstance(layer, NORMS) for layer in table.layers)
-    assert all(layer.bias for layer in weighted(table))
+    arch = variant(ZOO[name], ModelOptions(norm="none"))
+    assert not any(isinstance(layer, NORMS) for layer in arch.layers)
+    assert all(layer.bias for layer in weighted(arch))
     kept = [layer.name for layer in ZOO[name].layers if not isinstance(layer, NORMS)]
-    assert names(table) == kept
+    assert names(arch) == kept
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn"])
 def test_norm_response_is_the_papers(name: str) -> None:
-    table = variant(ZOO[name], ModelOptions(norm="response"))
-    found = [layer for layer in table.layers if isinstance(layer, NORMS)]
+    arch = variant(ZOO[name], ModelOptions(norm="response"))
+    found = [layer for layer in arch.layers if isinstance(layer, NORMS)]
     assert found == [ResponseNorm("norm1"), ResponseNorm("norm2")]
-    order = names(table)
+    order = names(arch)
     assert order[order.index("norm1") - 1] == "relu1"
     assert order[order.index("norm2") - 1] == "relu2"
-    assert all(layer.bias for layer in weighted(table))
+    assert all(layer.bias for layer in weighted(arch))
 
 
 @pytest.mark.parametrize(
     "name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn", "lenet5"]
 )
 def test_norm_batch_follows_every_weight_layer_but_the_last(name: str) -> None:
-    table = variant(ZOO[name], ModelOptions(norm="batch"))
-    layers = weighted(table)
-    order = names(table)
+    arch = variant(ZOO[name], ModelOptions(norm="batch"))
+    layers = weighted(arch)
+    order = names(arch)
     for layer in layers[:-1]:
-        after = table.layers[order.index(layer.name) + 1]
+        after = arch.layers[order.index(layer.name) + 1]
         suffix = layer.name.removeprefix("conv").removeprefix("fc")
         assert after == BatchNorm(f"bn{suffix}")
         assert not layer.bias
     assert layers[-1].bias
-    assert sum(isinstance(layer, NORMS) for layer in table.layers) == len(layers) - 1
+    assert sum(isinstance(layer, NORMS) for layer in arch.layers) == len(layers) - 1
 
 
 def test_norm_batch_of_the_paper_is_alexnet_bns_order() -> None:
-    table = variant(ZOO["alexnet"], ModelOptions(norm="batch"))
-    assert names(table)[:10] == names(ZOO["alexnet_bn"])[:10]
+    arch = variant(ZOO["alexnet"], ModelOptions(norm="batch"))
+    assert names(arch)[:10] == names(ZOO["alexnet_bn"])[:10]
 
 
-def test_has_bias_comes_back_after_batch_norm() -> None:
+def test_bias_comes_back_after_batch_norm() -> None:
     there = variant(ZOO["alexnet"], ModelOptions(norm="batch"))
     back = variant(there, ModelOptions(norm="response"))
     assert back == ZOO["alexnet"]
@@ -121,20 +121,20 @@ def test_overlapping_pooling_comes_back() -> None:
 
 
 def test_pooling_keeps_how_the_rest_is_reduced() -> None:
-    table = variant(ZOO["cifar_quick"], ModelOptions(pooling="non_overlapping"))
-    pools = [layer for layer in table.layers if isinstance(layer, Pool)]
+    arch = variant(ZOO["cifar_quick"], ModelOptions(pooling="non_overlapping"))
+    pools = [layer for layer in arch.layers if isinstance(layer, Pool)]
     assert [pool.reduce for pool in pools] == ["max", "average", "average"]
     assert all(pool.ceil for pool in pools)
 
 
 def test_dropout() -> None:
-    def rates(rate: float | None) -> list[float]:
-        layers = variant(ZOO["alexnet"], ModelOptions(dropout=rate)).layers
+    def probabilities(p: float | None) -> list[float]:
+        layers = variant(ZOO["alexnet"], ModelOptions(dropout=p)).layers
         return [layer.p for layer in layers if isinstance(layer, Dropout)]
 
-    assert rates(0.25) == [0.25, 0.25]
-    assert rates(0) == []
-    assert rates(None) == [0.5, 0.5]
+    assert probabilities(0.25) == [0.25, 0.25]
+    assert probabilities(0) == []
+    assert probabilities(None) == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -159,10 +159,10 @@ def test_groups_of_the_norms() -> None:
         for n in variant(ZOO["alexnet"], ModelOptions(groups=4)).layers
         if isinstance(n, ResponseNorm)
     ]
-    assert [norm.groups for norm in norms] == [1, 1]  # the paper's norms see all maps
+    assert [norm.groups for norm in norms] == [1, 1]  # the paper's norms see all channels
 
 
-def test_one_column_has_the_tables_parameters() -> None:
+def test_one_group_has_the_parameters_of_the_tutorials_table() -> None:
     rows = variant(ZOO["alexnet"], ModelOptions(groups=1)).rows()
     assert sum(row.parameters for row in rows) == 62_378_344
 
@@ -183,20 +183,20 @@ def test_width(width: float, channels: list[int], features: list[int]) -> None:
     assert [layer.features for layer in layers if isinstance(layer, FullyConnected)] == features
 
 
-def test_width_one_is_not_rounded() -> None:
+def test_width_1_is_not_rounded() -> None:
     assert (
         weighted(variant(ZOO["lenet5"], ModelOptions(width=1.0)))[0] == ZOO["lenet5"].layers[0]
     )  # 6 channels
 
 
 @pytest.mark.parametrize(("init", "kind"), [("he", "he_normal"), ("glorot", "glorot_uniform")])
-def test_init_is_that_of_every_weight_and_leaves_the_biases(init: Any, kind: str) -> None:
-    table = variant(ZOO["alexnet"], ModelOptions(init=init))
-    for layer, published in zip(weighted(table), weighted(ZOO["alexnet"]), strict=True):
+def test_init_changes_every_weight_but_no_bias(init: Any, kind: str) -> None:
+    arch = variant(ZOO["alexnet"], ModelOptions(init=init))
+    for layer, published in zip(weighted(arch), weighted(ZOO["alexnet"]), strict=True):
         assert layer.init == replace(published.init, kind=kind)
 
 
-def test_bias_is_that_of_the_places_where_the_paper_begins_at_one() -> None:
+def test_bias_replaces_the_initial_biases_of_one() -> None:
     for value in (0.0, 0.25):
         found = {
             layer.name: layer.init.bias
@@ -208,21 +208,21 @@ def test_bias_is_that_of_the_places_where_the_paper_begins_at_one() -> None:
 
 
 def test_input_size_and_channels() -> None:
-    table = variant(ZOO["alexnet"], ModelOptions(input_size=115, channels=1))
-    assert table.input == (1, 115, 115)
-    assert table.layers == ZOO["alexnet"].layers
+    arch = variant(ZOO["alexnet"], ModelOptions(input_size=115, channels=1))
+    assert arch.input == (1, 115, 115)
+    assert arch.layers == ZOO["alexnet"].layers
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_classes_change_the_last_layer_only(name: str) -> None:
-    table = variant(ZOO[name], num_classes=7)
-    assert table.num_classes == 7
-    changed = [a.name for a, b in zip(table.layers, ZOO[name].layers, strict=True) if a != b]
+    arch = variant(ZOO[name], num_classes=7)
+    assert arch.num_classes == 7
+    changed = [a.name for a, b in zip(arch.layers, ZOO[name].layers, strict=True) if a != b]
     assert changed == [weighted(ZOO[name])[-1].name]
 
 
-def test_many_at_once() -> None:
-    table = variant(
+def test_many_options_at_once() -> None:
+    arch = variant(
         ZOO["alexnet"],
         ModelOptions(
             activation="tanh",
@@ -236,19 +236,19 @@ def test_many_at_once() -> None:
         ),
         num_classes=17,
     )
-    assert table.input == (1, 99, 99)
-    assert [layer.kind for layer in table.layers[:4]] == [
+    assert arch.input == (1, 99, 99)
+    assert [layer.kind for layer in arch.layers[:4]] == [
         "conv",
         "batch_norm",
         "activation",
         "pool",
     ]
-    assert weighted(table)[1] == Conv(
+    assert weighted(arch)[1] == Conv(
         "conv2", 64, 5, padding=2, groups=4, bias=False, init=weighted(ZOO["alexnet"])[1].init
     )
-    assert table.layers[2] == Activation("relu1", "tanh")
-    assert not any(isinstance(layer, Dropout) for layer in table.layers)
-    assert table.num_classes == 17
+    assert arch.layers[2] == Activation("relu1", "tanh")
+    assert not any(isinstance(layer, Dropout) for layer in arch.layers)
+    assert arch.num_classes == 17
 
 
 OPTIONS = st.fixed_dictionaries(
@@ -270,19 +270,17 @@ OPTIONS = st.fixed_dictionaries(
 def test_every_combination_is_an_architecture(
     name: str, options: dict[str, Any], num_classes: int | None
 ) -> None:
-    """It keeps its name and its weight layers, works by arithmetic and goes through JSON."""
+    """It keeps its name and its layers with weights, and survives JSON."""
     try:
-        table = variant(ZOO[name], ModelOptions(**options), num_classes=num_classes)
+        arch = variant(ZOO[name], ModelOptions(**options), num_classes=num_classes)
     except ArchitectureError:  # too small an input, or groups that do not divide
         reject()
-    assert (table.name, table.source) == (ZOO[name].name, ZOO[name].source)
-    assert [layer.name for layer in weighted(table)] == [
-        layer.name for layer in weighted(ZOO[name])
-    ]
-    assert table.num_classes == (num_classes or ZOO[name].num_classes)
-    assert from_dict(Architecture, to_dict(table), "architecture") == table
-    again = variant(table, ModelOptions(**{**options, "width": 1.0}))
-    assert again == table
+    assert (arch.name, arch.source) == (ZOO[name].name, ZOO[name].source)
+    assert [layer.name for layer in weighted(arch)] == [layer.name for layer in weighted(ZOO[name])]
+    assert arch.num_classes == (num_classes or ZOO[name].num_classes)
+    assert from_dict(Architecture, to_dict(arch), "architecture") == arch
+    again = variant(arch, ModelOptions(**{**options, "width": 1.0}))
+    assert again == arch
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,12 @@ PAPERS_CONSTANTS = (5, 1e-4, 0.75, 2.0, 1)
 CAFFES_CONSTANTS = (5, 2e-5, 0.75, 1.0, 1)
 
 
-def weighted(table: Architecture) -> dict[str, LayerInfo]:
-    return {row.layer.name: row for row in table.rows() if row.neurons}
+def weighted(arch: Architecture) -> dict[str, LayerInfo]:
+    return {row.layer.name: row for row in arch.rows() if row.neurons}
 
 
-def kinds(table: Architecture, first: int, last: int) -> str:
-    return " ".join(layer.kind for layer in table.layers[first:last])
+def kinds(arch: Architecture, first: int, last: int) -> str:
+    return " ".join(layer.kind for layer in arch.layers[first:last])
 
 
 def test_goldens_cover_the_zoo() -> None:
@@ -71,16 +71,16 @@ def test_paper_layer_by_layer(name: str) -> None:
 
 def test_paper_neurons() -> None:
     neurons = [row.neurons for row in weighted(ZOO["alexnet"]).values()]
-    assert sum(neurons) == paper.ALEXNET_NEURONS_IN_ALL
+    assert sum(neurons) == paper.ALEXNET_TOTAL_NEURONS
     printed = [paper.PRINTED_FIRST_LAYER_NEURONS, *neurons[1:]]
-    assert sum(printed) == paper.PRINTED_NEURONS_IN_ALL
+    assert sum(printed) == paper.PRINTED_TOTAL_NEURONS
 
 
 @pytest.mark.parametrize(("name", "classes"), paper.OTHER_HEADS)
 def test_other_heads(name: str, classes: int) -> None:
-    table = variant(ZOO[name], num_classes=classes)
-    assert sum(row.parameters for row in table.rows()) == paper.OTHER_HEADS[name, classes]
-    assert table.num_classes == classes
+    arch = variant(ZOO[name], num_classes=classes)
+    assert sum(row.parameters for row in arch.rows()) == paper.OTHER_HEADS[name, classes]
+    assert arch.num_classes == classes
 
 
 def test_tutorial_table_cell_by_cell() -> None:
@@ -90,7 +90,7 @@ def test_tutorial_table_cell_by_cell() -> None:
 
 
 def test_tutorial_table_sums() -> None:
-    """Its cells add up to its sums, and to the shares it prints."""
+    """Its cells add up to its sums, and to the percentages it prints."""
     table = paper.TUTORIAL_TABLE
     for column in (0, 1):
         conv = sum(table[f"conv{i}"][column] for i in range(1, 6))
@@ -103,8 +103,8 @@ def test_tutorial_table_sums() -> None:
     assert shares == [("6", "95"), ("94", "5")]
 
 
-def sum_without_fc_bias(table: Architecture) -> int:
-    return totals(table.rows())["parameters_without_fc_bias"]
+def sum_without_fc_bias(arch: Architecture) -> int:
+    return totals(arch.rows())["parameters_without_fc_bias"]
 
 
 KERAS_TYPES = {
@@ -184,15 +184,15 @@ def test_first_map(name: str, side: int, windows: int) -> None:
     ],
 )
 def test_smallest_input(name: str, smallest: int) -> None:
-    table = ZOO[name]
-    assert smallest_input(table.layers, table.input[0]) == smallest
-    assert variant(table, ModelOptions(input_size=smallest)).input[1:] == (smallest, smallest)
+    arch = ZOO[name]
+    assert smallest_input(arch.layers, arch.input[0]) == smallest
+    assert variant(arch, ModelOptions(input_size=smallest)).input[1:] == (smallest, smallest)
     message = (
         f"^{name} cannot take {smallest - 1}x{smallest - 1} pixels; "
         f"the smallest input that works is {smallest}x{smallest}$"
     )
     with pytest.raises(ArchitectureError, match=message):
-        variant(table, ModelOptions(input_size=smallest - 1))
+        variant(arch, ModelOptions(input_size=smallest - 1))
 
 
 def test_receptive_field_of_the_paper() -> None:
@@ -276,11 +276,11 @@ def test_notebook_batch_norm_is_keras_own() -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_columns(name: str) -> None:
+def test_groups(name: str) -> None:
     convs = [layer for layer in ZOO[name].layers if isinstance(layer, Conv)]
-    columns = {conv.name: conv.groups for conv in convs if conv.groups > 1}
-    has_columns = name in ("alexnet", "alexnet_2012", "alexnet_caffe", "caffenet", "alexnet_bn")
-    assert columns == ({"conv2": 2, "conv4": 2, "conv5": 2} if has_columns else {})
+    groups = {conv.name: conv.groups for conv in convs if conv.groups > 1}
+    has_groups = name in ("alexnet", "alexnet_2012", "alexnet_caffe", "caffenet", "alexnet_bn")
+    assert groups == ({"conv2": 2, "conv4": 2, "conv5": 2} if has_groups else {})
 
 
 @pytest.mark.parametrize(
@@ -294,11 +294,11 @@ def test_pooling(name: str, size: int) -> None:
 
 
 def test_cifar_quick_pools() -> None:
-    table = ZOO["cifar_quick"]
-    pools = [layer for layer in table.layers if isinstance(layer, Pool)]
+    arch = ZOO["cifar_quick"]
+    pools = [layer for layer in arch.layers if isinstance(layer, Pool)]
     assert [pool.reduce for pool in pools] == ["max", "average", "average"]
     assert {(pool.size, pool.stride) for pool in pools} == {(3, 2)}
-    sides = [row.output[1] for row in table.rows() if isinstance(row.layer, Pool)]
+    sides = [row.output[1] for row in arch.rows() if isinstance(row.layer, Pool)]
     assert sides == [16, 8, 4]
 
 
@@ -326,12 +326,12 @@ def test_dropout_places(name: str, is_on_inputs: bool, rate: float) -> None:
 
 
 def test_only_the_tutorial_table_rectifies_its_logits() -> None:
-    last = {name for name, table in ZOO.items() if isinstance(table.layers[-1], Activation)}
+    last = {name for name, arch in ZOO.items() if isinstance(arch.layers[-1], Activation)}
     assert last == {"alexnet_table"}
 
 
-CONV_SD = {"alexnet_2012": [0.01, 0.01, 0.03, 0.03, 0.03]}
-FC_SD = {"alexnet_caffe": [0.005, 0.005, 0.01], "caffenet": [0.005, 0.005, 0.01]}
+CONV_STD = {"alexnet_2012": [0.01, 0.01, 0.03, 0.03, 0.03]}
+FC_STD = {"alexnet_caffe": [0.005, 0.005, 0.01], "caffenet": [0.005, 0.005, 0.01]}
 BIASES = {"alexnet": 1.0, "alexnet_2012": 1.0, "alexnet_caffe": 0.1, "caffenet": 1.0}
 
 
@@ -344,8 +344,8 @@ def inits(name: str) -> dict[str, Init]:
 def test_first_values(name: str) -> None:
     found = inits(name)
     assert {init.kind for init in found.values()} == {"normal"}
-    deviations = CONV_SD.get(name, [0.01] * 5) + FC_SD.get(name, [0.01] * 3)
-    assert [init.std for init in found.values()] == deviations
+    stds = CONV_STD.get(name, [0.01] * 5) + FC_STD.get(name, [0.01] * 3)
+    assert [init.std for init in found.values()] == stds
     biased = {n: init.bias for n, init in found.items() if init.bias}
     assert biased == dict.fromkeys(("conv2", "conv4", "conv5", "fc6", "fc7"), BIASES[name])
 

@@ -32,7 +32,7 @@ def test_without_norm_nothing_else_is_lost() -> None:
     assert architecture("alexnet_2012_no_norm").layers == kept
 
 
-def test_half_is_one_column_with_all_maps_in_conv5() -> None:
+def test_half_is_one_tower_with_all_channels_in_conv5() -> None:
     """Paper, section 3.2, footnote 2; weights and biases counted by hand."""
     net = architecture("alexnet_2012_half")
     convs = [layer for layer in net.layers if isinstance(layer, Conv)]
@@ -43,8 +43,8 @@ def test_half_is_one_column_with_all_maps_in_conv5() -> None:
     assert parameters("alexnet_2012_half") == conv_weights + 48 + 128 + 192 + 192 + 256 + fc
 
 
-def test_without_communication_a_column_never_sees_the_other() -> None:
-    """No gradient of a conv5 map of the first column reaches a conv2 map of the second."""
+def test_without_communication_a_tower_never_sees_the_other() -> None:
+    """No gradient of a conv5 channel of the first tower reaches a conv2 channel of the second."""
     network = Network(architecture("alexnet_2012_no_communication")).eval()
     x = torch.rand(1, 256, 13, 13, requires_grad=True)
     maps = x
@@ -60,7 +60,7 @@ def test_without_communication_a_column_never_sees_the_other() -> None:
 def test_it_is_a_network_of_the_arithmetic(name: str) -> None:
     with torch.device("meta"):
         network = Network(architecture(name))
-    stages = network.intermediate_outputs(torch.empty(2, 3, 224, 224, device="meta"))
-    assert {n: tuple(t.shape[1:]) for n, t in stages.items()} == shapes(name)
+    outputs = network.intermediate_outputs(torch.empty(2, 3, 224, 224, device="meta"))
+    assert {n: tuple(t.shape[1:]) for n, t in outputs.items()} == shapes(name)
     assert num_parameters(network) == parameters(name)
     assert network.architecture.name == name
