@@ -1,9 +1,10 @@
-"""What every test may lean on: goldens, a cache of its own, tiny flowers, a tiny trained run."""
+"""Fixtures for all tests: goldens, a cache of its own, tiny flowers, a tiny trained run."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import torch
 from hypothesis import settings
 
 import alexnet
+from alexnet import plots
 from alexnet.cli import main
 from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
@@ -27,9 +29,19 @@ from support.runs import SetAside, Witness, empty_plot
 
 pytest_plugins = ["support.experiments"]
 
-# Derandomized: a red run is the same run for everybody. No deadline: the machine may be busy.
+# Derandomized, so that a failure can be repeated. No deadline, since the machine may be busy.
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("alexnet")
+
+SAVE_FIGURE = plots.save
+"""The real one, also while a test replaces it."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """SIGINT raises KeyboardInterrupt, even if these tests run as a background job of a shell."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +54,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def built_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this session's kernels are kept, so that they are built once."""
+    """Where this session's kernels are, so that they are built once."""
     return tmp_path_factory.mktemp("kernels")
 
 
@@ -50,7 +62,7 @@ def built_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(
     tmp_path_factory: pytest.TempPathFactory, built_kernels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A cache folder for this test alone: none finds or leaves anything in the user's."""
+    """A cache folder for this test alone, so that none reads or writes the user's."""
     folder = tmp_path_factory.mktemp("cache")
     (folder / "kernels").symlink_to(built_kernels)
     monkeypatch.setenv("ALEXNET_CACHE", str(folder))
@@ -60,7 +72,7 @@ def cache(
 
 @pytest.fixture(scope="session")
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn flowers of 40 pixels: twelve classes, in each 3 train, 1 val and 1 test picture."""
+    """Synthetic flowers of 40 pixels: 12 classes, each with 3 train, 1 val and 1 test image."""
     folder = tmp_path_factory.mktemp("pictures") / "flowers"
     toyflowers.write(folder, train_per_class=3, val_per_class=1, test_per_class=1, side=40)
     return folder
@@ -68,7 +80,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def set_aside(flowers: Path, tmp_path: Path) -> SetAside:
-    """Copies some of the flowers' splits into a folder of their own, to write into."""
+    """Copies some splits of the flowers into a folder that a test may change."""
 
     def copy(*splits: str) -> Path:
         for split in splits:
@@ -80,7 +92,7 @@ def set_aside(flowers: Path, tmp_path: Path) -> SetAside:
 
 @pytest.fixture(scope="session")
 def tiny(flowers: Path) -> Recipe:
-    """A run of 3 epochs of 4 steps; change it with `dataclasses.replace`."""
+    """A recipe of 3 epochs of 4 steps; change it with `dataclasses.replace`."""
     return Recipe(
         name="tiny",
         data=str(flowers),
@@ -98,22 +110,23 @@ def tiny(flowers: Path) -> Recipe:
 
 @pytest.fixture(scope="session")
 def trained(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The tiny run, finished; look at it and do not change it."""
+    """The tiny run, finished; tests must not change it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return train(tiny, out=tmp_path_factory.mktemp("runs") / "tiny").folder
+        out = tmp_path_factory.mktemp("runs") / "tiny"
+        return train(tiny, out=out, save_figure=SAVE_FIGURE).folder
 
 
 @pytest.fixture
 def own(trained: RunFolder, tmp_path: Path) -> RunFolder:
-    """A copy of the trained run, to write into."""
+    """A copy of the trained run that a test may change."""
     return RunFolder(Path(shutil.copytree(trained.path, tmp_path / "own")))
 
 
 @pytest.fixture
-def no_plots(trained: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw nothing, which takes four times as long as the tiny run; `trained` was drawn before."""
-    monkeypatch.setattr("alexnet.plots.save", lambda figure, path: None)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty plots, for tests that train by a command or in an experiment."""
+    monkeypatch.setattr("alexnet.plots.save", empty_plot)
 
 
 @pytest.fixture(scope="session")
@@ -132,27 +145,25 @@ def small(tiny: Recipe) -> Recipe:
 
 @pytest.fixture(scope="session")
 def small_whole(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The small run, left alone, beside the folder `cache` with its store."""
+    """The small run, uninterrupted, beside the folder `cache` with its image store."""
     place = tmp_path_factory.mktemp("small")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(place / "cache"))
-        patch.setattr("alexnet.plots.save", empty_plot)
-        return train(small, out=place / "whole").folder
+        return train(small, out=place / "whole", save_figure=empty_plot).folder
 
 
 @pytest.fixture
 def small_place(
     small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> RunFolder:
-    """Where a test may run the small recipe: its pictures are prepared, its plots empty."""
+    """Where a test may run the small recipe, whose image store is there already."""
     monkeypatch.setenv("ALEXNET_CACHE", str(small_whole.path.with_name("cache")))
-    monkeypatch.setattr("alexnet.plots.save", empty_plot)
     return RunFolder(tmp_path / "run")
 
 
 @pytest.fixture
 def witness() -> Witness:
-    """A reporter that can be asked afterwards."""
+    """A reporter that remembers what was reported."""
     return Witness()
 
 
@@ -175,7 +186,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def alexnet_process() -> Iterator[Alexnet]:
-    """Starts `python -m alexnet WORDS` beside this process, with as many threads as here."""
+    """Starts `python -m alexnet WORDS` as a subprocess with as many threads as this one."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: object, cwd: Path | None = None) -> subprocess.Popen[str]:

@@ -105,7 +105,7 @@ class ClosedPipe(io.StringIO):
         raise BrokenPipeError
 
 
-@pytest.mark.usefixtures("small_place")
+@pytest.mark.usefixtures("small_place", "no_plots")
 def test_a_run_continues_when_nobody_reads_its_progress(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

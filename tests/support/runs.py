@@ -1,8 +1,9 @@
-"""Runs that tests begin, stop and compare, and who watches them."""
+"""Runs that tests start, stop and compare, and reporters that watch them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,23 @@ from alexnet.config.recipe import Recipe
 from alexnet.io.files import write_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, StepReport
+from alexnet.training import trainer
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.trainer import train
 
 SetAside = Callable[..., Path]
 
 
 def empty_plot(figure: object, path: Path) -> None:
-    """Writes a plot in the same way as ever, empty."""
+    """Write an empty file instead of a plot, which takes longer to draw than the run itself."""
     write_text(path, "")
 
 
+train = partial(trainer.train, save_figure=empty_plot)
+resume = partial(trainer.resume, save_figure=empty_plot)
+
+
 def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
-    """Whether two runs ended in the same files with the same bytes, but for what is measured."""
+    """Whether two runs have the same files with the same bytes, apart from measured times."""
 
     def contents(path: Path) -> dict[str, bytes]:
         files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
@@ -34,11 +39,11 @@ def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
 
 
 class PowerCutError(BaseException):
-    """Nothing in the program catches this."""
+    """Nothing in the package catches this."""
 
 
 class Witness(NullReporter):
-    """Remembers all that it is told."""
+    """Remembers everything that is reported."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -58,7 +63,7 @@ class Witness(NullReporter):
 
 
 class PowerCut(Witness):
-    """Stops the run after a step as a power cut would."""
+    """Ends the run after a step as a power cut would."""
 
     def __init__(self, stop_after: int) -> None:
         super().__init__()
@@ -71,7 +76,7 @@ class PowerCut(Witness):
 
 
 def cut_off(recipe: Recipe, out: Path, stop_after: int) -> RunFolder:
-    """The folder of a run that was stopped after a step."""
+    """The folder of a run that a power cut ended after a step."""
     with pytest.raises(PowerCutError):
         train(recipe, out=out, reporter=PowerCut(stop_after))
     return RunFolder(out)

@@ -1,11 +1,11 @@
-"""Saved states: how many are kept, which one is taken up, and what is refused or said of them."""
+"""Checkpoints: how many are kept, which one is resumed from, what is rejected or noted."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +14,21 @@ import pytest
 from alexnet.checkpoints.tensors import load_tensors
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
-from alexnet.reporter import StepReport
-from alexnet.runtime.signals import TrainingInterrupted
-from alexnet.training import checkpointing as saving
-from alexnet.training.run_folder import RunFolder, read_metrics
-from alexnet.training.setup import TrainingSetup
+from alexnet.reporter import NullReporter, StepReport
+from alexnet.runtime.environment import describe_environment
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.training.checkpointing import CheckpointManager
+from alexnet.training.run_folder import RunFolder, create_run, read_metrics
+from alexnet.training.setup import set_up_training
 from alexnet.training.state import CheckpointInfo, TrainState
-from alexnet.training.trainer import resume, train
 from support.commands import Command
-from support.runs import PowerCut, PowerCutError, Witness, cut_off, is_same_run
+from support.runs import PowerCut, PowerCutError, Witness, cut_off, is_same_run, resume, train
 
 pytestmark = pytest.mark.usefixtures("small_place")
 
 
 class StateWatcher(PowerCut):
-    """Looks at the states after each step."""
+    """Counts the checkpoints after each step."""
 
     def __init__(self, folder: RunFolder, stop_after: int) -> None:
         super().__init__(stop_after)
@@ -41,7 +41,7 @@ class StateWatcher(PowerCut):
 
 
 def saved_steps(folder: RunFolder) -> list[int]:
-    """The steps of a run's states, as they tell them."""
+    """The steps in the headers of a run's checkpoints."""
     return [load_tensors(path, CheckpointInfo)[1].step for path in folder.saved_checkpoints()]
 
 
@@ -72,26 +72,23 @@ def test_every_step_by_minutes_is_every_step(small: Recipe, tmp_path: Path) -> N
     assert saved_steps(folder) == [1, 2, 3, 4, 5]
 
 
-def test_no_moment_is_saved_twice(
-    small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A large net's state takes seconds to write; here one is due and asked for at once."""
-    original, moments = saving.save_checkpoint, []
-
-    def noted(job: TrainingSetup, progress: TrainState, folder: RunFolder) -> None:
-        moments.append((progress.step, len(progress.history)))
-        original(job, progress, folder)
-
-    class Asking(Witness):
-        def on_step(self, report: StepReport) -> None:
-            if report.step == 4:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(saving, "save_checkpoint", noted)
-    with pytest.raises(TrainingInterrupted):
-        train(small, out=tmp_path / "run", reporter=Asking())
-    resume(tmp_path / "run")
-    assert moments == [(2, 0), (4, 0), (6, 1), (8, 1), (10, 2), (12, 2), (12, 3)]
+def test_nothing_is_written_twice_at_one_position(small: Recipe, tmp_path: Path) -> None:
+    """Writing a large network takes seconds; here a checkpoint is due and asked for at once."""
+    setup = set_up_training(small, NullReporter())
+    folder = create_run(tmp_path / "run", small, describe_environment(setup.device))
+    stop, state = StopRequest(), TrainState(step=2)
+    checkpoints = CheckpointManager(setup, folder, stop)
+    checkpoints.save_if_due(state)
+    (path,) = folder.saved_checkpoints()
+    first = path.stat()
+    stop.signal_number = signal.SIGTERM
+    for save in (checkpoints.save, checkpoints.save_if_due):
+        with suppress(TrainingInterrupted):
+            save(state)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    state.step = 3
+    checkpoints.save(state)
+    assert folder.saved_checkpoints() == [path, folder.checkpoint(3)]
 
 
 def test_an_old_state_goes_only_after_the_new_one_has_come(small: Recipe, tmp_path: Path) -> None:

@@ -23,9 +23,8 @@ from PIL import Image
 import alexnet
 from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.models.variants import ModelOptions
-from alexnet.training.trainer import train
 from support.kernels import torch_threads, without_kernels
-from support.runs import PowerCut, PowerCutError
+from support.runs import PowerCut, PowerCutError, train
 
 GOLDEN = Path(__file__).with_name("golden_curves.json")
 STEPS = 8

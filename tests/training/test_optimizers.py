@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from alexnet.config.recipe import LRSchedule, OptimizerOptions
+from alexnet.config.recipe import OptimizerOptions
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, BatchNorm, Flatten, FullyConnected, Init
 from alexnet.models.network import Network
 from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer, parameter_groups
-from alexnet.training.schedule import lr_at, num_plateau_drops, set_lr
+from alexnet.training.schedule import set_lr
 
 RULES = get_args(get_type_hints(OptimizerOptions)["optimizer"])
 Rule = Literal["paper", "sgd", "adam", "adamw", "keras_adam"]
@@ -293,104 +290,3 @@ def test_biases_move_at_their_own_rate(rule: Rule) -> None:
         factor = 2 if name.endswith("bias") else 1
         assert bool(once[name].any()), name
         assert torch.allclose(twice[name], factor * once[name], rtol=1e-4, atol=1e-6), name
-
-
-STEPS_PER_EPOCH, EPOCHS = 10, 9
-LAST = STEPS_PER_EPOCH * EPOCHS - 1
-
-
-def rate(schedule: LRSchedule, step: int, errors: tuple[float, ...] = ()) -> float:
-    return lr_at(schedule, 0.8, step, STEPS_PER_EPOCH, STEPS_PER_EPOCH * EPOCHS, errors)
-
-
-def test_constant() -> None:
-    assert {rate(LRSchedule(), step) for step in range(LAST + 1)} == {0.8}
-
-
-def test_steps() -> None:
-    schedule = LRSchedule(schedule="step", milestones=(2, 5, 6))
-    found = [rate(schedule, step) for step in (0, 19, 20, 49, 50, 59, 60, LAST)]
-    assert found == pytest.approx([0.8, 0.8, 0.08, 0.08, 8e-3, 8e-3, 8e-4, 8e-4], rel=1e-12)
-    half = LRSchedule(schedule="step", milestones=(2,), gamma=0.5)
-    assert (rate(half, 19), rate(half, 20), rate(half, LAST)) == (0.8, 0.4, 0.4)
-
-
-def test_cosine() -> None:
-    schedule = LRSchedule(schedule="cosine")
-    assert rate(schedule, 0) == 0.8
-    assert rate(schedule, 45) == pytest.approx(0.4)
-    assert rate(schedule, 30) == pytest.approx(0.6)  # a third of the way: (1 + 1/2) / 2
-    assert rate(schedule, LAST) == pytest.approx(0.4 * (1 - math.cos(math.pi / 90)))
-    assert 0 < rate(schedule, LAST) < 3e-4
-    assert rate(schedule, LAST + 1) == pytest.approx(0, abs=1e-15)
-
-
-def test_plateau() -> None:
-    schedule = LRSchedule(schedule="plateau", patience=2, max_drops=2)
-    assert rate(schedule, 0) == 0.8
-    assert rate(schedule, 30, (0.5, 0.4, 0.4)) == 0.8
-    assert rate(schedule, 40, (0.5, 0.4, 0.4, 0.5)) == pytest.approx(0.08)
-    assert rate(schedule, LAST, (0.5,) * 9) == pytest.approx(0.008)
-
-
-@pytest.mark.parametrize("kind", ["constant", "step", "plateau", "cosine"])
-@pytest.mark.parametrize(
-    ("epochs", "steps", "length"), [(0.0, 4, 4), (1.5, 0, 15), (0.5, 3, 8), (0.0, 1, 1)]
-)
-def test_warm_up(kind: Any, epochs: float, steps: int, length: int) -> None:
-    """Step i has the share (i + 1) / n; the last step of the warm-up and the next have all."""
-    schedule = LRSchedule(schedule=kind, warmup_epochs=epochs, warmup_steps=steps, milestones=(7,))
-    found = [rate(schedule, step) for step in range(length)]
-    assert found == pytest.approx([0.8 * (i + 1) / length for i in range(length)])
-    assert found[-1] == 0.8
-    assert rate(schedule, length) == 0.8
-
-
-def test_cosine_after_a_warm_up() -> None:
-    schedule = LRSchedule(schedule="cosine", warmup_epochs=1, warmup_steps=10)
-    assert rate(schedule, 20) == 0.8
-    assert rate(schedule, 55) == pytest.approx(0.4)  # half of the 70 steps left
-    assert rate(schedule, LAST + 1) == pytest.approx(0, abs=1e-15)
-
-
-def test_a_run_that_is_all_warm_up() -> None:
-    schedule = LRSchedule(schedule="cosine", warmup_steps=100)
-    assert lr_at(schedule, 1.0, 49, 10, 50) == 0.5
-    assert lr_at(schedule, 1.0, 100, 10, 100) == 1.0  # no division by the 0 steps left
-
-
-@given(st.sampled_from(["constant", "step", "cosine"]), st.integers(0, 20), st.integers(0, LAST))
-def test_rate_stays_in_range(kind: Any, warmup: int, step: int) -> None:
-    schedule = LRSchedule(schedule=kind, warmup_steps=warmup, milestones=(3, 6))
-    assert 0 < rate(schedule, step) <= 0.8 * (1 + 1e-12)
-    if step >= warmup:
-        assert rate(schedule, step + 1) <= rate(schedule, step)
-
-
-@pytest.mark.parametrize(
-    ("errors", "patience", "limit", "drops"),
-    [
-        ((), 1, 3, 0),
-        ((0.5,), 1, 3, 0),
-        ((0.5, 0.5), 1, 3, 1),  # equal is not lower
-        ((0.5, 0.4, 0.3), 1, 3, 0),
-        ((0.5, 0.6, 0.4, 0.6), 2, 3, 0),  # a new lowest error starts the wait again
-        ((0.5, 0.6, 0.6), 2, 3, 1),
-        ((0.5, 0.6, 0.6, 0.6), 2, 3, 1),  # and so does a drop
-        ((0.5, 0.6, 0.6, 0.6, 0.6), 2, 3, 2),
-        ((0.5, 0.9, 0.8, 0.7), 3, 3, 1),  # falling, but never below the lowest
-        ((0.5,) * 50, 1, 3, 3),
-        ((0.5,) * 50, 1, 0, 0),
-        ((0.5, math.nan, math.nan), 2, 3, 1),
-    ],
-)
-def test_plateau_drops(errors: tuple[float, ...], patience: int, limit: int, drops: int) -> None:
-    assert num_plateau_drops(errors, patience, limit) == drops
-
-
-@given(st.lists(st.floats(0, 1), max_size=30), st.integers(1, 5), st.integers(0, 4))
-def test_plateau_drops_never_come_back(errors: list[float], patience: int, limit: int) -> None:
-    found = [num_plateau_drops(errors[:i], patience, limit) for i in range(len(errors) + 1)]
-    assert found[0] == 0
-    assert all(0 <= b - a <= 1 for a, b in pairwise(found))
-    assert max(found) <= min(limit, len(errors) // patience)

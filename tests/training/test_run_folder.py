@@ -24,10 +24,7 @@ from alexnet.records import EpochTimes
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder, read_metrics
 from alexnet.training.setup import set_up_training
-from alexnet.training.trainer import train
-from support.runs import SetAside, Witness
-
-pytestmark = pytest.mark.usefixtures("no_plots")
+from support.runs import SetAside, Witness, train
 
 
 @pytest.fixture

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file
 
 import alexnet
 from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
@@ -20,23 +16,13 @@ from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingE
 from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import TrainingSetup, set_up_training
-from alexnet.training.step import train_step
-from alexnet.training.trainer import train
-from support.runs import SetAside, Witness
+from alexnet.training.setup import set_up_training
+from support.runs import SetAside, Witness, train
 
 RULES = ("paper", "sgd", "adam", "adamw", "keras_adam")
 PLAIN = Augmentation(crop="center", flip=False, color_std=0.0)
 AT_ONCE = LRSchedule(schedule="constant")
 LEARNING = ModelOptions(width=0.1, input_size=67, dropout=0.0)
-
-pytestmark = pytest.mark.usefixtures("no_plots")
-
-
-def first_batch(job: TrainingSetup) -> tuple[Tensor, Tensor]:
-    """The first batch of a run."""
-    pixels, labels = next(job.batches.epoch(0))
-    return torch.from_numpy(pixels), torch.from_numpy(labels)
 
 
 def one_wild_step(recipe: Recipe) -> Recipe:
@@ -46,31 +32,6 @@ def one_wild_step(recipe: Recipe) -> Recipe:
 
 
 # what it learns
-
-
-def test_first_loss_is_that_of_knowing_nothing(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    loss, logits, _ = train_step(job, *first_batch(job), 0, 0.0)
-    assert logits.shape == (8, 12)
-    assert loss.item() == pytest.approx(math.log(12), abs=0.15)
-
-
-def test_every_parameter_gets_a_gradient_and_moves(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
-    train_step(job, *first_batch(job), 0, 1e-3)
-    for name, parameter in job.network.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
-        assert not torch.equal(parameter, before[name]), name
-
-
-def test_a_step_is_one_update(tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, updates = set_up_training(tiny, NullReporter()), []
-    step = job.optimizer.step
-    monkeypatch.setattr(job.optimizer, "step", lambda *a: (updates.append(1), step(*a))[1])
-    train_step(job, *first_batch(job), 0, 1e-3)
-    assert len(updates) == 1
 
 
 def test_loss_falls(tiny: Recipe, tmp_path: Path) -> None:
@@ -109,54 +70,7 @@ def test_rate_zero_changes_no_weight(tiny: Recipe, tmp_path: Path, rule: str) ->
         assert torch.equal(parameter, after[name]), name
 
 
-def test_label_smoothing_is_the_mixture_of_both_losses(tiny: Recipe) -> None:
-    job = set_up_training(replace(tiny, label_smoothing=0.3), NullReporter())
-    pixels, labels = first_batch(job)
-    loss, logits, _ = train_step(job, pixels, labels, 0, 0.0)
-    log_p = F.log_softmax(logits, 1)
-    right = -log_p[torch.arange(8), labels].mean()
-    even = -log_p.mean()
-    assert loss.item() == pytest.approx((0.7 * right + 0.3 * even).item(), rel=1e-5)
-
-
-def test_views_and_dropout_depend_on_the_step_and_on_nothing_else(tiny: Recipe) -> None:
-    losses = []
-    for step in (0, 0, 1):
-        job = set_up_training(tiny, NullReporter())
-        torch.manual_seed(time.monotonic_ns())
-        losses.append(train_step(job, *first_batch(job), step, 0.0)[0].item())
-    assert losses[0] == losses[1]
-    assert losses[0] != losses[2]
-
-
 # where it stops, and what it says
-
-
-def test_a_loss_that_is_not_finite_updates_no_weight(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    train_step(job, *first_batch(job), 0, 1e-3)
-    with torch.no_grad():
-        job.network.get_parameter("fc8.bias")[0] = math.inf
-    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
-    memory = {id(p): s["exp_avg"].clone() for p, s in job.optimizer.state.items()}
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 2;"):
-        train_step(job, *first_batch(job), 1, 1e-3)
-    for name, parameter in job.network.named_parameters():
-        assert torch.equal(parameter, before[name]), name
-    for parameter, state in job.optimizer.state.items():
-        assert torch.equal(state["exp_avg"], memory[id(parameter)])
-
-
-def test_a_gradient_that_is_not_finite_updates_no_weight(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    train_step(job, *first_batch(job), 0, 1e-3)
-    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
-    weight = job.network.get_parameter("conv1.weight")
-    weight.register_hook(lambda gradient: torch.full_like(gradient, math.inf))
-    with pytest.raises(TrainingError, match=r"gradient of conv1\.weight is not finite at step 2;"):
-        train_step(job, *first_batch(job), 1, 1e-3)
-    for name, parameter in job.network.named_parameters():
-        assert torch.equal(parameter, before[name]), name
 
 
 def test_a_run_whose_loss_is_not_finite_stops_and_names_the_step(
@@ -275,11 +189,6 @@ def test_slowed_and_then_frozen(tiny: Recipe, tmp_path: Path, set_aside: SetAsid
     assert moves[1]["conv2.weight"] > moves[0]["conv2.weight"] / 100
 
 
-def test_slowing_needs_a_later_freezing() -> None:
-    with pytest.raises(ConfigError, match="--low-lr-after-epoch 3 needs"):
-        Recipe(low_lr_after_epoch=3, freeze_up_to="conv1", freeze_after_epoch=2)
-
-
 def test_late_freezing_begins_after_its_epoch(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:
@@ -295,25 +204,6 @@ def test_late_freezing_begins_after_its_epoch(
         assert not torch.equal(fresh[name], one[name]), name
         assert torch.equal(one[name], three[name]), name
     assert not torch.equal(one["conv2.weight"], three["conv2.weight"])
-
-
-def test_init_from_takes_what_fits_and_says_so(
-    tiny: Recipe, trained: RunFolder, tmp_path: Path, witness: Witness
-) -> None:
-    foreign = load_file(trained.model)
-    foreign["fc8.weight"] = torch.zeros(5, foreign["fc8.weight"].shape[1])
-    del foreign["fc8.bias"]
-    save_file(foreign, tmp_path / "foreign.safetensors")
-    recipe = replace(tiny, init_from=str(tmp_path / "foreign.safetensors"))
-    job = set_up_training(recipe, witness)
-    fresh = set_up_training(tiny, NullReporter()).network
-    assert torch.equal(job.network.get_parameter("conv3.weight"), foreign["conv3.weight"])
-    for name in ("fc8.weight", "fc8.bias"):
-        assert torch.equal(job.network.get_parameter(name), fresh.get_parameter(name)), name
-    told = " ".join(witness.notes)
-    assert "foreign.safetensors: " in told
-    assert "fc8.weight (5x52, here 12x52)" in told
-    assert "randomly initialised: fc8.weight, fc8.bias" in told
 
 
 def test_init_from_nothing_that_fits_is_refused(

@@ -20,9 +20,8 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import TrainingError
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder, read_metrics
-from alexnet.training.trainer import resume, train
 from stress.children import is_change
-from support.runs import PowerCutError, is_same_run
+from support.runs import PowerCutError, is_same_run, resume, train
 
 pytestmark = pytest.mark.usefixtures("small_place")
 

@@ -1,4 +1,4 @@
-"""Signals: the first ends the step, saves and says how to go on; the second ends at once."""
+"""Signals: the first ends the step, saves and says how to resume; the second ends at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.trainer import resume, train
 from support.commands import Command
-from support.runs import Witness, empty_plot, is_same_run
+from support.runs import Witness, empty_plot, is_same_run, resume, train
 
 pytestmark = pytest.mark.usefixtures("small_place")
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -70,7 +69,7 @@ def test_the_running_step_is_finished_and_saved(
 
 
 @pytest.mark.parametrize("evaluation", [1, 3, 4])
-def test_an_evaluation_is_broken_off_and_done_again(
+def test_an_interrupted_evaluation_is_repeated(
     small: Recipe,
     small_whole: RunFolder,
     tmp_path: Path,
@@ -78,7 +77,7 @@ def test_an_evaluation_is_broken_off_and_done_again(
     monkeypatch: pytest.MonkeyPatch,
     evaluation: int,
 ) -> None:
-    """The first, the last of training, and the final one on the test pictures."""
+    """The first, the last of training, and the final one on the test images."""
     original, calls = Classifier.probabilities, []
 
     def probabilities(*arguments: Any) -> Any:
@@ -123,15 +122,15 @@ def test_a_run_can_be_stopped_again_and_again(
 
 
 def test_a_signal_after_the_last_evaluation_lets_the_run_end(
-    small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
-    def asked(figure: object, path: Path) -> None:
+    def save_and_signal(figure: object, path: Path) -> None:
         if path.name == "learning_curves.png":
             send(signal.SIGTERM)
         empty_plot(figure, path)
 
-    monkeypatch.setattr("alexnet.plots.save", asked)
-    assert is_same_run(train(small, out=tmp_path / "run").folder, small_whole)
+    run = train(small, out=tmp_path / "run", save_figure=save_and_signal)
+    assert is_same_run(run.folder, small_whole)
 
 
 # handlers
@@ -185,8 +184,9 @@ def test_another_thread_trains_without_handlers(
 # the command
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_command_says_how_to_go_on(
+def test_the_command_says_how_to_resume(
     command: Command,
     small: Recipe,
     small_whole: RunFolder,

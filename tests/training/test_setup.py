@@ -1,0 +1,94 @@
+"""Everything a training loop needs, from a recipe: what is loaded, checked and rejected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.errors import AlexNetError, ConfigError, DataError
+from alexnet.reporter import NullReporter
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.setup import (
+    build_architecture,
+    prepare_data,
+    resolve_paths,
+    set_up_training,
+)
+from support.runs import SetAside, Witness
+
+
+def test_init_from_loads_what_matches_and_reports_it(
+    tiny: Recipe, trained: RunFolder, tmp_path: Path, witness: Witness
+) -> None:
+    foreign = load_file(trained.model)
+    foreign["fc8.weight"] = torch.zeros(5, foreign["fc8.weight"].shape[1])
+    del foreign["fc8.bias"]
+    save_file(foreign, tmp_path / "foreign.safetensors")
+    recipe = replace(tiny, init_from=str(tmp_path / "foreign.safetensors"))
+    job = set_up_training(recipe, witness)
+    fresh = set_up_training(tiny, NullReporter()).network
+    assert torch.equal(job.network.get_parameter("conv3.weight"), foreign["conv3.weight"])
+    for name in ("fc8.weight", "fc8.bias"):
+        assert torch.equal(job.network.get_parameter(name), fresh.get_parameter(name)), name
+    told = " ".join(witness.notes)
+    assert "foreign.safetensors: " in told
+    assert "fc8.weight (5x52, here 12x52)" in told
+    assert "randomly initialised: fc8.weight, fc8.bias" in told
+
+
+def test_slowing_needs_a_later_freezing() -> None:
+    with pytest.raises(ConfigError, match="--low-lr-after-epoch 3 needs"):
+        Recipe(low_lr_after_epoch=3, freeze_up_to="conv1", freeze_after_epoch=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze_up_to": "pool2"}, "would freeze randomly initialised layers: add --init-from"),
+        ({"freeze_up_to": "conv9"}, "unknown layer of alexnet_bn 'conv9'; did you mean conv"),
+        ({"freeze_up_to": "fc8", "init_from": "x"}, "--freeze-up-to fc8 leaves nothing to learn"),
+        ({"data_options": DataOptions(resize_size=60)}, "67 pixels"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_rejected_before_the_data_is_opened(
+    tiny: Recipe, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AlexNetError, match=message):
+        build_architecture(replace(tiny, **options))
+
+
+def test_a_class_without_training_images_is_named(tiny: Recipe, set_aside: SetAside) -> None:
+    data = set_aside("train", "test")
+    for path in (data / "train" / "rose").iterdir():
+        path.write_bytes(b"not an image")
+    options = replace(tiny.data_options, max_rejected_fraction=1.0)
+    with pytest.raises(
+        DataError, match=r"class 'rose' has no usable training image; .*rose/0.* was rejected"
+    ):
+        prepare_data(replace(tiny, data=str(data), data_options=options), NullReporter())
+
+
+def test_paths_become_absolute_and_names_stay(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    recipe = resolve_paths(replace(tiny, data="images", init_from="first.pth", data_root=""))
+    assert (recipe.data, recipe.init_from) == (f"{tmp_path}/images", f"{tmp_path}/first.pth")
+    assert recipe.data_root == ""
+    (tmp_path / "toyflowers").mkdir()
+    assert resolve_paths(replace(tiny, data="toyflowers")).data == "toyflowers"
+
+
+def test_without_an_evaluated_split_there_is_none(tiny: Recipe, set_aside: SetAside) -> None:
+    options = replace(tiny.data_options, test_fraction=0.0)
+    recipe = replace(tiny, data=str(set_aside("train")), data_options=options)
+    assert set_up_training(recipe, NullReporter()).eval_split is None
+    assert set_up_training(tiny, NullReporter()).eval_split == "val"
