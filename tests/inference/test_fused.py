@@ -65,5 +65,5 @@ def test_whole_constants_are_passed_as_floats(kernels: KernelLibrary) -> None:
 
 def test_windows_larger_than_the_activations_are_rejected(kernels: KernelLibrary) -> None:
     layer = FusedReluNormPool(None, nn.MaxPool2d(3, 2), kernels)
-    with pytest.raises(ValueError, match="maps of 2 x 4 are smaller than the window, 3"):
+    with pytest.raises(ValueError, match="feature maps of 2 x 4, smaller than the window, 3"):
         layer(randn(1, 4, 2, 4))

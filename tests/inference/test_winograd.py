@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import alexnet.inference.winograd
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd, transform_weights
 from alexnet.models.layers import Conv
 from alexnet.models.modules import Conv2d
@@ -50,12 +49,10 @@ def test_winograd_is_the_direct_sum(
     assert (found - expected).abs().max() < 2e-5 * expected.abs().max()
 
 
-def test_large_batches_are_computed_in_chunks(
-    kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layer, x = WinogradConv2d(nn.Conv2d(16, 16, 3, padding=1), kernels), randn(7, 16, 9, 9)
-    whole = layer(x)
-    monkeypatch.setattr(alexnet.inference.winograd, "CHUNK_BYTES", 36 * 9 * 32 * 4 * 3)
+def test_large_batches_are_computed_in_chunks(kernels: KernelLibrary) -> None:
+    conv, x = nn.Conv2d(16, 16, 3, padding=1), randn(7, 16, 9, 9)
+    whole = WinogradConv2d(conv, kernels)(x)
+    layer = WinogradConv2d(conv, kernels, chunk_bytes=36 * 9 * 32 * 4 * 3)
     assert layer._images_at_a_time(x) == 3
     torch.testing.assert_close(layer(x), whole, rtol=1e-5, atol=1e-6)
 

@@ -1,15 +1,12 @@
-"""The C kernels are built once, found again, and done without."""
+"""The C kernels are loaded where they can be used, and take only what they can compute."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 import torch
 
 from alexnet.errors import UsageError
 from alexnet.ops.library import (
-    _load_once,
     check_float32,
     describe_kernels,
     load_compatible_kernels,
@@ -18,41 +15,16 @@ from alexnet.ops.library import (
 from support.kernels import built_kernels, needs_kernels
 
 
-@needs_kernels
-def test_built_once_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = describe_kernels()
-    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
-    found = _load_once.__wrapped__()
-    assert found is not None
-    assert found.compiler == compiler != "torch"
-    (library,) = (tmp_path / "kernels").iterdir()
-    built_at = library.stat().st_mtime_ns
-    assert _load_once.__wrapped__() is not None
-    assert [p.stat().st_mtime_ns for p in (tmp_path / "kernels").iterdir()] == [built_at]
-
-
-@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
-def test_without_a_compiler_there_are_none(
-    compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
-    monkeypatch.setenv("CC", compiler)
-    assert _load_once.__wrapped__() is None
-    assert not (tmp_path / "kernels").exists()
-
-
-def test_without_a_cache_folder_there_are_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "file"))
-    assert _load_once.__wrapped__() is None
-
-
 def test_they_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALEXNET_KERNELS", "0")
     assert load_kernels() is None
     assert describe_kernels() == "torch"
+
+
+@needs_kernels
+def test_loaded_once_and_described() -> None:
+    assert load_kernels() is built_kernels()
+    assert describe_kernels() == built_kernels().compiler != "torch"
 
 
 @needs_kernels

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -114,26 +114,26 @@ class Classifier:
         if isinstance(images, str | Path):
             raise UsageError(f"give predict a list of images: [{str(images)!r}]")
         predictions: list[Prediction] = []
-        for batch in self._decode_batches(images):
-            predictions += self._predict(batch, top, crops)
-            progress(len(predictions), len(images))
+        with closing(self._decode_batches(images)) as batches:
+            for batch in batches:
+                predictions += self._predict(batch, top, crops)
+                progress(len(predictions), len(images))
         return predictions
 
-    def _decode_batches(self, images: Sequence[ImageInput]) -> Iterator[list[Decoded]]:
-        """All images in batches, decoded by threads; while one is used, the next is decoded."""
-        lock = Lock()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            waiting: list[Future[Decoded]] = []
-            for start in range(0, len(images), PREDICT_BATCH):
-                batch = [
-                    pool.submit(self._decode, image, start + i, lock)
-                    for i, image in enumerate(images[start : start + PREDICT_BATCH])
-                ]
-                if waiting:
-                    yield [future.result() for future in waiting]
-                waiting = batch
-            if waiting:
-                yield [future.result() for future in waiting]
+    def _decode_batches(self, images: Sequence[ImageInput]) -> Generator[list[Decoded]]:
+        """All images in batches, decoded by threads, which are one batch ahead."""
+        starts = range(0, len(images), PREDICT_BATCH)
+        batches = [range(i, min(i + PREDICT_BATCH, len(images))) for i in starts]
+        pool, lock = ThreadPoolExecutor(os.cpu_count()), Lock()
+        ahead: list[Future[Decoded]] = []
+        try:
+            for indices in (*batches, range(0)):
+                submitted = [pool.submit(self._decode, images[i], i, lock) for i in indices]
+                if ahead:
+                    yield [future.result() for future in ahead]
+                ahead = submitted
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what is ahead
 
     def _decode(self, image: ImageInput, index: int, lock: Lock) -> Decoded:
         name = str(image) if isinstance(image, str | Path) else f"image {index}"

@@ -24,13 +24,13 @@ class FusedReluNormPool(nn.Module):
         """Activations [N, C, H, W], float32 or bf16, to pooled ones of that type, channels last.
 
         Raises:
-            ValueError: an activation map is smaller than the pooling window.
+            ValueError: the feature maps are smaller than the pooling window.
             MemoryError: there is no memory for the lines that the windows share.
         """
         x = x.contiguous(memory_format=torch.channels_last)
         n, c, h, w = x.shape
         if min(h, w) < self.window:
-            raise ValueError(f"maps of {h} x {w} are smaller than the window, {self.window}")
+            raise ValueError(f"feature maps of {h} x {w}, smaller than the window, {self.window}")
         out_h, out_w = ((side - self.window) // self.stride + 1 for side in (h, w))
         y = x.new_empty(n, out_h, out_w, c).permute(0, 3, 1, 2)
         groups, norm = self._norm_constants()

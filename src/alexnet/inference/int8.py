@@ -111,7 +111,7 @@ class Window:
         """
         (kernel_h, kernel_w), (stride_h, stride_w) = self.kernel, self.stride
         if height < kernel_h or width < kernel_w:
-            raise ValueError(f"maps of {height} x {width} are smaller than the kernel")
+            raise ValueError(f"feature maps of {height} x {width} are smaller than the kernel")
         return (height - kernel_h) // stride_h + 1, (width - kernel_w) // stride_w + 1
 
 

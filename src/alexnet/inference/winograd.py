@@ -13,7 +13,7 @@ from alexnet.ops.library import KernelLibrary, check_float32
 TILE = 6
 """Side of an input tile, in pixels."""
 CHUNK_BYTES = 16 * 2**20
-"""Size of the transformed tiles that are computed at a time, so that they stay in the cache."""
+"""Transformed tiles of this size stay in the CPU's cache."""
 MIN_CHANNELS = 32
 """Input channels of a group below which the transforms cost more than they save."""
 
@@ -59,11 +59,14 @@ class WinogradConv2d(nn.Module):
     Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks".
     """
 
-    def __init__(self, layer: nn.Conv2d, kernels: KernelLibrary) -> None:
+    def __init__(
+        self, layer: nn.Conv2d, kernels: KernelLibrary, chunk_bytes: int = CHUNK_BYTES
+    ) -> None:
+        """`chunk_bytes`: largest size of the transformed tiles that are computed at a time."""
         super().__init__()
         assert not isinstance(layer.padding, str)
         self.tiling = Tiling(layer.kernel_size[0], layer.padding[0], layer.groups)
-        self.kernels = kernels
+        self.kernels, self.chunk_bytes = kernels, chunk_bytes
         self.register_buffer("weights", transform_weights(layer.weight.detach(), layer.groups))
         self.register_buffer("bias", bias_of(layer))
 
@@ -81,7 +84,7 @@ class WinogradConv2d(nn.Module):
     def _images_at_a_time(self, x: Tensor) -> int:
         rows, columns = self.tiling.grid(*self.tiling.output_size(*x.shape[2:]))
         floats = TILE**2 * rows * columns * (x.shape[1] + len(self.get_buffer("bias")))
-        return max(1, CHUNK_BYTES // (4 * floats))
+        return max(1, self.chunk_bytes // (4 * floats))
 
     def _convolve(self, x: Tensor, y: Tensor) -> None:
         """Fill y [N, K, H', W'] from x [N, C, H, W], both channels last."""

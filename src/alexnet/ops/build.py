@@ -30,16 +30,16 @@ LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
 BUILD_SECONDS = 60
 
 
-def build_library() -> tuple[ctypes.CDLL, str] | None:
+def build_library(flags: tuple[str, ...] = FLAGS) -> tuple[ctypes.CDLL, str] | None:
     """The library and the first line of `cc --version`; None where it cannot be built."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None or os.name != "posix":
         return None
     for openmp, wide in itertools.product(OPENMP, (WIDE_VECTORS, ())):
-        flags = [flag for flag in (*FLAGS, *wide, openmp) if flag]
+        options = [flag for flag in (*flags, *wide, openmp) if flag]
         try:
             version = _first_line(compiler, "--version")
-            library = _load(_compile(compiler, version, flags))
+            library = _load(_compile(compiler, version, options))
         except (OSError, subprocess.SubprocessError):
             continue  # it does not know a flag, or does not work, or has no folder for the result
         if library is not None:
