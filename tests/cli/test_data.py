@@ -19,11 +19,11 @@ def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
     again = command("data", "prepare", flowers, "--resize-size", 32, "--json")
-    facts = json.loads(again.out)
+    summary = json.loads(again.out)
     assert again.err == ""
-    assert {"store", "num_images", "num_classes", "splits", "rejected", "skipped"} <= set(facts)
-    assert (Path(facts["store"]) / "images.npy").is_file()
-    assert facts["splits"] == {"train": 36, "val": 12, "test": 12}
+    assert {"store", "num_images", "num_classes", "splits", "rejected", "skipped"} <= set(summary)
+    assert (Path(summary["store"]) / "images.npy").is_file()
+    assert summary["splits"] == {"train": 36, "val": 12, "test": 12}
 
 
 def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_path: Path) -> None:
@@ -35,15 +35,16 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     shutil.copy(broken / "train" / "lily" / "0000.jpg", broken / "test" / "lily" / "twin.jpg")
     (broken / "train" / ".hidden").touch()
     told = command("data", "check", broken, "--json")
-    facts = json.loads(told.out)
+    summary = json.loads(told.out)
     assert told.code == 1
-    assert facts["skipped"] == {"hidden": 1}
-    assert {(f["issue"], f["is_fault"]) for f in facts["findings"]} >= {
+    assert summary["skipped"] == {"hidden": 1}
+    assert {(f["issue"], f["is_fault"]) for f in summary["findings"]} >= {
         ("unreadable", True), ("duplicate_across_splits", True),
     }  # fmt: skip
     text = command("data", "check", broken)
     assert text.code == 1
     assert "train/rose/0001.jpg" in text.out
+    assert "faults: 2, warnings: 0" in text.out
 
 
 def test_data_split_writes_what_train_reads(
@@ -56,8 +57,8 @@ def test_data_split_writes_what_train_reads(
     assert "12 train, 12 val, 12 test" in folder.out
     for data in ("parts", "parts.csv"):
         told = command("data", "prepare", tmp_path / data, "--resize-size", 8, "--json")
-        facts = json.loads(told.out)
-        assert facts["splits"] == {"train": 12, "val": 12, "test": 12}
+        summary = json.loads(told.out)
+        assert summary["splits"] == {"train": 12, "val": 12, "test": 12}
 
 
 def test_data_split_refuses_what_is_split_already(
@@ -65,7 +66,7 @@ def test_data_split_refuses_what_is_split_already(
 ) -> None:
     told = command("data", "split", flowers, tmp_path / "parts")
     assert (told.code, told.out) == (2, "")
-    assert told.err == "alexnet: flowers is split already; use it as it is\n"
+    assert told.err == "alexnet: flowers has its own split; use it as it is\n"
     assert not (tmp_path / "parts").exists()
 
 
@@ -73,7 +74,7 @@ def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path
     sheet = tmp_path / "sheet.png"
     told = command("data", "show", flowers, "--classes", 2, "--samples", 2, "--out", sheet)
     assert (told.code, told.out) == (0, f"{sheet}\n")
-    with Image.open(sheet) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > picture.height
-        assert len(np.unique(np.asarray(picture.convert("L")))) > 50
+    with Image.open(sheet) as image:
+        assert image.format == "PNG"
+        assert image.width > image.height
+        assert len(np.unique(np.asarray(image.convert("L")))) > 50

@@ -66,7 +66,7 @@ class PrepareFlags:
 
 
 def prepare_action(arguments: Sequence[str]) -> int:
-    """Prepare a store and print what is in it."""
+    """Build an image store and print what it contains."""
     flags = parse(PrepareFlags, arguments, "data prepare")
     DataOptions(resize_size=flags.resize_size)
     source = open_source(flags.data, flags.data_root)
@@ -151,7 +151,7 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
             ),
             "",
         ]
-    lines.append(f"faults: {faults}, remarks: {len(findings) - faults}")
+    lines.append(f"faults: {faults}, warnings: {len(findings) - faults}")
     return "\n".join(lines)
 
 
@@ -170,7 +170,7 @@ class SplitFlags:
     val_fraction: float = 0.1
     """Fraction of the rest for validation."""
     seed: int = 0
-    """Decides which images."""
+    """Seed of the split."""
 
 
 def split_action(arguments: Sequence[str]) -> int:
@@ -179,7 +179,7 @@ def split_action(arguments: Sequence[str]) -> int:
     options = DataOptions(test_fraction=flags.test_fraction, val_fraction=flags.val_fraction)
     source = open_source(flags.data, flags.data_root)
     if any(source.splits):
-        raise UsageError(f"{source.name} is split already; use it as it is")
+        raise UsageError(f"{source.name} has its own split; use it as it is")
     unsplit = np.full(len(source), "")
     indices = np.arange(len(source))
     parts = split(
@@ -208,7 +208,7 @@ class ShowFlags:
     samples: int = 5
     """Augmented samples of each image."""
     seed: int = 0
-    """Decides the images and their augmentation."""
+    """Seed of the choice of images and of their augmentation."""
 
 
 def show_action(arguments: Sequence[str]) -> int:

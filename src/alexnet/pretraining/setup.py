@@ -25,11 +25,11 @@ from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncate
 from alexnet.runtime.device import choose_device
-from alexnet.training.setup import check_batch
+from alexnet.training.setup import build_augmenter, check_batch
 from alexnet.training.step import derive_seed
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import center_crop
-from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
+from alexnet.transforms.statistics import preprocessing_for
 
 PROBE_BATCH = 64
 """Images per batch of probe images."""
@@ -137,21 +137,13 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
     splits = split_indices(store, options, recipe.seed)
     if isinstance(recipe, AutoencoderRecipe):
         check_batch(arch, min(recipe.batch_size, len(splits.train)))
-    preprocessing, mean_image = fit_preprocessing(arch, options, store, splits.train, device)
-    axes = color_principal_axes(store.color_covariance(splits.train)).to(device)
-    augmenter = Augmenter(
-        options=recipe.augment,
-        preprocessing=preprocessing,
-        color_principal_axes=axes,
-        mean_image=mean_image,
-    )
     return PretrainingSetup(
         recipe=recipe,
         store=store,
         splits=splits,
         stages=stages,
         network=Network(truncate(arch, stages)).to(device),
-        augmenter=augmenter,
+        augmenter=build_augmenter(arch, recipe, store, splits, device),
         batches=Batches(store, splits.train, recipe.batch_size, recipe.seed),
         device=device,
     )

@@ -276,7 +276,7 @@ def build_network(
 
 
 def build_augmenter(
-    arch: Architecture, recipe: Recipe, store: Store, splits: Splits, device: torch.device
+    arch: Architecture, recipe: BaseRecipe, store: Store, splits: Splits, device: torch.device
 ) -> Augmenter:
     """The augmentation, with preprocessing and color statistics of the training images."""
     preprocessing, mean_image = fit_preprocessing(
