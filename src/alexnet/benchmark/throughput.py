@@ -71,47 +71,53 @@ def benchmark_network(
 
     Args:
         mode: "train" or "infer".
-        arch: name of the architecture.
+        arch: its name.
         batch_size: images per step.
         repeats: measurements, alternating with the matrix multiplication.
-        device: on which everything computes.
+        device: where everything is computed.
         precision: of the matrix products.
-        compile: compile the network with `torch.compile`.
-
-    Raises:
-        UnknownNameError: there is no such architecture.
+        compile: use `torch.compile`.
     """
     network = create_model(arch, device=device)
     if compile:
         compile_network(network, device)
-    dtype = compute_dtype(device, precision)
-    matmul, matmul_flops = make_matmul(device, dtype)
     images = random_images(network.architecture, batch_size, device)
-    if mode == "train":
-        flops = training_flops(network.architecture)
-        functions = {"network": make_train_step(network, images, precision)}
-    else:
-        flops = inference_flops(network.architecture)
-        functions = {"network": make_inference_step(network, images, precision)}
-        optimized = optimize_for_inference(network, precision)
-        functions["optimized"] = make_inference_step(optimized, images, precision)
-    functions["matmul"] = matmul
-    times = time_interleaved(functions, repeats, device, min_seconds=MIN_SAMPLE_SECONDS)
-    rates = {name: spread([batch_size / t for t in values]) for name, values in times.items()}
-    matmul_gflops = spread([matmul_flops / t / 1e9 for t in times["matmul"]])
+    rates, gflops = _measure(mode, network, images, repeats, precision)
+    flops = (training_flops if mode == "train" else inference_flops)(network.architecture)
     return Throughput(
         mode=mode,
         arch=arch,
         batch_size=batch_size,
-        precision=str(dtype).removeprefix("torch."),
+        precision=str(compute_dtype(device, precision)).removeprefix("torch."),
         images_per_second=rates["network"],
         optimized_images_per_second=rates.get("optimized"),
-        matmul_gflops=matmul_gflops,
-        matmul_utilization=rates["network"].median * flops / 1e9 / matmul_gflops.median,
+        matmul_gflops=gflops,
+        matmul_utilization=rates["network"].median * flops / 1e9 / gflops.median,
         peak_memory_bytes=peak_memory_bytes(device),
         layers=layer_times(network, images, precision, repeats, training=mode == "train"),
         environment=describe_environment(device),
     )
+
+
+def _measure(
+    mode: Mode, network: Network, images: Tensor, repeats: int, precision: Precision
+) -> tuple[dict[str, Spread], Spread]:
+    """Images per second of the network (and its optimized form), and the matmul's GFLOP/s."""
+    device = images.device
+    matmul, matmul_flops = make_matmul(device, compute_dtype(device, precision))
+    if mode == "train":
+        functions = {"network": make_train_step(network, images, precision)}
+    else:
+        optimized = optimize_for_inference(network, precision)
+        functions = {
+            "network": make_inference_step(network, images, precision),
+            "optimized": make_inference_step(optimized, images, precision),
+        }
+    times = time_interleaved(
+        {**functions, "matmul": matmul}, repeats, device, min_seconds=MIN_SAMPLE_SECONDS
+    )
+    rates = {name: spread([len(images) / t for t in times[name]]) for name in functions}
+    return rates, spread([matmul_flops / t / 1e9 for t in times["matmul"]])
 
 
 def make_matmul(device: torch.device, dtype: torch.dtype) -> tuple[Function, float]:

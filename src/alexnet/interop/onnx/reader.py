@@ -63,24 +63,19 @@ def check_parity(
     Args:
         path: for messages.
         network: ours, with the file's weights; it takes RGB.
-        graph: the file's, which takes `channel_order`.
-        channel_order: see above.
+        graph: the file's.
+        channel_order: in which the graph takes colors.
         preprocessing: normalizes the images.
         make_runner: from an ONNX file to a function of images, and the runtime's name.
 
     Raises:
         ModelFileError: the graph cannot be run, or the logits differ by more than the tolerance.
     """
-    flip = slice(None, None, -1 if channel_order == "bgr" else 1)
     images = normalize_array(random_images(network, graph.batch_size or 2), preprocessing)
     try:
         run, runtime = make_runner(drop_softmax(graph))
-        parity = compare(
-            torch_runner(network.eval()),
-            lambda rgb: run(np.ascontiguousarray(rgb[:, flip])),
-            runtime,
-            [images],
-        )
+        theirs = _take_rgb(run, channel_order)
+        parity = compare(torch_runner(network.eval()), theirs, runtime, [images])
     except Exception as error:  # each runtime raises its own kinds
         reason = " ".join(str(error).split())[:200]
         raise ModelFileError(f"{path} cannot be run: {reason}") from error
@@ -90,3 +85,9 @@ def check_parity(
             f"but computes other logits: {parity.summary()}"
         )
     return parity
+
+
+def _take_rgb(run: Runner, channel_order: ChannelOrder) -> Runner:
+    """A runner of RGB images from one that takes `channel_order`."""
+    step = -1 if channel_order == "bgr" else 1
+    return lambda images: run(np.ascontiguousarray(images[:, ::step]))
