@@ -84,17 +84,25 @@ def download(
     if os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0"):
         raise _missing(url, target, part, "$ALEXNET_OFFLINE is set")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")) as lock:
+        with _lock(target):
             if not target.exists():  # else another process was first
                 _fetch_checked(remote, part, checksum, policy)
                 part.path.replace(target)
                 part.clear()
                 fsync(target.parent)
-            Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it finds the target
     except (OSError, ValueError, NotImplementedError, http.client.HTTPException) as error:
         raise _missing(url, target, part, _reason(error)) from error
     return target
+
+
+@contextlib.contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    """Wait until no other process downloads the file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")) as lock:
+        yield
+        # Only after a success: a process that waits for the removed lock must find the target.
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _fetch_checked(

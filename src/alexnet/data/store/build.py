@@ -100,21 +100,27 @@ def prepare(
         DataError: no image can be used, the images change meanwhile, or the store cannot be
             written.
     """
-    stores, fingerprint = (cache or cache_folder()) / "stores", source.fingerprint()
+    fingerprint = source.fingerprint()
     name = f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
-    spec = _BuildSpec(
-        source=source,
-        fingerprint=fingerprint,
-        resize=resize,
-        side=side,
-        folder=stores / name,
-        on_progress=on_progress or (lambda done, total: None),
-        chunk=chunk,
-    )
-    if (spec.folder / "store.json").exists():
-        return open_store(spec.folder)
+    folder = (cache or cache_folder()) / "stores" / name
+    if not (folder / "store.json").exists():
+        spec = _BuildSpec(
+            source=source,
+            fingerprint=fingerprint,
+            resize=resize,
+            side=side,
+            folder=folder,
+            on_progress=on_progress or (lambda done, total: None),
+            chunk=chunk,
+        )
+        _build_locked(spec)
+    return open_store(folder)
+
+
+def _build_locked(spec: _BuildSpec) -> None:
+    """Build the store, unless another process does so first."""
     try:
-        stores.mkdir(parents=True, exist_ok=True)
+        spec.folder.parent.mkdir(parents=True, exist_ok=True)
         with _store_lock(spec):
             if not (spec.folder / "store.json").exists():
                 _build(spec)
@@ -123,7 +129,6 @@ def prepare(
             f"cannot write the store {spec.folder}: {getattr(error, 'strerror', None) or error}; "
             "free some space there or set ALEXNET_CACHE to another folder"
         ) from error
-    return open_store(spec.folder)
 
 
 def _file_name(name: str) -> str:
