@@ -56,9 +56,7 @@ def download(
     size_bytes: int | None = None,
     policy: RetryPolicy | None = None,
 ) -> Path:
-    """Download `url` to `target`, which appears only when its checksum is right.
-
-    One process downloads a file at a time; another one waits for it.
+    """Download `url` to `target`, and return that; it appears only when its checksum is right.
 
     Args:
         url: an https address (plain http is accepted for 127.0.0.1), also after redirects.
@@ -68,12 +66,9 @@ def download(
         size_bytes: its exact size, where it is known.
         policy: time-outs and number of tries.
 
-    Returns:
-        `target`.
-
     Raises:
-        MissingDataError: the file cannot be downloaded or is not what it should be, or
-            `$ALEXNET_OFFLINE` is set; the message says what to download and where to put it.
+        MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set; the message says
+            what to download and where to put it.
         ValueError: neither checksum is given.
     """
     if not md5 and not sha256_prefix:
