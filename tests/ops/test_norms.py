@@ -16,7 +16,6 @@ from alexnet.ops.norms import (
     reference_backward,
     reference_norm,
     response_norm,
-    within_channel_lrn,
 )
 from support.kernels import needs_kernels, torch_threads, without_kernels
 
@@ -175,15 +174,3 @@ def test_an_exported_network_has_no_operation_of_ours() -> None:
     names = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert names
     assert not [name for name in names if "alexnet" in name]
-
-
-def test_channels_that_the_groups_do_not_divide_are_rejected() -> None:
-    with pytest.raises(ValueError, match="7 channels cannot be split into 2 groups"):
-        response_norm(randn(1, 7, 1, 1), groups=2)
-
-
-def test_within_channel_lrn_by_hand() -> None:
-    """At a corner of 3 x 3 ones, a window of 3 x 3 contains four of them; in the middle nine."""
-    found = within_channel_lrn(torch.ones(1, 1, 3, 3), size=3, alpha=0.5, beta=2.0, k=1.0)
-    assert float(found[0, 0, 0, 0]) == pytest.approx((1 + 0.5 * 4) ** -2)
-    assert float(found[0, 0, 1, 1]) == pytest.approx((1 + 0.5 * 9) ** -2)

@@ -91,7 +91,7 @@ def test_response_norm_gradient(groups: int, beta: float) -> None:
 
 
 def test_response_norm_groups_must_divide() -> None:
-    with pytest.raises(ValueError, match=r"^5 maps cannot be split into 2 groups"):
+    with pytest.raises(ValueError, match=r"^5 channels cannot be split into 2 groups"):
         response_norm(draw(1, 5, 2, 2), groups=2)
 
 
