@@ -21,7 +21,6 @@ from pathlib import Path
 from filelock import FileLock
 
 from alexnet.errors import DataError, MissingDataError
-from alexnet.io.files import fsync
 from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 
@@ -71,9 +70,9 @@ def download(
             what to download and where to put it.
         ValueError: neither checksum is given.
     """
-    if not md5 and not sha256_prefix:
-        raise ValueError(f"{url} needs a checksum")
     checksum = Checksum("md5", md5) if md5 else Checksum("sha256", sha256_prefix)
+    if not checksum.digits:
+        raise ValueError(f"{url} needs a checksum")
     remote = RemoteFile(url, size_bytes or MAX_DOWNLOAD_BYTES, size_bytes)
     part = PartialFile(target.with_name(f".{target.name}.part"))
     if os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0"):
@@ -82,9 +81,7 @@ def download(
         with _lock(target):
             if not target.exists():  # else another process was first
                 _fetch_checked(remote, part, checksum, policy)
-                part.path.replace(target)
-                part.clear()
-                fsync(target.parent)
+                part.move_to(target)
     except (OSError, ValueError, NotImplementedError, http.client.HTTPException) as error:
         raise _missing(url, target, part, _reason(error)) from error
     return target

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from alexnet.io.files import fsync
+
 
 class DroppedError(OSError):
     """The connection broke during the transfer."""
@@ -80,6 +82,12 @@ class PartialFile:
         if lines[:1] != [url]:
             self.clear()
         return lines[1] if len(lines) > 1 else ""
+
+    def move_to(self, target: Path) -> None:
+        """Give a complete file its name."""
+        self.path.replace(target)
+        self.clear()
+        fsync(target.parent)
 
     def clear(self) -> None:
         """Remove both files."""
