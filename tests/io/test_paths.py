@@ -1,0 +1,42 @@
+"""Where data sets and cached files are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alexnet.io.paths import cache_folder, data_roots, find, missing_dataset_error
+
+
+@pytest.fixture
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+def test_the_flag_comes_before_the_variable_and_the_cache_last(roots: Path) -> None:
+    assert cache_folder() == roots / "cache"
+    expected = (roots / "flag", roots / "data", roots / "cache" / "data")
+    assert data_roots(str(roots / "flag")) == expected
+    assert data_roots() == expected[1:]
+
+
+def test_find_takes_the_first_root_and_then_the_first_name(roots: Path) -> None:
+    assert find("", ("a", "b")) is None
+    for path in ("data/b", "cache/data/a"):
+        (roots / path).mkdir(parents=True)
+    assert find("", ("a", "b")) == roots / "data/b"
+    (roots / "data/a").mkdir()
+    assert find("", iter(("a", "b"))) == roots / "data/a"
+    (roots / "flag/b").mkdir(parents=True)
+    assert find(str(roots / "flag"), ("a", "b")) == roots / "flag/b"
+
+
+def test_a_missing_data_set_says_what_to_download_and_where_to(roots: Path) -> None:
+    error = missing_dataset_error("X", "x.tgz", "https://x.org", str(roots / "flag"))
+    assert str(error) == (
+        f"X is not here: download x.tgz from https://x.org and put it into {roots / 'flag'}, "
+        "or pass --data-root"
+    )

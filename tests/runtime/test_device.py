@@ -1,0 +1,48 @@
+"""Choosing a device, and the data type of its matrix products."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from alexnet.errors import UsageError
+from alexnet.runtime import device as module
+from alexnet.runtime.device import autocast, choose_device, compute_dtype
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_the_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:97", ""])
+def test_a_device_that_cannot_be_used(name: str) -> None:
+    with pytest.raises(UsageError, match=f"^device '{name}' cannot be used here; try --device cpu"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("precision", "is_supported", "dtype"),
+    [
+        ("auto", True, torch.bfloat16),
+        ("auto", False, torch.float32),
+        ("bf16", False, torch.bfloat16),
+        ("float32", True, torch.float32),
+    ],
+)
+def test_auto_is_bf16_where_the_hardware_supports_it(
+    monkeypatch: pytest.MonkeyPatch, precision: module.Precision, is_supported: bool,
+    dtype: torch.dtype,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(module, "has_bf16", lambda device: is_supported)
+    assert compute_dtype(CPU, precision) == dtype
+    with autocast(CPU, precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_a_device_of_another_type_has_no_bf16() -> None:
+    assert not module.has_bf16(torch.device("meta"))
