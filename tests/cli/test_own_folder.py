@@ -75,12 +75,3 @@ def test_a_run_on_own_data_is_named_after_the_data() -> None:
     assert named(start, start).name == "quickstart"
     assert named(replace(start, data="/x/my photos"), start).name == "my_photos"
     assert named(replace(start, data="/x", name="mine"), start).name == "mine"
-
-
-def test_every_data_root_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from alexnet.io.paths import data_roots
-
-    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path / "b"))
-    roots = data_roots(str(tmp_path / "a"))
-    assert roots[:2] == (tmp_path / "a", tmp_path / "b")
-    assert len(roots) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -155,6 +156,38 @@ def test_kinds_are_unique_and_complete() -> None:
     assert set(LAYER_TYPES.values()) == layers
     assert len(LAYER_TYPES) == len(layers) == 10
     assert all(LAYER_TYPES[kind].kind == kind for kind in LAYER_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Conv("c", 0, 3), "^c: channels 0 must be from 1 to 16777216$"),
+        (lambda: Conv("c", 4, 3, stride=0), "^c: stride 0 must be from 1 to"),
+        (lambda: Conv("c", 4, 3, padding=-1), "^c: padding -1 must be from 0 to"),
+        (lambda: Conv("c", 4, 3, extra_padding=-1), "^c: extra_padding -1 must be from 0 to"),
+        (lambda: FullyConnected("f", 0), "^f: features 0 must be from 1 to"),
+        (lambda: Pool("p", 0), "^p: size 0 must be from 1 to"),
+        (lambda: AdaptivePool("p", 0), "^p: size 0 must be from 1 to"),
+        (lambda: ResponseNorm("n", groups=0), "^n: groups 0 must be from 1 to"),
+        (
+            lambda: ResponseNorm("n", alpha=-1.0),
+            r"^n: alpha -1\.0 must be from 0 to 1\.79769e\+308$",
+        ),
+        (lambda: WithinChannelLRN("n", k=float("nan")), "^n: k nan must be from 0 to"),
+        (lambda: BatchNorm("b", eps=float("inf")), "^b: eps inf must be from 0 to"),
+        (lambda: Dropout("d", 1.5), r"^d: p 1\.5 must be from 0 to 1$"),
+        (lambda: Activation("a.b"), r"^a layer cannot be called 'a\.b'$"),
+    ],
+)
+def test_a_layer_names_the_field_that_is_wrong(build: Callable[[], Layer], message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        build()
+
+
+@pytest.mark.parametrize("layer", [Pool("p"), AdaptivePool("p", 2)])
+def test_pooling_needs_a_feature_map(layer: Layer) -> None:
+    with pytest.raises(ArchitectureError, match=r"^p: pooling needs a feature map, not a vector$"):
+        layer.output((5,))
 
 
 def small(*layers: Layer, shape: tuple[int, ...] = (4, 16, 16)) -> Architecture:

@@ -15,7 +15,7 @@ from alexnet.config.serialization import to_json
 from alexnet.inference.classifier import Classifier
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport
-from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 from support.runs import Witness, empty_plot, is_same_run, resume, train
@@ -134,33 +134,6 @@ def test_a_signal_after_the_last_evaluation_lets_the_run_end(
 
 
 # handlers
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-def test_outside_of_training_signals_are_as_they_were(number: int) -> None:
-    stop, before = StopRequest(), signal.getsignal(number)
-    with stop.listening():
-        assert signal.getsignal(number) != before
-        send(number)
-        assert stop.signal_number == number
-        assert signal.getsignal(number) == before, "a second one acts as without this"
-    assert signal.getsignal(number) == before
-    with stop.listening():
-        assert signal.getsignal(number) != before
-    assert signal.getsignal(number) == before, "where none came"
-
-
-def test_what_was_ignored_stays_ignored() -> None:
-    """A shell that starts a job in the background has it ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        stop = StopRequest()
-        with stop.listening():
-            send(signal.SIGINT)
-            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-        assert stop.signal_number == 0
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_another_thread_trains_without_handlers(
