@@ -1,4 +1,4 @@
-"""Small layers trained on smooth random images, and small pretrainings that are watched."""
+"""Small layers trained on smooth random images, and small pretrainings that a reporter observes."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def measure_epoch(
         layer: set to evaluation mode.
         epoch: counted from 0.
         train: batches of the layer's inputs for training images.
-        val: the same for validation images; may be empty.
+        val: the same for validation images, or empty.
         timer: started at the beginning of the epoch.
 
     Raises:
@@ -124,12 +124,11 @@ def measure_epoch(
     train_error = mean_over_batches(train, lambda x: mean_squared_error(*layer.reconstruct(x)))
     if not math.isfinite(train_error):
         raise _not_finite(layer, train_error, f"epoch {epoch + 1}")
-    val_error, gap = None, 0.0
+    val_error, energies = None, [0.0, 0.0]
     if val:
         val_error = mean_over_batches(val, lambda x: mean_squared_error(*layer.reconstruct(x)))
     if val and isinstance(layer, RbmLayer):
-        train_energy = mean_over_batches(train, layer.free_energy)
-        gap = mean_over_batches(val, layer.free_energy) - train_energy
+        energies = [mean_over_batches(x, layer.free_energy) for x in (train, val)]
     activation_rate = mean_over_batches(train, layer.activation_rate)
     times = timer.times(epoch + 1)
     return LayerRecord(
@@ -138,7 +137,7 @@ def measure_epoch(
         train_error=train_error,
         val_error=val_error,
         activation_rate=activation_rate,
-        free_energy_gap=gap,
+        free_energy_gap=energies[1] - energies[0],
         images_per_second=times.images_per_second,
         elapsed_seconds=times.elapsed_seconds,
     )
