@@ -133,7 +133,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
     from alexnet.runtime.environment import describe_environment, installed_version
 
     times = found["times"]
-    best = "ours_optimized" if "ours_optimized" in times else "ours"
+    best = next(name for name in ("ours_optimized", "ours", *times) if name in times)
     ratios = {
         name: statistics.median(t / o for t, o in zip(values, times[best], strict=True))
         for name, values in times.items()
