@@ -72,6 +72,8 @@ def test_there_are_commands_to_check() -> None:
 @pytest.mark.parametrize("command", commands())
 def test_command_parses(command: str) -> None:
     _, verb, *words = shlex.split(command)
+    if verb == "--help":
+        return
     assert verb in VERBS
     if "--help" in words or verb.isupper():
         return
