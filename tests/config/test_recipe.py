@@ -27,9 +27,9 @@ def test_an_invalid_config_file_is_an_error_of_one_sentence(
     command: Command, tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "config.json").write_bytes(content)
-    told = command("train", "--config", tmp_path / "config.json", "--out", tmp_path / "run")
-    assert told.code == 2
-    assert message in told.err
-    assert len(told.err.splitlines()) == 1
-    assert len(told.err) < 1500
+    result = command("train", "--config", tmp_path / "config.json", "--out", tmp_path / "run")
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+    assert len(result.err) < 1500
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

@@ -1,4 +1,4 @@
-"""Whole files: flushed before they take their name, the folder after, and errors that name them."""
+"""Atomic files: flushed before the rename, the folder after it; errors name the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_file_is_flushed_then_renamed_then_its_folder_is_flushed(
     order: list[object] = []
     fsync, replace = os.fsync, Path.replace
 
-    def flushed(handle: int) -> None:
+    def recorded_fsync(handle: int) -> None:
         order.append(os.fstat(handle).st_ino)
         fsync(handle)
 
@@ -27,7 +27,7 @@ def test_a_file_is_flushed_then_renamed_then_its_folder_is_flushed(
         order.append(f"rename {target.name}")
         return replace(aside, target)
 
-    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
     monkeypatch.setattr(Path, "replace", renamed)
     file = tmp_path / "folder" / "a.txt"
     write_text(file, "text")
@@ -55,9 +55,9 @@ def test_an_error_names_the_file_and_leaves_the_old_one(
             patch.setattr(files, "fsync", full)
         if stage == "rename":
             patch.setattr(Path, "replace", full)
-        with pytest.raises(OSError, match="No space left") as told:
+        with pytest.raises(OSError, match="No space left") as caught:
             write()
-    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "a.txt"))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a.txt"))
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.txt": "old"}
 
 

@@ -36,6 +36,6 @@ def test_every_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_oversized_network_is_an_error_of_one_sentence(command: Command, flowers: Path) -> None:
     for words in (("--width", "500"), ("--width", "1e300"), ("--input-size", "4000000")):
-        told = command("train", "--data", flowers, "--resize-size", "300", *words)
-        assert told.code == 2, words
-        assert len(told.err.splitlines()) == 1
+        result = command("train", "--data", flowers, "--resize-size", "300", *words)
+        assert result.code == 2, words
+        assert len(result.err.splitlines()) == 1

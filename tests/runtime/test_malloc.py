@@ -1,4 +1,4 @@
-"""Memory that was freed is used again instead of being taken fresh from the system."""
+"""Freed memory is reused instead of being mapped anew."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(way: str) -> int:
-    """Pages that three arrays had to be given after the first one was freed."""
+    """Page faults of three arrays after the first one was freed."""
     command = [sys.executable, "-c", PROGRAM, way]
     # Pages of 4 KiB: numpy asks for larger ones where the system has them.
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

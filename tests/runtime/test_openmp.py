@@ -1,4 +1,4 @@
-"""Threads that wait for each other let other programs have the core."""
+"""Waiting threads sleep early and leave the core to other programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_the_user_says_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_of_the_user_is_kept(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for other in NAMES:
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, "active")
@@ -23,20 +23,20 @@ def test_what_the_user_says_stays(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert dict(os.environ) == before
 
 
-def test_a_command_says_it_before_torch_is_loaded() -> None:
+def test_a_command_sets_it_before_torch_is_imported() -> None:
     code = """
 import os, sys
 import alexnet.cli, alexnet.runtime.openmp
-def told():
+def limit():
     assert "torch" not in sys.modules
     return alexnet.runtime.openmp.limit_openmp_spinning()
-alexnet.cli.limit_openmp_spinning = told
+alexnet.cli.limit_openmp_spinning = limit
 alexnet.cli.main(["doctor"])
 assert "torch" in sys.modules
 print(os.environ["GOMP_SPINCOUNT"])
 """
     environment = {name: value for name, value in os.environ.items() if name not in NAMES}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout.splitlines()[-1] == str(SPIN_COUNT)
+    assert done.stdout.splitlines()[-1] == str(SPIN_COUNT)
