@@ -54,13 +54,13 @@ def test_everything_comes_back(model: Path) -> None:
 
 
 def test_the_mean_image_comes_back(model: Path) -> None:
-    picture = torch.rand(1, 32, 32)
+    image = torch.rand(1, 32, 32)
     info = replace(INFO, preprocessing=replace(INFO.preprocessing, has_mean_image=True))
     weights = load_model(model)[0]
-    save_model(model, weights, info, picture)
+    save_model(model, weights, info, image)
     again, _, found = load_model(model)
     assert found is not None
-    assert torch.equal(found, picture)
+    assert torch.equal(found, image)
     assert MEAN_IMAGE not in again
     save_model(model, weights, info)
     with pytest.raises(ModelFileError, match="lacks its mean image"):
@@ -103,7 +103,7 @@ def test_the_file_is_plain_safetensors_with_one_key_of_json(model: Path) -> None
 
 
 def test_no_flipped_byte_goes_unseen(model: Path) -> None:
-    """What is read is what was written, or the file is refused; half of the flips are in values."""
+    """Either the file is rejected, or what was written is read; half the flips are in values."""
     whole, (weights, info, _) = model.read_bytes(), load_model(model)
     header = 8 + int.from_bytes(whole[:8], "little")
     draw = np.random.default_rng(0)
@@ -165,7 +165,7 @@ def rewrite(model: Path, **changes: object) -> None:
     ],
     ids=str,
 )
-def test_a_header_that_is_not_ours_is_refused(
+def test_a_header_that_is_not_ours_is_rejected(
     model: Path, changes: dict[str, object], message: str
 ) -> None:
     rewrite(model, **changes)
@@ -193,13 +193,13 @@ def test_an_older_format_is_rejected_in_one_sentence(model: Path, format_: int |
 
 
 @pytest.mark.parametrize("cut", [0, 4, 100, -1])
-def test_a_damaged_file_is_refused(model: Path, cut: int) -> None:
+def test_a_damaged_file_is_rejected(model: Path, cut: int) -> None:
     model.write_bytes(model.read_bytes()[:cut])
     with pytest.raises(ModelFileError, match=r"model\.safetensors is not a whole alexnet file"):
         load_model(model)
 
 
-def test_missing_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
+def test_missing_and_foreign_files_have_different_messages(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="there is no file"):
         load_model(tmp_path / "nothing")
     save_file({"w": torch.zeros(2)}, tmp_path / "foreign")

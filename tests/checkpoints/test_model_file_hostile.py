@@ -73,7 +73,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
         input=[1, 10**5, 10**5]),
     "layers without end": lambda facts: facts["architecture"]["layers"].extend(
         {"kind": "activation", "name": f"a{i}", "function": "relu"} for i in range(20_000)),
-    "pictures as large as a field": preprocessing(resize_size=10**9),
+    "images as large as a field": preprocessing(resize_size=10**9),
     "a margin as wide as a field": preprocessing(padding=10**6),
     "no numbers": preprocessing(mean=[float("nan")] * 3),
     "divided by infinity": preprocessing(std=[float("inf")] * 3),
@@ -135,7 +135,7 @@ def test_no_bytes_are_a_model(content: bytes) -> None:
 
 
 @given(st.integers(0, 2**64 - 1), st.binary(max_size=60))
-def test_no_header_is_believed(claimed: int, rest: bytes) -> None:
+def test_no_header_is_trusted(claimed: int, rest: bytes) -> None:
     path = Path(os.environ["ALEXNET_CACHE"]) / "any.safetensors"
     path.write_bytes(struct.pack("<Q", claimed) + rest)
     with pytest.raises(ModelFileError):

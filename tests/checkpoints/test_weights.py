@@ -92,7 +92,7 @@ def test_half_precision_is_taken_as_float() -> None:
     assert net.get_parameter("fc8.bias").tolist() == [0.5] * 7
 
 
-def test_nothing_that_fits_is_refused() -> None:
+def test_weights_that_do_not_fit_are_rejected() -> None:
     with pytest.raises(ModelFileError, match=r"none of the weights fit alexnet_owt; first: w \(2"):
         load_matching_weights(network(), {"w": torch.zeros(2)})
 
@@ -116,7 +116,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("kind", ["torch", "pickle"])
-def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, kind: str) -> None:
+def test_code_in_a_pickle_is_rejected_and_not_run(tmp_path: Path, kind: str) -> None:
     state = {"conv1.weight": torch.zeros(2), "trap": Trap(tmp_path / "sprung")}
     path = tmp_path / "evil.pth"
     if kind == "torch":
@@ -129,7 +129,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, kind: str) -> N
 
 
 @pytest.mark.parametrize("state", [{}, [torch.zeros(1)], {"a": 1}, torch.zeros(2)], ids=str)
-def test_anything_but_a_dict_of_tensors_is_refused(tmp_path: Path, state: object) -> None:
+def test_anything_but_a_dict_of_tensors_is_rejected(tmp_path: Path, state: object) -> None:
     torch.save(state, tmp_path / "odd.pth")
     with pytest.raises(ModelFileError, match=r"odd\.pth is not a state dict of tensors"):
         read_weights(tmp_path / "odd.pth")

@@ -17,7 +17,6 @@ from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store, StoreInfo
 from alexnet.errors import DataError
 from alexnet.evaluation.evaluator import align_labels, evaluate_images, predict_probabilities
-from alexnet.evaluation.results import compute_metrics
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder
 
@@ -175,19 +174,6 @@ def test_classes_are_matched_by_name() -> None:
 def test_no_images_is_an_error() -> None:
     with pytest.raises(DataError, match="trees has no images to evaluate on"):
         evaluated(np.array([], np.int64))
-
-
-def test_fewer_than_five_classes_have_a_top_k_of_all() -> None:
-    result = compute_metrics(
-        np.array([[0.2, 0.5, 0.3]], np.float32), np.array([0]), ("a", "b", "c")
-    )
-    assert (result.top1_error, result.top5_error) == (1, 0)
-
-
-def test_nan_probabilities_are_never_right() -> None:
-    broken = np.full((2, 6), np.nan, np.float32)
-    result = compute_metrics(broken, np.array([0, 3]), CLASSES)
-    assert (result.top1_error, result.top5_error) == (1, 1)
 
 
 def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cache: Path) -> None:

@@ -56,7 +56,7 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("keep", "left"), [(1, [10]), (2, [8, 10]), (9, [2, 4, 6, 8, 10])])
-def test_the_newest_states_are_kept_by_count(
+def test_the_newest_checkpoints_are_kept_by_count(
     small: Recipe, tmp_path: Path, keep: int, left: list[int]
 ) -> None:
     folder = cut_off(replace(small, keep_checkpoints=keep), tmp_path / "run", 11)
@@ -91,14 +91,16 @@ def test_nothing_is_written_twice_at_one_position(small: Recipe, tmp_path: Path)
     assert folder.saved_checkpoints() == [path, folder.checkpoint(3)]
 
 
-def test_an_old_state_goes_only_after_the_new_one_has_come(small: Recipe, tmp_path: Path) -> None:
+def test_an_old_checkpoint_is_removed_only_after_the_new_one_is_written(
+    small: Recipe, tmp_path: Path
+) -> None:
     watcher = StateWatcher(RunFolder(tmp_path / "run"), 12)
     with pytest.raises(PowerCutError):
         train(replace(small, save_every_steps=1), out=tmp_path / "run", reporter=watcher)
     assert watcher.seen == [0, 1] + [2] * 10
 
 
-def test_a_state_that_cannot_be_saved_stops_the_run_with_the_way_on(
+def test_a_checkpoint_that_cannot_be_saved_stops_the_run_and_says_how_to_resume(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alexnet.checkpoints import tensors as checkpoint
@@ -129,7 +131,7 @@ def test_a_state_that_cannot_be_saved_stops_the_run_with_the_way_on(
     ],
     ids=["flipped", "cut", "empty"],
 )
-def test_a_damaged_state_is_passed_over_and_named(
+def test_a_damaged_checkpoint_is_skipped_and_named(
     small: Recipe,
     small_whole: RunFolder,
     tmp_path: Path,
@@ -147,7 +149,7 @@ def test_a_damaged_state_is_passed_over_and_named(
     assert is_same_run(folder, small_whole)
 
 
-def test_when_all_are_damaged_it_begins_anew_and_says_so(
+def test_when_all_are_damaged_the_run_starts_again_and_says_so(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
@@ -160,7 +162,7 @@ def test_when_all_are_damaged_it_begins_anew_and_says_so(
     assert is_same_run(folder, small_whole)
 
 
-def test_a_damaged_newer_state_never_pushes_out_a_good_one(
+def test_a_damaged_newer_checkpoint_never_replaces_a_good_one(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
     """With one kept, the good state of step 6 must survive beside the damaged one of step 10."""
@@ -178,7 +180,7 @@ def test_a_damaged_newer_state_never_pushes_out_a_good_one(
     assert run.metrics.read_bytes() == small_whole.metrics.read_bytes()
 
 
-def test_a_state_without_the_best_model_it_leans_on_is_passed_over(
+def test_a_checkpoint_without_its_best_model_is_skipped(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness
 ) -> None:
     folder = cut_off(replace(small, keep_checkpoints=9), tmp_path / "run", 11)
@@ -212,7 +214,7 @@ def test_no_line_is_doubled_while_steps_are_done_again(small: Recipe, tmp_path: 
     assert len(folder.times.read_text().splitlines()) == 2
 
 
-def test_a_state_that_cannot_be_opened_is_not_taken_for_damaged(
+def test_a_checkpoint_that_cannot_be_opened_does_not_count_as_damaged(
     small: Recipe, tmp_path: Path, command: Command
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
@@ -223,7 +225,7 @@ def test_a_state_that_cannot_be_opened_is_not_taken_for_damaged(
     assert len(folder.saved_checkpoints()) == 3
 
 
-def test_times_go_on_where_they_were(small: Recipe, tmp_path: Path) -> None:
+def test_times_continue_after_a_resume(small: Recipe, tmp_path: Path) -> None:
     """Pictures and waiting of the steps before the state are in the epoch's times."""
     folder = cut_off(small, tmp_path / "run", 8)
     spent = load_tensors(folder.checkpoint(6), CheckpointInfo)[1].elapsed
@@ -237,10 +239,10 @@ def test_times_go_on_where_they_were(small: Recipe, tmp_path: Path) -> None:
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
 
 
-# what is refused or said
+# what is rejected or said
 
 
-def test_a_changed_config_is_refused_and_a_moved_data_set_is_not(
+def test_a_changed_config_is_rejected_and_a_moved_data_set_is_not(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
@@ -281,7 +283,7 @@ def test_a_lost_or_damaged_config_is_one_sentence(
 
 
 @pytest.mark.parametrize("text", [None, "", "[1]", '{"threads": '], ids=str)
-def test_a_lost_or_damaged_environment_is_said(
+def test_a_missing_or_damaged_environment_is_noted(
     small: Recipe, tmp_path: Path, witness: Witness, text: str | None
 ) -> None:
     folder = cut_off(small, tmp_path / "run", 11)
@@ -303,7 +305,7 @@ def test_a_run_that_another_process_trains_is_left_alone(
     assert is_same_run(resume(folder.path).folder, small_whole)
 
 
-def test_an_ended_run_keeps_no_states(
+def test_a_finished_run_keeps_no_checkpoints(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
     """A kill may fall between the result and the removal of the states."""
@@ -316,7 +318,7 @@ def test_an_ended_run_keeps_no_states(
 
 
 @pytest.mark.parametrize("flag", ["--save-every-steps -1", "--keep-checkpoints 0"])
-def test_numbers_out_of_range_are_refused(command: Command, flag: str) -> None:
+def test_numbers_out_of_range_are_rejected(command: Command, flag: str) -> None:
     told = command("train", *flag.split())
     assert (told.code, told.out) == (2, "")
     assert flag in told.err

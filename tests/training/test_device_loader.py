@@ -40,11 +40,11 @@ def test_a_cpu_preloads_nothing(batches: Batches) -> None:
 
 @pytest.mark.gpu
 def test_a_gpu_preloads_the_images(tiny: Recipe) -> None:
-    job = set_up_training(replace(tiny, device="cuda", precision="auto"), NullReporter())
-    assert job.loader.images is not None
-    pixels, labels = next(job.loader.epoch(0))
+    setup = set_up_training(replace(tiny, device="cuda", precision="auto"), NullReporter())
+    assert setup.loader.images is not None
+    pixels, labels = next(setup.loader.epoch(0))
     assert pixels.device.type == labels.device.type == "cuda"
-    loss, _, _ = train_step(job, pixels, labels, 0, 1e-3)
+    loss, _, _ = train_step(setup, pixels, labels, 0, 1e-3)
     assert torch.isfinite(loss)
 
 
@@ -58,5 +58,5 @@ def test_a_compiled_network_learns_the_same(tiny: Recipe) -> None:
         for is_compiled in (False, True)
     )
     for step, (pixels, labels) in enumerate(plain.loader.epoch(0)):
-        losses = [train_step(job, pixels, labels, step, 1e-3)[0] for job in (plain, compiled)]
+        losses = [train_step(setup, pixels, labels, step, 1e-3)[0] for setup in (plain, compiled)]
         torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)

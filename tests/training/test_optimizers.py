@@ -74,7 +74,7 @@ def test_paper_by_hand() -> None:
         assert w.item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_paper_equals_torchs_until_the_rate_changes() -> None:
+def test_paper_equals_torchs_until_the_learning_rate_changes() -> None:
     ours = run(PaperSGD, RATES, momentum=0.9, weight_decay=5e-4)
     torchs = run(torch.optim.SGD, RATES, momentum=0.9, weight_decay=5e-4)
     np.testing.assert_allclose(ours[:5], torchs[:5], rtol=1e-12)
@@ -191,14 +191,14 @@ def learn(rule: Rule, rate: float, steps: int = 40, **options: Any) -> tuple[Net
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_makes_the_loss_fall(rule: Rule) -> None:
+def test_every_optimizer_makes_the_loss_fall(rule: Rule) -> None:
     _, losses = learn(rule, 0.02)
     assert losses[0] > 0.8
     assert losses[-1] < 0.1
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rate_zero_changes_nothing(rule: Rule) -> None:
+def test_lr_zero_changes_nothing(rule: Rule) -> None:
     network, _ = learn(rule, 0.0, 3)
     for name, parameter in toy().named_parameters():
         assert torch.equal(network.get_parameter(name), parameter), name
@@ -269,7 +269,7 @@ def test_set_lr() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_biases_move_at_their_own_rate(rule: Rule) -> None:
+def test_biases_have_their_own_learning_rate(rule: Rule) -> None:
     """One step with twice the rate moves the biases twice as far and the weights as before."""
 
     def moved(factor: float) -> dict[str, Tensor]:

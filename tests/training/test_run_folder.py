@@ -87,8 +87,8 @@ def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
         "last.safetensors", "plots", "result.json",
     }  # fmt: skip
     for path in trained.plots.iterdir():
-        with Image.open(path) as picture:
-            assert np.asarray(picture.convert("L")).std() > 1, path
+        with Image.open(path) as image:
+            assert np.asarray(image.convert("L")).std() > 1, path
     assert {path.name for path in trained.plots.iterdir()} == {
         "learning_curves.png", "filters.png", "confusion.png",
     }  # fmt: skip
@@ -97,10 +97,10 @@ def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
     assert 0 <= result["data_wait_fraction"] <= 1
 
 
-def test_the_saved_model_scores_what_the_run_said(trained: RunFolder, tiny: Recipe) -> None:
+def test_the_saved_model_scores_what_the_run_reported(trained: RunFolder, tiny: Recipe) -> None:
     result = json.loads(trained.result.read_text())
-    job = set_up_training(tiny, NullReporter())
-    again = evaluate_images(alexnet.load(trained.path), job.store, job.splits.test)
+    setup = set_up_training(tiny, NullReporter())
+    again = evaluate_images(alexnet.load(trained.path), setup.store, setup.splits.test)
     assert again.loss == pytest.approx(result["test"]["loss"], rel=1e-6)
     assert again.top1_error == result["test"]["top1_error"]
     assert result["test"]["top1_error"] * 12 == pytest.approx(
@@ -110,11 +110,11 @@ def test_the_saved_model_scores_what_the_run_said(trained: RunFolder, tiny: Reci
     assert info.scores.test_top1_error == result["test"]["top1_error"]
 
 
-def test_too_many_unreadable_pictures_stop_the_run_and_few_are_named(
+def test_too_many_unreadable_images_stop_the_run_and_few_are_named(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside, witness: Witness
 ) -> None:
     data = set_aside("train", "test")
-    (data / "train" / "rose" / "0001.jpg").write_bytes(b"not a picture")
+    (data / "train" / "rose" / "0001.jpg").write_bytes(b"not a image")
     recipe = replace(tiny, data=str(data), epochs=1)
     run = train(recipe, out=tmp_path / "run", reporter=witness)
     assert any("1 of 48" in note and "train/rose/0001.jpg" in note for note in witness.notes)
@@ -158,10 +158,10 @@ def test_without_a_val_split_the_last_epoch_is_kept(
     assert (info.scores.epoch, info.scores.val_top1_error) == (6, None)
 
 
-def test_the_test_split_never_moves_the_rate(
+def test_the_test_split_never_changes_the_learning_rate(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:
-    """plateau watches validation, else training pictures; other test labels change nothing."""
+    """plateau watches validation, else training images; other test labels change nothing."""
     data = set_aside("train", "test")
     schedule = LRSchedule(schedule="plateau", patience=1)
     recipe = replace(tiny, data=str(data), epochs=5, schedule=schedule)
@@ -199,7 +199,7 @@ def change(recipe: Recipe, **values: object) -> Recipe:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_cannot_work_is_refused_before_anything_is_written(
+def test_what_cannot_work_is_rejected_before_anything_is_written(
     tiny: Recipe, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(AlexNetError, match=message):
@@ -208,7 +208,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
-def test_numbers_that_are_none_are_refused(value: float) -> None:
+def test_numbers_that_are_not_finite_are_rejected(value: float) -> None:
     with pytest.raises(ConfigError):
         ModelOptions(width=value)
     with pytest.raises(ConfigError):

@@ -31,11 +31,11 @@ def test_init_from_loads_what_matches_and_reports_it(
     del foreign["fc8.bias"]
     save_file(foreign, tmp_path / "foreign.safetensors")
     recipe = replace(tiny, init_from=str(tmp_path / "foreign.safetensors"))
-    job = set_up_training(recipe, witness)
+    setup = set_up_training(recipe, witness)
     fresh = set_up_training(tiny, NullReporter()).network
-    assert torch.equal(job.network.get_parameter("conv3.weight"), foreign["conv3.weight"])
+    assert torch.equal(setup.network.get_parameter("conv3.weight"), foreign["conv3.weight"])
     for name in ("fc8.weight", "fc8.bias"):
-        assert torch.equal(job.network.get_parameter(name), fresh.get_parameter(name)), name
+        assert torch.equal(setup.network.get_parameter(name), fresh.get_parameter(name)), name
     told = " ".join(witness.notes)
     assert "foreign.safetensors: " in told
     assert "fc8.weight (5x52, here 12x52)" in told

@@ -18,80 +18,80 @@ from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import derive_seed, train_step
 
 
-def first_batch(job: TrainingSetup) -> tuple[Tensor, Tensor]:
+def first_batch(setup: TrainingSetup) -> tuple[Tensor, Tensor]:
     """The first batch of a run."""
-    pixels, labels = next(job.batches.epoch(0))
+    pixels, labels = next(setup.batches.epoch(0))
     return torch.from_numpy(pixels), torch.from_numpy(labels)
 
 
 def test_the_first_loss_is_at_chance_level(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    loss, logits, _ = train_step(job, *first_batch(job), 0, 0.0)
+    setup = set_up_training(tiny, NullReporter())
+    loss, logits, _ = train_step(setup, *first_batch(setup), 0, 0.0)
     assert logits.shape == (8, 12)
     assert loss.item() == pytest.approx(math.log(12), abs=0.15)
 
 
 def test_every_parameter_gets_a_gradient_and_moves(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
-    train_step(job, *first_batch(job), 0, 1e-3)
-    for name, parameter in job.network.named_parameters():
+    setup = set_up_training(tiny, NullReporter())
+    before = {name: p.detach().clone() for name, p in setup.network.named_parameters()}
+    train_step(setup, *first_batch(setup), 0, 1e-3)
+    for name, parameter in setup.network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
         assert not torch.equal(parameter, before[name]), name
 
 
 def test_a_step_is_one_update(tiny: Recipe) -> None:
-    job, updates = set_up_training(tiny, NullReporter()), []
-    job.optimizer.register_step_post_hook(lambda *arguments: updates.append(1))
-    train_step(job, *first_batch(job), 0, 1e-3)
+    setup, updates = set_up_training(tiny, NullReporter()), []
+    setup.optimizer.register_step_post_hook(lambda *arguments: updates.append(1))
+    train_step(setup, *first_batch(setup), 0, 1e-3)
     assert len(updates) == 1
 
 
 def test_label_smoothing_is_the_mixture_of_both_losses(tiny: Recipe) -> None:
-    job = set_up_training(replace(tiny, label_smoothing=0.3), NullReporter())
-    pixels, labels = first_batch(job)
-    loss, logits, _ = train_step(job, pixels, labels, 0, 0.0)
+    setup = set_up_training(replace(tiny, label_smoothing=0.3), NullReporter())
+    pixels, labels = first_batch(setup)
+    loss, logits, _ = train_step(setup, pixels, labels, 0, 0.0)
     log_p = F.log_softmax(logits, 1)
     right = -log_p[torch.arange(8), labels].mean()
     even = -log_p.mean()
     assert loss.item() == pytest.approx((0.7 * right + 0.3 * even).item(), rel=1e-5)
 
 
-def test_views_and_dropout_depend_on_the_step_and_on_nothing_else(tiny: Recipe) -> None:
+def test_augmentation_and_dropout_depend_only_on_seed_and_step(tiny: Recipe) -> None:
     losses = []
     for step in (0, 0, 1):
-        job = set_up_training(tiny, NullReporter())
+        setup = set_up_training(tiny, NullReporter())
         torch.manual_seed(time.monotonic_ns())
-        losses.append(train_step(job, *first_batch(job), step, 0.0)[0].item())
+        losses.append(train_step(setup, *first_batch(setup), step, 0.0)[0].item())
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]
 
 
 def test_a_loss_that_is_not_finite_updates_no_weight(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    train_step(job, *first_batch(job), 0, 1e-3)
+    setup = set_up_training(tiny, NullReporter())
+    train_step(setup, *first_batch(setup), 0, 1e-3)
     with torch.no_grad():
-        job.network.get_parameter("fc8.bias")[0] = math.inf
-    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
-    memory = {id(p): s["exp_avg"].clone() for p, s in job.optimizer.state.items()}
+        setup.network.get_parameter("fc8.bias")[0] = math.inf
+    before = {name: p.detach().clone() for name, p in setup.network.named_parameters()}
+    memory = {id(p): s["exp_avg"].clone() for p, s in setup.optimizer.state.items()}
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step 2;"):
-        train_step(job, *first_batch(job), 1, 1e-3)
-    for name, parameter in job.network.named_parameters():
+        train_step(setup, *first_batch(setup), 1, 1e-3)
+    for name, parameter in setup.network.named_parameters():
         assert torch.equal(parameter, before[name]), name
-    for parameter, state in job.optimizer.state.items():
+    for parameter, state in setup.optimizer.state.items():
         assert torch.equal(state["exp_avg"], memory[id(parameter)])
 
 
 def test_a_gradient_that_is_not_finite_updates_no_weight(tiny: Recipe) -> None:
-    job = set_up_training(tiny, NullReporter())
-    train_step(job, *first_batch(job), 0, 1e-3)
-    before = {name: p.detach().clone() for name, p in job.network.named_parameters()}
-    weight = job.network.get_parameter("conv1.weight")
+    setup = set_up_training(tiny, NullReporter())
+    train_step(setup, *first_batch(setup), 0, 1e-3)
+    before = {name: p.detach().clone() for name, p in setup.network.named_parameters()}
+    weight = setup.network.get_parameter("conv1.weight")
     weight.register_hook(lambda gradient: torch.full_like(gradient, math.inf))
     with pytest.raises(TrainingError, match=r"gradient of conv1\.weight is not finite at step 2;"):
-        train_step(job, *first_batch(job), 1, 1e-3)
-    for name, parameter in job.network.named_parameters():
+        train_step(setup, *first_batch(setup), 1, 1e-3)
+    for name, parameter in setup.network.named_parameters():
         assert torch.equal(parameter, before[name]), name
 
 

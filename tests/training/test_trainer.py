@@ -41,7 +41,7 @@ def test_loss_falls(tiny: Recipe, tmp_path: Path) -> None:
     assert history[-1].train_top1_error < history[0].train_top1_error - 0.3
 
 
-def test_eight_pictures_are_learnt_to_zero_error(
+def test_eight_images_are_learned_to_zero_error(
     tiny: Recipe, flowers: Path, tmp_path: Path
 ) -> None:
     for name in ("daisy", "rose", "tulip", "lily"):
@@ -61,7 +61,7 @@ def test_eight_pictures_are_learnt_to_zero_error(
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rate_zero_changes_no_weight(tiny: Recipe, tmp_path: Path, rule: str) -> None:
+def test_lr_zero_changes_no_weight(tiny: Recipe, tmp_path: Path, rule: str) -> None:
     optimizer = OptimizerOptions(optimizer=rule, lr=0.0, weight_decay=0.1)  # type: ignore[arg-type]
     recipe = replace(tiny, optimizer=optimizer, epochs=1, data=tiny.data)
     fresh = set_up_training(recipe, NullReporter()).network
@@ -113,19 +113,19 @@ def test_weights_that_are_not_finite_are_never_the_best(tiny: Recipe, tmp_path: 
     assert not RunFolder(tmp_path / "run").result.exists()
 
 
-def test_broken_weights_are_named_where_nothing_is_held_out(
+def test_broken_weights_are_named_without_an_evaluated_split(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:
-    """No later loss and no held-out loss can tell; the weights themselves must."""
-    pictures = replace(tiny.data_options, test_fraction=0.0)
-    recipe = replace(one_wild_step(tiny), data=str(set_aside("train")), data_options=pictures)
+    """No later loss and no evaluated loss can tell; the weights themselves must."""
+    images = replace(tiny.data_options, test_fraction=0.0)
+    recipe = replace(one_wild_step(tiny), data=str(set_aside("train")), data_options=images)
     assert set_up_training(recipe, NullReporter()).eval_split is None
     with pytest.raises(TrainingError, match=r"^conv1\.weight is not finite after step 1;"):
         train(recipe, out=tmp_path / "run")
     assert not RunFolder(tmp_path / "run").result.exists()
 
 
-def test_a_loss_that_stays_at_chance_is_said_once_with_its_causes(
+def test_a_loss_that_stays_at_chance_is_noted_once_with_its_causes(
     tiny: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
     recipe = replace(
@@ -206,7 +206,7 @@ def test_late_freezing_begins_after_its_epoch(
     assert not torch.equal(one["conv2.weight"], three["conv2.weight"])
 
 
-def test_init_from_nothing_that_fits_is_refused(
+def test_init_from_nothing_that_fits_is_rejected(
     tiny: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
     recipe = replace(

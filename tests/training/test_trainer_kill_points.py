@@ -69,7 +69,7 @@ def changes(small: Recipe, small_place: RunFolder, disk: Disk) -> list[str]:
 
 
 def end(folder: Path) -> None:
-    """Go on with a run until it has ended."""
+    """Resume a run unless it has finished."""
     if not RunFolder(folder).result.exists():
         resume(folder)
 
@@ -134,7 +134,7 @@ def test_a_run_that_dies_in_an_evaluation(
     monkeypatch: pytest.MonkeyPatch,
     evaluation: int,
 ) -> None:
-    """The second is of an epoch, the fourth that of the test pictures by the best model."""
+    """The second is of an epoch, the fourth that of the test images by the best model."""
     original, calls = Classifier.probabilities, []
 
     def probabilities(*arguments: Any) -> Any:
@@ -152,7 +152,7 @@ def test_a_run_that_dies_in_an_evaluation(
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
 
 
-def test_a_resumed_run_that_dies_again_while_it_is_taken_up(
+def test_a_resumed_run_that_dies_again_while_it_is_restored(
     small: Recipe, small_whole: RunFolder, changes: list[str], disk: Disk, tmp_path: Path
 ) -> None:
     """At every change that taking up makes, before the first step is done again."""

@@ -115,7 +115,7 @@ def test_what_a_kill_left_half_written_is_cleared_away(eager: Recipe, tmp_path: 
     assert hidden == [".my notes"]
 
 
-def test_a_run_that_never_saved_begins_anew(
+def test_a_run_without_a_checkpoint_starts_again(
     tiny: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
     folder = cut_off(tiny, tmp_path / "run", 9)
@@ -151,7 +151,9 @@ def test_a_resumed_run_does_not_need_its_initial_weights(
     assert folder.model.read_bytes() == whole.model.read_bytes()
 
 
-def test_another_number_of_threads_is_said(eager: Recipe, tmp_path: Path, witness: Witness) -> None:
+def test_another_number_of_threads_is_noted(
+    eager: Recipe, tmp_path: Path, witness: Witness
+) -> None:
     folder = cut_off(eager, tmp_path / "run", 6)
     file = folder.path / "environment.json"
     environment = json.loads(file.read_text())
@@ -172,7 +174,7 @@ def test_what_cannot_be_resumed(trained: RunFolder, tmp_path: Path) -> None:
         resume(trained.path)
 
 
-def test_a_run_does_not_go_on_with_other_pictures(
+def test_a_run_does_not_resume_with_other_images(
     eager: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:
     data = set_aside("train", "test")

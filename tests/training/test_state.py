@@ -1,0 +1,55 @@
+"""Metrics of a running epoch, and the errors that decide something."""
+
+from __future__ import annotations
+
+import torch
+
+from alexnet.records import EpochRecord
+from alexnet.training.state import RunningMetrics, TrainState, update_metrics
+
+LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+LABELS = torch.tensor([0, 2])
+
+
+def record(split: str | None, train_error: float, eval_error: float | None) -> EpochRecord:
+    """An epoch with these errors."""
+    return EpochRecord(
+        epoch=1, step=1, lr=0.1, train_loss=1.0, train_top1_error=train_error, train_top5_error=0.0,
+        eval_split=split, eval_loss=eval_error, eval_top1_error=eval_error,
+        eval_top5_error=eval_error, layers=(),
+    )  # fmt: skip
+
+
+def test_metrics_are_means_over_images() -> None:
+    metrics = update_metrics(RunningMetrics(), torch.tensor(2.0), LOGITS, LABELS, False)
+    metrics = update_metrics(metrics, torch.tensor(5.0), LOGITS[:1], LABELS[:1], False)
+    assert metrics.mean_loss == (2 * 2.0 + 5.0) / 3
+    assert metrics.top1_error == 1 / 3
+    assert metrics.top5_error == 0
+
+
+def test_cutmix_steps_count_only_where_there_are_no_others() -> None:
+    mixed = update_metrics(RunningMetrics(), torch.tensor(7.0), LOGITS, LABELS, True)
+    assert (mixed.mean_loss, mixed.top1_error, mixed.top5_error) == (7.0, 1.0, 1.0)
+    both = update_metrics(mixed, torch.tensor(2.0), LOGITS, LABELS, False)
+    assert (both.mean_loss, both.top1_error) == (2.0, 0.5)
+
+
+def test_an_epoch_ends_with_its_record_and_new_metrics() -> None:
+    state = TrainState()
+    state.end_step(torch.tensor(2.0), LOGITS, LABELS, False)
+    assert (state.step, state.epoch, state.metrics.images) == (1, 0, 2)
+    assert state.has_trained_epoch(steps_per_epoch=1)
+    list(state.timer.timed(iter([(LOGITS, LABELS)])))
+    state.end_epoch(record("val", 0.5, 0.4))
+    assert (state.step, state.epoch, state.metrics) == (1, 1, RunningMetrics())
+    assert not state.has_trained_epoch(steps_per_epoch=1)
+
+
+def test_the_test_split_decides_nothing() -> None:
+    splits = (("val", 0.5, 0.4), ("test", 0.5, 0.4), (None, 0.5, None))
+    assert [TrainState(history=[record(*split)]).errors() for split in splits] == [
+        [0.4],
+        [0.5],
+        [0.5],
+    ]
