@@ -107,17 +107,9 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
     arch = variant(arch, num_classes=len(store.info.class_names))
     network = build_network(arch, recipe, weights, device, reporter)
     augmenter = build_augmenter(arch, recipe, store, splits, device)
-    info = ModelInfo(
-        architecture=arch,
-        class_names=store.info.class_names,
-        preprocessing=augmenter.preprocessing,
-        recipe=recipe,
-        manifest_hash=store.manifest_hash(),
-    )
+    info = model_info(arch, recipe, store, augmenter)
     if weights:
         warn_if_pretrained_differently(info, store, splits, reporter)
-    has_low_lr = recipe.low_lr_after_epoch is not None
-    low_lr = network.parameters_up_to(recipe.freeze_up_to) if has_low_lr else []
     return TrainingSetup(
         recipe=recipe,
         store=store,
@@ -127,7 +119,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
         batches=batches,
         loader=to_device(batches, device),
         network=network,
-        optimizer=build_optimizer(network, recipe.optimizer, low_lr),
+        optimizer=build_optimizer(network, recipe.optimizer, low_lr_parameters(network, recipe)),
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
     )
@@ -288,6 +280,24 @@ def build_augmenter(
         preprocessing=preprocessing,
         color_principal_axes=axes,
         mean_image=mean_image,
+    )
+
+
+def low_lr_parameters(network: Network, recipe: Recipe) -> list[Tensor]:
+    """The parameters that later learn at the recipe's `low_lr`, before they are frozen."""
+    if recipe.low_lr_after_epoch is None:
+        return []
+    return list(network.parameters_up_to(recipe.freeze_up_to))
+
+
+def model_info(arch: Architecture, recipe: Recipe, store: Store, augmenter: Augmenter) -> ModelInfo:
+    """The header of the model files that the run will write."""
+    return ModelInfo(
+        architecture=arch,
+        class_names=store.info.class_names,
+        preprocessing=augmenter.preprocessing,
+        recipe=recipe,
+        manifest_hash=store.manifest_hash(),
     )
 
 
