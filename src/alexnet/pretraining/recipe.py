@@ -93,9 +93,8 @@ class AutoencoderRecipe(PretrainRecipe):
 class RbmRecipe(PretrainRecipe):
     """A stack of convolutional restricted Boltzmann machines (RBMs).
 
-    Source: Lee et al. 2009, "Convolutional deep belief networks for scalable unsupervised learning
-    of hierarchical representations"; Hinton 2010, "A practical guide to training restricted
-    Boltzmann machines".
+    Source: Lee, Grosse, Ranganath and Ng, ICML 2009 (convolutional RBMs with probabilistic max
+    pooling); Hinton 2010, "A practical guide to training restricted Boltzmann machines".
     """
 
     kind: ClassVar[str] = "rbm"
