@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from alexnet.records import EpochRecord, EpochTimes
+
+ProgressCallback: TypeAlias = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """A `ProgressCallback` that does nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

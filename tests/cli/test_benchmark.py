@@ -17,7 +17,7 @@ def small_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MATMUL_SIZE, "cpu", 64)
 
 
-LENET = ("lenet5", "--batch", 2, "--repeats", 1, "--device", "cpu")
+LENET = ("lenet5", "--batch-size", 2, "--repeats", 1, "--device", "cpu")
 
 
 def test_inference_as_json(command: Command) -> None:
@@ -52,7 +52,7 @@ def test_agreement_of_an_optimized_model(
     assert found["num_images"] == 60
     assert 0.9 <= found["top1_agreement"] <= 1
     assert 0 <= found["max_probability_difference"] < 0.1
-    told = command("benchmark", "agreement", trained.path, "--batch", 60)
+    told = command("benchmark", "agreement", trained.path, "--batch-size", 60)
     assert "same top-1 class for" in told.out
 
 
@@ -60,7 +60,7 @@ def test_agreement_of_an_optimized_model(
     ("words", "message"),
     [
         (("train", "no_such_net"), "no_such_net"),
-        (("train", "lenet5", "--batch", 0), "--batch"),
+        (("train", "lenet5", "--batch-size", 0), "--batch-size"),
         (("fly",), "fly"),
         (("agree",), "did you mean agreement"),
         (("data", "no_such_preset"), "no_such_preset"),

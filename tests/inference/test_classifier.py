@@ -205,7 +205,7 @@ def test_progress_is_reported_after_every_batch(
     grays = [np.full((9, 9), 30 * i, np.uint8) for i in range(7)]
     grays[4] = np.zeros(0, np.uint8)
     calls: list[tuple[int, int]] = []
-    predictions = classifier.predict(grays, progress=lambda *call: calls.append(call))
+    predictions = classifier.predict(grays, on_progress=lambda *call: calls.append(call))
     assert calls == [(3, 7), (6, 7), (7, 7)]
     assert [p.image for p in predictions] == [f"image {i}" for i in range(7)]
     assert [bool(p.error) for p in predictions] == [i == 4 for i in range(7)]

@@ -32,9 +32,9 @@ CONV = Conv("conv1", 2, 2)
 SIZE = (3, 3)
 
 
-def tiny_rbm(block: int, is_gaussian: bool = False, std: float = 0.8) -> Rbm:
+def tiny_rbm(block: int, gaussian: bool = False, std: float = 0.8) -> Rbm:
     """The tiny RBM with large weights, in float64."""
-    rbm = Rbm(CONV, 1, is_gaussian=is_gaussian, block=block).double()
+    rbm = Rbm(CONV, 1, gaussian=gaussian, block=block).double()
     generator = torch.Generator().manual_seed(0)
     for parameter in rbm.parameters():
         parameter.data.normal_(0, std, generator=generator)
@@ -69,21 +69,21 @@ VISIBLE = binary_states(9).view(-1, 1, 3, 3)
 
 
 @pytest.mark.parametrize("block", [1, 2])
-@pytest.mark.parametrize("is_gaussian", [False, True])
-def test_hidden_probabilities_are_those_of_all_states(block: int, is_gaussian: bool) -> None:
-    rbm, h = tiny_rbm(block, is_gaussian), hidden_states(block)
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_hidden_probabilities_are_those_of_all_states(block: int, gaussian: bool) -> None:
+    rbm, h = tiny_rbm(block, gaussian), hidden_states(block)
     assert len(h) == {1: 256, 2: 25}[block]
-    v = torch.randn(7, 1, 3, 3, dtype=torch.float64) if is_gaussian else VISIBLE[::50]
+    v = torch.randn(7, 1, 3, 3, dtype=torch.float64) if gaussian else VISIBLE[::50]
     p = (-energies(rbm, v, h)).softmax(1)
     expected = (p @ h.flatten(1)).view(-1, 2, 2, 2)
     torch.testing.assert_close(rbm.hidden_probs(v), expected)
 
 
 @pytest.mark.parametrize("block", [1, 2])
-@pytest.mark.parametrize("is_gaussian", [False, True])
-def test_free_energy_sums_the_hidden_units_out(block: int, is_gaussian: bool) -> None:
-    rbm = tiny_rbm(block, is_gaussian)
-    v = torch.randn(7, 1, 3, 3, dtype=torch.float64) if is_gaussian else VISIBLE[::50]
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_free_energy_sums_the_hidden_units_out(block: int, gaussian: bool) -> None:
+    rbm = tiny_rbm(block, gaussian)
+    v = torch.randn(7, 1, 3, 3, dtype=torch.float64) if gaussian else VISIBLE[::50]
     expected = -(-energies(rbm, v, hidden_states(block))).logsumexp(1)
     torch.testing.assert_close(rbm.free_energy(v), expected)
 
@@ -97,7 +97,7 @@ def test_visible_probabilities_are_those_of_all_states() -> None:
 
 def test_a_gaussian_visible_unit_is_normal_around_its_mean() -> None:
     """E is quadratic in v with second derivative 1: p(v|h) is normal, its mean is at dE/dv = 0."""
-    rbm, h = tiny_rbm(1, is_gaussian=True), hidden_states(1)[77:78]
+    rbm, h = tiny_rbm(1, gaussian=True), hidden_states(1)[77:78]
     mean = rbm.visible_mean(h, SIZE).detach().requires_grad_()
     energies(rbm, mean, h).sum().backward()
     assert mean.grad is not None
@@ -246,7 +246,7 @@ def test_stride_padding_and_groups_of_alexnet_are_used() -> None:
         Conv("conv1", 4, 11, stride=4, extra_padding=3),
         Conv("conv2", 4, 5, padding=2, groups=2),
     ):
-        rbm = Rbm(conv, 4, is_gaussian=True, block=2).double()
+        rbm = Rbm(conv, 4, gaussian=True, block=2).double()
         rbm.weight.data.normal_(0, 0.1)
         v = torch.randn(2, 4, 20, 20).double()
         padded = F.pad(v, (conv.padding, conv.padding + conv.extra_padding) * 2)

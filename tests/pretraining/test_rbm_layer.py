@@ -19,13 +19,13 @@ from support.pretraining import RBM, first_rbm, fit, seeded, smooth_images, tiny
 def test_initial_biases_follow_hinton() -> None:
     first, second = find_stages(tiny_arch("alexnet"), "")[:2]
     stats = ChannelStats(torch.tensor([1.0, 0, -1]), torch.full((3,), 4.0))
-    layer = RbmLayer(first, stats, RBM, seeded(), is_first=True)
+    layer = RbmLayer(first, stats, RBM, seeded(), first=True)
     assert layer.scale.item() == 4 * RBM.visible_std
     assert layer.rbm.visible_bias.tolist() == [0.5, 0, -0.5]
     assert layer.rbm.hidden_bias[0].item() == pytest.approx(math.log(0.05 / 0.95))
     assert layer.rbm.block == 2
     probs = ChannelStats(torch.full((second.in_channels,), 0.25), torch.ones(second.in_channels))
-    layer = RbmLayer(second, probs, replace(RBM, sparsity_cost=0), seeded(), is_first=False)
+    layer = RbmLayer(second, probs, replace(RBM, sparsity_cost=0), seeded(), first=False)
     assert layer.rbm.visible_bias[0].item() == pytest.approx(math.log(0.25 / 0.75))
     assert layer.rbm.hidden_bias[0].item() == 0
     assert not layer.rbm.is_gaussian
@@ -80,7 +80,7 @@ def test_the_learning_rate_is_that_of_the_visible_units() -> None:
     recipe = replace(RBM, gaussian_lr=0.25, binary_lr=0.5)
     for stage, lr in ((first, 0.25), (second, 0.5)):
         stats = ChannelStats(torch.full((stage.in_channels,), 0.5), torch.ones(stage.in_channels))
-        layer = RbmLayer(stage, stats, recipe, seeded(), is_first=stage is first)
+        layer = RbmLayer(stage, stats, recipe, seeded(), first=stage is first)
         weights, biases = layer.build_optimizer().param_groups
         assert weights["lr"] == biases["lr"] == lr
         assert (weights["weight_decay"], biases["weight_decay"]) == (recipe.weight_decay, 0)

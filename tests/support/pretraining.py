@@ -61,7 +61,7 @@ def first_autoencoder(arch: Architecture, x: Tensor) -> Autoencoder:
 
 def first_rbm(arch: Architecture, x: Tensor, recipe: RbmRecipe = RBM) -> RbmLayer:
     stage = find_stages(arch, "")[0]
-    return RbmLayer(stage, measure_stats([x]), recipe, seeded(), is_first=True)
+    return RbmLayer(stage, measure_stats([x]), recipe, seeded(), first=True)
 
 
 def train_rbms(arch: Architecture, x: Tensor, steps: int, up_to: str = "") -> list[RbmLayer]:
@@ -70,7 +70,7 @@ def train_rbms(arch: Architecture, x: Tensor, steps: int, up_to: str = "") -> li
     for index, stage in enumerate(find_stages(arch, up_to)):
         with no_grad():
             inputs = encode_through(layers, x)
-        layer = RbmLayer(stage, measure_stats([inputs]), RBM, seeded(index), is_first=not index)
+        layer = RbmLayer(stage, measure_stats([inputs]), RBM, seeded(index), first=not index)
         fit(layer, inputs, steps)
         layers.append(layer)
     return layers

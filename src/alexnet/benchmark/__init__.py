@@ -1,4 +1,4 @@
-"""How fast this machine is, and whether optimized inference predicts the same.
+"""How fast this machine is, and how often optimized inference predicts the same class.
 
 - `throughput`: images per second of a network, beside a matrix multiplication's FLOP/s.
 - `layers`: the time of each layer alone.

@@ -26,7 +26,7 @@ from alexnet.transforms.statistics import color_principal_axes, preprocessing_fo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataThroughput:
-    """Images per second on the way to the network."""
+    """Images per second of each step before the network."""
 
     data: str
     num_images: int

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alexnet.benchmark.timing import Spread
 
 
-HELP = """usage: alexnet benchmark train|infer|data|agreement ...
+HELP = """usage: alexnet benchmark KIND ...
 
 How fast this machine is, compared with its own matrix multiplication, timed alternately.
 
@@ -33,7 +33,7 @@ How fast this machine is, compared with its own matrix multiplication, timed alt
   data [PRESET]     images per second: building the image store, reading, augmenting
   agreement MODEL   how often the optimized model predicts the same class as in float32
 
-alexnet benchmark train --help tells more."""
+alexnet benchmark KIND --help lists the flags of a kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +42,22 @@ class NetworkFlags:
 
     arch: Annotated[str, tyro.conf.Positional] = "alexnet"
     """An architecture's name."""
-    batch: int = 128
+    batch_size: int = 128
     """Images per step."""
     repeats: int = 7
     """Measurements, alternating with the matrix multiplication."""
     precision: Precision = "auto"
-    """auto: bf16 where the device multiplies it in hardware."""
+    """Data type of matrix products; auto: bf16 where the hardware supports it, else float32."""
     compile: bool = False
     """Compile the network with torch.compile; meant for GPUs."""
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
     json: bool = False
     """Print JSON."""
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.repeats < 1:
-            raise ConfigError("--batch and --repeats must be at least 1")
+        if self.batch_size < 1 or self.repeats < 1:
+            raise ConfigError("--batch-size and --repeats must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +92,16 @@ class AgreementFlags:
     """A data set or folder; unless given, the one the model was trained on."""
     data_root: str = ""
     """Folder searched for data sets first."""
-    batch: int = 1
-    """Images at a time; CPUs without int8 instructions compute up to 8 in another way."""
+    batch_size: int = 1
+    """Images at a time; CPUs without int8 instructions use another kernel for up to 8."""
     device: str = "auto"
-    """auto: the first GPU, else the processor."""
+    """auto: the first GPU, else the CPU."""
     json: bool = False
     """Print JSON."""
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise ConfigError("--batch must be at least 1")
+        if self.batch_size < 1:
+            raise ConfigError("--batch-size must be at least 1")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -122,17 +122,17 @@ def _network(mode: Mode, words: Sequence[str]) -> int:
 
     device = choose_device(flags.device)
     architecture(flags.arch)  # rejects an unknown name before the note
-    note(f"{mode} {flags.arch}, batch {flags.batch}, on {device}: {flags.repeats} repeats")
-    found = benchmark_network(
+    note(f"{mode} {flags.arch}, batch {flags.batch_size}, on {device}: {flags.repeats} repeats")
+    result = benchmark_network(
         mode,
         flags.arch,
-        flags.batch,
+        flags.batch_size,
         flags.repeats,
         device,
         flags.precision,
         compile=flags.compile,
     )
-    print(json_text(to_dict(found)) if flags.json else _text(found))
+    print(json_text(to_dict(result)) if flags.json else _text(result))
     return 0
 
 
@@ -146,8 +146,8 @@ def _data(words: Sequence[str]) -> int:
     recipe = preset(flags.preset)
     recipe = replace(recipe, data=flags.data or recipe.data, data_root=flags.data_root)
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
-    found = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
-    print(json_text(to_dict(found)) if flags.json else _data_text(found))
+    result = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
+    print(json_text(to_dict(result)) if flags.json else _data_text(result))
     return 0
 
 
@@ -170,13 +170,13 @@ def _agreement(words: Sequence[str]) -> int:
             resize_size=preprocessing.resize_size,
             on_progress=reporter.on_prepare,
         )
-    found = benchmark_agreement(classifier, store, np.flatnonzero(store.usable), flags.batch)
+    result = benchmark_agreement(classifier, store, np.flatnonzero(store.usable), flags.batch_size)
     text = (
-        f"same top-1 class for {found.num_agreeing:,} of {found.num_images:,} images "
-        f"({found.top1_agreement:.2%}), {found.batch_size} at a time; "
-        f"probabilities differ by at most {found.max_probability_difference:.4f}"
+        f"same top-1 class for {result.num_agreeing:,} of {result.num_images:,} images "
+        f"({result.top1_agreement:.2%}), {result.batch_size} at a time; "
+        f"probabilities differ by at most {result.max_probability_difference:.4f}"
     )
-    print(json_text(to_dict(found)) if flags.json else text)
+    print(json_text(to_dict(result)) if flags.json else text)
     return 0
 
 
@@ -193,7 +193,7 @@ def _range(values: Spread, unit: str) -> str:
     return f"{values.median:,.1f} {unit}  ({low} to {high}, n = {values.n})"
 
 
-def _text(found: Throughput) -> str:
+def _text(result: Throughput) -> str:
     rows = [
         (
             layer.name,
@@ -203,27 +203,27 @@ def _text(found: Throughput) -> str:
             f"{1e3 * layer.backward_seconds:.2f}" if layer.backward_seconds else "",
             f"{layer.backward_gflops:,.0f}" if layer.backward_gflops else "",
         )
-        for layer in found.layers
+        for layer in result.layers
     ]
     head = ("layer", "output", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s")
-    machine = found.environment
+    machine = result.environment
     return "\n".join(
         (
             table(head, rows, left=2),
             "",
-            f"{found.mode:<15} {_range(found.images_per_second, 'images/s')}",
-            *_optimized(found),
-            f"matmul          {_range(found.matmul_gflops, 'GFLOP/s')}, {found.precision}",
-            f"of matmul peak  {found.matmul_utilization:.1%}",
-            f"peak memory     {_gib(found.peak_memory_bytes)}",
+            f"{result.mode:<15} {_range(result.images_per_second, 'images/s')}",
+            *_optimized(result),
+            f"matmul          {_range(result.matmul_gflops, 'GFLOP/s')}, {result.precision}",
+            f"of matmul peak  {result.matmul_utilization:.1%}",
+            f"peak memory     {_gib(result.peak_memory_bytes)}",
             f"machine         {machine.device_name}, {machine.threads} threads, "
             f"torch {machine.torch}, kernels: {machine.kernels}",
         )
     )
 
 
-def _optimized(found: Throughput) -> list[str]:
-    rate = found.optimized_images_per_second
+def _optimized(result: Throughput) -> list[str]:
+    rate = result.optimized_images_per_second
     return [f"optimized       {_range(rate, 'images/s')}"] if rate else []
 
 
@@ -231,13 +231,13 @@ def _gib(size: int | None) -> str:
     return "not measured" if size is None else f"{size / 2**30:.2f} GiB"
 
 
-def _data_text(found: DataThroughput) -> str:
+def _data_text(result: DataThroughput) -> str:
     return "\n".join(
         (
-            f"{found.data}: {found.num_images:,} images, {found.store_bytes / 2**20:,.0f} MiB "
-            f"stored, {found.cores} cores",
-            f"prepare  {_range(found.prepare_per_second, 'images/s')}",
-            f"read     {_range(found.read_per_second, 'images/s')}",
-            f"augment  {_range(found.augment_per_second, 'images/s')}",
+            f"{result.data}: {result.num_images:,} images, {result.store_bytes / 2**20:,.0f} MiB "
+            f"stored, {result.cores} cores",
+            f"prepare  {_range(result.prepare_per_second, 'images/s')}",
+            f"read     {_range(result.read_per_second, 'images/s')}",
+            f"augment  {_range(result.augment_per_second, 'images/s')}",
         )
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.datasets.catalogue import open_source
-from alexnet.data.store.build import ProgressCallback, prepare
+from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.reporter import Reporter
+from alexnet.reporter import ProgressCallback, Reporter, ignore_progress
 
 
 def load_dataset(
@@ -17,7 +17,7 @@ def load_dataset(
     resize: Resize = "shortest_edge",
     resize_size: int = 256,
     allow_unlabelled: bool = False,
-    on_progress: ProgressCallback | None = None,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Store:
     """The image store of a data set; its images are decoded now unless they have been before.
 
@@ -27,7 +27,7 @@ def load_dataset(
         resize: how an image becomes square.
         resize_size: side of the stored images, in pixels.
         allow_unlabelled: accept a folder of images without class folders, too.
-        on_progress: called with the number of images done and the number of all.
+        on_progress: called with (images done, images in all).
 
     Raises:
         UnknownNameError: `data` is neither a known name nor looks like a path.

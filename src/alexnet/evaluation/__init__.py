@@ -1,8 +1,8 @@
 """Evaluation: `evaluate` a classifier on a split; the result is an `Evaluation`.
 
-- `evaluator`: `evaluate`, which split of which data, and the loop over its images
+- `evaluator`: `evaluate`, the choice of data and split, and the loop over the images
 - `metrics`: top-k error, confusion matrix, precision and recall
-- `results`: `Evaluation`, and how it follows from probabilities and labels
+- `results`: `Evaluation`, and computing it from probabilities and labels
 - `report`, `plots`: evaluation.json; confusion matrix and top losses
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,18 +13,12 @@ from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
 from alexnet.inference.classifier import Classifier, Crops
-from alexnet.reporter import NullReporter, Reporter
+from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
 
 CHUNK = 512
 """Images read and predicted at once."""
 
 SplitName: TypeAlias = Literal["auto", "test", "val", "train", "all"]
-OnProgress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of images done and of all images."""
-
-
-def _ignore(done: int, total: int) -> None:
-    pass
 
 
 def evaluate(
@@ -36,7 +29,7 @@ def evaluate(
     split: SplitName = "auto",
     crops: Crops = 1,
     reporter: Reporter | None = None,
-    on_progress: OnProgress = _ignore,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Evaluation:
     """Errors, loss, per-class scores, confusion and top losses of a classifier.
 
@@ -47,7 +40,7 @@ def evaluate(
         split: `auto` is the test split if there is one, else val; for other data that has no
             splits, all images.
         crops: 1, or 10 for the paper's ten crops.
-        reporter: told what happens.
+        reporter: receives notes and the progress of building the store.
         on_progress: called with (images done, images in all).
 
     Raises:
@@ -77,7 +70,7 @@ def evaluate_images(
     crops: Crops = 1,
     num_top_losses: int = 16,
     labels: np.ndarray | None = None,
-    on_progress: OnProgress = _ignore,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Evaluation:
     """Evaluate on some images of a store.
 
@@ -115,7 +108,7 @@ def predict_probabilities(
     store: Store,
     indices: np.ndarray,
     crops: Crops = 1,
-    on_progress: OnProgress = _ignore,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> np.ndarray:
     """Class probabilities float32 [len(indices), num_classes] of images of a store."""
     chunks = [np.zeros((0, len(classifier.class_names)), np.float32)]
@@ -129,7 +122,9 @@ def predict_probabilities(
 def open_evaluation_data(
     classifier: Classifier, data: str, data_root: str, reporter: Reporter
 ) -> Store:
-    """The store of some data as the classifier needs it; notes images and data that have changed.
+    """The image store of some data, resized as the classifier needs it.
+
+    Notes rejected images, and whether the data has changed since the classifier was trained on it.
 
     Raises:
         UsageError: no data is given, and the classifier names none.
@@ -137,7 +132,7 @@ def open_evaluation_data(
     recipe, preprocessing = classifier.info.recipe, classifier.info.preprocessing
     source, root = data or recipe.data, data_root or recipe.data_root
     if not source:
-        raise UsageError("the model was imported and names no data set; say which with --data")
+        raise UsageError("the model was imported and names no data set; give one with --data")
     store = load_dataset(
         source,
         root,
@@ -149,7 +144,7 @@ def open_evaluation_data(
     is_changed = classifier.info.manifest_hash != store.manifest_hash()
     if is_changed and is_training_data(classifier, store, data):
         reporter.note(
-            f"{source} has changed since the training; the test may contain training images"
+            f"{source} has changed since the training; the test split may contain training images"
         )
     return store
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from alexnet.data.images.open import open_image, rejection_reason
 from alexnet.errors import DataError, UsageError
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
+from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import autocast, choose_device
 from alexnet.transforms.crops import center_crop, ten_crop
 
@@ -94,7 +95,7 @@ class Classifier:
         images: Sequence[ImageInput],
         top: int = 5,
         crops: Crops = 1,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        on_progress: ProgressCallback = ignore_progress,
     ) -> list[Prediction]:
         """The `top` most probable classes of every image, in the order of `images`.
 
@@ -105,7 +106,7 @@ class Classifier:
             images: files, Pillow images, or arrays uint8 [H, W, 3] or [H, W].
             top: classes per image, at most.
             crops: 1, the center; 10, the center and the corners, each also flipped.
-            progress: called after each batch with (images done, images in all).
+            on_progress: called after each batch with (images done, images in all).
 
         Raises:
             UsageError: `images` is one path instead of a list.
@@ -117,7 +118,7 @@ class Classifier:
         with closing(self._decode_batches(images)) as batches:
             for batch in batches:
                 predictions += self._predict(batch, top, crops)
-                progress(len(predictions), len(images))
+                on_progress(len(predictions), len(images))
         return predictions
 
     def _decode_batches(self, images: Sequence[ImageInput]) -> Generator[list[Decoded]]:

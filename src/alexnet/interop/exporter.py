@@ -41,7 +41,7 @@ BATCH_SIZES = (1, 2, 5)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """The report beside an exported file."""
+    """What is written beside an exported file, as JSON."""
 
     format: Format
     file: str

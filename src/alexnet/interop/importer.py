@@ -39,7 +39,7 @@ class ImportedModel:
     info: ModelInfo
     weights: dict[str, Tensor]
     parity: Parity | None
-    """How far the file's own graph is from our network; None for files of weights."""
+    """The file's own graph compared with our network; None for files of weights alone."""
 
     def save(self, out: Path) -> None:
         """Write it as a model file."""

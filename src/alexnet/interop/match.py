@@ -72,7 +72,7 @@ def match_layers(
     Raises:
         ModelFileError: they are another network; the first mismatch is named.
     """
-    layers = deque(one for one in parsed if not isinstance(one.layer, Dropout))
+    layers = deque(p for p in parsed if not isinstance(p.layer, Dropout))
     matcher = _LayerMatcher(file, arch, input_shape, layers)
     try:
         for layer in arch.layers:
@@ -158,7 +158,7 @@ class _LayerMatcher:
     def check_hyperparameters(self, layer: Layer, parsed: ParsedLayer) -> None:
         if isinstance(layer, Flatten) and prod(self.shape[1:]) == 1:
             return  # one value a channel: the order is the same
-        for name in (one.name for one in fields(layer) if one.name not in IGNORED_FIELDS):
+        for name in (f.name for f in fields(layer) if f.name not in IGNORED_FIELDS):
             expected, found = getattr(layer, name), getattr(parsed.layer, name)
             if not _is_equal(expected, found):
                 self.fail(
@@ -176,8 +176,8 @@ class _LayerMatcher:
             arrays.setdefault("bias", np.zeros(arrays["weight"].shape[0], np.float32))
             return arrays
         self.folded_bias = arrays.pop("bias", np.zeros(0, np.float32))
-        end = [one.name for one in self.arch.layers].index(layer.name) + 1
-        has_norm = any(isinstance(one, BatchNorm) for one in self.arch.layers[end : end + 1])
+        end = [other.name for other in self.arch.layers].index(layer.name) + 1
+        has_norm = any(isinstance(other, BatchNorm) for other in self.arch.layers[end : end + 1])
         is_folded = has_norm and not self.next_is(BatchNorm)
         if np.any(self.folded_bias) and not is_folded:
             self.fail(f"{layer.name} should have no bias, but {parsed.description} has one")

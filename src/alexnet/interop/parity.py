@@ -18,12 +18,12 @@ TOLERANCE = 1e-4
 BLOCK_SIZE = 8
 """Side in pixels of the blocks of one color in a random image."""
 Runner: TypeAlias = Callable[[np.ndarray], np.ndarray]
-"""From float32 images [B, C, H, W] to logits [B, classes]."""
+"""From float32 images [B, C, H, W] to logits [B, num_classes]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parity:
-    """How far the logits of two implementations are apart."""
+    """The difference between the logits of two implementations."""
 
     runtime: str
     """What computed the other side, with its version."""

@@ -62,7 +62,7 @@ def pretrain(
             with the data and the network of a training's recipe.
         out: the run folder; `runs/<name>-<kind>-<number>` unless given.
         plots: draw filters, reconstructions and error curves at the end.
-        reporter: receives the progress.
+        reporter: receives notes and progress.
 
     Raises:
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
@@ -71,9 +71,7 @@ def pretrain(
     recipe = resolve_paths(recipe)
     path = Path(out) if out else free_run_path(Path("runs"), f"{recipe.name}-{recipe.kind}")
     if path.exists():
-        raise UsageError(
-            f"{path} exists; choose another --out, or continue it with --resume {path}"
-        )
+        raise UsageError(f"{path} exists; choose another --out, or resume it with --resume {path}")
     setup = set_up_pretraining(recipe, reporter)
     folder = create_run_folder(path, recipe, describe_environment(setup.device))
     return _train_remaining(setup, [], folder, plots, reporter)
@@ -82,7 +80,7 @@ def pretrain(
 def resume_pretraining(
     path: str | Path, *, plots: bool = True, reporter: PretrainReporter | None = None
 ) -> Pretrained:
-    """Continue an interrupted pretraining: finished layers are kept, the unfinished one restarts.
+    """Resume an interrupted pretraining: finished layers are kept, the unfinished one restarts.
 
     Raises:
         ModelFileError: the folder is not a pretraining's, or a file is damaged.

@@ -29,17 +29,17 @@ INIT_STD = 0.01
 class Rbm(nn.Module):
     """Filters and biases of an RBM, with the distributions they define."""
 
-    def __init__(self, conv: Conv, in_channels: int, *, is_gaussian: bool, block: int = 1) -> None:
+    def __init__(self, conv: Conv, in_channels: int, *, gaussian: bool, block: int = 1) -> None:
         """Zero weights and biases.
 
         Args:
             conv: the layer's number of filters, kernel, stride, padding and groups.
             in_channels: channels of the visible units.
-            is_gaussian: visible units are Gaussian with standard deviation 1, else binary.
+            gaussian: visible units are Gaussian with standard deviation 1, else binary.
             block: side of the square block of hidden units of which at most one is on.
         """
         super().__init__()
-        self.conv, self.is_gaussian, self.block = conv, is_gaussian, block
+        self.conv, self.is_gaussian, self.block = conv, gaussian, block
         shape = conv.channels, in_channels // conv.groups, conv.kernel, conv.kernel
         self.weight = nn.Parameter(torch.zeros(shape))
         self.hidden_bias = nn.Parameter(torch.zeros(conv.channels))

@@ -60,7 +60,7 @@ class RbmLayer(nn.Module):
         recipe: RbmRecipe,
         generator: torch.Generator,
         *,
-        is_first: bool,
+        first: bool,
     ) -> None:
         """A randomly initialised layer.
 
@@ -69,20 +69,20 @@ class RbmLayer(nn.Module):
             stats: of the inputs.
             recipe: the options of RBMs.
             generator: draws the weights.
-            is_first: the inputs are images, not the probabilities of another RBM.
+            first: the inputs are images, not the probabilities of another RBM.
         """
         super().__init__()
         self.stage, self.recipe, self.pool = stage, recipe, stage.pool
         is_blocked = recipe.hidden_pooling == "probabilistic" and is_max_pool(stage.pool)
         block = stage.pool.stride if stage.pool and is_blocked else 1
-        scale = stats.overall_std * recipe.visible_std if is_first else 1.0
+        scale = stats.overall_std * recipe.visible_std if first else 1.0
         self.register_buffer("scale", torch.tensor([scale]))
         self.register_buffer("variance", torch.tensor([(stats.overall_std / scale) ** 2]))
-        self.rbm = Rbm(stage.conv, stage.in_channels, is_gaussian=is_first, block=block)
+        self.rbm = Rbm(stage.conv, stage.in_channels, gaussian=first, block=block)
         mean = stats.mean / scale
         with torch.no_grad():
             self.rbm.weight.normal_(0, INIT_STD, generator=generator)
-            self.rbm.visible_bias.copy_(mean if is_first else mean.clamp(0.01, 0.99).logit())
+            self.rbm.visible_bias.copy_(mean if first else mean.clamp(0.01, 0.99).logit())
             if recipe.sparsity_cost:
                 target = recipe.sparsity_target
                 self.rbm.hidden_bias.fill_(math.log(target / (1 - target)))

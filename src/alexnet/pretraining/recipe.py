@@ -12,8 +12,8 @@ from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import ConfigError, UsageError, require
 
 DEFAULT_VAL_FRACTION = 0.1
-"""Fraction of the training images used for validation unless the training's recipe gives one."""
-HOLD_OUT = DataOptions(val_fraction=DEFAULT_VAL_FRACTION)
+"""Fraction of the training images used for validation unless the recipe gives one."""
+DEFAULT_DATA_OPTIONS = DataOptions(val_fraction=DEFAULT_VAL_FRACTION)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class PretrainRecipe(BaseRecipe):
     classes. Labels are not used, and test images are never read."""
     up_to: str = ""
     """Last conv layer to pretrain, such as conv3; all conv layers unless given."""
-    data_options: DataOptions = HOLD_OUT
+    data_options: DataOptions = DEFAULT_DATA_OPTIONS
     epochs: int = 10
     """Number of passes over the training images, for each layer."""
     batch_size: int = 32

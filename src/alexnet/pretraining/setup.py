@@ -31,7 +31,7 @@ from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import center_crop
 from alexnet.transforms.statistics import preprocessing_for
 
-PROBE_BATCH = 64
+PROBE_BATCH_SIZE = 64
 """Images per batch of probe images."""
 
 
@@ -81,8 +81,8 @@ class PretrainingSetup:
         positions = np.linspace(0, len(indices) - 1, count).round().astype(int)
         picked = indices[positions] if count else indices
         return [
-            self.center_crops(self.store.images(picked[i : i + PROBE_BATCH]))
-            for i in range(0, count, PROBE_BATCH)
+            self.center_crops(self.store.images(picked[i : i + PROBE_BATCH_SIZE]))
+            for i in range(0, count, PROBE_BATCH_SIZE)
         ]
 
     def center_crops(self, pixels: np.ndarray) -> Tensor:
@@ -105,7 +105,7 @@ class PretrainingSetup:
         layer: PretrainedLayer
         match self.recipe:
             case RbmRecipe():
-                layer = RbmLayer(stage, stats, self.recipe, generator, is_first=index == 0)
+                layer = RbmLayer(stage, stats, self.recipe, generator, first=index == 0)
             case AutoencoderRecipe():
                 layer = Autoencoder(stage, stats, self.recipe, generator)
             case _:

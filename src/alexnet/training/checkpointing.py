@@ -60,7 +60,7 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
 def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
     """Write everything that is needed to resume from here, then remove old checkpoints.
 
-    A checkpoint of a later step was skipped when the run was resumed; it is removed too.
+    A checkpoint of a later step is one that was damaged when the run was resumed; it is removed, too.
     """
     tensors = {f"network.{name}": t for name, t in setup.network.state_dict().items()}
     names = {id(p): name for name, p in setup.network.named_parameters()}
@@ -113,9 +113,9 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
 
 
 def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
-    """Reject a checkpoint whose best epoch so far is lost, since it may be the best of the run.
+    """Reject a checkpoint if the model of its best epoch is lost, which may be the best of the run.
 
-    The model may be of a later epoch than this history's last: its steps will be repeated.
+    The model may be of a later epoch than the checkpoint: the steps between them are repeated.
 
     Raises:
         ModelFileError: the model is missing, damaged or of an earlier epoch.
@@ -126,19 +126,19 @@ def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
     _, info, _ = load_model(folder.model)
     if info.scores.epoch < best.epoch:
         raise ModelFileError(
-            f"{folder.model} is of epoch {info.scores.epoch}, and epoch {best.epoch} was the best"
+            f"{folder.model} is of epoch {info.scores.epoch}, but epoch {best.epoch} was the best"
         )
 
 
-def check_recipe(folder: RunFolder, now: Recipe, then: Recipe) -> None:
+def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe) -> None:
     """Reject a config.json that was changed while the run was stopped.
 
     Raises:
         ConfigError: a field that decides the result has changed.
     """
     names = [field.name for field in fields(Recipe) if field.name not in CHANGEABLE_ON_RESUME]
-    if changed := [name for name in names if getattr(now, name) != getattr(then, name)]:
-        was = to_json(getattr(then, changed[0]), indent=None)
+    if changed := [name for name in names if getattr(recipe, name) != getattr(saved, name)]:
+        was = to_json(getattr(saved, changed[0]), indent=None)
         raise ConfigError(
             f"{folder.config} has changed since the run was stopped ({changed[0]} was {was}): "
             "restore it, or start a new run with --config"
@@ -211,12 +211,12 @@ class CheckpointManager:
         """Save if the recipe's minutes or steps have passed since the last checkpoint.
 
         Raises:
-            TrainingInterrupted: a signal asked to stop; the state is saved.
+            TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
         """
         recipe = self.setup.recipe
-        is_late = time.monotonic() - self.saved_at >= 60 * recipe.save_every_minutes
+        is_time = time.monotonic() - self.saved_at >= 60 * recipe.save_every_minutes
         every = recipe.save_every_steps
-        if is_late or (every and state.step // every > self.saved[0] // every):
+        if is_time or (every and state.step // every > self.saved[0] // every):
             self.save(state)
         self.stop_if_asked(state)
 

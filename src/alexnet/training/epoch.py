@@ -23,7 +23,7 @@ def epoch_record(
 
     Raises:
         DivergedError: the loss of the evaluated split is not finite.
-        TrainingInterrupted: a signal asked to stop; the state is saved.
+        TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
     """
     metrics, last, split = state.metrics, state.last_step, setup.eval_split
     evaluation = evaluate_split(setup, split, state, checkpoints)
@@ -50,7 +50,7 @@ def evaluate_split(
     """Evaluate the network as it is now on "val" or "test"; None if that has no images.
 
     Raises:
-        TrainingInterrupted: a signal asked to stop; the state is saved.
+        TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
     """
     indices = setup.splits.val if split == "val" else setup.splits.test
     if not len(indices):

@@ -22,7 +22,7 @@ def fit(
 
     Raises:
         DivergedError: a loss or a weight is not finite.
-        TrainingInterrupted: a signal asked to stop; the state is saved.
+        TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
     """
     while not has_ended(setup.recipe, state.history):
         train_epoch(setup, state, checkpoints, reporter)
@@ -41,7 +41,7 @@ def fit(
 def train_epoch(
     setup: TrainingSetup, state: TrainState, checkpoints: CheckpointManager, reporter: Reporter
 ) -> None:
-    """The remaining steps of the unfinished epoch."""
+    """Train the remaining steps of the unfinished epoch."""
     if state.has_trained_epoch(setup.steps_per_epoch):
         return
     setup.freeze(state.epoch)
@@ -49,7 +49,7 @@ def train_epoch(
     batches = setup.loader.epoch(state.epoch, state.step % setup.steps_per_epoch)
     for pixels, labels in state.timer.timed(batches):
         lr = setup.scheduler.lr(state.step, state.errors())
-        with last_update_recorded(setup, state, lr):
+        with record_last_update(setup, state, lr):
             loss, logits, is_mixed = train_step(setup, pixels, labels, state.step, lr)
         state.end_step(loss, logits, labels, is_mixed)
         reporter.on_step(step_report(setup, state, len(labels)))
@@ -58,8 +58,8 @@ def train_epoch(
 
 
 @contextmanager
-def last_update_recorded(setup: TrainingSetup, state: TrainState, lr: float) -> Iterator[None]:
-    """Around a step: if it is the epoch's last, record how far it moves every weight."""
+def record_last_update(setup: TrainingSetup, state: TrainState, lr: float) -> Iterator[None]:
+    """A context for one step: if it is the epoch's last, record how far it moves every weight."""
     if (state.step + 1) % setup.steps_per_epoch:
         yield
         return

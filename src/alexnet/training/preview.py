@@ -1,4 +1,4 @@
-"""Augmented training images, for people to look at."""
+"""Augmented training images, to check an augmentation by eye."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from alexnet.transforms.crops import denormalize, to_uint8_images
 
 
 def augmentation_preview(
-    name: str,
+    preset_name: str,
     data: str,
     data_root: str,
     num_classes: int,
@@ -30,18 +30,18 @@ def augmentation_preview(
     """One row per class: a stored training image, then `num_samples` augmented samples of it.
 
     Args:
-        name: the preset that gives preprocessing and augmentation.
+        preset_name: the preset that gives preprocessing and augmentation.
         data: a data set's name, a folder or a CSV file.
         data_root: folder searched for data sets first.
         num_classes: rows at most.
         num_samples: augmented samples of each image.
         seed: decides the images and their augmentation.
-        reporter: told how far the image store is.
+        reporter: receives notes and the progress of building the store.
 
     Returns:
         Rows of uint8 [h, w, 3] or gray [h, w], and the class names.
     """
-    recipe = replace(preset(name), data=data, data_root=data_root, seed=seed)
+    recipe = replace(preset(preset_name), data=data, data_root=data_root, seed=seed)
     device = choose_device(recipe.device)
     store, splits = prepare_data(recipe, reporter)
     arch = variant(architecture(recipe.arch), recipe.model)

@@ -29,7 +29,7 @@ def write_results(
 ) -> None:
     """Plot learning curves, confusion matrix and first-layer filters, then write `result.json`.
 
-    That file comes last: a run that has it is finished, and all other files are there.
+    `result.json` is written last: a run that has it is finished, and all other files exist.
     """
     history, times = state.history, state.times
     save_figure(plots.learning_curves(history), folder.plots / "learning_curves.png")

@@ -1,7 +1,8 @@
 """The run folder: its files, and a lock so that one process at a time writes them.
 
-It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl`, `model.safetensors`,
-`plots/`, and until the run has finished, `checkpoints/`.
+It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl` and `model.safetensors`;
+with a validation split, `last.safetensors`; until the run has finished, `checkpoints/`; and then
+`result.json` and `plots/`.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float, low_lr: float | None = N
 
 def lr_at(
     schedule: LRSchedule,
-    base: float,
+    base_lr: float,
     step: int,
     steps_per_epoch: int,
     total_steps: int,
@@ -75,12 +75,12 @@ def lr_at(
 ) -> float:
     """The learning rate of a step.
 
-    In a warm-up of n steps, step i has the fraction (i + 1) / n of `base`. Cosine falls from the
-    end of the warm-up to 0 after the last step; without a warm-up its first step has `base`.
+    In a warmup of n steps, step i has the fraction (i + 1) / n of `base_lr`. Cosine falls from the
+    end of the warmup to 0 after the last step; without a warmup its first step has `base_lr`.
 
     Args:
         schedule: its shape.
-        base: the highest learning rate.
+        base_lr: the highest learning rate.
         step: counted from 0 over the whole run.
         steps_per_epoch: batches in an epoch.
         total_steps: batches in the run.
@@ -88,20 +88,20 @@ def lr_at(
     """
     warmup = schedule.warmup_steps + round(schedule.warmup_epochs * steps_per_epoch)
     if step < warmup:
-        return base * (step + 1) / warmup
+        return base_lr * (step + 1) / warmup
     match schedule.schedule:
         case "constant":
-            return base
+            return base_lr
         case "step":
             epoch = step // steps_per_epoch
-            return base * schedule.gamma ** sum(epoch >= drop for drop in schedule.milestones)
+            return base_lr * schedule.gamma ** sum(epoch >= drop for drop in schedule.milestones)
         case "plateau":
-            return base * schedule.gamma ** num_plateau_drops(
+            return base_lr * schedule.gamma ** num_plateau_drops(
                 errors, schedule.patience, schedule.max_drops
             )
         case "cosine":
             angle = math.pi * (step - warmup) / max(1, total_steps - warmup)
-            return base * 0.5 * (1 + math.cos(angle))
+            return base_lr * 0.5 * (1 + math.cos(angle))
 
 
 def num_plateau_drops(errors: Iterable[float], patience: int, max_drops: int) -> int:

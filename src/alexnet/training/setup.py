@@ -88,11 +88,11 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
     """Prepare the data, build the network, load initial weights.
 
     Everything that does not need the data is checked first. Writes nothing but the image store.
-    From here on, freed memory stays with the process.
+    From here on, malloc keeps freed memory in the process.
 
     Args:
         recipe: what to train.
-        reporter: told what was skipped, loaded or ignored.
+        reporter: receives notes on what was skipped, loaded or ignored.
         resuming: whether a checkpoint gives the weights, so that `recipe.init_from` is not read.
 
     Raises:
@@ -212,10 +212,10 @@ def check_every_class_has_images(store: Store, train: np.ndarray) -> None:
     for label, name in enumerate(store.info.class_names):
         if label in present:
             continue
-        bad = [r for r in store.info.rejected if store.labels[r.index] == label]
-        cause = f"; {bad[0].name} was rejected ({bad[0].reason})" if bad else ""
-        way_out = "repair or add images, remove the class, or lower --test-fraction"
-        raise DataError(f"class {name!r} has no usable training image{cause}; {way_out}")
+        rejected = [r for r in store.info.rejected if store.labels[r.index] == label]
+        cause = f"; {rejected[0].name} was rejected ({rejected[0].reason})" if rejected else ""
+        advice = "repair or add images, remove the class, or lower --test-fraction"
+        raise DataError(f"class {name!r} has no usable training image{cause}; {advice}")
 
 
 def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Splits) -> Batches:
@@ -304,7 +304,7 @@ def model_info(arch: Architecture, recipe: Recipe, store: Store, augmenter: Augm
 def warn_if_pretrained_differently(
     info: ModelInfo, store: Store, splits: Splits, reporter: Reporter
 ) -> None:
-    """Note where pretrained layers saw other preprocessing, or images that are now in the test."""
+    """Note if pretrained layers saw other preprocessing, or images that are now test images."""
     layers = read_pretrained(Path(info.recipe.init_from))
     if layers:
         for warning in compatibility_warnings(layers, info.preprocessing, store, splits.test):

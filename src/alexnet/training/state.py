@@ -78,9 +78,9 @@ class TrainState:
         """The unfinished epoch, counted from 0."""
         return len(self.history)
 
-    def end_step(self, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool) -> None:
+    def end_step(self, loss: Tensor, logits: Tensor, labels: Tensor, mixed: bool) -> None:
         """Count a finished step and add its figures."""
-        self.metrics = update_metrics(self.metrics, loss, logits, labels, is_mixed)
+        self.metrics = update_metrics(self.metrics, loss, logits, labels, mixed)
         self.step += 1
 
     def has_trained_epoch(self, steps_per_epoch: int) -> bool:
@@ -107,7 +107,7 @@ class TrainState:
 
 
 def update_metrics(
-    metrics: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, is_mixed: bool
+    metrics: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, mixed: bool
 ) -> RunningMetrics:
     """The sums with one more batch.
 
@@ -116,11 +116,11 @@ def update_metrics(
         loss: mean over the batch.
         logits: [B, num_classes].
         labels: int64 [B].
-        is_mixed: whether CutMix mixed the images.
+        mixed: whether CutMix mixed the images.
     """
     count = len(labels)
     total = loss.item() * count
-    if is_mixed:
+    if mixed:
         mixed_loss, mixed_images = metrics.mixed_loss + total, metrics.mixed_images + count
         return replace(metrics, mixed_loss=mixed_loss, mixed_images=mixed_images)
     rank = rank_of_label(logits, labels)

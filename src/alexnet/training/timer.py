@@ -1,4 +1,4 @@
-"""How long an epoch takes, also one that is interrupted and resumed."""
+"""How long an epoch takes, even if it is interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Elapsed:
     images: int = 0
     data_wait_seconds: float = 0.0
     training_seconds: float = 0.0
-    """Waiting for data included, saving not."""
+    """Including the wait for data, without saving checkpoints."""
     elapsed_seconds: float = 0.0
-    """Everything included."""
+    """Including evaluation and checkpoints."""
 
 
 class EpochTimer:
-    """Measures an epoch: waiting for data, training in all, and everything."""
+    """Measures how long an epoch waits for data, trains, and takes in all."""
 
     def __init__(self, before: Elapsed | None = None) -> None:
         self.before = before or Elapsed()

@@ -65,12 +65,12 @@ def train(
     Args:
         recipe: what to train; `alexnet.preset(name)` gives the ones that ship.
         out: the run folder; `runs/<preset>-<number>` unless given.
-        reporter: told what happens.
+        reporter: receives notes and progress.
         save_figure: writes a plot; `alexnet.plots.save` unless given.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
-        TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
+        TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     reporter = reporter or NullReporter()
     recipe = resolve_paths(recipe)
@@ -99,13 +99,13 @@ def resume(
 
     Args:
         path: the run folder.
-        reporter: told what happens.
+        reporter: receives notes and progress.
         save_figure: writes a plot; `alexnet.plots.save` unless given.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
         TrainingError: the run has finished, or another process is training it.
-        TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
+        TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     reporter = reporter or NullReporter()
     folder = RunFolder(Path(path))

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -47,14 +46,12 @@ from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
 from alexnet.io.files import fsync, remove_folder, write_text
 from alexnet.io.paths import cache_folder
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 CHUNK = 32
 """Images a thread decodes between two calls of `on_progress`."""
 POLL_SECONDS = 1.0
 """Interval at which a waiting process reads the progress of the one that builds the store."""
-
-ProgressCallback: TypeAlias = Callable[[int, int], None]
-"""Called with (images done, images in all)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +80,7 @@ def prepare(
     resize: Resize,
     side: int,
     cache: Path | None = None,
-    on_progress: ProgressCallback | None = None,
+    on_progress: ProgressCallback = ignore_progress,
     chunk: int = CHUNK,
 ) -> Store:
     """The store of a source; its images are decoded now unless they have been before.
@@ -93,7 +90,7 @@ def prepare(
         resize: how an image becomes square.
         side: of the stored images, in pixels.
         cache: folder that holds stores; the user's cache unless given.
-        on_progress: called with the number of images done and the number of all.
+        on_progress: called with (images done, images in all).
         chunk: images a thread decodes between two calls of `on_progress`.
 
     Raises:
@@ -110,7 +107,7 @@ def prepare(
             resize=resize,
             side=side,
             folder=folder,
-            on_progress=on_progress or (lambda done, total: None),
+            on_progress=on_progress,
             chunk=chunk,
         )
         _build_locked(spec)
