@@ -4,13 +4,13 @@
 
 BEFORE and AFTER are git revisions; AFTER is the working tree unless given. BEFORE may also be a
 file that --out wrote earlier on this machine. Each commit runs alone: a worktree, a cache and
-kernels of its own, one thread. It trains the paper's, the batch-norm, the tutorial's and LeNet's
+kernels of its own, one thread. It trains the paper's, the batch-norm, the notebook's and LeNet's
 nets, is stopped and resumed once, pretrains without labels, evaluates and predicts; then sha256
 digests are printed side by side.
 
-Names may differ between the commits: numbers are compared, not the keys that they stand under, and
-a flag with two spellings is given as the commit's own --help prints it. "Not measured" may be
-null, -1 or absent. Exit 0: identical; 1: different, or a command failed.
+Names may differ between the commits: numbers are compared, not their keys, and a flag that was
+renamed is given as the commit's own --help prints it. "Not measured" may be null, -1 or absent.
+Exit 0: identical; 1: different, or a command failed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Digests: TypeAlias = dict[str, str]
 CROPS = ("--crops", "--views")
 AGREEMENT = ("agreement", "agree")
 SAVE_EVERY = ("--save-every-steps",)
-STATES = ("checkpoint*/*.safetensors", "state*/*.safetensors", "state.safetensors")
+CHECKPOINTS = ("checkpoint*/*.safetensors", "state*/*.safetensors", "state.safetensors")
 MEASURED_TIME = ("second", "wait", "duration")
 """Parts of the keys whose numbers differ from run to run."""
 PER_CLASS = {"train": 8, "val": 3, "test": 3}
@@ -67,14 +67,14 @@ class Commit:
     name: str
     source: Path
     """Its checkout."""
-    place: Path
+    folder: Path
     """An empty folder for its cache and runs."""
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """`python -m alexnet WORDS`, begun."""
+        """The process of `python -m alexnet WORDS`."""
         environment = os.environ | {
             "PYTHONPATH": str(self.source / "src"),
-            "ALEXNET_CACHE": str(self.place / "cache"),
+            "ALEXNET_CACHE": str(self.folder / "cache"),
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "200",
         }
@@ -82,7 +82,7 @@ class Commit:
         return subprocess.Popen(
             (sys.executable, "-m", "alexnet", *words),
             env=environment,
-            cwd=self.place,
+            cwd=self.folder,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -120,7 +120,7 @@ def is_measured(value: object, key: str) -> bool:
 
 
 def numbers(plain: object, key: str = "") -> Iterator[float]:
-    """The measured numbers of JSON in order, without keys, texts and what was not measured."""
+    """The measured numbers of JSON in order, without keys, texts and missing values."""
     if isinstance(plain, dict):
         for name, value in plain.items():
             yield from numbers(value, name)
@@ -170,34 +170,34 @@ def digest_weights(path: Path) -> str:
     return digest(part for _, part in sorted(tensors(path).items()))
 
 
-def digest_state(path: Path) -> str:
-    """Of a saved state's tensors, whatever their names."""
+def digest_checkpoint(path: Path) -> str:
+    """Of a checkpoint's tensors, whatever their names."""
     return digest(sorted(tensors(path).values()))
 
 
 def small_folder(commit: Commit) -> Path:
-    """Some of the drawn flowers as a folder of splits and classes."""
-    target = commit.place / "flowers"
+    """Some of the generated flowers as a folder of splits and classes."""
+    target = commit.folder / "flowers"
     for split, count in PER_CLASS.items():
-        for folder in sorted((commit.place / "cache").glob(f"**/{split}/*/")):
+        for folder in sorted((commit.folder / "cache").glob(f"**/{split}/*/")):
             for image in sorted(folder.iterdir())[:count]:
                 into = target / split / folder.name
                 into.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(image, into)
     if not target.exists():
-        raise CommandError(f"{commit.name}: the drawn flowers are not where they were")
+        raise CommandError(f"{commit.name}: the cache has no generated flowers")
     return target
 
 
-def interrupt_after_first_state(commit: Commit, words: tuple[str, ...], out: Path) -> Path:
-    """Begin a run, keep a copy of the first state that it saves, and stop it.
+def interrupt_after_first_checkpoint(commit: Commit, words: tuple[str, ...], out: Path) -> Path:
+    """Begin a run, keep a copy of its first checkpoint, and stop it.
 
     Raises:
         CommandError: it ended before it had saved one.
     """
-    process, copy = commit.start(*words, "--out", str(out)), out.with_suffix(".state")
+    process, copy = commit.start(*words, "--out", str(out)), out.with_suffix(".checkpoint")
     while process.poll() is None:
-        found = sorted(path for pattern in STATES for path in out.glob(pattern))
+        found = sorted(path for pattern in CHECKPOINTS for path in out.glob(pattern))
         if found:
             shutil.copyfile(found[0], copy)
             process.send_signal(signal.SIGINT)
@@ -205,35 +205,35 @@ def interrupt_after_first_state(commit: Commit, words: tuple[str, ...], out: Pat
         time.sleep(0.02)
     _, err = process.communicate()
     if not copy.exists():
-        raise CommandError(f"{commit.name}: {' '.join(words)} saved no state\n{err[-2000:]}")
+        raise CommandError(f"{commit.name}: {' '.join(words)} saved no checkpoint\n{err[-2000:]}")
     return copy
 
 
-def trained(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
+def training_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
     """Weights and metrics of every run; those of `batch norm` after a stop too."""
     for name, words in RUNS.items():
-        out = commit.place / name.replace(" ", "_")
+        out = commit.folder / name.replace(" ", "_")
         commit.run(*words, "--data", flowers, "--out", str(out))
         yield f"{name}: weights", digest_weights(out / "model.safetensors")
         lines = (out / "metrics.jsonl").read_text().splitlines()
         yield f"{name}: metrics", digest_numbers(lines)
     every = commit.spelling(SAVE_EVERY, "train", "quickstart")
     words = (*RUNS["batch norm"], "--data", flowers, every, "5")
-    out = commit.place / "stopped"
-    state = interrupt_after_first_state(commit, words, out)
-    yield "batch norm: state after 5 steps", digest_state(state)
+    out = commit.folder / "stopped"
+    checkpoint = interrupt_after_first_checkpoint(commit, words, out)
+    yield "batch norm: state after 5 steps", digest_checkpoint(checkpoint)
     commit.run("train", "--resume", str(out))
     yield "batch norm: weights when resumed", digest_weights(out / "model.safetensors")
 
 
-def used(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
+def inference_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
     """Evaluation, prediction and optimized inference of two trained nets."""
     crops = commit.spelling(CROPS, "evaluate")
     agreement = commit.spelling(AGREEMENT, "benchmark")
     for name in ("paper", "batch norm"):
-        model = str(commit.place / name.replace(" ", "_"))
+        model = str(commit.folder / name.replace(" ", "_"))
         for count in ("1", "10"):
-            out = str(commit.place / "evaluation")
+            out = str(commit.folder / "evaluation")
             words = ("--data", flowers, crops, count, "--json", "--out", out)
             text = commit.run("evaluate", model, *words)
             yield f"{name}: evaluation, {count} crops", digest_numbers([text])
@@ -243,8 +243,8 @@ def used(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
         yield f"{name}: optimized", digest_numbers([commit.run("benchmark", agreement, *words)])
 
 
-def tables(commit: Commit) -> Iterator[tuple[str, str]]:
-    """Layers and counts of two nets."""
+def summary_digests(commit: Commit) -> Iterator[tuple[str, str]]:
+    """The layer tables of two architectures."""
     for name in ("alexnet", "alexnet_bn"):
         text = commit.run("summary", name, "--json")
         yield f"{name}: summary", digest_numbers([text])
@@ -254,36 +254,42 @@ def digests(commit: Commit) -> Digests:
     """Everything that is compared, by name."""
     commit.run("train", "quickstart", *NARROW, "--epochs", "1", "--out", "drawing")
     flowers = str(small_folder(commit))
-    found = {"all flowers: weights": digest_weights(commit.place / "drawing/model.safetensors")}
-    return found | dict([*tables(commit), *trained(commit, flowers), *used(commit, flowers)])
+    found = {"all flowers: weights": digest_weights(commit.folder / "drawing/model.safetensors")}
+    return found | dict(
+        [
+            *summary_digests(commit),
+            *training_digests(commit, flowers),
+            *inference_digests(commit, flowers),
+        ]
+    )
 
 
 @contextmanager
-def worktree(revision: str, place: Path) -> Iterator[Path]:
-    """A checkout of a revision for a while."""
+def worktree(revision: str, folder: Path) -> Iterator[Path]:
+    """A temporary checkout of a revision."""
     git = ("git", "-C", str(REPOSITORY), "worktree")
-    subprocess.run((*git, "add", "--detach", "--quiet", str(place), revision), check=True)
+    subprocess.run((*git, "add", "--detach", "--quiet", str(folder), revision), check=True)
     try:
-        yield place
+        yield folder
     finally:
-        subprocess.run((*git, "remove", "--force", str(place)), check=True)
+        subprocess.run((*git, "remove", "--force", str(folder)), check=True)
 
 
 def measure(revision: str) -> Digests:
     """The digests of a revision, of the working tree, or of an earlier measurement."""
     if revision.endswith(".json"):
         return dict(json.loads(Path(revision).read_text()))
-    with tempfile.TemporaryDirectory(prefix="alexnet-compare-") as folder:
-        place = Path(folder)
-        (place / "run").mkdir()
+    with tempfile.TemporaryDirectory(prefix="alexnet-compare-") as path:
+        folder = Path(path)
+        (folder / "run").mkdir()
         is_here = revision == WORKING_TREE
-        checkout = nullcontext(REPOSITORY) if is_here else worktree(revision, place / "source")
+        checkout = nullcontext(REPOSITORY) if is_here else worktree(revision, folder / "source")
         with checkout as source:
-            return digests(Commit(revision, source, place / "run"))
+            return digests(Commit(revision, source, folder / "run"))
 
 
 def report(names: tuple[str, str], before: Digests, after: Digests) -> list[str]:
-    """Print both sides; gives the names of what differs."""
+    """Print both sides; return the names of those that differ."""
     keys = list(dict.fromkeys((*before, *after)))
     changed = [key for key in keys if before.get(key) != after.get(key)]
     print(f"{'':34}{names[0]:18.16}{names[1]:18.16}")
@@ -295,7 +301,7 @@ def report(names: tuple[str, str], before: Digests, after: Digests) -> list[str]
 
 
 def main() -> int:
-    """Compare, print, and tell by the exit code."""
+    """Compare and print; the exit code tells whether all digests are identical."""
     parser = argparse.ArgumentParser(description="Whether two commits compute the same bits.")
     parser.add_argument("before", help="a git revision, or a .json file that --out wrote")
     parser.add_argument("after", nargs="?", default=WORKING_TREE, help="a git revision")

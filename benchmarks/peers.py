@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Compare our speed with other programs on the same network and sizes, timed alternately.
 
-Every program runs in a process of its own, as its users run it, and computes only when it is told
-to: one step, or as many as fill 0.2 s, so that a step of milliseconds does not start with the
+Every program runs in a process of its own, as its users run it, and computes only when it is its
+turn: one step, or as many as fill 0.2 s, so that a step of milliseconds does not start with the
 caches of another program. The order of the programs is reversed every second round, and a pause
 follows every measurement, so that other load on the machine slows all alike. Prints a table, or
 with --json one line. Programs that are not installed are listed as missing.
 
-    python benchmarks/peers.py train [--batch 128]         the paper's net, a training step
-    python benchmarks/peers.py gains [--batch 128]         the same, without each of its gains
-    python benchmarks/peers.py infer [--batch 64]          the paper's net, inference
-    python benchmarks/peers.py notebook [--batch 64]       the notebook's net, a training step
+    python benchmarks/peers.py train [--batch-size 128]    the paper's net, a training step
+    python benchmarks/peers.py gains [--batch-size 128]    the same, one optimization off
+    python benchmarks/peers.py infer [--batch-size 64]     the paper's net, inference
+    python benchmarks/peers.py notebook [--batch-size 64]  the notebook's net, a training step
     python benchmarks/peers.py prepare --images FOLDER     decoding and resizing a folder of .jpg
 
 onnxruntime, openvino and keras (with jax, tensorflow or torch) are needed for some of them:
@@ -47,7 +47,7 @@ SUITES = {
 
 
 def worker(name: str, flags: argparse.Namespace) -> None:
-    """Build one program, then run a step for every line that comes in."""
+    """Build one program, then time its step for every line on stdin."""
     answers, sys.stdout = sys.stdout, sys.stderr
     try:
         step: programs.Step = getattr(programs, f"{name}_{flags.suite}")(flags)
@@ -80,14 +80,14 @@ def synchronize() -> None:
 
 
 def first_logits(result: Any) -> list[float]:
-    """The first logits of the first image, to check that all compute the same network."""
+    """The first logits of the first image, to check that all programs compute the same network."""
     return [float(value) for value in result[0][:5]]
 
 
 def start_worker(
     name: str, flags: argparse.Namespace
 ) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """A worker's process and its first answer."""
+    """The process of a worker and its first message."""
     command = [sys.executable, __file__, *sys.argv[1:], "--worker", name, "--folder", flags.folder]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -124,7 +124,7 @@ def measure(flags: argparse.Namespace) -> dict[str, Any]:
     return {"times": times, "missing": missing, "logits": {k: v for k, v in logits.items() if v}}
 
 
-def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
+def report(measured: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
     """Medians, ranges, and each program's time divided by ours."""
     import torch
 
@@ -132,7 +132,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
     from alexnet.config.serialization import to_dict
     from alexnet.runtime.environment import describe_environment, installed_version
 
-    times = found["times"]
+    times = measured["times"]
     best = next(name for name in ("ours_optimized", "ours", *times) if name in times)
     ratios = {
         name: statistics.median(t / o for t, o in zip(values, times[best], strict=True))
@@ -141,7 +141,7 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
     packages = ("torch", "onnxruntime", "openvino", "keras", "jax", "tensorflow-cpu", "pillow")
     result = {
         "suite": flags.suite,
-        "batch": flags.batch,
+        "batch_size": flags.batch_size,
         "n": flags.repeats,
         "milliseconds": {
             name: {
@@ -152,8 +152,8 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
             }
             for name, values in times.items()
         },
-        "missing": found["missing"],
-        "logits": found["logits"],
+        "missing": measured["missing"],
+        "logits": measured["logits"],
         "versions": {name: installed_version(name) for name in packages},
         "environment": to_dict(describe_environment(torch.device(flags.device))),
     }
@@ -165,8 +165,10 @@ def report(found: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """The report as a table."""
-    images = 1360 if result["suite"] == "prepare" else result["batch"]
-    lines = [f"{result['suite']}, batch {result['batch']}, n = {result['n']}, timed alternately"]
+    images = 1360 if result["suite"] == "prepare" else result["batch_size"]
+    lines = [
+        f"{result['suite']}, batch {result['batch_size']}, n = {result['n']}, timed alternately"
+    ]
     for name, row in result["milliseconds"].items():
         (ratio,) = (value for key, value in row.items() if key.startswith("times_"))
         speed = "" if name == "matmul" else f"{1e3 * images / row['median']:9.1f} images/s"
@@ -193,7 +195,7 @@ def main() -> None:
     )
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--arch", default="alexnet")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--optimizer", default="paper")

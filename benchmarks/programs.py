@@ -36,8 +36,8 @@ def ours_train(flags: argparse.Namespace, norm: str = "published") -> Step:
         device
     )
     optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.optimizer, lr=1e-3))
-    images = random_images(network.architecture, flags.batch, device)
-    labels = torch.randint(network.architecture.num_classes, (flags.batch,), device=device)
+    images = random_images(network.architecture, flags.batch_size, device)
+    labels = torch.randint(network.architecture.num_classes, (flags.batch_size,), device=device)
     recipe = Recipe()
     network.train()
     if flags.compile:
@@ -56,13 +56,13 @@ def ours_gains(flags: argparse.Namespace) -> Step:
 
 
 def ours_torch_norm_gains(flags: argparse.Namespace) -> Step:
-    """With the response norm in torch's operations instead of the kernel."""
+    """With the response norm in torch operations instead of the C kernel."""
     os.environ["ALEXNET_KERNELS"] = "0"
     return ours_train(flags)
 
 
 def ours_malloc_trim_gains(flags: argparse.Namespace) -> Step:
-    """With malloc returning the memory of every tensor to the system."""
+    """With malloc returning freed memory to the system."""
     import alexnet.runtime.malloc
 
     alexnet.runtime.malloc.disable_malloc_trim = lambda: False
@@ -75,12 +75,12 @@ def ours_compiled_gains(flags: argparse.Namespace) -> Step:
     return ours_train(flags)
 
 
-def plain_net(has_norm: bool = True) -> Any:
+def plain_net(with_norm: bool = True) -> Any:
     """The paper's network as most people write it in PyTorch."""
     from torch import nn
 
     def norm() -> tuple[nn.Module, ...]:
-        return (nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),) if has_norm else ()
+        return (nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),) if with_norm else ()
 
     return nn.Sequential(
         *(nn.Conv2d(3, 96, 11, 4), nn.ReLU(), *norm(), nn.MaxPool2d(3, 2)),
@@ -99,40 +99,40 @@ def plain_pytorch_train(flags: argparse.Namespace) -> Step:
     return pytorch_train(flags, plain_net())
 
 
-def tuned_pytorch_train(flags: argparse.Namespace, has_norm: bool = True) -> Step:
+def tuned_pytorch_train(flags: argparse.Namespace, with_norm: bool = True) -> Step:
     """What an expert adds by hand.
 
-    bf16 autocast, channels-last memory, torch.compile, fused SGD, and freed memory kept.
+    bf16 autocast, channels-last memory, torch.compile, fused SGD, and malloc that keeps memory.
     """
     import torch
 
     from alexnet.runtime.malloc import disable_malloc_trim
 
     disable_malloc_trim()
-    net = plain_net(has_norm).to(memory_format=torch.channels_last)
-    return pytorch_train(flags, net, is_tuned=True)
+    net = plain_net(with_norm).to(memory_format=torch.channels_last)
+    return pytorch_train(flags, net, tuned=True)
 
 
 def tuned_pytorch_without_norm_train(flags: argparse.Namespace) -> Step:
     """The same without response norms."""
-    return tuned_pytorch_train(flags, has_norm=False)
+    return tuned_pytorch_train(flags, with_norm=False)
 
 
-def pytorch_train(flags: argparse.Namespace, net: Any, is_tuned: bool = False) -> Step:
+def pytorch_train(flags: argparse.Namespace, net: Any, tuned: bool = False) -> Step:
     """A training step of a PyTorch module on random images."""
     import torch
 
     torch.manual_seed(0)
     net = net.to(flags.device)
-    images = torch.randn(flags.batch, 3, 227, 227, device=flags.device)
-    if is_tuned:
+    images = torch.randn(flags.batch_size, 3, 227, 227, device=flags.device)
+    if tuned:
         images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(1000, (flags.batch,), device=flags.device)
+    labels = torch.randint(1000, (flags.batch_size,), device=flags.device)
     optimizer = torch.optim.SGD(
-        net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=is_tuned
+        net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=tuned
     )
-    forward = torch.compile(net) if is_tuned else net
-    has_bf16 = is_tuned or flags.device == "cuda"
+    forward = torch.compile(net) if tuned else net
+    has_bf16 = tuned or flags.device == "cuda"
 
     def step() -> None:
         optimizer.zero_grad()
@@ -163,7 +163,7 @@ def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:
 
     torch.manual_seed(0)
     network = create_model(flags.arch).eval()
-    images = torch.randn(flags.batch, *network.architecture.input)
+    images = torch.randn(flags.batch_size, *network.architecture.input)
     return network, images
 
 
@@ -293,8 +293,8 @@ def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float
     assert model.count_params() == 28_096_769, model.count_params()
     model.compile("adam", "categorical_crossentropy")
     random = np.random.default_rng(0)
-    images = random.random((flags.batch, 224, 224, 3), np.float32)
-    labels = np.eye(17, dtype=np.float32)[random.integers(17, size=flags.batch)]
+    images = random.random((flags.batch_size, 224, 224, 3), np.float32)
+    labels = np.eye(17, dtype=np.float32)[random.integers(17, size=flags.batch_size)]
     return lambda: float(model.train_on_batch(images, labels))
 
 

@@ -19,7 +19,7 @@ from alexnet.io.files import atomic_write
 from alexnet.io.text import printable
 from alexnet.records import EpochRecord
 
-INK, BLUE, ORANGE, GREY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"
+INK, BLUE, ORANGE, GRAY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"
 
 MAX_LABEL_LENGTH = 40
 FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")

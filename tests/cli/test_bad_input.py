@@ -120,7 +120,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("data split animals taken", "taken exists"),
         ("data split animals text.txt/x.csv", "text.txt"),
         ("data show animals --preset nope", "nope"),
-        ("data show animals --classes 0", "--classes 0"),
+        ("data show animals --num-classes 0", "--num-classes 0"),
         ("data show animals --out text.txt/x.png", "text.txt"),
         ("doctor --device gpu7", "gpu7"),
     ],

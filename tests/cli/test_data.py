@@ -72,7 +72,7 @@ def test_data_split_refuses_what_is_split_already(
 
 def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
-    told = command("data", "show", flowers, "--classes", 2, "--samples", 2, "--out", sheet)
+    told = command("data", "show", flowers, "--num-classes", 2, "--num-samples", 2, "--out", sheet)
     assert (told.code, told.out) == (0, f"{sheet}\n")
     with Image.open(sheet) as image:
         assert image.format == "PNG"

@@ -45,7 +45,7 @@ def test_a_folder_named_in_python_is_recognized_from_anywhere(
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_folder_that_has_changed_is_reported_also_when_it_is_named(
+def test_a_folder_that_has_changed_is_reported_also_when_it_is_name_after_data(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path
 ) -> None:
     data_options = replace(tiny.data_options, test_fraction=0.34)
@@ -68,10 +68,10 @@ def test_a_pattern_may_match_folders(command: Command, own: object, photos: Path
 
 
 def test_a_run_on_own_data_is_named_after_the_data() -> None:
-    from alexnet.cli.train import named
+    from alexnet.cli.train import name_after_data
     from alexnet.config.presets import preset
 
     start = preset("quickstart")
-    assert named(start, start).name == "quickstart"
-    assert named(replace(start, data="/x/my photos"), start).name == "my_photos"
-    assert named(replace(start, data="/x", name="mine"), start).name == "mine"
+    assert name_after_data(start, start).name == "quickstart"
+    assert name_after_data(replace(start, data="/x/my photos"), start).name == "my_photos"
+    assert name_after_data(replace(start, data="/x", name="mine"), start).name == "mine"

@@ -54,7 +54,17 @@ def test_summary_lists_the_zoo(command: Command) -> None:
 
 
 def test_summary_of_a_variant(command: Command) -> None:
-    words = ("--classes", "17", "--groups", "1", "--norm", "none", "--input-size", "128", "--json")
+    words = (
+        "--num-classes",
+        "17",
+        "--groups",
+        "1",
+        "--norm",
+        "none",
+        "--input-size",
+        "128",
+        "--json",
+    )
     facts = json.loads(command("summary", "alexnet", *words).out)
     table = alexnet.variant(
         alexnet.architecture("alexnet"),

@@ -105,7 +105,7 @@ def test_csv_of_any_name_on_a_strict_terminal(trained: RunFolder, odd: Path) -> 
 
 
 def test_the_sheet(command: Command, odd: Path, tmp_path: Path) -> None:
-    assert command("data", "show", odd, "--out", tmp_path / "x.png", "--samples", "0").code == 0
+    assert command("data", "show", odd, "--out", tmp_path / "x.png", "--num-samples", "0").code == 0
 
 
 def test_figures_take_any_name() -> None:

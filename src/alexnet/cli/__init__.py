@@ -35,7 +35,7 @@ VERBS = {
     "summary": "layers, parameters and MACs of a network",
     "data": "prepare, check, split or show a data set",
     "import": "import a network from torchvision, Keras or ONNX",
-    "export": "export a model to ONNX or torch.export, and compare the two",
+    "export": "export a model to ONNX or torch.export, and compare the logits",
     "benchmark": "images per second, compared with the machine's peak",
     "experiment": "reproduce the papers' claims: train, compare, verdict",
     "doctor": "versions, device and folders of this machine",

@@ -40,7 +40,7 @@ alexnet benchmark KIND --help lists the flags of a kind."""
 class NetworkFlags:
     """Measure a network's images per second, beside the machine's matrix multiplication."""
 
-    arch: Annotated[str, tyro.conf.Positional] = "alexnet"
+    arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH]")] = "alexnet"
     """An architecture's name."""
     batch_size: int = 128
     """Images per step."""
@@ -64,7 +64,7 @@ class NetworkFlags:
 class DataFlags:
     """Measure images per second: building the image store, reading it, augmenting."""
 
-    preset: Annotated[str, tyro.conf.Positional] = "quickstart"
+    preset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[PRESET]")] = "quickstart"
     """The recipe whose data set, sizes and augmentation are measured."""
     data: str = ""
     """Another data set or folder."""
@@ -86,7 +86,7 @@ class DataFlags:
 class AgreementFlags:
     """Measure how often the optimized model predicts the same class as in float32."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     data: str = ""
     """A data set or folder; unless given, the one the model was trained on."""

@@ -35,7 +35,7 @@ DATA is a data set's name, a folder of class folders, or a CSV file of path,labe
   split    write a train/val/test split, as folders or as a CSV file
   show     plot a sheet of images, before and after augmentation
 
-alexnet data ACTION --help tells more."""
+alexnet data ACTION --help lists an action's flags."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,8 +53,8 @@ def run(arguments: Sequence[str]) -> int:
 class PrepareFlags:
     """Decode every image once into an image store, as training would."""
 
-    data: Annotated[str, tyro.conf.Positional]
-    """A data set's name, a folder or a CSV file."""
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """A data set's name, a folder or a CSV file of path,label[,split]."""
     data_root: str = ""
     """Folder searched for data sets first."""
     resize: Resize = "shortest_edge"
@@ -102,8 +102,8 @@ def prepare_action(arguments: Sequence[str]) -> int:
 class CheckFlags:
     """List unreadable, misnamed, small and duplicate images, and rare classes."""
 
-    data: Annotated[str, tyro.conf.Positional]
-    """A data set's name, a folder or a CSV file."""
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """A data set's name, a folder or a CSV file of path,label[,split]."""
     data_root: str = ""
     """Folder searched for data sets first."""
     json: bool = False
@@ -159,16 +159,16 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
 class SplitFlags:
     """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split."""
 
-    data: Annotated[str, tyro.conf.Positional]
-    """A data set's name, a folder or a CSV file."""
-    out: Annotated[str, tyro.conf.Positional]
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """A data set's name, a folder or a CSV file of path,label[,split]."""
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """A new folder, or a new file that ends in .csv."""
     data_root: str = ""
     """Folder searched for data sets first."""
     test_fraction: float = 0.2
-    """Fraction of every class for the test."""
+    """Fraction of every class for the test split."""
     val_fraction: float = 0.1
-    """Fraction of the rest for validation."""
+    """Fraction of the rest for the validation split."""
     seed: int = 0
     """Seed of the split."""
 
@@ -195,17 +195,17 @@ def split_action(arguments: Sequence[str]) -> int:
 class ShowFlags:
     """Plot a sheet: one row per class, with a stored image and augmented samples of it."""
 
-    data: Annotated[str, tyro.conf.Positional]
-    """A data set's name, a folder or a CSV file."""
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+    """A data set's name, a folder or a CSV file of path,label[,split]."""
     preset: str = "quickstart"
     """The preset whose preprocessing and augmentation are shown."""
     data_root: str = ""
     """Folder searched for data sets first."""
     out: str = ""
     """File to write; NAME.png unless given."""
-    classes: int = 12
-    """Rows at most."""
-    samples: int = 5
+    num_classes: int = 12
+    """Maximum number of classes, one row each."""
+    num_samples: int = 5
     """Augmented samples of each image."""
     seed: int = 0
     """Seed of the choice of images and of their augmentation."""
@@ -217,23 +217,23 @@ def show_action(arguments: Sequence[str]) -> int:
     from alexnet import plots
     from alexnet.training.preview import augmentation_preview
 
-    if flags.classes < 1 or flags.samples < 0:
+    if flags.num_classes < 1 or flags.num_samples < 0:
         raise UsageError(
-            f"--classes {flags.classes} must be at least 1 "
-            f"and --samples {flags.samples} not negative"
+            f"--num-classes {flags.num_classes} must be at least 1 "
+            f"and --num-samples {flags.num_samples} not negative"
         )
     with ProgressReporter() as reporter:
         rows, titles = augmentation_preview(
             flags.preset,
             flags.data,
             flags.data_root,
-            flags.classes,
-            flags.samples,
+            flags.num_classes,
+            flags.num_samples,
             flags.seed,
             reporter,
         )
     out = Path(flags.out or f"{Path(flags.data).resolve().name}.png")
-    heads = ("stored", *[f"sample {i + 1}" for i in range(flags.samples)])
+    heads = ("stored", *[f"sample {i + 1}" for i in range(flags.num_samples)])
     plots.save(plots.contact_sheet(rows, titles, heads), out)
     print(out)
     return 0

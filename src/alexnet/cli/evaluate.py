@@ -25,12 +25,12 @@ class EvaluateFlags:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     data: str = ""
-    """A data set, folder or CSV; the one the model was trained on unless given."""
+    """A data set, folder or CSV file; unless given, the one the model was trained on."""
     data_root: str = ""
     """Folder searched for data sets first."""
     split: Literal["auto", "test", "val", "train", "all"] = "auto"
-    """auto: test if there is one, else val; without splits, and for a model that was not trained on
-    this folder, all images."""
+    """auto: the test split if there is one, else val; of data that has no splits and that the model
+    was not trained on, all images."""
     crops: Literal["1", "10"] = "1"
     """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
     device: str = "auto"
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _default_folder(model: Path) -> Path:
-    """Where the plots go unless --out is given: into the run folder, else next to the model."""
+    """The folder of the plots unless --out is given: in the run folder, else next to the model."""
     is_run = model.is_dir() or (model.parent / "config.json").exists()
     folder = model if model.is_dir() else model.parent
     return folder / "evaluation" if is_run else folder / f"{model.stem}-evaluation"

@@ -53,7 +53,9 @@ def run(arguments: Sequence[str]) -> int:
 class ListFlags:
     """Show each experiment's claim, source, limits and cost on two cores."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    names: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME ...]")
+    ] = ()
     """Experiments to show; all of them unless given."""
     json: bool = False
     """Print JSON."""
@@ -126,8 +128,8 @@ def _paragraph(head: str, text: str) -> str:
 class RunFlags:
     """Run one experiment, or resume it."""
 
-    name: Annotated[str, tyro.conf.Positional]
-    """A name that alexnet experiment list shows."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """The experiment's name; `alexnet experiment list` shows all."""
     quick: bool = False
     """A few minutes on two cores, with smaller nets and fewer images."""
     data: Literal["small", "imagenet"] = "small"
@@ -137,13 +139,13 @@ class RunFlags:
     seeds: int | None = None
     """Runs per arm; as the experiment says unless given. A larger number adds the missing runs."""
     exclude: tuple[str, ...] = ()
-    """Arms that do not run."""
+    """Arms that do not run, by name or by series."""
     data_root: str = ""
     """Folder searched for data sets first."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     keep_models: bool = False
-    """Keep the network of every run, which is removed after its evaluation otherwise."""
+    """Keep the model files of all runs; otherwise each is removed after its evaluation."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -230,7 +232,9 @@ def _text(result: ExperimentResult) -> str:
 class ReportFlags:
     """Write the results of finished experiments as one page; it lists the others as not run."""
 
-    folders: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    folders: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER ...]")
+    ] = ()
     """Folders of finished experiments."""
     out: str = "claims.md"
     """The Markdown page; plots are copied to images/claims beside it."""

@@ -43,7 +43,7 @@ def parse(
     """
     value, unknown = parse_known(cls, arguments, verb, default, description)
     if unknown:
-        raise UsageError(_unknown(unknown[0], flag_names(cls, default), verb))
+        raise UsageError(_unknown_message(unknown[0], flag_names(cls, default), verb))
     return value
 
 
@@ -136,10 +136,10 @@ def _first_paragraph(box: str) -> str:
     return next((" ".join(text) for is_text, text in groups if is_text), box)
 
 
-def _unknown(word: str, flags: Iterator[str], verb: str) -> str:
+def _unknown_message(word: str, flags: Iterator[str], verb: str) -> str:
     """What is wrong with a word that no field takes."""
     flag = word.partition("=")[0]
     close = difflib.get_close_matches(flag, flags, n=1)
-    way_out = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
+    advice = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
     kind = "flag" if flag.startswith("-") else "word"
-    return f"unknown {kind} {flag!r}; {way_out}"
+    return f"unknown {kind} {flag!r}; {advice}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ImportFlags:
     """Import a network of torchvision, Keras or ONNX, check it, and write a model file."""
 
-    file: Annotated[str, tyro.conf.Positional] = ""
+    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = ""
     """A .pth, .safetensors, .keras, .weights.h5 or .onnx file."""
     weights: Literal["file", "torchvision"] = "file"
     """torchvision: its published alexnet, downloaded once, instead of a file."""
@@ -38,11 +38,12 @@ class ImportFlags:
     channel_order: Literal["rgb", "bgr"] = "rgb"
     """The order in which an ONNX file takes colors; Caffe's own networks take bgr."""
     preprocessing: Literal["published", "torchvision", "caffe", "notebook"] = "published"
-    """The program whose preprocessing the model uses; published: its architecture's."""
+    """The program whose preprocessing the model uses; published: the one that belongs to its
+    architecture."""
     input_size: int | None = None
     """Side of the input in pixels, where the file does not say; unless given, as published."""
     data_root: str = ""
-    """Folder that is searched first for torchvision's file."""
+    """Folder searched first for torchvision's file."""
     json: bool = False
     """Print JSON."""
 

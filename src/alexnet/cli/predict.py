@@ -33,7 +33,7 @@ class PredictFlags:
     top: int = 5
     """Number of classes per image."""
     crops: Literal["1", "10"] = "1"
-    """10 averages the center and the corners, each also flipped."""
+    """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     json: bool = False

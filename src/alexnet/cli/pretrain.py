@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from alexnet.cli.console import ProgressReporter, percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
-from alexnet.cli.train import DEFAULT_PRESET, named
+from alexnet.cli.train import DEFAULT_PRESET, name_after_data
 from alexnet.config.presets import PRESETS, preset
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.pretraining.recipe import (
@@ -25,7 +25,7 @@ from alexnet.pretraining.recipe import (
 if TYPE_CHECKING:
     from alexnet.pretraining.pretrainer import Pretrained
 
-HELP = """usage: alexnet pretrain KIND [PRESET] [flags]
+HELP = """usage: alexnet pretrain KIND [PRESET] [OPTIONS]
 
 Pretrains the conv layers one after the other on the training images, without labels. Test images
 are never read. `alexnet train PRESET --init-from RUN/model.safetensors` then trains with labels.
@@ -39,8 +39,8 @@ PRESET is a preset of alexnet train; its data, network, preprocessing and augmen
 alexnet pretrain KIND --help lists the flags."""
 
 DESCRIPTIONS = {
-    "autoencoder": "Pretrain convolutional auto-encoders (Masci et al. 2011).",
-    "rbm": "Pretrain convolutional restricted Boltzmann machines (Lee et al. 2009).",
+    "autoencoder": "Pretrain convolutional auto-encoders (Masci et al. 2011)",
+    "rbm": "Pretrain convolutional restricted Boltzmann machines (Lee et al. 2009)",
 }
 R = TypeVar("R", bound=PretrainRecipe)
 
@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
             from_config(kind, options.resume)
             result = resume_pretraining(options.resume, reporter=reporter)
         else:
-            result = pretrain(named(recipe, start), out=options.out, reporter=reporter)
+            result = pretrain(name_after_data(recipe, start), out=options.out, reporter=reporter)
     print(result.folder.result.read_text(encoding="utf-8") if options.json else _text(result))
     return 0
 
@@ -92,7 +92,8 @@ def parse_flags(
     """
     cls = {"autoencoder": PretrainFlags[AutoencoderRecipe], "rbm": PretrainFlags[RbmRecipe]}[kind]
     description = (
-        f"{DESCRIPTIONS[kind]} Presets: {', '.join(PRESETS)}. "
+        f"{DESCRIPTIONS[kind]}: alexnet pretrain {kind} [PRESET] [OPTIONS]. "
+        f"Presets: {', '.join(PRESETS)}. "
         f"The flags below show the values of {start.name!r}."
     )
     return parse(cls, words, f"pretrain {kind}", PretrainFlags(recipe=start), description)

@@ -1,4 +1,4 @@
-"""Where a run starts and where it is written: what `train` and `pretrain` have beside a recipe."""
+"""Flags of `train` and `pretrain` that are not part of a recipe."""
 
 from __future__ import annotations
 

@@ -19,15 +19,12 @@ from alexnet.models.zoo import ZOO, architecture
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryFlags:
-    """Layers, shapes, parameters, MACs (multiply-accumulates) and neurons of a network.
+    """Layers, shapes, parameters, MACs (multiply-accumulates) and neurons of a network."""
 
-    Without a name, a list of all networks.
-    """
-
-    arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ARCH")] = ""
-    """The architecture's name."""
-    classes: int | None = None
-    """Length of the output; None: as published."""
+    arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH]")] = ""
+    """The architecture's name; unless given, all architectures are listed."""
+    num_classes: int | None = None
+    """Number of classes; None: as published."""
     model: ModelOptions = field(default_factory=ModelOptions)
     format: Literal["table", "tutorial"] = "table"
     """tutorial: parameters and forward computation, counted as in the tutorial's table."""
@@ -42,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         nets = [summary(net) for net in ZOO.values()]
         print(json.dumps(nets, indent=2) if flags.json else zoo_text())
         return 0
-    net = variant(architecture(flags.arch), flags.model, num_classes=flags.classes)
+    net = variant(architecture(flags.arch), flags.model, num_classes=flags.num_classes)
     if flags.format == "tutorial":
         rows = tutorial_rows(net)
         print(json.dumps(rows, indent=2) if flags.json else tutorial_text(rows))
@@ -127,7 +124,7 @@ def tutorial_text(rows: list[dict[str, str | int]]) -> str:
 
 
 def zoo_text() -> str:
-    """All networks as text: name, input, totals, source."""
+    """All architectures as text: name, input, totals, source."""
     rows = []
     for net in ZOO.values():
         sums = totals(net.rows())

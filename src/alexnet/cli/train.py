@@ -23,18 +23,18 @@ DEFAULT_PRESET = "quickstart"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFlags:
-    """Train a network. `alexnet train [PRESET] [flags]`."""
+    """Train a network."""
 
     run: RunOptions = DEFAULT_OPTIONS
     recipe: Recipe
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Train, then print the test error and where the run is."""
+    """Train, then print the test error and the paths of the files."""
     preset_name, options, words = read_run_options("train", arguments)
     start = starting_recipe(preset_name, options)
     description = (
-        f"Train a network. Presets: {', '.join(PRESETS)}. "
+        f"Train a network: alexnet train [PRESET] [OPTIONS]. Presets: {', '.join(PRESETS)}. "
         f"The flags below show the values of {preset_name or DEFAULT_PRESET!r}."
     )
     flags = parse(TrainFlags, words, "train", TrainFlags(run=options, recipe=start), description)
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         if options.resume:
             result = resume(options.resume, reporter=reporter)
         else:
-            result = train(named(flags.recipe, start), out=options.out, reporter=reporter)
+            result = train(name_after_data(flags.recipe, start), out=options.out, reporter=reporter)
     print(result.folder.result.read_text(encoding="utf-8") if options.json else _text(result))
     return 0
 
@@ -59,8 +59,8 @@ def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
     return read_recipe(Path(options.config), start)
 
 
-def named(recipe: R, start: R) -> R:
-    """The recipe, named after its data where that is not the preset's."""
+def name_after_data(recipe: R, start: R) -> R:
+    """The recipe; it gets the name of its data if the flags change the data and not the name."""
     if recipe.data == start.data or recipe.name != start.name:
         return recipe
     stem = Path(recipe.data).expanduser().resolve().stem

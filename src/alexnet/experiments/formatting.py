@@ -53,7 +53,7 @@ def format_cost(plan: Plan) -> str:
 
 
 def describe_setting(plan: Plan) -> str:
-    """The size of the runs in one sentence."""
+    """Data, architecture and training options of the runs in one sentence."""
     base, protocol = plan.protocol.base, plan.protocol
     options = base.data_options
     width = "" if base.model.width == 1 else f" at {base.model.width:g} of its width"

@@ -64,7 +64,7 @@ def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
     noise = _image_noise(seeds) if scale == "difference" else np.zeros(1)
     low, high = t_interval(effects, noise)
     is_single = len(effects) < 2
-    pairs = [pair for one in seeds for pair in one]
+    pairs = [pair for of_seed in seeds for pair in of_seed]
     from_log = math.exp if scale == "ratio" else float
     return Interval(
         estimate=from_log(float(np.mean(effects))),
@@ -161,7 +161,7 @@ def _effect(pair: Pair, scale: Scale) -> float:
 
 def _image_noise(seeds: Sequence[Sequence[Pair]]) -> np.ndarray:
     """Deviation of the mean effect in each bootstrap sample of the images: float64 [R]."""
-    pairs = [pair for one in seeds for pair in one]
+    pairs = [pair for of_seed in seeds for pair in of_seed]
     indices = [np.array(better.indices or worse.indices) for better, worse in pairs]
     if not all(len(group) for group in indices):
         return np.zeros(1)

@@ -38,7 +38,7 @@ def measure_run(run: RunFolder, measure: Measure, crops: Crops, reporter: Report
         case "test_error" | "train_error":
             model = run.last if run.last.exists() else run.model
             store, indices = evaluated_images(recipe, measure, reporter)
-            return evaluate_images(load(model, recipe.device), store, indices, crops)
+            return measure_classifier(load(model, recipe.device), store, indices, crops)
 
 
 def measure_diverged(recipe: Recipe, measure: Measure) -> Outcome:
@@ -83,10 +83,10 @@ def evaluated_images(
     return store, splits.test if len(splits.test) else splits.val
 
 
-def evaluate_images(
+def measure_classifier(
     classifier: Classifier, store: Store, indices: np.ndarray, crops: Crops
 ) -> Outcome:
-    """Which of some images a classifier misclassifies; ties count against it."""
+    """The outcome of a classifier: which of some images it misclassifies; ties are errors."""
     probabilities = torch.from_numpy(predict_probabilities(classifier, store, indices, crops))
     ranks = rank_of_label(probabilities, torch.from_numpy(store.labels[indices]))
     misclassified = indices[(ranks >= 1).numpy()].tolist()

@@ -209,7 +209,7 @@ def _images_per_second(protocol: Protocol, arm: Arm, default: int) -> int:
 
 
 def _num_image_passes(experiment: Experiment, spec: TrainingSpec, recipe: Recipe) -> float:
-    """Images that one run trains on, counted in every epoch, and a third of those it evaluates."""
+    """Images that one run trains on, summed over the epochs, plus a third of those it evaluates."""
     num_classes, train, test = DATASET_SIZES[recipe.data]
     options = recipe.data_options
     num_test = min(test, options.test_per_class or test)

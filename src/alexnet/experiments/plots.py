@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet.experiments.formatting import MEASURE_NAMES, format_estimate
 from alexnet.experiments.results import ArmResult, ComparisonResult, ExperimentResult
-from alexnet.plots import GREY, INK
+from alexnet.plots import GRAY, INK
 from alexnet.records import EpochRecord
 
 COLORS = (
@@ -72,7 +72,7 @@ def _plot_curves(
 def _plot_target(axes: Axes, result: ExperimentResult) -> None:
     target = result.arms[0].recipe.target_train_error
     if target is not None:
-        axes.axhline(target, color=GREY, linestyle="--", linewidth=1)
+        axes.axhline(target, color=GRAY, linestyle="--", linewidth=1)
 
 
 def _plot_series(axes: Axes, result: ExperimentResult) -> None:
@@ -94,10 +94,10 @@ def _plot_series(axes: Axes, result: ExperimentResult) -> None:
 
 def _plot_effects(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
     """A point and its interval for every comparison, the first one on top."""
-    for y, one in zip(range(len(comparisons), 0, -1), comparisons, strict=True):
-        _plot_interval(axes, y, one)
+    for y, comparison in zip(range(len(comparisons), 0, -1), comparisons, strict=True):
+        _plot_interval(axes, y, comparison)
     scale = comparisons[0].scale
-    axes.axvline(1 if scale == "ratio" else 0, color=GREY, linewidth=1)
+    axes.axvline(1 if scale == "ratio" else 0, color=GRAY, linewidth=1)
     axes.set(
         ylim=(0.5, len(comparisons) + 0.8),
         yticks=[],
@@ -109,16 +109,18 @@ def _plot_effects(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
 
 
-def _plot_interval(axes: Axes, y: int, one: ComparisonResult) -> None:
-    interval, color = one.interval, VERDICT_COLORS[one.verdict]
+def _plot_interval(axes: Axes, y: int, comparison: ComparisonResult) -> None:
+    interval, color = comparison.interval, VERDICT_COLORS[comparison.verdict]
     low = interval.estimate if interval.is_unbounded_below else interval.low
     high = interval.estimate if interval.is_unbounded_above else interval.high
-    axes.plot([low, high], [y, y], color=color, linewidth=2, alpha=1 if one.is_primary else 0.4)
+    axes.plot(
+        [low, high], [y, y], color=color, linewidth=2, alpha=1 if comparison.is_primary else 0.4
+    )
     marker = ">" if interval.is_unbounded_above else "<" if interval.is_unbounded_below else "o"
     axes.plot([interval.estimate], [y], color=color, marker=marker)
-    axes.plot([one.min_effect], [y], color=INK, marker="|", markersize=12)
+    axes.plot([comparison.min_effect], [y], color=INK, marker="|", markersize=12)
     axes.annotate(
-        f"{one.name}: {format_estimate(interval, one.scale)}, {one.verdict}",
+        f"{comparison.name}: {format_estimate(interval, comparison.scale)}, {comparison.verdict}",
         (0, y),
         (5, 7),
         xycoords=("axes fraction", "data"),

@@ -61,24 +61,26 @@ def effects_table(comparisons: Iterable[ComparisonResult]) -> str:
     """Every comparison with its interval and verdict, as a Markdown table."""
     rows = [
         (
-            one.name if one.is_primary else f"{one.name} (secondary)",
-            "" if one.expected is None else format_effect(one.expected, one.scale),
-            format_effect(one.min_effect, one.scale),
-            interval_text(one),
-            f"**{one.verdict}**",
+            comparison.name if comparison.is_primary else f"{comparison.name} (secondary)",
+            ""
+            if comparison.expected is None
+            else format_effect(comparison.expected, comparison.scale),
+            format_effect(comparison.min_effect, comparison.scale),
+            interval_text(comparison),
+            f"**{comparison.verdict}**",
         )
-        for one in comparisons
+        for comparison in comparisons
     ]
     head = ("effect", "published", "minimum effect", "measured, 95 % interval", "verdict")
     return markdown_table(head, rows)
 
 
-def interval_text(one: ComparisonResult) -> str:
+def interval_text(comparison: ComparisonResult) -> str:
     """An estimate and its interval; "-" for an end that it does not have."""
-    interval = one.interval
-    low = "-" if interval.is_unbounded_below else format_effect(interval.low, one.scale)
-    high = "-" if interval.is_unbounded_above else format_effect(interval.high, one.scale)
-    return f"{format_estimate(interval, one.scale)} ({low} to {high})"
+    interval = comparison.interval
+    low = "-" if interval.is_unbounded_below else format_effect(interval.low, comparison.scale)
+    high = "-" if interval.is_unbounded_above else format_effect(interval.high, comparison.scale)
+    return f"{format_estimate(interval, comparison.scale)} ({low} to {high})"
 
 
 def arms_table(result: ExperimentResult) -> str:

@@ -130,7 +130,7 @@ def summarize(
         environment: where they ran.
     """
     experiment = plan.experiment
-    compared = tuple(_compare(one, plan, outcomes) for one in plan.comparisons)
+    compared = tuple(_compare(comparison, plan, outcomes) for comparison in plan.comparisons)
     return ExperimentResult(
         experiment=experiment.name,
         protocol=plan.protocol_name,
@@ -144,7 +144,7 @@ def summarize(
         excluded=plan.exclude,
         arms=tuple(_arm_result(plan, arm, outcomes, recipes, trials) for arm in plan.arms),
         comparisons=compared,
-        verdict=overall_verdict([one.verdict for one in compared if one.is_primary]),
+        verdict=overall_verdict([c.verdict for c in compared if c.is_primary]),
         training_seconds=training_seconds,
         environment=environment,
     )

@@ -5,7 +5,7 @@
     OUT/runs/ARM-rLR-sSEED    measured runs, with `outcome-1.json` (or -10) once evaluated
     OUT/result.json plot.png report.md
 
-A finished run is not run again, and an interrupted one is resumed. So is the experiment.
+A finished run is not repeated, and an interrupted one is resumed. So is the whole experiment.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ DIVERGED = "diverged.txt"
 """In a run folder: the error message of a run that diverged."""
 
 NewReporter = Callable[[str], Reporter]
-"""Gives the reporter of the next run, whose description it is called with."""
+"""Takes the description of the next run and gives its reporter."""
 
 
 @dataclass(eq=False)
 class Session:
-    """One call of `run_experiment`: the plan, where it writes, and how many runs it has reached."""
+    """One call of `run_experiment`: the plan, the output folder, and the current run's number."""
 
     plan: Plan
     out: Path
@@ -51,7 +51,7 @@ class Session:
     num_started: int = 0
 
     def run(self, path: Path, recipe: Recipe, description: str) -> RunFolder:
-        """The finished run at `path`; it is trained, resumed, or only looked up.
+        """The finished run at `path`; it is trained or resumed if it is not finished.
 
         If the loss becomes infinite or NaN, the run ends with the file `diverged.txt`.
 
@@ -120,7 +120,7 @@ def run_experiment(
 
 
 def claim_output_folder(plan: Plan, out: Path) -> None:
-    """Make the experiment's folder, or check that it belongs to this experiment.
+    """Create the experiment's folder, or check that it belongs to this experiment.
 
     Raises:
         UsageError: it belongs to something else.
@@ -189,7 +189,7 @@ def read_trial(run: RunFolder, lr: float) -> LRTrial:
 
 
 def best_lr(plan: Plan, spec: TrainingSpec, trials: Mapping[str, tuple[LRTrial, ...]]) -> float:
-    """The learning rate with the lowest validation error; of equals that with the lowest loss.
+    """The learning rate with the lowest validation error; ties go to the lowest validation loss.
 
     Raises:
         TrainingError: every learning rate diverged.
@@ -197,7 +197,7 @@ def best_lr(plan: Plan, spec: TrainingSpec, trials: Mapping[str, tuple[LRTrial, 
     found = trials.get(spec.lr_source.name)
     if not found:
         return plan.protocol.lr_grid[0]
-    best = min(found, key=lambda one: (one.has_diverged, one.val_error, one.val_loss, one.lr))
+    best = min(found, key=lambda t: (t.has_diverged, t.val_error, t.val_loss, t.lr))
     if best.has_diverged:
         raise TrainingError(
             f"every learning rate of {plan.protocol.lr_grid} diverges with {spec.lr_source.name}"

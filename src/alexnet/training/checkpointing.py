@@ -60,7 +60,7 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
 def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
     """Write everything that is needed to resume from here, then remove old checkpoints.
 
-    A checkpoint of a later step is one that was damaged when the run was resumed; it is removed, too.
+    A checkpoint of a later step was unusable when the run was resumed; it is removed, too.
     """
     tensors = {f"network.{name}": t for name, t in setup.network.state_dict().items()}
     names = {id(p): name for name, p in setup.network.named_parameters()}
