@@ -69,9 +69,9 @@ class DivergedError(TrainingError):
     """The loss or a weight is not finite; running the same recipe again would diverge again."""
 
 
-def require(is_met: bool, message: str, error: type[AlexNetError] = ConfigError) -> None:
-    """Raise `error` with `message` unless the condition is met."""
-    if not is_met:
+def require(condition: bool, message: str, error: type[AlexNetError] = ConfigError) -> None:
+    """Raise `error` with `message` unless `condition` is true."""
+    if not condition:
         raise error(message)
 
 

@@ -1,4 +1,4 @@
-"""Plots that several folders draw, and saving them; needs no display."""
+"""Plots that several parts of the package share, and how a figure is saved; needs no display."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from alexnet.records import EpochRecord
 INK, BLUE, ORANGE, GRAY = "#222222", "#2f6db3", "#d9772b", "#b9b9b9"
 
 MAX_LABEL_LENGTH = 40
-FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
+FIGURE_FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
 SPLIT_LABELS = {"val": "validation", "test": "test"}
 
 
@@ -30,14 +30,14 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's suffix, whole or not at all.
 
     Raises:
-        UsageError: the suffix is not one of FORMATS.
+        UsageError: the suffix is not one of FIGURE_FORMATS.
     """
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise UsageError(f"{path} must end in one of .{', .'.join(FORMATS)}")
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in FIGURE_FORMATS:
+        raise UsageError(f"{path} must end in one of .{', .'.join(FIGURE_FORMATS)}")
     with atomic_write(path) as temp, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # no installed font has the script
-        figure.savefig(temp, format=kind, dpi=130, facecolor="white", bbox_inches="tight")
+        figure.savefig(temp, format=suffix, dpi=130, facecolor="white", bbox_inches="tight")
 
 
 def short_label(name: str) -> str:
@@ -47,7 +47,7 @@ def short_label(name: str) -> str:
 
 
 def learning_curves(history: Sequence[EpochRecord]) -> Figure:
-    """Loss and top-1 error over the epochs, of the training and the evaluated split."""
+    """Loss and top-1 error over the epochs, for training and for the evaluated split."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, error = figure.subplots(1, 2)
     _plot_epochs(loss, [r.train_loss for r in history], BLUE, "training")
@@ -71,8 +71,8 @@ def learning_curves(history: Sequence[EpochRecord]) -> Figure:
 def _plot_epochs(axes: Axes, values: Sequence[float | None], color: str, label: str) -> None:
     """One value for each epoch; None leaves a gap."""
     marker = "o" if len(values) < 3 else ""
-    known = [math.nan if value is None else value for value in values]
-    axes.plot(range(1, len(values) + 1), known, color=color, marker=marker, label=label)
+    heights = [math.nan if value is None else value for value in values]
+    axes.plot(range(1, len(values) + 1), heights, color=color, marker=marker, label=label)
 
 
 def filters(weight: Tensor) -> Figure:
@@ -101,16 +101,18 @@ def filters(weight: Tensor) -> Figure:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], columns: Sequence[str] = ()
+    rows: Sequence[Sequence[np.ndarray]],
+    row_titles: Sequence[str],
+    column_titles: Sequence[str] = (),
 ) -> Figure:
     """Rows of images.
 
     Args:
         rows: each a row of images [h, w, 3] or [h, w].
-        titles: one to the left of each row.
-        columns: one above each column; none unless given.
+        row_titles: one to the left of each row.
+        column_titles: one above each column; none unless given.
     """
-    width, names = max(len(row) for row in rows), [short_label(title) for title in titles]
+    width, names = max(len(row) for row in rows), [short_label(title) for title in row_titles]
     margin = max(1.6, 0.5 + 0.1 * max(map(len, names)))  # inches, for the longest name
     figure = Figure(figsize=(margin + 1.35 * width, 1.4 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), width, squeeze=False)
@@ -120,7 +122,7 @@ def contact_sheet(
         grid[i][0].set_ylabel(
             name, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
         )
-    for j, title in enumerate(columns):
+    for j, title in enumerate(column_titles):
         grid[0][j].set_title(title, fontsize=9)
     for axes in grid.flat:
         axes.set_xticks([])

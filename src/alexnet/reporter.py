@@ -53,13 +53,13 @@ class NullReporter:
     """A reporter that does nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def on_prepare(self, done: int, total: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def on_step(self, report: StepReport) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """Nothing."""
+        """Do nothing."""

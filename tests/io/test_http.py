@@ -180,7 +180,7 @@ def test_the_number_of_tries_is_limited(server: Server, target: Path) -> None:
         (status(500), None, "HTTP Error 500"),
         (status(503, Retry_After=1), None, "HTTP Error 503"),
         (status(416), None, "HTTP Error 416"),
-        (status(204), None, "it answers 204"),
+        (status(204), None, "the server answers with status 204"),
         (status(302, Location="/x.bin"), None, "infinite loop"),
         (status(302, Location="http://example.invalid/x"), None, "not an https address"),
         (status(302, Location="file:///etc/passwd"), None, "file:///etc/passwd"),
@@ -245,7 +245,7 @@ def test_another_range_than_was_asked_for(server: Server, target: Path, content_
         request.wfile.write(BODY[:10])
 
     server.answers = [rest(send=9000), answer]
-    assert "which were not asked for" in failure(server.url, target)
+    assert "which were not requested" in failure(server.url, target)
     assert files(target.parent) == {}
 
 

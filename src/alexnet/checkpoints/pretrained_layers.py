@@ -22,7 +22,7 @@ MAX_STD_RATIO = 1.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainedInfo:
-    """The header of such a file."""
+    """The header of a file of pretrained layers."""
 
     pretrained: tuple[str, ...]
     """The finished conv layers."""
@@ -65,7 +65,7 @@ def read_pretrained(path: Path) -> PretrainedInfo | None:
 def compatibility_warnings(
     info: PretrainedInfo, preprocessing: Preprocessing, store: Store, test: np.ndarray
 ) -> list[str]:
-    """What makes pretrained layers unfit for a training: sentences, usually none.
+    """Why pretrained layers may not suit a training run: sentences, usually none.
 
     Args:
         info: header of the pretrained layers.
@@ -75,7 +75,7 @@ def compatibility_warnings(
     """
     warnings = []
     pairs = zip(info.preprocessing.std, preprocessing.std, strict=True)
-    if any(not 1 / MAX_STD_RATIO < there / here < MAX_STD_RATIO for there, here in pairs):
+    if any(not 1 / MAX_STD_RATIO < earlier / now < MAX_STD_RATIO for earlier, now in pairs):
         warnings.append(
             f"the layers were pretrained on inputs divided by {info.preprocessing.std[0]:.3g}, and "
             f"this training divides by {preprocessing.std[0]:.3g}: pretrain with its --scale"

@@ -105,7 +105,7 @@ def check_file(path: Path) -> None:
 
 
 def check_header(path: Path, header: object) -> dict[str, Any]:
-    """The header without its format, once that is known to be ours.
+    """The header without its format number, which is checked.
 
     Raises:
         ModelFileError: another format, or pretrained layers instead of a classifier.
@@ -131,14 +131,14 @@ def check_format(path: Path, found: object) -> None:
     if found == FORMAT:
         return
     is_newer = isinstance(found, int) and found > FORMAT
-    age, way_out = (
+    age, remedy = (
         ("a newer", "install that version")
         if is_newer
         else ("an older", "use it with that version, or train or import the model again")
     )
     raise ModelFileError(
         f"{path} was written by {age} version of alexnet (format {short_repr(found)}, and this "
-        f"version reads format {FORMAT}): {way_out}"
+        f"version reads format {FORMAT}): {remedy}"
     )
 
 

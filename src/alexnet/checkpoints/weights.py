@@ -30,7 +30,7 @@ TORCHVISION_NAMES = {
     "classifier.4": "fc7",
     "classifier.6": "fc8",
 }
-"""From the names in torchvision's `alexnet`, which are places in Sequential blocks, to ours."""
+"""From the names in torchvision's `alexnet`, which are positions in Sequential blocks, to ours."""
 
 WRAPPERS = ("state_dict", "model")
 """Keys under which other programs' checkpoints keep their state dict."""

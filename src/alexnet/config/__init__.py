@@ -1,4 +1,4 @@
-"""What decides a run, as frozen dataclasses that JSON can hold.
+"""The configuration of a run, as frozen dataclasses that convert to and from JSON.
 
 - `recipe`: `Recipe` and the groups of options in it.
 - `presets`: the recipes that ship, by name.

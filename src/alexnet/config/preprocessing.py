@@ -80,10 +80,8 @@ def to_255_scale(color: RGB) -> RGB:
 IMAGENET_MEAN = to_255_scale((0.485, 0.456, 0.406))
 """Mean red, green and blue of torchvision's weights, on the 0-255 scale."""
 
-
 IMAGENET_STD = to_255_scale((0.229, 0.224, 0.225))
 """Standard deviations of torchvision's weights, on the 0-255 scale."""
-
 
 CODE2012_DIVISOR = 1.1
 """Code2012 divides pixels by one plus the standard deviation of its color jitter."""

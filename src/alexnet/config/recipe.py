@@ -1,4 +1,4 @@
-"""A recipe: everything that decides a training run, as one frozen value that JSON can hold.
+"""A recipe: the whole configuration of a training run, as one frozen value that JSON can hold.
 
 Presets are recipes (`presets.py`). Each later source overrides the earlier ones: defaults, preset,
 `--config file.json`, flags. The text under a field is its line in `--help`.
@@ -68,8 +68,11 @@ class DataOptions:
             flag, count = name.replace("_", "-"), getattr(self, name)
             require(count is None or count >= 1, f"--{flag} {count} must be above 0")
         for name in ("test_fraction", "val_fraction"):
-            flag, part = name.replace("_", "-"), getattr(self, name)
-            require(part is None or 0 <= part < 1, f"--{flag} {part} must be from 0 to below 1")
+            flag, fraction = name.replace("_", "-"), getattr(self, name)
+            require(
+                fraction is None or 0 <= fraction < 1,
+                f"--{flag} {fraction} must be from 0 to below 1",
+            )
         require_not_negative(self, "split_seed")
         require(
             0 <= self.max_rejected_fraction <= 1,
@@ -179,7 +182,7 @@ class LRSchedule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseRecipe:
-    """What supervised training and pretraining have in common."""
+    """The options that supervised training and pretraining have in common."""
 
     name: str = "custom"
     """Name of the run folder: runs/NAME-001 and so on."""

@@ -19,7 +19,7 @@ AnyBatch = TypeVar("AnyBatch", bound=tuple[Any, Any])
 
 @dataclass(frozen=True)
 class Batches:
-    """The training images of a store, shuffled anew each epoch.
+    """The training images of a store, reshuffled in each epoch.
 
     The last images of an epoch that do not fill a batch are left out of it (other ones in each
     epoch). A training set smaller than one batch is one batch.

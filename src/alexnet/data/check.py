@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -17,6 +16,7 @@ from alexnet.data.images.decode import decode
 from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.threads import map_bounded
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 SMALL_PIXELS = 64
 """A shorter side below this is reported, unless the median image is that small."""
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _ImageFacts:
-    """Of one image: format, shorter side in pixels and pixel hash, or why it cannot be read."""
+    """Format, shorter side in pixels and pixel hash of an image, or why it cannot be read."""
 
     format: str = ""
     side: int = 0
@@ -58,9 +58,7 @@ class _ImageFacts:
     error: str = ""
 
 
-def check(
-    source: Source, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[Finding]:
+def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> list[Finding]:
     """Every finding about a source, faults first; decodes each image once, on all cores.
 
     Duplicates are images that are equal to the last bit at 32 x 32 pixels.
@@ -96,7 +94,7 @@ def _unreadable(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
 
 
 def _formats(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
-    """Files whose content is of another format than their name says; they are read all the same."""
+    """Files whose content has another format than their name says; they are read anyway."""
     findings = []
     for name, image in zip(source.names, facts, strict=True):
         suffix = PurePath(name).suffix.lower()

@@ -57,12 +57,12 @@ def _copy(source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out
         if not is_file_name(label):
             raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
     with atomic_folder(out) as temporary:
-        for split, indices in splits.items():
-            for index in indices:
-                path = images.path(index)
-                folder = temporary / split / source.class_names[source.labels[index]]
-                folder.mkdir(parents=True, exist_ok=True)
-                target = folder / path.name
-                if target.exists():  # of another folder of the same class
-                    target = folder / f"{index}-{path.name}"
-                shutil.copy2(path, target)
+        pairs = ((split, index) for split, indices in splits.items() for index in indices)
+        for split, index in pairs:
+            path = images.path(index)
+            folder = temporary / split / source.class_names[source.labels[index]]
+            folder.mkdir(parents=True, exist_ok=True)
+            target = folder / path.name
+            if target.exists():  # of another folder of the same class
+                target = folder / f"{index}-{path.name}"
+            shutil.copy2(path, target)

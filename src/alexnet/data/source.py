@@ -93,7 +93,6 @@ class Source:
     """Fraction of every class held out for the test where the source has no split of its own."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Number of files skipped, by reason: {"hidden": 2, "not an image": 1}."""
-
     is_labelled: bool = True
     """False where the images have no labels; they are all of one class then."""
 

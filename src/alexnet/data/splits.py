@@ -49,19 +49,19 @@ def split(
     name: str,
     indices: np.ndarray,
     labels: np.ndarray,
-    given: np.ndarray,
+    given_splits: np.ndarray,
     test_fraction: float,
     options: DataOptions,
     seed: int,
 ) -> Splits:
-    """The given splits where there are any, else random ones, per class or over all images.
+    """The data set's own splits if it has any, else random ones, per class or over all images.
 
     Args:
         name: of the data set, for messages.
         indices: images to split, ascending.
         labels: int64 [N], of all images.
-        given: "train", "val", "test" or "" for each of the N images.
-        test_fraction: held out where nothing is given and the options leave it open.
+        given_splits: "train", "val", "test" or "" for each of the N images.
+        test_fraction: held out if the data set has no splits and the options no fraction.
         options: fractions, and whether the split is stratified.
         seed: of the run; also decides the split unless the options have a seed for it.
 
@@ -69,7 +69,7 @@ def split(
         DataError: no images are left for training.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
-    train, val, test = (indices[given[indices] == name] for name in ("train", "val", "test"))
+    train, val, test = (indices[given_splits[indices] == name] for name in ("train", "val", "test"))
     if not len(train) and not len(test):
         fraction = test_fraction if options.test_fraction is None else options.test_fraction
         train, test = _hold_out(indices, labels, fraction, split_seed, options.split)

@@ -1,11 +1,11 @@
 """A trained network in use: predictions, and a faster network for the CPU.
 
-classifier: `Classifier` with its class names and preprocessing; `load` reads it from a run.
-optimize: `optimize_for_inference` folds batch norms and replaces layers by the faster ones below.
-fused: ReLU, response norm and max pooling in one pass.
-winograd: 3 x 3 and 5 x 5 convolutions by Winograd's minimal filtering, where the CPU lacks bf16.
-int8: convolutions and linear layers of quantized weights and activations.
-quantization: float weights as int8, with scales.
+- `classifier`: `Classifier` with its class names and preprocessing; `load` reads it from a run.
+- `optimize`: `optimize_for_inference` folds batch norms and replaces layers by faster ones.
+- `fused`: ReLU, response norm and max pooling in one pass.
+- `winograd`: 3 x 3 and 5 x 5 convolutions by Winograd's filtering, where the CPU lacks bf16.
+- `int8`: convolutions and linear layers of quantized weights and activations.
+- `quantization`: float weights as int8, with scales.
 """
 
 from typing import TYPE_CHECKING

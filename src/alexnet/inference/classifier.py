@@ -32,7 +32,7 @@ ImageInput: TypeAlias = "str | Path | Image.Image | np.ndarray"
 """A file, a Pillow image, or uint8 [H, W, 3] (RGB) or [H, W] (grayscale)."""
 Crops: TypeAlias = Literal[1, 10]
 PREDICT_BATCH = 64
-"""Images that `predict` decodes and classifies at a time, which bounds its memory."""
+"""Images that `predict` decodes and classifies at a time, which limits its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One image as uint8 [S, S, 3], or without pixels and with the reason."""
+    """One image as uint8 [S, S, 3]; if it cannot be read, no pixels but the reason."""
 
     name: str
     pixels: np.ndarray | None = None
@@ -147,14 +147,15 @@ class Classifier:
         return Decoded(name, pixels)
 
     def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
-        readable = {i: one.pixels for i, one in enumerate(batch) if one.pixels is not None}
+        readable = {i: image.pixels for i, image in enumerate(batch) if image.pixels is not None}
         top_classes: dict[int, tuple[ClassProbability, ...]] = {}
         if readable:
             probabilities = self.probabilities(np.stack(list(readable.values())), crops)
             for i, row in zip(readable, probabilities, strict=True):
                 top_classes[i] = self._top_classes(row, top)
         return [
-            Prediction(one.name, top_classes.get(i, ()), one.error) for i, one in enumerate(batch)
+            Prediction(image.name, top_classes.get(i, ()), image.error)
+            for i, image in enumerate(batch)
         ]
 
     def _top_classes(self, probabilities: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
@@ -162,7 +163,7 @@ class Classifier:
         return tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best)
 
     def probabilities(self, pixels: np.ndarray, crops: Crops = 1, batch: int = 128) -> np.ndarray:
-        """Class probabilities float32 [N, classes] of resized images uint8 [N, S, S, 3].
+        """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         With ten crops the softmax outputs are averaged.
 

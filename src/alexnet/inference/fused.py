@@ -25,7 +25,7 @@ class FusedReluNormPool(nn.Module):
 
         Raises:
             ValueError: the feature maps are smaller than the pooling window.
-            MemoryError: there is no memory for the lines that the windows share.
+            MemoryError: there is no memory for the buffered lines.
         """
         x = x.contiguous(memory_format=torch.channels_last)
         n, c, h, w = x.shape

@@ -1,4 +1,4 @@
-"""Untrusted archives, read without writing anything: tar from front to back, zip by its index."""
+"""Untrusted archives, read without writing anything: tar from start to end, zip by its index."""
 
 from __future__ import annotations
 
@@ -47,21 +47,24 @@ def archive_files(
     try:
         with open_regular(archive) as file:
             stream = _decompressed(file, max(max_bytes, CHUNK_BYTES))
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
-                for count, member in enumerate(tar):
-                    if count >= MAX_ARCHIVE_MEMBERS:
-                        raise DataError(f"{archive} holds more than it should; fetch it again")
-                    if member.isreg() and wanted.fullmatch(member.name):
-                        yield member, _content(tar, member, max_bytes)
-                if (
-                    len(stream.read(CHUNK_BYTES)) == CHUNK_BYTES
-                ):  # reading on verifies the checksums
-                    raise DataError(f"{archive} continues after its last file; fetch it again")
-    except DataError:
-        raise
+            yield from _read_wanted(stream, wanted, max_bytes)
     except Exception as error:  # tarfile and the decompressors raise a dozen kinds for damage
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{archive} is damaged ({reason}); fetch it again") from error
+
+
+def _read_wanted(
+    stream: _ForwardReader, wanted: re.Pattern[str], max_bytes: int
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
+        for count, member in enumerate(tar):
+            if count >= MAX_ARCHIVE_MEMBERS:
+                raise tarfile.ReadError(f"it has more than {MAX_ARCHIVE_MEMBERS:,} files")
+            if member.isreg() and wanted.fullmatch(member.name):
+                yield member, _content(tar, member, max_bytes)
+        rest = stream.read(CHUNK_BYTES)  # reading to the end verifies the checksums
+        if len(rest) == CHUNK_BYTES:
+            raise tarfile.ReadError("it continues after its last file")
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, max_bytes: int) -> bytes:
@@ -80,32 +83,33 @@ def _decompressed(file: IO[bytes], max_read: int) -> _ForwardReader:
 
 
 class _ForwardReader:
-    """A stream that is read once from front to back, with a limit on each read.
+    """A stream that is read once from start to end, with a limit on each read.
 
     The header of an archive can claim a name of many gigabytes, which tarfile would read at once,
-    or send tarfile back to the beginning again and again.
+    or make tarfile seek back to the start again and again.
     """
 
     def __init__(self, stream: IO[bytes], max_read: int) -> None:
-        self._stream, self._max_read, self._at = stream, max_read, 0
+        self._stream, self._max_read, self._position = stream, max_read, 0
 
     def tell(self) -> int:
-        return self._at
+        """The position, counted from the start."""
+        return self._position
 
     def seek(self, position: int, whence: int = 0) -> int:
         """Skip to a position counted from the start."""
-        if whence or position < self._at:
-            raise tarfile.ReadError("it leads back to an earlier position")
-        while self._at < position and self.read(min(CHUNK_BYTES, position - self._at)):
+        if whence or position < self._position:
+            raise tarfile.ReadError("its header points back to an earlier position")
+        while self._position < position and self.read(min(CHUNK_BYTES, position - self._position)):
             pass
-        return self._at
+        return self._position
 
     def read(self, size: int) -> bytes:
         """Read at most as much as a file of the archive may hold."""
-        if not 0 <= size <= self._max_read or self._at + size > MAX_ARCHIVE_BYTES:
-            raise tarfile.ReadError(f"it holds more than it should, {size:,} bytes at once")
+        if not 0 <= size <= self._max_read or self._position + size > MAX_ARCHIVE_BYTES:
+            raise tarfile.ReadError(f"a read of {size:,} bytes exceeds the limits")
         content = self._stream.read(size)
-        self._at += len(content)
+        self._position += len(content)
         return content
 
 

@@ -1,7 +1,7 @@
-"""Checked downloads, and folders that appear complete.
+"""Verified downloads, and folders that appear only when they are complete.
 
-A file or folder is written under a hidden name beside its place and renamed when it is complete, so
-that a killed run leaves nothing that looks complete. Of a download it leaves a partial file, with
+A file or folder is written under a hidden name beside its target and renamed when it is complete,
+so that a killed run leaves nothing that looks complete. A killed download leaves a partial file,
 which the next run resumes.
 """
 
@@ -27,11 +27,11 @@ from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What is known of a file's content."""
+    """The published digest of a file, or its beginning."""
 
     algorithm: str
     digits: str
-    """The digest in hex, or its beginning."""
+    """In hex."""
 
     def _new(self) -> hashlib._Hash:
         return hashlib.new(self.algorithm, usedforsecurity=False)
@@ -41,7 +41,7 @@ class Checksum:
         with path.open("rb") as file:
             return hashlib.file_digest(file, self._new).hexdigest()
 
-    def fits(self, path: Path) -> bool:
+    def matches(self, path: Path) -> bool:
         """Whether a file has this checksum."""
         return self.digest(path).startswith(self.digits)
 
@@ -63,7 +63,7 @@ def download(
         md5: hex digest of the whole file, where it is published.
         sha256_prefix: else the first hex digits of its SHA-256.
         size_bytes: its exact size, where it is known.
-        policy: time-outs and number of tries.
+        policy: timeouts and number of tries.
 
     Raises:
         MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set; the message says
@@ -106,10 +106,10 @@ def _fetch_checked(
         ValueError: its checksum is wrong.
     """
     was_resumed = part.size_bytes > 0
-    if was_resumed and checksum.fits(part.path):
+    if was_resumed and checksum.matches(part.path):
         return  # the run was killed before the file was renamed
     fetch(remote, part, policy)
-    if checksum.fits(part.path):
+    if checksum.matches(part.path):
         return
     digest = checksum.digest(part.path)
     part.clear()

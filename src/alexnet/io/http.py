@@ -28,12 +28,12 @@ class DroppedError(OSError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
-    """When a try is given up, and how often it is repeated."""
+    """When a try is given up, and how many tries there are."""
 
     timeout_seconds: float = 10.0
-    """Without a byte."""
+    """Time without a byte after which a try ends."""
     stall_seconds: float = 60.0
-    """From then on, the mean speed must be at least `min_bytes_per_second`."""
+    """Time after which the mean speed must be at least `min_bytes_per_second`."""
     min_bytes_per_second: float = 1000.0
     max_tries: int = 20
     pause_seconds: float = 0.5
@@ -42,18 +42,18 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """What is fetched."""
+    """A file to download."""
 
     url: str
     max_bytes: int
-    """A longer file is an error."""
+    """A larger file is an error."""
     size_bytes: int | None = None
     """Exact size, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialFile:
-    """The part of a file that has been received, and beside it a file that says what it is of."""
+    """The part of a file that has been received, and beside it a file that names its source."""
 
     path: Path
 
@@ -68,7 +68,7 @@ class PartialFile:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def start(self, url: str, validator: str) -> None:
-        """Empty the file and note what is received from now on."""
+        """Empty the file and record its new source."""
         self.clear()
         self.path.write_bytes(b"")
         self.source_info.write_text(f"{url}\n{validator}\n", encoding="utf-8")
@@ -99,7 +99,7 @@ def fetch(remote: RemoteFile, part: PartialFile, policy: RetryPolicy | None = No
     """Complete a partial file; tries again as long as each try receives something.
 
     Raises:
-        ValueError: the address is not https, or the answer cannot be the file; the part is cleared.
+        ValueError: the address is not https, or the response is not the file; the part is cleared.
         OSError: there is no connection, or it breaks again and again; the part is kept.
         http.client.HTTPException: the server does not speak HTTP.
     """
@@ -128,8 +128,8 @@ def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> N
     opener = urllib.request.build_opener(_CheckedRedirects)
     request = urllib.request.Request(remote.url, headers=headers)
     try:
-        with opener.open(request, timeout=policy.timeout_seconds) as answer:
-            _receive(answer, remote, part, policy)
+        with opener.open(request, timeout=policy.timeout_seconds) as response:
+            _receive(response, remote, part, policy)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not start:
@@ -141,23 +141,23 @@ def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> N
 
 
 def _receive(
-    answer: http.client.HTTPResponse, remote: RemoteFile, part: PartialFile, policy: RetryPolicy
+    response: http.client.HTTPResponse, remote: RemoteFile, part: PartialFile, policy: RetryPolicy
 ) -> None:
-    """Append a range to the part, or start it anew with a whole file."""
-    if answer.status == http.client.PARTIAL_CONTENT:
-        content_range = answer.headers.get("Content-Range", "")
+    """Append a range to the part, or restart it with a whole file."""
+    if response.status == http.client.PARTIAL_CONTENT:
+        content_range = response.headers.get("Content-Range", "")
         if not re.match(rf"bytes {part.size_bytes}-\d+/", content_range):
             raise ValueError(
-                f"it answers with the bytes {content_range!r}, which were not asked for"
+                f"the server sends the bytes {content_range!r}, which were not requested"
             )
-    elif answer.status == http.client.OK:
-        part.start(remote.url, _validator(answer))
+    elif response.status == http.client.OK:
+        part.start(remote.url, _validator(response))
     else:
-        raise ValueError(f"it answers {answer.status}")
-    expected = _content_length(answer)
+        raise ValueError(f"the server answers with status {response.status}")
+    expected = _content_length(response)
     _check_length(part.size_bytes + (expected or 0), remote)
     with part.path.open("ab") as file:
-        received = _copy(answer, file, remote, policy)
+        received = _copy(response, file, remote, policy)
         file.flush()
         os.fsync(file.fileno())
     if expected is not None and received < expected:
@@ -172,36 +172,36 @@ def _check_length(num_bytes: int, remote: RemoteFile) -> None:
         raise ValueError(f"it is longer than {remote.max_bytes} bytes")
 
 
-def _validator(answer: http.client.HTTPResponse) -> str:
+def _validator(response: http.client.HTTPResponse) -> str:
     """The strong ETag, else the date, by which the server can say whether the file is the same."""
-    tag = answer.headers.get("ETag", "")
+    tag = response.headers.get("ETag", "")
     is_strong = tag and not tag.startswith("W/")
-    validator = tag if is_strong else answer.headers.get("Last-Modified", "")
+    validator = tag if is_strong else response.headers.get("Last-Modified", "")
     return validator if validator.isprintable() and validator.isascii() else ""
 
 
-def _content_length(answer: http.client.HTTPResponse) -> int | None:
-    """The number of bytes that the answer announces; None where it announces none."""
-    length = answer.headers.get("Content-Length", "")
-    is_chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+def _content_length(response: http.client.HTTPResponse) -> int | None:
+    """The number of bytes that the response announces; None where it announces none."""
+    length = response.headers.get("Content-Length", "")
+    is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
     return int(length) if length.isdecimal() and len(length) < 16 and not is_chunked else None
 
 
 def _copy(
-    answer: http.client.HTTPResponse, file: IO[bytes], remote: RemoteFile, policy: RetryPolicy
+    response: http.client.HTTPResponse, file: IO[bytes], remote: RemoteFile, policy: RetryPolicy
 ) -> int:
-    """Append all bytes of an answer to a file; returns their number.
+    """Append all bytes of a response to a file; returns their number.
 
     Raises:
         ValueError: the file gets too long.
         TimeoutError: the transfer is too slow.
     """
-    began, start, received = time.monotonic(), file.seek(0, os.SEEK_END), 0
-    while chunk := answer.read1(1 << 18):
+    started_at, start, received = time.monotonic(), file.seek(0, os.SEEK_END), 0
+    while chunk := response.read1(1 << 18):
         received += len(chunk)
         _check_length(start + received, remote)
         file.write(chunk)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started_at
         if seconds > policy.stall_seconds and received / seconds < policy.min_bytes_per_second:
             raise TimeoutError(f"only {received} bytes were received in {seconds:.0f} seconds")
     return received

@@ -1,4 +1,4 @@
-"""How large an architecture may be that a file or a flag describes."""
+"""The maximum size of an architecture that a file or a flag describes."""
 
 from __future__ import annotations
 

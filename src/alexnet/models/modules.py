@@ -58,7 +58,7 @@ class Conv2d(nn.Conv2d):
             groups=layer.groups,
             bias=layer.bias,
         )
-        self.pads = layer.padding, layer.padding
+        self.pads = layer.padding, layer.padding  # torch's own `padding` may be a string
         self.extra_padding = layer.extra_padding
 
     def forward(self, x: Tensor) -> Tensor:

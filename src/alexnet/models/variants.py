@@ -69,8 +69,8 @@ class ModelOptions:
             ("pooling", PoolingOption),
             ("init", InitOption),
         ):
-            word, known = getattr(self, name), get_args(choices)
-            require(word in known, f"--{name} {word!r} must be one of {', '.join(known)}")
+            value, known = getattr(self, name), get_args(choices)
+            require(value in known, f"--{name} {value!r} must be one of {', '.join(known)}")
         p, size = self.dropout, self.input_size
         require(p is None or 0 <= p < 1, f"--dropout {p} must be from 0 to below 1")
         require(self.groups is None or self.groups >= 1, f"--groups {self.groups} must be above 0")
@@ -85,7 +85,7 @@ AS_PUBLISHED = ModelOptions()
 def variant(
     arch: Architecture, options: ModelOptions = AS_PUBLISHED, *, num_classes: int | None = None
 ) -> Architecture:
-    """The architecture with the changes that `options` name.
+    """The architecture, changed as `options` say.
 
     Args:
         arch: any architecture.
@@ -116,7 +116,7 @@ def variant(
 
 def _last_fully_connected(layers: tuple[Layer, ...]) -> str:
     """The name of the layer that gives the logits, or ""."""
-    return next((n.name for n in reversed(layers) if isinstance(n, FullyConnected)), "")
+    return next((layer.name for layer in reversed(layers) if isinstance(layer, FullyConnected)), "")
 
 
 def _change(layer: Layer, options: ModelOptions) -> Layer:

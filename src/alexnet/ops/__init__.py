@@ -1,9 +1,9 @@
 """Operations that torch lacks, or that are faster here on the CPU.
 
-norms: response normalization (the paper's LRN across channels) and LRN within a channel.
-fft_conv: convolutions with large kernels by FFT, for training on the CPU.
-library: the C kernels, found, loaded and called.
-build: `csrc/*.c` compiled with the machine's own compiler, and cached.
+- `norms`: response normalization (the paper's LRN across channels) and LRN within a channel.
+- `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
+- `library`: the C kernels, found, loaded and called.
+- `build`: compiles `csrc/*.c` with the machine's own compiler and caches the result.
 """
 
 from typing import TYPE_CHECKING

@@ -17,17 +17,18 @@ from pathlib import Path
 
 from alexnet.io.paths import cache_folder
 
-NAMES = "kernels.h", "norms.c", "winograd.c", "int8.c", "crop_normalize.c"
-HEADER, *SOURCES = (Path(__file__).parent / "csrc" / name for name in NAMES)
+FILE_NAMES = ("kernels.h", "norms.c", "winograd.c", "int8.c", "crop_normalize.c")
+HEADER, *SOURCES = (Path(__file__).parent / "csrc" / name for name in FILE_NAMES)
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 WIDE_VECTORS = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
-"""A compiler that does not know the CPU assumes that its widest vectors are slow."""
+"""A compiler that does not know the CPU model assumes that its widest vectors are slow."""
 OPENMP = ("-fopenmp", "")
 """Tried in this order. The threads are torch's, which has loaded its own OpenMP already: nothing
 is linked, so that no second thread pool runs beside torch's."""
 LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
 """OpenMP's symbols are looked up in what is loaded already."""
-BUILD_SECONDS = 60
+TIMEOUT_SECONDS = 60
+"""For each call of the compiler."""
 
 
 def build_library(flags: tuple[str, ...] = FLAGS) -> tuple[ctypes.CDLL, str] | None:
@@ -41,7 +42,7 @@ def build_library(flags: tuple[str, ...] = FLAGS) -> tuple[ctypes.CDLL, str] | N
             version = _first_line(compiler, "--version")
             library = _load(_compile(compiler, version, options))
         except (OSError, subprocess.SubprocessError):
-            continue  # it does not know a flag, or does not work, or has no folder for the result
+            continue  # an unknown flag, a broken compiler, or no folder for the result
         if library is not None:
             return library, version
     return None
@@ -74,7 +75,7 @@ def _load(path: Path) -> ctypes.CDLL | None:
 
 def _run(*command: str) -> str:
     return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=BUILD_SECONDS
+        command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
     ).stdout
 
 

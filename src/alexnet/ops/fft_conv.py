@@ -6,7 +6,7 @@ the frequency domain it is one complex product, 4 multiplications, at each of 27
 64, where the direct sum in bf16 took 412 (docs/performance.md, "How each gain was won").
 
 The Fourier transforms are matrix multiplications by the DFT matrix, not `torch.fft`, with which the
-same passes took 338 ms: for activations of this size a fast transform does not pay.
+same passes took 338 ms: for activations of this size a fast transform is slower.
 
 All of it is float32, so it is nearer to the exact sum than bf16.
 """
@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 MIN_KERNEL = 9
-"""Side of the smallest kernel for which it pays; measured at 11 (docs/performance.md)."""
+"""Side of the smallest kernel for which the FFT is used; faster at 11 (docs/performance.md)."""
 MIN_BATCH = 16
-"""Images from which it pays to transform the weights anew in every step."""
+"""Smallest batch for which transforming the weights in every step costs less than it saves."""
 
 
 def should_use_fft(layer: nn.Conv2d, x: Tensor) -> bool:

@@ -1,8 +1,8 @@
 """The C kernels: found, loaded and called.
 
-The wrapper of each kernel stands beside the only layer that calls it. Without a C compiler the
-layers compute in torch alone: slower, with the same results within the tolerance that tests state.
-int8 inference is then left out.
+The wrapper of each kernel is in the module of the only layer that calls it. Without a C compiler
+the layers compute in torch alone: slower, with the same results within the tolerance that tests
+state, and without int8 inference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from alexnet.errors import UsageError
 from alexnet.ops.build import build_library
 
 SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
-"""End of a kernel's name, for each type that it is compiled for."""
+"""End of a kernel's name, for each tensor type that it is compiled for."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _c_value(value: Tensor | float | tuple[int, ...]) -> object:
 
 
 def check_float32(*tensors: Tensor) -> None:
-    """Refuse other types, which C cannot see: an optimized network can be converted like any other.
+    """Reject other types, whose memory a C kernel would misread (after `network.half()`, say).
 
     Raises:
         ValueError: a tensor is not float32.

@@ -44,7 +44,7 @@ def response_norm(
     """
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
-    if torch.compiler.is_exporting():  # an exported program has to do without operations of ours
+    if torch.compiler.is_exporting():  # an exported program cannot contain our own operations
         return reference_norm(x, size, alpha, beta, k, groups)
     if x.device.type == "cpu" and x.dtype in SUFFIX:
         return torch.ops.alexnet.response_norm(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return]
@@ -56,7 +56,7 @@ def reference_norm(
 ) -> Tensor:
     """`response_norm` in plain torch operations."""
     with _no_autocast(x.device.type):
-        a = _compute_type(x)
+        a = _upcast(x)
         scale = _scale(a, size, alpha, k, groups)
         return (a * _negative_power(scale, beta)).to(x.dtype)
 
@@ -73,7 +73,7 @@ def reference_backward(
     over the channels i whose window contains j.
     """
     with _no_autocast(x.device.type):
-        a, g = _compute_type(x), _compute_type(grad_output)
+        a, g = _upcast(x), _upcast(grad_output)
         scale = _scale(a, size, alpha, k, groups)
         factor = _negative_power(scale, beta)
         terms = _sum_over_channels(g * a * factor / scale, size, groups, mirrored=True)
@@ -129,7 +129,7 @@ def response_norm_backward_cpu(
 
 
 def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:
-    """The C kernels where there are some that take `x`."""
+    """The C kernels; None where there are none, or they do not support `x`."""
     channels = x.shape[1] if x.ndim > 1 else 0
     if x.dtype not in SUFFIX or max(channels, size) > MAX_KERNEL_CHANNELS:
         return None
@@ -139,7 +139,7 @@ def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:
 def _kernel_constants(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> tuple[float, ...]:
-    """Rows of neighboring channels, channels in a row, and the norm's constants."""
+    """Rows of adjacent channels, channels in a row, and the norm's constants."""
     channels = x.shape[1] // groups
     return x.numel() // channels, channels, size, alpha, beta, k
 
@@ -186,7 +186,8 @@ def _no_autocast(device_type: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _compute_type(x: Tensor) -> Tensor:
+def _upcast(x: Tensor) -> Tensor:
+    """Float32; float64 stays."""
     return x if x.dtype == torch.float64 else x.float()
 
 
@@ -203,7 +204,7 @@ def _sum_over_channels(values: Tensor, size: int, groups: int, mirrored: bool = 
         values: [N, C, H, W].
         size: channels in a window.
         groups: groups of C / groups channels.
-        mirrored: sum over the channels whose window contains it instead.
+        mirrored: sum over the channels whose window contains the channel instead.
     """
     before, after = size // 2, (size - 1) // 2
     if mirrored:
@@ -227,7 +228,7 @@ def _band(x: Tensor, before: int, after: int, groups: int) -> Tensor:
 
 
 def _negative_power(x: Tensor, beta: float) -> Tensor:
-    """X ** -beta."""
+    """`x ** -beta`, elementwise."""
     if beta == 0.75:  # two square roots are several times cheaper than a power
         root = x.rsqrt()
         return root * root.sqrt()
@@ -237,9 +238,10 @@ def _negative_power(x: Tensor, beta: float) -> Tensor:
 def within_channel_lrn(
     x: Tensor, size: int = 5, alpha: float = 1e-3 / 25, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """A / (k + alpha * sum of a^2 over a window of the same channel) ** beta, at every pixel.
+    """Local response normalization within each channel, at every pixel.
 
-    The window is size x size pixels, zero outside the image. Types are as in `response_norm`.
+    b_i = a_i / (k + alpha * sum of a_j^2 over the pixels j around pixel i) ** beta. The window is
+    size x size pixels, zero outside the image. Types are as in `response_norm`.
 
     Args:
         x: activations [N, C, H, W].
@@ -251,6 +253,6 @@ def within_channel_lrn(
     Source: Code2012, "cnorm2" of net 145: size 5, scale 1e-3 divided by 25, power .75, k = 1.
     """
     with _no_autocast(x.device.type):
-        a = _compute_type(x)
+        a = _upcast(x)
         mean = F.avg_pool2d(a.square(), size, stride=1, padding=size // 2, count_include_pad=True)
         return (a * _negative_power(mean.mul(alpha * size**2).add(k), beta)).to(x.dtype)

@@ -62,16 +62,17 @@ class Augmenter:
 
     @property
     def _is_scaled(self) -> bool:
+        """Whether crops have random areas and aspect ratios and are resized."""
         return self.options.min_scale < 1 or self.options.max_aspect_ratio > 1
 
     def _crop_boxes(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         count, stored_size, preprocessing = len(pixels), pixels.shape[1], self.preprocessing
-        sample, side = (
+        sample_boxes, side = (
             (random_resized_crop_boxes, preprocessing.side)
             if self._is_scaled
             else (random_crop_boxes, preprocessing.crop_size)
         )
-        return sample(count, stored_size, side, self.options, generator)
+        return sample_boxes(count, stored_size, side, self.options, generator)
 
     def _crop(self, pixels: Tensor, boxes: Tensor) -> Tensor:
         preprocessing, side = self.preprocessing, self.preprocessing.side
@@ -81,7 +82,7 @@ class Augmenter:
         return resize(to_float_chw(crops, preprocessing), side)
 
     def _can_use_kernel(self, pixels: Tensor) -> bool:
-        """Whether the kernel can do it: RGB, without noise and without antialiasing, not large."""
+        """Whether the kernel supports these options: RGB, no noise, no antialiasing, not large."""
         preprocessing = self.preprocessing
         is_antialiased = not self._is_scaled and preprocessing.crop_size != preprocessing.side
         is_small = max(pixels.shape[1], preprocessing.side) <= MAX_KERNEL_SIDE
@@ -89,7 +90,7 @@ class Augmenter:
         return preprocessing.channels == 3 and is_small and not is_antialiased and not has_noise
 
     def _run_kernel(self, pixels: Tensor, boxes: Tensor, shifts: Tensor) -> Tensor | None:
-        """Crop, shift and normalize in one pass on the CPU; None where no kernel can."""
+        """Crop, shift and normalize in one pass on the CPU; None where no kernel is used."""
         is_wanted = self.use_kernel and pixels.device.type == "cpu" and self._can_use_kernel(pixels)
         kernels = load_kernels() if is_wanted else None
         if kernels is None:
@@ -119,11 +120,13 @@ def random_crop_boxes(
 
     Source: Paper, section 4.1; one box per image, where the 2012 code used one for 32 images.
     """
-    room, device = stored_size - side + 1, generator.device
+    positions, device = stored_size - side + 1, generator.device
     if options.crop == "center":
-        top = left = torch.full((count,), (room - 1) // 2, device=device)
+        top = left = torch.full((count,), (positions - 1) // 2, device=device)
     else:
-        top, left = torch.randint(room, (2, count, 1), generator=generator, device=device)[..., 0]
+        top, left = torch.randint(positions, (2, count, 1), generator=generator, device=device)[
+            ..., 0
+        ]
     is_flipped = torch.zeros(count, dtype=torch.bool, device=device)
     if options.flip:
         is_flipped = torch.rand(count, 1, generator=generator, device=device)[:, 0] < 0.5

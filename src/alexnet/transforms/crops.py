@@ -52,7 +52,7 @@ def denormalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor
 
 
 def _mean_and_std(images: Tensor, preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
-    """The preprocessing's figures as tensors [C, 1, 1] on the device of `images`."""
+    """Mean and std of the preprocessing: [C, 1, 1] each, on the device of `images`."""
     c = preprocessing.channels
     mean = torch.tensor(preprocessing.mean[:c], device=images.device)[:, None, None]
     std = torch.tensor(preprocessing.std[:c], device=images.device)[:, None, None]

@@ -20,7 +20,7 @@ def cutmix(
         labels: int64 [B].
         num_classes: number of classes.
         p: probability, 0 to 1, that this batch is mixed.
-        generator: decides everything.
+        generator: source of all random numbers.
 
     Returns:
         The images; targets float [B, num_classes], the fraction of the area that belongs to each

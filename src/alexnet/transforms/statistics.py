@@ -53,10 +53,10 @@ def fit_preprocessing(
 
     Args:
         arch: gives channels and size of the input.
-        options: says which mean and std are used.
+        options: which mean and std are used.
         store: of the data set.
         indices: of the training images.
-        device: that gets the mean image [3, side, side].
+        device: where the mean image [3, side, side] is returned.
 
     Raises:
         DataError: a mean image is wanted for a grey input or one larger than the stored images.

@@ -56,10 +56,10 @@ def cifar10_source(data_root: str = "") -> Source:
         DataError: a file does not hold 10,000 records with labels below 10.
     """
     cache = cache_folder() / "data" / "cifar-10"
-    arrays = _cached(cache)
+    arrays = _open_cache(cache)
     if arrays is None:
-        _read_records(_found(data_root), cache)
-        arrays = _cached(cache)
+        _write_cache(_find_records(data_root), cache)
+        arrays = _open_cache(cache)
     if arrays is None:
         raise DataError(f"{cache} cannot be read back; check the disk or move $ALEXNET_CACHE")
     images, labels = arrays
@@ -77,14 +77,14 @@ def cifar10_source(data_root: str = "") -> Source:
     )
 
 
-def _found(data_root: str) -> Path:
-    """The folder of records or the archive; downloads the archive if need be."""
+def _find_records(data_root: str) -> Path:
+    """The folder of records or the archive; downloads the archive if both are missing."""
     found = find(data_root, (FOLDER, *ARCHIVES))
     return found or download(URL, cache_folder() / "data" / ARCHIVES[0], md5=MD5)
 
 
-def _cached(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """The memory-mapped images and the labels; None where they are not both there and whole."""
+def _open_cache(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """The memory-mapped images and the labels; None if one is missing or damaged."""
     total = len(BATCHES) * BATCH_RECORDS
     try:
         images = np.load(folder / "images.npy", mmap_mode="r")
@@ -95,7 +95,7 @@ def _cached(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     return (images, labels) if is_whole and images.dtype == labels.dtype == np.uint8 else None
 
 
-def _read_records(found: Path, cache: Path) -> None:
+def _write_cache(found: Path, cache: Path) -> None:
     """Turn a folder or archive of records into the two arrays, in a temporary folder first."""
     total = len(BATCHES) * BATCH_RECORDS
     try:
@@ -130,18 +130,18 @@ def _fill(found: Path, images: np.ndarray, labels: np.ndarray) -> None:
         DataError: a batch is missing or damaged.
     """
     missing = set(BATCHES)
-    for batch, content in _batches(found):
+    for batch, content in _read_batches(found):
         first = BATCHES.index(batch) * BATCH_RECORDS
-        rows = slice(first, first + BATCH_RECORDS)
-        records = _records(content, f"{batch} in {found}")
-        labels[rows] = records[:, 0]
-        images[rows] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        part = slice(first, first + BATCH_RECORDS)
+        records = _parse_records(content, f"{batch} in {found}")
+        labels[part] = records[:, 0]
+        images[part] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         missing.discard(batch)
     if missing:
         raise DataError(f"{found} has no {min(missing)}; fetch {URL} again")
 
 
-def _batches(found: Path) -> Iterator[tuple[str, bytes]]:
+def _read_batches(found: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every batch file of a folder or an archive."""
     if found.is_file():
         for member, content in archive_files(found, MEMBER, 2 * BATCH_RECORDS * RECORD_BYTES):
@@ -154,7 +154,7 @@ def _batches(found: Path) -> Iterator[tuple[str, bytes]]:
             raise DataError(f"{found / batch} cannot be read: {error.strerror}") from error
 
 
-def _records(content: bytes, where: str) -> np.ndarray:
+def _parse_records(content: bytes, where: str) -> np.ndarray:
     """The records of one batch file, uint8 [10000, 3073].
 
     Raises:

@@ -49,7 +49,8 @@ MD5 = "b59a65d8d1a99cd66944d474e1289eab"
 SIZE_BYTES = 60_270_631
 MEMBER = re.compile(r"(?:\./)?jpg/(image_[0-9]{4}\.jpg)")
 SPLIT_KEYS = (("trn", "train"), ("val", "val"), ("tst", "test"))
-MAX_IMAGE_BYTES = 4 << 20  # the largest real one has 131,344 bytes
+MAX_MEMBER_BYTES = 4 << 20
+"""An image in the archive; the largest real one has 131,344 bytes."""
 
 
 def flowers17_source(data_root: str = "", *, official_split: int = 1) -> Source:
@@ -137,7 +138,7 @@ def _image_folder(data_root: str) -> Path:
 def _unpack(archive: Path, folder: Path) -> None:
     """Write the archive's images, and nothing else of it, with their own modification times."""
     folder.mkdir()
-    for member, content in archive_files(archive, MEMBER, MAX_IMAGE_BYTES):
+    for member, content in archive_files(archive, MEMBER, MAX_MEMBER_BYTES):
         path = folder / Path(member.name).name
         path.write_bytes(content)
         modified_at = min(max(member.mtime, 0), 2**31)

@@ -50,9 +50,9 @@ def folder_source(folder: Path) -> Source:
         raise DataError(f"the folder {str(folder)!r} {problem}; {LAYOUTS}")
     skipped: Counter[str] = Counter()
     rows = [
-        Row(f"{place}/{name}", label, split)
-        for place, label, split in _class_folders(folder, skipped)
-        for name in _class_images(folder / place, skipped)
+        Row(f"{class_folder}/{name}", label, split)
+        for class_folder, label, split in _class_folders(folder, skipped)
+        for name in _class_images(folder / class_folder, skipped)
     ]
     if not rows:
         raise DataError(f"the folder {str(folder)!r} has no class folders; {LAYOUTS}")
@@ -68,7 +68,7 @@ def csv_source(path: Path) -> Source:
 
     Raises:
         DataError: the file cannot be read, a row cannot be used (the message names its line and
-            value), a image does not exist, a class is not in the train split, or there are
+            value), an image does not exist, a class is not in the train split, or there are
             fewer than two classes.
     """
     path = Path(path)
@@ -175,7 +175,7 @@ def _status(folder: Path) -> os.stat_result:
 
 
 def _class_images(folder: Path, skipped: Counter[str]) -> list[str]:
-    """The images of one class folder; none is an error."""
+    """The images of one class folder; it is an error if there are none."""
     names = list_images(folder, skipped)
     if not names:
         suffixes = " ".join(SUFFIXES)
@@ -192,9 +192,9 @@ def _class_folders(folder: Path, skipped: Counter[str]) -> list[tuple[str, str, 
     skipped["outside the splits"] += len(names) - len(splits)
     has_only_train = set(splits.values()) == {"train"}
     return [
-        (f"{place}/{label}", label, "" if has_only_train else split)
-        for place, split in splits.items()
-        for label in _folders_in(folder / place, skipped)
+        (f"{split_folder}/{label}", label, "" if has_only_train else split)
+        for split_folder, split in splits.items()
+        for label in _folders_in(folder / split_folder, skipped)
     ]
 
 

@@ -54,7 +54,7 @@ def imagenet_source(data_root: str = "") -> Source:
             "ImageNet", "train/ and val/ as a folder imagenet/", HOME, data_root
         )
     skipped: Counter[str] = Counter()
-    rows = [*_images_in_class_folders(root, "train", skipped), *_val(root, skipped)]
+    rows = [*_images_in_class_folders(root, "train", skipped), *_val_images(root, skipped)]
     wnids = tuple(sorted({row.label for row in rows}))
     in_train = {row.label for row in rows if row.split == "train"}
     if missing := [wnid for wnid in wnids if wnid not in in_train]:
@@ -117,7 +117,7 @@ def _images_in_class_folders(root: Path, split: str, skipped: Counter[str]) -> l
     return rows
 
 
-def _val(root: Path, skipped: Counter[str]) -> list[Row]:
+def _val_images(root: Path, skipped: Counter[str]) -> list[Row]:
     """The validation images, from class folders or from a flat folder and the devkit."""
     if rows := _images_in_class_folders(root, "val", skipped):
         return rows
@@ -178,5 +178,5 @@ def _words(path: Path) -> dict[str, str]:
 
 def _find_file(root: Path, names: tuple[str, ...]) -> Path | None:
     """A file in the data set's folder or its devkit."""
-    places = (root / folder / name for folder in DEVKIT for name in names)
-    return next((path for path in places if path.is_file()), None)
+    paths = (root / folder / name for folder in DEVKIT for name in names)
+    return next((path for path in paths if path.is_file()), None)

@@ -17,7 +17,7 @@ from alexnet.io.limits import MAX_MAT_BYTES, MAX_MAT_UNPACKED_BYTES
 from alexnet.runtime.extras import require_extra
 
 MEMORY_BYTES = 1 << 30
-"""Limit of the process that reads the file; most of it is the address space of scipy itself."""
+"""Memory limit of the process that reads the file; most of it is scipy's own address space."""
 
 
 def read_mat(path: Path) -> dict[str, np.ndarray]:
@@ -25,7 +25,7 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         UsageError: scipy is not installed.
-        DataError: the file cannot be read, or is larger than such a list.
+        DataError: the file cannot be read, or is larger than MAX_MAT_BYTES.
     """
     require_extra("scipy", "scipy", f"reading {path}")
     try:

@@ -191,7 +191,7 @@ def _part(dataset: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray,
 
 
 def _file(dataset: IdxDataset, name: str, data_root: str) -> Path:
-    """One of the four files, gzipped or not; downloads it if need be."""
+    """One of the four files, gzipped or not; downloads it if it is missing."""
     found = find(data_root, (f"{f}/{name}{gz}" for f in dataset.folders for gz in (".gz", "")))
     target = cache_folder() / "data" / dataset.folders[0] / f"{name}.gz"
     return found or download(f"{dataset.base_url}{name}.gz", target, md5=dataset.md5s[name])

@@ -28,15 +28,15 @@ BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """The image as uint8 [side, side, 3].
 
-    EXIF rotation is applied, unless the EXIF is broken; transparent parts become white; of an
-    animation the first frame is taken. `shortest_edge` crops the largest central square, `stretch`
-    takes everything; both resample with the Lanczos filter, antialiased when shrinking.
+    EXIF rotation is applied, unless the EXIF is broken; transparent parts become white; only the
+    first frame of an animation is used. `shortest_edge` crops the largest central square, `stretch`
+    uses the whole image; both resample with the Lanczos filter, antialiased when shrinking.
 
     Raises:
         DataError: the image has no pixels or too many, or its values have no colour scale.
         OSError: the file is damaged.
 
-    Source: Paper, section 2 (shorter side to 256, central 256 x 256); Tutorial's loader (squash).
+    Source: Paper, section 2 (shorter side to 256, central 256 x 256); Tutorial's loader (stretch).
     """
     check_size(image.size)
     with silence_warnings:
@@ -83,7 +83,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    """A grey image of more than 8 bits by its highest 8, its transparent grey as white."""
+    """A grey image of more than 8 bits by its highest 8; its transparent grey becomes white."""
     values = np.asarray(image)
     if values.size and not 0 <= int(values.min()) <= int(values.max()) <= 65535:
         raise DataError("numbers of more than 16 bits have no colour scale")

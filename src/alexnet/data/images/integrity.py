@@ -1,8 +1,8 @@
-"""Damage to image files that Pillow ignores, and work that no honest image asks for.
+"""Damage to image files that Pillow ignores, and JPEGs with far too many scans.
 
 Pillow fills the rest of an image with grey (JPEG) or black (PNG) where the data ends before the
 image does but the file has its end marker. Only images whose last corner has that very colour are
-checked further, so that the check costs the others nothing.
+checked further, so that the check costs the other images nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def read_jpeg_markers(content: bytes) -> JpegMarkers:
             return JpegMarkers(num_scans, is_huffman, at)
         num_scans += kind == START_OF_SCAN
         if num_scans > MAX_SCANS:
-            raise DataError(f"more than {MAX_SCANS} scans, which no honest image has")
+            raise DataError(f"more than {MAX_SCANS} scans, which no real image has")
         is_huffman &= kind not in ARITHMETIC_FRAMES
         has_segment = kind not in (START_OF_IMAGE, 0x01)
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big") if has_segment else 2

@@ -62,8 +62,8 @@ class SilenceWarnings:
     """No warnings while any thread is inside.
 
     Pillow warns of broken EXIF and much else; what cannot be decoded still raises.
-    `warnings.catch_warnings` alone is not safe for threads: one that leaves late would restore the
-    filters of one that is still inside.
+    `warnings.catch_warnings` alone is not safe for threads: a thread that leaves late would restore
+    the filters of one that is still inside.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     """The image in a file, decoded by Pillow and not yet converted.
 
     The images that all threads decode at one time have at most MAX_IMAGE_PIXELS pixels together.
-    That bounds the memory: 4 to 16 bytes per pixel were measured, at most 2.8 GB.
+    That limits the memory: 4 to 16 bytes per pixel were measured, at most 2.8 GB.
 
     Raises:
         DataError: it is no regular file, no image of FORMATS, too large, or ends too early.

@@ -8,7 +8,6 @@ waits and then finds it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from alexnet.data.store.partial import (
     Partial,
     open_partial,
     read_reasons,
+    reason_line,
 )
 from alexnet.data.store.store import (
     STORE_FILES,
@@ -191,9 +191,9 @@ def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
     ):
         log.write("\n")  # a kill may have cut the last line short
         for results in map_bounded(pool, lambda chunk: _decode_chunk(spec, partial, chunk), chunks):
+            rejected = [(index, reason) for index, reason in results if reason]
+            log.writelines(reason_line(index, reason) for index, reason in rejected)
             for index, reason in results:
-                if reason:
-                    log.write(json.dumps({"index": index, "reason": reason}) + "\n")
                 partial.status[index] = REJECTED if reason else STORED
             done += len(results)
             spec.on_progress(done, total)

@@ -110,6 +110,11 @@ def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
+def reason_line(index: int, reason: str) -> str:
+    """A line of REJECTED_LOG."""
+    return json.dumps({"index": index, "reason": reason}) + "\n"
+
+
 def read_reasons(partial: Partial) -> dict[int, str]:
     """Why images were rejected, by index."""
     path = partial.folder / REJECTED_LOG

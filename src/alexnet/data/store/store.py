@@ -64,7 +64,7 @@ class StoreInfo:
     names: tuple[str, ...]
     """One per image."""
     splits: tuple[str, ...]
-    """"train", "val" or "test" per image, or "" where the source leaves it open."""
+    """"train", "val" or "test" per image, or "" where the recipe decides."""
 
 
 @dataclass(frozen=True)

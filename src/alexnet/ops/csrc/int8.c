@@ -135,7 +135,7 @@ INLINE void affine_params(const min_max *parts, long count, float *scale, int32_
                                                                                                     \
     /* Scale and zero point of one image, by all threads. */                                        \
     INLINE void NAME##_params(const TYPE *image, long count, float *scale, int32_t *zero_point,     \
-                            int threads) {                                                          \
+                              int threads) {                                                        \
         min_max found[threads];                                                                     \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
         for (long part = 0; part < threads; part++) {                                               \
@@ -146,23 +146,23 @@ INLINE void affine_params(const min_max *parts, long count, float *scale, int32_
     }                                                                                               \
                                                                                                     \
     void NAME(const TYPE *x, uint8_t *bytes, float *scales, int32_t *zero_points,                   \
-              const padded_image *f, int threads) {                                                 \
-        long line = f->width * f->channels, count = f->height * line;                               \
-        long before = f->before * f->channels, padded_line = f->padded_w * f->channels;             \
-        long shared = f->images < threads ? f->images : 0;                                          \
+              const padded_image *s, int threads) {                                                 \
+        long line = s->width * s->channels, count = s->height * line;                               \
+        long before = s->before * s->channels, padded_line = s->padded_w * s->channels;             \
+        long shared = s->images < threads ? s->images : 0;                                          \
         for (long image = 0; image < shared; image++)                                               \
             NAME##_params(x + image * count, count, scales + image, zero_points + image,            \
                           threads);                                                                 \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long image = shared; image < f->images; image++) {                                     \
+        for (long image = shared; image < s->images; image++) {                                     \
             min_max found = NAME##_min_max(x + image * count, count);                               \
             affine_params(&found, 1, scales + image, zero_points + image);                          \
         }                                                                                           \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long row = 0; row < f->images * f->padded_h; row++) {                                  \
-            long image = row / f->padded_h, inside = row % f->padded_h - f->before;                 \
+        for (long row = 0; row < s->images * s->padded_h; row++) {                                  \
+            long image = row / s->padded_h, inside = row % s->padded_h - s->before;                 \
             uint8_t *to = bytes + row * padded_line;                                                \
-            int is_inside = 0 <= inside && inside < f->height;                                      \
+            int is_inside = 0 <= inside && inside < s->height;                                      \
             if (!is_inside || line < padded_line) memset(to, zero_points[image], padded_line);      \
             if (is_inside)                                                                          \
                 NAME##_row(x + image * count + inside * line, to + before, line, scales[image],     \

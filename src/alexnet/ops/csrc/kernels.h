@@ -1,4 +1,4 @@
-/* What all kernels share: number formats and the clamp. bf16 is the upper half of a float32.
+/* What all kernels share: reading and writing float32 and bf16, and the clamp. bf16 is the upper half of a float32.
  *
  * Every kernel computes in float32 and divides its work into parts that do not depend on each
  * other, so the bits of a result do not depend on the number of threads. */

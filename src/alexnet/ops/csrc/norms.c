@@ -1,5 +1,5 @@
-/* Response norm across channels, forward and backward, and ReLU, norm and max pooling in one pass.
- * */
+/* Response norm across channels, forward and backward; and, for inference, ReLU, norm and max
+ * pooling in one pass. */
 #include "kernels.h"
 
 /* powers[i] = (k + alpha * sums[i]) ** -beta; both may be one array. For beta = 3/4 two square
@@ -52,8 +52,8 @@ INLINE void negative_powers(const float *sums, float *powers, long count, norm n
         for (long i = 0; i < count; i++) powers[i] = powf(n.k + n.alpha * sums[i], -n.beta);
 }
 
-/* sums[i] = values[i] + .. + values[i + size - 1]; the compiler unrolls a size that it knows. */
-INLINE void window_sums(const float *restrict values, float *restrict sums, long count, long size) {
+INLINE void sums_of_size(const float *restrict values, float *restrict sums, long count,
+                         long size) {
     for (long i = 0; i < count; i++) {
         float sum = values[i];
         for (long j = 1; j < size; j++) sum += values[i + j];
@@ -61,10 +61,11 @@ INLINE void window_sums(const float *restrict values, float *restrict sums, long
     }
 }
 
-INLINE void sum_windows(const float *restrict values, float *restrict sums, long count, long size) {
-    if (size == 5) window_sums(values, sums, count, 5);
-    else if (size == 3) window_sums(values, sums, count, 3);
-    else window_sums(values, sums, count, size);
+/* sums[i] = values[i] + .. + values[i + size - 1]; the compiler unrolls a size that it knows. */
+INLINE void window_sums(const float *restrict values, float *restrict sums, long count, long size) {
+    if (size == 5) sums_of_size(values, sums, count, 5);
+    else if (size == 3) sums_of_size(values, sums, count, 3);
+    else sums_of_size(values, sums, count, size);
 }
 
 /* PIXELS pixels are computed at a time: a load that overlaps recent stores waits until they are in
@@ -87,7 +88,7 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
                 to[i] = value * value;                                                              \
             }                                                                                       \
         }                                                                                           \
-        sum_windows(values, sums, pixels * pitch, n.size);                                          \
+        window_sums(values, sums, pixels * pitch, n.size);                                          \
         negative_powers(sums, sums, pixels * pitch, n);                                             \
         for (long p = 0; p < pixels; p++)                                                           \
             for (long i = 0; i < channels; i++) {                                                   \
@@ -112,7 +113,7 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
                 float value = READ(x[p * channels + i]);                                            \
                 values[p * pitch + before + i] = value * value;                                     \
             }                                                                                       \
-        sum_windows(values, sums, pixels * pitch, n.size);                                          \
+        window_sums(values, sums, pixels * pitch, n.size);                                          \
         negative_powers(sums, scales, pixels * pitch, n);                                           \
         for (long p = 0; p < pixels; p++)                                                           \
             for (long i = 0; i < channels; i++) {                                                   \
@@ -120,7 +121,7 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
                 float product = READ(grad[p * channels + i]) * READ(x[p * channels + i]);           \
                 terms[at + after] = product * scales[at] / (n.k + n.alpha * sums[at]);              \
             }                                                                                       \
-        sum_windows(terms, sums, pixels * pitch, n.size);                                           \
+        window_sums(terms, sums, pixels * pitch, n.size);                                           \
         float factor = -2.0f * n.alpha * n.beta;                                                    \
         for (long p = 0; p < pixels; p++)                                                           \
             for (long i = 0; i < channels; i++) {                                                   \
@@ -171,7 +172,8 @@ RESPONSE_NORM(response_norm_bf16, uint16_t, read_bf16, write_bf16)
  * sign are in the order of the floats, and NaN is above all. */
 typedef uint32_t __attribute__((may_alias)) bits;
 
-INLINE void max_of(const float *x, float *restrict max, long count, long window, long step) {
+INLINE void max_of_size(const float *x, float *restrict max, long count, long window,
+                        long step) {
     const bits *from = (const bits *)x;
     for (long i = 0; i < count; i++) {
         bits found = from[i];
@@ -183,9 +185,9 @@ INLINE void max_of(const float *x, float *restrict max, long count, long window,
 
 /* max[i] = the maximum of the `window` values x[i], x[i + step] .. */
 INLINE void max_over(const float *x, float *restrict max, long count, long window, long step) {
-    if (window == 3) max_of(x, max, count, 3, step);
-    else if (window == 2) max_of(x, max, count, 2, step);
-    else max_of(x, max, count, window, step);
+    if (window == 3) max_of_size(x, max, count, 3, step);
+    else if (window == 2) max_of_size(x, max, count, 2, step);
+    else max_of_size(x, max, count, window, step);
 }
 
 #define RELU_NORM_POOL(NAME, TYPE, READ, WRITE)                                                     \

@@ -31,7 +31,7 @@ INLINE void input_transform(float (*restrict to)[LANES], float (*restrict from)[
 
 /* A^T m for six vectors: `outputs` (2 or 4) vectors. */
 INLINE void output_transform(float (*restrict to)[LANES], float (*restrict from)[LANES], int step,
-                          int outputs) {
+                             int outputs) {
     for (int l = 0; l < LANES; l++) {
         float m0 = from[0][l], m1 = from[step][l], m2 = from[2 * step][l];
         float m3 = from[3 * step][l], m4 = from[4 * step][l], m5 = from[5 * step][l];
