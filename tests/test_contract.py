@@ -168,4 +168,4 @@ def test_the_summary_counts_the_parameters_of_the_module(name: str, command: Com
     told = command("summary", name, "--json")
     assert told.code == 0
     assert json.loads(told.out)["totals"]["parameters"] == stored
-    assert sum(row.parameters for row in architecture(name).rows()) == stored
+    assert sum(info.parameters for info in architecture(name).layer_infos()) == stored

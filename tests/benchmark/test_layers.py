@@ -15,7 +15,7 @@ WITH_WEIGHTS = {"conv", "fc"}
 def test_every_layer_in_order(training: bool) -> None:
     network = create_model("lenet5")
     times = layer_times(network, torch.randn(2, 1, 32, 32), "float32", 1, training=training)
-    rows = network.architecture.rows()
+    rows = network.architecture.layer_infos()
     assert [(one.name, one.output) for one in times] == [
         (row.layer.name, (2, *row.output)) for row in rows
     ]
@@ -37,7 +37,7 @@ def test_the_first_layer_needs_no_gradient_of_the_images() -> None:
         for one in layer_times(network, torch.randn(2, 1, 32, 32), "float32", 3, training=True)
         if one.name in ("conv1", "conv2")
     )
-    macs = {row.layer.name: row.macs for row in network.architecture.rows()}
+    macs = {info.layer.name: info.macs for info in network.architecture.layer_infos()}
     for one, products in ((first, 1), (second, 2)):
         if one.backward_seconds:
             gflop = 2 * 2 * products * macs[one.name] / 1e9

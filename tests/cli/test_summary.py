@@ -19,7 +19,7 @@ from support.commands import Alexnet, Command
 def test_summary_json_is_the_arithmetic(command: Command, name: str) -> None:
     result = command("summary", name, "--json")
     net, facts = alexnet.architecture(name), json.loads(result.out)
-    rows = net.rows()
+    rows = net.layer_infos()
     assert list(facts) == ["name", "input", "layers", "totals"]
     assert (facts["name"], facts["input"]) == (name, list(net.input))
     assert [tuple(layer) for layer in facts["layers"]] == [
@@ -72,7 +72,7 @@ def test_summary_of_a_variant(command: Command) -> None:
         num_classes=17,
     )
     assert facts["input"] == [3, 128, 128]
-    assert facts["totals"]["parameters"] == sum(row.parameters for row in table.rows())
+    assert facts["totals"]["parameters"] == sum(info.parameters for info in table.layer_infos())
 
 
 @pytest.mark.parametrize(("word", "dropouts"), [("None", 2), ("0.5", 2), ("0", 0)])

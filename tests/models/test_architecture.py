@@ -196,7 +196,7 @@ def small(*layers: Layer, shape: tuple[int, ...] = (4, 16, 16)) -> Architecture:
 
 def test_rows_by_hand() -> None:
     net = small(Conv("c", 6, 3, padding=1), Pool("p"), Flatten("v"), FullyConnected("f", 5))
-    rows = net.rows()
+    rows = net.layer_infos()
     assert [row.input for row in rows] == [(4, 16, 16), (6, 16, 16), (6, 7, 7), (294,)]
     assert [row.output for row in rows] == [(6, 16, 16), (6, 7, 7), (294,), (5,)]
     assert [row.parameters for row in rows] == [222, 0, 0, 1475]
@@ -279,11 +279,11 @@ LAYERS = (
 def test_receptive_field_is_what_the_gradient_reaches(stage: str) -> None:
     """Away from the border, and the next output sees the same square one stride further on."""
     net = small(*LAYERS, shape=(2, 63, 63))
-    row = next(row for row in net.rows() if row.layer.name == stage)
-    middle = row.output[1] // 2
+    info = next(info for info in net.layer_infos() if info.layer.name == stage)
+    middle = info.output[1] // 2
     top, left, bottom, right = reached(net, stage, middle)
-    assert (bottom - top, right - left) == (row.receptive_field, row.receptive_field)
-    assert reached(net, stage, middle + 1)[0] - top == row.input_stride
+    assert (bottom - top, right - left) == (info.receptive_field, info.receptive_field)
+    assert reached(net, stage, middle + 1)[0] - top == info.input_stride
 
 
 def test_a_vector_sees_the_windows_of_the_whole_map() -> None:
@@ -295,13 +295,13 @@ def test_a_vector_sees_the_windows_of_the_whole_map() -> None:
     )
     net = small(*layers, shape=(1, 12, 12))
     # The map is 10, four windows of 3 at stride 2 end at 9: the last row and column are not seen.
-    assert net.rows()[-1].receptive_field == 11
+    assert net.layer_infos()[-1].receptive_field == 11
     assert reached(net, "f", 0) == (0, 0, 11, 11)
 
 
 def test_adaptive_pool_sees_what_its_row_says() -> None:
     net = small(Conv("c", 2, 3), AdaptivePool("p", 4), shape=(1, 10, 10))
-    assert net.rows()[-1].receptive_field == 4
+    assert net.layer_infos()[-1].receptive_field == 4
     assert reached(net, "p", 1) == (2, 2, 6, 6)
 
 

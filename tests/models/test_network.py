@@ -39,7 +39,7 @@ def images(arch: Architecture, count: int = 4, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("name", ZOO)
 def test_parameters_equal_the_arithmetic(name: str) -> None:
     network = create_model(name, device="meta")
-    rows = network.architecture.rows()
+    rows = network.architecture.layer_infos()
     assert num_parameters(network) == sum(row.parameters for row in rows)
     for row in rows:
         layer = network.get_submodule(row.layer.name)
@@ -53,7 +53,7 @@ def test_output_shapes_equal_the_arithmetic(name: str) -> None:
     arch = network.architecture
     outputs = network.intermediate_outputs(torch.empty(2, *arch.input, device="meta"))
     assert list(outputs) == [layer.name for layer in arch.layers]
-    for row in arch.rows():
+    for row in arch.layer_infos():
         assert outputs[row.layer.name].shape == (2, *row.output), row.layer.name
 
 
@@ -65,7 +65,9 @@ def test_macs_equal_torchs_own_count(name: str) -> None:
     network = create_model(name, device="meta").eval()
     with FlopCounterMode(display=False) as counter:
         network(torch.empty(1, *network.architecture.input, device="meta"))
-    assert counter.get_total_flops() == 2 * sum(row.macs for row in network.architecture.rows())
+    assert counter.get_total_flops() == 2 * sum(
+        info.macs for info in network.architecture.layer_infos()
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

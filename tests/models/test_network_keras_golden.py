@@ -56,7 +56,7 @@ def from_keras(array: np.ndarray) -> Tensor:
 def sampled_weights(arch: Architecture, statistics: Arrays) -> Iterator[tuple[str, Tensor]]:
     """The 50 arrays of the README's seeded stream, with its moving statistics in their places."""
     random, norms = LEGACY(17), count()
-    for row in arch.rows():
+    for row in arch.layer_infos():
         shapes = keras_shapes(row)
         arrays = {name: sample(random, name, shape, row.layer) for name, shape in shapes.items()}
         if isinstance(row.layer, BatchNorm):
@@ -180,10 +180,10 @@ def test_keras_mini_logits(shared: Path, order: Literal["chw", "hwc"]) -> None:
     """Right in Keras's order, and far off in torch's."""
     golden = goldens(shared, "mini_small.npz")
     arch = mini(order)
-    names = [name for row in arch.rows() for name in keras_shapes(row)]
+    names = [name for row in arch.layer_infos() for name in keras_shapes(row)]
     weights = {name: from_keras(golden[f"w{i:02}"]) for i, name in enumerate(names)}
     network = load(Network(arch), weights)
-    assert sum(row.parameters for row in arch.rows()) == 39_469
+    assert sum(info.parameters for info in arch.layer_infos()) == 39_469
     x = np.round(golden_images(6, 2, 8)[:, :247, :247] * 255) / 255
     difference = np.abs(network(to_nchw(x)).numpy() - golden["logits"]).max()
     assert difference < ATOL if order == "hwc" else difference > 1

@@ -163,7 +163,7 @@ def test_groups_of_the_norms() -> None:
 
 
 def test_one_group_has_the_parameters_of_the_tutorials_table() -> None:
-    rows = variant(ZOO["alexnet"], ModelOptions(groups=1)).rows()
+    rows = variant(ZOO["alexnet"], ModelOptions(groups=1)).layer_infos()
     assert sum(row.parameters for row in rows) == 62_378_344
 
 

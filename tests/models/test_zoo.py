@@ -40,7 +40,7 @@ CAFFES_CONSTANTS = (5, 2e-5, 0.75, 1.0, 1)
 
 
 def weighted(arch: Architecture) -> dict[str, LayerInfo]:
-    return {row.layer.name: row for row in arch.rows() if row.neurons}
+    return {info.layer.name: info for info in arch.layer_infos() if info.neurons}
 
 
 def kinds(arch: Architecture, first: int, last: int) -> str:
@@ -54,12 +54,12 @@ def test_goldens_cover_the_zoo() -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_parameters(name: str) -> None:
     expected = OUR_PARAMETERS.get(name) or paper.NETWORKS[name].parameters
-    assert sum(row.parameters for row in ZOO[name].rows()) == expected
+    assert sum(info.parameters for info in ZOO[name].layer_infos()) == expected
 
 
 @pytest.mark.parametrize("name", paper.NETWORKS)
 def test_macs(name: str) -> None:
-    assert sum(row.macs for row in ZOO[name].rows()) == paper.NETWORKS[name].macs
+    assert sum(info.macs for info in ZOO[name].layer_infos()) == paper.NETWORKS[name].macs
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_caffe", "caffenet"])
@@ -79,7 +79,7 @@ def test_paper_neurons() -> None:
 @pytest.mark.parametrize(("name", "classes"), paper.OTHER_HEADS)
 def test_other_heads(name: str, classes: int) -> None:
     arch = variant(ZOO[name], num_classes=classes)
-    assert sum(row.parameters for row in arch.rows()) == paper.OTHER_HEADS[name, classes]
+    assert sum(info.parameters for info in arch.layer_infos()) == paper.OTHER_HEADS[name, classes]
     assert arch.num_classes == classes
 
 
@@ -104,7 +104,7 @@ def test_tutorial_table_sums() -> None:
 
 
 def sum_without_fc_bias(arch: Architecture) -> int:
-    return totals(arch.rows())["parameters_without_fc_bias"]
+    return totals(arch.layer_infos())["parameters_without_fc_bias"]
 
 
 KERAS_TYPES = {
@@ -127,7 +127,7 @@ def test_notebook_row_by_row(shared: Path) -> None:
     with (shared / "goldens/notebook_net/summary.tsv").open() as file:
         *rows, softmax, total = csv.DictReader(file, delimiter="\t")
     assert softmax["type"] == "Activation"  # our logits stop before it
-    ours = ZOO["alexnet_notebook"].rows()
+    ours = ZOO["alexnet_notebook"].layer_infos()
     for row, golden in zip(ours, rows, strict=True):
         assert KERAS_TYPES[row.layer.kind] == golden["type"]
         assert keras_shape(row) == golden["output_shape"]
@@ -138,12 +138,12 @@ def test_notebook_row_by_row(shared: Path) -> None:
 
 
 def test_notebook_statistics() -> None:
-    rows = ZOO["alexnet_notebook"].rows()
+    rows = ZOO["alexnet_notebook"].layer_infos()
     assert sum(r.parameters for r in rows if isinstance(r.layer, BatchNorm)) == 2 * 21_136
 
 
 def test_notebook_map_shrinks_to_one_pixel() -> None:
-    shapes = {row.layer.name: row.output for row in ZOO["alexnet_notebook"].rows()}
+    shapes = {info.layer.name: info.output for info in ZOO["alexnet_notebook"].layer_infos()}
     sides = [shapes[n][1] for n in ("conv1", "pool2", "conv3", "conv4", "conv5", "pool5")]
     assert sides == [54, 8, 6, 4, 2, 1]
     assert shapes["flatten"] == (256,)
@@ -166,7 +166,7 @@ def test_notebook_map_shrinks_to_one_pixel() -> None:
 )
 def test_first_map(name: str, side: int, windows: int) -> None:
     assert ZOO[name].input[1:] == (side, side)
-    assert ZOO[name].rows()[0].output[1:] == (windows, windows)
+    assert ZOO[name].layer_infos()[0].output[1:] == (windows, windows)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,8 @@ def test_smallest_input(name: str, smallest: int) -> None:
 
 def test_receptive_field_of_the_paper() -> None:
     rows = {
-        row.layer.name: (row.receptive_field, row.input_stride) for row in ZOO["alexnet"].rows()
+        info.layer.name: (info.receptive_field, info.input_stride)
+        for info in ZOO["alexnet"].layer_infos()
     }
     # conv1 11; pool1 + 2 * 4; conv2 + 4 * 8; pool2 + 2 * 8; conv3..5 + 2 * 16 each;
     # pool5 + 2 * 16; fc6 + 5 * 32.
@@ -298,7 +299,7 @@ def test_cifar_quick_pools() -> None:
     pools = [layer for layer in arch.layers if isinstance(layer, Pool)]
     assert [pool.reduce for pool in pools] == ["max", "average", "average"]
     assert {(pool.size, pool.stride) for pool in pools} == {(3, 2)}
-    sides = [row.output[1] for row in arch.rows() if isinstance(row.layer, Pool)]
+    sides = [info.output[1] for info in arch.layer_infos() if isinstance(info.layer, Pool)]
     assert sides == [16, 8, 4]
 
 

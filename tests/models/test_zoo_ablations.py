@@ -12,11 +12,11 @@ from support.counts import num_parameters
 
 
 def shapes(name: str) -> dict[str, tuple[int, ...]]:
-    return {row.layer.name: row.output for row in architecture(name).rows()}
+    return {info.layer.name: info.output for info in architecture(name).layer_infos()}
 
 
 def parameters(name: str) -> int:
-    return sum(row.parameters for row in architecture(name).rows())
+    return sum(info.parameters for info in architecture(name).layer_infos())
 
 
 def test_without_overlap_every_map_keeps_its_size() -> None:

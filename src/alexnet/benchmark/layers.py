@@ -46,17 +46,17 @@ def layer_times(
     """
     network.train(training)
     x, times = images, []
-    for row, layer in zip(network.architecture.rows(), network.children(), strict=True):
+    for info, layer in zip(network.architecture.layer_infos(), network.children(), strict=True):
         needs_grad = training and x is not images
         medians, y = _median_seconds(
             layer, x, precision, repeats, training=training, needs_grad=needs_grad
         )
         forward = medians["forward"]
         backward = max(medians.get("both", forward) - forward, 0.0) if training else None
-        gflop = 2.0 * row.macs * len(images) / 1e9
+        gflop = 2.0 * info.macs * len(images) / 1e9
         times.append(
             LayerTime(
-                name=row.layer.name,
+                name=info.layer.name,
                 output=tuple(y.shape),
                 forward_seconds=forward,
                 backward_seconds=backward,

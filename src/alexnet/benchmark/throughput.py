@@ -129,7 +129,7 @@ def make_matmul(device: torch.device, dtype: torch.dtype) -> tuple[Function, flo
 
 def inference_flops(arch: Architecture) -> float:
     """Floating-point operations for one image: two for each multiply-accumulate."""
-    return 2.0 * sum(row.macs for row in arch.rows())
+    return 2.0 * sum(info.macs for info in arch.layer_infos())
 
 
 def training_flops(arch: Architecture) -> float:
@@ -138,7 +138,7 @@ def training_flops(arch: Architecture) -> float:
     Forward, gradient with respect to the weights, and gradient with respect to the input, which
     the first layer does not need.
     """
-    macs = [row.macs for row in arch.rows()]
+    macs = [info.macs for info in arch.layer_infos()]
     first = next(count for count in macs if count)
     return 2.0 * (3 * sum(macs) - first)
 

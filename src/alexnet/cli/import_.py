@@ -108,7 +108,7 @@ def _facts(imported: ImportedModel, out: Path) -> dict[str, object]:
         "architecture": arch.name,
         "input_shape": list(arch.input),
         "num_classes": len(imported.info.class_names),
-        "num_parameters": sum(row.parameters for row in arch.rows()),
+        "num_parameters": sum(info.parameters for info in arch.layer_infos()),
         "preprocessing": to_dict(imported.info.preprocessing),
         "parity": parity and {**to_dict(parity), "relative_difference": parity.relative_difference},
     }
@@ -127,7 +127,7 @@ def _text(imported: ImportedModel, out: Path) -> str:
         else "every tensor matches; the file has no graph whose logits could be compared"
     )
     return (
-        f"{arch.name}, {sum(row.parameters for row in arch.rows()):,} parameters, "
+        f"{arch.name}, {sum(info.parameters for info in arch.layer_infos()):,} parameters, "
         f"{len(imported.info.class_names):,} classes, input {shape_text(arch.input)}\n"
         f"images    {resize} {preprocessing.resize_size}, center crop {preprocessing.crop_size}, "
         f"minus ({mean}), divided by ({std})\n"

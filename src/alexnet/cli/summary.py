@@ -50,30 +50,30 @@ def run(arguments: Sequence[str]) -> int:
 
 def summary(net: Architecture) -> dict[str, object]:
     """Layers and totals of a network as JSON."""
-    rows = net.rows()
+    infos = net.layer_infos()
     layers = [
         {
-            "name": r.layer.name,
-            "kind": r.layer.kind,
-            "output": list(r.output),
-            "parameters": r.parameters,
-            "macs": r.macs,
-            "neurons": r.neurons,
+            "name": info.layer.name,
+            "kind": info.layer.kind,
+            "output": list(info.output),
+            "parameters": info.parameters,
+            "macs": info.macs,
+            "neurons": info.neurons,
         }
-        for r in rows
+        for info in infos
     ]
-    return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(rows)}
+    return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(infos)}
 
 
-def totals(rows: Sequence[LayerInfo]) -> dict[str, int]:
+def totals(infos: Sequence[LayerInfo]) -> dict[str, int]:
     """Sums over all layers; batch-norm statistics count as parameters, as in Keras."""
-    fc_biases = sum(r.layer.bias_parameters() for r in rows if r.layer.kind == "fc")
-    parameters = sum(r.parameters for r in rows)
+    fc_biases = sum(info.layer.bias_parameters() for info in infos if info.layer.kind == "fc")
+    parameters = sum(info.parameters for info in infos)
     return {
         "parameters": parameters,
         "parameters_without_fc_bias": parameters - fc_biases,
-        "macs": sum(r.macs for r in rows),
-        "neurons": sum(r.neurons for r in rows),
+        "macs": sum(info.macs for info in infos),
+        "neurons": sum(info.neurons for info in infos),
     }
 
 
@@ -87,15 +87,15 @@ def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
     """
     layers: list[dict[str, str | int]] = []
     sums = {"conv": [0, 0], "fc": [0, 0]}
-    for row in net.rows():
-        kind = row.layer.kind
+    for info in net.layer_infos():
+        kind = info.layer.kind
         if kind not in sums:
             continue
-        counts = (row.parameters, row.macs + row.neurons)
+        counts = (info.parameters, info.macs + info.neurons)
         if kind == "fc":
-            counts = (row.parameters - row.layer.bias_parameters(), row.macs)
+            counts = (info.parameters - info.layer.bias_parameters(), info.macs)
         layers.append(
-            {"name": row.layer.name, "parameters": counts[0], "forward_computation": counts[1]}
+            {"name": info.layer.name, "parameters": counts[0], "forward_computation": counts[1]}
         )
         sums[kind] = [total + count for total, count in zip(sums[kind], counts, strict=True)]
     named = {
@@ -127,7 +127,7 @@ def zoo_text() -> str:
     """All architectures as text: name, input, totals, source."""
     rows = []
     for net in ZOO.values():
-        sums = totals(net.rows())
+        sums = totals(net.layer_infos())
         rows.append((net.name, shape_text(net.input), *(f"{sums[n]:,}" for n in ZOO_TOTALS)))
     sources = "\n".join(f"{net.name}: {net.source}" for net in ZOO.values())
     return f"{table(('name', 'input', 'parameters', 'MACs'), rows)}\n\n{sources}"
@@ -143,8 +143,8 @@ HEADER = (
 
 def summary_text(net: Architecture) -> str:
     """Layers and totals of a network as text."""
-    rows, sums = net.rows(), totals(net.rows())
-    body = [_cells(row, sums["macs"]) for row in rows]
+    infos, sums = net.layer_infos(), totals(net.layer_infos())
+    body = [_cells(info, sums["macs"]) for info in infos]
     parameters, macs, neurons = (_count(sums[n]) for n in ("parameters", "macs", "neurons"))
     body.append(("total", "", "", parameters, macs, "", neurons, "", ""))
     lines = [
@@ -155,7 +155,7 @@ def summary_text(net: Architecture) -> str:
         "",
         f"parameters without the biases of fc layers: {sums['parameters_without_fc_bias']:,}",
     ]
-    statistics = sum(r.parameters // 2 for r in rows if r.layer.kind == "batch_norm")
+    statistics = sum(info.parameters // 2 for info in infos if info.layer.kind == "batch_norm")
     if statistics:
         lines.append(f"batch-norm statistics among the parameters: {statistics:,}")
     return "\n".join(lines)

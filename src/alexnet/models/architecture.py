@@ -77,14 +77,14 @@ class Architecture:
     @property
     def num_classes(self) -> int:
         """Length of the output vector."""
-        return self.rows()[-1].output[0]
+        return self.layer_infos()[-1].output[0]
 
-    def rows(self) -> tuple[LayerInfo, ...]:
+    def layer_infos(self) -> tuple[LayerInfo, ...]:
         """The layers with shapes, parameters, multiply-accumulates and receptive fields."""
-        return tuple(_rows(self.layers, self.input))
+        return tuple(_layer_infos(self.layers, self.input))
 
 
-def _rows(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]:
+def _layer_infos(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]:
     receptive_field, input_stride = 1, 1
     for layer in layers:
         output = layer.output(shape)

@@ -17,11 +17,11 @@ def check_limits(arch: Architecture) -> None:
     Raises:
         ArchitectureError: names the number and its limit.
     """
-    rows = arch.rows()
+    infos = arch.layer_infos()
     numbers = (
-        ("parameters", sum(row.parameters for row in rows), MAX_PARAMETERS),
-        ("outputs of one layer", max(prod(row.output) for row in rows), MAX_ACTIVATIONS),
-        ("multiply-accumulates per image", sum(row.macs for row in rows), MAX_MACS),
+        ("parameters", sum(info.parameters for info in infos), MAX_PARAMETERS),
+        ("outputs of one layer", max(prod(info.output) for info in infos), MAX_ACTIVATIONS),
+        ("multiply-accumulates per image", sum(info.macs for info in infos), MAX_MACS),
     )
     for name, number, limit in numbers:
         require(

@@ -26,7 +26,7 @@ class Network(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         self.architecture = arch
-        for info in arch.rows():
+        for info in arch.layer_infos():
             name = info.layer.name
             is_free = not hasattr(self, name)
             require(is_free, f"a layer cannot be called {name!r}", ArchitectureError)

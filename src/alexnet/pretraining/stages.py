@@ -66,7 +66,7 @@ def find_stages(arch: Architecture, up_to: str) -> tuple[Stage, ...]:
         UnknownNameError: `up_to` is no conv layer of the architecture.
         ArchitectureError: the first layer is not a conv layer, or a stage has two poolings.
     """
-    infos, stages = arch.rows(), list[Stage]()
+    infos, stages = arch.layer_infos(), list[Stage]()
     if not isinstance(infos[0].layer, Conv):
         raise ArchitectureError(
             f"{arch.name} begins with {infos[0].layer.name}; "

@@ -167,8 +167,8 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
     names = [layer.name for layer in arch.layers]
     if recipe.freeze_up_to not in names:
         raise UnknownNameError(f"layer of {arch.name}", recipe.freeze_up_to, names)
-    after = arch.rows()[names.index(recipe.freeze_up_to) + 1 :]
-    if not any(row.parameters for row in after):
+    after = arch.layer_infos()[names.index(recipe.freeze_up_to) + 1 :]
+    if not any(info.parameters for info in after):
         raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
     if not (recipe.init_from or recipe.freeze_after_epoch):
         raise ConfigError(

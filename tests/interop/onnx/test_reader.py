@@ -46,7 +46,7 @@ def onnx_shapes(model: onnx.ModelProto) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def our_shapes(arch: Architecture) -> list[tuple[str, tuple[int, ...]]]:
-    return [(OP_TYPES[row.layer.kind], row.output) for row in arch.rows()]
+    return [(OP_TYPES[info.layer.kind], info.output) for info in arch.layer_infos()]
 
 
 def test_caffes_alexnet_has_our_shapes() -> None:
