@@ -66,13 +66,13 @@ def test_summary_of_a_variant(command: Command) -> None:
         "--json",
     )
     facts = json.loads(command("summary", "alexnet", *words).out)
-    table = alexnet.variant(
+    arch = alexnet.variant(
         alexnet.architecture("alexnet"),
         alexnet.ModelOptions(groups=1, norm="none", input_size=128),
         num_classes=17,
     )
     assert facts["input"] == [3, 128, 128]
-    assert facts["totals"]["parameters"] == sum(info.parameters for info in table.layer_infos())
+    assert facts["totals"]["parameters"] == sum(info.parameters for info in arch.layer_infos())
 
 
 @pytest.mark.parametrize(("word", "dropouts"), [("None", 2), ("0.5", 2), ("0", 0)])

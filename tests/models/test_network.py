@@ -53,8 +53,8 @@ def test_output_shapes_equal_the_arithmetic(name: str) -> None:
     arch = network.architecture
     outputs = network.intermediate_outputs(torch.empty(2, *arch.input, device="meta"))
     assert list(outputs) == [layer.name for layer in arch.layers]
-    for row in arch.layer_infos():
-        assert outputs[row.layer.name].shape == (2, *row.output), row.layer.name
+    for info in arch.layer_infos():
+        assert outputs[info.layer.name].shape == (2, *info.output), info.layer.name
 
 
 @pytest.mark.parametrize(

@@ -56,15 +56,15 @@ def from_keras(array: np.ndarray) -> Tensor:
 def sampled_weights(arch: Architecture, statistics: Arrays) -> Iterator[tuple[str, Tensor]]:
     """The 50 arrays of the README's seeded stream, with its moving statistics in their places."""
     random, norms = LEGACY(17), count()
-    for row in arch.layer_infos():
-        shapes = keras_shapes(row)
-        arrays = {name: sample(random, name, shape, row.layer) for name, shape in shapes.items()}
-        if isinstance(row.layer, BatchNorm):
+    for info in arch.layer_infos():
+        shapes = keras_shapes(info)
+        arrays = {name: sample(random, name, shape, info.layer) for name, shape in shapes.items()}
+        if isinstance(info.layer, BatchNorm):
             i = next(norms)
-            arrays[f"{row.layer.name}.running_mean"] = statistics[f"mean_{i}"]
-            arrays[f"{row.layer.name}.running_var"] = statistics[f"var_{i}"]
-        if row.layer is arch.layers[-1]:
-            arrays[f"{row.layer.name}.weight"] *= 4
+            arrays[f"{info.layer.name}.running_mean"] = statistics[f"mean_{i}"]
+            arrays[f"{info.layer.name}.running_var"] = statistics[f"var_{i}"]
+        if info.layer is arch.layers[-1]:
+            arrays[f"{info.layer.name}.weight"] *= 4
         yield from ((name, from_keras(array)) for name, array in arrays.items())
 
 
@@ -180,7 +180,7 @@ def test_keras_mini_logits(shared: Path, order: Literal["chw", "hwc"]) -> None:
     """Right in Keras's order, and far off in torch's."""
     golden = goldens(shared, "mini_small.npz")
     arch = mini(order)
-    names = [name for row in arch.layer_infos() for name in keras_shapes(row)]
+    names = [name for info in arch.layer_infos() for name in keras_shapes(info)]
     weights = {name: from_keras(golden[f"w{i:02}"]) for i, name in enumerate(names)}
     network = load(Network(arch), weights)
     assert sum(info.parameters for info in arch.layer_infos()) == 39_469

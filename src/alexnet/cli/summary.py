@@ -161,17 +161,17 @@ def summary_text(net: Architecture) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: LayerInfo, total_macs: int) -> tuple[str, ...]:
+def _cells(info: LayerInfo, total_macs: int) -> tuple[str, ...]:
     return (
-        row.layer.name,
-        row.layer.kind,
-        shape_text(row.output),
-        _count(row.parameters),
-        _count(row.macs),
-        f"{row.macs / total_macs:.1%}" if row.macs else "",
-        _count(row.neurons),
-        str(row.receptive_field),
-        str(row.input_stride),
+        info.layer.name,
+        info.layer.kind,
+        shape_text(info.output),
+        _count(info.parameters),
+        _count(info.macs),
+        f"{info.macs / total_macs:.1%}" if info.macs else "",
+        _count(info.neurons),
+        str(info.receptive_field),
+        str(info.input_stride),
     )
 
 
