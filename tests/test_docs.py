@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +31,10 @@ from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
 from support.places import ROOT
 
+PACKAGE = ROOT / "src" / "alexnet"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ALL_PAGES = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 FLAGS = {
     "evaluate": EvaluateFlags,
     "predict": PredictFlags,
@@ -157,3 +162,81 @@ def test_every_test_that_the_docs_name_exists() -> None:
     }
     assert len(named) > 30
     assert named - defined == set()
+
+
+def test_every_source_file_that_the_docs_name_exists() -> None:
+    files = [str(file) for folder in ("src", "tests", "benchmarks") for file in _files(folder)]
+    for page in ALL_PAGES:
+        for name in re.findall(r"`([\w./-]+\.(?:py|c|h))`", page.read_text()):
+            is_relative = (page.parent / name).exists() or (ROOT / name).exists()
+            assert is_relative or any(f.endswith(f"/{name}") for f in files), f"{page.name}: {name}"
+
+
+def _files(folder: str) -> list[Path]:
+    return [file for file in (ROOT / folder).rglob("*") if file.suffix in (".py", ".c", ".h")]
+
+
+def test_tree_of_the_readme_is_the_package() -> None:
+    (tree,) = re.findall(r"^src/alexnet/\n((?:  .*\n)+)", (ROOT / "README.md").read_text(), re.M)
+    folders = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
+    assert set(re.findall(r"^  (\w+)/ ", tree, re.M)) == folders
+
+
+def test_order_of_the_folders_is_the_one_that_is_checked() -> None:
+    (block,) = re.findall(r"^```\n(cli .*?)^```", ARCHITECTURE, re.S | re.M)
+    entries = dict(re.findall(r"^([\w.]+) +(\S.*(?:\n .*)*)", block, re.M))
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = config["tool"]["importlinter"]["contracts"][0]["layers"]
+    rank = {name: i for i, layer in enumerate(layers) for name in layer.split(" | ")}
+    order = [rank[name.removesuffix(".py")] for name in entries]
+    assert order == sorted(order)
+    assert {*entries, "__main__", "_lazy"} == {
+        name if (PACKAGE / name).is_dir() or name.startswith("_") else f"{name}.py" for name in rank
+    }
+    for folder, text in entries.items():
+        names = {file.name for file in (PACKAGE / folder).rglob("*.py")} | {folder}
+        assert set(re.findall(r"\w+\.py", text)) <= names, folder
+
+
+def is_defined(name: str, source: str) -> bool:
+    """Whether a file defines a function, a class, a field, or Class.method."""
+    *owner, last = name.split(".")
+    pattern = rf"^ *(?:def {last}\(|class {last}\b|{last}: )"
+    has_owner = all(re.search(rf"^class {one}\b", source, re.M) for one in owner)
+    return has_owner and re.search(pattern, source, re.M) is not None
+
+
+@pytest.mark.parametrize("title", ["A training batch", "A predicted image"])
+def test_every_function_of_a_journey_is_in_the_file_named_after_it(title: str) -> None:
+    (section,) = re.findall(rf"^## {title}.*?\n(.*?)^## ", ARCHITECTURE, re.S | re.M)
+    sources = {f: (PACKAGE / f).read_text() for f in re.findall(r"`([\w/]+\.py)`", section)}
+    assert len(sources) > 6
+    for item in re.split(r"\n(?=\d+\. )", section):
+        names: list[str] = []
+        for word in re.findall(r"`([\w/]+(?:\.\w+)?)`", item):
+            if word in sources:
+                assert [name for name in names if not is_defined(name, sources[word])] == []
+                names = []
+            elif not word.endswith((".npy", ".jsonl")):
+                names.append(word)
+        for name in names:
+            assert any(is_defined(name, source) for source in sources.values()), name
+
+
+def test_claims_of_the_readme_are_those_of_the_page_of_claims() -> None:
+    number, page = r"\+?(-?\d*\.?\d+)", (ROOT / "docs" / "claims.md").read_text()
+    measured = re.findall(
+        rf"\| {number} points \({number} points to {number} points\) \| \*\*([\w ]+)\*\*", page
+    )
+    shown = re.findall(
+        rf"\| (\w+, \d) \| {number} points \({number} to {number}\) \| \**([\w ]+?)\**\s\|",
+        (ROOT / "README.md").read_text(),
+    )
+    assert len(shown) >= 8
+    for _, *values, verdict in shown:
+        tolerance = 0.051 if "." in values[0] else 0.51
+        assert any(
+            verdict == row[3]
+            and all(abs(float(a) - float(b)) < tolerance for a, b in zip(values, row, strict=False))
+            for row in measured
+        ), values
