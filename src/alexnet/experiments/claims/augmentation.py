@@ -11,9 +11,9 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 AUGMENTATION = Experiment(
     name="augmentation",
     claim="Training on random crops and horizontal flips lowers the test error, and so does "
-    "shifting the colours of the training images along their principal axes.",
+    "shifting the colors of the training images along their principal axes.",
     source="Paper, section 4.1",
-    expected="colour: more than 1 point of top-1 error; crops and flips: no number, but "
+    expected="color: more than 1 point of top-1 error; crops and flips: no number, but "
     "substantial overfitting without them",
     limits="On a small part of CIFAR-10, with crops of 28 of 32 pixels; the paper's crops were "
     "224 of 256. Noise is not in the paper and does not count for the verdict.",
@@ -32,7 +32,7 @@ AUGMENTATION = Experiment(
             min_effect=0.01,
         ),
         Comparison(
-            name="colour shifts lower the test error",
+            name="color shifts lower the test error",
             better=("color",),
             worse=("baseline",),
             min_effect=0.005,

@@ -13,7 +13,7 @@ LENET_VS_ALEXNET = Experiment(
     "natural images than LeNet-5.",
     source="The tutorial's comparison of the two; Paper, section 1",
     expected="no number: the paper did not train a LeNet",
-    limits="On CIFAR-10, both nets with colour inputs and the same crops; for AlexNet they are "
+    limits="On CIFAR-10, both nets with color inputs and the same crops; for AlexNet they are "
     "scaled up to 67 pixels, its smallest input. AlexNet is the batch-norm net at a fraction of "
     "its width. It still has many times the parameters of LeNet-5: the experiment compares two "
     "designs, not nets of equal size.",

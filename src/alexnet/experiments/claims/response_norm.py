@@ -13,7 +13,7 @@ NARROW = replace(bases.NARROW_FOUR_LAYERS, model=ModelOptions(width=0.5, norm="r
 RESPONSE_NORM = Experiment(
     name="response-norm",
     claim="Local response normalization, which divides each activation by a norm over "
-    "neighbouring channels, lowers the error.",
+    "neighboring channels, lowers the error.",
     source="Paper, section 3.3; Code2012, net 148 against 145",
     expected="1.4 points of top-1 error on ImageNet; on CIFAR-10 the error of a four-layer net "
     "fell from 13 % to 11 %",

@@ -9,12 +9,12 @@ from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
 TEN_CROP = Experiment(
     name="ten-crop",
-    claim="Averaging the predictions for ten crops of an image (the four corners and the centre, "
-    "each also flipped) gives a lower error than the centre crop alone.",
+    claim="Averaging the predictions for ten crops of an image (the four corners and the center, "
+    "each also flipped) gives a lower error than the center crop alone.",
     source="Paper, section 4.1",
     expected="1.5 points of top-1 error on ImageNet (39.0 to 37.5 %)",
     limits="On CIFAR-10 with crops of 28 of 32 pixels, so the corner crops are shifted by 2 "
-    "pixels from the centre; the paper's were shifted by 16 of 256. Both arms evaluate the same "
+    "pixels from the center; the paper's were shifted by 16 of 256. Both arms evaluate the same "
     "networks.",
     measure="test_error",
     arms=(Arm(name="ten-crop", crops=10), Arm(name="center-crop")),
