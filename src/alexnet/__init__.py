@@ -1,4 +1,4 @@
-"""Every AlexNet that was ever published, exact, with a trainer for your own images.
+"""The published versions of AlexNet, exact, with training on your own images.
 
 The names below are the whole public interface; each is imported when it is first used, so that
 `import alexnet` costs nothing.
