@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet.config.serialization import json_text
-from alexnet.io.text import is_file_name, printable, shape_text
+from alexnet.io.text import error_text, is_file_name, printable, shape_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 """Lone surrogates included, which come from file names."""
@@ -20,6 +20,20 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 )
 def test_shape_text(shape: tuple[int, ...], shown: str) -> None:
     assert shape_text(shape) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/a"), "No such file or directory"),
+        (ValueError("two\n  lines"), "two lines"),
+        (ValueError("x" * 1000), "x" * 300),
+        (MemoryError(), "MemoryError"),
+        ("a reason", "a reason"),
+    ],
+)
+def test_error_text(error: Exception | str, shown: str) -> None:
+    assert error_text(error) == shown
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from alexnet.config.serialization import from_dict, json_text, parse_json, short
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import atomic_write, open_regular
 from alexnet.io.limits import MAX_HEADER_BYTES, MAX_WEIGHTS_BYTES
+from alexnet.io.text import error_text
 
 T = TypeVar("T")
 
@@ -84,8 +85,7 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except (SafetensorError, OSError, ConfigError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelFileError(f"{path} is not a whole alexnet file: {reason}") from error
+        raise ModelFileError(f"{path} is not a whole alexnet file: {error_text(error)}") from error
 
 
 def check_file(path: Path) -> None:

@@ -17,7 +17,7 @@ from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_WEIGHTS_BYTES
-from alexnet.io.text import shape_text
+from alexnet.io.text import error_text, shape_text
 from alexnet.models.network import Network
 
 TORCHVISION_NAMES = {
@@ -63,8 +63,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except ModelFileError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ModelFileError(f"{path} cannot be read as weights: {reason}") from error
+        raise ModelFileError(f"{path} cannot be read as weights: {error_text(error)}") from error
 
 
 def _load(path: Path) -> object:

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_ARCHIVE_BYTES, MAX_ARCHIVE_MEMBERS, MAX_TEXT_BYTES
+from alexnet.io.text import error_text
 
 CHUNK_BYTES = 1 << 20
 DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
@@ -49,8 +50,7 @@ def archive_files(
             stream = _decompressed(file, max(max_bytes, CHUNK_BYTES))
             yield from _read_wanted(stream, wanted, max_bytes)
     except Exception as error:  # tarfile and the decompressors raise a dozen kinds for damage
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{archive} is damaged ({reason}); fetch it again") from error
+        raise DataError(f"{archive} is damaged ({error_text(error)}); fetch it again") from error
 
 
 def _read_wanted(

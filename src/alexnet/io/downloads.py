@@ -23,6 +23,7 @@ from filelock import FileLock
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
+from alexnet.io.text import error_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def _reason(error: BaseException) -> str:
     """What went wrong, without the class names and brackets of urllib."""
     cause = error.reason if type(error) is urllib.error.URLError else error
-    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return " ".join(str(text).split())
+    return error_text(cause)
 
 
 def _missing(url: str, target: Path, part: PartialFile, reason: str) -> MissingDataError:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.io.text import error_text
+
 TIMEOUT_SECONDS = 120.0
 MEMORY_BYTES = 3 << 30
 """Beyond what the process uses when the module of the reader is imported."""
@@ -87,8 +89,7 @@ def main(reader: str, path: str, memory_bytes: str) -> int:
         file = io.BytesIO()
         np.savez(file, **{f"_{name}": array for name, array in arrays.items()})
     except Exception as error:  # whatever a damaged file makes a library raise
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        print(reason.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+        print(error_text(error).encode("ascii", "backslashreplace").decode(), file=sys.stderr)
         return READER_RAISED
     with out:
         out.write(file.getbuffer())

@@ -1,4 +1,4 @@
-"""Text for people: file and class names, which can hold any character, and shapes."""
+"""Text for people: file and class names, which can hold any character, shapes, and errors."""
 
 from __future__ import annotations
 
@@ -31,3 +31,12 @@ def is_file_name(text: str) -> bool:
 def shape_text(shape: Iterable[int]) -> str:
     """A shape for messages: "96x55x55"; "scalar" if it is empty."""
     return "x".join(map(str, shape)) or "scalar"
+
+
+def error_text(error: BaseException | str) -> str:
+    """Why something failed, on one line of at most 300 characters.
+
+    The system's reason if the error has one, else its message, else the name of its class.
+    """
+    text = str(getattr(error, "strerror", None) or error)
+    return " ".join(text.split())[:300] or type(error).__name__

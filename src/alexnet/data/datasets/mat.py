@@ -14,6 +14,7 @@ from alexnet.errors import DataError
 from alexnet.io.files import read_regular
 from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.limits import MAX_MAT_BYTES, MAX_MAT_UNPACKED_BYTES
+from alexnet.io.text import error_text
 from alexnet.runtime.extras import require_extra
 
 MEMORY_BYTES = 1 << 30
@@ -32,8 +33,7 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
         read_regular(path, MAX_MAT_BYTES)
         return read_in_subprocess(f"{__name__}:load_mat_arrays", path, memory_bytes=MEMORY_BYTES)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read as a .mat file: {reason}") from error
+        raise DataError(f"{path} cannot be read as a .mat file: {error_text(error)}") from error
 
 
 def load_mat_arrays(path: Path) -> dict[str, np.ndarray]:

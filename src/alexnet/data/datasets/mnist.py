@@ -21,6 +21,7 @@ from alexnet.io.downloads import download
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_IDX_BYTES
 from alexnet.io.paths import cache_folder, find
+from alexnet.io.text import error_text
 
 DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -122,8 +123,7 @@ def read_idx(path: Path) -> np.ndarray:
                 raise DataError(f"{path} claims {expected_bytes} bytes; fetch it again")
             content = file.read(expected_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read ({reason}); fetch it again") from error
+        raise DataError(f"{path} cannot be read ({error_text(error)}); fetch it again") from error
     if len(content) != expected_bytes:
         relation = "fewer" if len(content) < expected_bytes else "more"
         raise DataError(

@@ -46,6 +46,7 @@ from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
 from alexnet.io.files import fsync, remove_folder, write_text
 from alexnet.io.paths import cache_folder
+from alexnet.io.text import error_text
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 CHUNK = 32
@@ -123,7 +124,7 @@ def _build_locked(spec: _BuildSpec) -> None:
                 _build(spec)
     except (OSError, NotImplementedError) as error:
         raise DataError(
-            f"cannot write the store {spec.folder}: {getattr(error, 'strerror', None) or error}; "
+            f"cannot write the store {spec.folder}: {error_text(error)}; "
             "free some space there or set ALEXNET_CACHE to another folder"
         ) from error
 

@@ -23,7 +23,7 @@ from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.limits import MAX_TEXT_BYTES
-from alexnet.io.text import printable
+from alexnet.io.text import error_text, printable
 from alexnet.models.architecture import Architecture, is_valid_input
 from alexnet.models.layers import (
     Activation,
@@ -98,8 +98,9 @@ def _as_model_file_error(path: Path) -> Iterator[None]:
     except AlexNetError:
         raise
     except Exception as error:  # zipfile raises many kinds, and the file may hold anything
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ModelFileError(f"{path} cannot be read as a Keras file: {reason}") from error
+        raise ModelFileError(
+            f"{path} cannot be read as a Keras file: {error_text(error)}"
+        ) from error
 
 
 def _by_layer(arrays: dict[str, np.ndarray]) -> Arrays:

@@ -17,7 +17,7 @@ from alexnet.interop.match import ParsedLayer
 from alexnet.interop.onnx.nodes import ChainParser, Node, attributes_of, describe
 from alexnet.io.files import open_regular, read_regular
 from alexnet.io.limits import MAX_ONNX_BYTES
-from alexnet.io.text import is_file_name
+from alexnet.io.text import error_text, is_file_name
 from alexnet.models.layers import Shape
 from alexnet.runtime.extras import require_extra
 
@@ -107,8 +107,9 @@ def _load(path: Path) -> Model:
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf and the checker raise many kinds
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ModelFileError(f"{path} cannot be read as an ONNX file: {reason}") from error
+        raise ModelFileError(
+            f"{path} cannot be read as an ONNX file: {error_text(error)}"
+        ) from error
     return model
 
 

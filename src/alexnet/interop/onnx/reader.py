@@ -22,6 +22,7 @@ from alexnet.interop.parity import (
     random_images,
     torch_runner,
 )
+from alexnet.io.text import error_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 
@@ -77,8 +78,7 @@ def check_parity(
         theirs = _take_rgb(run, channel_order)
         parity = compare(torch_runner(network.eval()), theirs, runtime, [images])
     except Exception as error:  # each runtime raises its own kinds
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFileError(f"{path} cannot be run: {reason}") from error
+        raise ModelFileError(f"{path} cannot be run: {error_text(error)}") from error
     if not parity.is_close:
         raise ModelFileError(
             f"{path} has the layers of {network.architecture.name} "
