@@ -1,6 +1,6 @@
 """How fast this machine is, and how often optimized inference predicts the same class.
 
-- `throughput`: images per second of a network, beside a matrix multiplication's FLOP/s.
+- `throughput`: images per second of a network, compared with a matrix multiplication.
 - `layers`: the time of each layer alone.
 - `data`: images per second of building an image store, reading batches and augmenting them.
 - `agreement`: how often the optimized and the float32 network predict the same class.

@@ -1,4 +1,4 @@
-"""Images per second of a network, in training or inference, beside a matrix multiplication.
+"""Images per second of a network, in training or inference, compared with a matrix multiplication.
 
 Everything is timed alternately, so that other load on the machine slows all of it alike.
 """

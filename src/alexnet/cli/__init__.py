@@ -1,6 +1,6 @@
 """The command line: `main` runs one verb. Only here are arguments parsed and text printed.
 
-    flags        the fields of a dataclass as flags; every mistake is one sentence
+    flags        the fields of a dataclass as flags; actions by name; every mistake is one sentence
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
     console      tables, and progress as a bar or as lines
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import ProgressReporter, note, table
-from alexnet.cli.flags import parse
+from alexnet.cli.flags import dispatch, parse
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
 from alexnet.config.serialization import json_text, to_dict
-from alexnet.errors import ConfigError, UnknownNameError
+from alexnet.errors import ConfigError
 from alexnet.io.text import shape_text
 from alexnet.models.zoo import architecture
 
@@ -38,7 +38,7 @@ alexnet benchmark KIND --help lists the flags of a kind."""
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFlags:
-    """Measure a network's images per second, beside the machine's matrix multiplication."""
+    """Measure a network's images per second, compared with the machine's matrix multiplication."""
 
     arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH]")] = "alexnet"
     """An architecture's name."""
@@ -106,13 +106,7 @@ class AgreementFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Measure and print."""
-    words = list(arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(HELP)
-        return 0
-    if words[0] not in BENCHMARKS:
-        raise UnknownNameError("kind of benchmark", words[0], BENCHMARKS)
-    return BENCHMARKS[words[0]](words[1:])
+    return dispatch(arguments, BENCHMARKS, HELP, "kind of benchmark")
 
 
 def _network(mode: Mode, words: Sequence[str]) -> int:

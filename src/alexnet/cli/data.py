@@ -12,7 +12,7 @@ import numpy as np
 import tyro
 
 from alexnet.cli.console import ProgressReporter, table
-from alexnet.cli.flags import parse
+from alexnet.cli.flags import dispatch, parse
 from alexnet.config.preprocessing import Resize
 from alexnet.config.recipe import DataOptions
 from alexnet.config.serialization import json_text, to_dict
@@ -22,7 +22,7 @@ from alexnet.data.export_split import write_split
 from alexnet.data.source import Source
 from alexnet.data.splits import split
 from alexnet.data.store.build import prepare
-from alexnet.errors import UnknownNameError, UsageError
+from alexnet.errors import UsageError
 from alexnet.io.text import printable
 
 HELP = """usage: alexnet data ACTION DATA ...
@@ -40,13 +40,7 @@ alexnet data ACTION --help lists an action's flags."""
 
 def run(arguments: Sequence[str]) -> int:
     """Run one action."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP)
-        return 0
-    action, *rest = arguments
-    if action not in ACTIONS:
-        raise UnknownNameError("action of alexnet data", action, ACTIONS)
-    return ACTIONS[action](rest)
+    return dispatch(arguments, ACTIONS, HELP, "action of alexnet data")
 
 
 @dataclass(frozen=True, kw_only=True)

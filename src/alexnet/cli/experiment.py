@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import ProgressReporter, note, table
-from alexnet.cli.flags import parse
+from alexnet.cli.flags import dispatch, parse
 from alexnet.config.serialization import to_dict
-from alexnet.errors import UnknownNameError, UsageError
+from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.experiment import Experiment, ProtocolName
 from alexnet.experiments.formatting import describe_setting, format_cost
@@ -40,13 +40,7 @@ alexnet experiment ACTION --help lists an action's flags."""
 
 def run(arguments: Sequence[str]) -> int:
     """Run one action."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP)
-        return 0
-    action, *rest = arguments
-    if action not in ACTIONS:
-        raise UnknownNameError("action of alexnet experiment", action, ACTIONS)
-    return ACTIONS[action](rest)
+    return dispatch(arguments, ACTIONS, HELP, "action of alexnet experiment")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields, is_dataclass
 from itertools import groupby
@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from alexnet.errors import ConfigError, UsageError
+from alexnet.errors import ConfigError, UnknownNameError, UsageError
 
 T = TypeVar("T")
 
@@ -76,6 +76,26 @@ def parse_known(
             sys.stdout.write(output.getvalue())
             raise
         raise _usage_error(stop, errors.getvalue(), verb) from stop
+
+
+def dispatch(
+    arguments: Sequence[str],
+    actions: Mapping[str, Callable[[Sequence[str]], int]],
+    help_text: str,
+    what: str,
+) -> int:
+    """Run the action named by the first word with the other words; print the help without one.
+
+    Raises:
+        UnknownNameError: no such action; `what` says what it should have been.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(help_text)
+        return 0
+    action, *rest = arguments
+    if action not in actions:
+        raise UnknownNameError(what, action, actions)
+    return actions[action](rest)
 
 
 def flag_names(cls: Any, default: object = None) -> Iterator[str]:

@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def image_paths(pattern: str) -> list[Path]:
-    """The files that a path or pattern stands for, in order; a folder stands for its image files.
+    """The files that a path or pattern matches, in order; for a folder, the images in it.
 
     Raises:
         UsageError: there is no such file.

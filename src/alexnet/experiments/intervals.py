@@ -1,9 +1,9 @@
 """Confidence intervals of an effect from a few seeds and many images, and the verdicts.
 
 An effect is uncertain for two reasons: other seeds would have given other networks, and other test
-images other errors. A bootstrap over three seeds is no honest interval: it never leaves the range
-of the three values, which contains the true mean only three times in four. So the interval combines
-a Student-t term for the seeds with a Bayesian bootstrap over the images. A sample of the effect is
+images other errors. A bootstrap over three seeds is too narrow: it never leaves the range of the
+three values, which contains the true mean only three times in four. So the interval combines a
+Student-t term for the seeds with a Bayesian bootstrap over the images. A sample of the effect is
 
     mean effect over the seeds, images reweighted  +  t * std / sqrt(num_seeds)
 
@@ -23,13 +23,13 @@ import numpy as np
 from alexnet.experiments.experiment import MIN_SEEDS, Comparison, Scale
 from alexnet.experiments.outcome import Outcome
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 NUM_RESAMPLES = 2_000
 """Bootstrap samples of the images."""
 NUM_SAMPLES = 400_000
 """Samples of the sum; with three seeds the ends are then accurate to about 1 % of the width."""
-BLOCK = 50
-"""Bootstrap samples that are computed together."""
+CHUNK = 50
+"""Bootstrap samples that are computed together, which bounds the memory."""
 
 Verdict: TypeAlias = Literal["reproduced", "not reproduced", "undecided"]
 Pair: TypeAlias = tuple[Outcome, Outcome]
@@ -93,7 +93,7 @@ def t_interval(
     standard_error = float(np.std(effects, ddof=1)) / math.sqrt(count)
     samples = rng.choice(noise, num_samples)
     samples = samples + standard_error * rng.standard_t(count - 1, num_samples)
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return mean + float(low), mean + float(high)
 
 
@@ -116,13 +116,13 @@ def bayesian_bootstrap(
     images = np.unique(np.concatenate(indices))
     positions = [np.searchsorted(images, group) for group in indices]
     rng, means = np.random.default_rng(1), np.empty(num_resamples)
-    for start in range(0, num_resamples, BLOCK):
-        weights = rng.standard_exponential((BLOCK, len(images)))
+    for start in range(0, num_resamples, CHUNK):
+        weights = rng.standard_exponential((CHUNK, len(images)))
         groups = [
             weights[:, position] @ value / weights[:, position].sum(1)
             for value, position in zip(values, positions, strict=True)
         ]
-        means[start : start + BLOCK] = np.mean(groups, axis=0)
+        means[start : start + CHUNK] = np.mean(groups, axis=0)
     return means
 
 

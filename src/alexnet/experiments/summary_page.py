@@ -36,7 +36,7 @@ finished experiments.
 - **Seeds.** With the same seed, all arms are trained on the same images in the same order. All
   arms are evaluated on the same test images. A diverged run is scored as 100 % error.
 - **Interval.** Another seed would give other networks, and other test images would give other
-  errors. A bootstrap over three seeds is no honest interval: it never leaves the range of the three
+  errors. A bootstrap over three seeds is too narrow: it never leaves the range of the three
   values, which contains the true mean only three times in four. So the 95 % interval adds a
   Student-t term for the seeds and a Bayesian bootstrap over the test images (Rubin 1981), in which
   an image has the same weight in all arms and seeds. Ratios are treated on a log scale. In

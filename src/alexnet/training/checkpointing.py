@@ -31,7 +31,7 @@ CHANGEABLE_ON_RESUME = (
     "save_every_minutes", "save_every_steps", "keep_checkpoints",
 )  # fmt: skip
 """Fields of the recipe that may be changed in config.json before a run is resumed: they do not
-decide the result, or another check compares what they stand for (the store's fingerprint)."""
+affect the result, or another check covers them (the store's fingerprint covers `data`)."""
 
 
 def save_network(setup: TrainingSetup, scores: Scores, folder: RunFolder) -> None:

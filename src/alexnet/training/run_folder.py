@@ -203,7 +203,7 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
 
     Args:
         path: the file, or a run folder.
-        start: gives the fields that the file does not name; the defaults unless given.
+        start: values of the fields that the file leaves out; the defaults unless given.
 
     Raises:
         ConfigError: not JSON, an unknown key, or a value out of range.

@@ -162,7 +162,7 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
 
     Raises:
         UnknownNameError: no such layer.
-        ConfigError: no later layer has parameters, or nothing gives the frozen layers weights.
+        ConfigError: no later layer has parameters, or the frozen layers would keep random weights.
     """
     names = [layer.name for layer in arch.layers]
     if recipe.freeze_up_to not in names:

@@ -61,7 +61,7 @@ def fit_preprocessing(
     Raises:
         DataError: a mean image is wanted for a grey input or one larger than the stored images.
     """
-    mean, std = _color_statistics(store, indices, is_grey=arch.input[0] == 1)
+    mean, std = _color_statistics(store, indices, grayscale=arch.input[0] == 1)
     means: dict[str, RGB] = {
         "rgb": mean,
         "imagenet": IMAGENET_MEAN,
@@ -81,10 +81,10 @@ def fit_preprocessing(
     return preprocessing, _mean_image(preprocessing, store, indices).to(device)
 
 
-def _color_statistics(store: Store, indices: np.ndarray, is_grey: bool) -> tuple[RGB, RGB]:
+def _color_statistics(store: Store, indices: np.ndarray, grayscale: bool) -> tuple[RGB, RGB]:
     """Mean and standard deviation (at least 1) per channel, or of the grey value three times."""
     mean, covariance = store.color_mean(indices), store.color_covariance(indices)
-    if is_grey:
+    if grayscale:
         luma = np.array(LUMA_WEIGHTS)
         std = float(np.sqrt(max(luma @ covariance @ luma, 1.0)))
         return _rgb(np.full(3, mean @ luma)), (std, std, std)
