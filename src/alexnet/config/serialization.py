@@ -41,7 +41,7 @@ def to_json(value: object, indent: int | None = 2) -> str:
 
 
 def json_text(plain: object, indent: int | None = 2) -> str:
-    """JSON text that can be encoded as UTF-8 even if names in it are not valid Unicode."""
+    """JSON text that UTF-8 can encode, even if names in it are not valid Unicode."""
     text = json.dumps(plain, indent=indent, ensure_ascii=False)
     return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

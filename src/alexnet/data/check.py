@@ -44,7 +44,7 @@ class Finding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether it makes a result wrong, and not only worse."""
+        """Whether it makes results wrong, not just worse."""
         return self.issue in ("unreadable", "duplicate_across_splits", "duplicate_across_classes")
 
 

@@ -30,7 +30,7 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
     if not isinstance(source.images, ImageFiles):
         raise DataError(f"{source.name} is not made of image files; its split cannot be written")
     if out.exists():
-        raise UsageError(f"{out} exists; choose another place")
+        raise UsageError(f"{out} exists; choose another path")
     if out.suffix.lower() == ".csv":
         _write_csv(source, source.images, splits, out)
     else:

@@ -38,7 +38,7 @@ def optimize_for_inference(
     norm and max pooling after it, or with the quantized layer before it, so `intermediate_outputs`
     has the same names, but some of its values are those after the fused operations.
 
-    Where int8 is allowed and the fastest that the CPU has, layers compute in int8 (`int8.py`).
+    Where int8 is allowed and is the fastest type of the CPU, layers compute in int8 (`int8.py`).
     Elsewhere fully connected layers read int8 weights for small batches. The other weights are bf16
     where the CPU has it; where it has not, convolutions of 3 x 3 and 5 x 5 use Winograd's filtering
     (float32, about 1e-5 of the largest output away from the direct sum).
@@ -62,7 +62,7 @@ def optimize_for_inference(
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOptimizer:
-    """Chooses the fastest layer that computes the same, from what the CPU has."""
+    """Replaces each layer by the fastest equivalent that the CPU supports."""
 
     dtype: torch.dtype
     """Type in which layers compute that are not quantized."""

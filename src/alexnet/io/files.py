@@ -19,8 +19,9 @@ READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY",
 def atomic_write(target: Path) -> Iterator[Path]:
     """Write a file completely or not at all.
 
-    Yields a temporary path beside `target` to write to. After the body the file is flushed to disk
-    and renamed to `target`. If the body raises, it is removed and `target` stays as it was.
+    Yields a temporary path in the folder of `target` to write to. After the body the file is
+    flushed to disk and renamed to `target`. If the body raises, it is removed and `target` stays as
+    it was.
 
     Raises:
         OSError: the file cannot be written; the error names `target`.

@@ -113,8 +113,8 @@ def _inverse_fft(x_hat: Tensor, size: list[int], crop: list[int], dtype: torch.d
     (height, width), (a, b) = crop, x_hat.shape[2:]
     inverse_dft = _dft_matrix(size[0], x_hat.dtype).T
     inverse_rfft = _rfft_matrix(size[1], x_hat.dtype).T
-    # A real transform holds half of the frequencies: all but the first (and the middle one of an
-    # even side) stand for two.
+    # A real transform has half of the frequencies: all but the first (and the middle one of an
+    # even side) count twice.
     weights = torch.full((size[1] // 2 + 1,), 2.0, dtype=x_hat.dtype)
     weights[0] = 1
     if size[1] % 2 == 0:
@@ -156,7 +156,7 @@ def _rfft_matrix(side: int, dtype: torch.dtype) -> Tensor:
 def _dft_matrix(side: int, dtype: torch.dtype) -> Tensor:
     """The DFT of complex lines as a real matrix [(2, side), (side, 2)].
 
-    Of its rows all real parts come first; its columns take real and imaginary parts in turn.
+    In its rows all real parts come first; in its columns real and imaginary parts alternate.
     """
     angles = _dft_angles(side, side)
     real = torch.stack((angles.cos(), angles.sin()), -1).flatten(1)

@@ -123,7 +123,7 @@ def test_files_that_do_not_belong_together(root: Path) -> None:
         mnist_source()
     images = root / "mnist" / "t10k-images-idx3-ubyte"
     images.write_bytes(encode(np.zeros((20, 32, 32), np.uint8)))
-    with pytest.raises(DataError, match="not 28x28"):
+    with pytest.raises(DataError, match="not uint8 images of 28x28"):
         mnist_source()
 
 

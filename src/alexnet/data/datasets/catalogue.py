@@ -50,7 +50,7 @@ DATASETS: dict[str, Callable[[str], Source]] = {
 def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = False) -> Source:
     """Open a data set: a name of `DATASETS`, a folder, or a .csv file.
 
-    A name wins over a folder of that name, which can be given as `./mnist`.
+    A name takes precedence over a folder of that name, which can be given as `./mnist`.
 
     Args:
         data: name or path.

@@ -177,7 +177,9 @@ def _part(dataset: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray,
     images = read_idx(path)
     labels = read_idx(_file(dataset, f"{prefix}-labels-idx1-ubyte", data_root))
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-        raise DataError(f"{path} holds {images.dtype} {images.shape}, not 28x28 bytes an image")
+        raise DataError(
+            f"{path} has {images.dtype} {images.shape}, not uint8 images of 28x28 pixels"
+        )
     if labels.shape != images.shape[:1] or labels.dtype != np.uint8:
         raise DataError(
             f"{path} has {len(images)} images, but its labels have the shape {labels.shape}"

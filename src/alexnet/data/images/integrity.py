@@ -21,7 +21,7 @@ MAX_SCANS = 100
 """Of a JPEG. Progressive ones have about 10; each scan costs as much as a small image, whatever its
 length, so 90 KB could ask for minutes."""
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-"""What ends a JPEG's entropy-coded data: a marker that is no restart marker."""
+"""The end of a JPEG's entropy-coded data: any marker but a restart marker."""
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN = 0xD8, 0xD9, 0xDA
 ARITHMETIC_FRAMES = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 ADAM7 = (

@@ -2,8 +2,8 @@
 
 An interrupted build resumes where it stopped. The store is built in `<store>.partial`: the arrays
 at full size, `status.npy` with one byte per image and `checksums.npy` with the checksum of each.
-One rename gives it its name when all is done. One process builds a store at a time; a second one
-waits and then finds it.
+When all images are done, one rename gives the folder its final name. One process builds a store
+at a time; a second one waits and then uses it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `color_moments.npy`
 float64 [N, 9] (from which the mean and covariance of any subset follow without reading an image)
-and `store.json`. Image i is the i-th of the source. An image that could not be used keeps its
-place, black, and is in no split.
+and `store.json`. Image i is the i-th of the source. An image that could not be used is
+stored as black pixels and is in no split.
 """
 
 from __future__ import annotations
