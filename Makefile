@@ -47,8 +47,8 @@ stress: setup
 bench: setup
 	$(BIN)/alexnet benchmark train
 	$(BIN)/python benchmarks/peers.py train
-	$(BIN)/python benchmarks/peers.py infer --batch 64
-	$(BIN)/python benchmarks/peers.py infer --batch 1 --repeats 21
+	$(BIN)/python benchmarks/peers.py infer --batch-size 64
+	$(BIN)/python benchmarks/peers.py infer --batch-size 1 --repeats 21
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .coverage

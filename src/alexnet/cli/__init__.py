@@ -46,10 +46,10 @@ def help_text() -> str:
     """The text of `alexnet --help`."""
     verbs = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
     return (
-        "usage: alexnet VERB ...\n\nEvery AlexNet, exact, and a trainer for your own images.\n\n"
+        "usage: alexnet VERB ...\n\nThe published versions of AlexNet, exact, with training on your own images.\n\n"
         f"{verbs}\n\n"
         "  alexnet train                          "
-        "train on painted flowers, in a few minutes\n"
+        "train on generated images of flowers, in minutes\n"
         "  alexnet train --data photos/           train on your own classes, a folder each\n"
         "  alexnet predict runs/NAME-001 a.jpg    classify an image\n\n"
         "alexnet VERB --help lists the flags; alexnet --version prints the version."
