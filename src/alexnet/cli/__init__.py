@@ -46,7 +46,8 @@ def help_text() -> str:
     """The text of `alexnet --help`."""
     verbs = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
     return (
-        "usage: alexnet VERB ...\n\nThe published versions of AlexNet, exact, with training on your own images.\n\n"
+        "usage: alexnet VERB ...\n\n"
+        "The published versions of AlexNet, exact, with training on your own images.\n\n"
         f"{verbs}\n\n"
         "  alexnet train                          "
         "train on generated images of flowers, in minutes\n"
