@@ -33,7 +33,7 @@ pytest_plugins = ["support.experiments"]
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("alexnet")
 
-SAVE_FIGURE = plots.save
+SAVE_PLOT = plots.save_plot
 """The real one, also while a test replaces it."""
 
 
@@ -114,7 +114,7 @@ def trained(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(tmp_path_factory.mktemp("cache")))
         out = tmp_path_factory.mktemp("runs") / "tiny"
-        return train(tiny, out=out, save_figure=SAVE_FIGURE).folder
+        return train(tiny, out=out, save_plot=SAVE_PLOT).folder
 
 
 @pytest.fixture
@@ -126,6 +126,7 @@ def own(trained: RunFolder, tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty plots, for tests that train by a command or in an experiment."""
+    monkeypatch.setattr("alexnet.plots.save_plot", empty_plot)
     monkeypatch.setattr("alexnet.plots.save", empty_plot)
 
 
@@ -149,7 +150,7 @@ def small_whole(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunF
     place = tmp_path_factory.mktemp("small")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(place / "cache"))
-        return train(small, out=place / "whole", save_figure=empty_plot).folder
+        return train(small, out=place / "whole", save_plot=empty_plot).folder
 
 
 @pytest.fixture

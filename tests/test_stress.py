@@ -30,6 +30,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
 # real processes
 
 
+@pytest.mark.slow
 def test_a_run_through_random_signals_ends_in_the_same_bytes(
     training: Training, tmp_path: Path
 ) -> None:

@@ -12,17 +12,17 @@ from stress.workers import Worker
 
 
 def test_mutated_images(tmp_path: Path) -> None:
-    tally = images.stress(400, 20, tmp_path)
+    tally = images.stress(150, 20, tmp_path)
     assert tally.failures == ()
-    assert tally.tried == 400
-    assert tally.outcomes["read, as Pillow reads it"] > 50
+    assert tally.tried == 150
+    assert tally.outcomes["read, as Pillow reads it"] > 20
 
 
 def test_mutated_files(tmp_path: Path) -> None:
-    tally = files.stress(40, 20, tmp_path)
+    tally = files.stress(20, 20, tmp_path)
     assert tally.failures == ()
-    assert tally.tried == 40
-    assert tally.outcomes["rejected in one sentence"] > 15
+    assert tally.tried == 20
+    assert tally.outcomes["rejected in one sentence"] > 8
 
 
 @pytest.mark.parametrize(

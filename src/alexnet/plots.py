@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -38,6 +39,15 @@ def save(figure: Figure, path: Path) -> None:
     with atomic_write(path) as temp, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # no installed font has the script
         figure.savefig(temp, format=suffix, dpi=130, facecolor="white", bbox_inches="tight")
+
+
+SavePlot: TypeAlias = Callable[[Callable[[], Figure], Path], None]
+"""Draws a figure by calling the first argument, and writes it to the path."""
+
+
+def save_plot(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it (`save`)."""
+    save(draw(), path)
 
 
 def short_label(name: str) -> str:

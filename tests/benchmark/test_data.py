@@ -9,10 +9,12 @@ import torch
 
 from alexnet.benchmark.data import benchmark_data
 from alexnet.config.presets import preset
+from alexnet.config.recipe import DataOptions
 
 
 def test_every_part_is_measured_as_often(flowers: Path, cache: Path) -> None:
-    recipe = replace(preset("quickstart"), data=str(flowers))
+    small = DataOptions(resize_size=40, crop_size=36)
+    recipe = replace(preset("quickstart"), data=str(flowers), data_options=small)
     found = benchmark_data(recipe, 2, torch.device("cpu"))
     assert found.num_images == 60
     for rates in (found.prepare_per_second, found.read_per_second, found.augment_per_second):

@@ -22,6 +22,7 @@ TINY_FLAGS = (
 )  # fmt: skip
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_train_prints_only_the_result_on_stdout(
     command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

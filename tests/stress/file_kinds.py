@@ -296,7 +296,7 @@ def _cifar(path: Path) -> bytes:
 
 
 def _records(path: Path) -> bytes:
-    return cifar10._records(path.read_bytes(), str(path)).tobytes()
+    return cifar10._parse_records(path.read_bytes(), str(path)).tobytes()
 
 
 def _idx(path: Path) -> bytes:

@@ -153,6 +153,7 @@ def finished(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -
     place, reporters = tmp_path_factory.mktemp("experiment"), RecordingReporters()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(place / "cache"))
+        patch.setattr("alexnet.plots.save_plot", empty_plot)
         patch.setattr("alexnet.plots.save", empty_plot)
         run_experiment(Plan(experiment=experiment), place / "out", reporters)
     return Finished(place / "out", tuple(reporters.descriptions))
@@ -163,6 +164,7 @@ def own_out(finished: Finished, tmp_path: Path) -> Iterator[Path]:
     """A copy of the finished experiment, to write into, with the cache of its image store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(finished.out.with_name("cache")))
+        patch.setattr("alexnet.plots.save_plot", empty_plot)
         patch.setattr("alexnet.plots.save", empty_plot)
         yield Path(shutil.copytree(finished.out, tmp_path / "own"))
 

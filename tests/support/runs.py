@@ -18,13 +18,13 @@ from alexnet.training.run_folder import RunFolder
 SetAside = Callable[..., Path]
 
 
-def empty_plot(figure: object, path: Path) -> None:
-    """Write an empty file instead of a plot, which takes longer to draw than the run itself."""
+def empty_plot(draw: object, path: Path) -> None:
+    """Write an empty file instead of a plot, which takes as long to draw as the run itself."""
     write_text(path, "")
 
 
-train = partial(trainer.train, save_figure=empty_plot)
-resume = partial(trainer.resume, save_figure=empty_plot)
+train = partial(trainer.train, save_plot=empty_plot)
+resume = partial(trainer.resume, save_plot=empty_plot)
 
 
 def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:

@@ -33,6 +33,7 @@ def with_threads(count: int, recipe: Recipe, out: Path) -> Run:
     return train(recipe, out=out)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_the_same_number_of_threads_gives_the_same_bits_and_another_nearly(

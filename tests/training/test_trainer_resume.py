@@ -128,11 +128,11 @@ def test_a_run_without_a_checkpoint_starts_again(
 def test_a_run_stopped_while_its_plots_are_drawn_can_be_finished(
     eager: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
-    def cut(figure: object, path: Path) -> None:
+    def cut(draw: object, path: Path) -> None:
         raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        train(eager, out=tmp_path / "run", save_figure=cut)
+        train(eager, out=tmp_path / "run", save_plot=cut)
     run = resume(tmp_path / "run")
     ours, reference = load_file(run.folder.model), load_file(trained.model)
     assert all(torch.equal(ours[name], reference[name]) for name in reference)

@@ -124,12 +124,12 @@ def test_a_run_can_be_stopped_again_and_again(
 def test_a_signal_after_the_last_evaluation_lets_the_run_end(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
-    def save_and_signal(figure: object, path: Path) -> None:
+    def save_and_signal(draw: object, path: Path) -> None:
         if path.name == "learning_curves.png":
             send(signal.SIGTERM)
-        empty_plot(figure, path)
+        empty_plot(draw, path)
 
-    run = train(small, out=tmp_path / "run", save_figure=save_and_signal)
+    run = train(small, out=tmp_path / "run", save_plot=save_and_signal)
     assert is_same_run(run.folder, small_whole)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-from matplotlib.figure import Figure
+from collections.abc import Sequence
+from functools import partial
 
 from alexnet import plots
 from alexnet.config.serialization import json_text, to_dict
@@ -25,19 +23,19 @@ def write_results(
     state: TrainState,
     evaluation: Evaluation | None,
     folder: RunFolder,
-    save_figure: Callable[[Figure, Path], None],
+    save_plot: plots.SavePlot,
 ) -> None:
     """Plot learning curves, confusion matrix and first-layer filters, then write `result.json`.
 
     `result.json` is written last: a run that has it is finished, and all other files exist.
     """
     history, times = state.history, state.times
-    save_figure(plots.learning_curves(history), folder.plots / "learning_curves.png")
+    save_plot(partial(plots.learning_curves, history), folder.plots / "learning_curves.png")
     first = next(layer for layer in setup.network.architecture.layers if isinstance(layer, Conv))
     filters = setup.network.get_parameter(f"{first.name}.weight")
-    save_figure(plots.filters(filters), folder.plots / "filters.png")
+    save_plot(partial(plots.filters, filters), folder.plots / "filters.png")
     if evaluation:
-        save_figure(confusion(evaluation), folder.plots / "confusion.png")
+        save_plot(partial(confusion, evaluation), folder.plots / "confusion.png")
     result = {
         "epochs": len(history),
         "training_seconds": sum(t.elapsed_seconds for t in times),

@@ -7,11 +7,8 @@ bits as one that is not.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from alexnet import plots
 from alexnet.checkpoints.model_file import load_model
@@ -58,7 +55,7 @@ def train(
     *,
     out: str | Path = "",
     reporter: Reporter | None = None,
-    save_figure: Callable[[Figure, Path], None] | None = None,
+    save_plot: plots.SavePlot | None = None,
 ) -> Run:
     """Train a recipe into a new run folder.
 
@@ -66,7 +63,7 @@ def train(
         recipe: what to train; `alexnet.preset(name)` gives the ones that ship.
         out: the run folder; `runs/<preset>-<number>` unless given.
         reporter: receives notes and progress.
-        save_figure: writes a plot; `alexnet.plots.save` unless given.
+        save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
@@ -86,21 +83,21 @@ def train(
         else create_numbered_run(Path("runs"), recipe, environment)
     )
     with folder.locked():
-        return _run(setup, TrainState(), folder, reporter, save_figure or plots.save)
+        return _run(setup, TrainState(), folder, reporter, save_plot or plots.save_plot)
 
 
 def resume(
     path: str | Path,
     *,
     reporter: Reporter | None = None,
-    save_figure: Callable[[Figure, Path], None] | None = None,
+    save_plot: plots.SavePlot | None = None,
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
     Args:
         path: the run folder.
         reporter: receives notes and progress.
-        save_figure: writes a plot; `alexnet.plots.save` unless given.
+        save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
@@ -115,7 +112,7 @@ def resume(
             folder.remove_checkpoints()
             raise TrainingError(f"{path} has finished already; its model is {folder.model}")
         setup, state = _restore_run(recipe, folder, reporter)
-        return _run(setup, state, folder, reporter, save_figure or plots.save)
+        return _run(setup, state, folder, reporter, save_plot or plots.save_plot)
 
 
 def _restore_run(
@@ -153,7 +150,7 @@ def _run(
     state: TrainState,
     folder: RunFolder,
     reporter: Reporter,
-    save_figure: Callable[[Figure, Path], None],
+    save_plot: plots.SavePlot,
 ) -> Run:
     reporter.note(f"run folder {folder.path}")
     stop = StopRequest()
@@ -161,7 +158,7 @@ def _run(
     try:
         with stop.listening():
             fit(setup, state, checkpoints, reporter)
-            return _finish(setup, state, checkpoints, save_figure)
+            return _finish(setup, state, checkpoints, save_plot)
     except TrainingInterrupted:
         raise
     except KeyboardInterrupt as error:
@@ -179,7 +176,7 @@ def _finish(
     setup: TrainingSetup,
     state: TrainState,
     checkpoints: CheckpointManager,
-    save_figure: Callable[[Figure, Path], None],
+    save_plot: plots.SavePlot,
 ) -> Run:
     """Evaluate and write the run's model; can be interrupted and repeated at any point."""
     folder, scores = checkpoints.folder, best_scores(state.history)
@@ -196,6 +193,6 @@ def _finish(
             test_top5_error=evaluation.top5_error,
         )
     save_network(setup, scores, folder)
-    write_results(setup, state, evaluation, folder, save_figure)
+    write_results(setup, state, evaluation, folder, save_plot)
     folder.remove_checkpoints()
     return Run(folder, tuple(state.history), tuple(state.times), evaluation)

@@ -17,11 +17,15 @@ from alexnet.models.zoo import ZOO
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
 from support.onnx_files import OnnxExports
 
+FAST = ("alexnet_2012", "alexnet_caffe", "lenet5")
+"""Nets in the fast set: `tests/test_contract.py` has the paper's net and batch norm there."""
 CLOSE = 1e-5
 """Demanded here; a file is rejected at ten times this."""
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in ZOO]
+)
 def test_round_trip(onnx_exports: OnnxExports, name: str) -> None:
     classifier, (path, report) = narrow_classifier(name), onnx_exports(name)
     assert report.relative_difference < CLOSE
