@@ -33,10 +33,10 @@ check: setup
 test test-slow coverage stress: export OMP_NUM_THREADS := 1
 
 test: setup
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: setup
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 coverage: setup
 	$(BIN)/pytest -n 2 --cov --cov-report=term

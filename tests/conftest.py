@@ -53,9 +53,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this session's kernels are, so that they are built once."""
-    return tmp_path_factory.mktemp("kernels")
+def built_kernels(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where kernels are kept between sessions: their names are digests of source and compiler."""
+    cache = pytestconfig.cache
+    return cache.mkdir("kernels") if cache else tmp_path_factory.mktemp("kernels")
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,7 @@ def test_a_run_through_random_signals_ends_in_the_same_bytes(
     assert trial.outcomes
 
 
+@pytest.mark.slow
 def test_a_run_killed_by_the_system_between_two_writes_is_resumed(
     training: Training, tmp_path: Path
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_run_killed_by_the_system_between_two_writes_is_resumed(
     assert training.difference(tmp_path) == ""
 
 
+@pytest.mark.slow
 def test_of_two_processes_in_one_folder_one_fails(training: Training, tmp_path: Path) -> None:
     first, second = race(training.words(tmp_path / "run"), tmp_path, training.cache)
     assert first.code == 0, first.err
@@ -59,6 +61,7 @@ def test_of_two_processes_in_one_folder_one_fails(training: Training, tmp_path: 
     assert training.difference(tmp_path) == ""
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_then_the_same_bytes(
     training: Training, tmp_path: Path
 ) -> None:
