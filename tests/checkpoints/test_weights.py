@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,36 @@ def test_whatever_is_damaged_it_is_one_error(tmp_path: Path, is_legacy: bool) ->
         except ModelFileError as error:
             refused += "\n" not in str(error)
     assert refused > 30
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.zeros(2, 2).to_sparse(), "conv1.weight is not a dense array of real numbers"),
+        (torch.zeros(2, dtype=torch.complex64), "not a dense array of real numbers"),
+        (torch.tensor([1.0, float("nan")]), "conv1.weight has values that are not finite"),
+        (torch.zeros(1).expand(1000), "conv1.weight claims 1,000 numbers and has fewer"),
+    ],
+    ids=["sparse", "complex", "nan", "expanded"],
+)
+def test_tensors_that_are_no_weights_are_rejected(
+    tmp_path: Path, tensor: Tensor, message: str
+) -> None:
+    torch.save({"conv1.weight": tensor}, tmp_path / "weights.pth")
+    with pytest.raises(ModelFileError, match=message):
+        read_weights(tmp_path / "weights.pth")
+
+
+def test_one_layer_under_two_names_is_rejected(tmp_path: Path) -> None:
+    state = {"conv1.weight": torch.zeros(1), "features.0.weight": torch.zeros(1)}
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(ModelFileError, match="has a layer twice, under two names"):
+        read_weights(tmp_path / "weights.pth")
+
+
+def test_a_file_that_unpacks_to_more_than_it_has_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(1 << 20))
+    with pytest.raises(ModelFileError, match="bytes unpack to 1,048,576"):
+        read_weights(path)
