@@ -18,6 +18,7 @@ def test_mutated_images(tmp_path: Path) -> None:
     assert tally.outcomes["read, as Pillow reads it"] > 20
 
 
+@pytest.mark.slow
 def test_mutated_files(tmp_path: Path) -> None:
     tally = files.stress(20, 20, tmp_path)
     assert tally.failures == ()

@@ -1,4 +1,4 @@
-"""`pretrain` end to end: stdout, stderr, files, and the training that is initialised with it."""
+"""`pretrain` end to end: stdout, stderr, files, and the training that is initialized with it."""
 
 from __future__ import annotations
 

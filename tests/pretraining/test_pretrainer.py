@@ -1,4 +1,4 @@
-"""A pretraining from images to the classifier that is initialised with it."""
+"""A pretraining from images to the classifier that is initialized with it."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_folder_without_classes_is_enough(
     assert counts == [18, 2, 0]
 
 
-# the classifier that is initialised with it
+# the classifier that is initialized with it
 
 
 @pytest.mark.usefixtures("with_store")
@@ -191,7 +191,7 @@ def test_pretrained_layers_arrive_unchanged_in_the_classifier(
     assert [
         note
         for note in witness.notes
-        if note.startswith("unused: none; randomly initialised: conv3")
+        if note.startswith("unused: none; randomly initialized: conv3")
     ]
     assert not [note for note in witness.notes if "the layers" in note]
 

@@ -39,7 +39,7 @@ def test_init_from_loads_what_matches_and_reports_it(
     told = " ".join(witness.notes)
     assert "foreign.safetensors: " in told
     assert "fc8.weight (5x52, here 12x52)" in told
-    assert "randomly initialised: fc8.weight, fc8.bias" in told
+    assert "randomly initialized: fc8.weight, fc8.bias" in told
 
 
 def test_slowing_needs_a_later_freezing() -> None:
@@ -50,7 +50,7 @@ def test_slowing_needs_a_later_freezing() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"freeze_up_to": "pool2"}, "would freeze randomly initialised layers: add --init-from"),
+        ({"freeze_up_to": "pool2"}, "would freeze randomly initialized layers: add --init-from"),
         ({"freeze_up_to": "conv9"}, "unknown layer of alexnet_bn 'conv9'; did you mean conv"),
         ({"freeze_up_to": "fc8", "init_from": "x"}, "--freeze-up-to fc8 leaves nothing to learn"),
         ({"data_options": DataOptions(resize_size=60)}, "67 pixels"),

@@ -1,4 +1,4 @@
-"""Files of layers that were pretrained without labels, to initialise a network from."""
+"""Files of layers that were pretrained without labels, to initialize a network from."""
 
 from __future__ import annotations
 

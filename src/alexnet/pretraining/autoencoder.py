@@ -51,7 +51,7 @@ class Autoencoder(nn.Module):
         recipe: AutoencoderRecipe,
         generator: torch.Generator,
     ) -> None:
-        """A randomly initialised auto-encoder.
+        """A randomly initialized auto-encoder.
 
         Args:
             stage: the layers to pretrain.

@@ -62,7 +62,7 @@ class RbmLayer(nn.Module):
         *,
         first: bool,
     ) -> None:
-        """A randomly initialised layer.
+        """A randomly initialized layer.
 
         Args:
             stage: the layers to pretrain.

@@ -91,13 +91,13 @@ class PretrainingSetup:
         return center_crop(images, self.preprocessing, self.augmenter.mean_image)
 
     def new_layer(self, below: Sequence[PretrainedLayer]) -> PretrainedLayer:
-        """The next layer on top of the finished ones, randomly initialised."""
+        """The next layer on top of the finished ones, randomly initialized."""
         images = self.probe_batches(self.splits.train)
         stats = measure_stats(encode_through(below, x) for x in images)
         return self.build_layer(len(below), stats)
 
     def build_layer(self, index: int, stats: ChannelStats) -> PretrainedLayer:
-        """A randomly initialised layer for inputs with these statistics."""
+        """A randomly initialized layer for inputs with these statistics."""
         stage = self.stages[index]
         seed = derive_seed(self.recipe.seed, f"weights of {stage.name}", 0)
         generator = torch.Generator().manual_seed(seed)

@@ -172,7 +172,7 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
         raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
     if not (recipe.init_from or recipe.freeze_after_epoch):
         raise ConfigError(
-            f"--freeze-up-to {recipe.freeze_up_to} would freeze randomly initialised layers: "
+            f"--freeze-up-to {recipe.freeze_up_to} would freeze randomly initialized layers: "
             "add --init-from FILE, or --freeze-up-to '' to train all of them"
         )
 
@@ -248,7 +248,7 @@ def build_network(
     device: torch.device,
     reporter: Reporter,
 ) -> Network:
-    """The network on its device: initialised from the seed, given weights loaded, layers frozen."""
+    """The network on its device: initialized from the seed, given weights loaded, layers frozen."""
     check_limits(arch)
     torch.manual_seed(recipe.seed)
     network = channels_last(Network(arch))
@@ -257,7 +257,7 @@ def build_network(
         reporter.note(f"loaded from {recipe.init_from}: {', '.join(report.loaded)}")
         reporter.note(
             f"unused: {', '.join(report.unused) or 'none'}; "
-            f"randomly initialised: {', '.join(report.missing) or 'none'}"
+            f"randomly initialized: {', '.join(report.missing) or 'none'}"
         )
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         network.freeze_up_to(recipe.freeze_up_to)
