@@ -48,7 +48,7 @@ def has_fast_int8(kernels: KernelLibrary | None) -> bool:
 
 
 def has_amx() -> bool:
-    """Whether the CPU multiplies tiles of bf16 (AMX), faster than VNNI multiplies int8."""
+    """Whether the CPU multiplies tiles of bf16 (AMX)."""
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 

@@ -71,7 +71,7 @@ class LayerOptimizer:
     int8: bool
     """Whether weights and activations may be quantized."""
     has_amx: bool
-    """Whether the CPU has AMX, whose bf16 is faster than int8 by VNNI."""
+    """Whether the CPU has AMX; its bf16 is then preferred to int8 by VNNI (docs/performance.md)."""
 
     def optimize(self, network: Network) -> Network:
         """See `optimize_for_inference`."""
