@@ -55,7 +55,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def built_kernels(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where kernels are kept between sessions: their names are digests of source and compiler."""
-    cache = pytestconfig.cache
+    cache = getattr(pytestconfig, "cache", None)  # absent under -p no:cacheprovider
     return cache.mkdir("kernels") if cache else tmp_path_factory.mktemp("kernels")
 
 
