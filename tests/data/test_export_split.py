@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.datasets.image_list import csv_source
 from alexnet.data.export_split import write_split
 from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError, UsageError

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from alexnet import plots
-from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.datasets.image_list import csv_source
 from alexnet.data.export_split import write_split
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError

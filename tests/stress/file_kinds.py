@@ -32,7 +32,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.data.datasets import cifar10
 from alexnet.data.datasets.flowers17 import MEMBER, TOTAL, read_splits
-from alexnet.data.datasets.folder import csv_source
+from alexnet.data.datasets.image_list import csv_source
 from alexnet.data.datasets.mnist import read_idx
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.importer import import_model, read_class_names

@@ -15,7 +15,7 @@ import tyro
 from alexnet.cli.console import ProgressReporter, note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
-from alexnet.data.datasets.folder import find_images
+from alexnet.data.images.find import find_images
 from alexnet.errors import UsageError
 
 if TYPE_CHECKING:

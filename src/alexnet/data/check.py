@@ -11,8 +11,8 @@ from pathlib import PurePath
 
 import numpy as np
 
-from alexnet.data.datasets.folder import SUFFIXES
 from alexnet.data.images.decode import decode
+from alexnet.data.images.find import SUFFIXES
 from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.threads import map_bounded

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from alexnet.data.check import check
-from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.datasets.image_list import csv_source
 from alexnet.data.images.decode import decode
 from alexnet.data.images.open import (
     open_image,

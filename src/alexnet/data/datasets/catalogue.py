@@ -8,7 +8,8 @@ from pathlib import Path
 
 from alexnet.data.datasets.cifar10 import cifar10_source
 from alexnet.data.datasets.flowers17 import flowers17_source
-from alexnet.data.datasets.folder import csv_source, folder_source
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.datasets.image_list import csv_source
 from alexnet.data.datasets.imagenet import imagenet_source
 from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers

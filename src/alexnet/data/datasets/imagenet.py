@@ -19,8 +19,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from alexnet.data.datasets.folder import Row, classify_entry, list_images, scan_folder
 from alexnet.data.datasets.mat import read_mat
+from alexnet.data.datasets.rows import Row
+from alexnet.data.images.find import classify_entry, list_images, scan_folder
 from alexnet.data.source import ImageFiles, Source, class_indices
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.datasets.folder import (
-    SPLIT_NAMES,
-    SUFFIXES,
-    classify_entry,
-    list_images,
-    scan_folder,
-)
+from alexnet.data.datasets.rows import SPLIT_NAMES
+from alexnet.data.images.find import SUFFIXES, classify_entry, list_images, scan_folder
 from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import DataError
 

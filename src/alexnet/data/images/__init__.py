@@ -1,5 +1,6 @@
 """Image files, read safely: damaged or hostile ones are rejected with a reason.
 
+- `find`: the image files below a folder
 - `open`: `open_image`, an image file decoded by Pillow, within limits of size and memory
 - `integrity`: damage that Pillow does not report (JPEG and PNG)
 - `decode`: rotation, colour modes and resizing to uint8 RGB of one size
