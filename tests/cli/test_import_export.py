@@ -126,8 +126,11 @@ def test_preprocessing_by_flag_and_an_import_that_names_no_data(
     words = ("import", state, "--arch", "cifar_quick")
     told = command(*words, "--out", tmp_path / "other.safetensors", "--preprocessing", "caffe")
     assert "minus (122.679, 116.669, 104.007), divided by (1, 1, 1)" in told.out
+    assert "as --preprocessing says" in told.out
     told = command(*words, "--out", out)
     assert (told.code, "minus (0, 0, 0), divided by (255, 255, 255)" in told.out) == (0, True)
+    assert "as published for this architecture: the file does not say" in told.out
+    assert "class 0, class 1, class 2, class 3, class 4, ... (the file has no names" in told.out
     told = command("evaluate", out)
     assert told.code == 2
     assert "--data" in told.err

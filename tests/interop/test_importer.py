@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +13,16 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from alexnet.checkpoints.model_file import load_model
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError, UsageError
+from alexnet.interop import importer
 from alexnet.interop.importer import import_model, read_class_names
+from alexnet.interop.match import MatchedModel
+from alexnet.interop.published_preprocessing import published_preprocessing
+from alexnet.interop.state_dict import read_state_dict
 from alexnet.models.zoo import ZOO
-from support.narrow_nets import narrow_architecture, narrow_classifier
+from support.narrow_nets import CLASS_NAMES, narrow_architecture, narrow_classifier
 from support.onnx_files import OnnxExports, edited_onnx
 
 
@@ -47,6 +56,74 @@ def test_as_many_class_names_as_classes(state_dict_file: Path) -> None:
     message = "--class-names has 2 names, but net.pth has 7 classes"
     with pytest.raises(UsageError, match=message):
         import_model(state_dict_file, "cifar_quick", class_names=("a", "b"))
+
+
+OWN = Preprocessing(resize_size=40, crop_size=36, input_size=32, mean=(1, 2, 3))
+
+
+@pytest.fixture
+def told_by_file(state_dict_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A file whose reader also finds class names and a preprocessing in it."""
+
+    def make(**facts: object) -> Path:
+        def read(*args: Any) -> MatchedModel:
+            return replace(read_state_dict(*args), **facts)
+
+        monkeypatch.setattr(importer, "read_state_dict", read)
+        return state_dict_file
+
+    return make
+
+
+def test_the_files_own_facts_are_used(told_by_file: Callable[..., Path]) -> None:
+    path = told_by_file(preprocessing=OWN, class_names=CLASS_NAMES)
+    imported = import_model(path, "cifar_quick")
+    assert (imported.info.preprocessing, imported.info.class_names) == (OWN, CLASS_NAMES)
+    assert (imported.preprocessing_source, imported.class_names_source) == ("file", "file")
+
+
+def test_the_user_overrides_the_file(told_by_file: Callable[..., Path]) -> None:
+    path = told_by_file(preprocessing=OWN, class_names=CLASS_NAMES)
+    names = tuple("abcdefg")
+    imported = import_model(path, "cifar_quick", class_names=names, preprocessing="published")
+    published = published_preprocessing("published", imported.info.architecture)
+    assert (imported.info.preprocessing, imported.info.class_names) == (published, names)
+    assert (imported.preprocessing_source, imported.class_names_source) == ("user", "user")
+
+
+def test_a_mean_image_in_a_file_is_saved(told_by_file: Callable[..., Path], tmp_path: Path) -> None:
+    own, mean = replace(OWN, has_mean_image=True), torch.rand(3, 32, 32)
+    path = told_by_file(preprocessing=own, mean_image=mean)
+    import_model(path, "cifar_quick").save(tmp_path / "own.safetensors")
+    _, info, found = load_model(tmp_path / "own.safetensors")
+    assert info.preprocessing == own
+    assert found is not None
+    assert torch.equal(found, mean)
+    imported = import_model(path, "cifar_quick", preprocessing="notebook")
+    assert imported.mean_image is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (
+            {"class_names": ("a", "b")},
+            "net.pth names 2 classes, but has 7 outputs; name them with --class-names FILE",
+        ),
+        (
+            {"preprocessing": Preprocessing(crop_size=28)},
+            r"the preprocessing in net.pth cannot be used: .* choose another with --preprocessing",
+        ),
+    ],
+)
+def test_facts_in_a_file_that_do_not_fit(
+    told_by_file: Callable[..., Path], facts: dict[str, object], message: str
+) -> None:
+    path = told_by_file(**facts)
+    with pytest.raises(ModelFileError, match=message):
+        import_model(path, "cifar_quick")
+    names = tuple("abcdefg")
+    import_model(path, "cifar_quick", class_names=names, preprocessing="published")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -13,11 +13,24 @@ from alexnet.cli.console import note
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
-from alexnet.io.text import shape_text
+from alexnet.io.text import printable, shape_text
 from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
     from alexnet.interop.importer import ImportedModel
+
+
+SHOWN_CLASSES = 5
+PREPROCESSING_SOURCES = {
+    "file": "as the file says",
+    "user": "as --preprocessing says",
+    "default": "as published for this architecture: the file does not say; see --preprocessing",
+}
+CLASS_NAMES_SOURCES = {
+    "file": "from the file",
+    "user": "from --class-names",
+    "default": "the file has no names; see --class-names",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +47,13 @@ class ImportFlags:
     out: str = ""
     """The model file to write; unless given, the file's name with .safetensors."""
     class_names: str = ""
-    """A text file of class names, one a line, in the order of the outputs."""
+    """A text file of class names, one a line, in the order of the outputs; unless given, the names
+    inside the file, if it has any."""
     channel_order: Literal["rgb", "bgr"] = "rgb"
     """The order in which an ONNX file takes colors; Caffe's own networks take bgr."""
-    preprocessing: Literal["published", "torchvision", "caffe", "notebook"] = "published"
+    preprocessing: Literal["auto", "published", "torchvision", "caffe", "notebook"] = "auto"
     """The program whose preprocessing the model uses; published: the one that belongs to its
-    architecture."""
+    architecture; auto: as the file itself says, or else as published."""
     input_size: int | None = None
     """Side of the input in pixels, where the file does not say; unless given, as published."""
     data_root: str = ""
@@ -109,18 +123,23 @@ def _facts(imported: ImportedModel, out: Path) -> dict[str, object]:
         "input_shape": list(arch.input),
         "num_classes": len(imported.info.class_names),
         "num_parameters": sum(info.parameters for info in arch.layer_infos()),
+        "class_names_source": imported.class_names_source,
         "preprocessing": to_dict(imported.info.preprocessing),
+        "preprocessing_source": imported.preprocessing_source,
         "parity": parity and {**to_dict(parity), "relative_difference": parity.relative_difference},
     }
 
 
+def _class_names_text(imported: ImportedModel) -> str:
+    """The first class names, and where they come from."""
+    names = imported.info.class_names
+    first = ", ".join(map(printable, names[:SHOWN_CLASSES]))
+    shown = first + (", ..." if len(names) > SHOWN_CLASSES else "")
+    return f"{shown} ({CLASS_NAMES_SOURCES[imported.class_names_source]})"
+
+
 def _text(imported: ImportedModel, out: Path) -> str:
-    arch, preprocessing = imported.info.architecture, imported.info.preprocessing
-    c = arch.input[0]
-    mean, std = (
-        ", ".join(f"{x:g}" for x in t[:c]) for t in (preprocessing.mean, preprocessing.std)
-    )
-    resize = "stretch to" if preprocessing.resize == "stretch" else "shortest edge to"
+    arch = imported.info.architecture
     compared = (
         imported.parity.summary()
         if imported.parity
@@ -129,8 +148,9 @@ def _text(imported: ImportedModel, out: Path) -> str:
     return (
         f"{arch.name}, {sum(info.parameters for info in arch.layer_infos()):,} parameters, "
         f"{len(imported.info.class_names):,} classes, input {shape_text(arch.input)}\n"
-        f"images    {resize} {preprocessing.resize_size}, center crop {preprocessing.crop_size}, "
-        f"minus ({mean}), divided by ({std})\n"
+        f"images    {', '.join(imported.info.preprocessing.steps())}\n"
+        f"          {PREPROCESSING_SOURCES[imported.preprocessing_source]}\n"
+        f"classes   {_class_names_text(imported)}\n"
         f"compared  {compared}\n"
         f"model     {out}"
     )

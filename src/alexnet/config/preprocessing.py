@@ -51,6 +51,28 @@ class Preprocessing:
         """Side of the network's input in pixels."""
         return self.crop_size if self.input_size is None else self.input_size
 
+    def steps(self, *, normalized: bool = True) -> tuple[str, ...]:
+        """What is done to an image, in order and in words.
+
+        Args:
+            normalized: False leaves out the last step, (x - mean) / std.
+        """
+        resized = {"shortest_edge": "shortest edge to", "stretch": "stretch to"}[self.resize]
+        steps = [f"{resized} {self.resize_size} (Lanczos)"]
+        if self.padding:
+            steps.append(f"{self.padding} pixels of zeros on each side")
+        steps.append(f"center crop {self.crop_size}")
+        if self.side != self.crop_size:
+            steps.append(f"resize to {self.side} (bilinear, antialiased)")
+        steps.append("RGB" if self.channels == 3 else "gray (0.299 R + 0.587 G + 0.114 B)")
+        steps.append("values of 0 to 255")
+        return (*steps, *(self._normalization() if normalized else ()))
+
+    def _normalization(self) -> tuple[str, str]:
+        mean, std = (", ".join(f"{x:g}" for x in t[: self.channels]) for t in (self.mean, self.std))
+        subtracted = "the mean image" if self.has_mean_image else f"({mean})"
+        return f"minus {subtracted}", f"divided by ({std})"
+
     def __post_init__(self) -> None:
         sides = (self.resize_size, self.padding, self.crop_size, self.side)
         require(

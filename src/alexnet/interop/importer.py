@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.tensors import HEADER_KEY
-from alexnet.checkpoints.validation import first_nonfinite
+from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions, Recipe
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
 from alexnet.interop.onnx.reader import ChannelOrder, check_parity, read_onnx
 from alexnet.interop.parity import Parity
-from alexnet.interop.published_preprocessing import PreprocessingOption, published_preprocessing
+from alexnet.interop.published_preprocessing import PublishedOption, published_preprocessing
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_TEXT_BYTES
@@ -30,6 +32,10 @@ from alexnet.models.zoo import architecture
 
 KERAS_SUFFIXES = (".keras", ".h5")
 STATE_DICT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
+"""`auto`: as the file says; if it does not, as published."""
+Source: TypeAlias = Literal["file", "user", "default"]
+"""Who gave a fact about the model; the default is what is published for its architecture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +46,15 @@ class ImportedModel:
     weights: dict[str, Tensor]
     parity: Parity | None
     """The file's own graph compared with our network; None for files of weights alone."""
+    mean_image: Tensor | None = None
+    """Subtracted from every image if the preprocessing has a mean image."""
+    preprocessing_source: Source = "default"
+    class_names_source: Source = "default"
+    """`default`: "class 0", "class 1" and so on."""
 
     def save(self, out: Path) -> None:
         """Write it as a model file."""
-        save_model(out, self.weights, self.info)
+        save_model(out, self.weights, self.info, self.mean_image)
 
 
 def import_model(
@@ -52,7 +63,7 @@ def import_model(
     *,
     class_names: tuple[str, ...] = (),
     channel_order: ChannelOrder = "rgb",
-    preprocessing: PreprocessingOption = "published",
+    preprocessing: PreprocessingOption = "auto",
     input_size: int | None = None,
 ) -> ImportedModel:
     """Read a file of another program as the architecture `arch`.
@@ -60,9 +71,11 @@ def import_model(
     Args:
         path: `.onnx`, `.keras`, `.weights.h5`, or a state dict (`.pth`, `.pt`, `.safetensors`).
         arch: name of the architecture in the file.
-        class_names: in the order of the outputs; "class 0" and so on unless given.
+        class_names: in the order of the outputs; unless given, those in the file, or "class 0"
+            and so on.
         channel_order: in which an ONNX file takes the colors; the imported model takes RGB.
-        preprocessing: which program's preprocessing the model records.
+        preprocessing: which program's preprocessing the model records; `auto`: the file's own if
+            it says one, else the published one.
         input_size: side of the input in pixels, where the file does not say; None: as published.
 
     Raises:
@@ -74,12 +87,14 @@ def import_model(
     check_limits(matched.architecture)
     if name := first_nonfinite(matched.weights):
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
-    info = _model_info(path, matched.architecture, class_names, preprocessing)
+    names, names_source = _class_names(path, matched, class_names)
+    images, mean_image, source = _preprocessing(path, matched, preprocessing)
+    info = _model_info(path, matched.architecture, names, images)
     network = build_network(matched)
     parity = None
     if graph:
         parity = check_parity(path, network, graph, channel_order, info.preprocessing)
-    return ImportedModel(info, network.state_dict(), parity)
+    return ImportedModel(info, network.state_dict(), parity, mean_image, source, names_source)
 
 
 def _read(
@@ -109,15 +124,49 @@ def _reject_own_model(path: Path) -> None:
             raise UsageError(f"{path} is a model of this program already; no import is needed")
 
 
-def _model_info(
-    path: Path, arch: Architecture, class_names: tuple[str, ...], option: PreprocessingOption
-) -> ModelInfo:
-    names = class_names or tuple(f"class {i}" for i in range(arch.num_classes))
-    if len(names) != arch.num_classes:
+def _class_names(
+    path: Path, matched: MatchedModel, given: tuple[str, ...]
+) -> tuple[tuple[str, ...], Source]:
+    """The user's class names, else the file's, else "class 0" and so on."""
+    count = matched.architecture.num_classes
+    if given and len(given) != count:
         raise UsageError(
-            f"--class-names has {len(names)} names, but {path.name} has {arch.num_classes} classes"
+            f"--class-names has {len(given)} names, but {path.name} has {count} classes"
         )
-    preprocessing = published_preprocessing(option, arch)
+    if given:
+        return given, "user"
+    if not matched.class_names:
+        return tuple(f"class {i}" for i in range(count)), "default"
+    if len(matched.class_names) != count:
+        raise ModelFileError(
+            f"{path.name} names {len(matched.class_names)} classes, but has {count} outputs; "
+            "name them with --class-names FILE"
+        )
+    return matched.class_names, "file"
+
+
+def _preprocessing(
+    path: Path, matched: MatchedModel, option: PreprocessingOption
+) -> tuple[Preprocessing, Tensor | None, Source]:
+    """The preprocessing that the user chose, else the file's, else the published one."""
+    arch, own = matched.architecture, matched.preprocessing
+    if option != "auto":
+        return published_preprocessing(option, arch), None, "user"
+    if own is None:
+        return published_preprocessing("published", arch), None, "default"
+    try:
+        check_preprocessing(arch, own, matched.mean_image)
+    except ConfigError as error:
+        raise ModelFileError(
+            f"the preprocessing in {path.name} cannot be used: {error}; "
+            "choose another with --preprocessing"
+        ) from error
+    return own, matched.mean_image, "file"
+
+
+def _model_info(
+    path: Path, arch: Architecture, class_names: tuple[str, ...], preprocessing: Preprocessing
+) -> ModelInfo:
     recipe = Recipe(
         name="imported",
         data="",
@@ -129,7 +178,7 @@ def _model_info(
         init_from=path.name,
     )
     return ModelInfo(
-        architecture=arch, class_names=names, preprocessing=preprocessing, recipe=recipe
+        architecture=arch, class_names=class_names, preprocessing=preprocessing, recipe=recipe
     )
 
 

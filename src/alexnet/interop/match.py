@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ArchitectureError, ModelFileError
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
@@ -53,6 +54,12 @@ class MatchedModel:
 
     architecture: Architecture
     weights: dict[str, Tensor]
+    preprocessing: Preprocessing | None = None
+    """How the file says that images become its input; None: it does not say."""
+    mean_image: Tensor | None = None
+    """Float32 [C, H, W]; given if and only if `preprocessing` has a mean image."""
+    class_names: tuple[str, ...] = ()
+    """As the file says, in the order of the outputs; empty: it does not say."""
 
 
 def match_layers(

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from alexnet.config.preprocessing import IMAGENET_MEAN, IMAGENET_STD, RGB, Preprocessing
 from alexnet.models.architecture import Architecture
 
-PreprocessingOption: TypeAlias = Literal["published", "torchvision", "caffe", "notebook"]
+PublishedOption: TypeAlias = Literal["published", "torchvision", "caffe", "notebook"]
 
 CAFFE_MEAN: RGB = (122.679, 116.669, 104.007)
 """Mean red, green and blue of ImageNet's training images, 0 to 255.
@@ -15,7 +15,7 @@ CAFFE_MEAN: RGB = (122.679, 116.669, 104.007)
 Source: Caffe's `ilsvrc_2012_mean.npy`, averaged over its pixels as `examples/00-classification`
 prints it, there in the order blue, green, red.
 """
-PUBLISHED: dict[str, PreprocessingOption] = {
+PUBLISHED: dict[str, PublishedOption] = {
     "alexnet_owt": "torchvision",
     "alexnet_bn": "torchvision",
     "alexnet_notebook": "notebook",
@@ -25,7 +25,7 @@ PUBLISHED: dict[str, PreprocessingOption] = {
 """By architecture; all others use Caffe's."""
 
 
-def published_preprocessing(option: PreprocessingOption, arch: Architecture) -> Preprocessing:
+def published_preprocessing(option: PublishedOption, arch: Architecture) -> Preprocessing:
     """The preprocessing of a published program, for an architecture's input.
 
     Args:
