@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from alexnet.data.datasets.rows import SPLIT_NAMES, Row, make_source
+from alexnet.data.datasets.rows import Row, make_source
+from alexnet.data.datasets.split_names import split_of
 from alexnet.data.images.find import SUFFIXES, classify_entry, list_images, scan_folder
 from alexnet.data.source import Source
 from alexnet.errors import DataError
@@ -69,7 +70,7 @@ def _split_folders(folder: Path, names: list[str]) -> dict[str, str]:
 
     Beside other folders, a folder `train` without folders in it is a class (planes, cars, train).
     """
-    splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    splits = {name: split_of(name) for name in names if split_of(name)}
     has_classes = any(
         classify_entry(entry) == "folder" for name in splits for entry in scan_folder(folder / name)
     )

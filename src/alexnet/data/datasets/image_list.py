@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from alexnet.config.serialization import short_repr
-from alexnet.data.datasets.rows import SPLIT_NAMES, Row, make_source
+from alexnet.data.datasets.rows import Row, make_source
+from alexnet.data.datasets.split_names import split_of
 from alexnet.data.source import SPLITS, Source
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
@@ -95,6 +96,6 @@ def _csv_row(where: str, columns: list[str], cells: list[str]) -> Row:
     if empty := [column for column in ("path", "label") if not value[column]]:
         raise DataError(f"{where}: the {empty[0]} is empty; expected {','.join(columns)}")
     split = value.get("split", "")
-    if "split" in columns and split.lower() not in SPLIT_NAMES:
+    if "split" in columns and not split_of(split):
         raise DataError(f"{where}: split {short_repr(split)} is unknown; use {', '.join(SPLITS)}")
-    return Row(value["path"], value["label"], SPLIT_NAMES.get(split.lower(), ""))
+    return Row(value["path"], value["label"], split_of(split))

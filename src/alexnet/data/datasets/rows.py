@@ -10,8 +10,6 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.source import ImageFiles, Source, class_indices
 from alexnet.errors import DataError
 
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
 
 class Row(NamedTuple):
     """One image: its path relative to the data set, its class, and its split or ""."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.datasets.rows import SPLIT_NAMES
+from alexnet.data.datasets.split_names import split_of
 from alexnet.data.images.find import SUFFIXES, classify_entry, list_images, scan_folder
 from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import DataError
@@ -16,7 +16,7 @@ from alexnet.errors import DataError
 def has_class_folders(folder: Path) -> bool:
     """Whether a folder holds classes: it has at least two folders, or a split's folder."""
     folders = [entry.name for entry in scan_folder(folder) if classify_entry(entry) == "folder"]
-    return len(folders) > 1 or any(name.lower() in SPLIT_NAMES for name in folders)
+    return len(folders) > 1 or any(map(split_of, folders))
 
 
 def unlabelled_source(folder: Path) -> Source:

@@ -1,0 +1,77 @@
+"""Which split a name means: "Training", "seg_train", "dev" and "hold-out" are split names.
+
+Words alone do not make a split: a class may be called "test tube". `layout.py` therefore also asks
+how the folders are nested.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "tests", "testing", "holdout", "heldout"),
+}
+GENERIC_WORDS = frozenset(
+    {
+        *("data", "dataset", "datasets", "examples", "files", "folder", "part", "raw", "samples"),
+        *("image", "images", "img", "imgs", "jpeg", "jpg", "photos", "pics", "pictures", "png"),
+        *("set", "sets", "split", "subset"),
+    }
+)
+"""Words that say nothing about what images show, in the names of splits and of folders."""
+_SPLIT_OF_WORD = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+_COMPOUND = re.compile(
+    f"({'|'.join(sorted(_SPLIT_OF_WORD, key=len, reverse=True))})({'|'.join(GENERIC_WORDS)})"
+)
+_HOLD_OUT = re.compile(r"\bh[eo]ld[\W_]*out")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SEPARATORS = re.compile(r"[\W\d_]+")
+
+
+class SplitName(NamedTuple):
+    """A name with exactly one split in it."""
+
+    split: str
+    """"train", "val" or "test"."""
+    rest: str
+    """The other words: "seg" of "seg_train"; "" of "train", "Training Set" and "test_images2"."""
+
+
+def parse_split_name(name: str) -> SplitName | None:
+    """The split that a name means and the other words in it; None without a split, or with two.
+
+    Case, separators, digits, and words such as "set" and "images" do not count.
+    """
+    words = _words(name)
+    splits = {_SPLIT_OF_WORD[word] for word in words if word in _SPLIT_OF_WORD}
+    if len(splits) != 1:
+        return None
+    rest = [word for word in words if word not in _SPLIT_OF_WORD and word not in GENERIC_WORDS]
+    return SplitName(splits.pop(), " ".join(rest))
+
+
+def split_of(name: str) -> str:
+    """The split, where a name means that and nothing else; else ""."""
+    parsed = parse_split_name(name)
+    return parsed.split if parsed and not parsed.rest else ""
+
+
+def is_generic(name: str) -> bool:
+    """Whether a folder's name says nothing about its images, as "images" or "JPG data" do."""
+    words = _words(name)
+    return bool(words) and all(word in GENERIC_WORDS for word in words)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case; "trainset" is two."""
+    text = _HOLD_OUT.sub("holdout", _CAMEL.sub(" ", name).lower())
+    words = [word for word in _SEPARATORS.split(text) if word]
+    return [part for word in words for part in _parts(word)]
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    found = _COMPOUND.fullmatch(word)
+    return (found[1], found[2]) if found else (word,)
