@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.datasets.image_list import csv_source
+from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.export_split import write_split
 from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError, UsageError
@@ -54,7 +54,7 @@ def test_as_folders(source: Source, tmp_path: Path) -> None:
 
 def test_as_csv(source: Source, tmp_path: Path) -> None:
     write_split(source, PARTS, tmp_path / "deep" / "out.csv")
-    assert reds(csv_source(tmp_path / "deep" / "out.csv")) == EXPECTED
+    assert reds(list_source(tmp_path / "deep" / "out.csv")) == EXPECTED
     with (tmp_path / "deep" / "out.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["path", "label", "split"]

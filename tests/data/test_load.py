@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data import load_dataset
+from alexnet.data import load_dataset, open_source
 from alexnet.data.load import report_rejected
+from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Skipped
 from alexnet.errors import DataError
 from alexnet.reporter import NullReporter
@@ -53,3 +54,12 @@ def test_rejected_images_and_skipped_files_are_reported(tmp_path: Path) -> None:
     assert reporter.notes[1].startswith("1 of 12 images cannot be used: b/1.png (not a whole image")
     with pytest.raises(DataError, match=r"1 of 12 images .*--max-rejected-fraction"):
         report_rejected(store, 0.05, Notes())
+
+
+def test_notes_of_the_source_are_reported_and_not_stored(tmp_path: Path) -> None:
+    source = open_source(str(write_images(tmp_path)))
+    store = prepare(replace(source, notes=("labels are the column 'x'",)), resize="stretch", side=8)
+    reporter = Notes()
+    report_rejected(store, 1.0, reporter)
+    assert reporter.notes[0] == "labels are the column 'x'"
+    assert prepare(source, resize="stretch", side=8).notes == ()

@@ -15,7 +15,7 @@ import pytest
 
 from alexnet import plots
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.datasets.image_list import csv_source
+from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.export_split import write_split
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
@@ -133,7 +133,7 @@ def test_a_csv_takes_line_breaks_and_quotes_there_and_back(tmp_path: Path, flowe
         (tmp_path / "set" / name / "1\n,2.jpg").write_bytes(picture)
     source = folder_source(tmp_path / "set")
     write_split(source, {"train": np.arange(4)}, tmp_path / "list.csv")
-    back = csv_source(tmp_path / "list.csv")
+    back = list_source(tmp_path / "list.csv")
     assert back.class_names == source.class_names
     assert {Path(name).name for name in back.names} == {"1\n,2.jpg"}
 
@@ -147,6 +147,6 @@ def test_a_label_of_a_csv_leads_nowhere_else(tmp_path: Path, flowers: Path, labe
     before = sorted(os.listdir(tmp_path))  # noqa: PTH208
     with pytest.raises(DataError, match="cannot be a folder's name"):
         write_split(
-            csv_source(tmp_path / "list.csv"), {"train": np.arange(2)}, tmp_path / "deep/er"
+            list_source(tmp_path / "list.csv"), {"train": np.arange(2)}, tmp_path / "deep/er"
         )
     assert sorted(os.listdir(tmp_path)) == before  # noqa: PTH208

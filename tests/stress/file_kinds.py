@@ -32,7 +32,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.data.datasets import cifar10
 from alexnet.data.datasets.flowers17 import MEMBER, TOTAL, read_splits
-from alexnet.data.datasets.image_list import csv_source
+from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.datasets.mnist import read_idx
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.importer import import_model, read_class_names
@@ -322,7 +322,7 @@ def _lists(folder: Path) -> list[Kind]:
 
 
 def _listing(path: Path) -> bytes:
-    source = csv_source(path)
+    source = list_source(path)
     rows = zip(source.names, source.labels.tolist(), source.splits, strict=True)
     return repr((source.class_names, list(rows))).encode()
 

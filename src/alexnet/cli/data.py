@@ -76,6 +76,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         "splits": splits,
         "rejected": to_dict(store.info.rejected),
         "skipped": to_dict(store.info.skipped),
+        "notes": list(store.notes),
     }
     if flags.json:
         print(json_text(facts))
@@ -87,6 +88,8 @@ def prepare_action(arguments: Sequence[str]) -> int:
     )
     for image in store.info.rejected:
         print(printable(f"rejected {image.name}: {image.reason}"))
+    for note in store.notes:
+        print(printable(f"note: {note}"))
     for skipped in store.info.skipped:
         print(f"skipped {skipped.files} ({skipped.reason})")
     return 0
@@ -124,6 +127,7 @@ def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
         "num_images": len(source),
         "class_names": list(source.class_names),
         "skipped": source.skipped,
+        "notes": list(source.notes),
         "findings": [{**to_dict(f), "is_fault": f.is_fault} for f in findings],
     }
 
@@ -135,6 +139,7 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
         f"of {counts.min()} to {counts.max()}"
     ]
     lines += [f"skipped {count} ({reason})" for reason, count in source.skipped.items()]
+    lines += [printable(f"note: {note}") for note in source.notes]
     if findings:
         lines += [
             "",

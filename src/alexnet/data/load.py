@@ -38,11 +38,13 @@ def load_dataset(
 
 
 def report_rejected(store: Store, max_fraction: float, reporter: Reporter) -> None:
-    """Report the images that cannot be used, and the number of files that were skipped.
+    """Report the notes of the source, the files that were skipped, and images that cannot be used.
 
     Raises:
         DataError: more than `max_fraction` (0 to 1) of all images cannot be used.
     """
+    for note in store.notes:
+        reporter.note(note)
     skipped = [f"{s.files} ({s.reason})" for s in store.info.skipped if s.reason != "hidden"]
     if skipped:
         reporter.note(f"files skipped: {', '.join(skipped)}")

@@ -93,6 +93,8 @@ class Source:
     """Fraction of every class held out for the test where the source has no split of its own."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Number of files skipped, by reason: {"hidden": 2, "not an image": 1}."""
+    notes: tuple[str, ...] = ()
+    """What was understood from the data and not said in it, one sentence each, for the user."""
     is_labelled: bool = True
     """False where the images have no labels; they are all of one class then."""
 

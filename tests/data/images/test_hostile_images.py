@@ -15,7 +15,7 @@ from PIL import Image
 
 from alexnet.data.check import check
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.datasets.image_list import csv_source
+from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.images.decode import decode
 from alexnet.data.images.open import (
     open_image,
@@ -199,11 +199,11 @@ def test_predict_does_not_wait_for_a_pipe(trained: RunFolder, tmp_path: Path) ->
 def test_a_csv_that_is_a_pipe_or_names_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "list.csv")
     with pytest.raises(DataError, match="cannot be read as a CSV file: not a regular file"):
-        csv_source(tmp_path / "list.csv")
+        list_source(tmp_path / "list.csv")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "other.csv").write_text("pipe.png,a\n" + "x" * 300 + ".png,b\n")
     with pytest.raises(DataError, match=r"2 images do not exist or are not files, first 'pipe"):
-        csv_source(tmp_path / "other.csv")
+        list_source(tmp_path / "other.csv")
 
 
 def test_a_class_without_a_usable_image_stops_training(

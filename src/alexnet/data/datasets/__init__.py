@@ -1,7 +1,7 @@
 """The data sets that have a name, and folders and CSV files of images.
 
 - `catalogue`: `open_source`, from a name or path to a `Source`; `DATASETS`, the names
-- `folder`: a folder of class folders; `image_list`: a CSV file; `rows`: from both to a `Source`
+- `folder`: a folder of class folders; `image_lists`: a CSV file; `rows`: from both to a `Source`
 - `unlabelled`: a folder of images alone
 - `flowers17`, `cifar10`, `imagenet`, `mnist` (and Fashion-MNIST): published data sets
 - `toyflowers/`: the built-in data set, painted by the program

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +112,7 @@ def prepare(
             chunk=chunk,
         )
         _build_locked(spec)
-    return open_store(folder)
+    return replace(open_store(folder), notes=source.notes)
 
 
 def _build_locked(spec: _BuildSpec) -> None:

@@ -79,6 +79,8 @@ class Store:
     """int64 [N]."""
     color_moments: np.ndarray
     """float64 [N, 9], see `decode.color_moments`."""
+    notes: tuple[str, ...] = ()
+    """Those of the source that was opened; not stored, since two sources may share a store."""
 
     def __len__(self) -> int:
         return len(self.labels)

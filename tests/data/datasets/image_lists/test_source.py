@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.data.datasets.image_list import csv_source
+from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.errors import DataError
 from support.drawing import draw_all
 
@@ -27,7 +27,7 @@ def csv_file(folder: Path, text: str) -> Path:
     ],
 )
 def test_csv_without_splits(tmp_path: Path, text: str) -> None:
-    source = csv_source(csv_file(tmp_path, text))
+    source = list_source(csv_file(tmp_path, text))
     assert source.name == "list"
     assert source.class_names == ("iris", "rose")
     assert source.names == ("3.png", "p/1.png", "p/2.png")
@@ -39,7 +39,7 @@ def test_csv_without_splits(tmp_path: Path, text: str) -> None:
 
 def test_csv_with_splits(tmp_path: Path) -> None:
     text = "p/1.png,rose,train\np/2.png,iris,TRAIN\n3.png,rose,valid\n"
-    assert csv_source(csv_file(tmp_path, text)).splits == ("val", "train", "train")
+    assert list_source(csv_file(tmp_path, text)).splits == ("val", "train", "train")
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_csv_with_splits(tmp_path: Path) -> None:
 )
 def test_csv_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint) as caught:
-        csv_source(csv_file(tmp_path, text))
+        list_source(csv_file(tmp_path, text))
     assert "\n" not in str(caught.value)
 
 
 def test_csv_that_is_no_text_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(DataError, match="cannot be read as a CSV file"):
-        csv_source(tmp_path / "x.csv")
+        list_source(tmp_path / "x.csv")
     with pytest.raises(DataError, match="No such file"):
-        csv_source(tmp_path / "none.csv")
+        list_source(tmp_path / "none.csv")

@@ -16,7 +16,7 @@ from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_CSV_BYTES
 
 
-def csv_source(path: Path) -> Source:
+def list_source(path: Path) -> Source:
     """List the images that a CSV file names, sorted by their path.
 
     A row is path,label or path,label,split with split one of train, val (valid, validation) and
