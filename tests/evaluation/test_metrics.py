@@ -40,16 +40,27 @@ def test_top_k_error(k: int, error: float) -> None:
     assert top_k_error(LOGITS, LABELS, k) == pytest.approx(error)
 
 
-def test_ties_count_against_the_model() -> None:
-    logits = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])
-    labels = torch.tensor([0, 1, 0])
-    assert rank_of_label(logits, labels).tolist() == [1, 2, 0]
+def test_of_equal_logits_the_first_class_is_higher() -> None:
+    logits = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])
+    labels = torch.tensor([0, 1, 2, 2])
+    assert rank_of_label(logits, labels).tolist() == [0, 1, 2, 2]
     found = [top_k_error(logits, labels, k) for k in (1, 2, 3)]
-    assert found == pytest.approx([2 / 3, 1 / 3, 0])
+    assert found == pytest.approx([3 / 4, 1 / 2, 0])
 
 
-def test_a_constant_model_is_always_wrong() -> None:
-    assert top_k_error(torch.zeros(7, 5), torch.arange(7) % 5, 4) == 1.0
+def test_a_constant_model_is_right_for_the_first_class() -> None:
+    assert top_k_error(torch.zeros(10, 5), torch.arange(10) % 5, 1) == pytest.approx(0.8)
+
+
+@given(st.integers(0, 1000), st.integers(1, 4))
+def test_the_error_is_that_of_the_confusion_matrix_where_many_logits_are_equal(
+    seed: int, levels: int
+) -> None:
+    random = np.random.default_rng(seed)
+    logits, labels = random.integers(levels, size=(40, 6)).astype(np.float32), np.arange(40) % 6
+    confusion = confusion_matrix(logits.argmax(1), labels, 6)
+    error = top_k_error(torch.from_numpy(logits), torch.from_numpy(labels), 1)
+    assert error == pytest.approx(1 - np.trace(confusion) / 40)
 
 
 def test_infinite_logits() -> None:

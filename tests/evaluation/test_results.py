@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from alexnet.errors import ModelFileError
 from alexnet.evaluation.results import compute_metrics
 
 
@@ -14,7 +16,8 @@ def test_fewer_than_five_classes_have_a_top_k_of_all() -> None:
     assert (result.top1_error, result.top5_error) == (1, 0)
 
 
-def test_nan_probabilities_are_never_right() -> None:
-    broken = np.full((2, 6), np.nan, np.float32)
-    result = compute_metrics(broken, np.array([0, 3]), tuple("abcdef"))
-    assert (result.top1_error, result.top5_error) == (1, 1)
+def test_nan_probabilities_are_rejected() -> None:
+    broken = np.full((2, 6), 1 / 6, np.float32)
+    broken[1, 4] = np.nan
+    with pytest.raises(ModelFileError, match="outputs for 1 of 2 images are not finite"):
+        compute_metrics(broken, np.array([0, 3]), tuple("abcdef"))

@@ -366,3 +366,23 @@ def test_zero_init_gives_zero_logits() -> None:
     layers = (Flatten("flatten"), FullyConnected("fc1", 2, init=Init("normal", 0.0, bias=0.25)))
     network = Network(Architecture("net", "", (1, 2, 2), layers))
     assert network(torch.ones(3, 1, 2, 2)).tolist() == [[0.25, 0.25]] * 3
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_logits_are_float32_under_autocast(name: str) -> None:
+    network = Network(tiny(name)).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        outputs = network.intermediate_outputs(images(network.architecture))
+    last = network.architecture.layer_infos()[-1].layer.name
+    assert outputs[last].dtype == torch.float32
+    matrices = [y for name, y in outputs.items() if name.startswith(("conv", "fc"))]
+    assert {y.dtype for y in matrices[:-1]} == {torch.bfloat16}
+    assert not torch.equal(matrices[-1], matrices[-1].bfloat16().float())
+
+
+def test_logits_are_float32_where_the_last_layer_is_a_convolution() -> None:
+    layers = (Conv("conv1", 8, 3, padding=1), Conv("conv2", 5, 3), Flatten("flatten"))
+    network = Network(Architecture("all_conv", "a test", (3, 3, 3), layers))
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = network.intermediate_outputs(images(network.architecture))
+    assert [y.dtype for y in outputs.values()] == [torch.bfloat16, torch.float32, torch.float32]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
 def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """Fraction of images whose label is not among the k highest logits, 0 to 1.
 
-    Ties count against the model.
+    Of classes with equal logits the first counts as higher, as `argmax` has it.
 
     Args:
         logits: [N, num_classes], or anything that ranks the classes in the same order.
@@ -29,12 +30,14 @@ def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
 
 
 def rank_of_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many other classes have a logit at least as high as the label's: [N], 0 is a hit.
+    """How many classes rank above the label: [N], 0 where it is the predicted class.
 
-    NaN counts against the model.
+    A class ranks above those with a lower logit, and above later ones with an equal logit: the
+    first rank is that of `argmax`. NaN counts against the model.
     """
     own = logits.gather(1, labels[:, None])
-    return (~(logits < own)).sum(1) - 1
+    is_before = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
+    return (~(logits <= own) | (is_before & (logits == own))).sum(1)
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:

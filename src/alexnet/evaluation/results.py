@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from alexnet.data.store.store import Store
+from alexnet.errors import ModelFileError
 from alexnet.evaluation.metrics import (
     ClassScore,
     class_scores,
@@ -73,7 +74,16 @@ def compute_metrics(
     crops: Crops = 1,
     top_losses: tuple[TopLoss, ...] = (),
 ) -> Evaluation:
-    """Every metric from probabilities [N, num_classes] and labels int64 [N]."""
+    """Every metric from probabilities [N, num_classes] and labels int64 [N].
+
+    Raises:
+        ModelFileError: a probability is NaN.
+    """
+    if broken := int(np.isnan(probabilities).any(1).sum()):
+        raise ModelFileError(
+            f"the network's outputs for {broken} of {len(labels)} images are not finite; "
+            "its weights are too large"
+        )
     ranked, truth = torch.from_numpy(probabilities), torch.from_numpy(labels)
     confusion = confusion_matrix(probabilities.argmax(1), labels, len(class_names))
     own = probabilities[np.arange(len(labels)), labels]

@@ -86,7 +86,7 @@ def evaluated_images(
 def measure_classifier(
     classifier: Classifier, store: Store, indices: np.ndarray, crops: Crops
 ) -> Outcome:
-    """The outcome of a classifier: which of some images it misclassifies; ties are errors."""
+    """The outcome of a classifier: which of some images it misclassifies."""
     probabilities = torch.from_numpy(predict_probabilities(classifier, store, indices, crops))
     ranks = rank_of_label(probabilities, torch.from_numpy(store.labels[indices]))
     misclassified = indices[(ranks >= 1).numpy()].tolist()

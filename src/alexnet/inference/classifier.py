@@ -181,7 +181,7 @@ class Classifier:
         make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
         inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
         with autocast(self.device, self.precision):
-            outputs = [self.network(crop).float().softmax(1) for crop in inputs]
+            outputs = [self.network(crop).softmax(1) for crop in inputs]
         return torch.stack(outputs).mean(0)
 
 

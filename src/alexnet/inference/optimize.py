@@ -23,7 +23,7 @@ from alexnet.inference.int8 import (
     has_fast_int8,
 )
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
-from alexnet.models.modules import Conv2d, ResponseNorm
+from alexnet.models.modules import Conv2d, Linear, ResponseNorm
 from alexnet.models.network import Network, channels_last
 from alexnet.ops.library import KernelLibrary, load_kernels
 from alexnet.runtime.device import compute_dtype
@@ -90,24 +90,28 @@ class LayerOptimizer:
         """The layer, or a faster one that computes the same within the tolerance of its type."""
         if isinstance(layer, Conv2d):
             return self._conv(layer)
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, Linear):
             return self._linear(layer)
         return layer
 
     def _conv(self, layer: Conv2d) -> nn.Module:
         if self.kernels and self._can_use_int8(layer):
-            return Int8Conv2d(layer, self.dtype, self.kernels)
+            dtype = torch.float32 if layer.is_last else self.dtype
+            return Int8Conv2d(layer, dtype, self.kernels)
         if self.kernels and self.dtype == torch.float32 and can_use_winograd(layer):
             return WinogradConv2d(layer, self.kernels)
-        return _Cast(layer, self.dtype)
+        return self._cast(layer)
 
-    def _linear(self, layer: nn.Linear) -> nn.Module:
+    def _linear(self, layer: Linear) -> nn.Module:
         if self.kernels and self._can_use_int8(layer):
             return Int8Linear(layer, self.kernels)
-        cast = _Cast(layer, self.dtype)
+        cast = self._cast(layer)
         if self.kernels and self.int8 and layer.in_features % WEIGHT_BLOCK == 0:
             return WeightOnlyInt8Linear(layer, cast, self.kernels)
         return cast
+
+    def _cast(self, layer: Conv2d | Linear) -> nn.Module:
+        return _Cast(layer, torch.float32 if layer.is_last else self.dtype)
 
     def _can_use_int8(self, layer: nn.Conv2d | nn.Linear) -> bool:
         is_fastest = has_fast_int8(self.kernels) and not self.has_amx

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
+from alexnet.ops.autocast import no_autocast
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.norms import response_norm, within_channel_lrn
 
@@ -48,6 +49,9 @@ class WithinChannelLRN(nn.Module):
 class Conv2d(nn.Conv2d):
     """torch's convolution, with `extra_padding` and by FFT where that is faster."""
 
+    is_last = False
+    """As in `Linear`."""
+
     def __init__(self, layer: layers.Conv, in_channels: int) -> None:
         super().__init__(
             in_channels,
@@ -65,8 +69,26 @@ class Conv2d(nn.Conv2d):
         """[N, C, H, W] to [N, channels, H', W']."""
         if self.extra_padding:
             x = F.pad(x, (0, self.extra_padding, 0, self.extra_padding))
+        if self.is_last:
+            with no_autocast(x.device.type):
+                return super().forward(x.to(self.weight.dtype))
         if should_use_fft(self, x):
             return fft_conv2d(x, self.weight, self.bias, self.pads)
+        return super().forward(x)
+
+
+class Linear(nn.Linear):
+    """torch's fully connected layer; the network's last one computes in the type of its weights."""
+
+    is_last = False
+    """Whether no later layer has weights. Under autocast logits would be rounded to bf16, in which
+    the highest two are equal for up to 1 % of all images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, in_features] to [N, out_features]."""
+        if self.is_last:
+            with no_autocast(x.device.type):
+                return super().forward(x.to(self.weight.dtype))
         return super().forward(x)
 
 
@@ -96,7 +118,7 @@ def build_module(info: LayerInfo) -> nn.Module:
         case layers.Conv():
             return Conv2d(layer, info.input[0])
         case layers.FullyConnected():
-            return nn.Linear(info.input[0], layer.features, bias=layer.bias)
+            return Linear(info.input[0], layer.features, bias=layer.bias)
         case layers.Activation():
             return ACTIVATIONS[layer.function]()
         case layers.ResponseNorm():

@@ -9,7 +9,7 @@ from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
-from alexnet.models.modules import build_module, init_weights
+from alexnet.models.modules import Conv2d, Linear, build_module, init_weights
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 
@@ -17,6 +17,7 @@ from alexnet.models.zoo import architecture
 class Network(nn.Module):
     """An architecture as a torch module; its parameters are called `conv1.weight` .. `fc8.bias`.
 
+    Logits are float32 also under autocast: the last layer with weights is not cast.
     Weights are initialized as the architecture says, with torch's global random generator.
 
     Raises:
@@ -31,6 +32,9 @@ class Network(nn.Module):
             is_free = not hasattr(self, name)
             require(is_free, f"a layer cannot be called {name!r}", ArchitectureError)
             self.add_module(name, build_module(info))
+        weighted = [layer for layer in self.children() if isinstance(layer, Conv2d | Linear)]
+        if weighted:
+            weighted[-1].is_last = True
         self.init_weights()
 
     def init_weights(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alexnet.ops.autocast import no_autocast
 from alexnet.ops.library import SUFFIX, KernelLibrary, load_kernels
 
 MAX_KERNEL_CHANNELS = 1024
@@ -55,7 +55,7 @@ def reference_norm(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
     """`response_norm` in plain torch operations."""
-    with _no_autocast(x.device.type):
+    with no_autocast(x.device.type):
         a = _upcast(x)
         scale = _scale(a, size, alpha, k, groups)
         return (a * _negative_power(scale, beta)).to(x.dtype)
@@ -72,7 +72,7 @@ def reference_backward(
 
     over the channels i whose window contains j.
     """
-    with _no_autocast(x.device.type):
+    with no_autocast(x.device.type):
         a, g = _upcast(x), _upcast(grad_output)
         scale = _scale(a, size, alpha, k, groups)
         factor = _negative_power(scale, beta)
@@ -179,13 +179,6 @@ def _with_strides_of(x: Tensor, y: Tensor) -> Tensor:
     return y if y.stride() == x.stride() else torch.empty_like(x).copy_(y)
 
 
-def _no_autocast(device_type: str) -> AbstractContextManager[object]:
-    """Switches autocast off where the device has it (the meta device has not)."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
-
-
 def _upcast(x: Tensor) -> Tensor:
     """Float32; float64 stays."""
     return x if x.dtype == torch.float64 else x.float()
@@ -252,7 +245,7 @@ def within_channel_lrn(
 
     Source: Code2012, "cnorm2" of net 145: size 5, scale 1e-3 divided by 25, power .75, k = 1.
     """
-    with _no_autocast(x.device.type):
+    with no_autocast(x.device.type):
         a = _upcast(x)
         mean = F.avg_pool2d(a.square(), size, stride=1, padding=size // 2, count_include_pad=True)
         return (a * _negative_power(mean.mul(alpha * size**2).add(k), beta)).to(x.dtype)

@@ -73,7 +73,7 @@ def update(
     """
     with autocast(images.device, recipe.precision):
         logits = network(images)
-    loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+    loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
     if not torch.isfinite(loss):
         raise DivergedError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
