@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store, StoreInfo
 from alexnet.errors import DataError
-from alexnet.evaluation.evaluator import align_labels, evaluate_images, predict_probabilities
+from alexnet.evaluation.evaluator import evaluate_images, predict_probabilities
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder
 
@@ -159,16 +158,6 @@ def test_given_labels_replace_those_of_the_store() -> None:
     result = evaluated(np.array([0, 2]), labels=np.array([1, 1, 1, 1, 1, 1, 1, 1]))
     assert result.top1_error == 1 / 2
     assert result.confusion[1, 0] == 1
-
-
-def test_classes_are_matched_by_name() -> None:
-    data = store(("fir", "ash", "elm"), np.array([0, 1, 2, 1]))
-    classifier = cast(Classifier, SimpleNamespace(class_names=CLASSES))
-    assert align_labels(classifier, data).tolist() == [5, 0, 4, 0]
-    with pytest.raises(
-        DataError, match="does not know the class 'oak' of trees; its 6 classes are ash"
-    ):
-        align_labels(classifier, store(("ash", "oak"), np.array([0, 1])))
 
 
 def test_no_images_is_an_error() -> None:

@@ -1,6 +1,7 @@
 """Evaluation: `evaluate` a classifier on a split; the result is an `Evaluation`.
 
 - `evaluator`: `evaluate`, the choice of data and split, and the loop over the images
+- `alignment`: which class of the model each class of the data is
 - `metrics`: top-k error, confusion matrix, precision and recall
 - `results`: `Evaluation`, and computing it from probabilities and labels
 - `report`, `plots`: evaluation.json; confusion matrix and top losses

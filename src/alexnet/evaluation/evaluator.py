@@ -11,6 +11,7 @@ from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
+from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
 from alexnet.inference.classifier import Classifier, Crops
 from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
@@ -47,8 +48,10 @@ def evaluate(
         UsageError: no data is given, and the classifier was imported, so it names none.
         DataError: the data cannot be used, or has a class that the classifier does not know.
     """
-    store = open_evaluation_data(classifier, data, data_root, reporter or NullReporter())
+    reporter = reporter or NullReporter()
+    store = open_evaluation_data(classifier, data, data_root, reporter)
     labels = align_labels(classifier, store)
+    note_missing_classes(classifier, store, reporter)
     name, indices = select_split(classifier, store, data, split)
     return evaluate_images(
         classifier,
@@ -149,21 +152,14 @@ def open_evaluation_data(
     return store
 
 
-def align_labels(classifier: Classifier, store: Store) -> np.ndarray:
-    """The store's labels as indices of the model's classes, matched by name: int64 [N].
-
-    Raises:
-        DataError: the data has a class that the model does not know.
-    """
-    known = {name: i for i, name in enumerate(classifier.class_names)}
-    if unknown := [name for name in store.info.class_names if name not in known]:
-        first = ", ".join(classifier.class_names[:5])
-        raise DataError(
-            f"the model does not know the class {unknown[0]!r} of {store.info.name}; "
-            f"its {len(known)} classes are {first}{' ..' if len(known) > 5 else ''}"
+def note_missing_classes(classifier: Classifier, store: Store, reporter: Reporter) -> None:
+    """Note if the data has only some of the model's classes."""
+    total, present = len(classifier.class_names), len(store.info.class_names)
+    if present < total:
+        reporter.note(
+            f"{store.info.name} has {present:,} of the model's {total:,} classes; "
+            f"predictions and errors are over all {total:,}"
         )
-    own: np.ndarray = np.array([known[name] for name in store.info.class_names], dtype=np.int64)
-    return np.asarray(own[store.labels])
 
 
 def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
