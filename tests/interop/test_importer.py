@@ -1,4 +1,4 @@
-"""Imports by file suffix, class names, and files that no import is for."""
+"""Imports by file suffix, number of class names, and files that no import is for."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from alexnet.checkpoints.model_file import load_model
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop import importer
-from alexnet.interop.importer import import_model, read_class_names
+from alexnet.interop.importer import import_model
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.interop.state_dict import read_state_dict
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
 from alexnet.models.zoo import ZOO
 from support.narrow_nets import CLASS_NAMES, narrow_architecture, narrow_classifier
 from support.onnx_files import OnnxExports, edited_onnx
@@ -43,6 +45,20 @@ def test_a_state_dict(state_dict_file: Path) -> None:
     assert imported.info.class_names == tuple(f"class {i}" for i in range(7))
     assert imported.info.recipe.init_from == "net.pth"
     assert imported.parity is None
+
+
+def test_a_thousand_classes_without_names_are_imagenets(tmp_path: Path) -> None:
+    network = Network(variant(ZOO["cifar_quick"], num_classes=1000))
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    imported = import_model(tmp_path / "net.pth", "cifar_quick")
+    assert imported.class_names_source == "imagenet"
+    assert imported.info.class_names[:2] == ("tench", "goldfish")
+    assert imported.info.class_names[134] == "crane (n02012849)"
+    own = tuple(f"mine {i}" for i in range(1000))
+    with_background = ("background", *own)
+    for names in (own, with_background):
+        imported = import_model(tmp_path / "net.pth", "cifar_quick", class_names=names)
+        assert (imported.info.class_names, imported.class_names_source) == (own, "user")
 
 
 def test_a_saved_import_is_not_imported_again(state_dict_file: Path) -> None:
@@ -151,22 +167,3 @@ def test_unknown_suffix(tmp_path: Path) -> None:
 def test_bgr_is_for_onnx_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--channel-order bgr is for ONNX files only, not for a"):
         import_model(tmp_path / "a.pth", "alexnet_owt", channel_order="bgr")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "has no class names"), (b"\xff\xfe\x00", "is not UTF-8 text")],
-)
-def test_class_names_that_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(ModelFileError, match=message):
-        read_class_names(tmp_path / "names.txt")
-    with pytest.raises(ModelFileError, match="there is no file"):
-        read_class_names(tmp_path / "none.txt")
-    with pytest.raises(ModelFileError, match="cannot be read as class names"):
-        read_class_names(tmp_path)
-
-
-def test_class_names_as_people_save_them(tmp_path: Path) -> None:
-    (tmp_path / "names.txt").write_bytes("\ufeffrose\r\n ox eye \r\n\r\n".encode())
-    assert read_class_names(tmp_path / "names.txt") == ("rose", "ox eye")

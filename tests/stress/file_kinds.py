@@ -35,7 +35,8 @@ from alexnet.data.datasets.flowers17 import MEMBER, TOTAL, read_splits
 from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.datasets.mnist import read_idx
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.importer import import_model, read_class_names
+from alexnet.interop.class_names import read_class_names
+from alexnet.interop.importer import import_model
 from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.io.archives import archive_files
 from alexnet.models.architecture import Architecture

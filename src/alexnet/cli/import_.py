@@ -29,6 +29,7 @@ PREPROCESSING_SOURCES = {
 CLASS_NAMES_SOURCES = {
     "file": "from the file",
     "user": "from --class-names",
+    "imagenet": "the file has no names; with 1,000 outputs these are ImageNet's, sorted by wnid",
     "default": "the file has no names; see --class-names",
 }
 
@@ -47,8 +48,9 @@ class ImportFlags:
     out: str = ""
     """The model file to write; unless given, the file's name with .safetensors."""
     class_names: str = ""
-    """A text file of class names, one a line, in the order of the outputs; unless given, the names
-    inside the file, if it has any."""
+    """A file of class names in the order of the outputs: one a line, or with wnids or numbers, as
+    text, CSV or JSON; unless given, the names inside the file, if it has any, and ImageNet's for
+    1,000 outputs."""
     channel_order: Literal["rgb", "bgr"] = "rgb"
     """The order in which an ONNX file takes colors; Caffe's own networks take bgr."""
     preprocessing: Literal["auto", "published", "torchvision", "caffe", "notebook"] = "auto"
@@ -68,7 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     arch = _check(flags)
     if flags.out:
         _reject_existing(Path(flags.out))
-    from alexnet.interop.importer import import_model, read_class_names
+    from alexnet.interop.class_names import is_out_of_order, read_class_names
+    from alexnet.interop.importer import import_model
     from alexnet.interop.state_dict import torchvision_weights
 
     is_file = flags.weights == "file"
@@ -85,6 +88,8 @@ def run(arguments: Sequence[str]) -> int:
         input_size=flags.input_size,
     )
     imported.save(out)
+    if is_out_of_order(names):
+        note(f"{flags.class_names} is not sorted by wnid, as the outputs of published weights are")
     if arch in ("alexnet_caffe", "caffenet") and flags.channel_order == "rgb":
         note("Caffe's own networks take colors as bgr; for one, import with --channel-order bgr")
     facts = json_text(_facts(imported, out))

@@ -5,6 +5,7 @@ with our network's.
 
 - `importer`: import a file as a model; `exporter`: export a model to a file, with a report.
 - `export_module`: a network as a plain torch module, and its torch.export archive.
+- `class_names`: lists of class names in text, CSV and JSON files.
 - `match`: match the layers read from a file against an architecture.
 - `parity`: compare the logits of two implementations on random images.
 - `published_preprocessing`: the preprocessing of torchvision, Caffe and the notebook.

@@ -15,6 +15,7 @@ from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.interop.class_names import default_class_names, fit_to_outputs, is_imagenet
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
@@ -22,8 +23,6 @@ from alexnet.interop.onnx.reader import ChannelOrder, check_parity, read_onnx
 from alexnet.interop.parity import Parity
 from alexnet.interop.published_preprocessing import PublishedOption, published_preprocessing
 from alexnet.interop.state_dict import read_state_dict
-from alexnet.io.files import read_regular
-from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
@@ -34,7 +33,7 @@ KERAS_SUFFIXES = (".keras", ".h5")
 STATE_DICT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
 """`auto`: as the file says; if it does not, as published."""
-Source: TypeAlias = Literal["file", "user", "default"]
+Source: TypeAlias = Literal["file", "user", "imagenet", "default"]
 """Who gave a fact about the model; the default is what is published for its architecture."""
 
 
@@ -50,7 +49,7 @@ class ImportedModel:
     """Subtracted from every image if the preprocessing has a mean image."""
     preprocessing_source: Source = "default"
     class_names_source: Source = "default"
-    """`default`: "class 0", "class 1" and so on."""
+    """`imagenet`: its 1,000 names, in sorted order of wnids; `default`: "class 0" and so on."""
 
     def save(self, out: Path) -> None:
         """Write it as a model file."""
@@ -71,8 +70,8 @@ def import_model(
     Args:
         path: `.onnx`, `.keras`, `.weights.h5`, or a state dict (`.pth`, `.pt`, `.safetensors`).
         arch: name of the architecture in the file.
-        class_names: in the order of the outputs; unless given, those in the file, or "class 0"
-            and so on.
+        class_names: in the order of the outputs; unless given, those in the file; unless there
+            are any, ImageNet's if there are 1,000 outputs, else "class 0" and so on.
         channel_order: in which an ONNX file takes the colors; the imported model takes RGB.
         preprocessing: which program's preprocessing the model records; `auto`: the file's own if
             it says one, else the published one.
@@ -127,8 +126,9 @@ def _reject_own_model(path: Path) -> None:
 def _class_names(
     path: Path, matched: MatchedModel, given: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Source]:
-    """The user's class names, else the file's, else "class 0" and so on."""
+    """The user's class names, else the file's, else `default_class_names`."""
     count = matched.architecture.num_classes
+    given = fit_to_outputs(given, count)
     if given and len(given) != count:
         raise UsageError(
             f"--class-names has {len(given)} names, but {path.name} has {count} classes"
@@ -136,7 +136,8 @@ def _class_names(
     if given:
         return given, "user"
     if not matched.class_names:
-        return tuple(f"class {i}" for i in range(count)), "default"
+        names = default_class_names(count)
+        return names, "imagenet" if is_imagenet(names) else "default"
     if len(matched.class_names) != count:
         raise ModelFileError(
             f"{path.name} names {len(matched.class_names)} classes, but has {count} outputs; "
@@ -194,23 +195,3 @@ def build_network(model: MatchedModel) -> Network:
     }
     network.load_state_dict({**counters, **model.weights})
     return network.eval()
-
-
-def read_class_names(path: Path) -> tuple[str, ...]:
-    """The class names in a UTF-8 text file, one a line.
-
-    Raises:
-        ModelFileError: the file is missing, not text, or empty.
-    """
-    try:
-        lines = read_regular(path, MAX_TEXT_BYTES).decode("utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise ModelFileError(f"there is no file {path}") from error
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read as class names: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ModelFileError(f"{path} is not UTF-8 text") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    if not names:
-        raise ModelFileError(f"{path} has no class names")
-    return names
