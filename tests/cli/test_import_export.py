@@ -155,9 +155,9 @@ def test_class_names_must_be_as_many(command: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "words", "line"),
     [
-        ("onnx", ("import", "a.onnx", "--arch", "alexnet"), "pip install 'alexnet[onnx]'"),
-        ("onnxscript", ("export", "MODEL", "--format", "onnx"), "pip install 'alexnet[onnx]'"),
-        ("h5py", ("import", "a.keras"), "pip install 'alexnet[keras]'"),
+        ("onnx", ("import", "a.onnx", "--arch", "alexnet"), 'pip install "alexnet[onnx]"'),
+        ("onnxscript", ("export", "MODEL", "--format", "onnx"), 'pip install "alexnet[onnx]"'),
+        ("h5py", ("import", "a.keras"), 'pip install "alexnet[keras]"'),
     ],
 )
 def test_a_missing_package_is_named(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,3 +95,23 @@ def test_an_image_that_is_gone_leaves_nothing_half_made(source: Source, tmp_path
     with pytest.raises(DataError):
         write_split(source, PARTS, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_classes_that_are_one_folder_on_this_disk_are_rejected(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows and macOS take `B` for `b`; two classes would silently become one."""
+    mkdir = Path.mkdir
+
+    def make(folder: Path, *arguments: Any, **options: Any) -> None:
+        others = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        if any(other.name.casefold() == folder.name.casefold() for other in others):
+            raise FileExistsError(errno.EEXIST, "File exists", str(folder))
+        mkdir(folder, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", make)
+    alike = replace(source, class_names=("rose", "Rose"))
+    with pytest.raises(DataError, match="'rose' cannot have a folder of its own here"):
+        write_split(alike, {"train": np.array([0, 3])}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    write_split(source, {"train": np.array([0, 3])}, tmp_path / "out")

@@ -15,7 +15,7 @@ def test_an_installed_package_is_no_error() -> None:
 def test_a_missing_package_names_the_command_that_installs_it() -> None:
     message = (
         r"^reading \.onnx needs the package no_such_package, which is not installed; "
-        r"pip install 'alexnet\[onnx\]'$"
+        r'pip install "alexnet\[onnx\]"$'
     )
     with pytest.raises(UsageError, match=message):
         require_extra("no_such_package", "onnx", "reading .onnx")

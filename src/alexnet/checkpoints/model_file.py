@@ -53,6 +53,9 @@ def save_model(
 def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]:
     """Weights, header and mean image of a model file.
 
+    The file is mapped into memory as long as one of the weights is in use; Windows then refuses to
+    replace it.
+
     Raises:
         ModelFileError: missing, damaged, of another format, or of another program.
     """
@@ -68,4 +71,4 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
             f"{path} names {len(info.class_names)} classes for "
             f"{info.architecture.num_classes} outputs"
         )
-    return tensors, info, mean_image
+    return tensors, info, None if mean_image is None else mean_image.clone()

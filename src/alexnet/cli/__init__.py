@@ -13,6 +13,7 @@ reported in one sentence; 130: interrupted; 143: training stopped by SIGTERM.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -22,7 +23,7 @@ from keyword import iskeyword
 
 from alexnet import __version__
 from alexnet.errors import AlexNetError, UnknownNameError
-from alexnet.io.text import printable
+from alexnet.io.text import IS_WINDOWS, printable
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.runtime.openmp import limit_openmp_spinning
 from alexnet.runtime.signals import TrainingInterrupted
@@ -74,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alexnet: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        _discard_stdout()
-        return 0
     except OSError as error:
+        if _is_closed_pipe(error):
+            _discard_stdout()
+            return 0
         if error.filename is None:
             raise
         print(f"alexnet: {_one_line(str(error.filename))}: {error.strerror}", file=sys.stderr)
@@ -105,11 +106,17 @@ def _flush() -> None:
     """Write what stdout has buffered now, because an error at exit could not be reported."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if _is_closed_pipe(error):
+            raise
         _discard_stdout()
         raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _is_closed_pipe(error: OSError) -> bool:
+    """Whether nobody reads the output any more; Windows calls that an invalid argument."""
+    is_invalid = IS_WINDOWS and error.errno == errno.EINVAL and error.filename is None
+    return is_invalid or isinstance(error, BrokenPipeError)
 
 
 def _discard_stdout() -> None:

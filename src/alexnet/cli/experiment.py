@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.experiment import Experiment, ProtocolName
 from alexnet.experiments.formatting import describe_setting, format_cost
 from alexnet.experiments.plan import Plan, estimate_minutes
+from alexnet.io.text import shell_command
 
 if TYPE_CHECKING:
     from alexnet.experiments.results import ExperimentResult
@@ -157,7 +157,7 @@ def run_action(arguments: Sequence[str]) -> int:
         try:
             result = run_experiment(plan, out, reporter_factory(stack), flags.keep_models)
         except KeyboardInterrupt:
-            command = shlex.join(["alexnet", "experiment", "run", *arguments])
+            command = shell_command(["alexnet", "experiment", "run", *arguments])
             note(f"resume the experiment with: {command}")
             raise
     if flags.json:

@@ -57,12 +57,31 @@ def _copy(source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out
         if not is_file_name(label):
             raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
     with atomic_folder(out) as temporary:
-        pairs = ((split, index) for split, indices in splits.items() for index in indices)
-        for split, index in pairs:
-            path = images.path(index)
-            folder = temporary / split / source.class_names[source.labels[index]]
-            folder.mkdir(parents=True, exist_ok=True)
-            target = folder / path.name
-            if target.exists():  # of another folder of the same class
-                target = folder / f"{index}-{path.name}"
-            shutil.copy2(path, target)
+        for split, indices in splits.items():
+            _copy_split(source, images, indices, temporary / split)
+
+
+def _copy_split(source: Source, images: ImageFiles, indices: np.ndarray, folder: Path) -> None:
+    for label in sorted({source.class_names[source.labels[index]] for index in indices}):
+        _make_class_folder(folder / label)
+    for index in indices:
+        path = images.path(index)
+        target = folder / source.class_names[source.labels[index]] / path.name
+        if target.exists():  # of another folder of the same class
+            target = target.with_name(f"{index}-{path.name}")
+        shutil.copy2(path, target)
+
+
+def _make_class_folder(folder: Path) -> None:
+    """Make the folder of a class.
+
+    Raises:
+        DataError: another class has it; Windows and macOS do not tell `Red` from `red`.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise DataError(
+            f"the class {folder.name!r} cannot have a folder of its own here, where names that "
+            "differ in case only are one; rename it, or write a CSV"
+        ) from error

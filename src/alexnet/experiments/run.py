@@ -248,7 +248,8 @@ def remove_models(run: RunFolder) -> None:
 
 def total_training_seconds(out: Path) -> float:
     """Training time of all finished runs."""
-    results = [json.loads(path.read_text()) for path in sorted(out.glob("runs/*/result.json"))]
+    paths = sorted(out.glob("runs/*/result.json"))
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return float(sum(result.get("training_seconds", 0.0) for result in results))
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from alexnet.errors import DataError, MissingDataError
+from alexnet.io.files import remove_file, rename
 from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 from alexnet.io.text import error_text
@@ -95,7 +96,7 @@ def _lock(target: Path) -> Iterator[None]:
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:
         yield
         # Only after a success: a process that waits for the removed lock must find the target.
-        Path(lock.lock_file).unlink(missing_ok=True)
+        remove_file(Path(lock.lock_file))
 
 
 def _fetch_checked(
@@ -133,7 +134,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         yield temporary
         if not target.exists():
-            temporary.rename(target)
+            rename(temporary, target)
     except OSError as error:
         if not target.exists():
             raise DataError(

@@ -1,4 +1,8 @@
-"""Atomic writing of files, and reading that never blocks on a pipe or device."""
+"""Atomic writing of files, and reading that never blocks on a pipe or device.
+
+Here is also what Windows does in another way: it flushes only files that are open for writing, and
+no folders; and it neither moves nor removes a file that any program has open.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,18 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from alexnet.io.text import IS_WINDOWS
+
 READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Read without waiting for the other end of a pipe; not every system has all three flags."""
+RENAME_TRIES, RENAME_PAUSE_SECONDS = 20, 0.1
+"""On Windows, for a file that a virus scanner or an indexer has open for a moment."""
 
 
 @contextmanager
@@ -31,8 +40,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         fsync(temporary)
-        temporary.replace(target)
-        fsync(target.parent)
+        rename(temporary, target)
     except OSError as error:
         if error.filename in (None, str(temporary)):
             raise _with_filename(error, target) from error
@@ -49,12 +57,43 @@ def _with_filename(error: OSError, path: Path) -> OSError:
 def write_text(target: Path, text: str) -> None:
     """Write a text file in UTF-8, atomically."""
     with atomic_write(target) as path:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def append_text(target: Path, text: str) -> None:
+    """Append to a text file in UTF-8; on every system with the same bytes."""
+    with target.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder, in place of a file of that name, and flush its folder.
+
+    Raises:
+        OSError: it cannot be renamed; on Windows also because a program has one of them open.
+    """
+    for tries_left in reversed(range(RENAME_TRIES if IS_WINDOWS else 1)):
+        try:
+            source.replace(target)
+            break
+        except PermissionError:
+            if not tries_left:
+                raise
+            time.sleep(RENAME_PAUSE_SECONDS)
+    fsync(target.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it exists and the system allows it; Windows keeps one that is open."""
+    with suppress(PermissionError):
+        path.unlink(missing_ok=True)
 
 
 def fsync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Flush a file, or the entries of a folder, to disk; Windows does without that of folders."""
+    if IS_WINDOWS and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if IS_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from alexnet.io.files import fsync
+from alexnet.io.files import rename
 
 
 class DroppedError(OSError):
@@ -85,9 +85,8 @@ class PartialFile:
 
     def move_to(self, target: Path) -> None:
         """Give a complete file its name."""
-        self.path.replace(target)
+        rename(self.path, target)
         self.clear()
-        fsync(target.parent)
 
     def clear(self) -> None:
         """Remove both files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -11,6 +12,11 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 cannot encode them; JSON can, as escapes."""
 JOINERS = "\u200c\u200d"
 """Zero-width (non-)joiners: not printable alone, but part of words and emoji."""
+
+
+IS_WINDOWS = os.name == "nt"
+NOT_IN_FILE_NAMES = {"\0", "/", *('\\:*?"<>|' if IS_WINDOWS else "")}
+"""On Windows `C:name` leads to another folder, and `name:stream` to a hidden part of a file."""
 
 
 def printable(text: str) -> str:
@@ -24,8 +30,17 @@ def _escape(c: str) -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether a name, joined to a folder, is a path directly in that folder."""
-    return text not in ("", ".", "..") and not set(text) & {"\0", "/", os.sep, os.altsep}
+    """Whether a name, joined to a folder, is a path directly in that folder on this system."""
+    return text not in ("", ".", "..") and not set(text) & NOT_IN_FILE_NAMES
+
+
+def shell_command(words: Iterable[str]) -> str:
+    """Words as one command that the user can paste into the system's shell."""
+    if not IS_WINDOWS:
+        return shlex.join(words)
+    from subprocess import list2cmdline
+
+    return list2cmdline(words)
 
 
 def shape_text(shape: Iterable[int]) -> str:

@@ -19,7 +19,7 @@ from alexnet.checkpoints.pretrained_layers import PretrainedInfo, hash_indices
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.serialization import from_dict, to_json
 from alexnet.errors import ModelFileError, UsageError
-from alexnet.io.files import write_text
+from alexnet.io.files import append_text, write_text
 from alexnet.pretraining.channel_stats import ChannelStats
 from alexnet.pretraining.recipe import PretrainRecipe, recipe_to_json
 from alexnet.pretraining.records import LayerRecord
@@ -129,8 +129,7 @@ def _load_layer(setup: PretrainingSetup, index: int, tensors: dict[str, Tensor])
 
 def add_record(folder: RunFolder, record: LayerRecord) -> None:
     """Append a line to `metrics.jsonl`."""
-    with folder.metrics.open("a", encoding="utf-8") as file:
-        file.write(to_json(record, indent=None) + "\n")
+    append_text(folder.metrics, to_json(record, indent=None) + "\n")
 
 
 def write_records(folder: RunFolder, history: Iterable[LayerRecord]) -> None:

@@ -21,5 +21,5 @@ def require_extra(package: str, extra: str, purpose: str) -> None:
     if find_spec(package) is None:
         raise UsageError(
             f"{purpose} needs the package {package}, which is not installed; "
-            f"pip install 'alexnet[{extra}]'"
+            f'pip install "alexnet[{extra}]"'
         )

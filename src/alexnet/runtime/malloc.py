@@ -18,7 +18,10 @@ def disable_malloc_trim() -> bool:
     Returns:
         Whether it took effect; only glibc has the option.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    try:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    except (OSError, TypeError):  # Windows cannot look a function up in the whole process
+        return False
     if mallopt is None:
         return False
     # Never use mmap for a block, and never trim the heap; mallopt returns 1 on success.

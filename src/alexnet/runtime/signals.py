@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""Ctrl-C, the request to end, and Windows' Ctrl-Break."""
+
 
 class TrainingInterrupted(KeyboardInterrupt):
     """A signal has ended a run early; the message says how to resume it.
@@ -31,14 +36,14 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """A context in which the first SIGINT or SIGTERM is only remembered.
+        """A context in which the first signal to stop is only remembered.
 
         A second signal acts as it would outside of the context. Signals that this process ignores
         stay ignored. Python lets only the main thread handle signals; in other threads the context
         does nothing.
         """
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOP_SIGNALS:
                 self._install_handler(number)
         try:
             yield

@@ -18,6 +18,7 @@ from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError
+from alexnet.io.files import remove_file
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
@@ -81,7 +82,7 @@ def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) 
     checkpoints = folder.saved_checkpoints()
     past = [path for path in checkpoints if checkpoint_step(path) <= state.step]
     for path in set(checkpoints) - set(past[-setup.recipe.keep_checkpoints :]):
-        path.unlink(missing_ok=True)
+        remove_file(path)
 
 
 @dataclass(frozen=True, eq=False)

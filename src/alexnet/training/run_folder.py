@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from filelock import FileLock, Timeout
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
-from alexnet.io.files import fsync, remove_folder, write_text
+from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
 from alexnet.io.limits import MAX_TEXT_BYTES
+from alexnet.io.text import shell_command
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.runtime.environment import Environment
 
@@ -87,7 +87,7 @@ class RunFolder:
     @property
     def resume_command(self) -> str:
         """The shell command that resumes this run."""
-        return f"alexnet train --resume {shlex.quote(str(self.path))}"
+        return shell_command(["alexnet", "train", "--resume", str(self.path)])
 
     def read_environment(self) -> dict[str, Any]:
         """The content of `environment.json`; empty if it cannot be read."""
@@ -102,7 +102,7 @@ class RunFolder:
         for folder in (self.path, self.checkpoints, self.plots):
             for pattern in TEMP_FILES:
                 for path in folder.glob(pattern):
-                    path.unlink()
+                    remove_file(path)
 
     def remove_checkpoints(self) -> None:
         """Remove the checkpoints of a finished run."""
@@ -116,8 +116,7 @@ class RunFolder:
     def add_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """Append one line to each of the two files."""
         for path, line in ((self.metrics, record), (self.times, times)):
-            with path.open("a", encoding="utf-8") as file:
-                file.write(_line(line))
+            append_text(path, _line(line))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -143,7 +142,7 @@ class RunFolder:
                 yield
             finally:
                 if self.result.exists():
-                    (self.path / ".lock").unlink(missing_ok=True)
+                    remove_file(self.path / ".lock")
 
 
 def checkpoint_step(path: Path) -> int:
@@ -169,8 +168,7 @@ def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolde
         write_text(temp / "environment.json", to_json(environment) + "\n")
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        temp.rename(path)
-        fsync(path.parent)
+        rename(temp, path)
     except OSError as error:
         raise UsageError(f"cannot create the folder {path}: {error.strerror}") from error
     finally:

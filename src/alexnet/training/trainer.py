@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alexnet import plots
-from alexnet.checkpoints.model_file import load_model
+from alexnet.checkpoints.model_file import Scores, load_model
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_dict
 from alexnet.errors import TrainingError, UsageError
@@ -182,9 +182,7 @@ def _finish(
     folder, scores = checkpoints.folder, best_scores(state.history)
     if setup.eval_split == "val":
         save_last(setup, state, folder)
-        weights, info, _ = load_model(folder.model)
-        scores = info.scores
-        setup.network.load_state_dict(weights)
+        scores = _load_best(setup, folder)
     evaluation = evaluate_split(setup, "test", state, checkpoints)
     if evaluation:
         scores = replace(
@@ -196,3 +194,10 @@ def _finish(
     write_results(setup, state, evaluation, folder, save_plot)
     folder.remove_checkpoints()
     return Run(folder, tuple(state.history), tuple(state.times), evaluation)
+
+
+def _load_best(setup: TrainingSetup, folder: RunFolder) -> Scores:
+    """Load the run's best weights into the network; their file is closed again at the end."""
+    weights, info, _ = load_model(folder.model)
+    setup.network.load_state_dict(weights)
+    return info.scores

@@ -135,7 +135,7 @@ def test_official_splits_need_scipy(
     archive(root / "17flowers.tgz")
     (root / "datasplits.mat").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(UsageError, match=r"pip install 'alexnet\[scipy\]"):
+    with pytest.raises(UsageError, match=r'pip install "alexnet\[scipy\]"'):
         flowers17_source()
 
 

@@ -101,7 +101,7 @@ def test_the_devkit_needs_scipy(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     flat_val(root)
     (root / "meta.mat").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(UsageError, match=r"pip install 'alexnet\[scipy\]"):
+    with pytest.raises(UsageError, match=r'pip install "alexnet\[scipy\]"'):
         imagenet_source()
 
 

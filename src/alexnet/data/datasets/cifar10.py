@@ -18,7 +18,7 @@ from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError
 from alexnet.io.archives import archive_files
 from alexnet.io.downloads import download
-from alexnet.io.files import read_regular
+from alexnet.io.files import read_regular, rename
 from alexnet.io.paths import cache_folder, find
 
 CLASS_NAMES = (
@@ -108,11 +108,12 @@ def _write_cache(found: Path, cache: Path) -> None:
             labels = np.empty(total, np.uint8)
             _fill(found, images, labels)
             images.flush()
+            del images  # Windows does not move a file that is mapped
             with (temporary / "labels.npy").open("wb") as file:
                 np.save(file, labels)
                 os.fsync(file.fileno())
             for array in ("images.npy", "labels.npy"):
-                (temporary / array).replace(cache / array)
+                rename(temporary / array, cache / array)
     except OSError as error:
         reason = f"{error.strerror or error}; free some space, or move $ALEXNET_CACHE"
         raise DataError(f"{cache} cannot be written: {reason}") from error

@@ -44,7 +44,7 @@ from alexnet.data.store.store import (
 )
 from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
-from alexnet.io.files import fsync, remove_folder, write_text
+from alexnet.io.files import fsync, remove_folder, rename, write_text
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import error_text
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -152,12 +152,10 @@ def _store_lock(spec: _BuildSpec) -> Iterator[None]:
 
 def _build(spec: _BuildSpec) -> None:
     source = spec.source
-    partial = open_partial(spec.partial_folder, len(source), spec.side)
-    _decode_pending(spec, partial)
+    rejected = _decode_all(spec)
     _check_unchanged(spec)
-    rejected = _read_rejected(partial, source)
     if len(rejected) == len(source):
-        remove_folder(partial.folder)
+        remove_folder(spec.partial_folder)
         raise DataError(
             f"{source.name}: none of the {len(source)} images can be used; "
             f"first: {rejected[0].reason}"
@@ -174,7 +172,19 @@ def _build(spec: _BuildSpec) -> None:
         splits=source.splits,
         skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
     )
-    _finish(partial, info, source.labels, spec.folder)
+    _finish(spec, info)
+
+
+def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
+    """Decode what is pending; the images that cannot be used.
+
+    No array is mapped any more when this returns: Windows does not move a folder with open files.
+    """
+    partial = open_partial(spec.partial_folder, len(spec.source), spec.side)
+    _decode_pending(spec, partial)
+    for array in (partial.images, partial.color_moments):
+        array.flush()  # type: ignore[attr-defined]
+    return _read_rejected(partial, spec.source)
 
 
 def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
@@ -241,18 +251,16 @@ def _read_rejected(partial: Partial, source: Source) -> tuple[Rejected, ...]:
     return tuple(Rejected(index=i, name=source.names[i], reason=reasons[i]) for i in indices)
 
 
-def _finish(partial: Partial, info: StoreInfo, labels: np.ndarray, folder: Path) -> None:
+def _finish(spec: _BuildSpec, info: StoreInfo) -> None:
     """Flush all files to the disk, then rename the folder to its final name."""
-    for array in (partial.images, partial.color_moments):
-        array.flush()  # type: ignore[attr-defined]
-    np.save(partial.folder / "labels.npy", labels.astype(np.int64))
-    write_text(partial.folder / "store.json", store_text(info))
-    for path in list(partial.folder.iterdir()):
+    folder = spec.partial_folder
+    np.save(folder / "labels.npy", spec.source.labels.astype(np.int64))
+    write_text(folder / "store.json", store_text(info))
+    for path in list(folder.iterdir()):
         if path.name in STORE_FILES:
             fsync(path)
         else:  # of the build, or the temporary file of a killed one
             path.unlink()
-    fsync(partial.folder)
-    remove_folder(folder)
-    partial.folder.replace(folder)
-    fsync(folder.parent)
+    fsync(folder)
+    remove_folder(spec.folder)
+    rename(folder, spec.folder)

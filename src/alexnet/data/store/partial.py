@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.io.files import fsync
+from alexnet.io.files import fsync, rename
 
 PENDING, STORED, REJECTED = 0, 1, 2
 """Values of `status`."""
@@ -88,7 +88,7 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     try:
         _allocate(temporary, shape, dtype)
         fsync(temporary)
-        temporary.replace(path)
+        rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return np.lib.format.open_memmap(path, mode="r+")

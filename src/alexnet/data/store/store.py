@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,13 +110,13 @@ class Store:
         Raises:
             DataError: the file is shorter than it was when the store was opened.
         """
-        if not isinstance(self._images, np.memmap) or not hasattr(os, "preadv"):
+        if not isinstance(self._images, np.memmap):
             return np.asarray(self._images[np.asarray(indices, dtype=np.int64)])
         images = np.empty((len(indices), *self.image_shape), dtype=np.uint8)
         with (self.folder / "images.npy").open("rb", buffering=0) as file:
             for image, index in zip(images, indices, strict=True):
-                offset = self._images.offset + int(index) * image.nbytes
-                if os.preadv(file.fileno(), [image.data], offset) != image.nbytes:
+                file.seek(self._images.offset + int(index) * image.nbytes)
+                if file.readinto(image.data) != image.nbytes:
                     raise DataError(
                         f"{self.folder} has been cut short; remove it and prepare it again"
                     )

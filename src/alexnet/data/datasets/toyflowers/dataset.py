@@ -33,6 +33,7 @@ from alexnet.data.datasets.toyflowers.shapes import (
 )
 from alexnet.data.source import SPLITS
 from alexnet.errors import DataError
+from alexnet.io.files import rename
 
 SUPERSAMPLING = 3
 CLASS_NAMES = tuple(species.name for species in SPECIES)
@@ -100,4 +101,4 @@ def write(
         complete = Path(temporary) / folder.name
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(save, _tasks(complete, seed, counts)))
-        complete.rename(folder)
+        rename(complete, folder)
