@@ -15,7 +15,7 @@ from support.commands import Command
 def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
     told = command("data", "prepare", flowers, "--resize-size", 32)
     assert told.code == 0
-    assert "60 images of 12 classes (12 test, 36 train, 12 val)" in told.out
+    assert "60 images (12 test, 36 train, 12 val) of 12 classes: bellflower, " in told.out
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
     again = command("data", "prepare", flowers, "--resize-size", 32, "--json")

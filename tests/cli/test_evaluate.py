@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from support.commands import Command
 
 EVALUATION_KEYS = {
     "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy", "loss",
-    "class_names", "per_class", "confusion", "confusion_pairs", "most_confused", "top_losses",
+    "class_names", "classes_without_images", "per_class", "confusion", "confusion_pairs",
+    "most_confused", "top_losses",
 }  # fmt: skip
 
 
@@ -101,3 +103,33 @@ def test_evaluate_matches_classes_by_name(
     assert facts["num_images"] == 2
     assert [sum(row) for row in facts["confusion"]] == [0] * 10 + [1, 1]
     assert len(facts["class_names"]) == 12
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_evaluate_needs_no_training_split_and_one_class_is_enough(
+    command: Command, own: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    for split in ("test", "val"):
+        shutil.copytree(flowers / "test" / "rose", tmp_path / split / split / "rose")
+        facts = json.loads(command("evaluate", own.path, "--data", tmp_path / split, "--json").out)
+        assert (facts["split"], facts["num_images"]) == (split, 1)
+    (tmp_path / "one.csv").write_text("test/test/rose/0000.jpg,rose,train\n")
+    facts = json.loads(command("evaluate", own.path, "--data", tmp_path / "one.csv", "--json").out)
+    assert (facts["split"], facts["num_images"]) == ("train", 1)
+    told = command("evaluate", own.path, "--data", tmp_path / "test", "--split", "val")
+    assert told.code == 2
+    assert "no val images; choose another split: test (1), or all" in told.err
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_class_without_images_has_dashes_and_null(
+    command: Command, own: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(flowers / "test" / "rose", tmp_path / "few" / "rose")
+    facts = json.loads(command("evaluate", own.path, "--data", tmp_path / "few", "--json").out)
+    absent = facts["per_class"][0]
+    assert (absent["name"], absent["recall"], absent["f1"]) == ("bellflower", None, None)
+    assert len(facts["classes_without_images"]) == 11
+    told = command("evaluate", own.path, "--data", tmp_path / "few").out
+    assert re.search(r"^bellflower +(-|0\.00 %) +- +- +0$", told, re.MULTILINE)
+    assert "11 classes have no images in few, all: bellflower, buttercup, " in told

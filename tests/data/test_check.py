@@ -100,10 +100,11 @@ def test_a_duplicate_in_another_format_is_found(folder: Path) -> None:
 def test_imbalance(folder: Path) -> None:
     for i in range(1):
         noise(folder / "train" / "rare" / f"{i}.png", 50 + i)
-    (finding,) = findings(folder)
-    assert (finding.issue, finding.name) == ("imbalance", "rare")
-    assert finding.detail.startswith("1 image")
-    assert "7" in finding.detail
+    imbalance, missing = findings(folder)
+    assert (imbalance.issue, imbalance.name) == ("imbalance", "rare")
+    assert imbalance.detail.startswith("1 image")
+    assert "7" in imbalance.detail
+    assert (missing.issue, missing.name, missing.is_fault) == ("no_test_images", "rare", False)
 
 
 def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
@@ -119,7 +120,7 @@ def test_duplicates_that_a_random_split_may_separate(tmp_path: Path) -> None:
     for name in ("a/1.png", "a/2.png", "b/1.png"):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(encode(COLORS + name.count("b"), "PNG"))
-    (finding,) = check(folder_source(tmp_path / "set"))
+    finding = check(folder_source(tmp_path / "set"))[0]
     assert (finding.issue, finding.is_fault) == ("duplicate", False)
     assert "a random split may put one into training and one into the test" in finding.detail
     split = replace(folder_source(tmp_path / "set"), splits=("train",) * 3)

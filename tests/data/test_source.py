@@ -54,7 +54,6 @@ def test_the_signature_of_a_file_is_its_size_and_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_names": ("a",)}, "has 1 class; a classifier needs at least two"),
         ({"names": ("0",)}, "1 names, 4 labels and 4 splits"),
         ({"labels": np.array([0, 0, 1, 2])}, "3 has the label 2, and the 2 classes count from 0"),
         ({"labels": np.zeros(4, np.int64)}, "class 'b' has no images"),

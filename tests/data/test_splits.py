@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet.config.recipe import DataOptions
-from alexnet.data.splits import Splits, split
+from alexnet.data.splits import Splits, require_training_images, split
 from alexnet.errors import DataError
 
 DRAWN = DataOptions(test_fraction=0.25, val_fraction=0.2)
@@ -23,7 +23,7 @@ def drawn(
     names = {"t": "train", "v": "val", "e": "test"}
     given = np.array([names[c] for c in given_splits] or [""] * len(labels))
     rows = np.arange(len(labels))
-    return split("flowers", rows, np.array(labels), given, 0.25, options, seed)
+    return split(rows, np.array(labels), given, 0.25, options, seed)
 
 
 def together(splits: Splits) -> list[int]:
@@ -112,14 +112,22 @@ def test_a_class_of_one_image_is_for_training() -> None:
 
 
 def test_nothing_left_for_training_is_an_error() -> None:
-    with pytest.raises(DataError, match="flowers: no images are left for training"):
-        drawn([0, 1], DataOptions(test_fraction=0.99))
+    splits = drawn([0, 1], DataOptions(test_fraction=0.99))
+    with pytest.raises(DataError, match=r"^flowers: no images are left for training .there are 2"):
+        require_training_images("flowers", splits)
+    require_training_images("flowers", drawn([0, 1], given_splits="te"))
+
+
+def test_one_given_split_is_not_split_again() -> None:
+    for letter, name in (("v", "val"), ("e", "test")):
+        splits = drawn([0, 1] * 5, given_splits=letter * 10)
+        assert splits.counts == {name: 10}
 
 
 def test_an_empty_split_is_named_when_it_is_asked_for() -> None:
     splits = drawn([0] * 8 + [1] * 8, DataOptions(test_fraction=0.25))
     assert splits.indices("test").tolist() == splits.test.tolist()
-    with pytest.raises(DataError, match="there are no val images"):
+    with pytest.raises(DataError, match=r"no val images; choose .*: train .12., test .4., or all$"):
         splits.indices("val")
 
 

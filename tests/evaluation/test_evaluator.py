@@ -91,8 +91,9 @@ def test_every_metric_by_hand() -> None:
         3,
     )
     assert (birch.precision, birch.recall, birch.f1, birch.num_images) == (1 / 2, 1, 2 / 3, 2)
-    assert (cedar.precision, cedar.recall, cedar.f1, cedar.num_images) == (0, 0, 0, 0)
-    assert (date.precision, date.recall, date.f1, date.num_images) == (0, 0, 0, 1)
+    assert (cedar.precision, cedar.recall, cedar.f1, cedar.num_images) == (0, None, None, 0)
+    assert (date.precision, date.recall, date.f1, date.num_images) == (None, 0, 0, 1)
+    assert result.classes_without_images == ("cedar",)
     assert result.most_confused[0] == ("ash", "birch", 2)
     once = {("date", "cedar", 1), ("elm", "ash", 1), ("fir", "ash", 1)}
     assert set(result.most_confused[1:]) == once

@@ -127,12 +127,17 @@ def test_class_scores_by_hand() -> None:
     assert iris == ClassScore("iris", 1 / 2, 1 / 3, 2 / 5, 3)
     assert iris.f1 == pytest.approx(2 / (1 / iris.precision + 1 / iris.recall))
     assert tulip == ClassScore("tulip", 2 / 3, 1.0, 4 / 5, 2)
-    assert pansy == ClassScore("pansy", 0.0, 0.0, 0.0, 0)
+    assert pansy == ClassScore("pansy", None, None, None, 0)
 
 
 def test_class_never_found() -> None:
     never, _ = class_scores(np.array([[0, 4], [0, 1]]), ("a", "b"))
-    assert never == ClassScore("a", 0.0, 0.0, 0.0, 4)
+    assert never == ClassScore("a", None, 0.0, 0.0, 4)
+
+
+def test_class_without_images_that_is_predicted_is_always_predicted_wrongly() -> None:
+    absent, _ = class_scores(np.array([[0, 0], [3, 1]]), ("a", "b"))
+    assert absent == ClassScore("a", 0.0, None, None, 0)
 
 
 def test_most_confused() -> None:

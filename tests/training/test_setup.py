@@ -11,12 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from alexnet.config.recipe import DataOptions, Recipe
-from alexnet.errors import AlexNetError, ConfigError, DataError
+from alexnet.errors import AlexNetError, ConfigError
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import (
     build_architecture,
-    prepare_data,
     resolve_paths,
     set_up_training,
 )
@@ -62,17 +61,6 @@ def test_what_cannot_work_is_rejected_before_the_data_is_opened(
 ) -> None:
     with pytest.raises(AlexNetError, match=message):
         build_architecture(replace(tiny, **options))
-
-
-def test_a_class_without_training_images_is_named(tiny: Recipe, set_aside: SetAside) -> None:
-    data = set_aside("train", "test")
-    for path in (data / "train" / "rose").iterdir():
-        path.write_bytes(b"not an image")
-    options = replace(tiny.data_options, max_rejected_fraction=1.0)
-    with pytest.raises(
-        DataError, match=r"class 'rose' has no usable training image; .*rose/0.* was rejected"
-    ):
-        prepare_data(replace(tiny, data=str(data), data_options=options), NullReporter())
 
 
 def test_paths_become_absolute_and_names_stay(

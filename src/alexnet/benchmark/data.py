@@ -16,7 +16,7 @@ from alexnet.benchmark.timing import Spread, spread
 from alexnet.config.recipe import Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import open_source
-from alexnet.data.splits import split_indices
+from alexnet.data.splits import require_training_images, split_indices
 from alexnet.data.store.build import prepare
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.setup import build_architecture
@@ -66,8 +66,9 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
                 cache=Path(folder) / str(repeat),
             )
             seconds.append(time.perf_counter() - start)
-        indices = split_indices(store, options, recipe.seed).train
-        batches = Batches(store, indices, recipe.batch_size, recipe.seed)
+        splits = split_indices(store, options, recipe.seed)
+        require_training_images(store.info.name, splits)
+        batches = Batches(store, splits.train, recipe.batch_size, recipe.seed)
         return DataThroughput(
             data=store.info.name,
             num_images=len(store),

@@ -38,9 +38,9 @@ def _cell(text: str, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)
 
 
-def percent(fraction: float) -> str:
-    """A fraction from 0 to 1 as percent."""
-    return f"{100 * fraction:.2f} %"
+def percent(fraction: float | None) -> str:
+    """A fraction from 0 to 1 as percent; a dash for None, a fraction of nothing."""
+    return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
 def note(text: str) -> None:

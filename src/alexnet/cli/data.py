@@ -20,8 +20,15 @@ from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.export_split import write_split
 from alexnet.data.source import Source
-from alexnet.data.splits import split
+from alexnet.data.splits import require_training_images, split
 from alexnet.data.store.build import prepare
+from alexnet.data.summary import (
+    classes_text,
+    missing_text,
+    summarize,
+    summarize_source,
+    summary_notes,
+)
 from alexnet.errors import UsageError
 from alexnet.io.text import printable
 
@@ -73,6 +80,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         "store": str(store.folder),
         "num_images": len(store),
         "num_classes": len(store.info.class_names),
+        "class_names": list(store.info.class_names),
         "splits": splits,
         "rejected": to_dict(store.info.rejected),
         "skipped": to_dict(store.info.skipped),
@@ -83,7 +91,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         return 0
     parts = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
-        f"{len(store):,} images of {len(store.info.class_names)} classes ({parts})\n"
+        f"{len(store):,} images ({parts}) of {printable(classes_text(store.info.class_names))}\n"
         f"store {store.folder}"
     )
     for image in store.info.rejected:
@@ -122,10 +130,13 @@ def check_action(arguments: Sequence[str]) -> int:
 
 
 def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
+    summary = summarize_source(source)
     return {
         "name": source.name,
         "num_images": len(source),
         "class_names": list(source.class_names),
+        "splits": summary.num_images,
+        "classes_without_images": summary.classes_without_images,
         "skipped": source.skipped,
         "notes": list(source.notes),
         "findings": [{**to_dict(f), "is_fault": f.is_fault} for f in findings],
@@ -138,6 +149,7 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
         f"{printable(source.name)}: {len(source):,} images, {len(source.class_names)} classes "
         f"of {counts.min()} to {counts.max()}"
     ]
+    lines += map(printable, summary_notes(summarize_source(source)))
     lines += [f"skipped {count} ({reason})" for reason, count in source.skipped.items()]
     lines += [printable(f"note: {note}") for note in source.notes]
     if findings:
@@ -181,12 +193,14 @@ def split_action(arguments: Sequence[str]) -> int:
         raise UsageError(f"{source.name} has its own split; use it as it is")
     unsplit = np.full(len(source), "")
     indices = np.arange(len(source))
-    parts = split(
-        source.name, indices, source.labels, unsplit, source.test_fraction, options, flags.seed
-    )
-    named = {"train": parts.train, "val": parts.val, "test": parts.test}
-    write_split(source, {name: part for name, part in named.items() if len(part)}, Path(flags.out))
-    print(f"{flags.out}: " + ", ".join(f"{len(part):,} {name}" for name, part in named.items()))
+    parts = split(indices, source.labels, unsplit, source.test_fraction, options, flags.seed)
+    require_training_images(source.name, parts)
+    write_split(source, {name: parts.by_name[name] for name in parts.counts}, Path(flags.out))
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in parts.by_name.items())
+    print(f"{flags.out}: {counts}")
+    summary = summarize(source.class_names, source.labels, parts.by_name)
+    for name, classes in summary.classes_without_images.items():
+        print(printable(missing_text(classes, f"{name} images")))
     return 0
 
 

@@ -12,6 +12,7 @@ import tyro
 from alexnet.cli.console import ProgressReporter, note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text
+from alexnet.data.summary import missing_text
 from alexnet.io.text import printable
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class EvaluateFlags:
     data_root: str = ""
     """Folder searched for data sets first."""
     split: Literal["auto", "test", "val", "train", "all"] = "auto"
-    """auto: the test split if there is one, else val; of data that has no splits and that the model
-    was not trained on, all images."""
+    """auto: the test split if there is one, else val. Of data that the model was not trained on:
+    train if there is no other split, all images if there are no splits."""
     crops: Literal["1", "10"] = "1"
     """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
     device: str = "auto"
@@ -92,5 +93,8 @@ def _text(result: Evaluation) -> str:
         printable(f"  {count} x {label} predicted as {predicted}")
         for label, predicted, count in result.most_confused
     )
-    per_class = table(("class", "precision", "recall", "F1", "images"), rows)
-    return f"{header}\n{per_class}" + (f"\n\nmost confused\n{pairs}" if pairs else "")
+    text = f"{header}\n{table(('class', 'precision', 'recall', 'F1', 'images'), rows)}"
+    if result.classes_without_images:
+        where = f"images in {printable(result.data)}, {result.split}"
+        text += f"\n\n{printable(missing_text(result.classes_without_images, where))}"
+    return text + (f"\n\nmost confused\n{pairs}" if pairs else "")

@@ -15,6 +15,7 @@ from alexnet.data.images.decode import decode
 from alexnet.data.images.find import SUFFIXES
 from alexnet.data.images.open import rejection_reason
 from alexnet.data.source import Source
+from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
 from alexnet.reporter import ProgressCallback, ignore_progress
 
@@ -32,12 +33,17 @@ FORMAT_SUFFIXES = {
 }
 
 
+FAULTS = ("unreadable", "duplicate_across_splits", "duplicate_across_classes", "no_train_images")
+"""Issues that make results wrong, not just worse."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One issue of one image or one class."""
 
     issue: str
-    """unreadable, format, small, imbalance, or duplicate (also _across_splits, _across_classes)."""
+    """unreadable, format, small, imbalance, no_train_images (also val, test), few_images,
+    class_case, or duplicate (also _across_splits, _across_classes)."""
     name: str
     """Of the image or the class."""
     detail: str
@@ -45,7 +51,7 @@ class Finding:
     @property
     def is_fault(self) -> bool:
         """Whether it makes results wrong, not just worse."""
-        return self.issue in ("unreadable", "duplicate_across_splits", "duplicate_across_classes")
+        return self.issue in FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> li
             facts.append(image)
             on_progress(len(facts), len(source))
     findings = [*_unreadable(source, facts), *_duplicates(source, facts), *_formats(source, facts)]
-    findings += [*_small(source, facts), *_imbalance(source)]
+    findings += [*_small(source, facts), *_imbalance(source), *_classes(source)]
     return sorted(findings, key=lambda finding: not finding.is_fault)
 
 
@@ -148,4 +154,26 @@ def _imbalance(source: Source) -> list[Finding]:
         )
         for label, count in sorted(counts.items())
         if count < median / 4
+    ]
+
+
+def _classes(source: Source) -> list[Finding]:
+    """Classes that a split lacks, or would lack by chance, and names that differ in case alone."""
+    summary = summarize_source(source)
+    findings = [
+        Finding(f"no_{split}_images", name, f"no images of this class in the {split} split")
+        for split, names in summary.classes_without_images.items()
+        for name in names
+    ]
+    for name, *others in summary.names_differing_in_case:
+        findings.append(Finding("class_case", name, f"differs from {others[0]} in case alone"))
+    return findings + ([] if any(source.splits) else _too_few_for_a_test(source))
+
+
+def _too_few_for_a_test(source: Source) -> list[Finding]:
+    """Classes so small that the default random split holds out none of their images."""
+    return [
+        Finding("few_images", source.class_names[label], f"{count} images; none would be for tests")
+        for label, count in sorted(Counter(source.labels.tolist()).items())
+        if source.is_labelled and not round(count * source.test_fraction)
     ]

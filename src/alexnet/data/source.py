@@ -99,11 +99,6 @@ class Source:
     """False where the images have no labels; they are all of one class then."""
 
     def __post_init__(self) -> None:
-        if len(self.class_names) < 2 and self.is_labelled:
-            raise DataError(
-                f"{self.name} has {len(self.class_names)} class; "
-                "a classifier needs at least two class folders"
-            )
         if not len(self.names) == len(self.labels) == len(self.splits):
             raise DataError(
                 f"{self.name}: {len(self.names)} names, {len(self.labels)} labels "

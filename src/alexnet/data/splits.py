@@ -20,22 +20,50 @@ class Splits:
     """Chooses the best epoch; may be empty."""
     test: np.ndarray
 
+    @property
+    def by_name(self) -> dict[str, np.ndarray]:
+        """The indices of "train", "val" and "test"."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of images in each split that is not empty."""
+        return {name: len(indices) for name, indices in self.by_name.items() if len(indices)}
+
     def indices(self, name: str) -> np.ndarray:
         """The indices of "train", "val" or "test".
 
         Raises:
             DataError: that split has no images.
         """
-        found: np.ndarray = {"train": self.train, "val": self.val, "test": self.test}[name]
-        if not len(found):
-            raise DataError(f"there are no {name} images; choose another split, such as all")
-        return found
+        if name not in self.counts:
+            others = "".join(f"{split} ({count:,}), " for split, count in self.counts.items())
+            raise DataError(f"there are no {name} images; choose another split: {others}or all")
+        return self.by_name[name]
+
+
+def require_training_images(name: str, splits: Splits) -> None:
+    """Reject splits that leave nothing to train on.
+
+    Args:
+        name: of the data set, for the message.
+        splits: of that data set.
+
+    Raises:
+        DataError: there are no training images.
+    """
+    if not len(splits.train):
+        others = ", ".join(f"{count:,} {split}" for split, count in splits.counts.items())
+        raise DataError(
+            f"{name}: no images are left for training"
+            f"{f' (there are {others} images)' if others else ''}; "
+            "add a train split, or evaluate a model on it with alexnet evaluate --data"
+        )
 
 
 def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
     """The splits of a store's usable images; see `split`."""
     return split(
-        store.info.name,
         np.flatnonzero(store.usable),
         store.labels,
         np.array(store.info.splits),
@@ -46,7 +74,6 @@ def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
 
 
 def split(
-    name: str,
     indices: np.ndarray,
     labels: np.ndarray,
     given_splits: np.ndarray,
@@ -57,26 +84,20 @@ def split(
     """The data set's own splits if it has any, else random ones, per class or over all images.
 
     Args:
-        name: of the data set, for messages.
         indices: images to split, ascending.
         labels: int64 [N], of all images.
         given_splits: "train", "val", "test" or "" for each of the N images.
         test_fraction: held out if the data set has no splits and the options no fraction.
         options: fractions, and whether the split is stratified.
         seed: of the run; also decides the split unless the options have a seed for it.
-
-    Raises:
-        DataError: no images are left for training.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
     train, val, test = (indices[given_splits[indices] == name] for name in ("train", "val", "test"))
-    if not len(train) and not len(test):
+    if not (given_splits[indices] != "").any():
         fraction = test_fraction if options.test_fraction is None else options.test_fraction
         train, test = _hold_out(indices, labels, fraction, split_seed, options.split)
     if not len(val) and options.val_fraction:
         train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)
-    if not len(train):
-        raise DataError(f"{name}: no images are left for training")
     shuffled = np.random.default_rng([seed, 23]).permutation(train)
     train = subsample_per_class(train, shuffled, labels, options.train_per_class)
     return Splits(train, val, subsample_per_class(test, test, labels, options.test_per_class))

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from alexnet.data.load import load_dataset, report_rejected
-from alexnet.data.splits import split_indices
+from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
 from alexnet.evaluation.alignment import align_labels
@@ -38,8 +38,8 @@ def evaluate(
         classifier: from `alexnet.load`.
         data: a data set's name, a folder or a CSV file; what it was trained on unless given.
         data_root: folder searched for data sets first.
-        split: `auto` is the test split if there is one, else val; for other data that has no
-            splits, all images.
+        split: `auto` is the test split if there is one, else val; for other data also train if
+            there is no other split, and all images if there are no splits.
         crops: 1, or 10 for the paper's ten crops.
         reporter: receives notes and the progress of building the store.
         on_progress: called with (images done, images in all).
@@ -188,7 +188,14 @@ def select_split(
     if split == "all" or (split == "auto" and not is_own and not any(store.info.splits)):
         return "all", np.flatnonzero(store.usable)
     splits = split_indices(store, recipe.data_options, recipe.seed)
-    name = split
+    name: SplitName = split
     if name == "auto":
-        name = "test" if len(splits.test) else "val"
+        name = _default_split(splits, may_be_train=not is_own)
     return name, splits.indices(name)
+
+
+def _default_split(splits: Splits, *, may_be_train: bool) -> SplitName:
+    """The split that `auto` means."""
+    if "test" in splits.counts or "val" in splits.counts:
+        return "test" if "test" in splits.counts else "val"
+    return "train" if may_be_train else "test"

@@ -51,25 +51,33 @@ class ClassScore:
     """The scores of one class."""
 
     name: str
-    precision: float
-    """Fraction of the images predicted as this class that are of it; 0 if there are none."""
-    recall: float
-    """Fraction of the images of this class that are predicted as it; 0 if there are none."""
-    f1: float
-    """Harmonic mean of precision and recall."""
+    precision: float | None
+    """Fraction of the images predicted as this class that are of it; None if there are none."""
+    recall: float | None
+    """Fraction of the images of this class that are predicted as it; None if there are none."""
+    f1: float | None
+    """Harmonic mean of precision and recall; None without images of this class."""
     num_images: int
+    """Of this class."""
 
 
 def class_scores(confusion: np.ndarray, names: tuple[str, ...]) -> tuple[ClassScore, ...]:
     """Precision, recall and F1 of every class of a confusion matrix."""
-    scores = []
-    for i, name in enumerate(names):
-        hits, predicted, actual = (
-            int(n) for n in (confusion[i, i], confusion[:, i].sum(), confusion[i].sum())
+    predicted, actual = confusion.sum(0).tolist(), confusion.sum(1).tolist()
+    return tuple(
+        ClassScore(
+            name=name,
+            precision=_fraction(hits, predicted[i]),
+            recall=_fraction(hits, actual[i]),
+            f1=_fraction(2 * hits, predicted[i] + actual[i]) if actual[i] else None,
+            num_images=actual[i],
         )
-        f1 = 2 * hits / (predicted + actual) if predicted + actual else 0.0
-        scores.append(ClassScore(name, hits / max(predicted, 1), hits / max(actual, 1), f1, actual))
-    return tuple(scores)
+        for i, (name, hits) in enumerate(zip(names, np.diag(confusion).tolist(), strict=True))
+    )
+
+
+def _fraction(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def most_confused(

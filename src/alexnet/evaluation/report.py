@@ -20,6 +20,7 @@ MAX_CLASSES = 1000
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation for JSON.
 
+    Precision, recall and F1 are null where they are fractions of no images.
     `confusion` is empty with more than MAX_CLASSES classes; `confusion_pairs` always has
     [label, predicted, count] for every pair that occurs.
     """
@@ -34,6 +35,7 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy": evaluation.accuracy,
         "loss": evaluation.loss,
         "class_names": list(evaluation.class_names),
+        "classes_without_images": list(evaluation.classes_without_images),
         "per_class": to_dict(evaluation.per_class),
         "confusion": counts.tolist() if len(counts) <= MAX_CLASSES else [],
         "confusion_pairs": [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)],

@@ -63,6 +63,11 @@ class Evaluation:
         """1 minus the top-1 error."""
         return 1 - self.top1_error
 
+    @property
+    def classes_without_images(self) -> tuple[str, ...]:
+        """The classes of which no image was evaluated."""
+        return tuple(score.name for score in self.per_class if not score.num_images)
+
 
 def compute_metrics(
     probabilities: np.ndarray,

@@ -12,7 +12,7 @@ from torch import Tensor
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.batches import Batches
 from alexnet.data.load import load_dataset, report_rejected
-from alexnet.data.splits import Splits, split_indices
+from alexnet.data.splits import Splits, require_training_images, split_indices
 from alexnet.data.store.store import Store
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
@@ -135,6 +135,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
     )
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)
+    require_training_images(store.info.name, splits)
     if isinstance(recipe, AutoencoderRecipe):
         check_batch(arch, min(recipe.batch_size, len(splits.train)))
     return PretrainingSetup(

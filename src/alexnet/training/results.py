@@ -7,6 +7,7 @@ from functools import partial
 
 from alexnet import plots
 from alexnet.config.serialization import json_text, to_dict
+from alexnet.data.summary import summarize
 from alexnet.evaluation.plots import confusion
 from alexnet.evaluation.report import evaluation_summary
 from alexnet.evaluation.results import Evaluation
@@ -40,6 +41,9 @@ def write_results(
         "epochs": len(history),
         "training_seconds": sum(t.elapsed_seconds for t in times),
         "data_wait_fraction": _data_wait_fraction(times),
+        "data": to_dict(
+            summarize(setup.store.info.class_names, setup.store.labels, setup.splits.by_name)
+        ),
         "rejected": to_dict(setup.store.info.rejected),
         "test": evaluation_summary(evaluation) if evaluation else None,
     }

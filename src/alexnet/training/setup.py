@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,10 +15,9 @@ from alexnet.checkpoints.weights import load_matching_weights, read_weights
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import DATASETS
-from alexnet.data.load import load_dataset, report_rejected
-from alexnet.data.splits import Splits, split_indices
+from alexnet.data.splits import Splits
 from alexnet.data.store.store import Store
-from alexnet.errors import ConfigError, DataError, UnknownNameError
+from alexnet.errors import ConfigError, UnknownNameError
 from alexnet.inference.classifier import Classifier
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import BatchNorm
@@ -30,6 +28,7 @@ from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import disable_malloc_trim
+from alexnet.training.data import prepare_data
 from alexnet.training.device_loader import DeviceLoader, to_device
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.schedule import LRScheduler, build_scheduler
@@ -180,42 +179,6 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
 def read_initial_weights(recipe: Recipe) -> dict[str, Tensor]:
     """The weights of the recipe's `init_from`; empty without it."""
     return read_weights(Path(recipe.init_from)) if recipe.init_from else {}
-
-
-def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
-    """The image store of the recipe's data, built if it is not there yet, and its splits.
-
-    Raises:
-        DataError: the data is missing, too much of it cannot be read, or a class has no images.
-    """
-    options = recipe.data_options
-    store = load_dataset(
-        recipe.data,
-        recipe.data_root,
-        resize=options.resize,
-        resize_size=options.resize_size,
-        on_progress=reporter.on_prepare,
-    )
-    report_rejected(store, options.max_rejected_fraction, reporter)
-    splits = split_indices(store, options, recipe.seed)
-    check_every_class_has_images(store, splits.train)
-    return store, splits
-
-
-def check_every_class_has_images(store: Store, train: np.ndarray) -> None:
-    """Reject data with a class that has no training image.
-
-    Raises:
-        DataError: names the class, and why its first image was rejected if that is the cause.
-    """
-    present = set(store.labels[train].tolist())
-    for label, name in enumerate(store.info.class_names):
-        if label in present:
-            continue
-        rejected = [r for r in store.info.rejected if store.labels[r.index] == label]
-        cause = f"; {rejected[0].name} was rejected ({rejected[0].reason})" if rejected else ""
-        advice = "repair or add images, remove the class, or lower --test-fraction"
-        raise DataError(f"class {name!r} has no usable training image{cause}; {advice}")
 
 
 def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Splits) -> Batches:

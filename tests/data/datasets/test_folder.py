@@ -120,16 +120,30 @@ def test_empty_class_folder(tmp_path: Path) -> None:
         folder_source(tmp_path)
 
 
-def test_class_that_is_not_in_train(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_one_split_alone_keeps_its_name(tmp_path: Path, split: str) -> None:
+    draw_all(tmp_path, f"{split}/a/1.png", f"{split}/b/1.png")
+    assert folder_source(tmp_path).splits == (split, split)
+
+
+def test_classes_may_differ_between_splits(tmp_path: Path) -> None:
     draw_all(tmp_path, "train/a/1.png", "train/b/1.png", "val/c/1.png")
-    with pytest.raises(DataError, match="class 'c' has no images in train"):
-        folder_source(tmp_path)
+    assert folder_source(tmp_path).class_names == ("a", "b", "c")
 
 
 def test_one_class(tmp_path: Path) -> None:
     draw(tmp_path / "a" / "1.png")
-    with pytest.raises(DataError, match="at least two"):
-        folder_source(tmp_path)
+    assert folder_source(tmp_path).class_names == ("a",)
+
+
+def test_nfc_and_nfd_are_one_class_and_files_keep_their_names(tmp_path: Path) -> None:
+    composed, decomposed = "ros\u00e9", "rose\u0301"
+    draw_all(tmp_path, f"train/{composed}/1.png", "train/b/1.png", f"test/{decomposed}/2.png")
+    source = folder_source(tmp_path)
+    assert source.class_names == ("b", composed)
+    assert source.names == (f"test/{decomposed}/2.png", "train/b/1.png", f"train/{composed}/1.png")
+    with source.images.open(0) as image:
+        assert image.size == (4, 3)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexnet.config.recipe import DataOptions
@@ -26,8 +27,8 @@ def test_images_without_class_folders_are_all_for_training(flowers: Path, tmp_pa
     assert source.names == ("a.jpg", *(f"deeper/000{i}.jpg" for i in range(3)))
     assert (source.class_names, source.name) == (("images",), "flat")
     assert source.skipped == {"not an image": 1}
-    indices, given = source.labels * 0 + range(4), source.labels.astype(str)
-    parts = split("flat", indices, source.labels, given, source.test_fraction, DataOptions(), 0)
+    indices, given = source.labels * 0 + range(4), np.array(source.splits)
+    parts = split(indices, source.labels, given, source.test_fraction, DataOptions(), 0)
     assert (len(parts.train), len(parts.val), len(parts.test)) == (4, 0, 0)
 
 

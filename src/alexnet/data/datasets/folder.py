@@ -23,8 +23,7 @@ def folder_source(folder: Path) -> Source:
     second time are skipped and counted in `skipped`.
 
     Raises:
-        DataError: there is no such folder, it has no class folders, fewer than two classes, a
-            class folder without an image, or a class that is not in the train split.
+        DataError: there is no such folder, it has no class folders, or a class folder has no image.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.source import ImageFiles, Source, class_indices
 from alexnet.errors import DataError
 
@@ -20,15 +20,17 @@ class Row(NamedTuple):
 
 
 def make_source(name: str, root: Path, rows: list[Row], skipped: Counter[str]) -> Source:
-    """Make a source; every class must be in the training split."""
-    rows = sorted(rows)
+    """Make a source from the rows of images below `root`.
+
+    Class names become NFC, as one class can be NFC in a list and NFD in a folder made on macOS.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if not rows:
+        raise DataError(f"{name} names no images")
+    rows = sorted(row._replace(label=unicodedata.normalize("NFC", row.label)) for row in rows)
     class_names = tuple(sorted({row.label for row in rows}))
-    in_train = {row.label for row in rows if row.split in ("", "train")}
-    if missing := [label for label in class_names if label not in in_train]:
-        raise DataError(
-            f"{name}: class {short_repr(missing[0])} has no images in train; "
-            "add some there, or remove the class from the other splits"
-        )
     names = tuple(row.name for row in rows)
     return Source(
         name=name,

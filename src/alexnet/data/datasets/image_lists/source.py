@@ -25,8 +25,7 @@ def list_source(path: Path) -> Source:
 
     Raises:
         DataError: the file cannot be read, a row cannot be used (the message names its line and
-            value), an image does not exist, a class is not in the train split, or there are
-            fewer than two classes.
+            value), or an image does not exist.
     """
     path = Path(path)
     columns, lines = _columns(path, _csv_lines(path))

@@ -1,0 +1,68 @@
+"""The data of a training run, and what it must have: two classes, each with training images."""
+
+from __future__ import annotations
+
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import short_repr
+from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.splits import Splits, require_training_images, split_indices
+from alexnet.data.store.store import Store
+from alexnet.data.summary import missing_classes, summarize, summary_notes
+from alexnet.errors import DataError
+from alexnet.reporter import Reporter
+
+
+def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
+    """The image store of the recipe's data, built if it is not there yet, and its splits.
+
+    Notes the classes, the number of images in each split, and classes that a split lacks.
+
+    Raises:
+        DataError: the data is missing, too much of it cannot be read, there are fewer than two
+            classes, or a class has no training images.
+    """
+    options = recipe.data_options
+    store = load_dataset(
+        recipe.data,
+        recipe.data_root,
+        resize=options.resize,
+        resize_size=options.resize_size,
+        on_progress=reporter.on_prepare,
+    )
+    report_rejected(store, options.max_rejected_fraction, reporter)
+    splits = split_indices(store, options, recipe.seed)
+    for note in summary_notes(summarize(store.info.class_names, store.labels, splits.by_name)):
+        reporter.note(note)
+    check_classes(store, splits)
+    return store, splits
+
+
+def check_classes(store: Store, splits: Splits) -> None:
+    """Reject data that cannot train a classifier.
+
+    Raises:
+        DataError: there is one class, no training image, or a class without training images; names
+            it, and why its first image was rejected if that is the cause.
+    """
+    names, name = store.info.class_names, store.info.name
+    if len(names) < 2:
+        raise DataError(
+            f"{name} has 1 class, {short_repr(names[0])}; training needs at least two, "
+            "each in a folder of its own or with a label of its own"
+        )
+    require_training_images(name, splits)
+    if missing := missing_classes(names, store.labels[splits.train]):
+        raise DataError(_missing_class_text(store, missing[0]))
+
+
+def _missing_class_text(store: Store, name: str) -> str:
+    """Why a class has no training image."""
+    label = store.info.class_names.index(name)
+    rejected = [image for image in store.info.rejected if store.labels[image.index] == label]
+    cause = f"; {rejected[0].name} was rejected ({rejected[0].reason})" if rejected else ""
+    has_own_splits = any(store.info.splits)
+    advice = "remove the class from the other splits" if has_own_splits else "lower --test-fraction"
+    return (
+        f"class {short_repr(name)} has no usable training image{cause}; "
+        f"repair or add images, or {advice}"
+    )

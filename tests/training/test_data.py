@@ -1,0 +1,60 @@
+"""The data of a training run: what is reported before it begins, and what is rejected."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alexnet.config.recipe import Recipe
+from alexnet.errors import DataError
+from alexnet.reporter import NullReporter
+from alexnet.training.data import prepare_data
+from support.runs import SetAside, Witness
+
+
+def test_a_class_without_training_images_is_named(tiny: Recipe, set_aside: SetAside) -> None:
+    data = set_aside("train", "test")
+    for path in (data / "train" / "rose").iterdir():
+        path.write_bytes(b"not an image")
+    options = replace(tiny.data_options, max_rejected_fraction=1.0)
+    with pytest.raises(
+        DataError, match=r"class 'rose' has no usable training image; .*rose/0.* was rejected"
+    ):
+        prepare_data(replace(tiny, data=str(data), data_options=options), NullReporter())
+
+
+def test_classes_and_splits_are_told_and_what_a_split_lacks(
+    tiny: Recipe, set_aside: SetAside, witness: Witness
+) -> None:
+    data = set_aside("train", "val", "test")
+    shutil.rmtree(data / "test" / "rose")
+    prepare_data(replace(tiny, data=str(data)), witness)
+    assert witness.notes == [
+        "12 classes: bellflower, buttercup, daffodil, dahlia, daisy, lily, periwinkle, "
+        "poppy, primrose, rose and 2 more",
+        "images: 36 train, 12 val, 11 test",
+        "rose has no test images",
+    ]
+
+
+def test_one_class_cannot_be_trained(tiny: Recipe, flowers: Path, tmp_path: Path) -> None:
+    shutil.copytree(flowers / "train" / "rose", tmp_path / "one" / "rose")
+    with pytest.raises(DataError, match=r"^one has 1 class, 'rose'; training needs at least two"):
+        prepare_data(replace(tiny, data=str(tmp_path / "one")), NullReporter())
+
+
+def test_a_test_split_alone_cannot_be_trained(tiny: Recipe, set_aside: SetAside) -> None:
+    with pytest.raises(DataError, match=r"no images are left for training \(there are 12 test im"):
+        prepare_data(replace(tiny, data=str(set_aside("test"))), NullReporter())
+
+
+def test_a_class_of_another_split_alone_cannot_be_trained(
+    tiny: Recipe, set_aside: SetAside
+) -> None:
+    data = set_aside("train", "val")
+    (data / "val" / "rose").rename(data / "val" / "Rose")
+    with pytest.raises(DataError, match=r"class 'Rose' has no usable training image; .*other spl"):
+        prepare_data(replace(tiny, data=str(data)), NullReporter())
