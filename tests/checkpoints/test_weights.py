@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import zipfile
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from alexnet.checkpoints.weights import load_matching_weights, read_weights, to_local_name
+from alexnet.checkpoints.file_format import LEGACY_MAGIC
+from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
+from alexnet.checkpoints.weights import load_matching_weights, weights_file
+from alexnet.checkpoints.weights import read_weights as read_foreign
 from alexnet.errors import ModelFileError
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 
-TORCHVISION = {
-    "features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4",
-    "features.10": "conv5", "classifier.1": "fc6", "classifier.4": "fc7", "classifier.6": "fc8",
-}  # fmt: skip
+OWT = architecture("alexnet_owt")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    return read_foreign(path, OWT).tensors
 
 
 def network(name: str = "alexnet_owt", width: float = 0.05, classes: int = 7) -> Network:
@@ -33,7 +38,7 @@ def network(name: str = "alexnet_owt", width: float = 0.05, classes: int = 7) ->
 
 def foreign(width: float = 0.05, classes: int = 7) -> dict[str, Tensor]:
     """The weights of a small net under torchvision's names, all different from `network`'s."""
-    theirs = {ours: theirs for theirs, ours in TORCHVISION.items()}
+    theirs = {ours: theirs for theirs, ours in TORCHVISION_NAMES.items()}
     state = network(width=width, classes=classes).state_dict()
     return {
         f"{theirs[name.split('.')[0]]}.{name.split('.')[1]}": torch.randn(t.shape)
@@ -58,20 +63,17 @@ def test_torchvisions_names_become_ours(tmp_path: Path, wrap: str) -> None:
     report = load_matching_weights(net, read_weights(path))
     assert set(report.loaded) == set(net.state_dict())
     assert (report.unused, report.missing) == ((), ())
-    for theirs, ours in TORCHVISION.items():
+    for theirs, ours in TORCHVISION_NAMES.items():
         assert torch.equal(net.get_parameter(f"{ours}.weight"), state[f"{theirs}.weight"])
         assert torch.equal(net.get_parameter(f"{ours}.bias"), state[f"{theirs}.bias"])
 
 
-def test_names_that_are_not_torchvisions_stay() -> None:
-    assert to_local_name("conv1.weight") == "conv1.weight"
-    assert to_local_name("features.1.weight") == "features.1.weight"
-    assert to_local_name("bn1.running_mean") == "bn1.running_mean"
-    assert to_local_name("epoch") == "epoch"
-
-
 def test_what_does_not_fit_is_listed_with_both_shapes() -> None:
-    net, weights = network(classes=7), {to_local_name(n): t for n, t in foreign(classes=9).items()}
+    net = network(classes=7)
+    weights = {
+        f"{TORCHVISION_NAMES[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": tensor
+        for name, tensor in foreign(classes=9).items()
+    }
     weights["extra.weight"] = torch.zeros(2, 2)
     own = net.get_parameter("fc8.weight").detach().clone()
     features = own.shape[1]
@@ -129,10 +131,24 @@ def test_code_in_a_pickle_is_rejected_and_not_run(tmp_path: Path, kind: str) -> 
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("state", [{}, [torch.zeros(1)], {"a": 1}, torch.zeros(2)], ids=str)
-def test_anything_but_a_dict_of_tensors_is_rejected(tmp_path: Path, state: object) -> None:
+@pytest.mark.parametrize(
+    ("state", "content"),
+    [
+        ({}, "it holds a dict with 0 entries"),
+        ([torch.zeros(1)], "it holds a list with 1 entries"),
+        ({"epoch": 1, "loss": 0.5}, "its keys are epoch, loss, and none holds the weights"),
+        ({"optimizer": {"state": {0: {"exp_avg": torch.zeros(2, 2)}}}}, "its keys are optimizer"),
+        (torch.zeros(2), "it holds a single tensor"),
+        (Namespace(lr=1), "it holds an object of type Namespace"),
+    ],
+    ids=str,
+)
+def test_anything_but_a_dict_of_tensors_is_rejected(
+    tmp_path: Path, state: object, content: str
+) -> None:
     torch.save(state, tmp_path / "odd.pth")
-    with pytest.raises(ModelFileError, match=r"odd\.pth is not a state dict of tensors"):
+    message = rf"odd\.pth is not a state dict of tensors: {content}"
+    with pytest.raises(ModelFileError, match=message):
         read_weights(tmp_path / "odd.pth")
 
 
@@ -140,7 +156,7 @@ def test_missing_and_text_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="there is no file"):
         read_weights(tmp_path / "nothing.pth")
     for name in ("text.pth", "text.safetensors"):
-        for content in (b"", b"\x80", b"some text"):
+        for content in (b"", b"\x80", b"some text", b"\x80\x02junk", LEGACY_MAGIC, b"PK\3\4.."):
             (tmp_path / name).write_bytes(content)
             with pytest.raises(ModelFileError, match=f"{name} cannot be read as weights"):
                 read_weights(tmp_path / name)
@@ -169,7 +185,7 @@ def test_whatever_is_damaged_it_is_one_error(tmp_path: Path, is_legacy: bool) ->
     ("tensor", "message"),
     [
         (torch.zeros(2, 2).to_sparse(), "conv1.weight is not a dense array of real numbers"),
-        (torch.zeros(2, dtype=torch.complex64), "not a dense array of real numbers"),
+        (torch.zeros(2, 2, dtype=torch.complex64), "not a dense array of real numbers"),
         (torch.tensor([1.0, float("nan")]), "conv1.weight has values that are not finite"),
         (torch.zeros(1).expand(1000), "conv1.weight claims 1,000 numbers and has fewer"),
     ],
@@ -178,21 +194,45 @@ def test_whatever_is_damaged_it_is_one_error(tmp_path: Path, is_legacy: bool) ->
 def test_tensors_that_are_no_weights_are_rejected(
     tmp_path: Path, tensor: Tensor, message: str
 ) -> None:
-    torch.save({"conv1.weight": tensor}, tmp_path / "weights.pth")
+    torch.save({"conv1.weight": tensor, "w": torch.zeros(1, 1)}, tmp_path / "weights.pth")
     with pytest.raises(ModelFileError, match=message):
         read_weights(tmp_path / "weights.pth")
 
 
 def test_one_layer_under_two_names_is_rejected(tmp_path: Path) -> None:
-    state = {"conv1.weight": torch.zeros(1), "features.0.weight": torch.zeros(1)}
+    state = {"conv1.weight": torch.zeros(1, 1), "net.features.0.weight": torch.zeros(1, 1)}
     torch.save(state, tmp_path / "weights.pth")
-    with pytest.raises(ModelFileError, match="has a layer twice, under two names"):
+    message = r"it has conv1\.weight twice, as conv1\.weight and as net\.features\.0\.weight; if"
+    with pytest.raises(ModelFileError, match=message):
         read_weights(tmp_path / "weights.pth")
 
 
 def test_a_file_that_unpacks_to_more_than_it_has_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data/0", bytes(1 << 20))
+        archive.writestr("archive/data.pkl", bytes(1 << 20))
     with pytest.raises(ModelFileError, match="bytes unpack to 1,048,576"):
         read_weights(path)
+
+
+def test_fully_connected_layers_alone_are_no_start() -> None:
+    """fc7 is the same in many networks; training would start from random convolutions."""
+    net = network()
+    state = {name: t for name, t in net.state_dict().items() if not name.startswith("conv")}
+    first = r"first: other\.weight \(4x3x7x7, no such tensor here\)$"
+    with pytest.raises(ModelFileError, match=f"but none of its convolutions does; {first}"):
+        load_matching_weights(net, {"other.weight": torch.zeros(4, 3, 7, 7), **state})
+    with pytest.raises(ModelFileError, match=r"first: there is no conv1\.weight$"):
+        load_matching_weights(net, state)
+
+
+def test_a_run_folder_means_its_model_or_its_last_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"is a folder without a model \(model.safetensors\)"):
+        weights_file(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    for step in (9, 1000010, 20):
+        (tmp_path / "checkpoints" / f"step-{step:06d}.safetensors").touch()
+    assert weights_file(tmp_path).name == "step-1000010.safetensors"
+    (tmp_path / "model.safetensors").touch()
+    assert weights_file(tmp_path) == tmp_path / "model.safetensors"
+    assert weights_file(tmp_path / "model.safetensors").name == "model.safetensors"

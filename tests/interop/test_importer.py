@@ -82,8 +82,8 @@ def told_by_file(state_dict_file: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     """A file whose reader also finds class names and a preprocessing in it."""
 
     def make(**facts: object) -> Path:
-        def read(*args: Any) -> MatchedModel:
-            return replace(read_state_dict(*args), **facts)
+        def read(*args: Any, **named: Any) -> MatchedModel:
+            return replace(read_state_dict(*args, **named), **facts)
 
         monkeypatch.setattr(importer, "read_state_dict", read)
         return state_dict_file
@@ -159,11 +159,38 @@ def test_weights_that_are_not_finite(
         import_model(path, "lenet5")
 
 
-def test_unknown_suffix(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"net\.tflite does not end in one of \.onnx, \.keras"):
+def test_an_unknown_format(tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+    with pytest.raises(ModelFileError, match=r"net\.tflite .*: it is a file of an unknown format"):
         import_model(tmp_path / "net.tflite", "alexnet_owt")
 
 
+@pytest.mark.parametrize("name", ["net", "net.ckpt", "net.t7", "net.pth.tar", "net.keras"])
+def test_the_content_tells_the_format(state_dict_file: Path, name: str) -> None:
+    other = state_dict_file.rename(state_dict_file.with_name(name))
+    assert import_model(other, "cifar_quick").info.architecture.num_classes == 7
+
+
+def test_averaged_weights_are_chosen(state_dict_file: Path) -> None:
+    state = torch.load(state_dict_file)
+    averaged = {f"ema.module.{name}": tensor + 1 for name, tensor in state.items()}
+    torch.save({"model": state, **averaged}, state_dict_file)
+    plain = import_model(state_dict_file, "cifar_quick")
+    assert torch.equal(plain.weights["fc4.bias"], state["fc4.bias"])
+    assert plain.notes == (
+        "net.pth: model.conv1.weight, .. are taken and ema.module.conv1.weight, .. left out; "
+        "alexnet import --weights ema takes the averaged weights (EMA)",
+    )
+    average = import_model(state_dict_file, "cifar_quick", average=True)
+    assert torch.equal(average.weights["fc4.bias"], state["fc4.bias"] + 1)
+    (state_dict_file.with_name("net.onnx")).touch()
+    with pytest.raises(
+        UsageError, match=r"--weights ema is for state dicts only, not for net\.onnx"
+    ):
+        import_model(state_dict_file.with_name("net.onnx"), "lenet5", average=True)
+
+
 def test_bgr_is_for_onnx_files(tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "a.pth")
     with pytest.raises(UsageError, match=r"--channel-order bgr is for ONNX files only, not for a"):
         import_model(tmp_path / "a.pth", "alexnet_owt", channel_order="bgr")

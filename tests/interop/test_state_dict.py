@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from alexnet.checkpoints.weights import TORCHVISION_NAMES
+from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
 from alexnet.errors import AlexNetError, MissingDataError, ModelFileError
 from alexnet.interop import state_dict as state_dicts
 from alexnet.interop.state_dict import read_state_dict, torchvision_weights
+from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 from support.narrow_nets import narrow_classifier
@@ -52,6 +53,10 @@ def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     [
         (lambda s: without(s, "features.3.bias"), r"it lacks conv2\.bias \(8\)"),
         (lambda s: without(s, "classifier.6.weight"), r"it lacks fc8\.weight \(1000x204\)"),
+        (lambda s: {**s, "features.3.weight": torch.zeros(8, 3, 5, 5)},
+         r"conv2\.weight has shape 8x3x5x5, expected 8x4x5x5"),
+        (lambda s: {**s, "features.0.weight": torch.zeros(4, 2, 11, 11)},
+         r"conv1\.weight has shape 4x2x11x11, expected 4x3x11x11"),
         (lambda s: {**s, "features.0.weight": torch.zeros(4, 3, 7, 7)},
          r"conv1\.weight has shape 4x3x7x7, expected 4x3x11x11"),
         (lambda s: {**s, "norm1.scale": torch.zeros(())}, r"it also has norm1\.scale \(scalar\)"),
@@ -82,6 +87,38 @@ def test_the_shared_features_lack_the_classifier(shared: Path) -> None:
     message = r"^features\.pth is not alexnet_owt: it lacks fc6\.weight \(4096x9216\)$"
     with pytest.raises(ModelFileError, match=message):
         read_state_dict(path, ZOO["alexnet_owt"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("alexnet_owt", ModelOptions(width=0.07)),
+        ("alexnet_owt", ModelOptions(width=0.05, channels=1)),
+        ("alexnet", ModelOptions(width=0.05, channels=1)),
+        ("alexnet_bn", ModelOptions(width=0.05)),
+        ("lenet5", ModelOptions(channels=3)),
+    ],
+)
+def test_widths_and_colors_come_from_the_file(
+    tmp_path: Path, name: str, options: ModelOptions
+) -> None:
+    narrow = variant(ZOO[name], options, num_classes=7)
+    torch.save(Network(narrow).state_dict(), tmp_path / "net.pth")
+    matched = read_state_dict(tmp_path / "net.pth", ZOO[name])
+    assert matched.architecture == narrow
+    assert ["channels in its convolutions" in note for note in matched.notes] == (
+        [] if name == "lenet5" else [True]
+    )
+
+
+@pytest.mark.parametrize("width", [1 / 16, 1 / 8])
+def test_the_widths_of_another_published_net_are_recognized(tmp_path: Path, width: float) -> None:
+    """Every shape of torchvision's net fits the tutorial's, which has response norm."""
+    narrow = variant(ZOO["alexnet_owt"], ModelOptions(width=width))
+    torch.save(Network(narrow).state_dict(), tmp_path / "net.pth")
+    message = r"is not alexnet_table: .* as those of alexnet_owt; import it with --arch alexnet_owt"
+    with pytest.raises(ModelFileError, match=message):
+        read_state_dict(tmp_path / "net.pth", ZOO["alexnet_table"])
 
 
 class Trap:

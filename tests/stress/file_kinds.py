@@ -136,7 +136,7 @@ def _foreign(
 
 
 def _weights(path: Path) -> bytes:
-    return tensor_bytes(read_weights(path))
+    return tensor_bytes(read_weights(path, ZOO["alexnet_owt"]).tensors)
 
 
 def _imported(arch: str) -> Callable[[Path], bytes]:

@@ -28,15 +28,17 @@ def test_init_from_loads_what_matches_and_reports_it(
     foreign = load_file(trained.model)
     foreign["fc8.weight"] = torch.zeros(5, foreign["fc8.weight"].shape[1])
     del foreign["fc8.bias"]
-    save_file(foreign, tmp_path / "foreign.safetensors")
-    recipe = replace(tiny, init_from=str(tmp_path / "foreign.safetensors"))
+    run = tmp_path / "foreign"
+    run.mkdir()
+    save_file({f"model.{name}": t for name, t in foreign.items()}, run / "model.safetensors")
+    recipe = replace(tiny, init_from=str(run))
     setup = set_up_training(recipe, witness)
     fresh = set_up_training(tiny, NullReporter()).network
     assert torch.equal(setup.network.get_parameter("conv3.weight"), foreign["conv3.weight"])
     for name in ("fc8.weight", "fc8.bias"):
         assert torch.equal(setup.network.get_parameter(name), fresh.get_parameter(name)), name
     told = " ".join(witness.notes)
-    assert "foreign.safetensors: " in told
+    assert "foreign: " in told
     assert "fc8.weight (5x52, here 12x52)" in told
     assert "randomly initialized: fc8.weight, fc8.bias" in told
 

@@ -3,7 +3,9 @@
 - `model_file`: `save_model` and `load_model`: weights with a header, `ModelInfo`
 - `tensors`: the file format below it: safetensors with a JSON header, its format and checksum
 - `validation`: whether tensors and preprocessing match an architecture
-- `weights`: `read_weights` of other files, and which of them a network can load
+- `weights`: `read_weights` of other files, and which of them a network can load; below it
+  `file_format`, `torch_file` and `inert_pickle` (files), `checkpoint_content` (where in a
+  checkpoint the state dict is), `layer_names` (our names of its tensors)
 - `pretrained_layers`: files of layers pretrained without labels
 """
 

@@ -1,9 +1,11 @@
-"""Weights of other files, for a network: read safely, renamed, and loaded where they match."""
+"""Weights of other files: read without running code, renamed, and loaded where they match."""
 
 from __future__ import annotations
 
 import os
-import zipfile
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,29 +13,44 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from alexnet.checkpoints.checkpoint_content import (
+    WEIGHT_NAME,
+    Stored,
+    describe_content,
+    find_tensors,
+    is_average,
+    is_earlier,
+    tensor_size,
+)
+from alexnet.checkpoints.file_format import DESCRIPTIONS, REMEDIES, file_format
+from alexnet.checkpoints.layer_names import local_names
 from alexnet.checkpoints.tensors import check_file
-from alexnet.data.images.open import silence_warnings
+from alexnet.checkpoints.torch_file import (
+    open_legacy_torch_file,
+    open_pickle,
+    open_torch_file,
+)
 from alexnet.errors import ModelFileError
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_WEIGHTS_BYTES
 from alexnet.io.text import error_text, shape_text
+from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 
-TORCHVISION_NAMES = {
-    "features.0": "conv1",
-    "features.3": "conv2",
-    "features.6": "conv3",
-    "features.8": "conv4",
-    "features.10": "conv5",
-    "classifier.1": "fc6",
-    "classifier.4": "fc7",
-    "classifier.6": "fc8",
-}
-"""From the names in torchvision's `alexnet`, which are positions in Sequential blocks, to ours."""
+ONE_NETWORK = (
+    "; if it holds two networks, save one of them: torch.save(checkpoint['NAME'], 'weights.pth')"
+)
 
-WRAPPERS = ("state_dict", "model")
-"""Keys under which other programs' checkpoints keep their state dict."""
+
+@dataclass(frozen=True)
+class ForeignWeights:
+    """The weights of a file."""
+
+    tensors: dict[str, Tensor]
+    """By our layer names; what belongs to no layer has its name in the file."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how they were found: sentences, usually none."""
 
 
 @dataclass(frozen=True)
@@ -48,52 +65,136 @@ class LoadReport:
     """In the network, but not in the file: they keep their values."""
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by our layer names, from a safetensors file or a torch state dict.
-
-    Pickled code is never run.
+def weights_file(path: Path) -> Path:
+    """The file of weights that a path means: of a run folder its model, else its last checkpoint.
 
     Raises:
-        ModelFileError: missing, damaged, or with anything but tensors in it.
+        ModelFileError: a folder without either.
     """
-    if not path.is_file():
+    if not path.is_dir():
+        return path
+    model = path / "model.safetensors"
+    steps = path.glob("checkpoints/step-*.safetensors")
+    checkpoints = sorted(steps, key=lambda step: _natural_order(step.name))
+    found = [model] if model.is_file() else checkpoints[-1:]
+    if not found:
+        raise ModelFileError(f"{path} is a folder without a model (model.safetensors)")
+    return found[0]
+
+
+def read_weights(path: Path, arch: Architecture, *, average: bool = False) -> ForeignWeights:
+    """Read a safetensors file, or the checkpoint of any trainer that uses torch.
+
+    Nothing in the file is run. The state dict may lie under any keys, and its names may have any
+    prefix.
+
+    Args:
+        path: its format is told by its content.
+        arch: the architecture whose layers give the names.
+        average: whether to take the averaged (EMA) weights, where the file has both.
+
+    Raises:
+        ModelFileError: missing, damaged, or without the weights of a network.
+    """
+    if not path.exists():
         raise ModelFileError(f"there is no file {path}")
     try:
-        return _rename(path, _load(path))
+        with _open(path) as content:
+            return _take(path, content, arch, average)
     except ModelFileError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
         raise ModelFileError(f"{path} cannot be read as weights: {error_text(error)}") from error
 
 
-def _load(path: Path) -> object:
-    check_zip_bomb(path)
-    if path.suffix == ".safetensors":
-        check_file(path)
-        return load_file(path)
-    with silence_warnings:  # torch warns about the pickle's protocol
-        return torch.load(path, map_location="cpu", weights_only=True)
+@contextmanager
+def _open(path: Path) -> Iterator[object]:
+    """The content of a file, by its format."""
+    found = file_format(path)
+    if found != "folder":
+        check_size(path, is_torch_zip=found == "torch")
+    match found:
+        case "safetensors":
+            check_file(path)
+            tensors = load_file(path)
+            yield {name: tensors[name] for name in sorted(tensors, key=_natural_order)}
+        case "torch":
+            with open_torch_file(path) as content:
+                yield content
+        case "torch_legacy":
+            with open_legacy_torch_file(path) as content:
+                yield content
+        case "pickle":
+            with open_pickle(path) as content:
+                yield content
+        case other:
+            remedy = REMEDIES.get(other, "").format(file=path.name)
+            raise ModelFileError(
+                f"{path} cannot be read as weights: it is {DESCRIPTIONS[other]}{remedy}"
+            )
 
 
-def _rename(path: Path, state: object) -> dict[str, Tensor]:
-    """The tensors of a state dict by our names, each checked."""
-    if isinstance(state, dict):
-        state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
-    tensors = state.items() if isinstance(state, dict) else ()
-    if not tensors or not all(isinstance(t, Tensor) for _, t in tensors):
-        raise ModelFileError(f"{path} is not a state dict of tensors")
-    renamed = {to_local_name(str(name)): tensor for name, tensor in tensors}
-    if len(renamed) < len(tensors):
-        raise ModelFileError(f"{path} has a layer twice, under two names")
-    for name, tensor in renamed.items():
-        check_tensor(path, name, tensor)
-    return renamed
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """Sorts "net.3" before "net.10": a safetensors file does not keep the order of its tensors."""
+    return [(int(part or 0), text) for text, part in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
-def check_zip_bomb(path: Path) -> None:
+def _take(path: Path, content: object, arch: Architecture, average: bool) -> ForeignWeights:
+    """The weights of a checkpoint's network, by our names, each checked."""
+    stored = find_tensors(content)
+    if not stored:
+        reason = describe_content(path.name, content)
+        raise ModelFileError(f"{path} is not a state dict of tensors: {reason}")
+    chosen, notes = _choose(path, stored, average)
+    shapes = {name: tensor_size(tensor) for name, tensor in chosen.items()}
+    try:
+        local = local_names(shapes, arch)
+    except ValueError as error:
+        raise ModelFileError(f"{path.name} is not {arch.name}: it {error}{ONE_NETWORK}") from error
+    tensors = {local.names[name]: _load(path, name, tensor) for name, tensor in chosen.items()}
+    if local.by_order:
+        order = ", ".join(local.by_order)
+        notes = (*notes, f"{path.name} has layer names of its own, matched by shape: {order}")
+    return ForeignWeights(tensors, notes)
+
+
+def _choose(
+    path: Path, stored: dict[str, Stored], average: bool
+) -> tuple[dict[str, Stored], tuple[str, ...]]:
+    """The current or the averaged weights of a file, and a note if it has others as well."""
+    averaged = {name: tensor for name, tensor in stored.items() if is_average(name)}
+    if average and not averaged:
+        raise ModelFileError(f"{path} has no averaged weights (EMA); leave out --weights ema")
+    earlier = {name: tensor for name, tensor in stored.items() if is_earlier(name)}
+    current = {name: t for name, t in stored.items() if name not in averaged | earlier}
+    chosen = averaged if average else current or earlier or averaged
+    others = [name for name in stored if name not in chosen and WEIGHT_NAME.search(name)]
+    if not others:
+        return chosen, ()
+    taken = f"{path.name}: {next(iter(chosen))}, .. are taken and {others[0]}, .. left out"
+    has_average = any(name in averaged for name in others)
+    hint = "; alexnet import --weights ema takes the averaged weights (EMA)"
+    return chosen, (f"{taken}{hint if has_average else ''}",)
+
+
+def _load(path: Path, name: str, stored: Stored) -> Tensor:
+    """One tensor, checked.
+
+    Raises:
+        ModelFileError: it is not a dense array of finite real numbers.
+    """
+    try:
+        tensor = stored if isinstance(stored, Tensor) else stored.load()
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {name} {error}") from error
+    check_tensor(path, name, tensor)
+    return tensor
+
+
+def check_size(path: Path, is_torch_zip: bool) -> None:
     """Reject a file that is too large, or that unpacks to more bytes than it has.
 
-    A torch file is a zip archive without compression; a compressed one may unpack to any size.
+    torch's zip archives are not compressed; a compressed one may unpack to any size.
 
     Raises:
         ValueError: too large.
@@ -103,7 +204,7 @@ def check_zip_bomb(path: Path) -> None:
         size_bytes = os.fstat(file.fileno()).st_size
         if size_bytes > MAX_WEIGHTS_BYTES:
             raise ValueError(f"it has {size_bytes:,} bytes; at most {MAX_WEIGHTS_BYTES:,} are read")
-        if not zipfile.is_zipfile(file):
+        if not is_torch_zip:
             return
         with open_zip(file) as archive:
             unpacked_bytes = sum(member.file_size for member in archive.infolist())
@@ -126,12 +227,6 @@ def check_tensor(path: Path, name: str, tensor: Tensor) -> None:
         raise ModelFileError(f"{path}: {name} has values that are not finite")
 
 
-def to_local_name(name: str) -> str:
-    """Our name of a parameter: "conv1.weight" for torchvision's "features.0.weight"."""
-    layer, dot, kind = name.removeprefix("module.").rpartition(".")
-    return f"{TORCHVISION_NAMES.get(layer, layer)}{dot}{kind}"
-
-
 def load_matching_weights(network: Network, weights: dict[str, Tensor]) -> LoadReport:
     """Copy every tensor whose name and shape match one of the network's.
 
@@ -144,6 +239,7 @@ def load_matching_weights(network: Network, weights: dict[str, Tensor]) -> LoadR
     if not any(matches[name] for name in matrices):  # biases and step counters match by accident
         first = _mismatch(matrices[0], weights[matrices[0]], own.get(matrices[0]))
         raise ModelFileError(f"none of the weights fit {network.architecture.name}; first: {first}")
+    _check_convolutions(network, weights, matches)
     loaded = tuple(name for name, is_match in matches.items() if is_match)
     for name in loaded:
         own[name].copy_(weights[name])
@@ -155,6 +251,26 @@ def load_matching_weights(network: Network, weights: dict[str, Tensor]) -> LoadR
             if not is_match
         ),
         missing=tuple(name for name in own if not matches.get(name)),
+    )
+
+
+def _check_convolutions(
+    network: Network, weights: dict[str, Tensor], matches: dict[str, bool]
+) -> None:
+    """Reject weights of which fully connected layers fit, but no convolution.
+
+    Two networks that differ everywhere else can have the same fc7.
+    """
+    dims = {weights[name].ndim for name, is_match in matches.items() if is_match}
+    if 2 not in dims or 4 in dims:
+        return
+    own = network.state_dict()
+    conv = next(name for name, tensor in own.items() if tensor.ndim == 4)
+    other = next((name for name, tensor in weights.items() if tensor.ndim == 4), "")
+    first = _mismatch(other, weights[other], own.get(other)) if other else f"there is no {conv}"
+    raise ModelFileError(
+        f"fully connected layers of the file fit {network.architecture.name}, but none of its "
+        f"convolutions does; first: {first}"
     )
 
 

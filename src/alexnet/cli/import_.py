@@ -39,9 +39,11 @@ class ImportFlags:
     """Import a network of torchvision, Keras or ONNX, check it, and write a model file."""
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = ""
-    """A .pth, .safetensors, .keras, .weights.h5 or .onnx file."""
-    weights: Literal["file", "torchvision"] = "file"
-    """torchvision: its published alexnet, downloaded once, instead of a file."""
+    """A checkpoint of torch (.pth, .pt, .ckpt, .safetensors, ..), a .keras, .weights.h5 or .onnx
+    file."""
+    weights: Literal["file", "ema", "torchvision"] = "file"
+    """ema: the averaged weights of a checkpoint that has both; torchvision: its published alexnet,
+    downloaded once, instead of a file."""
     arch: str = ""
     """The file's architecture; unless given, alexnet_notebook for Keras, alexnet_owt for
     torchvision."""
@@ -74,8 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.interop.importer import import_model
     from alexnet.interop.state_dict import torchvision_weights
 
-    is_file = flags.weights == "file"
-    path = Path(flags.file) if is_file else torchvision_weights(flags.data_root)
+    path = Path(flags.file) if flags.file else torchvision_weights(flags.data_root)
     out = Path(flags.out or f"{_stem(path)}.safetensors")
     _reject_existing(out)
     names = read_class_names(Path(flags.class_names)) if flags.class_names else ()
@@ -86,7 +87,10 @@ def run(arguments: Sequence[str]) -> int:
         channel_order=flags.channel_order,
         preprocessing=flags.preprocessing,
         input_size=flags.input_size,
+        average=flags.weights == "ema",
     )
+    for text in imported.notes:
+        note(text)
     imported.save(out)
     if is_out_of_order(names):
         note(f"{flags.class_names} is not sorted by wnid, as the outputs of published weights are")

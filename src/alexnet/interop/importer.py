@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from alexnet.checkpoints.file_format import FileFormat, file_format
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.tensors import HEADER_KEY
 from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
@@ -29,8 +30,8 @@ from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 
-KERAS_SUFFIXES = (".keras", ".h5")
-STATE_DICT_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+FORMATS_BY_SUFFIX: dict[str, FileFormat] = {".onnx": "onnx", ".keras": "keras", ".h5": "hdf5"}
+"""Of files whose content does not tell; all others are read as state dicts."""
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
 """`auto`: as the file says; if it does not, as published."""
 Source: TypeAlias = Literal["file", "user", "imagenet", "default"]
@@ -50,6 +51,8 @@ class ImportedModel:
     preprocessing_source: Source = "default"
     class_names_source: Source = "default"
     """`imagenet`: its 1,000 names, in sorted order of wnids; `default`: "class 0" and so on."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how the file was read: sentences, usually none."""
 
     def save(self, out: Path) -> None:
         """Write it as a model file."""
@@ -64,11 +67,12 @@ def import_model(
     channel_order: ChannelOrder = "rgb",
     preprocessing: PreprocessingOption = "auto",
     input_size: int | None = None,
+    average: bool = False,
 ) -> ImportedModel:
     """Read a file of another program as the architecture `arch`.
 
     Args:
-        path: `.onnx`, `.keras`, `.weights.h5`, or a state dict (`.pth`, `.pt`, `.safetensors`).
+        path: an ONNX or Keras file, or a state dict of torch; the content tells which.
         arch: name of the architecture in the file.
         class_names: in the order of the outputs; unless given, those in the file; unless there
             are any, ImageNet's if there are 1,000 outputs, else "class 0" and so on.
@@ -76,13 +80,14 @@ def import_model(
         preprocessing: which program's preprocessing the model records; `auto`: the file's own if
             it says one, else the published one.
         input_size: side of the input in pixels, where the file does not say; None: as published.
+        average: whether to take the averaged (EMA) weights of a state dict that has both.
 
     Raises:
         ModelFileError: the file is damaged, is another network, or computes other logits.
         UsageError: the arguments contradict each other, or an optional package is missing.
         UnknownNameError: there is no such architecture.
     """
-    matched, graph = _read(path, architecture(arch), channel_order, input_size)
+    matched, graph = _read(path, architecture(arch), channel_order, input_size, average)
     check_limits(matched.architecture)
     if name := first_nonfinite(matched.weights):
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
@@ -93,30 +98,51 @@ def import_model(
     parity = None
     if graph:
         parity = check_parity(path, network, graph, channel_order, info.preprocessing)
-    return ImportedModel(info, network.state_dict(), parity, mean_image, source, names_source)
+    return ImportedModel(
+        info=info,
+        weights=network.state_dict(),
+        parity=parity,
+        mean_image=mean_image,
+        preprocessing_source=source,
+        class_names_source=names_source,
+        notes=matched.notes,
+    )
 
 
 def _read(
-    path: Path, arch: Architecture, channel_order: ChannelOrder, input_size: int | None
+    path: Path,
+    arch: Architecture,
+    channel_order: ChannelOrder,
+    input_size: int | None,
+    average: bool,
 ) -> tuple[MatchedModel, Graph | None]:
-    """The model in a file, whose suffix tells the format, and its graph if it is ONNX."""
-    suffix = path.suffix.lower()
-    if channel_order == "bgr" and suffix != ".onnx":
+    """The model in a file, whose content tells the format, and its graph if it is ONNX."""
+    found = _format(path)
+    if channel_order == "bgr" and found != "onnx":
         raise UsageError(f"--channel-order bgr is for ONNX files only, not for {path.name}")
-    if suffix == ".onnx":
+    if average and found in FORMATS_BY_SUFFIX.values():
+        raise UsageError(f"--weights ema is for state dicts only, not for {path.name}")
+    if found == "onnx":
         return read_onnx(path, arch, channel_order)
-    if suffix in KERAS_SUFFIXES:
+    if found in ("keras", "hdf5"):
         return read_keras(path, arch, input_size), None
-    if suffix in STATE_DICT_SUFFIXES:
-        _reject_own_model(path)
-        return read_state_dict(path, arch, input_size), None
-    known = ", ".join((".onnx", *KERAS_SUFFIXES, *STATE_DICT_SUFFIXES))
-    raise UsageError(f"{path} does not end in one of {known}")
+    _reject_own_model(path)
+    return read_state_dict(path, arch, input_size, average=average), None
+
+
+def _format(path: Path) -> FileFormat:
+    """The format of a file, by its name where the content is damaged or says nothing."""
+    by_suffix = FORMATS_BY_SUFFIX.get(path.suffix.lower(), "unknown")
+    try:
+        found = file_format(path)
+    except (OSError, ValueError):  # its reader says why
+        return by_suffix
+    return by_suffix if found in ("unknown", "text", "empty", "zip") else found
 
 
 def _reject_own_model(path: Path) -> None:
     """Raise UsageError for model files that this program wrote."""
-    if path.suffix == ".safetensors" and path.is_file():
+    if path.is_file():
         with path.open("rb") as file:
             is_own = f'"__metadata__":{{"{HEADER_KEY}"'.encode() in file.read(200)
         if is_own:

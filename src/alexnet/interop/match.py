@@ -60,6 +60,8 @@ class MatchedModel:
     """Float32 [C, H, W]; given if and only if `preprocessing` has a mean image."""
     class_names: tuple[str, ...] = ()
     """As the file says, in the order of the outputs; empty: it does not say."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how the file was read: sentences, usually none."""
 
 
 def match_layers(

@@ -1,7 +1,9 @@
-"""State dicts (`.pth`, `.safetensors`), loaded strictly: names and shapes must match exactly."""
+"""State dicts (`.pth`, `.safetensors`), loaded strictly: no tensor too many or too few."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,37 +16,105 @@ from alexnet.io.downloads import download
 from alexnet.io.paths import cache_folder, find
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
-from alexnet.models.layers import FullyConnected
+from alexnet.models.layers import Conv, FullyConnected, Layer
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import ZOO
 
 TORCHVISION_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 TORCHVISION_SHA256_PREFIX = "7be5be79"
 """torchvision puts the first digits of a file's SHA-256 into its name."""
 
 
-def read_state_dict(path: Path, arch: Architecture, input_size: int | None = None) -> MatchedModel:
-    """Read a state dict of `arch`; the number of classes comes from the file.
+def read_state_dict(
+    path: Path, arch: Architecture, input_size: int | None = None, *, average: bool = False
+) -> MatchedModel:
+    """Read a state dict of `arch`; widths, colors and number of classes come from the file.
 
     Args:
-        path: torchvision's names are accepted and become ours.
+        path: a checkpoint of any trainer, see `read_weights`.
         arch: the architecture that the weights must match.
         input_size: side of the input in pixels; None: as published.
+        average: whether to take the averaged (EMA) weights, where the file has both.
 
     Raises:
         ModelFileError: the file is damaged, or a tensor is missing, unexpected or of another
             shape; the first one is named.
     """
-    weights = read_weights(path)
-    last = next(layer for layer in reversed(arch.layers) if isinstance(layer, FullyConnected))
-    weight = weights.get(f"{last.name}.weight")
-    num_classes = None
-    if weight is not None and weight.ndim == 2 and len(weight):
-        num_classes = len(weight)
-    arch = variant(arch, ModelOptions(input_size=input_size), num_classes=num_classes)
-    check_limits(arch)
-    return MatchedModel(arch, _match_tensors(path.name, weights, arch))
+    weights = read_weights(path, arch, average=average)
+    _reject_another(path.name, weights.tensors, arch)
+    matched = _with_widths(variant(arch, ModelOptions(input_size=input_size)), weights.tensors)
+    check_limits(matched)
+    notes = (*weights.notes, *_width_notes(path.name, arch, matched))
+    tensors = _match_tensors(path.name, weights.tensors, matched)
+    return MatchedModel(matched, tensors, notes=notes)
+
+
+def _with_widths(arch: Architecture, weights: dict[str, Tensor]) -> Architecture:
+    """The architecture with the widths and the colors of a file, as far as it has them."""
+    layers = tuple(_with_width(layer, weights.get(f"{layer.name}.weight")) for layer in arch.layers)
+    channels, conv = arch.input[0], next(x for x in arch.layers if isinstance(x, Conv))
+    first = weights.get(f"{conv.name}.weight")
+    if first is not None and first.ndim == 4 and first.shape[1] in (1, 3):
+        channels = first.shape[1]
+    return replace(arch, layers=layers, input=(channels, *arch.input[1:]))
+
+
+def _with_width(layer: Layer, weight: Tensor | None) -> Layer:
+    if weight is None or not len(weight):
+        return layer
+    if isinstance(layer, Conv) and weight.ndim == 4 and len(weight) % layer.groups == 0:
+        return replace(layer, channels=len(weight))
+    if isinstance(layer, FullyConnected) and weight.ndim == 2:
+        return replace(layer, features=len(weight))
+    return layer
+
+
+def _reject_another(file: str, weights: dict[str, Tensor], arch: Architecture) -> None:
+    """Reject weights whose widths are those of another published network, times a factor.
+
+    Names and shapes alone cannot tell torchvision's net from another one-tower net.
+
+    Raises:
+        ModelFileError: names the other architecture.
+    """
+    found = [len(t) for name, t in weights.items() if name.endswith("weight") and t.ndim == 4]
+    if not found or _is_multiple(found, arch):
+        return
+    other = next((net for net in ZOO.values() if _is_multiple(found, net)), None)
+    if other:
+        raise ModelFileError(
+            f"{file} is not {arch.name}: its convolutions have {_widths_text(found)} channels, "
+            f"as those of {other.name}; import it with --arch {other.name}"
+        )
+
+
+def _is_multiple(widths: Sequence[int], arch: Architecture) -> bool:
+    """Whether widths are those of an architecture's convolutions, up to one factor."""
+    published = _conv_widths(arch)
+    if len(published) != len(widths):
+        return False
+    return all(w * published[0] == p * widths[0] for w, p in zip(widths, published, strict=True))
+
+
+def _conv_widths(arch: Architecture) -> list[int]:
+    return [layer.channels for layer in arch.layers if isinstance(layer, Conv)]
+
+
+def _widths_text(widths: Iterable[int]) -> str:
+    return "-".join(map(str, widths))
+
+
+def _width_notes(file: str, arch: Architecture, matched: Architecture) -> tuple[str, ...]:
+    """A note if the widths of the convolutions are not the published ones."""
+    published, found = _conv_widths(arch), _conv_widths(matched)
+    if found == published:
+        return ()
+    return (
+        f"{file} has {_widths_text(found)} channels in its convolutions, where {arch.name} has "
+        f"{_widths_text(published)}",
+    )
 
 
 def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) -> dict[str, Tensor]:

@@ -36,6 +36,8 @@ MAX_MAT_UNPACKED_BYTES = 1 << 25
 # Files of weights.
 MAX_WEIGHTS_BYTES = 1 << 33
 """A model file or state dict; the paper's net has 244 MB."""
+MAX_PICKLE_BYTES = 1 << 28
+"""The pickle in a state dict, which holds everything but the numbers."""
 MAX_HEADER_BYTES = 1 << 24
 """The JSON header of a safetensors file."""
 MAX_ONNX_BYTES = 1 << 31

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.checkpoints.pretrained_layers import compatibility_warnings, read_pretrained
-from alexnet.checkpoints.weights import load_matching_weights, read_weights
+from alexnet.checkpoints.weights import load_matching_weights, read_weights, weights_file
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import DATASETS
@@ -100,7 +100,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
     disable_malloc_trim()
     device = choose_device(recipe.device)
     arch = build_architecture(recipe)
-    weights = {} if resuming else read_initial_weights(recipe)
+    weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
     store, splits = prepare_data(recipe, reporter)
     batches = build_batches(recipe, arch, store, splits)
     arch = variant(arch, num_classes=len(store.info.class_names))
@@ -176,9 +176,20 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
         )
 
 
-def read_initial_weights(recipe: Recipe) -> dict[str, Tensor]:
-    """The weights of the recipe's `init_from`; empty without it."""
-    return read_weights(Path(recipe.init_from)) if recipe.init_from else {}
+def read_initial_weights(
+    recipe: Recipe, arch: Architecture, reporter: Reporter
+) -> dict[str, Tensor]:
+    """The weights of the recipe's `init_from`, by the architecture's names; empty without it.
+
+    Raises:
+        ModelFileError: missing, damaged, or without weights.
+    """
+    if not recipe.init_from:
+        return {}
+    weights = read_weights(weights_file(Path(recipe.init_from)), arch)
+    for text in weights.notes:
+        reporter.note(text)
+    return weights.tensors
 
 
 def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Splits) -> Batches:

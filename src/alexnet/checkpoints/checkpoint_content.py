@@ -1,0 +1,133 @@
+"""Find the tensors of a network in the checkpoint of another program.
+
+Trainers keep a state dict under many keys ("state_dict", "model", "net", one inside the other),
+beside options, optimizers and averaged weights. Here a state dict is known by what it is: a dict
+that has matrices or kernels under names that end in "weight" or the like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from alexnet.checkpoints.inert_pickle import Inert, OtherTensor, StoredArray, StoredTensor
+
+Stored: TypeAlias = Tensor | StoredTensor | StoredArray | OtherTensor
+"""A tensor in memory, or where it is in the file."""
+WEIGHT_NAME = re.compile(r"(^|[._/])(weights?|weight_\w+|kernel|w|original\d)(:0)?$", re.IGNORECASE)
+"""How the names of weights end, in torch, TensorFlow and Caffe."""
+MAX_DEPTH = 6
+"""Of dicts inside each other, in which tensors are looked for."""
+MAX_ENTRIES = 100_000
+"""Of all these dicts together."""
+SEPARATORS = r"[._\-/ ]"
+EARLIER_WORDS = {"best", "initial", "init", "old", "previous", "prev"}
+"""With which the keys of weights of an earlier step begin."""
+AVERAGE_WORDS = {"ema", "modelema", "emamodel", "swa", "averaged", "shadow", "polyak", "teacher"}
+"""Words in the keys of weights that are an average over training steps."""
+
+
+def find_tensors(content: object) -> dict[str, Stored]:
+    """The tensors of every state dict in a checkpoint, by their keys, joined with dots.
+
+    Single numbers that belong to no layer, such as "best_acc1", are left out. So is everything in
+    dicts without weights: the state of optimizers, histories, random generators.
+    """
+    found: dict[str, Stored] = {}
+    entries_left = MAX_ENTRIES
+    for path, node in _dicts(content, (), {}):
+        entries_left -= len(node)
+        if entries_left < 0:
+            raise ValueError(f"it has more than {MAX_ENTRIES:,} entries")
+        tensors = {key: value for key, value in node.items() if _is_tensor(value)}
+        if any(
+            len(tensor_size(t)) > 1 and WEIGHT_NAME.search(str(key)) for key, t in tensors.items()
+        ):
+            found |= {".".join((*path, str(key))): value for key, value in tensors.items()}
+    return {name: t for name, t in found.items() if "." in name or len(tensor_size(t))}
+
+
+def _dicts(
+    value: object, path: tuple[str, ...], seen: dict[int, object]
+) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]:
+    """A dict and all dicts in it, each once, with the keys that lead there."""
+    node = _as_dict(value)
+    if node is None or id(value) in seen or len(path) > MAX_DEPTH:
+        return
+    seen[id(value)] = value
+    yield path, node
+    for key, inner in node.items():
+        yield from _dicts(inner, (*path, str(key)), seen)
+
+
+def _as_dict(value: object) -> dict[Any, Any] | None:
+    """A dict, or what stands for one: a list of (name, tensor), an array that holds a dict."""
+    if isinstance(value, dict):
+        return dict(dict.items(value))
+    if isinstance(value, StoredArray) and isinstance(value.data, list) and len(value.data) == 1:
+        return _as_dict(value.data[0])
+    is_pairs = isinstance(value, list) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
+    )
+    return dict(value) if is_pairs and isinstance(value, list) else None
+
+
+def _is_tensor(value: object) -> bool:
+    is_array = isinstance(value, StoredArray) and not isinstance(value.data, list)
+    return is_array or isinstance(value, Tensor | StoredTensor | OtherTensor)
+
+
+def tensor_size(tensor: Stored) -> tuple[int, ...]:
+    """The shape of a tensor that may not be loaded yet."""
+    return tuple(tensor.shape) if isinstance(tensor, Tensor) else tensor.size
+
+
+def is_average(name: str) -> bool:
+    """Whether a name is that of an averaged weight: "model_ema.module.conv1.weight"."""
+    return not AVERAGE_WORDS.isdisjoint(re.split(SEPARATORS, name.lower()))
+
+
+def is_earlier(name: str) -> bool:
+    """Whether a name is that of weights of an earlier step: "best_model.conv1.weight"."""
+    return re.split(SEPARATORS, name.lower())[0] in EARLIER_WORDS
+
+
+def describe_content(file: str, content: object) -> str:
+    """What a checkpoint without a state dict holds, and what to do: a sentence's second half."""
+    models = {"": content, **(content if isinstance(content, dict) else {})}
+    for key, value in models.items():
+        if isinstance(value, Inert) and _is_module(value):
+            part = f"[{key!r}]" if key else ""
+            kind = type(value)
+            return (
+                f"it holds a whole model ({kind.__module__}.{kind.__name__}), whose code is not "
+                "run; where that class is, save its weights alone: torch.save(torch.load("
+                f"{file!r}, weights_only=False){part}.state_dict(), 'weights.pth')"
+            )
+    if isinstance(content, dict) and content:
+        keys = ", ".join(str(key)[:40] for key in list(content)[:8])
+        more = ", .." if len(content) > 8 else ""
+        return (
+            f"its keys are {keys}{more}, and none holds the weights of a network; save those: "
+            "torch.save(model.state_dict(), 'weights.pth')"
+        )
+    return (
+        f"it holds {_kind_text(content)}; save a network's weights: "
+        "torch.save(model.state_dict(), 'weights.pth')"
+    )
+
+
+def _is_module(value: Inert) -> bool:
+    state = value.state
+    return isinstance(state, dict) and "_modules" in state
+
+
+def _kind_text(content: object) -> str:
+    if _is_tensor(content):
+        return "a single tensor"
+    if isinstance(content, dict | list | tuple | set) and not isinstance(content, Inert):
+        return f"a {type(content).__name__} with {len(content)} entries"
+    return f"an object of type {type(content).__name__}"
