@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from alexnet.interop.exporter import ExportReport
+from alexnet.interop.onnx.chain import Chain
+from alexnet.interop.onnx.parse import parse_nodes
+from alexnet.models.layers import Shape
 
 
 class OnnxExport(NamedTuple):
@@ -53,3 +56,21 @@ def edited_onnx(source: Path, target: Path, edit: Callable[[onnx.GraphProto], ob
 def onnx_ops(path: Path) -> list[str]:
     """The types of a file's nodes, in order."""
     return [node.op_type for node in onnx.load(path).graph.node]
+
+
+def node(op_type: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
+    """A node from "x" and constants to "y"."""
+    return helper.make_node(op_type, ["x", *inputs], ["y"], **attributes)
+
+
+def parse_chain(
+    *nodes: onnx.NodeProto,
+    shape: Shape = (3, 9, 9),
+    constants: Mapping[str, np.ndarray] | None = None,
+    is_channels_last: bool = False,
+) -> Chain:
+    """The chain of a few nodes that begins at "x"."""
+    own = dict(constants or {})
+    chain = Chain(Path("a.onnx"), own, "x", shape, is_channels_last=is_channels_last)
+    parse_nodes(chain, nodes)
+    return chain

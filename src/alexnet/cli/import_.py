@@ -135,6 +135,7 @@ def _facts(imported: ImportedModel, out: Path) -> dict[str, object]:
         "class_names_source": imported.class_names_source,
         "preprocessing": to_dict(imported.info.preprocessing),
         "preprocessing_source": imported.preprocessing_source,
+        "notes": list(imported.notes),
         "parity": parity and {**to_dict(parity), "relative_difference": parity.relative_difference},
     }
 

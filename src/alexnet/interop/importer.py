@@ -123,7 +123,7 @@ def _read(
     if average and found in FORMATS_BY_SUFFIX.values():
         raise UsageError(f"--weights ema is for state dicts only, not for {path.name}")
     if found == "onnx":
-        return read_onnx(path, arch, channel_order)
+        return read_onnx(path, arch, channel_order, input_size)
     if found in ("keras", "hdf5"):
         return read_keras(path, arch, input_size), None
     _reject_own_model(path)

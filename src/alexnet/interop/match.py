@@ -33,6 +33,8 @@ IGNORED_FIELDS = {"name", "init", "channels", "features", "bias", "momentum", "c
 or are compared otherwise."""
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 """A batch norm's arrays, in the order of Keras and ONNX."""
+SCALE_AND_BIAS = {"weight", "bias"}
+"""The arrays of a batch norm whose statistics are folded into these two."""
 L = TypeVar("L", bound=Layer)
 
 
@@ -115,7 +117,8 @@ class _LayerMatcher:
         if isinstance(layer, Dropout):
             self.append(layer)
         elif isinstance(layer, AdaptivePool) and not self.next_is(AdaptivePool):
-            self.match_missing_pool(layer)
+            if not self.match_equal_pool(layer):
+                self.match_missing_pool(layer)
         elif isinstance(layer, BatchNorm) and not self.next_is(BatchNorm) and self.is_after_weights:
             self.match_folded_batch_norm(layer)
         else:
@@ -161,12 +164,34 @@ class _LayerMatcher:
         if isinstance(layer, Conv | FullyConnected):
             self.add_weights(layer, self.with_bias(layer, parsed))
         elif isinstance(layer, BatchNorm):
-            self.add_weights(layer, parsed.weights)
+            self.add_weights(layer, self.with_statistics(layer, parsed))
         self.append(layer)
+
+    def with_statistics(self, layer: BatchNorm, parsed: ParsedLayer) -> dict[str, np.ndarray]:
+        """The file's arrays; the identity's statistics where it has only scale and bias."""
+        ones = np.ones(self.shape[0], np.float32)
+        identity = {"running_mean": 0 * ones, "running_var": ones - np.float32(layer.eps)}
+        is_folded = set(parsed.weights) == SCALE_AND_BIAS
+        return {**(identity if is_folded else {}), **parsed.weights}
+
+    def match_equal_pool(self, layer: AdaptivePool) -> bool:
+        """Take the file's pool if its windows are those of an adaptive pool."""
+        parsed = self.parsed[0] if self.parsed else None
+        if parsed is None or not isinstance(parsed.layer, Pool) or len(self.shape) != 3:
+            return False
+        size, rest = divmod(self.shape[1], layer.size)
+        windows = (parsed.layer.size, parsed.layer.stride, parsed.layer.reduce)
+        if rest or self.shape[1] != self.shape[2] or windows != (size, size, layer.reduce):
+            return False
+        self.parsed.popleft()
+        self.append(layer)
+        return True
 
     def check_hyperparameters(self, layer: Layer, parsed: ParsedLayer) -> None:
         if isinstance(layer, Flatten) and prod(self.shape[1:]) == 1:
             return  # one value a channel: the order is the same
+        if isinstance(layer, BatchNorm) and set(parsed.weights) == SCALE_AND_BIAS:
+            return  # a batch norm whose eps the file has folded into its scale and bias
         for name in (f.name for f in fields(layer) if f.name not in IGNORED_FIELDS):
             expected, found = getattr(layer, name), getattr(parsed.layer, name)
             if not _is_equal(expected, found):

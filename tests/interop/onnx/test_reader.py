@@ -225,9 +225,3 @@ def test_other_logits_are_rejected(
     assert check_parity(path, network, graph, "rgb", preprocessing).is_close
     with pytest.raises(ModelFileError, match=message):
         check_parity(path, network, graph, "rgb", preprocessing, make_runner=make_runner)  # type: ignore[arg-type]
-
-
-def test_preprocessing_inside_is_named(onnx_exports: OnnxExports) -> None:
-    path = onnx_exports("lenet5", with_preprocessing=True).path
-    with pytest.raises(ModelFileError, match=r"(Sub|Div) .* --with-preprocessing"):
-        read_onnx(path, ZOO["lenet5"])

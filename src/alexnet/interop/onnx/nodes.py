@@ -1,4 +1,4 @@
-"""Parse the nodes of an ONNX graph, which must be one chain, into layers.
+"""The nodes of an ONNX graph as layers.
 
 ONNX's LRN divides alpha by its size; ours multiplies each squared term by alpha, so ours is ONNX's
 divided by the size.
@@ -7,226 +7,183 @@ divided by the size.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import prod
-from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from alexnet.errors import ModelFileError
-from alexnet.interop.match import BATCH_NORM, ParsedLayer
+from alexnet.interop.match import BATCH_NORM
+from alexnet.interop.onnx.chain import NAME, NO_PADS, Chain, Node, Pads
+from alexnet.interop.onnx.constants import Attributes
+from alexnet.interop.onnx.norms import pad_widths
 from alexnet.models.layers import (
     Activation,
     AdaptivePool,
     BatchNorm,
     Conv,
     Dropout,
-    Flatten,
     FullyConnected,
-    Layer,
     Pool,
     ResponseNorm,
-    Shape,
-    WithinChannelLRN,
     output_size,
 )
 
-Node: TypeAlias = Any
-Attributes: TypeAlias = dict[str, Any]
-WITHIN_CHANNEL_LRN_OPS = ["Mul", "AveragePool", "Mul", "Add", "Pow", "Mul"]
-"""How a within-channel LRN is exported; the first node squares its input."""
-TO_CHANNELS_LAST = [0, 2, 3, 1]
+NodeParser: TypeAlias = Callable[[Chain, Node, Attributes], None]
 
 
-def attributes_of(node: Node) -> Attributes:
-    """A node's attributes by name."""
-    from onnx.helper import get_attribute_value
-
-    return {attribute.name: get_attribute_value(attribute) for attribute in node.attribute}
-
-
-def describe(node: Node) -> str:
-    """A node's type and name, for messages: "LRN 'n2'"."""
-    return f"{node.op_type} {node.name or node.output[0]!r}"
-
-
-@dataclass(eq=False)
-class ChainParser:
-    """Parses a chain of nodes; holds the value and the shape at the end of what is parsed."""
-
-    path: Path
-    constants: dict[str, np.ndarray]
-    current: str
-    """Name of the value that the next node must take."""
-    shape: Shape
-    """Of that value, without the batch."""
-    layers: list[ParsedLayer] = field(default_factory=list)
-    groups: int = 1
-    """Into how many groups a Reshape has split the channels for the norm that follows."""
-    is_channels_last: bool = False
-    """Whether a Transpose has put the channels last."""
-
-    def parse(self, nodes: Sequence[Node]) -> None:
-        """Parse all nodes.
-
-        Raises:
-            ModelFileError: names the first node that does not continue the chain, or is no layer.
-        """
-        i = 0
-        while i < len(nodes):
-            node = nodes[i]
-            if self.current not in node.input:
-                self.fail(node, "does not take the output of the node before it: not one chain")
-            is_square = list(node.input) == [self.current] * 2
-            count = len(WITHIN_CHANNEL_LRN_OPS) if is_square else 1
-            if is_square:
-                self.match_within_channel_lrn(nodes[i : i + count])
-            else:
-                self.parse_node(node)
-            self.current = nodes[i + count - 1].output[0]
-            i += count
-
-    def parse_node(self, node: Node) -> None:
-        """Parse a node that is a layer by itself, or a part of the layer before it."""
-        if node.op_type in PARSERS:
-            PARSERS[node.op_type](self, node, attributes_of(node))
-        elif node.op_type in ("Sub", "Div") and not self.layers:
-            self.fail(
-                node,
-                "is preprocessing; only networks without it can be imported "
-                "(export without --with-preprocessing)",
-            )
-        else:
-            self.fail(node, "is not a layer of any architecture here")
-
-    def fail(self, node: Node, reason: str) -> NoReturn:
-        """Raise an error that names the node."""
-        raise ModelFileError(f"{self.path}: {describe(node)} {reason}")
-
-    def add(self, node: Node, layer: Layer, **weights: np.ndarray) -> None:
-        """Add a parsed layer."""
-        self.layers.append(ParsedLayer(layer, describe(node), weights))
-        self.shape = layer.output(self.shape)
-
-    def constant(self, node: Node, index: int) -> np.ndarray:
-        """An input of a node that must not depend on the images."""
-        name = node.input[index]
-        if name not in self.constants:
-            self.fail(node, f"takes {name!r}, which is not a constant")
-        return np.asarray(self.constants[name])
-
-    def constant_operand(self, node: Node) -> np.ndarray:
-        """The constant one of a node's two inputs."""
-        return self.constant(node, 1 if node.input[1] in self.constants else 0)
-
-    def check_window(self, node: Node, attributes: Attributes) -> None:
-        """Reject dilation and automatic padding."""
-        is_dilated = any(d != 1 for d in attributes.get("dilations", ()))
-        if is_dilated or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-            self.fail(node, "has dilation or automatic padding, which is not supported")
-
-    def match_within_channel_lrn(self, nodes: Sequence[Node]) -> None:
-        """X * (alpha * size**2 * mean of x * x + k) ** -beta, in six nodes."""
-        if [node.op_type for node in nodes] != WITHIN_CHANNEL_LRN_OPS:
-            self.fail(nodes[0], "squares its input, but is not part of a within-channel LRN")
-        size = int(attributes_of(nodes[1])["kernel_shape"][0])
-        scale, k, power = (float(self.constant_operand(node).item()) for node in nodes[2:5])
-        layer = WithinChannelLRN(nodes[0].output[0], size, scale / size**2, -power, k)
-        self.add(nodes[0], layer)
+def _window_pads(
+    chain: Chain, node: Node, attributes: Attributes, kernel: int, stride: int
+) -> Pads:
+    """The padding of a window: its own, that of a Pad node before it, or the automatic one."""
+    if any(d != 1 for d in attributes.get("dilations", ())):
+        chain.fail(node, "has dilation, which is not supported")
+    top, left, bottom, right = (int(n) for n in attributes.get("pads", NO_PADS))
+    automatic = attributes.get("auto_pad", b"NOTSET").decode()
+    if automatic.startswith("SAME"):
+        (top, bottom), (left, right) = (
+            _same_pads(n + sum(chain.pads[i::2]), kernel, stride, automatic)
+            for i, n in enumerate(chain.shape[1:])
+        )
+    own = (top, left, bottom, right)
+    top, left, bottom, right = (a + b for a, b in zip(own, chain.pads, strict=True))
+    chain.pads = NO_PADS
+    return top, left, bottom, right
 
 
-def _conv(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    parser.check_window(node, attributes)
-    weight = parser.constant(node, 1)
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+def _same_pads(length: int, kernel: int, stride: int, automatic: str) -> tuple[int, int]:
+    """Zeros before and after for ceil(length / stride) windows: SAME_UPPER, SAME_LOWER."""
+    total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+    less, more = total // 2, total - total // 2
+    return (less, more) if automatic == "SAME_UPPER" else (more, less)
+
+
+def _pad(chain: Chain, node: Node, attributes: Attributes) -> None:
+    """Zeros around the image, which become a part of the layer that follows."""
+    shape = chain.full_shape
+    widths, is_zero = pad_widths(chain, node, attributes, len(shape))
+    start, end = widths[: len(shape)], widths[len(shape) :]
+    if not any(widths):
+        return
+    rows = 1 if chain.is_channels_last else 2
+    sides = range(rows, rows + 2)
+    is_spatial = len(shape) == 4 and not any(
+        start[axis] or end[axis] for axis in range(4) if axis not in sides
+    )
+    if not is_spatial or not is_zero or min(widths) < 0:
+        chain.fail(node, "pads with something else than zeros around an image")
+    top, left, bottom, right = *start[rows : rows + 2], *end[rows : rows + 2]
+    chain.pads = (top, left, bottom, right)
+
+
+def _conv(chain: Chain, node: Node, attributes: Attributes) -> None:
+    chain.need_channels_first(node)
+    weight = chain.constant(node, 1)
     strides = attributes.get("strides", (1, 1))
     if weight.ndim != 4 or weight.shape[2] != weight.shape[3] or len(set(strides)) > 1:
-        parser.fail(node, "is not a convolution with square kernels and equal strides")
+        chain.fail(node, "is not a convolution with square kernels and equal strides")
+    kernel, stride = weight.shape[2], int(strides[0])
+    top, left, bottom, right = _window_pads(chain, node, attributes, kernel, stride)
     if (top, bottom) != (left, right) or bottom < top:
-        parser.fail(node, f"has padding {[top, left, bottom, right]}, which is not supported")
+        chain.fail(node, f"has padding {[top, left, bottom, right]}, which is not supported")
     layer = Conv(
-        node.output[0],
+        NAME,
         channels=weight.shape[0],
-        kernel=weight.shape[2],
-        stride=int(strides[0]),
-        padding=int(top),
-        extra_padding=int(bottom - top),
+        kernel=kernel,
+        stride=stride,
+        padding=top,
+        extra_padding=bottom - top,
         groups=int(attributes.get("group", 1)),
     )
-    parser.add(node, layer, weight=weight, **_bias(parser, node))
-
-
-def _bias(parser: ChainParser, node: Node) -> dict[str, np.ndarray]:
     has_bias = len(node.input) > 2 and node.input[2]
-    return {"bias": parser.constant(node, 2)} if has_bias else {}
+    bias = {"bias": chain.constant(node, 2).reshape(-1)} if has_bias else {}
+    chain.add(node, layer, weight=weight, **bias)
 
 
-def _gemm(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    is_scaled = not attributes.get("alpha", 1.0) == attributes.get("beta", 1.0) == 1.0
-    if is_scaled or attributes.get("transA", 0):
-        parser.fail(node, "has alpha, beta or transA, which is not supported")
-    weight = parser.constant(node, 1)
-    _fully_connected(parser, node, weight if attributes.get("transB", 0) else weight.T)
+def _gemm(chain: Chain, node: Node, attributes: Attributes) -> None:
+    if attributes.get("transA", 0):
+        chain.fail(node, "has transA, which is not supported")
+    weight = chain.constant(node, 1) * np.float32(attributes.get("alpha", 1.0))
+    _fully_connected(chain, node, weight if attributes.get("transB", 0) else weight.T)
+    if len(node.input) > 2 and node.input[2]:
+        bias = chain.constant(node, 2)
+        if bias.size not in (1, *chain.shape):
+            chain.fail(node, f"has a bias of shape {list(bias.shape)} for {chain.shape[0]} features")
+        factor = np.float32(attributes.get("beta", 1.0))
+        chain.layers[-1].weights["bias"] = np.broadcast_to(bias.reshape(-1) * factor, chain.shape)
 
 
-def _matmul(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    _fully_connected(parser, node, parser.constant(node, 1).T)
+def _matmul(chain: Chain, node: Node, attributes: Attributes) -> None:
+    if node.input[0] != chain.current:
+        chain.fail(node, "multiplies a constant by the images instead of the images by a constant")
+    _fully_connected(chain, node, chain.constant(node, 1).T)
 
 
-def _fully_connected(parser: ChainParser, node: Node, weight: np.ndarray) -> None:
+def _fully_connected(chain: Chain, node: Node, weight: np.ndarray) -> None:
     if weight.ndim != 2:
-        parser.fail(node, f"multiplies by an array of {weight.ndim} dimensions instead of 2")
-    bias = {name: array.reshape(-1) for name, array in _bias(parser, node).items()}
-    parser.add(node, FullyConnected(node.output[0], weight.shape[0]), weight=weight, **bias)
+        chain.fail(node, f"multiplies by an array of {weight.ndim} dimensions instead of 2")
+    chain.add(node, FullyConnected(NAME, weight.shape[0]), weight=weight)
 
 
-def _add(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    """The bias of the layer before."""
-    last = parser.layers[-1] if parser.layers else None
-    has_weights = last and isinstance(last.layer, Conv | FullyConnected)
-    if last is None or not has_weights or "bias" in last.weights:
-        parser.fail(node, "adds something that is not a bias")
-    bias = parser.constant_operand(node).reshape(-1)
-    weights = {**last.weights, "bias": bias}
-    parser.layers[-1] = ParsedLayer(last.layer, last.description, weights)
-
-
-def _activation(parser: ChainParser, node: Node, attributes: Attributes) -> None:
+def _activation(chain: Chain, node: Node, attributes: Attributes) -> None:
     functions = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
     function = functions[node.op_type]
-    parser.add(node, Activation(node.output[0], function))  # type: ignore[arg-type]
+    chain.add(node, Activation(NAME, function))  # type: ignore[arg-type]
 
 
-def _lrn(parser: ChainParser, node: Node, attributes: Attributes) -> None:
+def _clip(chain: Chain, node: Node, attributes: Attributes) -> None:
+    """A ReLU, if it only clips at 0."""
+    low, high = (
+        _limit(chain, node, attributes, name, index) for index, name in enumerate(("min", "max"), 1)
+    )
+    if low == 0 and high in (None, np.inf):
+        chain.add(node, Activation(NAME, "relu"))
+        return
+    name = "ReLU6" if (low, high) == (0, 6) else f"a clipping to {low} to {high}"
+    chain.fail(node, f"is {name}, which no architecture here has")
+
+
+def _limit(chain: Chain, node: Node, attributes: Attributes, name: str, index: int) -> float | None:
+    if len(node.input) > index and node.input[index]:
+        return float(chain.constant(node, index).item())
+    return float(attributes[name]) if name in attributes else None
+
+
+def _lrn(chain: Chain, node: Node, attributes: Attributes) -> None:
+    chain.need_channels_first(node)
     size = int(attributes["size"])
     layer = ResponseNorm(
-        node.output[0],
+        NAME,
         size=size,
         alpha=float(attributes.get("alpha", 1e-4)) / size,
         beta=float(attributes.get("beta", 0.75)),
         k=float(attributes.get("bias", 1.0)),
-        groups=parser.groups,
+        groups=chain.groups,
     )
-    parser.add(node, layer)
+    chain.add(node, layer)
 
 
-def _pool(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    parser.check_window(node, attributes)
+def _pool(chain: Chain, node: Node, attributes: Attributes) -> None:
+    chain.need_channels_first(node)
     sizes, strides = attributes["kernel_shape"], attributes.get("strides", (1, 1))
     if len({*sizes}) > 1 or len({*strides}) > 1:
-        parser.fail(node, "is not a pool with a square window and equal strides")
+        chain.fail(node, "is not a pool with a square window and equal strides")
     size, stride = int(sizes[0]), int(strides[0])
-    if size == stride == 1:
-        return
     is_max = node.op_type == "MaxPool"
-    pads = attributes.get("pads", (0, 0, 0, 0))
+    if is_max and any(chain.pads) and not _is_never_negative(chain):
+        chain.fail(node, "takes the maximum of padding and numbers that may be below 0")
+    pads = _window_pads(chain, node, attributes, size, stride)
+    if size == stride == 1 and not any(pads):
+        return
     is_ceil = bool(attributes.get("ceil_mode"))
-    ceil = _equivalent_ceil(parser.shape[1], size, stride, pads, is_max=is_max, is_ceil=is_ceil)
+    ceil = _equivalent_ceil(chain.shape[1], size, stride, pads, is_max=is_max, is_ceil=is_ceil)
     if ceil is None:
-        parser.fail(node, f"has padding {list(pads)}, which is not supported")
+        chain.fail(node, f"has padding {list(pads)}, which is not supported")
     reduce = "max" if is_max else "average"
-    parser.add(node, Pool(node.output[0], size, stride, ceil, reduce))  # type: ignore[arg-type]
+    chain.add(node, Pool(NAME, size, stride, ceil, reduce))  # type: ignore[arg-type]
+
+
+def _is_never_negative(chain: Chain) -> bool:
+    layer = chain.layers[-1].layer if chain.layers else None
+    return isinstance(layer, Activation) and layer.function in ("relu", "sigmoid")
 
 
 def _equivalent_ceil(
@@ -245,66 +202,72 @@ def _equivalent_ceil(
     return next(choices, None)
 
 
-def _global_pool(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    parser.add(node, AdaptivePool(node.output[0], 1))
+def _global_pool(chain: Chain, node: Node, attributes: Attributes) -> None:
+    chain.need_channels_first(node)
+    reduce = "max" if node.op_type == "GlobalMaxPool" else "average"
+    chain.add(node, AdaptivePool(NAME, 1, reduce))  # type: ignore[arg-type]
 
 
-def _batch_norm(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    arrays = (parser.constant(node, index) for index in range(1, 5))
-    layer = BatchNorm(node.output[0], float(attributes.get("epsilon", 1e-5)))
-    parser.add(node, layer, **dict(zip(BATCH_NORM, arrays, strict=True)))
+def _batch_norm(chain: Chain, node: Node, attributes: Attributes) -> None:
+    if len(chain.shape) == 3:
+        chain.need_channels_first(node)
+    if attributes.get("spatial", 1) != 1:
+        chain.fail(node, "normalizes each pixel for itself (spatial 0), which is not supported")
+    if attributes.get("training_mode") or len(node.output) > 1:
+        chain.note("the file is in training mode; its batch norms' running statistics are used")
+    arrays = (chain.constant(node, index) for index in range(1, 5))
+    layer = BatchNorm(NAME, float(attributes.get("epsilon", 1e-5)))
+    chain.add(node, layer, **dict(zip(BATCH_NORM, arrays, strict=True)))
 
 
-def _transpose(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    if list(attributes.get("perm", ())) != TO_CHANNELS_LAST or parser.is_channels_last:
-        parser.fail(node, "permutes axes in another way than to channels last")
-    parser.is_channels_last = True
+def _dropout(chain: Chain, node: Node, attributes: Attributes) -> None:
+    """Does nothing in inference."""
+    is_active = len(node.input) > 2 and node.input[2] and bool(chain.constant(node, 2))
+    if is_active:
+        chain.note("the file is in training mode; its dropout is left out")
+    chain.add(node, Dropout(NAME))
 
 
-def _flatten(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    if attributes.get("axis", 1) != 1:
-        parser.fail(node, "flattens across the batch")
-    parser.add(node, Flatten(node.output[0], "hwc" if parser.is_channels_last else "chw"))
-    parser.is_channels_last = False
+def _identity(chain: Chain, node: Node, attributes: Attributes) -> None:
+    """The images as they are."""
 
 
-def _reshape(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    """Flatten; or channels into groups for a norm, and back."""
-    target = [int(n) for n in parser.constants.get(node.input[1], (-1, prod(parser.shape)))]
-    c, *sides = parser.shape
-    if len(target) == 2 and target[1] in (-1, prod(parser.shape)) and len(sides) == 2:
-        _flatten(parser, node, {})
-    elif len(target) == 2 and len(sides) == 0 and target[1] in (-1, c):
-        return
-    elif len(target) == 4 and target[2:] == sides and target[1] > 0 and c % target[1] == 0:
-        parser.groups = c // target[1]
-    else:
-        parser.fail(node, f"reshapes {list(parser.shape)} to {target}, which is not supported")
+def _cast(chain: Chain, node: Node, attributes: Attributes) -> None:
+    """From one floating-point type to another: everything is float32 here."""
+    from onnx import TensorProto
+
+    if attributes["to"] != TensorProto.FLOAT:
+        name = TensorProto.DataType.Name(attributes["to"])
+        chain.fail(node, f"converts to {name}, which is no floating-point type")
 
 
-def _inactive(parser: ChainParser, node: Node, attributes: Attributes) -> None:
-    """Dropout and the identity, which do nothing in inference."""
-    if node.op_type == "Dropout":
-        parser.add(node, Dropout(node.output[0]))
+def _softmax(chain: Chain, node: Node, attributes: Attributes) -> None:
+    """At the end, the class probabilities: the layers here give logits."""
+    if attributes.get("axis", -1) not in (1, -1) or len(chain.shape) != 1:
+        chain.fail(node, "is not over the classes")
+    chain.logits = chain.current
+    chain.note(f"the file's final {node.op_type} is left out: models here give logits")
 
 
-PARSERS: dict[str, Callable[[ChainParser, Node, Attributes], None]] = {
+PARSERS: dict[str, NodeParser] = {
     "Conv": _conv,
     "Gemm": _gemm,
     "MatMul": _matmul,
-    "Add": _add,
     "Relu": _activation,
     "Tanh": _activation,
     "Sigmoid": _activation,
+    "Clip": _clip,
     "LRN": _lrn,
     "MaxPool": _pool,
     "AveragePool": _pool,
     "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_pool,
     "BatchNormalization": _batch_norm,
-    "Transpose": _transpose,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Dropout": _inactive,
-    "Identity": _inactive,
+    "Pad": _pad,
+    "Dropout": _dropout,
+    "Identity": _identity,
+    "Cast": _cast,
+    "Softmax": _softmax,
+    "LogSoftmax": _softmax,
 }
 """By the node's type."""

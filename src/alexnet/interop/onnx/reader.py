@@ -12,7 +12,7 @@ import numpy as np
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel, match_layers
-from alexnet.interop.onnx.graph import Graph, drop_softmax, read_graph
+from alexnet.interop.onnx.graph import Graph, logits_model, read_graph
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import (
     Parity,
@@ -22,6 +22,7 @@ from alexnet.interop.parity import (
     random_images,
     torch_runner,
 )
+from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.io.text import error_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
@@ -31,23 +32,54 @@ ChannelOrder: TypeAlias = Literal["rgb", "bgr"]
 
 
 def read_onnx(
-    path: Path, arch: Architecture, channel_order: ChannelOrder = "rgb"
+    path: Path,
+    arch: Architecture,
+    channel_order: ChannelOrder = "rgb",
+    input_size: int | None = None,
 ) -> tuple[MatchedModel, Graph]:
     """The model in an ONNX file, with weights for RGB images, and the file's graph.
+
+    Args:
+        path: the file.
+        arch: the architecture that it must match.
+        channel_order: in which the file takes colors.
+        input_size: side of the input in pixels where the file leaves it open; None: as published.
 
     Raises:
         ModelFileError: the file is damaged or another network; the first mismatch is named.
         UsageError: the onnx package is not installed.
     """
-    graph = read_graph(path)
+    side = input_size or arch.input[1]
+    graph = read_graph(path, (arch.input[0], side, side))
     matched = match_layers(path.name, graph.layers, arch, graph.input_shape)
-    if channel_order == "rgb":
-        return matched, graph
+    if channel_order == "bgr":
+        matched, graph = _flip_channels(path, matched, graph)
+    return _with_preprocessing(matched, graph), graph
+
+
+def _flip_channels(path: Path, matched: MatchedModel, graph: Graph) -> tuple[MatchedModel, Graph]:
+    """A model of BGR images as one of RGB images."""
     if graph.input_shape[0] != 3:
         raise ModelFileError(f"{path} takes {graph.input_shape[0]} channels, so it cannot take BGR")
-    first = f"{arch.layers[0].name}.weight"
+    first = f"{matched.architecture.layers[0].name}.weight"
     weights = {**matched.weights, first: matched.weights[first].flip(1).contiguous()}
-    return replace(matched, weights=weights), graph
+    normalization = graph.normalization.flipped() if graph.normalization else None
+    return replace(matched, weights=weights), replace(graph, normalization=normalization)
+
+
+def _with_preprocessing(matched: MatchedModel, graph: Graph) -> MatchedModel:
+    """The model with the normalization that the graph does itself, and the notes."""
+    notes = graph.notes
+    if graph.normalization is None:
+        return replace(matched, notes=notes)
+    published = published_preprocessing("published", matched.architecture)
+    preprocessing, mean_image = graph.normalization.preprocessing(published)
+    return replace(
+        matched,
+        preprocessing=preprocessing,
+        mean_image=mean_image,
+        notes=(*notes, graph.normalization.summary()),
+    )
 
 
 def check_parity(
@@ -66,17 +98,23 @@ def check_parity(
         network: ours, with the file's weights; it takes RGB.
         graph: the file's.
         channel_order: in which the graph takes colors.
-        preprocessing: normalizes the images.
+        preprocessing: normalizes the images where the graph does not.
         make_runner: from an ONNX file to a function of images, and the runtime's name.
 
     Raises:
         ModelFileError: the graph cannot be run, or the logits differ by more than the tolerance.
     """
-    images = normalize_array(random_images(network, graph.batch_size or 2), preprocessing)
+    images = random_images(network, graph.batch_size or 2)
+    normalized = normalize_array(images, preprocessing)
+    if graph.normalization:
+        normalized = graph.normalization.normalize(images)
+        images = images * np.float32(graph.normalization.largest / 255)
+    else:
+        images = normalized
     try:
-        run, runtime = make_runner(drop_softmax(graph))
-        theirs = _take_rgb(run, channel_order)
-        parity = compare(torch_runner(network.eval()), theirs, runtime, [images])
+        run, runtime = make_runner(logits_model(graph))
+        ours, theirs = torch_runner(network.eval()), _take_images(run, graph, channel_order)
+        parity = compare(lambda _: ours(normalized), theirs, runtime, [images])
     except Exception as error:  # each runtime raises its own kinds
         raise ModelFileError(f"{path} cannot be run: {error_text(error)}") from error
     if not parity.is_close:
@@ -87,7 +125,8 @@ def check_parity(
     return parity
 
 
-def _take_rgb(run: Runner, channel_order: ChannelOrder) -> Runner:
-    """A runner of RGB images from one that takes `channel_order`."""
+def _take_images(run: Runner, graph: Graph, channel_order: ChannelOrder) -> Runner:
+    """A runner of RGB images [B, C, H, W] from one that takes the graph's order and layout."""
     step = -1 if channel_order == "bgr" else 1
-    return lambda images: run(np.ascontiguousarray(images[:, ::step]))
+    axes = (0, 2, 3, 1) if graph.is_channels_last else (0, 1, 2, 3)
+    return lambda images: run(np.ascontiguousarray(images[:, ::step].transpose(axes)))
