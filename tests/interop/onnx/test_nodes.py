@@ -256,7 +256,7 @@ def test_a_pad_before_another_node() -> None:
 
 
 def test_a_bias_of_another_length() -> None:
-    with pytest.raises(ModelFileError, match=r"Gemm 'y' has a bias of shape \[4\] for 2 features"):
+    with pytest.raises(ModelFileError, match=r"Gemm 'y' has a bias of shape \[4\], not \[2\]"):
         parse(node("Gemm", "matrix", "vector", transB=1), shape=(5,))
 
 

@@ -106,7 +106,7 @@ def _gemm(chain: Chain, node: Node, attributes: Attributes) -> None:
     if len(node.input) > 2 and node.input[2]:
         bias = chain.constant(node, 2)
         if bias.size not in (1, *chain.shape):
-            chain.fail(node, f"has a bias of shape {list(bias.shape)} for {chain.shape[0]} features")
+            chain.fail(node, f"has a bias of shape {list(bias.shape)}, not [{chain.shape[0]}]")
         factor = np.float32(attributes.get("beta", 1.0))
         chain.layers[-1].weights["bias"] = np.broadcast_to(bias.reshape(-1) * factor, chain.shape)
 
