@@ -9,7 +9,7 @@ from pathlib import Path
 from alexnet.data.datasets.cifar10 import cifar10_source
 from alexnet.data.datasets.flowers17 import flowers17_source
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.datasets.image_lists.source import list_source
+from alexnet.data.datasets.image_lists.source import is_list_name, list_source
 from alexnet.data.datasets.imagenet import imagenet_source
 from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
@@ -68,7 +68,7 @@ def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = Fals
     if data and path.is_dir():
         is_unlabelled = allow_unlabelled and not has_class_folders(path)
         return unlabelled_source(path) if is_unlabelled else folder_source(path)
-    if path.suffix.lower() == ".csv":
+    if is_list_name(path):
         return list_source(path)
     if path.is_file():
         raise DataError(f"{data!r} is a file; give a folder of class folders or a .csv file")

@@ -48,13 +48,11 @@ def test_csv_with_splits(tmp_path: Path) -> None:
         ("", "is empty"),
         ("path,label\n", "names no images"),
         ("p/1.png,rose\np/2.png\n", r"line 2: 'p/2.png' has 1 values; expected path,label"),
-        ("p/1.png;rose\n", r"line 1: 'p/1.png;rose' has 1 values"),
         ("p/1.png,rose\np/2.png,iris,train\n", "line 2: .* has 3 values"),
         ("a,b,c,d\n", "line 1: 'a,b,c,d' has 4 values"),
         ("p/1.png,rose\n3.png,\n", "line 2: the label is empty"),
         ("p/1.png,rose,train\n3.png,iris,later\n", "line 2: split 'later' is unknown"),
         ("p/1.png,rose,train\n3.png,iris,\n", "line 2: split '' is unknown"),
-        ("path,label,splitt\n3.png,iris,train\n", "line 1: columns 'path,label,splitt'"),
         ("p/1.png,rose\n3.png,iris\np/1.png,iris\n", "line 3: 'p/1.png' is on line 1 already"),
         (
             "no.png,rose\n3.png,iris\nnot.png,iris\n",
@@ -70,7 +68,7 @@ def test_csv_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> N
 
 
 def test_csv_that_is_no_text_or_not_there(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00a")
+    (tmp_path / "x.csv").write_bytes(b"\x00\xff\xfe\x81a")
     with pytest.raises(DataError, match="cannot be read as a CSV file"):
         list_source(tmp_path / "x.csv")
     with pytest.raises(DataError, match="No such file"):

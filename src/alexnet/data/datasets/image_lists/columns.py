@@ -1,0 +1,221 @@
+"""Which columns of a list hold the image, its label and its split.
+
+The words are those of the lists that people have: of Kaggle, pandas, fastai, Keras, Hugging Face
+and Roboflow. Case, spaces and punctuation do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet.data.datasets.image_lists.table import Table, is_image_name
+from alexnet.data.datasets.split_names import split_of
+from alexnet.errors import DataError
+
+IMAGE_WORDS = (
+    "path", "filepath", "imagepath", "imgpath", "fullpath", "relativepath", "filename", "imagename",
+    "imgname", "imagefile", "imgfile", "imagefilename", "file", "image", "img", "picture", "photo",
+    "fname", "filenames", "imageid", "imgid", "fileid", "idcode", "uuid", "name", "id",
+)  # fmt: skip
+"""Names of the column of images, the best ones first."""
+LABEL_WORDS = (
+    "label", "classname", "labelname", "categoryname", "class", "classes", "category", "categories",
+    "species", "breed", "target", "groundtruth", "gt", "diagnosis", "dx", "variety", "tag",
+    "classlabel", "labelclass", "classid", "labelid", "categoryid", "targetid", "classindex",
+    "labelindex", "classidx", "labelidx",
+)  # fmt: skip
+"""Names of the column of labels; where several say the same, the first of them is taken."""
+SPLIT_WORDS = (
+    "split", "splitname", "datasplit", "set", "setname", "subset", "partition", "dataset", "phase",
+    "fold", "usage", "stage", "mode",
+)  # fmt: skip
+"""Names of the column of splits; all but `split` may as well be names of something else."""
+FLAGS = {
+    **dict.fromkeys(("istrain", "istraining"), ("test", "train")),
+    **dict.fromkeys(("isval", "isvalid", "isvalidation"), ("train", "val")),
+    **dict.fromkeys(("istest", "istesting"), ("train", "test")),
+}
+"""Names of columns of false and true, and the splits that these mean."""
+MEASURES = frozenset(
+    (
+        "width", "height", "depth", "xmin", "ymin", "xmax", "ymax", "x1", "y1", "x2", "y2", "x",
+        "w", "h", "bbox", "box", "area", "size", "bytes", "md5", "sha256", "hash", "url", "date",
+        "time", "timestamp", "index", "unnamed0", "",
+    )
+)  # fmt: skip
+"""Names of columns that are never labels."""
+TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Indices of columns."""
+
+    image: int
+    labels: tuple[int, ...]
+    """One column of labels, or one column per class that is 1 for its images (one-hot)."""
+    split: int | None
+    flag_splits: tuple[str, str] = ("", "")
+    """The splits of false and true, where the column of splits holds these."""
+    notes: tuple[str, ...] = ()
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a row names the column of images or that of labels."""
+    words = [_word(cell) for cell in cells]
+    is_named = any(_rank(word, IMAGE_WORDS) or _rank(word, LABEL_WORDS) for word in words)
+    return len(cells) > 1 and is_named and not any(map(is_image_name, cells))
+
+
+def find_columns(table: Table) -> Columns:
+    """Find the columns by their names, else by what they hold.
+
+    Raises:
+        DataError: the columns of images or labels cannot be told.
+    """
+    if table.header is None:
+        return _unnamed_columns(table)
+    return _Finder(table).columns()
+
+
+def _word(name: str) -> str:
+    """A name of a column without case, spaces and punctuation."""
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def _rank(word: str, words: tuple[str, ...]) -> int:
+    """From 1 for the first of the words; 0 where it is none of them; a plural counts, too."""
+    for form in (word, word.removesuffix("s")):
+        if form in words:
+            return words.index(form) + 1
+    return 0
+
+
+class _Finder:
+    """Finds the columns of one table with a header."""
+
+    def __init__(self, table: Table) -> None:
+        assert table.header is not None
+        self._table, self._header = table, table.header
+        self._words = [_word(name) for name in table.header]
+        self._notes: list[str] = []
+
+    def columns(self) -> Columns:
+        split = self._split()
+        image = self._image(split)
+        labels = self._labels(image, split)
+        used = {image, split, *labels}
+        ignored = [
+            name
+            for i, name in enumerate(self._header)
+            if i not in used and self._words[i] not in ("", "unnamed0", "index")
+        ]
+        if ignored:
+            self._notes.append(f"columns not used: {', '.join(map(repr, ignored))}")
+        flag_splits = FLAGS.get(self._words[split], ("", "")) if split is not None else ("", "")
+        return Columns(image, labels, split, flag_splits, tuple(self._notes))
+
+    def _values(self, column: int) -> list[str]:
+        return [row.cells[column] for row in self._table.rows if column < len(row.cells)]
+
+    def _split(self) -> int | None:
+        """The column of splits: named split, else one that holds nothing but names of splits."""
+        if "split" in self._words:
+            return self._words.index("split")
+        for i, word in enumerate(self._words):
+            values = self._values(i)
+            is_named = _rank(word, SPLIT_WORDS) > 0 and any(map(split_of, values))
+            is_flag = word in FLAGS and self._is_flags(i)
+            if values and (is_named or is_flag):
+                return i
+        for i, word in enumerate(self._words):
+            is_known = _rank(word, LABEL_WORDS) or _rank(word, IMAGE_WORDS)
+            if not is_known and self._table.rows and all(map(split_of, self._values(i))):
+                self._notes.append(f"the splits are those of the column {self._header[i]!r}")
+                return i
+        return None
+
+    def _image(self, split: int | None) -> int:
+        """The column of images: by name, else the one that holds names of image files."""
+        rest = [
+            i
+            for i, word in enumerate(self._words)
+            if i != split and not _rank(word, LABEL_WORDS) and word not in MEASURES
+        ]
+        rest = [i for i in rest if self._holds_images(i)] or rest
+        if known := [i for i in rest if self._image_rank(i)]:
+            return min(known, key=self._image_rank)
+        if len(rest) != 1:
+            raise self._error("images", "path")
+        self._notes.append(f"the images are those of the column {self._header[rest[0]]!r}")
+        return rest[0]
+
+    def _holds_images(self, column: int) -> bool:
+        return any(map(is_image_name, self._values(column)[:20]))
+
+    def _image_rank(self, column: int) -> int:
+        return _rank(self._words[column], IMAGE_WORDS)
+
+    def _labels(self, image: int, split: int | None) -> tuple[int, ...]:
+        """The column of labels: by name, else the only one that is left, or one-hot columns."""
+        rest = [i for i in range(len(self._header)) if i not in (image, split)]
+        known = [i for i in rest if _rank(self._words[i], LABEL_WORDS)]
+        if known:
+            return (self._named_label(known),)
+        rest = [i for i in rest if self._words[i] not in MEASURES]
+        if len(rest) > 1 and all(self._is_flags(i) for i in rest):
+            self._notes.append(f"{len(rest)} columns of 0 and 1 were read as one label an image")
+            return tuple(rest)
+        if len(rest) != 1:
+            raise self._error("labels", "label")
+        self._notes.append(f"the labels are those of the column {self._header[rest[0]]!r}")
+        return (rest[0],)
+
+    def _is_flags(self, column: int) -> bool:
+        return {value.lower() for value in self._values(column)} <= {*TRUE, *FALSE}
+
+    def _named_label(self, known: list[int]) -> int:
+        """One of several columns of labels, which must say the same unless one is named label."""
+        known = sorted(known, key=lambda i: _rank(self._words[i], LABEL_WORDS))
+        best = known[0]
+        for other in known[1:] if self._words[best] != "label" else ():
+            pairs = set(zip(self._values(best), self._values(other), strict=False))
+            if not len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
+                names = f"{self._header[best]!r} and {self._header[other]!r}"
+                raise DataError(
+                    f"{self._table.path} has two different columns of labels, {names}; "
+                    "call the one to use label, or remove the other"
+                )
+        return best
+
+    def _error(self, what: str, name: str) -> DataError:
+        columns = ", ".join(map(repr, self._header))
+        return DataError(
+            f"{self._table.path}: none of its columns, {columns}, is known to hold {what}; "
+            f"call it {name}"
+        )
+
+
+def _unnamed_columns(table: Table) -> Columns:
+    """Columns of a list without a header: path, label and perhaps split, by what they hold."""
+    rows = [row.cells for row in table.rows]
+    width = len(rows[0])
+    columns = [[cells[i] for cells in rows if i < len(cells)] for i in range(width)]
+    images = [i for i in range(width) if all(map(is_image_name, columns[i]))]
+    image = images[0] if len(images) == 1 and width in (2, 3) else 0
+    rest = [i for i in range(width) if i != image]
+    if width != 3:
+        return Columns(image, tuple(rest[:1]) or (1,), None)
+    if image == 1 and _counts_up(columns[0]):
+        return Columns(image, (2,), None)
+    is_first_split = all(map(split_of, columns[rest[0]])) and not all(
+        map(split_of, columns[rest[1]])
+    )
+    label, split = reversed(rest) if is_first_split else rest
+    return Columns(image, (label,), split)
+
+
+def _counts_up(values: list[str]) -> bool:
+    """Whether values are 0, 1, 2, .. or 1, 2, 3, .., as of pandas' index."""
+    return any(values == [str(i + start) for i in range(len(values))] for start in (0, 1))

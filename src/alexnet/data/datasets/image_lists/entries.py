@@ -1,0 +1,197 @@
+"""From the rows of a list to one name, label and split per image."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from typing import NamedTuple
+
+from alexnet.config.serialization import short_repr
+from alexnet.data.datasets.image_lists.columns import TRUE, Columns, find_columns
+from alexnet.data.datasets.image_lists.table import Table, TableRow, is_image_name
+from alexnet.data.datasets.split_names import split_of
+from alexnet.data.source import SPLITS
+from alexnet.errors import DataError
+
+WRITTEN_HEADER = ("path", "label", "split")
+"""The columns of the lists that this program writes."""
+SEVERAL = re.compile(r"[\s,;|]+")
+"""Between several labels in one cell."""
+WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+"""A whole number, as pandas writes it into a column that once had an empty cell."""
+
+
+class Entry(NamedTuple):
+    """One image as its row names it."""
+
+    number: int
+    """Of the row."""
+    name: str
+    label: str
+    split: str
+    """"train", "val", "test" or ""."""
+
+
+def list_entries(table: Table, skipped: Counter[str]) -> list[Entry]:
+    """The images of a list, in its order; counts rows that repeat one, and adds to its notes.
+
+    Raises:
+        DataError: a row has too few or too many cells, an empty path or label, several labels or
+            an unknown split, or contradicts a row before it; the message names the row.
+    """
+    columns = find_columns(table)
+    table.notes.extend(columns.notes)
+    _check_header(table)
+    entries = [_entry(table, columns, row) for row in table.rows]
+    entries = _without_repeats(table, entries, skipped)
+    entries = _with_whole_labels(table, entries)
+    _check_several_labels(table, entries)
+    _note_labels_that_differ_in_case(table, entries)
+    return entries
+
+
+def _check_header(table: Table) -> None:
+    """Reject a first row that names columns in words that are not known."""
+    if table.header is not None:
+        return
+    first, *others = (row.cells for row in table.rows)
+    if any(map(is_image_name, first)) or not any(is_image_name(c) for row in others for c in row):
+        return
+    raise header_error(table)
+
+
+def header_error(table: Table) -> DataError:
+    """The error for a first row that is no image."""
+    return DataError(
+        f"{table.where(table.rows[0].number)} looks like a header: "
+        f"{short_repr(table.joined(table.rows[0].cells))}; "
+        "name its columns path and label (and split, if there is one)"
+    )
+
+
+def _entry(table: Table, columns: Columns, row: TableRow) -> Entry:
+    """One image from one row."""
+    where, cells = table.where(row.number), row.cells
+    names = table.header or ("path", "label", "split")[: 3 if columns.split is not None else 2]
+    width = len(names) if table.header else len(table.rows[0].cells)
+    if len(cells) != width or width < 2 or (table.header is None and width > 3):
+        raise DataError(
+            f"{where}: {short_repr(table.joined(cells))} has {len(cells)} values; expected "
+            f"{table.joined(names)}{'' if table.header else ', or a first line with these names'}"
+        )
+    name, label = cells[columns.image], _label(table, columns, row)
+    if not name or not label:
+        problem = "label" if name else "path"
+        raise DataError(f"{where}: the {problem} is empty; expected {table.joined(names)}")
+    label = unicodedata.normalize("NFC", label)
+    return Entry(row.number, name, label, _split(where, columns, cells))
+
+
+def _label(table: Table, columns: Columns, row: TableRow) -> str:
+    """The label of a row; of one-hot columns the name of the one that is 1."""
+    if len(columns.labels) == 1:
+        return _only_item(table.where(row.number), row.cells[columns.labels[0]])
+    assert table.header is not None
+    chosen = [table.header[i] for i in columns.labels if row.cells[i].lower() in TRUE]
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        raise several_labels(table.where(row.number), chosen)
+    raise DataError(f"{table.where(row.number)}: none of its {len(columns.labels)} columns is 1")
+
+
+def _only_item(where: str, cell: str) -> str:
+    """The one label of a cell such as ["rose"] or ['rose']; any other cell as it is."""
+    if not (cell.startswith("[") and cell.endswith("]")):
+        return cell
+    try:
+        items = json.loads(cell.replace("'", '"'))
+    except ValueError:
+        return cell
+    if len(items) > 1:
+        raise several_labels(where, [str(item) for item in items])
+    return str(items[0]).strip() if items else ""
+
+
+def several_labels(where: str, labels: list[str]) -> DataError:
+    """The error for an image with more than one label."""
+    told = " and ".join(map(short_repr, labels[:2])) + (", ..." if len(labels) > 2 else "")
+    return DataError(
+        f"{where} has {len(labels)} labels, {told}; a classifier here gives an image one label "
+        "(multi-label data is not supported): keep one label per image"
+    )
+
+
+def _split(where: str, columns: Columns, cells: list[str]) -> str:
+    if columns.split is None:
+        return ""
+    cell = cells[columns.split]
+    if any(columns.flag_splits):
+        return columns.flag_splits[cell.lower() in TRUE]
+    if not (split := split_of(cell)):
+        raise DataError(f"{where}: split {short_repr(cell)} is unknown; use {', '.join(SPLITS)}")
+    return split
+
+
+def _without_repeats(table: Table, entries: list[Entry], skipped: Counter[str]) -> list[Entry]:
+    """Each image once; its rows must agree in label and split."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        known = first.setdefault(plain_path(entry.name), entry)
+        if known[2:] == entry[2:]:
+            continue
+        what = "label" if known.label != entry.label else "split"
+        values = [short_repr(getattr(e, what)) for e in (known, entry)]
+        raise DataError(
+            f"{table.where(entry.number)}: {short_repr(entry.name)} is on {table.unit} "
+            f"{known.number} already, with the {what} {values[0]} in place of {values[1]}; "
+            "an image has one label and one split"
+        )
+    skipped["rows that repeat an image"] += len(entries) - len(first)
+    return list(first.values())
+
+
+def plain_path(name: str) -> str:
+    """A path without `.` and empty parts, to compare it by."""
+    parts = name.replace("\\", "/").split("/")
+    kept = [part for i, part in enumerate(parts) if part not in (".", "") or (not part and not i)]
+    return "/".join(kept)
+
+
+def _with_whole_labels(table: Table, entries: list[Entry]) -> list[Entry]:
+    """Labels 3.0 as 3, where all of them are whole numbers."""
+    whole = {entry.label: WHOLE_DECIMAL.fullmatch(entry.label) for entry in entries}
+    decimals = [label for label in whole if "." in label]
+    if not decimals or not all(whole.values()):
+        return entries
+    short = {label: match[1] for label, match in whole.items() if match}
+    table.notes.append(f"labels are whole numbers: {decimals[0]} was read as {short[decimals[0]]}")
+    return [entry._replace(label=short[entry.label]) for entry in entries]
+
+
+def _check_several_labels(table: Table, entries: list[Entry]) -> None:
+    """Reject "cat dog" where cat and dog are labels, too, or numbers.
+
+    Lists that `alexnet data split` wrote have one label per image, whatever it looks like.
+    """
+    labels = {entry.label: entry for entry in entries}
+    for entry in labels.values():
+        parts = SEVERAL.split(entry.label)
+        is_known = all(part in labels for part in parts)
+        if len(parts) < 2 or not (is_known or all(part.isdecimal() for part in parts)):
+            continue
+        if table.header != WRITTEN_HEADER:
+            raise several_labels(table.where(entry.number), parts)
+        table.notes.append(f"{entry.label!r} is taken as one class, not as {len(parts)} labels")
+
+
+def _note_labels_that_differ_in_case(table: Table, entries: list[Entry]) -> None:
+    forms: dict[str, str] = {}
+    for label in sorted({entry.label for entry in entries}):
+        if (known := forms.setdefault(label.casefold(), label)) != label:
+            table.notes.append(
+                f"the classes {known!r} and {label!r} differ in upper and lower case alone; "
+                "if they are one class, write it in one way"
+            )

@@ -1,0 +1,119 @@
+"""JSON and JSON Lines as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alexnet.config.serialization import short_repr
+from alexnet.data.datasets.image_lists.columns import is_header
+from alexnet.data.datasets.image_lists.delimited import read_text
+from alexnet.data.datasets.image_lists.table import Table, TableRow
+from alexnet.errors import DataError
+from alexnet.io.text import error_text
+
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+FORMS = (
+    'use one object such as {"file_name": "1.jpg", "label": "rose"} per line, an array of these, '
+    'or one object {"1.jpg": "rose", ..}'
+)
+
+
+def is_json_name(path: Path) -> bool:
+    """Whether a file's name, without the ending of a compressed file, ends as that of JSON."""
+    return bool({suffix.lower() for suffix in path.suffixes[-2:]} & set(SUFFIXES))
+
+
+def read_json(path: Path) -> Table:
+    """The rows of JSON Lines, or of one JSON value.
+
+    That is an array of objects, an object of columns (as pandas writes), of labels by path, or of
+    paths by label, or COCO's images, annotations and categories.
+
+    Raises:
+        DataError: the file cannot be read, or is none of these.
+    """
+    text, notes = read_text(path)
+    items, unit = _parse(path, text)
+    if not items:
+        raise DataError(f"{path} is empty; {FORMS}")
+    rows = [(number, item) for number, item in items if isinstance(item, Mapping)]
+    if len(rows) < len(items):
+        wrong = next(item for _, item in items if not isinstance(item, Mapping))
+        raise DataError(f"{path} holds {short_repr(wrong)} where an image should be; {FORMS}")
+    header = tuple(dict.fromkeys(str(key) for _, row in rows for key in row))
+    cells = [TableRow(number, [_cell(row.get(key)) for key in header]) for number, row in rows]
+    return Table(path, header, cells, unit=unit, notes=notes)
+
+
+def _parse(path: Path, text: str) -> tuple[list[tuple[int, Any]], str]:
+    """The number and value of every item, and what these are called in messages."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return _parse_lines(path, text, error), "line"
+    try:
+        return list(enumerate(_items(value), start=1)), "item"
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise DataError(f"{path} is not a list of images and labels; {FORMS}") from error
+
+
+def _parse_lines(path: Path, text: str, whole_error: Exception) -> list[tuple[int, Any]]:
+    """The number and value of every line; `whole_error` is why the text is not one value."""
+    items: list[tuple[int, Any]] = []
+    number = 0
+    try:
+        for number, line in enumerate(text.split("\n"), start=1):
+            if line.strip():
+                items.append((number, json.loads(line)))
+    except (ValueError, RecursionError) as error:
+        cause = error if items else whole_error  # not even the first line is JSON
+        problem = "nested too deeply" if isinstance(cause, RecursionError) else error_text(cause)
+        where = f"{path} line {number}" if items else str(path)
+        raise DataError(f"{where} cannot be read as JSON: {problem}") from error
+    return items
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """One object per image."""
+    if isinstance(value, list):
+        return value
+    if {"images", "annotations", "categories"} <= set(value):
+        return _coco_items(value)
+    if {"columns", "data"} <= set(value):  # pandas, orient="split"
+        return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
+    columns, kinds = list(map(str, value)), set(map(type, value.values()))
+    if is_header(columns):
+        return _rows_of_columns(value) if kinds in ({dict}, {list}) else [value]
+    if kinds == {list}:
+        return [{"path": path, "label": label} for label in value for path in value[label]]
+    if kinds & {dict, list}:
+        return [value]
+    return [{"path": path, "label": label} for path, label in value.items()]
+
+
+def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Objects from columns, each a list or an object of values by row, as pandas writes."""
+    values = [list(v.values()) if isinstance(v, dict) else v for v in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _coco_items(coco: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Images and labels of a file in COCO's form, as iNaturalist's are."""
+    paths = {image["id"]: image["file_name"] for image in coco["images"]}
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    return [
+        {"path": paths[item["image_id"]], "label": names[item["category_id"]]}
+        for item in coco["annotations"]
+    ]
+
+
+def _cell(value: Any) -> str:
+    """A value as the text of a cell."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    return json.dumps(value, ensure_ascii=False)

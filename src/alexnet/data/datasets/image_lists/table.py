@@ -1,0 +1,46 @@
+"""The rows of a list, whatever its format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from alexnet.data.images.find import SUFFIXES
+
+
+class TableRow(NamedTuple):
+    """One row: its number in the file, from 1, and its cells."""
+
+    number: int
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The text of a list; every row has as many cells as there are columns, or is an error."""
+
+    path: Path
+    """Of the file."""
+    header: tuple[str, ...] | None
+    """The names of the columns, None where the file does not name them."""
+    rows: list[TableRow]
+    unit: str = "line"
+    """What messages call a row: "line", "item" or "row"."""
+    separator: str = ","
+    """Joins cells in messages."""
+    notes: list[str] = field(default_factory=list)
+    """What was understood on the way, for the user."""
+
+    def where(self, number: int) -> str:
+        """A row for messages: "list.csv line 7"."""
+        return f"{self.path} {self.unit} {number}"
+
+    def joined(self, cells: list[str] | tuple[str, ...]) -> str:
+        """Cells as they stand in the file."""
+        return self.separator.join(cells)
+
+
+def is_image_name(cell: str) -> bool:
+    """Whether a cell ends as the name of an image file does."""
+    return cell.lower().endswith(SUFFIXES)

@@ -1,0 +1,124 @@
+"""JSON of every form that lists images and labels."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from alexnet.data.datasets.image_lists.source import list_source
+from alexnet.data.source import Source
+from alexnet.errors import DataError
+from support.drawing import draw_all
+
+ROWS = [
+    {"file_name": "p/1.png", "label": "rose", "box": [1, 2, 3, 4]},
+    {"file_name": "p/2.png", "label": "iris", "text": "an iris"},
+    {"file_name": "3.png", "label": "rose", "text": None},
+]
+PAIRS = [(row["file_name"], row["label"]) for row in ROWS]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    draw_all(tmp_path, "p/1.png", "p/2.png", "3.png")
+    return tmp_path
+
+
+def read(folder: Path, text: str, name: str = "list.json") -> Source:
+    (folder / name).write_text(text, encoding="utf-8")
+    return list_source(folder / name)
+
+
+def by_row(values: list[object]) -> dict[str, object]:
+    return {str(i): value for i, value in enumerate(values)}
+
+
+COLUMNS = {"image": [name for name, _ in PAIRS], "label": [label for _, label in PAIRS]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ROWS,
+        dict(PAIRS),
+        {"rose": ["p/1.png", "3.png"], "iris": ["p/2.png"]},
+        COLUMNS,
+        {name: by_row(list(column)) for name, column in COLUMNS.items()},
+        {"columns": ["path", "class"], "index": [0, 1, 2], "data": PAIRS},
+        {
+            "images": [
+                {"id": i, "file_name": name, "width": 4} for i, (name, _) in enumerate(PAIRS)
+            ],
+            "categories": [{"id": 7, "name": "rose"}, {"id": 3, "name": "iris"}],
+            "annotations": [
+                {"id": i, "image_id": i, "category_id": 7 if label == "rose" else 3}
+                for i, (_, label) in enumerate(PAIRS)
+            ],
+        },
+    ],
+    ids=["array", "labels", "paths", "columns", "pandas", "split", "coco"],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_one_value(folder: Path, value: object, indent: int | None) -> None:
+    source = read(folder, json.dumps(value, indent=indent))
+    assert source.names == ("3.png", "p/1.png", "p/2.png")
+    assert source.class_names == ("iris", "rose")
+    assert source.labels.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["list.jsonl", "list.ndjson", "metadata.JSONL", "list.json"])
+def test_json_lines(folder: Path, name: str) -> None:
+    source = read(folder, "\n\n".join(map(json.dumps, ROWS)) + "\r\n", name)
+    assert source.labels.tolist() == [1, 1, 0]
+    assert source.notes == ("columns not used: 'box', 'text'",)
+
+
+def test_json_lines_compressed_with_splits(folder: Path) -> None:
+    rows = [{**row, "split": "test" if i == 2 else "training"} for i, row in enumerate(ROWS)]
+    path = folder / "list.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    assert list_source(path).splits == ("test", "train", "train")
+
+
+def test_labels_that_are_numbers(folder: Path) -> None:
+    rows = [{"image": f"p/{i}.png", "label": i} for i in (1, 2)]
+    assert read(folder, json.dumps(rows)).class_names == ("1", "2")
+    rows = [{"image": f"p/{i}.png", "label": [f"class {i}"]} for i in (1, 2)]
+    assert read(folder, json.dumps(rows)).class_names == ("class 1", "class 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "is empty; use one object such as"),
+        ('{"file_name": "3.png", "label": "a"}\n{"file', "line 2 cannot be read as JSON"),
+        ('[\n{"file_name": "3.png",\n"label" "a"}]', "JSON: Expecting ':' delimiter: line 3"),
+        ("[" * 100_000, "JSON: nested too deeply"),
+        ("9" * 5_000, "JSON: Exceeds the limit"),
+        ("[]", "is empty; use one object such as"),
+        ("3", "is not a list of images and labels"),
+        ("3\n4", "holds 3 where an image should be"),
+        ('["3.png", "p/1.png"]', "holds '3.png' where an image should be"),
+        (
+            '{"images": 3, "annotations": [], "categories": []}',
+            "is not a list of images and labels",
+        ),
+        ('{"images": [{}], "annotations": [], "categories": []}', "is not a list of images"),
+        (
+            '{"columns": ["path"], "data": [["3.png", "rose"]]}',
+            "is not a list of images",
+        ),
+        ('{"image": ["3.png", "x.png"], "label": ["rose"]}', "is not a list of images and labels"),
+        ('{"epochs": 3, "lr": [0.1]}', "none of its columns, 'epochs', 'lr', is known to hold"),
+        ('[{"image": "3.png", "label": ["cat", "dog"]}]', "item 1 has 2 labels, 'cat' and 'dog'"),
+        ('[{"image": "3.png", "label": NaN}]', "item 1: the label is empty"),
+        ('[{"image": "3.png"}, {"label": "x"}]', "item 1: the label is empty"),
+    ],
+)
+def test_json_that_is_no_list(folder: Path, text: str, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint) as caught:
+        read(folder, text)
+    assert "\n" not in str(caught.value)
