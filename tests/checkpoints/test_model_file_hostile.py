@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.config.recipe import Recipe
@@ -140,3 +142,45 @@ def test_no_header_is_trusted(claimed: int, rest: bytes) -> None:
     path.write_bytes(struct.pack("<Q", claimed) + rest)
     with pytest.raises(ModelFileError):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "net.onnx",
+            b"\x08\x08",
+            "an ONNX file; `alexnet import .*net.onnx --arch NAME` makes one",
+        ),
+        ("sd.pth", b"\x80\x02}.", "a pickle; `alexnet import .*sd.pth --arch NAME` makes one"),
+        ("net.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file; `alexnet import .*net.h5"),
+        ("one.png", b"\x89PNG\r\n\x1a\n", "an image: the model comes first, before the images"),
+        ("one.jpg", b"\xff\xd8\xff\xe0", "an image: the model comes first, before the images"),
+        ("list.csv", b"path,label\n", "a text file"),
+        ("page.safetensors", b"<html>", "a web page; download the file again"),
+    ],
+)
+def test_files_of_other_programs_are_named(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelFileError, match=f"is no model of this program, but {message}"):
+        load(tmp_path / name)
+
+
+def test_torch_files_of_other_programs(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "sd.pth")
+    with pytest.raises(ModelFileError, match=r"a file of torch\.save; `alexnet import .*sd\.pth"):
+        load(tmp_path / "sd.pth")
+    (tmp_path / "half.pth").write_bytes((tmp_path / "sd.pth").read_bytes()[:300])
+    with pytest.raises(ModelFileError, match="no model of this program: it is a damaged or incom"):
+        load(tmp_path / "half.pth")
+    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "timm.safetensors")
+    message = r"another program; `alexnet import .*timm\.safetensors --arch NAME` makes one"
+    with pytest.raises(ModelFileError, match=message):
+        load(tmp_path / "timm.safetensors")
+
+
+def test_a_folder_of_images_in_place_of_the_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"without a model .* before the images$"):
+        load(tmp_path)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from alexnet.checkpoints.file_format import DESCRIPTIONS, file_format
 from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import atomic_write, open_regular
@@ -30,6 +31,10 @@ FORMAT_KEY, CHECKSUM_KEY = "format", "checksum"
 
 FORMAT = 2
 """Number of the file format; files of another format are rejected."""
+OWN_FORMATS = ("safetensors", "empty", "unknown")
+"""What a model file may look like; if damaged, the others."""
+IMPORTABLE = ("torch", "torch_legacy", "pickle", "onnx", "keras", "hdf5", "npy", "caffemodel")
+IMPORT_HINT = "`alexnet import {path} --arch NAME` makes one, where NAME is the file's architecture"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None:
@@ -68,13 +73,14 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
         ModelFileError: missing, damaged, of another format, or of another program.
     """
     try:
+        _reject_other_format(path)
         check_file(path)
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER_KEY)
             if text is None:
                 raise ModelFileError(
                     f"{path} is a safetensors file of another program; "
-                    "it does not say which network it is of"
+                    f"{IMPORT_HINT.format(path=path)}"
                 )
             plain = check_header(path, parse_json(text))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -86,6 +92,24 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
         raise ModelFileError(f"there is no file {path}") from error
     except (SafetensorError, OSError, ConfigError) as error:
         raise ModelFileError(f"{path} is not a whole alexnet file: {error_text(error)}") from error
+
+
+def _reject_other_format(path: Path) -> None:
+    """Say what a file is that cannot be one of ours, and how it becomes one.
+
+    Raises:
+        ModelFileError: a file of a known other format.
+    """
+    try:
+        found = file_format(path)
+    except ValueError as error:  # a damaged zip archive
+        raise ModelFileError(f"{path} is no model of this program: {error}") from error
+    if found in OWN_FORMATS:
+        return
+    hint = f"; {IMPORT_HINT.format(path=path)}" if found in IMPORTABLE else ""
+    if found == "image":
+        hint = ": the model comes first, before the images"
+    raise ModelFileError(f"{path} is no model of this program, but {DESCRIPTIONS[found]}{hint}")
 
 
 def check_file(path: Path) -> None:

@@ -21,7 +21,7 @@ from alexnet.checkpoints.model_file import ModelInfo, load_model
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
 from alexnet.data.images.open import open_image, rejection_reason
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -193,6 +193,11 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         UsageError: there is no such device.
     """
     path = Path(path)
+    if path.is_dir() and not (path / "model.safetensors").exists():
+        raise ModelFileError(
+            f"{path} is a folder without a model (model.safetensors); name a model file or a run "
+            "folder, before the images"
+        )
     path = path / "model.safetensors" if path.is_dir() else path
     weights, info, mean_image = load_model(path)
     target = choose_device(device)
