@@ -62,7 +62,43 @@ def test_as_csv(source: Source, tmp_path: Path) -> None:
         head, *rows = csv.reader(file)
     assert head == ["path", "label", "split"]
     assert len(rows) == 6
-    assert all(Path(path).is_absolute() for path, _, _ in rows)
+    assert sorted(path for path, _, _ in rows)[0] == "../set/a/1.png"
+
+
+def test_a_csv_moves_with_its_images(source: Source, tmp_path: Path) -> None:
+    write_split(source, PARTS, tmp_path / "out.csv")
+    write_split(source, PARTS, tmp_path / "set" / "lists" / "out.csv")
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (tmp_path / "set").rename(moved / "set")
+    (tmp_path / "out.csv").rename(moved / "out.csv")
+    for path in (moved / "out.csv", moved / "set" / "lists" / "out.csv"):
+        again = list_source(path)
+        assert reds(again) == EXPECTED
+        assert again.notes == ()
+        write_split(again, PARTS, path.with_name("second.csv"))
+        assert len(list_source(path.with_name("second.csv"))) == 6
+        write_split(again, PARTS, moved / f"from-{path.parent.name}.csv")
+        assert ".." not in (moved / f"from-{path.parent.name}.csv").read_text()
+
+
+def test_a_csv_far_from_its_images_has_absolute_paths(source: Source, tmp_path: Path) -> None:
+    path = tmp_path / "very" / "deep" / "out.csv"
+    write_split(source, PARTS, path)
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(Path(row["path"]).is_absolute() for row in rows)
+    assert reds(list_source(path)) == EXPECTED
+
+
+def test_a_linked_image_keeps_its_place(source: Source, tmp_path: Path) -> None:
+    """The path is that of the link, which moves with its folder."""
+    image = tmp_path / "set" / "a" / "x.png"
+    image.rename(tmp_path / "x.png")
+    image.symlink_to(Path("../../x.png"))
+    write_split(source, PARTS, tmp_path / "out.csv")
+    assert "set/a/x.png,a,val" in (tmp_path / "out.csv").read_text()
+    assert reds(list_source(tmp_path / "out.csv")) == EXPECTED
 
 
 def test_a_copy_keeps_the_bytes(source: Source, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from alexnet.io.text import LONE_SURROGATE, is_file_name
 
 def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> None:
     """Write a split to `out`: a .csv of path,label,split, or a new folder OUT/SPLIT/CLASS/image.
+
+    Paths in a CSV are relative to its folder where the images lie below or beside that.
 
     Args:
         source: of files.
@@ -40,8 +43,9 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
 def _write_csv(
     source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out: Path
 ) -> None:
+    place = out.parent.resolve()
     lines = [
-        (str(images.path(index).resolve()), source.class_names[source.labels[index]], split)
+        (_portable(images, index, place), source.class_names[source.labels[index]], split)
         for split, indices in splits.items()
         for index in indices
     ]
@@ -50,6 +54,18 @@ def _write_csv(
             raise DataError(f"a CSV cannot hold the name {cell!r}; rename it, or write a folder")
     with atomic_write(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label", "split"), *lines])
+
+
+def _portable(images: ImageFiles, index: int, place: Path) -> str:
+    """The path of an image, relative to the folder of the CSV where both can be moved together.
+
+    That is where the image lies below that folder or below the folder beside which it is.
+    """
+    path = Path(os.path.normpath(images.folder.resolve() / images.names[index]))
+    for base, up in ((place, ""), (place.parent, "../")):
+        if path.is_relative_to(base):
+            return up + path.relative_to(base).as_posix()
+    return str(path)
 
 
 def _copy(source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out: Path) -> None:
