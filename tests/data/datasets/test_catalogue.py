@@ -40,10 +40,11 @@ def test_names() -> None:
         "mnist",
         "fashion_mnist",
         "imagenet",
+        "tiny_imagenet",
     ]
 
 
-@pytest.mark.parametrize("name", ["flowers17", "cifar10", "mnist", "fashion_mnist", "imagenet"])
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "toyflowers"])
 def test_what_is_not_here_is_told_in_one_sentence(name: str, cache: Path) -> None:
     with pytest.raises(
         MissingDataError, match=r"fetch https?://|download .* from https://"

@@ -1,19 +1,33 @@
-"""ImageNet's two layouts, with two classes of three images."""
+"""ImageNet's layouts, with four classes and two training images each."""
 
 from __future__ import annotations
 
 import os
-import sys
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data.datasets.imagenet import TRUTH, imagenet_source
-from alexnet.errors import DataError, MissingDataError, UsageError
+from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.datasets.imagenet import imagenet_source, tiny_imagenet_source
+from alexnet.data.source import Source
+from alexnet.errors import DataError, MissingDataError
 
-TENCH, FOX = "n01440764", "n02119789"
+WNIDS = ("n01440764", "n01443537", "n02012849", "n03126707")
+NAMES = ("tench", "goldfish", "crane (n02012849)", "crane (n03126707)")
+PLACES = (0, 1, 134, 517)
+VAL = [f"ILSVRC2012_val_{number:08d}" for number in range(1, 5)]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that --data imagenet finds."""
+    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path))
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "imagenet").mkdir()
+    return tmp_path / "imagenet"
 
 
 def write_image(path: Path) -> None:
@@ -21,122 +35,214 @@ def write_image(path: Path) -> None:
     Image.new("RGB", (4, 3)).save(path, "JPEG")
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path))
-    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
-    root = tmp_path / "imagenet"
-    for wnid in (TENCH, FOX):
-        for number in range(3):
-            write_image(root / "train" / wnid / f"{wnid}_{number}.JPEG")
-    return root
+def write_classes(folder: Path, inner: str = "") -> None:
+    for wnid in WNIDS:
+        for number in range(2):
+            write_image(folder / wnid / inner / f"{wnid}_{number}.JPEG")
 
 
-def flat_val(root: Path) -> None:
-    """Four images, of ILSVRC2012_ID 2, 1, 1 and 2."""
-    for number in range(1, 5):
-        write_image(root / "val" / f"ILSVRC2012_val_{number:08d}.JPEG")
-    (root / TRUTH).write_text("2\n1\n1\n2\n")
+def write_flat(folder: Path) -> None:
+    """One image per class, in the order of the classes."""
+    for name in VAL:
+        write_image(folder / f"{name}.JPEG")
 
 
-def test_class_folders(root: Path) -> None:
-    write_image(root / "val" / FOX / "ILSVRC2012_val_00000001.JPEG")
-    write_image(root / "val" / TENCH / "ILSVRC2012_val_00000002.JPEG")
-    (root / "val" / "notes.txt").touch()
+def write_lines(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def kaggle(root: Path) -> None:
+    images = root / "ILSVRC" / "Data" / "CLS-LOC"
+    write_classes(images / "train")
+    write_flat(images / "val")
+    write_image(images / "test" / "ILSVRC2012_test_00000001.JPEG")
+    rows = [
+        f"{name},{wnid} 1 2 30 40 {wnid} 5 6 70 80 " for name, wnid in zip(VAL, WNIDS, strict=True)
+    ]
+    write_lines(root / "LOC_val_solution.csv", ["ImageId,PredictionString", *reversed(rows)])
+
+
+def torchvision(root: Path) -> None:
+    write_classes(root / "train")
+    for name, wnid in zip(VAL, WNIDS, strict=True):
+        write_image(root / "val" / wnid / f"{name}.JPEG")
+
+
+def caffe(root: Path) -> None:
+    write_classes(root / "train")
+    write_flat(root / "val")
+    lines = [f"{name}.JPEG {place}" for name, place in zip(VAL, PLACES, strict=True)]
+    write_lines(root / "meta" / "val.txt", lines)
+
+
+def hugging_face(root: Path) -> None:
+    for wnid in WNIDS:
+        for number in range(2):
+            write_image(root / "train" / f"{wnid}_{number}_{wnid}.JPEG")
+    for name, wnid in zip(VAL, WNIDS, strict=True):
+        write_image(root / "val" / f"{name}_{wnid}.JPEG")
+
+
+def tensorflow(root: Path) -> None:
+    write_classes(root / "train")
+    write_flat(root / "validation")
+    write_lines(root / "imagenet_2012_validation_synset_labels.txt", list(WNIDS))
+
+
+def tiny(root: Path) -> None:
+    write_classes(root / "train", "images")
+    for wnid in WNIDS:
+        (root / "train" / wnid / f"{wnid}_boxes.txt").touch()
+    for number in range(4):
+        write_image(root / "val" / "images" / f"val_{number}.JPEG")
+        write_image(root / "test" / "images" / f"test_{number}.JPEG")
+    lines = [f"val_{i}.JPEG\t{wnid}\t0\t32\t44\t62" for i, wnid in enumerate(WNIDS)]
+    write_lines(root / "val" / "val_annotations.txt", lines)
+
+
+def in_parts(root: Path) -> None:
+    for wnid, part in zip(WNIDS, (1, 1, 2, 3), strict=True):
+        for number in range(2):
+            write_image(root / f"train.X{part}" / wnid / f"{wnid}_{number}.JPEG")
+        write_image(root / "val.X" / wnid / "1.JPEG")
+
+
+def devkit(root: Path) -> None:
+    write_classes(root / "ILSVRC2012_img_train")
+    write_flat(root / "ILSVRC2012_img_val")
+    folder = root / "ILSVRC2012_devkit_t12" / "data"
+    write_lines(folder / "ILSVRC2012_validation_ground_truth.txt", ["3", "4", "1", "2"])
+    write_lines(
+        folder / "map_clsloc.txt", [f"{WNIDS[i]} {n} x" for n, i in enumerate((2, 3, 0, 1), 1)]
+    )
+
+
+LAYOUTS = [kaggle, torchvision, caffe, hugging_face, tensorflow, tiny, in_parts, devkit]
+
+
+def labels(source: Source, split: str) -> list[str]:
+    """The class names of the images of a split."""
+    pairs = zip(source.labels, source.splits, strict=True)
+    return [source.class_names[label] for label, name in pairs if name == split]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(root: Path, layout: Callable[[Path], None]) -> None:
+    layout(root)
     source = imagenet_source()
-    assert source.name == "imagenet"
-    assert source.class_names == (TENCH, FOX)
-    assert source.splits == ("train",) * 6 + ("val",) * 2
-    assert source.labels.tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
-    assert source.names[0] == f"train/{TENCH}/{TENCH}_0.JPEG"
-    assert source.skipped == {"not a class folder": 1}
-    with source.images.open(6) as image:
+    assert (source.name, source.class_names) == ("imagenet", NAMES)
+    assert labels(source, "train") == [name for name in NAMES for _ in range(2)]
+    assert labels(source, "val") == list(NAMES)
+    assert len(source) == 12
+    with source.images.open(11) as image:
         assert image.size == (4, 3)
-    assert source.fingerprint() == imagenet_source().fingerprint()
+    by_path = open_source(str(root))
+    assert by_path.fingerprint() == source.fingerprint() == imagenet_source().fingerprint()
 
 
-def test_words_name_the_classes(root: Path) -> None:
-    write_image(root / "val" / FOX / "1.JPEG")
-    (root / "synset_words.txt").write_text(f"{TENCH} tench, Tinca tinca\n{FOX} kit fox, Vulpes\n")
-    assert imagenet_source().class_names == ("tench", "kit fox")
-    (root / "synset_words.txt").write_text(f"{TENCH} crane\n{FOX} crane\n")
-    assert imagenet_source().class_names == (f"crane ({TENCH})", f"crane ({FOX})")
-    (root / "synset_words.txt").write_text("tench\n")
+@pytest.mark.parametrize("folder", ["", "ILSVRC", "ILSVRC/Data", "ILSVRC/Data/CLS-LOC"])
+def test_kaggles_folders(root: Path, folder: str) -> None:
+    kaggle(root)
+    source = open_source(str(root / folder))
+    assert (source.class_names, labels(source, "val")) == (NAMES, list(NAMES))
+    assert source.skipped == {"test image without a label": 1}
+    assert source.notes == ("the labels of val are from LOC_val_solution.csv",)
+    assert imagenet_source(str(root / folder)).fingerprint() == source.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder"),
+    [(kaggle, "ILSVRC/Data/CLS-LOC/val"), (devkit, "ILSVRC2012_img_val"), (hugging_face, "val")],
+)
+def test_the_validation_images_alone(
+    root: Path, layout: Callable[[Path], None], folder: str
+) -> None:
+    layout(root)
+    source = open_source(str(root / folder))
+    assert (labels(source, "val"), len(source)) == (list(NAMES), 4)
+    unlabelled = open_source(str(root / folder), allow_unlabelled=True)
+    assert not unlabelled.is_labelled
+
+
+@pytest.mark.parametrize("layout", [kaggle, torchvision, caffe])
+def test_val_without_train(root: Path, layout: Callable[[Path], None]) -> None:
+    layout(root)
+    for folder in list(root.rglob("train")):
+        shutil.rmtree(folder)
+    source = imagenet_source()
+    assert (set(source.splits), labels(source, "val")) == ({"val"}, list(NAMES))
+
+
+def test_train_without_val_is_left_to_the_recipe(root: Path) -> None:
+    write_classes(root / "train")
+    assert imagenet_source().splits == ("",) * 8
+
+
+def test_classes_of_val_that_are_not_in_train(root: Path) -> None:
+    torchvision(root)
+    write_image(root / "val" / "n01484850" / "1.JPEG")
+    assert imagenet_source().class_names[2] == "great white shark"
+
+
+def test_subsets_have_readable_names(root: Path) -> None:
+    write_classes(root / "some")
+    assert open_source(str(root / "some")).class_names == NAMES
+    write_lines(root / "list.csv", ["path,label"] + [f"some/{w}/{w}_0.JPEG,{w}" for w in WNIDS])
+    assert open_source(str(root / "list.csv")).class_names == NAMES
+    (root / "some" / WNIDS[0]).rename(root / "some" / "mine")
+    assert open_source(str(root / "some")).class_names == ("mine", *WNIDS[1:])
+
+
+def test_other_folders_are_not_imagenet(root: Path) -> None:
+    write_classes(root / "train")
+    write_classes(root / "val")
+    for split in ("train", "val"):
+        write_image(root / split / "mine" / "1.JPEG")
+    assert open_source(str(root)).class_names == ("mine", *WNIDS)
+
+
+def test_tiny_imagenet_by_name(root: Path) -> None:
+    tiny(root.with_name("tiny-imagenet-200"))
+    source = tiny_imagenet_source()
+    assert (source.name, labels(source, "val")) == ("tiny_imagenet", list(NAMES))
+    assert source.skipped == {"not an image": 5, "test image without a label": 4}
+    assert open_source("tiny_imagenet").fingerprint() == source.fingerprint()
+
+
+def test_names_of_synsets_that_are_not_in_imagenet(root: Path) -> None:
+    write_image(root / "val" / "n00000001" / "1.JPEG")
+    write_image(root / "val" / "n00000002" / "1.JPEG")
+    write_lines(root / "words.txt", ["n00000001\tentity, thing", "n01440764\tignored"])
+    assert imagenet_source().class_names == ("entity (n00000001)", "n00000002")
+    write_lines(root / "words.txt", ["tench"])
     with pytest.raises(DataError, match="line 1: 'tench' does not begin with a wnid"):
         imagenet_source()
 
 
-def test_flat_val_with_a_list_in_the_order_of_the_ids(root: Path) -> None:
-    flat_val(root)
-    (root / "synset_words.txt").write_text(f"{FOX} kit fox\n{TENCH} tench\n")
+def test_an_empty_class_folder_is_counted(root: Path) -> None:
+    torchvision(root)
+    (root / "train" / "n09999999").mkdir()
     source = imagenet_source()
-    assert source.class_names == ("tench", "kit fox")
-    assert source.splits[6:] == ("val",) * 4
-    assert source.labels[6:].tolist() == [0, 1, 1, 0]
+    assert source.class_names == NAMES
+    assert source.skipped == {"class folder without images": 1}
 
 
-def test_flat_val_rejects_a_sorted_list(root: Path) -> None:
-    flat_val(root)
-    (root / "LOC_synset_mapping.txt").write_text(f"{TENCH} tench\n{FOX} kit fox\n")
-    with pytest.raises(DataError, match=r"sorted order, but .*put the devkit's meta.mat"):
+def test_what_is_missing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"neither train/ nor val/ with class folders such as n0"):
         imagenet_source()
-
-
-def test_flat_val_with_the_devkit(root: Path) -> None:
-    scipy_io = pytest.importorskip("scipy.io", reason="needs scipy")
-    flat_val(root)
-    devkit = root / "ILSVRC2012_devkit_t12" / "data"
-    devkit.mkdir(parents=True)
-    (root / TRUTH).rename(devkit / TRUTH)
-    synsets = np.empty((3, 1), dtype=[(n, object) for n in ("ILSVRC2012_ID", "WNID", "children")])
-    synsets[:, 0] = [(1, FOX, []), (2, TENCH, [3]), (1001, "n00001740", [1, 2])]
-    scipy_io.savemat(devkit / "meta.mat", {"synsets": synsets})
-    assert imagenet_source().labels[6:].tolist() == [0, 1, 1, 0]
-    (devkit / "meta.mat").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"meta\.mat cannot be read as a \.mat file"):
-        imagenet_source()
-
-
-def test_the_devkit_needs_scipy(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flat_val(root)
-    (root / "meta.mat").write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(UsageError, match=r'pip install "alexnet\[scipy\]"'):
-        imagenet_source()
-
-
-def test_flat_val_without_its_files(root: Path) -> None:
-    flat_val(root)
-    with pytest.raises(DataError, match=r"put the devkit's meta.mat beside it"):
-        imagenet_source()
-    (root / "synset_words.txt").write_text(f"{FOX} kit fox\n{TENCH} tench\n")
-    (root / TRUTH).write_text("2\n1\n3\n2\n")
-    with pytest.raises(DataError, match=r"no class for val/ILSVRC2012_val_00000003.JPEG"):
-        imagenet_source()
-    (root / TRUTH).write_text("2\nfox\n")
-    with pytest.raises(DataError, match="not a list of numbers"):
-        imagenet_source()
-    (root / TRUTH).unlink()
-    with pytest.raises(DataError, match=f"put the devkit's {TRUTH} there"):
-        imagenet_source()
-
-
-def test_parts_that_are_missing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match=r"val' cannot be read: No such file"):
-        imagenet_source()
-    (root / "val").mkdir()
-    with pytest.raises(DataError, match="neither class folders nor"):
-        imagenet_source()
-    write_image(root / "val" / "n09999999" / "1.JPEG")
-    with pytest.raises(DataError, match="n09999999 is in val but not in train"):
+    (root / "train" / "n01440764").mkdir(parents=True)
+    with pytest.raises(DataError, match="has no images in class folders"):
         imagenet_source()
     monkeypatch.setenv("ALEXNET_DATA", str(root.parent / "empty"))
     with pytest.raises(MissingDataError, match=r"ImageNet is not here: .*image-net.org"):
         imagenet_source()
+    with pytest.raises(MissingDataError, match=r"Tiny ImageNet is not here: .*cs231n"):
+        tiny_imagenet_source()
 
 
 def test_no_file_is_asked_for_its_status(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_image(root / "val" / FOX / "1.JPEG")
+    kaggle(root)
     asked: list[str] = []
     real = Path.stat
 

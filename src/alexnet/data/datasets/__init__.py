@@ -4,7 +4,8 @@
 - `folder`: a folder of class folders; `image_lists`: a CSV file; `rows`: from both to a `Source`
 - `unlabelled`: a folder of images alone
 - `flowers17`, `cifar10`, `imagenet`, `mnist` (and Fashion-MNIST): published data sets
-- `imagenet_classes`: wnids and names of ImageNet's 1,000 classes
+- `imagenet_layout`, `imagenet_labels`: the folders and lists in which ImageNet is published
+- `imagenet_classes`: wnids and names of its 1,000 classes
 - `toyflowers/`: the built-in data set, painted by the program
 - `mat`: MATLAB files, in which parts of two data sets are published
 """

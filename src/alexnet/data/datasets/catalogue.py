@@ -10,7 +10,13 @@ from alexnet.data.datasets.cifar10 import cifar10_source
 from alexnet.data.datasets.flowers17 import flowers17_source
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.datasets.image_lists.source import is_list_name, list_source
-from alexnet.data.datasets.imagenet import imagenet_source
+from alexnet.data.datasets.imagenet import (
+    imagenet_folder_source,
+    imagenet_source,
+    tiny_imagenet_source,
+    with_imagenet_names,
+)
+from alexnet.data.datasets.imagenet_layout import find_layout
 from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_source
@@ -45,6 +51,7 @@ DATASETS: dict[str, Callable[[str], Source]] = {
     "mnist": mnist_source,
     "fashion_mnist": fashion_mnist_source,
     "imagenet": imagenet_source,
+    "tiny_imagenet": tiny_imagenet_source,
 }
 
 
@@ -66,12 +73,21 @@ def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = Fals
         return DATASETS[data](data_root)
     path = Path(data).expanduser()
     if data and path.is_dir():
-        is_unlabelled = allow_unlabelled and not has_class_folders(path)
-        return unlabelled_source(path) if is_unlabelled else folder_source(path)
+        return _open_folder(path, allow_unlabelled)
     if is_list_name(path):
-        return list_source(path)
+        return with_imagenet_names(list_source(path))
     if path.is_file():
         raise DataError(f"{data!r} is a file; give a folder of class folders or a .csv file")
     if "/" in data or "\\" in data or data.startswith("~"):
         raise DataError(f"there is no folder {data!r}; give a folder, a .csv file or a known name")
     raise UnknownNameError("data set (nor is it a folder or a .csv file)", data, DATASETS)
+
+
+def _open_folder(path: Path, allow_unlabelled: bool) -> Source:
+    """A folder of ImageNet's layouts, of class folders, or of images alone."""
+    layout = find_layout(path)
+    if layout and not (allow_unlabelled and layout.is_one_flat_folder):
+        return imagenet_folder_source(path)
+    if allow_unlabelled and not has_class_folders(path):
+        return unlabelled_source(path)
+    return with_imagenet_names(folder_source(path))

@@ -5,7 +5,7 @@ WordNet 3.0), a tab, and the WordNet synset's words. This is the order of the ou
 weights (torchvision, Caffe, Keras, timm).
 
 Source: Princeton University, WordNet 3.0, https://wordnet.princeton.edu/license-and-commercial-use
-(free to use and redistribute with this notice); the selection of 1,000 synsets is that of
+(the notice is in `docs/architecture.md`); the selection is that of
 https://image-net.org/challenges/LSVRC/2012/.
 """
 
