@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_image, rejection_reason
+from alexnet.data.images.open import open_image
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import DataError
 from stress.image_kinds import ImageFile, paint_image_files
 from stress.mutators import GENERAL, Mutator, edit_jpeg, edit_png, edit_tiff
@@ -70,7 +71,7 @@ def _ours(content: bytes, folder: Path) -> np.ndarray | str:
     try:
         with open_image(path) as image:
             return decode(image, "stretch", SIDE)
-    except Exception as error:
+    except IMAGE_ERRORS as error:
         return rejection_reason(error, "image")
 
 

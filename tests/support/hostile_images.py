@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_image, rejection_reason
+from alexnet.data.images.open import open_image
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from stress.mutators import png_chunks, png_file
 
 SIDE = 8
@@ -36,7 +37,7 @@ def rejection(path: Path) -> str:
     """Why a file is rejected; "" where it is used."""
     try:
         read(path)
-    except Exception as error:
+    except IMAGE_ERRORS as error:
         return rejection_reason(error, path.name)
     return ""
 

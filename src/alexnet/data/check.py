@@ -12,8 +12,8 @@ from pathlib import PurePath
 import numpy as np
 
 from alexnet.data.images.decode import decode
-from alexnet.data.images.find import SUFFIXES
-from alexnet.data.images.open import rejection_reason
+from alexnet.data.images.formats import FORMAT_SUFFIXES, SUFFIXES
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
@@ -21,16 +21,6 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 
 SMALL_PIXELS = 64
 """A shorter side below this is reported, unless the median image is that small."""
-FORMAT_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm"),
-}
 
 
 FAULTS = ("unreadable", "duplicate_across_splits", "duplicate_across_classes", "no_train_images")
@@ -84,7 +74,7 @@ def _facts(source: Source, index: int) -> _ImageFacts:
         with source.images.open(index) as image:
             file_format, side = image.format or "", min(image.size)
             pixels = decode(image, "stretch", 32)
-    except Exception as error:  # Pillow raises many kinds for damaged files
+    except IMAGE_ERRORS as error:
         return _ImageFacts(error=rejection_reason(error, source.names[index]))
     return _ImageFacts(
         file_format, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()

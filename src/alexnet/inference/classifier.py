@@ -20,7 +20,8 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, load_model
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_image, rejection_reason
+from alexnet.data.images.open import open_image
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import DataError, ModelFileError, UsageError
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
@@ -142,7 +143,7 @@ class Classifier:
         try:
             with _open(image, lock) as opened:
                 pixels = decode(opened, preprocessing.resize, preprocessing.resize_size)
-        except Exception as error:  # Pillow raises many kinds for damaged files
+        except IMAGE_ERRORS as error:
             return Decoded(name, error=rejection_reason(error, name))
         return Decoded(name, pixels)
 

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 from PIL import ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
-from alexnet.data.images.open import PixelBudget, SilenceWarnings, pixel_budget, rejection_reason
+import alexnet.data.images.open
+from alexnet.data.images.concurrency import PixelBudget, SilenceWarnings, pixel_budget
+from alexnet.data.images.rejection import rejection_reason
 from alexnet.data.source import file_signature
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular, read_regular
@@ -140,3 +143,26 @@ def test_reasons_are_one_short_line() -> None:
     assert len(rejection_reason(ValueError("a\nb\n" * 999), "x")) < 250
     assert rejection_reason(KeyError(), "x") == "damaged: KeyError"
     assert not re.search("/x", rejection_reason(OSError(2, "No such file", "/x"), "x"))
+
+
+def test_a_mistake_of_the_program_is_not_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*arguments: object) -> None:
+        raise TypeError("unsupported operand")
+
+    (tmp_path / "x.png").write_bytes(encode(COLORS, "PNG"))
+    monkeypatch.setattr(alexnet.data.images.open, "check_png_end", mistaken)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        read(tmp_path / "x.png")
+
+
+def test_any_error_of_pillow_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For some damaged files Pillow raises what a mistake of the program would raise."""
+
+    def damaged(*arguments: object) -> None:
+        raise TypeError("a bytes-like object is required")
+
+    (tmp_path / "x.png").write_bytes(encode(COLORS, "PNG"))
+    monkeypatch.setattr(PngImageFile, "load", damaged)
+    assert rejection(tmp_path / "x.png") == "damaged: a bytes-like object is required"

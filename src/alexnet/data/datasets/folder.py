@@ -7,7 +7,8 @@ from pathlib import Path
 
 from alexnet.data.datasets.rows import Row, make_source
 from alexnet.data.datasets.split_names import split_of
-from alexnet.data.images.find import SUFFIXES, classify_entry, list_images, scan_folder
+from alexnet.data.images.find import classify_entry, list_images, scan_folder
+from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.source import Source
 from alexnet.errors import DataError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.datasets.split_names import split_of
-from alexnet.data.images.find import SUFFIXES, classify_entry, list_images, scan_folder
+from alexnet.data.images.find import classify_entry, list_images, scan_folder
+from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import DataError
 

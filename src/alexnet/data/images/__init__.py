@@ -2,6 +2,9 @@
 
 - `find`: the image files below a folder
 - `open`: `open_image`, an image file decoded by Pillow, within limits of size and memory
+- `formats`: the formats that are read
+- `rejection`: why an image cannot be used
+- `concurrency`: limits and silence for the threads that decode
 - `integrity`: damage that Pillow does not report (JPEG and PNG)
 - `decode`: rotation, colour modes and resizing to uint8 RGB of one size
 """

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from alexnet.config.preprocessing import Resize
-from alexnet.data.images.open import check_size, silence_warnings
+from alexnet.data.images.concurrency import silence_warnings
+from alexnet.data.images.open import check_size, load
 from alexnet.errors import DataError
 
 EXIF_TRANSPOSE = {
@@ -40,7 +41,7 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """
     check_size(image.size)
     with silence_warnings:
-        image.load()
+        load(image)
         transpose = EXIF_TRANSPOSE.get(_orientation(image))
         rgb = to_rgb(image)
     if transpose is not None:

@@ -6,12 +6,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from alexnet.data.images.formats import SUFFIXES
 from alexnet.errors import DataError
 
-SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm",
-    ".pgm", ".pbm",
-)  # fmt: skip
 HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from alexnet.data.images.rejection import pillow_errors
 from alexnet.errors import DataError
 
 MAX_SCANS = 100
@@ -87,7 +88,7 @@ def check_jpeg_end(image: Image.Image, content: bytes, markers: JpegMarkers) -> 
         return
     extra = content[max(0, markers.end - 600) : markers.end].replace(b"\xff", b"")
     extended = io.BytesIO(content[: markers.end] + extra + content[markers.end :])
-    with Image.open(extended, formats=("JPEG",)) as other:
+    with pillow_errors(), Image.open(extended, formats=("JPEG",)) as other:
         if other.tobytes() != image.tobytes():
             raise DataError("its data ends before the image does")
 

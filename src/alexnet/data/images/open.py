@@ -2,91 +2,28 @@
 
 from __future__ import annotations
 
-import errno
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
+from alexnet.data.images.concurrency import pixel_budget, silence_warnings
+from alexnet.data.images.formats import FORMATS
 from alexnet.data.images.integrity import (
     check_jpeg_end,
     check_png_checksums,
     check_png_end,
     read_jpeg_markers,
 )
+from alexnet.data.images.rejection import pillow_errors
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-"""Pillow's names of the formats that are read, whatever a file is called. Its other formats stay
-off: one of them, EPS, is a program that Pillow has Ghostscript run."""
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, upper, right, lower."""
-TRANSIENT_ERRNOS = {
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-}
-"""Failures of the machine, which say nothing about the image that was to be read."""
-
-
-class PixelBudget:
-    """Makes threads wait while the images that are being decoded have too many pixels together."""
-
-    def __init__(self, pixels: int) -> None:
-        self._free, self._changed = pixels, threading.Condition()
-
-    @contextmanager
-    def reserve(self, pixels: int) -> Iterator[None]:
-        """Wait until `pixels`, at most the whole budget, are free, and hold them in the block."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= pixels)
-            self._free -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += pixels
-                self._changed.notify_all()
-
-
-class SilenceWarnings:
-    """No warnings while any thread is inside.
-
-    Pillow warns of broken EXIF and much else; what cannot be decoded still raises.
-    `warnings.catch_warnings` alone is not safe for threads: a thread that leaves late would restore
-    the filters of one that is still inside.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._num_inside = threading.Lock(), 0
-        self._caught = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._num_inside:
-                self._caught = warnings.catch_warnings()
-                self._caught.__enter__()
-                warnings.simplefilter("ignore")
-            self._num_inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._num_inside -= 1
-            if not self._num_inside:
-                self._caught.__exit__(None, None, None)
-
-
-pixel_budget = PixelBudget(MAX_IMAGE_PIXELS)
-silence_warnings = SilenceWarnings()
 
 
 @contextmanager
@@ -98,7 +35,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 
     Raises:
         DataError: it is no regular file, no image of FORMATS, too large, or ends too early.
-        OSError: it cannot be read, or is damaged. Pillow has other errors for damage, too.
+        OSError: it cannot be read, or is damaged.
     """
     with open_regular(path) as file, silence_warnings:
         image = _read_header(file)
@@ -120,28 +57,6 @@ def check_size(size: tuple[int, int]) -> None:
         raise DataError(f"{width}x{height} pixels are more than {MAX_IMAGE_PIXELS:,}")
 
 
-def rejection_reason(error: Exception, name: str) -> str:
-    """Why an image cannot be used, in one line that does not repeat its name.
-
-    Raises:
-        DataError: the machine failed and not the image, so the image must not be rejected; names
-            the image.
-    """
-    text = " ".join(str(error).split())[:200]
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) in TRANSIENT_ERRNOS:
-        raise DataError(
-            f"{name} cannot be read now ({text or 'out of memory'}); finished images are kept: "
-            "solve that, or take that image out, and run the same again"
-        ) from error
-    if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MAX_IMAGE_PIXELS:,} pixels"
-    if isinstance(error, UnidentifiedImageError):
-        return f"not a whole image of a supported format ({', '.join(FORMATS)})"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return text if isinstance(error, DataError) else f"damaged: {text or type(error).__name__}"
-
-
 def _read_header(file: IO[bytes]) -> ImageFile.ImageFile:
     """Read the header; DataError where the file is empty or too long."""
     size_bytes = file.seek(0, 2)
@@ -152,7 +67,8 @@ def _read_header(file: IO[bytes]) -> ImageFile.ImageFile:
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise DataError("Pillow's LOAD_TRUNCATED_IMAGES is on, which hides damage; switch it off")
     file.seek(0)
-    image = Image.open(file, formats=FORMATS)
+    with pillow_errors():
+        image = Image.open(file, formats=FORMATS)
     assert isinstance(image, ImageFile.ImageFile)
     return image
 
@@ -162,20 +78,31 @@ def _decode_and_check(image: ImageFile.ImageFile, file: IO[bytes]) -> Image.Imag
     if image.format in ("JPEG", "MPO"):
         content = _read_all(file)
         markers = read_jpeg_markers(content)
-        image.load()
+        load(image)
         check_jpeg_end(image, content, markers)
     elif image.format == "PNG":
         content = _read_all(file)
         check_png_checksums(content)
         raw_mode = str(image.tile[0][3]) if image.tile else ""
-        image.load()
+        load(image)
         _scale_transparency(image, raw_mode)
         check_png_end(image, content)
     else:
         boxes = {tile[1] or (0, 0, *image.size) for tile in image.tile}
-        image.load()
+        load(image)
         return _composite_on_white(image, boxes)
     return image
+
+
+def load(image: Image.Image) -> None:
+    """Decode the pixels.
+
+    Raises:
+        DataError: the image is damaged.
+        OSError: it cannot be read, or is damaged.
+    """
+    with pillow_errors():
+        image.load()
 
 
 def _read_all(file: IO[bytes]) -> bytes:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.images.decode import color_moments, decode
-from alexnet.data.images.open import rejection_reason
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.store.partial import (
     PENDING,
@@ -219,7 +219,7 @@ def _decode_image(spec: _BuildSpec, partial: Partial, index: int) -> str:
     try:
         with spec.source.images.open(index) as image:
             pixels = decode(image, spec.resize, spec.side)
-    except Exception as error:  # Pillow raises many kinds for damaged files
+    except IMAGE_ERRORS as error:
         return rejection_reason(error, spec.source.names[index])
     partial.images[index] = pixels
     partial.color_moments[index] = color_moments(pixels)

@@ -12,7 +12,7 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.entries import Entry, header_error
 from alexnet.data.datasets.image_lists.table import Table, is_image_name
 from alexnet.data.datasets.split_names import is_generic, parse_split_name, split_of
-from alexnet.data.images.find import SUFFIXES
+from alexnet.data.images.formats import SUFFIXES
 from alexnet.errors import DataError
 
 MAX_FOLDERS = 100

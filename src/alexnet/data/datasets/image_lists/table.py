@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.data.images.find import SUFFIXES
+from alexnet.data.images.formats import SUFFIXES
 
 
 class TableRow(NamedTuple):
