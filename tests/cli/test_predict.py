@@ -86,3 +86,63 @@ def test_predict_reports_its_progress_on_stderr(
     result = command("predict", trained.path, tmp_path, "--csv", "--top", 1)
     assert result.err == "classified 64 of 70 images\n"
     assert len(result.out.splitlines()) == 71
+
+
+def test_predict_reads_an_image_from_stdin(
+    command: Command, trained: RunFolder, flowers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rose = flowers / "test" / "rose" / "0000.jpg"
+    with rose.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(file.read())))
+    result = json.loads(command("predict", trained.path, "-", "--json").out)
+    expected = json.loads(command("predict", trained.path, rose, "--json").out)
+    assert result[0]["top_classes"] == expected[0]["top_classes"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    nothing = command("predict", trained.path, "-")
+    assert (nothing.code, "the file is empty" in nothing.err) == (1, True)
+
+
+def test_predict_names_what_it_skips(
+    command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jpg").symlink_to(flowers / "test" / "rose" / "0000.jpg")
+    (tmp_path / "notes.txt").write_text("none")
+    result = command("predict", trained.path, tmp_path, "--csv", "--top", 1)
+    assert (result.code, result.err) == (0, "files skipped: 1 (not an image)\n")
+
+
+@pytest.mark.parametrize("word", ["http://127.0.0.1/a.jpg", "ftp://x/a.jpg", "file:///a.jpg"])
+def test_predict_reads_no_address_but_https(
+    command: Command, trained: RunFolder, word: str
+) -> None:
+    result = command("predict", trained.path, word)
+    assert result.code == 2
+    assert "only addresses that begin with https:// are" in result.err
+
+
+def test_predict_reads_no_address_offline(
+    command: Command, trained: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
+    result = command("predict", trained.path, "https://example.invalid/a.jpg")
+    assert result.code == 2
+    assert "since $ALEXNET_OFFLINE is set" in result.err
+
+
+def test_the_model_comes_first(
+    command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    rose = flowers / "test" / "rose" / "0000.jpg"
+    (tmp_path / "photo").write_bytes(rose.read_bytes())
+    swapped = [
+        (rose, trained.path, "0000.jpg is a JPEG image, not a model"),
+        (tmp_path / "photo", rose, "photo is a JPEG image, not a model"),
+        (rose.parent, trained.path, f"{trained.path} is a model, not an image"),
+        (trained.path, trained.path, f"{trained.path} is a model, not an image"),
+        (trained.path, trained.model, "model.safetensors is a model, not an image"),
+    ]
+    for first, second, words in swapped:
+        result = command("predict", first, second)
+        assert result.code == 2
+        assert words in result.err
+        assert "the model comes first: alexnet predict MODEL IMAGE ..." in result.err

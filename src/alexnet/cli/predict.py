@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,11 +16,14 @@ import tyro
 from alexnet.cli.console import ProgressReporter, note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
-from alexnet.data.images.find import find_images
+from alexnet.data.images.find import describe_skipped, find_paths
+from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
+from alexnet.io.url import is_address
 
 if TYPE_CHECKING:
     from alexnet.inference.classifier import Prediction
+    from alexnet.inference.inputs import ImageInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,8 @@ class PredictFlags:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...")]
-    """Images, folders of images, or patterns such as 'photos/*.jpg'."""
+    """Images, folders of images, patterns such as 'photos/*.jpg', https addresses, or - for an
+    image on stdin."""
     top: int = 5
     """Number of classes per image."""
     crops: Literal["1", "10"] = "1"
@@ -50,14 +55,16 @@ def run(arguments: Sequence[str]) -> int:
     if flags.json and flags.csv:
         raise UsageError("choose one of --json and --csv")
     if not flags.paths or "" in flags.paths:
-        raise UsageError("name at least one image, folder or pattern")
-    paths = [path for pattern in flags.paths for path in image_paths(pattern)]
+        raise UsageError("name at least one image, folder, pattern or https address")
+    check_order(flags.model, flags.paths)
+    skipped: Counter[str] = Counter()
+    inputs = find_inputs(flags.paths, skipped)
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     with ProgressReporter() as reporter:
-        predictions = classifier.predict(paths, flags.top, crops, reporter.on_predict)
+        predictions = classifier.predict(inputs, flags.top, crops, reporter.on_predict)
     if flags.json:
         print(json_text(to_dict(tuple(predictions))))
     elif flags.csv:
@@ -67,24 +74,44 @@ def run(arguments: Sequence[str]) -> int:
     for prediction in predictions:
         if prediction.error:
             note(f"alexnet: cannot read {prediction.image}: {prediction.error}")
+    if names := describe_skipped(skipped):
+        note(f"files skipped: {names}")
     return int(any(prediction.error for prediction in predictions))
 
 
-def image_paths(pattern: str) -> list[Path]:
-    """The files that a path or pattern matches, in order; for a folder, the images in it.
+def check_order(model: str, images: Sequence[str]) -> None:
+    """Check that the model comes first.
+
+    Raises:
+        UsageError: it is an image, or one of the images is a model.
+    """
+    usage = "the model comes first: alexnet predict MODEL IMAGE ..."
+    path = Path(model)
+    if path.is_file() and (kind := kind_of_file(path)).is_image:
+        raise UsageError(f"{model} is {kind.words}, not a model; {usage}")
+    for image in map(Path, images):
+        if image.suffix == ".safetensors" or (image / "model.safetensors").exists():
+            raise UsageError(f"{image} is a model, not an image; {usage}")
+
+
+def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]:
+    """The images that the words of the command line mean; `-` is stdin.
 
     Raises:
         UsageError: there is no such file.
     """
-    path = Path(pattern)
-    # The name of an existing file may contain the signs of a pattern.
-    matches = [path] if path.exists() else sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
-    images: list[Path] = []
-    for match in matches:
-        images += find_images(match) if match.is_dir() else [match]
-    if not images:
-        raise UsageError(f"there is no image at {pattern}")
-    return images
+    inputs: list[ImageInput] = []
+    for word in words:
+        if word == "-" and sys.stdin:
+            inputs.append(sys.stdin.buffer)
+        elif is_address(word):
+            inputs.append(word)
+        else:
+            paths = find_paths(word, skipped)
+            if not os.path.lexists(paths[0]):
+                raise UsageError(f"there is no image at {word}")
+            inputs += paths
+    return inputs
 
 
 def _print_csv(predictions: Sequence[Prediction]) -> None:

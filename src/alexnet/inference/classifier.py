@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
+from numbers import Integral
 from pathlib import Path
-from threading import Lock
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo, load_model
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
-from alexnet.data.images.open import open_image
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
-from alexnet.errors import DataError, ModelFileError, UsageError
+from alexnet.errors import ModelFileError, UsageError
+from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.network import Network, channels_last
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import autocast, choose_device
 from alexnet.transforms.crops import center_crop, ten_crop
 
-ImageInput: TypeAlias = "str | Path | Image.Image | np.ndarray"
-"""A file, a Pillow image, or uint8 [H, W, 3] (RGB) or [H, W] (grayscale)."""
 Crops: TypeAlias = Literal[1, 10]
 PREDICT_BATCH = 64
 """Images that `predict` decodes and classifies at a time, which limits its memory."""
@@ -93,55 +90,67 @@ class Classifier:
 
     def predict(
         self,
-        images: Sequence[ImageInput],
+        images: ImageInput | Iterable[ImageInput],
         top: int = 5,
         crops: Crops = 1,
         on_progress: ProgressCallback = ignore_progress,
     ) -> list[Prediction]:
         """The `top` most probable classes of every image, in the order of `images`.
 
-        Images are decoded on all cores, one batch ahead of the network. An image that cannot be
-        read gets a prediction with its `error` and without classes.
+        One image gives a list of one prediction; a folder, a pattern and a batch give one for each
+        of their images. An image that cannot be read gets an error; the others are predicted.
 
         Args:
-            images: files, Pillow images, or arrays uint8 [H, W, 3] or [H, W].
-            top: classes per image, at most.
-            crops: 1, the center; 10, the center and the corners, each also flipped.
-            on_progress: called after each batch with (images done, images in all).
+            images: one image or many, in any of the forms of `ImageInput`; an iterator is read
+                128 images ahead at most.
+            top: number of classes per image; all if there are fewer.
+            crops: 10 averages the center and the corners, each also flipped.
+            on_progress: called with (images classified, images in all); the second number is the
+                first where `images` is an iterator, whose length nobody knows.
 
         Raises:
-            UsageError: `images` is one path instead of a list.
-            DataError: the system failed while reading (out of memory, I/O error).
+            UsageError: a value is no image, there is no image in a folder or pattern, or `top` or
+                `crops` cannot be used.
+            DataError: the machine, and not the image, makes reading impossible.
         """
-        if isinstance(images, str | Path):
-            raise UsageError(f"give predict a list of images: [{str(images)!r}]")
+        check_options(top, crops)
+        inputs = read_inputs(images)
         predictions: list[Prediction] = []
-        with closing(self._decode_batches(images)) as batches:
+        with closing(self._decode_batches(inputs)) as batches:
             for batch in batches:
                 predictions += self._predict(batch, top, crops)
-                on_progress(len(predictions), len(images))
+                done = len(predictions)
+                on_progress(done, len(inputs) if isinstance(inputs, list) else done)
         return predictions
 
-    def _decode_batches(self, images: Sequence[ImageInput]) -> Generator[list[Decoded]]:
+    def _decode_batches(self, inputs: Iterable[Input]) -> Generator[list[Decoded]]:
         """All images in batches, decoded by threads, which are one batch ahead."""
-        starts = range(0, len(images), PREDICT_BATCH)
-        batches = [range(i, min(i + PREDICT_BATCH, len(images))) for i in starts]
-        pool, lock = ThreadPoolExecutor(os.cpu_count()), Lock()
+        pool = ThreadPoolExecutor(os.cpu_count())
         ahead: list[Future[Decoded]] = []
+        numbered = enumerate(inputs)
         try:
-            for indices in (*batches, range(0)):
-                submitted = [pool.submit(self._decode, images[i], i, lock) for i in indices]
+            while batch := [self._submit(pool, *one) for one in islice(numbered, PREDICT_BATCH)]:
                 if ahead:
                     yield [future.result() for future in ahead]
-                ahead = submitted
+                ahead = batch
+            if ahead:
+                yield [future.result() for future in ahead]
         finally:
             pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what is ahead
 
-    def _decode(self, image: ImageInput, index: int, lock: Lock) -> Decoded:
-        name = str(image) if isinstance(image, str | Path) else f"image {index}"
+    def _submit(self, pool: ThreadPoolExecutor, index: int, image: Input) -> Future[Decoded]:
+        """Decode an image in a thread, or now, before its owner changes it."""
+        if not image.is_changeable:
+            return pool.submit(self._decode, image, index)
+        done: Future[Decoded] = Future()
+        done.set_result(self._decode(image, index))
+        return done
+
+    def _decode(self, image: Input, index: int) -> Decoded:
+        name = image.name or f"image {index}"
         preprocessing = self.info.preprocessing
         try:
-            with _open(image, lock) as opened:
+            with image.open() as opened:
                 pixels = decode(opened, preprocessing.resize, preprocessing.resize_size)
         except IMAGE_ERRORS as error:
             return Decoded(name, error=rejection_reason(error, name))
@@ -186,6 +195,18 @@ class Classifier:
         return torch.stack(outputs).mean(0)
 
 
+def check_options(top: int, crops: int) -> None:
+    """Check the options of `predict`.
+
+    Raises:
+        UsageError: `top` is not a whole number of at least 1, or `crops` neither 1 nor 10.
+    """
+    if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
+        raise UsageError(f"top must be a whole number of at least 1, not {top!r}")
+    if isinstance(crops, bool) or not isinstance(crops, Integral) or crops not in (1, 10):
+        raise UsageError(f"crops must be 1 or 10, not {crops!r}")
+
+
 def load(path: str | Path, device: str = "auto") -> Classifier:
     """A classifier from a model file, or from a run folder (its best model).
 
@@ -208,30 +229,3 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     network.load_state_dict(weights)  # load_model has compared names and shapes
     mean = None if mean_image is None else mean_image.to(target)
     return Classifier(network.eval(), info, mean, info.recipe.precision)
-
-
-@contextmanager
-def _open(image: ImageInput, lock: Lock) -> Iterator[Image.Image]:
-    """Any input as a Pillow image.
-
-    A Pillow image is not thread-safe and may be in the list twice: `lock` is held while it is used.
-    The caller closes it.
-    """
-    if isinstance(image, Image.Image):
-        with lock:
-            yield image
-    elif isinstance(image, np.ndarray):
-        yield Image.fromarray(_check_array(image))
-    else:
-        with open_image(Path(image)) as opened:
-            yield opened
-
-
-def _check_array(array: np.ndarray) -> np.ndarray:
-    has_image_shape = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if array.dtype != np.uint8 or not has_image_shape or not array.size:
-        raise DataError(
-            f"an image array must be uint8 [H, W, 3] or [H, W], "
-            f"not {array.dtype} {list(array.shape)}"
-        )
-    return array

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import os
 import secrets
 import shutil
 import urllib.error
@@ -22,7 +21,7 @@ from filelock import FileLock
 
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io.files import remove_file, rename
-from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch
+from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch, is_offline
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 from alexnet.io.text import error_text
 
@@ -77,7 +76,7 @@ def download(
         raise ValueError(f"{url} needs a checksum")
     remote = RemoteFile(url, size_bytes or MAX_DOWNLOAD_BYTES, size_bytes)
     part = PartialFile(target.with_name(f".{target.name}.part"))
-    if os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0"):
+    if is_offline():
         raise _missing(url, target, part, "$ALEXNET_OFFLINE is set")
     try:
         with _lock(target):

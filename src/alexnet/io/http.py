@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -124,7 +125,7 @@ def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> N
     headers = {"User-Agent": "alexnet", "Accept-Encoding": "identity"}
     if start:
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {})
-    opener = urllib.request.build_opener(_CheckedRedirects)
+    opener = urllib.request.build_opener(CheckedRedirects(check_address))
     request = urllib.request.Request(remote.url, headers=headers)
     try:
         with opener.open(request, timeout=policy.timeout_seconds) as response:
@@ -206,8 +207,11 @@ def _copy(
     return received
 
 
-class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to an address that `fetch` accepts."""
+class CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect only to an address that `check` accepts; it raises ValueError else."""
+
+    def __init__(self, check: Callable[[str], None]) -> None:
+        self._check = check
 
     def redirect_request(
         self,
@@ -221,14 +225,19 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         """Make the next request.
 
         Raises:
-            ValueError: it would leave https.
+            ValueError: of `check`.
         """
         try:
-            check_address(newurl)
+            self._check(newurl)
         except ValueError:
             fp.close()
             raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def is_offline() -> bool:
+    """Whether `$ALEXNET_OFFLINE` forbids downloads."""
+    return os.environ.get("ALEXNET_OFFLINE", "0") not in ("", "0")
 
 
 def check_address(url: str) -> None:

@@ -22,6 +22,10 @@ MAX_ARCHIVE_MEMBERS = 20_000
 # Images and data sets.
 MAX_IMAGE_BYTES = 1 << 29
 """An image file."""
+MAX_URL_IMAGE_BYTES = 1 << 26
+"""An image that is downloaded."""
+MAX_URL_SECONDS = 60.0
+"""For the download of an image."""
 MAX_IMAGE_PIXELS = 178_956_970
 """Width times height of an image; twice the limit at which Pillow warns."""
 MAX_STORED_SIDE = 4096

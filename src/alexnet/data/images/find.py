@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
+from glob import glob, has_magic
 from pathlib import Path
 
 from alexnet.data.images.formats import SUFFIXES
-from alexnet.errors import DataError
+from alexnet.errors import DataError, UsageError
 
 HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
@@ -42,13 +44,27 @@ def classify_entry(entry: os.DirEntry[str]) -> str:
     return "image" if entry.name.lower().endswith(SUFFIXES) else "not an image"
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Paths of all image files below a folder, sorted.
+def find_paths(text: str, skipped: Counter[str]) -> list[Path]:
+    """The files that a path or a pattern matches, in order; for a folder, the images in it.
+
+    Args:
+        text: a path, which need not exist, or a pattern such as "photos/*.jpg".
+        skipped: counts the other files of a folder.
 
     Raises:
+        UsageError: no file matches the pattern, or the folder has no images.
         DataError: a folder cannot be read.
     """
-    return [folder / name for name in list_images(folder, Counter())]
+    # The name of an existing file may contain the signs of a pattern.
+    is_pattern = has_magic(text) and not os.path.exists(text)  # noqa: PTH110
+    matches = sorted(map(Path, glob(text, recursive=True))) if is_pattern else [Path(text)]  # noqa: PTH207
+    paths: list[Path] = []
+    for match in matches:
+        is_folder = os.path.isdir(match)  # noqa: PTH112 - a name that is too long is no folder
+        paths += [match / name for name in list_images(match, skipped)] if is_folder else [match]
+    if not paths:
+        raise UsageError(f"there is no image at {text}")
+    return paths
 
 
 def list_images(folder: Path, skipped: Counter[str]) -> list[str]:
@@ -85,3 +101,8 @@ def _status(folder: Path) -> os.stat_result:
         return folder.stat()
     except OSError as error:
         raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
+
+
+def describe_skipped(skipped: Mapping[str, int]) -> str:
+    """The numbers of skipped files by reason, without the hidden ones: "12 (.heic), 3 (.txt)"."""
+    return ", ".join(f"{n} ({why})" for why, n in sorted(skipped.items()) if why != "hidden" and n)

@@ -37,7 +37,19 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         DataError: it is no regular file, no image of FORMATS, too large, or ends too early.
         OSError: it cannot be read, or is damaged.
     """
-    with open_regular(path) as file, silence_warnings:
+    with open_regular(path) as file, read_image(file) as image:
+        yield image
+
+
+@contextmanager
+def read_image(file: IO[bytes]) -> Iterator[Image.Image]:
+    """The image in a file that is open and can seek, under the same limits.
+
+    Raises:
+        DataError: as `open_image`.
+        OSError: as `open_image`.
+    """
+    with silence_warnings:
         image = _read_header(file)
         check_size(image.size)
         with pixel_budget.reserve(image.width * image.height):

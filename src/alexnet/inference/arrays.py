@@ -1,0 +1,69 @@
+"""Images in numpy arrays (channels last) and torch tensors (channels first)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet.errors import UsageError
+
+ARRAYS = "uint8 [H, W], [H, W, 3], [N, H, W] or [N, H, W, 3] (3: RGB; 1, 2 and 4: gray, LA, RGBA)"
+TENSORS = "uint8 [H, W], [3, H, W] or [N, 3, H, W] (3: RGB; 1 and 4: gray, RGBA)"
+ARRAY_CHANNELS, TENSOR_CHANNELS = (1, 2, 3, 4), (1, 3, 4)
+
+
+def array_images(array: np.ndarray) -> list[np.ndarray]:
+    """The images in an array: uint8 [H, W] or [H, W, C] each, as views.
+
+    An array of three axes whose last has 1 to 4 values is one image [H, W, C], else it is gray
+    images [N, H, W].
+
+    Raises:
+        UsageError: another type or shape, or [3, H, W], which may be one image or three.
+    """
+    shape = array.shape
+    has_channels = array.ndim > 2 and shape[-1] in ARRAY_CHANNELS
+    if array.ndim == 3 and not has_channels and shape[0] == 3:
+        raise UsageError(
+            f"an array {list(shape)} may be one RGB image or three gray ones: use "
+            "array.transpose(1, 2, 0) for one image, list(array) for three"
+        )
+    is_one = array.ndim == 2 or (array.ndim == 3 and has_channels)
+    is_batch = array.ndim == 3 or (array.ndim == 4 and has_channels)
+    if array.dtype != np.uint8 or not (is_one or is_batch) or 0 in shape[not is_one :]:
+        raise UsageError(
+            f"an image array is {ARRAYS}, not {array.dtype} {list(shape)}"
+            + _hint(array.dtype.kind == "f", array.ndim == 4, "array.transpose(0, 2, 3, 1)")
+        )
+    images = [array] if is_one else list(array)
+    return [image[..., 0] if image.shape[2:] == (1,) else image for image in images]
+
+
+def tensor_images(tensor: Tensor) -> list[np.ndarray]:
+    """The images in a tensor on any device: uint8 [H, W] or [H, W, C] each.
+
+    Raises:
+        UsageError: another type or shape.
+    """
+    shape = tensor.shape
+    has_channels = tensor.ndim in (3, 4) and shape[-3] in TENSOR_CHANNELS
+    is_dense = tensor.layout == torch.strided and not tensor.is_meta
+    is_batch = tensor.ndim == 4
+    is_image = (tensor.ndim == 2 or has_channels) and 0 not in shape[is_batch:]
+    if tensor.dtype != torch.uint8 or not is_image or not is_dense:
+        kind = str(tensor.dtype).removeprefix("torch.")
+        is_channels_last = tensor.ndim == 3 and shape[-1] in TENSOR_CHANNELS
+        raise UsageError(
+            f"an image tensor is {TENSORS}, not {kind} {list(shape)}"
+            + _hint(tensor.is_floating_point(), is_channels_last, "tensor.permute(2, 0, 1)")
+        )
+    array = tensor.detach().cpu().numpy()
+    return array_images(np.moveaxis(array, -3, -1) if has_channels else array)
+
+
+def _hint(is_float: bool, is_transposed: bool, remedy: str) -> str:
+    """How a value of another type or order becomes images."""
+    if is_float:
+        return "; predict normalizes by itself and wants the values 0 to 255 as uint8"
+    return f"; {remedy} changes the order of the axes" if is_transposed else ""

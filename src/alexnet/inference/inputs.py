@@ -1,0 +1,201 @@
+"""What `Classifier.predict` takes: one image or many, in every form that images have in Python."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import IO, TypeAlias, TypeGuard, cast
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from alexnet.data.images.concurrency import silence_warnings
+from alexnet.data.images.find import find_paths
+from alexnet.data.images.open import open_image, read_image
+from alexnet.errors import UsageError
+from alexnet.inference.arrays import array_images, tensor_images
+from alexnet.io.http import is_offline
+from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
+from alexnet.io.url import is_address, is_secure, read_url
+
+ImageInput: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image "
+    "| np.ndarray | Tensor"
+)
+"""One image, or a folder, a pattern or a batch of images.
+
+A str is a path, a folder, a pattern such as "photos/*.jpg" or an https address; bytes and files
+opened with "rb" hold an image file; an array is uint8 [H, W, 3], [H, W] or with a first axis N; a
+tensor is uint8 [3, H, W], [1, H, W], [H, W] or with a first axis N."""
+KINDS = (
+    "a path, a folder, a pattern, an https address, bytes, a file opened with 'rb', "
+    "a Pillow image, "
+    "a uint8 array [H, W, 3] or [N, H, W, 3], a uint8 tensor [3, H, W] or [N, 3, H, W], "
+    "or a list of these"
+)
+_shared = Lock()
+"""Held while a Pillow image or a file of the caller is used: they are not safe for threads, and the
+same one may be given twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One image that has not been read yet."""
+
+    open: Callable[[], AbstractContextManager[Image.Image]]
+    """The image, for a `with` block; raises one of IMAGE_ERRORS."""
+    name: str = ""
+    """Its path or address; empty for an image that has none."""
+    is_changeable: bool = False
+    """Whether its owner may change or close it; from an iterator it must be read at once."""
+
+
+def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
+    """All images of a value: a list, or an iterator where the value is one.
+
+    Raises:
+        UsageError: the value, or one in it, is none of KINDS.
+    """
+    if _is_one_value(images):
+        return expand(images)
+    if isinstance(images, Mapping) or not isinstance(images, Iterable):
+        raise UsageError(f"predict takes {KINDS}; not {_kind(images)}")
+    expanded = chain.from_iterable(map(expand, cast("Iterable[object]", images)))
+    if isinstance(images, list | tuple):
+        return [replace(one, is_changeable=False) for one in expanded]
+    return expanded
+
+
+def _is_one_value(images: object) -> bool:
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, Tensor)
+    is_numeric = isinstance(images, np.ndarray) and (images.dtype.kind not in "OU")
+    return isinstance(images, kinds) or is_numeric or _is_file(images)
+
+
+def _is_file(value: object) -> TypeGuard[IO[bytes]]:
+    """Whether it is read as a file; an archive and a camera have `read`, too."""
+    return hasattr(value, "read") and (hasattr(value, "seek") or hasattr(value, "readable"))
+
+
+def expand(value: object) -> list[Input]:
+    """The images of one value: one, or those of a folder, a pattern or a batch.
+
+    Raises:
+        UsageError: it is none of KINDS.
+    """
+    if isinstance(value, str | os.PathLike):
+        return _expand_text(os.fsdecode(value))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return [Input(partial(_open_bytes, bytes(value)))]
+    if isinstance(value, Image.Image):
+        return [Input(partial(_open_shared, value), is_changeable=True)]
+    if isinstance(value, np.ndarray | Tensor):
+        arrays = tensor_images(value) if isinstance(value, Tensor) else array_images(value)
+        return [Input(partial(Image.fromarray, array), is_changeable=True) for array in arrays]
+    if _is_file(value):
+        name = getattr(value, "name", "")
+        name = name if isinstance(name, str) else ""
+        return [Input(partial(_open_file, value), name, is_changeable=True)]
+    raise UsageError(f"an image is {KINDS}; not {_kind(value)}")
+
+
+def _expand_text(text: str) -> list[Input]:
+    if not text or "\0" in text:
+        raise UsageError(f"an image is {KINDS}; not the text {text!r}")
+    if is_address(text):
+        return [_at_address(text)]
+    paths = find_paths(text, Counter())
+    names = [text] if paths == [Path(text)] else map(str, paths)
+    return [Input(partial(open_image, p), name) for p, name in zip(paths, names, strict=True)]
+
+
+def _at_address(url: str) -> Input:
+    """The image at an https address, which is downloaded when it is opened.
+
+    Raises:
+        UsageError: it is not https, or `$ALEXNET_OFFLINE` is set.
+    """
+    if url.startswith("data:"):
+        raise UsageError("a data: address is not read; decode it and give its bytes")
+    if not is_secure(url):
+        raise UsageError(f"{url} is not read; only addresses that begin with https:// are")
+    if is_offline():
+        raise UsageError(f"{url} is not read, since $ALEXNET_OFFLINE is set")
+    return Input(partial(_open_url, url), url)
+
+
+@contextmanager
+def _open_bytes(content: bytes) -> Iterator[Image.Image]:
+    with read_image(io.BytesIO(content)) as image:
+        yield image
+
+
+@contextmanager
+def _open_url(url: str) -> Iterator[Image.Image]:
+    with _open_bytes(read_url(url, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS)) as image:
+        yield image
+
+
+@contextmanager
+def _open_shared(image: Image.Image) -> Iterator[Image.Image]:
+    """A Pillow image, which the caller closes.
+
+    Raises:
+        UsageError: it is closed already.
+    """
+    with _shared:
+        if _is_closed(image):
+            raise UsageError("a Pillow image is closed; predict needs it open, or loaded before")
+        yield image
+
+
+def _is_closed(image: Image.Image) -> bool:
+    """Whether Pillow can no longer decode it; a damaged image keeps its file open."""
+    try:
+        with silence_warnings:
+            image.load()
+    except Exception:  # of a closed image the error depends on Pillow's version
+        return getattr(image, "fp", None) is None
+    return False
+
+
+@contextmanager
+def _open_file(file: IO[bytes]) -> Iterator[Image.Image]:
+    """The image that a file holds from its start; the caller closes the file."""
+    with _shared:
+        content = _read_file(file)
+    with _open_bytes(content) as image:
+        yield image
+
+
+def _read_file(file: IO[bytes]) -> bytes:
+    """The content of a file from its start, or of a stream from where it is.
+
+    Raises:
+        UsageError: it is closed, or gives no bytes.
+        OSError: it cannot be read.
+    """
+    if getattr(file, "closed", False):
+        raise UsageError(f"{_kind(file)} is closed; predict needs an open file")
+    if hasattr(file, "seekable") and file.seekable():
+        file.seek(0)
+    content = file.read(MAX_IMAGE_BYTES + 1)
+    if not isinstance(content, bytes):
+        raise UsageError(
+            f"the file {_kind(file)} gives {_kind(content)}, not bytes; open it with 'rb'"
+        )
+    return content
+
+
+def _kind(value: object) -> str:
+    """The class of a value, in words for a message."""
+    return "None" if value is None else type(value).__name__
