@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
-from alexnet.ops.autocast import no_autocast
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.norms import response_norm, within_channel_lrn
+from alexnet.ops.tracing import no_autocast
 
 
 class ResponseNorm(nn.Module):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.ops.autocast import no_autocast
 from alexnet.ops.library import SUFFIX, KernelLibrary, load_kernels
+from alexnet.ops.tracing import is_exporting, no_autocast
 
 MAX_KERNEL_CHANNELS = 1024
 """Channels, or window size, for which the C kernel has room on the stack."""
+MAX_TRITON_SIZE = 32
+"""Window size up to which the Triton kernels unroll their loops."""
 
 
 def response_norm(
@@ -26,8 +29,8 @@ def response_norm(
     """b_i = a_i / (k + alpha * sum of a_j^2 over the channels j around i) ** beta, in each group.
 
     Computed in float32 (float64 stays) also under autocast; the result has the dtype and memory
-    format of `x`. The backward pass saves `x` alone and computes the rest again. On the CPU each
-    pass is one C kernel where there is a compiler, else plain torch.
+    format of `x`. The backward pass saves `x` alone and computes the rest again. Each pass is one
+    kernel, in C on the CPU and in Triton on a GPU; where there is none it is plain torch.
 
     Args:
         x: activations [N, C, H, W].
@@ -44,11 +47,9 @@ def response_norm(
     """
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
-    if torch.compiler.is_exporting():  # an exported program cannot contain our own operations
+    if is_exporting():  # an exported program cannot contain our own operations
         return reference_norm(x, size, alpha, beta, k, groups)
-    if x.device.type == "cpu" and x.dtype in SUFFIX:
-        return torch.ops.alexnet.response_norm(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return]
-    return _ResponseNorm.apply(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return, no-untyped-call]
+    return torch.ops.alexnet.response_norm(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return]
 
 
 def reference_norm(
@@ -80,58 +81,56 @@ def reference_backward(
         return (g * factor - 2 * alpha * beta * a * terms).to(x.dtype)
 
 
-class _ResponseNorm(torch.autograd.Function):
-    """`reference_norm` with `reference_backward`, for GPUs and float64; saves x alone."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, *constants: Any) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.constants = constants
-        return reference_norm(x, *constants)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        grad_input = reference_backward(x, *grad_outputs, *ctx.constants)
-        return grad_input, *(None,) * len(ctx.constants)
-
-
-@torch.library.custom_op("alexnet::response_norm", mutates_args=(), device_types="cpu")
-def response_norm_cpu(
+@torch.library.custom_op("alexnet::response_norm", mutates_args=())
+def response_norm_op(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """`response_norm` as one operation on the CPU."""
+    """`response_norm` as one operation."""
+    constants = (size, alpha, beta, k, groups)
+    if has_triton_kernels(x, size):
+        from alexnet.ops import norms_triton
+
+        return _with_strides_of(x, norms_triton.forward(_channels_last(x), *constants))
     kernels = _kernels_for(x, size)
     if kernels is None:
-        return _with_strides_of(x, reference_norm(x, size, alpha, beta, k, groups))
+        return _with_strides_of(x, reference_norm(x, *constants))
     x_nhwc = _channels_last(x)
     y = torch.empty_like(x_nhwc)
-    constants = _kernel_constants(x, size, alpha, beta, k, groups)
-    kernels.call(f"response_norm_{SUFFIX[x.dtype]}", x_nhwc, y, *constants)
+    kernels.call(f"response_norm_{SUFFIX[x.dtype]}", x_nhwc, y, *_kernel_constants(x, *constants))
     return _with_strides_of(x, y)
 
 
-@torch.library.custom_op("alexnet::response_norm_backward", mutates_args=(), device_types="cpu")
-def response_norm_backward_cpu(
+@torch.library.custom_op("alexnet::response_norm_backward", mutates_args=())
+def response_norm_backward_op(
     x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """`reference_backward` as one operation on the CPU."""
+    """`reference_backward` as one operation."""
+    constants = (size, alpha, beta, k, groups)
     kernels = _kernels_for(x, size)
-    if kernels is None:
-        grad_input = reference_backward(x, grad_output, size, alpha, beta, k, groups)
-        return _with_strides_of(x, grad_input)
+    if kernels is None and not has_triton_kernels(x, size):
+        return _with_strides_of(x, reference_backward(x, grad_output, *constants))
     x_nhwc, grad_nhwc = _channels_last(x), _channels_last(grad_output.to(x.dtype))
+    if kernels is None:
+        from alexnet.ops import norms_triton
+
+        return _with_strides_of(x, norms_triton.backward(x_nhwc, grad_nhwc, *constants))
     grad_input = torch.empty_like(x_nhwc)
-    constants = _kernel_constants(x, size, alpha, beta, k, groups)
     name = f"response_norm_{SUFFIX[x.dtype]}_backward"
-    kernels.call(name, x_nhwc, grad_nhwc, grad_input, *constants)
+    kernels.call(name, x_nhwc, grad_nhwc, grad_input, *_kernel_constants(x, *constants))
     return _with_strides_of(x, grad_input)
+
+
+def has_triton_kernels(x: Tensor, size: int) -> bool:
+    """Whether `x` is on a GPU for which Triton compiles, in a type of at most 32 bits."""
+    is_supported = x.is_cuda and x.element_size() <= 4 and size <= MAX_TRITON_SIZE
+    return is_supported and x.numel() > 0 and find_spec("triton") is not None
 
 
 def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:
     """The C kernels; None where there are none, or they do not support `x`."""
     channels = x.shape[1] if x.ndim > 1 else 0
-    if x.dtype not in SUFFIX or max(channels, size) > MAX_KERNEL_CHANNELS:
+    is_supported = x.device.type == "cpu" and x.dtype in SUFFIX
+    if not is_supported or max(channels, size) > MAX_KERNEL_CHANNELS:
         return None
     return load_kernels()
 
@@ -144,12 +143,12 @@ def _kernel_constants(
     return x.numel() // channels, channels, size, alpha, beta, k
 
 
-@response_norm_cpu.register_fake
+@response_norm_op.register_fake
 def _(x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int) -> Tensor:
     return torch.empty_like(x)
 
 
-@response_norm_backward_cpu.register_fake
+@response_norm_backward_op.register_fake
 def _(
     x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
@@ -167,7 +166,7 @@ def _backward(ctx: Any, grad_output: Tensor) -> Any:
     return grad_input, *(None,) * len(ctx.constants)
 
 
-response_norm_cpu.register_autograd(_backward, setup_context=_setup_context)
+response_norm_op.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _channels_last(x: Tensor) -> Tensor:
@@ -191,8 +190,6 @@ def _scale(a: Tensor, size: int, alpha: float, k: float, groups: int) -> Tensor:
 def _sum_over_channels(values: Tensor, size: int, groups: int, mirrored: bool = False) -> Tensor:
     """The sum over the window of every channel: one banded 1 x 1 convolution.
 
-    While compiling it is a sum of shifted channels, which the compiler fuses with its neighbors.
-
     Args:
         values: [N, C, H, W].
         size: channels in a window.
@@ -202,13 +199,7 @@ def _sum_over_channels(values: Tensor, size: int, groups: int, mirrored: bool = 
     before, after = size // 2, (size - 1) // 2
     if mirrored:
         before, after = after, before
-    if not torch.compiler.is_compiling():
-        return F.conv2d(values, _band(values, before, after, groups), groups=groups)
-    channels = values.shape[1] // groups
-    grouped = values.reshape(-1, groups, channels, *values.shape[2:])
-    grouped = F.pad(grouped, (0, 0, 0, 0, before, after))
-    shifted = (grouped.narrow(2, offset, channels) for offset in range(size))
-    return torch.stack(tuple(shifted)).sum(0).flatten(1, 2)
+    return F.conv2d(values, _band(values, before, after, groups), groups=groups)
 
 
 def _band(x: Tensor, before: int, after: int, groups: int) -> Tensor:

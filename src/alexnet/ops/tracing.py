@@ -1,0 +1,22 @@
+"""What operations ask about the way they are run: autocast, compiling, exporting."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+AUTOCAST_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu"})
+
+
+def no_autocast(device_type: str) -> AbstractContextManager[object]:
+    """A context without autocast, where the device has it (the meta device has not)."""
+    if device_type in AUTOCAST_DEVICES:
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
+
+
+def is_exporting() -> bool:
+    """Whether `torch.export` traces the operation, which then must consist of torch's own."""
+    # In torch 2.11 `is_exporting` is true under torch.compile, too.
+    return torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling()
