@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
 from alexnet.errors import ModelFileError
-from alexnet.interop.match import MatchedModel, ParsedLayer, match_layers
+from alexnet.interop.importer import build_network
+from alexnet.interop.match import BATCH_NORM, MatchedModel, ParsedLayer, match_layers
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -106,6 +108,58 @@ def test_the_flatten_order_of_one_value_a_channel_does_not_matter() -> None:
     arch = Architecture("s", "", (16, 1, 1), (Flatten("flatten"), FullyConnected("fc", 7)))
     matched = match_layers("file", layers, arch, (16, 1, 1))
     assert matched.architecture == arch
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("chw", "hwc"), ("hwc", "chw")])
+def test_features_are_reordered_where_the_flatten_order_differs(
+    ours: Literal["chw", "hwc"], theirs: Literal["chw", "hwc"]
+) -> None:
+    """From Flatten to the fully connected layer, with a batch norm between; not behind it."""
+    arch = Architecture(
+        "s",
+        "",
+        (3, 2, 4),
+        (Flatten("f", ours), BatchNorm("bn"), FullyConnected("fc", 24), BatchNorm("bn2")),
+    )
+    random = np.random.default_rng(0)
+    norm = dict(zip(BATCH_NORM, random.random((4, 24), np.float32), strict=True))
+    found = [
+        parsed(Flatten("a", theirs)),
+        parsed(BatchNorm("b"), **norm),
+        parsed(FullyConnected("c", 24), weight=random.random((24, 24), np.float32)),
+        parsed(BatchNorm("d"), **norm),
+    ]
+    own, expected = (
+        build_network(match_layers("file", found, replace(arch, layers=layers), arch.input))
+        for layers in (arch.layers, (Flatten("f", theirs), *arch.layers[1:]))
+    )
+    images = torch.randn(2, 3, 2, 4)
+    torch.testing.assert_close(own(images), expected(images))
+    weights = own.state_dict()
+    assert not torch.equal(weights["bn.weight"], weights["bn2.weight"])
+
+
+@pytest.mark.parametrize("side", [8, 9])
+def test_zeros_that_no_window_reaches_do_not_matter(side: int) -> None:
+    """The second zero at the right of 9 pixels makes a window more, that of 8 does not."""
+    arch = Architecture("s", "", (1, side, side), (Conv("conv", 1, 3, 2, extra_padding=2),))
+    weight = np.ones((1, 1, 3, 3), np.float32)
+    found = [parsed(Conv("a", 1, 3, 2, extra_padding=1), weight=weight)]
+    if side == 8:
+        matched = match_layers("file", found, arch, arch.input)
+        assert matched.architecture == arch
+    else:
+        with pytest.raises(ModelFileError, match="conv should have extra_padding 2"):
+            match_layers("file", found, arch, arch.input)
+
+
+def test_a_mismatch_comes_before_a_layer_that_cannot_be_parsed() -> None:
+    def layers() -> Iterator[ParsedLayer]:
+        yield parsed(Conv("a", channels=4, kernel=5), weight=CONV)
+        raise ModelFileError("the second layer cannot be parsed")
+
+    with pytest.raises(ModelFileError, match="conv1 should have kernel 3, but conv 'a' has 5"):
+        match_layers("file", layers(), ARCH, (3, 6, 6))
 
 
 def test_another_rounding_of_a_pool_is_kept_where_it_changes_the_output() -> None:

@@ -39,8 +39,7 @@ class ImportFlags:
     """Import a network of torchvision, Keras or ONNX, check it, and write a model file."""
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = ""
-    """A checkpoint of torch (.pth, .pt, .ckpt, .safetensors, ..), a .keras, .weights.h5 or .onnx
-    file."""
+    """A checkpoint of torch (.pth, .pt, .ckpt, .safetensors, ..), a .keras, .h5 or .onnx file."""
     weights: Literal["file", "ema", "torchvision"] = "file"
     """ema: the averaged weights of a checkpoint that has both; torchvision: its published alexnet,
     downloaded once, instead of a file."""
@@ -108,7 +107,7 @@ def _check(flags: ImportFlags) -> str:
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
     default = "alexnet_owt" if flags.weights == "torchvision" else ""
-    if flags.file.endswith((".keras", ".h5")):
+    if flags.file.endswith((".keras", ".h5", ".hdf5")):
         default = "alexnet_notebook"
     if not flags.arch and not default:
         raise UsageError(f"--arch is needed: the architecture of {flags.file}; see alexnet summary")

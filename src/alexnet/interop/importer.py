@@ -30,7 +30,12 @@ from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 
-FORMATS_BY_SUFFIX: dict[str, FileFormat] = {".onnx": "onnx", ".keras": "keras", ".h5": "hdf5"}
+FORMATS_BY_SUFFIX: dict[str, FileFormat] = {
+    ".onnx": "onnx",
+    ".keras": "keras",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+}
 """Of files whose content does not tell; all others are read as state dicts."""
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
 """`auto`: as the file says; if it does not, as published."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from math import isclose, prod
+from math import isclose
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -73,17 +72,19 @@ def match_layers(
 
     Widths and the input shape come from the file. Dropout is ignored on both sides. Where the file
     has folded a batch norm into the layer before it, ours becomes the identity plus that bias.
+    Where it flattens in another order, the weights behind are reordered.
 
     Args:
         file: its name, for messages.
-        parsed: its layers.
+        parsed: its layers; each is taken when its turn comes, so that an error in a layer that
+            cannot be parsed does not hide a mismatch before it.
         arch: the architecture that they should be.
         input_shape: (channels, height, width) of the file's input.
 
     Raises:
         ModelFileError: they are another network; the first mismatch is named.
     """
-    layers = deque(p for p in parsed if not isinstance(p.layer, Dropout))
+    layers = (p for p in parsed if not isinstance(p.layer, Dropout))
     matcher = _LayerMatcher(file, arch, input_shape, layers)
     try:
         for layer in arch.layers:
@@ -99,18 +100,29 @@ class _LayerMatcher:
     """State of the comparison: the file's remaining layers, and what has been matched so far."""
 
     def __init__(
-        self, file: str, arch: Architecture, shape: Shape, parsed: deque[ParsedLayer]
+        self, file: str, arch: Architecture, shape: Shape, parsed: Iterator[ParsedLayer]
     ) -> None:
         self.file, self.arch, self.shape, self.parsed = file, arch, shape, parsed
+        self.peeked: ParsedLayer | None = None
         self.layers: list[Layer] = []
         self.weights: dict[str, Tensor] = {}
         self.folded_bias = np.zeros(0, np.float32)
+        self.feature_order: np.ndarray | None = None
+        """Where the file has each of our features, from Flatten to the next fully connected layer;
+        None: in the same order."""
 
     def fail(self, reason: str) -> NoReturn:
         raise ModelFileError(f"{self.file} is not {self.arch.name}: {reason}")
 
+    def peek(self) -> ParsedLayer | None:
+        """The file's next layer, if there is one."""
+        if self.peeked is None:
+            self.peeked = next(self.parsed, None)
+        return self.peeked
+
     def next_is(self, kind: type[Layer]) -> bool:
-        return bool(self.parsed) and isinstance(self.parsed[0].layer, kind)
+        parsed = self.peek()
+        return parsed is not None and isinstance(parsed.layer, kind)
 
     def match(self, layer: Layer) -> None:
         """Match one layer of the architecture."""
@@ -154,9 +166,9 @@ class _LayerMatcher:
 
     def match_next(self, layer: Layer) -> None:
         """Match a layer with the file's next one."""
-        if not self.parsed:
+        parsed, self.peeked = self.peek(), None
+        if parsed is None:
             self.fail(f"the file ends where {layer.name} should be")
-        parsed = self.parsed.popleft()
         if type(parsed.layer) is not type(layer):
             self.fail(f"expected {layer.name} ({layer.kind}), but found {parsed.description}")
         self.check_hyperparameters(layer, parsed)
@@ -176,23 +188,27 @@ class _LayerMatcher:
 
     def match_equal_pool(self, layer: AdaptivePool) -> bool:
         """Take the file's pool if its windows are those of an adaptive pool."""
-        parsed = self.parsed[0] if self.parsed else None
+        parsed = self.peek()
         if parsed is None or not isinstance(parsed.layer, Pool) or len(self.shape) != 3:
             return False
         size, rest = divmod(self.shape[1], layer.size)
         windows = (parsed.layer.size, parsed.layer.stride, parsed.layer.reduce)
         if rest or self.shape[1] != self.shape[2] or windows != (size, size, layer.reduce):
             return False
-        self.parsed.popleft()
+        self.peeked = None
         self.append(layer)
         return True
 
     def check_hyperparameters(self, layer: Layer, parsed: ParsedLayer) -> None:
-        if isinstance(layer, Flatten) and prod(self.shape[1:]) == 1:
-            return  # one value a channel: the order is the same
         if isinstance(layer, BatchNorm) and set(parsed.weights) == SCALE_AND_BIAS:
             return  # a batch norm whose eps the file has folded into its scale and bias
-        for name in (f.name for f in fields(layer) if f.name not in IGNORED_FIELDS):
+        if isinstance(layer, Flatten) and isinstance(parsed.layer, Flatten):
+            if parsed.layer.order != layer.order:
+                self.feature_order = _feature_order(self.shape, layer)
+            return
+        is_same_conv = isinstance(layer, Conv) and _is_padded_alike(layer, parsed.layer, self.shape)
+        ignored = IGNORED_FIELDS | ({"extra_padding"} if is_same_conv else set())
+        for name in (f.name for f in fields(layer) if f.name not in ignored):
             expected, found = getattr(layer, name), getattr(parsed.layer, name)
             if not _is_equal(expected, found):
                 self.fail(
@@ -206,6 +222,8 @@ class _LayerMatcher:
         Where it has none, the file's bias can only be that of the batch norm behind the layer.
         """
         arrays = dict(parsed.weights)
+        if "weight" not in arrays:
+            self.fail(f"the file has no weight for {layer.name}")
         if layer.bias:  # exporters leave out a bias of zeros
             arrays.setdefault("bias", np.zeros(arrays["weight"].shape[0], np.float32))
             return arrays
@@ -227,14 +245,43 @@ class _LayerMatcher:
                     f"{layer.name}.{name} has shape {shape_text(arrays[name].shape)}, "
                     f"expected {shape_text(shape)}"
                 )
-            array = np.array(arrays[name], dtype=np.float32, order="C")
+            found = self.in_our_order(layer, name, arrays[name])
+            array = np.array(found, dtype=np.float32, order="C")
             self.weights[f"{layer.name}.{name}"] = torch.from_numpy(array)
         if isinstance(layer, BatchNorm):
             self.weights[f"{layer.name}.num_batches_tracked"] = torch.tensor(0)
 
+    def in_our_order(self, layer: Layer, name: str, array: np.ndarray) -> np.ndarray:
+        """An array with the features of a flattened map in our order."""
+        order = self.feature_order
+        if order is None or isinstance(layer, Conv):
+            return array
+        if isinstance(layer, BatchNorm):
+            return np.take(array, order)
+        if name != "weight":
+            return array
+        self.feature_order = None  # its outputs have no order but their own
+        return np.take(array, order, axis=1)
+
     def check_end(self) -> None:
-        if self.parsed:
-            self.fail(f"the file has {self.parsed[0].description} after {self.layers[-1].name}")
+        if parsed := self.peek():
+            self.fail(f"the file has {parsed.description} after {self.layers[-1].name}")
+
+
+def _feature_order(shape: Shape, flatten: Flatten) -> np.ndarray:
+    """Where the other order of Flatten has each feature of ours, for a map of `shape`."""
+    c, h, w = shape
+    places = np.arange(c * h * w)
+    if flatten.order == "chw":
+        return places.reshape(h, w, c).transpose(2, 0, 1).ravel()
+    return places.reshape(c, h, w).transpose(1, 2, 0).ravel()
+
+
+def _is_padded_alike(layer: Conv, found: Layer, shape: Shape) -> bool:
+    """Whether two convolutions differ at most in zeros that no window reaches."""
+    if not isinstance(found, Conv) or layer.padding != found.padding:
+        return False
+    return layer.output(shape) == replace(layer, extra_padding=found.extra_padding).output(shape)
 
 
 def _is_equal(expected: Any, found: Any) -> bool:

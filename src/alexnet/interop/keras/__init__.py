@@ -1,5 +1,8 @@
-"""Keras 3 files.
+"""Keras files, in and out.
 
-- `reader`: the layers of a file, matched against an architecture.
-- `arrays`: the weights, which are HDF5 and read in a process of their own.
+- `reader`: whole models, matched against an architecture; `weights_only`: files of weights alone.
+- `config`: the layers of a config in order; `layers`: as layers of ours; `preprocessing`: those
+  that prepare the images.
+- `arrays`: the texts and arrays of a file, which are HDF5 and read in a process of their own;
+  `weights`: the arrays by layer.
 """

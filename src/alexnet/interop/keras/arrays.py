@@ -1,4 +1,4 @@
-"""Read the arrays of Keras 3's weight files, which are HDF5.
+"""Read what Keras files hold: the config as text, and the arrays of the layers, which are HDF5.
 
 It runs in a process of its own, since HDF5 is a C library; so it imports no torch.
 """
@@ -16,38 +16,67 @@ import numpy as np
 
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
-from alexnet.io.limits import MAX_KERAS_CHUNK_BYTES, MAX_KERAS_WEIGHTS_BYTES
+from alexnet.io.limits import MAX_KERAS_CHUNK_BYTES, MAX_KERAS_WEIGHTS_BYTES, MAX_TEXT_BYTES
 
 WEIGHTS_MEMBER = "model.weights.h5"
 """The weights inside a `.keras` archive."""
-LAYER_TYPES = ("conv2d", "dense", "batch_normalization")
-"""Names that Keras gives to the groups of layers with weights."""
+TEXT_MEMBERS = {"config": "config.json", "metadata": "metadata.json"}
+"""The texts inside a `.keras` archive, by the name of their entry in `keras_arrays`."""
+TEXT_ATTRIBUTES = {"config": "model_config", "metadata": "alexnet"}
+"""The texts inside an HDF5 file: a whole model of Keras 2, and what our own export adds."""
+LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")
+"""Keras 3's group of a model's layers, and that of Keras 2.13."""
+MAX_DEPTH = 20
+"""Slashes in the path of a layer: a group may hold itself."""
+ZIP, HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
+"""The first bytes of the two kinds of files."""
 
 
 def keras_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of every layer, in the network's order.
+    """The texts and arrays in a file of Keras 2 or 3, in the file's own order of layers.
 
-    "conv2d/1/0" is the first array of the second convolution, and "conv2d/1" the number of its
-    arrays.
+    "config" and "metadata" are UTF-8 texts as uint8. All other names are of arrays: Keras 3 numbers
+    them ("layers/conv2d_1/vars/0": the first array of the model's second convolution), the HDF5
+    files of Keras 2 name them ("conv2d_1/conv2d_1/kernel:0").
 
     Raises:
-        ValueError, OSError, KeyError and others: the file is damaged or not written by Keras 3.
+        ValueError, OSError, KeyError and others: the file is damaged or not written by Keras.
     """
     with open_regular(path) as file:
-        if path.suffix != ".keras":
-            return _read_hdf5(file)
+        start = file.read(len(HDF5))
+        file.seek(0)
+        if start == HDF5:
+            return _with_layers(_read_hdf5(file))
+        if not start.startswith(ZIP):
+            raise ValueError("it is neither a .keras archive nor HDF5")
         with open_zip(file) as archive:
-            return _read_hdf5(
-                io.BytesIO(read_member(archive, WEIGHTS_MEMBER, MAX_KERAS_WEIGHTS_BYTES))
-            )
+            return _read_archive(archive)
 
 
-def read_member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
-    """The content of a member of a zip archive.
+def _with_layers(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if not arrays:
+        raise ValueError(
+            "it has no group `layers`, so it is not of a Sequential or Functional model; save such "
+            "a model with Keras: model.save('x.keras')"
+        )
+    return arrays
 
-    Raises:
-        ValueError: it is larger than `max_bytes`.
-    """
+
+def _read_archive(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    """The texts of a `.keras` archive and the arrays inside it."""
+    names = archive.namelist()
+    if WEIGHTS_MEMBER not in names:
+        raise ValueError(f"it has no {WEIGHTS_MEMBER}; save it with model.save('x.keras')")
+    texts = {
+        key: _as_array(_read_member(archive, name, MAX_TEXT_BYTES))
+        for key, name in TEXT_MEMBERS.items()
+        if name in names
+    }
+    weights = _read_member(archive, WEIGHTS_MEMBER, MAX_KERAS_WEIGHTS_BYTES)
+    return {**_read_hdf5(io.BytesIO(weights)), **texts}
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
     size = archive.getinfo(name).file_size
     if size > max_bytes:
         raise ValueError(f"its {name} has {size:,} bytes; at most {max_bytes:,} are allowed")
@@ -55,46 +84,106 @@ def read_member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
+def _as_array(text: bytes) -> np.ndarray:
+    return np.frombuffer(text, np.uint8)
+
+
 def _read_hdf5(file: IO[bytes]) -> dict[str, np.ndarray]:
     import h5py
 
-    arrays: dict[str, np.ndarray] = {}
-    counts, bytes_left = dict.fromkeys(LAYER_TYPES, 0), MAX_KERAS_WEIGHTS_BYTES
     with h5py.File(file, "r") as root:
-        if "layers" not in root:
-            raise ValueError(
-                "it has no group `layers`; save the weights with Keras 3: "
-                "model.save_weights('x.weights.h5')"
-            )
-        layers = _member(h5py, root, "layers")
-        for _, layer_type, name in sorted(_weighted_layers(layers)):
-            values = _member(h5py, _member(h5py, layers, name), "vars")
-            datasets = [_dataset(h5py, values, str(i)) for i in range(len(values))]
-            bytes_left -= sum(prod(d.shape) * max(4, d.dtype.itemsize) for d in datasets)
-            if bytes_left < 0:
-                raise ValueError(f"it has more than {MAX_KERAS_WEIGHTS_BYTES:,} bytes of weights")
-            key = f"{layer_type}/{counts[layer_type]}"
-            arrays[key] = np.array(len(datasets))
-            for i, dataset in enumerate(datasets):
-                arrays[f"{key}/{i}"] = np.asarray(dataset[()], dtype=np.float32)
-            counts[layer_type] += 1
-    return arrays
+        reader = _Hdf5Reader(h5py)
+        for key, name in TEXT_ATTRIBUTES.items():
+            if name in root.attrs:
+                reader.arrays[key] = _as_array(_text(root.attrs[name]))
+        legacy = _member(h5py, root, "model_weights") if "model_weights" in root else root
+        if _names(legacy, "layer_names"):
+            reader.read_legacy(legacy)
+        else:
+            reader.read_layers(root, "")
+    return reader.arrays
 
 
-def _weighted_layers(layers: Any) -> Iterator[tuple[int, str, str]]:
-    """(number, type, name) of the layers with weights: "conv2d" is number 0, "conv2d_1" is 1."""
-    for name in layers:
-        layer_type, _, number = name.rpartition("_")
-        if name in LAYER_TYPES:
-            yield 0, name, name
-        elif layer_type in LAYER_TYPES and number.isdecimal():
-            yield int(number), layer_type, name
+class _Hdf5Reader:
+    """Collects the arrays of an HDF5 file within a limit on their size."""
+
+    def __init__(self, h5py: Any) -> None:
+        self.h5py = h5py
+        self.arrays: dict[str, np.ndarray] = {}
+        self.bytes_left = MAX_KERAS_WEIGHTS_BYTES
+
+    def read_layers(self, model: Any, path: str) -> None:
+        """Read a model as Keras 3 stores it, with the models inside it."""
+        group = next((name for name in LAYER_GROUPS if name in model), None)
+        if group is None:
+            return
+        if path.count("/") > MAX_DEPTH:
+            raise ValueError("its models are nested too deep")
+        layers = _member(self.h5py, model, group)
+        for name in sorted(layers, key=_position):
+            layer = _member(self.h5py, layers, name)
+            layer_path = f"{path}layers/{name}"
+            if not isinstance(layer, self.h5py.Group):
+                raise ValueError(f"{layer.name} is not a group")
+            if "vars" in layer:
+                self.read_variables(_member(self.h5py, layer, "vars"), f"{layer_path}/vars")
+            self.read_layers(layer, f"{layer_path}/")
+
+    def read_variables(self, variables: Any, path: str) -> None:
+        for i in range(len(variables)):
+            self.add(f"{path}/{i}", _dataset(self.h5py, variables, str(i)))
+
+    def read_legacy(self, layers: Any) -> None:
+        """Read a model as Keras 2 stores it, with the arrays by their names."""
+        for layer in _names(layers, "layer_names"):
+            group = _member(self.h5py, layers, layer)
+            for name in _names(group, "weight_names"):
+                *folders, variable = name.split("/")
+                folder = group
+                for inner in folders:
+                    folder = _member(self.h5py, folder, inner)
+                self.add(f"{layer}/{name}", _dataset(self.h5py, folder, variable))
+
+    def add(self, path: str, dataset: Any) -> None:
+        self.bytes_left -= prod(dataset.shape) * max(4, dataset.dtype.itemsize)
+        if self.bytes_left < 0:
+            raise ValueError(f"it has more than {MAX_KERAS_WEIGHTS_BYTES:,} bytes of weights")
+        self.arrays[path] = _values(dataset)
+
+
+def _position(name: str) -> tuple[int, str]:
+    """The number of a layer among those of its type, and the type: ("conv2d", 0), ("conv2d", 1)."""
+    layer_type, _, number = name.rpartition("_")
+    return (int(number), layer_type) if layer_type and number.isdecimal() else (0, name)
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    """The names in an attribute of Keras 2, which divides long lists ("layer_names0")."""
+    parts = [attribute] if attribute in group.attrs else list(_numbered(group, attribute))
+    return [_text(name).decode() for part in parts for name in np.ravel(group.attrs[part])]
+
+
+def _numbered(group: Any, attribute: str) -> Iterator[str]:
+    number = 0
+    while (name := f"{attribute}{number}") in group.attrs:
+        yield name
+        number += 1
+
+
+def _text(value: Any) -> bytes:
+    """A text attribute, which h5py returns as str, bytes or numpy's bytes."""
+    text = value.encode() if isinstance(value, str) else value
+    if not isinstance(text, bytes):
+        raise ValueError("an attribute in it is not a text")
+    if len(text) > MAX_TEXT_BYTES:
+        raise ValueError(f"a text in it has {len(text):,} bytes; at most {MAX_TEXT_BYTES:,}")
+    return text
 
 
 def _member(h5py: Any, group: Any, name: str) -> Any:
     """A member of a group; links are rejected, since they may lead to other files."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{group.name}/{name} is a link")
+        raise ValueError(f"{group.name}/{name} is a link or missing")
     return group[name]
 
 
@@ -103,8 +192,20 @@ def _dataset(h5py: Any, group: Any, name: str) -> Any:
     dataset = _member(h5py, group, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
         raise ValueError(f"{group.name}/{name} is not an array in this file")
-    if dataset.dtype.kind not in "fiu":
+    if dataset.dtype.kind not in "fiu" and not _is_bfloat16(dataset):
         raise ValueError(f"{group.name}/{name} is not an array of numbers")
     if prod(dataset.chunks or ()) * dataset.dtype.itemsize > MAX_KERAS_CHUNK_BYTES:
         raise ValueError(f"{group.name}/{name} has chunks of {dataset.chunks}, which are too large")
     return dataset
+
+
+def _is_bfloat16(dataset: Any) -> bool:
+    """Whether it holds bfloat16, which HDF5 does not know: two bytes and a note of Keras."""
+    return bool(dataset.dtype.kind == "V" and dataset.dtype.itemsize == 2)
+
+
+def _values(dataset: Any) -> np.ndarray:
+    if _is_bfloat16(dataset):  # the upper half of a float32
+        halves = np.ascontiguousarray(dataset[()]).view(np.uint16)
+        return (halves.astype(np.uint32) << 16).view(np.float32)
+    return np.asarray(dataset[()], dtype=np.float32)
