@@ -32,21 +32,27 @@ def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> 
     told = command("export", model.parent, "--format", "onnx")
     assert told.code == 0
     assert "largest difference from onnxruntime" in told.out
+    for line in (
+        "images    stretch to 32 (Lanczos), center crop 32, gray (0.299 R + 0.587 G + 0.114 B), "
+        "values of 0 to 255, minus (0), divided by (255)",
+        "input     float32 [batch, 1, 32, 32]",
+        "output    logits [batch, 7] of rose, tulip, daisy, iris, lily, ...",
+    ):
+        assert line in told.out.splitlines()
     assert "torchvision" not in told.err
     file = model.with_suffix(".onnx")
     session = onnxruntime.InferenceSession(file)
     assert session.get_inputs()[0].shape == ["batch", 1, 32, 32]
     assert json.loads(Path(f"{file}.json").read_text())["is_close"] is True
 
-    names = tmp_path / "names.txt"
-    names.write_text("\n".join(CLASS_NAMES))
     back = tmp_path / "back.safetensors"
-    words = ("import", file, "--arch", "lenet5", "--out", back, "--class-names", names, "--json")
+    words = ("import", file, "--arch", "lenet5", "--out", back, "--json")
     told = command(*words)
     assert told.code == 0
     facts = json.loads(told.out)
     assert (facts["architecture"], facts["num_classes"]) == ("lenet5", 7)
     assert facts["input_shape"] == [1, 32, 32]
+    assert (facts["class_names_source"], facts["preprocessing_source"]) == ("file", "file")
     assert facts["parity"]["relative_difference"] < 1e-5
     own = narrow_classifier("lenet5").network
     assert facts["num_parameters"] == sum(p.numel() for p in own.parameters())
@@ -63,7 +69,7 @@ def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_pa
     out = tmp_path / "net.pt2"
     told = command("export", model, "--format", "torch", "--out", out, "--with-preprocessing")
     assert told.code == 0
-    assert "images of 0 to 255, [batch, 1, 32, 32]" in told.out
+    assert "values of 0 to 255\ninput     float32 [batch, 1, 32, 32]\n" in told.out
     assert out.exists()
     told = command("export", model, "--format", "torch", "--out", out)
     assert told.code == 2
@@ -76,7 +82,7 @@ def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_pa
 def test_a_failed_comparison_exits_with_1(
     command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(module: torch.nn.Module, shape: object) -> tuple[bytes, Runner, str]:
+    def wrong(module: torch.nn.Module, *options: object) -> tuple[bytes, Runner, str]:
         return b"file", lambda images: torch_runner(module)(images) * 2, "a test"
 
     monkeypatch.setitem(EXPORTERS, "torch", wrong)

@@ -11,6 +11,7 @@ import torch
 
 from alexnet.errors import UsageError
 from alexnet.interop.exporter import EXPORTERS, export_model
+from alexnet.interop.metadata import CLASS_NAMES as CLASS_NAMES_KEY
 from alexnet.interop.parity import Runner, normalize_array, random_images, torch_runner
 from alexnet.models.zoo import ZOO
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
@@ -31,7 +32,9 @@ def test_torch_export(tmp_path: Path, name: str) -> None:
     assert report.is_close
     assert report.relative_difference < CLOSE
     images = random_images(classifier.network, 4, seed=5)
-    program = torch.export.load(tmp_path / "net.pt2").module()
+    texts = {CLASS_NAMES_KEY: ""}
+    program = torch.export.load(tmp_path / "net.pt2", extra_files=texts).module()
+    assert json.loads(texts[CLASS_NAMES_KEY]) == list(CLASS_NAMES)
     normalized = normalize_array(images, classifier.info.preprocessing)
     ours = torch_runner(classifier.network)(normalized)
     theirs = program(torch.from_numpy(images)).detach().numpy()
@@ -57,7 +60,7 @@ def test_the_report_beside_the_file(onnx_exports: OnnxExports) -> None:
 def test_a_file_with_other_logits_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: float
 ) -> None:
-    def wrong(module: torch.nn.Module, shape: object) -> tuple[bytes, Runner, str]:
+    def wrong(module: torch.nn.Module, *options: object) -> tuple[bytes, Runner, str]:
         return b"file", lambda images: torch_runner(module)(images) + error, "a test"
 
     monkeypatch.setitem(EXPORTERS, "torch", wrong)
@@ -72,3 +75,8 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} exists already"):
         export_model(narrow_classifier("lenet5"), tmp_path / "net.pt2", "torch")
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_an_opset_is_for_onnx_files(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--opset is for ONNX files only, not for --format torch"):
+        export_model(narrow_classifier("lenet5"), tmp_path / "net.pt2", "torch", opset=15)

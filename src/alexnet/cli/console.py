@@ -38,6 +38,12 @@ def _cell(text: str, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)
 
 
+def name_list(names: Sequence[str], shown: int = 5) -> str:
+    """The first names of a list, for a line of text."""
+    first = ", ".join(map(printable, names[:shown]))
+    return first + (", ..." if len(names) > shown else "")
+
+
 def percent(fraction: float | None) -> str:
     """A fraction from 0 to 1 as percent; a dash for None, a fraction of nothing."""
     return "-" if fraction is None else f"{100 * fraction:.2f} %"

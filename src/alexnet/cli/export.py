@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note
+from alexnet.cli.console import name_list, note
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from alexnet.interop.exporter import ExportReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,10 @@ class ExportFlags:
     """The file to write; next to the model unless given."""
     with_preprocessing: bool = False
     """Include the normalization: the file takes images with values 0 to 255."""
+    opset: int | None = None
+    """The opset of an ONNX file, 15 or newer; unless given, 18."""
+    license: str = ""
+    """License of the weights, by its SPDX name, to be stored in the file."""
     json: bool = False
     """Print the report as JSON; it is always written to FILE.json."""
 
@@ -43,7 +50,12 @@ def run(arguments: Sequence[str]) -> int:
     if out.suffix != SUFFIXES[flags.format]:
         raise UsageError(f"--out {out} must end in {SUFFIXES[flags.format]}")
     report = export_model(
-        load(flags.model, "cpu"), out, flags.format, with_preprocessing=flags.with_preprocessing
+        load(flags.model, "cpu"),
+        out,
+        flags.format,
+        with_preprocessing=flags.with_preprocessing,
+        opset=flags.opset,
+        weights_license=flags.license,
     )
     if not report.is_close:
         note(
@@ -52,8 +64,18 @@ def run(arguments: Sequence[str]) -> int:
         )
     print(to_json(report) if flags.json else f"compared  {report.parity.summary()}")
     if report.is_close and not flags.json:
-        what = "images of 0 to 255" if report.has_preprocessing else "normalized images"
-        shape = ", ".join(map(str, ("batch", *report.input_shape)))
-        print(f"input     {what}, [{shape}]\nfile      {out}")
+        print(_text(report, out))
     note(f"report    {report_path(out)}")
     return int(not report.is_close)
+
+
+def _text(report: ExportReport, out: Path) -> str:
+    """What must be done to an image, what goes in and comes out, and the file."""
+    shape = ", ".join(map(str, ("batch", *report.input_shape)))
+    return (
+        f"images    {', '.join(report.steps)}\n"
+        f"input     float32 [{shape}]\n"
+        f"output    logits [batch, {len(report.class_names)}] of {name_list(report.class_names)}\n"
+        f"inside    class names and preprocessing, which alexnet import reads\n"
+        f"file      {out}"
+    )

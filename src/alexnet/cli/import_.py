@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note
+from alexnet.cli.console import name_list, note
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
-from alexnet.io.text import printable, shape_text
+from alexnet.io.text import shape_text
 from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
     from alexnet.interop.importer import ImportedModel
 
 
-SHOWN_CLASSES = 5
 PREPROCESSING_SOURCES = {
     "file": "as the file says",
     "user": "as --preprocessing says",
@@ -141,10 +140,8 @@ def _facts(imported: ImportedModel, out: Path) -> dict[str, object]:
 
 def _class_names_text(imported: ImportedModel) -> str:
     """The first class names, and where they come from."""
-    names = imported.info.class_names
-    first = ", ".join(map(printable, names[:SHOWN_CLASSES]))
-    shown = first + (", ..." if len(names) > SHOWN_CLASSES else "")
-    return f"{shown} ({CLASS_NAMES_SOURCES[imported.class_names_source]})"
+    source = CLASS_NAMES_SOURCES[imported.class_names_source]
+    return f"{name_list(imported.info.class_names)} ({source})"
 
 
 def _text(imported: ImportedModel, out: Path) -> str:

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 from alexnet.errors import require
 from alexnet.io.limits import MAX_STORED_SIDE
 
+RESAMPLING = {"resize": "Lanczos", "crop_to_input": "bilinear, antialiased"}
+"""The filters with which an image, and then its crop, are resized."""
 Resize: TypeAlias = Literal["shortest_edge", "stretch"]
 RGB: TypeAlias = tuple[float, float, float]
 
@@ -58,12 +60,12 @@ class Preprocessing:
             normalized: False leaves out the last step, (x - mean) / std.
         """
         resized = {"shortest_edge": "shortest edge to", "stretch": "stretch to"}[self.resize]
-        steps = [f"{resized} {self.resize_size} (Lanczos)"]
+        steps = [f"{resized} {self.resize_size} ({RESAMPLING['resize']})"]
         if self.padding:
             steps.append(f"{self.padding} pixels of zeros on each side")
         steps.append(f"center crop {self.crop_size}")
         if self.side != self.crop_size:
-            steps.append(f"resize to {self.side} (bilinear, antialiased)")
+            steps.append(f"resize to {self.side} ({RESAMPLING['crop_to_input']})")
         steps.append("RGB" if self.channels == 3 else "gray (0.299 R + 0.587 G + 0.114 B)")
         steps.append("values of 0 to 255")
         return (*steps, *(self._normalization() if normalized else ()))

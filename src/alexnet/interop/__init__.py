@@ -7,6 +7,7 @@ with our network's.
 - `export_module`: a network as a plain torch module, and its torch.export archive.
 - `class_names`: lists of class names in text, CSV and JSON files.
 - `match`: match the layers read from a file against an architecture.
+- `metadata`: what an exported file says of its class names and preprocessing.
 - `parity`: compare the logits of two implementations on random images.
 - `published_preprocessing`: the preprocessing of torchvision, Caffe and the notebook.
 - `state_dict`: state dicts, matched by names and shapes.

@@ -7,6 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import torch
@@ -16,6 +17,19 @@ from alexnet.inference.classifier import Classifier
 from alexnet.interop.onnx.modules import onnx_modules
 from alexnet.interop.parity import Runner, torch_runner
 from alexnet.models.layers import Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """What an exported file gets besides the network."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Texts by key, stored inside the file."""
+    opset: int | None = None
+    """ONNX's version of operations; None: the default of `onnx_bytes`."""
+
+
+DEFAULT_OPTIONS = FileOptions()
 
 
 class Normalize(nn.Module):
@@ -68,12 +82,15 @@ def quiet_export() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def torch_bytes(module: nn.Module, shape: Shape) -> tuple[bytes, Runner, str]:
+def torch_bytes(
+    module: nn.Module, shape: Shape, options: FileOptions = DEFAULT_OPTIONS
+) -> tuple[bytes, Runner, str]:
     """The torch.export archive of a module, what the archive computes, and torch's version.
 
     Args:
         module: takes float32 images [any batch, *shape].
         shape: (channels, height, width).
+        options: their metadata are the archive's extra files.
     """
     example = torch.zeros(2, *shape)
     archive = BytesIO()
@@ -81,6 +98,6 @@ def torch_bytes(module: nn.Module, shape: Shape) -> tuple[bytes, Runner, str]:
         program = torch.export.export(
             module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
         )
-        torch.export.save(program, archive)
+        torch.export.save(program, archive, extra_files=dict(options.metadata))
         loaded = torch.export.load(BytesIO(archive.getvalue())).module()
     return archive.getvalue(), torch_runner(loaded), f"torch.export {torch.__version__}"

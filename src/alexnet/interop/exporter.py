@@ -14,7 +14,8 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.export_module import export_module, torch_bytes
+from alexnet.interop.export_module import FileOptions, export_module, torch_bytes
+from alexnet.interop.metadata import file_metadata
 from alexnet.interop.onnx.export import onnx_bytes
 from alexnet.interop.parity import (
     Parity,
@@ -30,9 +31,9 @@ from alexnet.runtime.environment import installed_version
 from alexnet.runtime.extras import require_extra
 
 Format: TypeAlias = Literal["onnx", "torch"]
-Exporter: TypeAlias = Callable[[nn.Module, Shape], tuple[bytes, Runner, str]]
-"""From a module and its input shape to a file's content, a function that runs the file, and the
-runtime's name."""
+Exporter: TypeAlias = Callable[[nn.Module, Shape, FileOptions], tuple[bytes, Runner, str]]
+"""From a module, its input shape and options to a file's content, a function that runs the file,
+and the runtime's name."""
 EXPORTERS: dict[Format, Exporter] = {"onnx": onnx_bytes, "torch": torch_bytes}
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 REQUIRED_PACKAGES: dict[Format, tuple[str, ...]] = {"onnx": ("onnx", "onnxscript"), "torch": ()}
@@ -51,6 +52,8 @@ class ExportReport:
     """(channels, height, width) of float32 images, RGB or gray; any batch size."""
     has_preprocessing: bool
     """True: the file takes images of 0 to 255. False: normalized as `preprocessing` says."""
+    steps: tuple[str, ...]
+    """What is to be done to an image before it goes in, in words."""
     preprocessing: Preprocessing
     parity: Parity
     relative_difference: float
@@ -65,11 +68,13 @@ def export_model(
     *,
     with_preprocessing: bool = False,
     batch_sizes: Sequence[int] = BATCH_SIZES,
+    opset: int | None = None,
+    weights_license: str = "",
 ) -> ExportReport:
     """Export a classifier's network, run the file, and compare its logits with the network's.
 
-    The file is written only if the logits agree. The report is always written, to the file's name
-    plus `.json`.
+    The file is written only if the logits agree; class names and preprocessing are inside (see
+    `metadata.py`). The report is always written, to the file's name plus `.json`.
 
     Args:
         classifier: the model.
@@ -77,20 +82,29 @@ def export_model(
         file_format: "onnx" or "torch" (torch.export).
         with_preprocessing: the file takes images of 0 to 255 and normalizes them itself.
         batch_sizes: of the random images that are compared.
+        opset: of an ONNX file; None: 18.
+        weights_license: of the weights, by its SPDX name, for the file's metadata.
 
     Raises:
-        UsageError: the file or its report exists, or an optional package is missing.
+        UsageError: the file or its report exists, an optional package is missing, or the opset
+            cannot be written.
     """
     for path in (out, report_path(out)):
         if path.exists():
             raise UsageError(f"{path} exists already; remove it or choose another with --out")
+    if opset is not None and file_format != "onnx":
+        raise UsageError(f"--opset is for ONNX files only, not for --format {file_format}")
     for package in REQUIRED_PACKAGES[file_format]:
         require_extra(package, file_format, "exporting to ONNX")
     module = export_module(
         classifier, with_preprocessing=with_preprocessing, for_onnx=file_format == "onnx"
     )
     shape = classifier.network.architecture.input
-    content, run, runtime = EXPORTERS[file_format](module, shape)
+    metadata = file_metadata(
+        classifier, with_preprocessing=with_preprocessing, weights_license=weights_license
+    )
+    options = FileOptions(metadata=metadata, opset=opset)
+    content, run, runtime = EXPORTERS[file_format](module, shape, options)
     parity = _parity(classifier, run, runtime, with_preprocessing, batch_sizes)
     report = _report(classifier, out, file_format, with_preprocessing, parity)
     if parity.is_close:
@@ -139,6 +153,7 @@ def _report(
         class_names=classifier.class_names,
         input_shape=classifier.info.architecture.input,
         has_preprocessing=with_preprocessing,
+        steps=classifier.info.preprocessing.steps(normalized=not with_preprocessing),
         preprocessing=classifier.info.preprocessing,
         parity=parity,
         relative_difference=parity.relative_difference,

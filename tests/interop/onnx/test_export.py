@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
-from alexnet.interop.importer import build_network, import_model
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.errors import UsageError
+from alexnet.inference.classifier import Classifier, load
+from alexnet.interop.export_module import FileOptions
+from alexnet.interop.exporter import export_model
+from alexnet.interop.importer import ImportedModel, build_network, import_model
 from alexnet.interop.match import MatchedModel
+from alexnet.interop.onnx.export import with_opset
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import normalize_array, random_images, torch_runner
 from alexnet.models.zoo import ZOO
@@ -67,3 +76,100 @@ def test_preprocessing_inside_the_graph(onnx_exports: OnnxExports) -> None:
     logits = torch.from_numpy(run(gray[:, None].astype(np.float32)))
     expected = classifier.probabilities(pixels)
     np.testing.assert_allclose(logits.softmax(1).numpy(), expected, atol=1e-5)
+
+
+def classifier_with(**changes: Any) -> Classifier:
+    """cifar_quick with a crop that is shrunk to the input."""
+    own = narrow_classifier("cifar_quick")
+    preprocessing = Preprocessing(
+        resize="shortest_edge",
+        resize_size=40,
+        padding=2,
+        crop_size=36,
+        input_size=32,
+        mean=(120.1, 110.2, 100.3),
+        std=(61.5, 60.25, 62.125),
+    )
+    info = replace(own.info, preprocessing=replace(preprocessing, **changes))
+    return replace(own, info=info, precision="float32")
+
+
+@pytest.fixture
+def photos() -> list[Image.Image]:
+    random = np.random.default_rng(0)
+    sizes = [(50, 70), (64, 64), (97, 41)]
+    coarse = [random.integers(0, 256, (h // 8, w // 8, 3), dtype=np.uint8) for h, w in sizes]
+    return [
+        Image.fromarray(small).resize((w, h), Image.Resampling.BICUBIC)
+        for small, (h, w) in zip(coarse, sizes, strict=True)
+    ]
+
+
+def assert_predicts_the_same(
+    path: Path, classifier: Classifier, photos: list[Image.Image]
+) -> ImportedModel:
+    imported = import_model(path, "cifar_quick")
+    imported.save(path.with_suffix(".safetensors"))
+    back = replace(load(path.with_suffix(".safetensors"), "cpu"), precision="float32")
+    assert back.info.preprocessing == classifier.info.preprocessing
+    for theirs, ours in zip(back.predict(photos), classifier.predict(photos), strict=True):
+        assert [c.label for c in theirs.top_classes] == [c.label for c in ours.top_classes]
+        for one, other in zip(theirs.top_classes, ours.top_classes, strict=True):
+            assert one.probability == pytest.approx(other.probability, abs=1e-5)
+    return imported
+
+
+def test_an_export_predicts_the_same_when_it_is_imported(
+    tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    """No flag is needed: class names and the whole preprocessing are in the file."""
+    classifier = classifier_with()
+    export_model(classifier, tmp_path / "net.onnx", "onnx", weights_license="CC-BY-4.0")
+    imported = assert_predicts_the_same(tmp_path / "net.onnx", classifier, photos)
+    assert (imported.preprocessing_source, imported.class_names_source) == ("file", "file")
+    assert imported.notes == ("the license of the weights is CC-BY-4.0, as the file says",)
+    published = import_model(tmp_path / "net.onnx", "cifar_quick", preprocessing="published")
+    assert published.info.preprocessing != classifier.info.preprocessing
+
+
+@pytest.mark.slow
+def test_an_export_with_a_mean_image_and_the_normalization_inside(
+    tmp_path: Path, photos: list[Image.Image]
+) -> None:
+    classifier = replace(
+        classifier_with(has_mean_image=True),
+        mean_image=255 * torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)),
+    )
+    for with_preprocessing in (False, True):
+        path = tmp_path / f"net{with_preprocessing}.onnx"
+        export_model(classifier, path, "onnx", with_preprocessing=with_preprocessing)
+        assert_predicts_the_same(path, classifier, photos)
+
+
+@pytest.mark.parametrize("opset", [15, 21])
+def test_other_opsets(onnx_exports: OnnxExports, opset: int) -> None:
+    model = onnx.load(onnx_exports("lenet5").path)
+    content, run, _ = with_opset(model, opset, FileOptions(metadata={"key": "text"}))
+    converted = onnx.load_from_string(content)
+    assert [(one.domain, one.version) for one in converted.opset_import] == [("", opset)]
+    assert converted.ir_version == {15: 8, 21: 10}[opset]
+    assert {entry.key: entry.value for entry in converted.metadata_props} == {"key": "text"}
+    images = random_images(narrow_classifier("lenet5").network, 3) / 255
+    expected = torch_runner(narrow_classifier("lenet5").network)(images)
+    np.testing.assert_allclose(run(images), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_opsets_that_cannot_be_written(
+    onnx_exports: OnnxExports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(onnx_exports("lenet5").path)
+    for opset in (14, 99):
+        with pytest.raises(UsageError, match=rf"--opset {opset} must be from 15 to \d+"):
+            with_opset(model, opset, FileOptions())
+
+    def broken(content: bytes) -> None:
+        raise RuntimeError("no such opset")
+
+    monkeypatch.setattr("alexnet.interop.onnx.export.onnx_runner", broken)
+    with pytest.raises(UsageError, match="--opset 17 cannot be written, or not be run by the inst"):
+        with_opset(model, 17, FileOptions())

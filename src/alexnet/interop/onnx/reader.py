@@ -12,6 +12,7 @@ import numpy as np
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel, match_layers
+from alexnet.interop.metadata import read_metadata
 from alexnet.interop.onnx.graph import Graph, logits_model, read_graph
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import (
@@ -54,7 +55,7 @@ def read_onnx(
     matched = match_layers(path.name, graph.layers, arch, graph.input_shape)
     if channel_order == "bgr":
         matched, graph = _flip_channels(path, matched, graph)
-    return _with_preprocessing(matched, graph), graph
+    return _with_facts(matched, graph), graph
 
 
 def _flip_channels(path: Path, matched: MatchedModel, graph: Graph) -> tuple[MatchedModel, Graph]:
@@ -67,18 +68,22 @@ def _flip_channels(path: Path, matched: MatchedModel, graph: Graph) -> tuple[Mat
     return replace(matched, weights=weights), replace(graph, normalization=normalization)
 
 
-def _with_preprocessing(matched: MatchedModel, graph: Graph) -> MatchedModel:
-    """The model with the normalization that the graph does itself, and the notes."""
-    notes = graph.notes
-    if graph.normalization is None:
-        return replace(matched, notes=notes)
-    published = published_preprocessing("published", matched.architecture)
-    preprocessing, mean_image = graph.normalization.preprocessing(published)
+def _with_facts(matched: MatchedModel, graph: Graph) -> MatchedModel:
+    """The model with what the file says of its use, in its metadata or by its first nodes."""
+    texts = {entry.key: entry.value for entry in graph.model.metadata_props}
+    facts = read_metadata(texts, graph.input_shape, matched.architecture.num_classes)
+    notes = (*graph.notes, *facts.notes)
+    preprocessing, mean_image = facts.preprocessing, facts.mean_image
+    if preprocessing is None and graph.normalization:
+        published = published_preprocessing("published", matched.architecture)
+        preprocessing, mean_image = graph.normalization.preprocessing(published)
+        notes = (*notes, graph.normalization.summary())
     return replace(
         matched,
         preprocessing=preprocessing,
         mean_image=mean_image,
-        notes=(*notes, graph.normalization.summary()),
+        class_names=facts.class_names,
+        notes=notes,
     )
 
 

@@ -1,0 +1,163 @@
+"""What an exported file says of its use: class names, preprocessing, resampling and licenses.
+
+The keys are those below; each value is JSON. Class names that other programs have put into a file
+are read, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet.config.preprocessing import RESAMPLING, Preprocessing
+from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
+from alexnet.errors import ConfigError
+from alexnet.inference.classifier import Classifier
+from alexnet.io.limits import MAX_TEXT_BYTES
+from alexnet.models.layers import Shape
+
+CLASS_NAMES = "alexnet.class_names"
+"""A list, in the order of the outputs."""
+PREPROCESSING = "alexnet.preprocessing"
+"""The fields of `Preprocessing`: resize, resize_size, padding, crop_size, input_size, channels,
+mean, std and has_mean_image."""
+MEAN_IMAGE = "alexnet.mean_image"
+"""Float32 [channels, height, width], little-endian, in base64; only where there is one."""
+RESAMPLING_KEY = "alexnet.resampling"
+"""The filters of the resize of the image, and of the resize of the crop to the input."""
+INPUT = "alexnet.input"
+"""`values`: "0 to 255", or "normalized" with the mean and std; `steps`: what is to be done to an
+image before, in words."""
+ARCHITECTURE = "alexnet.architecture"
+LICENSE = "alexnet.license"
+"""`program`: of the program that wrote the file; `weights`: as its user declared, or null."""
+PROGRAM_LICENSE = "MIT"
+FOREIGN_CLASS_NAMES = ("names", "class_names", "classes", "labels")
+"""Keys under which other programs keep class names; ultralytics writes a dict as Python text."""
+
+
+@dataclass(eq=False)
+class FileFacts:
+    """What a file's metadata say."""
+
+    class_names: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+    mean_image: Tensor | None = None
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the user: what cannot be used, and the license of the weights."""
+
+
+def file_metadata(
+    classifier: Classifier, *, with_preprocessing: bool, weights_license: str = ""
+) -> dict[str, str]:
+    """The metadata of a classifier's exported file.
+
+    Args:
+        classifier: the model.
+        with_preprocessing: the file normalizes its images itself.
+        weights_license: of the weights, by its SPDX name; "" where it is not declared.
+    """
+    info = classifier.info
+    steps = info.preprocessing.steps(normalized=not with_preprocessing)
+    values = "0 to 255" if with_preprocessing else "normalized"
+    facts: dict[str, Any] = {
+        ARCHITECTURE: info.architecture.name,
+        CLASS_NAMES: list(info.class_names),
+        PREPROCESSING: to_dict(info.preprocessing),
+        RESAMPLING_KEY: RESAMPLING,
+        INPUT: {"values": values, "steps": list(steps)},
+        LICENSE: {"program": PROGRAM_LICENSE, "weights": weights_license or None},
+    }
+    if classifier.mean_image is not None:
+        array = classifier.mean_image.cpu().numpy().astype("<f4")
+        facts[MEAN_IMAGE] = base64.b64encode(array.tobytes()).decode()
+    return {key: json_text(value, indent=None) for key, value in facts.items()}
+
+
+def read_metadata(texts: Mapping[str, str], shape: Shape, num_classes: int) -> FileFacts:
+    """Read a file's metadata; what cannot be read is not used, and noted.
+
+    Args:
+        texts: by key.
+        shape: (channels, height, width) of the file's input.
+        num_classes: its number of outputs.
+    """
+    facts = FileFacts()
+    if PREPROCESSING in texts:
+        try:
+            facts.preprocessing, facts.mean_image = _preprocessing(texts, shape)
+        except ConfigError as error:
+            facts.notes.append(f"the file's preprocessing is not used: {error}")
+    key = next((k for k in (CLASS_NAMES, *FOREIGN_CLASS_NAMES) if k in texts), "")
+    if key:
+        try:
+            facts.class_names = _class_names(texts[key], num_classes)
+        except ConfigError as error:
+            facts.notes.append(f"the file's class names ({key}) are not used: {error}")
+    if weights_license := _weights_license(texts):
+        facts.notes.append(f"the license of the weights is {weights_license}, as the file says")
+    return facts
+
+
+def _preprocessing(texts: Mapping[str, str], shape: Shape) -> tuple[Preprocessing, Tensor | None]:
+    preprocessing = from_dict(Preprocessing, parse_json(texts[PREPROCESSING]), PREPROCESSING)
+    if not preprocessing.has_mean_image:
+        return preprocessing, None
+    try:
+        content = base64.b64decode(parse_json(texts.get(MEAN_IMAGE, '""')), validate=True)
+        array = np.frombuffer(content, "<f4").reshape(shape)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise ConfigError(f"its mean image is not float32 {list(shape)}") from error
+    return preprocessing, torch.from_numpy(array.astype(np.float32))
+
+
+def _class_names(text: str, num_classes: int) -> tuple[str, ...]:
+    """Names in a list, or in a dict by the number of the output, as JSON or as Python text.
+
+    Raises:
+        ConfigError: they are neither, or not as many as the outputs.
+    """
+    value = _literal(text)
+    if isinstance(value, dict):
+        by_number = {str(key): name for key, name in value.items()}
+        if set(by_number) != {str(i) for i in range(len(value))}:
+            raise ConfigError("they are not numbered from 0")
+        value = [by_number[str(i)] for i in range(len(value))]
+    names = value if isinstance(value, list | tuple) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConfigError("they are no list of names")
+    if len(names) != num_classes:
+        raise ConfigError(f"they are {len(names)}, and the network has {num_classes} outputs")
+    return tuple(names)
+
+
+def _literal(text: str) -> Any:
+    """A JSON value or a Python literal; else the parts of a text with commas or line breaks."""
+    if len(text) > MAX_TEXT_BYTES:
+        raise ConfigError(f"they have more than {MAX_TEXT_BYTES:,} characters")
+    try:
+        return parse_json(text)
+    except ConfigError:
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        parts = text.splitlines() if "\n" in text else text.split(",")
+        return [part.strip() for part in parts if part.strip()]
+
+
+def _weights_license(texts: Mapping[str, str]) -> str:
+    try:
+        value = parse_json(texts.get(LICENSE, "{}"))
+    except ConfigError:
+        return ""
+    found = value.get("weights") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else ""
