@@ -54,8 +54,8 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
     Raises:
         DataError: the data set is missing, or none of its images can be read.
     """
-    source = open_source(recipe.data, recipe.data_root)
     options, seconds = recipe.data_options, []
+    source = open_source(recipe.data, recipe.data_root, label_from=options.label_from)
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(repeats):
             start = time.perf_counter()

@@ -70,6 +70,9 @@ class DataFlags:
     """Another data set or folder."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     repeats: int = 3
     """Measurements of each."""
     device: str = "auto"
@@ -92,6 +95,9 @@ class AgreementFlags:
     """A data set or folder; unless given, the one the model was trained on."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     batch_size: int = 1
     """Images at a time; CPUs without int8 instructions use another kernel for up to 8."""
     device: str = "auto"
@@ -138,7 +144,13 @@ def _data(words: Sequence[str]) -> int:
     from alexnet.runtime.device import choose_device
 
     recipe = preset(flags.preset)
-    recipe = replace(recipe, data=flags.data or recipe.data, data_root=flags.data_root)
+    options = replace(recipe.data_options, label_from=flags.label_from)
+    recipe = replace(
+        recipe,
+        data=flags.data or recipe.data,
+        data_root=flags.data_root,
+        data_options=options,
+    )
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
     result = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
     print(json_text(to_dict(result)) if flags.json else _data_text(result))
@@ -150,19 +162,13 @@ def _agreement(words: Sequence[str]) -> int:
     import numpy as np
 
     from alexnet.benchmark.agreement import benchmark_agreement
-    from alexnet.data.load import load_dataset
+    from alexnet.evaluation.evaluator import open_evaluation_data
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
-    recipe, preprocessing = classifier.info.recipe, classifier.info.preprocessing
     with ProgressReporter() as reporter:
-        root = flags.data_root or recipe.data_root
-        store = load_dataset(
-            flags.data or recipe.data,
-            root,
-            resize=preprocessing.resize,
-            resize_size=preprocessing.resize_size,
-            on_progress=reporter.on_prepare,
+        store = open_evaluation_data(
+            classifier, flags.data, flags.data_root, reporter, flags.label_from
         )
     result = benchmark_agreement(classifier, store, np.flatnonzero(store.usable), flags.batch_size)
     text = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ import tyro
 from alexnet.cli.console import ProgressReporter, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.config.preprocessing import Resize
+from alexnet.config.presets import preset
 from alexnet.config.recipe import DataOptions
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.check import Finding, check
@@ -58,6 +59,9 @@ class PrepareFlags:
     """A data set's name, a folder or a CSV file of path,label[,split]."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     resize: Resize = "shortest_edge"
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
@@ -70,7 +74,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     """Build an image store and print what it contains."""
     flags = parse(PrepareFlags, arguments, "data prepare")
     DataOptions(resize_size=flags.resize_size)
-    source = open_source(flags.data, flags.data_root)
+    source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
     with ProgressReporter() as reporter:
         store = prepare(
             source, resize=flags.resize, side=flags.resize_size, on_progress=reporter.on_prepare
@@ -111,6 +115,9 @@ class CheckFlags:
     """A data set's name, a folder or a CSV file of path,label[,split]."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     json: bool = False
     """Print JSON."""
 
@@ -118,7 +125,7 @@ class CheckFlags:
 def check_action(arguments: Sequence[str]) -> int:
     """Print every finding; 1 when one of them is a fault."""
     flags = parse(CheckFlags, arguments, "data check")
-    source = open_source(flags.data, flags.data_root)
+    source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
     with ProgressReporter() as reporter:
         findings = check(source, reporter.on_prepare)
     faults = sum(finding.is_fault for finding in findings)
@@ -176,6 +183,9 @@ class SplitFlags:
     """A new folder, or a new file that ends in .csv."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     test_fraction: float = 0.2
     """Fraction of every class for the test split."""
     val_fraction: float = 0.1
@@ -188,7 +198,7 @@ def split_action(arguments: Sequence[str]) -> int:
     """Write a split and print how many images are in each part."""
     flags = parse(SplitFlags, arguments, "data split")
     options = DataOptions(test_fraction=flags.test_fraction, val_fraction=flags.val_fraction)
-    source = open_source(flags.data, flags.data_root)
+    source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
     if any(source.splits):
         raise UsageError(f"{source.name} has its own split; use it as it is")
     unsplit = np.full(len(source), "")
@@ -214,6 +224,9 @@ class ShowFlags:
     """The preset whose preprocessing and augmentation are shown."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     out: str = ""
     """File to write; NAME.png unless given."""
     num_classes: int = 12
@@ -235,16 +248,16 @@ def show_action(arguments: Sequence[str]) -> int:
             f"--num-classes {flags.num_classes} must be at least 1 "
             f"and --num-samples {flags.num_samples} not negative"
         )
+    start = preset(flags.preset)
+    recipe = replace(
+        start,
+        data=flags.data,
+        data_root=flags.data_root,
+        data_options=replace(start.data_options, label_from=flags.label_from),
+        seed=flags.seed,
+    )
     with ProgressReporter() as reporter:
-        rows, titles = augmentation_preview(
-            flags.preset,
-            flags.data,
-            flags.data_root,
-            flags.num_classes,
-            flags.num_samples,
-            flags.seed,
-            reporter,
-        )
+        rows, titles = augmentation_preview(recipe, flags.num_classes, flags.num_samples, reporter)
     out = Path(flags.out or f"{Path(flags.data).resolve().name}.png")
     heads = ("stored", *[f"sample {i + 1}" for i in range(flags.num_samples)])
     plots.save(plots.contact_sheet(rows, titles, heads), out)

@@ -29,6 +29,9 @@ class EvaluateFlags:
     """A data set, folder or CSV file; unless given, the one the model was trained on."""
     data_root: str = ""
     """Folder searched for data sets first."""
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash."""
     split: Literal["auto", "test", "val", "train", "all"] = "auto"
     """auto: the test split if there is one, else val. Of data that the model was not trained on:
     train if there is no other split, all images if there are no splits."""
@@ -56,6 +59,7 @@ def run(arguments: Sequence[str]) -> int:
             classifier,
             flags.data,
             data_root=flags.data_root,
+            label_from=flags.label_from,
             split=flags.split,
             crops=crops,
             reporter=reporter,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from alexnet.config.label_pattern import compile_label_pattern
 from alexnet.config.preprocessing import Resize
 from alexnet.errors import require, require_finite, require_not_negative
 from alexnet.io.limits import MAX_STORED_SIDE
@@ -21,8 +22,11 @@ Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataOptions:
-    """How images are stored, split and scaled."""
+    """How images are labelled, stored, split and scaled."""
 
+    label_from: str = ""
+    """Regular expression with one group that finds the class in the file name of an image, or in
+    its path if the expression has a slash; "": classes are folders."""
     resize: Resize = "shortest_edge"
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
@@ -56,6 +60,8 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         require_finite(self)
+        if self.label_from:
+            compile_label_pattern(self.label_from)
         require(
             1 <= self.resize_size <= MAX_STORED_SIDE,
             f"--resize-size {self.resize_size} must be 1 to {MAX_STORED_SIDE}",

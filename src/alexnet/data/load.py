@@ -17,6 +17,7 @@ def load_dataset(
     resize: Resize = "shortest_edge",
     resize_size: int = 256,
     allow_unlabelled: bool = False,
+    label_from: str = "",
     on_progress: ProgressCallback = ignore_progress,
 ) -> Store:
     """The image store of a data set; its images are decoded now unless they have been before.
@@ -27,13 +28,14 @@ def load_dataset(
         resize: how an image becomes square.
         resize_size: side of the stored images, in pixels.
         allow_unlabelled: accept a folder of images without class folders, too.
+        label_from: as `DataOptions.label_from`.
         on_progress: called with (images done, images in all).
 
     Raises:
         UnknownNameError: `data` is neither a known name nor looks like a path.
         DataError: the data set is not there or cannot be used, or the store cannot be written.
     """
-    source = open_source(data, data_root, allow_unlabelled=allow_unlabelled)
+    source = open_source(data, data_root, allow_unlabelled=allow_unlabelled, label_from=label_from)
     return prepare(source, resize=resize, side=resize_size, on_progress=on_progress)
 
 

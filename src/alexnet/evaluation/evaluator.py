@@ -27,6 +27,7 @@ def evaluate(
     data: str = "",
     *,
     data_root: str = "",
+    label_from: str = "",
     split: SplitName = "auto",
     crops: Crops = 1,
     reporter: Reporter | None = None,
@@ -38,6 +39,7 @@ def evaluate(
         classifier: from `alexnet.load`.
         data: a data set's name, a folder or a CSV file; what it was trained on unless given.
         data_root: folder searched for data sets first.
+        label_from: as `DataOptions.label_from`, for other data than the model was trained on.
         split: `auto` is the test split if there is one, else val; for other data also train if
             there is no other split, and all images if there are no splits.
         crops: 1, or 10 for the paper's ten crops.
@@ -49,7 +51,7 @@ def evaluate(
         DataError: the data cannot be used, or has a class that the classifier does not know.
     """
     reporter = reporter or NullReporter()
-    store = open_evaluation_data(classifier, data, data_root, reporter)
+    store = open_evaluation_data(classifier, data, data_root, reporter, label_from)
     labels = align_labels(classifier, store)
     note_missing_classes(classifier, store, reporter)
     name, indices = select_split(classifier, store, data, split)
@@ -123,9 +125,11 @@ def predict_probabilities(
 
 
 def open_evaluation_data(
-    classifier: Classifier, data: str, data_root: str, reporter: Reporter
+    classifier: Classifier, data: str, data_root: str, reporter: Reporter, label_from: str = ""
 ) -> Store:
     """The image store of some data, resized as the classifier needs it.
+
+    The classifier's training data is labelled as for the training, unless `label_from` is given.
 
     Notes rejected images, and whether the data has changed since the classifier was trained on it.
 
@@ -136,11 +140,14 @@ def open_evaluation_data(
     source, root = data or recipe.data, data_root or recipe.data_root
     if not source:
         raise UsageError("the model was imported and names no data set; give one with --data")
+    if not label_from and is_training_path(classifier, data):
+        label_from = recipe.data_options.label_from
     store = load_dataset(
         source,
         root,
         resize=preprocessing.resize,
         resize_size=preprocessing.resize_size,
+        label_from=label_from,
         on_progress=reporter.on_prepare,
     )
     report_rejected(store, 1.0, reporter)
@@ -164,9 +171,14 @@ def note_missing_classes(classifier: Classifier, store: Store, reporter: Reporte
 
 def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
     """Whether a store has the data that the classifier was trained on, by path or by content."""
-    trained_on = classifier.info.recipe.data
-    is_same_path = data in ("", trained_on) or str(Path(data).expanduser().resolve()) == trained_on
+    is_same_path = is_training_path(classifier, data)
     return is_same_path or classifier.info.manifest_hash == store.manifest_hash()
+
+
+def is_training_path(classifier: Classifier, data: str) -> bool:
+    """Whether `data` names what the classifier was trained on; "" does."""
+    trained_on = classifier.info.recipe.data
+    return data in ("", trained_on) or str(Path(data).expanduser().resolve()) == trained_on
 
 
 def select_split(

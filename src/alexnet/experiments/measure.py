@@ -75,6 +75,7 @@ def evaluated_images(
         recipe.data_root,
         resize=options.resize,
         resize_size=options.resize_size,
+        label_from=options.label_from,
         on_progress=reporter.on_prepare,
     )
     splits = split_indices(store, options, recipe.seed)

@@ -130,6 +130,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         recipe.data_root,
         resize=options.resize,
         resize_size=options.resize_size,
+        label_from=options.label_from,
         allow_unlabelled=True,
         on_progress=reporter.on_prepare,
     )

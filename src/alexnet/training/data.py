@@ -27,6 +27,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
         recipe.data_root,
         resize=options.resize,
         resize_size=options.resize_size,
+        label_from=options.label_from,
         on_progress=reporter.on_prepare,
     )
     report_rejected(store, options.max_rejected_fraction, reporter)

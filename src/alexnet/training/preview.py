@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.config.presets import preset
+from alexnet.config.recipe import Recipe
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
@@ -20,39 +18,29 @@ from alexnet.transforms.crops import denormalize, to_uint8_images
 
 
 def augmentation_preview(
-    preset_name: str,
-    data: str,
-    data_root: str,
-    num_classes: int,
-    num_samples: int,
-    seed: int,
-    reporter: Reporter,
+    recipe: Recipe, num_classes: int, num_samples: int, reporter: Reporter
 ) -> tuple[list[list[np.ndarray]], list[str]]:
     """One row per class: a stored training image, then `num_samples` augmented samples of it.
 
     Args:
-        preset_name: the preset that gives preprocessing and augmentation.
-        data: a data set's name, a folder or a CSV file.
-        data_root: folder searched for data sets first.
+        recipe: its data, preprocessing and augmentation; its seed decides images and samples.
         num_classes: rows at most.
         num_samples: augmented samples of each image.
-        seed: decides the images and their augmentation.
         reporter: receives notes and the progress of building the store.
 
     Returns:
         Rows of uint8 [h, w, 3] or gray [h, w], and the class names.
     """
-    recipe = replace(preset(preset_name), data=data, data_root=data_root, seed=seed)
     device = choose_device(recipe.device)
     store, splits = prepare_data(recipe, reporter)
     arch = variant(architecture(recipe.arch), recipe.model)
     augmenter = build_augmenter(arch, recipe, store, splits, device)
-    labels, rng = store.labels[splits.train], np.random.default_rng(seed)
+    labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
     shown = range(min(num_classes, len(store.info.class_names)))
     chosen = [int(rng.choice(splits.train[labels == label])) for label in shown]
     rows = []
     for index in chosen:
-        generator = torch.Generator(device).manual_seed(seed + index)
+        generator = torch.Generator(device).manual_seed(recipe.seed + index)
         pixels = torch.from_numpy(store.images([index] * num_samples)).to(device)
         rows.append([store.image(index), *_augment(augmenter, pixels, generator)])
     return rows, [store.info.class_names[label] for label in shown]

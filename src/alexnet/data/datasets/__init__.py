@@ -2,6 +2,8 @@
 
 - `catalogue`: `open_source`, from a name or path to a `Source`; `DATASETS`, the names
 - `folder`: a folder of class folders; `image_lists`: a CSV file; `rows`: from both to a `Source`
+- `folder_layout`, `split_names`, `folder_tree`: which folders are classes, and which are splits
+- `file_names`: classes in the names of image files
 - `unlabelled`: a folder of images alone
 - `flowers17`, `cifar10`, `imagenet`, `mnist` (and Fashion-MNIST): published data sets
 - `imagenet_layout`, `imagenet_labels`: the folders and lists in which ImageNet is published

@@ -21,7 +21,7 @@ from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_source
 from alexnet.data.source import Source
-from alexnet.errors import DataError, UnknownNameError
+from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.io.paths import cache_folder
 
 
@@ -55,7 +55,9 @@ DATASETS: dict[str, Callable[[str], Source]] = {
 }
 
 
-def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = False) -> Source:
+def open_source(
+    data: str, data_root: str = "", *, allow_unlabelled: bool = False, label_from: str = ""
+) -> Source:
     """Open a data set: a name of `DATASETS`, a folder, or a .csv file.
 
     A name takes precedence over a folder of that name, which can be given as `./mnist`.
@@ -64,16 +66,22 @@ def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = Fals
         data: name or path.
         data_root: folder searched first for a named data set.
         allow_unlabelled: accept a folder of images without class folders, too.
+        label_from: regular expression that finds the class in the names of a folder's images, as
+            `DataOptions.label_from`; "" where classes are folders.
 
     Raises:
+        UsageError: `label_from` for a data set that is no folder.
         UnknownNameError: it is neither a name nor looks like a path.
         DataError: the path does not exist or cannot be used as a data set.
     """
+    path = Path(data).expanduser()
+    is_folder = data not in DATASETS and bool(data) and path.is_dir()
+    if label_from and not is_folder:
+        raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
         return DATASETS[data](data_root)
-    path = Path(data).expanduser()
-    if data and path.is_dir():
-        return _open_folder(path, allow_unlabelled)
+    if is_folder:
+        return _open_folder(path, allow_unlabelled, label_from)
     if is_list_name(path):
         return with_imagenet_names(list_source(path))
     if path.is_file():
@@ -83,8 +91,10 @@ def open_source(data: str, data_root: str = "", *, allow_unlabelled: bool = Fals
     raise UnknownNameError("data set (nor is it a folder or a .csv file)", data, DATASETS)
 
 
-def _open_folder(path: Path, allow_unlabelled: bool) -> Source:
+def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
     """A folder of ImageNet's layouts, of class folders, or of images alone."""
+    if label_from:
+        return with_imagenet_names(folder_source(path, label_from))
     layout = find_layout(path)
     if layout and not (allow_unlabelled and layout.is_one_flat_folder):
         return imagenet_folder_source(path)

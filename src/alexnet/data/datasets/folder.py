@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from alexnet.data.datasets.file_names import rows_from_names, suggest_pattern
+from alexnet.data.datasets.folder_layout import find_class_folders
 from alexnet.data.datasets.rows import Row, make_source
-from alexnet.data.datasets.split_names import split_of
-from alexnet.data.images.find import classify_entry, list_images, scan_folder
+from alexnet.data.images.find import list_images
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.source import Source
 from alexnet.errors import DataError
@@ -15,30 +16,57 @@ from alexnet.errors import DataError
 LAYOUTS = "use CLASS/image.jpg for every class, or train/CLASS/image.jpg (val/, test/ alike)"
 
 
-def folder_source(folder: Path) -> Source:
+def folder_source(folder: Path, label_from: str = "") -> Source:
     """List the images of a folder, sorted by their path; a class is a folder.
 
-    Where there are `train`, `val` (or `valid`, `validation`) and `test` folders, each holds class
-    folders; with `train` alone the split is left to the recipe, as with class folders alone.
+    Where there are folders of splits (`train`, `Training`, `seg_train`, `val`, `dev`, `test1`, ..),
+    each holds class folders; with a training split alone the split is left to the recipe, as with
+    class folders alone. `folder_layout.py` has the rules.
     Hidden files, other kinds of files, dangling links, pipes and folders that a link leads to a
     second time are skipped and counted in `skipped`.
 
+    Args:
+        folder: of the data set.
+        label_from: regular expression that finds the class in the name of each image, as
+            `DataOptions.label_from`; "" where classes are folders.
+
     Raises:
-        DataError: there is no such folder, it has no class folders, or a class folder has no image.
+        ConfigError: `label_from` cannot be used.
+        DataError: there is no such folder, it has no class folders, a class folder has no image,
+            the folders can be read in two ways, or `label_from` matches nothing.
     """
     folder = Path(folder)
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"the folder {str(folder)!r} {problem}; {LAYOUTS}")
     skipped: Counter[str] = Counter()
+    if label_from:
+        rows = rows_from_names(str(folder), list_images(folder, skipped), label_from, skipped)
+    else:
+        rows = _rows_from_folders(folder, skipped)
+    return make_source(folder.resolve().name or str(folder), folder, rows, skipped)
+
+
+def _rows_from_folders(folder: Path, skipped: Counter[str]) -> list[Row]:
     rows = [
-        Row(f"{class_folder}/{name}", label, split)
-        for class_folder, label, split in _class_folders(folder, skipped)
-        for name in _class_images(folder / class_folder, skipped)
+        Row(f"{path}/{name}", label, split)
+        for path, label, split in find_class_folders(folder, skipped)
+        for name in _class_images(folder / path, skipped)
     ]
     if not rows:
-        raise DataError(f"the folder {str(folder)!r} has no class folders; {LAYOUTS}")
-    return make_source(folder.resolve().name or str(folder), folder, rows, skipped)
+        raise DataError(
+            f"the folder {str(folder)!r} has no class folders; {LAYOUTS}{_label_from_hint(folder)}"
+        )
+    return rows
+
+
+def _label_from_hint(folder: Path) -> str:
+    """How labels in file names are used, with a pattern that fits these names if there is one."""
+    names = list_images(folder, Counter())
+    if not names:
+        return ""
+    pattern = suggest_pattern(names) or "REGEX"
+    return f". If the names of the images hold the classes, add --label-from '{pattern}'"
 
 
 def _class_images(folder: Path, skipped: Counter[str]) -> list[str]:
@@ -47,43 +75,4 @@ def _class_images(folder: Path, skipped: Counter[str]) -> list[str]:
     if not names:
         suffixes = " ".join(SUFFIXES)
         raise DataError(f"{str(folder)!r} has no images ({suffixes}); fill or remove that folder")
-    return names
-
-
-def _class_folders(folder: Path, skipped: Counter[str]) -> list[tuple[str, str, str]]:
-    """Every class folder as (relative path, class, split)."""
-    names = _folders_in(folder, skipped)
-    splits = _split_folders(folder, names)
-    if not splits:
-        return [(name, name, "") for name in names]
-    skipped["outside the splits"] += len(names) - len(splits)
-    has_only_train = set(splits.values()) == {"train"}
-    return [
-        (f"{split_folder}/{label}", label, "" if has_only_train else split)
-        for split_folder, split in splits.items()
-        for label in _folders_in(folder / split_folder, skipped)
-    ]
-
-
-def _split_folders(folder: Path, names: list[str]) -> dict[str, str]:
-    """The sub-folders that are splits: {"train": "train", "valid": "val"}.
-
-    Beside other folders, a folder `train` without folders in it is a class (planes, cars, train).
-    """
-    splits = {name: split_of(name) for name in names if split_of(name)}
-    has_classes = any(
-        classify_entry(entry) == "folder" for name in splits for entry in scan_folder(folder / name)
-    )
-    return splits if has_classes or len(splits) == len(names) else {}
-
-
-def _folders_in(folder: Path, skipped: Counter[str]) -> list[str]:
-    """The visible folders directly in a folder; counts the files beside them."""
-    names = []
-    for entry in scan_folder(folder):
-        kind = classify_entry(entry)
-        if kind == "folder":
-            names.append(entry.name)
-        else:
-            skipped["not in a class folder" if kind == "image" else kind] += 1
     return names

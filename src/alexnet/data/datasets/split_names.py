@@ -1,6 +1,6 @@
 """Which split a name means: "Training", "seg_train", "dev" and "hold-out" are split names.
 
-Words alone do not make a split: a class may be called "test tube". `layout.py` therefore also asks
+Words alone do not make a split: a class may be called "test tube". So `folder_layout.py` also asks
 how the folders are nested.
 """
 

@@ -7,21 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.datasets.split_names import split_of
-from alexnet.data.images.find import classify_entry, list_images, scan_folder
+from alexnet.data.datasets.file_names import splits_from_folders
+from alexnet.data.datasets.folder_layout import find_class_folders
+from alexnet.data.images.find import list_images
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import DataError
 
 
 def has_class_folders(folder: Path) -> bool:
-    """Whether a folder holds classes: it has at least two folders, or a split's folder."""
-    folders = [entry.name for entry in scan_folder(folder) if classify_entry(entry) == "folder"]
-    return len(folders) > 1 or any(map(split_of, folders))
+    """Whether a folder holds classes: at least two, or splits of at least one."""
+    found = find_class_folders(folder, Counter())
+    return len({label for _, label, _ in found}) > 1 or any(split for _, _, split in found)
 
 
 def unlabelled_source(folder: Path) -> Source:
-    """All images below a folder, for training alone.
+    """All images below a folder; those that are in folders of splits keep their split.
+
+    All other images are for training.
 
     Raises:
         DataError: there are none.
@@ -35,7 +38,7 @@ def unlabelled_source(folder: Path) -> Source:
         class_names=("images",),
         names=names,
         labels=np.zeros(len(names), dtype=np.int64),
-        splits=("",) * len(names),
+        splits=tuple(splits_from_folders(names)),
         images=ImageFiles(folder, names),
         test_fraction=0.0,
         skipped=dict(sorted(skipped.items())),
