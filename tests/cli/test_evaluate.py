@@ -123,7 +123,11 @@ def test_evaluate_needs_no_training_split_and_one_class_is_enough(
 
 @pytest.mark.usefixtures("no_plots")
 def test_a_class_without_images_has_dashes_and_null(
-    command: Command, own: RunFolder, flowers: Path, tmp_path: Path
+    command: Command,
+    own: RunFolder,
+    flowers: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shutil.copytree(flowers / "test" / "rose", tmp_path / "few" / "rose")
     facts = json.loads(command("evaluate", own.path, "--data", tmp_path / "few", "--json").out)
@@ -133,3 +137,6 @@ def test_a_class_without_images_has_dashes_and_null(
     told = command("evaluate", own.path, "--data", tmp_path / "few").out
     assert re.search(r"^bellflower +(-|0\.00 %) +- +- +0$", told, re.MULTILINE)
     assert "11 classes have no images in few, all: bellflower, buttercup, " in told
+    monkeypatch.setattr("alexnet.cli.evaluate.MAX_EMPTY_ROWS", 10)
+    told = command("evaluate", own.path, "--data", tmp_path / "few").out
+    assert re.findall(r"^(\w+) .* [01]$", told, re.MULTILINE) == ["rose"]

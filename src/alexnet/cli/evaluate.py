@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from alexnet.evaluation.results import Evaluation
 
 
+MAX_EMPTY_ROWS = 20
+"""If more classes have no images, the table leaves them out; they are told below it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluateFlags:
     """Errors, loss, per-class metrics, confusion and top losses of a model."""
@@ -92,6 +96,7 @@ def _text(result: Evaluation) -> str:
     rows = [
         (c.name, percent(c.precision), percent(c.recall), percent(c.f1), f"{c.num_images}")
         for c in result.per_class
+        if c.num_images or len(result.classes_without_images) <= MAX_EMPTY_ROWS
     ]
     pairs = "\n".join(
         printable(f"  {count} x {label} predicted as {predicted}")

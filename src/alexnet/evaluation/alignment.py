@@ -123,6 +123,8 @@ def _unknown_error(name: str, data_name: str, model: Sequence[str]) -> DataError
         hint = f"; in ImageNet {name!r} is {' or '.join(sorted(possible_wnids(name)))}"
     elif list(model) == [f"class {i}" for i in range(len(model))]:
         hint = "; import it again with --class-names FILE"
+    elif name.isdecimal():
+        hint = "; write its name or its wnid in place of the number"
     return DataError(
         f"the model does not know the class {name!r} of {data_name}; "
         f"its {len(model):,} classes are {first}{' ..' if len(model) > SHOWN_CLASSES else ''}{hint}"

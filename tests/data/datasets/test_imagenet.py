@@ -165,6 +165,14 @@ def test_the_validation_images_alone(
     assert not unlabelled.is_labelled
 
 
+def test_kaggles_list_by_its_path(root: Path) -> None:
+    kaggle(root)
+    for path in (root / "ILSVRC/Data/CLS-LOC/val").iterdir():
+        path.rename(root / path.name)
+    source = open_source(str(root / "LOC_val_solution.csv"))
+    assert (source.class_names, source.labels.tolist()) == (NAMES, [0, 1, 2, 3])
+
+
 @pytest.mark.parametrize("layout", [kaggle, torchvision, caffe])
 def test_val_without_train(root: Path, layout: Callable[[Path], None]) -> None:
     layout(root)

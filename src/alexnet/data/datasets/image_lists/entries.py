@@ -19,6 +19,8 @@ WRITTEN_HEADER = ("path", "label", "split")
 """The columns of the lists that this program writes."""
 SEVERAL = re.compile(r"[\s,;|]+")
 """Between several labels in one cell."""
+WNID_AND_BOXES = re.compile(r"(n[0-9]{8})(?:\s+-?[0-9]+){4}(?:\s.*)?")
+"""A cell of `LOC_val_solution.csv`, Kaggle's list of ImageNet."""
 WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 """A whole number, as pandas writes it into a column that once had an empty cell."""
 
@@ -103,7 +105,9 @@ def _label(table: Table, columns: Columns, row: TableRow) -> str:
 
 
 def _only_item(where: str, cell: str) -> str:
-    """The one label of a cell such as ["rose"] or ['rose']; any other cell as it is."""
+    """The one label of a cell such as ["rose"], or with boxes behind it; any other as it is."""
+    if match := WNID_AND_BOXES.fullmatch(cell):
+        return match[1]
     if not (cell.startswith("[") and cell.endswith("]")):
         return cell
     try:
