@@ -30,7 +30,7 @@ class EvaluateFlags:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
     data: str = ""
-    """A data set, folder or CSV file; unless given, the one the model was trained on."""
+    """A data set, folder or list of images; unless given, the one the model was trained on."""
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""

@@ -23,7 +23,7 @@ def load_dataset(
     """The image store of a data set; its images are decoded now unless they have been before.
 
     Args:
-        data: a data set's name, a folder of class folders, or a .csv file.
+        data: a data set's name, a folder of class folders, or a list of images.
         data_root: folder searched first for a named data set.
         resize: how an image becomes square.
         resize_size: side of the stored images, in pixels.

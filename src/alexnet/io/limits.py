@@ -12,6 +12,8 @@ MAX_TEXT_BYTES = 1 << 22
 """A recipe, a list of names, or a list of files: 4 MiB."""
 MAX_CSV_BYTES = 1 << 28
 """A CSV file of images and labels."""
+MAX_ROW_GROUP_BYTES = 1 << 30
+"""The images of one row group of a Parquet file; real ones have 10 to 500 MB."""
 MAX_DOWNLOAD_BYTES = 4 << 30
 """A download whose size is not known in advance."""
 MAX_ARCHIVE_BYTES = 1 << 29

@@ -110,12 +110,12 @@ def test_a_name_wins_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("data", "kind", "complaint"),
     [
-        ("flowers71", UnknownNameError, r"folder or a .csv file\) 'flowers71'; did you mean flowe"),
+        ("flowers71", UnknownNameError, r"folder or a list\) 'flowers71'; did you mean flowe"),
         ("xyz", UnknownNameError, "'xyz'; known: cifar10, fashion_mnist"),
         ("", UnknownNameError, "unknown data set"),
         ("some/where", DataError, "there is no folder 'some/where'"),
         ("none.csv", DataError, "No such file"),
-        (__file__, DataError, "is a file; give a folder of class folders or a .csv file"),
+        (__file__, DataError, "is a file; give a folder of class folders, or a list"),
     ],
 )
 def test_what_cannot_be_opened(data: str, kind: type[Exception], complaint: str) -> None:
@@ -123,8 +123,17 @@ def test_what_cannot_be_opened(data: str, kind: type[Exception], complaint: str)
         open_source(data)
 
 
-def test_no_torch() -> None:
-    code = "import sys, alexnet.data.datasets.catalogue; sys.exit('torch' in sys.modules)"
+def test_a_spreadsheet_must_be_saved_as_csv(tmp_path: Path) -> None:
+    (tmp_path / "list.XLSX").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"is a spreadsheet; save it as CSV \(UTF-8\)"):
+        open_source(str(tmp_path / "list.XLSX"))
+
+
+def test_no_torch_and_no_pyarrow() -> None:
+    code = (
+        "import sys, alexnet.data.datasets.catalogue; "
+        "sys.exit(bool({'torch', 'pyarrow'} & set(sys.modules)))"
+    )
     path = str(Path(datasets.__file__).parents[3])
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})
 

@@ -1,7 +1,7 @@
-"""The data sets that have a name, and folders and CSV files of images.
+"""The data sets that have a name, and folders and lists of images.
 
 - `catalogue`: `open_source`, from a name or path to a `Source`; `DATASETS`, the names
-- `folder`: a folder of class folders; `image_lists`: a CSV file; `rows`: from both to a `Source`
+- `folder`: a folder of class folders; `image_lists/`: CSV, JSON and Parquet; `rows`: their rows
 - `folder_layout`, `split_names`, `folder_tree`: which folders are classes, and which are splits
 - `file_names`: classes in the names of image files
 - `unlabelled`: a folder of images alone

@@ -9,6 +9,7 @@ from pathlib import Path
 from alexnet.data.datasets.cifar10 import cifar10_source
 from alexnet.data.datasets.flowers17 import flowers17_source
 from alexnet.data.datasets.folder import folder_source
+from alexnet.data.datasets.image_lists.folder_lists import folder_list_source
 from alexnet.data.datasets.image_lists.source import is_list_name, list_source
 from alexnet.data.datasets.imagenet import (
     imagenet_folder_source,
@@ -44,6 +45,7 @@ def toyflowers_source(data_root: str = "") -> Source:
     return dataclasses.replace(folder_source(folder), name="toyflowers")
 
 
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 DATASETS: dict[str, Callable[[str], Source]] = {
     "toyflowers": toyflowers_source,
     "flowers17": flowers17_source,
@@ -58,7 +60,7 @@ DATASETS: dict[str, Callable[[str], Source]] = {
 def open_source(
     data: str, data_root: str = "", *, allow_unlabelled: bool = False, label_from: str = ""
 ) -> Source:
-    """Open a data set: a name of `DATASETS`, a folder, or a .csv file.
+    """Open a data set: a name of `DATASETS`, a folder, or a list of images.
 
     A name takes precedence over a folder of that name, which can be given as `./mnist`.
 
@@ -85,19 +87,30 @@ def open_source(
     if is_list_name(path):
         return with_imagenet_names(list_source(path))
     if path.is_file():
-        raise DataError(f"{data!r} is a file; give a folder of class folders or a .csv file")
+        raise DataError(f"{data!r} is {_file_kind(path)}")
     if "/" in data or "\\" in data or data.startswith("~"):
-        raise DataError(f"there is no folder {data!r}; give a folder, a .csv file or a known name")
-    raise UnknownNameError("data set (nor is it a folder or a .csv file)", data, DATASETS)
+        raise DataError(
+            f"there is no folder {data!r}; give a folder, a list of images or a known name"
+        )
+    raise UnknownNameError("data set (nor is it a folder or a list)", data, DATASETS)
+
+
+def _file_kind(path: Path) -> str:
+    """What a file is that is no data set, and what to do."""
+    if path.suffix.lower() in SPREADSHEETS:
+        return "a spreadsheet; save it as CSV (UTF-8) with the columns path and label"
+    return "a file; give a folder of class folders, or a list (.csv, .txt, .jsonl, .parquet, ..)"
 
 
 def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
-    """A folder of ImageNet's layouts, of class folders, or of images alone."""
+    """A folder of ImageNet's layouts, with a list, of class folders, or of images alone."""
     if label_from:
         return with_imagenet_names(folder_source(path, label_from))
     layout = find_layout(path)
     if layout and not (allow_unlabelled and layout.is_one_flat_folder):
         return imagenet_folder_source(path)
+    if source := folder_list_source(path):
+        return with_imagenet_names(source)
     if allow_unlabelled and not has_class_folders(path):
         return unlabelled_source(path)
     return with_imagenet_names(folder_source(path))

@@ -20,9 +20,9 @@ IMAGE_WORDS = (
 )  # fmt: skip
 """Names of the column of images, the best ones first."""
 LABEL_WORDS = (
-    "label", "classname", "labelname", "categoryname", "class", "classes", "category", "categories",
-    "species", "breed", "target", "groundtruth", "gt", "diagnosis", "dx", "variety", "tag",
-    "classlabel", "labelclass", "classid", "labelid", "categoryid", "targetid", "classindex",
+    "label", "finelabel", "classname", "labelname", "categoryname", "class", "classes", "category",
+    "categories", "species", "breed", "target", "groundtruth", "gt", "diagnosis", "dx", "variety",
+    "tag", "classlabel", "labelclass", "classid", "labelid", "categoryid", "targetid", "classindex",
     "labelindex", "classidx", "labelidx",
 )  # fmt: skip
 """Names of the column of labels; where several say the same, the first of them is taken."""
@@ -41,7 +41,7 @@ MEASURES = frozenset(
     (
         "width", "height", "depth", "xmin", "ymin", "xmax", "ymax", "x1", "y1", "x2", "y2", "x",
         "w", "h", "bbox", "box", "area", "size", "bytes", "md5", "sha256", "hash", "url", "date",
-        "time", "timestamp", "index", "unnamed0", "",
+        "time", "timestamp", "index", "unnamed0", "indexlevel0", "",
     )
 )  # fmt: skip
 """Names of columns that are never labels."""
@@ -66,6 +66,11 @@ def is_header(cells: Sequence[str]) -> bool:
     words = [_word(cell) for cell in cells]
     is_named = any(_rank(word, IMAGE_WORDS) or _rank(word, LABEL_WORDS) for word in words)
     return len(cells) > 1 and is_named and not any(map(is_image_name, cells))
+
+
+def names_labels(header: Sequence[str]) -> bool:
+    """Whether one of the columns has a name of labels."""
+    return any(_rank(_word(name), LABEL_WORDS) for name in header)
 
 
 def find_columns(table: Table) -> Columns:
@@ -109,7 +114,7 @@ class _Finder:
         ignored = [
             name
             for i, name in enumerate(self._header)
-            if i not in used and self._words[i] not in ("", "unnamed0", "index")
+            if i not in used and self._words[i] not in ("", "unnamed0", "indexlevel0", "index")
         ]
         if ignored:
             self._notes.append(f"columns not used: {', '.join(map(repr, ignored))}")
@@ -138,6 +143,8 @@ class _Finder:
 
     def _image(self, split: int | None) -> int:
         """The column of images: by name, else the one that holds names of image files."""
+        if self._table.image_column is not None:
+            return self._table.image_column
         rest = [
             i
             for i, word in enumerate(self._words)

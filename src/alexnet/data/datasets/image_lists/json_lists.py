@@ -10,7 +10,7 @@ from typing import Any
 from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import is_header
 from alexnet.data.datasets.image_lists.delimited import read_text
-from alexnet.data.datasets.image_lists.table import Table, TableRow
+from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text
 from alexnet.errors import DataError
 from alexnet.io.text import error_text
 
@@ -44,7 +44,7 @@ def read_json(path: Path) -> Table:
         wrong = next(item for _, item in items if not isinstance(item, Mapping))
         raise DataError(f"{path} holds {short_repr(wrong)} where an image should be; {FORMS}")
     header = tuple(dict.fromkeys(str(key) for _, row in rows for key in row))
-    cells = [TableRow(number, [_cell(row.get(key)) for key in header]) for number, row in rows]
+    cells = [TableRow(number, [cell_text(row.get(key)) for key in header]) for number, row in rows]
     return Table(path, header, cells, unit=unit, notes=notes)
 
 
@@ -108,12 +108,3 @@ def _coco_items(coco: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"path": paths[item["image_id"]], "label": names[item["category_id"]]}
         for item in coco["annotations"]
     ]
-
-
-def _cell(value: Any) -> str:
-    """A value as the text of a cell."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, str):
-        return value.strip()
-    return json.dumps(value, ensure_ascii=False)

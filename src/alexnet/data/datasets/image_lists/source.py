@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
 from pathlib import Path
 
 from alexnet.data.datasets.image_lists.delimited import read_delimited
-from alexnet.data.datasets.image_lists.entries import list_entries
+from alexnet.data.datasets.image_lists.file_source import file_list_source
 from alexnet.data.datasets.image_lists.json_lists import is_json_name, read_json
-from alexnet.data.datasets.image_lists.locate import locate_images
-from alexnet.data.datasets.rows import Row, make_source
+from alexnet.data.datasets.image_lists.parquet import parquet_source
 from alexnet.data.source import Source
 
-LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".lst", ".jsonl", ".ndjson", ".json")
-"""Endings of lists; .gz, .bz2 or .xz may follow."""
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".lst", ".jsonl", ".ndjson", ".json")
+"""Endings of lists that are text; .gz, .bz2 or .xz may follow."""
 
 
 def is_list_name(path: Path) -> bool:
     """Whether a file's name ends as that of a list."""
     name = path.name.lower()
-    return name.endswith(tuple(s + z for s in LIST_SUFFIXES for z in ("", ".gz", ".bz2", ".xz")))
+    endings = (s + z for s in TEXT_SUFFIXES for z in ("", ".gz", ".bz2", ".xz"))
+    return name.endswith((".parquet", *endings))
 
 
 def list_source(path: Path) -> Source:
@@ -35,10 +33,8 @@ def list_source(path: Path) -> Source:
             message names its line and value), or an image does not exist.
     """
     path = Path(path)
+    name = path.name.partition(".")[0] or path.name
+    if path.suffix.lower() == ".parquet":
+        return parquet_source(name, path.parent, [path])
     table = read_json(path) if is_json_name(path) else read_delimited(path)
-    skipped: Counter[str] = Counter()
-    entries = list_entries(table, skipped)
-    names = locate_images(table, entries)
-    rows = [Row(name, e.label, e.split) for name, e in zip(names, entries, strict=True)]
-    source = make_source(path.name.partition(".")[0] or path.name, path.parent, rows, skipped)
-    return dataclasses.replace(source, notes=tuple(table.notes))
+    return file_list_source(table, name)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alexnet.data.images.formats import SUFFIXES
 
@@ -29,6 +30,8 @@ class Table:
     """What messages call a row: "line", "item" or "row"."""
     separator: str = ","
     """Joins cells in messages."""
+    image_column: int | None = None
+    """The column of images, where that is known."""
     notes: list[str] = field(default_factory=list)
     """What was understood on the way, for the user."""
 
@@ -39,6 +42,15 @@ class Table:
     def joined(self, cells: list[str] | tuple[str, ...]) -> str:
         """Cells as they stand in the file."""
         return self.separator.join(cells)
+
+
+def cell_text(value: Any) -> str:
+    """A value as the text of a cell."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    return json.dumps(value, ensure_ascii=False)
 
 
 def is_image_name(cell: str) -> bool:

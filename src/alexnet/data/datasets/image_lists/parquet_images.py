@@ -1,0 +1,118 @@
+"""Images that are bytes in a column of Parquet files, opened by index."""
+
+from __future__ import annotations
+
+import io
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from alexnet.data.images.open import read_image
+from alexnet.data.source import file_signature
+from alexnet.errors import DataError
+from alexnet.io.text import error_text
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+MAX_CACHED_BYTES = 1 << 28
+"""Of the row groups that are kept; the last one is kept whatever its size."""
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a file; only its footer is read.
+
+    Raises:
+        DataError: it cannot be read, or is no Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if not path.is_file():
+            raise OSError("it is not a file")
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as a Parquet file: {error_text(error)}") from error
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of one file that are read together."""
+
+    path: Path
+    number: int
+    """Within the file."""
+    num_rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class ParquetImages:
+    """The images of some row groups; threads share the row groups that were read last."""
+
+    row_groups: Sequence[RowGroup]
+    column: str
+    """The column of bytes: "image", or "image.bytes" of a struct."""
+    rows: Sequence[int]
+    """The row of every image, counted through all row groups."""
+    _starts: list[int] = field(init=False)
+    _cache: OrderedDict[int, Any] = field(init=False, default_factory=OrderedDict)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        starts = list(accumulate((group.num_rows for group in self.row_groups), initial=0))
+        object.__setattr__(self, "_starts", starts)
+
+    @contextmanager
+    def open(self, index: int) -> Iterator[Image.Image]:
+        """Read and decode one image.
+
+        Raises:
+            DataError: its row holds no bytes, or its row group cannot be read.
+        """
+        row = self.rows[index]
+        group = bisect_right(self._starts, row) - 1
+        content = self._values(group)[row - self._starts[group]].as_py()
+        if not content:
+            raise DataError("its row holds no bytes")
+        with read_image(io.BytesIO(content)) as image:
+            yield image
+
+    def signature(self, index: int) -> bytes:
+        """That of the file, and the row."""
+        row = self.rows[index]
+        path = self.row_groups[bisect_right(self._starts, row) - 1].path
+        return file_signature(path) + b" %d" % row
+
+    def _values(self, group: int) -> Any:
+        """The column of one row group, an Arrow array of bytes."""
+        with self._lock:
+            if group not in self._cache:
+                self._cache[group] = self._read(group)
+            self._cache.move_to_end(group)
+            while len(self._cache) > 1 and self._cached_bytes() > MAX_CACHED_BYTES:
+                self._cache.popitem(last=False)
+            return self._cache[group]
+
+    def _cached_bytes(self) -> int:
+        return sum(values.nbytes for values in self._cache.values())
+
+    def _read(self, group: int) -> Any:
+        import pyarrow as pa
+
+        place = self.row_groups[group]
+        try:
+            with open_parquet(place.path) as file:
+                table = file.read_row_group(place.number, [self.column], use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{place.path} cannot be read: {error_text(error)}") from error
+        values = table.column(0).combine_chunks()
+        return values.field("bytes") if pa.types.is_struct(values.type) else values
