@@ -12,6 +12,7 @@ from alexnet.errors import ModelFileError
 from alexnet.interop.class_names import (
     default_class_names,
     fit_to_outputs,
+    is_imagenet,
     is_out_of_order,
     read_class_names,
 )
@@ -132,7 +133,9 @@ def test_another_order_is_noticed() -> None:
     assert not is_out_of_order(NAMES)
     assert not is_out_of_order(TWO)
     assert not is_out_of_order([f"class {i}" for i in range(1000)])
+    assert not is_out_of_order(("goldfish", "tench"))
     assert is_out_of_order(NAMES[::-1])
+    assert is_out_of_order(NAMES[200:300] + NAMES[:100])
 
 
 def test_background() -> None:
@@ -141,6 +144,8 @@ def test_background() -> None:
     assert fit_to_outputs(NAMES, 1001) == ("background", *NAMES)
     assert fit_to_outputs(TWO, 3) == TWO
     assert fit_to_outputs((), 2) == ()
+    assert is_imagenet(("background", *NAMES[::-1]))
+    assert not is_imagenet(("tulip", *NAMES))
 
 
 def test_names_of_models_without_names() -> None:

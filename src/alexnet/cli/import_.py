@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         note(text)
     imported.save(out)
     if is_out_of_order(names):
-        note(f"{flags.class_names} is not sorted by wnid, as the outputs of published weights are")
+        note(f"{flags.class_names} is not sorted by wnid, as the outputs of most models are")
     if arch in ("alexnet_caffe", "caffenet") and flags.channel_order == "rgb":
         note("Caffe's own networks take colors as bgr; for one, import with --channel-order bgr")
     facts = json_text(_facts(imported, out))

@@ -37,6 +37,8 @@ from alexnet.io.limits import MAX_TEXT_BYTES
 
 KEYS = ("id2label", "class_names", "classes", "names", "labels", "categories", "class_to_idx")
 """Of an object with more than names, in this order."""
+MIN_WNIDS = 100
+"""Fewer classes that have wnids may be somebody's own, in an order of their own."""
 NAME_COLUMNS = ("name", "class_name", "class", "label", "words")
 NUMBERED = re.compile(r"\s*(\d{1,7})\s*[:,;\s]\s*(\S.*?),?\s*")
 WNID_AND_WORDS = re.compile(rf"({WNID.pattern})(?:[\s,;:]+(.*))?")
@@ -68,7 +70,7 @@ def fit_to_outputs(names: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
     """
     if len(names) == num_classes + 1 and names[0].lower() in BACKGROUND:
         return names[1:]
-    if len(names) == num_classes - 1 and is_imagenet(names):
+    if len(names) == num_classes - 1 == len(imagenet_class_names()) and is_imagenet(names):
         return ("background", *names)
     return names
 
@@ -81,13 +83,15 @@ def default_class_names(num_classes: int) -> tuple[str, ...]:
 
 
 def is_imagenet(names: Sequence[str]) -> bool:
-    """Whether these are the 1,000 classes of ImageNet, in any order."""
-    return sorted(match_wnids(names)) == list(imagenet_class_names())
+    """Whether these are the 1,000 classes of ImageNet, in any order, perhaps with `background`."""
+    wnids = match_wnids(names[1:] if list(names[:1]) == ["background"] else names)
+    return sorted(wnids) == list(imagenet_class_names())
 
 
 def is_out_of_order(names: Sequence[str]) -> bool:
-    """Whether these are the 1,000 classes, but not sorted by wnid, as published weights are."""
-    return is_imagenet(names) and match_wnids(names) != tuple(imagenet_class_names())
+    """Whether many classes have wnids that are not sorted, as the outputs of most models are."""
+    wnids = list(filter(None, match_wnids(names)))
+    return len(wnids) >= MIN_WNIDS and wnids != sorted(wnids)
 
 
 def _read_text(path: Path) -> str:

@@ -187,6 +187,12 @@ def test_train_without_val_is_left_to_the_recipe(root: Path) -> None:
     assert imagenet_source().splits == ("",) * 8
 
 
+def test_an_empty_val_is_said(root: Path) -> None:
+    write_classes(root / "train")
+    (root / "val").mkdir()
+    assert imagenet_source().notes == ("val has no images",)
+
+
 def test_classes_of_val_that_are_not_in_train(root: Path) -> None:
     torchvision(root)
     write_image(root / "val" / "n01484850" / "1.JPEG")
@@ -226,6 +232,27 @@ def test_names_of_synsets_that_are_not_in_imagenet(root: Path) -> None:
     write_lines(root / "words.txt", ["tench"])
     with pytest.raises(DataError, match="line 1: 'tench' does not begin with a wnid"):
         imagenet_source()
+
+
+def test_resized_images(root: Path) -> None:
+    caffe(root)
+    for path in (root / "val").iterdir():
+        path.rename(path.with_suffix(".png"))
+    assert labels(open_source(str(root)), "val") == list(NAMES)
+
+
+def test_class_archives_are_to_be_unpacked(root: Path) -> None:
+    (root / "train").mkdir()
+    for wnid in WNIDS:
+        (root / "train" / f"{wnid}.tar").touch()
+    told = r"no images in class .*; 4 archives in .*train, such as n01440764\.tar, are not read: "
+    with pytest.raises(DataError, match=told):
+        open_source(str(root))
+    write_classes(root / "val")
+    source = imagenet_source()
+    assert set(source.splits) == {"val"}
+    assert source.notes[0].startswith("4 archives in")
+    assert source.skipped == {"not a class folder": 4}
 
 
 def test_an_empty_class_folder_is_counted(root: Path) -> None:

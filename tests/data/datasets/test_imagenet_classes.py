@@ -15,6 +15,7 @@ from alexnet.data.datasets.imagenet_classes import (
     imagenet_words,
     match_wnids,
 )
+from alexnet.io.text import is_file_name
 
 BIRD, MACHINE = "n02012849", "n03126707"
 FIRST_WORDS = tuple(words.split(", ")[0] for words in imagenet_words().values())
@@ -41,6 +42,7 @@ def test_the_list() -> None:
 def test_no_name_occurs_twice() -> None:
     names = imagenet_class_names()
     assert len(set(names.values())) == 1000
+    assert all(map(is_file_name, names.values()))  # of class folders that are written
     assert names[BIRD] == "crane (n02012849)"
     assert names["n03710637"] == "maillot (n03710637)"
     assert (names["n04356056"], names["n04355933"]) == ("sunglasses", "sunglass")

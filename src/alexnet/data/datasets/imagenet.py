@@ -13,7 +13,7 @@ from pathlib import Path
 
 from alexnet.data.datasets.imagenet_classes import WNID, class_name, imagenet_words
 from alexnet.data.datasets.imagenet_labels import WORDS, flat_labels, read_words
-from alexnet.data.datasets.imagenet_layout import Layout, find_layout
+from alexnet.data.datasets.imagenet_layout import CLASS_ARCHIVE, Layout, find_layout
 from alexnet.data.datasets.rows import Row
 from alexnet.data.images.find import classify_entry, list_images, scan_folder
 from alexnet.data.source import ImageFiles, Source, class_indices
@@ -21,7 +21,7 @@ from alexnet.errors import DataError
 from alexnet.io.paths import data_roots, find, missing_dataset_error
 
 FOLDERS = (
-    "imagenet", "ImageNet", "ILSVRC2012", "ILSVRC", "imagenet-1k",
+    "imagenet", "ImageNet", "imagenet-1k", "imagenet1k", "imagenet2012", "ILSVRC2012", "ILSVRC",
     "imagenet-object-localization-challenge",
 )  # fmt: skip
 HOME = "https://image-net.org/download-images.php"
@@ -75,7 +75,8 @@ def imagenet_folder_source(folder: Path) -> Source:
     for split_folder, split in layout.splits:
         listing.add(split_folder, split)
     if not listing.rows:
-        raise DataError(f"{folder} has no images in class folders such as n01440764")
+        notes = "".join(f"; {note}" for note in listing.notes)
+        raise DataError(f"{folder} has no images in class folders such as n01440764{notes}")
     return listing.source(folder.resolve().name)
 
 
@@ -97,28 +98,42 @@ class _Listing:
 
     def add(self, folder: str, split: str) -> None:
         """Add the images in one split's folder."""
-        path, prefix = self.layout.root / folder, f"{folder}/" if folder else ""
+        path = self.layout.root / folder
         entries = scan_folder(path)
-        wnids = [
-            e.name for e in entries if WNID.fullmatch(e.name) and classify_entry(e) == "folder"
-        ]
-        for wnid in wnids:
-            names = list_images(path / wnid, self.skipped)
-            self.rows += [Row(f"{prefix}{wnid}/{name}", wnid, split) for name in names]
-            self.skipped["class folder without images"] += not names
-        if wnids:
+        folders = {entry.name for entry in entries if classify_entry(entry) == "folder"}
+        wnids = sorted(filter(WNID.fullmatch, folders))
+        archives = [entry.name for entry in entries if CLASS_ARCHIVE.fullmatch(entry.name)]
+        if archives:
+            self.notes.append(
+                f"{len(archives):,} archives in {path}, such as {archives[0]}, are not read: "
+                "unpack each into a folder of its name"
+            )
+        if wnids or archives:
             self.skipped["not a class folder"] += len(entries) - len(wnids)
-        elif split == "test":
-            self.skipped["test image without a label"] += len(list_images(path, self.skipped))
+            self._add_classes(folder, split, wnids)
         else:
-            self._add_flat(folder, prefix, split)
+            self._add_flat(folder, split, list_images(path, self.skipped))
 
-    def _add_flat(self, folder: str, prefix: str, split: str) -> None:
-        """Add images that are in no class folders."""
-        names = list_images(self.layout.root / folder, self.skipped)
+    def _add_classes(self, folder: str, split: str, wnids: list[str]) -> None:
+        """Add the images of class folders."""
+        for wnid in wnids:
+            names = list_images(self.layout.root / folder / wnid, self.skipped)
+            self.rows += [Row(f"{folder}/{wnid}/{name}", wnid, split) for name in names]
+            self.skipped["class folder without images"] += not names
+
+    def _add_flat(self, folder: str, split: str, names: list[str]) -> None:
+        """Add images that are in no class folders; those of the test have no labels."""
+        if split == "test":
+            self.skipped["test image without a label"] += len(names)
+            return
+        title = folder or self.layout.root.name
+        if not names:
+            self.notes.append(f"{title} has no images")
+            return
         labels, origin = flat_labels(self.layout, folder, names, len(self._wnids()))
+        prefix = f"{folder}/" if folder else ""
         self.rows += [Row(prefix + n, wnid, split) for n, wnid in zip(names, labels, strict=True)]
-        self.notes.append(f"the labels of {folder or self.layout.root.name} are from {origin}")
+        self.notes.append(f"the labels of {title} are from {origin}")
 
     def _wnids(self) -> tuple[str, ...]:
         return tuple(sorted({row.label for row in self.rows}))

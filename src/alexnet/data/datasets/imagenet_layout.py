@@ -21,8 +21,11 @@ from alexnet.data.datasets.imagenet_classes import WNID
 from alexnet.data.datasets.split_names import parse_split_name
 from alexnet.data.images.find import classify_entry, scan_folder
 
-FLAT_NAME = re.compile(r"(ILSVRC2012_val_[0-9]{8}|n[0-9]{8}_[0-9]+)(_n[0-9]{8})?\.jpe?g", re.I)
-"""An image with its published name."""
+FLAT_NAME = re.compile(
+    r"(ILSVRC2012_val_[0-9]{8}|n[0-9]{8}_[0-9]+)(_n[0-9]{8})?\.(jpe?g|png|webp|bmp)", re.IGNORECASE
+)
+"""An image with its published name; resized copies may be of another kind."""
+CLASS_ARCHIVE = re.compile(rf"{WNID.pattern}\.tar")
 IMAGE_FOLDERS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
 LIST_FOLDERS = ("", "meta", "ILSVRC2012_devkit_t12/data", "devkit/data", "caffe_ilsvrc12")
 SPLIT_ANNOTATIONS = "val_annotations.txt"
@@ -90,10 +93,11 @@ def _is_imagenet_split(folder: Path) -> bool:
 
 
 def _has_published_names(folder: Path) -> bool:
-    """Whether a folder has images with published names, and no folders."""
+    """Whether a folder has images or class archives with published names, and no folders."""
     entries = scan_folder(folder)
     is_flat = not any(classify_entry(entry) == "folder" for entry in entries)
-    return is_flat and any(FLAT_NAME.fullmatch(entry.name) for entry in entries)
+    published = (FLAT_NAME, CLASS_ARCHIVE)
+    return is_flat and any(name.fullmatch(entry.name) for entry in entries for name in published)
 
 
 def _list_folders(images: Path) -> tuple[Path, ...]:
