@@ -142,10 +142,10 @@ def test_preprocessing_by_flag_and_an_import_that_names_no_data(
     assert "--data" in told.err
 
 
-def test_bgr_is_for_onnx_files(command: Command, tmp_path: Path) -> None:
-    told = command("import", tmp_path / "a.pth", "--arch", "caffenet", "--channel-order", "bgr")
+def test_bgr_is_not_for_keras_files(command: Command, tmp_path: Path) -> None:
+    told = command("import", tmp_path / "a.keras", "--channel-order", "bgr")
     assert told.code == 2
-    assert "--channel-order bgr is for ONNX files only" in told.err
+    assert "--channel-order bgr is not for Keras files such as a.keras" in told.err
 
 
 def test_class_names_must_be_as_many(command: Command, tmp_path: Path) -> None:

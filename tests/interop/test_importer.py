@@ -188,9 +188,3 @@ def test_averaged_weights_are_chosen(state_dict_file: Path) -> None:
         UsageError, match=r"--weights ema is for state dicts only, not for net\.onnx"
     ):
         import_model(state_dict_file.with_name("net.onnx"), "lenet5", average=True)
-
-
-def test_bgr_is_for_onnx_files(tmp_path: Path) -> None:
-    torch.save({}, tmp_path / "a.pth")
-    with pytest.raises(UsageError, match=r"--channel-order bgr is for ONNX files only, not for a"):
-        import_model(tmp_path / "a.pth", "alexnet_owt", channel_order="bgr")

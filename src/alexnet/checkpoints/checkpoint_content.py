@@ -64,11 +64,16 @@ def _dicts(
 
 
 def _as_dict(value: object) -> dict[Any, Any] | None:
-    """A dict, or what stands for one: a list of (name, tensor), an array that holds a dict."""
+    """A dict, or what stands for one.
+
+    That is a list of (name, tensor), a list of weights and biases, or an array that holds a dict.
+    """
     if isinstance(value, dict):
         return dict(dict.items(value))
     if isinstance(value, StoredArray) and isinstance(value.data, list) and len(value.data) == 1:
         return _as_dict(value.data[0])
+    if isinstance(value, list) and len(value) in (1, 2) and all(map(_is_tensor, value)):
+        return dict(zip(("weight", "bias"), value, strict=False))
     is_pairs = isinstance(value, list) and all(
         isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
     )

@@ -24,6 +24,7 @@ from alexnet.checkpoints.checkpoint_content import (
 )
 from alexnet.checkpoints.file_format import DESCRIPTIONS, REMEDIES, file_format
 from alexnet.checkpoints.layer_names import local_names
+from alexnet.checkpoints.numpy_file import open_npy, open_npz
 from alexnet.checkpoints.tensors import check_file
 from alexnet.checkpoints.torch_file import (
     open_legacy_torch_file,
@@ -126,6 +127,12 @@ def _open(path: Path) -> Iterator[object]:
                 yield content
         case "pickle":
             with open_pickle(path) as content:
+                yield content
+        case "npy":
+            with open_npy(path) as content:
+                yield content
+        case "npz":
+            with open_npz(path) as content:
                 yield content
         case other:
             remedy = REMEDIES.get(other, "").format(file=path.name)

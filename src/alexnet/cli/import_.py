@@ -35,10 +35,11 @@ CLASS_NAMES_SOURCES = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImportFlags:
-    """Import a network of torchvision, Keras or ONNX, check it, and write a model file."""
+    """Import a network of torch, Keras, ONNX or Caffe, check it, and write a model file."""
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = ""
-    """A checkpoint of torch (.pth, .pt, .ckpt, .safetensors, ..), a .keras, .h5 or .onnx file."""
+    """A checkpoint of torch (.pth, .pt, .ckpt, .safetensors, ..), or a .keras, .h5, .onnx,
+    .caffemodel, .npy or .npz file."""
     weights: Literal["file", "ema", "torchvision"] = "file"
     """ema: the averaged weights of a checkpoint that has both; torchvision: its published alexnet,
     downloaded once, instead of a file."""
@@ -51,8 +52,9 @@ class ImportFlags:
     """A file of class names in the order of the outputs: one a line, or with wnids or numbers, as
     text, CSV or JSON; unless given, the names inside the file, if it has any, and ImageNet's for
     1,000 outputs."""
-    channel_order: Literal["rgb", "bgr"] = "rgb"
-    """The order in which an ONNX file takes colors; Caffe's own networks take bgr."""
+    channel_order: Literal["auto", "rgb", "bgr"] = "auto"
+    """The order in which the file's network takes colors; auto: bgr for .caffemodel, .npy and .npz
+    files, else rgb."""
     preprocessing: Literal["auto", "published", "torchvision", "caffe", "notebook"] = "auto"
     """The program whose preprocessing the model uses; published: the one that belongs to its
     architecture; auto: as the file itself says, or else as published."""
@@ -92,8 +94,6 @@ def run(arguments: Sequence[str]) -> int:
     imported.save(out)
     if is_out_of_order(names):
         note(f"{flags.class_names} is not sorted by wnid, as the outputs of most models are")
-    if arch in ("alexnet_caffe", "caffenet") and flags.channel_order == "rgb":
-        note("Caffe's own networks take colors as bgr; for one, import with --channel-order bgr")
     facts = json_text(_facts(imported, out))
     print(facts if flags.json else _text(imported, out))
     return 0

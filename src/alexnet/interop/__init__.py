@@ -11,7 +11,8 @@ with our network's.
 - `parity`: compare the logits of two implementations on random images.
 - `published_preprocessing`: the preprocessing of torchvision, Caffe and the notebook.
 - `state_dict`: state dicts, matched by names and shapes.
-- `keras/`: Keras 3 files. `onnx/`: ONNX files, in and out.
+- `weight_layout`: weights in TensorFlow's order of axes, and of networks that take BGR.
+- `caffe/`: Caffe's model files. `keras/`: Keras 3 files. `onnx/`: ONNX files, in and out.
 """
 
 from typing import TYPE_CHECKING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.interop.caffe.reader import read_caffe
 from alexnet.interop.class_names import default_class_names, fit_to_outputs, is_imagenet
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
@@ -24,6 +25,7 @@ from alexnet.interop.onnx.reader import ChannelOrder, check_parity, read_onnx
 from alexnet.interop.parity import Parity
 from alexnet.interop.published_preprocessing import PublishedOption, published_preprocessing
 from alexnet.interop.state_dict import read_state_dict
+from alexnet.interop.weight_layout import flip_colors
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
@@ -35,8 +37,20 @@ FORMATS_BY_SUFFIX: dict[str, FileFormat] = {
     ".keras": "keras",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
+    ".caffemodel": "caffemodel",
 }
 """Of files whose content does not tell; all others are read as state dicts."""
+BGR_FORMATS = ("caffemodel", "npy", "npz")
+CAFFE_ARCHITECTURES = ("alexnet_caffe", "caffenet")
+BGR_NOTE = (
+    "{file} is taken to expect blue, green, red, as Caffe's networks do, and the model takes red, "
+    "green, blue; if the file expects red first, import it with --channel-order rgb"
+)
+RGB_NOTE = (
+    "{file} is taken to expect red, green, blue; Caffe's own networks expect blue first: "
+    "for one, import with --channel-order bgr"
+)
+ChannelOrderOption: TypeAlias = Literal["auto"] | ChannelOrder
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
 """`auto`: as the file says; if it does not, as published."""
 Source: TypeAlias = Literal["file", "user", "imagenet", "default"]
@@ -69,7 +83,7 @@ def import_model(
     arch: str,
     *,
     class_names: tuple[str, ...] = (),
-    channel_order: ChannelOrder = "rgb",
+    channel_order: ChannelOrderOption = "auto",
     preprocessing: PreprocessingOption = "auto",
     input_size: int | None = None,
     average: bool = False,
@@ -81,7 +95,8 @@ def import_model(
         arch: name of the architecture in the file.
         class_names: in the order of the outputs; unless given, those in the file; unless there
             are any, ImageNet's if there are 1,000 outputs, else "class 0" and so on.
-        channel_order: in which an ONNX file takes the colors; the imported model takes RGB.
+        channel_order: in which the file's network takes the colors; the imported model takes RGB.
+            `auto`: BGR for Caffe and numpy files, else RGB.
         preprocessing: which program's preprocessing the model records; `auto`: the file's own if
             it says one, else the published one.
         input_size: side of the input in pixels, where the file does not say; None: as published.
@@ -102,7 +117,8 @@ def import_model(
     network = build_network(matched)
     parity = None
     if graph:
-        parity = check_parity(path, network, graph, channel_order, info.preprocessing)
+        order: ChannelOrder = "bgr" if channel_order == "bgr" else "rgb"
+        parity = check_parity(path, network, graph, order, info.preprocessing)
     return ImportedModel(
         info=info,
         weights=network.state_dict(),
@@ -117,22 +133,42 @@ def import_model(
 def _read(
     path: Path,
     arch: Architecture,
-    channel_order: ChannelOrder,
+    channel_order: ChannelOrderOption,
     input_size: int | None,
     average: bool,
 ) -> tuple[MatchedModel, Graph | None]:
     """The model in a file, whose content tells the format, and its graph if it is ONNX."""
     found = _format(path)
-    if channel_order == "bgr" and found != "onnx":
-        raise UsageError(f"--channel-order bgr is for ONNX files only, not for {path.name}")
     if average and found in FORMATS_BY_SUFFIX.values():
         raise UsageError(f"--weights ema is for state dicts only, not for {path.name}")
+    if channel_order == "bgr" and found in ("keras", "hdf5"):
+        raise UsageError(f"--channel-order bgr is not for Keras files such as {path.name}")
+    graph = None
     if found == "onnx":
-        return read_onnx(path, arch, channel_order, input_size)
-    if found in ("keras", "hdf5"):
-        return read_keras(path, arch, input_size), None
-    _reject_own_model(path)
-    return read_state_dict(path, arch, input_size, average=average), None
+        onnx_order: ChannelOrder = "bgr" if channel_order == "bgr" else "rgb"
+        matched, graph = read_onnx(path, arch, onnx_order, input_size)
+    elif found in ("keras", "hdf5"):
+        matched = read_keras(path, arch, input_size)
+    elif found == "caffemodel":
+        matched = read_caffe(path, arch, input_size)
+    else:
+        _reject_own_model(path)
+        matched = read_state_dict(path, arch, input_size, average=average)
+    return _with_rgb(path, matched, found, channel_order), graph
+
+
+def _with_rgb(
+    path: Path, matched: MatchedModel, found: FileFormat, order: ChannelOrderOption
+) -> MatchedModel:
+    """A model of RGB images; Caffe's networks and their conversions take BGR."""
+    if matched.architecture.input[0] == 3 and order == "auto":
+        if found in BGR_FORMATS:
+            flipped = flip_colors(path.name, matched)
+            return replace(flipped, notes=(*matched.notes, BGR_NOTE.format(file=path.name)))
+        if matched.architecture.name in CAFFE_ARCHITECTURES:
+            return replace(matched, notes=(*matched.notes, RGB_NOTE.format(file=path.name)))
+    is_read_flipped = found == "onnx"
+    return flip_colors(path.name, matched) if order == "bgr" and not is_read_flipped else matched
 
 
 def _format(path: Path) -> FileFormat:

@@ -12,6 +12,7 @@ from torch import Tensor
 from alexnet.checkpoints.weights import read_weights
 from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel
+from alexnet.interop.weight_layout import channels_first
 from alexnet.io.downloads import download
 from alexnet.io.paths import cache_folder, find
 from alexnet.io.text import shape_text
@@ -43,6 +44,7 @@ def read_state_dict(
             shape; the first one is named.
     """
     weights = read_weights(path, arch, average=average)
+    weights = replace(weights, tensors=channels_first(weights.tensors, arch))
     _reject_another(path.name, weights.tensors, arch)
     matched = _with_widths(variant(arch, ModelOptions(input_size=input_size)), weights.tensors)
     check_limits(matched)

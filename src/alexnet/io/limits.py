@@ -44,6 +44,8 @@ MAX_WEIGHTS_BYTES = 1 << 33
 """A model file or state dict; the paper's net has 244 MB."""
 MAX_PICKLE_BYTES = 1 << 28
 """The pickle in a state dict, which holds everything but the numbers."""
+MAX_NPZ_BYTES = 1 << 30
+"""All arrays of an .npy or .npz file, unpacked; bvlc_alexnet.npy has 244 MB."""
 MAX_HEADER_BYTES = 1 << 24
 """The JSON header of a safetensors file."""
 MAX_ONNX_BYTES = 1 << 31
