@@ -44,6 +44,9 @@ def read(tmp_path: Path, content: str | bytes, name: str = "names.txt") -> tuple
             ("tench, Tinca tinca", "goldfish, Carassius"),
         ),
         ("0\n1\n2\n", ("0", "1", "2")),
+        ("[none]\nrose\n", ("[none]", "rose")),
+        (f"{'9' * 5000},a\n1,b\n", (f"{'9' * 5000},a", "1,b")),
+        (f"{'x' * 200_000},0\ny,1\n", (f"{'x' * 200_000},0", "y,1")),
         ("3 dogs\n7 cats\n", ("3 dogs", "7 cats")),
         ("0 rose\n1 tulip\n", TWO),
         ("2: tulip\n1: rose\n", TWO),
@@ -96,9 +99,9 @@ def test_forms(tmp_path: Path, content: str | bytes, names: tuple[str, ...]) -> 
         (b'{"0": {"a": 1}}', "is no list of class names"),
         (b"[1, 2]", "is no list of class names"),
         (b'{"a": [1]}', "does not number its classes"),
-        (b"[" * 100_000, "is not a JSON file"),
-        (b"{1: " + b"-" * 100_000, "is not a JSON file"),
-        (b"{'a': ", "is not a JSON file"),
+        (b"[" * 100_000, "is neither JSON nor a Python literal"),
+        (b"{1: " + b"-" * 100_000, "is neither JSON nor a Python literal"),
+        (b"{'a': 0}" + b" " * (1 << 18) + b"#", "is neither JSON nor a Python literal"),
     ],
 )
 def test_files_that_are_no_lists(tmp_path: Path, content: bytes, message: str) -> None:

@@ -94,10 +94,9 @@ def _composed(name: str) -> str:
 
 def _data_wnids(names: Sequence[str]) -> Sequence[str]:
     """The wnids of the data's classes, "" where a class has none."""
-    numbers = {int(name): index for index, name in enumerate(names) if name.isdecimal()}
-    if len(names) == len(imagenet_words()) and sorted(numbers) == list(range(len(names))):
-        wnids = list(imagenet_words())
-        return [wnids[int(name)] for name in names]
+    wnids = {str(number): wnid for number, wnid in enumerate(imagenet_words())}
+    if set(names) == set(wnids):
+        return [wnids[name] for name in names]
     return match_wnids(names)
 
 

@@ -37,9 +37,12 @@ from alexnet.io.limits import MAX_TEXT_BYTES
 
 KEYS = ("id2label", "class_names", "classes", "names", "labels", "categories", "class_to_idx")
 """Of an object with more than names, in this order."""
+MAX_LITERAL = 1 << 18
+"""Characters of a Python literal, whose syntax tree takes several hundred times their memory."""
 MIN_WNIDS = 100
 """Fewer classes that have wnids may be somebody's own, in an order of their own."""
 NAME_COLUMNS = ("name", "class_name", "class", "label", "words")
+NUMBER = re.compile(r"\d{1,7}")
 NUMBERED = re.compile(r"\s*(\d{1,7})\s*[:,;\s]\s*(\S.*?),?\s*")
 WNID_AND_WORDS = re.compile(rf"({WNID.pattern})(?:[\s,;:]+(.*))?")
 
@@ -111,13 +114,14 @@ def _parse(path: Path, text: str) -> Any:
     """The JSON value or Python literal in a text; None for other text."""
     if not text.lstrip().startswith(("{", "[")):
         return None
-    for parse in (json.loads, ast.literal_eval):
+    parsers = (json.loads, ast.literal_eval) if len(text) <= MAX_LITERAL else (json.loads,)
+    for parse in parsers:
         try:
             return parse(text.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
-    if path.suffix.lower() == ".json":
-        raise ModelFileError(f"{path} is not a JSON file")
+    if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
+        raise ModelFileError(f"{path} is neither JSON nor a Python literal")
     return None
 
 
@@ -192,11 +196,16 @@ def _from_numbered_lines(lines: list[str]) -> list[str]:
 def _from_table(lines: list[str], header: str) -> list[str]:
     """The names in a table with a column of numbers; none if it is no such table."""
     for separator in (",", ";", "\t"):
-        rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        try:
+            rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+        except csv.Error:
+            continue
         if len({len(row) for row in rows}) > 1 or len(rows[0]) < 2:
             continue
         columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=True)]
-        numbered = [c for c in columns if all(map(str.isdecimal, c)) and _is_range([*map(int, c)])]
+        numbered = [
+            c for c in columns if all(map(NUMBER.fullmatch, c)) and _is_range([*map(int, c)])
+        ]
         if numbered:
             titles = [title.strip().lower() for title in header.split(separator)]
             names = _name_column(columns, numbered[0], titles)

@@ -81,6 +81,9 @@ def test_ground_truth_that_cannot_be_used(root: Path) -> None:
     write_truth(root, "2\n1\n3\n2\n")
     with pytest.raises(DataError, match=r"no class for val/ILSVRC2012_val_00000003.JPEG"):
         read(root)
+    write_truth(root, f"2\n{'9' * 5000}\n")
+    with pytest.raises(DataError, match="is not a list of numbers: '999"):
+        read(root)
     write_truth(root, "2\nfox\n")
     with pytest.raises(DataError, match="is not a list of numbers: 'fox'"):
         read(root)

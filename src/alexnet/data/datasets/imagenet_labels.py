@@ -33,6 +33,7 @@ SYNSET_LABELS = "imagenet_2012_validation_synset_labels.txt"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 MAP = "map_clsloc.txt"
 WORDS = ("synset_words.txt", "LOC_synset_mapping.txt", "words.txt")
+NUMBER = re.compile(r"[0-9]{1,7}")
 NAME_WNID = re.compile(r"(?:.*_)?(n[0-9]{8})(?:_[0-9]+)?", re.DOTALL)
 """The stem of an image's name with its wnid: n01440764_10026, ILSVRC2012_val_00000293_n01440764."""
 
@@ -139,7 +140,7 @@ def _named_labels(path: Path, num_classes: int) -> dict[str, str]:
         name, label = [*re.split(r"[,\s]+", line, maxsplit=2), ""][:2]
         if label != "PredictionString":  # the title of the column
             labels[PurePosixPath(name).stem] = (f"line {number}", label)
-    numbers = [int(label) for _, label in labels.values() if label.isdecimal()]
+    numbers = [int(label) for _, label in labels.values() if NUMBER.fullmatch(label)]
     if numbers and max(numbers) < num_classes < len(imagenet_words()):
         raise DataError(
             f"{path} numbers its labels, either among ImageNet's 1,000 classes or among the "
@@ -150,7 +151,7 @@ def _named_labels(path: Path, num_classes: int) -> dict[str, str]:
 
 def _wnid(where: str, label: str) -> str:
     wnids = list(imagenet_words())
-    if label.isdecimal() and int(label) < len(wnids):
+    if NUMBER.fullmatch(label) and int(label) < len(wnids):
         return wnids[int(label)]
     if WNID.fullmatch(label):
         return label
@@ -164,7 +165,7 @@ def _numbered_labels(wnids: Iterable[str]) -> dict[str, str]:
 
 
 def _number(path: Path, text: str) -> int:
-    if not text.isdecimal():
+    if not NUMBER.fullmatch(text):
         raise DataError(f"{path} is not a list of numbers: {short_repr(text)}")
     return int(text)
 
