@@ -35,8 +35,8 @@ from alexnet.io.text import printable
 
 HELP = """usage: alexnet data ACTION DATA ...
 
-DATA is a data set's name, a folder of class folders, or a list: CSV (path,label[,split]), JSON or
-Parquet.
+DATA is a data set's name, a folder of class folders, a .zip or .tar of one, or a list: CSV
+(path,label[,split]), JSON or Parquet.
 
   prepare  decode every image once into an image store, as training would
   check    list unreadable, misnamed, small and duplicate images, and rare classes;
@@ -57,7 +57,8 @@ class PrepareFlags:
     """Decode every image once into an image store, as training would."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder, or a list: CSV (path,label[,split]), JSON or Parquet."""
+    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
+    or Parquet."""
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""
@@ -113,7 +114,8 @@ class CheckFlags:
     """List unreadable, misnamed, small and duplicate images, and rare classes."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder, or a list: CSV (path,label[,split]), JSON or Parquet."""
+    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
+    or Parquet."""
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""
@@ -179,7 +181,8 @@ class SplitFlags:
     """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder, or a list: CSV (path,label[,split]), JSON or Parquet."""
+    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
+    or Parquet."""
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """A new folder, or a new file that ends in .csv."""
     data_root: str = ""
@@ -220,7 +223,8 @@ class ShowFlags:
     """Plot a sheet: one row per class, with a stored image and augmented samples of it."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder, or a list: CSV (path,label[,split]), JSON or Parquet."""
+    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
+    or Parquet."""
     preset: str = "quickstart"
     """The preset whose preprocessing and augmentation are shown."""
     data_root: str = ""

@@ -193,8 +193,8 @@ class BaseRecipe:
     name: str = "custom"
     """Name of the run folder: runs/NAME-001 and so on."""
     data: str = "toyflowers"
-    """Name of a data set, a folder with one folder per class, or a CSV file of
-    path,label[,split]."""
+    """Name of a data set, a folder with one folder per class, a .zip or .tar of one, or a list such
+    as a CSV file of path,label[,split]."""
     arch: str = "alexnet_bn"
     """Name of the architecture; `alexnet summary` lists all."""
     model: ModelOptions = AS_PUBLISHED

@@ -4,6 +4,7 @@
 - `paths`: where data sets and cached files are.
 - `downloads`, `http`: downloads that resume and are verified.
 - `archives`: reading .tgz, .zip and compressed files with limits.
+- `unpack`: unpacking the archive of a data set.
 - `isolated`: running a reader of untrusted files in a process of its own.
 - `limits`: the largest files, images and architectures that are accepted.
 - `text`: names and shapes for messages.

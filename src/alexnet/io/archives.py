@@ -47,14 +47,14 @@ def archive_files(
     """
     try:
         with open_regular(archive) as file:
-            stream = _decompressed(file, max(max_bytes, CHUNK_BYTES))
+            stream = decompressed_tar(file, max(max_bytes, CHUNK_BYTES), MAX_ARCHIVE_BYTES)
             yield from _read_wanted(stream, wanted, max_bytes)
     except Exception as error:  # tarfile and the decompressors raise a dozen kinds for damage
         raise DataError(f"{archive} is damaged ({error_text(error)}); fetch it again") from error
 
 
 def _read_wanted(
-    stream: _ForwardReader, wanted: re.Pattern[str], max_bytes: int
+    stream: ForwardReader, wanted: re.Pattern[str], max_bytes: int
 ) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
         for count, member in enumerate(tar):
@@ -76,21 +76,32 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, max_bytes: int) -> b
     return content
 
 
-def _decompressed(file: IO[bytes], max_read: int) -> _ForwardReader:
+def decompressed_tar(file: IO[bytes], max_read: int, max_bytes: int) -> ForwardReader:
+    """A tar archive without its compression, to be read once.
+
+    Args:
+        file: at its start.
+        max_read: in one read.
+        max_bytes: in all.
+    """
     decompress = DECOMPRESSORS.get(file.read(2))
     file.seek(0)
-    return _ForwardReader(decompress(file) if decompress else file, max_read)
+    return ForwardReader(decompress(file) if decompress else file, max_read, max_bytes)
 
 
-class _ForwardReader:
+class ForwardReader:
     """A stream that is read once from start to end, with a limit on each read.
 
     The header of an archive can claim a name of many gigabytes, which tarfile would read at once,
     or make tarfile seek back to the start again and again.
     """
 
-    def __init__(self, stream: IO[bytes], max_read: int) -> None:
-        self._stream, self._max_read, self._position = stream, max_read, 0
+    last_read = b""
+    """What the last read gave; a tar archive that was not cut off ends with zeros."""
+
+    def __init__(self, stream: IO[bytes], max_read: int, max_bytes: int) -> None:
+        self._stream, self._position = stream, 0
+        self._max_read, self._max_bytes = max_read, max_bytes
 
     def tell(self) -> int:
         """The position, counted from the start."""
@@ -106,14 +117,15 @@ class _ForwardReader:
 
     def read(self, size: int) -> bytes:
         """Read at most as much as a file of the archive may hold."""
-        if not 0 <= size <= self._max_read or self._position + size > MAX_ARCHIVE_BYTES:
+        if not 0 <= size <= self._max_read or self._position + size > self._max_bytes:
             raise tarfile.ReadError(f"a read of {size:,} bytes exceeds the limits")
         content = self._stream.read(size)
         self._position += len(content)
+        self.last_read = content
         return content
 
 
-def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+def open_zip(file: IO[bytes], max_index_bytes: int = MAX_TEXT_BYTES) -> zipfile.ZipFile:
     """Open a zip archive whose index is not too large.
 
     Raises:
@@ -126,6 +138,6 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
     index_bytes = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
     if tail[max(0, end - 20) :].startswith(b"PK\6\7"):  # zipfile uses the 64-bit form then
         index_bytes = int.from_bytes(tail[end - 36 : end - 28], "little")
-    if index_bytes > MAX_TEXT_BYTES:
+    if index_bytes > max_index_bytes:
         raise ValueError(f"its index has {index_bytes:,} bytes")
     return zipfile.ZipFile(file)

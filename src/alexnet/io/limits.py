@@ -21,6 +21,18 @@ MAX_ARCHIVE_BYTES = 1 << 29
 MAX_ARCHIVE_MEMBERS = 20_000
 """Files in a .tgz."""
 
+# Archives of data sets, which are unpacked into the cache.
+MAX_DATA_ARCHIVE_FILES = 5_000_000
+"""Files in the archive of a data set; ImageNet has 1.4 million."""
+MAX_DATA_ARCHIVE_INDEX_BYTES = 1 << 29
+"""The index of a .zip; ImageNet's has about 150 MB."""
+MAX_UNPACKED_RATIO = 100
+"""Unpacked bytes for each byte of an archive; photos unpack to about as many."""
+MIN_UNPACKED_LIMIT_BYTES = 1 << 30
+"""What an archive may always unpack to, however small it is."""
+MIN_FREE_BYTES = 1 << 28
+"""What unpacking leaves free on the disk."""
+
 # Images and data sets.
 MAX_IMAGE_BYTES = 1 << 29
 """An image file."""

@@ -115,7 +115,7 @@ def test_a_name_wins_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("", UnknownNameError, "unknown data set"),
         ("some/where", DataError, "there is no folder 'some/where'"),
         ("none.csv", DataError, "No such file"),
-        (__file__, DataError, "is a file; give a folder of class folders, or a list"),
+        (__file__, DataError, "is a file; give a folder of class folders, an archive of one"),
     ],
 )
 def test_what_cannot_be_opened(data: str, kind: type[Exception], complaint: str) -> None:

@@ -6,6 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from alexnet.data.datasets.archive import (
+    OTHER_ARCHIVE_SUFFIXES,
+    archive_stem,
+    is_archive_name,
+    unpacked_folder,
+)
 from alexnet.data.datasets.cifar10 import cifar10_source
 from alexnet.data.datasets.flowers17 import flowers17_source
 from alexnet.data.datasets.folder import folder_source
@@ -77,29 +83,42 @@ def open_source(
         DataError: the path does not exist or cannot be used as a data set.
     """
     path = Path(data).expanduser()
-    is_folder = data not in DATASETS and bool(data) and path.is_dir()
-    if label_from and not is_folder:
+    is_path = data not in DATASETS and bool(data)
+    if is_path and path.is_dir():
+        return _open_folder(path, allow_unlabelled, label_from)
+    if is_path and is_archive_name(path) and path.is_file():
+        source = _open_folder(unpacked_folder(path), allow_unlabelled, label_from)
+        return dataclasses.replace(source, name=archive_stem(path))
+    if label_from:
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
         return DATASETS[data](data_root)
-    if is_folder:
-        return _open_folder(path, allow_unlabelled, label_from)
     if is_list_name(path):
         return with_imagenet_names(list_source(path))
+    raise _cannot_open(data, path)
+
+
+def _cannot_open(data: str, path: Path) -> DataError | UnknownNameError:
+    """What is wrong with `data`, which is no data set."""
     if path.is_file():
-        raise DataError(f"{data!r} is {_file_kind(path)}")
-    if "/" in data or "\\" in data or data.startswith("~"):
-        raise DataError(
+        return DataError(f"{data!r} is {_file_kind(path)}")
+    if "/" in data or "\\" in data or data.startswith("~") or is_archive_name(path):
+        return DataError(
             f"there is no folder {data!r}; give a folder, a list of images or a known name"
         )
-    raise UnknownNameError("data set (nor is it a folder or a list)", data, DATASETS)
+    return UnknownNameError("data set (nor is it a folder or a list)", data, DATASETS)
 
 
 def _file_kind(path: Path) -> str:
     """What a file is that is no data set, and what to do."""
     if path.suffix.lower() in SPREADSHEETS:
         return "a spreadsheet; save it as CSV (UTF-8) with the columns path and label"
-    return "a file; give a folder of class folders, or a list (.csv, .txt, .jsonl, .parquet, ..)"
+    if path.suffix.lower() in OTHER_ARCHIVE_SUFFIXES:
+        return "an archive of a kind that is not read; unpack it, or make a .zip of it"
+    return (
+        "a file; give a folder of class folders, an archive of one (.zip, .tar, .tgz, ..), "
+        "or a list (.csv, .txt, .jsonl, .parquet, ..)"
+    )
 
 
 def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:

@@ -1,0 +1,65 @@
+"""Archives of folders of images, unpacked once into the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from filelock import FileLock
+
+from alexnet.errors import DataError
+from alexnet.io.downloads import atomic_folder
+from alexnet.io.files import remove_folder
+from alexnet.io.paths import cache_folder
+from alexnet.io.text import error_text
+from alexnet.io.unpack import unpack
+
+ARCHIVE_SUFFIXES = (
+    ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz",
+)  # fmt: skip
+OTHER_ARCHIVE_SUFFIXES = (".7z", ".rar", ".zst", ".lz4", ".lzma", ".iso")
+
+
+def is_archive_name(path: Path) -> bool:
+    """Whether a file's name ends as that of an archive that is read."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def archive_stem(path: Path) -> str:
+    """The name of an archive without its ending: "photos" of "photos.tar.gz"."""
+    suffixes = [suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)]
+    return path.name[: -len(max(suffixes, key=len))] if suffixes else path.name
+
+
+def unpacked_folder(archive: Path) -> Path:
+    """The folder with an archive's files, in the cache; unpacked if it is not there yet.
+
+    A changed archive (by path, size and time) is another one. An interrupted unpacking leaves
+    nothing that is used, and the next one removes it.
+
+    Raises:
+        DataError: the archive cannot be read or is refused (see `unpack`), or the cache cannot be
+            written.
+    """
+    try:
+        status = archive.stat()
+        identity = f"{archive.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
+        digest = hashlib.blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8)
+        name = "".join(c if c.isalnum() or c in "-_" else "_" for c in archive_stem(archive))[:40]
+        target = cache_folder() / "unpacked" / f"{name}-{digest.hexdigest()}"
+        if not target.exists():
+            _unpack_locked(archive, target)
+    except OSError as error:
+        raise DataError(f"{archive} cannot be unpacked: {error_text(error)}") from error
+    return target
+
+
+def _unpack_locked(archive: Path, target: Path) -> None:
+    """Unpack, unless another process does so first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        for leftover in target.parent.glob(f".{target.name}-*"):
+            remove_folder(leftover)
+        if not target.exists():
+            with atomic_folder(target) as folder:
+                unpack(archive, folder)

@@ -1,0 +1,188 @@
+"""Unpack the archive of a data set into a folder: regular files alone, inside it, within limits.
+
+Nothing in the archive decides where a file goes beyond its path below the folder, and links,
+devices, encrypted files, two files of one name, and archives that unpack to far more than they
+hold are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+from alexnet.errors import DataError
+from alexnet.io.archives import CHUNK_BYTES, decompressed_tar, open_zip
+from alexnet.io.files import open_regular
+from alexnet.io.limits import (
+    MAX_DATA_ARCHIVE_FILES,
+    MAX_DATA_ARCHIVE_INDEX_BYTES,
+    MAX_UNPACKED_RATIO,
+    MIN_FREE_BYTES,
+    MIN_UNPACKED_LIMIT_BYTES,
+)
+from alexnet.io.text import error_text
+
+UNPACK = "unpack it yourself and give the folder"
+DRIVE = re.compile("[A-Za-z]:")
+HIDDEN = ("__MACOSX", ".")
+"""How the names of files and folders begin that are not unpacked."""
+
+
+class _Member(NamedTuple):
+    """A file of an archive, ready to be read."""
+
+    name: str
+    content: IO[bytes]
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .zip, or a .tar of any compression, into an existing empty folder.
+
+    All files get the time of the archive, so that unpacking again gives the same data set.
+
+    Raises:
+        DataError: the archive is damaged or cut off, holds what is not unpacked, or is too large.
+        OSError: the archive cannot be read, or a file cannot be written.
+    """
+    with open_regular(archive) as file:
+        is_zip = file.read(2) == b"PK"
+        file.seek(0)
+        size, time = archive.stat().st_size, archive.stat().st_mtime_ns
+        room = _Room(archive, size, shutil.disk_usage(folder).free)
+        members = _zip_members if is_zip else _tar_members
+        with _damage_as_data_error(archive):
+            for member in members(file, room):
+                path = _safe_path(archive, folder, member.name)
+                if path:
+                    _write(archive, path, member.content, room, time)
+
+
+class _Room:
+    """Counts what is unpacked, and refuses what is too much."""
+
+    def __init__(self, archive: Path, size_bytes: int, free_bytes: int) -> None:
+        self._archive, self._num_files, self._num_bytes = archive, 0, 0
+        self._free_bytes = max(0, free_bytes - MIN_FREE_BYTES)
+        self._usual_bytes = max(MIN_UNPACKED_LIMIT_BYTES, MAX_UNPACKED_RATIO * size_bytes)
+
+    @property
+    def max_bytes(self) -> int:
+        """What the archive may unpack to at most, with the headers in a tar archive."""
+        return self._usual_bytes + MAX_DATA_ARCHIVE_INDEX_BYTES
+
+    def add_file(self) -> None:
+        """One more file."""
+        self._num_files += 1
+        if self._num_files > MAX_DATA_ARCHIVE_FILES:
+            raise DataError(f"{self._archive} has more than {MAX_DATA_ARCHIVE_FILES:,} files")
+
+    def add_bytes(self, count: int) -> None:
+        """So many more bytes."""
+        self._num_bytes += count
+        if self._num_bytes > self._usual_bytes:
+            raise DataError(
+                f"{self._archive} unpacks to more than {self._usual_bytes:,} bytes, far more than "
+                f"photos do; if it is what you expect, {UNPACK}"
+            )
+        if self._num_bytes > self._free_bytes:
+            raise DataError(
+                f"{self._archive} unpacks to more than the {self._free_bytes:,} bytes that are "
+                "free in the cache; free some space, or let $ALEXNET_CACHE name another folder"
+            )
+
+
+@contextmanager
+def _damage_as_data_error(archive: Path) -> Iterator[None]:
+    """What the readers of archives raise for damage, a dozen kinds, as one sentence."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk; gzip's own errors have no number
+        reason = error_text(error)
+        raise DataError(
+            f"{archive} is damaged or not complete ({reason}); fetch it again"
+        ) from error
+
+
+def _tar_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
+    stream = decompressed_tar(file, CHUNK_BYTES, room.max_bytes)
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            tar.members.clear()  # type: ignore[attr-defined]  # a million would take a gigabyte
+            if member.isdir():
+                continue
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is None:
+                kind = "a link" if member.issym() or member.islnk() else "a device"
+                raise DataError(f"the archive holds {kind}, {member.name!r}; {UNPACK}")
+            room.add_file()
+            yield _Member(member.name, content)
+        if stream.last_read != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it ends too early")
+        while stream.read(CHUNK_BYTES):  # to the end, where the checksums are
+            pass
+
+
+def _zip_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
+    with open_zip(file, MAX_DATA_ARCHIVE_INDEX_BYTES) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            if info.flag_bits & 1:
+                raise DataError(f"{info.filename!r} in the archive is encrypted; {UNPACK}")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise DataError(f"the archive holds a link, {info.filename!r}; {UNPACK}")
+            room.add_file()
+            with archive.open(info) as content:
+                yield _Member(_zip_name(info), content)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """A name in UTF-8 also where the flag for that is not set, with forward slashes."""
+    name = info.filename
+    if not info.flag_bits & 0x800:  # zipfile has read it as code page 437
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
+
+
+def _safe_path(archive: Path, folder: Path, name: str) -> Path | None:
+    """Where a member is written; None for hidden ones.
+
+    Raises:
+        DataError: it would be outside the folder.
+    """
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    is_outside = name.startswith("/") or ".." in parts or DRIVE.match(name) is not None
+    if is_outside or not parts or "\0" in name:
+        raise DataError(f"{archive} holds a file that would be written elsewhere, {name[:100]!r}")
+    return None if any(part.startswith(HIDDEN) for part in parts) else folder.joinpath(*parts)
+
+
+def _write(archive: Path, path: Path, content: IO[bytes], room: _Room, time: int) -> None:
+    """Write one file.
+
+    Raises:
+        DataError: there is one of that name already.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{archive} has two files called {path.name!r}; {UNPACK}") from error
+    with target:
+        while chunk := content.read(CHUNK_BYTES):
+            room.add_bytes(len(chunk))
+            target.write(chunk)
+    os.utime(path, ns=(time, time))
