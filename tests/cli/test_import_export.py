@@ -191,3 +191,23 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_out_to_keras_and_back(command: Command, model: Path, tmp_path: Path) -> None:
+    told = command("export", model.parent, "--format", "keras")
+    assert told.code == 0
+    assert "largest difference from the file, read back" in told.out
+    assert "float32 [batch, 32, 32, 1]" in told.out
+    assert "minus" not in told.out  # the file normalizes
+    file, back = model.with_suffix(".keras"), tmp_path / "back.safetensors"
+    told = command("import", file, "--arch", "lenet5", "--out", back)
+    assert (told.code, told.err) == (0, "")
+    assert "as the file says" in told.out
+    own, imported = alexnet.load(model, "cpu"), alexnet.load(back, "cpu")
+    assert imported.class_names == own.class_names
+    assert imported.info.preprocessing == own.info.preprocessing
+    weights = imported.network.state_dict()
+    assert all(torch.equal(t, weights[name]) for name, t in own.network.state_dict().items())
+    told = command("export", model, "--format", "keras", "--out", tmp_path / "net.h5")
+    assert (told.code, told.out) == (2, "")
+    assert "must end in .keras or .weights.h5" in told.err

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFlags:
-    """Write a model as ONNX or torch.export, run the file, and compare it with the model."""
+    """Write a model as ONNX, torch.export or Keras, run it, and compare it with the model."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
-    format: Literal["onnx", "torch"]
-    """onnx: for ONNX runtimes (.onnx); torch: for torch.export.load (.pt2)."""
+    format: Literal["onnx", "torch", "keras"]
+    """onnx: for ONNX runtimes (.onnx); torch: for torch.export.load (.pt2); keras: a model for
+    Keras 3 (.keras), or its weights alone (.weights.h5)."""
     out: str = ""
     """The file to write; next to the model unless given."""
     with_preprocessing: bool = False
-    """Include the normalization: the file takes images with values 0 to 255."""
+    """Include the normalization: the file takes images with values 0 to 255. A .keras file always
+    does."""
     opset: int | None = None
     """The opset of an ONNX file, 15 or newer; unless given, 18."""
     license: str = ""
@@ -46,9 +48,10 @@ def run(arguments: Sequence[str]) -> int:
 
     model = Path(flags.model)
     file = model / "model.safetensors" if model.is_dir() else model
-    out = Path(flags.out) if flags.out else file.with_suffix(SUFFIXES[flags.format])
-    if out.suffix != SUFFIXES[flags.format]:
-        raise UsageError(f"--out {out} must end in {SUFFIXES[flags.format]}")
+    suffixes = SUFFIXES[flags.format]
+    out = Path(flags.out) if flags.out else file.with_suffix(suffixes[0])
+    if not out.name.endswith(suffixes):
+        raise UsageError(f"--out {out} must end in {' or '.join(suffixes)}")
     report = export_model(
         load(flags.model, "cpu"),
         out,
@@ -65,13 +68,17 @@ def run(arguments: Sequence[str]) -> int:
     print(to_json(report) if flags.json else f"compared  {report.parity.summary()}")
     if report.is_close and not flags.json:
         print(_text(report, out))
+    for text in report.notes:
+        note(text)
     note(f"report    {report_path(out)}")
     return int(not report.is_close)
 
 
 def _text(report: ExportReport, out: Path) -> str:
     """What must be done to an image, what goes in and comes out, and the file."""
-    shape = ", ".join(map(str, ("batch", *report.input_shape)))
+    c, h, w = report.input_shape
+    sides = (h, w, c) if report.format == "keras" else (c, h, w)
+    shape = ", ".join(map(str, ("batch", *sides)))
     return (
         f"images    {', '.join(report.steps)}\n"
         f"input     float32 [{shape}]\n"

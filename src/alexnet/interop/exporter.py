@@ -1,4 +1,4 @@
-"""Export a model to ONNX or torch.export, and compare the file's logits with the model's."""
+"""Export a model to ONNX, torch.export or Keras, and compare the file's logits with the model's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.export_module import FileOptions, export_module, torch_bytes
+from alexnet.interop.keras.export import (
+    backend_notes,
+    is_weights_only,
+    keras_bytes,
+    normalizes,
+)
 from alexnet.interop.metadata import file_metadata
 from alexnet.interop.onnx.export import onnx_bytes
 from alexnet.interop.parity import (
@@ -30,13 +36,22 @@ from alexnet.models.layers import Shape
 from alexnet.runtime.environment import installed_version
 from alexnet.runtime.extras import require_extra
 
-Format: TypeAlias = Literal["onnx", "torch"]
+Format: TypeAlias = Literal["onnx", "torch", "keras"]
 Exporter: TypeAlias = Callable[[nn.Module, Shape, FileOptions], tuple[bytes, Runner, str]]
 """From a module, its input shape and options to a file's content, a function that runs the file,
 and the runtime's name."""
 EXPORTERS: dict[Format, Exporter] = {"onnx": onnx_bytes, "torch": torch_bytes}
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
-REQUIRED_PACKAGES: dict[Format, tuple[str, ...]] = {"onnx": ("onnx", "onnxscript"), "torch": ()}
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "onnx": (".onnx",),
+    "torch": (".pt2",),
+    "keras": (".keras", ".weights.h5"),
+}
+"""The endings of a format's files; the first is the usual one."""
+REQUIRED_PACKAGES: dict[Format, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxscript"),
+    "torch": (),
+    "keras": ("h5py",),
+}
 BATCH_SIZES = (1, 2, 5)
 
 
@@ -58,6 +73,8 @@ class ExportReport:
     parity: Parity
     relative_difference: float
     is_close: bool
+    notes: tuple[str, ...]
+    """What a user of the file should know."""
     versions: tuple[str, ...]
 
 
@@ -79,8 +96,9 @@ def export_model(
     Args:
         classifier: the model.
         out: the file to write.
-        file_format: "onnx" or "torch" (torch.export).
-        with_preprocessing: the file takes images of 0 to 255 and normalizes them itself.
+        file_format: "onnx", "torch" (torch.export) or "keras".
+        with_preprocessing: the file takes images of 0 to 255 and normalizes them itself. A whole
+            model of Keras always does, unless it has a mean image; weights alone never do.
         batch_sizes: of the random images that are compared.
         opset: of an ONNX file; None: 18.
         weights_license: of the weights, by its SPDX name, for the file's metadata.
@@ -95,16 +113,14 @@ def export_model(
     if opset is not None and file_format != "onnx":
         raise UsageError(f"--opset is for ONNX files only, not for --format {file_format}")
     for package in REQUIRED_PACKAGES[file_format]:
-        require_extra(package, file_format, "exporting to ONNX")
-    module = export_module(
-        classifier, with_preprocessing=with_preprocessing, for_onnx=file_format == "onnx"
-    )
-    shape = classifier.network.architecture.input
+        require_extra(package, file_format, f"--format {file_format}")
+    if file_format == "keras":
+        with_preprocessing = _keras_normalizes(classifier, out, with_preprocessing)
     metadata = file_metadata(
         classifier, with_preprocessing=with_preprocessing, weights_license=weights_license
     )
     options = FileOptions(metadata=metadata, opset=opset)
-    content, run, runtime = EXPORTERS[file_format](module, shape, options)
+    content, run, runtime = _content(classifier, out, file_format, with_preprocessing, options)
     parity = _parity(classifier, run, runtime, with_preprocessing, batch_sizes)
     report = _report(classifier, out, file_format, with_preprocessing, parity)
     if parity.is_close:
@@ -112,6 +128,30 @@ def export_model(
             temporary.write_bytes(content)
     write_text(report_path(out), to_json(report) + "\n")
     return report
+
+
+def _keras_normalizes(classifier: Classifier, out: Path, is_asked: bool) -> bool:
+    """Whether a Keras file normalizes its images."""
+    if is_asked and not normalizes(classifier, out):
+        reason = "weights alone have" if is_weights_only(out) else "a mean image needs"
+        raise UsageError(f"--with-preprocessing does not fit {out.name}: {reason} no such layer")
+    return normalizes(classifier, out)
+
+
+def _content(
+    classifier: Classifier,
+    out: Path,
+    file_format: Format,
+    with_preprocessing: bool,
+    options: FileOptions,
+) -> tuple[bytes, Runner, str]:
+    """A file's content, a function that runs the file, and the runtime's name."""
+    if file_format == "keras":
+        return keras_bytes(classifier, out, options.metadata)
+    module = export_module(
+        classifier, with_preprocessing=with_preprocessing, for_onnx=file_format == "onnx"
+    )
+    return EXPORTERS[file_format](module, classifier.network.architecture.input, options)
 
 
 def report_path(out: Path) -> Path:
@@ -158,5 +198,6 @@ def _report(
         parity=parity,
         relative_difference=parity.relative_difference,
         is_close=parity.is_close,
+        notes=backend_notes(classifier) if file_format == "keras" else (),
         versions=versions,
     )

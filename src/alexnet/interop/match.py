@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from math import isclose
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -204,7 +204,7 @@ class _LayerMatcher:
             return  # a batch norm whose eps the file has folded into its scale and bias
         if isinstance(layer, Flatten) and isinstance(parsed.layer, Flatten):
             if parsed.layer.order != layer.order:
-                self.feature_order = _feature_order(self.shape, layer)
+                self.feature_order = feature_order(self.shape, layer.order)
             return
         is_same_conv = isinstance(layer, Conv) and _is_padded_alike(layer, parsed.layer, self.shape)
         ignored = IGNORED_FIELDS | ({"extra_padding"} if is_same_conv else set())
@@ -268,11 +268,11 @@ class _LayerMatcher:
             self.fail(f"the file has {parsed.description} after {self.layers[-1].name}")
 
 
-def _feature_order(shape: Shape, flatten: Flatten) -> np.ndarray:
-    """Where the other order of Flatten has each feature of ours, for a map of `shape`."""
+def feature_order(shape: Shape, order: Literal["chw", "hwc"]) -> np.ndarray:
+    """Where the other order of Flatten has each feature of this order, for a map of `shape`."""
     c, h, w = shape
     places = np.arange(c * h * w)
-    if flatten.order == "chw":
+    if order == "chw":
         return places.reshape(h, w, c).transpose(2, 0, 1).ravel()
     return places.reshape(c, h, w).transpose(1, 2, 0).ravel()
 

@@ -22,8 +22,10 @@ WEIGHTS_MEMBER = "model.weights.h5"
 """The weights inside a `.keras` archive."""
 TEXT_MEMBERS = {"config": "config.json", "metadata": "metadata.json"}
 """The texts inside a `.keras` archive, by the name of their entry in `keras_arrays`."""
-TEXT_ATTRIBUTES = {"config": "model_config", "metadata": "alexnet"}
-"""The texts inside an HDF5 file: a whole model of Keras 2, and what our own export adds."""
+CONFIG_ATTRIBUTE = "model_config"
+"""The config of a whole model in HDF5."""
+METADATA = "alexnet"
+"""What our export adds: a key of metadata.json, and the name of a text in weights alone."""
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")
 """Keras 3's group of a model's layers, and that of Keras 2.13."""
 MAX_DEPTH = 20
@@ -93,9 +95,10 @@ def _read_hdf5(file: IO[bytes]) -> dict[str, np.ndarray]:
 
     with h5py.File(file, "r") as root:
         reader = _Hdf5Reader(h5py)
-        for key, name in TEXT_ATTRIBUTES.items():
-            if name in root.attrs:
-                reader.arrays[key] = _as_array(_text(root.attrs[name]))
+        if CONFIG_ATTRIBUTE in root.attrs:
+            reader.arrays["config"] = _as_array(_text(root.attrs[CONFIG_ATTRIBUTE]))
+        if METADATA in root:
+            reader.arrays["metadata"] = _text_dataset(_dataset(h5py, root, METADATA))
         legacy = _member(h5py, root, "model_weights") if "model_weights" in root else root
         if _names(legacy, "layer_names"):
             reader.read_legacy(legacy)
@@ -178,6 +181,12 @@ def _text(value: Any) -> bytes:
     if len(text) > MAX_TEXT_BYTES:
         raise ValueError(f"a text in it has {len(text):,} bytes; at most {MAX_TEXT_BYTES:,}")
     return text
+
+
+def _text_dataset(dataset: Any) -> np.ndarray:
+    if dataset.dtype != np.uint8 or dataset.size > MAX_TEXT_BYTES:
+        raise ValueError(f"{dataset.name} is not a text of at most {MAX_TEXT_BYTES:,} bytes")
+    return np.asarray(dataset[()])
 
 
 def _member(h5py: Any, group: Any, name: str) -> Any:

@@ -60,7 +60,7 @@ class _Model:
 
     def layer_path(self, class_name: str) -> str:
         """The path of the next layer of a class: Keras counts the layers of each class."""
-        layer_type = _snake_case(class_name)
+        layer_type = snake_case(class_name)
         number = self.num_of_type.get(layer_type, 0)
         self.num_of_type[layer_type] = number + 1
         return f"{self.path}layers/{layer_type}" + (f"_{number}" if number else "")
@@ -206,7 +206,7 @@ def _operands(entry: Config) -> tuple[Any, ...]:
     return (None, *last.values()) if isinstance(last, dict) else ()
 
 
-def _snake_case(class_name: str) -> str:
+def snake_case(class_name: str) -> str:
     """The name of a class as Keras writes it in weight files: "BatchNormalization" has a _."""
     name = re.sub(r"\W+", "", class_name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isclose
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import parse_json
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError
+from alexnet.interop.keras.arrays import METADATA
 from alexnet.interop.keras.config import LayerConfig, chain_of_layers
 from alexnet.interop.keras.layers import (
     AUGMENTATION,
@@ -29,6 +32,7 @@ from alexnet.interop.keras.preprocessing import ImageLayers
 from alexnet.interop.keras.weights import StoredLayer, stored_layers
 from alexnet.interop.keras.weights_only import match_weights
 from alexnet.interop.match import MatchedModel, match_layers
+from alexnet.interop.metadata import read_metadata
 from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.text import error_text
 from alexnet.models.architecture import Architecture
@@ -67,10 +71,12 @@ def read_keras(
     with _as_model_file_error(path):
         arrays = read_arrays(READER, path)
         stored = stored_layers(arrays)
-        if "config" not in arrays:
-            return _as_two_classes(match_weights(path.name, arch, stored, input_size))
-        config = parse_json(arrays["config"].tobytes())
-        return _as_two_classes(_Importer(path.name, config, stored).read(arch, input_size))
+        if "config" in arrays:
+            config = parse_json(arrays["config"].tobytes())
+            matched = _Importer(path.name, config, stored).read(arch, input_size)
+        else:
+            matched = match_weights(path.name, arch, stored, input_size)
+        return _with_metadata(_as_two_classes(matched), arrays.get("metadata"))
 
 
 @contextmanager
@@ -86,6 +92,45 @@ def _as_model_file_error(path: Path) -> Iterator[None]:
         raise ModelFileError(
             f"{path} cannot be read as a Keras file: {error_text(error)}"
         ) from error
+
+
+def _with_metadata(matched: MatchedModel, text: np.ndarray | None) -> MatchedModel:
+    """The model with the class names and the preprocessing that our export adds to a file.
+
+    Where the file has layers that normalize, they and the added preprocessing must agree.
+    """
+    texts = _metadata_texts(text.tobytes()) if text is not None else {}
+    arch, layers = matched.architecture, matched.preprocessing
+    facts = read_metadata(texts, arch.input, arch.num_classes)
+    own = facts.preprocessing
+    is_usable = own is not None and (layers is None or _normalize_alike(own, layers))
+    return replace(
+        matched,
+        preprocessing=own if is_usable else layers,
+        mean_image=facts.mean_image if is_usable else None,
+        class_names=facts.class_names,
+        notes=(*matched.notes, *facts.notes),
+    )
+
+
+def _metadata_texts(text: bytes) -> dict[str, str]:
+    """The texts that our export adds: all of a file of weights, one entry in metadata.json."""
+    try:
+        plain = parse_json(text)
+    except ConfigError:
+        return {}
+    added = plain.get(METADATA, plain) if isinstance(plain, dict) else {}
+    items = added.items() if isinstance(added, dict) else ()
+    return {key: value for key, value in items if isinstance(value, str)}
+
+
+def _normalize_alike(one: Preprocessing, other: Preprocessing) -> bool:
+    """Whether two preprocessings subtract and divide by the same, to float32's precision."""
+    c = other.channels
+    pairs = zip((*one.mean[:c], *one.std[:c]), (*other.mean[:c], *other.std[:c]), strict=True)
+    return not one.has_mean_image and all(
+        isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for a, b in pairs
+    )
 
 
 class _Importer:
