@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from support.commands import Command
+from support.noise_stores import noise
 
 
 def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
@@ -45,6 +46,19 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     assert text.code == 1
     assert "train/rose/0001.jpg" in text.out
     assert "faults: 2, warnings: 0" in text.out
+
+
+def test_data_check_says_what_a_list_left_open(command: Command, tmp_path: Path) -> None:
+    for i in range(4):
+        noise(tmp_path / f"{i}.png", i)
+    lines = "".join(f"{i};{'ab'[i % 2]};7\n" for i in range(4))
+    (tmp_path / "list.csv").write_text(f"file;class;width\n{lines}")
+    told = command("data", "check", tmp_path / "list.csv")
+    assert told.code == 0
+    assert "note: columns not used: 'width'" in told.out
+    assert "note: paths were completed: '0' is '0.png'" in told.out
+    notes = json.loads(command("data", "check", tmp_path / "list.csv", "--json").out)["notes"]
+    assert len(notes) == 2
 
 
 def test_data_split_writes_what_train_reads(

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -318,8 +320,23 @@ def _lists(folder: Path) -> list[Kind]:
     csv.writer(text).writerows(rows)
     return [
         Kind("CSV", ".csv", text.getvalue().encode(), _listing),
+        Kind("JSON Lines", ".jsonl", _json_lines(rows), _listing),
+        Kind("Parquet", ".parquet", _parquet(folder, rows), _listing),
         Kind("class names", ".txt", "\n".join(NAMES).encode(), _class_names),
     ]
+
+
+def _json_lines(rows: list[tuple[str, str, str]]) -> bytes:
+    return "\n".join(json.dumps(dict(zip(rows[0], row, strict=True))) for row in rows[1:]).encode()
+
+
+def _parquet(folder: Path, rows: list[tuple[str, str, str]]) -> bytes:
+    names, labels, splits = zip(*rows[1:], strict=True)
+    images = [(folder / name).read_bytes() for name in names]
+    file = io.BytesIO()
+    table = pa.table({"image": images, "label": labels, "split": splits})
+    pq.write_table(table, file, row_group_size=3)
+    return file.getvalue()
 
 
 def _listing(path: Path) -> bytes:

@@ -242,6 +242,33 @@ def test_shards_that_do_not_fit_each_other(tmp_path: Path) -> None:
         open_source(str(tmp_path))
 
 
+def test_shards_that_are_missing_are_noted(tmp_path: Path) -> None:
+    columns = {"image": structs(1, 2), "label": ["a", "b"]}
+    path = write(tmp_path / "train-00000-of-00002.parquet", columns)
+    note = "1 of the 2 files train-*-of-00002 are read"
+    assert list_source(path).notes == (note,)
+    assert open_source(str(tmp_path)).notes == (note,)
+    write(tmp_path / "train-00001-of-00002.parquet", columns)
+    assert open_source(str(tmp_path)).notes == ()
+
+
+def test_no_damage_ends_the_process(tmp_path: Path) -> None:
+    """Damaged statistics in the footer make pyarrow abort where they are looked at."""
+    path = write(tmp_path / "x.parquet", {"image": structs(1, 2, 3), "label": ["a", "b", "a"]})
+    content = path.read_bytes()
+    random = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[random.integers(len(content) - 1500, len(content))] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            outcomes.add(len(reds(list_source(path))))
+        except (DataError, OSError) as error:
+            outcomes.add(type(error).__name__)
+    assert {3, "DataError"} <= outcomes
+
+
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.parquet", {"image": structs(1, 2), "label": ["a", "b"]})
     monkeypatch.setattr("alexnet.runtime.extras.find_spec", lambda name: None)

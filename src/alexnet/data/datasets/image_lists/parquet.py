@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet.data.datasets.image_lists.entries import list_entries
 from alexnet.data.datasets.image_lists.file_source import file_list_source
-from alexnet.data.datasets.image_lists.parquet_images import ParquetImages, RowGroup, open_parquet
+from alexnet.data.datasets.image_lists.parquet_images import (
+    ParquetImages,
+    RowGroup,
+    open_parquet,
+    parquet_errors,
+)
 from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.source import Source, class_indices
 from alexnet.errors import DataError
 from alexnet.io.limits import MAX_CSV_BYTES, MAX_ROW_GROUP_BYTES
-from alexnet.io.text import error_text
 from alexnet.runtime.extras import require_extra
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
+
+
+SHARD = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})\b")
+"""Hugging Face's name of one of several files."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class _Shard:
     name: str
     """Its path relative to the data set."""
     file: pq.ParquetFile
+    schema: pa.Schema
+    row_groups: list[RowGroup]
     split: str
     """From its name or that of its folder; "" where these mean none."""
 
@@ -54,37 +66,42 @@ def parquet_source(name: str, root: Path, paths: list[Path]) -> Source:
     """
     require_extra("pyarrow", "parquet", f"reading {paths[0].name}")
     shards = _open_shards(root, paths)
-    bytes_column = _bytes_column(shards[0].file)
+    bytes_column = _bytes_column(shards[0])
     table, num_unlabelled = _table(root, shards, bytes_column)
+    _note_missing_shards(paths, table.notes)
     if not bytes_column:
         return file_list_source(table, name)
     skipped = Counter({"rows without a label": num_unlabelled})
     entries = list_entries(table, skipped)
     class_names = tuple(sorted({entry.label for entry in entries}))
+    row_groups = [group for shard in shards for group in shard.row_groups]
     return Source(
         name=name,
         class_names=class_names,
         names=tuple(entry.name for entry in entries),
         labels=class_indices((entry.label for entry in entries), class_names),
         splits=tuple(entry.split for entry in entries),
-        images=ParquetImages(
-            _row_groups(shards, bytes_column), bytes_column, [e.number - 1 for e in entries]
-        ),
+        images=ParquetImages(row_groups, bytes_column, [entry.number - 1 for entry in entries]),
         skipped={reason: count for reason, count in sorted(skipped.items()) if count},
         notes=tuple(table.notes),
     )
 
 
+def _note_missing_shards(paths: list[Path], notes: list[str]) -> None:
+    """Add a note where there are fewer files than their names say."""
+    counts = Counter(found.groups() for path in paths if (found := SHARD.match(path.name)))
+    for (name, total), count in counts.items():
+        if count < int(total):
+            notes.append(f"{count} of the {int(total)} files {name}-*-of-{total} are read")
+
+
 def _open_shards(root: Path, paths: list[Path]) -> list[_Shard]:
     """Open the files, which must have the same columns, and a split all or none."""
-    shards = []
-    for path in paths:
-        name = path.relative_to(root).as_posix()
-        shards.append(_Shard(path, name, open_parquet(path), _split(name)))
+    shards = [_open_shard(root, path) for path in paths]
     first = shards[0]
     for shard in shards[1:]:
-        names = shard.file.schema_arrow.names
-        if names != first.file.schema_arrow.names:
+        names = shard.schema.names
+        if names != first.schema.names:
             raise DataError(f"{shard.path} has other columns than {first.name}: {', '.join(names)}")
         if bool(shard.split) != bool(first.split):
             lone = first if not first.split else shard
@@ -94,57 +111,55 @@ def _open_shards(root: Path, paths: list[Path]) -> list[_Shard]:
 
 def _split(name: str) -> str:
     """The split of a file: of its name before the first -, else of a folder in which it is."""
-    *folders, last = name.removesuffix(".parquet").split("/")
+    *folders, last = name.rpartition(".")[0].split("/")
     splits = (split_of(word) for word in (last, last.partition("-")[0], *reversed(folders)))
     return next(filter(None, splits), "")
 
 
-def _bytes_column(file: pq.ParquetFile) -> str:
+def _open_shard(root: Path, path: Path) -> _Shard:
+    """Open one file; none of its row groups may be too large to be read at once."""
+    name = path.relative_to(root).as_posix()
+    file = open_parquet(path)
+    with parquet_errors(path):
+        metadata, schema = file.metadata, file.schema_arrow
+        groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+        row_groups = [RowGroup(path, i, group.num_rows) for i, group in enumerate(groups)]
+        largest = max((group.total_byte_size for group in groups), default=0)
+    if largest > MAX_ROW_GROUP_BYTES:
+        raise DataError(
+            f"{path} has a row group of {largest:,} bytes, of at most {MAX_ROW_GROUP_BYTES:,}; "
+            "write it with fewer rows per row group"
+        )
+    return _Shard(path, name, file, schema, row_groups, _split(name))
+
+
+def _bytes_column(shard: _Shard) -> str:
     """The column that holds images as bytes, "image" or "image.bytes"; "" if none does."""
     import pyarrow.types as kinds
 
-    for column in file.schema_arrow:
+    for column in shard.schema:
         kind = column.type
         if kinds.is_struct(kind) and kind.get_field_index("bytes") >= 0:
             name = f"{column.name}.bytes"
-            is_empty = kinds.is_null(kind.field("bytes").type) or _is_empty(file, name)
-            return "" if is_empty else name
+            return name if _has_bytes(shard, name) else ""
         if kinds.is_binary(kind) or kinds.is_large_binary(kind):
             return str(column.name)
     return ""
 
 
-def _chunks(file: pq.ParquetFile, name: str) -> list[Any]:
-    """What the footer says of a column in every row group."""
-    metadata = file.metadata
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    found = (group.column(i) for group in groups for i in range(group.num_columns))
-    return [chunk for chunk in found if chunk.path_in_schema == name]
-
-
-def _is_empty(file: pq.ParquetFile, name: str) -> bool:
-    """Whether a column is known to hold nothing, as where images are beside the file."""
-    statistics = [(chunk.statistics, chunk.num_values) for chunk in _chunks(file, name)]
-    return all(s and s.has_null_count and s.null_count == total for s, total in statistics)
-
-
-def _row_groups(shards: list[_Shard], column: str) -> list[RowGroup]:
-    """All row groups, none of which may be too large to be read at once."""
-    groups = []
-    for shard in shards:
-        for number, chunk in enumerate(_chunks(shard.file, column)):
-            if chunk.total_uncompressed_size > MAX_ROW_GROUP_BYTES:
-                raise DataError(
-                    f"{shard.path} has a row group of {chunk.total_uncompressed_size:,} bytes, of "
-                    f"at most {MAX_ROW_GROUP_BYTES:,}; write it with fewer rows per row group"
-                )
-            groups.append(RowGroup(shard.path, number, chunk.num_values))
-    return groups
+def _has_bytes(shard: _Shard, name: str) -> bool:
+    """Whether the first row group holds the bytes of images, and not only their paths."""
+    with parquet_errors(shard.path):
+        if not shard.row_groups:
+            return True
+        table = shard.file.read_row_group(0, [name], use_threads=False)
+        values = table.column(0).combine_chunks().field("bytes")
+        return bool(values.null_count < len(values))
 
 
 def _table(root: Path, shards: list[_Shard], bytes_column: str) -> tuple[Table, int]:
     """The columns of text and numbers, and the number of rows without a label, left out."""
-    columns = _plain_columns(shards[0].file, bytes_column)
+    columns = _plain_columns(shards[0], bytes_column)
     class_names = _class_names(shards[0])
     splits = {shard.split for shard in shards}
     has_split = splits not in ({""}, {"train"})  # with train alone, the recipe splits
@@ -160,7 +175,7 @@ def _table(root: Path, shards: list[_Shard], bytes_column: str) -> tuple[Table, 
     for shard in shards:
         values = _read(shard, columns, class_names)
         split = [shard.split] if has_split else []
-        for row in range(shard.file.metadata.num_rows):
+        for row in range(sum(group.num_rows for group in shard.row_groups)):
             number += 1
             cells = [column[row] for column in values.values()]
             if all(values[name][row] for name in class_names if name in values):
@@ -169,12 +184,12 @@ def _table(root: Path, shards: list[_Shard], bytes_column: str) -> tuple[Table, 
     return table, number - len(table.rows)
 
 
-def _plain_columns(file: pq.ParquetFile, bytes_column: str) -> dict[str, str]:
+def _plain_columns(shard: _Shard, bytes_column: str) -> dict[str, str]:
     """Columns of text, numbers and truth values, and paths of images: from name to path."""
     import pyarrow.types as kinds
 
     columns = {}
-    for column in file.schema_arrow:
+    for column in shard.schema:
         kind = column.type
         is_text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_dictionary(kind)
         if is_text or kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
@@ -186,7 +201,7 @@ def _plain_columns(file: pq.ParquetFile, bytes_column: str) -> dict[str, str]:
 
 def _class_names(shard: _Shard) -> dict[str, list[str]]:
     """The names of the classes of columns of numbers, by column, from Hugging Face's schema."""
-    text = (shard.file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+    text = (shard.schema.metadata or {}).get(b"huggingface", b"{}")
     try:
         features = json.loads(text).get("info", {}).get("features", {})
         return {
@@ -206,22 +221,30 @@ def _read(
     Raises:
         DataError: they cannot be read, are too large, or a number has no name.
     """
-    import pyarrow as pa
-
-    chunks = [chunk for name in columns.values() for chunk in _chunks(shard.file, name)]
-    if sum(chunk.total_uncompressed_size for chunk in chunks) > MAX_CSV_BYTES:
-        raise DataError(f"{shard.path} has more than {MAX_CSV_BYTES:,} bytes beside its images")
-    try:
-        table = shard.file.read(list(columns.values()), use_threads=False).to_pydict()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{shard.path} cannot be read: {error_text(error)}") from error
-    text = {}
-    for name, values in table.items():
-        plain = [value["path"] if isinstance(value, dict) else value for value in values]
-        if name in class_names:
-            plain = [_class_name(shard, class_names[name], value) for value in plain]
-        text[name] = [cell_text(value) for value in plain]
+    text: dict[str, list[str]] = {name: [] for name in columns}
+    num_bytes = 0
+    for group in shard.row_groups:
+        with parquet_errors(shard.path):
+            table = shard.file.read_row_group(
+                group.number, list(columns.values()), use_threads=False
+            )
+            num_bytes += table.nbytes
+            values = table.to_pydict()
+        if num_bytes > MAX_CSV_BYTES:
+            raise DataError(f"{shard.path} has more than {MAX_CSV_BYTES:,} bytes beside its images")
+        if any(len(column) != group.num_rows for column in values.values()):
+            raise DataError(f"{shard.path} cannot be read: columns of different lengths")
+        for name, column in values.items():
+            text[name] += _texts(shard, column, class_names.get(name))
     return text
+
+
+def _texts(shard: _Shard, values: list[Any], class_names: list[str] | None) -> list[str]:
+    """Values of a column as text: of a struct its path, of a class its name."""
+    plain = [value["path"] if isinstance(value, dict) else value for value in values]
+    if class_names is not None:
+        plain = [_class_name(shard, class_names, value) for value in plain]
+    return [cell_text(value) for value in plain]
 
 
 def _class_name(shard: _Shard, names: list[str], label: int | None) -> str:

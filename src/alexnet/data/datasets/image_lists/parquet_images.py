@@ -27,21 +27,33 @@ MAX_CACHED_BYTES = 1 << 28
 """Of the row groups that are kept; the last one is kept whatever its size."""
 
 
+@contextmanager
+def parquet_errors(path: Path) -> Iterator[None]:
+    """Turn what damaged files make pyarrow raise into a DataError.
+
+    A damaged footer ends the whole process when `RowGroupMetaData.column` is called (pyarrow 26),
+    so nothing here calls it.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, IndexError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as a Parquet file: {error_text(error)}") from error
+
+
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a file; only its footer is read.
 
     Raises:
         DataError: it cannot be read, or is no Parquet file.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with parquet_errors(path):
         if not path.is_file():
             raise OSError("it is not a file")
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as a Parquet file: {error_text(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,9 @@ class ParquetImages:
         """
         row = self.rows[index]
         group = bisect_right(self._starts, row) - 1
-        content = self._values(group)[row - self._starts[group]].as_py()
+        values = self._values(group)
+        with parquet_errors(self.row_groups[group].path):
+            content = values[row - self._starts[group]].as_py()
         if not content:
             raise DataError("its row holds no bytes")
         with read_image(io.BytesIO(content)) as image:
@@ -109,10 +123,9 @@ class ParquetImages:
         import pyarrow as pa
 
         place = self.row_groups[group]
-        try:
-            with open_parquet(place.path) as file:
-                table = file.read_row_group(place.number, [self.column], use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{place.path} cannot be read: {error_text(error)}") from error
-        values = table.column(0).combine_chunks()
-        return values.field("bytes") if pa.types.is_struct(values.type) else values
+        with parquet_errors(place.path), open_parquet(place.path) as file:
+            table = file.read_row_group(place.number, [self.column], use_threads=False)
+            values = table.column(0).combine_chunks()
+            if len(values) != place.num_rows:
+                raise ValueError(f"row group {place.number} has {len(values)} rows")
+            return values.field("bytes") if pa.types.is_struct(values.type) else values
