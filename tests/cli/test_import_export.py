@@ -33,8 +33,8 @@ def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> 
     assert told.code == 0
     assert "largest difference from onnxruntime" in told.out
     for line in (
-        "images    stretch to 32 (Lanczos), center crop 32, gray (0.299 R + 0.587 G + 0.114 B), "
-        "values of 0 to 255, minus (0), divided by (255)",
+        "images    stretch to 32 x 32 (Lanczos), center crop 32, "
+        "gray (0.299 R + 0.587 G + 0.114 B), values of 0 to 255, minus (0), divided by (255)",
         "input     float32 [batch, 1, 32, 32]",
         "output    logits [batch, 7] of rose, tulip, daisy, iris, lily, ...",
     ):

@@ -30,7 +30,7 @@ def test_the_input_is_as_large_as_the_crop_unless_given() -> None:
 def test_the_steps_in_words() -> None:
     plain = Preprocessing(resize="stretch", resize_size=40, crop_size=40, std=(255, 255, 255))
     assert plain.steps() == (
-        "stretch to 40 (Lanczos)",
+        "stretch to 40 x 40 (Lanczos)",
         "center crop 40",
         "RGB",
         "values of 0 to 255",
@@ -41,7 +41,7 @@ def test_the_steps_in_words() -> None:
         resize_size=32, padding=4, crop_size=36, input_size=28, channels=1, has_mean_image=True
     )
     assert full.steps() == (
-        "shortest edge to 32 (Lanczos)",
+        "shortest edge to 32, center 32 x 32 (Lanczos)",
         "4 pixels of zeros on each side",
         "center crop 36",
         "resize to 28 (bilinear, antialiased)",

@@ -59,8 +59,10 @@ class Preprocessing:
         Args:
             normalized: False leaves out the last step, (x - mean) / std.
         """
-        resized = {"shortest_edge": "shortest edge to", "stretch": "stretch to"}[self.resize]
-        steps = [f"{resized} {self.resize_size} ({RESAMPLING['resize']})"]
+        n, resampling = self.resize_size, RESAMPLING["resize"]
+        steps = [f"stretch to {n} x {n} ({resampling})"]
+        if self.resize == "shortest_edge":
+            steps = [f"shortest edge to {n}, center {n} x {n} ({resampling})"]
         if self.padding:
             steps.append(f"{self.padding} pixels of zeros on each side")
         steps.append(f"center crop {self.crop_size}")

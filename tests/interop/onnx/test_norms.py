@@ -126,5 +126,5 @@ def test_other_squares_are_rejected(steps: tuple[Any, ...], message: str) -> Non
 
 
 def test_a_square_at_the_end() -> None:
-    with pytest.raises(ModelFileError, match="squares its input, but is not part of a local"):
+    with pytest.raises(ModelFileError, match="Mul 'square' begins a layer that the file does not"):
         parse_chain(*chain_of())

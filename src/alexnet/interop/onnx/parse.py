@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from alexnet.interop.onnx.adaptive_pools import AdaptivePoolBranch, starts_adaptive_pool
 from alexnet.interop.onnx.chain import Chain, Node, attributes_of
 from alexnet.interop.onnx.nodes import PARSERS, NodeParser
 from alexnet.interop.onnx.norms import NormBranch, norm_branch, starts_norm
@@ -29,7 +30,7 @@ def parse_nodes(chain: Chain, nodes: Iterable[Node]) -> None:
         ModelFileError: names the first node that does not continue the chain, or is no layer.
     """
     remaining = deque(nodes)
-    branch: NormBranch | None = None
+    branch: NormBranch | AdaptivePoolBranch | None = None
     while remaining:
         node = remaining.popleft()
         if node.op_type == "If" and node.input[0] in chain.constants:
@@ -42,10 +43,12 @@ def parse_nodes(chain: Chain, nodes: Iterable[Node]) -> None:
             branch = None if branch.take(node) else branch
         elif starts_norm(chain, node):
             branch = norm_branch(chain, node)
+        elif starts_adaptive_pool(chain, node):
+            branch = AdaptivePoolBranch(chain, node, node.output[0])
         else:
             _parse_node(chain, node)
     if branch is not None:
-        chain.fail(branch.first, "squares its input, but is not part of a local response norm")
+        chain.fail(branch.first, "begins a layer that the file does not end")
 
 
 def _parse_node(chain: Chain, node: Node) -> None:
