@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
 from alexnet.config.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -87,6 +88,19 @@ def test_what_is_no_mean_and_std(names: list[tuple[str, str]]) -> None:
         steps(*names)
 
 
+def test_whether_a_preprocessing_agrees() -> None:
+    caffe, image = steps(("Sub", "caffe")), steps(("Sub", "image"))
+    assert caffe is not None
+    assert image is not None
+    own = Preprocessing(mean=(104, 117, 123))
+    assert caffe.agrees_with(own, None)
+    assert not caffe.agrees_with(replace(own, mean=(123, 117, 104)), None)
+    assert not caffe.agrees_with(replace(own, std=(2, 1, 1)), None)
+    assert not image.agrees_with(own, None)
+    assert image.agrees_with(own, torch.from_numpy(COLOR["image"]))
+    assert not image.agrees_with(own, torch.from_numpy(COLOR["image"] + 1))
+
+
 def test_an_own_export_with_its_normalization(onnx_exports: OnnxExports) -> None:
     """The imported model takes the same images as the exported one."""
     path = onnx_exports("lenet5", with_preprocessing=True).path
@@ -97,7 +111,7 @@ def test_an_own_export_with_its_normalization(onnx_exports: OnnxExports) -> None
 
 
 def test_normalization_of_blue_first(onnx_exports: OnnxExports, tmp_path: Path) -> None:
-    """A file of BGR images that subtracts Caffe's mean itself."""
+    """A file of BGR images that subtracts Caffe's mean itself, whatever its metadata say."""
 
     def normalize(graph: GraphProto) -> None:
         graph.node.insert(0, helper.make_node("Sub", ["images", "caffe"], ["normalized"]))

@@ -43,6 +43,18 @@ class InputNormalization:
         )
         return own, torch.from_numpy(self.mean.copy()) if has_mean_image else None
 
+    def agrees_with(self, preprocessing: Preprocessing, mean_image: Tensor | None) -> bool:
+        """Whether a preprocessing normalizes in the same way, to float32's precision."""
+        c = len(self.std)
+        color = np.reshape(preprocessing.mean[:c], (c, 1, 1))
+        mean = color if mean_image is None else mean_image.numpy()
+        std = np.reshape(preprocessing.std[:c], (c, 1, 1))
+        return bool(
+            mean.shape == self.mean.shape
+            and np.allclose(mean, self.mean, rtol=1e-4, atol=1e-4)
+            and np.allclose(std, self.std, rtol=1e-4)
+        )
+
     def summary(self) -> str:
         """What the graph does, in a sentence."""
         return (

@@ -74,10 +74,11 @@ def _with_facts(matched: MatchedModel, graph: Graph) -> MatchedModel:
     facts = read_metadata(texts, graph.input_shape, matched.architecture.num_classes)
     notes = (*graph.notes, *facts.notes)
     preprocessing, mean_image = facts.preprocessing, facts.mean_image
-    if preprocessing is None and graph.normalization:
-        published = published_preprocessing("published", matched.architecture)
-        preprocessing, mean_image = graph.normalization.preprocessing(published)
-        notes = (*notes, graph.normalization.summary())
+    own = graph.normalization
+    if own and not (preprocessing and own.agrees_with(preprocessing, mean_image)):
+        base = preprocessing or published_preprocessing("published", matched.architecture)
+        preprocessing, mean_image = own.preprocessing(base)
+        notes = (*notes, own.summary())
     return replace(
         matched,
         preprocessing=preprocessing,
