@@ -170,7 +170,7 @@ def read(path: Path) -> ForeignWeights:
 
 
 def check(found: ForeignWeights) -> None:
-    assert set(found.tensors) >= set(OURS)
+    assert set(found.tensors) == set(OURS)
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in OURS.items())
 
 

@@ -4,8 +4,8 @@
 - `tensors`: the file format below it: safetensors with a JSON header, its format and checksum
 - `validation`: whether tensors and preprocessing match an architecture
 - `weights`: `read_weights` of other files, and which of them a network can load; below it
-  `file_format`, `torch_file` and `inert_pickle` (files), `checkpoint_content` (where in a
-  checkpoint the state dict is), `layer_names` (our names of its tensors)
+  `file_format`, `torch_file`, `numpy_file`, `inert_pickle` and `stored_tensors` (files),
+  `checkpoint_content` (where in a checkpoint the state dict is), `layer_names` (our names)
 - `pretrained_layers`: files of layers pretrained without labels
 """
 

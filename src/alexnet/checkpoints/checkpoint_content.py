@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from alexnet.checkpoints.inert_pickle import Inert, OtherTensor, StoredArray, StoredTensor
+from alexnet.checkpoints.inert_pickle import Inert
+from alexnet.checkpoints.stored_tensors import OtherTensor, StoredArray, StoredTensor
+from alexnet.io.text import printable
 
 Stored: TypeAlias = Tensor | StoredTensor | StoredArray | OtherTensor
 """A tensor in memory, or where it is in the file."""
@@ -21,6 +23,7 @@ WEIGHT_NAME = re.compile(r"(^|[._/])(weights?|weight_\w+|kernel|w|original\d)(:0
 """How the names of weights end, in torch, TensorFlow and Caffe."""
 MAX_DEPTH = 6
 """Of dicts inside each other, in which tensors are looked for."""
+MAX_KEY_LENGTH = 200
 MAX_ENTRIES = 100_000
 """Of all these dicts together."""
 SEPARATORS = r"[._\-/ ]"
@@ -42,12 +45,19 @@ def find_tensors(content: object) -> dict[str, Stored]:
         entries_left -= len(node)
         if entries_left < 0:
             raise ValueError(f"it has more than {MAX_ENTRIES:,} entries")
-        tensors = {key: value for key, value in node.items() if _is_tensor(value)}
-        if any(
-            len(tensor_size(t)) > 1 and WEIGHT_NAME.search(str(key)) for key, t in tensors.items()
-        ):
-            found |= {".".join((*path, str(key))): value for key, value in tensors.items()}
-    return {name: t for name, t in found.items() if "." in name or len(tensor_size(t))}
+        tensors = {_text(key): value for key, value in node.items() if _is_tensor(value)}
+        if any(_is_weight(key, tensor) for key, tensor in tensors.items()):
+            found |= {".".join((*path, key)): tensor for key, tensor in tensors.items()}
+    return {name: tensor for name, tensor in found.items() if not _is_of_trainer(name, tensor)}
+
+
+def _is_weight(name: str, tensor: Stored) -> bool:
+    return len(tensor_size(tensor)) > 1 and bool(WEIGHT_NAME.search(name))
+
+
+def _is_of_trainer(name: str, tensor: Stored) -> bool:
+    """Whether a tensor is one of an optimizer, or a number beside the network."""
+    return name.startswith("optim") or ("." not in name and not tensor_size(tensor))
 
 
 def _dicts(
@@ -60,7 +70,12 @@ def _dicts(
     seen[id(value)] = value
     yield path, node
     for key, inner in node.items():
-        yield from _dicts(inner, (*path, str(key)), seen)
+        yield from _dicts(inner, (*path, _text(key)), seen)
+
+
+def _text(key: object) -> str:
+    """A key for messages: a file can have any."""
+    return printable(str(key)[:MAX_KEY_LENGTH])
 
 
 def _as_dict(value: object) -> dict[Any, Any] | None:
@@ -106,14 +121,14 @@ def describe_content(file: str, content: object) -> str:
     for key, value in models.items():
         if isinstance(value, Inert) and _is_module(value):
             part = f"[{key!r}]" if key else ""
-            kind = type(value)
+            kind = _text(f"{type(value).__module__}.{type(value).__name__}")
             return (
-                f"it holds a whole model ({kind.__module__}.{kind.__name__}), whose code is not "
-                "run; where that class is, save its weights alone: torch.save(torch.load("
-                f"{file!r}, weights_only=False){part}.state_dict(), 'weights.pth')"
+                f"it holds a whole model ({kind}), whose code is not run; where that class is, "
+                f"save its weights alone: torch.save(torch.load({file!r}, weights_only=False)"
+                f"{part}.state_dict(), 'weights.pth')"
             )
     if isinstance(content, dict) and content:
-        keys = ", ".join(str(key)[:40] for key in list(content)[:8])
+        keys = ", ".join(_text(key)[:40] for key in list(content)[:8])
         more = ", .." if len(content) > 8 else ""
         return (
             f"its keys are {keys}{more}, and none holds the weights of a network; save those: "
@@ -135,4 +150,4 @@ def _kind_text(content: object) -> str:
         return "a single tensor"
     if isinstance(content, dict | list | tuple | set) and not isinstance(content, Inert):
         return f"a {type(content).__name__} with {len(content)} entries"
-    return f"an object of type {type(content).__name__}"
+    return f"an object of type {_text(type(content).__name__)}"

@@ -9,16 +9,22 @@ nothing.
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import prod
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor
+
+from alexnet.checkpoints.stored_tensors import (
+    ArrayType,
+    OtherTensor,
+    Storage,
+    StorageType,
+    StoredArray,
+    StoredTensor,
+)
 
 STORAGE_TYPES = {
     "FloatStorage": torch.float32,
@@ -37,12 +43,13 @@ STORAGE_TYPES = {
 }
 """torch's classes of storages; others hold quantized numbers."""
 DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
-ARRAY_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 HOSTILE_MODULES = frozenset(
     ("os", "posix", "nt", "subprocess", "shutil", "socket", "sys", "pty", "importlib", "runpy")
 )
 HOSTILE_BUILTINS = frozenset(("eval", "exec", "compile", "open", "__import__", "breakpoint"))
 """Not called either, but a file that names one of these is not worth reading."""
+BLOCK_BYTES = 1 << 16
+"""Up to which the length of a read is not compared with that of the file."""
 MAX_NAMES = 10_000
 """Classes and functions that one pickle may name."""
 
@@ -76,115 +83,6 @@ class Inert(dict[Any, Any]):
 
     def __eq__(self, other: object) -> bool:
         return self is other
-
-
-@dataclass(frozen=True)
-class StorageType:
-    """One of torch's storage classes."""
-
-    dtype: torch.dtype | None
-    """None for quantized numbers."""
-
-
-@dataclass(eq=False)
-class Storage:
-    """Numbers in the file, one after the other; several tensors may be parts of it."""
-
-    dtype: torch.dtype | None
-    size_bytes: int
-    read: Callable[[], bytes]
-    """Reads them."""
-    _bytes: bytearray | None = field(default=None, repr=False)
-
-    def tensor(self, dtype: torch.dtype) -> Tensor:
-        """All numbers as a vector.
-
-        Raises:
-            ValueError: the file has fewer or more bytes than the storage should have.
-        """
-        if self._bytes is None:
-            self._bytes = bytearray(self.read())
-        if len(self._bytes) != self.size_bytes:
-            raise ValueError(f"a storage of {self.size_bytes:,} bytes has {len(self._bytes):,}")
-        if not self._bytes:
-            return torch.empty(0, dtype=dtype)
-        return torch.frombuffer(self._bytes, dtype=dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class StoredTensor:
-    """A tensor of torch in the file: a part of a storage."""
-
-    storage: Storage
-    offset: int
-    """Index of the first number in the storage."""
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype | None = None
-    """Where it is not the storage's."""
-
-    def load(self) -> Tensor:
-        """The tensor.
-
-        Raises:
-            ValueError: it is not a dense array of real numbers, or lies outside its storage.
-        """
-        dtype = self.dtype or self.storage.dtype
-        if dtype is None or dtype.is_complex:
-            raise ValueError("is not a dense array of real numbers")
-        numbers = self.storage.tensor(dtype)
-        if prod(self.size) > len(numbers):
-            raise ValueError(f"claims {prod(self.size):,} numbers and has fewer")
-        return numbers.as_strided(self.size, self.stride, self.offset).contiguous()
-
-
-@dataclass(frozen=True, eq=False)
-class OtherTensor:
-    """A sparse, quantized or otherwise unusual tensor."""
-
-    size: tuple[int, ...] = ()
-
-    def load(self) -> Tensor:
-        """Raise ValueError."""
-        raise ValueError("is not a dense array of real numbers")
-
-
-@dataclass(eq=False)
-class StoredArray:
-    """A numpy array in the file."""
-
-    size: tuple[int, ...] = ()
-    dtype: str = ""
-    is_fortran: bool = False
-    data: object = b""
-    """Its bytes; a list for an array of objects."""
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.size, dtype, self.is_fortran, self.data = state[-4:]
-        self.dtype = dtype.name if isinstance(dtype, ArrayType) else ""
-
-    def load(self) -> Tensor:
-        """The array.
-
-        Raises:
-            ValueError: it is not an array of real numbers.
-        """
-        data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
-        if self.dtype.lstrip("<>=|") not in ARRAY_DTYPES or not isinstance(data, bytes | bytearray):
-            raise ValueError("is not a dense array of real numbers")
-        flat = np.frombuffer(data, np.dtype(self.dtype))
-        array = flat.reshape(self.size, order="F" if self.is_fortran else "C")
-        return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
-
-
-class ArrayType:
-    """A numpy dtype: "<f4"."""
-
-    def __init__(self, name: str, *arguments: object) -> None:
-        self.name = str(name)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.name = f"{state[1]}{self.name}"
 
 
 class Function:
@@ -257,6 +155,22 @@ TENSOR_FUNCTIONS: dict[tuple[str, str], object] = {
 """What a pickle may name, and what is used for it; every other name becomes an `Inert`."""
 
 
+class BoundedFile:
+    """A file that allocates for a read no more than it has."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.readline = file, file.readline
+        position = file.tell()
+        self._end = file.seek(0, io.SEEK_END)
+        file.seek(position)
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, or as many as there are."""
+        if size > BLOCK_BYTES:
+            size = min(size, self._end - self._file.tell())
+        return self._file.read(size)
+
+
 class InertUnpickler(pickle._Unpickler):
     """Reads one pickle, and runs nothing from it.
 
@@ -275,9 +189,20 @@ class InertUnpickler(pickle._Unpickler):
         storage: Callable[..., Storage] | None = None,
         storage_from_bytes: Callable[[bytes], object] | None = None,
     ) -> None:
-        super().__init__(file, encoding="latin1")  # Python 2 wrote bytes as text
+        super().__init__(BoundedFile(file), encoding="latin1")  # Python 2 wrote bytes as text
         self._storage, self._from_bytes = storage, storage_from_bytes
         self._stand_ins: dict[tuple[str, str], type[Inert]] = {}
+
+    def load_bytearray8(self) -> None:
+        """Read a bytearray; the standard method takes memory for any length before it reads."""
+        unpickler: Any = self  # its methods are not in the type stubs
+        length = int.from_bytes(unpickler.read(8), "little")
+        unpickler.append(bytearray(unpickler.read(length)))
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         """Our own class or function for a name, or a new stand-in."""

@@ -11,7 +11,8 @@ from typing import IO
 
 import numpy as np
 
-from alexnet.checkpoints.inert_pickle import InertUnpickler, StoredArray
+from alexnet.checkpoints.inert_pickle import InertUnpickler
+from alexnet.checkpoints.stored_tensors import StoredArray
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_NPZ_BYTES

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from alexnet.checkpoints.inert_pickle import InertUnpickler, Storage, StorageType
+from alexnet.checkpoints.inert_pickle import InertUnpickler
+from alexnet.checkpoints.stored_tensors import Storage, StorageType
 from alexnet.io.archives import open_zip
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_PICKLE_BYTES
