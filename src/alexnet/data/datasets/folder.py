@@ -7,12 +7,15 @@ from pathlib import Path
 
 from alexnet.data.datasets.file_names import rows_from_names, suggest_pattern
 from alexnet.data.datasets.folder_layout import find_class_folders
+from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.data.datasets.rows import Row, make_source
-from alexnet.data.images.find import list_images
+from alexnet.data.images.find import list_images, scan_folder
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.source import Source
 from alexnet.errors import DataError
 
+NO_LISTS = (".txt", ".json", "submission.csv")
+"""Endings of lists that are mostly something else: a README, settings, Kaggle's samples."""
 LAYOUTS = "use CLASS/image.jpg for every class, or train/CLASS/image.jpg (val/, test/ alike)"
 
 
@@ -55,9 +58,17 @@ def _rows_from_folders(folder: Path, skipped: Counter[str]) -> list[Row]:
     ]
     if not rows:
         raise DataError(
-            f"the folder {str(folder)!r} has no class folders; {LAYOUTS}{_label_from_hint(folder)}"
+            f"the folder {str(folder)!r} has no class folders; "
+            f"{LAYOUTS}{_list_hint(folder)}{_label_from_hint(folder)}"
         )
     return rows
+
+
+def _list_hint(folder: Path) -> str:
+    """The file in a folder that may list its images."""
+    names = (entry.name for entry in scan_folder(folder) if is_list_name(Path(entry.name)))
+    name = next((name for name in names if not name.lower().endswith(NO_LISTS)), "")
+    return f". If {name!r} lists the images, give that file" if name else ""
 
 
 def _label_from_hint(folder: Path) -> str:

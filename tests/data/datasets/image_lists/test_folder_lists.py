@@ -72,3 +72,13 @@ def test_metadata_that_contradicts_itself(tmp_path: Path) -> None:
     write_json_lines(tmp_path / "metadata.jsonl", [LINES[0], {**LINES[0], "label": "iris"}])
     with pytest.raises(DataError, match=r"line 2: '1.png' is on line 1 already"):
         open_source(str(tmp_path))
+
+
+def test_a_folder_with_another_list_says_to_give_that(tmp_path: Path) -> None:
+    draw_all(tmp_path, "train/a1.jpg", "train/a2.jpg", "test/t1.jpg")
+    (tmp_path / "labels.csv").write_text("id,breed\na1,collie\na2,pug\n")
+    (tmp_path / "a_submission.csv").write_text("id,collie,pug\nt1,0.5,0.5\n")
+    (tmp_path / "README.txt").write_text("dogs")
+    with pytest.raises(DataError, match=r"\. If 'labels.csv' lists the images, give that file"):
+        open_source(str(tmp_path))
+    assert open_source(str(tmp_path / "labels.csv")).names == ("train/a1.jpg", "train/a2.jpg")
