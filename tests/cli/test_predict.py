@@ -108,7 +108,7 @@ def test_predict_names_what_it_skips(
     (tmp_path / "a.jpg").symlink_to(flowers / "test" / "rose" / "0000.jpg")
     (tmp_path / "notes.txt").write_text("none")
     result = command("predict", trained.path, tmp_path, "--csv", "--top", 1)
-    assert (result.code, result.err) == (0, "files skipped: 1 (not an image)\n")
+    assert (result.code, result.err) == (0, "files skipped: .txt 1\n")
 
 
 @pytest.mark.parametrize("word", ["http://127.0.0.1/a.jpg", "ftp://x/a.jpg", "file:///a.jpg"])

@@ -47,11 +47,12 @@ def test_images_without_labels_only_where_they_are_allowed(tmp_path: Path) -> No
 def test_rejected_images_and_skipped_files_are_reported(tmp_path: Path) -> None:
     store = load_dataset(str(write_images(tmp_path)), resize_size=8)
     skipped = (Skipped(reason="hidden", files=3), Skipped(reason="not an image", files=2))
+    skipped = (*skipped, Skipped(reason=".heic", files=1200))
     store = replace(store, info=replace(store.info, skipped=skipped))
     reporter = Notes()
     report_rejected(store, 0.1, reporter)
-    assert reporter.notes[0] == "files skipped: 2 (not an image)"
-    assert reporter.notes[1].startswith("1 of 12 images cannot be used: b/1.png (not a whole image")
+    assert reporter.notes[0] == "files skipped: .heic 1,200, not an image 2"
+    assert reporter.notes[1].startswith("1 of 12 images cannot be used: b/1.png (a text file, not")
     with pytest.raises(DataError, match=r"1 of 12 images .*--max-rejected-fraction"):
         report_rejected(store, 0.05, Notes())
 

@@ -24,6 +24,7 @@ GREYS = RNG.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
 WIDE = RNG.integers(0, 65536, (SIDE, SIDE), dtype=np.uint16)
 WIDE[2, 3] = WIDE[0, 0] ^ 1  # the same high byte, and not the transparent grey
 WIDE_COLORS = WIDE[..., None] ^ np.array([0, 7, 999])
+EPS = "a PostScript drawing (EPS), which is not read"
 UNKNOWN = "not a whole image of a supported format"
 
 
@@ -281,10 +282,10 @@ def bad_files() -> list[Bad]:
     key = (b"tRNS", struct.pack(">HHH", 1, 2, 3))
     return [
         Bad("empty.jpg", b"", "the file is empty"),
-        Bad("text.jpg", b"no image at all", UNKNOWN),
-        Bad("program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) run\n", UNKNOWN),
-        Bad("another kind.png", encode(COLORS, "TGA"), UNKNOWN),
-        Bad("half.jpg", jpeg[: len(jpeg) // 2], "damaged: image file is truncated"),
+        Bad("text.jpg", b"no image at all", "a text file, not an image"),
+        Bad("program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) run\n", EPS),
+        Bad("another kind.png", encode(COLORS, "TGA"), "a TGA image, which is not read"),
+        Bad("half.jpg", jpeg[: len(jpeg) // 2], "its data ends before"),
         Bad("half.png", deflated[: len(deflated) // 2], "the file ends within its IDAT"),
         Bad("nine tenths.gif", encode(grey(GREYS)[..., 0], "GIF")[:-9], "damaged: "),
         Bad("half, and an end.jpg", jpeg[: len(jpeg) // 2] + b"\xff\xd9", "ends before"),

@@ -20,6 +20,7 @@ from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.export_split import write_split
+from alexnet.data.images.find import describe_skipped
 from alexnet.data.source import Source
 from alexnet.data.splits import require_training_images, split
 from alexnet.data.store.build import prepare
@@ -39,7 +40,7 @@ DATA is a data set's name, a folder of class folders, a .zip or .tar of one, or 
 (path,label[,split]), JSON or Parquet.
 
   prepare  decode every image once into an image store, as training would
-  check    list unreadable, misnamed, small and duplicate images, and rare classes;
+  check    list unreadable, skipped, misnamed, small and duplicate images, and rare classes;
            exit 1 for a fault
   split    write a train/val/test split, as folders or as a CSV file
   show     plot a sheet of images, before and after augmentation
@@ -104,14 +105,18 @@ def prepare_action(arguments: Sequence[str]) -> int:
         print(printable(f"rejected {image.name}: {image.reason}"))
     for note in store.notes:
         print(printable(f"note: {note}"))
-    for skipped in store.info.skipped:
-        print(f"skipped {skipped.files} ({skipped.reason})")
+    if skipped := describe_skipped({s.reason: s.files for s in store.info.skipped}):
+        print(f"files skipped: {skipped}")
     return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckFlags:
-    """List unreadable, misnamed, small and duplicate images, and rare classes."""
+    """List unreadable, skipped, misnamed, small and duplicate images, and rare classes.
+
+    JPEG, PNG, GIF, BMP, WebP, TIFF and PPM are read; AVIF and JPEG 2000 where Pillow has them; HEIC
+    with alexnet[heic].
+    """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
@@ -160,7 +165,8 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
         f"of {counts.min()} to {counts.max()}"
     ]
     lines += map(printable, summary_notes(summarize_source(source)))
-    lines += [f"skipped {count} ({reason})" for reason, count in source.skipped.items()]
+    if skipped := describe_skipped(source.skipped):
+        lines.append(f"files skipped: {skipped}")
     lines += [printable(f"note: {note}") for note in source.notes]
     if findings:
         lines += [

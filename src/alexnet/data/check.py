@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from alexnet.data.images.decode import decode
+from alexnet.data.images.find import describe_skipped, list_images
 from alexnet.data.images.formats import FORMAT_SUFFIXES, SUFFIXES
+from alexnet.data.images.open import REMARKS
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
-from alexnet.data.source import Source
+from alexnet.data.source import ImageFiles, Source
 from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
 from alexnet.reporter import ProgressCallback, ignore_progress
 
+MAX_SKIPPED_FRACTION = 0.05
+"""Of the files of a class; a higher fraction of skipped files is a fault."""
+SIDECARS = frozenset({
+    ".txt", ".json", ".jsonl", ".xml", ".csv", ".tsv", ".md", ".yaml", ".yml", ".html", ".htm",
+    ".xmp", ".aae", ".ini", ".log", ".db", ".nfo",
+})  # fmt: skip
+"""Endings of files beside images, such as annotations: no images are lost with them."""
 SMALL_PIXELS = 64
 """A shorter side below this is reported, unless the median image is that small."""
 
 
 FAULTS = ("unreadable", "duplicate_across_splits", "duplicate_across_classes", "no_train_images")
+"""Issues that make results wrong, not just worse."""
+
+
+FAULTS = ("unreadable", "skipped", "duplicate_across_splits", "duplicate_across_classes")
 """Issues that make results wrong, not just worse."""
 
 
@@ -46,11 +60,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _ImageFacts:
-    """Format, shorter side in pixels and pixel hash of an image, or why it cannot be read."""
+    """What is found in an image: its shorter side in pixels, a hash of its pixels, or an error."""
 
     format: str = ""
     side: int = 0
     digest: bytes = b""
+    remarks: tuple[str, ...] = ()
+    """What is odd about it, though it is read."""
     error: str = ""
 
 
@@ -64,7 +80,8 @@ def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> li
         for image in map_bounded(pool, lambda index: _facts(source, index), range(len(source))):
             facts.append(image)
             on_progress(len(facts), len(source))
-    findings = [*_unreadable(source, facts), *_duplicates(source, facts), *_formats(source, facts)]
+    findings = [*_unreadable(source, facts), *_skipped(source), *_duplicates(source, facts)]
+    findings += [*_formats(source, facts), *_remarks(source, facts)]
     findings += [*_small(source, facts), *_imbalance(source), *_classes(source)]
     return sorted(findings, key=lambda finding: not finding.is_fault)
 
@@ -73,12 +90,12 @@ def _facts(source: Source, index: int) -> _ImageFacts:
     try:
         with source.images.open(index) as image:
             file_format, side = image.format or "", min(image.size)
+            remarks = tuple(image.info.get(REMARKS, ()))
             pixels = decode(image, "stretch", 32)
     except IMAGE_ERRORS as error:
         return _ImageFacts(error=rejection_reason(error, source.names[index]))
-    return _ImageFacts(
-        file_format, side, hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
-    )
+    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+    return _ImageFacts(file_format, side, digest, remarks)
 
 
 def _unreadable(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
@@ -89,6 +106,53 @@ def _unreadable(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
     ]
 
 
+def _skipped(source: Source) -> list[Finding]:
+    """Class folders of which too many files were skipped; annotations beside images do not count.
+
+    Only folders on the disk have such files: archives and lists name their images.
+    """
+    findings = []
+    for label, folders in _class_folders(source).items():
+        skipped: Counter[str] = Counter()
+        num_images = sum(len(list_images(folder, skipped)) for folder in folders)
+        lost = Counter({k: n for k, n in skipped.items() if k not in ("hidden", *SIDECARS)})
+        if lost.total() > MAX_SKIPPED_FRACTION * (num_images + lost.total()):
+            findings.append(
+                Finding(
+                    "skipped",
+                    label,
+                    f"{lost.total():,} of {num_images + lost.total():,} files are skipped: "
+                    f"{describe_skipped(lost)}; convert or remove them",
+                )
+            )
+    return findings
+
+
+def _class_folders(source: Source) -> dict[str, list[Path]]:
+    """The folders named like a class, such as "train/rose", by class."""
+    if not isinstance(source.images, ImageFiles):
+        return {}
+    pairs = set()
+    for name, label in zip(source.names, source.labels.tolist(), strict=True):
+        *parents, _ = PurePath(name).parts
+        named = [unicodedata.normalize("NFC", parent) for parent in parents]
+        if source.class_names[label] in named:
+            depth = named.index(source.class_names[label]) + 1
+            pairs.add((source.class_names[label], Path(*parents[:depth])))
+    folders: dict[str, list[Path]] = {}
+    for label, folder in sorted(pairs):
+        folders.setdefault(label, []).append(source.images.folder / folder)
+    return folders
+
+
+def _remarks(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
+    return [
+        Finding("remark", name, remark)
+        for name, image in zip(source.names, facts, strict=True)
+        for remark in image.remarks
+    ]
+
+
 def _formats(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
     """Files whose content has another format than their name says; they are read anyway."""
     findings = []
@@ -96,7 +160,8 @@ def _formats(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
         suffix = PurePath(name).suffix.lower()
         expected = FORMAT_SUFFIXES.get(image.format, (suffix,))
         if suffix in SUFFIXES and image.format and suffix not in expected:
-            findings.append(Finding("format", name, f"is a {image.format} file"))
+            article = "an" if image.format[0] in "AM" else "a"
+            findings.append(Finding("format", name, f"is {article} {image.format} file"))
     return findings
 
 

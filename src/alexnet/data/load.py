@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.images.find import describe_skipped
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
@@ -47,9 +48,8 @@ def report_rejected(store: Store, max_fraction: float, reporter: Reporter) -> No
     """
     for note in store.notes:
         reporter.note(note)
-    skipped = [f"{s.files} ({s.reason})" for s in store.info.skipped if s.reason != "hidden"]
-    if skipped:
-        reporter.note(f"files skipped: {', '.join(skipped)}")
+    if skipped := describe_skipped({s.reason: s.files for s in store.info.skipped}):
+        reporter.note(f"files skipped: {skipped}")
     rejected = store.info.rejected
     if not rejected:
         return

@@ -92,7 +92,7 @@ class Source:
     test_fraction: float = 0.2
     """Fraction of every class held out for the test where the source has no split of its own."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Number of files skipped, by reason: {"hidden": 2, "not an image": 1}."""
+    """Number of files skipped, by reason: {".txt": 2, "hidden": 1}."""
     notes: tuple[str, ...] = ()
     """What was understood from the data and not said in it, one sentence each, for the user."""
     is_labelled: bool = True

@@ -69,9 +69,10 @@ def test_what_is_no_image_is_skipped_and_counted(tmp_path: Path) -> None:
     source = folder_source(tmp_path)
     assert source.names == ("a/1.png", "b/1.png")
     assert source.skipped == {
+        ".txt": 1,
         "dangling link": 2,
         "hidden": 3,
-        "not an image": 2,
+        "not an image": 1,
         "not a regular file": 1,
         "not in a class folder": 1,
     }
@@ -115,7 +116,7 @@ def test_no_class_folders_shows_both_layouts(tmp_path: Path) -> None:
 def test_empty_class_folder(tmp_path: Path) -> None:
     draw_all(tmp_path, "a/1.png", "b/1.png")
     (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "photo.heic").write_bytes(b"x")
+    (tmp_path / "c" / "drawing.svg").write_bytes(b"x")
     with pytest.raises(DataError, match=r"/c' has no images \(.jpg .*fill or remove"):
         folder_source(tmp_path)
 

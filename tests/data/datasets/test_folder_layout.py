@@ -116,7 +116,7 @@ def test_what_is_beside_the_data_is_counted(tmp_path: Path) -> None:
     skipped: Counter[str] = Counter()
     names = ("d/train/*", "d/test/*", "d/pred/1.jpg", "d/pred/x/2.jpg", "d/a.md", "d/train/b.jpg")
     assert len(find_class_folders(write(tmp_path, *names), skipped)) == 4
-    assert +skipped == {"outside the splits": 2, "not an image": 1, "not in a class folder": 1}
+    assert +skipped == {"outside the splits": 2, ".md": 1, "not in a class folder": 1}
 
 
 def test_annotations_beside_the_images_are_no_class(tmp_path: Path) -> None:

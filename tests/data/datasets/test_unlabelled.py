@@ -26,7 +26,7 @@ def test_images_without_class_folders_are_all_for_training(flowers: Path, tmp_pa
     source = open_any(tmp_path / "flat")
     assert source.names == ("a.jpg", *(f"deeper/000{i}.jpg" for i in range(3)))
     assert (source.class_names, source.name) == (("images",), "flat")
-    assert source.skipped == {"not an image": 1}
+    assert source.skipped == {".txt": 1}
     indices, given = source.labels * 0 + range(4), np.array(source.splits)
     parts = split(indices, source.labels, given, source.test_fraction, DataOptions(), 0)
     assert (len(parts.train), len(parts.val), len(parts.test)) == (4, 0, 0)

@@ -167,7 +167,7 @@ def test_special_files_are_skipped_without_waiting(tmp_path: Path, command: Comm
         "not a regular file": 3,
     }
     result = within(20, lambda: command("data", "prepare", tmp_path / "set", "--resize-size", "8"))
-    assert "(not a regular file)" in result.out  # type: ignore[attr-defined]
+    assert "not a regular file 3" in result.out  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["pipe.png", "zero.png", "socket.png", "gone.png", "self.png", ""])

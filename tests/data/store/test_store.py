@@ -58,7 +58,7 @@ def test_rejected_images_are_named_black_and_in_no_split(folder: Path) -> None:
     store = build(folder)
     (rejected,) = store.info.rejected
     assert (rejected.index, rejected.name) == (7, "b/1.png")
-    assert "not a whole image of a supported format" in rejected.reason
+    assert rejected.reason == "a text file, not an image"
     assert not store.image(7).any()
     assert store.usable.tolist() == [index != 7 for index in range(12)]
     splits = split_indices(store, DataOptions(test_fraction=0.4, val_fraction=0.4), seed=0)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from glob import glob, has_magic
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from alexnet.data.images.formats import SUFFIXES
+from alexnet.data.images.kinds import READ, kind_of_file
 from alexnet.errors import DataError, UsageError
 
+ENDING = re.compile(r"\.(?=.*[a-z])[a-z0-9_+-]{1,10}", re.ASCII)
+MAX_REASONS = 10
+"""Endings and reasons that a message lists."""
 HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 
 
@@ -28,7 +33,10 @@ def scan_folder(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def classify_entry(entry: os.DirEntry[str]) -> str:
-    """Give "folder", "image" (by its suffix), or the reason why an entry is skipped."""
+    """Give "folder", "image", or why an entry is skipped: its ending, or a reason in words.
+
+    A file is an image by its ending, or where it has none by its content.
+    """
     if entry.name.startswith(".") or entry.name.lower() in HIDDEN:
         return "hidden"
     try:
@@ -41,7 +49,22 @@ def classify_entry(entry: os.DirEntry[str]) -> str:
         return "link that may not be followed"
     except OSError:  # a link to itself
         return "dangling link"
-    return "image" if entry.name.lower().endswith(SUFFIXES) else "not an image"
+    if entry.name.lower().endswith(SUFFIXES):
+        return "image"
+    return ending(entry.name) or ("image" if _has_image(Path(entry.path)) else "not an image")
+
+
+def ending(name: str) -> str:
+    """The ending of a file name in lower case; "" for "IMG_0001", "photo 3.5" or "Mr. Smith"."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix if ENDING.fullmatch(suffix) else ""
+
+
+def _has_image(path: Path) -> bool:
+    try:
+        return kind_of_file(path) in READ
+    except OSError:
+        return False
 
 
 def find_paths(text: str, skipped: Counter[str]) -> list[Path]:
@@ -104,5 +127,8 @@ def _status(folder: Path) -> os.stat_result:
 
 
 def describe_skipped(skipped: Mapping[str, int]) -> str:
-    """The numbers of skipped files by reason, without the hidden ones: "12 (.heic), 3 (.txt)"."""
-    return ", ".join(f"{n} ({why})" for why, n in sorted(skipped.items()) if why != "hidden" and n)
+    """The numbers of skipped files, most first, without the hidden ones: ".heic 12, .txt 3"."""
+    counts = Counter({reason: count for reason, count in skipped.items() if reason != "hidden"})
+    first = [f"{reason} {count:,}" for reason, count in counts.most_common(MAX_REASONS)]
+    rest = counts.total() - sum(count for _, count in counts.most_common(MAX_REASONS))
+    return ", ".join([*first, f"others {rest:,}"] if rest else first)

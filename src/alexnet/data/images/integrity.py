@@ -25,6 +25,8 @@ MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """The end of a JPEG's entropy-coded data: any marker but a restart marker."""
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN = 0xD8, 0xD9, 0xDA
 ARITHMETIC_FRAMES = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+MORE_DATA = (b"\x55" * 64, b"\xaa" * 64, b"\xfe" * 64)
+"""Appended to a JPEG that may be cut in its last block, where one alone may change nothing."""
 ADAM7 = (
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -73,24 +75,29 @@ def read_jpeg_markers(content: bytes) -> JpegMarkers:
     return JpegMarkers(num_scans, is_huffman, len(content))
 
 
-def check_jpeg_end(image: Image.Image, content: bytes, markers: JpegMarkers) -> None:
+def check_jpeg_end(
+    image: Image.Image, content: bytes, markers: JpegMarkers, *, is_suspect: bool = False
+) -> None:
     """Reject a decoded JPEG whose scan ends before the image does.
 
     libjpeg then leaves the rest grey. The file is decoded again with more bytes before the end
     marker: a whole image does not change, and in a truncated one they are decoded as image data.
+    Unless the file `is_suspect`, this is done only where its last corner is gray.
 
     Raises:
         DataError: the image changed.
     """
     corner = image.getpixel((image.width - 1, image.height - 1))
     values = corner if isinstance(corner, tuple) else (corner,)
-    if not markers.is_huffman or any(value not in (127, 128) for value in values):
+    is_gray = all(value in (127, 128) for value in values)
+    if not markers.is_huffman or not (is_gray or is_suspect):
         return
-    extra = content[max(0, markers.end - 600) : markers.end].replace(b"\xff", b"")
-    extended = io.BytesIO(content[: markers.end] + extra + content[markers.end :])
-    with pillow_errors(), Image.open(extended, formats=("JPEG",)) as other:
-        if other.tobytes() != image.tobytes():
-            raise DataError("its data ends before the image does")
+    tail = content[max(0, markers.end - 600) : markers.end].replace(b"\xff", b"")
+    for extra in (tail, *(MORE_DATA if is_suspect else ())):
+        extended = io.BytesIO(content[: markers.end] + extra + content[markers.end :])
+        with pillow_errors(), Image.open(extended, formats=("JPEG",)) as other:
+            if other.tobytes() != image.tobytes():
+                raise DataError("its data ends before the image does")
 
 
 def check_png_checksums(content: bytes) -> None:

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from PIL import Image, ImageFile
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from alexnet.data.images.concurrency import pixel_budget, silence_warnings
-from alexnet.data.images.formats import FORMATS
+from alexnet.data.images.formats import FORMATS, heic_formats
 from alexnet.data.images.integrity import (
     check_jpeg_end,
     check_png_checksums,
     check_png_end,
     read_jpeg_markers,
 )
+from alexnet.data.images.kinds import (
+    AVIF,
+    HEAD_BYTES,
+    HEIC,
+    JPEG,
+    JPEG2000,
+    PNG,
+    RAW,
+    READ,
+    UNKNOWN,
+    FileKind,
+    kind_of,
+)
 from alexnet.data.images.rejection import pillow_errors
+from alexnet.data.images.repair import add_end_marker, drop_long_texts
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 
+REMARKS = "remarks"
+"""Key of `Image.info`: what is odd about an image that is read, a list of sentences."""
+REPAIRS: dict[FileKind, tuple[Callable[[bytes], bytes], str]] = {
+    PNG: (drop_long_texts, "it has a text of more than 1 MB, which is not read"),
+    JPEG: (add_end_marker, "it lacks its end marker; all pixels are there"),
+}
+"""What repairs a file of each kind, and the remark on a file that it has changed."""
+BITS_PER_SAMPLE, NEW_SUBFILE_TYPE, SUB_IFDS, DNG_VERSION = 258, 254, 330, 50706
+"""Tags of a TIFF."""
 Box: TypeAlias = tuple[int, int, int, int]
 """Left, upper, right, lower."""
 
@@ -50,10 +75,13 @@ def read_image(file: IO[bytes]) -> Iterator[Image.Image]:
         OSError: as `open_image`.
     """
     with silence_warnings:
+        file, remarks = _prepare(file)
         image = _read_header(file)
         check_size(image.size)
         with pixel_budget.reserve(image.width * image.height):
-            yield _decode_and_check(image, file)
+            decoded = _decode_and_check(image, file, remarks)
+            decoded.info[REMARKS] = remarks
+            yield decoded
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -69,41 +97,117 @@ def check_size(size: tuple[int, int]) -> None:
         raise DataError(f"{width}x{height} pixels are more than {MAX_IMAGE_PIXELS:,}")
 
 
-def _read_header(file: IO[bytes]) -> ImageFile.ImageFile:
-    """Read the header; DataError where the file is empty or too long."""
-    size_bytes = file.seek(0, 2)
+def _prepare(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
+    """Check a file's size, and repair what Pillow would refuse though no pixel is missing.
+
+    Raises:
+        DataError: the file is empty or too long, or Pillow is told to hide damage.
+    """
+    size_bytes = file.seek(0, io.SEEK_END)
     if not size_bytes:
         raise DataError("the file is empty")
     if size_bytes > MAX_IMAGE_BYTES:
         raise DataError(f"the file has more than {MAX_IMAGE_BYTES:,} bytes")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise DataError("Pillow's LOAD_TRUNCATED_IMAGES is on, which hides damage; switch it off")
+    kind = _kind(file)
+    if kind not in REPAIRS:
+        return file, []
+    repair, remark = REPAIRS[kind]
+    content = _read_all(file)
+    repaired = repair(content)
+    return (file, []) if repaired is content else (io.BytesIO(repaired), [remark])
+
+
+def _kind(file: IO[bytes]) -> FileKind:
     file.seek(0)
-    with pillow_errors():
-        image = Image.open(file, formats=FORMATS)
+    kind = kind_of(file.read(HEAD_BYTES))
+    file.seek(0)
+    return kind
+
+
+def _read_header(file: IO[bytes]) -> ImageFile.ImageFile:
+    """Read the header of an image of a format that is read.
+
+    Raises:
+        DataError: it is another kind of file; says which, and what to do.
+    """
+    kind = _kind(file)
+    formats = heic_formats() if kind == HEIC else FORMATS
+    try:
+        with pillow_errors():
+            image = Image.open(file, formats=formats)
+    except UnidentifiedImageError as error:
+        raise DataError(_why_not_read(kind)) from error
     assert isinstance(image, ImageFile.ImageFile)
     return image
 
 
-def _decode_and_check(image: ImageFile.ImageFile, file: IO[bytes]) -> Image.Image:
+def _why_not_read(kind: FileKind) -> str:
+    """Why Pillow does not open a file of this kind, and the way out."""
+    if kind == UNKNOWN:
+        return f"not a whole image of a supported format ({', '.join(FORMATS)})"
+    if kind == HEIC and not heic_formats():
+        return f"{kind.words}, which needs pip install 'alexnet[heic]'; or {kind.remedy}"
+    missing = {AVIF: "AVIF", JPEG2000: "JPEG2000"}.get(kind, "JPEG")
+    if missing not in FORMATS:
+        return f"{kind.words}, which the installed Pillow cannot read; update it, or {kind.remedy}"
+    if kind in READ:
+        return f"damaged: {kind.words} whose header cannot be read"
+    text = f"{kind.words}, which is not read" if kind.is_image else f"{kind.words}, not an image"
+    return f"{text}; {kind.remedy}" if kind.remedy else text
+
+
+def _decode_and_check(
+    image: ImageFile.ImageFile, file: IO[bytes], remarks: list[str]
+) -> Image.Image:
     """Decode, and check for damage that Pillow does not report."""
+    raw_mode = str(image.tile[0][3]) if image.tile else ""
+    boxes = {tile[1] or (0, 0, *image.size) for tile in image.tile}
+    decoded: Image.Image = image
     if image.format in ("JPEG", "MPO"):
         content = _read_all(file)
         markers = read_jpeg_markers(content)
         load(image)
-        check_jpeg_end(image, content, markers)
+        check_jpeg_end(image, content, markers, is_suspect=bool(remarks))
     elif image.format == "PNG":
         content = _read_all(file)
         check_png_checksums(content)
-        raw_mode = str(image.tile[0][3]) if image.tile else ""
         load(image)
         _scale_transparency(image, raw_mode)
         check_png_end(image, content)
     else:
-        boxes = {tile[1] or (0, 0, *image.size) for tile in image.tile}
+        _check_tiff(image)
         load(image)
-        return _composite_on_white(image, boxes)
-    return image
+        decoded = _composite_on_white(image, boxes)
+    if (largest := _largest_of_16_bits(image, raw_mode)) < 1 << 12:
+        remarks.append(
+            f"values up to {largest:,} of 65,535: it looks like {max(8, largest.bit_length())} "
+            "bits in 16, and will be nearly black"
+        )
+    return decoded
+
+
+def _largest_of_16_bits(image: Image.Image, raw_mode: str) -> int:
+    """The largest value of an image of 16 bits, or what it may be at most; 65,535 for others."""
+    if image.mode == "I;16" or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        is_12_bit = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE) == (12,)
+        return 65535 if is_12_bit else int(np.asarray(image).max())
+    if "16" in raw_mode and image.mode in ("RGB", "RGBA", "LA"):  # Pillow has kept the high byte
+        colors = image.convert("RGB").getextrema()
+        return max(high for _, high in colors) * 256 + 255  # type: ignore[misc]
+    return 65535
+
+
+def _check_tiff(image: ImageFile.ImageFile) -> None:
+    """Reject a raw camera file, of which Pillow would read a small preview.
+
+    Raises:
+        DataError: it is one.
+    """
+    tags = getattr(image, "tag_v2", {})
+    if DNG_VERSION in tags or (tags.get(NEW_SUBFILE_TYPE, 0) & 1 and SUB_IFDS in tags):
+        raise DataError(f"{RAW.words}, which is not read; {RAW.remedy}")
 
 
 def load(image: Image.Image) -> None:
