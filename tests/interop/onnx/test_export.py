@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper
 from PIL import Image
 
 from alexnet.config.preprocessing import Preprocessing
@@ -19,6 +20,7 @@ from alexnet.interop.export_module import FileOptions
 from alexnet.interop.exporter import export_model
 from alexnet.interop.importer import ImportedModel, build_network, import_model
 from alexnet.interop.match import MatchedModel
+from alexnet.interop.metadata import file_metadata
 from alexnet.interop.onnx.export import with_opset
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import normalize_array, random_images, torch_runner
@@ -78,15 +80,16 @@ def test_preprocessing_inside_the_graph(onnx_exports: OnnxExports) -> None:
     np.testing.assert_allclose(logits.softmax(1).numpy(), expected, atol=1e-5)
 
 
-def classifier_with(**changes: Any) -> Classifier:
-    """cifar_quick with a crop that is shrunk to the input."""
-    own = narrow_classifier("cifar_quick")
+def classifier_with(name: str, **changes: Any) -> Classifier:
+    """A net of the zoo with a crop that is shrunk to the input."""
+    own = narrow_classifier(name)
     preprocessing = Preprocessing(
         resize="shortest_edge",
         resize_size=40,
         padding=2,
         crop_size=36,
         input_size=32,
+        channels=own.info.preprocessing.channels,
         mean=(120.1, 110.2, 100.3),
         std=(61.5, 60.25, 62.125),
     )
@@ -108,7 +111,7 @@ def photos() -> list[Image.Image]:
 def assert_predicts_the_same(
     path: Path, classifier: Classifier, photos: list[Image.Image]
 ) -> ImportedModel:
-    imported = import_model(path, "cifar_quick")
+    imported = import_model(path, classifier.info.architecture.name)
     imported.save(path.with_suffix(".safetensors"))
     back = replace(load(path.with_suffix(".safetensors"), "cpu"), precision="float32")
     assert back.info.preprocessing == classifier.info.preprocessing
@@ -119,31 +122,36 @@ def assert_predicts_the_same(
     return imported
 
 
-def test_an_export_predicts_the_same_when_it_is_imported(
-    tmp_path: Path, photos: list[Image.Image]
+def test_a_file_predicts_the_same_when_it_is_imported(
+    onnx_exports: OnnxExports, tmp_path: Path, photos: list[Image.Image]
 ) -> None:
     """No flag is needed: class names and the whole preprocessing are in the file."""
-    classifier = classifier_with()
-    export_model(classifier, tmp_path / "net.onnx", "onnx", weights_license="CC-BY-4.0")
+    classifier = classifier_with("lenet5")
+    metadata = file_metadata(classifier, with_preprocessing=False, weights_license="CC-BY-4.0")
+    model = onnx.load(onnx_exports("lenet5").path)
+    assert {entry.key for entry in model.metadata_props} == set(metadata)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, tmp_path / "net.onnx")
     imported = assert_predicts_the_same(tmp_path / "net.onnx", classifier, photos)
     assert (imported.preprocessing_source, imported.class_names_source) == ("file", "file")
     assert imported.notes == ("the license of the weights is CC-BY-4.0, as the file says",)
-    published = import_model(tmp_path / "net.onnx", "cifar_quick", preprocessing="published")
+    published = import_model(tmp_path / "net.onnx", "lenet5", preprocessing="published")
     assert published.info.preprocessing != classifier.info.preprocessing
 
 
 @pytest.mark.slow
-def test_an_export_with_a_mean_image_and_the_normalization_inside(
-    tmp_path: Path, photos: list[Image.Image]
+@pytest.mark.parametrize("with_preprocessing", [False, True])
+@pytest.mark.parametrize("has_mean_image", [False, True])
+def test_an_export_predicts_the_same_when_it_is_imported(
+    tmp_path: Path, photos: list[Image.Image], with_preprocessing: bool, has_mean_image: bool
 ) -> None:
-    classifier = replace(
-        classifier_with(has_mean_image=True),
-        mean_image=255 * torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0)),
-    )
-    for with_preprocessing in (False, True):
-        path = tmp_path / f"net{with_preprocessing}.onnx"
-        export_model(classifier, path, "onnx", with_preprocessing=with_preprocessing)
-        assert_predicts_the_same(path, classifier, photos)
+    classifier = classifier_with("cifar_quick", has_mean_image=has_mean_image)
+    if has_mean_image:
+        mean_image = 255 * torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+        classifier = replace(classifier, mean_image=mean_image)
+    path = tmp_path / "net.onnx"
+    export_model(classifier, path, "onnx", with_preprocessing=with_preprocessing)
+    assert_predicts_the_same(path, classifier, photos)
 
 
 @pytest.mark.parametrize("opset", [15, 21])

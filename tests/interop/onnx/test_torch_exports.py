@@ -33,6 +33,7 @@ from alexnet.models.layers import (
     ResponseNorm,
 )
 
+SLOW = pytest.mark.slow
 LRN = Architecture(
     "lrn",
     "",
@@ -121,7 +122,7 @@ IMAGES = torch.zeros(1, 3, 25, 25)
 
 
 @pytest.mark.parametrize("with_norm", [False, True])
-@pytest.mark.parametrize("opset", [9, 11, 13, 17, 20])
+@pytest.mark.parametrize("opset", [9, 13, 20, *(pytest.param(n, marks=SLOW) for n in (11, 17))])
 def test_the_older_exporter(tmp_path: Path, opset: int, with_norm: bool) -> None:
     module = Net(with_norm).eval()
     options = {"dynamo": False, "opset_version": opset}
@@ -138,7 +139,7 @@ def test_opset_7(tmp_path: Path) -> None:
     imports_as(path, WITHOUT_NORM, module)
 
 
-@pytest.mark.parametrize("opset", [9, 13, 17])
+@pytest.mark.parametrize("opset", [9, 13, pytest.param(17, marks=SLOW)])
 def test_any_batch_size_and_computed_shapes(tmp_path: Path, opset: int) -> None:
     """`x.view(x.size(0), -1)`, and names with spaces and colons."""
     module = Net(with_norm=True, use_view=True).eval()
