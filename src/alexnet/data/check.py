@@ -228,7 +228,11 @@ def _classes(source: Source) -> list[Finding]:
 def _too_few_for_a_test(source: Source) -> list[Finding]:
     """Classes so small that the default random split holds out none of their images."""
     return [
-        Finding("few_images", source.class_names[label], f"{count} images; none would be for tests")
+        Finding(
+            "few_images",
+            source.class_names[label],
+            f"{count} images; a random split leaves none for the test",
+        )
         for label, count in sorted(Counter(source.labels.tolist()).items())
         if source.is_labelled and not round(count * source.test_fraction)
     ]

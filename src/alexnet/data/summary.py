@@ -72,7 +72,10 @@ def names_differing_in_case(class_names: Sequence[str]) -> tuple[tuple[str, ...]
 
 def summary_notes(summary: DataSummary) -> list[str]:
     """The summary as sentences: classes, images of each split, and what is odd about them."""
-    counts = ", ".join(f"{count:,} {split}" for split, count in summary.num_images.items())
+    counts = ", ".join(
+        f"{count:,}, not split" if split == "all" else f"{count:,} {split}"
+        for split, count in summary.num_images.items()
+    )
     lines = [classes_text(summary.class_names), f"images: {counts}"]
     for split, names in summary.classes_without_images.items():
         lines.append(missing_text(names, f"{split} images"))

@@ -90,6 +90,14 @@ def test_what_macos_and_windows_write_is_read(tmp_path: Path) -> None:
     assert open_source(str(tmp_path / "p.zip")).class_names == ("b", "ö1")
 
 
+def test_archives_in_an_archive_are_named(tmp_path: Path) -> None:
+    outer = zip_of(tmp_path / "outer.zip", "competition/train.zip", "competition/test.zip")
+    with pytest.raises(
+        DataError, match=r"outer.zip, unpacked: .* archives .test.zip, train.zip.: u"
+    ):
+        open_source(str(outer))
+
+
 def test_labels_in_names_and_images_alone_are_read_from_archives(tmp_path: Path) -> None:
     archive = str(make(tmp_path, "zip", "cat_1.png", "dog_1.png"))
     assert open_source(archive, label_from="^([a-z]+)_").class_names == ("cat", "dog")

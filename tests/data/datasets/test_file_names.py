@@ -75,8 +75,8 @@ def test_splits_of_paths() -> None:
 @pytest.mark.parametrize(
     ("names", "pattern"),
     [
-        (["Maine_Coon_1.jpg", "Maine_Coon_2.jpg", "pug_1.jpg", "pug_2.jpg"], r"^(.+?)[ ._-]*\(?\d"),
-        (["rose (1).jpg", "rose (2).jpg", "lily (1).jpg", "lily (2).jpg"], r"^(.+?)[ ._-]*\(?\d"),
+        (["Maine_Coon_1.jpg", "Maine_Coon_2.jpg", "pug_1.jpg", "pug_2.jpg"], r"^(.+?)[\W_]*\d"),
+        (["rose (1).jpg", "rose (2).jpg", "lily (1).jpg", "lily (2).jpg"], r"^(.+?)[\W_]*\d"),
         (["0001_a.jpg", "0001_b.jpg", "0002_a.jpg", "0002_b.jpg"], r"^(\d+)[ ._-]"),
         (["rose-a.jpg", "rose-b.jpg", "lily-a.jpg", "lily-b.jpg"], r"^([^ ._-]+)[ ._-]"),
         (["IMG_0001.jpg", "IMG_0002.jpg", "IMG_0003.jpg", "IMG_0004.jpg"], ""),

@@ -119,6 +119,15 @@ def test_what_is_beside_the_data_is_counted(tmp_path: Path) -> None:
     assert +skipped == {"outside the splits": 2, ".md": 1, "not in a class folder": 1}
 
 
+def test_layouts_of_well_known_data_sets(tmp_path: Path) -> None:
+    xray = ("train/*", "val/*", "test/*", "xray/train/*", "xray/val/*", "__MACOSX/xray/._a")
+    assert found(tmp_path / "xray", *xray) == dict.fromkeys(("train", "val", "test"), CLASSES)
+    signs = ("asl_train/asl_train/*", "asl_test/asl_test/cat_test.jpg")
+    assert found(tmp_path / "signs", *signs) == {"": CLASSES}
+    fruits = ("Training/*", "Test/*", "test-multiple_fruits/1.jpg", "readme.md")
+    assert found(tmp_path / "fruits", *fruits) == {"train": CLASSES, "test": CLASSES}
+
+
 def test_annotations_beside_the_images_are_no_class(tmp_path: Path) -> None:
     names = ("Images/*", "Annotation/cat/1.xml", "lists/train.txt")
     assert found(tmp_path, *names) == {"": CLASSES}
@@ -154,7 +163,10 @@ def test_images_in_no_class_folders(tmp_path: Path, names: tuple[str, ...]) -> N
         (("train/*", "plane/1.jpg", "car/1.jpg"), r"is 'train' a split or a class\? .*cat, dog,"),
         (("seg_train/*", "seg_pred/1.jpg"), "is 'seg_train' a split or a class"),
         (("seg_train/*", "other/x/1.jpg"), "is 'seg_train' a split or a class"),
-        (("data/train/*", "data/test/*", "docs/1.jpg"), r"other images are beside it; .*--data"),
+        (("data/train/*", "data/test/*", "docs/1.jpg"), r"of a data set, and is itself .*--data"),
+        (("*", "set/*"), r"/set holds the folders cat, dog of a data set, .* or move it away$"),
+        (("train/*", "train/train/*", "test/*"), r"/train/train holds the folders cat, dog of a"),
+        (("rps/*", "rps-test-set/*"), "is 'rps-test-set' a split or a class"),
         (("data/*", "docs/1.jpg"), r"/data holds the folders cat, dog of a data set"),
         (("cat/train/1.jpg", "cat/test/1.jpg", "dog/1.jpg"), "'cat' holds folders of splits"),
         (("train/train/*", "train/val/*", "test/*"), "is a split's folder and holds folders of"),

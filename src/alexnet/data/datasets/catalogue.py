@@ -87,8 +87,7 @@ def open_source(
     if is_path and path.is_dir():
         return _open_folder(path, allow_unlabelled, label_from)
     if is_path and is_archive_name(path) and path.is_file():
-        source = _open_folder(unpacked_folder(path), allow_unlabelled, label_from)
-        return dataclasses.replace(source, name=archive_stem(path))
+        return _open_archive(path, allow_unlabelled, label_from)
     if label_from:
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
@@ -96,6 +95,16 @@ def open_source(
     if is_list_name(path):
         return with_imagenet_names(list_source(path))
     raise _cannot_open(data, path)
+
+
+def _open_archive(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
+    """A folder in an archive, named after that."""
+    folder = unpacked_folder(path)
+    try:
+        source = _open_folder(folder, allow_unlabelled, label_from)
+    except DataError as error:
+        raise DataError(f"{path}, unpacked: {error}") from error
+    return dataclasses.replace(source, name=archive_stem(path))
 
 
 def _cannot_open(data: str, path: Path) -> DataError | UnknownNameError:

@@ -12,7 +12,7 @@ from alexnet.data.datasets.rows import Row
 from alexnet.data.datasets.split_names import parse_split_name
 from alexnet.errors import DataError
 
-COMMON_PATTERNS = (r"^(.+?)[ ._-]*\(?\d", r"^(\d+)[ ._-]", r"^([^ ._-]+)[ ._-]")
+COMMON_PATTERNS = (r"^(.+?)[\W_]*\d", r"^(\d+)[ ._-]", r"^([^ ._-]+)[ ._-]")
 """cat.0.jpg and Abyssinian_12.jpg; 0001_c3s1.jpg; rose-left.jpg."""
 
 

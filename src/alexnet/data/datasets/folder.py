@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.file_names import rows_from_names, suggest_pattern
 from alexnet.data.datasets.folder_layout import find_class_folders
 from alexnet.data.datasets.image_lists.source import is_list_name
@@ -59,7 +60,7 @@ def _rows_from_folders(folder: Path, skipped: Counter[str]) -> list[Row]:
     if not rows:
         raise DataError(
             f"the folder {str(folder)!r} has no class folders; "
-            f"{LAYOUTS}{_list_hint(folder)}{_label_from_hint(folder)}"
+            f"{LAYOUTS}{_list_hint(folder)}{_names_hint(folder)}"
         )
     return rows
 
@@ -71,11 +72,15 @@ def _list_hint(folder: Path) -> str:
     return f". If {name!r} lists the images, give that file" if name else ""
 
 
-def _label_from_hint(folder: Path) -> str:
-    """How labels in file names are used, with a pattern that fits these names if there is one."""
+def _names_hint(folder: Path) -> str:
+    """How labels in file names are used, with a pattern that fits these names if there is one.
+
+    Without images, the archives that may hold them.
+    """
     names = list_images(folder, Counter())
     if not names:
-        return ""
+        archives = sorted(p.name for p in folder.rglob("*") if is_archive_name(p))[:3]
+        return f". It holds archives ({', '.join(archives)}): unpack them" if archives else ""
     pattern = suggest_pattern(names) or "REGEX"
     return f". If the names of the images hold the classes, add --label-from '{pattern}'"
 

@@ -124,14 +124,20 @@ def _with_splits(found: Iterable[ClassFolder]) -> list[ClassFolder]:
 def _class_names(tree: FolderTree, path: str) -> tuple[str, ...]:
     """The class folders in a split's folder; none if its images are in no class folders."""
     filled = tree.folders_with_images(path)
-    if not filled or (len(filled) == 1 and is_generic(filled[0])):
+    if not filled or (len(filled) == 1 and _is_no_class(filled[0], path)):
         return ()
     if len(splits := {split_of(name) for name in filled} - {""}) > 1:
         raise DataError(
             f"{tree.shown(path)} is a split's folder and holds folders of splits "
             f"({', '.join(sorted(splits))}); give one of the two as --data"
         )
+    _refuse_data_sets_inside(tree, path, filled)
     return tree[path].folders
+
+
+def _is_no_class(name: str, path: str) -> bool:
+    """Whether the only folder in a split's folder only repeats its name, as "test/images" does."""
+    return is_generic(name) or bool(split_of(name)) or name == path.rpartition("/")[2]
 
 
 def _is_split(name: str, parsed: dict[str, SplitName], classes: dict[str, tuple[str, ...]]) -> bool:
@@ -240,25 +246,27 @@ def _classes(tree: FolderTree, top: str, skipped: Counter[str]) -> list[ClassFol
     filled = tree.folders_with_images(top)
     if not filled or (len(filled) == 1 and is_generic(filled[0])):
         return []
-    for name in filled if len(filled) > 1 else ():
-        _refuse_data_set_inside(tree, join(top, name))
+    _refuse_data_sets_inside(tree, top, filled)
     _refuse_same_folders_inside(tree, top)
     return [ClassFolder(join(top, name), name, "") for name in tree[top].folders]
 
 
-def _refuse_data_set_inside(tree: FolderTree, path: str) -> None:
-    """Refuse a class that holds splits of classes, or is called "data" and holds folders.
+def _refuse_data_sets_inside(tree: FolderTree, path: str, names: list[str]) -> None:
+    """Refuse a class that holds splits of classes, the classes beside it, or is called "data".
 
     Raises:
-        DataError: names the folder, which is a data set itself.
+        DataError: names the folder, which is a data set itself, perhaps a second copy.
     """
-    below = tree.folders_with_images(path) if tree.is_nested(path) else []
-    splits = [n for n in below if split_of(n) and tree.folders_with_images(join(path, n))]
-    if splits or (below and is_generic(path.rpartition("/")[2])):
-        raise DataError(
-            f"{tree.shown(path)} holds the folders {_listed(splits or below)} of a data set, and "
-            f"other images are beside it; give it alone: --data {tree.shown(path)}"
-        )
+    for inner in (join(path, name) for name in names if len(names) > 1):
+        below = tree.folders_with_images(inner) if tree.is_nested(inner) else []
+        splits = [n for n in below if split_of(n) and tree.folders_with_images(join(inner, n))]
+        is_data = below and is_generic(inner.rpartition("/")[2])
+        if splits or is_data or set(below) & set(names):
+            raise DataError(
+                f"{tree.shown(inner)} holds the folders {_listed(splits or below)} of a data set, "
+                f"and is itself beside other folders of images; give it alone, --data "
+                f"{tree.shown(inner)}, or move it away"
+            )
 
 
 def _refuse_same_folders_inside(tree: FolderTree, top: str) -> None:
