@@ -373,6 +373,8 @@ def test_top_is_checked(classifier: alexnet.Classifier, top: object) -> None:
 def test_crops_are_checked(classifier: alexnet.Classifier, crops: object) -> None:
     with pytest.raises(UsageError, match=f"crops must be 1 or 10, not {crops!r}"):
         classifier.predict(RED, crops=crops)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=f"crops must be 1 or 10, not {crops!r}"):
+        classifier.probabilities(RED[None], crops)  # type: ignore[arg-type]
 
 
 def test_arrays_are_not_copied() -> None:

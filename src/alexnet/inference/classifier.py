@@ -113,7 +113,8 @@ class Classifier:
                 `crops` cannot be used.
             DataError: the machine, and not the image, makes reading impossible.
         """
-        check_options(top, crops)
+        check_top(top)
+        check_crops(crops)
         inputs = read_inputs(images)
         predictions: list[Prediction] = []
         with closing(self._decode_batches(inputs)) as batches:
@@ -177,8 +178,12 @@ class Classifier:
 
         With ten crops the softmax outputs are averaged.
 
+        Raises:
+            UsageError: `crops` is neither 1 nor 10.
+
         Source: Paper, section 4.1.
         """
+        check_crops(crops)
         self.network.eval()
         results = [np.zeros((0, len(self.class_names)), np.float32)]
         for start in range(0, len(pixels), batch):
@@ -195,14 +200,22 @@ class Classifier:
         return torch.stack(outputs).mean(0)
 
 
-def check_options(top: int, crops: int) -> None:
-    """Check the options of `predict`.
+def check_top(top: int) -> None:
+    """Check the number of classes that are named per image.
 
     Raises:
-        UsageError: `top` is not a whole number of at least 1, or `crops` neither 1 nor 10.
+        UsageError: it is not a whole number of at least 1.
     """
     if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
         raise UsageError(f"top must be a whole number of at least 1, not {top!r}")
+
+
+def check_crops(crops: int) -> None:
+    """Check the number of crops per image.
+
+    Raises:
+        UsageError: it is neither 1 nor 10.
+    """
     if isinstance(crops, bool) or not isinstance(crops, Integral) or crops not in (1, 10):
         raise UsageError(f"crops must be 1 or 10, not {crops!r}")
 
