@@ -58,6 +58,7 @@ def test_a_run_is_interrupted_resumed_evaluated_and_used(flowers: Path, tmp_path
     assert "stopped after step 3 of 8, which is saved" in stopped.err
     assert resumed.code == evaluated.code == predicted.code == checked.code == listed.code == 0
     assert "resuming after step 3 of 8" in resumed.err
+    assert resumed.err.count("they are not built for Windows, but under WSL they are") == 1
     assert "on 12 images" in resumed.out
     assert predicted.out.startswith("image,rank,label,probability\r\n")
     assert refused.code == 2

@@ -13,5 +13,8 @@ def test_doctor(command: Command, cache: Path) -> None:
     assert facts["cache"] == str(cache)
     for key in ("torch", "python", "numpy", "pillow", "device", "has_bf16", "cores", "threads"):
         assert key in facts
+    for key in ("kernels", "kernels_from", "kernels_openmp", "instruction_sets", "c_compiler"):
+        assert key in facts
+    assert facts["instruction_sets"][-1] == "baseline"
     assert "toyflowers" in facts["data_sets"]
     assert str(cache) in command("doctor").out

@@ -1,44 +1,177 @@
-"""The C kernels are compiled once and cached; without a compiler or a cache there are none."""
+"""The C kernels come from the package, else from the cache, else from the machine's compiler."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from alexnet.ops.build import build_library
-from support.kernels import needs_kernels
+from alexnet.ops import build, compile, library
+from alexnet.ops.build import BuiltLibrary, KernelsMissingError, find_library
+from alexnet.ops.compile import compile_all, find_compiler, openmp_flags
+from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
+from alexnet.ops.library import KernelLibrary, kernels_note
+from support.kernels import built_kernels, needs_kernels
 
-UNOPTIMIZED = ("-O0", "-march=native", "-std=c11", "-fPIC")
-"""Faster to compile; the other tests use a library that is built with the real flags."""
+BASELINE = INSTRUCTION_SETS[-1]
+PICKY = """#!/bin/sh
+for word in "$@"; do
+  case "$word" in {refused}) echo "cc: error: unrecognized option '$word'" >&2; exit 1;; esac
+done
+exec {compiler} "$@"
+"""
+"""A compiler that does not know some options."""
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache without kernels, and flags with which they are compiled sooner."""
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(compile, "FLAGS", ("-O0", "-std=c11", "-fPIC"))
+    return tmp_path / "cache"
+
+
+def picky_compiler(folder: Path, refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the compiler is one that does not know some options."""
+    script = folder / "picky-cc"
+    script.write_text(PICKY.format(refused=refused, compiler=shutil.which(find_compiler()[0])))
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+
+
+def kernels_of(built: BuiltLibrary) -> KernelLibrary:
+    return KernelLibrary(built.library, built.instruction_set, built.is_prebuilt)
 
 
 @needs_kernels
-def test_built_once_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
-    first = build_library(UNOPTIMIZED)
-    assert first is not None
-    (file,) = (tmp_path / "kernels").iterdir()
+def test_compiled_once_and_cached(empty_cache: Path) -> None:
+    first = find_library((BASELINE,))
+    assert (first.instruction_set, first.is_prebuilt) == ("baseline", False)
+    (file,) = (empty_cache / "kernels").iterdir()
     built_at = file.stat().st_mtime_ns
-    again = build_library(UNOPTIMIZED)
-    assert again is not None
-    assert again[1] == first[1]
-    assert [p.stat().st_mtime_ns for p in (tmp_path / "kernels").iterdir()] == [built_at]
+    find_library((BASELINE,))
+    assert [p.stat().st_mtime_ns for p in (empty_cache / "kernels").iterdir()] == [built_at]
 
 
-@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+@needs_kernels
+def test_a_compiler_without_openmp_gives_one_thread_and_one_note(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Apple's clang, which refuses -fopenmp."""
+    picky_compiler(tmp_path, "-fopenmp", monkeypatch)
+    kernels = kernels_of(find_library((BASELINE,)))
+    assert not kernels.has_openmp
+    monkeypatch.setattr(library, "_search", lambda: (kernels, ""))
+    assert kernels_note().startswith(
+        f"the C kernels use one thread, as {kernels.compiler} compiled"
+    )
+    assert library.describe_kernels() == f"{kernels.compiler}, baseline, one thread"
+    x, y = torch.ones(1, 8, 1, 1), torch.empty(1, 8, 1, 1)
+    kernels.call("response_norm_f32", x, y, 1, 8, 5, 1.0, 0.75, 1.0)
+    expected = torch.tensor([4.0, 5, 6, 6, 6, 6, 5, 4]) ** -0.75
+    assert torch.allclose(y.flatten(), expected)
+
+
+@needs_kernels
+def test_an_older_compiler_gets_the_next_instruction_set(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picky_compiler(tmp_path, "-mavxvnni", monkeypatch)
+    newest = InstructionSet("newest", ("avx_vnni",))
+    assert find_library((newest, BASELINE)).instruction_set == "baseline"
+
+
+@needs_kernels
+def test_those_of_the_package_need_no_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = built_kernels()
+    shutil.copy(made.library._name, tmp_path / f"{made.instruction_set}.so")
+    monkeypatch.setattr(build, "PREBUILT", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    sets = [isa for isa in INSTRUCTION_SETS if isa.name == made.instruction_set]
+    kernels = kernels_of(find_library(sets))
+    assert kernels.is_prebuilt
+    assert (kernels.compiler, kernels.has_openmp) == (made.compiler, made.has_openmp)
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(build, "PREBUILT", tmp_path / "broken")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / f"{made.instruction_set}.so").write_bytes(b"not a library")
+    with pytest.raises(KernelsMissingError, match="there is no C compiler"):
+        find_library(sets)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "reason"),
+    [
+        ("no-such-compiler", r"^there is no C compiler \(no-such-compiler\); install one"),
+        ("false", "^the C compiler false cannot compile them: exit code 1"),
+    ],
+)
 def test_without_a_compiler_there_are_none(
-    compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compiler: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", compiler)
-    assert build_library() is None
+    with pytest.raises(KernelsMissingError, match=reason):
+        find_library((BASELINE,))
     assert not (tmp_path / "kernels").exists()
 
 
+@needs_kernels
 def test_without_a_cache_folder_there_are_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "file"))
-    assert build_library() is None
+    with pytest.raises(KernelsMissingError, match="Not a directory"):
+        find_library((BASELINE,))
+
+
+def test_a_compiler_with_options_and_the_first_that_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`CC="ccache gcc"` is usual, and some systems have gcc or clang and no cc."""
+    monkeypatch.setenv("CC", f"{sys.executable} -c")
+    assert find_compiler() == (sys.executable, "-c")
+    monkeypatch.setenv("CC", "")
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "clang" else None)
+    assert find_compiler() == ("clang",)
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "flags"),
+    [
+        ("Linux", "gcc (Debian 12.2.0) 12.2.0", ("-fopenmp",)),
+        ("Linux", "Debian clang version 14.0.6", ()),
+        ("Darwin", "Apple clang version 16.0.0", ("-Xpreprocessor", "-fopenmp")),
+        ("Darwin", "gcc-14 (Homebrew GCC 14.2.0) 14.2.0", ()),
+    ],
+)
+def test_only_the_compiler_of_torchs_openmp_uses_it(
+    system: str, version: str, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: system)
+    assert openmp_flags(version) == flags
+
+
+@needs_kernels
+def test_a_wheel_gets_what_the_compiler_knows(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picky_compiler(tmp_path, "-mavx512*|-mavx2|-mavxvnni", monkeypatch)
+    assert compile_all(tmp_path) == [tmp_path / "baseline.so"]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert compile_all(tmp_path) == []
+
+
+def test_the_build_needs_nothing_but_python() -> None:
+    """`hatch_build.py` imports it where no dependency is installed."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import alexnet.ops.compile"
+    source = Path(build.__file__).parents[2]
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, source], check=True)

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from alexnet.errors import UsageError
+from alexnet.ops import library
 from alexnet.ops.library import (
     check_float32,
     describe_kernels,
+    describe_search,
+    kernels_note,
     load_compatible_kernels,
     load_kernels,
 )
@@ -19,12 +22,23 @@ def test_they_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALEXNET_KERNELS", "0")
     assert load_kernels() is None
     assert describe_kernels() == "torch"
+    assert kernels_note() == "", "the user knows"
+    assert describe_search()["kernels_from"] == "none: ALEXNET_KERNELS is 0"
+
+
+def test_where_there_are_none_a_note_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_search", lambda: (None, "there is no C compiler; install one"))
+    start = "training and inference on the CPU are slower without the C kernels: "
+    assert kernels_note() == f"{start}there is no C compiler; install one"
+    assert describe_search()["kernels_from"] == "none: there is no C compiler; install one"
 
 
 @needs_kernels
 def test_loaded_once_and_described() -> None:
     assert load_kernels() is built_kernels()
-    assert describe_kernels() == built_kernels().compiler != "torch"
+    kernels = built_kernels()
+    assert describe_kernels().startswith(f"{kernels.compiler}, {kernels.instruction_set}")
+    assert kernels.compiler.split()[0] in ("gcc", "clang")
 
 
 @needs_kernels

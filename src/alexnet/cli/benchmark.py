@@ -11,6 +11,7 @@ import tyro
 
 from alexnet.cli.console import ProgressReporter, note, table
 from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
 from alexnet.config.serialization import json_text, to_dict
@@ -123,6 +124,7 @@ def _network(mode: Mode, words: Sequence[str]) -> int:
     device = choose_device(flags.device)
     architecture(flags.arch)  # rejects an unknown name before the note
     note(f"{mode} {flags.arch}, batch {flags.batch_size}, on {device}: {flags.repeats} repeats")
+    note_slow_cpu(flags.device)
     result = benchmark_network(
         mode,
         flags.arch,
@@ -152,6 +154,7 @@ def _data(words: Sequence[str]) -> int:
         data_options=options,
     )
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
+    note_slow_cpu(flags.device)
     result = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
     print(json_text(to_dict(result)) if flags.json else _data_text(result))
     return 0

@@ -24,10 +24,12 @@ class DoctorFlags:
 def run(arguments: Sequence[str]) -> int:
     """Print the versions and devices that results depend on, and the folders."""
     flags = parse(DoctorFlags, arguments, "doctor")
+    from alexnet.ops.library import describe_search
     from alexnet.runtime.device import choose_device
     from alexnet.runtime.environment import describe_environment, installed_version
 
     facts = to_dict(describe_environment(choose_device(flags.device)))
+    facts |= describe_search()
     facts |= {
         package: installed_version(package)
         for package in ("safetensors", "matplotlib", "tyro", "rich", "scipy")
@@ -39,5 +41,5 @@ def run(arguments: Sequence[str]) -> int:
         print(json_text(facts))
         return 0
     for name, value in facts.items():
-        print(f"{name:<12} {', '.join(value) if isinstance(value, list) else value}")
+        print(f"{name:<16} {', '.join(value) if isinstance(value, list) else value}")
     return 0

@@ -11,6 +11,7 @@ import tyro
 
 from alexnet.cli.console import ProgressReporter, note, percent, table
 from alexnet.cli.flags import parse
+from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.serialization import json_text
 from alexnet.data.summary import missing_text
 from alexnet.io.text import printable
@@ -56,6 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.evaluation.report import evaluation_summary, write_evaluation
     from alexnet.inference.classifier import load
 
+    note_slow_cpu(flags.device)
     classifier = load(flags.model, flags.device)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     with ProgressReporter() as reporter:

@@ -14,6 +14,7 @@ import tyro
 
 from alexnet.cli.console import ProgressReporter, note, table
 from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.serialization import to_dict
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
@@ -153,6 +154,7 @@ def run_action(arguments: Sequence[str]) -> int:
     from alexnet.experiments.run import run_experiment
 
     note(f"{flags.name}: {plan.num_runs} runs into {out}, about {format_cost(plan)} on two cores")
+    note_slow_cpu(flags.device)
     with ExitStack() as stack:
         try:
             result = run_experiment(plan, out, reporter_factory(stack), flags.keep_models)

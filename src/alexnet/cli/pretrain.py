@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from alexnet.cli.console import ProgressReporter, percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
+from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.train import DEFAULT_PRESET, name_after_data
 from alexnet.config.presets import PRESETS, preset
 from alexnet.errors import UnknownNameError, UsageError
@@ -72,6 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     recipe = parse_flags(kind, words, start).recipe
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
 
+    note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
         if options.resume:
             from_config(kind, options.resume)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from alexnet.cli.console import ProgressReporter, percent
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
+from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS, preset
 from alexnet.config.recipe import BaseRecipe, Recipe
 
@@ -40,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(TrainFlags, words, "train", TrainFlags(run=options, recipe=start), description)
     from alexnet.training.trainer import resume, train
 
+    note_slow_cpu(flags.recipe.device)
     with ProgressReporter() as reporter:
         if options.resume:
             result = resume(options.resume, reporter=reporter)

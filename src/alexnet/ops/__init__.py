@@ -3,7 +3,8 @@
 - `norms`: response normalization (the paper's LRN across channels) and LRN within a channel.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
 - `library`: the C kernels, found, loaded and called.
-- `build`: compiles `csrc/*.c` with the machine's own compiler and caches the result.
+- `build`: loads them from the package or the cache, or compiles `csrc/*.c` into the cache.
+- `compile`, `instruction_sets`: calls of the compiler, and the CPUs that it compiles for.
 """
 
 from typing import TYPE_CHECKING

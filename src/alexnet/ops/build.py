@@ -1,91 +1,122 @@
-"""The C kernels (`csrc/`), compiled with the machine's C compiler.
+"""The library of C kernels for this CPU: from the package, from the cache, or compiled now.
 
-They are compiled once for a CPU and a compiler, and kept in the cache folder.
+A wheel that was built where there was a C compiler has the kernels for several instruction sets
+(`prebuilt/`). Otherwise they are compiled once for a compiler and an instruction set, and kept in
+the cache folder.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import itertools
 import os
 import platform
-import shutil
 import subprocess
-import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from alexnet.io.paths import cache_folder
+from alexnet.io.text import error_text
+from alexnet.ops.compile import (
+    FLAGS,
+    HEADER,
+    SOURCES,
+    compile_library,
+    find_compiler,
+    openmp_flags,
+    run,
+)
+from alexnet.ops.instruction_sets import InstructionSet
 
-FILE_NAMES = ("kernels.h", "norms.c", "winograd.c", "int8.c", "crop_normalize.c")
-HEADER, *SOURCES = (Path(__file__).parent / "csrc" / name for name in FILE_NAMES)
-FLAGS = ("-O3", "-march=native", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
-WIDE_VECTORS = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
-"""A compiler that does not know the CPU model assumes that its widest vectors are slow."""
-OPENMP = ("-fopenmp", "")
-"""Tried in this order. The threads are torch's, which has loaded its own OpenMP already: nothing
-is linked, so that no second thread pool runs beside torch's."""
-LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
-"""OpenMP's symbols are looked up in what is loaded already."""
-TIMEOUT_SECONDS = 60
-"""For each call of the compiler."""
-
-
-def build_library(flags: tuple[str, ...] = FLAGS) -> tuple[ctypes.CDLL, str] | None:
-    """The library and the first line of `cc --version`; None where it cannot be built."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None or os.name != "posix":
-        return None
-    for openmp, wide in itertools.product(OPENMP, (WIDE_VECTORS, ())):
-        options = [flag for flag in (*flags, *wide, openmp) if flag]
-        try:
-            version = _first_line(compiler, "--version")
-            library = _load(_compile(compiler, version, options))
-        except (OSError, subprocess.SubprocessError):
-            continue  # an unknown flag, a broken compiler, or no folder for the result
-        if library is not None:
-            return library, version
-    return None
+PREBUILT = Path(__file__).parent / "prebuilt"
+"""Libraries that came with the package, NAME.so for the instruction set of that name."""
 
 
-def _compile(compiler: str, version: str, flags: list[str]) -> Path:
-    """The library's path in the cache; compiled there under another name first if it is missing."""
+class KernelsMissingError(Exception):
+    """There are no kernels here; the message says why, and what helps."""
+
+
+@dataclass(frozen=True)
+class BuiltLibrary:
+    """A library of kernels that is loaded."""
+
+    library: ctypes.CDLL
+    instruction_set: str
+    is_prebuilt: bool
+
+
+def find_library(wanted: Sequence[InstructionSet]) -> BuiltLibrary:
+    """The kernels for the first of some instruction sets for which there are any.
+
+    Raises:
+        KernelsMissingError: the package has none for them, and none can be compiled.
+    """
+    for isa in wanted:
+        if library := load_library(PREBUILT / f"{isa.name}.so"):
+            return BuiltLibrary(library, isa.name, is_prebuilt=True)
+    return build_library(wanted)
+
+
+def build_library(wanted: Sequence[InstructionSet]) -> BuiltLibrary:
+    """The kernels from the cache, compiled there first if they are missing.
+
+    Raises:
+        KernelsMissingError: they cannot be compiled.
+    """
+    if os.name != "posix":
+        raise KernelsMissingError("they are not built for Windows, but under WSL they are")
+    if not (compiler := find_compiler()):
+        missing = os.environ.get("CC", "").strip() or "cc, gcc or clang"
+        raise KernelsMissingError(
+            f"there is no C compiler ({missing}); install one (apt install gcc, dnf install gcc, "
+            "or on macOS xcode-select --install)"
+        )
+    failure = "its result cannot be loaded"
+    try:
+        version = run(*compiler, "--version").partition("\n")[0]
+        for openmp, isa in product(dict.fromkeys((openmp_flags(version), ())), wanted):
+            try:
+                path = compile_once(compiler, version, isa, openmp)
+            except subprocess.CalledProcessError as error:  # it does not know an option
+                failure = _complaint(error)
+                continue
+            if library := load_library(path):
+                return BuiltLibrary(library, isa.name, is_prebuilt=False)
+    except subprocess.CalledProcessError as error:
+        failure = _complaint(error)
+    except (OSError, subprocess.SubprocessError) as error:
+        failure = error_text(error)
+    raise KernelsMissingError(f"the C compiler {compiler[0]} cannot compile them: {failure}")
+
+
+def _complaint(error: subprocess.CalledProcessError) -> str:
+    first_line = error.stderr.strip().partition("\n")[0]
+    return error_text(first_line or f"exit code {error.returncode}")
+
+
+def compile_once(
+    compiler: Sequence[str], version: str, isa: InstructionSet, openmp: Sequence[str]
+) -> Path:
+    """The library of this source code, compiler and flags in the cache, compiled if missing.
+
+    Raises:
+        OSError, subprocess.SubprocessError: as `compile_library`.
+    """
     code = b"".join(path.read_bytes() for path in (HEADER, *SOURCES))
-    content = (code, version, flags, platform.machine(), _cpu_features())
+    content = (code, version, FLAGS, isa.compiler_flags, tuple(openmp), platform.machine())
     digest = hashlib.blake2b(repr(content).encode(), digest_size=12).hexdigest()
-    target = cache_folder() / "kernels" / f"{digest}.so"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-            objects = [str(Path(folder) / f"{path.stem}.o") for path in SOURCES]
-            for source, compiled in zip(SOURCES, objects, strict=True):
-                _run(compiler, *flags, "-c", str(source), "-o", compiled)
-            temporary = Path(folder) / "kernels.so"
-            _run(compiler, "-shared", *LINK, *objects, "-o", str(temporary), "-lm")
-            temporary.replace(target)
-    return target
+    path = cache_folder() / "kernels" / f"{digest}.so"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        compile_library(compiler, isa, openmp, path)
+    return path
 
 
-def _load(path: Path) -> ctypes.CDLL | None:
+def load_library(path: Path) -> ctypes.CDLL | None:
+    """The library; None where it is missing, or needs an OpenMP or a libc that is not here."""
     try:
         return ctypes.CDLL(str(path))
-    except OSError:  # it needs an OpenMP symbol that torch's library does not have
+    except OSError:
         return None
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-    ).stdout
-
-
-def _first_line(*command: str) -> str:
-    return _run(*command).partition("\n")[0].strip()
-
-
-def _cpu_features() -> str:
-    """What the machine code of -march=native depends on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text("utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
-    wanted = ("model name", "flags", "Features", "CPU part")
-    return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))

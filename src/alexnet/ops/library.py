@@ -1,8 +1,8 @@
 """The C kernels: found, loaded and called.
 
-The wrapper of each kernel is in the module of the only layer that calls it. Without a C compiler
-the layers compute in torch alone: slower, with the same results within the tolerance that tests
-state, and without int8 inference.
+The wrapper of each kernel is in the module of the only layer that calls it. Without kernels (where
+the package brings none and there is no C compiler) the layers compute in torch alone: slower, with
+the same results within the tolerance that tests state, and without int8 inference.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from alexnet.errors import UsageError
-from alexnet.ops.build import build_library
+from alexnet.ops.build import KernelsMissingError, find_library
+from alexnet.ops.compile import find_compiler
+from alexnet.ops.instruction_sets import InstructionSet, supported, wanted
 
 SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
 """End of a kernel's name, for each tensor type that it is compiled for."""
@@ -27,8 +30,21 @@ class KernelLibrary:
     """The compiled kernels of this machine."""
 
     library: ctypes.CDLL
-    compiler: str
-    """First line of the compiler's `--version`."""
+    instruction_set: str
+    """Name in `instruction_sets.INSTRUCTION_SETS`."""
+    is_prebuilt: bool
+    """Whether they came with the package; otherwise they were compiled on this machine."""
+
+    @functools.cached_property
+    def compiler(self) -> str:
+        """Name and version of the compiler that made them, such as "gcc 12.2.0"."""
+        self.library.kernels_compiler.restype = ctypes.c_char_p
+        return str(self.library.kernels_compiler().decode()).strip()
+
+    @functools.cached_property
+    def has_openmp(self) -> bool:
+        """Whether they use torch's threads; otherwise they use one."""
+        return bool(self.library.kernels_have_openmp())
 
     def call(self, kernel: str, *arguments: Tensor | float | tuple[int, ...]) -> int:
         """Call a C function with torch's number of threads as its last argument.
@@ -77,17 +93,35 @@ def check_float32(*tensors: Tensor) -> None:
 
 
 def load_kernels() -> KernelLibrary | None:
-    """The kernels of this machine, built now if they are not in the cache; None without a compiler.
+    """The kernels of this machine, compiled now if they are neither in the package nor the cache.
 
-    While the environment variable `ALEXNET_KERNELS` is 0, there are none.
+    None where there are none, and while the environment variable `ALEXNET_KERNELS` is 0.
+    `ALEXNET_ISA` names the instruction set to use instead of the fastest that the CPU has.
+
+    Raises:
+        UsageError: this CPU does not have the instruction set in `ALEXNET_ISA`.
     """
-    return None if os.environ.get("ALEXNET_KERNELS") == "0" else _load_once()
+    return _search()[0]
+
+
+def why_no_kernels() -> str:
+    """Why there are none, and what helps; "" if there are."""
+    return _search()[1]
+
+
+def _search() -> tuple[KernelLibrary | None, str]:
+    if os.environ.get("ALEXNET_KERNELS") == "0":
+        return None, "ALEXNET_KERNELS is 0"
+    return _search_once(wanted())
 
 
 @functools.cache
-def _load_once() -> KernelLibrary | None:
-    built = build_library()
-    return built and KernelLibrary(*built)
+def _search_once(sets: tuple[InstructionSet, ...]) -> tuple[KernelLibrary | None, str]:
+    try:
+        built = find_library(sets)
+    except KernelsMissingError as error:
+        return None, str(error)
+    return KernelLibrary(built.library, built.instruction_set, built.is_prebuilt), ""
 
 
 def load_compatible_kernels(int8_output_block: int) -> KernelLibrary:
@@ -106,6 +140,35 @@ def load_compatible_kernels(int8_output_block: int) -> KernelLibrary:
 
 
 def describe_kernels() -> str:
-    """What computes the kernels' operations here: the compiler's name and version, or "torch"."""
+    """What computes the kernels' operations here: compiler and instruction set, or "torch"."""
     kernels = load_kernels()
-    return "torch" if kernels is None else kernels.compiler
+    if kernels is None:
+        return "torch"
+    threads = "" if kernels.has_openmp else ", one thread"
+    return f"{kernels.compiler}, {kernels.instruction_set}{threads}"
+
+
+def describe_search() -> dict[str, object]:
+    """Where the kernels are from, or why there are none, and what decides that, for `doctor`."""
+    kernels, reason = _search()
+    here = "the package" if kernels and kernels.is_prebuilt else "compiled on this machine"
+    return {
+        "kernels_from": here if kernels else f"none: {reason}",
+        "kernels_openmp": bool(kernels and kernels.has_openmp),
+        "instruction_sets": [isa.name for isa in supported()],
+        "c_compiler": " ".join(find_compiler()) or "none",
+    }
+
+
+def kernels_note() -> str:
+    """A sentence for a user whose computations on the CPU are slow for want of kernels; else ""."""
+    kernels, reason = _search()
+    if kernels is None and os.environ.get("ALEXNET_KERNELS") != "0":
+        return f"training and inference on the CPU are slower without the C kernels: {reason}"
+    if kernels is not None and not kernels.has_openmp:
+        better = "gcc" if platform.system() == "Linux" else "a compiler with OpenMP"
+        return (
+            f"the C kernels use one thread, as {kernels.compiler} compiled them without torch's "
+            f"OpenMP; with {better} they use all"
+        )
+    return ""

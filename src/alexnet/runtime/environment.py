@@ -30,7 +30,7 @@ class Environment:
     threads: int
     """Threads that torch uses in an operation; with another number the last bits differ."""
     kernels: str
-    """Compiler that built the C kernels; "torch" if there are none."""
+    """Compiler and instruction set of the C kernels; "torch" if there are none."""
     device: str
     """As torch calls it: cpu, cuda:0."""
     has_bf16: bool

@@ -1,0 +1,104 @@
+"""Compiles the C kernels (`csrc/`) for one instruction set, or for all of them into a wheel.
+
+It needs nothing but Python, because the wheel's build (`hatch_build.py`) imports it, too.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
+
+FILE_NAMES = ("kernels.h", "about.c", "norms.c", "winograd.c", "int8.c", "crop_normalize.c")
+HEADER, *SOURCES = (Path(__file__).parent / "csrc" / name for name in FILE_NAMES)
+FLAGS = ("-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
+"""OpenMP's functions are looked up in what is loaded already."""
+TIMEOUT_SECONDS = 60
+"""For each call of the compiler."""
+
+
+def find_compiler() -> tuple[str, ...]:
+    """The command of the C compiler: `$CC`, else the first there is; empty if there is none."""
+    given = os.environ.get("CC", "")
+    commands = [shlex.split(given)] if given.strip() else [["cc"], ["gcc"], ["clang"]]
+    return next((tuple(words) for words in commands if shutil.which(words[0])), ())
+
+
+def openmp_flags(version: str) -> tuple[str, ...]:
+    """Options for loops on several threads, for the compiler with this `--version`; or none.
+
+    The threads are torch's, which has loaded its own OpenMP already: GNU's on Linux, LLVM's on
+    macOS. Nothing is linked, so that no second thread pool runs beside torch's; so only the
+    compiler of the same OpenMP can use them.
+    """
+    is_clang, is_mac = "clang" in version.lower(), platform.system() == "Darwin"
+    if is_clang != is_mac:
+        return ()
+    return ("-Xpreprocessor", "-fopenmp") if is_mac else ("-fopenmp",)  # Apple's clang needs both
+
+
+def compile_library(
+    compiler: Sequence[str], isa: InstructionSet, openmp: Sequence[str], target: Path
+) -> None:
+    """Compile the kernels into `target`, which appears only when it is complete.
+
+    Args:
+        compiler: as `find_compiler` gives it.
+        isa: what the CPU has to have.
+        openmp: as `openmp_flags` gives it, or nothing for one thread.
+        target: the library to make, in a folder that exists.
+
+    Raises:
+        OSError: the compiler cannot be run, or the file cannot be written.
+        subprocess.SubprocessError: the compiler failed, on an option that it does not know, say.
+    """
+    command = (*compiler, *FLAGS, *isa.compiler_flags, *openmp)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        objects = [str(Path(folder) / f"{source.stem}.o") for source in SOURCES]
+        for source, compiled in zip(SOURCES, objects, strict=True):
+            run(*command, "-c", str(source), "-o", compiled)
+        temporary = Path(folder) / "kernels.so"
+        run(*compiler, "-shared", *LINK, *objects, "-o", str(temporary), "-lm")
+        temporary.replace(target)
+
+
+def run(*command: str) -> str:
+    """What a command prints.
+
+    Raises:
+        OSError: it cannot be run.
+        subprocess.SubprocessError: it failed or took too long.
+    """
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, errors="replace",
+        encoding="utf-8", timeout=TIMEOUT_SECONDS,
+    ).stdout  # fmt: skip
+
+
+def compile_all(folder: Path) -> list[Path]:
+    """Compile the kernels for every instruction set that the compiler knows, for a wheel.
+
+    Returns:
+        `folder`/NAME.so for each; an empty list where nothing can be compiled.
+    """
+    compiler = find_compiler()
+    if not compiler or os.name != "posix":
+        return []
+    openmp = openmp_flags(run(*compiler, "--version"))
+    made = []
+    for isa in INSTRUCTION_SETS:
+        target = folder / f"{isa.name}.so"
+        try:
+            compile_library(compiler, isa, openmp, target)
+        except (OSError, subprocess.SubprocessError):
+            continue  # an instruction set of other CPUs, or one that the compiler does not know
+        made.append(target)
+    return made

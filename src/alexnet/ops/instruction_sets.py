@@ -1,0 +1,73 @@
+"""The instruction sets that the C kernels are compiled for, and which of them this CPU has.
+
+No module that the wheel's build imports needs more than Python itself: this one and `compile`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.errors import UnknownNameError, UsageError
+
+CPUINFO = Path("/proc/cpuinfo")
+AVX2 = ("avx2", "fma", "f16c", "bmi2")
+AVX512 = (*AVX2, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionSet:
+    """What a variant of the kernels needs of the CPU."""
+
+    name: str
+    cpu_flags: tuple[str, ...] = ()
+    """As Linux calls them in /proc/cpuinfo."""
+
+    @property
+    def compiler_flags(self) -> tuple[str, ...]:
+        """Options of gcc and clang; these take vectors of 512 bits only where they are asked to."""
+        flags = tuple(f"-m{flag.replace('_', '')}" for flag in self.cpu_flags)
+        return (*flags, "-mprefer-vector-width=512") if "avx512f" in self.cpu_flags else flags
+
+
+INSTRUCTION_SETS = (
+    InstructionSet("avx512_vnni", (*AVX512, "avx512_vnni")),
+    InstructionSet("avx512", AVX512),
+    InstructionSet("avx_vnni", (*AVX2, "avx_vnni")),
+    InstructionSet("avx2", AVX2),
+    InstructionSet("baseline"),
+)
+"""The fastest first. The last is what every CPU of its kind has: SSE2 on x86-64, NEON on arm64."""
+
+
+def supported() -> tuple[InstructionSet, ...]:
+    """Those that this CPU has, the fastest first."""
+    found = cpu_flags()
+    return tuple(isa for isa in INSTRUCTION_SETS if found.issuperset(isa.cpu_flags))
+
+
+def cpu_flags() -> set[str]:
+    """The flags of the CPU, as far as the system tells them."""
+    lines = CPUINFO.read_text("utf-8", "replace").splitlines() if CPUINFO.exists() else []
+    return {flag for line in lines if line.startswith("flags") for flag in line.split()}
+
+
+def wanted() -> tuple[InstructionSet, ...]:
+    """Those to try in turn: all that this CPU has, or the one that `$ALEXNET_ISA` names.
+
+    Raises:
+        UsageError: there is no such instruction set, or this CPU does not have it.
+    """
+    here, name = supported(), os.environ.get("ALEXNET_ISA", "")
+    if not name:
+        return here
+    if name not in (isa.name for isa in INSTRUCTION_SETS):
+        names = [isa.name for isa in INSTRUCTION_SETS]
+        raise UnknownNameError("instruction set in ALEXNET_ISA", name, names)
+    if not (chosen := tuple(isa for isa in here if isa.name == name)):
+        names_here = ", ".join(isa.name for isa in here)
+        raise UsageError(
+            f"ALEXNET_ISA is {name}, which this CPU does not have; it has {names_here}"
+        )
+    return chosen
