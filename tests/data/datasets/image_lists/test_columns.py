@@ -111,6 +111,13 @@ def test_two_columns_of_labels_that_say_the_same(folder: Path) -> None:
     assert source.splits == ("test", "train", "train")
 
 
+@pytest.mark.parametrize("name", ["label_name", "Class Name", "class"])
+def test_names_are_better_labels_than_numbers(folder: Path, name: str) -> None:
+    source = read(folder, f"file,label,{name}\np/1.png,1,rose\np/2.png,0,iris\n3.png,1,rose\n")
+    assert source.class_names == (("0", "1") if name == "class" else ("iris", "rose"))
+    assert len(source.notes) == 1
+
+
 def test_two_columns_of_labels_that_differ(folder: Path) -> None:
     text = "file,category,species\np/1.png,flower,rose\np/2.png,flower,iris\n3.png,tree,oak\n"
     with pytest.raises(

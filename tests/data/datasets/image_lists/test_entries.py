@@ -71,6 +71,8 @@ def test_labels_of_several_words(folder: Path) -> None:
 def test_a_list_of_one_label(folder: Path) -> None:
     source = read(folder, 'image,labels\n1.png,[\'cat\']\n2.png,"[""dog""]"\n3.png,[x\n')
     assert source.class_names == ("[x", "cat", "dog")
+    deep = "[" * 60_000 + "]" * 60_000
+    assert read(folder, f"image,label\n1.png,{deep}\n2.png,b\n").class_names == (deep, "b")
 
 
 def test_whole_numbers_as_pandas_writes_them(folder: Path) -> None:
@@ -100,6 +102,17 @@ def test_a_row_that_repeats_an_image_counts_once(folder: Path, name: str) -> Non
     source = read(folder, f"1.png,a\n2.png,b\n{name},a\n")
     assert source.names == ("1.png", "2.png")
     assert source.skipped == {"rows that repeat an image": 1}
+
+
+def test_a_list_of_boxes(folder: Path) -> None:
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax"
+    rows = ["1.png,4,3,cat,0,0,1,1", "1.png,4,3,cat,1,1,2,2", "2.png,4,3,dog,0,0,1,1"]
+    source = read(folder, "\n".join((header, *rows)))
+    assert source.names == ("1.png", "2.png")
+    assert source.skipped == {"rows that repeat an image": 1}
+    rows[1] = rows[1].replace("cat", "dog")
+    with pytest.raises(DataError, match=r"line 3: .* boxes, so it is a list for object detection"):
+        read(folder, "\n".join((header, *rows)))
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,13 @@ def test_metadata_that_contradicts_itself(tmp_path: Path) -> None:
         open_source(str(tmp_path))
 
 
+def test_a_data_set_saved_to_disk_says_how_to_save_it(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "data-00000-of-00001.arrow").write_bytes(b"ARROW1")
+    with pytest.raises(DataError, match=r"save_to_disk .* dataset.to_parquet\('train.parquet'\)"):
+        open_source(str(tmp_path))
+
+
 def test_a_folder_with_another_list_says_to_give_that(tmp_path: Path) -> None:
     draw_all(tmp_path, "train/a1.jpg", "train/a2.jpg", "test/t1.jpg")
     (tmp_path / "labels.csv").write_text("id,breed\na1,collie\na2,pug\n")

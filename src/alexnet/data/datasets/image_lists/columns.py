@@ -20,7 +20,7 @@ IMAGE_WORDS = (
 )  # fmt: skip
 """Names of the column of images, the best ones first."""
 LABEL_WORDS = (
-    "label", "finelabel", "classname", "labelname", "categoryname", "class", "classes", "category",
+    "classname", "labelname", "categoryname", "label", "finelabel", "class", "classes", "category",
     "categories", "species", "breed", "target", "groundtruth", "gt", "diagnosis", "dx", "variety",
     "tag", "classlabel", "labelclass", "classid", "labelid", "categoryid", "targetid", "classindex",
     "labelindex", "classidx", "labelidx",
@@ -184,17 +184,22 @@ class _Finder:
 
     def _named_label(self, known: list[int]) -> int:
         """One of several columns of labels, which must say the same unless one is named label."""
-        known = sorted(known, key=lambda i: _rank(self._words[i], LABEL_WORDS))
-        best = known[0]
-        for other in known[1:] if self._words[best] != "label" else ():
-            pairs = set(zip(self._values(best), self._values(other), strict=False))
-            if not len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
-                names = f"{self._header[best]!r} and {self._header[other]!r}"
-                raise DataError(
-                    f"{self._table.path} has two different columns of labels, {names}; "
-                    "call the one to use label, or remove the other"
-                )
+        best, *others = sorted(known, key=lambda i: _rank(self._words[i], LABEL_WORDS))
+        different = [i for i in others if not self._say_the_same(best, i)]
+        if different and "label" in self._words:
+            return self._words.index("label")
+        if different:
+            names = f"{self._header[best]!r} and {self._header[different[0]]!r}"
+            raise DataError(
+                f"{self._table.path} has two different columns of labels, {names}; "
+                "call the one to use label, or remove the other"
+            )
         return best
+
+    def _say_the_same(self, first: int, second: int) -> bool:
+        """Whether each value of one column stands with one value of the other."""
+        pairs = set(zip(self._values(first), self._values(second), strict=False))
+        return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
     def _error(self, what: str, name: str) -> DataError:
         columns = ", ".join(map(repr, self._header))

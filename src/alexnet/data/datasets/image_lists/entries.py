@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
 from alexnet.config.serialization import short_repr
@@ -75,26 +76,29 @@ def header_error(table: Table) -> DataError:
 
 def _entry(table: Table, columns: Columns, row: TableRow) -> Entry:
     """One image from one row."""
-    where, cells = table.where(row.number), row.cells
+    cells = row.cells
     names = table.header or ("path", "label", "split")[: 3 if columns.split is not None else 2]
     width = len(names) if table.header else len(table.rows[0].cells)
     if len(cells) != width or width < 2 or (table.header is None and width > 3):
+        hint = "" if table.header else ", or a first line with these names"
         raise DataError(
-            f"{where}: {short_repr(table.joined(cells))} has {len(cells)} values; expected "
-            f"{table.joined(names)}{'' if table.header else ', or a first line with these names'}"
+            f"{table.where(row.number)}: {short_repr(table.joined(cells))} has {len(cells)} "
+            f"values; expected {table.joined(names)}{hint}"
         )
     name, label = cells[columns.image], _label(table, columns, row)
     if not name or not label:
         problem = "label" if name else "path"
-        raise DataError(f"{where}: the {problem} is empty; expected {table.joined(names)}")
+        raise DataError(
+            f"{table.where(row.number)}: the {problem} is empty; expected {table.joined(names)}"
+        )
     label = unicodedata.normalize("NFC", label)
-    return Entry(row.number, name, label, _split(where, columns, cells))
+    return Entry(row.number, name, label, _split(table, columns, row))
 
 
 def _label(table: Table, columns: Columns, row: TableRow) -> str:
     """The label of a row; of one-hot columns the name of the one that is 1."""
     if len(columns.labels) == 1:
-        return _only_item(table.where(row.number), row.cells[columns.labels[0]])
+        return _only_item(table, row, row.cells[columns.labels[0]])
     assert table.header is not None
     chosen = [table.header[i] for i in columns.labels if row.cells[i].lower() in TRUE]
     if len(chosen) == 1:
@@ -104,7 +108,7 @@ def _label(table: Table, columns: Columns, row: TableRow) -> str:
     raise DataError(f"{table.where(row.number)}: none of its {len(columns.labels)} columns is 1")
 
 
-def _only_item(where: str, cell: str) -> str:
+def _only_item(table: Table, row: TableRow, cell: str) -> str:
     """The one label of a cell such as ["rose"], or with boxes behind it; any other as it is."""
     if match := WNID_AND_BOXES.fullmatch(cell):
         return match[1]
@@ -112,10 +116,10 @@ def _only_item(where: str, cell: str) -> str:
         return cell
     try:
         items = json.loads(cell.replace("'", '"'))
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
     if len(items) > 1:
-        raise several_labels(where, [str(item) for item in items])
+        raise several_labels(table.where(row.number), [str(item) for item in items])
     return str(items[0]).strip() if items else ""
 
 
@@ -128,15 +132,23 @@ def several_labels(where: str, labels: list[str]) -> DataError:
     )
 
 
-def _split(where: str, columns: Columns, cells: list[str]) -> str:
+def _split(table: Table, columns: Columns, row: TableRow) -> str:
     if columns.split is None:
         return ""
-    cell = cells[columns.split]
+    cell = row.cells[columns.split]
     if any(columns.flag_splits):
         return columns.flag_splits[cell.lower() in TRUE]
-    if not (split := split_of(cell)):
-        raise DataError(f"{where}: split {short_repr(cell)} is unknown; use {', '.join(SPLITS)}")
+    if not (split := _known_split(cell)):
+        raise DataError(
+            f"{table.where(row.number)}: split {short_repr(cell)} is unknown; "
+            f"use {', '.join(SPLITS)}"
+        )
     return split
+
+
+@lru_cache(maxsize=64)
+def _known_split(cell: str) -> str:
+    return split_of(cell)  # which is slow for a million rows
 
 
 def _without_repeats(table: Table, entries: list[Entry], skipped: Counter[str]) -> list[Entry]:
@@ -151,10 +163,17 @@ def _without_repeats(table: Table, entries: list[Entry], skipped: Counter[str]) 
         raise DataError(
             f"{table.where(entry.number)}: {short_repr(entry.name)} is on {table.unit} "
             f"{known.number} already, with the {what} {values[0]} in place of {values[1]}; "
-            "an image has one label and one split"
+            f"an image has one label and one split{_boxes_hint(table)}"
         )
     skipped["rows that repeat an image"] += len(entries) - len(first)
     return list(first.values())
+
+
+def _boxes_hint(table: Table) -> str:
+    """What to say of a list whose columns are those of boxes around several objects."""
+    words = {name.strip().lower() for name in table.header or ()}
+    is_for_detection = words & {"xmin", "x_min", "x1", "bbox", "xmax", "x_max"}
+    return ". It has boxes, so it is a list for object detection" if is_for_detection else ""
 
 
 def plain_path(name: str) -> str:

@@ -42,6 +42,11 @@ def folder_list_source(folder: Path) -> Source | None:
     if any(is_image_name(file) for _, _, files in os.walk(folder) for file in files):
         return None  # ends at the first image
     files = sorted(folder.rglob("*.parquet"))
+    if not files and any(folder.rglob("data-*-of-*.arrow")):
+        raise DataError(
+            f"{str(folder)!r} was written by save_to_disk of Hugging Face's datasets; "
+            "write each split with dataset.to_parquet('train.parquet') instead"
+        )
     return parquet_source(name, folder, files) if files else None
 
 
