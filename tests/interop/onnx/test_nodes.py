@@ -268,3 +268,10 @@ def test_any_name_is_for_messages_only(name: str) -> None:
     found = parse(conv, relu)
     assert [one.layer for one in found] == [Conv(NAME, 4, 3), Activation(NAME)]
     assert [one.description for one in found] == [f"Conv {name!r}", f"Relu {name!r}"]
+
+
+def test_attributes_that_cannot_be_read() -> None:
+    with pytest.raises(
+        ModelFileError, match=r"MaxPool '/pool/out' cannot be read \(\w+Error: .*\)"
+    ):
+        parse(helper.make_node("MaxPool", ["x"], ["/pool/out"]))

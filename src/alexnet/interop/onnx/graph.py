@@ -13,6 +13,7 @@ from alexnet.interop.onnx.constants import tensor_array
 from alexnet.interop.onnx.load import Model, load_onnx
 from alexnet.interop.onnx.normalization import InputNormalization, input_normalization
 from alexnet.interop.onnx.parse import parse_nodes
+from alexnet.io.text import error_text
 from alexnet.models.layers import Shape
 
 MAX_BATCH_SIZE = 256
@@ -56,9 +57,10 @@ def read_graph(path: Path, default_input: Shape | None = None) -> Graph:
         return _parse(path, model, notes, default_input)
     except ModelFileError:
         raise
-    except Exception as error:  # constants and attributes may be anything
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise ModelFileError(f"{path} has a node that cannot be read ({reason})") from error
+    except Exception as error:  # constants and the input may be anything
+        raise ModelFileError(
+            f"{path} has a value that cannot be read: {error_text(error)}"
+        ) from error
 
 
 def _parse(path: Path, model: Model, notes: list[str], default_input: Shape | None) -> Graph:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 
+from alexnet.errors import ModelFileError
 from alexnet.interop.onnx.adaptive_pools import AdaptivePoolBranch, starts_adaptive_pool
 from alexnet.interop.onnx.chain import Chain, Node, attributes_of
 from alexnet.interop.onnx.nodes import PARSERS, NodeParser
 from alexnet.interop.onnx.norms import NormBranch, norm_branch, starts_norm
 from alexnet.interop.onnx.reshapes import RESHAPES
 from alexnet.interop.onnx.scales import SCALES
+from alexnet.io.text import error_text
 
 NODE_PARSERS: dict[str, NodeParser] = {**PARSERS, **RESHAPES, **SCALES}
+Branch: TypeAlias = NormBranch | AdaptivePoolBranch
+"""A layer of several nodes."""
 CAN_FOLLOW_PAD = {"Conv", "MaxPool", "AveragePool", "Pad", "Identity", "Cast", "Transpose"}
 CAN_FOLLOW_SOFTMAX = {"Identity", "Cast"}
 QUANTIZED = ("Quantize", "Dequantize", "QLinear", "Dynamic", "ConvInteger", "MatMulInteger")
@@ -30,25 +35,37 @@ def parse_nodes(chain: Chain, nodes: Iterable[Node]) -> None:
         ModelFileError: names the first node that does not continue the chain, or is no layer.
     """
     remaining = deque(nodes)
-    branch: NormBranch | AdaptivePoolBranch | None = None
+    branch: Branch | None = None
     while remaining:
         node = remaining.popleft()
-        if node.op_type == "If" and node.input[0] in chain.constants:
-            remaining.extendleft(reversed(_if_branch(chain, node)))
-        elif node.op_type in ("Shape", "Size") and node.input[0] in chain.shapes:
-            _compute_shape(chain, node)
-        elif chain.is_constant(node):
-            chain.compute(node)
-        elif branch is not None:
-            branch = None if branch.take(node) else branch
-        elif starts_norm(chain, node):
-            branch = norm_branch(chain, node)
-        elif starts_adaptive_pool(chain, node):
-            branch = AdaptivePoolBranch(chain, node, node.output[0])
-        else:
-            _parse_node(chain, node)
+        try:
+            branch = _take(chain, node, branch, remaining)
+        except ModelFileError:
+            raise
+        except Exception as error:  # attributes and constants may be anything
+            reason = f"{type(error).__name__}: {error_text(error)}"
+            chain.fail(node, f"cannot be read ({reason})")
     if branch is not None:
         chain.fail(branch.first, "begins a layer that the file does not end")
+
+
+def _take(chain: Chain, node: Node, branch: Branch | None, remaining: deque[Node]) -> Branch | None:
+    """Take the next node; the layer of several nodes that it begins or continues, if any."""
+    if node.op_type == "If" and node.input[0] in chain.constants:
+        remaining.extendleft(reversed(_if_branch(chain, node)))
+    elif node.op_type in ("Shape", "Size") and node.input[0] in chain.shapes:
+        _compute_shape(chain, node)
+    elif chain.is_constant(node):
+        chain.compute(node)
+    elif branch is not None:
+        return None if branch.take(node) else branch
+    elif starts_norm(chain, node):
+        return norm_branch(chain, node)
+    elif starts_adaptive_pool(chain, node):
+        return AdaptivePoolBranch(chain, node, node.output[0])
+    else:
+        _parse_node(chain, node)
+    return branch
 
 
 def _parse_node(chain: Chain, node: Node) -> None:
