@@ -20,10 +20,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from alexnet.evaluation.intervals import CONFIDENCE_LEVEL
 from alexnet.experiments.experiment import MIN_SEEDS, Comparison, Scale
 from alexnet.experiments.outcome import Outcome
 
-CONFIDENCE_LEVEL = 0.95
 NUM_RESAMPLES = 2_000
 """Bootstrap samples of the images."""
 NUM_SAMPLES = 400_000
