@@ -217,3 +217,13 @@ def test_a_missing_adaptive_pool_must_do_nothing() -> None:
 def test_an_input_that_is_too_small() -> None:
     with pytest.raises(ModelFileError, match="the input is too small: conv1 has an empty output"):
         match_layers("file", file_layers(), ARCH, (3, 2, 2))
+
+
+def test_a_huge_map_takes_no_memory_where_the_flatten_order_differs() -> None:
+    """2^40 features: their order is not computed before the weights have been found to fit."""
+    arch = Architecture("s", "", (16, 1, 1), (Flatten("flatten"), FullyConnected("fc", 7)))
+    found = [parsed(Flatten("a", "hwc")), parsed(FullyConnected("b", features=7), weight=FC)]
+    with pytest.raises(
+        ModelFileError, match=r"fc\.weight has shape 7x16, expected 7x1099511627776"
+    ):
+        match_layers("file", found, arch, (256, 1 << 16, 1 << 16))

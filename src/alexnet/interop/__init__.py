@@ -1,4 +1,4 @@
-"""Networks of other programs in (torchvision, Keras, ONNX), and ours out (ONNX, torch.export).
+"""Networks of other programs (torchvision, Keras, ONNX) in; ours out (ONNX, Keras, torch.export).
 
 Code inside a file is never run. Wherever a file has a graph of its own, its logits are compared
 with our network's.

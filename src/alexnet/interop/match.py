@@ -107,9 +107,9 @@ class _LayerMatcher:
         self.layers: list[Layer] = []
         self.weights: dict[str, Tensor] = {}
         self.folded_bias = np.zeros(0, np.float32)
-        self.feature_order: np.ndarray | None = None
-        """Where the file has each of our features, from Flatten to the next fully connected layer;
-        None: in the same order."""
+        self.reordered: tuple[Shape, Flatten] | None = None
+        """The map and our layer where the file flattens in another order, until the next fully
+        connected layer."""
 
     def fail(self, reason: str) -> NoReturn:
         raise ModelFileError(f"{self.file} is not {self.arch.name}: {reason}")
@@ -204,7 +204,7 @@ class _LayerMatcher:
             return  # a batch norm whose eps the file has folded into its scale and bias
         if isinstance(layer, Flatten) and isinstance(parsed.layer, Flatten):
             if parsed.layer.order != layer.order:
-                self.feature_order = feature_order(self.shape, layer.order)
+                self.reordered = self.shape, layer
             return
         is_same_conv = isinstance(layer, Conv) and _is_padded_alike(layer, parsed.layer, self.shape)
         ignored = IGNORED_FIELDS | ({"extra_padding"} if is_same_conv else set())
@@ -253,14 +253,15 @@ class _LayerMatcher:
 
     def in_our_order(self, layer: Layer, name: str, array: np.ndarray) -> np.ndarray:
         """An array with the features of a flattened map in our order."""
-        order = self.feature_order
-        if order is None or isinstance(layer, Conv):
+        if self.reordered is None or isinstance(layer, Conv):
             return array
+        shape, flatten = self.reordered
+        order = feature_order(shape, flatten.order)  # as long as the array, so the file is as large
         if isinstance(layer, BatchNorm):
             return np.take(array, order)
         if name != "weight":
             return array
-        self.feature_order = None  # its outputs have no order but their own
+        self.reordered = None  # its outputs have no order but their own
         return np.take(array, order, axis=1)
 
     def check_end(self) -> None:

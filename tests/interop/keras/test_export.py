@@ -235,6 +235,7 @@ def test_metadata_that_are_not_ours(tmp_path: Path, text: bytes) -> None:
 
 @pytest.mark.parametrize("name", EXPORTABLE)
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Keras and of its backend
 def test_keras_computes_the_same_logits(tmp_path: Path, name: str) -> None:
     """Where Keras is installed; a whole model, and its weights in a model of the same layers."""
     keras = pytest.importorskip("keras")

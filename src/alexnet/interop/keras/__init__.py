@@ -5,4 +5,5 @@
   that prepare the images.
 - `arrays`: the texts and arrays of a file, which are HDF5 and read in a process of their own;
   `weights`: the arrays by layer.
+- `export`: a model as a Keras file.
 """
