@@ -56,7 +56,7 @@ def test_data_check_and_prepare(command: Command, odd: Path) -> None:
     assert is_clean(told.out)
     (fault,) = [line for line in told.out.splitlines() if line.startswith("unreadable")]
     assert fault.startswith(f"unreadable  {CLASSES[0]}/bad\\n\\xff.jpg  ")
-    assert "not a whole image" in fault
+    assert "not an image" in fault
     found = json.loads(command("data", "check", odd, "--json").out)
     assert sorted(found["class_names"]) == sorted(CLASSES)
     assert f"{CLASSES[0]}/bad\n\udcff.jpg" in {one["name"] for one in found["findings"]}
