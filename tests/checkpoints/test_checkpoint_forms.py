@@ -200,6 +200,19 @@ def test_the_format_is_told_by_the_content(tmp_path: Path, kind: str) -> None:
     check(read(tmp_path / "checkpoint"))
 
 
+def test_a_safetensors_file_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    """It is sorted by name, so that net.10 comes before net.6, and all three have one shape."""
+    shapes = [(4, 3, 11, 11), (6, 4, 5, 5), *((6, 6, 3, 3),) * 3, (9, 216), (8, 9), (2, 8)]
+    places = (0, 3, 6, 8, 10, 15, 18, 20)
+    state = {
+        f"net.{place}.weight": torch.full(shape, float(place))
+        for place, shape in zip(places, shapes, strict=True)
+    }
+    save_file(state, tmp_path / "w.safetensors")
+    found = read(tmp_path / "w.safetensors").tensors
+    assert [found[f"conv{i}.weight"].flatten()[0] for i in (3, 4, 5)] == [6, 8, 10]
+
+
 def test_views_of_one_storage(tmp_path: Path) -> None:
     whole = torch.arange(24.0)
     state = {"conv1.weight": whole[4:16].view(3, 4).t(), "conv1.bias": whole[::6]}

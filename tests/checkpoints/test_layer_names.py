@@ -48,6 +48,15 @@ def test_the_order_of_a_file_does_not_matter_where_shapes_differ() -> None:
     ]
 
 
+def test_names_go_before_the_order_of_a_file() -> None:
+    convs = ((4, 3, 11, 11), (6, 4, 5, 5), *((6, 6, 3, 3),) * 3)
+    found = dict(zip(("conv1", "conv2", "conv5", "conv4", "conv3"), convs, strict=True))
+    matrices = dict(zip(("fc1", "fc2", "fc3"), ((9, 216), *FULLY_CONNECTED[1:]), strict=True))
+    names = local_names({f"{n}.weight": s for n, s in (found | matrices).items()}, OWT).names
+    assert names["conv5.weight"] == "conv5.weight"
+    assert names["fc1.weight"] == "fc6.weight"
+
+
 def test_equal_shapes_are_taken_in_order() -> None:
     convs = ((4, 3, 11, 11), (6, 4, 5, 5), *((6, 6, 3, 3),) * 3)
     names = local_names(shapes(*convs, (9, 216), *FULLY_CONNECTED[1:]), OWT).names

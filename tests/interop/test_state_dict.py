@@ -111,6 +111,15 @@ def test_widths_and_colors_come_from_the_file(
     )
 
 
+def test_another_input_size_is_the_way_out(tmp_path: Path) -> None:
+    narrow = variant(ZOO["alexnet"], ModelOptions(width=0.05, input_size=131))
+    torch.save(Network(narrow).state_dict(), tmp_path / "net.pth")
+    message = r"fc6\.weight has shape .* for an input of 227 pixels; choose another with --input"
+    with pytest.raises(ModelFileError, match=message):
+        read_state_dict(tmp_path / "net.pth", ZOO["alexnet"])
+    assert read_state_dict(tmp_path / "net.pth", ZOO["alexnet"], 131).architecture == narrow
+
+
 @pytest.mark.parametrize("width", [1 / 16, 1 / 8])
 def test_the_widths_of_another_published_net_are_recognized(tmp_path: Path, width: float) -> None:
     """Every shape of torchvision's net fits the tutorial's, which has response norm."""

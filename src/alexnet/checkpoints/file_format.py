@@ -57,6 +57,7 @@ REMEDIES: dict[FileFormat, str] = {
     "keras": "; alexnet import reads it",
     "hdf5": "; alexnet import reads it if Keras wrote it",
     "onnx": "; alexnet import reads it",
+    "caffemodel": "; alexnet import reads it",
 }
 """What to do with them, as no state dicts; {file} is the name."""
 

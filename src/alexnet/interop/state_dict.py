@@ -17,7 +17,7 @@ from alexnet.io.downloads import download
 from alexnet.io.paths import cache_folder, find
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
-from alexnet.models.layers import Conv, FullyConnected, Layer
+from alexnet.models.layers import AdaptivePool, Conv, FullyConnected, Layer
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
@@ -134,7 +134,7 @@ def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) ->
         if name in weights and weights[name].shape != tensor.shape:
             raise ModelFileError(
                 f"{file} is not {arch.name}: {name} has shape {shape_text(weights[name].shape)}, "
-                f"expected {shape_text(tensor.shape)}"
+                f"expected {shape_text(tensor.shape)}{_size_hint(name, arch)}"
             )
     for name, tensor in weights.items():
         if name not in expected:
@@ -142,6 +142,15 @@ def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) ->
                 f"{file} is not {arch.name}: it also has {name} ({shape_text(tensor.shape)})"
             )
     return {name: weights[name].to(t.dtype) for name, t in expected.items() if name in weights}
+
+
+def _size_hint(name: str, arch: Architecture) -> str:
+    """The way out where the shape depends on the side of the input."""
+    first = next(layer for layer in arch.layers if isinstance(layer, FullyConnected))
+    is_fixed = any(isinstance(layer, AdaptivePool) for layer in arch.layers)
+    if is_fixed or name != f"{first.name}.weight":
+        return ""
+    return f" for an input of {arch.input[1]} pixels; choose another with --input-size"
 
 
 def _meta_state_dict(arch: Architecture) -> dict[str, Tensor]:
