@@ -49,6 +49,18 @@ class Reporter(Protocol):
         """After every epoch."""
 
 
+def epoch_text(record: EpochRecord, times: EpochTimes) -> str:
+    """The line that tells of a finished epoch."""
+    eval_error = (
+        f"  {record.eval_split} error {record.eval_top1_error:6.1%}" if record.eval_split else ""
+    )
+    return (
+        f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
+        f"error {record.train_top1_error:6.1%}{eval_error}  lr {record.lr:.2g}  "
+        f"{times.images_per_second:.0f} images/s  data wait {times.data_wait_fraction:.1%}"
+    )
+
+
 class NullReporter:
     """A reporter that does nothing."""
 

@@ -13,8 +13,8 @@ from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.models.variants import ModelOptions
 from stress.children import Child, Ended, Setup, start
 
-MEASURED = ("times.jsonl", "result.json", "environment.json")
-"""Files of a run that the recipe does not determine: times, and the machine."""
+MEASURED = ("times.jsonl", "result.json", "environment.json", "run.log")
+"""Files of a run that the recipe does not determine: times, the machine, and interruptions."""
 
 
 class Subject(Protocol):

@@ -28,11 +28,14 @@ resume = partial(trainer.resume, save_plot=empty_plot)
 
 
 def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
-    """Whether two runs have the same files with the same bytes, apart from measured times."""
+    """Whether two runs have the same files with the same bytes, apart from measured times.
+
+    `run.log` also tells of interruptions.
+    """
 
     def contents(path: Path) -> dict[str, bytes]:
         files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
-        measured = {"times.jsonl", "result.json"}
+        measured = {"times.jsonl", "result.json", "run.log"}
         return {name: b"" if name in measured else p.read_bytes() for name, p in files.items()}
 
     return contents(folder.path) == contents(whole.path)

@@ -20,7 +20,7 @@ from rich.progress import (
 from alexnet.io.text import printable
 from alexnet.pretraining.records import LayerRecord, LayerStep
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import StepReport
+from alexnet.reporter import StepReport, epoch_text
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -124,16 +124,7 @@ class ProgressReporter:
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
         self._last_line_at = self._clock()
-        eval_error = (
-            f"  {record.eval_split} error {record.eval_top1_error:6.1%}"
-            if record.eval_split
-            else ""
-        )
-        self._print(
-            f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
-            f"error {record.train_top1_error:6.1%}{eval_error}  lr {record.lr:.2g}  "
-            f"{times.images_per_second:.0f} images/s  data wait {times.data_wait_fraction:.1%}"
-        )
+        self._print(epoch_text(record, times))
 
     def _show_images(self, verb: str, done: int, total: int) -> None:
         """A bar, or a line every ten seconds, until all images are done."""

@@ -33,9 +33,6 @@ from alexnet.training.run_folder import RunFolder, read_recipe
 from alexnet.training.setup import resolve_paths
 from alexnet.training.trainer import resume, train
 
-DIVERGED = "diverged.txt"
-"""In a run folder: the error message of a run that diverged."""
-
 NewReporter = Callable[[str], Reporter]
 """Takes the description of the next run and gives its reporter."""
 
@@ -52,8 +49,6 @@ class Session:
 
     def run(self, path: Path, recipe: Recipe, description: str) -> RunFolder:
         """The finished run at `path`; it is trained or resumed if it is not finished.
-
-        If the loss becomes infinite or NaN, the run ends with the file `diverged.txt`.
 
         Raises:
             UsageError: the folder holds a run of another recipe.
@@ -73,7 +68,6 @@ class Session:
                 train(recipe, out=path, reporter=reporter)
         except DivergedError as error:
             reporter.note(str(error))
-            write_text(path / DIVERGED, f"{error}\n")
         return folder
 
     def with_initial_weights(self, recipe: Recipe, arm: Arm) -> Recipe:
@@ -158,7 +152,7 @@ def run_path(out: Path, arm: Arm, lr: float, suffix: str) -> Path:
 
 def has_diverged(run: RunFolder) -> bool:
     """Whether the run ended because its loss became infinite or NaN."""
-    return (run.path / DIVERGED).exists()
+    return run.diverged.exists()
 
 
 def tune_lr(session: Session, arm: Arm) -> tuple[LRTrial, ...]:

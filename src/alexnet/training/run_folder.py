@@ -1,8 +1,8 @@
 """The run folder: its files, and a lock so that one process at a time writes them.
 
-It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl` and `model.safetensors`;
-with a validation split, `last.safetensors`; until the run has finished, `checkpoints/`; and then
-`result.json` and `plots/`.
+It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl`, `run.log` and
+`model.safetensors`; with a validation split, `last.safetensors`; until the run has finished,
+`checkpoints/`; and then `result.json` and `plots/`. If it diverged, `diverged.txt` says where.
 """
 
 from __future__ import annotations
@@ -50,6 +50,16 @@ class RunFolder:
     def times(self) -> Path:
         """One line of JSON per finished epoch: an `EpochTimes`."""
         return self.path / "times.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Notes, epochs and the end, with the time; resuming appends to it."""
+        return self.path / "run.log"
+
+    @property
+    def diverged(self) -> Path:
+        """Why the run ended, if its loss or a weight was not finite."""
+        return self.path / "diverged.txt"
 
     @property
     def model(self) -> Path:

@@ -14,8 +14,9 @@ from alexnet import plots
 from alexnet.checkpoints.model_file import Scores, load_model
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_dict
-from alexnet.errors import TrainingError, UsageError
+from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.evaluation.results import Evaluation
+from alexnet.io.files import remove_file, write_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
@@ -32,6 +33,7 @@ from alexnet.training.epoch import evaluate_split
 from alexnet.training.loop import fit
 from alexnet.training.results import write_results
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
+from alexnet.training.run_log import LoggingReporter
 from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
 from alexnet.training.state import TrainState
 
@@ -69,21 +71,22 @@ def train(
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    reporter = reporter or NullReporter()
+    log = LoggingReporter(reporter or NullReporter())
     recipe = resolve_paths(recipe)
     if out and Path(out).exists():
         is_run = RunFolder(Path(out)).config.exists()
         resume_command = f", or resume it with --resume {out}" if is_run else ""
         raise UsageError(f"{out} exists; choose another --out{resume_command}")
-    setup = set_up_training(recipe, reporter)
+    setup = set_up_training(recipe, log)
     environment = describe_environment(setup.device)
     folder = (
         create_run(Path(out), recipe, environment)
         if out
         else create_numbered_run(Path("runs"), recipe, environment)
     )
-    with folder.locked():
-        return _run(setup, TrainState(), folder, reporter, save_plot or plots.save_plot)
+    with folder.locked(), log.keeping_the_end():
+        log.open(folder.log)
+        return _run(setup, TrainState(), folder, log, save_plot or plots.save_plot)
 
 
 def resume(
@@ -104,15 +107,17 @@ def resume(
         TrainingError: the run has finished, or another process is training it.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    reporter = reporter or NullReporter()
+    log = LoggingReporter(reporter or NullReporter())
     folder = RunFolder(Path(path))
     recipe = read_run_recipe(folder)
     with folder.locked():
         if folder.result.exists():
             folder.remove_checkpoints()
             raise TrainingError(f"{path} has finished already; its model is {folder.model}")
-        setup, state = _restore_run(recipe, folder, reporter)
-        return _run(setup, state, folder, reporter, save_plot or plots.save_plot)
+        log.open(folder.log)
+        with log.keeping_the_end():
+            setup, state = _restore_run(recipe, folder, log)
+            return _run(setup, state, folder, log, save_plot or plots.save_plot)
 
 
 def _restore_run(
@@ -124,6 +129,7 @@ def _restore_run(
     warn_if_environment_changed(folder, describe_environment(setup.device), reporter)
     state = restore(setup, checkpoint, folder) if checkpoint else TrainState()
     folder.remove_temp_files()
+    remove_file(folder.diverged)
     folder.write_epochs(state.history, state.times)
     position = f"resuming after step {state.step} of {setup.total_steps}"
     reporter.note(position if checkpoint else "no checkpoint found; starting from the first step")
@@ -159,6 +165,9 @@ def _run(
         with stop.listening():
             fit(setup, state, checkpoints, reporter)
             return _finish(setup, state, checkpoints, save_plot)
+    except DivergedError as error:
+        write_text(folder.diverged, f"{error}\n")
+        raise
     except TrainingInterrupted:
         raise
     except KeyboardInterrupt as error:

@@ -1,0 +1,71 @@
+"""`run.log`: what a run has told its user, with the time, over all its sessions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from alexnet.errors import AlexNetError
+from alexnet.io.files import append_text
+from alexnet.io.text import printable
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import Reporter, StepReport, epoch_text
+from alexnet.runtime.signals import TrainingInterrupted
+
+
+class LoggingReporter:
+    """Passes on what it receives, and keeps notes and epochs in a run's `run.log`.
+
+    What comes before `open` waits for it. A log that cannot be written does not stop a run.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._path: Path | None = None
+        self._waiting = ""
+
+    def open(self, path: Path) -> None:
+        """Append everything to this file from now on."""
+        self._path = path
+        self._append("")
+
+    @contextmanager
+    def keeping_the_end(self) -> Iterator[None]:
+        """Keep why the run ended, too."""
+        try:
+            yield
+        except (AlexNetError, TrainingInterrupted) as error:
+            self._append(_line(str(error)))
+            raise
+        self._append(_line("finished"))
+
+    def note(self, text: str) -> None:
+        """A sentence for the user, such as a warning."""
+        self._reporter.note(text)
+        self._append(_line(text))
+
+    def on_prepare(self, done: int, total: int) -> None:
+        """While the image store is built: images decoded so far."""
+        self._reporter.on_prepare(done, total)
+
+    def on_step(self, report: StepReport) -> None:
+        """After every training step."""
+        self._reporter.on_step(report)
+
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+        """After every epoch."""
+        self._reporter.on_epoch(record, times)
+        self._append(_line(epoch_text(record, times)))
+
+    def _append(self, lines: str) -> None:
+        self._waiting += lines
+        if self._path and self._waiting:
+            with suppress(OSError):
+                append_text(self._path, self._waiting)
+            self._waiting = ""
+
+
+def _line(text: str) -> str:
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {printable(text)}\n"
