@@ -1,44 +1,8 @@
-"""Tables and progress: a bar on a terminal, and now and then a line elsewhere."""
+"""Tables and numbers."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-
-import pytest
-from rich.console import Console
-
-from alexnet.cli.console import ProgressReporter, percent, table
-from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import StepReport
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def reporter(clock: Clock) -> Iterator[ProgressReporter]:
-    """A reporter without a terminal."""
-    with ProgressReporter(clock=clock) as made:
-        yield made
-
-
-def step(number: int) -> StepReport:
-    return StepReport(
-        step=number, total_steps=100, epoch=1, loss=2.5, top1_error=0.75, num_images=8
-    )
+from alexnet.cli.console import percent, table
 
 
 def test_a_table_aligns_its_columns() -> None:
@@ -48,72 +12,3 @@ def test_a_table_aligns_its_columns() -> None:
     assert table(("a", "b"), [("1", "x\ny")], left=2).splitlines()[-1].startswith("1  x")
     assert table(("a", "b"), [("1", "x\ny")]).count("\n") == 2
     assert percent(0.0625) == "6.25 %"
-
-
-def test_counts_of_images_are_a_line_every_ten_seconds(
-    reporter: ProgressReporter, clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for done in range(1, 31):
-        clock.seconds += 1
-        reporter.on_predict(done, 30)
-    result = capsys.readouterr()
-    assert result.out == ""
-    assert result.err.splitlines() == ["classified 11 of 30 images", "classified 22 of 30 images"]
-    reporter.on_evaluate(64, 5000)
-    reporter.on_prepare(60, 1060)
-    assert capsys.readouterr().err == ""
-    reporter.on_prepare(1060, 1060)
-    assert capsys.readouterr().err == "prepared 1,060 of 1,060 images\n"
-
-
-def test_steps_are_a_line_every_thirty_seconds(
-    reporter: ProgressReporter, clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for number in range(1, 41):
-        reporter.on_step(step(number))
-        clock.seconds += 2
-    (line, *others) = capsys.readouterr().err.splitlines()
-    assert line == "step 17 of 100  loss 2.500  error  75.0%  4 images/s  2.8 min left"
-    assert len(others) == 1
-
-
-def test_an_epoch_is_a_line_with_the_learning_rate_and_the_wait_for_data(
-    reporter: ProgressReporter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    values = {"train_top5_error": 0.5, "eval_loss": 1.0, "eval_top5_error": 0.25, "layers": ()}
-    record = EpochRecord(
-        epoch=3, step=12, lr=0.0125, train_loss=1.25, train_top1_error=0.5, eval_split="val",
-        eval_top1_error=0.25, **values,
-    )  # fmt: skip
-    times = EpochTimes(
-        epoch=3, images_per_second=321.4, elapsed_seconds=2.0, data_wait_fraction=0.125
-    )
-    reporter.on_epoch(record, times)
-    assert capsys.readouterr().err == (
-        "epoch   3  loss 1.250  error  50.0%  val error  25.0%  lr 0.013  321 images/s  "
-        "data wait 12.5%\n"
-    )
-
-
-def test_a_terminal_shows_a_bar_and_keeps_the_lines(clock: Clock) -> None:
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=100)
-    with ProgressReporter(console, clock) as reporter:
-        reporter.on_predict(64, 200)
-        assert "classified" in screen.getvalue()
-        reporter.on_predict(200, 200)
-        assert "64/200" in screen.getvalue()
-        reporter.on_step(step(1))
-        clock.seconds += 1
-        reporter.on_step(step(2))
-        reporter.note("[a note] in brackets")
-    assert "2/100" in screen.getvalue()
-    assert "8 images/s" in screen.getvalue()
-    assert "[a note] in brackets" in screen.getvalue()
-
-
-def test_a_few_images_show_nothing_on_a_terminal(clock: Clock) -> None:
-    screen = io.StringIO()
-    with ProgressReporter(Console(file=screen, force_terminal=True), clock) as reporter:
-        reporter.on_predict(12, 12)
-    assert screen.getvalue() == ""

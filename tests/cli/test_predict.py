@@ -80,7 +80,7 @@ def test_predict_reports_its_progress_on_stderr(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("alexnet.cli.console.SECONDS_PER_COUNT", -1.0)
+    monkeypatch.setattr("alexnet.progress.SECONDS_PER_COUNT", -1.0)
     for number in range(70):
         (tmp_path / f"{number}.jpg").symlink_to(flowers / "test" / "rose" / "0000.jpg")
     result = command("predict", trained.path, tmp_path, "--csv", "--top", 1)

@@ -170,7 +170,7 @@ def test_the_command_says_how_to_resume(
 ) -> None:
     signaller = Signaller(5, number)
     monkeypatch.setattr(
-        "alexnet.cli.console.ProgressReporter.on_step",
+        "alexnet.progress.ProgressReporter.on_step",
         lambda self, report: signaller.on_step(report),
     )
     (tmp_path / "small.json").write_text(to_json(small))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import ProgressReporter, note, table
+from alexnet.cli.console import note, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import preset
@@ -18,6 +18,7 @@ from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import ConfigError
 from alexnet.io.text import shape_text
 from alexnet.models.zoo import architecture
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.benchmark.data import DataThroughput

@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from alexnet.cli.console import ProgressReporter, table
+from alexnet.cli.console import table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.config.preprocessing import Resize
 from alexnet.config.presets import preset
@@ -33,6 +33,7 @@ from alexnet.data.summary import (
 )
 from alexnet.errors import UsageError
 from alexnet.io.text import printable
+from alexnet.progress import ProgressReporter
 
 HELP = """usage: alexnet data ACTION DATA ...
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import ProgressReporter, note, percent, table
+from alexnet.cli.console import note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.serialization import json_text
 from alexnet.data.summary import missing_text
 from alexnet.io.text import printable
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.evaluation.results import Evaluation

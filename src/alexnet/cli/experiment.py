@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import ProgressReporter, note, table
+from alexnet.cli.console import note, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.serialization import to_dict
@@ -22,6 +22,7 @@ from alexnet.experiments.experiment import Experiment, ProtocolName
 from alexnet.experiments.formatting import describe_setting, format_cost
 from alexnet.experiments.plan import Plan, estimate_minutes
 from alexnet.io.text import shell_command
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.experiments.results import ExperimentResult

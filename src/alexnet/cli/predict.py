@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import ProgressReporter, note, percent, table
+from alexnet.cli.console import note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.images.find import describe_skipped, find_paths
 from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
 from alexnet.io.url import is_address
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.inference.classifier import Prediction

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from alexnet.cli.console import ProgressReporter, percent, table
+from alexnet.cli.console import percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
@@ -22,6 +22,7 @@ from alexnet.pretraining.recipe import (
     RbmRecipe,
     read_pretrain_recipe,
 )
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.pretraining.pretrainer import Pretrained

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from alexnet.cli.console import ProgressReporter, percent
+from alexnet.cli.console import percent
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS, preset
 from alexnet.config.recipe import BaseRecipe, Recipe
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.training.trainer import Run

@@ -1,0 +1,152 @@
+"""The progress of long work, on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from alexnet.io.text import printable
+from alexnet.pretraining.records import LayerRecord, LayerStep
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import StepReport, epoch_text
+
+SECONDS_PER_COUNT = 10.0
+"""Between two lines with a number of images, where there is no terminal."""
+SECONDS_PER_STEP = 30.0
+"""Between two lines with a step, where there is no terminal."""
+
+
+def print_line(text: str, stream: TextIO) -> None:
+    """Print a line of text; a closed pipe does not stop a run."""
+    with suppress(BrokenPipeError):
+        print(printable(text), file=stream, flush=True)
+
+
+class ProgressReporter:
+    """Shows progress on stderr: notes, a bar for images or steps, a line for every epoch."""
+
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console or Console(stderr=True)
+        self._clock = clock
+        self._is_terminal = self._console.is_terminal
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._started_at = self._clock()
+        self._first_step = 0
+        self._last_line_at = self._clock()
+
+    def __enter__(self) -> ProgressReporter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+        self._print(text)
+
+    def on_prepare(self, done: int, total: int) -> None:
+        """While the image store is built: images decoded so far."""
+        self._show_images("prepared", done, total)
+        if done == total and not self._is_terminal:
+            self._print(f"prepared {done:,} of {total:,} images")
+
+    def on_evaluate(self, done: int, total: int) -> None:
+        """After every batch of an evaluation: images evaluated so far."""
+        self._show_images("evaluated", done, total)
+
+    def on_predict(self, done: int, total: int) -> None:
+        """After every batch of predictions: images classified so far."""
+        self._show_images("classified", done, total)
+
+    def on_step(self, report: StepReport) -> None:
+        """After every step."""
+        text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
+        title = f"epoch {report.epoch}"
+        self._show_step(title, report.step, report.total_steps, report.num_images, text)
+
+    def on_layer_step(self, report: LayerStep) -> None:
+        """After every step of a pretraining."""
+        text = f"reconstruction error {report.error:.3f}"
+        self._show_step(report.layer, report.step, report.total_steps, report.num_images, text)
+
+    def on_layer_epoch(self, record: LayerRecord) -> None:
+        """After every epoch of a layer."""
+        self._last_line_at = self._clock()
+        val = "" if record.val_error is None else f"  val error {record.val_error:.4f}"
+        self._print(
+            f"{record.layer}  epoch {record.epoch:>3}  train error {record.train_error:.4f}{val}  "
+            f"activation rate {record.activation_rate:.1%}  "
+            f"{record.images_per_second:.0f} images/s"
+        )
+
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+        """After every epoch."""
+        self._last_line_at = self._clock()
+        self._print(epoch_text(record, times))
+
+    def _show_images(self, verb: str, done: int, total: int) -> None:
+        """A bar, or a line every ten seconds, until all images are done."""
+        if done == total:
+            self._close()
+        elif self._is_terminal:
+            self._update_bar(verb, done, total, "images")
+        elif self._clock() - self._last_line_at > SECONDS_PER_COUNT:
+            self._last_line_at = self._clock()
+            self._print(f"{verb} {done:,} of {total:,} images")
+
+    def _show_step(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
+        """Show a step with the speed and the time left, which the first step cannot tell."""
+        if not self._first_step:
+            self._first_step, self._started_at = step, self._clock()
+            return
+        per_step = (self._clock() - self._started_at) / (step - self._first_step)
+        text = f"{text}  {images / per_step:.0f} images/s"
+        if self._is_terminal:
+            self._update_bar(title, step, total_steps, text)
+        elif self._clock() - self._last_line_at > SECONDS_PER_STEP:
+            self._last_line_at = self._clock()
+            minutes_left = per_step * (total_steps - step) / 60
+            self._print(f"step {step} of {total_steps}  {text}  {minutes_left:.1f} min left")
+
+    def _update_bar(self, title: str, done: int, total: int, text: str) -> None:
+        if self._bar is None:
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[text]}"),
+                TimeRemainingColumn(compact=True),
+            )
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task(title, total=total, text=text)
+            self._bar.start()
+        assert self._task is not None
+        self._bar.update(self._task, completed=done, total=total, description=title, text=text)
+
+    def _print(self, text: str) -> None:
+        if self._is_terminal:
+            self._console.print(printable(text), markup=False, highlight=False)
+        else:
+            print_line(text, sys.stderr)
+
+    def _close(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = self._task = None
