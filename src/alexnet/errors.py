@@ -82,6 +82,12 @@ def require_not_negative(options: object, *names: str) -> None:
         require(value is None or value >= 0, f"--{flag} {value} must not be negative")
 
 
+def require_learning_rate(options: object, name: str) -> None:
+    """Raise ConfigError, naming the flag, if a learning rate is not above 0."""
+    flag, value = name.replace("_", "-"), getattr(options, name)
+    require(value > 0, f"--{flag} {value:g} must be above 0: no weight would learn anything")
+
+
 def require_finite(options: object) -> None:
     """Raise ConfigError, naming the flag, if a number is infinite or not a number."""
     for field in fields(options):  # type: ignore[arg-type]

@@ -305,7 +305,9 @@ RECIPES = st.builds(
     label_smoothing=st.floats(0, 1, exclude_max=True),
     augment=st.builds(Augmentation, color_std=st.floats(0, 1e9), flip=st.booleans()),
     optimizer=st.builds(
-        OptimizerOptions, lr=st.floats(0, 1e9), optimizer=st.sampled_from(["paper", "adamw"])
+        OptimizerOptions,
+        lr=st.floats(0, 1e9, exclude_min=True),
+        optimizer=st.sampled_from(["paper", "adamw"]),
     ),
     schedule=st.builds(
         LRSchedule, milestones=st.lists(st.integers(1, 99), unique=True).map(sorted).map(tuple)

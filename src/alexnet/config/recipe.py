@@ -11,7 +11,12 @@ from typing import Literal, TypeAlias
 
 from alexnet.config.label_pattern import compile_label_pattern
 from alexnet.config.preprocessing import Resize
-from alexnet.errors import require, require_finite, require_not_negative
+from alexnet.errors import (
+    require,
+    require_finite,
+    require_learning_rate,
+    require_not_negative,
+)
 from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.io.text import is_file_name
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions
@@ -146,7 +151,8 @@ class OptimizerOptions:
 
     def __post_init__(self) -> None:
         require_finite(self)
-        require_not_negative(self, "lr", "bias_lr_multiplier", "weight_decay")
+        require_learning_rate(self, "lr")
+        require_not_negative(self, "bias_lr_multiplier", "weight_decay")
         require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
         require(0 <= self.beta2 < 1, f"--beta2 {self.beta2} must be from 0 to below 1")
         require(self.eps > 0, f"--eps {self.eps} must be above 0")

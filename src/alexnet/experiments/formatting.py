@@ -57,7 +57,8 @@ def describe_setting(plan: Plan) -> str:
     base, protocol = plan.protocol.base, plan.protocol
     options = base.data_options
     width = "" if base.model.width == 1 else f" at {base.model.width:g} of its width"
-    sizes = {plan.recipe(arm, 0.0, 0).data_options.train_per_class for arm in plan.arms}
+    lr = protocol.lr_grid[0]
+    sizes = {plan.recipe(arm, lr, 0).data_options.train_per_class for arm in plan.arms}
     by_size = sorted(sizes, key=lambda size: size or math.inf)
     train = ", ".join(str(size) if size else "all" for size in by_size)
     test = f"; {options.test_per_class} test images per class" if options.test_per_class else ""

@@ -191,11 +191,11 @@ def estimate_minutes(plan: Plan) -> float | None:
     """
     if plan.protocol.images_per_second is None:
         return None
-    seconds = 0.0
+    seconds, lr = 0.0, plan.protocol.lr_grid[0]
     for spec in plan.trainings:
-        runs = [(plan.recipe(spec.arm, 0.0, 0), len(plan.seeds))]
+        runs = [(plan.recipe(spec.arm, lr, 0), len(plan.seeds))]
         if spec.arm in plan.tuned_arms:
-            runs.append((plan.tuning_recipe(spec.arm, 0.0), len(plan.protocol.lr_grid)))
+            runs.append((plan.tuning_recipe(spec.arm, lr), len(plan.protocol.lr_grid)))
         speed = _images_per_second(plan.protocol, spec.arm, plan.protocol.images_per_second)
         for recipe, count in runs:
             num_images = _num_image_passes(plan.experiment, spec, recipe)

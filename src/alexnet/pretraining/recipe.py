@@ -9,7 +9,13 @@ from typing import ClassVar, Literal, Self
 
 from alexnet.config.recipe import BaseRecipe, DataOptions, Recipe
 from alexnet.config.serialization import from_dict, to_dict
-from alexnet.errors import ConfigError, UsageError, require
+from alexnet.errors import (
+    ConfigError,
+    UsageError,
+    require,
+    require_learning_rate,
+    require_not_negative,
+)
 
 DEFAULT_VAL_FRACTION = 0.1
 """Fraction of the training images used for validation unless the recipe gives one."""
@@ -82,7 +88,7 @@ class AutoencoderRecipe(PretrainRecipe):
 
     def __post_init__(self) -> None:
         super(AutoencoderRecipe, self).__post_init__()
-        require(self.lr >= 0, f"--lr {self.lr} must not be negative")
+        require_learning_rate(self, "lr")
         require(
             0 <= self.masking_fraction < 1,
             f"--masking-fraction {self.masking_fraction} must be from 0 to below 1",
@@ -124,9 +130,9 @@ class RbmRecipe(PretrainRecipe):
 
     def __post_init__(self) -> None:
         super(RbmRecipe, self).__post_init__()
-        for name in ("gaussian_lr", "binary_lr", "weight_decay", "sparsity_cost"):
-            flag, value = name.replace("_", "-"), getattr(self, name)
-            require(value >= 0, f"--{flag} {value} must not be negative")
+        require_learning_rate(self, "gaussian_lr")
+        require_learning_rate(self, "binary_lr")
+        require_not_negative(self, "weight_decay", "sparsity_cost")
         require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
         require(self.cd_steps >= 1, f"--cd-steps {self.cd_steps} must be at least 1")
         require(
