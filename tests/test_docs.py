@@ -23,6 +23,7 @@ from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.run_options import read_run_options
+from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
 from alexnet.cli.summary import SummaryFlags, totals
 from alexnet.cli.train import DEFAULT_PRESET, TrainFlags
 from alexnet.config.presets import PRESETS
@@ -42,6 +43,9 @@ FLAGS = {
     "import": ImportFlags,
     "export": ExportFlags,
     "doctor": DoctorFlags,
+    "runs": RunsFlags,
+    "runs clean": CleanFlags,
+    "runs remove": RemoveFlags,
     "data prepare": PrepareFlags,
     "data check": CheckFlags,
     "data split": SplitFlags,
@@ -74,6 +78,12 @@ def test_there_are_commands_to_check() -> None:
     assert len(commands()) >= 8
 
 
+def _with_optional_action(verb: str, words: list[str]) -> tuple[str, list[str]]:
+    """A verb with its action, if the first word is one."""
+    action = f"{verb} {words[0]}" if words else ""
+    return (action, words[1:]) if action in FLAGS else (verb, words)
+
+
 @pytest.mark.parametrize("command", commands())
 def test_command_parses(command: str) -> None:
     _, verb, *words = shlex.split(command)
@@ -101,6 +111,7 @@ def test_command_parses(command: str) -> None:
         if "|" in action:
             return
         verb = f"{verb} {action}"
+    verb, words = _with_optional_action(verb, words)
     if words or verb in ("summary", "doctor"):
         flags = parse(FLAGS[verb], words, verb)
         if isinstance(flags, RunFlags) and not flags.name.isupper():

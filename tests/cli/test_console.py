@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from alexnet.cli.console import percent, table
+import pytest
+
+from alexnet.cli.console import percent, size_text, table
 
 
 def test_a_table_aligns_its_columns() -> None:
@@ -12,3 +14,12 @@ def test_a_table_aligns_its_columns() -> None:
     assert table(("a", "b"), [("1", "x\ny")], left=2).splitlines()[-1].startswith("1  x")
     assert table(("a", "b"), [("1", "x\ny")]).count("\n") == 2
     assert percent(0.0625) == "6.25 %"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"),
+     (999_950, "1.0 MB"), (262_000_000_000, "262.0 GB"), (10**16, "10000.0 TB")],
+)  # fmt: skip
+def test_a_number_of_bytes_has_its_unit(size: int, text: str) -> None:
+    assert size_text(size) == text

@@ -33,6 +33,7 @@ VERBS = {
     "pretrain": "pretrain conv layers on images without labels",
     "evaluate": "errors, confusion and top losses of a model",
     "predict": "the most probable classes of images",
+    "runs": "list the runs in a folder, clean up after them",
     "summary": "layers, parameters and MACs of a network",
     "data": "prepare, check, split or show a data set",
     "import": "import a network from torchvision, Keras or ONNX",

@@ -35,6 +35,14 @@ def percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
+def size_text(size_bytes: int) -> str:
+    """A number of bytes with its unit, such as "37.7 MB"."""
+    size, units = float(size_bytes), ["bytes", "kB", "MB", "GB", "TB"]
+    while size >= 999.95 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.1f} {units[0]}" if units[0] != "bytes" else f"{size_bytes} bytes"
+
+
 def note(text: str) -> None:
     """Print a line to stderr; a closed pipe there does not stop a run."""
     print_line(text, sys.stderr)

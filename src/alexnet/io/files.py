@@ -105,6 +105,24 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def size_bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder; links and what cannot be read count as 0."""
+    total, folders = 0, [path]
+    if not path.is_dir() or path.is_symlink():
+        with suppress(OSError):
+            status = path.lstat()
+            return status.st_size if stat.S_ISREG(status.st_mode) else 0
+        return 0
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
 def open_regular(path: Path) -> IO[bytes]:
     """Open a regular file for reading; pipes, sockets and devices are rejected without waiting.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -24,7 +24,9 @@ from alexnet.io.files import append_text, remove_file, remove_folder, rename, wr
 from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.io.text import shell_command
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.runtime.environment import Environment
+
+if TYPE_CHECKING:
+    from alexnet.runtime.environment import Environment
 
 TEMP_FILES = (".*.tmp", ".tmp??????")
 """Names of unfinished files that a killed process left: this package's and safetensors'."""
@@ -127,6 +129,19 @@ class RunFolder:
         """Append one line to each of the two files."""
         for path, line in ((self.metrics, record), (self.times, times)):
             append_text(path, _line(line))
+
+    def is_locked(self) -> bool:
+        """Whether another process is training this run."""
+        path = self.path / ".lock"
+        if not os.path.lexists(path):
+            return False
+        try:
+            FileLock(path).acquire(timeout=0).lock.release()
+        except Timeout:
+            return True
+        except (OSError, NotImplementedError):
+            return False
+        return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
