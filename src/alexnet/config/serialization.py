@@ -103,13 +103,18 @@ def from_dict(cls: type[T], plain: object, where: str = "") -> T:
                 f"{name} has no key {short_repr(key)}{_nearest(key, hints)}; "
                 "an older version of alexnet may have written it"
             )
-    values = {key: _value(hints[key], item, f"{name}.{key}") for key, item in plain.items()}
+    values = {key: parse_value(hints[key], item, f"{name}.{key}") for key, item in plain.items()}
     try:
         return cls(**values)
     except TypeError as error:
         raise ConfigError(
             f"{name}: {str(error).removeprefix(cls.__name__ + '.__init__() ')}"
         ) from error
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields by name, in their order."""
+    return _hints(cls)
 
 
 @cache
@@ -125,18 +130,30 @@ def _nearest(key: str, known: dict[str, Any]) -> str:
 
 def _without_none(hint: Any) -> Any:
     """`X` for the type hint `X | None`; every other hint as it is."""
+    kinds = _alternatives(hint)
+    return kinds[0] if len(kinds) == 1 else hint
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The types of a union but None; a hint that is no union alone."""
     if get_origin(hint) not in (Union, UnionType):
-        return hint
-    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
-    if len(kinds) != 1:
-        raise TypeError(f"{hint} has more than one type beside None")
-    return kinds[0]
+        return (hint,)
+    return tuple(kind for kind in get_args(hint) if kind is not NoneType)
 
 
-def _value(hint: Any, item: Any, where: str) -> Any:
-    kind = _without_none(hint)
-    if kind is not hint:
-        return None if item is None else _value(kind, item, where)
+def parse_value(hint: Any, item: Any, where: str) -> Any:
+    """The value of the type `hint` whose `to_dict` is `item`; messages call it `where`.
+
+    Raises:
+        ConfigError: `item` is of another type.
+    """
+    kinds = _alternatives(hint)
+    if kinds[0] is not hint:
+        if item is None and NoneType in get_args(hint):
+            return None
+        is_object = isinstance(item, dict)
+        kind = next((kind for kind in kinds if is_dataclass(kind) == is_object), kinds[0])
+        return parse_value(kind, item, where)
     origin = get_origin(hint)
     if origin is Literal:
         known = get_args(hint)
@@ -161,7 +178,7 @@ def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
         raise ConfigError(f"{where} must be a list{length}, not {short_repr(item)}")
     kinds = [args[0]] * len(item) if any_length else args
     return tuple(
-        _value(kind, part, f"{where}[{i}]")
+        parse_value(kind, part, f"{where}[{i}]")
         for i, (kind, part) in enumerate(zip(kinds, item, strict=True))
     )
 

@@ -1,0 +1,99 @@
+"""A recipe changed by options under the names of the command line's flags.
+
+`with_options(recipe, {"lr": 0.01, "input_size": 128})` finds each name in the recipe or in one of
+its groups, as `--lr 0.01 --input-size 128` does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
+from numbers import Integral, Real
+from typing import Any, TypeVar, get_args
+
+from alexnet.config.other_words import explain
+from alexnet.config.serialization import field_types, parse_value
+from alexnet.errors import ConfigError, UnknownNameError, UsageError
+
+T = TypeVar("T")
+
+
+def option_types(cls: type) -> dict[str, Any]:
+    """The type of every option of a recipe's class, with those of its groups, by name."""
+    types: dict[str, Any] = {}
+    for name, hint in field_types(cls).items():
+        types |= option_types(hint) if is_dataclass(hint) else {name: hint}  # type: ignore[arg-type]
+    return types
+
+
+def with_options(recipe: T, options: Mapping[str, Any], what: str = "option") -> T:
+    """The recipe with other values.
+
+    Args:
+        recipe: a frozen dataclass; fields that are dataclasses are groups of options.
+        options: values by name. A group's own name takes a whole group: `augment=Augmentation()`.
+        what: messages call an option so.
+
+    Raises:
+        UnknownNameError: there is no such option; the message names the nearest one.
+        UsageError: the value has the wrong type.
+        ConfigError: the value is out of range, or does not fit the others.
+    """
+    known = option_types(type(recipe))
+    for name, value in options.items():
+        if name not in known and not _is_group(field_types(type(recipe)).get(name), value):
+            raise _unknown(name, known, what)
+    return _changed(recipe, options)
+
+
+def _is_group(hint: Any, value: object) -> bool:
+    """Whether a value is a whole group of options, for a field of the type `hint`."""
+    return isinstance(hint, type) and is_dataclass(hint) and isinstance(value, hint)
+
+
+def _changed(recipe: T, options: Mapping[str, Any]) -> T:
+    """The recipe with those of the options that are in it or in its groups."""
+    changes: dict[str, Any] = {}
+    for name, hint in field_types(type(recipe)).items():
+        if not is_dataclass(hint):
+            if name in options:
+                changes[name] = _checked(hint, options[name], name)
+            continue
+        whole = _is_group(hint, options.get(name))
+        start = options[name] if whole else getattr(recipe, name)
+        rest = {n: v for n, v in options.items() if n != name} if whole else options
+        changes[name] = _changed(start, rest)
+    return replace(recipe, **changes)  # type: ignore[type-var]
+
+
+def _unknown(name: str, known: Mapping[str, Any], what: str) -> UsageError:
+    """The error for a name that is no option."""
+    if answer := explain(name, known):
+        return UsageError(f"unknown {what} {name!r}; {answer}")
+    return UnknownNameError(what, name, known)
+
+
+def _checked(hint: Any, value: Any, name: str) -> Any:
+    """A value of Python as one of the option's type.
+
+    Raises:
+        UsageError: it has another type.
+    """
+    if is_dataclass(value) and type(value) in get_args(hint):
+        return value
+    try:
+        return parse_value(hint, _plain(value), name)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON would give it: numpy's numbers, paths and tuples have other types."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, tuple | range):
+        return [_plain(item) for item in value]
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
