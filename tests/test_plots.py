@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,28 +43,52 @@ def lines(axes: Axes) -> dict[str, Line2D]:
 
 @pytest.mark.parametrize(("split", "label"), [("val", "validation"), ("test", "test")])
 def test_learning_curves_have_both_splits(split: str, label: str) -> None:
-    loss, error = learning_curves(history(split, 2.0, 1.5, 1.0)).axes
-    assert lines(loss).keys() == {"training", label}
+    loss, error, lr = learning_curves(history(split, 2.0, 1.5, 1.0)).axes
     assert lines(loss)["training"].get_xydata().tolist() == [[1, 2.0], [2, 1.5], [3, 1.0]]
     assert lines(loss)[label].get_ydata().tolist() == [3.0, 2.5, 2.0]
-    assert lines(error)["training, augmented"].get_ydata().tolist() == [0.5, 0.375, 0.25]
+    assert lines(error)["training"].get_ydata().tolist() == [0.5, 0.375, 0.25]
     assert lines(error)[label].get_ydata().tolist() == [1.0, 0.75, 0.5]
+    assert lines(lr)["learning rate"].get_ydata().tolist() == [0.1] * 3
     assert lines(loss)["training"].get_marker() == ""
 
 
 def test_learning_curves_without_an_evaluated_split() -> None:
-    loss, error = learning_curves(history(None, 2.0)).axes
-    assert lines(loss).keys() == {"training"}
-    assert lines(error).keys() == {"training, augmented"}
+    loss, error, _ = learning_curves(history(None, 2.0)).axes
+    assert lines(loss).keys() == lines(error).keys() == {"training"}
     assert lines(loss)["training"].get_marker() == "o", "a single point needs a marker"
+    assert not error.texts
 
 
 def test_a_value_that_was_not_measured_is_a_gap() -> None:
     first, second = history("val", 2.0)[0], history(None, 1.0)[0]
-    loss, _ = learning_curves([first, second]).axes
+    loss, *_ = learning_curves([first, second]).axes
     found = lines(loss)["validation"].get_ydata()
     assert found[0] == 3.0
     assert math.isnan(found[1])
+
+
+def test_the_best_epoch_is_marked_in_every_panel() -> None:
+    """Of two equal errors the first counts, as for the run's model."""
+    figure = learning_curves(history("val", 2.0, 1.0, 1.0, 1.5))
+    for axes in figure.axes:
+        assert [2, 2] in [list(line.get_xdata()) for line in axes.lines]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["best epoch 2: 50.0%"]
+
+
+def test_without_validation_the_last_epoch_is_the_models() -> None:
+    figure = learning_curves(history("test", 2.0, 1.0, 1.5))
+    assert [text.get_text() for text in figure.axes[1].texts] == ["last epoch 3: 75.0%"]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 3, 1]
+
+
+def test_a_note_explains_a_training_loss_above_the_other_where_it_is_above() -> None:
+    below = history("val", 2.0, 1.5)
+    above = [replace(record, eval_loss=record.train_loss - 0.1) for record in below]
+    assert learning_curves(below, handicaps=("dropout",)).get_supxlabel() == ""
+    text = learning_curves(above, handicaps=("dropout", "augmentation")).get_supxlabel()
+    assert "above that of the validation images" in text
+    assert "with dropout and augmentation, during the epoch" in text
+    assert "dropout" not in learning_curves(above).get_supxlabel()
 
 
 @pytest.mark.parametrize(("channels", "shape"), [(3, (2, 2, 3)), (1, (2, 2)), (48, (2, 2))])

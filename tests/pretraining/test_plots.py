@@ -66,9 +66,9 @@ def test_the_sheet_shows_inputs_and_reconstructions_as_images(finished: Pretrain
 
 
 @pytest.mark.usefixtures("with_store")
-def test_three_files_are_written(training: Recipe, tmp_path: Path) -> None:
+def test_every_plot_is_written(training: Recipe, tmp_path: Path) -> None:
     recipe = replace(small_recipe("rbm", training), up_to="conv1")
     setup = set_up_pretraining(recipe, NullPretrainReporter())
     save_plots(setup, [setup.new_layer([])], [epoch("conv1", 1, 0.9, 0.8)], RunFolder(tmp_path))
     names = {path.name for path in (tmp_path / "plots").iterdir()}
-    assert names == {"filters.png", "reconstructions.png", "errors.png"}
+    assert names == {"filters.png", "reconstructions.png", "errors.png", "errors.svg"}

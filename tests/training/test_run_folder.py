@@ -86,11 +86,11 @@ def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
         "config.json", "environment.json", "metrics.jsonl", "times.jsonl", "model.safetensors",
         "last.safetensors", "plots", "result.json", "run.log",
     }  # fmt: skip
-    for path in trained.plots.iterdir():
+    for path in trained.plots.glob("*.png"):
         with Image.open(path) as image:
             assert np.asarray(image.convert("L")).std() > 1, path
     assert {path.name for path in trained.plots.iterdir()} == {
-        "learning_curves.png", "filters.png", "confusion.png",
+        "learning_curves.png", "learning_curves.svg", "filters.png", "confusion.png",
     }  # fmt: skip
     result = json.loads(trained.result.read_text())
     assert result["epochs"] == 3

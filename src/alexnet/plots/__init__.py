@@ -1,0 +1,74 @@
+"""Plots that several parts of the package share, their style, and how a figure is saved.
+
+- `style`: colors, sizes and grid; `styled`, `new_figure` and what most axes need
+- `labels`, `fonts`: names that fit, in fonts that have their characters
+- `saving`: `save` and `save_plot`
+- `curves`, `first_layer`, `sheets`: learning curves, filters, sheets of images
+
+A function that makes a figure computes it from records and arrays alone. It needs no display.
+"""
+
+from alexnet.plots.curves import learning_curves
+from alexnet.plots.first_layer import filters, to_numpy
+from alexnet.plots.labels import (
+    class_labels,
+    drawable,
+    font_note,
+    short_label,
+    text_width,
+    wrapped_label,
+)
+from alexnet.plots.saving import FIGURE_FORMATS, SavePlot, figure_bytes, save, save_plot
+from alexnet.plots.sheets import contact_sheet
+from alexnet.plots.style import (
+    BLUE,
+    COLORS,
+    GRAY,
+    GREEN,
+    INK,
+    LIGHT,
+    ORANGE,
+    SMALL,
+    WIDTH,
+    add_note,
+    count_epochs,
+    new_figure,
+    run_title,
+    show_percent,
+    styled,
+    use_log_scale,
+)
+
+__all__ = [
+    "BLUE",
+    "COLORS",
+    "FIGURE_FORMATS",
+    "GRAY",
+    "GREEN",
+    "INK",
+    "LIGHT",
+    "ORANGE",
+    "SMALL",
+    "WIDTH",
+    "SavePlot",
+    "add_note",
+    "class_labels",
+    "contact_sheet",
+    "count_epochs",
+    "drawable",
+    "figure_bytes",
+    "filters",
+    "font_note",
+    "learning_curves",
+    "new_figure",
+    "run_title",
+    "save",
+    "save_plot",
+    "short_label",
+    "show_percent",
+    "styled",
+    "text_width",
+    "to_numpy",
+    "use_log_scale",
+    "wrapped_label",
+]

@@ -1,0 +1,60 @@
+"""How a figure is saved."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from alexnet.errors import UsageError
+from alexnet.io.files import atomic_write
+from alexnet.plots.style import STYLE
+
+FIGURE_FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the path's suffix, whole or not at all.
+
+    Beside a .png an .svg is written, unless the figure has images.
+
+    Raises:
+        UsageError: the suffix is not one of FIGURE_FORMATS.
+    """
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in FIGURE_FORMATS:
+        raise UsageError(f"{path} must end in one of .{', .'.join(FIGURE_FORMATS)}")
+    if suffix == "png" and not any(axes.images for axes in figure.axes):
+        _write(path.with_suffix(".svg"), figure_bytes(figure, "svg"))
+    _write(path, figure_bytes(figure, suffix))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic_write(path) as temp:
+        temp.write_bytes(data)
+
+
+def figure_bytes(figure: Figure, file_format: str = "png") -> bytes:
+    """A figure as a file of one of FIGURE_FORMATS; the same figure gives the same bytes."""
+    file = io.BytesIO()
+    dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of a figure that is not `styled`
+        figure.savefig(
+            file, format=file_format, bbox_inches="tight", metadata=dated.get(file_format)
+        )
+    return file.getvalue()
+
+
+SavePlot: TypeAlias = Callable[[Callable[[], Figure], Path], None]
+"""Draws a figure by calling the first argument, and writes it to the path."""
+
+
+def save_plot(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it (`save`)."""
+    save(draw(), path)

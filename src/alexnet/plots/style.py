@@ -1,0 +1,113 @@
+"""One style for all plots: colors that color-blind readers can tell apart, sizes, a light grid.
+
+A function that makes a figure is decorated with `styled` and begins with `new_figure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, Literal, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+
+from alexnet.plots.fonts import use_fallback_fonts
+
+P = ParamSpec("P")
+
+WIDTH = 7.5
+"""Of a figure, in inches. On a page 79 columns wide its smallest text is as large as the page's."""
+INK, GRAY, LIGHT = "#222222", "#8a8a8a", "#e6e6e6"
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+COLORS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#e69f00", "#5b3a8c", INK)
+"""For lines. Source: Okabe and Ito 2008, whose yellow is too light on white; a violet is added."""
+SMALL = 7.5
+"""Size of notes and of labels beside marks, in points."""
+
+STYLE: Any = {  # of a type that names every key of matplotlib
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so every machine draws the same
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "figure.titlesize": 10.5,
+    "figure.titleweight": "bold",
+    "text.color": INK,
+    "text.parse_math": False,  # names of files and classes may have $
+    "axes.labelcolor": INK,
+    "axes.edgecolor": GRAY,
+    "axes.prop_cycle": f"cycler(color={list(COLORS)})",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LIGHT,
+    "grid.linewidth": 0.8,
+    "xtick.color": GRAY,
+    "ytick.color": GRAY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "savefig.dpi": 130,
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "alexnet",  # the same figure gives the same bytes
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """The same function; its figure has this style, and fonts that have the glyphs of its texts."""
+
+    @wraps(draw)
+    def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+            use_fallback_fonts(figure)
+        return figure
+
+    return draw_styled
+
+
+def new_figure(height: float, title: str = "", width: float = WIDTH) -> Figure:
+    """An empty figure of this size in inches, whose layout keeps texts apart; no display needed."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def add_note(figure: Figure, text: str) -> None:
+    """A small line of text at the foot of a figure; nothing if the text is empty."""
+    if text:
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, color=INK)
+
+
+def run_title(what: str, parts: Iterable[str]) -> str:
+    """A title: what is shown, then the run, the data and the network, as far as they are known."""
+    known = " · ".join(part for part in parts if part)
+    return f"{what}: {known}" if what and known else what or known
+
+
+def count_epochs(axis: Axis) -> None:
+    """Ticks at whole numbers."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def show_percent(axis: Axis) -> None:
+    """Fractions as percent."""
+    axis.set_major_formatter(PercentFormatter(1))
+
+
+def use_log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic scale with plain numbers (matplotlib's own are math, which the style omits)."""
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
