@@ -170,7 +170,7 @@ def splits_of(recipe: Recipe) -> Splits:
     given = np.array(own if recipe.data == "cifar10" else [""] * len(labels))
     indices = np.arange(len(labels))
     fraction = test / (train + test)
-    return split(recipe.data, indices, labels, given, fraction, recipe.data_options, recipe.seed)
+    return split(indices, labels, given, fraction, recipe.data_options, recipe.seed)
 
 
 @pytest.mark.parametrize("name", ["bias-one", "small-data"])
