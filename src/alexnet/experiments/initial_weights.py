@@ -71,7 +71,7 @@ def initial_weights(
         case "alexnet_owt":
             return str(torchvision_features(plan.data_root))
         case "autoencoder" | "rbm":
-            recipe = plan.recipe(replace(arm, changes={}), 0.0, 0)
+            recipe = plan.recipe(replace(arm, changes={}), plan.protocol.lr_grid[0], 0)
             options = replace(recipe.data_options, train_per_class=None)
             on_all_images = KINDS[arm.init_from].from_recipe(replace(recipe, data_options=options))
             return str(pretrained(on_all_images, out / arm.init_from))
