@@ -95,7 +95,7 @@ def test_arms_differ_in_what_is_claimed_and_in_nothing_else(name: str) -> None:
     for plan in plans_of(name):
         found = differences(list(measured(plan).values()))
         if plan.protocol.arm_epochs:
-            assert plan.protocol.base.target_train_error, "epochs are only a limit"
+            assert plan.protocol.base.stopping.target_train_error, "epochs are only a limit"
             found -= {"epochs"}
         assert found == MAY_DIFFER[name]
 
@@ -215,7 +215,7 @@ def test_full_relu_vs_tanh_uses_all_images_until_25_percent() -> None:
         None,
         0,
     )
-    assert base.target_train_error == 0.25
+    assert base.stopping.target_train_error == 0.25
 
 
 def test_published_effects_are_those_of_the_published_errors() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.experiments.measure import (
     epochs_to_error,
     evaluated_images,
@@ -32,13 +32,15 @@ from support.experiments import history
 def test_epochs_to_an_error_by_hand(
     errors: tuple[float, ...], value: float, is_censored: bool
 ) -> None:
-    outcome = epochs_to_error(history(*errors), Recipe(target_train_error=0.25))
+    outcome = epochs_to_error(
+        history(*errors), Recipe(stopping=StoppingOptions(target_train_error=0.25))
+    )
     assert outcome.value == pytest.approx(value)
     assert outcome.is_censored == is_censored
 
 
 def test_a_diverged_run_never_reaches_its_target() -> None:
-    recipe = Recipe(epochs=12, target_train_error=0.25)
+    recipe = Recipe(epochs=12, stopping=StoppingOptions(target_train_error=0.25))
     outcome = measure_diverged(recipe, "epochs_to_error")
     assert (outcome.value, outcome.is_censored, outcome.has_diverged) == (11.5, True, True)
 

@@ -123,7 +123,7 @@ def recipes(images: Path, epochs: int) -> tuple[Recipe, ...]:
         model=ModelOptions(width=0.5),
         data_options=DataOptions(resize_size=32),
         optimizer=OptimizerOptions(optimizer="paper", lr=0.01),
-        schedule=LRSchedule(schedule="plateau", patience=1),
+        schedule=LRSchedule(schedule="plateau", plateau_patience=1),
         save_every_minutes=1e6,
         save_every_steps=3,
         keep_checkpoints=1,

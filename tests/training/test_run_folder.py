@@ -163,7 +163,7 @@ def test_the_test_split_never_changes_the_learning_rate(
 ) -> None:
     """plateau watches validation, else training images; other test labels change nothing."""
     data = set_aside("train", "test")
-    schedule = LRSchedule(schedule="plateau", patience=1)
+    schedule = LRSchedule(schedule="plateau", plateau_patience=1)
     recipe = replace(tiny, data=str(data), epochs=5, schedule=schedule)
     rates = [record.lr for record in train(recipe, out=tmp_path / "run").history]
     names = sorted(path.name for path in (data / "test").iterdir())

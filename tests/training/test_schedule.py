@@ -46,7 +46,7 @@ def test_cosine() -> None:
 
 
 def test_plateau() -> None:
-    schedule = LRSchedule(schedule="plateau", patience=2, max_drops=2)
+    schedule = LRSchedule(schedule="plateau", plateau_patience=2, max_drops=2)
     assert lr(schedule, 0) == 0.8
     assert lr(schedule, 30, (0.5, 0.4, 0.4)) == 0.8
     assert lr(schedule, 40, (0.5, 0.4, 0.4, 0.5)) == pytest.approx(0.08)
@@ -138,7 +138,7 @@ def test_a_scheduler_is_the_recipes() -> None:
     recipe = Recipe(
         epochs=EPOCHS,
         optimizer=OptimizerOptions(lr=0.8),
-        schedule=LRSchedule(schedule="plateau", patience=1),
+        schedule=LRSchedule(schedule="plateau", plateau_patience=1),
     )
     scheduler = build_scheduler(recipe, STEPS_PER_EPOCH)
     assert scheduler.lr(30, (0.5, 0.5)) == pytest.approx(0.08)

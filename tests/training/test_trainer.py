@@ -11,7 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 import alexnet
-from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.recipe import (
+    Augmentation,
+    LRSchedule,
+    OptimizerOptions,
+    Recipe,
+    StoppingOptions,
+)
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
 from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter
@@ -102,7 +108,7 @@ def test_a_run_ends_after_the_epoch_whose_training_error_is_low_enough(
     free = train(replace(tiny, schedule=AT_ONCE), out=tmp_path / "free")
     errors = [record.train_top1_error for record in free.history]
     assert errors[1] < errors[0]
-    aimed = replace(tiny, schedule=AT_ONCE, target_train_error=errors[1])
+    aimed = replace(tiny, schedule=AT_ONCE, stopping=StoppingOptions(target_train_error=errors[1]))
     run = train(aimed, out=tmp_path / "aimed", reporter=witness)
     assert [record.train_top1_error for record in run.history] == errors[:2]
     assert run.folder.result.exists()

@@ -173,7 +173,7 @@ class LRSchedule:
     """step: epochs after which the learning rate drops."""
     gamma: float = 0.1
     """step and plateau: the factor of a drop."""
-    patience: int = 5
+    plateau_patience: int = 5
     """plateau: epochs without improvement before the learning rate drops."""
     max_drops: int = 3
     """plateau: maximum number of drops (three in the paper)."""
@@ -182,7 +182,8 @@ class LRSchedule:
         require_finite(self)
         require_not_negative(self, "warmup_epochs", "warmup_steps")
         require(0 < self.gamma < 1, f"--gamma {self.gamma} must be between 0 and 1")
-        require(self.patience >= 1, f"--patience {self.patience} must be at least 1")
+        patience = self.plateau_patience
+        require(patience >= 1, f"--plateau-patience {patience} must be at least 1")
         lacks_milestones = self.schedule == "step" and not self.milestones
         require(not lacks_milestones, "--schedule step needs --milestones, such as 25 51 79")
         in_order = list(self.milestones) == sorted(set(self.milestones))
@@ -190,6 +191,30 @@ class LRSchedule:
             in_order and min(self.milestones, default=1) >= 1,
             f"--milestones {self.milestones} must rise and be at least 1",
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoppingOptions:
+    """What ends a run before its last epoch."""
+
+    patience: int | None = None
+    """Stop after this many epochs without a lower validation error, which needs a validation split;
+    None: never."""
+    target_train_error: float | None = None
+    """Stop after the epoch whose training top-1 error is at most this; None: never."""
+    max_minutes: float | None = None
+    """Stop at a checkpoint after so many minutes of training; --resume continues, with as many
+    minutes again. None: no limit."""
+
+    def __post_init__(self) -> None:
+        require_finite(self)
+        patience, goal, minutes = self.patience, self.target_train_error, self.max_minutes
+        require(patience is None or patience >= 1, f"--patience {patience} must be at least 1")
+        require(
+            goal is None or 0 <= goal < 1,
+            f"--target-train-error {goal} must be from 0 to below 1",
+        )
+        require(minutes is None or minutes > 0, f"--max-minutes {minutes} must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,9 +256,7 @@ class Recipe(BaseRecipe):
 
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: LRSchedule = LRSchedule()
-    target_train_error: float | None = None
-    """Stop after the epoch whose training top-1 error is at most this; None: after the last
-    epoch."""
+    stopping: StoppingOptions = StoppingOptions()
     label_smoothing: float = 0.0
     """Label smoothing: probability spread evenly over all classes."""
     freeze_up_to: str = ""
@@ -261,11 +284,7 @@ class Recipe(BaseRecipe):
 
     def __post_init__(self) -> None:
         super(Recipe, self).__post_init__()
-        goal, steps = self.target_train_error, self.save_every_steps
-        require(
-            goal is None or 0 <= goal < 1,
-            f"--target-train-error {goal} must be from 0 to below 1",
-        )
+        steps = self.save_every_steps
         require(
             0 <= self.label_smoothing < 1,
             f"--label-smoothing {self.label_smoothing} must be from 0 to below 1",

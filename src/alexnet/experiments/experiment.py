@@ -18,7 +18,7 @@ Measure: TypeAlias = Literal["test_error", "train_error", "early_train_error", "
 test_error: top-1 error of the last epoch's network on the test split.
 train_error: top-1 error on the training images in evaluation mode: no dropout, no augmentation.
 early_train_error: running top-1 error during training, averaged over the epochs.
-epochs_to_error: epochs until the training error is `Recipe.target_train_error`.
+epochs_to_error: epochs until the training error is `StoppingOptions.target_train_error`.
 """
 Scale: TypeAlias = Literal["difference", "ratio"]
 ProtocolName: TypeAlias = Literal["quick", "full", "imagenet"]

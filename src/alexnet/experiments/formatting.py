@@ -64,7 +64,7 @@ def describe_setting(plan: Plan) -> str:
     test = f"; {options.test_per_class} test images per class" if options.test_per_class else ""
     epochs = sorted({plan.epochs(arm) for arm in plan.arms})
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    target = base.target_train_error
+    target = base.stopping.target_train_error
     until = f" at most, until {100 * target:g} % training error" if target is not None else ""
     grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
     tuned = "tuned per arm over " if len(protocol.lr_grid) > 1 else ""

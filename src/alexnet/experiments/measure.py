@@ -49,13 +49,13 @@ def measure_diverged(recipe: Recipe, measure: Measure) -> Outcome:
 
 
 def epochs_to_error(history: Sequence[EpochRecord], recipe: Recipe) -> Outcome:
-    """Epochs until the training error reaches `recipe.target_train_error`, with fractions.
+    """Epochs, with fractions, until the training error reaches the recipe's `target_train_error`.
 
     The recorded training error is the mean over an epoch's steps, so it is assigned to the middle
     of the epoch; between two middles the error is interpolated linearly, from 1 at the start. A run
     that does not reach the target is censored at the middle of its last epoch.
     """
-    target, previous, previous_error = recipe.target_train_error or 0.0, 0.0, 1.0
+    target, previous, previous_error = recipe.stopping.target_train_error or 0.0, 0.0, 1.0
     for record in history:
         middle, error = record.epoch - 0.5, record.train_top1_error
         if error <= target:

@@ -157,7 +157,8 @@ class Plan:
             test_per_class=1,  # the trainer needs a test split; tuning does not look at it
         )
         epochs = min(protocol.tuning_epochs, recipe.epochs)
-        return replace(recipe, data_options=options, epochs=epochs, target_train_error=None)
+        stopping = replace(recipe.stopping, target_train_error=None)
+        return replace(recipe, data_options=options, epochs=epochs, stopping=stopping)
 
 
 def with_changes(base: Recipe, arm: Arm) -> Recipe:

@@ -70,7 +70,7 @@ def _plot_curves(
 
 
 def _plot_target(axes: Axes, result: ExperimentResult) -> None:
-    target = result.arms[0].recipe.target_train_error
+    target = result.arms[0].recipe.stopping.target_train_error
     if target is not None:
         axes.axhline(target, color=GRAY, linestyle="--", linewidth=1)
 

@@ -82,7 +82,7 @@ def not_finite(what: str, state: TrainState) -> DivergedError:
 
 def has_ended(recipe: Recipe, history: Sequence[EpochRecord]) -> bool:
     """Whether all epochs are done, or the training error has reached the recipe's target."""
-    target = recipe.target_train_error
+    target = recipe.stopping.target_train_error
     is_low = target is not None and bool(history) and history[-1].train_top1_error <= target
     return is_low or len(history) >= recipe.epochs
 

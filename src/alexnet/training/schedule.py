@@ -97,7 +97,7 @@ def lr_at(
             return base_lr * schedule.gamma ** sum(epoch >= drop for drop in schedule.milestones)
         case "plateau":
             return base_lr * schedule.gamma ** num_plateau_drops(
-                errors, schedule.patience, schedule.max_drops
+                errors, schedule.plateau_patience, schedule.max_drops
             )
         case "cosine":
             angle = math.pi * (step - warmup) / max(1, total_steps - warmup)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.recipe import LRSchedule
+from alexnet.config.recipe import LRSchedule, StoppingOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
@@ -50,7 +50,9 @@ RELU_VS_TANH = Experiment(
     protocols={
         "quick": Protocol(
             base=replace(
-                bases.limit_per_class(NARROW, 800, 50), epochs=12, target_train_error=0.55
+                bases.limit_per_class(NARROW, 800, 50),
+                epochs=12,
+                stopping=StoppingOptions(target_train_error=0.55),
             ),
             lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=3,
@@ -64,7 +66,7 @@ RELU_VS_TANH = Experiment(
                 bases.limit_per_class(STEADY, None, 100),
                 epochs=24,
                 batch_size=128,
-                target_train_error=0.25,
+                stopping=StoppingOptions(target_train_error=0.25),
             ),
             lr_grid=(*bases.PIXEL_SCALE_LRS, 0.03),
             tuning_epochs=4,
