@@ -112,7 +112,9 @@ def test_a_run_ends_after_the_epoch_whose_training_error_is_low_enough(
     run = train(aimed, out=tmp_path / "aimed", reporter=witness)
     assert [record.train_top1_error for record in run.history] == errors[:2]
     assert run.folder.result.exists()
-    assert any("after epoch 2: --target-train-error" in note for note in witness.notes)
+    percent = f"{100 * errors[1]:.1f} %"
+    said = f"ended after epoch 2: the training error is {percent} (--target-train-error "
+    assert any(note.startswith(said) for note in witness.notes)
 
 
 def test_weights_that_are_not_finite_are_never_the_best(tiny: Recipe, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_option
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS, preset
 from alexnet.config.recipe import BaseRecipe, Recipe
+from alexnet.config.serialization import json_text
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def run(arguments: Sequence[str]) -> int:
             result = resume(options.resume, reporter=reporter)
         else:
             result = train(name_after_data(flags.recipe, start), out=options.out, reporter=reporter)
-    print(result.folder.result.read_text(encoding="utf-8") if options.json else _text(result))
+    if options.json:
+        print(_json(result))
+    else:
+        print(_text(result) if result.is_finished else _unfinished_text(result))
     return 0
 
 
@@ -68,6 +72,27 @@ def name_after_data(recipe: R, start: R) -> R:
         return recipe
     stem = Path(recipe.data).expanduser().resolve().stem
     return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
+
+
+def _json(result: Run) -> str:
+    """`result.json`; of a run that is stopped by its time limit, how to go on."""
+    if result.is_finished:
+        return result.folder.result.read_text(encoding="utf-8")
+    facts = {
+        "is_finished": False,
+        "epochs": len(result.history),
+        "model": str(result.folder.model),
+        "resume_command": result.folder.resume_command,
+    }
+    return json_text(facts)
+
+
+def _unfinished_text(result: Run) -> str:
+    folder, epochs = result.folder, len(result.history)
+    return (
+        f"stopped by --max-minutes after {epochs} finished epochs\n"
+        f"model     {folder.model}\nresume    {folder.resume_command}"
+    )
 
 
 def _text(result: Run) -> str:

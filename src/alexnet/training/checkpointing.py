@@ -6,6 +6,7 @@ It relies on `model.safetensors`, the best epoch so far, which is written before
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -28,11 +29,11 @@ from alexnet.training.state import CheckpointInfo, TrainState
 from alexnet.training.timer import EpochTimer
 
 CHANGEABLE_ON_RESUME = (
-    "name", "data", "data_root", "init_from", "device",
+    "name", "data", "data_root", "init_from", "device", "stopping",
     "save_every_minutes", "save_every_steps", "keep_checkpoints",
 )  # fmt: skip
 """Fields of the recipe that may be changed in config.json before a run is resumed: they do not
-affect the result, or another check covers them (the store's fingerprint covers `data`)."""
+affect the steps, or another check covers them (the store's fingerprint covers `data`)."""
 
 
 def save_network(setup: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
@@ -191,9 +192,13 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
     )
 
 
+class TimeLimitReached(Exception):  # noqa: N818 - not an error
+    """The minutes of --max-minutes have passed; a checkpoint is saved."""
+
+
 @dataclass
 class CheckpointManager:
-    """Saves a run at intervals, and ends it when a signal asks to."""
+    """Saves a run at intervals, and ends it when a signal asks to or its time is up."""
 
     setup: TrainingSetup
     folder: RunFolder
@@ -201,6 +206,8 @@ class CheckpointManager:
     saved: tuple[int, int] = (0, 0)
     """Finished steps and epochs at the newest checkpoint."""
     saved_at: float = field(default_factory=time.monotonic)
+    deadline: float = math.inf
+    """When training stops, by `time.monotonic`."""
 
     def save_if_best(self, state: TrainState) -> None:
         """Write the network as the run's model if its validation error is the lowest so far."""
@@ -211,8 +218,12 @@ class CheckpointManager:
     def save_if_due(self, state: TrainState) -> None:
         """Save if the recipe's minutes or steps have passed since the last checkpoint.
 
+        Ends the run if its time is up and steps are left. It is not asked during an evaluation, so
+        that a run goes on however little time each of its sessions has.
+
         Raises:
             TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
+            TimeLimitReached: the deadline has passed; a checkpoint is saved.
         """
         recipe = self.setup.recipe
         is_time = time.monotonic() - self.saved_at >= 60 * recipe.save_every_minutes
@@ -220,6 +231,9 @@ class CheckpointManager:
         if is_time or (every and state.step // every > self.saved[0] // every):
             self.save(state)
         self.stop_if_asked(state)
+        if state.step < self.setup.total_steps and time.monotonic() >= self.deadline:
+            self.save(state)
+            raise TimeLimitReached
 
     def save(self, state: TrainState) -> None:
         """Save, unless nothing has changed since the last checkpoint."""

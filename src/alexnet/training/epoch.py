@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.errors import DivergedError
 from alexnet.evaluation.evaluator import evaluate_images
 from alexnet.evaluation.results import Evaluation
@@ -81,10 +81,30 @@ def not_finite(what: str, state: TrainState) -> DivergedError:
 
 
 def has_ended(recipe: Recipe, history: Sequence[EpochRecord]) -> bool:
-    """Whether all epochs are done, or the training error has reached the recipe's target."""
-    target = recipe.stopping.target_train_error
-    is_low = target is not None and bool(history) and history[-1].train_top1_error <= target
-    return is_low or len(history) >= recipe.epochs
+    """Whether all epochs are done, or the run ends before."""
+    return len(history) >= recipe.epochs or bool(reason_to_stop(recipe.stopping, history))
+
+
+def reason_to_stop(stopping: StoppingOptions, history: Sequence[EpochRecord]) -> str:
+    """Why a run ends after its newest epoch even if others are planned; "" if it does not."""
+    if not history:
+        return ""
+    target, error = stopping.target_train_error, history[-1].train_top1_error
+    if target is not None and error <= target:
+        return f"the training error is {100 * error:.1f} % (--target-train-error {target:g})"
+    waited = epochs_since_best(history)
+    if stopping.patience is not None and waited >= stopping.patience:
+        return (
+            f"no validation error has been below that of epoch {len(history) - waited} "
+            f"for {waited} epochs (--patience {stopping.patience})"
+        )
+    return ""
+
+
+def epochs_since_best(history: Sequence[EpochRecord]) -> int:
+    """Number of epochs since the first one with the lowest validation error; 0 without one."""
+    errors = [r.val_top1_error for r in history if r.val_top1_error is not None]
+    return len(errors) - 1 - errors.index(min(errors)) if errors else 0
 
 
 def warn_if_at_chance(

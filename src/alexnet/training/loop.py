@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from alexnet.records import LastStep
 from alexnet.reporter import Reporter, StepReport
 from alexnet.training.checkpointing import CheckpointManager
-from alexnet.training.epoch import check_weights, epoch_record, has_ended, warn_if_at_chance
+from alexnet.training.epoch import (
+    check_weights,
+    epoch_record,
+    has_ended,
+    reason_to_stop,
+    warn_if_at_chance,
+)
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 from alexnet.training.step import train_step
@@ -23,6 +29,7 @@ def fit(
     Raises:
         DivergedError: a loss or a weight is not finite.
         TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
+        TimeLimitReached: the recipe's minutes have passed; a checkpoint is saved.
     """
     while not has_ended(setup.recipe, state.history):
         train_epoch(setup, state, checkpoints, reporter)
@@ -34,8 +41,8 @@ def fit(
         checkpoints.save_if_best(state)
         checkpoints.save_if_due(state)
     checkpoints.save(state)
-    if state.epoch < setup.recipe.epochs:
-        reporter.note(f"ended after epoch {state.epoch}: --target-train-error")
+    if reason := reason_to_stop(setup.recipe.stopping, state.history):
+        reporter.note(f"ended after epoch {state.epoch}: {reason}")
 
 
 def train_epoch(

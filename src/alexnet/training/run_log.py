@@ -32,14 +32,15 @@ class LoggingReporter:
         self._append("")
 
     @contextmanager
-    def keeping_the_end(self) -> Iterator[None]:
-        """Keep why the run ended, too."""
+    def keeping_the_end(self, result: Path) -> Iterator[None]:
+        """Keep why the run ended, too; it has finished if the file `result` exists then."""
         try:
             yield
         except (AlexNetError, TrainingInterrupted) as error:
             self._append(_line(str(error)))
             raise
-        self._append(_line("finished"))
+        if result.exists():
+            self._append(_line("finished"))
 
     def note(self, text: str) -> None:
         """A sentence for the user, such as a warning."""

@@ -102,6 +102,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
     arch = build_architecture(recipe)
     weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
     store, splits = prepare_data(recipe, reporter)
+    check_stopping(recipe, splits)
     batches = build_batches(recipe, arch, store, splits)
     arch = variant(arch, num_classes=len(store.info.class_names))
     network = build_network(arch, recipe, weights, device, reporter)
@@ -190,6 +191,20 @@ def read_initial_weights(
     for text in weights.notes:
         reporter.note(text)
     return weights.tensors
+
+
+def check_stopping(recipe: Recipe, splits: Splits) -> None:
+    """Reject a patience that nothing could end, since there are no validation images.
+
+    Raises:
+        ConfigError: says how to get some.
+    """
+    patience = recipe.stopping.patience
+    if patience is not None and not len(splits.val):
+        raise ConfigError(
+            f"--patience {patience} needs validation images, because test images never decide "
+            "anything: add --val-fraction 0.1, or a folder val beside train"
+        )
 
 
 def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Splits) -> Batches:

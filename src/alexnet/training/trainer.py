@@ -7,6 +7,7 @@ bits as one that is not.
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.checkpointing import (
     CheckpointManager,
+    TimeLimitReached,
     best_scores,
     latest_checkpoint,
     restore,
@@ -43,13 +45,15 @@ DETERMINISM_KEYS = ("alexnet", "torch", "device_name", "threads", "kernels", "de
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run."""
+    """A run that has ended, or that can be resumed since its time was up."""
 
     folder: RunFolder
     history: tuple[EpochRecord, ...]
     times: tuple[EpochTimes, ...]
     evaluation: Evaluation | None
-    """The final model on the test split; None without test images."""
+    """The final model on the test split; None without test images, and in an unfinished run."""
+    is_finished: bool = True
+    """False if it was stopped by --max-minutes; `resume` continues it."""
 
 
 def train(
@@ -84,7 +88,7 @@ def train(
         if out
         else create_numbered_run(Path("runs"), recipe, environment)
     )
-    with folder.locked(), log.keeping_the_end():
+    with folder.locked(), log.keeping_the_end(folder.result):
         log.open(folder.log)
         return _run(setup, TrainState(), folder, log, save_plot or plots.save_plot)
 
@@ -115,7 +119,7 @@ def resume(
             folder.remove_checkpoints()
             raise TrainingError(f"{path} has finished already; its model is {folder.model}")
         log.open(folder.log)
-        with log.keeping_the_end():
+        with log.keeping_the_end(folder.result):
             setup, state = _restore_run(recipe, folder, log)
             return _run(setup, state, folder, log, save_plot or plots.save_plot)
 
@@ -161,6 +165,9 @@ def _run(
     reporter.note(f"run folder {folder.path}")
     stop = StopRequest()
     checkpoints = CheckpointManager(setup, folder, stop, saved=(state.step, state.epoch))
+    minutes = setup.recipe.stopping.max_minutes
+    if minutes is not None:
+        checkpoints.deadline = time.monotonic() + 60 * minutes
     try:
         with stop.listening():
             fit(setup, state, checkpoints, reporter)
@@ -168,6 +175,8 @@ def _run(
     except DivergedError as error:
         write_text(folder.diverged, f"{error}\n")
         raise
+    except TimeLimitReached:
+        return _pause(setup, state, folder, reporter)
     except TrainingInterrupted:
         raise
     except KeyboardInterrupt as error:
@@ -179,6 +188,19 @@ def _run(
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error
         raise TrainingError(f"{what}; fix that and resume with: {folder.resume_command}") from error
+
+
+def _pause(setup: TrainingSetup, state: TrainState, folder: RunFolder, reporter: Reporter) -> Run:
+    """The run as it is at its time limit, with a model that can be used."""
+    scores = best_scores(state.history)
+    if scores.val_top1_error is None:
+        save_network(setup, scores, folder)
+    reporter.note(
+        f"stopped by --max-minutes {setup.recipe.stopping.max_minutes:g} after step "
+        f"{state.step:,} of {setup.total_steps:,}, which is saved; "
+        f"resume with: {folder.resume_command}"
+    )
+    return Run(folder, tuple(state.history), tuple(state.times), None, is_finished=False)
 
 
 def _finish(
