@@ -25,10 +25,11 @@ from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.run_options import read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
-from alexnet.cli.summary import SummaryFlags, totals
+from alexnet.cli.summary import SummaryFlags
 from alexnet.cli.train import DEFAULT_PRESET, TrainFlags
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
+from alexnet.models.summary import totals
 from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
 from support.places import ROOT

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,14 @@ from pathlib import Path
 import pytest
 
 import alexnet
+from alexnet.io.tables import FORMATS
 from alexnet.models.zoo import ZOO
 from support.commands import Alexnet, Command
+
+LAYER_KEYS = (
+    "name", "kind", "output", "kernel", "stride", "padding", "extra_padding", "groups",
+    "parameters", "macs", "neurons", "receptive_field", "input_stride",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -22,9 +30,7 @@ def test_summary_json_is_the_arithmetic(command: Command, name: str) -> None:
     rows = net.layer_infos()
     assert list(facts) == ["name", "input", "layers", "totals"]
     assert (facts["name"], facts["input"]) == (name, list(net.input))
-    assert [tuple(layer) for layer in facts["layers"]] == [
-        ("name", "kind", "output", "parameters", "macs", "neurons")
-    ] * len(rows)
+    assert [tuple(layer) for layer in facts["layers"]] == [LAYER_KEYS] * len(rows)
     assert [layer["name"] for layer in facts["layers"]] == [row.layer.name for row in rows]
     for key in ("parameters", "macs", "neurons"):
         assert facts["totals"][key] == sum(layer[key] for layer in facts["layers"])
@@ -105,3 +111,91 @@ def test_a_closed_stdout_is_no_error(alexnet_process: Alexnet) -> None:
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_line_of_text_fits_100_columns(command: Command, name: str) -> None:
+    lines = command("summary", name).out.splitlines()[1:]  # the first has the source
+    has_long_type = name == "alexnet_2012"  # within_channel_lrn
+    assert max(map(len, lines)) <= (104 if has_long_type else 100)
+
+
+def test_the_windows_of_the_papers_layers(command: Command) -> None:
+    layers = json.loads(command("summary", "alexnet_2012", "--json").out)["layers"]
+    windows = {
+        layer["name"]: [layer[key] for key in LAYER_KEYS[3:8]]
+        for layer in layers
+        if layer["name"] in ("conv1", "conv2", "pool1", "norm1", "cnorm2", "fc6", "relu1")
+    }
+    assert windows == {
+        "conv1": [11, 4, 0, 3, 1],
+        "norm1": [None, None, None, None, 2],
+        "pool1": [3, 2, 0, 0, None],
+        "relu1": [None] * 5,
+        "conv2": [5, 1, 2, 0, 2],
+        "cnorm2": [5, 1, 2, 0, None],
+        "fc6": [None] * 5,
+    }
+
+
+def test_text_shows_the_windows(command: Command) -> None:
+    text = command("summary", "alexnet_2012").out
+    assert re.search(r"^layer +type +output +kernel +stride +padding +groups ", text, re.M)
+    assert re.search(r"^conv1 +conv +96x55x55 +11x11 +4 +0\+3 +1 ", text, re.M)
+
+
+@pytest.mark.parametrize("nets", [(), ("lenet5",), ("lenet5", "cifar_quick")])
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_of_every_summary(
+    command: Command, nets: tuple[str, ...], format: str
+) -> None:
+    result = command("summary", *nets, "--format", format)
+    assert (result.code, result.err) == (0, "")
+    assert "lenet5" in result.out or len(nets) == 1
+    assert "61706" in result.out.replace(",", "") or format == "csv"
+
+
+def test_csv_numbers_are_those_of_json(command: Command) -> None:
+    rows = list(csv.DictReader(command("summary", "alexnet", "--format", "csv").out.splitlines()))
+    layers = json.loads(command("summary", "alexnet", "--json").out)["layers"]
+    assert [int(row["parameters"] or 0) for row in rows] == [one["parameters"] for one in layers]
+    assert sum(float(row["share of MACs"] or 0) for row in rows) == pytest.approx(1)
+
+
+def test_tutorial_as_text_says_what_it_leaves_out(command: Command) -> None:
+    text = command("summary", "alexnet_table", "--format", "tutorial").out
+    assert "(11*11*3 + 1) * 96 = 34944" in text
+    assert text.endswith("with all, the network has 62,378,344 parameters.\n")
+
+
+def test_two_networks_side_by_side(command: Command) -> None:
+    text = command("summary", "alexnet", "alexnet_owt").out
+    assert re.search(r"^\*  conv1 +conv +96x55x55 +64x55x55 +34,944 +23,296 +0.67$", text, re.M)
+    assert re.search(r"^-  norm1 +response_norm +96x55x55$", text, re.M)
+    assert re.search(r"^   relu3 +activation +384x13x13 +384x13x13$", text, re.M)
+    assert "conv1: channels 96 -> 64; padding 0 -> 2; init.kind normal -> torch\n" in text
+    assert re.search(r"^parameters +60,965,224 +61,100,840 +1.00$", text, re.M)
+
+
+def test_flags_change_the_second_network(command: Command) -> None:
+    facts = json.loads(command("summary", "lenet5", "lenet5", "--num-classes", "20", "--json").out)
+    assert facts["names"] == ["lenet5", "lenet5 (2)"]
+    changed = [pair for pair in facts["layers"] if pair["differs"]]
+    assert [pair["differences"] for pair in changed] == [[{"name": "features", "values": [10, 20]}]]
+    assert facts["ratios"]["neurons"] == pytest.approx((6518 + 10) / 6518)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("lenet5 alexnet caffenet", "two networks, not 3"),
+        ("--format tutorial", "alexnet summary ARCH"),
+        ("lenet5 --json --format csv", "one of --json and --format csv"),
+        ("--groups 1", "none is named"),
+        ("lenet5 alexnt", "did you mean alexnet"),
+    ],
+)
+def test_what_summary_refuses(command: Command, words: str, told: str) -> None:
+    result = command("summary", *words.split())
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err

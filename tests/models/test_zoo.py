@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import published as paper
-from alexnet.cli.summary import totals, tutorial_rows, tutorial_text
 from alexnet.errors import ArchitectureError, UnknownNameError
 from alexnet.models.architecture import Architecture, LayerInfo, smallest_input
 from alexnet.models.layers import (
@@ -23,6 +22,8 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
+from alexnet.models.summary import totals
+from alexnet.models.tutorial_table import tutorial_facts, tutorial_table
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 
@@ -84,7 +85,7 @@ def test_other_heads(name: str, classes: int) -> None:
 
 
 def test_tutorial_table_cell_by_cell() -> None:
-    rows = tutorial_rows(ZOO["alexnet_table"])
+    rows = tutorial_facts(ZOO["alexnet_table"])
     cells = {row["name"]: (row["parameters"], row["forward_computation"]) for row in rows}
     assert cells == paper.TUTORIAL_TABLE
 
@@ -98,9 +99,8 @@ def test_tutorial_table_sums() -> None:
         assert (conv, fc) == (table["conv layers"][column], table["fc layers"][column])
         assert conv + fc == table["overall"][column]
     assert table["overall"][0] == sum_without_fc_bias(ZOO["alexnet_table"])
-    text = tutorial_text(tutorial_rows(ZOO["alexnet_table"]))
-    shares = re.findall(r"^(?:conv|fc) layers .*?\((\d+)%\) .*?\((\d+)%\)", text, re.M)
-    assert shares == [("6", "95"), ("94", "5")]
+    shares = tutorial_table(ZOO["alexnet_table"]).rows[-1]
+    assert [re.findall(r"(\d+)%", str(cell)) for cell in shares[-2:]] == [["6", "94"], ["95", "5"]]
 
 
 def sum_without_fc_bias(arch: Architecture) -> int:

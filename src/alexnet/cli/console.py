@@ -5,23 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from alexnet.io.tables import Table
 from alexnet.io.text import printable
 from alexnet.progress import print_line
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """A header and rows as text; the first `left` columns are aligned left, the others right."""
-    cells = [list(header), *[[printable(cell) for cell in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "  ".join(_cell(cell, widths[i], i < left) for i, cell in enumerate(row)).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
-def _cell(text: str, width: int, left: bool) -> str:
-    return text.ljust(width) if left else text.rjust(width)
+    return Table(tuple(header), rows, left).as_text()
 
 
 def name_list(names: Sequence[str], shown: int = 5) -> str:

@@ -4,176 +4,198 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import table
 from alexnet.cli.flags import parse
+from alexnet.errors import UsageError
+from alexnet.io.tables import FORMATS, Table
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
-from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.comparison import (
+    align_layers,
+    comparison_facts,
+    comparison_table,
+    totals_table,
+)
+from alexnet.models.summary import (
+    batch_norm_statistics,
+    layer_table,
+    network_facts,
+    network_table,
+    totals,
+)
+from alexnet.models.tutorial_table import tutorial_facts, tutorial_table
+from alexnet.models.variants import AS_PUBLISHED, ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 
 
 @dataclass(frozen=True, kw_only=True)
 class SummaryFlags:
-    """Layers, shapes, parameters, MACs (multiply-accumulates) and neurons of a network."""
+    """Layers, shapes, costs and neurons of a network, or what differs between two."""
 
-    arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH]")] = ""
-    """The architecture's name; unless given, all architectures are listed."""
+    nets: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH [ARCH]]")
+    ] = ()
+    """An architecture's name, or two to compare; unless given, all architectures are listed."""
     num_classes: int | None = None
-    """Number of classes; None: as published."""
+    """Number of classes; None: as published. This and the model options change the last network."""
     model: ModelOptions = field(default_factory=ModelOptions)
-    format: Literal["table", "tutorial"] = "table"
-    """tutorial: parameters and forward computation, counted as in the tutorial's table."""
+    format: Literal["text", "tutorial", "markdown", "html", "latex", "csv"] = "text"
+    """tutorial: the tutorial's seven columns, with its formulas; html: a <table>; latex: a tabular;
+    csv: plain numbers without the totals."""
     json: bool = False
     """Print JSON."""
 
 
+TEXT_COLUMNS = {
+    "layer": "layer",
+    "type": "type",
+    "output": "output",
+    "kernel": "kernel",
+    "stride": "stride",
+    "padding": "padding",
+    "groups": "groups",
+    "parameters": "parameters",
+    "MACs": "MACs",
+    "share of MACs": "share",
+}
+FIELD_COLUMNS = ("layer", "type", "output", "neurons", "receptive field", "input stride")
+"""A second table, so that a line of text has fewer than 100 characters."""
+
+
 def run(arguments: Sequence[str]) -> int:
-    """Print one network, or the list of all."""
+    """Print one network, a comparison of two, or the list of all."""
     flags = parse(SummaryFlags, arguments, "summary")
-    if not flags.arch:
-        nets = [summary(net) for net in ZOO.values()]
-        print(json.dumps(nets, indent=2) if flags.json else zoo_text())
-        return 0
-    net = variant(architecture(flags.arch), flags.model, num_classes=flags.num_classes)
-    if flags.format == "tutorial":
-        rows = tutorial_rows(net)
-        print(json.dumps(rows, indent=2) if flags.json else tutorial_text(rows))
-    else:
-        print(json.dumps(summary(net), indent=2) if flags.json else summary_text(net))
+    _check(flags)
+    nets = _networks(flags)
+    print(_json(flags, nets) if flags.json else _text(flags, nets))
     return 0
 
 
-def summary(net: Architecture) -> dict[str, object]:
-    """Layers and totals of a network as JSON."""
-    infos = net.layer_infos()
-    layers = [
-        {
-            "name": info.layer.name,
-            "kind": info.layer.kind,
-            "output": list(info.output),
-            "parameters": info.parameters,
-            "macs": info.macs,
-            "neurons": info.neurons,
-        }
-        for info in infos
-    ]
-    return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(infos)}
+def _check(flags: SummaryFlags) -> None:
+    count, is_changed = len(flags.nets), flags.model != AS_PUBLISHED or flags.num_classes
+    if count > 2:
+        raise UsageError(f"summary compares two networks, not {count}: {', '.join(flags.nets)}")
+    if flags.format == "tutorial" and count != 1:
+        raise UsageError("--format tutorial shows one network: alexnet summary ARCH ...")
+    if flags.json and flags.format not in ("text", "tutorial"):
+        raise UsageError(f"choose one of --json and --format {flags.format}")
+    if is_changed and not count:
+        raise UsageError("the flags change a network, and none is named: alexnet summary ARCH ...")
 
 
-def totals(infos: Sequence[LayerInfo]) -> dict[str, int]:
-    """Sums over all layers; batch-norm statistics count as parameters, as in Keras."""
-    fc_biases = sum(info.layer.bias_parameters() for info in infos if info.layer.kind == "fc")
-    parameters = sum(info.parameters for info in infos)
-    return {
-        "parameters": parameters,
-        "parameters_without_fc_bias": parameters - fc_biases,
-        "macs": sum(info.macs for info in infos),
-        "neurons": sum(info.neurons for info in infos),
-    }
+def _networks(flags: SummaryFlags) -> list[Architecture]:
+    """The named networks, the last one changed by the flags; two of one name are told apart."""
+    nets = [architecture(name) for name in flags.nets]
+    if nets:
+        nets[-1] = variant(nets[-1], flags.model, num_classes=flags.num_classes)
+    if len({net.name for net in nets}) < len(nets):
+        nets[-1] = replace(nets[-1], name=f"{nets[-1].name} (2)")
+    return nets
 
 
-def tutorial_rows(net: Architecture) -> list[dict[str, str | int]]:
-    """Layers with weights, counted as in the tutorial's table, then its sums.
-
-    Convolutions count the bias, in the parameters and once per output in the forward computation;
-    fully connected layers count it in neither.
-
-    Source: Tutorial, the table of AlexNet's layers.
-    """
-    layers: list[dict[str, str | int]] = []
-    sums = {"conv": [0, 0], "fc": [0, 0]}
-    for info in net.layer_infos():
-        kind = info.layer.kind
-        if kind not in sums:
-            continue
-        counts = (info.parameters, info.macs + info.neurons)
-        if kind == "fc":
-            counts = (info.parameters - info.layer.bias_parameters(), info.macs)
-        layers.append(
-            {"name": info.layer.name, "parameters": counts[0], "forward_computation": counts[1]}
-        )
-        sums[kind] = [total + count for total, count in zip(sums[kind], counts, strict=True)]
-    named = {
-        "overall": [sum(pair) for pair in zip(*sums.values(), strict=True)],
-        "conv layers": sums["conv"],
-        "fc layers": sums["fc"],
-    }
-    return layers + [
-        {"name": name, "parameters": parameters, "forward_computation": forward}
-        for name, (parameters, forward) in named.items()
-    ]
+def _json(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
+    facts: object
+    match nets:
+        case []:
+            facts = [network_facts(net) for net in ZOO.values()]
+        case [net]:
+            facts = tutorial_facts(net) if flags.format == "tutorial" else network_facts(net)
+        case [a, b]:
+            facts = comparison_facts(a, b)
+    return json.dumps(facts, indent=2)
 
 
-def tutorial_text(rows: list[dict[str, str | int]]) -> str:
-    """The tutorial's table as text, with fractions of the total."""
-    keys = ("parameters", "forward_computation")
-    total = next(row for row in rows if row["name"] == "overall")
-    body = [
-        (
-            str(row["name"]),
-            *(f"{row[key]:,} ({int(row[key]) / int(total[key]):.0%})" for key in keys),
-        )
-        for row in rows
-    ]
-    return table(("layer", "parameters", "forward computation"), body)
+def _text(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
+    is_text = flags.format == "text"
+    match nets:
+        case [a, b]:
+            return comparison_text(a, b) if is_text else _render(comparison_table(a, b), flags)
+        case [net] if flags.format == "tutorial":
+            return tutorial_text(net)
+        case [net]:
+            return summary_text(net) if is_text else _render(layer_table(net), flags)
+    return zoo_text() if is_text else _render(network_table(ZOO.values()), flags)
+
+
+def _render(table: Table, flags: SummaryFlags) -> str:
+    return FORMATS[flags.format](table)
 
 
 def zoo_text() -> str:
     """All architectures as text: name, input, totals, source."""
-    rows = []
-    for net in ZOO.values():
-        sums = totals(net.layer_infos())
-        rows.append((net.name, shape_text(net.input), *(f"{sums[n]:,}" for n in ZOO_TOTALS)))
+    numbers = {name: name for name in ("name", "input", "parameters", "MACs")}
     sources = "\n".join(f"{net.name}: {net.source}" for net in ZOO.values())
-    return f"{table(('name', 'input', 'parameters', 'MACs'), rows)}\n\n{sources}"
-
-
-ZOO_TOTALS = ("parameters", "macs")
-HEADER = (
-    "layer", "type", "output", "parameters", "MACs", "of all MACs", "neurons", "receptive field",
-    "stride",
-)  # fmt: skip
-"""Column heads; receptive field and stride are in input pixels."""
+    return f"{network_table(ZOO.values()).select(numbers).as_text()}\n\n{sources}"
 
 
 def summary_text(net: Architecture) -> str:
     """Layers and totals of a network as text."""
-    infos, sums = net.layer_infos(), totals(net.layer_infos())
-    body = [_cells(info, sums["macs"]) for info in infos]
-    parameters, macs, neurons = (_count(sums[n]) for n in ("parameters", "macs", "neurons"))
-    body.append(("total", "", "", parameters, macs, "", neurons, "", ""))
+    layers, infos = layer_table(net), net.layer_infos()
+    sums = totals(infos)
+    fields = replace(layers.select({name: name for name in FIELD_COLUMNS}), footer=())
+    rows = [row for row, info in zip(fields.rows, infos, strict=True) if _changes_field(info)]
     lines = [
         f"{net.name}: {net.source}",
         f"input {shape_text(net.input)}",
         "",
-        table(HEADER, body, left=2),
+        layers.select(TEXT_COLUMNS).as_text(),
         "",
+        replace(fields, rows=rows).as_text(),
+        "",
+        "receptive field and input stride are in pixels of the input",
+        f"neurons: {sums['neurons']:,}",
         f"parameters without the biases of fc layers: {sums['parameters_without_fc_bias']:,}",
     ]
-    statistics = sum(info.parameters // 2 for info in infos if info.layer.kind == "batch_norm")
-    if statistics:
+    if statistics := batch_norm_statistics(infos):
         lines.append(f"batch-norm statistics among the parameters: {statistics:,}")
     return "\n".join(lines)
 
 
-def _cells(info: LayerInfo, total_macs: int) -> tuple[str, ...]:
+def _changes_field(info: LayerInfo) -> bool:
+    """Whether a layer has neurons or widens the receptive field."""
+    return bool(info.neurons) or info.layer.receptive_window(info.input) != (1, 1)
+
+
+def tutorial_text(net: Architecture) -> str:
+    """The tutorial's table, and what it leaves out."""
+    sums = totals(net.layer_infos())
     return (
-        info.layer.name,
-        info.layer.kind,
-        shape_text(info.output),
-        _count(info.parameters),
-        _count(info.macs),
-        f"{info.macs / total_macs:.1%}" if info.macs else "",
-        _count(info.neurons),
-        str(info.receptive_field),
-        str(info.input_stride),
+        f"{tutorial_table(net).as_text()}\n\n"
+        "As in the tutorial, biases are counted in convolutions and not in fully connected layers"
+        f"; with all, the network has {sums['parameters']:,} parameters."
     )
 
 
-def _count(number: int) -> str:
-    return f"{number:,}" if number else ""
+def comparison_text(a: Architecture, b: Architecture) -> str:
+    """Two networks side by side, marks where they differ, the differences, and the totals."""
+    sums = totals_table(a, b)
+    differences = [
+        f"{pair.name}: {'; '.join(map(str, pair.differences))}"
+        for pair in align_layers(a, b)
+        if pair.differences
+    ]
+    return "\n".join(
+        [
+            f"A  {a.name}: {a.source}",
+            f"B  {b.name}: {b.source}",
+            "",
+            _side_by_side(a, b).as_text(),
+            "",
+            "* differs   - only in A   + only in B   ratio: B / A",
+            *(["", *differences] if differences else []),
+            "",
+            replace(sums, header=("total", "A", "B", "ratio")).as_text(),
+        ]
+    )
+
+
+def _side_by_side(a: Architecture, b: Architecture) -> Table:
+    """The comparison without its totals and settings, and with short headers."""
+    table = comparison_table(a, b)
+    names = [name for name in table.header if name != "differences"]
+    headers = ("", "layer", "type", "output A", "output B", "parameters A", "parameters B", "ratio")
+    return replace(table.select(dict(zip(names, headers, strict=True))), footer=())

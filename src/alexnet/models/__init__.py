@@ -6,6 +6,7 @@ Only `modules` and `network` need torch.
 - `architecture`: `Architecture`, a named sequence of layers.
 - `zoo`: the published architectures; `zoo.architecture(name)` finds one by name.
 - `variants`: `variant` changes an architecture as `ModelOptions` say.
+- `summary`, `tutorial_table`, `comparison`: an architecture, or two, as tables and as JSON.
 - `limits`: rejects architectures that fit no machine.
 - `modules`: the torch module of each layer type.
 - `network`: `Network`, the torch module of an architecture.

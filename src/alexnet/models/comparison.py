@@ -1,0 +1,186 @@
+"""Two architectures side by side: layers aligned, what differs, totals with their ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import NamedTuple
+
+from alexnet.io.tables import Cell, Table
+from alexnet.io.text import shape_text
+from alexnet.models.architecture import Architecture, LayerInfo
+from alexnet.models.layers import Layer
+from alexnet.models.summary import Facts, layer_facts, totals
+
+SAME, CHANGED, ONLY_A, ONLY_B = " ", "*", "-", "+"
+
+
+class Difference(NamedTuple):
+    """A setting that has another value in the second layer."""
+
+    name: str
+    a: object
+    b: object
+
+    def __str__(self) -> str:
+        return f"{self.name} {_value_text(self.a)} -> {_value_text(self.b)}"
+
+
+def _value_text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPair:
+    """A layer of the first network and the one of the second that stands for it, or None."""
+
+    a: LayerInfo | None
+    b: LayerInfo | None
+
+    @property
+    def name(self) -> str:
+        """The name of the first network's layer, or of both if they differ."""
+        names = dict.fromkeys(info.layer.name for info in (self.a, self.b) if info)
+        return " / ".join(names)
+
+    @property
+    def kind(self) -> str:
+        """Their type."""
+        return next(info.layer.kind for info in (self.a, self.b) if info)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The settings of the layers that differ; names, inputs and outputs are none."""
+        if not (self.a and self.b):
+            return ()
+        return tuple(_differences(self.a.layer, self.b.layer))
+
+    @property
+    def mark(self) -> str:
+        """One of SAME, CHANGED, ONLY_A, ONLY_B; changed are also other shapes or counts."""
+        if not (self.a and self.b):
+            return ONLY_A if self.a else ONLY_B
+        numbers = [(info.output, info.parameters, info.macs) for info in (self.a, self.b)]
+        return CHANGED if self.differences or numbers[0] != numbers[1] else SAME
+
+
+def _differences(a: object, b: object) -> Iterator[Difference]:
+    for field in fields(a):  # type: ignore[arg-type]
+        pair = getattr(a, field.name), getattr(b, field.name)
+        if field.name == "name" and isinstance(a, Layer):
+            continue
+        if is_dataclass(pair[0]):
+            for inner in _differences(*pair):
+                yield Difference(f"{field.name}.{inner.name}", inner.a, inner.b)
+        elif pair[0] != pair[1]:
+            yield Difference(field.name, *pair)
+
+
+def align_layers(a: Architecture, b: Architecture) -> list[LayerPair]:
+    """The layers of both networks in order, those that stand for each other in pairs.
+
+    Only layers of one type form a pair. Of all such alignments it is one with the most pairs, where
+    a pair of layers of the same name counts three times.
+    """
+    first, second = a.layer_infos(), b.layer_infos()
+    best = _scores(first, second)
+    pairs: list[LayerPair] = []
+    i = j = 0
+    while i < len(first) or j < len(second):
+        gain = _gain(first, second, i, j)
+        if gain and best[i][j] == best[i + 1][j + 1] + gain:
+            pairs.append(LayerPair(first[i], second[j]))
+            i, j = i + 1, j + 1
+        elif j == len(second) or (i < len(first) and best[i][j] == best[i + 1][j]):
+            pairs.append(LayerPair(first[i], None))
+            i += 1
+        else:
+            pairs.append(LayerPair(None, second[j]))
+            j += 1
+    return pairs
+
+
+def _scores(a: Sequence[LayerInfo], b: Sequence[LayerInfo]) -> list[list[int]]:
+    """The best score of an alignment of the layers from a[i] and from b[j], at [i][j]."""
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i in reversed(range(len(a))):
+        for j in reversed(range(len(b))):
+            paired = best[i + 1][j + 1] + _gain(a, b, i, j)
+            best[i][j] = max(paired, best[i + 1][j], best[i][j + 1])
+    return best
+
+
+def _gain(a: Sequence[LayerInfo], b: Sequence[LayerInfo], i: int, j: int) -> int:
+    """What the pair of a[i] and b[j] adds to the score; 0 if they cannot form a pair."""
+    if i == len(a) or j == len(b) or a[i].layer.kind != b[j].layer.kind:
+        return 0
+    return 3 if a[i].layer.name == b[j].layer.name else 1
+
+
+def comparison_table(a: Architecture, b: Architecture) -> Table:
+    """One row per pair of layers, with a mark, outputs, parameters and what differs; the totals."""
+    header = (
+        "mark", "layer", "type", "differences", f"output {a.name}", f"output {b.name}",
+        f"parameters {a.name}", f"parameters {b.name}", "ratio",
+    )  # fmt: skip
+    rows = [_input_row(a, b), *(_pair_row(pair) for pair in align_layers(a, b))]
+    sums = [totals(net.layer_infos())["parameters"] for net in (a, b)]
+    footer: list[Cell] = [None, "total", *[None] * 4, *sums, ratio_text(*sums)]
+    return Table(header, rows, left=4, footer=footer)
+
+
+def _input_row(a: Architecture, b: Architecture) -> list[Cell]:
+    mark = SAME if a.input == b.input else CHANGED
+    shapes = shape_text(a.input), shape_text(b.input)
+    return [mark, "input", None, None, *shapes, None, None, None]
+
+
+def _pair_row(pair: LayerPair) -> list[Cell]:
+    infos = (pair.a, pair.b)
+    counts = [info.parameters if info else 0 for info in infos]
+    return [
+        pair.mark,
+        pair.name,
+        pair.kind,
+        "; ".join(map(str, pair.differences)),
+        *(shape_text(info.output) if info else None for info in infos),
+        *(count or None for count in counts),
+        ratio_text(*counts) if all(counts) else None,
+    ]
+
+
+def totals_table(a: Architecture, b: Architecture) -> Table:
+    """The totals of both networks and their ratios."""
+    sums = [totals(net.layer_infos()) for net in (a, b)]
+    names = {"parameters": "parameters", "macs": "MACs", "neurons": "neurons"}
+    rows: list[list[Cell]] = [
+        [text, sums[0][name], sums[1][name], ratio_text(sums[0][name], sums[1][name])]
+        for name, text in names.items()
+    ]
+    return Table(("total", a.name, b.name, "ratio"), rows)
+
+
+def ratio_text(a: int, b: int) -> str:
+    """The second number as a multiple of the first; "" if that is 0."""
+    return f"{b / a:.2f}" if a else ""
+
+
+def comparison_facts(a: Architecture, b: Architecture) -> Facts:
+    """The comparison as JSON values."""
+    sums = [totals(net.layer_infos()) for net in (a, b)]
+    ratios = {name: sums[1][name] / value if value else None for name, value in sums[0].items()}
+    return {
+        "names": [a.name, b.name],
+        "inputs": [list(a.input), list(b.input)],
+        "layers": [_pair_facts(pair) for pair in align_layers(a, b)],
+        "totals": sums,
+        "ratios": ratios,
+    }
+
+
+def _pair_facts(pair: LayerPair) -> Facts:
+    return {
+        "differs": pair.mark != SAME,
+        "layers": [layer_facts(info) if info else None for info in (pair.a, pair.b)],
+        "differences": [{"name": one.name, "values": [one.a, one.b]} for one in pair.differences],
+    }

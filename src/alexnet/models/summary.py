@@ -1,0 +1,116 @@
+"""The layers and totals of an architecture as facts and as tables, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from alexnet.io.tables import Cell, Table
+from alexnet.io.text import shape_text
+from alexnet.models.architecture import Architecture, LayerInfo
+from alexnet.models.layers import AdaptivePool, Conv, Pool, ResponseNorm, WithinChannelLRN
+
+Facts: TypeAlias = dict[str, object]
+
+HEADER = (
+    "layer", "type", "output", "kernel", "stride", "padding", "groups", "parameters", "MACs",
+    "share of MACs", "neurons", "receptive field", "input stride",
+)  # fmt: skip
+"""Kernel, stride and padding are in pixels of the layer's input; receptive field and input stride
+in pixels of the network's input."""
+WINDOW_NAMES = ("kernel", "stride", "padding", "extra_padding", "groups")
+
+
+def network_facts(net: Architecture) -> Facts:
+    """Layers and totals of a network as JSON values."""
+    infos = net.layer_infos()
+    layers = [layer_facts(info) for info in infos]
+    return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(infos)}
+
+
+def layer_facts(info: LayerInfo) -> Facts:
+    """A layer as JSON values; None for what its type does not have."""
+    return {
+        "name": info.layer.name,
+        "kind": info.layer.kind,
+        "output": list(info.output),
+        **dict(zip(WINDOW_NAMES, window(info), strict=True)),
+        "parameters": info.parameters,
+        "macs": info.macs,
+        "neurons": info.neurons,
+        "receptive_field": info.receptive_field,
+        "input_stride": info.input_stride,
+    }
+
+
+def window(info: LayerInfo) -> tuple[int | None, ...]:
+    """(kernel, stride, padding, extra_padding, groups) of a layer; None for what it has not."""
+    match info.layer:
+        case Conv() as conv:
+            return conv.kernel, conv.stride, conv.padding, conv.extra_padding, conv.groups
+        case Pool() as pool:
+            return pool.size, pool.stride, 0, 0, None
+        case AdaptivePool() as pool:
+            return *pool.receptive_window(info.input), 0, 0, None
+        case WithinChannelLRN() as norm:
+            return norm.size, 1, norm.size // 2, 0, None
+        case ResponseNorm() as norm:
+            return None, None, None, None, norm.groups
+    return (None,) * len(WINDOW_NAMES)
+
+
+def totals(infos: Sequence[LayerInfo]) -> dict[str, int]:
+    """Sums over all layers; batch-norm statistics count as parameters, as in Keras."""
+    fc_biases = sum(info.layer.bias_parameters() for info in infos if info.layer.kind == "fc")
+    parameters = sum(info.parameters for info in infos)
+    return {
+        "parameters": parameters,
+        "parameters_without_fc_bias": parameters - fc_biases,
+        "macs": sum(info.macs for info in infos),
+        "neurons": sum(info.neurons for info in infos),
+    }
+
+
+def layer_table(net: Architecture) -> Table:
+    """One row per layer, with the columns of HEADER, and the totals."""
+    infos = net.layer_infos()
+    sums = totals(infos)
+    footer: list[Cell] = [None] * len(HEADER)
+    footer[0] = "total"
+    for name in ("parameters", "MACs", "neurons"):
+        footer[HEADER.index(name)] = sums[name.lower()]
+    rows = [_cells(info, sums["macs"]) for info in infos]
+    return Table(HEADER, rows, left=2, footer=footer)
+
+
+def _cells(info: LayerInfo, total_macs: int) -> list[Cell]:
+    kernel, stride, padding, extra, groups = window(info)
+    return [
+        info.layer.name,
+        info.layer.kind,
+        shape_text(info.output),
+        f"{kernel}x{kernel}" if kernel else None,
+        stride,
+        f"{padding}+{extra}" if extra else padding,
+        groups,
+        info.parameters or None,
+        info.macs or None,
+        info.macs / total_macs if info.macs else None,
+        info.neurons or None,
+        info.receptive_field,
+        info.input_stride,
+    ]
+
+
+def network_table(nets: Iterable[Architecture]) -> Table:
+    """One row per network: name, source, input, totals."""
+    rows: list[list[Cell]] = []
+    for net in nets:
+        sums = totals(net.layer_infos())
+        rows.append([net.name, shape_text(net.input), sums["parameters"], sums["macs"], net.source])
+    return Table(("name", "source", "input", "parameters", "MACs"), rows, left=2)
+
+
+def batch_norm_statistics(infos: Iterable[LayerInfo]) -> int:
+    """How many of the parameters are running means and variances, which are not trained."""
+    return sum(info.parameters // 2 for info in infos if info.layer.kind == "batch_norm")

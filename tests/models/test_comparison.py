@@ -1,0 +1,64 @@
+"""Two architectures aligned by layer, and what differs."""
+
+from __future__ import annotations
+
+import time
+
+from alexnet.models.architecture import Architecture
+from alexnet.models.comparison import align_layers, comparison_facts, comparison_table
+from alexnet.models.layers import Activation, Conv, Flatten, FullyConnected, Layer, Pool
+from alexnet.models.zoo import ZOO
+
+
+def net(*layers: Layer, name: str = "own") -> Architecture:
+    return Architecture(name, "here", (3, 16, 16), layers)
+
+
+def marks(a: Architecture, b: Architecture) -> list[tuple[str, str]]:
+    return [(pair.mark, pair.name) for pair in align_layers(a, b)]
+
+
+def test_a_network_equals_itself() -> None:
+    assert {mark for mark, _ in marks(ZOO["alexnet"], ZOO["alexnet"])} == {" "}
+
+
+def test_layers_of_other_names_are_paired_by_type_and_order() -> None:
+    a = net(Conv("conv1", 4, 3), Activation("relu1"), Pool("pool1"))
+    b = net(Conv("first", 4, 3), Pool("pool"), Activation("act"))
+    pairs = marks(a, b)
+    assert pairs[0] == (" ", "conv1 / first")
+    assert sorted(mark for mark, _ in pairs) == [" ", " ", "+", "-"]  # one of two layers has moved
+
+
+def test_a_name_counts_more_than_the_order() -> None:
+    a = net(Conv("conv1", 4, 3), Conv("conv2", 4, 3))
+    b = net(Conv("conv0", 4, 3), Conv("conv1", 4, 3), Conv("conv2", 4, 3))
+    assert [name for mark, name in marks(a, b) if mark != "+"] == ["conv1", "conv2"]
+
+
+def test_settings_of_a_field_of_fields_are_named() -> None:
+    pairs = align_layers(ZOO["alexnet_caffe"], ZOO["caffenet"])
+    changes = {pair.name: list(map(str, pair.differences)) for pair in pairs if pair.differences}
+    assert changes["conv2"] == ["init.bias 0.1 -> 1"]
+
+
+def test_a_change_before_a_layer_marks_it_by_its_shape() -> None:
+    a = net(Conv("conv1", 4, 3), Flatten("flatten"), FullyConnected("fc", 2))
+    b = net(Conv("conv1", 4, 5), Flatten("flatten"), FullyConnected("fc", 2))
+    assert [mark for mark, _ in marks(a, b)] == ["*", "*", "*"]
+    assert align_layers(a, b)[2].differences == ()
+
+
+def test_ratios() -> None:
+    a, b = ZOO["alexnet"], ZOO["alexnet_table"]
+    conv2 = next(row for row in comparison_table(a, b).rows if row[1] == "conv2")
+    assert conv2[-3:] == [307_456, 614_656, "2.00"]
+    facts = comparison_facts(a, b)
+    assert facts["ratios"]["parameters"] == 62_378_344 / 60_965_224  # type: ignore[index]
+
+
+def test_networks_of_many_layers_take_moments() -> None:
+    long = net(*(Activation(f"relu{i}") for i in range(300)))
+    started_at = time.process_time()
+    align_layers(long, long)
+    assert time.process_time() - started_at < 5
