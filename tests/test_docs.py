@@ -13,6 +13,9 @@ import pytest
 import alexnet
 from alexnet.cli import VERBS
 from alexnet.cli.benchmark import BENCHMARKS, AgreementFlags, DataFlags, NetworkFlags
+from alexnet.cli.cache import ACTIONS as CACHE_ACTIONS
+from alexnet.cli.cache import CleanFlags as CacheCleanFlags
+from alexnet.cli.cache import ListFlags as CacheListFlags
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
@@ -45,6 +48,8 @@ FLAGS = {
     "import": ImportFlags,
     "export": ExportFlags,
     "doctor": DoctorFlags,
+    "cache list": CacheListFlags,
+    "cache clean": CacheCleanFlags,
     "runs": RunsFlags,
     "runs clean": CleanFlags,
     "runs remove": RemoveFlags,
@@ -61,7 +66,12 @@ FLAGS = {
     "experiment report": ReportFlags,
 }
 
-ACTIONS_OF = {"data": ACTIONS, "experiment": EXPERIMENT_ACTIONS, "benchmark": BENCHMARKS}
+ACTIONS_OF = {
+    "cache": CACHE_ACTIONS,
+    "data": ACTIONS,
+    "experiment": EXPERIMENT_ACTIONS,
+    "benchmark": BENCHMARKS,
+}
 
 
 def blocks(language: str) -> list[str]:

@@ -14,6 +14,7 @@ from support.commands import Command, CommandResult
 ACTIONS = [
     *[("data", action) for action in ("prepare", "check", "split", "show")],
     *[("experiment", action) for action in ("list", "run", "report")],
+    *[("cache", action) for action in ("list", "clean")],
     *[("runs", action) for action in ("clean", "remove")],
 ]
 KINDS = [("pretrain", kind) for kind in ("autoencoder", "rbm")]
@@ -26,6 +27,7 @@ for words in (
     ["summary", "--help"], ["data", "--help"], ["data", "check", "--help"],
     ["data", "prepare", "--help"], ["data", "split", "--help"], ["data", "show", "--help"],
     ["train", "--help"], ["evaluate", "--help"], ["predict", "--help"], ["doctor", "--help"],
+    ["cache", "--help"], ["cache", "list"], ["cache", "clean", "--dry-run"],
     ["runs"], ["runs", "--json"], ["runs", "--help"],
     ["experiment", "--help"], ["experiment", "list"], ["experiment", "list", "--json"],
     ["experiment", "run", "--help"], ["experiment", "report", "--help"],

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import error_text
 from alexnet.ops.compile import (
@@ -111,6 +112,7 @@ def compile_once(
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         compile_library(compiler, isa, openmp, path)
+    mark_used(path)
     return path
 
 

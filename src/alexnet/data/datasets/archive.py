@@ -10,6 +10,7 @@ from filelock import FileLock
 from alexnet.errors import DataError
 from alexnet.io.downloads import atomic_folder
 from alexnet.io.files import remove_folder
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import error_text
 from alexnet.io.unpack import unpack
@@ -49,6 +50,7 @@ def unpacked_folder(archive: Path) -> Path:
         target = cache_folder() / "unpacked" / f"{name}-{digest.hexdigest()}"
         if not target.exists():
             _unpack_locked(archive, target)
+        mark_used(target)
     except OSError as error:
         raise DataError(f"{archive} cannot be unpacked: {error_text(error)}") from error
     return target

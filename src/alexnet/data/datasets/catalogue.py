@@ -29,6 +29,7 @@ from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_source
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
 
 
@@ -48,6 +49,7 @@ def toyflowers_source(data_root: str = "") -> Source:
         except (DataError, OSError) as error:
             if not folder.exists():  # else another process was first
                 raise DataError(f"{folder} cannot be written: {error}") from error
+    mark_used(folder)
     return dataclasses.replace(folder_source(folder), name="toyflowers")
 
 

@@ -19,6 +19,7 @@ from alexnet.errors import DataError
 from alexnet.io.archives import archive_files
 from alexnet.io.downloads import download
 from alexnet.io.files import read_regular, rename
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, find
 
 CLASS_NAMES = (
@@ -62,6 +63,7 @@ def cifar10_source(data_root: str = "") -> Source:
         arrays = _open_cache(cache)
     if arrays is None:
         raise DataError(f"{cache} cannot be read back; check the disk or move $ALEXNET_CACHE")
+    mark_used(cache)
     images, labels = arrays
     num_train = (len(BATCHES) - 1) * BATCH_RECORDS
     return Source(

@@ -18,6 +18,7 @@ from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import ConfigError, DataError
 from alexnet.io.archives import archive_files
 from alexnet.io.downloads import atomic_folder, download
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, find
 
 CLASS_NAMES = (
@@ -124,6 +125,7 @@ def _image_folder(data_root: str) -> Path:
     found = find(data_root, (f"17flowers/jpg/{NAMES[0]}", f"jpg/{NAMES[0]}"))
     if found:
         _check_complete(found.parent)
+        mark_used(found.parent)
         return found.parent
     downloads = cache_folder() / "data"
     archive = find(data_root, (ARCHIVE,))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from alexnet.config.preprocessing import Resize
 from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.source import first_invalid_label
 from alexnet.errors import ConfigError, DataError
+from alexnet.io.in_use import InUse, mark_used
 
 STORE_FORMAT = 2
 """Part of the name of a store's folder, so that a store of another format is not found."""
@@ -80,6 +81,8 @@ class Store:
     """float64 [N, 9], see `decode.color_moments`."""
     notes: tuple[str, ...] = ()
     """Those of the source that was opened; not stored, since two sources may share a store."""
+    in_use: InUse | None = field(default=None, compare=False, repr=False)
+    """Keeps `alexnet cache clean` from removing the store."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -183,7 +186,8 @@ def open_store(folder: Path) -> Store:
             f"the {len(info.class_names)} classes count from 0; "
             f"remove {folder} and prepare it again"
         )
-    return Store(folder, info, images, labels, moments)
+    mark_used(folder)
+    return Store(folder, info, images, labels, moments, in_use=InUse(folder / "store.json"))
 
 
 def store_text(info: StoreInfo) -> str:

@@ -1,0 +1,133 @@
+"""`alexnet cache list|clean`: what the cache folder holds, and removing what is not used."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alexnet.cli.console import note, size_text, table
+from alexnet.cli.flags import dispatch, parse
+from alexnet.config.serialization import json_text
+from alexnet.errors import UsageError
+from alexnet.io.cache import CacheEntry, cache_entries, remove_entry
+from alexnet.io.paths import cache_folder
+from alexnet.io.text import printable
+
+HELP = """usage: alexnet cache ACTION ...
+
+The cache folder holds image stores, downloads, unpacked archives and compiled kernels. All of them
+are made again when they are needed.
+
+  list   the entries with size and last use
+  clean  remove entries that have not been used for 30 days, or for --older-than
+
+alexnet cache ACTION --help lists an action's flags."""
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+"""In a second, minute, hour, day and week."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one action."""
+    return dispatch(arguments, ACTIONS, HELP, "action of alexnet cache")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListFlags:
+    """The entries of the cache folder, those used last first."""
+
+    json: bool = False
+    """Print JSON."""
+
+
+def list_action(arguments: Sequence[str]) -> int:
+    """Print the entries."""
+    flags = parse(ListFlags, arguments, "cache list")
+    cache, entries = cache_folder(), cache_entries(cache_folder())
+    if flags.json:
+        facts = {"schema": 1, "cache": str(cache), "entries": [_facts(one) for one in entries]}
+        print(json_text(facts))
+        return 0
+    if entries:
+        rows = [_cells(one, cache) for one in entries]
+        print(table(("entry", "what it is", "size", "last used"), rows, left=2) + "\n")
+    print(f"{printable(str(cache))}: {_sum_text(entries)}")
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanFlags:
+    """Remove entries of the cache folder that have not been used for some time.
+
+    What a process is using, links, and files that this program has not made stay.
+    """
+
+    older_than: str = "30d"
+    """Time since the last use: a number with s, m, h, d or w; 0d: every entry."""
+    dry_run: bool = False
+    """Only list what would be removed."""
+    json: bool = False
+    """Print JSON."""
+
+
+def clean_action(arguments: Sequence[str]) -> int:
+    """Remove old entries and print them; 1 if one could not be removed."""
+    flags = parse(CleanFlags, arguments, "cache clean")
+    cache, latest = cache_folder(), time.time() - age_seconds(flags.older_than)
+    old = [entry for entry in cache_entries(cache) if entry.used_at <= latest]
+    kept = {entry.path: "" if flags.dry_run else remove_entry(entry) for entry in old}
+    removed = [entry for entry in old if not kept[entry.path]]
+    problems = {path: reason for path, reason in kept.items() if reason}
+    if flags.json:
+        facts = {"dry_run": flags.dry_run, "removed": [_facts(one) for one in removed]}
+        print(json_text({"schema": 1, "cache": str(cache), **facts, "kept": problems}))
+        return int(bool(problems))
+    verb = "would remove" if flags.dry_run else "removed"
+    if removed:
+        rows = [_cells(one, cache) for one in removed]
+        print(table((verb, "what it is", "size", "last used"), rows, left=2) + "\n")
+    print(f"{verb} {_sum_text(removed)} in {printable(str(cache))}")
+    for path, reason in problems.items():
+        note(f"kept {path}: {reason}")
+    return int(bool(problems))
+
+
+def age_seconds(text: str) -> float:
+    """The seconds of "30d", "12h", "2w" or "7", which is days.
+
+    Raises:
+        UsageError: it is no such text.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)", text.strip().lower())
+    if not match:
+        raise UsageError(f"--older-than {text!r} must be a number with a unit, such as 30d or 12h")
+    return float(match[1]) * SECONDS[match[2] or "d"]
+
+
+def _facts(entry: CacheEntry) -> dict[str, Any]:
+    used_at = datetime.fromtimestamp(entry.used_at, UTC).isoformat(timespec="seconds")
+    return {
+        "path": entry.path,
+        "kind": entry.kind,
+        "size_bytes": entry.size_bytes,
+        "used_at": used_at,
+    }
+
+
+def _cells(entry: CacheEntry, cache: Path) -> tuple[str, ...]:
+    used_at = datetime.fromtimestamp(entry.used_at, UTC).astimezone()
+    name = str(Path(entry.path).relative_to(cache))
+    return name, entry.kind, size_text(entry.size_bytes), used_at.strftime("%Y-%m-%d %H:%M")
+
+
+def _sum_text(entries: Sequence[CacheEntry]) -> str:
+    count = len(entries)
+    size = size_text(sum(entry.size_bytes for entry in entries))
+    return f"{count} entr{'y' if count == 1 else 'ies'}, {size}"
+
+
+ACTIONS = {"list": list_action, "clean": clean_action}

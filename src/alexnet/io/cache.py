@@ -1,0 +1,149 @@
+"""What is in the cache folder, and the removal of what has not been used for some time.
+
+Only what this package has made there is an entry, told by its place and name: everything that can
+be made or downloaded again. Other files, links, and what links lead to are never touched, so that a
+cache folder that holds something else too ($ALEXNET_CACHE) loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from alexnet.io.files import remove_file, remove_folder, rename, size_bytes
+from alexnet.io.in_use import is_in_use
+from alexnet.io.text import error_text
+
+KINDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "stores": (
+        (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?", "image store"),
+        (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?\.partial", "unfinished store"),
+    ),
+    "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
+    "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
+    "data": (
+        (r"toyflowers-\d+|cifar-10", "data set"),
+        (r"17flowers\.tgz|cifar-10-binary\.tar\.gz", "download"),
+        (r"alexnet-owt-[0-9a-f]{8}\.pth", "download"),
+    ),
+    "data/17flowers": ((r"jpg", "data set"),),
+    "data/mnist": ((r"(train|t10k)-(images|labels)-idx[13]-ubyte\.gz", "download"),),
+    "data/fashion_mnist": ((r"(train|t10k)-(images|labels)-idx[13]-ubyte\.gz", "download"),),
+}
+"""By folder: patterns of names, and what an entry of that name is."""
+UNFINISHED = re.compile(r"\.(?P<name>.+?)(\.part|-[0-9a-f]{8}|\.\d+\.(tmp|removed))")
+"""What a killed process leaves beside the entry that it was making or removing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheEntry:
+    """A file or folder of the cache."""
+
+    path: str
+    kind: str
+    size_bytes: int
+    used_at: float
+    """When it was last used, in seconds since 1970: the latest time of reading or writing."""
+
+
+def cache_entries(cache: Path) -> list[CacheEntry]:
+    """The entries of a cache folder, those used last first."""
+    found = [entry for folder in KINDS for entry in _entries_of(cache, folder)]
+    return sorted(found, key=lambda entry: (-entry.used_at, entry.path))
+
+
+def remove_entry(entry: CacheEntry) -> str:
+    """Remove an entry, at once or not at all; why it was kept, else ""."""
+    path = Path(entry.path)
+    try:
+        with _locked(path) as is_free:
+            if not is_free or is_in_use(path / "store.json"):
+                return "a process is using it"
+            if path.is_symlink() or not path.exists():
+                return "" if not os.path.lexists(path) else "it has become a link"
+            return _remove(path)
+    except (OSError, NotImplementedError) as error:
+        return error_text(error)
+
+
+def _entries_of(cache: Path, folder: str) -> Iterator[CacheEntry]:
+    """The entries in one folder of the cache, unless that is a link."""
+    place = cache
+    for part in folder.split("/"):
+        place = place / part
+        if place.is_symlink():
+            return
+    try:
+        children = list(os.scandir(place))
+    except OSError:
+        return
+    for child in children:
+        kind = _kind(child.name, folder)
+        if kind and not child.is_symlink():
+            path = Path(child.path)
+            size, used_at = size_bytes(path), _used_at(path)
+            yield CacheEntry(path=child.path, kind=kind, size_bytes=size, used_at=used_at)
+
+
+def _kind(name: str, folder: str) -> str:
+    """What an entry of this name is; "" for what is none of ours."""
+    unfinished = UNFINISHED.fullmatch(name)
+    if unfinished:
+        return "left unfinished" if _kind(unfinished["name"], folder) else ""
+    return next((kind for form, kind in KINDS[folder] if re.fullmatch(form, name)), "")
+
+
+def _used_at(path: Path) -> float:
+    """The latest time of a file, or of a folder and the files directly in it.
+
+    The time when a folder was read is left out: listing the cache reads every folder.
+    """
+    times = []
+    try:
+        status = path.lstat()
+        times.append(status.st_mtime)
+        files = list(os.scandir(path)) if path.is_dir() else []
+        times += [] if path.is_dir() else [status.st_atime]
+        for file in files:
+            status = file.stat(follow_symlinks=False)
+            times += [status.st_mtime] + ([] if file.is_dir() else [status.st_atime])
+    except OSError:  # another process has removed it, or it may not be read
+        pass
+    return min(max(times, default=0.0), time.time())
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Keep other processes from making the entry again; False where one is at it."""
+    name = unfinished["name"] if (unfinished := UNFINISHED.fullmatch(path.name)) else path.name
+    name = name.removesuffix(".partial")
+    is_store = path.parent.name == "stores"
+    lock_path = path.with_name(f"{name}.lock" if is_store else f".{name}.lock")
+    if not lock_path.exists():  # nobody is making it
+        yield True
+        return
+    try:
+        with FileLock(lock_path, timeout=0):
+            yield True
+    except Timeout:
+        yield False
+
+
+def _remove(path: Path) -> str:
+    """Rename what goes before its content is removed, so that no half of it has the name."""
+    unfinished = UNFINISHED.fullmatch(path.name)
+    name = unfinished["name"] if unfinished else path.name
+    aside = path.with_name(f".{name}.{os.getpid()}.removed")
+    rename(path, aside)
+    if aside.is_dir():
+        remove_folder(aside)
+    else:
+        remove_file(aside)
+    return f"{aside.name} cannot be removed" if os.path.lexists(aside) else ""
