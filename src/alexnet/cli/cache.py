@@ -14,7 +14,7 @@ from alexnet.cli.console import note, size_text, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.config.serialization import json_text
 from alexnet.errors import UsageError
-from alexnet.io.cache import CacheEntry, cache_entries, remove_entry
+from alexnet.io.cache import IN_USE, CacheEntry, cache_entries, remove_entry
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import printable
 
@@ -82,10 +82,11 @@ def clean_action(arguments: Sequence[str]) -> int:
     kept = {entry.path: "" if flags.dry_run else remove_entry(entry) for entry in old}
     removed = [entry for entry in old if not kept[entry.path]]
     problems = {path: reason for path, reason in kept.items() if reason}
+    code = int(any(reason != IN_USE for reason in problems.values()))
     if flags.json:
         facts = {"dry_run": flags.dry_run, "removed": [_facts(one) for one in removed]}
         print(json_text({"schema": 1, "cache": str(cache), **facts, "kept": problems}))
-        return int(bool(problems))
+        return code
     verb = "would remove" if flags.dry_run else "removed"
     if removed:
         rows = [_cells(one, cache) for one in removed]
@@ -93,7 +94,7 @@ def clean_action(arguments: Sequence[str]) -> int:
     print(f"{verb} {_sum_text(removed)} in {printable(str(cache))}")
     for path, reason in problems.items():
         note(f"kept {path}: {reason}")
-    return int(bool(problems))
+    return code
 
 
 def age_seconds(text: str) -> float:

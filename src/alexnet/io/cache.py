@@ -38,6 +38,8 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "data/fashion_mnist": ((r"(train|t10k)-(images|labels)-idx[13]-ubyte\.gz", "download"),),
 }
 """By folder: patterns of names, and what an entry of that name is."""
+IN_USE = "a process is using it"
+"""Why an entry was kept that could be removed later."""
 UNFINISHED = re.compile(r"\.(?P<name>.+?)(\.part|-[0-9a-f]{8}|\.\d+\.(tmp|removed))")
 """What a killed process leaves beside the entry that it was making or removing."""
 
@@ -65,7 +67,7 @@ def remove_entry(entry: CacheEntry) -> str:
     try:
         with _locked(path) as is_free:
             if not is_free or is_in_use(path / "store.json"):
-                return "a process is using it"
+                return IN_USE
             if path.is_symlink() or not path.exists():
                 return "" if not os.path.lexists(path) else "it has become a link"
             return _remove(path)
