@@ -14,7 +14,9 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from alexnet.errors import ConfigError, UnknownNameError, UsageError
+from alexnet.config.architecture_file import named_or_own
+from alexnet.errors import AlexNetError, UnknownNameError, UsageError
+from alexnet.models.architecture import Architecture
 
 T = TypeVar("T")
 
@@ -139,11 +141,25 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     )
 
 
+@REGISTRY.primitive_rule
+def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A name, or a file with an architecture in it, which is read."""
+    if info.type != str | Architecture:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="STR",
+        instance_from_str=lambda words: named_or_own(words[0]),
+        is_instance=lambda value: isinstance(value, str | Architecture),
+        str_from_instance=lambda value: [getattr(value, "name", value)],
+    )
+
+
 def _usage_error(stop: SystemExit, message: str, verb: str) -> Exception:
     """Our own error where that is what ended tyro, else the first paragraph of tyro's message."""
     cause: BaseException | None = stop
     while cause:
-        if isinstance(cause, ConfigError):
+        if isinstance(cause, AlexNetError):
             return UsageError(str(cause))
         cause = cause.__context__
     return UsageError(f"{_first_paragraph(message).rstrip(' .')}; see alexnet {verb} --help")

@@ -19,6 +19,7 @@ from alexnet.errors import (
 )
 from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.io.text import is_file_name
+from alexnet.models.architecture import Architecture
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions
 
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
@@ -226,8 +227,9 @@ class BaseRecipe:
     data: str = "toyflowers"
     """Name of a data set, a folder with one folder per class, a .zip or .tar of one, or a list such
     as a CSV file of path,label[,split]."""
-    arch: str = "alexnet_bn"
-    """Name of the architecture; `alexnet summary` lists all."""
+    arch: str | Architecture = "alexnet_bn"
+    """Name of the architecture (`alexnet summary` lists all), or a table of your own: NETS.py:NAME,
+    which runs that Python file, or a JSON file of one."""
     model: ModelOptions = AS_PUBLISHED
     data_options: DataOptions = DataOptions()
     augment: Augmentation = Augmentation()

@@ -380,12 +380,14 @@ ABLATIONS: dict[str, Architecture] = {
 """The networks of the paper's comparisons, as in the 2012 code."""
 
 
-def architecture(name: str) -> Architecture:
-    """The architecture called `name`, of ZOO or ABLATIONS.
+def architecture(name: str | Architecture) -> Architecture:
+    """The architecture called `name`, of ZOO or ABLATIONS; one that is there already is returned.
 
     Raises:
         UnknownNameError: there is no such architecture; the message suggests similar names.
     """
+    if isinstance(name, Architecture):
+        return name
     known = {**ZOO, **ABLATIONS}
     if name not in known:
         raise UnknownNameError("architecture", name, known)

@@ -110,6 +110,7 @@ def _config_facts(config: dict[str, Any]) -> dict[str, Any]:
         ModelFileError: a key is missing.
     """
     kind, data, arch, epochs = (config.get(key) for key in ("kind", "data", "arch", "epochs"))
+    arch = arch.get("name") if isinstance(arch, dict) else arch  # a table of the user's own
     if not isinstance(data, str) or not isinstance(arch, str) or not isinstance(epochs, int):
         raise ModelFileError("config.json is not the recipe of a run")
     facts = {"data": data, "arch": arch, "planned_epochs": epochs}
