@@ -14,6 +14,7 @@ from support.commands import Command
 
 EVALUATION_KEYS = {
     "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy", "loss",
+    "top1_error_interval", "top5_error_interval",
     "class_names", "classes_without_images", "per_class", "confusion", "confusion_pairs",
     "most_confused", "top_losses",
 }  # fmt: skip
@@ -55,7 +56,9 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
     assert ten["loss"] != one["loss"]
     text = command("evaluate", own.path, "--crops", 10)
     assert "10 crops" in text.out
-    assert f"top-1 error {100 * ten['top1_error']:.2f} %" in text.out
+    low, high = (100 * ten["top1_error_interval"][end] for end in ("low", "high"))
+    error = f"top-1 error {100 * ten['top1_error']:.1f} % ({low:.1f} to {high:.1f} %)"
+    assert error in text.out
     assert f"loss {ten['loss']:.4f}" in text.out
     assert all(name in text.out for name in ten["class_names"])
 

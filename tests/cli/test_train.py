@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,12 @@ def test_train_prints_only_the_result_on_stdout(
     run = RunFolder(tmp_path / "run")
     assert result.code == 0
     assert "trained 2 epochs" in result.out
-    assert "test error" in result.out
+    assert re.search(r"^test error [\d.]+ % \([\d.]+ to [\d.]+ %\) on 12 images$", result.out, re.M)
+    assert re.search(
+        r"^best epoch [12]: validation error [\d.]+ % \([\d.]+ to [\d.]+ %\) on 12 images;",
+        result.out,
+        re.M,
+    )
     assert str(run.model) in result.out
     for progress in ("prepared 60 of 60", "epoch   1", "epoch   2"):
         assert progress in result.err
@@ -51,6 +57,15 @@ def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path
     assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
     assert {"epochs", "training_seconds", "data_wait_fraction", "rejected", "test"} <= set(facts)
     assert facts["test"]["num_images"] == 12
+    history = read_metrics(RunFolder(tmp_path / "run"))
+    best = min(history, key=lambda record: record.eval_top1_error or 0.0)
+    interval = facts["validation"].pop("top1_error_interval")
+    assert interval["low"] < facts["validation"]["top1_error"] < interval["high"]
+    assert facts["validation"] == {
+        "epoch": best.epoch,
+        "num_images": 12,
+        "top1_error": best.eval_top1_error,
+    }
     assert sum(map(sum, facts["test"]["confusion"])) == 12
 
 

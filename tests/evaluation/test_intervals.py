@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from alexnet.evaluation.intervals import (
     holm_adjusted,
+    interval_of_fraction,
     mcnemar_p_value,
     paired_difference_interval,
+    percent_with_interval,
     wilson_interval,
 )
 
@@ -114,3 +116,27 @@ def test_holm_by_hand() -> None:
     assert holm_adjusted([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm_adjusted([0.5, 0.6]) == pytest.approx([1.0, 1.0])
     assert holm_adjusted([]) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "text"),
+    [
+        (25, 200, "12.5 % (8.6 to 17.8 %)"),
+        (0, 12, "0.0 % (0.0 to 24.2 %)"),
+        (71, 10_000, "0.71 % (0.56 to 0.89 %)"),
+        (731, 10_000, "7.3 % (6.8 to 7.8 %)"),
+    ],
+)
+def test_a_fraction_for_people_has_its_interval(count: int, total: int, text: str) -> None:
+    assert percent_with_interval(count / total, total) == text
+
+
+def test_a_fraction_of_nothing_is_a_dash() -> None:
+    assert percent_with_interval(None, 0) == "-"
+    assert interval_of_fraction(None, 0) is None
+
+
+@pytest.mark.parametrize("total", [3, 7, 49, 1_000_003])
+def test_the_interval_of_a_fraction_is_that_of_its_count(total: int) -> None:
+    for count in (0, 1, total // 3, total):
+        assert interval_of_fraction(count / total, total) == wilson_interval(count, total)

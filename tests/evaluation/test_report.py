@@ -24,10 +24,21 @@ def test_the_summary_has_pairs_and_a_small_matrix(num_classes: int) -> None:
     summary = json.loads(json.dumps(evaluation_summary(result)))
     assert (summary["data"], summary["split"], summary["crops"]) == ("trees", "val", 10)
     assert summary["top1_error"] == pytest.approx(1 / 3)
+    ends = {"low": 0.0615, "high": 0.7923}
+    assert summary["top1_error_interval"] == pytest.approx(ends, abs=1e-4)
+    assert summary["top5_error_interval"]["high"] > 0.5
+    recalls = [score["recall_interval"] for score in summary["per_class"][:3]]
+    assert recalls[1] == pytest.approx({"low": 0.2065, "high": 1.0}, abs=1e-4)
     assert summary["confusion_pairs"] == [[0, 0, 1], [1, 1, 1], [2, 1, 1]]
     assert summary["most_confused"] == [{"label": "2", "predicted": "1", "count": 1}]
     expected = [[1, 0, 0], [0, 1, 0], [0, 1, 0]] if num_classes <= MAX_CLASSES else []
     assert summary["confusion"] == expected
+
+
+def test_a_class_without_images_has_no_interval() -> None:
+    result = compute_metrics(np.eye(2, dtype=np.float32)[:1], np.array([0]), ("a", "b"))
+    absent = evaluation_summary(result)["per_class"][1]
+    assert (absent["recall"], absent["recall_interval"]) == (None, None)
 
 
 def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from alexnet.cli.flags import parse
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.serialization import json_text
 from alexnet.data.summary import missing_text
+from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.text import printable
 from alexnet.progress import ProgressReporter
 
@@ -89,24 +90,48 @@ def _default_folder(model: Path) -> Path:
 
 def _text(result: Evaluation) -> str:
     """The metrics as text."""
-    has_top5 = len(result.class_names) > 5
-    top5 = f"top-5 error {percent(result.top5_error)}   " if has_top5 else ""
-    header = (
-        f"{result.num_images:,} images, {result.crops} crop{'s' if result.crops > 1 else ''}\n"
-        f"top-1 error {percent(result.top1_error)}   accuracy {percent(result.accuracy)}\n"
-        f"{top5}loss {result.loss:.4f}\n"
+    parts = [_header(result), _class_table(result)]
+    if result.classes_without_images:
+        where = f"images in {printable(result.data)}, {result.split}"
+        parts.append(printable(missing_text(result.classes_without_images, where)))
+    if result.most_confused:
+        parts.append("\n".join(["most confused", *map(_pair_text, result.most_confused)]))
+    return "\n\n".join(parts)
+
+
+def _pair_text(pair: tuple[str, str, int]) -> str:
+    label, predicted, count = pair
+    return printable(f"  {count} x {label} predicted as {predicted}")
+
+
+def _header(result: Evaluation) -> str:
+    """The metrics of all images together."""
+    n, has_top5 = result.num_images, len(result.class_names) > 5
+    top5 = f"top-5 error {percent_with_interval(result.top5_error, n)}   " if has_top5 else ""
+    return (
+        f"{_count(n, 'image')}, {_count(result.crops, 'crop')} "
+        "(in brackets: 95 % confidence intervals)\n"
+        f"top-1 error {percent_with_interval(result.top1_error, n)}   "
+        f"accuracy {percent(result.accuracy)}\n"
+        f"{top5}loss {result.loss:.4f}"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _class_table(result: Evaluation) -> str:
+    """The scores of every class."""
     rows = [
-        (c.name, percent(c.precision), percent(c.recall), percent(c.f1), f"{c.num_images}")
+        (
+            c.name,
+            percent(c.precision),
+            percent_with_interval(c.recall, c.num_images),
+            percent(c.f1),
+            f"{c.num_images}",
+        )
         for c in result.per_class
         if c.num_images or len(result.classes_without_images) <= MAX_EMPTY_ROWS
     ]
-    pairs = "\n".join(
-        printable(f"  {count} x {label} predicted as {predicted}")
-        for label, predicted, count in result.most_confused
-    )
-    text = f"{header}\n{table(('class', 'precision', 'recall', 'F1', 'images'), rows)}"
-    if result.classes_without_images:
-        where = f"images in {printable(result.data)}, {result.split}"
-        text += f"\n\n{printable(missing_text(result.classes_without_images, where))}"
-    return text + (f"\n\nmost confused\n{pairs}" if pairs else "")
+    return table(("class", "precision", "recall", "F1", "images"), rows)

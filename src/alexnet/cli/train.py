@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from alexnet.cli.console import percent
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS, preset
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.config.serialization import json_text
+from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -100,14 +100,19 @@ def _text(result: Run) -> str:
     minutes = sum(t.elapsed_seconds for t in result.times) / 60
     lines = [f"trained {len(result.history)} epochs in {minutes:.1f} min"]
     if evaluation:
-        lines.append(
-            f"test error {percent(evaluation.top1_error)} "
-            f"(accuracy {percent(evaluation.accuracy)}) on {evaluation.num_images:,} images"
-        )
-        has_val = result.history[-1].eval_split == "val"
-        lines.append(
-            "the model is that of the epoch with the lowest validation error"
-            if has_val
-            else "the model is that of the last epoch, as there are no validation images"
-        )
+        error = percent_with_interval(evaluation.top1_error, evaluation.num_images)
+        lines.append(f"test error {error} on {evaluation.num_images:,} images")
+    lines.append(_model_text(result))
     return "\n".join([*lines, f"model     {folder.model}", f"plots     {folder.plots}"])
+
+
+def _model_text(result: Run) -> str:
+    """Which epoch the model is of, and its error where that chose it."""
+    validation = result.validation
+    if not validation:
+        return "the model is that of the last epoch, as there are no validation images"
+    error = percent_with_interval(validation.top1_error, validation.num_images)
+    return (
+        f"best epoch {validation.epoch}: validation error {error} "
+        f"on {validation.num_images:,} images; the model is of this epoch"
+    )

@@ -45,6 +45,24 @@ def wilson_interval(count: int, total: int) -> ConfidenceInterval:
     )
 
 
+def interval_of_fraction(fraction: float | None, total: int) -> ConfidenceInterval | None:
+    """The same of a fraction that is known already; None for a fraction of nothing."""
+    return None if fraction is None else wilson_interval(round(fraction * total), total)
+
+
+def percent_with_interval(fraction: float | None, total: int) -> str:
+    """A fraction of `total` images for people: "12.5 % (9.1 to 16.9 %)"; a dash for None.
+
+    With two decimals where the interval is narrower than a percentage point.
+    """
+    if fraction is None:
+        return "-"
+    interval = wilson_interval(round(fraction * total), total)
+    digits = 2 if interval.high - interval.low < 0.01 else 1
+    low, high, value = (f"{100 * x:.{digits}f}" for x in (interval.low, interval.high, fraction))
+    return f"{value} % ({low} to {high} %)"
+
+
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
     """The exact two-sided p-value of McNemar's test that two models have the same error.
 

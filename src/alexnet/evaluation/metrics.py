@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet.evaluation.intervals import ConfidenceInterval, interval_of_fraction
+
 
 def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """Fraction of images whose label is not among the k highest logits, 0 to 1.
@@ -59,6 +61,11 @@ class ClassScore:
     """Harmonic mean of precision and recall; None without images of this class."""
     num_images: int
     """Of this class."""
+
+    @property
+    def recall_interval(self) -> ConfidenceInterval | None:
+        """Its 95 % confidence interval; None without images of this class."""
+        return interval_of_fraction(self.recall, self.num_images)
 
 
 def class_scores(confusion: np.ndarray, names: tuple[str, ...]) -> tuple[ClassScore, ...]:

@@ -20,7 +20,8 @@ MAX_CLASSES = 1000
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation for JSON.
 
-    Precision, recall and F1 are null where they are fractions of no images.
+    Precision, recall and F1 are null where they are fractions of no images. The intervals are 95 %
+    confidence intervals, with the ends `low` and `high`.
     `confusion` is empty with more than MAX_CLASSES classes; `confusion_pairs` always has
     [label, predicted, count] for every pair that occurs.
     """
@@ -31,12 +32,17 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "num_images": evaluation.num_images,
         "crops": evaluation.crops,
         "top1_error": evaluation.top1_error,
+        "top1_error_interval": to_dict(evaluation.top1_interval),
         "top5_error": evaluation.top5_error,
+        "top5_error_interval": to_dict(evaluation.top5_interval),
         "accuracy": evaluation.accuracy,
         "loss": evaluation.loss,
         "class_names": list(evaluation.class_names),
         "classes_without_images": list(evaluation.classes_without_images),
-        "per_class": to_dict(evaluation.per_class),
+        "per_class": [
+            {**to_dict(score), "recall_interval": to_dict(score.recall_interval)}
+            for score in evaluation.per_class
+        ],
         "confusion": counts.tolist() if len(counts) <= MAX_CLASSES else [],
         "confusion_pairs": [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)],
         "most_confused": [

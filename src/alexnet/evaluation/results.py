@@ -9,6 +9,7 @@ import torch
 
 from alexnet.data.store.store import Store
 from alexnet.errors import ModelFileError
+from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
 from alexnet.evaluation.metrics import (
     ClassScore,
     class_scores,
@@ -62,6 +63,16 @@ class Evaluation:
     def accuracy(self) -> float:
         """1 minus the top-1 error."""
         return 1 - self.top1_error
+
+    @property
+    def top1_interval(self) -> ConfidenceInterval:
+        """The 95 % confidence interval of the top-1 error."""
+        return wilson_interval(round(self.top1_error * self.num_images), self.num_images)
+
+    @property
+    def top5_interval(self) -> ConfidenceInterval:
+        """The 95 % confidence interval of the top-5 error."""
+        return wilson_interval(round(self.top5_error * self.num_images), self.num_images)
 
     @property
     def classes_without_images(self) -> tuple[str, ...]:

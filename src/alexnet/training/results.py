@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from alexnet import plots
+from alexnet.checkpoints.model_file import Scores
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.summary import summarize
+from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
 from alexnet.evaluation.plots import confusion
 from alexnet.evaluation.report import evaluation_summary
 from alexnet.evaluation.results import Evaluation
@@ -19,9 +23,40 @@ from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidationResult:
+    """The error of the epoch with the lowest validation error, which the run's model is of.
+
+    It is the lowest of several, and so a little lower than on other images.
+    """
+
+    epoch: int
+    """Counted from 1."""
+    num_images: int
+    top1_error: float
+    """0 to 1."""
+
+    @property
+    def top1_interval(self) -> ConfidenceInterval:
+        """The 95 % confidence interval of the error."""
+        return wilson_interval(round(self.top1_error * self.num_images), self.num_images)
+
+
+def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult | None:
+    """Of the scores of the run's model; None without a validation split."""
+    if scores.val_top1_error is None:
+        return None
+    return ValidationResult(
+        epoch=scores.epoch,
+        num_images=len(setup.splits.val),
+        top1_error=scores.val_top1_error,
+    )
+
+
 def write_results(
     setup: TrainingSetup,
     state: TrainState,
+    validation: ValidationResult | None,
     evaluation: Evaluation | None,
     folder: RunFolder,
     save_plot: plots.SavePlot,
@@ -45,10 +80,17 @@ def write_results(
             summarize(setup.store.info.class_names, setup.store.labels, setup.splits.by_name)
         ),
         "rejected": to_dict(setup.store.info.rejected),
+        "validation": _validation_summary(validation),
         "test": evaluation_summary(evaluation) if evaluation else None,
     }
     folder.write_epochs(history, times)
     write_text(folder.result, json_text(result) + "\n")
+
+
+def _validation_summary(validation: ValidationResult | None) -> dict[str, Any] | None:
+    if not validation:
+        return None
+    return {**to_dict(validation), "top1_error_interval": to_dict(validation.top1_interval)}
 
 
 def _data_wait_fraction(times: Sequence[EpochTimes]) -> float:

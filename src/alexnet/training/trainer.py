@@ -33,7 +33,7 @@ from alexnet.training.checkpointing import (
 )
 from alexnet.training.epoch import evaluate_split
 from alexnet.training.loop import fit
-from alexnet.training.results import write_results
+from alexnet.training.results import ValidationResult, validation_result, write_results
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
 from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
@@ -52,6 +52,8 @@ class Run:
     times: tuple[EpochTimes, ...]
     evaluation: Evaluation | None
     """The final model on the test split; None without test images, and in an unfinished run."""
+    validation: ValidationResult | None = None
+    """The epoch that the model is of, and its error; None without validation images."""
     is_finished: bool = True
     """False if it was stopped by --max-minutes; `resume` continues it."""
 
@@ -222,9 +224,10 @@ def _finish(
             test_top5_error=evaluation.top5_error,
         )
     save_network(setup, scores, folder)
-    write_results(setup, state, evaluation, folder, save_plot)
+    validation = validation_result(setup, scores)
+    write_results(setup, state, validation, evaluation, folder, save_plot)
     folder.remove_checkpoints()
-    return Run(folder, tuple(state.history), tuple(state.times), evaluation)
+    return Run(folder, tuple(state.history), tuple(state.times), evaluation, validation)
 
 
 def _load_best(setup: TrainingSetup, folder: RunFolder) -> Scores:
