@@ -23,14 +23,22 @@ PUBLIC = {
     "Evaluation",
     "ModelOptions",
     "Network",
+    "Prediction",
     "Pretrained",
     "RbmRecipe",
     "Recipe",
+    "Reporter",
     "Run",
     "architecture",
     "create_model",
     "evaluate",
+    "export",
+    "import_model",
+    "list_datasets",
+    "list_models",
+    "list_presets",
     "load",
+    "predict",
     "preset",
     "pretrain",
     "resume",
@@ -38,6 +46,11 @@ PUBLIC = {
     "train",
     "variant",
 }
+FOLDERS = {
+    *("checkpoints", "config", "data", "evaluation", "experiments", "inference", "interop"),
+    *("models", "ops", "plots", "pretraining", "training", "transforms"),
+}
+"""Public folders, which need no import of their own."""
 TORCHLESS = (
     "alexnet",
     "alexnet.config",
@@ -51,6 +64,8 @@ TORCHLESS = (
     "alexnet.config.presets",
     "alexnet.config.preprocessing",
     "alexnet.config.serialization",
+    "alexnet.config.options",
+    "alexnet.api",
     "alexnet.records",
     "alexnet.pretraining.recipe",
     "alexnet.pretraining.records",
@@ -72,7 +87,8 @@ def test_name_resolves(name: str) -> None:
 
 
 def test_dir_lists_the_names() -> None:
-    assert set(dir(alexnet)) == PUBLIC | {"__version__"}
+    assert set(dir(alexnet)) == PUBLIC | FOLDERS | {"__version__"}
+    assert all(getattr(alexnet, name).__name__ == f"alexnet.{name}" for name in FOLDERS)
 
 
 def test_unknown_attribute() -> None:

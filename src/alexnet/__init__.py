@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.api.lists import list_datasets, list_models, list_presets
+    from alexnet.api.models import evaluate, export, import_model, load, predict
+    from alexnet.api.training import pretrain, resume, resume_pretraining, train
     from alexnet.config.presets import preset
     from alexnet.config.recipe import Recipe
     from alexnet.errors import AlexNetError
-    from alexnet.evaluation.evaluator import evaluate
     from alexnet.evaluation.results import Evaluation
-    from alexnet.inference.classifier import Classifier, load
+    from alexnet.inference.classifier import Classifier, Prediction
     from alexnet.models.architecture import Architecture
     from alexnet.models.network import Network, create_model
     from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import architecture
-    from alexnet.pretraining.pretrainer import Pretrained, pretrain, resume_pretraining
+    from alexnet.pretraining.pretrainer import Pretrained
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
-    from alexnet.training.trainer import Run, resume, train
+    from alexnet.reporter import Reporter
+    from alexnet.training.trainer import Run
 
 __version__ = "0.1.0"
 
@@ -35,14 +38,22 @@ __all__ = [
     "Evaluation",
     "ModelOptions",
     "Network",
+    "Prediction",
     "Pretrained",
     "RbmRecipe",
     "Recipe",
+    "Reporter",
     "Run",
     "architecture",
     "create_model",
     "evaluate",
+    "export",
+    "import_model",
+    "list_datasets",
+    "list_models",
+    "list_presets",
     "load",
+    "predict",
     "preset",
     "pretrain",
     "resume",
@@ -59,23 +70,48 @@ _MODULES = {
     "Evaluation": "evaluation.results",
     "ModelOptions": "models.variants",
     "Network": "models.network",
+    "Prediction": "inference.classifier",
     "Pretrained": "pretraining.pretrainer",
     "RbmRecipe": "pretraining.recipe",
     "Recipe": "config.recipe",
+    "Reporter": "reporter",
     "Run": "training.trainer",
     "architecture": "models.zoo",
     "create_model": "models.network",
-    "evaluate": "evaluation.evaluator",
-    "load": "inference.classifier",
+    "evaluate": "api.models",
+    "export": "api.models",
+    "import_model": "api.models",
+    "list_datasets": "api.lists",
+    "list_models": "api.lists",
+    "list_presets": "api.lists",
+    "load": "api.models",
+    "predict": "api.models",
     "preset": "config.presets",
-    "pretrain": "pretraining.pretrainer",
-    "resume": "training.trainer",
-    "resume_pretraining": "pretraining.pretrainer",
-    "train": "training.trainer",
+    "pretrain": "api.training",
+    "resume": "api.training",
+    "resume_pretraining": "api.training",
+    "train": "api.training",
     "variant": "models.variants",
 }
 
-__getattr__, _public_names = attach(__name__, _MODULES)
+_PACKAGES = (
+    "checkpoints",
+    "config",
+    "data",
+    "evaluation",
+    "experiments",
+    "inference",
+    "interop",
+    "models",
+    "ops",
+    "plots",
+    "pretraining",
+    "training",
+    "transforms",
+)
+"""The folders with public names of their own."""
+
+__getattr__, _public_names = attach(__name__, _MODULES, _PACKAGES)
 
 
 def __dir__() -> list[str]:

@@ -35,15 +35,32 @@ def print_line(text: str, stream: TextIO) -> None:
         print(printable(text), file=stream, flush=True)
 
 
+def shell_reporter() -> ProgressReporter:
+    """Progress as the shell shows it best: in a notebook as lines on stdout, which keeps them."""
+    return ProgressReporter(lines=sys.stdout) if is_notebook() else ProgressReporter()
+
+
+def is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook (Jupyter, Colab and others)."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
 class ProgressReporter:
     """Shows progress on stderr: notes, a bar for images or steps, a line for every epoch."""
 
     def __init__(
-        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        lines: TextIO | None = None,
     ) -> None:
+        """Show progress on `console`, or stderr; as lines alone on `lines` if that is given."""
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._is_terminal = self._console.is_terminal
+        self._lines = lines
+        self._is_terminal = self._console.is_terminal and lines is None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._started_at = self._clock()
@@ -144,7 +161,7 @@ class ProgressReporter:
         if self._is_terminal:
             self._console.print(printable(text), markup=False, highlight=False)
         else:
-            print_line(text, sys.stderr)
+            print_line(text, self._lines or sys.stderr)
 
     def _close(self) -> None:
         if self._bar:

@@ -11,10 +11,10 @@ import pytest
 
 from alexnet.cli.flags import flag_names
 from alexnet.config.options import option_types, with_options
-from alexnet.config.other_words import ANSWERS, OTHER_WORDS
 from alexnet.config.presets import FLOWERS17
 from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
+from alexnet.other_words import ANSWERS, OTHER_WORDS
 
 
 def test_every_flag_of_a_recipe_is_an_option() -> None:

@@ -13,8 +13,8 @@ from alexnet.cli.console import name_list, note
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
+from alexnet.interop.defaults import chosen_architecture
 from alexnet.io.text import shape_text
-from alexnet.models.zoo import architecture
 
 if TYPE_CHECKING:
     from alexnet.interop.importer import ImportedModel
@@ -101,16 +101,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def _check(flags: ImportFlags) -> str:
     """The architecture's name, if the flags are consistent."""
-    if bool(flags.file) == (flags.weights == "torchvision"):
-        raise UsageError("name one file to import, or --weights torchvision instead of a file")
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
-    default = "alexnet_owt" if flags.weights == "torchvision" else ""
-    if flags.file.endswith((".keras", ".h5", ".hdf5")):
-        default = "alexnet_notebook"
-    if not flags.arch and not default:
-        raise UsageError(f"--arch is needed: the architecture of {flags.file}; see alexnet summary")
-    return architecture(flags.arch or default).name
+    return chosen_architecture(flags.arch, flags.file, flags.weights)
 
 
 def _stem(path: Path) -> str:

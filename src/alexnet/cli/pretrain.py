@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
 from alexnet.cli.console import percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.cli.train import DEFAULT_PRESET, name_after_data
 from alexnet.config.presets import PRESETS, preset
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.pretraining.recipe import (

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS, preset
-from alexnet.config.recipe import BaseRecipe, Recipe
+from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_text
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.training.trainer import Run
-
-R = TypeVar("R", bound=BaseRecipe)
-
-DEFAULT_PRESET = "quickstart"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +61,6 @@ def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
     from alexnet.training.run_folder import read_recipe
 
     return read_recipe(Path(options.config), start)
-
-
-def name_after_data(recipe: R, start: R) -> R:
-    """The recipe; it gets the name of its data if the flags change the data and not the name."""
-    if recipe.data == start.data or recipe.name != start.name:
-        return recipe
-    stem = Path(recipe.data).expanduser().resolve().stem
-    return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
 
 
 def _json(result: Run) -> str:

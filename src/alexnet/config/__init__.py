@@ -4,6 +4,8 @@
 - `presets`: the recipes that ship, by name.
 - `preprocessing`: `Preprocessing`, how an image becomes a network's input.
 - `serialization`: dataclasses to and from JSON.
+- `options`: `with_options`, a recipe changed by names of flags.
+- `architecture_file`: architectures of your own, from Python or JSON files.
 """
 
 from typing import TYPE_CHECKING
@@ -11,12 +13,13 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.config.options import with_options
     from alexnet.config.preprocessing import Preprocessing
     from alexnet.config.presets import preset
     from alexnet.config.recipe import Recipe
-    from alexnet.config.serialization import from_dict, to_dict
+    from alexnet.config.serialization import from_dict, to_dict, to_json
 
-__all__ = ["Preprocessing", "Recipe", "from_dict", "preset", "to_dict"]
+__all__ = ["Preprocessing", "Recipe", "from_dict", "preset", "to_dict", "to_json", "with_options"]
 __getattr__, __dir__ = attach(
     __name__,
     {
@@ -25,5 +28,7 @@ __getattr__, __dir__ = attach(
         "from_dict": "serialization",
         "preset": "presets",
         "to_dict": "serialization",
+        "to_json": "serialization",
+        "with_options": "options",
     },
 )

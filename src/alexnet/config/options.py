@@ -7,14 +7,14 @@ its groups, as `--lr 0.01 --input-size 128` does.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar, get_args
 
-from alexnet.config.other_words import explain
 from alexnet.config.serialization import field_types, parse_value
-from alexnet.errors import ConfigError, UnknownNameError, UsageError
+from alexnet.errors import ConfigError, UsageError
+from alexnet.keywords import unknown_keyword
 
 T = TypeVar("T")
 
@@ -27,13 +27,13 @@ def option_types(cls: type) -> dict[str, Any]:
     return types
 
 
-def with_options(recipe: T, options: Mapping[str, Any], what: str = "option") -> T:
+def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] = ()) -> T:
     """The recipe with other values.
 
     Args:
         recipe: a frozen dataclass; fields that are dataclasses are groups of options.
         options: values by name. A group's own name takes a whole group: `augment=Augmentation()`.
-        what: messages call an option so.
+        others: further words that the caller takes, for the messages.
 
     Raises:
         UnknownNameError: there is no such option; the message names the nearest one.
@@ -43,7 +43,7 @@ def with_options(recipe: T, options: Mapping[str, Any], what: str = "option") ->
     known = option_types(type(recipe))
     for name, value in options.items():
         if name not in known and not _is_group(field_types(type(recipe)).get(name), value):
-            raise _unknown(name, known, what)
+            raise unknown_keyword(name, [*known, *others], "option")
     return _changed(recipe, options)
 
 
@@ -65,13 +65,6 @@ def _changed(recipe: T, options: Mapping[str, Any]) -> T:
         rest = {n: v for n, v in options.items() if n != name} if whole else options
         changes[name] = _changed(start, rest)
     return replace(recipe, **changes)  # type: ignore[type-var]
-
-
-def _unknown(name: str, known: Mapping[str, Any], what: str) -> UsageError:
-    """The error for a name that is no option."""
-    if answer := explain(name, known):
-        return UsageError(f"unknown {what} {name!r}; {answer}")
-    return UnknownNameError(what, name, known)
 
 
 def _checked(hint: Any, value: Any, name: str) -> Any:

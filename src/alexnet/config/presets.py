@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from alexnet.config.options import with_options
 from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import UnknownNameError
 from alexnet.models.variants import ModelOptions
@@ -133,12 +135,17 @@ PRESETS: dict[str, Recipe] = {
 }
 
 
-def preset(name: str) -> Recipe:
-    """The recipe that ships under `name`.
+def preset(name: str, /, **options: Any) -> Recipe:
+    """The recipe that ships under `name`, perhaps changed: `preset("flowers17", epochs=5)`.
+
+    Args:
+        name: of the preset.
+        options: values by the names of the flags, with underscores.
 
     Raises:
-        UnknownNameError: there is no such preset; the message suggests similar names.
+        UnknownNameError: there is no such preset or option; the message suggests similar names.
+        ConfigError: a value is out of range.
     """
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
-    return PRESETS[name]
+    return with_options(PRESETS[name], options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import ModelInfo, load_model
+from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
 from alexnet.data.images.decode import decode
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.optimize import optimize_for_inference
+from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import autocast, choose_device
@@ -88,6 +90,32 @@ class Classifier:
         network = optimize_for_inference(self.network, self.precision, int8=int8)
         return replace(self, network=network)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a model file, which `alexnet.load` reads.
+
+        Raises:
+            UsageError: the file exists, or the network is optimized for inference.
+        """
+        path = Path(path)
+        if path.exists():
+            raise UsageError(f"{path} exists already; remove it or choose another file")
+        weights = self.network.state_dict()
+        try:
+            check_tensors(self.info.architecture, weights)
+        except ConfigError as error:
+            raise UsageError(
+                "an optimized classifier cannot be saved; save the one it was made of"
+            ) from error
+        save_model(path, weights, self.info, self.mean_image)
+
+    @check_keywords
+    def __call__(
+        self, images: ImageInput | Iterable[ImageInput], top: int = 5, crops: Crops = 1
+    ) -> list[Prediction]:
+        """`predict`: the `top` most probable classes of every image."""
+        return self.predict(images, top, crops)
+
+    @check_keywords
     def predict(
         self,
         images: ImageInput | Iterable[ImageInput],
@@ -235,10 +263,21 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         )
     path = path / "model.safetensors" if path.is_dir() else path
     weights, info, mean_image = load_model(path)
+    return build_classifier(weights, info, mean_image, device)
+
+
+def build_classifier(
+    weights: Mapping[str, Tensor], info: ModelInfo, mean_image: Tensor | None, device: str = "auto"
+) -> Classifier:
+    """A classifier with weights that fit its architecture.
+
+    Raises:
+        UsageError: there is no such device.
+    """
     target = choose_device(device)
     with torch.device("meta"):
         network = Network(info.architecture)
     network = channels_last(network.to_empty(device=target))
-    network.load_state_dict(weights)  # load_model has compared names and shapes
+    network.load_state_dict(weights)
     mean = None if mean_image is None else mean_image.to(target)
     return Classifier(network.eval(), info, mean, info.recipe.precision)

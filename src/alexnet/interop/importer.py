@@ -16,6 +16,7 @@ from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop.caffe.reader import read_caffe
 from alexnet.interop.class_names import default_class_names, fit_to_outputs, is_imagenet
 from alexnet.interop.keras.reader import read_keras
@@ -76,6 +77,10 @@ class ImportedModel:
     def save(self, out: Path) -> None:
         """Write it as a model file."""
         save_model(out, self.weights, self.info, self.mean_image)
+
+    def classifier(self, device: str = "auto") -> Classifier:
+        """A classifier of it, on a device as for `load`."""
+        return build_classifier(self.weights, self.info, self.mean_image, device)
 
 
 def import_model(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.text import shape_text
+from alexnet.keywords import check_options
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, FullyConnected
 from alexnet.models.modules import Conv2d, Linear, build_module, init_weights
@@ -118,26 +121,28 @@ def compile_network(network: Network, device: torch.device) -> None:
     network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
 
 
+@check_options(ModelOptions)
 def create_model(
-    name: str,
+    arch: str | Architecture,
     *,
     num_classes: int | None = None,
-    input_size: int | None = None,
     device: str | torch.device = "cpu",
+    **options: Any,
 ) -> Network:
-    """A randomly initialized network of the zoo, in channels-last memory format.
+    """A randomly initialized network, in channels-last memory format.
 
     Args:
-        name: the name of an architecture, such as "alexnet".
+        arch: the name of an architecture, such as "alexnet", or an `Architecture`.
         num_classes: length of the output; None: as published.
-        input_size: side of the input in pixels; None: as published.
         device: where the weights are; "meta" creates shapes only.
+        options: what differs from the architecture, by the names of `ModelOptions`:
+            `input_size=128`, `dropout=0.2`, `norm="batch"`.
 
     Raises:
-        UnknownNameError: there is no such architecture.
-        ConfigError: a number out of range.
+        UnknownNameError: there is no such architecture or option.
+        ConfigError: an option is out of range.
         ArchitectureError: the input is too small for the architecture.
     """
-    arch = variant(architecture(name), ModelOptions(input_size=input_size), num_classes=num_classes)
+    table = variant(architecture(arch), ModelOptions(**options), num_classes=num_classes)
     with torch.device(device):
-        return channels_last(Network(arch))
+        return channels_last(Network(table))

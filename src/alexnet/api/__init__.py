@@ -1,0 +1,49 @@
+"""The package's functions as people call them: names, paths and objects, and the flags as keywords.
+
+- `recipes`: from the words of a call to a recipe.
+- `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
+- `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
+- `lists`: `list_models`, `list_datasets`, `list_presets`.
+- `reporting`: progress for the shell, for a reporter of the caller, or for nobody.
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.api.lists import list_datasets, list_models, list_presets
+    from alexnet.api.models import evaluate, export, import_model, load, predict
+    from alexnet.api.training import pretrain, resume, resume_pretraining, train
+
+__all__ = [
+    "evaluate",
+    "export",
+    "import_model",
+    "list_datasets",
+    "list_models",
+    "list_presets",
+    "load",
+    "predict",
+    "pretrain",
+    "resume",
+    "resume_pretraining",
+    "train",
+]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "evaluate": "models",
+        "export": "models",
+        "import_model": "models",
+        "list_datasets": "lists",
+        "list_models": "lists",
+        "list_presets": "lists",
+        "load": "models",
+        "predict": "models",
+        "pretrain": "training",
+        "resume": "training",
+        "resume_pretraining": "training",
+        "train": "training",
+    },
+)

@@ -1,0 +1,255 @@
+"""Use a trained model: load, predict, evaluate, export, import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from alexnet.api.reporting import Reporting, progress_callback, reporting
+from alexnet.errors import ModelFileError, UnknownNameError, UsageError
+from alexnet.evaluation import evaluator
+from alexnet.evaluation.evaluator import SplitName
+from alexnet.evaluation.report import write_evaluation
+from alexnet.evaluation.results import Evaluation
+from alexnet.inference import classifier as classifiers
+from alexnet.inference.classifier import Classifier, Crops, Prediction
+from alexnet.inference.inputs import ImageInput
+from alexnet.interop import importer
+from alexnet.interop.class_names import read_class_names
+from alexnet.interop.defaults import chosen_architecture
+from alexnet.interop.exporter import SUFFIXES, ExportReport, Format, export_model
+from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
+from alexnet.interop.state_dict import torchvision_weights
+from alexnet.keywords import check_keywords
+from alexnet.training.trainer import Run
+
+FilePath: TypeAlias = "str | os.PathLike[str]"
+Model: TypeAlias = "FilePath | Run | Classifier"
+"""A run folder or a model file, what `train` returned, or a classifier."""
+
+
+@check_keywords
+def load(model: Model, device: str = "auto") -> Classifier:
+    """A classifier from a run folder (its best model), a model file, or a finished `Run`.
+
+    Args:
+        model: where it is.
+        device: "cpu", "cuda" and so on; "auto" is the first GPU, else the CPU.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, or not a model of this program.
+        UsageError: there is no such device.
+    """
+    if isinstance(model, Classifier):
+        return model
+    if isinstance(model, Run):
+        return classifiers.load(model.folder.path, device)
+    if not isinstance(model, str | os.PathLike):
+        raise UsageError(
+            "a model is a run folder, a model file, a Run or a Classifier; "
+            f"not a {type(model).__name__}"
+        )
+    return classifiers.load(Path(model), device)
+
+
+@check_keywords
+def predict(
+    model: Model,
+    images: ImageInput | Iterable[ImageInput],
+    top: int = 5,
+    crops: Crops = 1,
+    *,
+    device: str = "auto",
+    reporter: Reporting = "auto",
+) -> list[Prediction]:
+    """The most probable classes of images: `alexnet.predict("runs/x", "a.jpg")`.
+
+    To predict more than once, `alexnet.load(model)` gives a classifier with the same method.
+
+    Args:
+        model: a run folder, a model file, a `Run` or a `Classifier`.
+        images: as for `Classifier.predict`.
+        top: number of classes per image.
+        crops: 10 averages the center and the corners, each also flipped.
+        device: where to compute; a classifier stays where it is.
+        reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
+
+    Raises:
+        ModelFileError: the model cannot be read.
+        UsageError: a value is no image, or `top` or `crops` cannot be used.
+    """
+    with reporting(reporter) as told:
+        on_progress = progress_callback(told, "on_predict")
+        return load(model, device).predict(images, top, crops, on_progress)
+
+
+@check_keywords
+def evaluate(
+    model: Model,
+    data: FilePath = "",
+    *,
+    data_root: FilePath = "",
+    label_from: str = "",
+    split: SplitName = "auto",
+    crops: Crops = 1,
+    device: str = "auto",
+    out: FilePath = "",
+    reporter: Reporting = "auto",
+) -> Evaluation:
+    """Errors, loss, per-class scores, confusion and top losses: `alexnet.evaluate("runs/x")`.
+
+    Args:
+        model: a run folder, a model file, a `Run` or a `Classifier`.
+        data: a data set's name, a folder or a list of images; what the model was trained on
+            unless given.
+        data_root: folder searched for data sets first.
+        label_from: as the option of `alexnet.train`, for other data than that of the training.
+        split: `auto` is the test split if there is one, else val; for other data also train if
+            there is no other split, and all images if there are no splits.
+        crops: 1, or 10 for the paper's ten crops.
+        device: where to compute; a classifier stays where it is.
+        out: folder for evaluation.json and plots; nothing is written unless given.
+        reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
+
+    Raises:
+        ModelFileError: the model cannot be read.
+        UsageError: no data is given, and the model was imported, so it names none.
+        DataError: the data cannot be used, or has a class that the model does not know.
+    """
+    if split not in get_args(SplitName):
+        raise UnknownNameError("split", str(split), get_args(SplitName))
+    with reporting(reporter) as told:
+        result = evaluator.evaluate(
+            load(model, device),
+            os.fspath(data),
+            data_root=os.fspath(data_root),
+            label_from=label_from,
+            split=split,
+            crops=crops,
+            reporter=told,
+            on_progress=progress_callback(told, "on_evaluate"),
+        )
+    if out:
+        write_evaluation(result, Path(out))
+    return result
+
+
+@check_keywords
+def export(
+    model: Model,
+    out: FilePath = "",
+    *,
+    format: Format | Literal["auto"] = "auto",
+    with_preprocessing: bool = False,
+    opset: int | None = None,
+    license: str = "",
+) -> ExportReport:
+    """Write a model for other programs: `alexnet.export("runs/x", "x.onnx")`.
+
+    The file is run and compared with the model.
+
+    Args:
+        model: a run folder, a model file, a `Run` or a `Classifier`.
+        out: the file; next to the model unless given.
+        format: "onnx", "torch" or "keras"; auto: by the ending of `out`.
+        with_preprocessing: the file takes images of 0 to 255 and normalizes them itself.
+        opset: of an ONNX file; None: 18.
+        license: of the weights, by its SPDX name, for the file's metadata.
+
+    Raises:
+        UsageError: the file exists, its ending tells no format, or an optional package is missing.
+        ModelFileError: the file's logits differ from the model's; it is not kept.
+    """
+    path, kind = _export_target(model, out, format)
+    report = export_model(
+        load(model, "cpu"),
+        path,
+        kind,
+        with_preprocessing=with_preprocessing,
+        opset=opset,
+        weights_license=license,
+    )
+    if not report.is_close:
+        raise ModelFileError(
+            f"{path} would compute other logits than the model and was not saved: "
+            f"{report.parity.summary()}"
+        )
+    return report
+
+
+def _export_target(
+    model: Model, out: FilePath, format: Format | Literal["auto"]
+) -> tuple[Path, Format]:
+    """The file to write and its format."""
+    if format not in ("auto", *SUFFIXES):
+        raise UnknownNameError("format", str(format), SUFFIXES)
+    if out:
+        found = [kind for kind, ends in SUFFIXES.items() if os.fspath(out).lower().endswith(ends)]
+        if format == "auto" and not found:
+            ends = ", ".join(end for ends in SUFFIXES.values() for end in ends)
+            raise UsageError(f"the ending of {os.fspath(out)} tells no format; it can be {ends}")
+        return Path(out), found[0] if format == "auto" else format
+    if format == "auto" or isinstance(model, Classifier):
+        raise UsageError('name the file to write, such as alexnet.export(model, "model.onnx")')
+    folder = model.folder.path if isinstance(model, Run) else Path(model)
+    file = folder / "model.safetensors" if folder.is_dir() else folder
+    return file.with_suffix(SUFFIXES[format][0]), format
+
+
+@check_keywords
+def import_model(
+    file: FilePath = "",
+    arch: str = "",
+    *,
+    out: FilePath = "",
+    weights: Literal["file", "ema", "torchvision"] = "file",
+    class_names: FilePath | Sequence[str] = (),
+    channel_order: ChannelOrderOption = "auto",
+    preprocessing: PreprocessingOption = "auto",
+    input_size: int | None = None,
+    data_root: FilePath = "",
+    reporter: Reporting = "auto",
+) -> Classifier:
+    """A classifier from a file of another program: `alexnet.import_model("x.pth", "alexnet_owt")`.
+
+    Args:
+        file: a checkpoint of torch, or a Keras, ONNX, Caffe or numpy file.
+        arch: the architecture in the file; "" is alexnet_notebook for Keras files.
+        out: model file to write, too; none unless given. `Classifier.save` writes one later.
+        weights: "ema" takes the averaged weights of a checkpoint that has both; "torchvision"
+            takes torchvision's published alexnet, downloaded once, instead of a file.
+        class_names: names in the order of the outputs, or a file of them.
+        channel_order: "rgb" or "bgr"; auto: bgr for Caffe and numpy files, else rgb.
+        preprocessing: which program's; auto: as the file says, else as published.
+        input_size: side of the input in pixels, where the file does not say.
+        data_root: folder searched first for torchvision's file.
+        reporter: a `Reporter` for notes; "auto" shows them in this shell, None is silent.
+
+    Raises:
+        ModelFileError: the file is damaged, is another network, or computes other logits.
+        UsageError: the arguments contradict each other, or an optional package is missing.
+        UnknownNameError: there is no such architecture.
+    """
+    name = chosen_architecture(arch, os.fspath(file), weights)
+    if out and Path(out).exists():
+        raise UsageError(f"{os.fspath(out)} exists already; remove it or choose another file")
+    path = Path(file) if file else torchvision_weights(os.fspath(data_root))
+    if isinstance(class_names, str | os.PathLike):
+        class_names = read_class_names(Path(class_names)) if class_names else ()
+    imported = importer.import_model(
+        path,
+        name,
+        class_names=tuple(class_names),
+        channel_order=channel_order,
+        preprocessing=preprocessing,
+        input_size=input_size,
+        average=weights == "ema",
+    )
+    with reporting(reporter) as told:
+        for text in imported.notes:
+            told.note(text)
+    if out:
+        imported.save(Path(out))
+    return imported.classifier()

@@ -1,0 +1,51 @@
+"""Who is told of the progress of a call: the shell, a reporter of the caller's, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias, TypeVar
+
+from alexnet.errors import UsageError
+from alexnet.pretraining.records import NullPretrainReporter, PretrainReporter
+from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
+
+R = TypeVar("R", bound=Reporter)
+Reporting: TypeAlias = Reporter | Literal["auto"] | None
+"""auto: a progress bar in a terminal, lines elsewhere; None: silence."""
+PretrainReporting: TypeAlias = PretrainReporter | Literal["auto"] | None
+
+
+@contextmanager
+def reporting(reporter: Reporting, kind: type[NullReporter] = NullReporter) -> Iterator[Reporter]:
+    """The reporter that is meant, for a `with` block.
+
+    Raises:
+        UsageError: it is none, because it lacks a method of `kind`.
+    """
+    if reporter == "auto":
+        from alexnet.progress import shell_reporter
+
+        with shell_reporter() as shell:
+            yield shell
+        return
+    methods = [name for name in dir(kind) if not name.startswith("_")]
+    if missing := [name for name in methods if reporter and not hasattr(reporter, name)]:
+        raise UsageError(
+            f"reporter={reporter!r} has no method {missing[0]}; give a class that is derived from "
+            "alexnet.Reporter, None for silence, or 'auto'"
+        )
+    yield reporter or kind()
+
+
+@contextmanager
+def pretrain_reporting(reporter: PretrainReporting) -> Iterator[PretrainReporter]:
+    """As `reporting`, for a pretraining."""
+    with reporting(reporter, NullPretrainReporter) as found:
+        yield found  # type: ignore[misc]
+
+
+def progress_callback(reporter: Reporter, name: str) -> ProgressCallback:
+    """The method `on_evaluate` or `on_predict` of a reporter, which it need not have."""
+    callback: ProgressCallback = getattr(reporter, name, ignore_progress)
+    return callback

@@ -1,0 +1,29 @@
+"""What an import assumes where the caller does not say."""
+
+from __future__ import annotations
+
+from alexnet.errors import UsageError
+from alexnet.models.zoo import architecture
+
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def chosen_architecture(arch: str, file: str, weights: str) -> str:
+    """The name of the architecture to import, if it can be one.
+
+    Args:
+        arch: as the user says, or "".
+        file: the file to import, or "".
+        weights: "torchvision" for its published weights instead of a file.
+
+    Raises:
+        UsageError: neither a file nor torchvision, or both; or the architecture is needed.
+        UnknownNameError: there is no such architecture.
+    """
+    if bool(file) == (weights == "torchvision"):
+        raise UsageError("name one file to import, or --weights torchvision instead of a file")
+    default = "alexnet_owt" if weights == "torchvision" else ""
+    default = "alexnet_notebook" if file.endswith(KERAS_SUFFIXES) else default
+    if not arch and not default:
+        raise UsageError(f"--arch is needed: the architecture of {file}; see alexnet summary")
+    return architecture(arch or default).name

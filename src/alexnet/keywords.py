@@ -1,0 +1,66 @@
+"""Misspelt keywords of functions and names of modules are told with the nearest that there is."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from alexnet.errors import UnknownNameError, UsageError
+from alexnet.other_words import OTHER_NAMES, explain
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def check_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """The function; a keyword that it does not have is a `UsageError` instead of a TypeError."""
+    return _checked(function, _own_names(function))
+
+
+def check_options(cls: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """As `check_keywords`, for functions whose `**options` are the fields of a dataclass."""
+    options = [field.name for field in fields(cls)]
+    return lambda function: _checked(function, [*_own_names(function), *options])
+
+
+def _own_names(function: Callable[..., object]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
+def _checked(function: Callable[P, R], known: Collection[str]) -> Callable[P, R]:
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                raise unknown_keyword(name, known)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def unknown_keyword(name: str, known: Collection[str], what: str = "keyword") -> UsageError:
+    """The error for a word that is no option; it names the nearest one, or what it is called here.
+
+    Args:
+        name: the word.
+        known: the options.
+        what: what the message calls the word.
+    """
+    if answer := explain(name, known):
+        return UsageError(f"unknown {what} {name!r}; {answer}")
+    return UnknownNameError(what, name, known)
+
+
+class UnknownAttributeError(UsageError, AttributeError):
+    """A name that a package does not have; the message names the nearest one."""
+
+    def __init__(self, package: str, name: str, known: Collection[str]) -> None:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        ours = OTHER_NAMES.get(name) or (close[0] if close else "")
+        hint = f"did you mean {package}.{ours}?" if ours else f"it has {', '.join(sorted(known))}"
+        super().__init__(f"module {package!r} has no attribute {name!r}; {hint}")

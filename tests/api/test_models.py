@@ -1,0 +1,126 @@
+"""`load`, `predict`, `evaluate`, `export` and `import_model` by paths and objects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import alexnet
+from alexnet.api import models
+from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.inference.classifier import Classifier
+from alexnet.training.run_folder import RunFolder, read_metrics
+from support.runs import Witness
+
+
+@pytest.fixture
+def run(trained: RunFolder) -> alexnet.Run:
+    """The trained run as `alexnet.train` returned it, as far as these tests need it."""
+    return alexnet.Run(trained, tuple(read_metrics(trained)), (), None)
+
+
+@pytest.fixture
+def image(flowers: Path) -> Path:
+    return sorted(flowers.glob("test/*/*"))[0]
+
+
+@pytest.fixture
+def classifier(trained: RunFolder) -> Classifier:
+    return alexnet.load(trained.path, "cpu")
+
+
+def test_a_model_is_a_folder_a_file_a_run_or_a_classifier(
+    run: alexnet.Run, classifier: Classifier, image: Path
+) -> None:
+    expected = classifier.predict(image)
+    for model in (run, str(run.folder.path), run.folder.model, classifier):
+        assert alexnet.load(model, "cpu").predict(image) == expected
+        assert alexnet.predict(model, image, device="cpu", reporter=None) == expected
+    assert classifier(image) == expected
+    assert classifier(image, top=2) == classifier.predict(image, top=2)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_evaluate_by_paths(run: alexnet.Run, flowers: Path, tmp_path: Path) -> None:
+    expected = alexnet.evaluate(alexnet.load(run), reporter=None)
+    for model in (run, run.folder.path):
+        found = alexnet.evaluate(model, flowers, split="test", reporter=None)
+        assert (found.loss, found.num_images) == (expected.loss, expected.num_images)
+    assert not (run.folder.path / "evaluation").exists()
+    out = tmp_path / "out"
+    alexnet.evaluate(run, out=out, reporter=None)
+    assert (out / "evaluation.json").exists()
+
+
+def test_a_reporter_is_told_of_evaluated_and_predicted_images(
+    run: alexnet.Run, image: Path
+) -> None:
+    class Counts(Witness):
+        def __init__(self) -> None:
+            super().__init__()
+            self.done: list[tuple[int, int]] = []
+
+        def on_evaluate(self, done: int, total: int) -> None:
+            self.done.append((done, total))
+
+        on_predict = on_evaluate
+
+    counts = Counts()
+    alexnet.evaluate(run, reporter=counts)
+    alexnet.predict(run, [image, image], reporter=counts)
+    assert counts.done == [(12, 12), (2, 2)]
+
+
+def test_export_by_the_ending_and_import_back(
+    run: alexnet.Run, classifier: Classifier, image: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("h5py")
+    file = tmp_path / "net.keras"
+    report = alexnet.export(run, file)
+    assert report.format == "keras"
+    assert report.is_close
+    back = alexnet.import_model(file, "alexnet_bn", out=tmp_path / "net.safetensors", reporter=None)
+    assert isinstance(back, Classifier)
+    assert back.class_names == classifier.class_names
+    assert back.predict(image)[0].top_classes[0].label == classifier(image)[0].top_classes[0].label
+    assert alexnet.load(tmp_path / "net.safetensors", "cpu").info == back.info
+
+
+def test_a_file_that_computes_other_logits_is_an_error(
+    run: alexnet.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("h5py")
+    real = models.export_model
+
+    def unlike(*args: Any, **kwargs: Any) -> Any:
+        return replace(real(*args, **kwargs), is_close=False)
+
+    monkeypatch.setattr(models, "export_model", unlike)
+    with pytest.raises(ModelFileError, match="would compute other logits"):
+        alexnet.export(run, tmp_path / "net.keras")
+
+
+def test_save_writes_what_load_reads_and_never_over_a_file(
+    classifier: Classifier, trained: RunFolder, tmp_path: Path
+) -> None:
+    file = tmp_path / "copy.safetensors"
+    classifier.save(file)
+    back = alexnet.load(file, "cpu")
+    assert back.info == classifier.info
+    own, loaded = classifier.network.state_dict(), back.network.state_dict()
+    assert all(torch.equal(own[key], loaded[key]) for key in own)
+    with pytest.raises(AlexNetError, match="exists already"):
+        classifier.save(file)
+    with pytest.raises(AlexNetError, match="an optimized classifier cannot be saved"):
+        classifier.optimized().save(tmp_path / "fast.safetensors")
+
+
+def test_lists() -> None:
+    assert {"alexnet", "lenet5", "alexnet_2012_half"} <= set(alexnet.list_models())
+    assert alexnet.list_models("lenet*") == ["lenet5"]
+    assert "flowers17" in alexnet.list_datasets()
+    assert alexnet.list_presets()[0] == "quickstart"

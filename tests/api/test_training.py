@@ -1,0 +1,114 @@
+"""`alexnet.train` and `alexnet.pretrain` by names, paths and keywords: the same bits as recipes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import alexnet
+from alexnet.config.recipe import Recipe
+from alexnet.errors import AlexNetError
+from alexnet.reporter import Reporter
+from alexnet.training import trainer
+from alexnet.training.run_folder import RunFolder
+from support.runs import Witness, empty_plot
+
+WORDS = {
+    "arch": "lenet5",
+    "width": 0.5,
+    "input_size": None,
+    "resize_size": 32,
+    "crop_size": None,
+    "epochs": 1,
+    "batch_size": 24,
+    "precision": "float32",
+}
+
+
+@pytest.fixture
+def place(small_place: RunFolder, no_plots: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the image store of the flowers."""
+    monkeypatch.chdir(small_place.path.parent)
+    return small_place.path.parent
+
+
+def test_words_train_the_same_bits_as_a_recipe(flowers: Path, place: Path) -> None:
+    run = alexnet.train(flowers, reporter=None, **WORDS)
+    recipe = alexnet.preset("quickstart", data=str(flowers), name="flowers", **WORDS)
+    whole = trainer.train(recipe, out=place / "whole", save_plot=empty_plot)
+    assert run.folder.path == Path("runs/flowers-001")
+    assert run.folder.config.read_bytes() == whole.folder.config.read_bytes()
+    assert run.folder.model.read_bytes() == whole.folder.model.read_bytes()
+
+
+def test_progress_is_for_stderr_for_a_reporter_or_for_nobody(
+    small: Recipe, place: Path, witness: Witness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = replace(small, epochs=1)
+    alexnet.train(short, reporter=None)
+    assert capsys.readouterr() == ("", "")
+    alexnet.train(short, reporter=witness)
+    assert capsys.readouterr() == ("", "")
+    assert len(witness.epochs) == 1
+    alexnet.train(short)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "run folder" in shown.err
+    assert "epoch" in shown.err
+    assert "\x1b" not in shown.err
+
+
+def test_a_class_derived_from_reporter_needs_only_the_methods_it_uses(
+    small: Recipe, place: Path
+) -> None:
+    epochs: list[int] = []
+
+    class Epochs(Reporter):
+        def on_epoch(self, record: Any, times: Any) -> None:
+            epochs.append(record.epoch)
+
+    alexnet.train(replace(small, epochs=2), reporter=Epochs())
+    assert epochs == [1, 2]
+
+
+def test_another_value_is_no_reporter(small: Recipe) -> None:
+    with pytest.raises(AlexNetError, match=r"reporter=.* has no method note; .* alexnet\.Reporter"):
+        alexnet.train(small, reporter=print)  # type: ignore[arg-type]
+
+
+def test_a_run_is_resumed_by_its_folder_or_as_a_keyword(trained: RunFolder) -> None:
+    for resume in (
+        lambda: alexnet.resume(trained.path, reporter=None),
+        lambda: alexnet.train(resume=trained.path, reporter=None),
+    ):
+        with pytest.raises(AlexNetError, match="finished already"):
+            resume()
+    with pytest.raises(AlexNetError, match="resume= continues a run unchanged"):
+        alexnet.train("flowers17", resume=trained.path, reporter=None)
+
+
+def test_pretraining_by_words(flowers: Path, place: Path) -> None:
+    words = {**WORDS, "up_to": "conv1", "batch_size": 8}
+    del words["precision"]
+    done = alexnet.pretrain("autoencoder", flowers, plots=False, reporter=None, **words)
+    assert [record.layer for record in done.history] == ["conv1"]
+    assert done.folder.path.name == "flowers-autoencoder-001"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "text"),
+    [
+        (("rbms",), {}, "unknown kind of pretraining 'rbms'; did you mean rbm"),
+        (("rbm", "flowers"), {}, "unknown preset"),
+        (("rbm",), {"cd_step": 1}, "unknown option 'cd_step'; did you mean cd_steps"),
+        (("rbm",), {"masking_fraction": 0.1}, "unknown option 'masking_fraction'"),
+    ],
+)
+def test_a_wrong_word_of_pretraining_is_told(
+    arguments: tuple[str, ...], options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(AlexNetError, match=text):
+        alexnet.pretrain(*arguments, reporter=None, **options)
