@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.data.batches import Batches
+from alexnet.data.batches import Batches, balanced_order
 from alexnet.data.store.store import Store, StoreInfo, store_text
 
 COUNT = 50
@@ -106,9 +107,10 @@ import sys, time
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from alexnet.data.batches import Batches
+from alexnet.data.batches import Batches, balanced_order
 from alexnet.data.store.store import open_store
 
 def anonymous_bytes():
@@ -151,3 +153,37 @@ def test_a_store_of_imagenets_size_is_read_in_constant_memory(tmp_path: Path) ->
     read, peak = map(int, process.stdout.split())
     assert read == count
     assert peak < 6 * 128 * side * side * 3  # a few batches of 25 MB, however many are read
+
+
+# balanced
+
+UNEQUAL = np.repeat([0, 1, 2], [20, 4, 1])
+"""Labels of 25 images."""
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 500))
+def test_a_balanced_order_has_each_class_equally_often(seed: int, epoch: int) -> None:
+    order = balanced_order(EVEN, UNEQUAL, np.random.default_rng([seed, epoch]))
+    labels = UNEQUAL[order // 2]
+    assert len(order) == 27, "25 images are nine rounds of three classes"
+    for start in range(0, 27, 3):
+        assert sorted(labels[start : start + 3]) == [0, 1, 2]
+    counts = np.bincount(order // 2, minlength=25)
+    assert counts[UNEQUAL == 0].max() == 1
+    assert set(counts[UNEQUAL == 1]) == {2, 3}
+    assert counts[UNEQUAL == 2] == 9
+
+
+def test_a_balanced_order_is_a_function_of_seed_and_epoch() -> None:
+    labels = STORE.labels.copy()
+    labels[EVEN] = UNEQUAL
+    balanced = Batches(replace(STORE, labels=labels), EVEN, 5, seed=3, is_balanced=True)
+    again = replace(balanced)
+    assert balanced.steps_per_epoch == 5
+    assert (balanced.order(1) == again.order(1)).all()
+    assert (balanced.order(1) != balanced.order(0)).any()
+    assert (balanced.order(1) != replace(balanced, seed=4).order(1)).any()
+    found = np.concatenate([labels for _, labels in balanced.epoch(2)])
+    assert sorted(np.bincount(found)) == [8, 8, 9]
+    of_large_class = {index for e in range(9) for index in balanced.order(e) if labels[index] == 0}
+    assert len(of_large_class) == 20, "every image comes in some epoch"

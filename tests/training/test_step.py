@@ -6,15 +6,16 @@ import math
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.config.recipe import Recipe
-from alexnet.errors import TrainingError
+from alexnet.config.recipe import BalanceOptions, Recipe
+from alexnet.errors import ConfigError, TrainingError
 from alexnet.reporter import NullReporter
-from alexnet.training.setup import TrainingSetup, set_up_training
+from alexnet.training.setup import TrainingSetup, balanced_class_weights, set_up_training
 from alexnet.training.step import derive_seed, train_step
 
 
@@ -99,3 +100,39 @@ def test_seeds_by_hand() -> None:
     """Recorded: with another hash, no run could be repeated."""
     assert derive_seed(0, "views", 0) == 3760297251571348358
     assert derive_seed(7, "dropout", 12) == 6158432060737882356
+
+
+# options of the update
+
+
+@pytest.mark.parametrize("limit", [0.01, 1e6])
+def test_the_norm_of_all_gradients_is_clipped(tiny: Recipe, limit: float) -> None:
+    norms = []
+    for clip_norm in (None, limit):
+        optimizer = replace(tiny.optimizer, clip_norm=clip_norm)
+        setup = set_up_training(replace(tiny, optimizer=optimizer), NullReporter())
+        train_step(setup, *first_batch(setup), 0, 0.0)
+        gradients = [p.grad for p in setup.network.parameters() if p.grad is not None]
+        norms.append(torch.cat([g.flatten() for g in gradients]).norm().item())
+    assert norms[0] > 0.01
+    assert norms[1] == pytest.approx(min(limit, norms[0]), rel=1e-3)
+
+
+def test_balanced_class_weights_by_hand(tiny: Recipe) -> None:
+    """scikit-learn's n / (k * m); the loss is divided by the number of images."""
+    weights = balanced_class_weights(np.array([0, 0, 0, 1, 2, 2]))
+    assert weights.tolist() == pytest.approx([6 / 9, 6 / 3, 6 / 6])
+    balance = BalanceOptions(class_weights="balanced")
+    setup = set_up_training(replace(tiny, balance=balance), NullReporter())
+    assert setup.class_weights is not None
+    assert setup.class_weights.tolist() == [1.0] * 12, "each has three images"
+    setup = replace(setup, class_weights=torch.arange(12.0))
+    pixels, labels = first_batch(setup)
+    loss, logits, _ = train_step(setup, pixels, labels, 0, 0.0)
+    each = -F.log_softmax(logits, 1)[torch.arange(8), labels]
+    assert loss.item() == pytest.approx((labels * each).mean().item(), rel=1e-5)
+
+
+def test_two_corrections_of_imbalance_are_refused() -> None:
+    with pytest.raises(ConfigError, match="leave one out"):
+        BalanceOptions(class_weights="balanced", balanced_sampling=True)

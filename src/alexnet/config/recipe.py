@@ -149,6 +149,14 @@ class OptimizerOptions:
     """Weight decay."""
     decay_biases: bool = True
     """Apply weight decay to biases and batch-norm parameters, too."""
+    clip_norm: float | None = None
+    """Maximum norm of all gradients together, which are scaled down to it; None: no maximum."""
+    accumulate: int = 1
+    """Number of batches whose gradients are added up for one update: as a batch of --batch-size
+    times as many images, in less memory."""
+    ema: float | None = None
+    """Decay, such as 0.999, of an exponential moving average of the weights, which is evaluated and
+    saved as the model; None: the weights are."""
 
     def __post_init__(self) -> None:
         require_finite(self)
@@ -157,6 +165,10 @@ class OptimizerOptions:
         require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
         require(0 <= self.beta2 < 1, f"--beta2 {self.beta2} must be from 0 to below 1")
         require(self.eps > 0, f"--eps {self.eps} must be above 0")
+        clip, ema = self.clip_norm, self.ema
+        require(clip is None or clip > 0, f"--clip-norm {clip} must be above 0")
+        require(self.accumulate >= 1, f"--accumulate {self.accumulate} must be at least 1")
+        require(ema is None or 0 < ema < 1, f"--ema {ema} must be between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,6 +203,25 @@ class LRSchedule:
         require(
             in_order and min(self.milestones, default=1) >= 1,
             f"--milestones {self.milestones} must rise and be at least 1",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BalanceOptions:
+    """What is done about classes with unequal numbers of training images."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: multiply the training loss of an image by n / (k * m), for n images of k classes
+    and m images of its class, as scikit-learn does."""
+    balanced_sampling: bool = False
+    """Use every class equally often in an epoch: images of small classes are repeated, and of large
+    ones each epoch takes others."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.class_weights == "none" or not self.balanced_sampling,
+            "--class-weights balanced and --balanced-sampling would both correct the same "
+            "imbalance; leave one out",
         )
 
 
@@ -258,6 +289,7 @@ class Recipe(BaseRecipe):
 
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: LRSchedule = LRSchedule()
+    balance: BalanceOptions = BalanceOptions()
     stopping: StoppingOptions = StoppingOptions()
     label_smoothing: float = 0.0
     """Label smoothing: probability spread evenly over all classes."""
@@ -298,6 +330,10 @@ class Recipe(BaseRecipe):
         require(
             self.keep_checkpoints >= 1,
             f"--keep-checkpoints {self.keep_checkpoints} must be at least 1",
+        )
+        require(
+            not (self.compile and self.optimizer.accumulate > 1),
+            "--accumulate does not work with --compile; leave one out",
         )
         after = self.low_lr_after_epoch
         require(

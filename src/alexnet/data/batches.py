@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class Batches:
     indices: np.ndarray
     batch_size: int
     seed: int
+    is_balanced: bool = False
+    """Whether each class comes equally often in an epoch, see `balanced_order`."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -37,7 +40,10 @@ class Batches:
 
     def order(self, epoch: int) -> np.ndarray:
         """The indices in the order of an epoch, which counts from 0."""
-        return np.random.default_rng([self.seed, epoch]).permutation(self.indices)
+        random = np.random.default_rng([self.seed, epoch])
+        if self.is_balanced:
+            return balanced_order(self.indices, self.store.labels[self.indices], random)
+        return random.permutation(self.indices)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from `first_step` on; a thread reads one batch ahead."""
@@ -53,3 +59,31 @@ class Batches:
     def _read(self, order: np.ndarray, step: int) -> Batch:
         indices = order[step * self.batch_size : (step + 1) * self.batch_size]
         return self.store.images(indices), self.store.labels[indices]
+
+
+def balanced_order(
+    indices: np.ndarray, labels: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """An order of images in which every class comes equally often.
+
+    It is a sequence of rounds of one image per class, so the classes of any part of it differ by at
+    most one image. There are as many rounds as give each epoch its usual length. A class with fewer
+    images than rounds repeats them, each once before any a second time.
+
+    Args:
+        indices: of the images.
+        labels: of these images; every class has one.
+        random: source of all random numbers.
+
+    Returns:
+        len(indices) of them, rounded up to whole rounds.
+    """
+    classes = np.unique(labels)
+    rounds = math.ceil(len(indices) / len(classes))
+    columns = []
+    for label in classes:
+        own = indices[labels == label]
+        repeats = math.ceil(rounds / len(own))
+        columns.append(np.concatenate([random.permutation(own) for _ in range(repeats)])[:rounds])
+    order: np.ndarray = random.permuted(np.stack(columns, axis=1), axis=1).ravel()
+    return order

@@ -37,15 +37,15 @@ affect the steps, or another check covers them (the store's fingerprint covers `
 
 
 def save_network(setup: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
-    """Write the network as it is now as the run's model."""
+    """Write the model as it is now as that of the run."""
     info = replace(setup.info, scores=scores)
-    save_model(folder.model, setup.network.state_dict(), info, setup.augmenter.mean_image)
+    save_model(folder.model, setup.model.state_dict(), info, setup.augmenter.mean_image)
 
 
 def save_last(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
-    """Write the last epoch's network beside the best one."""
+    """Write the last epoch's model beside the best one."""
     info = replace(setup.info, scores=Scores(epoch=state.epoch))
-    save_model(folder.last, setup.network.state_dict(), info, setup.augmenter.mean_image)
+    save_model(folder.last, setup.model.state_dict(), info, setup.augmenter.mean_image)
 
 
 def best_scores(history: Sequence[EpochRecord]) -> Scores:
@@ -65,6 +65,9 @@ def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) 
     A checkpoint of a later step was unusable when the run was resumed; it is removed, too.
     """
     tensors = {f"network.{name}": t for name, t in setup.network.state_dict().items()}
+    if setup.average:
+        averages = setup.average.network.state_dict()
+        tensors |= {f"average.{name}": tensor for name, tensor in averages.items()}
     names = {id(p): name for name, p in setup.network.named_parameters()}
     for parameter, values in setup.optimizer.state.items():
         for key, value in values.items():
@@ -161,6 +164,8 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
         )
     try:
         setup.network.load_state_dict(_with_prefix(tensors, "network."))
+        if setup.average:
+            setup.average.network.load_state_dict(_with_prefix(tensors, "average."))
     except RuntimeError as error:
         raise ModelFileError(
             f"{folder.checkpoint(info.step)} belongs to another network: {error}"
@@ -210,7 +215,7 @@ class CheckpointManager:
     """When training stops, by `time.monotonic`."""
 
     def save_if_best(self, state: TrainState) -> None:
-        """Write the network as the run's model if its validation error is the lowest so far."""
+        """Write the model as that of the run if its validation error is the lowest so far."""
         scores = best_scores(state.history)
         if state.history[-1].val_top1_error is not None and scores.epoch == state.epoch:
             save_network(self.setup, scores, self.folder)

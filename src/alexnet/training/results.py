@@ -67,8 +67,8 @@ def write_results(
     """
     history, times = state.history, state.times
     save_plot(partial(plots.learning_curves, history), folder.plots / "learning_curves.png")
-    first = next(layer for layer in setup.network.architecture.layers if isinstance(layer, Conv))
-    filters = setup.network.get_parameter(f"{first.name}.weight")
+    first = next(layer for layer in setup.model.architecture.layers if isinstance(layer, Conv))
+    filters = setup.model.get_parameter(f"{first.name}.weight")
     save_plot(partial(plots.filters, filters), folder.plots / "filters.png")
     if evaluation:
         save_plot(partial(confusion, evaluation), folder.plots / "confusion.png")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,7 @@ from alexnet.training.data import prepare_data
 from alexnet.training.device_loader import DeviceLoader, to_device
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.schedule import LRScheduler, build_scheduler
+from alexnet.training.weight_average import WeightAverage
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
 
@@ -40,7 +42,7 @@ R = TypeVar("R", bound=BaseRecipe)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingSetup:
-    """Everything a training loop needs; only the network and the optimizer change."""
+    """Everything a training loop needs; only network, average and optimizer change."""
 
     recipe: Recipe
     store: Store
@@ -50,7 +52,11 @@ class TrainingSetup:
     batches: Batches
     loader: DeviceLoader
     """The same batches on the training device."""
+    class_weights: Tensor | None
+    """Factors on the training loss [num_classes]; None: 1."""
     network: Network
+    average: WeightAverage | None
+    """The moving average of the network's weights; None where it is not wanted."""
     optimizer: torch.optim.Optimizer
     scheduler: LRScheduler
     device: torch.device
@@ -70,9 +76,14 @@ class TrainingSetup:
         """The split evaluated after each epoch: "val" if there is one, else "test", else None."""
         return "val" if len(self.splits.val) else "test" if len(self.splits.test) else None
 
+    @property
+    def model(self) -> Network:
+        """The network that is evaluated and saved: the average if there is one."""
+        return self.average.network if self.average else self.network
+
     def classifier(self) -> Classifier:
-        """The network as it is now, ready to predict."""
-        return Classifier(self.network, self.info, self.augmenter.mean_image, self.recipe.precision)
+        """The model as it is now, ready to predict."""
+        return Classifier(self.model, self.info, self.augmenter.mean_image, self.recipe.precision)
 
     def freeze(self, epoch: int) -> None:
         """Freeze the layers that the recipe freezes at this epoch (counted from 0)."""
@@ -110,6 +121,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
     info = model_info(arch, recipe, store, augmenter)
     if weights:
         warn_if_pretrained_differently(info, store, splits, reporter)
+    ema = recipe.optimizer.ema
     return TrainingSetup(
         recipe=recipe,
         store=store,
@@ -118,7 +130,9 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
         augmenter=augmenter,
         batches=batches,
         loader=to_device(batches, device),
+        class_weights=class_weights(recipe, store.labels[splits.train], device),
         network=network,
+        average=WeightAverage(network, ema) if ema is not None else None,
         optimizer=build_optimizer(network, recipe.optimizer, low_lr_parameters(network, recipe)),
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
@@ -214,7 +228,29 @@ def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Spli
         ConfigError: they are too small for batch norm.
     """
     check_batch(arch, min(recipe.batch_size, len(splits.train)))
-    return Batches(store, splits.train, recipe.batch_size, recipe.seed)
+    batch_size = recipe.batch_size * recipe.optimizer.accumulate
+    is_balanced = recipe.balance.balanced_sampling
+    return Batches(store, splits.train, batch_size, recipe.seed, is_balanced)
+
+
+def class_weights(recipe: Recipe, labels: np.ndarray, device: torch.device) -> Tensor | None:
+    """The recipe's factors on the training loss, on a device; None for 1."""
+    is_balanced = recipe.balance.class_weights == "balanced"
+    return balanced_class_weights(labels).to(device) if is_balanced else None
+
+
+def balanced_class_weights(labels: np.ndarray) -> Tensor:
+    """Factors on the loss, float32 [num_classes], in inverse proportion to the number of images.
+
+    Their mean over the images is 1: n / (k * m) for n images of k classes and m of this class.
+
+    Args:
+        labels: of the training images; every class has one.
+
+    Source: King and Zeng 2001, as scikit-learn's `class_weight="balanced"`.
+    """
+    counts = np.bincount(labels)
+    return torch.from_numpy(len(labels) / (len(counts) * counts)).float()
 
 
 def check_batch(arch: Architecture, batch_size: int) -> None:

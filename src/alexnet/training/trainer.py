@@ -231,7 +231,7 @@ def _finish(
 
 
 def _load_best(setup: TrainingSetup, folder: RunFolder) -> Scores:
-    """Load the run's best weights into the network; their file is closed again at the end."""
+    """Load the run's best weights into the model; their file is closed again at the end."""
     weights, info, _ = load_model(folder.model)
-    setup.network.load_state_dict(weights)
+    setup.model.load_state_dict(weights)
     return info.scores

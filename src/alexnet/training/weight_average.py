@@ -1,0 +1,48 @@
+"""An exponential moving average of a network's weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from alexnet.models.network import Network, channels_last
+
+
+class WeightAverage:
+    """A second network with the moving average of the first one's weights, in their type, float32.
+
+    After update t, counted from 1, with d = min(decay, (1 + t) / (10 + t)):
+
+        average <- d * average + (1 - d) * weights
+
+    so that the first weights are soon forgotten. Batch-norm statistics are averaged, too.
+
+    Source: Polyak and Juditsky 1992; d is that of TensorFlow's `ExponentialMovingAverage`.
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        self.decay = decay
+        with torch.device("meta"):
+            average = channels_last(Network(network.architecture))
+        self.network = average.to_empty(device=next(network.parameters()).device)
+        self.network.load_state_dict(network.state_dict())
+        self.network.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, network: Network, step: int) -> None:
+        """Add the weights after a step, which is counted from 0."""
+        decay = min(self.decay, (step + 2) / (step + 11))
+        average, counts = _floats_and_counts(self.network)
+        weights, new_counts = _floats_and_counts(network)
+        torch._foreach_lerp_(average, weights, 1 - decay)
+        for count, new_count in zip(counts, new_counts, strict=True):
+            count.copy_(new_count)
+
+
+def _floats_and_counts(network: Network) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights and statistics, and the integers among a network's tensors."""
+    tensors = list(network.state_dict().values())
+    return (
+        [tensor for tensor in tensors if tensor.is_floating_point()],
+        [tensor for tensor in tensors if not tensor.is_floating_point()],
+    )
