@@ -15,7 +15,7 @@ import pytest
 import alexnet
 from alexnet.io.tables import FORMATS
 from alexnet.models.zoo import ZOO
-from support.commands import Alexnet, Command
+from support.commands import Alexnet, Command, CommandResult
 
 LAYER_KEYS = (
     "name", "kind", "output", "kernel", "stride", "padding", "extra_padding", "groups",
@@ -28,7 +28,7 @@ def test_summary_json_is_the_arithmetic(command: Command, name: str) -> None:
     result = command("summary", name, "--json")
     net, facts = alexnet.architecture(name), json.loads(result.out)
     rows = net.layer_infos()
-    assert list(facts) == ["name", "input", "layers", "totals"]
+    assert list(facts) == ["schema", "name", "input", "layers", "totals"]
     assert (facts["name"], facts["input"]) == (name, list(net.input))
     assert [tuple(layer) for layer in facts["layers"]] == [LAYER_KEYS] * len(rows)
     assert [layer["name"] for layer in facts["layers"]] == [row.layer.name for row in rows]
@@ -52,7 +52,7 @@ def test_summary_prints_the_papers_numbers(command: Command) -> None:
 
 def test_summary_lists_the_zoo(command: Command) -> None:
     result = command("summary")
-    nets = json.loads(command("summary", "--json").out)
+    nets = json.loads(command("summary", "--json").out)["networks"]
     assert len(nets) == 10
     for net in nets:
         assert net["name"] in result.out
@@ -196,6 +196,48 @@ def test_flags_change_the_second_network(command: Command) -> None:
     ],
 )
 def test_what_summary_refuses(command: Command, words: str, told: str) -> None:
+    result = command("summary", *words.split())
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err
+
+
+def test_every_json_has_its_schema(command: Command) -> None:
+    for words in ((), ("lenet5",), ("lenet5", "alexnet"), ("lenet5", "--format", "tutorial")):
+        assert json.loads(command("summary", *words, "--json").out)["schema"] == 1
+
+
+def test_a_network_of_an_own_file(command: Command, tmp_path: Path) -> None:
+    table = tmp_path / "mynets.py"
+    table.write_text(
+        "from alexnet.models.architecture import Architecture\n"
+        "from alexnet.models.layers import Conv\n"
+        "net = Architecture('mine', 'here', (3, 8, 8), (Conv('only', 5, 3),))\n"
+    )
+    words = ("summary", f"{table}:net", "--json")
+    assert json.loads(command(*words).out)["totals"]["parameters"] == 5 * (27 + 1)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "PNG"])
+def test_a_drawing_is_written_and_its_path_printed(
+    command: Command, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"net.{suffix}"
+    result = command("summary", "lenet5", "--draw", str(path))
+    assert result == CommandResult(0, f"{path}\n", "")
+    start = {"svg": b"<svg ", "PNG": b"\x89PNG"}[suffix]
+    assert path.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("lenet5 --draw net.gif", "net.gif must end in one of .svg, .png"),
+        ("lenet5 alexnet --draw net.svg", "--draw draws one network"),
+        ("lenet5 --json --draw net.svg", "--draw draws one network"),
+        ("--draw net.svg", "alexnet summary ARCH --draw FILE"),
+    ],
+)
+def test_what_cannot_be_drawn(command: Command, words: str, told: str) -> None:
     result = command("summary", *words.split())
     assert (result.code, result.out) == (2, "")
     assert told in result.err

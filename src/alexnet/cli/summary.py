@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from alexnet.cli.flags import parse
+from alexnet.config.architecture_file import named_or_own
+from alexnet.config.serialization import json_text
 from alexnet.errors import UsageError
 from alexnet.io.tables import FORMATS, Table
-from alexnet.io.text import shape_text
+from alexnet.io.text import printable, shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.comparison import (
     align_layers,
@@ -20,6 +22,7 @@ from alexnet.models.comparison import (
     comparison_table,
     totals_table,
 )
+from alexnet.models.drawing import save_drawing
 from alexnet.models.summary import (
     batch_norm_statistics,
     layer_table,
@@ -39,13 +42,16 @@ class SummaryFlags:
     nets: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH [ARCH]]")
     ] = ()
-    """An architecture's name, or two to compare; unless given, all architectures are listed."""
+    """An architecture's name, or its table in a file (mynets.py:table or net.json); two to compare;
+    none to list all names."""
     num_classes: int | None = None
     """Number of classes; None: as published. This and the model options change the last network."""
     model: ModelOptions = field(default_factory=ModelOptions)
     format: Literal["text", "tutorial", "markdown", "html", "latex", "csv"] = "text"
     """tutorial: the tutorial's seven columns, with its formulas; html: a <table>; latex: a tabular;
     csv: plain numbers without the totals."""
+    draw: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
+    """Draw the network to scale, as in the paper's figure 2, into FILE.svg, .png, .pdf or .jpg."""
     json: bool = False
     """Print JSON."""
 
@@ -67,11 +73,15 @@ FIELD_COLUMNS = ("layer", "type", "output", "neurons", "receptive field", "input
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Print one network, a comparison of two, or the list of all."""
+    """Print one network, a comparison of two, or the list of all; or draw one."""
     flags = parse(SummaryFlags, arguments, "summary")
     _check(flags)
     nets = _networks(flags)
-    print(_json(flags, nets) if flags.json else _text(flags, nets))
+    if flags.draw:
+        save_drawing(nets[0], Path(flags.draw))
+        print(printable(flags.draw))
+    else:
+        print(_json(flags, nets) if flags.json else _text(flags, nets))
     return 0
 
 
@@ -81,6 +91,8 @@ def _check(flags: SummaryFlags) -> None:
         raise UsageError(f"summary compares two networks, not {count}: {', '.join(flags.nets)}")
     if flags.format == "tutorial" and count != 1:
         raise UsageError("--format tutorial shows one network: alexnet summary ARCH ...")
+    if flags.draw and (count != 1 or flags.json or flags.format != "text"):
+        raise UsageError("--draw draws one network: alexnet summary ARCH --draw FILE")
     if flags.json and flags.format not in ("text", "tutorial"):
         raise UsageError(f"choose one of --json and --format {flags.format}")
     if is_changed and not count:
@@ -89,7 +101,7 @@ def _check(flags: SummaryFlags) -> None:
 
 def _networks(flags: SummaryFlags) -> list[Architecture]:
     """The named networks, the last one changed by the flags; two of one name are told apart."""
-    nets = [architecture(name) for name in flags.nets]
+    nets = [_network(word) for word in flags.nets]
     if nets:
         nets[-1] = variant(nets[-1], flags.model, num_classes=flags.num_classes)
     if len({net.name for net in nets}) < len(nets):
@@ -97,16 +109,23 @@ def _networks(flags: SummaryFlags) -> list[Architecture]:
     return nets
 
 
+def _network(word: str) -> Architecture:
+    """The architecture of a name, or of a Python or JSON file."""
+    net = named_or_own(word)
+    return architecture(net) if isinstance(net, str) else net
+
+
 def _json(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
-    facts: object
     match nets:
-        case []:
-            facts = [network_facts(net) for net in ZOO.values()]
-        case [net]:
-            facts = tutorial_facts(net) if flags.format == "tutorial" else network_facts(net)
         case [a, b]:
             facts = comparison_facts(a, b)
-    return json.dumps(facts, indent=2)
+        case [net] if flags.format == "tutorial":
+            facts = {"name": net.name, "rows": tutorial_facts(net)}
+        case [net]:
+            facts = network_facts(net)
+        case _:
+            facts = {"networks": [network_facts(net) for net in ZOO.values()]}
+    return json_text({"schema": 1, **facts})
 
 
 def _text(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:

@@ -7,6 +7,7 @@ Only `modules` and `network` need torch.
 - `zoo`: the published architectures; `zoo.architecture(name)` finds one by name.
 - `variants`: `variant` changes an architecture as `ModelOptions` say.
 - `summary`, `tutorial_table`, `comparison`: an architecture, or two, as tables and as JSON.
+- `drawing`: an architecture as in the paper's figure 2; `save_drawing` writes it.
 - `limits`: rejects architectures that fit no machine.
 - `modules`: the torch module of each layer type.
 - `network`: `Network`, the torch module of an architecture.
@@ -18,11 +19,20 @@ from alexnet._lazy import attach
 
 if TYPE_CHECKING:
     from alexnet.models.architecture import Architecture
+    from alexnet.models.drawing.save import save_drawing
     from alexnet.models.network import Network, create_model
     from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import ZOO
 
-__all__ = ["ZOO", "Architecture", "ModelOptions", "Network", "create_model", "variant"]
+__all__ = [
+    "ZOO",
+    "Architecture",
+    "ModelOptions",
+    "Network",
+    "create_model",
+    "save_drawing",
+    "variant",
+]
 __getattr__, __dir__ = attach(
     __name__,
     {
@@ -31,6 +41,7 @@ __getattr__, __dir__ = attach(
         "ModelOptions": "variants",
         "Network": "network",
         "create_model": "network",
+        "save_drawing": "drawing.save",
         "variant": "variants",
     },
 )
