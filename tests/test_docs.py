@@ -24,6 +24,7 @@ from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.import_ import ImportFlags
+from alexnet.cli.info import InfoFlags
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.run_options import read_run_options
@@ -48,6 +49,7 @@ FLAGS = {
     "import": ImportFlags,
     "export": ExportFlags,
     "doctor": DoctorFlags,
+    "info": InfoFlags,
     "cache list": CacheListFlags,
     "cache clean": CacheCleanFlags,
     "runs": RunsFlags,

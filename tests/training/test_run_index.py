@@ -34,6 +34,11 @@ def test_test_images_choose_no_epoch(tmp_path: Path) -> None:
     assert (summary.best_error, summary.best_split, summary.best_epoch) == (0.4, "test", 3)
     assert summary.state == "unfinished"
     assert summary.resume_command == f"alexnet train --resume {run.path}"
+    assert summary.checkpoint_step is None
+    for step in (8, 12, 4):
+        run.checkpoints.mkdir(exist_ok=True)
+        run.checkpoint(step).write_bytes(b"")
+    assert summarize_run(run.path).checkpoint_step == 12
 
 
 def test_a_run_without_any_evaluation(tmp_path: Path) -> None:

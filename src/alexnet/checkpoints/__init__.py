@@ -1,6 +1,7 @@
 """Files with weights: model files of this package, and weights of other programs.
 
 - `model_file`: `save_model` and `load_model`: weights with a header, `ModelInfo`
+- `file_header`: the header alone, without torch
 - `tensors`: the file format below it: safetensors with a JSON header, its format and checksum
 - `validation`: whether tensors and preprocessing match an architecture
 - `weights`: `read_weights` of other files, and which of them a network can load; below it

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT_KEY, HEADER_KEY, check_format
+from alexnet.checkpoints.file_header import HEADER_KEY
+from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT_KEY, check_format
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import from_dict, parse_json
 from alexnet.data.store.store import Store

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet.checkpoints.file_format import DESCRIPTIONS, file_format
+from alexnet.checkpoints.file_header import HEADER_KEY
 from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import atomic_write, open_regular
@@ -22,9 +23,6 @@ from alexnet.io.limits import MAX_HEADER_BYTES, MAX_WEIGHTS_BYTES
 from alexnet.io.text import error_text
 
 T = TypeVar("T")
-
-HEADER_KEY = "alexnet"
-"""The only metadata key, so that the same content gives the same bytes."""
 
 FORMAT_KEY, CHECKSUM_KEY = "format", "checksum"
 """Keys of the header that are added to those of the dataclass."""

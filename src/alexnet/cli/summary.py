@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from alexnet.checkpoints.file_header import read_architecture
 from alexnet.cli.flags import parse
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.serialization import json_text
@@ -40,10 +41,10 @@ class SummaryFlags:
     """Layers, shapes, costs and neurons of a network, or what differs between two."""
 
     nets: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH [ARCH]]")
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NET [NET]]")
     ] = ()
-    """An architecture's name, or its table in a file (mynets.py:table or net.json); two to compare;
-    none to list all names."""
+    """An architecture's name, its table in a file (mynets.py:table or net.json), a run or a model
+    file; two to compare; none to list all names."""
     num_classes: int | None = None
     """Number of classes; None: as published. This and the model options change the last network."""
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -110,9 +111,12 @@ def _networks(flags: SummaryFlags) -> list[Architecture]:
 
 
 def _network(word: str) -> Architecture:
-    """The architecture of a name, or of a Python or JSON file."""
-    net = named_or_own(word)
-    return architecture(net) if isinstance(net, str) else net
+    """The architecture of a name, of a Python or JSON file, of a run, or of a model file."""
+    net, path = named_or_own(word), Path(word)
+    if not isinstance(net, str):
+        return net
+    is_path = net not in ZOO and (path.suffix != "" or path.exists())
+    return read_architecture(path) if is_path else architecture(net)
 
 
 def _json(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:

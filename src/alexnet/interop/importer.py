@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.file_format import FileFormat, file_format
+from alexnet.checkpoints.file_header import HEADER_KEY
 from alexnet.checkpoints.model_file import ModelInfo, save_model
-from alexnet.checkpoints.tensors import HEADER_KEY
 from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions, Recipe

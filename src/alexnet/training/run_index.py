@@ -20,7 +20,7 @@ from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.io.text import error_text, shell_command
 from alexnet.models.layers import Conv
 from alexnet.models.zoo import ZOO
-from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_folder import RunFolder, checkpoint_step
 
 RunState: TypeAlias = Literal["finished", "running", "unfinished", "diverged", "damaged"]
 """running: a process is training it now; unfinished: it was stopped and can be resumed."""
@@ -45,6 +45,8 @@ class RunSummary:
     epochs: int = 0
     """Finished epochs; of a pretraining, those of all layers together."""
     planned_epochs: int | None = None
+    checkpoint_step: int | None = None
+    """Finished steps at the newest checkpoint; None without one."""
     best_error: float | None = None
     """The lowest validation error; without validation images, the test error of the last epoch."""
     best_split: str | None = None
@@ -93,6 +95,7 @@ def summarize_run(path: Path) -> RunSummary:
         "kind": "training",
         "changed_at": _changed_at(run),
         "size_bytes": size_bytes(path),
+        "checkpoint_step": max(map(checkpoint_step, run.saved_checkpoints()), default=None),
     }
     try:
         facts |= _config_facts(_read_object(run.config))

@@ -1,0 +1,49 @@
+"""The header of this package's files, read without torch and without the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from alexnet.config.serialization import from_dict, parse_json
+from alexnet.errors import ConfigError, ModelFileError
+from alexnet.models.architecture import Architecture
+from alexnet.models.limits import check_limits
+
+HEADER_KEY = "alexnet"
+"""The only metadata key, so that the same content gives the same bytes."""
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a file of this package, as JSON has it; empty for any other file."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            plain = parse_json((file.metadata() or {}).get(HEADER_KEY, "null"))
+    except (SafetensorError, OSError, ValueError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def read_architecture(path: Path) -> Architecture:
+    """The architecture of a model file, or of a run's model; the weights are not read.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    if path.is_dir():
+        if not (path / "model.safetensors").exists():
+            raise ModelFileError(f"{path} has no model (model.safetensors)")
+        path = path / "model.safetensors"
+    if not path.exists():
+        raise ModelFileError(f"there is no file {path}")
+    header = read_header(path)
+    if "architecture" not in header:
+        raise ModelFileError(f"{path} is not a model file of this program")
+    try:
+        arch = from_dict(Architecture, header["architecture"])
+        check_limits(arch)
+    except ConfigError as error:
+        raise ModelFileError(f"{path} cannot be used: {error}") from error
+    return arch

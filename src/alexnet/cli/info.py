@@ -1,0 +1,194 @@
+"""`alexnet info`: what a run or a file is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from alexnet.cli.console import name_list, percent, size_text
+from alexnet.cli.flags import parse
+from alexnet.config.recipe import Recipe
+from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
+from alexnet.config.serialization import json_text, to_dict
+from alexnet.evaluation.intervals import wilson_interval
+from alexnet.io.text import printable, shape_text, shell_command
+
+if TYPE_CHECKING:
+    from alexnet.training.describe import Description, FileDescription
+    from alexnet.training.run_index import RunSummary
+
+SHOWN_CLASSES = 10
+VERSIONS = ("alexnet", "torch", "python", "numpy", "system", "device_name")
+"""Of the environment, in this order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoFlags:
+    """What a run or a file is: network, classes, input, scores, recipe, versions."""
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FILE")]
+    """A run folder, a model file, a checkpoint, or a file of pretrained layers."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the description."""
+    flags = parse(InfoFlags, arguments, "info")
+    from alexnet.training.describe import describe
+
+    description = describe(Path(flags.path))
+    if flags.json:
+        print(json_text(info_facts(description)))
+        return 0
+    for name, text in _lines(description, flags.path):
+        print(printable(f"{name:<10} {text}").rstrip())
+    return 0
+
+
+def info_facts(description: Description) -> dict[str, Any]:
+    """A description as JSON; what there is none of is null."""
+    file = description.file
+    return {
+        "schema": 1,
+        "run": description.run and to_dict(description.run),
+        "file": file and _file_facts(file),
+        "file_problem": description.file_problem,
+        "environment": dict(description.environment),
+    }
+
+
+def _file_facts(file: FileDescription) -> dict[str, Any]:
+    arch, preprocessing = file.architecture, file.preprocessing
+    return {
+        "path": str(file.path),
+        "kind": file.kind,
+        "position": file.position,
+        "size_bytes": file.size_bytes,
+        "architecture": arch and arch.name,
+        "input": arch and list(arch.input),
+        "parameters": file.parameters,
+        "class_names": list(file.class_names),
+        "preprocessing": preprocessing and to_dict(preprocessing),
+        "preprocessing_steps": list(preprocessing.steps()) if preprocessing else None,
+        "scores": to_dict(file.scores),
+        "recipe": file.recipe and _recipe_facts(file.recipe),
+    }
+
+
+def _recipe_facts(recipe: Recipe) -> dict[str, Any]:
+    preset = nearest_preset(recipe)
+    changes = recipe_changes((preset, recipe))
+    return {
+        "preset": preset.name,
+        "changes": [
+            {"option": c.option, "preset_value": c.values[0], "value": c.values[1]} for c in changes
+        ],
+    }
+
+
+def _lines(description: Description, path: str) -> Iterator[tuple[str, str]]:
+    """The name and the text of every line."""
+    run, file = description.run, description.file
+    if run:
+        yield from _run_lines(run)
+    if description.file_problem:
+        yield "problem", description.file_problem
+    if file:
+        yield from _file_lines(file)
+    if run and run.test_error is not None:
+        yield "test error", _test_text(run)
+    if file and file.recipe:
+        yield from _recipe_lines(file.recipe)
+    versions = [f"{k} {v}" for k in VERSIONS if (v := description.environment.get(k))]
+    if versions:
+        yield "versions", ", ".join(versions)
+    yield from _next_lines(description, path)
+
+
+def _run_lines(run: RunSummary) -> Iterator[tuple[str, str]]:
+    kind = "" if run.kind == "training" else f"{run.kind} pretraining, "
+    yield "run", f"{run.path}, {kind}{run.state}, {size_text(run.size_bytes)}"
+    if run.problem:
+        yield "problem", run.problem
+    if run.data:
+        planned = "-" if run.planned_epochs is None else run.planned_epochs
+        yield "data", run.data
+        step = run.checkpoint_step
+        checkpoint = "" if step is None else f", checkpoint after step {step:,}"
+        yield "epochs", f"{run.epochs} of {planned}{checkpoint}"
+    if run.best_error is not None:
+        split = {"val": "validation", "test": "test"}.get(run.best_split or "", "")
+        yield "best", f"{split} error {percent(run.best_error)} after epoch {run.best_epoch}"
+
+
+def _file_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
+    yield file.kind.split()[0], f"{file.path}, {size_text(file.size_bytes)}, checksum right"
+    if file.position:
+        yield "", file.position
+    if file.architecture:
+        yield "net", f"{file.architecture.name}, {file.parameters:,} parameters"
+    elif file.recipe:
+        arch = file.recipe.arch
+        name = arch if isinstance(arch, str) else arch.name
+        yield "net", f"{name}, {file.parameters:,} parameters"
+    if file.class_names:
+        names = name_list(file.class_names, SHOWN_CLASSES)
+        yield "classes", f"{len(file.class_names):,}: {names}"
+    if file.preprocessing and file.architecture:
+        yield "input", f"{shape_text(file.architecture.input)}, made of an image by"
+        for step in file.preprocessing.steps():
+            yield "", f"  {step}"
+    yield from _score_lines(file)
+
+
+def _score_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
+    scores = file.scores
+    parts = [f"after epoch {scores.epoch}"] if scores.epoch else []
+    for name, error in (
+        ("validation error", scores.val_top1_error),
+        ("test error", scores.test_top1_error),
+        ("test top-5 error", scores.test_top5_error),
+    ):
+        parts += [f"{name} {percent(error)}"] if error is not None else []
+    if parts:
+        yield "scores", ", ".join(parts)
+
+
+def _test_text(run: RunSummary) -> str:
+    error, count = run.test_error or 0.0, run.num_test_images
+    if not count:
+        return percent(error)
+    ends = wilson_interval(round(error * count), count)
+    return (
+        f"{percent(error)} of {count:,} images, "
+        f"95 % interval {percent(ends.low)} to {percent(ends.high)}"
+    )
+
+
+def _recipe_lines(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    preset = nearest_preset(recipe)
+    changes = recipe_changes((preset, recipe))
+    yield "recipe", f"preset {preset.name}{', changed by' if changes else ''}"
+    for change in changes:
+        before, after = map(flag_text, change.values)
+        yield "", f"  {change.flag} {after} (preset: {before})"
+
+
+def _next_lines(description: Description, path: str) -> Iterator[tuple[str, str]]:
+    """Commands that use what was described."""
+    run, file = description.run, description.file
+    if run and run.state == "unfinished":
+        yield "resume", run.resume_command
+    if run and run.state == "diverged":
+        words = ["alexnet", "train", "--config", str(Path(path) / "config.json")]
+        yield "again", shell_command(words) + " --lr LOWER"
+    if file and file.kind == "model":
+        yield "use", shell_command(["alexnet", "predict", path]) + " IMAGE .."
+    elif file:
+        words = ["alexnet", "train", "--init-from", str(file.path)]
+        yield "use", shell_command(words)

@@ -1,0 +1,155 @@
+"""What a run folder or a file of this package is: its network, classes, input, scores, recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alexnet.checkpoints.file_header import read_header
+from alexnet.checkpoints.model_file import ModelInfo, Scores, load_model
+from alexnet.checkpoints.pretrained_layers import PretrainedInfo, read_pretrained
+from alexnet.checkpoints.tensors import load_tensors
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import Recipe
+from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.models.architecture import Architecture
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_index import RunSummary, is_run, summarize_run
+from alexnet.training.state import CheckpointInfo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileDescription:
+    """A model file, a checkpoint or a file of pretrained layers, whose checksum is right."""
+
+    kind: Literal["model", "checkpoint", "pretrained layers"]
+    path: Path
+    size_bytes: int
+    architecture: Architecture | None
+    """None for a checkpoint, whose recipe names it."""
+    parameters: int
+    """Of a checkpoint those of the network, without the optimizer's state."""
+    class_names: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+    scores: Scores
+    """Of a model; without figures for other files."""
+    recipe: Recipe | None = None
+    """None for pretrained layers, and for a model that was imported."""
+    position: str = ""
+    """Of a checkpoint, how far the run was; of pretrained layers, which they are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """A run, with its model or else its newest checkpoint; or a file alone."""
+
+    run: RunSummary | None = None
+    file: FileDescription | None = None
+    file_problem: str = ""
+    """Why a run's model or checkpoint cannot be used."""
+    environment: Mapping[str, Any]
+    """Versions and machine when the run began; empty for a file, or where they are lost."""
+
+
+def describe(path: Path) -> Description:
+    """What a run folder, or a file, is.
+
+    Raises:
+        ModelFileError: the path is neither, or the file is damaged or of another program. Damage
+            in a run is part of its description.
+    """
+    if not path.is_dir():
+        return Description(file=describe_file(path), environment={})
+    if not is_run(path):
+        raise ModelFileError(f"{path} is a folder without a run; name a run folder or a model file")
+    run, file, problem = RunFolder(path), None, ""
+    try:
+        file = _file_of_run(run)
+    except AlexNetError as error:
+        problem = str(error)
+    return Description(
+        run=summarize_run(path),
+        file=file,
+        file_problem=problem,
+        environment=run.read_environment(),
+    )
+
+
+def _file_of_run(run: RunFolder) -> FileDescription | None:
+    """The model, else the newest checkpoint; None if there is neither.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    checkpoints = run.saved_checkpoints()
+    if run.model.exists():
+        return describe_file(run.model)
+    return describe_file(checkpoints[-1]) if checkpoints else None
+
+
+def describe_file(path: Path) -> FileDescription:
+    """What a file is.
+
+    Raises:
+        ModelFileError: missing, damaged or of another program.
+    """
+    if pretrained := read_pretrained(path):
+        return _describe_pretrained(path, pretrained)
+    if "step" in read_header(path):
+        return _describe_checkpoint(path)
+    return _describe_model(path)
+
+
+def _describe_model(path: Path) -> FileDescription:
+    _, info, _ = load_model(path)
+    return FileDescription(
+        kind="model",
+        path=path,
+        size_bytes=path.stat().st_size,
+        architecture=info.architecture,
+        parameters=_parameters(info.architecture),
+        class_names=info.class_names,
+        preprocessing=info.preprocessing,
+        scores=info.scores,
+        recipe=info.recipe if _was_trained(info) else None,
+    )
+
+
+def _was_trained(info: ModelInfo) -> bool:
+    """Whether a model comes from a run; an imported one names no data."""
+    return info.recipe.data != ""
+
+
+def _describe_pretrained(path: Path, info: PretrainedInfo) -> FileDescription:
+    return FileDescription(
+        kind="pretrained layers",
+        path=path,
+        size_bytes=path.stat().st_size,
+        architecture=info.architecture,
+        parameters=_parameters(info.architecture),
+        preprocessing=info.preprocessing,
+        scores=Scores(),
+        position=f"{', '.join(info.pretrained)} ({info.kind})",
+    )
+
+
+def _describe_checkpoint(path: Path) -> FileDescription:
+    tensors, info = load_tensors(path, CheckpointInfo)
+    weights = [t for name, t in tensors.items() if name.startswith("network.")]
+    epochs = len(info.history)
+    return FileDescription(
+        kind="checkpoint",
+        path=path,
+        size_bytes=path.stat().st_size,
+        architecture=None,
+        parameters=sum(t.numel() for t in weights if t.is_floating_point()),
+        scores=Scores(),
+        recipe=info.recipe,
+        position=f"after step {info.step:,}, {epochs} finished epochs",
+    )
+
+
+def _parameters(arch: Architecture) -> int:
+    return sum(info.parameters for info in arch.layer_infos())

@@ -1,0 +1,68 @@
+"""`info`: text and JSON of a run, an unfinished run, a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from alexnet.training.run_folder import RunFolder
+from support.commands import Command
+from support.run_folders import write_run
+
+
+def test_a_finished_run(command: Command, trained: RunFolder) -> None:
+    result = command("info", trained.path)
+    assert (result.code, result.err) == (0, "")
+    lines = {line[:10].strip(): line[11:] for line in result.out.splitlines() if line[:10].strip()}
+    assert lines["run"].startswith(f"{trained.path}, finished, ")
+    assert lines["epochs"] == "3 of 3"
+    assert lines["model"].endswith("checksum right")
+    assert lines["net"].startswith("alexnet_bn, ")
+    assert lines["classes"].startswith("12: bellflower, buttercup, ")
+    assert lines["classes"].endswith(", ..."), "ten of them"
+    assert lines["input"].startswith("3x67x67")
+    assert " of 12 images, 95 % interval " in lines["test error"]
+    assert lines["use"] == f"alexnet predict {trained.path} IMAGE .."
+    assert "\n             --epochs 3 (preset: " in result.out
+    assert "\n             center crop 67\n" in result.out
+
+
+def test_json(command: Command, trained: RunFolder) -> None:
+    facts = json.loads(command("info", trained.path, "--json").out)
+    assert (facts["schema"], facts["run"]["state"]) == (1, "finished")
+    file = facts["file"]
+    assert (file["kind"], len(file["class_names"]), file["input"]) == ("model", 12, [3, 67, 67])
+    assert file["scores"]["test_top1_error"] == facts["run"]["test_error"]
+    changes = {change["option"]: change["value"] for change in file["recipe"]["changes"]}
+    assert (changes["epochs"], changes["width"]) == (3, 0.05)
+    assert facts["environment"]["alexnet"] == "0.1.0"
+    alone = json.loads(command("info", trained.model, "--json").out)
+    assert (alone["run"], alone["file"], alone["environment"]) == (None, file, {})
+
+
+def test_an_unfinished_run_says_how_to_resume(command: Command, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", (0.5, 0.25))
+    run.model.unlink()
+    run.checkpoints.mkdir()
+    run.checkpoint(20).write_bytes(b"")
+    result = command("info", run.path)
+    assert result.code == 0
+    assert "epochs     2 of 4, checkpoint after step 20\n" in result.out
+    assert "best       validation error 25.00 % after epoch 2\n" in result.out
+    assert "problem " in result.out
+    assert f"resume     alexnet train --resume {run.path}\n" in result.out
+
+
+def test_a_diverged_run_says_what_to_do(command: Command, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a")
+    run.diverged.write_text("the loss is not finite after step 7; try a lower --lr\n")
+    result = command("info", run.path)
+    assert "problem    the loss is not finite after step 7" in result.out
+    assert f"again      alexnet train --config {run.config} --lr LOWER\n" in result.out
+    assert "resume" not in result.out
+
+
+def test_what_is_neither(command: Command, tmp_path: Path) -> None:
+    result = command("info", tmp_path / "nothing")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"alexnet: there is no file {tmp_path / 'nothing'}\n"

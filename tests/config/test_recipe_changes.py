@@ -1,0 +1,67 @@
+"""Differences of recipes, and the preset that a recipe comes from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alexnet.config.presets import PRESETS
+from alexnet.config.recipe import LRSchedule, Recipe
+from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
+from alexnet.models.variants import ModelOptions
+from alexnet.models.zoo import architecture
+from alexnet.pretraining.recipe import RbmRecipe
+
+QUICK = PRESETS["quickstart"]
+
+
+def changed(*recipes: Recipe | RbmRecipe) -> dict[str, tuple[object, ...]]:
+    return {change.option: change.values for change in recipe_changes(recipes)}
+
+
+def test_changes_of_options_and_of_groups() -> None:
+    other = replace(
+        QUICK, name="x", device="cpu", epochs=3, model=ModelOptions(width=0.5, input_size=128)
+    )
+    assert changed(QUICK, other) == {"width": (1.0, 0.5), "epochs": (45, 3)}
+    assert changed(QUICK, QUICK) == {}
+    assert [change.flag for change in recipe_changes((QUICK, replace(QUICK, batch_size=8)))] == [
+        "--batch-size"
+    ]
+
+
+def test_a_table_of_ones_own_is_one_value() -> None:
+    own = replace(architecture("lenet5"), name="mine")
+    (change,) = recipe_changes((QUICK, replace(QUICK, arch=own)))
+    assert [flag_text(value) for value in change.values] == ["alexnet_bn", "mine"]
+
+
+def test_several_recipes_have_a_value_each() -> None:
+    recipes = [replace(QUICK, epochs=epochs) for epochs in (1, 1, 2)]
+    assert changed(*recipes) == {"epochs": (1, 1, 2)}
+
+
+def test_recipes_of_two_kinds() -> None:
+    differences = changed(QUICK, RbmRecipe.from_recipe(QUICK))
+    assert differences["cd_steps"] == (None, 1)
+    assert differences["label_smoothing"] == (0.1, None)
+
+
+def test_the_preset_is_found_by_name_or_by_likeness() -> None:
+    assert nearest_preset(replace(QUICK, epochs=1)) is QUICK
+    lenet = replace(PRESETS["mnist_lenet"], name="birds", data="/birds", epochs=3)
+    assert nearest_preset(lenet).name == "mnist_lenet"
+    for name, recipe in PRESETS.items():
+        assert nearest_preset(replace(recipe, name="own")).name == name
+
+
+def test_values_are_written_as_flags_take_them() -> None:
+    values = ("", None, 1e-5, [25, 51], [], True, "adamw", 3)
+    assert [flag_text(value) for value in values] == [
+        "''", "None", "1e-05", "25 51", "none", "True", "adamw", "3",
+    ]  # fmt: skip
+    changes = recipe_changes(
+        (QUICK, replace(QUICK, schedule=LRSchedule(schedule="step", milestones=(3, 5))))
+    )
+    assert {change.option: flag_text(change.values[1]) for change in changes} == {
+        "schedule": "step", "milestones": "3 5", "warmup_epochs": "0",
+    }  # fmt: skip
