@@ -32,6 +32,7 @@ INFO = ModelInfo(
     ),
     recipe=Recipe(name="mine", seed=7),
     scores=Scores(epoch=4, val_top1_error=1 / 3),
+    temperature=1.7,
 )  # fmt: skip
 
 

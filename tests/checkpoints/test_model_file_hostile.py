@@ -90,6 +90,11 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a text": lambda facts: '"words"',
     "a key of 1 MB": lambda facts: json.dumps({"x" * 1_000_000: 1}),
     "names without end": lambda facts: facts.update(class_names=["x"] * 200_000),
+    "a temperature of 0": lambda facts: facts.update(temperature=0),
+    "a temperature below 0": lambda facts: facts.update(temperature=-1.5),
+    "no temperature": lambda facts: facts.update(temperature=float("nan")),
+    "an infinite temperature": lambda facts: facts.update(temperature=float("inf")),
+    "a temperature in words": lambda facts: facts.update(temperature="hot"),
     "a folder for a name": lambda facts: facts["recipe"].update(name="../../out"),
 }  # fmt: skip
 
@@ -184,3 +189,9 @@ def test_torch_files_of_other_programs(tmp_path: Path) -> None:
 def test_a_folder_of_images_in_place_of_the_model(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"without a model .* before the images$"):
         load(tmp_path)
+
+
+def test_a_file_without_a_temperature_has_temperature_one(model: Path) -> None:
+    """As files that were written before there were any."""
+    forged(model, lambda facts: facts.pop("temperature") and None)
+    assert load_model(model)[1].temperature == 1

@@ -14,7 +14,7 @@ from support.commands import Command
 
 EVALUATION_KEYS = {
     "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy", "loss",
-    "top1_error_interval", "top5_error_interval",
+    "calibration", "top1_error_interval", "top5_error_interval",
     "class_names", "classes_without_images", "per_class", "confusion", "confusion_pairs",
     "most_confused", "top_losses",
 }  # fmt: skip
@@ -60,6 +60,10 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
     error = f"top-1 error {100 * ten['top1_error']:.1f} % ({low:.1f} to {high:.1f} %)"
     assert error in text.out
     assert f"loss {ten['loss']:.4f}" in text.out
+    temperature = f"{one['calibration']['temperature']:.3g}"
+    assert f"with temperature {temperature}, then averaged over the crops" in text.out
+    before = f"{100 * one['calibration']['error_before']:.2f} % without"
+    assert before in command("evaluate", own.path).out
     assert all(name in text.out for name in ten["class_names"])
 
 

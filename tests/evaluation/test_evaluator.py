@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -50,6 +51,7 @@ class Oracle:
     """A classifier that gives the probabilities above."""
 
     class_names = CLASSES
+    info = SimpleNamespace(temperature=1.0)
     crops: list[int]
 
     def __init__(self) -> None:

@@ -23,8 +23,9 @@ from alexnet.transforms.crops import center_crop, ten_crop
 
 @pytest.fixture(scope="module")
 def classifier(trained: RunFolder) -> alexnet.Classifier:
-    """The tiny run's model."""
-    return alexnet.load(trained.path)
+    """The tiny run's model, without its temperature."""
+    classifier = alexnet.load(trained.path)
+    return replace(classifier, info=replace(classifier.info, temperature=1.0))
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def test_a_run_folder_and_its_model_file_predict_the_same(
     trained: RunFolder, classifier: alexnet.Classifier, image_path: Path
 ) -> None:
     for path in (trained.model, str(trained.model), str(trained.path)):
-        assert alexnet.load(path).predict([image_path]) == classifier.predict([image_path])
+        found = alexnet.load(path)
+        assert found.predict([image_path]) == alexnet.load(trained.path).predict([image_path])
     assert classifier.class_names == tuple(sorted(p.name for p in image_path.parents[1].iterdir()))
 
 
@@ -106,6 +108,23 @@ def test_ten_crops_give_the_mean_of_ten_softmaxes(
     assert not np.allclose(found, classifier.probabilities(pixels), atol=1e-5)
     (prediction,) = classifier.predict([image_path], crops=10)
     assert prediction.top_classes[0].probability == pytest.approx(float(expected.max()), abs=1e-6)
+
+
+def test_probabilities_are_the_softmax_of_the_logits_divided_by_the_temperature(
+    classifier: alexnet.Classifier, flowers: Path
+) -> None:
+    paths = sorted((flowers / "test").rglob("*.jpg"))
+    pixels = np.concatenate([resized(classifier, path) for path in paths])
+    logits = torch.from_numpy(classifier.logits(pixels))
+    assert np.array_equal(classifier.probabilities(pixels), logits.softmax(1).numpy())
+    ranking = logits.argsort(dim=1, descending=True, stable=True)
+    for temperature in (0.3, 4.0):
+        warm = replace(classifier, info=replace(classifier.info, temperature=temperature))
+        scaled = torch.from_numpy(warm.probabilities(pixels))
+        assert torch.equal(scaled, (logits / temperature).softmax(1))
+        assert torch.equal(scaled.argsort(dim=1, descending=True, stable=True), ranking)
+    ten = warm.probabilities(pixels, crops=10)
+    assert ten.max() < classifier.probabilities(pixels, crops=10).max(), "scaled, then averaged"
 
 
 def test_pixels_may_be_read_only(classifier: alexnet.Classifier, image_path: Path) -> None:

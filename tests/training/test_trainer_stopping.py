@@ -68,31 +68,35 @@ def test_the_running_step_is_finished_and_saved(
     assert is_same_run(folder, small_whole)
 
 
-@pytest.mark.parametrize("evaluation", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("method", "evaluation"),
+    [("probabilities", 1), ("probabilities", 3), ("probabilities", 4), ("logits", 1)],
+)
 def test_an_interrupted_evaluation_is_repeated(
     small: Recipe,
     small_whole: RunFolder,
     tmp_path: Path,
     witness: Witness,
     monkeypatch: pytest.MonkeyPatch,
+    method: str,
     evaluation: int,
 ) -> None:
-    """The first, the last of training, and the final one on the test images."""
-    original, calls = Classifier.probabilities, []
+    """The first, the last of training, the final one on the test images; and the calibration."""
+    original, calls = getattr(Classifier, method), []
 
-    def probabilities(*arguments: Any) -> Any:
+    def interrupted(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == evaluation:
             send(signal.SIGTERM)
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Classifier, "probabilities", probabilities)
+        patch.setattr(Classifier, method, interrupted)
         with pytest.raises(TrainingInterrupted):
             train(small, out=tmp_path / "run")
     assert len(calls) == evaluation
     folder = resume(tmp_path / "run", reporter=witness).folder
-    steps_done = {1: 4, 3: 12, 4: 12}[evaluation]
+    steps_done = 4 if (method, evaluation) == ("probabilities", 1) else 12
     assert [report.step for report in witness.steps] == list(range(steps_done + 1, 13))
     assert is_same_run(folder, small_whole)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,9 @@ class ModelInfo:
     manifest_hash: str = ""
     """Hash of the data set's names, labels and splits; if it differs, so does the split."""
     scores: Scores = Scores()
+    temperature: float = 1.0
+    """Logits are divided by it before the softmax, so that probabilities can be believed; fitted on
+    the validation split, 1 without one."""
 
 
 def save_model(
@@ -71,4 +75,6 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
             f"{path} names {len(info.class_names)} classes for "
             f"{info.architecture.num_classes} outputs"
         )
+    if not 0 < info.temperature < math.inf:
+        raise ModelFileError(f"{path} has the temperature {info.temperature:g}, not a positive one")
     return tensors, info, None if mean_image is None else mean_image.clone()

@@ -19,6 +19,7 @@ from alexnet.io.text import printable
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
+    from alexnet.evaluation.calibration import Calibration
     from alexnet.evaluation.results import Evaluation
 
 
@@ -113,8 +114,19 @@ def _header(result: Evaluation) -> str:
         "(in brackets: 95 % confidence intervals)\n"
         f"top-1 error {percent_with_interval(result.top1_error, n)}   "
         f"accuracy {percent(result.accuracy)}\n"
-        f"{top5}loss {result.loss:.4f}"
+        f"{top5}loss {result.loss:.4f}\n{_calibration_text(result.calibration)}"
     )
+
+
+def _calibration_text(calibration: Calibration) -> str:
+    """The calibration error, and what the temperature has changed."""
+    temperature = calibration.temperature
+    text = f"calibration error {percent(calibration.error)}"
+    if temperature == 1:
+        return f"{text}; no temperature is fitted, which takes validation images"
+    if calibration.error_before is None:
+        return f"{text} with temperature {temperature:.3g}, then averaged over the crops"
+    return f"{text} with temperature {temperature:.3g}, {percent(calibration.error_before)} without"
 
 
 def _count(number: int, noun: str) -> str:

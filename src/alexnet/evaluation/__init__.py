@@ -4,6 +4,7 @@
 - `alignment`: which class of the model each class of the data is
 - `metrics`: top-k error, confusion matrix, precision and recall
 - `results`: `Evaluation`, and computing it from probabilities and labels
+- `calibration`: whether probabilities can be believed; temperature scaling
 - `intervals`: confidence intervals of errors, and McNemar's test of two models
 - `report`, `plots`: evaluation.json; confusion matrix and top losses
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -104,6 +105,7 @@ def evaluate_images(
         data=store.info.name,
         split=split,
         crops=crops,
+        temperature=classifier.info.temperature,
         top_losses=find_top_losses(probabilities, truth, names, store, indices, num_top_losses),
     )
 
@@ -116,10 +118,35 @@ def predict_probabilities(
     on_progress: ProgressCallback = ignore_progress,
 ) -> np.ndarray:
     """Class probabilities float32 [len(indices), num_classes] of images of a store."""
+
+    def compute(images: np.ndarray) -> np.ndarray:
+        return classifier.probabilities(images, crops)
+
+    return _in_chunks(compute, classifier, store, indices, on_progress)
+
+
+def predict_logits(
+    classifier: Classifier,
+    store: Store,
+    indices: np.ndarray,
+    on_progress: ProgressCallback = ignore_progress,
+) -> np.ndarray:
+    """The network's outputs float32 [len(indices), num_classes] for images of a store."""
+    return _in_chunks(classifier.logits, classifier, store, indices, on_progress)
+
+
+def _in_chunks(
+    compute: Callable[[np.ndarray], np.ndarray],
+    classifier: Classifier,
+    store: Store,
+    indices: np.ndarray,
+    on_progress: ProgressCallback,
+) -> np.ndarray:
+    """What `compute` gives for all images: float32 [len(indices), num_classes]."""
     chunks = [np.zeros((0, len(classifier.class_names)), np.float32)]
     for start in range(0, len(indices), CHUNK):
         chunk = indices[start : start + CHUNK]
-        chunks.append(classifier.probabilities(store.images(chunk), crops))
+        chunks.append(compute(store.images(chunk)))
         on_progress(start + len(chunk), len(indices))
     return np.concatenate(chunks)
 

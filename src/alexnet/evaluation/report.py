@@ -37,6 +37,7 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "top5_error_interval": to_dict(evaluation.top5_interval),
         "accuracy": evaluation.accuracy,
         "loss": evaluation.loss,
+        "calibration": to_dict(evaluation.calibration),
         "class_names": list(evaluation.class_names),
         "classes_without_images": list(evaluation.classes_without_images),
         "per_class": [

@@ -9,6 +9,7 @@ import torch
 
 from alexnet.data.store.store import Store
 from alexnet.errors import ModelFileError
+from alexnet.evaluation.calibration import Calibration, calibration
 from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
 from alexnet.evaluation.metrics import (
     ClassScore,
@@ -58,6 +59,8 @@ class Evaluation:
     """(label, predicted, count), most frequent first."""
     top_losses: tuple[TopLoss, ...]
     """Misclassified images, lowest probability of the label first."""
+    calibration: Calibration
+    """How probabilities compare with the fraction of correct predictions."""
 
     @property
     def accuracy(self) -> float:
@@ -88,6 +91,7 @@ def compute_metrics(
     data: str = "",
     split: str = "",
     crops: Crops = 1,
+    temperature: float = 1.0,
     top_losses: tuple[TopLoss, ...] = (),
 ) -> Evaluation:
     """Every metric from probabilities [N, num_classes] and labels int64 [N].
@@ -116,6 +120,7 @@ def compute_metrics(
         per_class=class_scores(confusion, class_names),
         most_confused=tuple(most_confused(confusion, class_names)),
         top_losses=top_losses,
+        calibration=calibration(probabilities, labels, temperature, is_average=crops != 1),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
@@ -204,7 +205,8 @@ class Classifier:
     def probabilities(self, pixels: np.ndarray, crops: Crops = 1, batch: int = 128) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
-        With ten crops the softmax outputs are averaged.
+        They are softmax(logits / temperature), with the model's temperature. With ten crops these
+        are averaged.
 
         Raises:
             UsageError: `crops` is neither 1 nor 10.
@@ -212,11 +214,24 @@ class Classifier:
         Source: Paper, section 4.1.
         """
         check_crops(crops)
+        return self._in_batches(pixels, batch, partial(self._batch_probabilities, crops=crops))
+
+    def logits(self, pixels: np.ndarray, batch: int = 128) -> np.ndarray:
+        """The network's outputs float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
+
+        Of the center crop, and not divided by the temperature.
+        """
+        return self._in_batches(pixels, batch, self._batch_logits)
+
+    def _in_batches(
+        self, pixels: np.ndarray, batch: int, compute: Callable[[Tensor], Tensor]
+    ) -> np.ndarray:
+        """What `compute` gives for all images: float32 [N, num_classes]."""
         self.network.eval()
         results = [np.zeros((0, len(self.class_names)), np.float32)]
         for start in range(0, len(pixels), batch):
             part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
-            results.append(self._batch_probabilities(part, crops).cpu().numpy())
+            results.append(compute(part).cpu().numpy())
         return np.concatenate(results)
 
     @torch.inference_mode()
@@ -224,8 +239,20 @@ class Classifier:
         make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
         inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
         with autocast(self.device, self.precision):
-            outputs = [self.network(crop).softmax(1) for crop in inputs]
+            outputs = [self._softmax(self.network(crop)) for crop in inputs]
         return torch.stack(outputs).mean(0)
+
+    def _softmax(self, logits: Tensor) -> Tensor:
+        temperature = self.info.temperature
+        return (logits if temperature == 1 else logits.float() / temperature).softmax(1)
+
+    @torch.inference_mode()
+    def _batch_logits(self, pixels: Tensor) -> Tensor:
+        with autocast(self.device, self.precision):
+            logits: Tensor = self.network(
+                center_crop(pixels, self.info.preprocessing, self.mean_image)
+            )
+        return logits.float()
 
 
 def check_top(top: int) -> None:

@@ -22,6 +22,7 @@ from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.training.calibrate import calibrate
 from alexnet.training.checkpointing import (
     CheckpointManager,
     TimeLimitReached,
@@ -216,6 +217,7 @@ def _finish(
     if setup.eval_split == "val":
         save_last(setup, state, folder)
         scores = _load_best(setup, folder)
+        setup = calibrate(setup, lambda done, total: checkpoints.stop_if_asked(state))
     evaluation = evaluate_split(setup, "test", state, checkpoints)
     if evaluation:
         scores = replace(
