@@ -40,7 +40,8 @@ def test_predict_json_and_csv_agree(command: Command, trained: RunFolder, flower
         (p["image"], rank, c["label"]) for p in result for rank, c in enumerate(p["top_classes"], 1)
     ]
     for prediction in result:
-        assert set(prediction) == {"image", "top_classes", "error"}
+        assert set(prediction) == {"image", "label", "is_unsure", "top_classes", "error"}
+        assert prediction["label"] == prediction["top_classes"][0]["label"]
         probabilities = [c["probability"] for c in prediction["top_classes"]]
         assert probabilities == sorted(probabilities, reverse=True)
         assert 0 < sum(probabilities) <= 1
@@ -146,3 +147,34 @@ def test_the_model_comes_first(
         assert result.code == 2
         assert words in result.err
         assert "the model comes first: alexnet predict MODEL IMAGE ..." in result.err
+
+
+def test_predict_answers_unsure_below_the_probability_that_is_asked_for(
+    command: Command, trained: RunFolder, flowers: Path
+) -> None:
+    folder = flowers / "test"
+    sure = json.loads(command("predict", trained.path, folder, "--json").out)
+    highest = sorted(one["top_classes"][0]["probability"] for one in sure)
+    limit = (highest[5] + highest[6]) / 2
+    words = ("predict", trained.path, folder, "--top", 2, "--min-probability", limit)
+    facts = json.loads(command(*words, "--json").out)
+    assert [one["is_unsure"] for one in facts] == [
+        one["top_classes"][0]["probability"] < limit for one in sure
+    ]
+    assert all((one["label"] is None) == one["is_unsure"] for one in facts)
+    assert all(len(one["top_classes"]) == 2 for one in facts)
+    rows = list(csv.DictReader(io.StringIO(command(*words, "--csv").out)))
+    assert [row["rank"] for row in rows if row["label"] == "unsure"] == ["1"] * 6
+    assert len(rows) == 6 + 2 * 6
+    lines = command(*words).out.splitlines()[2:]
+    assert [line.split()[1] == "unsure" for line in lines] == [one["is_unsure"] for one in facts]
+    assert all(line.count("%") == 2 for line in lines), "an unsure image names all its classes"
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, "nan"])
+def test_predict_refuses_a_probability_that_is_none(
+    command: Command, trained: RunFolder, flowers: Path, limit: object
+) -> None:
+    result = command("predict", trained.path, flowers / "test", "--min-probability", limit)
+    assert result.code == 2
+    assert "must be from 0 to 1" in result.err

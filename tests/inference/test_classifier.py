@@ -16,7 +16,7 @@ import alexnet
 import alexnet.inference.classifier
 from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.data.images.decode import decode
-from alexnet.errors import AlexNetError, DataError, ModelFileError
+from alexnet.errors import AlexNetError, DataError, ModelFileError, UsageError
 from alexnet.training.run_folder import RunFolder
 from alexnet.transforms.crops import center_crop, ten_crop
 
@@ -84,6 +84,29 @@ def test_the_most_probable_class_is_first(classifier: alexnet.Classifier, image_
     assert {one.label for one in all_of_them.top_classes} == set(classifier.class_names)
     assert classifier.predict([image_path], top=2)[0].top_classes == all_of_them.top_classes[:2]
     assert len(classifier.predict([image_path])[0].top_classes) == 5
+
+
+def test_a_prediction_is_unsure_below_the_probability_that_is_asked_for(
+    classifier: alexnet.Classifier, image_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    (best,) = classifier.predict(image_path, top=1)
+    probability = best.top_classes[0].probability
+    assert (best.label, best.is_unsure) == (best.top_classes[0].label, False)
+    (at,) = classifier(image_path, min_probability=probability)
+    assert (at.label, at.is_unsure) == (best.label, False)
+    below, bad = classifier.predict(
+        [image_path, tmp_path / "bad.jpg"], min_probability=probability + 1e-6
+    )
+    assert (below.label, below.is_unsure) == (None, True)
+    assert below.top_classes[:1] == best.top_classes
+    assert (bad.label, bad.is_unsure) == (None, False)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), True, "0.5", None])
+def test_a_probability_that_is_none(classifier: alexnet.Classifier, value: float) -> None:
+    with pytest.raises(UsageError, match=r"^min_probability must be from 0 to 1, not"):
+        classifier.predict([], min_probability=value)
 
 
 def test_one_crop_gives_the_softmax_of_the_center(

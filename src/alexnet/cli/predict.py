@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from alexnet.inference.classifier import Prediction
     from alexnet.inference.inputs import ImageInput
 
+UNSURE = "unsure"
+"""Printed in place of a class whose probability is below --min-probability."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictFlags:
@@ -40,23 +43,20 @@ class PredictFlags:
     """Number of classes per image."""
     crops: Literal["1", "10"] = "1"
     """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
+    min_probability: float = 0.0
+    """Answer "unsure" where the most probable class has a lower probability than this, 0 to 1."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     json: bool = False
     """Print JSON."""
     csv: bool = False
-    """Print CSV: image,rank,label,probability."""
+    """Print CSV: image,rank,label,probability. An unsure image has one row, labelled unsure."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Predict and print; 1 if an image could not be read."""
     flags = parse(PredictFlags, arguments, "predict")
-    if flags.top < 1:
-        raise UsageError(f"--top {flags.top} must be at least 1")
-    if flags.json and flags.csv:
-        raise UsageError("choose one of --json and --csv")
-    if not flags.paths or "" in flags.paths:
-        raise UsageError("name at least one image, folder, pattern or https address")
+    check_values(flags)
     check_order(flags.model, flags.paths)
     skipped: Counter[str] = Counter()
     inputs = find_inputs(flags.paths, skipped)
@@ -65,9 +65,11 @@ def run(arguments: Sequence[str]) -> int:
     classifier = load(flags.model, flags.device)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     with ProgressReporter() as reporter:
-        predictions = classifier.predict(inputs, flags.top, crops, reporter.on_predict)
+        predictions = classifier.predict(
+            inputs, flags.top, crops, reporter.on_predict, min_probability=flags.min_probability
+        )
     if flags.json:
-        print(json_text(to_dict(tuple(predictions))))
+        print(json_text([{**to_dict(one), "label": one.label} for one in predictions]))
     elif flags.csv:
         _print_csv(predictions)
     elif any(prediction.top_classes for prediction in predictions):
@@ -78,6 +80,22 @@ def run(arguments: Sequence[str]) -> int:
     if names := describe_skipped(skipped):
         note(f"files skipped: {names}")
     return int(any(prediction.error for prediction in predictions))
+
+
+def check_values(flags: PredictFlags) -> None:
+    """Check the flags' values.
+
+    Raises:
+        UsageError: one is out of range, two exclude each other, or no image is named.
+    """
+    if flags.top < 1:
+        raise UsageError(f"--top {flags.top} must be at least 1")
+    if not 0 <= flags.min_probability <= 1:
+        raise UsageError(f"--min-probability {flags.min_probability:g} must be from 0 to 1")
+    if flags.json and flags.csv:
+        raise UsageError("choose one of --json and --csv")
+    if not flags.paths or "" in flags.paths:
+        raise UsageError("name at least one image, folder, pattern or https address")
 
 
 def check_order(model: str, images: Sequence[str]) -> None:
@@ -119,19 +137,25 @@ def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("image", "rank", "label", "probability"))
     for prediction in predictions:
-        for rank, top in enumerate(prediction.top_classes, 1):
+        answers = prediction.top_classes
+        if prediction.is_unsure:
+            answers = (replace(answers[0], label=UNSURE),)
+        for rank, top in enumerate(answers, 1):
             writer.writerow((prediction.image, rank, top.label, f"{top.probability:.6f}"))
 
 
 def _text(predictions: Sequence[Prediction]) -> str:
-    rows = [
-        (
-            p.image,
-            p.top_classes[0].label,
-            percent(p.top_classes[0].probability),
-            ", ".join(f"{c.label} {percent(c.probability)}" for c in p.top_classes[1:]),
-        )
-        for p in predictions
-        if p.top_classes
-    ]
+    rows = [_row(prediction) for prediction in predictions if prediction.top_classes]
     return table(("image", "prediction", "probability", "next"), rows, left=4)
+
+
+def _row(prediction: Prediction) -> tuple[str, str, str, str]:
+    """One image: what it is, how probable that is, and the other classes; of an unsure one, all."""
+    top, label = prediction.top_classes, prediction.label
+    others = top if label is None else top[1:]
+    return (
+        prediction.image,
+        UNSURE if label is None else label,
+        "" if label is None else percent(top[0].probability),
+        ", ".join(f"{other.label} {percent(other.probability)}" for other in others),
+    )

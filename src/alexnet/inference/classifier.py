@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -52,6 +52,13 @@ class Prediction:
     """The file's path, or "image 3" for the image at index 3 that is no file."""
     top_classes: tuple[ClassProbability, ...] = ()
     error: str = ""
+    is_unsure: bool = False
+    """Whether the highest probability is below the one that was asked for."""
+
+    @property
+    def label(self) -> str | None:
+        """The most probable class; None if it is unsure or the image could not be read."""
+        return self.top_classes[0].label if self.top_classes and not self.is_unsure else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +118,15 @@ class Classifier:
 
     @check_keywords
     def __call__(
-        self, images: ImageInput | Iterable[ImageInput], top: int = 5, crops: Crops = 1
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        top: int = 5,
+        crops: Crops = 1,
+        *,
+        min_probability: float = 0.0,
     ) -> list[Prediction]:
         """`predict`: the `top` most probable classes of every image."""
-        return self.predict(images, top, crops)
+        return self.predict(images, top, crops, min_probability=min_probability)
 
     @check_keywords
     def predict(
@@ -123,6 +135,8 @@ class Classifier:
         top: int = 5,
         crops: Crops = 1,
         on_progress: ProgressCallback = ignore_progress,
+        *,
+        min_probability: float = 0.0,
     ) -> list[Prediction]:
         """The `top` most probable classes of every image, in the order of `images`.
 
@@ -136,19 +150,22 @@ class Classifier:
             crops: 10 averages the center and the corners, each also flipped.
             on_progress: called with (images classified, images in all); the second number is the
                 first where `images` is an iterator, whose length nobody knows.
+            min_probability: a prediction whose most probable class has less is unsure, 0 to 1.
 
         Raises:
-            UsageError: a value is no image, there is no image in a folder or pattern, or `top` or
-                `crops` cannot be used.
+            UsageError: a value is no image, there is no image in a folder or pattern, or `top`,
+                `crops` or `min_probability` cannot be used.
             DataError: the machine, and not the image, makes reading impossible.
         """
         check_top(top)
         check_crops(crops)
+        check_min_probability(min_probability)
         inputs = read_inputs(images)
         predictions: list[Prediction] = []
         with closing(self._decode_batches(inputs)) as batches:
             for batch in batches:
-                predictions += self._predict(batch, top, crops)
+                found = self._predict(batch, top, crops)
+                predictions += [_unsure_below(min_probability, one) for one in found]
                 done = len(predictions)
                 on_progress(done, len(inputs) if isinstance(inputs, list) else done)
         return predictions
@@ -273,6 +290,23 @@ def check_crops(crops: int) -> None:
     """
     if isinstance(crops, bool) or not isinstance(crops, Integral) or crops not in (1, 10):
         raise UsageError(f"crops must be 1 or 10, not {crops!r}")
+
+
+def check_min_probability(min_probability: float) -> None:
+    """Check the probability below which a prediction is unsure.
+
+    Raises:
+        UsageError: it is not a number from 0 to 1.
+    """
+    is_number = isinstance(min_probability, Real) and not isinstance(min_probability, bool)
+    if not is_number or not 0 <= min_probability <= 1:
+        raise UsageError(f"min_probability must be from 0 to 1, not {min_probability!r}")
+
+
+def _unsure_below(min_probability: float, prediction: Prediction) -> Prediction:
+    """The prediction, unsure if its most probable class has less than this probability."""
+    top = prediction.top_classes
+    return replace(prediction, is_unsure=bool(top) and top[0].probability < min_probability)
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:
