@@ -38,6 +38,7 @@ PUBLIC = {
     "list_models",
     "list_presets",
     "load",
+    "load_splits",
     "predict",
     "preset",
     "pretrain",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.api.data import load_splits
     from alexnet.api.lists import list_datasets, list_models, list_presets
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
@@ -53,6 +54,7 @@ __all__ = [
     "list_models",
     "list_presets",
     "load",
+    "load_splits",
     "predict",
     "preset",
     "pretrain",
@@ -85,6 +87,7 @@ _MODULES = {
     "list_models": "api.lists",
     "list_presets": "api.lists",
     "load": "api.models",
+    "load_splits": "api.data",
     "predict": "api.models",
     "preset": "config.presets",
     "pretrain": "api.training",

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.inference.fused import FusedReluNormPool
-from alexnet.models import layers
 from alexnet.models.modules import ResponseNorm
 from alexnet.ops.library import KernelLibrary
 from alexnet.ops.norms import response_norm
@@ -31,11 +30,12 @@ def test_one_pass_is_relu_norm_and_pooling(
     x[1, 5, 1, 2] = float("nan")
     x[2, 3] = -x[2, 3].abs()
     x[2, 3, ::2] = -0.0
-    layer = layers.ResponseNorm("norm", **norm) if norm is not None else None  # type: ignore[arg-type]
+    module = None if norm is None else ResponseNorm(**norm)  # type: ignore[arg-type]
     pool = nn.MaxPool2d(*window)
-    found = FusedReluNormPool(layer and ResponseNorm(layer), pool, kernels)(x)
+    found = FusedReluNormPool(module, pool, kernels)(x)
     y = x.float().relu()
-    if layer:
+    if module:
+        layer = module.layer
         y = response_norm(y, layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
     expected = F.max_pool2d(y, *window)
     assert found.dtype == dtype
@@ -48,7 +48,7 @@ def test_one_pass_is_relu_norm_and_pooling(
 
 
 def pooled(kernels: KernelLibrary, **norm: float) -> Tensor:
-    module = ResponseNorm(layers.ResponseNorm("norm", **norm))  # type: ignore[arg-type]
+    module = ResponseNorm(**norm)  # type: ignore[arg-type]
     x = randn(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)
     return FusedReluNormPool(module, nn.MaxPool2d(2, 2), kernels)(x)  # type: ignore[no-any-return]
 

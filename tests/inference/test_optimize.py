@@ -30,7 +30,6 @@ from alexnet.inference.optimize import (
 from alexnet.inference.quantization import quantize_per_channel
 from alexnet.inference.winograd import WinogradConv2d
 from alexnet.models.layers import Conv
-from alexnet.models.layers import ResponseNorm as ResponseNormRow
 from alexnet.models.modules import Conv2d, Linear, ResponseNorm
 from alexnet.models.network import Network, channels_last, create_model
 from alexnet.models.variants import ModelOptions, variant
@@ -122,7 +121,7 @@ def int8_linear(kernels: KernelLibrary) -> WeightOnlyInt8Linear:
 
 
 def test_relu_norm_and_pool_become_one_layer(kernels: KernelLibrary) -> None:
-    norm = ResponseNorm(ResponseNormRow("norm"))
+    norm = ResponseNorm()
     found = fuse_relu(
         {
             "conv1": nn.Conv2d(3, 8, 3),

@@ -82,7 +82,7 @@ def test_modules_of_the_norms_use_their_constants() -> None:
     assert torch.equal(across(x), response_norm(x, 3, 0.02, 0.6, 1.5, groups=2))
     inside = build_module(layer_info(WithinChannelLRN("m", 3, 0.02, 0.6, 1.5), 8, 6, 6))
     assert torch.equal(inside(x), within_channel_lrn(x, 3, 0.02, 0.6, 1.5))
-    assert "alpha=0.02" in repr(across)
+    assert repr(across) == "ResponseNorm(size=3, alpha=0.02, beta=0.6, k=1.5, groups=2)"
 
 
 def test_dropout_scales_in_training_and_does_nothing_in_evaluation() -> None:

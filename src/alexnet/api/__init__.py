@@ -3,6 +3,7 @@
 - `recipes`: from the words of a call to a recipe.
 - `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
+- `data`: `load_splits`.
 - `lists`: `list_models`, `list_datasets`, `list_presets`.
 - `reporting`: progress for the shell, for a reporter of the caller, or for nobody.
 """
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.api.data import load_splits
     from alexnet.api.lists import list_datasets, list_models, list_presets
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
@@ -24,6 +26,7 @@ __all__ = [
     "list_models",
     "list_presets",
     "load",
+    "load_splits",
     "predict",
     "pretrain",
     "resume",
@@ -40,6 +43,7 @@ __getattr__, __dir__ = attach(
         "list_models": "lists",
         "list_presets": "lists",
         "load": "models",
+        "load_splits": "data",
         "predict": "models",
         "pretrain": "training",
         "resume": "training",

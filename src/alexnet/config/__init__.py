@@ -16,13 +16,35 @@ if TYPE_CHECKING:
     from alexnet.config.options import with_options
     from alexnet.config.preprocessing import Preprocessing
     from alexnet.config.presets import preset
-    from alexnet.config.recipe import Recipe
+    from alexnet.config.recipe import (
+        Augmentation,
+        DataOptions,
+        LRSchedule,
+        OptimizerOptions,
+        Recipe,
+    )
     from alexnet.config.serialization import from_dict, to_dict, to_json
 
-__all__ = ["Preprocessing", "Recipe", "from_dict", "preset", "to_dict", "to_json", "with_options"]
+__all__ = [
+    "Augmentation",
+    "DataOptions",
+    "LRSchedule",
+    "OptimizerOptions",
+    "Preprocessing",
+    "Recipe",
+    "from_dict",
+    "preset",
+    "to_dict",
+    "to_json",
+    "with_options",
+]
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "Augmentation": "recipe",
+        "DataOptions": "recipe",
+        "LRSchedule": "recipe",
+        "OptimizerOptions": "recipe",
         "Preprocessing": "preprocessing",
         "Recipe": "recipe",
         "from_dict": "serialization",

@@ -18,18 +18,29 @@ from alexnet._lazy import attach
 if TYPE_CHECKING:
     from alexnet.data.batches import Batches
     from alexnet.data.datasets.catalogue import open_source
+    from alexnet.data.image_dataset import ImageDataset
     from alexnet.data.load import load_dataset
-    from alexnet.data.splits import Splits
+    from alexnet.data.splits import Splits, split_indices
     from alexnet.data.store.store import Store
 
-__all__ = ["Batches", "Splits", "Store", "load_dataset", "open_source"]
+__all__ = [
+    "Batches",
+    "ImageDataset",
+    "Splits",
+    "Store",
+    "load_dataset",
+    "open_source",
+    "split_indices",
+]
 __getattr__, __dir__ = attach(
     __name__,
     {
         "Batches": "batches",
+        "ImageDataset": "image_dataset",
         "Splits": "splits",
         "Store": "store.store",
         "load_dataset": "load",
         "open_source": "datasets.catalogue",
+        "split_indices": "splits",
     },
 )

@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
-    from alexnet.inference.classifier import Classifier, load
+    from alexnet.inference.classifier import Classifier, ClassProbability, Prediction, load
     from alexnet.inference.optimize import optimize_for_inference
 
-__all__ = ["Classifier", "load", "optimize_for_inference"]
+__all__ = [
+    "ClassProbability",
+    "Classifier",
+    "Prediction",
+    "load",
+    "optimize_for_inference",
+]
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "ClassProbability": "classifier",
         "Classifier": "classifier",
+        "Prediction": "classifier",
         "load": "classifier",
         "optimize_for_inference": "optimize",
     },

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
-    from alexnet.models.architecture import Architecture
+    from alexnet.models.architecture import Architecture, LayerInfo
     from alexnet.models.drawing.save import save_drawing
+    from alexnet.models.modules import ResponseNorm, WithinChannelLRN
     from alexnet.models.network import Network, create_model
     from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import ZOO
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ZOO",
     "Architecture",
+    "LayerInfo",
     "ModelOptions",
     "Network",
+    "ResponseNorm",
+    "WithinChannelLRN",
     "create_model",
     "save_drawing",
     "variant",
@@ -36,10 +40,13 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "ZOO": "zoo",
         "Architecture": "architecture",
+        "LayerInfo": "architecture",
         "ModelOptions": "variants",
         "Network": "network",
+        "ResponseNorm": "modules",
+        "WithinChannelLRN": "modules",
+        "ZOO": "zoo",
         "create_model": "network",
         "save_drawing": "drawing.save",
         "variant": "variants",

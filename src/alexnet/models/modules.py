@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,11 +15,22 @@ from alexnet.ops.tracing import no_autocast
 
 
 class ResponseNorm(nn.Module):
-    """Local response normalization across channels, for feature maps [N, C, H, W]."""
+    """Local response normalization across channels, for feature maps [N, C, H, W].
 
-    def __init__(self, layer: layers.ResponseNorm) -> None:
+    Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 2.0,
+        groups: int = 1,
+    ) -> None:
+        """The constants of `alexnet.ops.response_norm`; the paper's by default."""
         super().__init__()
-        self.layer = layer
+        self.layer = layers.ResponseNorm("response_norm", size, alpha, beta, k, groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to the same shape."""
@@ -26,15 +39,16 @@ class ResponseNorm(nn.Module):
 
     def extra_repr(self) -> str:
         """The constants, for print(network)."""
-        return str(self.layer)
+        return _constants(self.layer)
 
 
 class WithinChannelLRN(nn.Module):
     """Local response normalization within each channel, for feature maps [N, C, H, W]."""
 
-    def __init__(self, layer: layers.WithinChannelLRN) -> None:
+    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+        """The constants of `alexnet.ops.within_channel_lrn`."""
         super().__init__()
-        self.layer = layer
+        self.layer = layers.WithinChannelLRN("within_channel_lrn", size, alpha, beta, k)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to the same shape."""
@@ -43,7 +57,12 @@ class WithinChannelLRN(nn.Module):
 
     def extra_repr(self) -> str:
         """The constants, for print(network)."""
-        return str(self.layer)
+        return _constants(self.layer)
+
+
+def _constants(layer: layers.Layer) -> str:
+    """Every field of a layer but its name."""
+    return ", ".join(f"{f.name}={getattr(layer, f.name)}" for f in fields(layer)[1:])
 
 
 class Conv2d(nn.Conv2d):
@@ -122,9 +141,9 @@ def build_module(info: LayerInfo) -> nn.Module:
         case layers.Activation():
             return ACTIVATIONS[layer.function]()
         case layers.ResponseNorm():
-            return ResponseNorm(layer)
+            return ResponseNorm(layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
         case layers.WithinChannelLRN():
-            return WithinChannelLRN(layer)
+            return WithinChannelLRN(layer.size, layer.alpha, layer.beta, layer.k)
         case layers.BatchNorm():
             batch_norm = nn.BatchNorm2d if len(info.input) == 3 else nn.BatchNorm1d
             return batch_norm(info.input[0], eps=layer.eps, momentum=layer.momentum)

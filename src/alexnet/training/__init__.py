@@ -19,10 +19,44 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.training.data import prepare_data
+    from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer
     from alexnet.training.run_folder import RunFolder
+    from alexnet.training.schedule import LRScheduler, build_scheduler, lr_at
+    from alexnet.training.setup import build_augmenter
+    from alexnet.training.step import derive_seed
     from alexnet.training.trainer import Run, resume, train
 
-__all__ = ["Run", "RunFolder", "resume", "train"]
+__all__ = [
+    "KerasAdam",
+    "LRScheduler",
+    "PaperSGD",
+    "Run",
+    "RunFolder",
+    "build_augmenter",
+    "build_optimizer",
+    "build_scheduler",
+    "derive_seed",
+    "lr_at",
+    "prepare_data",
+    "resume",
+    "train",
+]
 __getattr__, __dir__ = attach(
-    __name__, {"Run": "trainer", "RunFolder": "run_folder", "resume": "trainer", "train": "trainer"}
+    __name__,
+    {
+        "KerasAdam": "optimizers",
+        "LRScheduler": "schedule",
+        "PaperSGD": "optimizers",
+        "Run": "trainer",
+        "RunFolder": "run_folder",
+        "build_augmenter": "setup",
+        "build_optimizer": "optimizers",
+        "build_scheduler": "schedule",
+        "derive_seed": "step",
+        "lr_at": "schedule",
+        "prepare_data": "data",
+        "resume": "trainer",
+        "train": "trainer",
+    },
 )

@@ -9,10 +9,10 @@ from alexnet.data.splits import Splits, require_training_images, split_indices
 from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
 from alexnet.errors import DataError
-from alexnet.reporter import Reporter
+from alexnet.reporter import NullReporter, Reporter
 
 
-def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
+def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Store, Splits]:
     """The image store of the recipe's data, built if it is not there yet, and its splits.
 
     Notes the classes, the number of images in each split, and classes that a split lacks.
@@ -21,6 +21,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits]:
         DataError: the data is missing, too much of it cannot be read, there are fewer than two
             classes, or a class has no training images.
     """
+    reporter = reporter or NullReporter()
     options = recipe.data_options
     store = load_dataset(
         recipe.data,

@@ -11,19 +11,33 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
-    from alexnet.transforms.augment import Augmenter
+    from alexnet.transforms.augment import Augmenter, pca_color_jitter
     from alexnet.transforms.crops import center_crop, denormalize, normalize, ten_crop
     from alexnet.transforms.mixing import cutmix
+    from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing
 
-__all__ = ["Augmenter", "center_crop", "cutmix", "denormalize", "normalize", "ten_crop"]
+__all__ = [
+    "Augmenter",
+    "center_crop",
+    "color_principal_axes",
+    "cutmix",
+    "denormalize",
+    "fit_preprocessing",
+    "normalize",
+    "pca_color_jitter",
+    "ten_crop",
+]
 __getattr__, __dir__ = attach(
     __name__,
     {
         "Augmenter": "augment",
         "center_crop": "crops",
-        "denormalize": "crops",
-        "normalize": "crops",
-        "ten_crop": "crops",
+        "color_principal_axes": "statistics",
         "cutmix": "mixing",
+        "denormalize": "crops",
+        "fit_preprocessing": "statistics",
+        "normalize": "crops",
+        "pca_color_jitter": "augment",
+        "ten_crop": "crops",
     },
 )

@@ -1,0 +1,61 @@
+"""The images of a store as a data set of torch, for loops and loaders of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from alexnet.data.batches import Batches
+from alexnet.data.store.store import Store
+
+
+class ImageDataset(Dataset[tuple[Any, int]]):
+    """Images and labels of one split: `dataset[i]` is (uint8 tensor [S, S, 3], label).
+
+    It works with `torch.utils.data.DataLoader` and any number of workers.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        indices: np.ndarray | None = None,
+        transform: Callable[[Tensor], Any] | None = None,
+    ) -> None:
+        """The images at `indices` of a store, all usable ones unless given.
+
+        Args:
+            store: from `alexnet.data.load_dataset`.
+            indices: such as `splits.train`.
+            transform: applied to every image.
+        """
+        self.store = store
+        self.indices = np.flatnonzero(store.usable) if indices is None else indices
+        self.transform = transform
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names in the order of the labels."""
+        return self.store.info.class_names
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, i: int) -> tuple[Any, int]:
+        return self.__getitems__([i])[0]
+
+    def __getitems__(self, positions: Sequence[int]) -> list[tuple[Any, int]]:
+        """Several images by one call, as a `DataLoader` reads a batch."""
+        indices = self.indices[np.asarray(positions)]
+        images = torch.from_numpy(self.store.images(indices))
+        transform = self.transform or (lambda image: image)
+        labels = map(int, self.store.labels[indices])
+        return [(transform(image), label) for image, label in zip(images, labels, strict=True)]
+
+    def batches(self, batch_size: int, seed: int) -> Batches:
+        """The images in batches whose order is a function of (seed, epoch), as in a training."""
+        return Batches(self.store, self.indices, batch_size, seed)

@@ -1,0 +1,56 @@
+"""Splits as data sets of torch: the images and labels of the store, through loaders, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+import alexnet
+from alexnet.data.image_dataset import ImageDataset
+
+
+@pytest.fixture
+def splits(flowers: Path) -> dict[str, ImageDataset]:
+    return alexnet.load_splits(flowers, resize_size=16, crop_size=16, reporter=None)
+
+
+def test_the_splits_are_those_of_the_folder(splits: dict[str, ImageDataset]) -> None:
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 36, "val": 12, "test": 12
+    }  # fmt: skip
+    test = splits["test"]
+    assert isinstance(test, Dataset)
+    assert len(test.class_names) == 12
+    image, label = test[5]
+    index = test.indices[5]
+    assert (image.dtype, tuple(image.shape)) == (torch.uint8, (16, 16, 3))
+    assert np.array_equal(image.numpy(), test.store.image(index))
+    assert label == test.store.labels[index]
+
+
+def test_a_loader_reads_all_images_once(splits: dict[str, ImageDataset]) -> None:
+    images, labels = next(iter(DataLoader(splits["train"], batch_size=36, shuffle=True)))
+    assert tuple(images.shape) == (36, 16, 16, 3)
+    assert labels.bincount().tolist() == [3] * 12
+
+
+def test_a_transform_is_applied_to_every_image(splits: dict[str, ImageDataset]) -> None:
+    split = splits["val"]
+    means = ImageDataset(split.store, split.indices, lambda image: image.float().mean())
+    assert means[0][0] == split[0][0].float().mean()
+    assert len(ImageDataset(split.store)) == 60
+
+
+def test_batches_are_those_of_a_training(splits: dict[str, ImageDataset]) -> None:
+    batches = splits["train"].batches(8, seed=3)
+    assert (batches.steps_per_epoch, batches.seed) == (4, 3)
+    assert np.array_equal(np.sort(batches.order(0)), splits["train"].indices)
+
+
+def test_an_image_that_is_not_there(splits: dict[str, ImageDataset]) -> None:
+    with pytest.raises(IndexError):
+        splits["val"][12]
