@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import alexnet
+from alexnet.config.serialization import to_json
 from alexnet.io.tables import FORMATS
 from alexnet.models.zoo import ZOO
 from support.commands import Alexnet, Command, CommandResult
@@ -189,7 +190,7 @@ def test_flags_change_the_second_network(command: Command) -> None:
     ("words", "told"),
     [
         ("lenet5 alexnet caffenet", "two networks, not 3"),
-        ("--format tutorial", "alexnet summary ARCH"),
+        ("--format tutorial", "alexnet summary NET"),
         ("lenet5 --json --format csv", "one of --json and --format csv"),
         ("--groups 1", "none is named"),
         ("lenet5 alexnt", "did you mean alexnet"),
@@ -217,6 +218,14 @@ def test_a_network_of_an_own_file(command: Command, tmp_path: Path) -> None:
     assert json.loads(command(*words).out)["totals"]["parameters"] == 5 * (27 + 1)
 
 
+def test_two_networks_of_one_name_are_told_apart(command: Command, tmp_path: Path) -> None:
+    table = tmp_path / "mine.json"
+    table.write_text(to_json(ZOO["lenet5"]))
+    facts = json.loads(command("summary", str(table), "lenet5", "--json").out)
+    assert facts["names"] == [str(table), "lenet5"]
+    assert not any(pair["differs"] for pair in facts["layers"])
+
+
 @pytest.mark.parametrize("suffix", ["svg", "PNG"])
 def test_a_drawing_is_written_and_its_path_printed(
     command: Command, tmp_path: Path, suffix: str
@@ -234,7 +243,7 @@ def test_a_drawing_is_written_and_its_path_printed(
         ("lenet5 --draw net.gif", "net.gif must end in one of .svg, .png"),
         ("lenet5 alexnet --draw net.svg", "--draw draws one network"),
         ("lenet5 --json --draw net.svg", "--draw draws one network"),
-        ("--draw net.svg", "alexnet summary ARCH --draw FILE"),
+        ("--draw net.svg", "alexnet summary NET --draw FILE"),
     ],
 )
 def test_what_cannot_be_drawn(command: Command, words: str, told: str) -> None:

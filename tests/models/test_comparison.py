@@ -36,6 +36,11 @@ def test_a_name_counts_more_than_the_order() -> None:
     assert [name for mark, name in marks(a, b) if mark != "+"] == ["conv1", "conv2"]
 
 
+def test_the_classifiers_are_paired() -> None:
+    pairs = marks(ZOO["lenet5"], ZOO["alexnet"])
+    assert pairs[-1] == ("*", "fc5 / fc8")
+
+
 def test_settings_of_a_field_of_fields_are_named() -> None:
     pairs = align_layers(ZOO["alexnet_caffe"], ZOO["caffenet"])
     changes = {pair.name: list(map(str, pair.differences)) for pair in pairs if pair.differences}

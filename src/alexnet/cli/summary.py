@@ -91,13 +91,13 @@ def _check(flags: SummaryFlags) -> None:
     if count > 2:
         raise UsageError(f"summary compares two networks, not {count}: {', '.join(flags.nets)}")
     if flags.format == "tutorial" and count != 1:
-        raise UsageError("--format tutorial shows one network: alexnet summary ARCH ...")
+        raise UsageError("--format tutorial shows one network: alexnet summary NET ...")
     if flags.draw and (count != 1 or flags.json or flags.format != "text"):
-        raise UsageError("--draw draws one network: alexnet summary ARCH --draw FILE")
+        raise UsageError("--draw draws one network: alexnet summary NET --draw FILE")
     if flags.json and flags.format not in ("text", "tutorial"):
         raise UsageError(f"choose one of --json and --format {flags.format}")
     if is_changed and not count:
-        raise UsageError("the flags change a network, and none is named: alexnet summary ARCH ...")
+        raise UsageError("the flags change a network, and none is named: alexnet summary NET ...")
 
 
 def _networks(flags: SummaryFlags) -> list[Architecture]:
@@ -106,7 +106,9 @@ def _networks(flags: SummaryFlags) -> list[Architecture]:
     if nets:
         nets[-1] = variant(nets[-1], flags.model, num_classes=flags.num_classes)
     if len({net.name for net in nets}) < len(nets):
-        nets[-1] = replace(nets[-1], name=f"{nets[-1].name} (2)")
+        first, second = flags.nets
+        names = (first, second if second != first else f"{second} (2)")
+        nets = [replace(net, name=name) for net, name in zip(nets, names, strict=True)]
     return nets
 
 

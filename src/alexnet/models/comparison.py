@@ -80,7 +80,7 @@ def align_layers(a: Architecture, b: Architecture) -> list[LayerPair]:
     """The layers of both networks in order, those that stand for each other in pairs.
 
     Only layers of one type form a pair. Of all such alignments it is one with the most pairs, where
-    a pair of layers of the same name counts three times.
+    a pair of the same name counts three times, and the last layers, the classifiers, twice.
     """
     first, second = a.layer_infos(), b.layer_infos()
     best = _scores(first, second)
@@ -114,7 +114,9 @@ def _gain(a: Sequence[LayerInfo], b: Sequence[LayerInfo], i: int, j: int) -> int
     """What the pair of a[i] and b[j] adds to the score; 0 if they cannot form a pair."""
     if i == len(a) or j == len(b) or a[i].layer.kind != b[j].layer.kind:
         return 0
-    return 3 if a[i].layer.name == b[j].layer.name else 1
+    if a[i].layer.name == b[j].layer.name:
+        return 3
+    return 2 if (i, j) == (len(a) - 1, len(b) - 1) else 1
 
 
 def comparison_table(a: Architecture, b: Architecture) -> Table:
