@@ -40,7 +40,9 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
     assert names_in(own.path / "evaluation") == {
         "evaluation.json",
         "confusion.png",
+        "confusion.svg",
         "top_losses.png",
+        "top_losses.csv",
     }
     assert str(own.path / "evaluation") in result.err
     assert facts["confusion"] == json.loads(own.result.read_text())["test"]["confusion"]

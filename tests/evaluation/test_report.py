@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -42,19 +43,49 @@ def test_a_class_without_images_has_no_interval() -> None:
 
 
 def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
-    loss = TopLoss(7, "7.jpg", "a", "b", 0.25, IMAGE)
+    """The CSV has every misclassified image, the others those that have pixels."""
+    losses = (
+        TopLoss(7, 'say "7", b.jpg', "a", "b", 0.25, 0.75, IMAGE),
+        TopLoss(8, "\udce98.jpg", "b", "a", 0.4, 0.6),
+    )
     probabilities = np.array([[0.25, 0.75]], np.float32)
-    result = compute_metrics(probabilities, np.array([0]), ("a", "b"), top_losses=(loss,))
-    write_evaluation(result, tmp_path)
+    result = compute_metrics(probabilities, np.array([0]), ("a", "b"), top_losses=losses)
+    write_evaluation(result, tmp_path, run="run", net="net")
     assert json.loads((tmp_path / "evaluation.json").read_text())["top_losses"] == [
-        {"index": 7, "name": "7.jpg", "label": "a", "predicted": "b", "probability": 0.25}
+        {
+            "index": 7,
+            "name": 'say "7", b.jpg',
+            "label": "a",
+            "predicted": "b",
+            "probability": 0.25,
+            "predicted_probability": 0.75,
+        }
     ]
+    with (tmp_path / "top_losses.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["index", "name", "label", "predicted", "probability", "predicted_probability"],
+            ["7", 'say "7", b.jpg', "a", "b", "0.25", "0.75"],
+            ["8", "\\xe98.jpg", "b", "a", "0.4", "0.6"],
+        ]
     assert {path.name for path in tmp_path.iterdir()} == {
-        "evaluation.json", "confusion.png", "top_losses.png",
+        "evaluation.json", "confusion.png", "confusion.svg", "top_losses.png", "top_losses.csv",
     }  # fmt: skip
+
+
+def test_a_matrix_has_a_row_a_line(tmp_path: Path) -> None:
+    """A file of 1,000 classes had a million lines."""
+    names = ("a", "b\udce9", "c")
+    result = compute_metrics(np.eye(3, dtype=np.float32), np.array([0, 1, 2]), names)
+    write_evaluation(result, tmp_path)
+    lines = (tmp_path / "evaluation.json").read_text().splitlines()
+    assert "    [1, 0, 0]," in lines
+    assert '  "class_names": ["a", "b\\udce9", "c"],' in lines
+    assert json.loads("\n".join(lines)) == evaluation_summary(result)
 
 
 def test_without_mistakes_there_is_no_plot_of_them(tmp_path: Path) -> None:
     result = compute_metrics(np.eye(2, dtype=np.float32), np.array([0, 1]), ("a", "b"))
     write_evaluation(result, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"evaluation.json", "confusion.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "evaluation.json", "confusion.png", "confusion.svg",
+    }  # fmt: skip

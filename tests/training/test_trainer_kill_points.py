@@ -87,7 +87,7 @@ POINTS = {
     "the last state is saved and the last model not begun": (r"open \.last", 0),
     "the last model is there and the best has no scores of the test": (r"os.rename \.model", -1),
     "the model is whole and no plot is drawn": (r"os.mkdir plots", 0),
-    "a plot is half there": (r"os.rename plots/\S+ plots/filters.png", 0),
+    "a plot is half there": (r"os.rename plots/\S+ plots/confusion.png", 0),
     "metrics.jsonl is written anew and has no name yet": (r"os.rename \.metrics", 0),
     "everything is there but the result": (r"os.rename \.result", 0),
     "the result is there and the states too": (r"shutil.rmtree checkpoints", 0),

@@ -12,7 +12,7 @@ import tyro
 from alexnet.cli.console import note, percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.config.serialization import json_text
+from alexnet.config.serialization import json_rows
 from alexnet.data.summary import missing_text
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.text import printable
@@ -48,7 +48,8 @@ class EvaluateFlags:
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     out: str = ""
-    """Folder for evaluation.json, confusion.png and top_losses.png; next to MODEL unless given."""
+    """Folder for evaluation.json, confusion.png, top_losses.png and top_losses.csv; next to MODEL
+    unless given."""
     json: bool = False
     """Print JSON."""
 
@@ -59,6 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.evaluation.evaluator import evaluate
     from alexnet.evaluation.report import evaluation_summary, write_evaluation
     from alexnet.inference.classifier import load
+    from alexnet.plots import font_note
 
     note_slow_cpu(flags.device)
     classifier = load(flags.model, flags.device)
@@ -75,18 +77,25 @@ def run(arguments: Sequence[str]) -> int:
             on_progress=reporter.on_evaluate,
         )
     text = f"{printable(result.data)}, {result.split}: {_text(result)}"
-    print(json_text(evaluation_summary(result)) if flags.json else text)
-    out = Path(flags.out) if flags.out else _default_folder(Path(flags.model))
-    write_evaluation(result, out)
+    print(json_rows(evaluation_summary(result)) if flags.json else text)
+    folder, name = _default_folder(Path(flags.model))
+    out = Path(flags.out) if flags.out else folder
+    write_evaluation(result, out, run=name, net=classifier.info.architecture.name)
+    if glyphs := font_note(result.class_names):
+        note(glyphs)
     note(f"plots     {out}")
     return 0
 
 
-def _default_folder(model: Path) -> Path:
-    """The folder of the plots unless --out is given: in the run folder, else next to the model."""
-    is_run = model.is_dir() or (model.parent / "config.json").exists()
+def _default_folder(model: Path) -> tuple[Path, str]:
+    """The folder of the plots unless --out is given, and what their titles call the model.
+
+    A run's folder and name, else a folder next to the model and the name of its file.
+    """
     folder = model if model.is_dir() else model.parent
-    return folder / "evaluation" if is_run else folder / f"{model.stem}-evaluation"
+    if model.is_dir() or (folder / "config.json").exists():
+        return folder / "evaluation", folder.resolve().name
+    return folder / f"{model.stem}-evaluation", model.stem
 
 
 def _text(result: Evaluation) -> str:

@@ -46,6 +46,23 @@ def json_text(plain: object, indent: int | None = 2) -> str:
     return LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def json_rows(plain: object, depth: int = 0) -> str:
+    """`json_text` of dicts and lists with one line for each item of a list, as for a table.
+
+    A list of numbers and strings is on one line.
+    """
+    if isinstance(plain, dict) and plain:
+        rows = [f"{json_text(key)}: {json_rows(item, depth + 1)}" for key, item in plain.items()]
+        start, end = "{}"
+    elif isinstance(plain, list) and any(isinstance(item, list | dict) for item in plain):
+        rows = [json_text(item, indent=None) for item in plain]
+        start, end = "[]"
+    else:
+        return json_text(plain, indent=None)
+    outer = "\n" + "  " * depth
+    return f"{start}{outer}  " + f",{outer}  ".join(rows) + f"{outer}{end}"
+
+
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text.
 

@@ -86,7 +86,7 @@ def evaluate_images(
         indices: of the images.
         split: their name in the result.
         crops: 1 or 10.
-        num_top_losses: misclassified images to list.
+        num_top_losses: misclassified images whose pixels are kept.
         labels: int64, one for each image of the store, in the order of the classifier's classes;
             the store's own unless given.
         on_progress: called with (images done, images in all).

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alexnet import plots
-from alexnet.config.serialization import json_text, to_dict
+from alexnet.config.serialization import json_rows, to_dict
 from alexnet.evaluation.plots import confusion, top_losses
-from alexnet.evaluation.results import Evaluation
+from alexnet.evaluation.results import Evaluation, TopLoss
 from alexnet.io.files import write_text
+from alexnet.io.text import LONE_SURROGATE, printable
 
-MAX_CLASSES = 1000
-"""Up to which the whole confusion matrix is written: with 4,000 classes it would take 180 MB."""
+MAX_CLASSES = 100
+"""Up to which the whole confusion matrix is written: 1,000 classes would have a million counts."""
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
     Precision, recall and F1 are null where they are fractions of no images. The intervals are 95 %
     confidence intervals, with the ends `low` and `high`.
     `confusion` is empty with more than MAX_CLASSES classes; `confusion_pairs` always has
-    [label, predicted, count] for every pair that occurs.
+    [label, predicted, count] for every pair that occurs. `top_losses` has those that are plotted.
     """
     counts = evaluation.confusion
     return {
@@ -57,15 +61,45 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
                 "label": loss.label,
                 "predicted": loss.predicted,
                 "probability": loss.probability,
+                "predicted_probability": loss.predicted_probability,
             }
             for loss in evaluation.top_losses
+            if loss.image is not None
         ],
     }
 
 
-def write_evaluation(evaluation: Evaluation, out: Path) -> None:
-    """Write evaluation.json, confusion.png and, if an image is misclassified, top_losses.png."""
-    write_text(out / "evaluation.json", json_text(evaluation_summary(evaluation)) + "\n")
-    plots.save(confusion(evaluation), out / "confusion.png")
+def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str = "") -> None:
+    """Write evaluation.json and confusion.png; if an image is misclassified, also top_losses.
+
+    Args:
+        evaluation: what is written.
+        out: the folder.
+        run: for the titles of the plots: the name of the run or of the model file.
+        net: for the titles: the name of the architecture.
+    """
+    write_text(out / "evaluation.json", json_rows(evaluation_summary(evaluation)) + "\n")
+    title = confusion_title(evaluation, run, net)
+    plots.save(confusion(evaluation, title), out / "confusion.png")
     if evaluation.top_losses:
-        plots.save(top_losses(evaluation), out / "top_losses.png")
+        write_top_losses(evaluation.top_losses, out / "top_losses.csv")
+        title = plots.run_title("Top losses", _title_parts(evaluation, run, net))
+        plots.save(top_losses(evaluation, title), out / "top_losses.png")
+
+
+def confusion_title(evaluation: Evaluation, run: str, net: str) -> str:
+    """The title of a confusion matrix."""
+    return plots.run_title("Confusion", _title_parts(evaluation, run, net))
+
+
+def _title_parts(evaluation: Evaluation, run: str, net: str) -> tuple[str, str, str]:
+    return run, ", ".join(filter(None, (evaluation.data, evaluation.split))), net
+
+
+def write_top_losses(losses: Sequence[TopLoss], path: Path) -> None:
+    """Write all misclassified images as CSV, highest loss first."""
+    columns = ("index", "name", "label", "predicted", "probability", "predicted_probability")
+    text = io.StringIO(newline="")
+    rows = ([getattr(loss, column) for column in columns] for loss in losses)
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    write_text(path, LONE_SURROGATE.sub(lambda found: printable(found[0]), text.getvalue()))

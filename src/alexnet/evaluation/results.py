@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -32,8 +33,10 @@ class TopLoss:
     predicted: str
     probability: float
     """Of the label."""
-    image: np.ndarray
-    """As stored: uint8 [S, S, 3]."""
+    predicted_probability: float
+    """Of the predicted class."""
+    image: np.ndarray | None = None
+    """As stored: uint8 [S, S, 3]; only the first few of an evaluation have it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ class Evaluation:
     most_confused: tuple[tuple[str, str, int], ...]
     """(label, predicted, count), most frequent first."""
     top_losses: tuple[TopLoss, ...]
-    """Misclassified images, lowest probability of the label first."""
+    """All misclassified images, lowest probability of the label first."""
     calibration: Calibration
     """How probabilities compare with the fraction of correct predictions."""
 
@@ -130,9 +133,9 @@ def find_top_losses(
     class_names: tuple[str, ...],
     store: Store,
     indices: np.ndarray,
-    limit: int,
+    num_images: int,
 ) -> tuple[TopLoss, ...]:
-    """The misclassified images with the highest losses, at most `limit`.
+    """All misclassified images, highest loss first.
 
     Args:
         probabilities: [N, num_classes].
@@ -140,12 +143,12 @@ def find_top_losses(
         class_names: in the order of the columns.
         store: has the images.
         indices: of the N images in the store.
-        limit: how many at most.
+        num_images: so many of the first get their pixels.
     """
     own, predicted = probabilities[np.arange(len(labels)), labels], probabilities.argmax(1)
     order = np.argsort(own, kind="stable")
-    wrong = order[predicted[order] != labels[order]][:limit]
-    images = store.images(indices[wrong])
+    wrong = order[predicted[order] != labels[order]]
+    images = store.images(indices[wrong[:num_images]])
     return tuple(
         TopLoss(
             index=int(indices[i]),
@@ -153,7 +156,8 @@ def find_top_losses(
             label=class_names[labels[i]],
             predicted=class_names[predicted[i]],
             probability=float(own[i]),
+            predicted_probability=float(probabilities[i, predicted[i]]),
             image=image,
         )
-        for i, image in zip(wrong, images, strict=True)
+        for i, image in zip_longest(wrong, images)
     )

@@ -9,7 +9,7 @@ A function that makes a figure computes it from records and arrays alone. It nee
 """
 
 from alexnet.plots.curves import learning_curves
-from alexnet.plots.first_layer import filters, to_numpy
+from alexnet.plots.first_layer import filters, noise_note, to_numpy
 from alexnet.plots.labels import (
     class_labels,
     drawable,
@@ -33,6 +33,7 @@ from alexnet.plots.style import (
     add_note,
     count_epochs,
     new_figure,
+    percent,
     run_title,
     show_percent,
     styled,
@@ -61,6 +62,8 @@ __all__ = [
     "font_note",
     "learning_curves",
     "new_figure",
+    "noise_note",
+    "percent",
     "run_title",
     "save",
     "save_plot",

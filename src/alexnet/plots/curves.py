@@ -17,6 +17,7 @@ from alexnet.plots.style import (
     add_note,
     count_epochs,
     new_figure,
+    percent,
     show_percent,
     styled,
 )
@@ -49,11 +50,13 @@ def learning_curves(
         _plot_epochs(error, [r.eval_top1_error for r in history], ORANGE, label)
         _mark_model(history, (loss, error, lr))
     loss.set_ylabel("loss")
+    loss.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=2)
     error.set(ylabel="top-1 error", ylim=(0, 1))
-    lr.set(xlabel="epoch", ylabel="lr", ylim=(0, None))
+    highest = max((r.lr for r in history), default=0) or 1.0
+    lr.set(xlabel="epoch", ylabel="lr", xlim=(0.5, len(history) + 0.5), ylim=(0, 1.15 * highest))
+    lr.set_yticks([0, highest], ["0", f"{highest:.3g}"])
     show_percent(error.yaxis)
     count_epochs(lr.xaxis)
-    loss.legend(loc="upper right", ncols=2)
     figure.align_ylabels()
     add_note(figure, why_training_is_above(history, handicaps))
     return figure
@@ -74,21 +77,30 @@ def _mark_model(history: Sequence[EpochRecord], panels: Sequence[Axes]) -> None:
         return
     is_chosen = measured[-1].eval_split == "val"
     model = min(measured, key=_validation_error) if is_chosen else measured[-1]
-    value = _validation_error(model)
     if is_chosen:
         for axes in panels:
             axes.axvline(model.epoch, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    error = panels[1]
+    value, error = _validation_error(model), panels[1]
     error.plot([model.epoch], [value], color=ORANGE, marker="o", markersize=5, linestyle="")
     is_late = model.epoch > len(history) / 2
     error.annotate(
-        f"{'best' if is_chosen else 'last'} epoch {model.epoch}: {value:.1%}",
-        (model.epoch, value),
-        (-6 if is_late else 6, 8),
+        f"{'best' if is_chosen else 'last'} epoch {model.epoch}: {percent(value, 1)}",
+        (model.epoch, _free_height(history, model.epoch, is_late)),
+        (-6 if is_late else 6, 0),
         textcoords="offset points",
         ha="right" if is_late else "left",
+        va="center",
         fontsize=SMALL,
     )
+
+
+def _free_height(history: Sequence[EpochRecord], epoch: int, is_late: bool) -> float:
+    """An error at which no curve runs over the label beside an epoch, as far as there is one."""
+    width = max(1, len(history) // 3)
+    near = history[max(0, epoch - width) : epoch] if is_late else history[epoch - 1 : epoch + width]
+    errors = [r.train_top1_error for r in near] + [_validation_error(r) for r in near]
+    gaps = {h: min(abs(h - error) for error in errors) for h in (0.92, 0.08, 0.5, 0.7, 0.3)}
+    return next((h for h, gap in gaps.items() if gap > 0.1), max(gaps, key=lambda h: gaps[h]))
 
 
 def _validation_error(record: EpochRecord) -> float:
@@ -96,14 +108,14 @@ def _validation_error(record: EpochRecord) -> float:
 
 
 def why_training_is_above(history: Sequence[EpochRecord], handicaps: Sequence[str]) -> str:
-    """Why the training loss lies above the other split's; "" unless it does in most epochs."""
-    pairs = [(r.train_loss, r.eval_loss) for r in history if r.eval_loss is not None]
-    above = sum(train > other for train, other in pairs)
-    if 2 * above <= len(pairs):
+    """Why the training loss is above the other split's; "" unless it is in most late epochs."""
+    late = [r for r in history if r.eval_loss is not None and 2 * r.epoch > len(history)]
+    above = sum(r.train_loss > r.eval_loss for r in late if r.eval_loss is not None)
+    if 2 * above <= len(late):
         return ""
-    label = SPLIT_LABELS[str(history[0].eval_split)]
-    how = f"with {' and '.join(handicaps)}, " if handicaps else ""
+    label = SPLIT_LABELS[str(late[0].eval_split)]
+    how = f"with {' and '.join(handicaps)} and " if handicaps else ""
     return (
-        f"The training loss is above that of the {label} images because it is measured {how}"
-        "during the epoch,\nwhile the network still learns; the other at its end."
+        f"The training loss is above that of {label}: it is measured {how}during the epoch,\n"
+        "while the network still learns."
     )

@@ -1,7 +1,8 @@
-"""The filters of the first layer as tiles."""
+"""The filters of the first layer as tiles, sorted by orientation and color."""
 
 from __future__ import annotations
 
+import colorsys
 import math
 
 import numpy as np
@@ -9,33 +10,102 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from alexnet.plots.style import styled
+from alexnet.plots.style import WIDTH, new_figure, styled
+
+MIN_SMOOTHNESS = 0.25
+"""Mean correlation of neighbouring weights below which filters look like noise."""
+MIN_COLOR = 0.25
+"""Share of a filter's squared weights that is color, from which it counts as colored."""
 
 
 @styled
-def filters(weight: Tensor) -> Figure:
-    """First-layer filters [out, in, k, k] as tiles, each scaled to its own range.
+def filters(weight: Tensor, title: str = "") -> Figure:
+    """First-layer filters [out, in, k, k] as tiles of one image, each scaled to its own range.
 
-    In color if `in` is 3, else the mean over `in`.
+    In color if `in` is 3, else the mean over `in`. First the gray ones by the orientation of their
+    edges, then the colored ones by hue.
     """
-    tiles = to_numpy(weight)
+    tiles = to_numpy(weight)[filter_order(weight)].transpose(0, 2, 3, 1)
+    if tiles.shape[3] != 3:
+        tiles = np.repeat(tiles.mean(3, keepdims=True), 3, axis=3)
     low, high = tiles.min((1, 2, 3), keepdims=True), tiles.max((1, 2, 3), keepdims=True)
-    tiles = ((tiles - low) / np.maximum(high - low, 1e-12)).transpose(0, 2, 3, 1)
-    columns = max(1, round(math.sqrt(len(tiles) * 2)))
-    rows = math.ceil(len(tiles) / columns)
-    figure = Figure(figsize=(8, 8 * rows / columns))
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, tile in zip(grid.flat, tiles, strict=False):
-        is_color = tile.shape[2] == 3
-        axes.imshow(
-            tile if is_color else tile.mean(2),
-            cmap=None if is_color else "gray",
-            interpolation="nearest",
-        )
-    for axes in grid.flat:
-        axes.axis("off")
-    figure.subplots_adjust(0, 0, 1, 1, 0.05, 0.05)
+    image = mosaic((tiles - low) / np.maximum(high - low, 1e-12))
+    width, height = image.shape[1], image.shape[0]
+    figure = new_figure(WIDTH * height / width + (0.35 if title else 0), title)
+    axes = figure.subplots()
+    axes.imshow(image, interpolation="nearest")
+    axes.axis("off")
     return figure
+
+
+def mosaic(tiles: np.ndarray) -> np.ndarray:
+    """Tiles [N, k, k, 3] in rows, twice as wide as high, with one white pixel between them."""
+    count, k, _, channels = tiles.shape
+    columns = min(count, math.ceil(math.sqrt(count * 2)))
+    rows = math.ceil(count / columns)
+    canvas = np.ones((rows, columns, k + 1, k + 1, channels), tiles.dtype)
+    for i, tile in enumerate(tiles):
+        canvas[divmod(i, columns)][:k, :k] = tile
+    image = canvas.transpose(0, 2, 1, 3, 4).reshape(rows * (k + 1), columns * (k + 1), channels)
+    return image[:-1, :-1]
+
+
+def smoothness(weight: Tensor) -> float:
+    """Correlation of neighbouring weights of filters [out, in, k, k], -1 to 1; k is above 1.
+
+    About 0 for noise, such as random initial weights.
+    """
+    w = to_numpy(weight).astype(np.float64)
+    pairs = ((w[..., 1:], w[..., :-1]), (w[..., 1:, :], w[..., :-1, :]))
+    norms = [math.sqrt((a**2).sum() * (b**2).sum()) for a, b in pairs]
+    return float(
+        np.mean([(a * b).sum() / max(n, 1e-30) for (a, b), n in zip(pairs, norms, strict=True)])
+    )
+
+
+def noise_note(weight: Tensor) -> str:
+    """Why a plot of these filters would show nothing; "" if it would show filters."""
+    if weight.shape[-1] == 1:
+        return "no plot of the first layer's filters: they have one pixel each"
+    found = smoothness(weight)
+    if found >= MIN_SMOOTHNESS:
+        return ""
+    return (
+        "no plot of the first layer's filters: they look like noise, since neighbouring weights "
+        f"have a correlation of {found:.2f}, below {MIN_SMOOTHNESS}"
+    )
+
+
+def filter_order(weight: Tensor) -> np.ndarray:
+    """In which order filters [out, in, k, k] are shown: gray ones by orientation, then by hue."""
+    w = to_numpy(weight).astype(np.float64)
+    gray = w.mean(1)
+    color = ((w - gray[:, None]) ** 2).sum((1, 2, 3)) / np.maximum((w**2).sum((1, 2, 3)), 1e-30)
+    is_colored = (color > MIN_COLOR) & (w.shape[1] == 3)
+    hues = 4 + np.array([_hue(one) for one in w])  # behind all orientations
+    return np.argsort(np.where(is_colored, hues, orientations(gray)), kind="stable")
+
+
+def orientations(images: np.ndarray) -> np.ndarray:
+    """The dominant orientation of the edges in images [N, k, k], as an angle from 0 to pi.
+
+    0 is horizontal stripes. From the structure tensor: the mean outer product of the gradient.
+    """
+    if images.shape[1] == 1:
+        return np.zeros(len(images))
+    down, across = np.gradient(images, axis=(1, 2))
+    xx, yy, xy = (np.mean(p, (1, 2)) for p in (across**2, down**2, across * down))
+    angles: np.ndarray = (np.pi / 2 + np.arctan2(2 * xy, xx - yy) / 2) % np.pi
+    return angles
+
+
+def _hue(weight: np.ndarray) -> float:
+    """The hue, 0 to 1, of the most colorful pixel of a filter [in, k, k]; 0 unless `in` is 3."""
+    if len(weight) != 3:
+        return 0.0
+    chroma = (weight - weight.mean(0)).reshape(3, -1)
+    strongest = chroma[:, np.abs(chroma).sum(0).argmax()]
+    return colorsys.rgb_to_hsv(*(strongest - strongest.min()).tolist())[0]
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
+from alexnet.io.text import printable
+
 DEFAULT = "DejaVu Sans"
 PLACEHOLDERS = "Last Resort"
 """A font of boxes for every character; matplotlib brings it."""
@@ -51,7 +53,7 @@ def family_with(character: str) -> str | None:
 
 def can_draw(text: str) -> bool:
     """Whether installed fonts have all the text's characters."""
-    return text.isascii() or all(family_with(c) for c in set(text))
+    return text.isascii() or all(family_with(c) for c in set(printable(text)))
 
 
 def use_fallback_fonts(figure: Figure) -> None:

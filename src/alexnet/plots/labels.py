@@ -35,10 +35,12 @@ def short_label(name: str, width: int = MAX_LABEL_WIDTH) -> str:
 
 def _head(text: str, width: int) -> str:
     """The first characters that fit."""
-    for end in range(min(len(text), width), -1, -1):
-        if text_width(text[:end]) <= width:
+    taken = 0
+    for end, c in enumerate(text):
+        taken += _char_width(c)
+        if taken > width:
             return text[:end]
-    return ""
+    return text
 
 
 def wrapped_label(name: str, width: int, max_lines: int = 2) -> str:
@@ -60,7 +62,7 @@ def class_labels(class_names: Sequence[str], width: int = MAX_LABEL_WIDTH) -> li
     "class 3" replaces a name that no installed font can draw, 3 being its index.
     """
     labels = [
-        short_label(name, width) if can_draw(printable(name)) else f"class {i}"
+        short_label(name, width) if can_draw(name) else f"class {i}"
         for i, name in enumerate(class_names)
     ]
     times = Counter(labels)
@@ -72,12 +74,12 @@ def class_labels(class_names: Sequence[str], width: int = MAX_LABEL_WIDTH) -> li
 
 def drawable(text: str, instead: str) -> str:
     """The text; `instead` if no installed font can draw it."""
-    return printable(text) if can_draw(printable(text)) else instead
+    return printable(text) if can_draw(text) else instead
 
 
 def font_note(class_names: Sequence[str]) -> str:
     """A sentence for plots that show numbers in place of class names; "" if they need not."""
-    count = sum(not can_draw(printable(name)) for name in class_names)
+    count = sum(not can_draw(name) for name in class_names)
     if not count:
         return ""
     names = "1 class name" if count == 1 else f"{count:,} class names"

@@ -15,7 +15,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
-from alexnet.plots.fonts import use_fallback_fonts
+from alexnet.plots.fonts import can_draw, use_fallback_fonts
+from alexnet.plots.labels import short_label, text_width
 
 P = ParamSpec("P")
 
@@ -25,6 +26,8 @@ INK, GRAY, LIGHT = "#222222", "#8a8a8a", "#e6e6e6"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 COLORS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#e69f00", "#5b3a8c", INK)
 """For lines. Source: Okabe and Ito 2008, whose yellow is too light on white; a violet is added."""
+TITLE_WIDTH, PART_WIDTH = 70, 22
+"""Columns of a title's line, and of a name in it."""
 SMALL = 7.5
 """Size of notes and of labels beside marks, in points."""
 
@@ -91,18 +94,25 @@ def add_note(figure: Figure, text: str) -> None:
 
 def run_title(what: str, parts: Iterable[str]) -> str:
     """A title: what is shown, then the run, the data and the network, as far as they are known."""
-    known = " · ".join(part for part in parts if part)
-    return f"{what}: {known}" if what and known else what or known
+    known = " · ".join(short_label(part, PART_WIDTH) for part in parts if part and can_draw(part))
+    if text_width(what + known) > TITLE_WIDTH:
+        return f"{what}\n{known}"
+    return f"{what}: {known}" if known else what
+
+
+def percent(fraction: float, decimals: int = 0) -> str:
+    """A fraction from 0 to 1 as percent."""
+    return f"{100 * fraction:.{decimals}f} %"
 
 
 def count_epochs(axis: Axis) -> None:
     """Ticks at whole numbers."""
-    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
 def show_percent(axis: Axis) -> None:
     """Fractions as percent."""
-    axis.set_major_formatter(PercentFormatter(1))
+    axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
 def use_log_scale(axes: Axes, which: Literal["x", "y"]) -> None:

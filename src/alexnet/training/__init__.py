@@ -10,7 +10,8 @@
 - `device_loader`: training batches on the device, preloaded or streamed
 - `state`, `timer`, `update_stats`: the running metrics; the time of an epoch; the size of updates
 - `calibrate`: the temperature of the model, from the validation images
-- `checkpointing`, `run_folder`, `results`: checkpoints; a run's files; plots and `result.json`
+- `checkpointing`, `run_folder`, `results`: checkpoints; a run's files; `result.json`
+- `run_plots`: learning curves, confusion matrix and filters of a finished run
 - `preview`: augmented images for `alexnet data show`
 """
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from alexnet import plots
 from alexnet.checkpoints.model_file import Scores
-from alexnet.config.serialization import json_text, to_dict
+from alexnet.config.serialization import json_rows, to_dict
 from alexnet.data.summary import summarize
 from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
-from alexnet.evaluation.plots import confusion
 from alexnet.evaluation.report import evaluation_summary
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import write_text
-from alexnet.models.layers import Conv
 from alexnet.records import EpochTimes
+from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_plots import save_run_plots
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 
@@ -60,18 +59,15 @@ def write_results(
     evaluation: Evaluation | None,
     folder: RunFolder,
     save_plot: plots.SavePlot,
+    reporter: Reporter,
 ) -> None:
     """Plot learning curves, confusion matrix and first-layer filters, then write `result.json`.
 
     `result.json` is written last: a run that has it is finished, and all other files exist.
     """
     history, times = state.history, state.times
-    save_plot(partial(plots.learning_curves, history), folder.plots / "learning_curves.png")
-    first = next(layer for layer in setup.model.architecture.layers if isinstance(layer, Conv))
-    filters = setup.model.get_parameter(f"{first.name}.weight")
-    save_plot(partial(plots.filters, filters), folder.plots / "filters.png")
-    if evaluation:
-        save_plot(partial(confusion, evaluation), folder.plots / "confusion.png")
+    for note in save_run_plots(setup, history, evaluation, folder, save_plot):
+        reporter.note(note)
     result = {
         "epochs": len(history),
         "training_seconds": sum(t.elapsed_seconds for t in times),
@@ -84,7 +80,7 @@ def write_results(
         "test": evaluation_summary(evaluation) if evaluation else None,
     }
     folder.write_epochs(history, times)
-    write_text(folder.result, json_text(result) + "\n")
+    write_text(folder.result, json_rows(result) + "\n")
 
 
 def _validation_summary(validation: ValidationResult | None) -> dict[str, Any] | None:

@@ -174,7 +174,7 @@ def _run(
     try:
         with stop.listening():
             fit(setup, state, checkpoints, reporter)
-            return _finish(setup, state, checkpoints, save_plot)
+            return _finish(setup, state, checkpoints, save_plot, reporter)
     except DivergedError as error:
         write_text(folder.diverged, f"{error}\n")
         raise
@@ -211,6 +211,7 @@ def _finish(
     state: TrainState,
     checkpoints: CheckpointManager,
     save_plot: plots.SavePlot,
+    reporter: Reporter,
 ) -> Run:
     """Evaluate and write the run's model; can be interrupted and repeated at any point."""
     folder, scores = checkpoints.folder, best_scores(state.history)
@@ -227,7 +228,7 @@ def _finish(
         )
     save_network(setup, scores, folder)
     validation = validation_result(setup, scores)
-    write_results(setup, state, validation, evaluation, folder, save_plot)
+    write_results(setup, state, validation, evaluation, folder, save_plot, reporter)
     folder.remove_checkpoints()
     return Run(folder, tuple(state.history), tuple(state.times), evaluation, validation)
 

@@ -1,4 +1,4 @@
-"""Plots by their data: learning curves, filters, contact sheets."""
+"""Learning curves by their data: what is drawn where, and what is said beside it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from alexnet.plots import contact_sheet, filters, learning_curves, to_numpy
+from alexnet.plots import learning_curves
 from alexnet.records import EpochRecord
+from support.figures import overlapping_texts
 
 
 def history(eval_split: str | None, *losses: float) -> list[EpochRecord]:
@@ -72,12 +72,12 @@ def test_the_best_epoch_is_marked_in_every_panel() -> None:
     figure = learning_curves(history("val", 2.0, 1.0, 1.0, 1.5))
     for axes in figure.axes:
         assert [2, 2] in [list(line.get_xdata()) for line in axes.lines]
-    assert [text.get_text() for text in figure.axes[1].texts] == ["best epoch 2: 50.0%"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["best epoch 2: 50.0 %"]
 
 
 def test_without_validation_the_last_epoch_is_the_models() -> None:
     figure = learning_curves(history("test", 2.0, 1.0, 1.5))
-    assert [text.get_text() for text in figure.axes[1].texts] == ["last epoch 3: 75.0%"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["last epoch 3: 75.0 %"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 3, 1]
 
 
@@ -86,35 +86,21 @@ def test_a_note_explains_a_training_loss_above_the_other_where_it_is_above() -> 
     above = [replace(record, eval_loss=record.train_loss - 0.1) for record in below]
     assert learning_curves(below, handicaps=("dropout",)).get_supxlabel() == ""
     text = learning_curves(above, handicaps=("dropout", "augmentation")).get_supxlabel()
-    assert "above that of the validation images" in text
-    assert "with dropout and augmentation, during the epoch" in text
+    assert "above that of validation" in text
+    assert "with dropout and augmentation and during the epoch" in text
     assert "dropout" not in learning_curves(above).get_supxlabel()
 
 
-@pytest.mark.parametrize(("channels", "shape"), [(3, (2, 2, 3)), (1, (2, 2)), (48, (2, 2))])
-def test_each_filter_has_its_own_range(channels: int, shape: tuple[int, ...]) -> None:
-    weight = torch.arange(3 * channels * 4.0).reshape(3, channels, 2, 2)
-    shown = [axes for axes in filters(weight).axes if axes.images]
-    assert len(shown) == 3
-    for axes in shown:
-        pixels = np.asarray(axes.images[0].get_array())
-        assert pixels.shape == shape
-        assert 0 <= pixels.min() <= pixels.max() <= 1
-    if channels < 48:
-        assert (pixels.min(), pixels.max()) == (0, 1)
-
-
-def test_a_contact_sheet_has_titles_and_gaps() -> None:
-    images = [np.full((2, 2, 3), value, np.uint8) for value in (1, 2, 3)]
-    figure = contact_sheet([images[:2], images[2:]], ["rose", "lily"], ["stored", "augmented"])
-    top_left, top_right, bottom_left, bottom_right = figure.axes
-    assert [top_left.get_title(), top_right.get_title()] == ["stored", "augmented"]
-    assert [top_left.get_ylabel(), bottom_left.get_ylabel()] == ["rose", "lily"]
-    assert np.asarray(bottom_left.images[0].get_array())[0, 0].tolist() == [3] * 3
-    assert not bottom_right.images
-
-
-def test_to_numpy() -> None:
-    found = to_numpy(torch.tensor([1.5, 2.0], dtype=torch.bfloat16, requires_grad=True))
-    assert found.dtype == np.float32
-    assert found.tolist() == [1.5, 2.0]
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("losses", [(1.9,), (2.0, 1.0, 0.5, 0.1)])
+def test_texts_do_not_overlap_each_other_or_the_curves(
+    split: str | None, losses: tuple[float, ...]
+) -> None:
+    figure = learning_curves(history(split, *losses), "run · data · net", ("dropout",))
+    assert overlapping_texts(figure) == []
+    error = figure.axes[1]
+    for text in error.texts:
+        box = text.get_window_extent()
+        for line in error.lines[:2]:
+            points = error.transData.transform(np.asarray(line.get_xydata()))
+            assert not any(box.contains(x, y) for x, y in points)

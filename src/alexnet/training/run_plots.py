@@ -1,0 +1,57 @@
+"""The plots of a finished run: learning curves, confusion matrix, first-layer filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from alexnet import plots
+from alexnet.config.recipe import Augmentation, Recipe
+from alexnet.evaluation.plots import confusion
+from alexnet.evaluation.report import confusion_title
+from alexnet.evaluation.results import Evaluation
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Conv, Dropout
+from alexnet.records import EpochRecord
+from alexnet.training.run_folder import RunFolder
+from alexnet.training.setup import TrainingSetup
+
+
+def save_run_plots(
+    setup: TrainingSetup,
+    history: Sequence[EpochRecord],
+    evaluation: Evaluation | None,
+    folder: RunFolder,
+    save_plot: plots.SavePlot,
+) -> list[str]:
+    """Draw and write the plots; returns the sentences about what they do not show.
+
+    Filters that look like noise are left out.
+    """
+    arch = setup.model.architecture
+    run = folder.path.resolve().name
+    parts = (run, setup.store.info.name, arch.name)
+    title = plots.run_title("Learning curves", parts)
+    curves = partial(plots.learning_curves, history, title, handicaps(setup.recipe, arch))
+    save_plot(curves, folder.plots / "learning_curves.png")
+    notes = []
+    if evaluation:
+        title = confusion_title(evaluation, run, arch.name)
+        save_plot(partial(confusion, evaluation, title), folder.plots / "confusion.png")
+        notes.append(plots.font_note(evaluation.class_names))
+    first = next(layer for layer in arch.layers if isinstance(layer, Conv))
+    weight = setup.model.get_parameter(f"{first.name}.weight")
+    notes.append(plots.noise_note(weight))
+    if not notes[-1]:
+        title = plots.run_title(f"Filters of {first.name}", parts)
+        save_plot(partial(plots.filters, weight, title), folder.plots / "filters.png")
+    return [note for note in notes if note]
+
+
+def handicaps(recipe: Recipe, arch: Architecture) -> list[str]:
+    """What makes training images harder than those that are evaluated."""
+    plain = Augmentation(crop="center", flip=False, color_std=0.0)
+    has_dropout = any(isinstance(layer, Dropout) and layer.p > 0 for layer in arch.layers)
+    is_augmented = replace(recipe.augment, last_color_epoch=None) != plain
+    return ["dropout"] * has_dropout + ["augmentation"] * is_augmented
