@@ -48,6 +48,7 @@ def test_every_value_is_json(classifier: Classifier) -> None:
         },
         "resampling": RESAMPLING,
         "input": {"values": "normalized", "steps": list(OWN.steps())},
+        "temperature": 1.25,
         "license": {"program": "MIT", "weights": "CC0-1.0"},
     }
 
@@ -63,6 +64,13 @@ def test_out_and_back(classifier: Classifier, with_preprocessing: bool) -> None:
     facts = read_metadata(texts, SHAPE, 7)
     assert (facts.class_names, facts.preprocessing) == (CLASS_NAMES, OWN)
     assert (facts.mean_image, facts.notes) == (None, [])
+
+
+def test_a_temperature_out_and_back(classifier: Classifier) -> None:
+    warm = replace(classifier, info=replace(classifier.info, temperature=1 / 3))
+    texts = file_metadata(warm, with_preprocessing=True)
+    assert read_metadata(texts, SHAPE, 7).temperature == 1 / 3
+    assert read_metadata({}, SHAPE, 7).temperature == 1
 
 
 def test_a_mean_image_out_and_back(classifier: Classifier) -> None:
@@ -97,11 +105,18 @@ SHORT = json.dumps(base64.b64encode(np.zeros(5, "<f4").tobytes()).decode())
         ({"class_names": '["a", 7]'}, "they are no list of names"),
         ({"class_names": '["a", "b", "c"]'}, "they are 3, and the network has 2 outputs"),
         ({"class_names": '{"1": "a", "2": "b"}'}, "they are not numbered from 0"),
+        ({"temperature": "0"}, "the file's temperature is not used: 0 is no number above 0"),
+        ({"temperature": "-1.5"}, "-1.5 is no number above 0"),
+        ({"temperature": "NaN"}, "nan is no number above 0"),
+        ({"temperature": "Infinity"}, "inf is no number above 0"),
+        ({"temperature": '"hot"'}, "'hot' is no number above 0"),
+        ({"temperature": "true"}, "True is no number above 0"),
     ],
 )
 def test_what_cannot_be_used_is_noted(texts: dict[str, str], note: str) -> None:
     facts = read_metadata({f"alexnet.{key}": text for key, text in texts.items()}, SHAPE, 2)
     assert (facts.class_names, facts.preprocessing, facts.mean_image) == ((), None, None)
+    assert facts.temperature == 1
     assert len(facts.notes) == 1
     assert re.search(note, facts.notes[0])
 

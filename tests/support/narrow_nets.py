@@ -50,5 +50,6 @@ def narrow_classifier(name: str) -> Classifier:
         class_names=CLASS_NAMES,
         preprocessing=published_preprocessing("published", arch),
         recipe=Recipe(arch=name),
+        temperature=1.25,
     )
     return Classifier(network, info)

@@ -79,10 +79,12 @@ def _text(report: ExportReport, out: Path) -> str:
     c, h, w = report.input_shape
     sides = (h, w, c) if report.format == "keras" else (c, h, w)
     shape = ", ".join(map(str, ("batch", *sides)))
+    divided = "" if report.temperature == 1 else f" divided by {report.temperature:.6g}"
     return (
         f"images    {', '.join(report.steps)}\n"
         f"input     float32 [{shape}]\n"
         f"output    logits [batch, {len(report.class_names)}] of {name_list(report.class_names)}\n"
-        f"inside    class names and preprocessing, which alexnet import reads\n"
+        f"softmax   of the logits{divided} gives the probabilities\n"
+        f"inside    class names, preprocessing and temperature, which alexnet import reads\n"
         f"file      {out}"
     )

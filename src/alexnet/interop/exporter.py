@@ -70,6 +70,8 @@ class ExportReport:
     steps: tuple[str, ...]
     """What is to be done to an image before it goes in, in words."""
     preprocessing: Preprocessing
+    temperature: float
+    """The outputs are logits; probabilities are softmax(logits / temperature)."""
     parity: Parity
     relative_difference: float
     is_close: bool
@@ -195,6 +197,7 @@ def _report(
         has_preprocessing=with_preprocessing,
         steps=classifier.info.preprocessing.steps(normalized=not with_preprocessing),
         preprocessing=classifier.info.preprocessing,
+        temperature=classifier.info.temperature,
         parity=parity,
         relative_difference=parity.relative_difference,
         is_close=parity.is_close,

@@ -118,7 +118,9 @@ def import_model(
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
     names, names_source = _class_names(path, matched, class_names)
     images, mean_image, source = _preprocessing(path, matched, preprocessing)
-    info = _model_info(path, matched.architecture, names, images)
+    info = replace(
+        _model_info(path, matched.architecture, names, images), temperature=matched.temperature
+    )
     network = build_network(matched)
     parity = None
     if graph:

@@ -61,6 +61,8 @@ class MatchedModel:
     """Float32 [C, H, W]; given if and only if `preprocessing` has a mean image."""
     class_names: tuple[str, ...] = ()
     """As the file says, in the order of the outputs; empty: it does not say."""
+    temperature: float = 1.0
+    """As the file says, of its logits; 1: it does not say."""
     notes: tuple[str, ...] = ()
     """What a user should know of how the file was read: sentences, usually none."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from alexnet.config.preprocessing import RESAMPLING, Preprocessing
-from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
+from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
 from alexnet.errors import ConfigError
 from alexnet.inference.classifier import Classifier
 from alexnet.io.limits import MAX_TEXT_BYTES
@@ -36,6 +37,9 @@ RESAMPLING_KEY = "alexnet.resampling"
 INPUT = "alexnet.input"
 """`values`: "0 to 255", or "normalized" with the mean and std; `steps`: what is to be done to an
 image before, in words."""
+TEMPERATURE = "alexnet.temperature"
+"""A number above 0, by which the logits are divided before the softmax; the file has not divided
+them."""
 ARCHITECTURE = "alexnet.architecture"
 LICENSE = "alexnet.license"
 """`program`: of the program that wrote the file; `weights`: as its user declared, or null."""
@@ -51,6 +55,7 @@ class FileFacts:
     class_names: tuple[str, ...] = ()
     preprocessing: Preprocessing | None = None
     mean_image: Tensor | None = None
+    temperature: float = 1.0
     notes: list[str] = field(default_factory=list)
     """Sentences for the user: what cannot be used, and the license of the weights."""
 
@@ -74,6 +79,7 @@ def file_metadata(
         PREPROCESSING: to_dict(info.preprocessing),
         RESAMPLING_KEY: RESAMPLING,
         INPUT: {"values": values, "steps": list(steps)},
+        TEMPERATURE: info.temperature,
         LICENSE: {"program": PROGRAM_LICENSE, "weights": weights_license or None},
     }
     if classifier.mean_image is not None:
@@ -102,6 +108,11 @@ def read_metadata(texts: Mapping[str, str], shape: Shape, num_classes: int) -> F
             facts.class_names = _class_names(texts[key], num_classes)
         except ConfigError as error:
             facts.notes.append(f"the file's class names ({key}) are not used: {error}")
+    if TEMPERATURE in texts:
+        try:
+            facts.temperature = _temperature(texts[TEMPERATURE])
+        except ConfigError as error:
+            facts.notes.append(f"the file's temperature is not used: {error}")
     if weights_license := _weights_license(texts):
         facts.notes.append(f"the license of the weights is {weights_license}, as the file says")
     return facts
@@ -117,6 +128,14 @@ def _preprocessing(texts: Mapping[str, str], shape: Shape) -> tuple[Preprocessin
     except (binascii.Error, TypeError, ValueError) as error:
         raise ConfigError(f"its mean image is not float32 {list(shape)}") from error
     return preprocessing, torch.from_numpy(array.astype(np.float32))
+
+
+def _temperature(text: str) -> float:
+    value = parse_json(text)
+    is_number = isinstance(value, float | int) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        raise ConfigError(f"{short_repr(value)} is no number above 0")
+    return float(value)
 
 
 def _class_names(text: str, num_classes: int) -> tuple[str, ...]:

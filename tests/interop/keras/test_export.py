@@ -66,6 +66,7 @@ def small_classifier(*layers: Layer, side: int = 9, **changes: Any) -> Classifie
         class_names=CLASS_NAMES,
         preprocessing=preprocessing,
         recipe=Recipe(arch="lenet5"),
+        temperature=0.75,
     )
     has_image = preprocessing.has_mean_image
     return Classifier(network, info, torch.full(arch.input, 99.0) if has_image else None)
@@ -91,6 +92,7 @@ def test_the_way_back_is_exact(tmp_path: Path, name: str, suffix: str) -> None:
         assert torch.equal(tensor, own[key]), key
     assert matched.architecture == arch
     assert matched.preprocessing == classifier.info.preprocessing
+    assert matched.temperature == classifier.info.temperature
     assert matched.class_names == CLASS_NAMES
     assert matched.notes == ()
 

@@ -44,6 +44,7 @@ def test_round_trip(onnx_exports: OnnxExports, name: str) -> None:
     assert report.parity.max_abs_logit > 0
     back = import_model(path, name, class_names=CLASS_NAMES)
     assert back.info.architecture == classifier.info.architecture
+    assert back.info.temperature == classifier.info.temperature == 1.25
     assert back.parity is not None
     assert back.parity.relative_difference < CLOSE
     network = build_network(MatchedModel(back.info.architecture, back.weights))
@@ -77,6 +78,7 @@ def test_preprocessing_inside_the_graph(onnx_exports: OnnxExports) -> None:
     gray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     logits = torch.from_numpy(run(gray[:, None].astype(np.float32)))
     expected = classifier.probabilities(pixels)
+    logits /= classifier.info.temperature
     np.testing.assert_allclose(logits.softmax(1).numpy(), expected, atol=1e-5)
 
 

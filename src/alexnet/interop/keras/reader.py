@@ -109,6 +109,7 @@ def _with_metadata(matched: MatchedModel, text: np.ndarray | None) -> MatchedMod
         preprocessing=own if is_usable else layers,
         mean_image=facts.mean_image if is_usable else None,
         class_names=facts.class_names,
+        temperature=facts.temperature,
         notes=(*matched.notes, *facts.notes),
     )
 

@@ -84,6 +84,7 @@ def _with_facts(matched: MatchedModel, graph: Graph) -> MatchedModel:
         preprocessing=preprocessing,
         mean_image=mean_image,
         class_names=facts.class_names,
+        temperature=facts.temperature,
         notes=notes,
     )
 
