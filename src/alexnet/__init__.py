@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from alexnet.config.recipe import Recipe
     from alexnet.errors import AlexNetError
     from alexnet.evaluation.results import Evaluation
-    from alexnet.inference.classifier import Classifier, Prediction
+    from alexnet.inference.classifier import Classifier
+    from alexnet.inference.predictions import Prediction
     from alexnet.models.architecture import Architecture
     from alexnet.models.network import Network, create_model
     from alexnet.models.variants import ModelOptions, variant
@@ -72,7 +73,7 @@ _MODULES = {
     "Evaluation": "evaluation.results",
     "ModelOptions": "models.variants",
     "Network": "models.network",
-    "Prediction": "inference.classifier",
+    "Prediction": "inference.predictions",
     "Pretrained": "pretraining.pretrainer",
     "RbmRecipe": "pretraining.recipe",
     "Recipe": "config.recipe",

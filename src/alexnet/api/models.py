@@ -14,8 +14,9 @@ from alexnet.evaluation.evaluator import SplitName
 from alexnet.evaluation.report import write_evaluation
 from alexnet.evaluation.results import Evaluation
 from alexnet.inference import classifier as classifiers
-from alexnet.inference.classifier import Classifier, Crops, Prediction
+from alexnet.inference.classifier import Classifier, Crops
 from alexnet.inference.inputs import ImageInput
+from alexnet.inference.predictions import Predictions
 from alexnet.interop import importer
 from alexnet.interop.class_names import read_class_names
 from alexnet.interop.defaults import chosen_architecture
@@ -61,9 +62,10 @@ def predict(
     top: int = 5,
     crops: Crops = 1,
     *,
+    min_probability: float = 0.0,
     device: str = "auto",
     reporter: Reporting = "auto",
-) -> list[Prediction]:
+) -> Predictions:
     """The most probable classes of images: `alexnet.predict("runs/x", "a.jpg")`.
 
     To predict more than once, `alexnet.load(model)` gives a classifier with the same method.
@@ -73,6 +75,7 @@ def predict(
         images: as for `Classifier.predict`.
         top: number of classes per image.
         crops: 10 averages the center and the corners, each also flipped.
+        min_probability: a prediction whose most probable class has less is unsure, 0 to 1.
         device: where to compute; a classifier stays where it is.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
 
@@ -82,7 +85,9 @@ def predict(
     """
     with reporting(reporter) as told:
         on_progress = progress_callback(told, "on_predict")
-        return load(model, device).predict(images, top, crops, on_progress)
+        return load(model, device).predict(
+            images, top, crops, on_progress, min_probability=min_probability
+        )
 
 
 @check_keywords

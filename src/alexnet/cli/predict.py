@@ -23,8 +23,8 @@ from alexnet.io.url import is_address
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from alexnet.inference.classifier import Prediction
     from alexnet.inference.inputs import ImageInput
+    from alexnet.inference.predictions import Prediction
 
 UNSURE = "unsure"
 """Printed in place of a class whose probability is below --min-probability."""

@@ -85,6 +85,12 @@ class Evaluation:
         """The classes of which no image was evaluated."""
         return tuple(score.name for score in self.per_class if not score.num_images)
 
+    def _repr_html_(self) -> str:
+        """Errors and confusion matrix, for notebooks."""
+        from alexnet.evaluation.html import evaluation_html
+
+        return evaluation_html(self)
+
 
 def compute_metrics(
     probabilities: np.ndarray,

@@ -1,6 +1,7 @@
 """A trained network in use: predictions, and a faster network for the CPU.
 
 - `classifier`: `Classifier` with its class names and preprocessing; `load` reads it from a run.
+- `predictions`: `Prediction`, the most probable classes of an image.
 - `optimize`: `optimize_for_inference` folds batch norms and replaces layers by faster ones.
 - `fused`: ReLU, response norm and max pooling in one pass.
 - `winograd`: 3 x 3 and 5 x 5 convolutions by Winograd's filtering, where the CPU lacks bf16.
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
-    from alexnet.inference.classifier import Classifier, ClassProbability, Prediction, load
+    from alexnet.inference.classifier import Classifier, load
     from alexnet.inference.optimize import optimize_for_inference
+    from alexnet.inference.predictions import ClassProbability, Prediction
 
 __all__ = [
     "ClassProbability",
@@ -26,9 +28,9 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "ClassProbability": "classifier",
+        "ClassProbability": "predictions",
         "Classifier": "classifier",
-        "Prediction": "classifier",
+        "Prediction": "predictions",
         "load": "classifier",
         "optimize_for_inference": "optimize",
     },

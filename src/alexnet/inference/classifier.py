@@ -25,6 +25,7 @@ from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.optimize import optimize_for_inference
+from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -34,31 +35,6 @@ from alexnet.transforms.crops import center_crop, ten_crop
 Crops: TypeAlias = Literal[1, 10]
 PREDICT_BATCH = 64
 """Images that `predict` decodes and classifies at a time, which limits its memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassProbability:
-    """A class and its probability, 0 to 1."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The most probable classes of one image, best first, or why the image could not be read."""
-
-    image: str
-    """The file's path, or "image 3" for the image at index 3 that is no file."""
-    top_classes: tuple[ClassProbability, ...] = ()
-    error: str = ""
-    is_unsure: bool = False
-    """Whether the highest probability is below the one that was asked for."""
-
-    @property
-    def label(self) -> str | None:
-        """The most probable class; None if it is unsure or the image could not be read."""
-        return self.top_classes[0].label if self.top_classes and not self.is_unsure else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +113,7 @@ class Classifier:
         on_progress: ProgressCallback = ignore_progress,
         *,
         min_probability: float = 0.0,
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """The `top` most probable classes of every image, in the order of `images`.
 
         One image gives a list of one prediction; a folder, a pattern and a batch give one for each
@@ -161,7 +137,7 @@ class Classifier:
         check_crops(crops)
         check_min_probability(min_probability)
         inputs = read_inputs(images)
-        predictions: list[Prediction] = []
+        predictions = Predictions()
         with closing(self._decode_batches(inputs)) as batches:
             for batch in batches:
                 found = self._predict(batch, top, crops)

@@ -83,6 +83,12 @@ class Architecture:
         """The layers with shapes, parameters, multiply-accumulates and receptive fields."""
         return tuple(_layer_infos(self.layers, self.input))
 
+    def _repr_html_(self) -> str:
+        """The table of layers, for notebooks."""
+        from alexnet.models.summary import summary_html
+
+        return summary_html(self)
+
 
 def _layer_infos(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]:
     receptive_field, input_stride = 1, 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from alexnet.io.html import escape, panel
 from alexnet.io.tables import Cell, Table
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
@@ -100,6 +101,17 @@ def _cells(info: LayerInfo, total_macs: int) -> list[Cell]:
         info.receptive_field,
         info.input_stride,
     ]
+
+
+SHOWN = ("layer", "type", "output", "kernel", "stride", "padding", "groups", "parameters", "MACs")
+"""The columns that a notebook shows."""
+
+
+def summary_html(net: Architecture) -> str:
+    """Name, source, input and layers of a network as HTML."""
+    table = layer_table(net).select({name: name for name in SHOWN})
+    about = f"{net.source}; input {shape_text(net.input)}"
+    return panel(net.name, [escape(about), table.as_html()])
 
 
 def network_table(nets: Iterable[Architecture]) -> Table:

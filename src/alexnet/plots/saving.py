@@ -39,14 +39,24 @@ def _write(path: Path, data: bytes) -> None:
         temp.write_bytes(data)
 
 
-def figure_bytes(figure: Figure, file_format: str = "png") -> bytes:
-    """A figure as a file of one of FIGURE_FORMATS; the same figure gives the same bytes."""
+def figure_bytes(figure: Figure, file_format: str = "png", dpi: float | None = None) -> bytes:
+    """A figure as a file of one of FIGURE_FORMATS; the same figure gives the same bytes.
+
+    Args:
+        figure: what is drawn.
+        file_format: of the file.
+        dpi: pixels per inch; None: those of STYLE.
+    """
     file = io.BytesIO()
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # of a figure that is not `styled`
         figure.savefig(
-            file, format=file_format, bbox_inches="tight", metadata=dated.get(file_format)
+            file,
+            format=file_format,
+            bbox_inches="tight",
+            metadata=dated.get(file_format),
+            dpi=dpi or mpl.rcParams["savefig.dpi"],
         )
     return file.getvalue()
 

@@ -58,6 +58,12 @@ class Run:
     is_finished: bool = True
     """False if it was stopped by --max-minutes; `resume` continues it."""
 
+    def _repr_html_(self) -> str:
+        """Errors and learning curves, for notebooks."""
+        from alexnet.training.html import run_html
+
+        return run_html(self)
+
 
 def train(
     recipe: Recipe,

@@ -1,0 +1,81 @@
+"""What a classifier says of images."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from alexnet.data.images.decode import decode
+from alexnet.data.images.open import open_image
+from alexnet.data.images.rejection import IMAGE_ERRORS
+from alexnet.io.html import bar, escape, picture
+
+THUMBNAIL = 96
+"""Side in pixels of an image in a notebook."""
+MAX_SHOWN = 20
+"""Predictions that a notebook shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProbability:
+    """A class and its probability, 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The most probable classes of one image, best first, or why the image could not be read."""
+
+    image: str
+    """The file's path, or "image 3" for the image at index 3 that is no file."""
+    top_classes: tuple[ClassProbability, ...] = ()
+    error: str = ""
+    is_unsure: bool = False
+    """Whether the highest probability is below the one that was asked for."""
+
+    @property
+    def label(self) -> str | None:
+        """The most probable class; None if it is unsure or the image could not be read."""
+        return self.top_classes[0].label if self.top_classes and not self.is_unsure else None
+
+    def _repr_html_(self) -> str:
+        """The image, if it is a file that is still there, and a bar for each class."""
+        answer = f"not read: {self.error}" if self.error else "unsure" if self.is_unsure else ""
+        rows = "".join(
+            f'<tr><td style="text-align: left">{escape(c.label)}</td><td>{bar(c.probability)}</td>'
+            f'<td style="text-align: right">{c.probability:.1%}</td></tr>'
+            for c in self.top_classes
+        )
+        image = "" if self.error else thumbnail(self.image)
+        return (
+            '<div style="display: flex; gap: 12px; align-items: center; margin: 4px 0">'
+            f"{image}<div><div>{escape(self.image)}</div>"
+            f"<div><b>{escape(answer)}</b></div><table>{rows}</table></div></div>"
+        )
+
+
+class Predictions(list[Prediction]):
+    """A list of predictions, which a notebook shows with their images."""
+
+    def _repr_html_(self) -> str:
+        """The first predictions."""
+        shown = "\n".join(prediction._repr_html_() for prediction in self[:MAX_SHOWN])
+        more = len(self) - MAX_SHOWN
+        return f"<div>{shown}{f'<div>and {more:,} more</div>' if more > 0 else ''}</div>"
+
+
+def thumbnail(path: str) -> str:
+    """HTML of a small image of a file; "" if it cannot be read."""
+    try:
+        with open_image(Path(path)) as opened:
+            pixels = decode(opened, "shortest_edge", THUMBNAIL)
+    except (*IMAGE_ERRORS, OSError, ValueError):
+        return ""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=80)
+    return picture(file.getvalue(), path, kind="jpeg")

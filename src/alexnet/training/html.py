@@ -1,0 +1,37 @@
+"""A run as HTML for notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alexnet.evaluation.html import error_facts
+from alexnet.evaluation.intervals import percent_with_interval
+from alexnet.io.html import facts, panel, picture
+from alexnet.plots import figure_bytes, learning_curves
+
+if TYPE_CHECKING:
+    from alexnet.training.trainer import Run
+
+DPI = 72
+"""Of the learning curves."""
+
+
+def run_html(run: Run) -> str:
+    """Where the run is, its errors with their 95 % intervals, and its learning curves."""
+    parts = [facts(_run_facts(run))]
+    if run.history:
+        figure = learning_curves(run.history)
+        parts.append(picture(figure_bytes(figure, dpi=DPI), "learning curves"))
+    return panel(str(run.folder.path), parts)
+
+
+def _run_facts(run: Run) -> list[tuple[str, str]]:
+    minutes = sum(times.elapsed_seconds for times in run.times) / 60
+    state = "" if run.is_finished else f"; resume with {run.folder.resume_command}"
+    found = [("trained", f"{len(run.history)} epochs in {minutes:.1f} min{state}")]
+    if best := run.validation:
+        error = percent_with_interval(best.top1_error, best.num_images)
+        found.append(("validation error", f"{error}, of epoch {best.epoch}, the best"))
+    if test := run.evaluation:
+        found += [(f"test {name}", value) for name, value in error_facts(test)]
+    return [*found, ("model", str(run.folder.model))]
