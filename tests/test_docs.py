@@ -16,6 +16,7 @@ from alexnet.cli.benchmark import BENCHMARKS, AgreementFlags, DataFlags, Network
 from alexnet.cli.cache import ACTIONS as CACHE_ACTIONS
 from alexnet.cli.cache import CleanFlags as CacheCleanFlags
 from alexnet.cli.cache import ListFlags as CacheListFlags
+from alexnet.cli.compare import CompareFlags
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
@@ -49,6 +50,7 @@ FLAGS = {
     "import": ImportFlags,
     "export": ExportFlags,
     "doctor": DoctorFlags,
+    "compare": CompareFlags,
     "info": InfoFlags,
     "cache list": CacheListFlags,
     "cache clean": CacheCleanFlags,

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from alexnet.plots import learning_curves
+from alexnet.plots.compared_runs import compared_curves
 from alexnet.records import EpochRecord
 from support.figures import overlapping_texts
 
@@ -104,3 +105,26 @@ def test_texts_do_not_overlap_each_other_or_the_curves(
         for line in error.lines[:2]:
             points = error.transData.transform(np.asarray(line.get_xydata()))
             assert not any(box.contains(x, y) for x, y in points)
+
+
+def test_compared_runs_have_a_line_each_and_their_epoch_marked() -> None:
+    runs = {
+        "birds": history("val", 1.0, 0.4, 0.8),
+        "bees": history("test", 1.0, 0.4, 0.8),
+        "new": history(None, 2.0),
+    }
+    error, loss = compared_curves(runs).axes
+    named = lines(error)
+    assert named["birds: validation, best 20.0%"].get_ydata().tolist() == [0.5, 0.2, 0.4]
+    assert named["bees: test, last 40.0%"].get_xdata().tolist() == [1, 2, 3]
+    assert "new: no errors" in named
+    marks = [line.get_xydata().tolist() for line in error.get_lines() if len(line.get_xdata()) == 1]
+    assert marks[:2] == [[[2, 0.2]], [[3, 0.4]]]
+    assert [line.get_ydata().tolist() for line in loss.get_lines()][2] == [2.0]
+    colors = [line.get_color() for line in loss.get_lines()]
+    assert len(set(colors)) == 3
+
+
+def test_texts_of_compared_runs_do_not_overlap() -> None:
+    runs = {f"birds-{i:03d}": history("val", 2.0, 1.0) for i in range(9)}
+    assert overlapping_texts(compared_curves(runs, "learning curves: birds")) == []

@@ -33,6 +33,7 @@ VERBS = {
     "pretrain": "pretrain conv layers on images without labels",
     "evaluate": "errors, confusion and top losses of a model",
     "predict": "the most probable classes of images",
+    "compare": "recipes, curves and errors of models, tested on the same images",
     "info": "what a run, a model file or a checkpoint is",
     "cache": "list and clean the folder of image stores and downloads",
     "runs": "list the runs in a folder, clean up after them",

@@ -6,6 +6,7 @@
 - `results`: `Evaluation`, and computing it from probabilities and labels
 - `calibration`: whether probabilities can be believed; temperature scaling
 - `intervals`: confidence intervals of errors, and McNemar's test of two models
+- `paired`: several models on the same images
 - `report`, `plots`: evaluation.json; confusion matrix and top losses
 """
 

@@ -3,7 +3,8 @@
 - `style`: colors, sizes and grid; `styled`, `new_figure` and what most axes need
 - `labels`, `fonts`: names that fit, in fonts that have their characters
 - `saving`: `save` and `save_plot`
-- `curves`, `first_layer`, `sheets`: learning curves, filters, sheets of images
+- `curves`, `compared_runs`, `first_layer`, `sheets`: learning curves of a run and of several,
+  filters, sheets of images
 
 A function that makes a figure computes it from records and arrays alone. It needs no display.
 """

@@ -1,0 +1,213 @@
+"""`alexnet compare`: recipes, learning curves and errors of runs or models, on the same images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from alexnet.cli.console import note, table
+from alexnet.cli.flags import parse
+from alexnet.config.recipe import Recipe
+from alexnet.config.recipe_changes import RecipeChange, flag_text, recipe_changes
+from alexnet.config.serialization import json_text, to_dict
+from alexnet.errors import AlexNetError, UsageError, require
+from alexnet.evaluation.intervals import ConfidenceInterval, percent_with_interval
+from alexnet.io.files import write_text
+from alexnet.io.text import printable
+from alexnet.progress import ProgressReporter
+from alexnet.records import EpochRecord
+
+if TYPE_CHECKING:
+    from alexnet.evaluation.paired import Comparison, PairedTest
+
+ABOUT = (
+    "p: McNemar's exact test{adjusted}; difference: Tango's interval for pairs. Both are about the "
+    "images:\nwith other seeds the models would be others (alexnet experiment compares seeds)."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareFlags:
+    """Recipes, learning curves and errors of runs or models, tested on the same images."""
+
+    models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ..")] = ()
+    """Run folders or model files; the others are compared with the first."""
+    data: str = ""
+    """A data set, folder or list of images; unless given, the one the models were trained on."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    label_from: str = ""
+    """As for alexnet evaluate."""
+    split: Literal["auto", "test", "val", "train", "all"] = "auto"
+    """As for alexnet evaluate."""
+    crops: Literal["1", "10"] = "1"
+    """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
+    device: str = "auto"
+    """auto: the first GPU, else the CPU."""
+    out: str = ""
+    """Folder for comparison.json and learning_curves.png; compare-A-B beside the first model unless
+    given."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Compare, print the tables, write the plot."""
+    flags = parse(CompareFlags, arguments, "compare")
+    paths = named_paths(flags.models)
+    from alexnet.evaluation.paired import compare_models
+    from alexnet.inference.classifier import load
+
+    classifiers = {name: load(path, flags.device) for name, path in paths.items()}
+    with ProgressReporter() as reporter:
+        comparison = compare_models(
+            classifiers,
+            flags.data,
+            data_root=flags.data_root,
+            label_from=flags.label_from,
+            split=flags.split,
+            crops=10 if flags.crops == "10" else 1,
+            reporter=reporter,
+            on_progress=reporter.on_evaluate,
+        )
+    recipes = {name: c.info.recipe for name, c in classifiers.items() if c.info.recipe.data}
+    facts = _facts(comparison, recipes)
+    print(json_text(facts) if flags.json else _text(comparison, recipes))
+    _write(facts, paths, comparison, Path(flags.out) if flags.out else _default_folder(paths))
+    return 0
+
+
+def named_paths(models: Sequence[str]) -> dict[str, Path]:
+    """The paths by the shortest names that tell them apart: the folder's, else the whole path.
+
+    Raises:
+        UsageError: there are fewer than two, or one is named twice.
+    """
+    paths = [Path(model) for model in models]
+    require(len(paths) > 1, "name two runs or model files or more", UsageError)
+    names = [path.parent.name if path.name == "model.safetensors" else path.stem for path in paths]
+    names = [path.name if path.is_dir() else name for path, name in zip(paths, names, strict=True)]
+    if len(set(names)) < len(names) or not all(names):
+        names = [os.path.normpath(path) for path in paths]
+    require(
+        len(set(names)) == len(names), f"a model is named twice: {' '.join(models)}", UsageError
+    )
+    return dict(zip(names, paths, strict=True))
+
+
+def _facts(comparison: Comparison, recipes: Mapping[str, Recipe]) -> dict[str, Any]:
+    changes = recipe_changes(list(recipes.values())) if recipes else []
+    return {
+        "schema": 1,
+        **to_dict(comparison),
+        "recipe_changes": [
+            {"option": c.option, "values": dict(zip(recipes, c.values, strict=True))}
+            for c in changes
+        ],
+    }
+
+
+def _text(comparison: Comparison, recipes: Mapping[str, Recipe]) -> str:
+    """Recipes, errors and tests as text."""
+    changes = recipe_changes(list(recipes.values())) if recipes else []
+    parts = [_recipe_text(changes, list(recipes))] if len(recipes) > 1 else []
+    imported = [model.name for model in comparison.models if model.name not in recipes]
+    parts += [printable(f"{name} was imported and has no recipe") for name in imported]
+    rows = [
+        (m.name, f"{m.num_wrong:,}", percent_with_interval(m.top1_error, comparison.num_images))
+        for m in comparison.models
+    ]
+    crops = "" if comparison.crops == 1 else f", {comparison.crops} crops"
+    where = f"{printable(comparison.data)}, {comparison.split}: "
+    parts.append(f"{where}{comparison.num_images:,} images{crops}")
+    parts.append(table(("model", "wrong", "top-1 error (95 % interval)"), rows))
+    parts.append(_test_text(comparison))
+    adjusted = ", adjusted by Holm" if len(comparison.tests) > 1 else ""
+    parts.append(ABOUT.format(adjusted=adjusted))
+    return "\n\n".join(parts)
+
+
+def _recipe_text(changes: Sequence[RecipeChange], names: Sequence[str]) -> str:
+    """The options in which the recipes differ, a column for each model."""
+    if not changes:
+        return "the recipes are the same"
+    rows = [(change.flag, *map(flag_text, change.values)) for change in changes]
+    return table(("option", *names), rows)
+
+
+def _test_text(comparison: Comparison) -> str:
+    """The tests, each with what it says."""
+    first = comparison.models[0].name
+    rows = [
+        (
+            test.name,
+            f"{test.only_first_wrong:,}",
+            f"{test.only_this_wrong:,}",
+            f"{100 * test.difference:+.1f}",
+            _points(test.interval),
+            f"{test.adjusted_p_value:.2g}",
+        )
+        for test in comparison.tests
+    ]
+    header = (f"against {first}", "only that wrong", "only this wrong", "points", "95 %", "p")
+    verdicts = [printable(_verdict(test, first)) for test in comparison.tests]
+    return "\n".join([table(header, rows), "", *verdicts])
+
+
+def _verdict(test: PairedTest, first: str) -> str:
+    if test.adjusted_p_value >= 0.05:
+        return (
+            f"{test.name}: no difference from {first} is shown; "
+            f"it lies between {_points(test.interval, 'and')} points"
+        )
+    kind = "fewer" if test.difference < 0 else "more"
+    return f"{test.name} makes {kind} errors than {first}"
+
+
+def _points(interval: ConfidenceInterval, between: str = "to") -> str:
+    return f"{100 * interval.low:+.1f} {between} {100 * interval.high:+.1f}"
+
+
+def _default_folder(paths: Mapping[str, Path]) -> Path:
+    """compare-A-B beside the first run or model file; only two of more names are part of it."""
+    first = next(iter(paths.values()))
+    place = first if first.is_dir() else first.parent
+    is_run = (place / "config.json").exists()
+    names = [Path(name).name for name in paths][:2]
+    more = f"-and-{len(paths) - 2}-more" if len(paths) > 2 else ""
+    if is_run:
+        place = place.parent if place.name not in ("", "..") else place.resolve().parent
+    return place / f"compare-{'-'.join(names)}{more}"
+
+
+def _write(
+    facts: Mapping[str, Any], paths: Mapping[str, Path], comparison: Comparison, out: Path
+) -> None:
+    """comparison.json, and the learning curves of those models that are runs."""
+    write_text(out / "comparison.json", json_text(facts) + "\n")
+    histories = {name: _history(path) for name, path in paths.items()}
+    histories = {name: history for name, history in histories.items() if history}
+    if histories:
+        from alexnet import plots
+        from alexnet.plots.compared_runs import compared_curves
+
+        title = plots.run_title("learning curves", [comparison.data])
+        plots.save(compared_curves(histories, title), out / "learning_curves.png")
+    note(f"written   {out}")
+
+
+def _history(path: Path) -> list[EpochRecord]:
+    """The epochs of a run; none for a model file alone, or where they are damaged."""
+    from alexnet.training.run_folder import RunFolder, read_metrics
+
+    run = RunFolder(path if path.is_dir() else path.parent)
+    try:
+        return read_metrics(run) if run.metrics.exists() else []
+    except (AlexNetError, OSError) as error:
+        note(f"no learning curve of {path}: {error}")
+        return []
