@@ -34,7 +34,8 @@ def test_leftovers_of_every_kind(tmp_path: Path) -> None:
         ".killed-001.4711.tmp",
     }  # fmt: skip
     (checkpoints,) = [one for one in find_leftovers(tmp_path) if one.path.endswith("checkpoints")]
-    assert (checkpoints.size_bytes, checkpoints.reason) == (4, "checkpoints of a finished run")
+    assert checkpoints.size_bytes == 4
+    assert checkpoints.reason == "state of a finished run, which only more epochs need"
 
 
 def test_what_is_never_a_leftover(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from alexnet.api.recipes import Start, changed_recipe, show_options, starting_recipe
 from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporting, reporting
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.keywords import check_keywords
 from alexnet.pretraining import pretrainer
@@ -63,21 +63,32 @@ def train(
 
 
 @check_keywords
-def resume(path: FilePath | Run, *, reporter: Reporting = "auto") -> Run:
+def resume(
+    path: FilePath | Run,
+    *,
+    epochs: int | None = None,
+    stopping: StoppingOptions | None = None,
+    reporter: Reporting = "auto",
+) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
+
+    `resume("runs/x", epochs=20)` also goes on with a finished run.
 
     Args:
         path: the run folder.
+        epochs: of the whole run; None: as before. The learning rate is planned anew for as many.
+        stopping: what ends the run early; None: as before.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
         TrainingError: the run has finished, or another process is training it.
+        UsageError: the run would have ended before.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     folder = path.folder.path if isinstance(path, Run) else Path(path)
     with reporting(reporter) as told:
-        return trainer.resume(folder, reporter=told)
+        return trainer.resume(folder, epochs=epochs, stopping=stopping, reporter=told)
 
 
 def pretrain(

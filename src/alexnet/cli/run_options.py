@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from alexnet.cli.flags import parse_known
@@ -18,7 +18,8 @@ class RunOptions:
     out: str = ""
     """The run folder; a new numbered folder in runs/ unless given."""
     resume: str = ""
-    """Resume the stopped run in this folder; takes no other flags but --json."""
+    """Resume the stopped run in this folder; takes --json, and of `train` also --epochs and what
+    ends a run early."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -26,21 +27,35 @@ class RunOptions:
 DEFAULT_OPTIONS = RunOptions()
 
 
-def read_run_options(verb: str, arguments: Sequence[str]) -> tuple[str, RunOptions, list[str]]:
+def read_run_options(
+    verb: str, arguments: Sequence[str], changeable: Collection[str] = ()
+) -> tuple[str, RunOptions, list[str]]:
     """Split `[PRESET] [flags]` into the preset or "", the run's options, and the recipe's flags.
 
     The preset and the config file give the defaults of the recipe's flags, so these three are read
     before the recipe's flags are parsed.
 
+    Args:
+        verb: of the command.
+        arguments: its other words.
+        changeable: flags of the recipe that --resume takes.
+
     Raises:
-        UsageError: --resume together with anything that would change the run.
+        UsageError: --resume together with anything else that would change the run.
     """
     words = list(arguments)
     preset = words.pop(0) if words and not words[0].startswith("-") else ""
     options, rest = parse_known(RunOptions, words, verb, add_help=False)
-    others = [word for word in (preset, options.config, options.out, *rest) if word]
+    flags = [word for word in rest if not changeable or word.startswith("-")]
+    fixed = [word for word in flags if word.partition("=")[0] not in changeable]
+    others = [word for word in (preset, options.config, options.out, *fixed) if word]
     if options.resume and others and not {"-h", "--help"} & set(rest):
-        raise UsageError(
-            f"--resume continues a run unchanged; leave out {others[0]!r} and all other words"
-        )
+        raise UsageError(_fixed_text(others[0], changeable))
     return preset, options, rest
+
+
+def _fixed_text(word: str, changeable: Collection[str]) -> str:
+    """Why a word cannot stand beside --resume."""
+    if changeable:
+        return f"--resume cannot change {word!r} of a run, only {', '.join(changeable)}"
+    return f"--resume continues a run unchanged; leave out {word!r} and all other words"

@@ -107,8 +107,9 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
 class CleanFlags:
     """Remove what failed and finished runs left behind.
 
-    These are checkpoints and temporary files of finished runs, and runs that ended before their
-    first epoch and checkpoint. Models, and runs that can be resumed, stay.
+    These are the states of finished runs, which only more epochs need, their temporary files, and
+    runs that ended before their first epoch and checkpoint. Models, and runs that can be resumed,
+    stay.
     """
 
     folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = DEFAULT_FOLDER

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from alexnet.training.trainer import Run
 
 
+CHANGEABLE = ("--epochs", "--patience", "--target-train-error", "--max-minutes")
+"""Flags of the recipe that --resume takes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainFlags:
     """Train a network."""
@@ -31,7 +35,7 @@ class TrainFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Train, then print the test error and the paths of the files."""
-    preset_name, options, words = read_run_options("train", arguments)
+    preset_name, options, words = read_run_options("train", arguments, CHANGEABLE)
     start = starting_recipe(preset_name, options)
     description = (
         f"Train a network: alexnet train [PRESET] [OPTIONS]. Presets: {', '.join(PRESETS)}. "
@@ -43,7 +47,8 @@ def run(arguments: Sequence[str]) -> int:
     note_slow_cpu(flags.recipe.device)
     with ProgressReporter() as reporter:
         if options.resume:
-            result = resume(options.resume, reporter=reporter)
+            epochs, stopping = flags.recipe.epochs, flags.recipe.stopping
+            result = resume(options.resume, epochs=epochs, stopping=stopping, reporter=reporter)
         else:
             result = train(name_after_data(flags.recipe, start), out=options.out, reporter=reporter)
     if options.json:
@@ -54,12 +59,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
-    """The preset, changed by the config file."""
+    """The preset, changed by the config file; of a run to resume, its recipe."""
     start = preset(preset_name or DEFAULT_PRESET)
-    if not options.config:
+    if not (options.config or options.resume):
         return start
-    from alexnet.training.run_folder import read_recipe
+    from alexnet.training.run_folder import RunFolder, read_recipe, read_run_recipe
 
+    if options.resume:
+        return read_run_recipe(RunFolder(Path(options.resume)))
     return read_recipe(Path(options.config), start)
 
 

@@ -190,6 +190,9 @@ class LRSchedule:
     """plateau: epochs without improvement before the learning rate drops."""
     max_drops: int = 3
     """plateau: maximum number of drops (three in the paper)."""
+    replanned: tuple[tuple[int, int], ...] = ()
+    """Written by --resume RUN --epochs N: pairs of a step and the number of epochs for which cosine
+    was planned before that step."""
 
     def __post_init__(self) -> None:
         require_finite(self)
@@ -203,6 +206,12 @@ class LRSchedule:
         require(
             in_order and min(self.milestones, default=1) >= 1,
             f"--milestones {self.milestones} must rise and be at least 1",
+        )
+        steps = [step for step, _ in self.replanned]
+        require(
+            steps == sorted(set(steps))
+            and min((n for pair in self.replanned for n in pair), default=1) >= 1,
+            f"--replanned {self.replanned} must have rising steps and numbers of at least 1",
         )
 
 
@@ -315,6 +324,9 @@ class Recipe(BaseRecipe):
     """Also save a checkpoint every so many steps; None: by time only."""
     keep_checkpoints: int = 2
     """Number of checkpoints to keep; an older one is used if the newest is damaged."""
+    keep_state: bool = True
+    """Keep the last checkpoint of a finished run, which has the size of up to three models, so that
+    --resume RUN --epochs N can train it further."""
 
     def __post_init__(self) -> None:
         super(Recipe, self).__post_init__()

@@ -235,7 +235,8 @@ def outcome_path(run: RunFolder, arm: Arm) -> Path:
 
 
 def remove_models(run: RunFolder) -> None:
-    """Remove the networks of a run; its recipe makes them again."""
+    """Remove the networks and the state of a run; its recipe makes them again."""
+    run.remove_checkpoints()
     for path in (run.model, run.last):
         path.unlink(missing_ok=True)
 

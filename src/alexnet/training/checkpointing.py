@@ -24,13 +24,14 @@ from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.run_folder import RunFolder, checkpoint_step
+from alexnet.training.schedule import past_plan
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import CheckpointInfo, TrainState
 from alexnet.training.timer import EpochTimer
 
 CHANGEABLE_ON_RESUME = (
     "name", "data", "data_root", "init_from", "device", "stopping",
-    "save_every_minutes", "save_every_steps", "keep_checkpoints",
+    "save_every_minutes", "save_every_steps", "keep_checkpoints", "keep_state",
 )  # fmt: skip
 """Fields of the recipe that may be changed in config.json before a run is resumed: they do not
 affect the steps, or another check covers them (the store's fingerprint covers `data`)."""
@@ -112,7 +113,7 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
         except ModelFileError as error:
             reporter.note(f"skipped {path.name}: {error}")
             continue
-        check_recipe(folder, recipe, info.recipe)
+        check_recipe(folder, recipe, info.recipe, info.step)
         return Checkpoint(tensors, info)
     return None
 
@@ -135,12 +136,21 @@ def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
         )
 
 
-def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe) -> None:
+def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) -> None:
     """Reject a config.json that was changed while the run was stopped.
+
+    Args:
+        folder: of the run.
+        recipe: in its config.json; may plan another number of epochs after `step`.
+        saved: in the checkpoint.
+        step: of the checkpoint.
 
     Raises:
         ConfigError: a field that decides the result has changed.
     """
+    if past_plan(recipe, step) == past_plan(saved, step):
+        schedule = replace(recipe.schedule, replanned=saved.schedule.replanned)
+        recipe = replace(recipe, epochs=saved.epochs, schedule=schedule)
     names = [field.name for field in fields(Recipe) if field.name not in CHANGEABLE_ON_RESUME]
     if changed := [name for name in names if getattr(recipe, name) != getattr(saved, name)]:
         was = to_json(getattr(saved, changed[0]), indent=None)

@@ -96,7 +96,7 @@ def reason_to_stop(stopping: StoppingOptions, history: Sequence[EpochRecord]) ->
     if stopping.patience is not None and waited >= stopping.patience:
         return (
             f"no validation error has been below that of epoch {len(history) - waited} "
-            f"for {waited} epochs (--patience {stopping.patience})"
+            f"for {waited} epoch{'s' * (waited > 1)} (--patience {stopping.patience})"
         )
     return ""
 

@@ -32,7 +32,7 @@ class Leftover:
 def find_leftovers(folder: Path) -> list[Leftover]:
     """What can go from a folder of runs, or from one run, without a loss.
 
-    These are checkpoints and temporary files of finished runs, runs that ended before their first
+    These are the states and temporary files of finished runs, runs that ended before their first
     epoch or checkpoint, and folders that a killed start left. Models, and runs that can be resumed,
     are never among them; nor are links, damaged runs, and runs that a process is training.
 
@@ -85,10 +85,12 @@ def remove(path: Path) -> str:
 
 
 def _of_finished(run: RunFolder) -> list[Leftover]:
-    """Checkpoints and temporary files of a finished run."""
+    """The state and the temporary files of a finished run."""
     found = []
     if run.checkpoints.is_dir():
-        found.append(_leftover(run.checkpoints, "checkpoints of a finished run"))
+        found.append(
+            _leftover(run.checkpoints, "state of a finished run, which only more epochs need")
+        )
     for folder in (run.path, run.plots):
         for pattern in TEMP_FILES:
             found += [_leftover(path, "not finished when killed") for path in folder.glob(pattern)]

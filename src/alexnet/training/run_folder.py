@@ -75,7 +75,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of what is needed to resume; removed when the run has finished."""
+        """Folder of what is needed to resume; a finished run has one, to be trained further."""
         return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
@@ -116,9 +116,16 @@ class RunFolder:
                 for path in folder.glob(pattern):
                     remove_file(path)
 
-    def remove_checkpoints(self) -> None:
-        """Remove the checkpoints of a finished run."""
-        remove_folder(self.checkpoints)
+    def remove_checkpoints(self, keep_newest: bool = False) -> None:
+        """Remove the checkpoints of a finished run, all or all but the newest."""
+        if not (keep_newest and self.saved_checkpoints()):
+            remove_folder(self.checkpoints)
+        for path in self.saved_checkpoints()[:-1]:
+            remove_file(path)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write `config.json`."""
+        write_text(self.config, to_json(recipe) + "\n")
 
     def write_epochs(self, history: Iterable[EpochRecord], times: Iterable[EpochTimes]) -> None:
         """Rewrite both files, so that no line is missing or repeated."""
@@ -189,7 +196,7 @@ def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolde
     temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temp.mkdir(parents=True)
-        write_text(temp / "config.json", to_json(recipe) + "\n")
+        RunFolder(temp).write_recipe(recipe)
         write_text(temp / "environment.json", to_json(environment) + "\n")
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))

@@ -32,15 +32,31 @@ class LRScheduler:
             step: counted from 0 over the whole run.
             errors: error after each finished epoch, for `plateau`.
         """
-        return lr_at(
-            self.options, self.base_lr, step, self.steps_per_epoch, self.total_steps, errors
-        )
+        planned = next((n for until, n in self.options.replanned if step < until), None)
+        total_steps = planned * self.steps_per_epoch if planned else self.total_steps
+        return lr_at(self.options, self.base_lr, step, self.steps_per_epoch, total_steps, errors)
 
     def set_lr(self, optimizer: torch.optim.Optimizer, step: int, lr: float) -> None:
         """Give every parameter group its learning rate at a step where the run's is `lr`."""
         after = self.low_lr_after_epoch
         is_low = after is not None and step // self.steps_per_epoch >= after
         set_lr(optimizer, lr, self.low_lr if is_low else None)
+
+
+def uses_epochs(schedule: LRSchedule) -> bool:
+    """Whether the learning rate depends on the number of epochs of the run."""
+    return schedule.schedule == "cosine"
+
+
+def past_plan(recipe: Recipe, step: int) -> tuple[tuple[int, int], ...]:
+    """What decided the learning rate of the first `step` steps: pairs (steps, planned epochs)."""
+    if not uses_epochs(recipe.schedule):
+        return ()
+    past: list[tuple[int, int]] = []
+    for until, epochs in (*recipe.schedule.replanned, (step, recipe.epochs)):
+        if not past or past[-1][0] < step:
+            past.append((min(until, step), epochs))
+    return tuple(past)
 
 
 def build_scheduler(recipe: Recipe, steps_per_epoch: int) -> LRScheduler:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from alexnet import plots
 from alexnet.checkpoints.model_file import Scores, load_model
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import remove_file, write_text
+from alexnet.io.text import shell_command
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
@@ -33,6 +34,7 @@ from alexnet.training.checkpointing import (
     save_network,
 )
 from alexnet.training.epoch import evaluate_split
+from alexnet.training.extension import describe_extension, extend
 from alexnet.training.loop import fit
 from alexnet.training.results import ValidationResult, validation_result, write_results
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
@@ -105,19 +107,26 @@ def train(
 def resume(
     path: str | Path,
     *,
+    epochs: int | None = None,
+    stopping: StoppingOptions | None = None,
     reporter: Reporter | None = None,
     save_plot: plots.SavePlot | None = None,
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
+    With other `epochs` or `stopping` it goes on until then, even if it has finished before.
+
     Args:
         path: the run folder.
+        epochs: of the whole run; None: as before. The learning rate is planned anew for as many.
+        stopping: what ends the run early; None: as before.
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
         TrainingError: the run has finished, or another process is training it.
+        UsageError: the run would have ended before.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     log = LoggingReporter(reporter or NullReporter())
@@ -125,24 +134,59 @@ def resume(
     recipe = read_run_recipe(folder)
     with folder.locked():
         if folder.result.exists():
-            folder.remove_checkpoints()
-            raise TrainingError(f"{path} has finished already; its model is {folder.model}")
+            check_can_be_extended(folder, recipe, epochs, stopping)
         log.open(folder.log)
         with log.keeping_the_end(folder.result):
-            setup, state = _restore_run(recipe, folder, log)
+            setup, state = _restore_run(recipe, folder, epochs, stopping, log)
             return _run(setup, state, folder, log, save_plot or plots.save_plot)
 
 
+def check_can_be_extended(
+    folder: RunFolder, recipe: Recipe, epochs: int | None, stopping: StoppingOptions | None
+) -> None:
+    """Reject a finished run that is not to be trained further, or whose state is gone.
+
+    Raises:
+        TrainingError: says how.
+    """
+    folder.remove_checkpoints(keep_newest=recipe.keep_state)
+    ends = replace(stopping or recipe.stopping, max_minutes=recipe.stopping.max_minutes)
+    if epochs in (None, recipe.epochs) and ends == recipe.stopping:
+        raise TrainingError(
+            f"{folder.path} has finished already; its model is {folder.model}; "
+            f"train it further with more epochs than its {recipe.epochs} (--epochs)"
+        )
+    if not folder.saved_checkpoints():
+        raise TrainingError(
+            f"{folder.path} has finished, and its state was not kept; start a new run from its "
+            f"weights: {shell_command(['alexnet', 'train', '--init-from', str(folder.model)])}"
+        )
+
+
 def _restore_run(
-    recipe: Recipe, folder: RunFolder, reporter: Reporter
+    recipe: Recipe,
+    folder: RunFolder,
+    epochs: int | None,
+    stopping: StoppingOptions | None,
+    reporter: Reporter,
 ) -> tuple[TrainingSetup, TrainState]:
-    """Everything as it was at the newest whole checkpoint, or at the start if there is none."""
+    """Everything as it was at the newest whole checkpoint, or at the start if there is none.
+
+    The files of the run change only when everything else is known to work.
+    """
     checkpoint = latest_checkpoint(folder, recipe, reporter)
+    before, info = recipe, checkpoint.info if checkpoint else None
+    recipe = extend(recipe, info, epochs=epochs, stopping=stopping)
     setup = set_up_training(recipe, reporter, resuming=checkpoint is not None)
     warn_if_environment_changed(folder, describe_environment(setup.device), reporter)
     state = restore(setup, checkpoint, folder) if checkpoint else TrainState()
     folder.remove_temp_files()
     remove_file(folder.diverged)
+    remove_file(folder.result)
+    if recipe != before:
+        folder.write_recipe(recipe)
+    if text := describe_extension(before, recipe):
+        reporter.note(text)
     folder.write_epochs(state.history, state.times)
     position = f"resuming after step {state.step} of {setup.total_steps}"
     reporter.note(position if checkpoint else "no checkpoint found; starting from the first step")
@@ -235,7 +279,7 @@ def _finish(
     save_network(setup, scores, folder)
     validation = validation_result(setup, scores)
     write_results(setup, state, validation, evaluation, folder, save_plot, reporter)
-    folder.remove_checkpoints()
+    folder.remove_checkpoints(keep_newest=setup.recipe.keep_state)
     return Run(folder, tuple(state.history), tuple(state.times), evaluation, validation)
 
 

@@ -1,0 +1,60 @@
+"""More epochs for a run, which goes on from its checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alexnet.config.recipe import Recipe, StoppingOptions
+from alexnet.errors import UsageError
+from alexnet.training.epoch import reason_to_stop
+from alexnet.training.schedule import uses_epochs
+from alexnet.training.state import CheckpointInfo
+
+
+def extend(
+    recipe: Recipe,
+    info: CheckpointInfo | None,
+    *,
+    epochs: int | None,
+    stopping: StoppingOptions | None,
+) -> Recipe:
+    """The recipe of a run with another number of epochs, or other options that end it early.
+
+    Where the learning rate depends on the number of epochs, the recipe also keeps what the steps so
+    far were planned for, so that it still repeats the whole run.
+
+    Args:
+        recipe: of the run so far.
+        info: of the checkpoint from which it goes on; None: from the start.
+        epochs: of the whole run; None: as before.
+        stopping: None: as before.
+
+    Raises:
+        UsageError: the run would have ended before.
+    """
+    step, history = (info.step, info.history) if info else (0, ())
+    epochs, stopping = epochs or recipe.epochs, stopping or recipe.stopping
+    if epochs != recipe.epochs and epochs <= len(history):
+        raise UsageError(f"--epochs {epochs} must be above the {len(history)} finished epochs")
+    for count in range(1, len(history) + 1):
+        if reason := reason_to_stop(stopping, history[:count]):
+            raise UsageError(f"the run ends after epoch {count}: {reason}; change that option, too")
+    replanned = recipe.schedule.replanned
+    if step and epochs != recipe.epochs and uses_epochs(recipe.schedule):
+        replanned = (*replanned, (step, recipe.epochs))
+    schedule = replace(recipe.schedule, replanned=replanned)
+    return replace(recipe, epochs=epochs, stopping=stopping, schedule=schedule)
+
+
+def describe_extension(before: Recipe, after: Recipe) -> str:
+    """What a change of the number of epochs means for the result; "" without a change."""
+    if before.epochs == after.epochs:
+        return ""
+    change = f"{before.epochs} -> {after.epochs} epochs"
+    if before.schedule.replanned == after.schedule.replanned:
+        return f"{change}; the result is that of a run planned for {after.epochs} epochs"
+    step, _ = after.schedule.replanned[-1]
+    return (
+        f"{change}; from step {step + 1} on, the learning rate is that of {after.epochs} epochs, "
+        "so the result differs from that of a run planned for as many"
+    )

@@ -1,0 +1,164 @@
+"""More epochs for a run, whether it has ended or not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alexnet.config.recipe import LRSchedule, Recipe, StoppingOptions
+from alexnet.config.serialization import to_json
+from alexnet.errors import ConfigError, TrainingError, UsageError
+from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
+from alexnet.training.schedule import build_scheduler, past_plan
+from support.commands import Command
+from support.runs import Witness, cut_off, is_same_run, resume, train
+
+pytestmark = pytest.mark.usefixtures("small_place")
+
+
+@pytest.fixture
+def short(small: Recipe) -> Recipe:
+    """The small run with one epoch and a constant learning rate; its state is kept."""
+    return replace(small, epochs=1, schedule=LRSchedule(), keep_state=True)
+
+
+def without_state(folder: RunFolder) -> RunFolder:
+    """The run without its state, whose header holds measured times, and without its log."""
+    folder.remove_checkpoints()
+    folder.log.unlink(missing_ok=True)
+    return folder
+
+
+def test_a_finished_run_goes_on_as_if_it_had_been_planned_so(
+    short: Recipe, tmp_path: Path, witness: Witness
+) -> None:
+    """With a constant learning rate; momentum and all else are those of the state."""
+    first = train(short, out=tmp_path / "run").folder
+    assert [path.stem for path in first.saved_checkpoints()] == ["step-000004"]
+    run = resume(first.path, epochs=3, reporter=witness)
+    assert [report.step for report in witness.steps] == list(range(5, 13))
+    assert "1 -> 3 epochs; the result is that of a run planned for 3 epochs" in witness.notes
+    planned = train(replace(short, epochs=3), out=tmp_path / "planned").folder
+    assert is_same_run(without_state(run.folder), without_state(planned))
+
+
+def test_a_cosine_is_planned_anew_and_the_config_repeats_the_run(
+    small: Recipe, tmp_path: Path, witness: Witness
+) -> None:
+    cut = cut_off(replace(small, epochs=2), tmp_path / "run", 7)
+    run = resume(cut.path, epochs=3, reporter=witness)
+    said = [note for note in witness.notes if "2 -> 3 epochs" in note]
+    assert said == [
+        "2 -> 3 epochs; from step 7 on, the learning rate is that of 3 epochs, "
+        "so the result differs from that of a run planned for as many"
+    ]
+    recipe = read_recipe(run.folder.config)
+    assert (recipe.epochs, recipe.schedule.replanned) == (3, ((6, 2),))
+    again = train(recipe, out=tmp_path / "again").folder
+    assert is_same_run(without_state(again), without_state(run.folder))
+    rates = [record.lr for record in read_metrics(again)]
+    whole = [record.lr for record in run.history]
+    assert rates == whole
+
+
+def test_learning_rates_by_hand(small: Recipe) -> None:
+    schedule = LRSchedule(schedule="cosine", replanned=((2, 1), (5, 2)))
+    scheduler = build_scheduler(replace(small, epochs=4, schedule=schedule), steps_per_epoch=4)
+    plain = LRSchedule(schedule="cosine")
+    for step, epochs in ((0, 1), (1, 1), (2, 2), (4, 2), (5, 4), (15, 4)):
+        planned = build_scheduler(replace(small, epochs=epochs, schedule=plain), 4)
+        assert scheduler.lr(step) == planned.lr(step)
+    assert scheduler.total_steps == 16
+
+
+@pytest.mark.parametrize(
+    ("step", "plan"),
+    [(1, ((1, 5),)), (6, ((6, 5),)), (7, ((6, 5), (7, 9))), (10, ((6, 5), (8, 9), (10, 12)))],
+)
+def test_the_past_plan_by_hand(step: int, plan: tuple[tuple[int, int], ...]) -> None:
+    schedule = LRSchedule(schedule="cosine", replanned=((6, 5), (8, 9)))
+    assert past_plan(Recipe(epochs=12, schedule=schedule), step) == plan
+
+
+def test_an_extended_run_that_is_killed_resumes(
+    small: Recipe, tmp_path: Path, witness: Witness
+) -> None:
+    """Also from a checkpoint before the extension, since the newest is damaged."""
+    folder = cut_off(replace(small, epochs=2), tmp_path / "run", 7)
+    with pytest.raises(TrainingError):
+        resume(folder.path, epochs=3, save_plot=lambda draw, path: (_ for _ in ()).throw(OSError()))
+    whole = resume(folder.path).folder
+    other = cut_off(replace(small, epochs=2), tmp_path / "other", 7)
+    older = other.saved_checkpoints()[-1].read_bytes()
+    assert resume(other.path, epochs=3).folder.config.read_bytes() == whole.config.read_bytes()
+    other.result.unlink()
+    other.checkpoints.mkdir()
+    other.checkpoint(6).write_bytes(older)
+    assert is_same_run(without_state(resume(other.path).folder), without_state(whole))
+
+
+# what ends it early
+
+
+def test_a_run_that_has_lost_its_patience_gets_more(
+    small: Recipe, tmp_path: Path, witness: Witness
+) -> None:
+    impatient = replace(small, epochs=9, stopping=StoppingOptions(patience=1), keep_state=True)
+    run = train(impatient, out=tmp_path / "run")
+    ended = len(run.history)
+    assert ended < 9
+    with pytest.raises(UsageError, match=rf"^the run ends after epoch {ended}: .*--patience 1\)"):
+        resume(run.folder.path, epochs=10)
+    assert run.folder.result.exists()
+    more = StoppingOptions(patience=9)
+    assert len(resume(run.folder.path, stopping=more, reporter=witness).history) == 9
+
+
+# what is refused
+
+
+def test_what_cannot_go_on(short: Recipe, tmp_path: Path) -> None:
+    folder = train(short, out=tmp_path / "run").folder
+    for arguments in ({}, {"epochs": 1}):
+        with pytest.raises(TrainingError, match=r"finished already; .* more epochs than its 1"):
+            resume(folder.path, **arguments)
+    folder.remove_checkpoints()
+    with pytest.raises(TrainingError, match=r"state was not kept; .* --init-from \S+/model\.safe"):
+        resume(folder.path, epochs=3)
+    assert folder.result.exists()
+
+
+def test_no_fewer_epochs_than_are_done(small: Recipe, tmp_path: Path) -> None:
+    folder = cut_off(replace(small, epochs=3), tmp_path / "run", 11)
+    with pytest.raises(UsageError, match="--epochs 2 must be above the 2 finished epochs"):
+        resume(folder.path, epochs=2)
+
+
+def test_epochs_changed_by_hand_are_refused_where_they_matter(
+    small: Recipe, tmp_path: Path
+) -> None:
+    folder = cut_off(replace(small, epochs=3), tmp_path / "run", 7)
+    folder.config.write_text(folder.config.read_text().replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(ConfigError, match=r"has changed .*\(epochs was 3\)"):
+        resume(folder.path)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_the_command_changes_only_what_ends_a_run(
+    command: Command, short: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "short.json").write_text(to_json(short))
+    assert command("train", "--config", tmp_path / "short.json", "--out", tmp_path / "r").code == 0
+    told = command("train", "--resume", tmp_path / "r", "--lr", 0.5)
+    assert (told.code, told.err.strip()) == (
+        2,
+        "alexnet: --resume cannot change '--lr' of a run, only --epochs, --patience, "
+        "--target-train-error, --max-minutes",
+    )
+    told = command("train", "--resume", tmp_path / "r", "--epochs", 2, "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["epochs"] == 2
+    assert read_recipe(tmp_path / "r" / "config.json").epochs == 2
