@@ -31,7 +31,7 @@ from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.run_options import read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
 from alexnet.cli.summary import SummaryFlags
-from alexnet.cli.train import DEFAULT_PRESET, TrainFlags
+from alexnet.cli.train import CHANGEABLE, DEFAULT_PRESET, TrainFlags
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.models.summary import totals
@@ -109,7 +109,7 @@ def test_command_parses(command: str) -> None:
     if "--help" in words or verb.isupper():
         return
     if verb == "train":
-        name, options, words = read_run_options(verb, words)
+        name, options, words = read_run_options(verb, words, CHANGEABLE)
         start = PRESETS[name or DEFAULT_PRESET]
         parse(TrainFlags, words, verb, TrainFlags(run=options, recipe=start))
         return

@@ -115,6 +115,7 @@ def recipes(images: Path, epochs: int) -> tuple[Recipe, ...]:
         batch_size=8,
         precision="float32",
         save_every_minutes=0.0,
+        keep_state=False,
     )
     some_steps = replace(
         every_step,
