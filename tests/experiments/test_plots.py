@@ -9,10 +9,13 @@ import pytest
 from alexnet.config.recipe import StoppingOptions
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.experiment import Experiment
+from alexnet.experiments.formatting import format_estimate
 from alexnet.experiments.plan import Plan
-from alexnet.experiments.plots import COLORS, Histories, plot_result
+from alexnet.experiments.plots import Histories, plot_result
 from alexnet.experiments.results import ExperimentResult
+from alexnet.plots import COLORS
 from support.experiments import history
+from support.figures import overlapping_texts
 
 
 @pytest.fixture
@@ -24,34 +27,50 @@ def histories(experiment: Experiment) -> Histories:
 
 def test_curves_of_every_seed(tiny_result: ExperimentResult, histories: Histories) -> None:
     """The training error belongs to the middle of an epoch, the test error to its end."""
-    train, test, _ = plot_result(tiny_result, histories).axes
+    train, test, legend, *_ = plot_result(tiny_result, histories).axes
     for axes, epochs in ((train, [0.5, 1.5]), (test, [1, 2])):
         assert len(axes.lines) == 6
         assert all(list(line.get_xdata()) == epochs for line in axes.lines)
         assert all(list(line.get_ydata()) == [0.5, 0.4] for line in axes.lines)
-        assert axes.get_legend_handles_labels()[1] == ["dropout", "none"]
+    named = legend.get_legend()
+    assert named is not None
+    assert [text.get_text() for text in named.get_texts()] == ["dropout", "none"]
 
 
 def test_effects_with_intervals_and_verdicts(
     tiny_result: ExperimentResult, histories: Histories
 ) -> None:
-    effects = plot_result(tiny_result, histories).axes[-1]
-    texts = [text.get_text() for text in effects.texts]
-    for text, one in zip(texts, tiny_result.comparisons, strict=True):
-        assert text.startswith(f"{one.name}: ")
-        assert text.endswith(f", {one.verdict}")
-    ends = list(effects.lines[0].get_xdata())
-    assert ends == [
-        tiny_result.comparisons[0].interval.low,
-        tiny_result.comparisons[0].interval.high,
+    effects, right = plot_result(tiny_result, histories).axes[-2:]
+    first, second = tiny_result.comparisons
+    names = [label.get_text() for label in effects.get_yticklabels()]
+    assert names == [first.name, f"{second.name} (secondary)"]
+    estimates = [label.get_text() for label in right.get_yticklabels()]
+    assert estimates == [
+        f"{format_estimate(one.interval, one.scale)}\n{one.verdict}" for one in (first, second)
     ]
+    assert list(effects.lines[0].get_xdata()) == [first.interval.low, first.interval.high]
+
+
+def test_texts_overlap_neither_each_other_nor_marks(
+    tiny_result: ExperimentResult, histories: Histories
+) -> None:
+    """All texts beside the effects lie outside of their axes, where no marks are."""
+    one = tiny_result.comparisons[0]
+    longer = replace(one, name="a remedy with a long name has a lower error than the baseline")
+    figure = plot_result(replace(tiny_result, comparisons=(one, longer, longer)), histories)
+    assert overlapping_texts(figure) == []
+    effects, right = figure.axes[-2:]
+    assert not effects.texts
+    inner = effects.get_window_extent()
+    assert all(t.get_window_extent().x1 <= inner.x0 for t in effects.get_yticklabels())
+    assert all(t.get_window_extent().x0 >= inner.x1 for t in right.get_yticklabels())
 
 
 def test_a_missing_end_is_an_arrow(tiny_result: ExperimentResult, histories: Histories) -> None:
     one = tiny_result.comparisons[0]
     interval = replace(one.interval, is_unbounded_above=True)
     result = replace(tiny_result, comparisons=(replace(one, interval=interval),))
-    line, marker, *_ = plot_result(result, histories).axes[-1].lines
+    line, marker, *_ = plot_result(result, histories).axes[-2].lines
     assert list(line.get_xdata()) == [interval.low, interval.estimate]
     assert marker.get_marker() == ">"
 
@@ -65,7 +84,8 @@ def test_errors_over_the_number_of_images(
         for arm, size in zip(tiny_result.arms, (5, 10, 20), strict=True)
     )
     figure = plot_result(replace(tiny_result, arms=arms), histories)
-    assert len(figure.axes) == 2
+    assert len(figure.axes) == 4, "errors, legend, effects, estimates"
+    assert list(figure.axes[0].get_xticks()) == [5, 10, 20]
     (line,) = figure.axes[0].lines
     assert list(line.get_xdata()) == [5, 10, 20]
     assert list(line.get_ydata()) == [arm.mean for arm in arms]

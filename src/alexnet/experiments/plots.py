@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from alexnet import plots
 from alexnet.experiments.formatting import MEASURE_NAMES, format_estimate
 from alexnet.experiments.results import ArmResult, ComparisonResult, ExperimentResult
-from alexnet.plots import GRAY, INK
 from alexnet.records import EpochRecord
 
-COLORS = (
-    *("#2f6db3", "#d9772b", "#3a9464", "#b5476f", "#7a5cb0", "#8a7a2d", "#4aa3b8", "#222222"),
-)
-"""As many as the experiment with the most lines has."""
-VERDICT_COLORS = {"reproduced": "#3a9464", "not reproduced": "#b5476f", "undecided": INK}
+VERDICT_COLORS = {"reproduced": plots.GREEN, "not reproduced": "#b5476f", "undecided": plots.INK}
+LEGEND_COLUMNS = 4
+NAME_WIDTH = 30
+"""Columns of the name of a comparison."""
 
 Histories: TypeAlias = Mapping[str, Sequence[Sequence[EpochRecord]]]
 """For every arm that trains, the learning curve of every seed."""
 
 
+@plots.styled
 def plot_result(result: ExperimentResult, histories: Histories) -> Figure:
-    """Learning curves, or errors over the number of training images, and the effects."""
+    """Learning curves, or errors over the number of training images; below them the effects."""
     has_series = any(arm.series for arm in result.arms)
-    height = 3.4 + 0.25 * max(0, len(result.comparisons) - 4)
-    figure = Figure(figsize=(9 if has_series else 12, height), layout="constrained")
-    *left, right = figure.subplots(1, 2 if has_series else 3)
+    names = {arm.series for arm in result.arms} if has_series else set(histories)
+    legend_height = 0.22 * math.ceil(len(names) / LEGEND_COLUMNS)
+    effects_height = 0.75 + 0.42 * len(result.comparisons)
+    above = 3.2 + legend_height
+    figure = plots.new_figure(above + effects_height, _title(result))
+    grid = figure.add_gridspec(2, 1, height_ratios=(above, effects_height))
+    top, bottom = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
+    mosaic = "E;L" if has_series else "TE;LL"  # training errors, errors; legend
+    panels = top.subplot_mosaic(mosaic, height_ratios=(2.6, legend_height))
     if has_series:
-        _plot_series(left[0], result)
+        _plot_series(panels["E"], result)
     else:
-        _plot_curves(left[0], histories, "train_top1_error", "training error, running mean")
-        _plot_curves(left[1], histories, "eval_top1_error", "validation or test error")
-        _plot_target(left[0], result)
-    _plot_effects(right, result.comparisons)
-    for axes in (*left, right):
-        axes.grid(color="#e6e6e6")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        _plot_curves(panels["T"], histories, "train_top1_error", "training error, running mean")
+        _plot_curves(panels["E"], histories, "eval_top1_error", "validation or test error")
+        _plot_target(panels["T"], result)
+    lines = panels["E"].get_legend_handles_labels()
+    panels["L"].legend(*lines, loc="center", ncols=LEGEND_COLUMNS, borderaxespad=0)
+    panels["L"].axis("off")
+    _plot_effects(bottom.subplots(), result.comparisons)
     return figure
+
+
+def _title(result: ExperimentResult) -> str:
+    recipe = result.arms[0].recipe
+    net = recipe.arch if isinstance(recipe.arch, str) else recipe.arch.name
+    what = f"{result.experiment}, {result.verdict}"
+    return plots.run_title(what, (result.protocol, recipe.data, net))
 
 
 def _plot_curves(
@@ -60,19 +73,18 @@ def _plot_curves(
                 color=color,
                 linewidth=1.1,
                 marker="." if len(records) < 3 else "",
-                label=name if i == 0 else None,
+                label=plots.short_label(name) if i == 0 else None,
             )
     axes.set(xlabel="epoch", title=title)
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8)
+    plots.show_percent(axes.yaxis)
+    plots.count_epochs(axes.xaxis)
 
 
 def _plot_target(axes: Axes, result: ExperimentResult) -> None:
     target = result.arms[0].recipe.stopping.target_train_error
     if target is not None:
-        axes.axhline(target, color=GRAY, linestyle="--", linewidth=1)
+        axes.axhline(target, color=plots.GRAY, linestyle="--", linewidth=1)
 
 
 def _plot_series(axes: Axes, result: ExperimentResult) -> None:
@@ -87,26 +99,50 @@ def _plot_series(axes: Axes, result: ExperimentResult) -> None:
             x = [arm.images_per_class] * len(arm.values)
             axes.scatter(x, arm.values, color=color, s=6, alpha=0.5)
     axes.set(xlabel="training images per class", title=MEASURE_NAMES[result.measure])
+    axes.set_xticks(sorted({arm.images_per_class for arm in result.arms}))
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(frameon=False, fontsize=8)
+    plots.show_percent(axes.yaxis)
 
 
 def _plot_effects(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
-    """A point and its interval for every comparison, the first one on top."""
-    for y, comparison in zip(range(len(comparisons), 0, -1), comparisons, strict=True):
+    """A point and its interval for every comparison, the first one on top.
+
+    Their names are at the left of the axes, estimates and verdicts at the right.
+    """
+    heights = range(len(comparisons), 0, -1)
+    for y, comparison in zip(heights, comparisons, strict=True):
         _plot_interval(axes, y, comparison)
     scale = comparisons[0].scale
-    axes.axvline(1 if scale == "ratio" else 0, color=GRAY, linewidth=1)
+    axes.axvline(1 if scale == "ratio" else 0, color=plots.GRAY, linewidth=1)
+    unit = "ratio" if scale == "ratio" else "difference in percentage points"
     axes.set(
-        ylim=(0.5, len(comparisons) + 0.8),
-        yticks=[],
-        xlabel=f"{scale}; the tick is the minimum effect",
+        ylim=(0.5, len(comparisons) + 0.5),
+        xlabel=f"{unit}; the tick is the minimum effect",
         title="effects with 95 % intervals",
     )
+    axes.set_yticks(heights, [_effect_name(comparison) for comparison in comparisons])
+    axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     if scale == "difference":
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    _write_estimates(axes, comparisons)
+
+
+def _effect_name(comparison: ComparisonResult) -> str:
+    name = comparison.name if comparison.is_primary else f"{comparison.name} (secondary)"
+    return plots.wrapped_label(name, NAME_WIDTH)
+
+
+def _write_estimates(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
+    """Estimate and verdict of every comparison, at the right of the axes."""
+    right = axes.twinx()
+    right.grid(visible=False)
+    texts = [f"{format_estimate(c.interval, c.scale)}\n{c.verdict}" for c in comparisons]
+    right.set(ylim=axes.get_ylim())
+    right.set_yticks(range(len(comparisons), 0, -1), texts)
+    right.tick_params(length=0)
+    for label, comparison in zip(right.get_yticklabels(), comparisons, strict=True):
+        label.set_color(VERDICT_COLORS[comparison.verdict])
 
 
 def _plot_interval(axes: Axes, y: int, comparison: ComparisonResult) -> None:
@@ -118,17 +154,8 @@ def _plot_interval(axes: Axes, y: int, comparison: ComparisonResult) -> None:
     )
     marker = ">" if interval.is_unbounded_above else "<" if interval.is_unbounded_below else "o"
     axes.plot([interval.estimate], [y], color=color, marker=marker)
-    axes.plot([comparison.min_effect], [y], color=INK, marker="|", markersize=12)
-    axes.annotate(
-        f"{comparison.name}: {format_estimate(interval, comparison.scale)}, {comparison.verdict}",
-        (0, y),
-        (5, 7),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        fontsize=7.5,
-        parse_math=False,
-    )
+    axes.plot([comparison.min_effect], [y], color=plots.INK, marker="|", markersize=12)
 
 
 def _colors(count: int) -> list[str]:
-    return [COLORS[i % len(COLORS)] for i in range(count)]
+    return [plots.COLORS[i % len(plots.COLORS)] for i in range(count)]
