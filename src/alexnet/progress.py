@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from alexnet.io.text import printable
-from alexnet.pretraining.records import LayerRecord, LayerStep
+from alexnet.pretraining.records import LayerRecord, LayerStep, layer_epoch_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport, epoch_text
 
@@ -105,12 +105,7 @@ class ProgressReporter:
     def on_layer_epoch(self, record: LayerRecord) -> None:
         """After every epoch of a layer."""
         self._last_line_at = self._clock()
-        val = "" if record.val_error is None else f"  val error {record.val_error:.4f}"
-        self._print(
-            f"{record.layer}  epoch {record.epoch:>3}  train error {record.train_error:.4f}{val}  "
-            f"activation rate {record.activation_rate:.1%}  "
-            f"{record.images_per_second:.0f} images/s"
-        )
+        self._print(layer_epoch_text(record))
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""

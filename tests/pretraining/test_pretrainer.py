@@ -18,6 +18,7 @@ from alexnet.inference.classifier import load
 from alexnet.pretraining.pretrainer import Pretrained, pretrain, resume_pretraining
 from alexnet.pretraining.recipe import read_pretrain_recipe
 from alexnet.pretraining.run_files import layers_file, read_records
+from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import set_up_training
 from support.pretraining import LayerWitness, small_recipe
 from support.runs import SetAside, Witness
@@ -35,7 +36,7 @@ def test_the_run_folder(finished: Pretrained) -> None:
     names = {str(p.relative_to(folder.path)) for p in folder.path.rglob("*") if p.is_file()}
     assert names == {
         "config.json", "environment.json", "metrics.jsonl", "result.json", "model.safetensors",
-        "layers.safetensors",
+        "layers.safetensors", "run.log",
     }  # fmt: skip
     epochs = [(r.layer, r.epoch) for r in read_records(folder)]
     assert epochs == [("conv1", 1), ("conv1", 2), ("conv2", 1), ("conv2", 2)]
@@ -45,6 +46,25 @@ def test_the_run_folder(finished: Pretrained) -> None:
     assert [layer["layer"] for layer in result["layers"]] == ["conv1", "conv2"]
     counts = [result[f"num_{split}_images"] for split in ("train", "val", "test")]
     assert counts == [36, 12, 12]
+
+
+def test_the_log_has_the_epochs_and_the_end(finished: Pretrained) -> None:
+    kept = [line[21:] for line in finished.folder.log.read_text().splitlines()]
+    epochs = [line[:16] for line in kept if line.startswith("conv")]
+    assert epochs == [
+        "conv1  epoch   1",
+        "conv1  epoch   2",
+        "conv2  epoch   1",
+        "conv2  epoch   2",
+    ]
+    assert kept[-1] == "finished"
+
+
+def test_one_process_at_a_time_pretrains_a_run(finished: Pretrained, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(finished.folder.path, tmp_path / "run")))
+    run.result.unlink()
+    with run.locked(), pytest.raises(TrainingError, match="another process is training"):
+        resume_pretraining(run.path)
 
 
 def test_errors_fall_on_training_and_validation_images(finished: Pretrained) -> None:

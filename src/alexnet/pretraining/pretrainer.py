@@ -29,6 +29,7 @@ from alexnet.pretraining.run_files import (
     save_finished,
     write_records,
 )
+from alexnet.pretraining.run_log import LoggingPretrainReporter
 from alexnet.pretraining.setup import PretrainingSetup, set_up_pretraining
 from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.pretraining.train_layer import train_layer
@@ -67,14 +68,16 @@ def pretrain(
     Raises:
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
     """
-    reporter = reporter or NullPretrainReporter()
+    reporter = LoggingPretrainReporter(reporter or NullPretrainReporter())
     recipe = resolve_paths(recipe)
     path = Path(out) if out else free_run_path(Path("runs"), f"{recipe.name}-{recipe.kind}")
     if path.exists():
         raise UsageError(f"{path} exists; choose another --out, or resume it with --resume {path}")
     setup = set_up_pretraining(recipe, reporter)
     folder = create_run_folder(path, recipe, describe_environment(setup.device))
-    return _train_remaining(setup, [], folder, plots, reporter)
+    with folder.locked(), reporter.log.keeping_the_end(folder.result):
+        reporter.log.open(folder.log)
+        return _train_remaining(setup, [], folder, plots, reporter)
 
 
 def resume_pretraining(
@@ -86,13 +89,23 @@ def resume_pretraining(
         ModelFileError: the folder is not a pretraining's, or a file is damaged.
         TrainingError: the pretraining is finished.
     """
-    reporter = reporter or NullPretrainReporter()
+    reporter = LoggingPretrainReporter(reporter or NullPretrainReporter())
     folder = RunFolder(Path(path))
     if not folder.config.is_file():
         raise ModelFileError(f"{path} is not a run folder: it has no config.json")
     recipe = read_pretrain_recipe(folder.config)
     if folder.result.exists():
         raise TrainingError(f"{path} is finished; its model is {folder.model}")
+    with folder.locked(), reporter.log.keeping_the_end(folder.result):
+        reporter.log.open(folder.log)
+        setup, layers = _restore_layers(recipe, folder, reporter)
+        return _train_remaining(setup, layers, folder, plots, reporter)
+
+
+def _restore_layers(
+    recipe: PretrainRecipe, folder: RunFolder, reporter: PretrainReporter
+) -> tuple[PretrainingSetup, list[PretrainedLayer]]:
+    """The finished layers of an interrupted pretraining, loaded into its network."""
     setup = set_up_pretraining(recipe, reporter)
     warn_if_environment_changed(folder, describe_environment(setup.device), reporter)
     layers = load_finished(setup, folder)
@@ -101,7 +114,7 @@ def resume_pretraining(
         load_into_network(setup, layer, layers[:index])
     done = f"after {layers[-1].stage.name}" if layers else "at the first layer"
     reporter.note(f"resuming {done}")
-    return _train_remaining(setup, layers, folder, plots, reporter)
+    return setup, layers
 
 
 def _train_remaining(

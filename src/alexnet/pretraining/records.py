@@ -46,6 +46,15 @@ class LayerStep:
     num_images: int
 
 
+def layer_epoch_text(record: LayerRecord) -> str:
+    """The line that tells of a finished epoch of a layer."""
+    val = "" if record.val_error is None else f"  val error {record.val_error:.4f}"
+    return (
+        f"{record.layer}  epoch {record.epoch:>3}  train error {record.train_error:.4f}{val}  "
+        f"activation rate {record.activation_rate:.1%}  {record.images_per_second:.0f} images/s"
+    )
+
+
 class PretrainReporter(Reporter, Protocol):
     """Receives the progress of a pretraining."""
 

@@ -37,15 +37,15 @@ class LoggingReporter:
         try:
             yield
         except (AlexNetError, TrainingInterrupted) as error:
-            self._append(_line(str(error)))
+            self.keep(str(error))
             raise
         if result.exists():
-            self._append(_line("finished"))
+            self.keep("finished")
 
     def note(self, text: str) -> None:
         """A sentence for the user, such as a warning."""
         self._reporter.note(text)
-        self._append(_line(text))
+        self.keep(text)
 
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""
@@ -58,7 +58,11 @@ class LoggingReporter:
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
         self._reporter.on_epoch(record, times)
-        self._append(_line(epoch_text(record, times)))
+        self.keep(epoch_text(record, times))
+
+    def keep(self, text: str) -> None:
+        """Add a line, with the time."""
+        self._append(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {printable(text)}\n")
 
     def _append(self, lines: str) -> None:
         self._waiting += lines
@@ -66,7 +70,3 @@ class LoggingReporter:
             with suppress(OSError):
                 append_text(self._path, self._waiting)
             self._waiting = ""
-
-
-def _line(text: str) -> str:
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {printable(text)}\n"

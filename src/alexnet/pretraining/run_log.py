@@ -1,0 +1,46 @@
+"""`run.log` of a pretraining: as that of a training, with a line for every epoch of a layer."""
+
+from __future__ import annotations
+
+from alexnet.pretraining.records import (
+    LayerRecord,
+    LayerStep,
+    PretrainReporter,
+    layer_epoch_text,
+)
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import StepReport
+from alexnet.training.run_log import LoggingReporter
+
+
+class LoggingPretrainReporter:
+    """Passes on what it receives, and keeps notes and epochs by `log`."""
+
+    def __init__(self, reporter: PretrainReporter) -> None:
+        self._reporter = reporter
+        self.log = LoggingReporter(reporter)
+
+    def note(self, text: str) -> None:
+        """A sentence for the user, such as a warning."""
+        self.log.note(text)
+
+    def on_prepare(self, done: int, total: int) -> None:
+        """While the image store is built: images decoded so far."""
+        self._reporter.on_prepare(done, total)
+
+    def on_step(self, report: StepReport) -> None:
+        """After every training step; a pretraining has none."""
+        self._reporter.on_step(report)
+
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+        """After every epoch; a pretraining has none."""
+        self._reporter.on_epoch(record, times)
+
+    def on_layer_step(self, report: LayerStep) -> None:
+        """After every step."""
+        self._reporter.on_layer_step(report)
+
+    def on_layer_epoch(self, record: LayerRecord) -> None:
+        """After every epoch of a layer."""
+        self._reporter.on_layer_epoch(record)
+        self.log.keep(layer_epoch_text(record))
