@@ -24,6 +24,7 @@ from alexnet.cli.experiment import ACTIONS as EXPERIMENT_ACTIONS
 from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
+from alexnet.cli.help_pages import PAGES as HELP_PAGES
 from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.info import InfoFlags
 from alexnet.cli.predict import PredictFlags
@@ -86,7 +87,8 @@ def blocks(language: str) -> list[str]:
 def commands() -> list[str]:
     fenced = [line for block in blocks("sh") for line in block.splitlines()]
     quoted = [c for page in PAGES for c in re.findall(r"`(alexnet [^`\n]*)`", page.read_text())]
-    found = [line.partition("#")[0].strip() for line in [*fenced, *quoted]]
+    examples = [f"alexnet {words}" for page in HELP_PAGES.values() for words, _ in page.examples]
+    found = [line.partition("#")[0].strip() for line in [*fenced, *quoted, *examples]]
     return sorted({c for c in found if c.startswith("alexnet ") and not set("[]") & set(c)})
 
 

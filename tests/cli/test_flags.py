@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
-from alexnet.cli.flags import flag_names, parse
+from alexnet.cli.flag_list import flag_names, list_flags
+from alexnet.cli.flags import parse
 from alexnet.errors import ConfigError, UsageError
 
 
@@ -40,9 +41,10 @@ class Flags:
     epochs: int = 3
     """Passes."""
     dropout: float | None = None
-    """Probability."""
+    """Probability; None: as published."""
     crops: Literal["1", "10"] = "1"
-    """One or ten."""
+    """One or ten, which takes more than
+    one line of the source."""
     flip: bool = True
     """Mirror."""
 
@@ -102,14 +104,37 @@ def test_a_mistake_is_one_sentence_with_the_value_and_the_way_out(
     assert len(message) < 120
 
 
-def test_help_is_printed_and_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_printed_and_ends_with_0(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as stop:
         parse(Flags, ["--help"], "try", description="What it does.")
     told = capsys.readouterr()
     assert stop.value.code == 0
     assert told.err == ""
-    for words in ("usage: alexnet try", "What it does.", "--milestones", "Learning rate.", "0.2"):
-        assert words in told.out
+    assert (
+        told.out
+        == """\
+usage: alexnet try MODEL [OPTIONS]
+
+What it does.
+
+  MODEL                 A model file.
+
+Flags that belong together:
+  --lr NUMBER           Learning rate. (default: 0.2)
+  --milestones N ...    Epochs.
+
+Flags of a command:
+  --epochs N            Passes. (default: 3)
+  --dropout NUMBER      Probability; unless given: as published.
+  --crops {1,10}        One or ten, which takes more than one line of the
+                        source. (default: 1)
+  --flip, --no-flip     Mirror. (default: yes)
+"""
+    )
+    assert [flag.field for flag in list_flags(Flags) if flag.is_positional] == ["model"]
 
 
 def test_names_of_the_flags() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
 import alexnet
 from alexnet.cli import VERBS
+from alexnet.cli.help import INDENT
+from alexnet.cli.help_pages import MAX_BASIC_FLAGS, PAGES
 from support.commands import Command, CommandResult
 
 ACTIONS = [
@@ -69,9 +73,42 @@ def test_every_help_goes_to_stdout(command: Command, words: tuple[str, ...]) -> 
 
 
 def test_help_of_a_preset_shows_its_values(command: Command) -> None:
-    result = command("train", "mnist_lenet", "--help")
+    result = command("train", "mnist_lenet", "--help-all")
     assert "lenet5" in result.out
     assert "--warmup-steps" in result.out
+
+
+@pytest.mark.parametrize("verb", PAGES)
+def test_help_shows_a_dozen_flags_and_three_examples(command: Command, verb: str) -> None:
+    text = command(*verb.split(), "--help").out
+    flags = re.findall(r"^  (--[\w-]+)", text, re.M)
+    assert 1 <= len(flags) <= MAX_BASIC_FLAGS
+    assert len(re.findall(r"^  alexnet ", text, re.M)) == 3
+    assert (f"alexnet {verb} --help-all lists" in text) == bool(PAGES[verb].basic)
+    everything = re.findall(r"^  (--[\w-]+)", command(*verb.split(), "--help-all").out, re.M)
+    assert set(flags) <= set(everything)
+    assert (set(flags) < set(everything)) == bool(PAGES[verb].basic)
+
+
+@pytest.mark.parametrize("verb", ["data", "cache", "experiment", "benchmark", "pretrain"])
+def test_help_of_a_verb_with_actions_has_three_examples(command: Command, verb: str) -> None:
+    for flag in ("--help", "--help-all"):
+        assert len(re.findall(rf"^  alexnet {verb} ", command(verb, flag).out, re.M)) == 3
+
+
+@pytest.mark.parametrize("words", [*[(verb,) for verb in VERBS], *ACTIONS, *KINDS], ids=" ".join)
+def test_help_fills_its_lines_and_shows_no_value_of_python(
+    command: Command, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command(*words, "--help-all").out.splitlines()
+    assert [line for line in lines if len(line) > 79 and "alexnet" not in line[:10]] == []
+    text = " ".join(" ".join(lines).split())
+    for sentinel in ("(default: )", "(default: '')", "(default: None)", " STR ", '""'):
+        assert sentinel not in text
+    for line, following in pairwise(lines):  # a word that would have fitted was not moved down
+        if line[:INDENT].isspace() and following[:INDENT].isspace() and len(words) != 1:
+            assert len(line) + 1 + len(following.split()[0]) > 79
 
 
 def test_the_list_of_verbs_imports_nothing_that_takes_time() -> None:

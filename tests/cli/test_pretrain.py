@@ -33,8 +33,8 @@ def test_layers_go_from_pretrain_to_train(
     assert "conv2  epoch   1  train error" in told.err
     assert read_pretrain_recipe(run).name == "flowers"
     begun = command(
-        "train", *flags, "--init-from", run / "model.safetensors", "--optimizer", "sgd", "--lr", 0,
-        "--out", tmp_path / "classifier",
+        "train", *flags, "--init-from", run / "model.safetensors", "--optimizer", "sgd",
+        "--lr", 1e-30, "--out", tmp_path / "classifier",
     )  # fmt: skip
     assert begun.code == 0, begun.err
     assert ": bn1." in begun.err
@@ -85,7 +85,9 @@ def test_a_config_and_a_flag_that_overrides_it(
 
 def test_help_names_the_kinds_and_their_own_flags(command: Command) -> None:
     assert "autoencoder" in command("pretrain", "--help").out
-    autoencoder, rbm = (command("pretrain", kind, "--help").out for kind in ("autoencoder", "rbm"))
+    autoencoder, rbm = (
+        command("pretrain", kind, "--help-all").out for kind in ("autoencoder", "rbm")
+    )
     assert "--masking-fraction" in autoencoder
     assert "--cd-steps" not in autoencoder
     assert "--hidden-pooling" in rbm

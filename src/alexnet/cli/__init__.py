@@ -1,6 +1,9 @@
 """The command line: `main` runs one verb. Only here are arguments parsed and text printed.
 
     flags        the fields of a dataclass as flags; actions by name; every mistake is one sentence
+    flag_list    every flag of a dataclass, with its text, value and default
+    help         --help and --help-all
+    help_pages   the basic flags and the examples of every verb
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
     console      tables, and progress as a bar or as lines
 

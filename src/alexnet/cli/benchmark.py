@@ -28,12 +28,19 @@ if TYPE_CHECKING:
 
 HELP = """usage: alexnet benchmark KIND ...
 
-How fast this machine is, compared with its own matrix multiplication, timed alternately.
+How fast this machine is, compared with its own matrix multiplication, timed
+alternately.
 
-  train [ARCH]      training: images per second, time of each layer, peak memory
+  train [ARCH]      training: images per second, time of each layer, memory
   infer [ARCH]      inference, as it is and prepared by Classifier.optimized()
-  data [PRESET]     images per second: building the image store, reading, augmenting
-  agreement MODEL   how often the optimized model predicts the same class as in float32
+  data [PRESET]     images per second: building the image store, reading,
+                    augmenting
+  agreement MODEL   how often the optimized model predicts the same class
+                    as in float32
+
+  alexnet benchmark train alexnet             training
+  alexnet benchmark infer --batch-size 1      one image at a time
+  alexnet benchmark agreement runs/NAME-001   against float32
 
 alexnet benchmark KIND --help lists the flags of a kind."""
 
@@ -74,7 +81,7 @@ class DataFlags:
     """Folder searched for data sets first."""
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     repeats: int = 3
     """Measurements of each."""
     device: str = "auto"
@@ -99,7 +106,7 @@ class AgreementFlags:
     """Folder searched for data sets first."""
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     batch_size: int = 1
     """Images at a time; CPUs without int8 instructions use another kernel for up to 8."""
     device: str = "auto"

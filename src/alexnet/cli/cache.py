@@ -20,11 +20,15 @@ from alexnet.io.text import printable
 
 HELP = """usage: alexnet cache ACTION ...
 
-The cache folder holds image stores, downloads, unpacked archives and compiled kernels. All of them
-are made again when they are needed.
+The cache folder holds image stores, downloads, unpacked archives and compiled
+kernels. All of them are made again when they are needed.
 
   list   the entries with size and last use
-  clean  remove entries that have not been used for 30 days, or for --older-than
+  clean  remove entries that have not been used for 30 days or --older-than
+
+  alexnet cache list                   what is in it, and how large
+  alexnet cache clean --dry-run        what would be removed
+  alexnet cache clean --older-than 7d  remove more than by default
 
 alexnet cache ACTION --help lists an action's flags."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}

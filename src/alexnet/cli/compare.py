@@ -49,7 +49,7 @@ class CompareFlags:
     """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
-    out: str = ""
+    out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """Folder for comparison.json and learning_curves.png; compare-A-B beside the first model unless
     given."""
     json: bool = False

@@ -37,14 +37,18 @@ from alexnet.progress import ProgressReporter
 
 HELP = """usage: alexnet data ACTION DATA ...
 
-DATA is a data set's name, a folder of class folders, a .zip or .tar of one, or a list: CSV
-(path,label[,split]), JSON or Parquet.
+DATA is a data set's name, a folder of class folders, a .zip or .tar of one, or
+a list: CSV (path,label[,split]), JSON or Parquet.
 
   prepare  decode every image once into an image store, as training would
-  check    list unreadable, skipped, misnamed, small and duplicate images, and rare classes;
-           exit 1 for a fault
+  check    list unreadable, skipped, misnamed, small and duplicate images, and
+           rare classes; exit 1 for a fault
   split    write a train/val/test split, as folders or as a CSV file
   show     plot a sheet of images, before and after augmentation
+
+  alexnet data check photos/                 what is wrong with the images
+  alexnet data split photos/ split.csv       one split for all programs
+  alexnet data show photos/ --out sheet.png  how training changes them
 
 alexnet data ACTION --help lists an action's flags."""
 
@@ -65,7 +69,7 @@ class PrepareFlags:
     """Folder searched for data sets first."""
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     resize: Resize = "shortest_edge"
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
@@ -126,7 +130,7 @@ class CheckFlags:
     """Folder searched for data sets first."""
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     json: bool = False
     """Print JSON."""
 
@@ -196,7 +200,7 @@ class SplitFlags:
     """Folder searched for data sets first."""
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     test_fraction: float = 0.2
     """Fraction of every class for the test split."""
     val_fraction: float = 0.1
@@ -238,7 +242,7 @@ class ShowFlags:
     """Folder searched for data sets first."""
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     out: str = ""
     """File to write; NAME.png unless given."""
     num_classes: int = 12

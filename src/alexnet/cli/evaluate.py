@@ -47,7 +47,7 @@ class EvaluateFlags:
     """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
-    out: str = ""
+    out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """Folder for evaluation.json, confusion.png, top_losses.png and top_losses.csv; next to MODEL
     unless given."""
     json: bool = False

@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
 HELP = """usage: alexnet experiment ACTION ...
 
-Test the claims of the paper and of the tutorial: several seeds, a tuned learning rate for every
-arm, a plot, a report and a verdict.
+Test the claims of the paper and of the tutorial: several seeds, a tuned
+learning rate for every arm, a plot, a report and a verdict.
 
   list     show each experiment's claim, source, limits and cost
-  run      run one experiment, or resume it; the exit code is 1 if the claim is not reproduced,
-           0 if it is reproduced or undecided
+  run      run one experiment, or resume it; the exit code is 1 if the claim is
+           not reproduced, 0 if it is reproduced or undecided
   report   write the results of finished experiments as one page
+
+  alexnet experiment list                        all claims and their costs
+  alexnet experiment run dropout --quick         test one of them
+  alexnet experiment report runs/experiments/*   one page of what is finished
 
 alexnet experiment ACTION --help lists an action's flags."""
 
@@ -130,7 +134,7 @@ class RunFlags:
     """A few minutes on two cores, with smaller nets and fewer images."""
     data: Literal["small", "imagenet"] = "small"
     """small: CIFAR-10 or Oxford 17, depending on the experiment; imagenet: the paper's own size."""
-    out: str = ""
+    out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """The experiment's folder; runs/experiments/NAME-quick or NAME-full unless given."""
     seeds: int | None = None
     """Runs per arm; as the experiment says unless given. A larger number adds the missing runs."""

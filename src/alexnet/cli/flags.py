@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import io
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import fields, is_dataclass
+from contextlib import redirect_stderr
 from itertools import groupby
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from alexnet.cli.flag_list import flag_names
+from alexnet.cli.help import HELP_WORDS
+from alexnet.cli.help import help_text as help_of
 from alexnet.config.architecture_file import named_or_own
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
 from alexnet.models.architecture import Architecture
@@ -38,12 +39,15 @@ def parse(
 ) -> T:
     """The dataclass `cls` with the values of `default`, changed by flags.
 
-    `--help` prints the flags and exits.
+    `--help` prints the basic flags and exits, `--help-all` all of them.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
     """
-    value, unknown = parse_known(cls, arguments, verb, default, description)
+    if not HELP_WORDS.isdisjoint(arguments):
+        print(help_of(cls, arguments, verb, default, description))
+        raise SystemExit(0)
+    value, unknown = parse_known(cls, arguments, verb, default)
     if unknown:
         raise UsageError(_unknown_message(unknown[0], flag_names(cls, default), verb))
     return value
@@ -54,29 +58,23 @@ def parse_known(
     arguments: Sequence[str],
     verb: str,
     default: T | None = None,
-    description: str = "",
-    add_help: bool = True,
 ) -> tuple[T, list[str]]:
     """As `parse`, with the arguments that are not flags of `cls` in place of an error."""
     # tyro draws its messages in plain ASCII when it does not write to a terminal.
-    errors, output = io.StringIO(), io.StringIO()
+    errors = io.StringIO()
     try:
-        with redirect_stderr(errors), redirect_stdout(output):
+        with redirect_stderr(errors):
             return tyro.cli(
                 cls,
                 args=list(arguments),
                 prog=f"alexnet {verb}",
-                description=description or None,
                 default=tyro.MISSING_NONPROP if default is None else default,
                 return_unknown_args=True,
-                add_help=add_help,
+                add_help=False,
                 config=(tyro.conf.OmitArgPrefixes,),
                 registry=REGISTRY,
             )
     except SystemExit as stop:
-        if not stop.code:
-            sys.stdout.write(output.getvalue())
-            raise
         raise _usage_error(stop, errors.getvalue(), verb) from stop
 
 
@@ -91,29 +89,13 @@ def dispatch(
     Raises:
         UnknownNameError: no such action; `what` says what it should have been.
     """
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in HELP_WORDS:
         print(help_text)
         return 0
     action, *rest = arguments
     if action not in actions:
         raise UnknownNameError(what, action, actions)
     return actions[action](rest)
-
-
-def flag_names(cls: Any, default: object = None) -> Iterator[str]:
-    """Every flag of a dataclass, with those of the dataclasses in its fields."""
-    cls = get_origin(cls) or cls
-    hints = get_type_hints(cls, include_extras=True)
-    for field in fields(cls):
-        hint, flag = hints[field.name], field.name.replace("_", "-")
-        # A generic field has no type of its own; its default has.
-        group = hint if default is None else type(getattr(default, field.name))
-        if is_dataclass(group):
-            yield from flag_names(group)
-        elif tyro.conf.Positional not in getattr(hint, "__metadata__", ()):
-            yield f"--{flag}"
-            if hint is bool:
-                yield f"--no-{flag}"
 
 
 @REGISTRY.primitive_rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
 from alexnet.cli.console import percent, table
 from alexnet.cli.flags import parse
+from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS, preset
@@ -29,14 +31,20 @@ if TYPE_CHECKING:
 
 HELP = """usage: alexnet pretrain KIND [PRESET] [OPTIONS]
 
-Pretrains the conv layers one after the other on the training images, without labels. Test images
-are never read. `alexnet train PRESET --init-from RUN/model.safetensors` then trains with labels.
+Pretrains the conv layers one after the other on the training images, without
+labels. Test images are never read. Then `alexnet train PRESET --init-from
+RUN/model.safetensors` trains with labels.
 
   autoencoder  convolutional denoising auto-encoders with tied weights
-  rbm          convolutional restricted Boltzmann machines, by contrastive divergence
+  rbm          convolutional restricted Boltzmann machines, by contrastive
+               divergence
 
-PRESET is a preset of alexnet train; its data, network, preprocessing and augmentation are used:
-{presets}.
+PRESET is a preset of alexnet train; its data, network, preprocessing and
+augmentation are used: {presets}.
+
+  alexnet pretrain autoencoder                          the preset quickstart
+  alexnet pretrain rbm --data photos/                   your own images
+  alexnet pretrain autoencoder flowers17 --up-to conv3  the first layers
 
 alexnet pretrain KIND --help lists the flags."""
 
@@ -57,8 +65,8 @@ class PretrainFlags(Generic[R]):
 
 def run(arguments: Sequence[str]) -> int:
     """Pretrain, then print the reconstruction errors and the paths of the files."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP.format(presets=", ".join(PRESETS)))
+    if not arguments or arguments[0] in HELP_WORDS:
+        print(HELP.format(presets=_presets_text()))
         return 0
     kind, *words = arguments
     if kind not in KINDS:
@@ -85,6 +93,11 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _presets_text() -> str:
+    """The names of the presets, filled; the first line goes on where HELP has `{presets}`."""
+    return "\n".join(textwrap.wrap(", ".join(PRESETS), 79, initial_indent=" " * 22)).lstrip()
+
+
 def parse_flags(
     kind: str, words: Sequence[str], start: PretrainRecipe
 ) -> PretrainFlags[PretrainRecipe]:
@@ -95,9 +108,8 @@ def parse_flags(
     """
     cls = {"autoencoder": PretrainFlags[AutoencoderRecipe], "rbm": PretrainFlags[RbmRecipe]}[kind]
     description = (
-        f"{DESCRIPTIONS[kind]}: alexnet pretrain {kind} [PRESET] [OPTIONS]. "
-        f"Presets: {', '.join(PRESETS)}. "
-        f"The flags below show the values of {start.name!r}."
+        f"{DESCRIPTIONS[kind]}. Presets: {', '.join(PRESETS)}. "
+        f"The defaults below are those of {start.name}."
     )
     return parse(cls, words, f"pretrain {kind}", PretrainFlags(recipe=start), description)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 from alexnet.cli.flags import parse_known
+from alexnet.cli.help import HELP_WORDS
 from alexnet.errors import UsageError
 
 
@@ -15,7 +19,7 @@ class RunOptions:
 
     config: str = ""
     """JSON file of a recipe, such as a run's config.json; flags override it."""
-    out: str = ""
+    out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """The run folder; a new numbered folder in runs/ unless given."""
     resume: str = ""
     """Resume the stopped run in this folder; takes --json, and of `train` also --epochs and what
@@ -45,11 +49,11 @@ def read_run_options(
     """
     words = list(arguments)
     preset = words.pop(0) if words and not words[0].startswith("-") else ""
-    options, rest = parse_known(RunOptions, words, verb, add_help=False)
+    options, rest = parse_known(RunOptions, words, verb)
     flags = [word for word in rest if not changeable or word.startswith("-")]
     fixed = [word for word in flags if word.partition("=")[0] not in changeable]
     others = [word for word in (preset, options.config, options.out, *fixed) if word]
-    if options.resume and others and not {"-h", "--help"} & set(rest):
+    if options.resume and others and HELP_WORDS.isdisjoint(rest):
         raise UsageError(_fixed_text(others[0], changeable))
     return preset, options, rest
 

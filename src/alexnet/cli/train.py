@@ -38,8 +38,8 @@ def run(arguments: Sequence[str]) -> int:
     preset_name, options, words = read_run_options("train", arguments, CHANGEABLE)
     start = starting_recipe(preset_name, options)
     description = (
-        f"Train a network: alexnet train [PRESET] [OPTIONS]. Presets: {', '.join(PRESETS)}. "
-        f"The flags below show the values of {preset_name or DEFAULT_PRESET!r}."
+        f"Train a network. Presets: {', '.join(PRESETS)}. "
+        f"The defaults below are those of {preset_name or DEFAULT_PRESET}."
     )
     flags = parse(TrainFlags, words, "train", TrainFlags(run=options, recipe=start), description)
     from alexnet.training.trainer import resume, train

@@ -32,7 +32,7 @@ class DataOptions:
 
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
-    its path if the expression has a slash; "": classes are folders."""
+    its path if the expression has a slash; unless given, classes are folders."""
     resize: Resize = "shortest_edge"
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
@@ -245,7 +245,7 @@ class StoppingOptions:
     """Stop after the epoch whose training top-1 error is at most this; None: never."""
     max_minutes: float | None = None
     """Stop at a checkpoint after so many minutes of training; --resume continues, with as many
-    minutes again. None: no limit."""
+    minutes again; None: no limit."""
 
     def __post_init__(self) -> None:
         require_finite(self)

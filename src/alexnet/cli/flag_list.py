@@ -1,0 +1,132 @@
+"""The flags of a dataclass, one by one, with the words that help and completion show of them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import cache
+from itertools import pairwise
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import tyro
+
+METAVARS = {
+    "config": "FILE",
+    "exclude": "ARM",
+    "class_names": "FILE",
+    "init_from": "FILE",
+    "data_root": "FOLDER",
+    "resume": "RUN",
+    "label_from": "REGEX",
+    "freeze_up_to": "LAYER",
+    "up_to": "LAYER",
+    "out": "FILE",
+}
+"""What stands for the value of a text in help; other fields have their own name in capitals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A field that the command line sets, by a flag or by a word in its place."""
+
+    field: str
+    """Its name in the dataclass."""
+    group: str
+    """What the flags of its dataclass have in common."""
+    help: str
+    metavar: str
+    """What stands for the value; "" for a flag without a value."""
+    choices: tuple[str, ...]
+    default: object
+    """MISSING if a value must be given."""
+    is_positional: bool
+
+    @property
+    def names(self) -> list[str]:
+        """As typed; a switch has a second name that turns it off."""
+        if self.is_positional:
+            return []
+        flag = self.field.replace("_", "-")
+        return [f"--{flag}"] if self.metavar else [f"--{flag}", f"--no-{flag}"]
+
+
+def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
+    """Every flag of a dataclass, with those of the dataclasses in its fields.
+
+    Args:
+        cls: the dataclass.
+        value: what the defaults are read from; the defaults of `cls` unless given.
+    """
+    cls = get_origin(cls) or cls
+    hints, texts = get_type_hints(cls, include_extras=True), _field_texts(cls)
+    group = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
+    for field in fields(cls):
+        default = _default(field) if value is None else getattr(value, field.name)
+        hint = hints[field.name]
+        if isinstance(hint, TypeVar) or is_dataclass(hint):
+            known = default if is_dataclass(default) else None
+            yield from list_flags(hint if is_dataclass(hint) else type(default), known)
+        else:
+            yield _flag(field.name, hint, group, texts.get(field.name, ""), default)
+
+
+def flag_names(cls: Any, default: object = None) -> Iterator[str]:
+    """Every flag as it is typed."""
+    for flag in list_flags(cls, default):
+        yield from flag.names
+
+
+def _flag(name: str, hint: Any, group: str, text: str, default: object) -> Flag:
+    annotations = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    kind = get_args(hint)[0] if annotations else hint
+    own = [m for m in (getattr(note, "metavar", None) for note in annotations) if m]
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    return Flag(
+        field=name,
+        group=" ".join(group.split()),
+        help=" ".join(text.split()),
+        metavar=own[0] if own else _metavar(name, kind),
+        choices=choices,
+        default=default,
+        is_positional=tyro.conf.Positional in annotations,
+    )
+
+
+def _metavar(name: str, kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "{" + ",".join(get_args(kind)) + "}"
+    if get_origin(kind) is tuple:
+        return f"{_metavar(name, get_args(kind)[0])} ..."
+    kinds = [one for one in get_args(kind) or (kind,) if one is not NoneType]
+    numbers = {int: "N", float: "NUMBER", bool: ""}
+    return numbers.get(kinds[0], METAVARS.get(name, name.upper()))
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+@cache
+def _field_texts(cls: type) -> dict[str, str]:
+    """The string under each field, as the source has it; those of base classes too."""
+    texts: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        if not is_dataclass(one):
+            continue
+        tree = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0]
+        body = tree.body if isinstance(tree, ast.ClassDef) else []
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                texts[field.target.id] = _string(text)
+    return texts
+
+
+def _string(statement: ast.stmt) -> str:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str(text))):
+            return text
+    return ""

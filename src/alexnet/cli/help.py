@@ -1,0 +1,127 @@
+"""The text of `--help` and `--help-all`, from the fields of a dataclass."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING
+from typing import Any
+
+from alexnet.cli.flag_list import Flag, list_flags
+from alexnet.cli.help_pages import PAGES, HelpPage
+
+HELP_WORDS = frozenset(("-h", "--help", "--help-all"))
+MAX_COLUMNS = 100
+INDENT = 24
+"""The column at which the text of a flag begins."""
+
+
+def help_text(
+    cls: Any, words: Sequence[str], verb: str, default: object = None, description: str = ""
+) -> str:
+    """The help for `words`, which hold `--help` or `--help-all`.
+
+    Args:
+        cls: the dataclass of the flags.
+        words: what was typed after the verb.
+        verb: with its action, as typed.
+        default: what the defaults are read from; those of `cls` unless given.
+        description: the docstring of `cls` unless given.
+    """
+    flags, page = list(list_flags(cls, default)), PAGES.get(verb, HelpPage())
+    is_all = "--help-all" in words or not page.basic
+    prose = description or inspect.cleandoc(cls.__doc__ or "")
+    positionals = [flag for flag in flags if flag.is_positional]
+    parts = [
+        " ".join(["usage: alexnet", verb, *_words(page, positionals), "[OPTIONS]"]),
+        "\n\n".join(map(_fill, prose.split("\n\n"))),
+        "\n".join(map(_entry, positionals)),
+        *(_groups(flags) if is_all else [_basic(flags, page)]),
+        _examples(page),
+    ]
+    if not is_all:
+        count = len(flags) - len(positionals)
+        parts.append(f"alexnet {verb} --help-all lists all {count} options.")
+    return "\n\n".join(filter(None, parts))
+
+
+def examples_text(examples: Iterable[tuple[str, str]]) -> str:
+    """Commands, each with what it does below or beside it."""
+    lines = [(f"  alexnet {command}", text) for command, text in examples]
+    width = max((len(command) for command, _ in lines), default=0)
+    if any(width + 2 + len(text) >= _columns() for _, text in lines):
+        return "\n".join(f"{command}\n      {text}" for command, text in lines)
+    return "\n".join(f"{command:<{width}}  {text}" for command, text in lines)
+
+
+def _words(page: HelpPage, positionals: Sequence[Flag]) -> list[str]:
+    return [word for word in (page.words, *(flag.metavar for flag in positionals)) if word]
+
+
+def _basic(flags: Sequence[Flag], page: HelpPage) -> str:
+    by_name = {flag.field: flag for flag in flags}
+    return "\n".join(["options:", *(_entry(by_name[name]) for name in page.basic)])
+
+
+def _groups(flags: Sequence[Flag]) -> Iterator[str]:
+    """The flags of each dataclass below what it says of them; a single one needs no heading."""
+    named = [flag for flag in flags if not flag.is_positional]
+    is_single = len({flag.group for flag in named}) == 1
+    groups: dict[str, list[Flag]] = {}
+    for flag in named:
+        groups.setdefault("options" if is_single else flag.group.rstrip("."), []).append(flag)
+    for group, members in groups.items():
+        yield "\n".join([_fill(f"{group}:"), *map(_entry, members)])
+
+
+def _examples(page: HelpPage) -> str:
+    return f"examples:\n{examples_text(page.examples)}" if page.examples else ""
+
+
+def _entry(flag: Flag) -> str:
+    """A flag with its text, filled, in two columns."""
+    is_off = not flag.metavar and not flag.default
+    names = flag.names[:1] if is_off else flag.names
+    left = "  " + " ".join([", ".join(names), flag.metavar]).strip()
+    text = _fill(_text(flag), " " * INDENT)
+    return f"{left}\n{text}" if len(left) > INDENT - 2 else left.ljust(INDENT) + text[INDENT:]
+
+
+def _text(flag: Flag) -> str:
+    """The flag's text with its default, in words: no value of Python stands for "not given"."""
+    text = flag.help
+    if flag.default is None:
+        text = re.sub(r"\bNone: ", "unless given: ", text)
+    if flag.default is MISSING and not flag.is_positional:
+        return f"{text} (required)"
+    default = _default_text(flag.default)
+    return f"{text} (default: {default})" if default else text
+
+
+def _default_text(default: object) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else ""
+    if isinstance(default, float):
+        return f"{default:g}"
+    if isinstance(default, tuple):
+        return " ".join(map(str, default))
+    return "" if default in (None, MISSING) else str(getattr(default, "name", default))
+
+
+def _fill(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        " ".join(text.split()),
+        _columns(),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _columns() -> int:
+    """One less than the terminal has, so that no line is wrapped."""
+    return min(max(shutil.get_terminal_size().columns, INDENT + 30), MAX_COLUMNS) - 1

@@ -1,0 +1,128 @@
+"""What `--help` shows of every verb: its basic flags, the most used first, and three examples.
+
+`--help-all` shows every flag. A verb whose flags are few needs no choice of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_BASIC_FLAGS = 12
+"""More than these are too many to read at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelpPage:
+    """What is particular about a verb's help."""
+
+    words: str = ""
+    """Words before the flags that the flags' dataclass does not have."""
+    basic: tuple[str, ...] = ()
+    """Fields that `--help` shows; all of them if this is empty."""
+    examples: tuple[tuple[str, str], ...] = ()
+    """What follows `alexnet`, and what it does."""
+
+
+PRETRAIN_FLAGS = (
+    "data", "arch", "up_to", "epochs", "batch_size", "device", "seed",
+    "config", "out", "resume",
+)  # fmt: skip
+PAGES: dict[str, HelpPage] = {
+    "train": HelpPage(
+        words="[PRESET]",
+        basic=(
+            "data", "arch", "init_from", "epochs", "batch_size", "lr", "val_fraction", "patience",
+            "device", "config", "out", "resume",
+        ),
+        examples=(
+            ("train", "generated flowers, in minutes"),
+            ("train --data photos/ --epochs 20", "your own classes, a folder each"),
+            ("train --resume runs/photos-001", "continue a run that was stopped"),
+        ),
+    ),
+    "pretrain autoencoder": HelpPage(
+        words="[PRESET]",
+        basic=(*PRETRAIN_FLAGS, "lr", "masking_fraction"),
+        examples=(
+            ("pretrain autoencoder", "the layers of the preset quickstart"),
+            ("pretrain autoencoder --data photos/", "on your own images"),
+            ("pretrain autoencoder flowers17 --up-to conv3", "the first three layers"),
+        ),
+    ),
+    "pretrain rbm": HelpPage(
+        words="[PRESET]",
+        basic=(*PRETRAIN_FLAGS, "cd_steps", "sparsity_target"),
+        examples=(
+            ("pretrain rbm", "the layers of the preset quickstart"),
+            ("pretrain rbm --data photos/", "on your own images"),
+            ("pretrain rbm flowers17 --up-to conv3", "the first three layers"),
+        ),
+    ),
+    "evaluate": HelpPage(
+        examples=(
+            ("evaluate runs/photos-001", "on the test split that the run has kept aside"),
+            ("evaluate runs/photos-001 --crops 10", "averaged over ten crops, as in the paper"),
+            ("evaluate model.safetensors --data new/", "on other images"),
+        ),
+    ),
+    "predict": HelpPage(
+        examples=(
+            ("predict runs/photos-001 a.jpg", "the five most probable classes"),
+            ("predict runs/photos-001 new/ --csv", "all images of a folder, as CSV"),
+            ("predict model.safetensors a.jpg --min-probability 0.8", "or else unsure"),
+        ),
+    ),
+    "compare": HelpPage(
+        examples=(
+            ("compare runs/a runs/b", "on the images that both have kept aside"),
+            ("compare runs/a runs/b runs/c --crops 10", "each with the first one"),
+            ("compare a.safetensors b.safetensors --data new/", "model files"),
+        ),
+    ),
+    "info": HelpPage(
+        examples=(
+            ("info runs/photos-001", "a run"),
+            ("info model.safetensors", "a model file"),
+            ("info runs/photos-001 --json", "for a program"),
+        ),
+    ),
+    "runs": HelpPage(
+        examples=(
+            ("runs", "the runs in runs/, the newest first"),
+            ("runs --sort error", "the best one first"),
+            ("runs clean", "remove what failed and finished runs left behind"),
+        ),
+    ),
+    "summary": HelpPage(
+        basic=(
+            "num_classes", "input_size", "channels", "width", "activation", "norm", "format",
+            "draw", "json",
+        ),
+        examples=(
+            ("summary", "the names of all networks"),
+            ("summary alexnet --num-classes 17", "one network"),
+            ("summary alexnet alexnet_owt", "what differs between two"),
+        ),
+    ),
+    "import": HelpPage(
+        examples=(
+            ("import model.pth --arch alexnet_owt", "a checkpoint of torch"),
+            ("import model.keras --class-names names.txt", "a model of Keras"),
+            ("import --weights torchvision", "torchvision's published weights"),
+        ),
+    ),
+    "export": HelpPage(
+        examples=(
+            ("export runs/photos-001 --format onnx", "for ONNX runtimes"),
+            ("export runs/photos-001 --format onnx --with-preprocessing", "takes values 0 to 255"),
+            ("export runs/photos-001 --format keras", "for Keras 3"),
+        ),
+    ),
+    "doctor": HelpPage(
+        examples=(
+            ("doctor", "versions, device and folders"),
+            ("doctor --device cpu", "as if there were no GPU"),
+            ("doctor --json", "for a bug report"),
+        ),
+    ),
+}  # fmt: skip
