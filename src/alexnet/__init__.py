@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.api.architectures import list_datasets, list_models, list_presets, variant
     from alexnet.api.data import load_splits
-    from alexnet.api.lists import list_datasets, list_models, list_presets
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
     from alexnet.config.presets import preset
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alexnet.inference.predictions import Prediction
     from alexnet.models.architecture import Architecture
     from alexnet.models.network import Network, create_model
-    from alexnet.models.variants import ModelOptions, variant
+    from alexnet.models.variants import ModelOptions
     from alexnet.models.zoo import architecture
     from alexnet.pretraining.pretrainer import Pretrained
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
@@ -84,9 +84,9 @@ _MODULES = {
     "evaluate": "api.models",
     "export": "api.models",
     "import_model": "api.models",
-    "list_datasets": "api.lists",
-    "list_models": "api.lists",
-    "list_presets": "api.lists",
+    "list_datasets": "api.architectures",
+    "list_models": "api.architectures",
+    "list_presets": "api.architectures",
     "load": "api.models",
     "load_splits": "api.data",
     "predict": "api.models",
@@ -95,7 +95,7 @@ _MODULES = {
     "resume": "api.training",
     "resume_pretraining": "api.training",
     "train": "api.training",
-    "variant": "models.variants",
+    "variant": "api.architectures",
 }
 
 _PACKAGES = (

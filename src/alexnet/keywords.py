@@ -17,27 +17,37 @@ R = TypeVar("R")
 
 
 def check_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """The function; a keyword that it does not have is a `UsageError` instead of a TypeError."""
-    return _checked(function, _own_names(function))
+    """The function; a call that it cannot take is a `UsageError` instead of a TypeError."""
+    return _checked(function, ())
 
 
 def check_options(cls: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """As `check_keywords`, for functions whose `**options` are the fields of a dataclass."""
-    options = [field.name for field in fields(cls)]
-    return lambda function: _checked(function, [*_own_names(function), *options])
+    return lambda function: _checked(function, [field.name for field in fields(cls)])
 
 
-def _own_names(function: Callable[..., object]) -> list[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+def check_positions(function: Callable[P, R]) -> Callable[P, R]:
+    """As `check_keywords`, for functions that check their `**options` themselves."""
+    return _checked(function, None)
 
 
-def _checked(function: Callable[P, R], known: Collection[str]) -> Callable[P, R]:
+def _checked(function: Callable[P, R], options: Collection[str] | None) -> Callable[P, R]:
+    signature = inspect.signature(function)
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    own = [p.name for p in signature.parameters.values() if p.kind in kinds and p.name != "self"]
+
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
-            if name not in known:
-                raise unknown_keyword(name, known)
+            if options is not None and name not in (*own, *options):
+                raise unknown_keyword(name, [*own, *options])
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise UsageError(
+                f"{function.__name__}: {error}; it takes {', '.join(own)}, of which all but the "
+                "first are best named"
+            ) from error
         return function(*args, **kwargs)
 
     return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 OTHER_WORDS = {
@@ -154,5 +155,8 @@ def explain(word: str, known: Collection[str]) -> str:
         word: as typed, with underscores.
         known: the options that can be given.
     """
-    ours = OTHER_WORDS.get(word, "")
-    return f"it is called {ours} here" if ours in known else ANSWERS.get(word, "")
+    ours, answer = OTHER_WORDS.get(word, ""), ANSWERS.get(word, "")
+    if ours in known:
+        return f"it is called {ours} here"
+    named = re.findall(r"(\w+)=", answer)
+    return answer if all(name in known for name in named) else ""

@@ -84,10 +84,18 @@ def test_a_run_is_resumed_by_its_folder_or_as_a_keyword(trained: RunFolder) -> N
         lambda: alexnet.resume(trained.path, reporter=None),
         lambda: alexnet.train(resume=trained.path, reporter=None),
     ):
-        with pytest.raises(AlexNetError, match="finished already"):
+        with pytest.raises(AlexNetError, match="finished"):
             resume()
-    with pytest.raises(AlexNetError, match="resume= continues a run unchanged"):
+    with pytest.raises(AlexNetError, match="resume= continues the run of a folder"):
         alexnet.train("flowers17", resume=trained.path, reporter=None)
+
+
+def test_a_finished_run_goes_on_with_more_epochs(small: Recipe, place: Path) -> None:
+    run = alexnet.train(replace(small, epochs=1), reporter=None)
+    longer = alexnet.resume(run, epochs=2, reporter=None)
+    assert [record.epoch for record in longer.history] == [1, 2]
+    again = alexnet.train(resume=run.folder.path, epochs=9, max_minutes=1e-6, reporter=None)
+    assert not again.is_finished
 
 
 def test_pretraining_by_words(flowers: Path, place: Path) -> None:

@@ -69,7 +69,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"epochs": True}, UsageError, "epochs must be int, not True"),
         ({"optimizer": "AdamW"}, UsageError, "optimizer is 'AdamW'; it can be paper, sgd, adam"),
         ({"milestones": 5}, UsageError, "milestones must be a list, not 5"),
-        ({"arch": None}, UsageError, "arch must be str, not None"),
+        ({"arch": None}, UsageError, "arch must be str or Architecture, not None"),
         ({"epochs": 0}, ConfigError, "--epochs 0 must be at least 1"),
     ],
 )

@@ -4,7 +4,7 @@
 - `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
 - `data`: `load_splits`.
-- `lists`: `list_models`, `list_datasets`, `list_presets`.
+- `architectures`: `variant`, `list_models`, `list_datasets`, `list_presets`.
 - `reporting`: progress for the shell, for a reporter of the caller, or for nobody.
 """
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.api.architectures import list_datasets, list_models, list_presets, variant
     from alexnet.api.data import load_splits
-    from alexnet.api.lists import list_datasets, list_models, list_presets
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
 
@@ -32,6 +32,7 @@ __all__ = [
     "resume",
     "resume_pretraining",
     "train",
+    "variant",
 ]
 __getattr__, __dir__ = attach(
     __name__,
@@ -39,9 +40,9 @@ __getattr__, __dir__ = attach(
         "evaluate": "models",
         "export": "models",
         "import_model": "models",
-        "list_datasets": "lists",
-        "list_models": "lists",
-        "list_presets": "lists",
+        "list_datasets": "architectures",
+        "list_models": "architectures",
+        "list_presets": "architectures",
         "load": "models",
         "load_splits": "data",
         "predict": "models",
@@ -49,5 +50,6 @@ __getattr__, __dir__ = attach(
         "resume": "training",
         "resume_pretraining": "training",
         "train": "training",
+        "variant": "architectures",
     },
 )

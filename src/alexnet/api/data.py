@@ -8,10 +8,12 @@ from alexnet.api.recipes import Start, changed_recipe, show_options, starting_re
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.config.recipe import Recipe
 from alexnet.data.image_dataset import ImageDataset
+from alexnet.keywords import check_positions
 from alexnet.training.data import prepare_data
 
 
 @show_options(Recipe)
+@check_positions
 def load_splits(
     recipe: Start = "", *, reporter: Reporting = "auto", **options: Any
 ) -> dict[str, ImageDataset]:

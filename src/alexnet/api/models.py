@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+import torch
+
 from alexnet.api.reporting import Reporting, progress_callback, reporting
 from alexnet.errors import ModelFileError, UnknownNameError, UsageError
 from alexnet.evaluation import evaluator
@@ -27,12 +29,13 @@ from alexnet.keywords import check_keywords
 from alexnet.training.trainer import Run
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
+Device: TypeAlias = "str | torch.device"
 Model: TypeAlias = "FilePath | Run | Classifier"
 """A run folder or a model file, what `train` returned, or a classifier."""
 
 
 @check_keywords
-def load(model: Model, device: str = "auto") -> Classifier:
+def load(model: Model, device: Device = "auto") -> Classifier:
     """A classifier from a run folder (its best model), a model file, or a finished `Run`.
 
     Args:
@@ -46,13 +49,13 @@ def load(model: Model, device: str = "auto") -> Classifier:
     if isinstance(model, Classifier):
         return model
     if isinstance(model, Run):
-        return classifiers.load(model.folder.path, device)
+        return classifiers.load(model.folder.path, str(device))
     if not isinstance(model, str | os.PathLike):
         raise UsageError(
             "a model is a run folder, a model file, a Run or a Classifier; "
             f"not a {type(model).__name__}"
         )
-    return classifiers.load(Path(model), device)
+    return classifiers.load(Path(model), str(device))
 
 
 @check_keywords
@@ -63,7 +66,7 @@ def predict(
     crops: Crops = 1,
     *,
     min_probability: float = 0.0,
-    device: str = "auto",
+    device: Device = "auto",
     reporter: Reporting = "auto",
 ) -> Predictions:
     """The most probable classes of images: `alexnet.predict("runs/x", "a.jpg")`.
@@ -99,7 +102,7 @@ def evaluate(
     label_from: str = "",
     split: SplitName = "auto",
     crops: Crops = 1,
-    device: str = "auto",
+    device: Device = "auto",
     out: FilePath = "",
     reporter: Reporting = "auto",
 ) -> Evaluation:

@@ -8,13 +8,15 @@ from typing import Any
 
 from alexnet.api.recipes import Start, changed_recipe, show_options, starting_recipe
 from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporting, reporting
+from alexnet.config.options import with_options
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.keywords import check_keywords
+from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
 from alexnet.training import trainer
+from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
 
 FilePath = str | os.PathLike[str]
@@ -23,6 +25,7 @@ PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
 
 
 @show_options(Recipe)
+@check_positions
 def train(
     recipe: Start = "",
     *,
@@ -39,7 +42,7 @@ def train(
             the default preset.
         config: JSON file of a recipe, such as a run's config.json; `options` override it.
         out: the run folder; `runs/<name>-<number>` unless given.
-        resume: the folder of a stopped run to resume, instead of a new run.
+        resume: the folder of a run to resume, instead of a new run; see `resume`.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
         options: every flag of `alexnet train`, with underscores: `lr=0.001`, `batch_size=64`,
             `arch="alexnet_bn"` or an `Architecture`. A whole group is an option, too:
@@ -50,47 +53,50 @@ def train(
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
+    if resume:
+        if recipe or config or out:
+            raise UsageError("resume= continues the run of a folder; leave out recipe, config, out")
+        return RESUME(resume, reporter=reporter, **options)
+    start = starting_recipe(recipe, config)
+    changed = changed_recipe(start, options, TRAIN_KEYWORDS)
     with reporting(reporter) as told:
-        if resume:
-            if recipe or config or out or options:
-                raise UsageError("resume= continues a run unchanged; leave out the other arguments")
-            return trainer.resume(Path(resume), reporter=told)
-        start = starting_recipe(recipe, config)
-        if recipe and "data" in options and isinstance(recipe, os.PathLike):
-            raise UsageError(f"give the data once: {os.fspath(recipe)!r}, or data=")
-        changed = changed_recipe(start, options, TRAIN_KEYWORDS)
         return trainer.train(changed, out=_text(out), reporter=told)
 
 
-@check_keywords
+@check_options(StoppingOptions)
 def resume(
     path: FilePath | Run,
     *,
     epochs: int | None = None,
-    stopping: StoppingOptions | None = None,
     reporter: Reporting = "auto",
+    **options: Any,
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
-    `resume("runs/x", epochs=20)` also goes on with a finished run.
+    With other `epochs` or options it goes on until then, even if it has finished before.
 
     Args:
-        path: the run folder.
-        epochs: of the whole run; None: as before. The learning rate is planned anew for as many.
-        stopping: what ends the run early; None: as before.
+        path: the run folder, or the run.
+        epochs: of the whole run; None: as before.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
+        options: what ends the run early, by the names of the flags: `patience=5`.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
         TrainingError: the run has finished, or another process is training it.
-        UsageError: the run would have ended before.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    folder = path.folder.path if isinstance(path, Run) else Path(path)
+    folder = path.folder if isinstance(path, Run) else RunFolder(Path(path))
+    stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
     with reporting(reporter) as told:
-        return trainer.resume(folder, epochs=epochs, stopping=stopping, reporter=told)
+        return trainer.resume(folder.path, epochs=epochs, stopping=stopping, reporter=told)
 
 
+RESUME = resume
+"""The function, where an argument has its name."""
+
+
+@check_positions
 def pretrain(
     kind: str | PretrainRecipe,
     recipe: Start = "",

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
+from alexnet.api.recipes import name_after_data, starting_recipe
 from alexnet.cli.console import percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.config.presets import PRESETS, preset
+from alexnet.config.presets import PRESETS
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.pretraining.recipe import (
     KINDS,
@@ -77,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     start = (
         from_config(kind, options.config)
         if options.config
-        else KINDS[kind].from_recipe(preset(preset_name or DEFAULT_PRESET))
+        else KINDS[kind].from_recipe(starting_recipe(preset_name))
     )
     recipe = parse_flags(kind, words, start).recipe
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet.api import recipes
 from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.config.presets import PRESETS, preset
+from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_text
 from alexnet.evaluation.intervals import percent_with_interval
@@ -59,8 +60,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
-    """The preset, changed by the config file; of a run to resume, its recipe."""
-    start = preset(preset_name or DEFAULT_PRESET)
+    """The preset or the data, changed by the config file; of a run to resume, its recipe."""
+    start = recipes.starting_recipe(preset_name)
     if not (options.config or options.resume):
         return start
     from alexnet.training.run_folder import RunFolder, read_recipe, read_run_recipe

@@ -82,9 +82,11 @@ def _checked(hint: Any, value: Any, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON would give it: numpy's numbers, paths and tuples have other types."""
+    """The value as JSON would give it; numbers of numpy, paths and tuples have other types."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if (type(value).__module__, type(value).__name__) == ("torch", "device"):
+        return str(value)
     if isinstance(value, tuple | range):
         return [_plain(item) for item in value]
     if isinstance(value, Integral) and not isinstance(value, bool):

@@ -168,6 +168,9 @@ def parse_value(hint: Any, item: Any, where: str) -> Any:
     if kinds[0] is not hint:
         if item is None and NoneType in get_args(hint):
             return None
+        if len(kinds) > 1 and not isinstance(item, str | dict):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise ConfigError(f"{where} must be {names}, not {short_repr(item)}")
         is_object = isinstance(item, dict)
         kind = next((kind for kind in kinds if is_dataclass(kind) == is_object), kinds[0])
         return parse_value(kind, item, where)
@@ -175,8 +178,10 @@ def parse_value(hint: Any, item: Any, where: str) -> Any:
     if origin is Literal:
         known = get_args(hint)
         if not any(type(item) is type(choice) and item == choice for choice in known):
+            close = difflib.get_close_matches(str(item).lower(), map(str, known), n=1)
             raise ConfigError(
                 f"{where} is {short_repr(item)}; it can be {', '.join(map(str, known))}"
+                f"{f'; did you mean {close[0]}?' if close else ''}"
             )
         return item
     if origin is tuple:

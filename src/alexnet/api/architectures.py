@@ -1,0 +1,62 @@
+"""Architectures, and lists of what there is: architectures, data sets, presets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatch
+from typing import Any
+
+from alexnet.config.presets import PRESETS
+from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.keywords import check_keywords, check_options
+from alexnet.models import variants, zoo
+from alexnet.models.architecture import Architecture
+from alexnet.models.variants import AS_PUBLISHED, ModelOptions
+from alexnet.models.zoo import ABLATIONS, ZOO
+
+
+@check_options(ModelOptions)
+def variant(
+    arch: str | Architecture,
+    changes: ModelOptions = AS_PUBLISHED,
+    *,
+    num_classes: int | None = None,
+    **options: Any,
+) -> Architecture:
+    """An architecture, changed: `variant("alexnet", activation="tanh", num_classes=17)`.
+
+    Args:
+        arch: an `Architecture`, or the name of one.
+        changes: what to change.
+        num_classes: length of the output; None: as it is.
+        options: the same as keywords, by the names of `ModelOptions`.
+
+    Raises:
+        UnknownNameError: there is no such architecture or option.
+        ConfigError: an option is out of range.
+        ArchitectureError: the input is too small for the layers, or the groups do not divide the
+            channels.
+    """
+    table = zoo.architecture(arch)
+    return variants.variant(table, replace(changes, **options), num_classes=num_classes)
+
+
+@check_keywords
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the architectures that match a pattern such as "alexnet_*".
+
+    `alexnet.create_model(name)` makes a network of one, `alexnet.architecture(name)` is its table.
+    """
+    return [name for name in (*ZOO, *ABLATIONS) if fnmatch(name, pattern)]
+
+
+@check_keywords
+def list_datasets() -> list[str]:
+    """The names of the data sets that `data=` takes, besides paths of your own images."""
+    return list(DATASETS)
+
+
+@check_keywords
+def list_presets() -> list[str]:
+    """The names of the recipes that ship: the first argument of `alexnet.train`."""
+    return list(PRESETS)

@@ -1,0 +1,151 @@
+"""What people type first who know torchvision, timm, fastai, Keras or ultralytics.
+
+Every call works, or raises an `AlexNetError` that names the way out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import alexnet
+from alexnet.errors import AlexNetError
+from alexnet.training.run_folder import RunFolder
+
+WORKS = [
+    ("alexnet.create_model('alexnet', num_classes=10, device='meta')", "Network"),
+    ("alexnet.create_model('alexnet', dropout=0.2, channels=1, device='meta')", "Network"),
+    ("alexnet.create_model(alexnet.architecture('lenet5'), num_classes=3)", "Network"),
+    ("alexnet.models.create_model('lenet5')", "Network"),
+    ("alexnet.variant('alexnet', activation='tanh', num_classes=17)", "Architecture"),
+    ("alexnet.list_models('*bn*')", "list"),
+    ("alexnet.list_datasets()", "list"),
+    ("alexnet.list_presets()", "list"),
+    ("alexnet.load(run)", "Classifier"),
+    ("alexnet.load(str(run))", "Classifier"),
+    ("alexnet.load(run / 'model.safetensors', device=torch.device('cpu'))", "Classifier"),
+    ("classifier(image)", "Predictions"),
+    ("classifier(str(image), top=3)[0].label", "str"),
+    ("classifier.predict([image, image])", "Predictions"),
+    ("classifier(Image.open(image))", "Predictions"),
+    ("classifier(np.zeros((40, 40, 3), np.uint8))", "Predictions"),
+    ("classifier('nothere.jpg')[0].error", "str"),
+    ("alexnet.predict(run, image)", "Predictions"),
+    ("alexnet.evaluate(run)", "Evaluation"),
+    ("alexnet.evaluate(classifier, data=photos, split='val')", "Evaluation"),
+    ("alexnet.load_splits(photos, resize_size=32, crop_size=None, input_size=None)", "dict"),
+    ("alexnet.train(photos, **small)", "Run"),
+    ("alexnet.train('quickstart', data=str(photos), **small)", "Run"),
+    ("alexnet.train(data=photos, **{**small, 'arch': alexnet.architecture('lenet5')})", "Run"),
+    ("alexnet.train(data=photos, device=torch.device('cpu'), lr=np.float32(0.01), **small)", "Run"),
+]
+TOLD = [
+    ("alexnet.AlexNet()", "did you mean alexnet.create_model?"),
+    ("alexnet.alexnet(weights='DEFAULT')", "did you mean alexnet.create_model?"),
+    ("alexnet.models.alexnet()", "did you mean alexnet.models.create_model?"),
+    ("alexnet.create_model('alexnt')", "unknown architecture 'alexnt'; did you mean alexnet or"),
+    ("alexnet.create_model('alexnet', in_chans=1)", "it is called channels here"),
+    ("alexnet.create_model('alexnet', drop_rate=0.5)", "it is called dropout here"),
+    ("alexnet.create_model(model_name='alexnet')", "it is called arch here"),
+    ("alexnet.architecture('AlexNet')", "did you mean alexnet or"),
+    ("alexnet.list_model()", "did you mean alexnet.list_models?"),
+    ("alexnet.load_model(run)", "did you mean alexnet.load?"),
+    ("alexnet.load_learner(run)", "did you mean alexnet.load?"),
+    ("alexnet.load('nowhere')", "there is no file nowhere"),
+    ("alexnet.load(run, map_location='cpu')", "unknown keyword 'map_location'"),
+    ("alexnet.load(run, device='gpu')", "device 'gpu' cannot be used here; try --device cpu"),
+    ("classifier.predict(image, topk=3)", "it is called top here"),
+    ("classifier(image, k=3)", "it is called top here"),
+    ("classifier(torch.zeros(3, 40, 40))", "wants the values 0 to 255 as uint8"),
+    ("alexnet.predict(image, run)", "the model comes first, before the images"),
+    ("alexnet.predict(image)", "missing a required argument: 'images'"),
+    ("alexnet.test(run)", "did you mean alexnet.evaluate?"),
+    ("alexnet.evaluate(run, split='validation')", "known: all, auto, test, train, val"),
+    ("alexnet.evaluate(run, crops=5)", "crops must be 1 or 10, not 5"),
+    ("alexnet.evaluate(run, batch_size=32)", "unknown keyword 'batch_size'; known: crops, data"),
+    ("alexnet.fit(photos)", "did you mean alexnet.train?"),
+    ("alexnet.Trainer()", "did you mean alexnet.train?"),
+    ("alexnet.train('flower17')", "unknown preset (nor is it data) 'flower17'; did you mean flow"),
+    ("alexnet.train('photoz/')", "there is no folder 'photoz/'"),
+    ("alexnet.train('alexnet_bn')", "is an architecture; name it with arch='alexnet_bn'"),
+    ("alexnet.train(preset='flowers17')", "it is called recipe here"),
+    ("alexnet.train(classifier, photos)", "too many positional arguments; it takes recipe, config"),
+    ("alexnet.train(torch.zeros(3))", "a preset, or the path of data; not a Tensor"),
+    ("alexnet.train(photos, learning_rate=0.01)", "it is called lr here"),
+    ("alexnet.train(photos, n_epochs=3)", "it is called epochs here"),
+    ("alexnet.train(photos, epoch=3)", "did you mean epochs"),
+    ("alexnet.train(photos, bs=8)", "it is called batch_size here"),
+    ("alexnet.train(photos, wd=0.1)", "it is called weight_decay here"),
+    ("alexnet.train(photos, imgsz=64)", "it is called input_size here"),
+    ("alexnet.train(photos, model='alexnet_owt')", "it is called arch here"),
+    ("alexnet.train(photos, arch='alexnet_owtt')", "did you mean alexnet_owt or"),
+    ("alexnet.train(photos, arch=torch.nn.Linear(2, 2))", "arch must be str or Architecture"),
+    ("alexnet.train(photos, optimizer='AdamW')", "did you mean adamw?"),
+    ("alexnet.train(photos, optimizer=torch.optim.Adam)", "it can be paper, sgd, adam"),
+    ("alexnet.train(photos, epochs='5')", "epochs must be int, not '5'"),
+    ("alexnet.train(photos, validation_split=0.2)", "it is called val_fraction here"),
+    ("alexnet.train(photos, num_workers=4)", "images are decoded once, by all CPU cores"),
+    ("alexnet.train(photos, num_classes=12)", "the data has the classes"),
+    ("alexnet.train(photos, callbacks=[])", "reporter= takes a Reporter of your own"),
+    ("alexnet.train(photos, verbose=0)", "reporter=None is silent"),
+    ("alexnet.train(photos, out=run)", "exists; choose another --out"),
+    ("alexnet.resume('nowhere')", "is not a run folder"),
+    ("alexnet.resume(run, epoch=20)", "unknown keyword 'epoch'; did you mean epochs?"),
+    ("alexnet.export(run, 'net.tflite')", "it can be .onnx, .pt2, .keras, .weights.h5"),
+    ("alexnet.export(run, format='onx')", "did you mean onnx"),
+    ("alexnet.export(run)", "name the file to write"),
+    ("alexnet.to_onnx(run)", "did you mean alexnet.export?"),
+    ("alexnet.import_model('nothere.pth', 'alexnet_owt')", "there is no file nothere.pth"),
+    ("alexnet.import_model('nothere.pth')", "--arch is needed"),
+    ("alexnet.pretrain('rbms')", "unknown kind of pretraining 'rbms'; did you mean rbm?"),
+    ("alexnet.preset('flowers17', learning_rate=1)", "it is called lr here"),
+    ("alexnet.load_dataset(photos)", "did you mean alexnet.load_splits?"),
+    ("alexnet.datasets.ImageFolder(photos)", "did you mean alexnet.list_datasets?"),
+    ("alexnet.transforms.centre_crop", "did you mean alexnet.transforms.center_crop?"),
+]
+
+
+@pytest.fixture
+def names(
+    trained: RunFolder, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """What the calls use; they run in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    small = {
+        **{"arch": "lenet5", "width": 0.5, "input_size": None, "crop_size": None},
+        **{"resize_size": 32, "epochs": 1, "batch_size": 36},
+    }
+    return {
+        **{"alexnet": alexnet, "np": np, "torch": torch, "Image": Image},
+        "run": trained.path,
+        "photos": flowers,
+        "image": sorted(flowers.glob("test/*/*"))[0],
+        "small": small,
+    }
+
+
+@pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize(("call", "kind"), WORKS)
+def test_the_call_works(call: str, kind: str, names: dict[str, Any]) -> None:
+    if "classifier" in call:
+        names["classifier"] = alexnet.load(names["run"], "cpu")
+    assert type(eval(call, names)).__name__ == kind
+
+
+@pytest.mark.parametrize(("call", "text"), TOLD)
+def test_the_way_out_is_told(call: str, text: str, names: dict[str, Any]) -> None:
+    if "classifier" in call:
+        names["classifier"] = alexnet.load(names["run"], "cpu")
+    with pytest.raises(AlexNetError) as told:
+        eval(call, names)
+    assert text in str(told.value)
+    assert not list(Path.cwd().iterdir())
+
+
+def test_there_are_enough_guesses() -> None:
+    assert len({call for call, _ in (*WORKS, *TOLD)}) >= 80
