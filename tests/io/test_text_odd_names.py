@@ -19,6 +19,7 @@ from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.export_split import write_split
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
+from alexnet.plots.labels import MAX_LABEL_WIDTH
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
@@ -113,7 +114,7 @@ def test_the_sheet(command: Command, odd: Path, tmp_path: Path) -> None:
 
 def test_figures_take_any_name() -> None:
     assert plots.short_label("a\nb\udcff") == "a\\nb\\xff"
-    assert len(plots.short_label("x" * 300)) == plots.MAX_LABEL_LENGTH
+    assert len(plots.short_label("x" * 300)) == MAX_LABEL_WIDTH
 
 
 def test_a_split_as_folders_and_as_csv(odd: Path, tmp_path: Path) -> None:
