@@ -59,7 +59,15 @@ def test_help_names_every_verb(command: Command) -> None:
             assert f"\n  {verb} " in result.out
 
 
+def test_help_of_a_verb_is_its_help(command: Command) -> None:
+    for words in (["train"], ["data"], ["data", "check"], ["runs", "clean"]):
+        assert command("help", *words) == command(*words, "--help")
+    assert command("help", "trian").code == 2
+    assert "did you mean train" in command("help", "trian").err
+
+
 def test_version(command: Command) -> None:
+    assert command("-V") == command("--version")
     assert command("--version") == CommandResult(0, f"alexnet {alexnet.__version__}\n", "")
 
 

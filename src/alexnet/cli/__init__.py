@@ -4,6 +4,7 @@
     flag_list    every flag of a dataclass, with its text, value and default
     help         --help and --help-all
     help_pages   the basic flags and the examples of every verb
+    other_flags  flags of other programs are answered with ours
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
     console      tables, and progress as a bar or as lines
 
@@ -25,8 +26,9 @@ from importlib import import_module
 from keyword import iskeyword
 
 from alexnet import __version__
-from alexnet.errors import AlexNetError, UnknownNameError
+from alexnet.errors import AlexNetError, UnknownNameError, UsageError
 from alexnet.io.text import IS_WINDOWS, printable
+from alexnet.other_words import OTHER_NAMES
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.runtime.openmp import limit_openmp_spinning
 from alexnet.runtime.signals import TrainingInterrupted
@@ -61,7 +63,7 @@ def help_text() -> str:
         "train on generated images of flowers, in minutes\n"
         "  alexnet train --data photos/           train on your own classes, a folder each\n"
         "  alexnet predict runs/NAME-001 a.jpg    classify an image\n\n"
-        "alexnet VERB --help lists the flags; alexnet --version prints the version."
+        "alexnet help VERB shows the flags and examples; -V or --version, the version."
     )
 
 
@@ -93,20 +95,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if not words or words[0] in ("-h", "--help", "--help-all"):
         print(help_text())
         return 0
-    if words[0] == "--version":
+    if words[0] in ("-V", "--version"):
         print(f"alexnet {__version__}")
         return 0
     verb, *rest = words
     if verb not in VERBS:
-        raise UnknownNameError("verb", verb, VERBS)
+        raise _unknown_verb(verb)
     module = f"{verb}_" if iskeyword(verb) else verb
     disable_malloc_trim()
     limit_openmp_spinning()
     code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
+
+
+def _unknown_verb(word: str) -> UsageError:
+    """The error for a word that is no verb; it names ours for one of another program."""
+    ours = OTHER_NAMES.get(word)
+    if ours in VERBS:
+        return UsageError(f"{word} is not a verb here; use alexnet {ours}")
+    return UnknownNameError("verb", word, VERBS)
 
 
 def _flush() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from itertools import groupby
 from typing import Any, TypeVar
@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from alexnet.cli.flag_list import flag_names
+from alexnet.cli.flag_list import Flag, list_flags
 from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help import help_text as help_of
+from alexnet.cli.other_flags import check_other_flags
 from alexnet.config.architecture_file import named_or_own
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
 from alexnet.models.architecture import Architecture
@@ -47,9 +48,11 @@ def parse(
     if not HELP_WORDS.isdisjoint(arguments):
         print(help_of(cls, arguments, verb, default, description))
         raise SystemExit(0)
+    flags = list(list_flags(cls, default))
+    check_other_flags(arguments, flags, verb)
     value, unknown = parse_known(cls, arguments, verb, default)
     if unknown:
-        raise UsageError(_unknown_message(unknown[0], flag_names(cls, default), verb))
+        raise UsageError(_unknown_message(unknown[0], flags, verb))
     return value
 
 
@@ -154,10 +157,11 @@ def _first_paragraph(box: str) -> str:
     return next((" ".join(text) for is_text, text in groups if is_text), box)
 
 
-def _unknown_message(word: str, flags: Iterator[str], verb: str) -> str:
+def _unknown_message(word: str, flags: Sequence[Flag], verb: str) -> str:
     """What is wrong with a word that no field takes."""
     flag = word.partition("=")[0]
-    close = difflib.get_close_matches(flag, flags, n=1)
+    names = [name for one in flags for name in one.names]
+    close = difflib.get_close_matches(flag, names, n=1)
     advice = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
     kind = "flag" if flag.startswith("-") else "word"
     return f"unknown {kind} {flag!r}; {advice}"

@@ -1,0 +1,67 @@
+"""Words of other programs are answered with the flag that does the same here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from importlib import import_module
+from pkgutil import iter_modules
+
+import pytest
+
+import alexnet.cli
+from alexnet.cli.flag_list import flag_names, list_flags
+from alexnet.cli.other_flags import WORDS
+from support.commands import Command
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("train --imgsz 224", "--imgsz is not a flag here; use --input-size"),
+        ("train --img-size=224", "--img-size is not a flag here; use --input-size"),
+        ("train --model alexnet", "--model is not a flag here; use --arch"),
+        ("train --weights a.pth", "--weights is not a flag here; use --init-from"),
+        ("train --pretrained", "--pretrained is not a flag here; use --init-from"),
+        ("train --batch 4", "--batch is not a flag here; use --batch-size"),
+        ("train -b 4", "-b is not a flag here; use --batch-size"),
+        ("train --wd 0", "--wd is not a flag here; use --weight-decay"),
+        ("train --lr0 0.1", "--lr0 is not a flag here; use --lr"),
+        ("train --optimizer-type sgd", "--optimizer-type is not a flag here; use --optimizer"),
+        ("train --opt sgd", "--opt is not a flag here; use --optimizer"),
+        ("train --workers 4", "--workers is not a flag here; images are decoded once, by all CPU"),
+        ("train -j 4", "-j is not a flag here; images are decoded once, by all CPU"),
+        ("train --num_classes 4", "--num_classes is not a flag here; the data has the classes"),
+        ("summary alexnet --imgsz 64", "--imgsz is not a flag here; use --input-size"),
+        ("predict --weights m --source a.jpg", "alone: alexnet predict MODEL IMAGE ..."),
+        ("predict m a.jpg --model m", "it is a word alone: alexnet predict MODEL IMAGE ..."),
+        ("predict m a.jpg --conf 0.5", "--conf is not a flag here; use --min-probability"),
+        ("predict m a.jpg --topk 3", "--topk is not a flag here; use --top"),
+        ("evaluate --checkpoint m", "it is a word alone: alexnet evaluate MODEL"),
+        ("data check --path photos", "it is a word alone: alexnet data check DATA"),
+        ("benchmark train --bs 4", "--bs is not a flag here; use --batch-size"),
+        ("pretrain rbm --n-epochs 4", "--n-epochs is not a flag here; use --epochs"),
+        ("train --epoch 4", "unknown flag '--epoch'; did you mean --epochs?"),
+        ("predict m a.jpg --imgsz 4", "unknown flag '--imgsz'; see alexnet predict --help"),
+        ("test runs/a", "test is not a verb here; use alexnet evaluate"),
+        ("fit photos", "fit is not a verb here; use alexnet train"),
+    ],
+)
+def test_a_word_of_another_program_is_answered(command: Command, words: str, answer: str) -> None:
+    result = command(*words.split())
+    assert (result.code, result.out) == (2, "")
+    assert answer in result.err
+
+
+def test_our_flags_may_have_underscores(command: Command) -> None:
+    assert "--batch_size 0 must" in command("train", "--batch_size", "0").err.replace("-s", "_s")
+
+
+def test_the_words_lead_to_fields_that_some_verb_has_and_are_no_flag_there() -> None:
+    modules = [import_module(f"alexnet.cli.{m.name}") for m in iter_modules(alexnet.cli.__path__)]
+    classes = [v for m in modules for k, v in vars(m).items() if re.fullmatch(r"\w+Flags", k)]
+    classes = [cls for cls in classes if fields(cls) and "__parameters__" not in vars(cls)]
+    known = {flag.field for cls in classes for flag in list_flags(cls)}
+    assert {field for words in WORDS.values() for field in words} <= known
+    taken = {name for cls in classes for name in flag_names(cls)}
+    assert {"imgsz", "wd"}.isdisjoint(taken)
