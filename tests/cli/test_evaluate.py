@@ -14,7 +14,7 @@ from support.commands import Command
 
 EVALUATION_KEYS = {
     "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy", "loss",
-    "calibration", "top1_error_interval", "top5_error_interval",
+    "advice", "calibration", "top1_error_interval", "top5_error_interval",
     "class_names", "classes_without_images", "per_class", "confusion", "confusion_pairs",
     "most_confused", "top_losses",
 }  # fmt: skip

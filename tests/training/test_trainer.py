@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -146,12 +147,15 @@ def test_a_loss_that_stays_at_chance_is_noted_once_with_its_causes(
         augment=PLAIN,
         optimizer=OptimizerOptions(lr=1e-9),
         schedule=AT_ONCE,
+        seed=1,
     )
-    train(recipe, out=tmp_path / "run", reporter=witness)
-    said = [note for note in witness.notes if "chance" in note]
+    run = train(recipe, out=tmp_path / "run", reporter=witness)
+    said = [note for note in witness.notes if "at chance level for 3 epochs" in note]
     assert len(said) == 1
-    assert "ln(12) = 2.485" in said[0]
-    assert "--lr 1e-09" in said[0]
+    assert "91.7 % by always answering" in said[0]
+    assert "--lr 1e-10, --lr 1e-08" in said[0]
+    assert [sentence[:50] for sentence in run.advice].count(said[0][:50]) == 1
+    assert json.loads(run.folder.result.read_text())["advice"] == list(run.advice)
 
 
 def test_a_loss_that_falls_is_not_called_stuck(

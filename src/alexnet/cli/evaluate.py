@@ -100,12 +100,16 @@ def _default_folder(model: Path) -> tuple[Path, str]:
 
 def _text(result: Evaluation) -> str:
     """The metrics as text."""
+    from alexnet.evaluation.advice import evaluation_advice
+
     parts = [_header(result), _class_table(result)]
     if result.classes_without_images:
         where = f"images in {printable(result.data)}, {result.split}"
         parts.append(printable(missing_text(result.classes_without_images, where)))
     if result.most_confused:
         parts.append("\n".join(["most confused", *map(_pair_text, result.most_confused)]))
+    if advice := evaluation_advice(result):
+        parts.append("\n".join(printable(f"note: {sentence}") for sentence in advice))
     return "\n\n".join(parts)
 
 

@@ -16,6 +16,7 @@ from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_text
 from alexnet.evaluation.intervals import percent_with_interval
+from alexnet.io.text import printable
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def _text(result: Run) -> str:
         error = percent_with_interval(evaluation.top1_error, evaluation.num_images)
         lines.append(f"test error {error} on {evaluation.num_images:,} images")
     lines.append(_model_text(result))
+    lines += [printable(f"note: {sentence}") for sentence in result.advice]
     return "\n".join([*lines, f"model     {folder.model}", f"plots     {folder.plots}"])
 
 

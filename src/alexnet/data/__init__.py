@@ -7,6 +7,7 @@
 - `store/`: `Store`: every image decoded once to one size, in a memory-mapped array
 - `splits`: `Splits`: which images are for training, validation and test
 - `batches`: `Batches`: the order of an epoch, and its batches as arrays
+- `advice`: what the numbers of images make uncertain
 - `check`, `export_split`: faults of a data set; a split written as folders or as a CSV file
 - `threads`: a bounded `map` over a thread pool
 """

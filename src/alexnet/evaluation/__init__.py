@@ -7,6 +7,7 @@
 - `calibration`: whether probabilities can be believed; temperature scaling
 - `intervals`: confidence intervals of errors, and McNemar's test of two models
 - `paired`: several models on the same images
+- `advice`: what an evaluation leaves uncertain
 - `report`, `plots`: evaluation.json; confusion matrix and top losses
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from alexnet import plots
 from alexnet.config.serialization import json_rows, to_dict
+from alexnet.evaluation.advice import evaluation_advice
 from alexnet.evaluation.plots import confusion, top_losses
 from alexnet.evaluation.results import Evaluation, TopLoss
 from alexnet.io.files import write_text
@@ -41,6 +42,7 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
         "top5_error_interval": to_dict(evaluation.top5_interval),
         "accuracy": evaluation.accuracy,
         "loss": evaluation.loss,
+        "advice": evaluation_advice(evaluation),
         "calibration": to_dict(evaluation.calibration),
         "class_names": list(evaluation.class_names),
         "classes_without_images": list(evaluation.classes_without_images),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import short_repr
+from alexnet.data.advice import split_advice
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, require_training_images, split_indices
 from alexnet.data.store.store import Store
@@ -36,7 +37,21 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
     for note in summary_notes(summarize(store.info.class_names, store.labels, splits.by_name)):
         reporter.note(note)
     check_classes(store, splits)
+    for sentence in data_advice(recipe, store, splits):
+        reporter.note(sentence)
     return store, splits
+
+
+def data_advice(recipe: Recipe, store: Store, splits: Splits) -> list[str]:
+    """What the numbers of images make uncertain, and what to try: sentences."""
+    balance = recipe.balance
+    return split_advice(
+        store.info.class_names,
+        store.labels,
+        splits.by_name,
+        own_splits=set(store.info.splits),
+        is_balanced=balance.class_weights != "none" or balance.balanced_sampling,
+    )
 
 
 def check_classes(store: Store, splits: Splits) -> None:

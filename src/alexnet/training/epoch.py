@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.errors import DivergedError
 from alexnet.evaluation.evaluator import evaluate_images
 from alexnet.evaluation.results import Evaluation
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
+from alexnet.training.advice import chance_advice, is_first_at_chance
 from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
@@ -110,14 +113,15 @@ def epochs_since_best(history: Sequence[EpochRecord]) -> int:
 def warn_if_at_chance(
     setup: TrainingSetup, history: Sequence[EpochRecord], reporter: Reporter
 ) -> None:
-    """Note a loss that stays at chance level, ln(num_classes), over the first three epochs."""
-    num_classes = len(setup.info.class_names)
-    chance = math.log(num_classes)
-    if len(history) == 3 and all(abs(r.train_loss - chance) < 0.01 * chance for r in history):
-        reporter.note(
-            f"the loss has stayed at {history[-1].train_loss:.3f}, "
-            f"about ln({num_classes}) = {chance:.3f}, which is chance level; the usual causes are "
-            f"a learning rate that is too high or too low (--lr {setup.recipe.optimizer.lr:g}), "
-            "initial weights that are too small for this depth (--norm batch, or another --arch), "
-            "or shuffled labels"
-        )
+    """Note, once in a run, that the training error has been at chance level for three epochs."""
+    counts, names = sampled_class_counts(setup), setup.info.class_names
+    if is_first_at_chance(history, counts, setup.recipe.augment.cutmix):
+        reporter.note(chance_advice(history, names, counts, setup.recipe))
+
+
+def sampled_class_counts(setup: TrainingSetup) -> np.ndarray:
+    """Training images of each class in an epoch, as they are sampled: float64 [num_classes]."""
+    labels, num_classes = setup.store.labels[setup.splits.train], len(setup.info.class_names)
+    if setup.recipe.balance.balanced_sampling:
+        return np.full(num_classes, len(labels) / num_classes)
+    return np.bincount(labels, minlength=num_classes).astype(np.float64)

@@ -14,8 +14,16 @@ from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
 from alexnet.evaluation.report import evaluation_summary
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import write_text
-from alexnet.records import EpochTimes
+from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import Reporter
+from alexnet.training.advice import (
+    chance_advice,
+    is_at_chance,
+    overfitting_advice,
+    running_stats_advice,
+)
+from alexnet.training.data import data_advice
+from alexnet.training.epoch import sampled_class_counts
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.run_plots import save_run_plots
 from alexnet.training.setup import TrainingSetup
@@ -52,11 +60,25 @@ def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult 
     )
 
 
+def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[str, ...]:
+    """What is uncertain about a finished run, and what to try next: sentences."""
+    recipe, counts = setup.recipe, sampled_class_counts(setup)
+    num_evaluated = len(setup.splits.val if setup.eval_split == "val" else setup.splits.test)
+    lines = [*data_advice(recipe, setup.store, setup.splits)]
+    if is_at_chance(history, counts, recipe.augment.cutmix):
+        lines.append(chance_advice(history, setup.info.class_names, counts, recipe))
+    lines.append(overfitting_advice(history, num_evaluated, recipe))
+    if not recipe.init_from:
+        lines.append(running_stats_advice(setup.info.architecture, history))
+    return tuple(line for line in lines if line)
+
+
 def write_results(
     setup: TrainingSetup,
     state: TrainState,
     validation: ValidationResult | None,
     evaluation: Evaluation | None,
+    advice: Sequence[str],
     folder: RunFolder,
     save_plot: plots.SavePlot,
     reporter: Reporter,
@@ -78,6 +100,7 @@ def write_results(
         "rejected": to_dict(setup.store.info.rejected),
         "validation": _validation_summary(validation),
         "test": evaluation_summary(evaluation) if evaluation else None,
+        "advice": list(advice),
     }
     folder.write_epochs(history, times)
     write_text(folder.result, json_rows(result) + "\n")

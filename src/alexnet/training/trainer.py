@@ -36,7 +36,7 @@ from alexnet.training.checkpointing import (
 from alexnet.training.epoch import evaluate_split
 from alexnet.training.extension import describe_extension, extend
 from alexnet.training.loop import fit
-from alexnet.training.results import ValidationResult, validation_result, write_results
+from alexnet.training.results import ValidationResult, run_advice, validation_result, write_results
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
 from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
@@ -57,6 +57,8 @@ class Run:
     """The final model on the test split; None without test images, and in an unfinished run."""
     validation: ValidationResult | None = None
     """The epoch that the model is of, and its error; None without validation images."""
+    advice: tuple[str, ...] = ()
+    """What is uncertain about the result, and what to try next: sentences."""
     is_finished: bool = True
     """False if it was stopped by --max-minutes; `resume` continues it."""
 
@@ -278,9 +280,11 @@ def _finish(
         )
     save_network(setup, scores, folder)
     validation = validation_result(setup, scores)
-    write_results(setup, state, validation, evaluation, folder, save_plot, reporter)
+    advice = run_advice(setup, state.history)
+    write_results(setup, state, validation, evaluation, advice, folder, save_plot, reporter)
     folder.remove_checkpoints(keep_newest=setup.recipe.keep_state)
-    return Run(folder, tuple(state.history), tuple(state.times), evaluation, validation)
+    history, times = tuple(state.history), tuple(state.times)
+    return Run(folder, history, times, evaluation, validation, advice)
 
 
 def _load_best(setup: TrainingSetup, folder: RunFolder) -> Scores:

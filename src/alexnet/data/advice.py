@@ -1,0 +1,124 @@
+"""What the numbers of images make uncertain, and what to try: one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from alexnet.data.summary import first_names
+
+MIN_EVALUATED_IMAGES = 30
+"""Below it, one image more or less changes the error by more than three points."""
+MIN_IMAGES_PER_CLASS = 5
+MAX_IMBALANCE = 10
+"""Images of the largest class for one of the smallest."""
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def split_advice(
+    class_names: tuple[str, ...],
+    labels: np.ndarray,
+    indices: Mapping[str, np.ndarray],
+    own_splits: Collection[str],
+    *,
+    is_balanced: bool,
+) -> list[str]:
+    """What is uncertain about a training with these splits; empty if nothing is.
+
+    Args:
+        class_names: a label is an index into them.
+        labels: int64 [N].
+        indices: of the images of every split.
+        own_splits: those that the data set defines itself.
+        is_balanced: the training weighs or samples the classes equally.
+    """
+    counts = {
+        split: np.bincount(labels[part], minlength=len(class_names))
+        for split, part in indices.items()
+        if len(part)
+    }
+    lines = [
+        few_images(split, int(counts[split].sum()), is_own=split in own_splits)
+        for split in ("val", "test")
+        if split in counts
+    ]
+    if "train" in counts:
+        lines += [
+            rare_classes("train", class_names, counts["train"]),
+            "" if is_balanced else imbalance(class_names, counts["train"]),
+        ]
+    if "test" in counts:
+        lines.append(rare_classes("test", class_names, counts["test"]))
+    return [line for line in lines if line]
+
+
+def few_images(split: str, num_images: int, *, is_own: bool) -> str:
+    """A sentence on a split that is too small to measure an error on; "" if it is not.
+
+    Args:
+        split: "val" or "test".
+        num_images: in it.
+        is_own: whether the data set defines the split, and not a fraction.
+    """
+    if num_images >= MIN_EVALUATED_IMAGES:
+        return ""
+    more = "" if is_own else f", or hold out a larger --{split}-fraction"
+    return (
+        f"the {SPLIT_WORDS[split]} split has {images_text(num_images)}, each "
+        f"{100 / num_images:.1f} points of the error: add images to it{more}"
+    )
+
+
+def rare_classes(split: str, class_names: tuple[str, ...], counts: np.ndarray) -> str:
+    """A sentence on classes with 1 to 4 images in a split; "" if there are none."""
+    rare = [
+        f"{name} {count}"
+        for name, count in zip(class_names, counts.tolist(), strict=True)
+        if 0 < count < MIN_IMAGES_PER_CLASS
+    ]
+    if not rare:
+        return ""
+    is_one = len(rare) == 1
+    who, whose = ("1 class has", "its") if is_one else (f"{len(rare):,} classes have", "their")
+    what = (
+        "add images, or leave out what cannot be learnt from so few"
+        if split == "train"
+        else f"{whose} recall is hardly more than a guess; add test images"
+    )
+    kind = SPLIT_WORDS.get(split, "")
+    return (
+        f"{who} fewer than {MIN_IMAGES_PER_CLASS} {kind + ' ' if kind else ''}images "
+        f"({first_names(rare)}): {what}"
+    )
+
+
+def imbalance(class_names: tuple[str, ...], counts: np.ndarray) -> str:
+    """A sentence on training classes of very different sizes; "" if they are not."""
+    pair = largest_and_smallest(class_names, counts)
+    if not pair:
+        return ""
+    return (
+        f"{pair}: look at the recall of each class (alexnet evaluate), "
+        "and try --class-weights balanced"
+    )
+
+
+def largest_and_smallest(class_names: tuple[str, ...], counts: np.ndarray) -> str:
+    """The two classes if the largest has more than ten times the images of the smallest, else "".
+
+    Classes without images do not count.
+    """
+    present = np.flatnonzero(counts)
+    small, large = (int(present[f(counts[present])]) for f in (np.argmin, np.argmax))
+    if counts[large] <= MAX_IMBALANCE * counts[small]:
+        return ""
+    return (
+        f"{class_names[large]} has {images_text(int(counts[large]))} and {class_names[small]} "
+        f"{counts[small]:,}, {counts[large] / counts[small]:.0f} times fewer"
+    )
+
+
+def images_text(count: int) -> str:
+    """A number of images in words: "1 image", "1,200 images"."""
+    return f"{count:,} image{'' if count == 1 else 's'}"

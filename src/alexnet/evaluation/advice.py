@@ -1,0 +1,44 @@
+"""What an evaluation leaves uncertain, and what to try: one sentence each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alexnet.data.advice import (
+    MIN_EVALUATED_IMAGES,
+    images_text,
+    largest_and_smallest,
+    rare_classes,
+)
+from alexnet.evaluation.results import Evaluation
+
+
+def evaluation_advice(evaluation: Evaluation) -> list[str]:
+    """Sentences on too few images, rare classes and classes of very different sizes."""
+    counts = evaluation.confusion.sum(1)
+    lines = [
+        _few_images(evaluation.num_images),
+        rare_classes(evaluation.split, evaluation.class_names, counts),
+        _imbalance(evaluation, counts),
+    ]
+    return [line for line in lines if line]
+
+
+def _few_images(count: int) -> str:
+    if count >= MIN_EVALUATED_IMAGES:
+        return ""
+    return (
+        f"{images_text(count)} tell{'s' if count == 1 else ''} little, each is {100 / count:.1f} "
+        "points of the error: evaluate on more (--data FOLDER)"
+    )
+
+
+def _imbalance(evaluation: Evaluation, counts: np.ndarray) -> str:
+    pair = largest_and_smallest(evaluation.class_names, counts)
+    if not pair:
+        return ""
+    recalls = [score.recall for score in evaluation.per_class if score.recall is not None]
+    return (
+        f"{pair}, so the error is mostly that of large classes: the mean recall of the classes is "
+        f"{100 * np.mean(recalls):.1f} %"
+    )

@@ -1,0 +1,78 @@
+"""Sentences on too few images, rare classes and imbalance, at the borders of each."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from alexnet.data.advice import few_images, imbalance, rare_classes, split_advice
+
+NAMES = ("daisy", "rose", "tulip")
+
+
+@pytest.mark.parametrize(("count", "is_said"), [(29, True), (30, False)])
+def test_fewer_than_30_test_images(count: int, is_said: bool) -> None:
+    told = few_images("test", count, is_own=False)
+    assert bool(told) == is_said
+    if is_said:
+        assert told == (
+            "the test split has 29 images, each 3.4 points of the error: "
+            "add images to it, or hold out a larger --test-fraction"
+        )
+
+
+def test_no_flag_changes_a_split_that_the_data_set_defines() -> None:
+    assert few_images("val", 1, is_own=True) == (
+        "the validation split has 1 image, each 100.0 points of the error: add images to it"
+    )
+
+
+@pytest.mark.parametrize(("count", "is_said"), [(0, False), (1, True), (4, True), (5, False)])
+def test_a_class_of_fewer_than_5_images(count: int, is_said: bool) -> None:
+    told = rare_classes("train", NAMES, np.array([9, count, 9]))
+    assert bool(told) == is_said
+    if is_said:
+        assert told.startswith(f"1 class has fewer than 5 training images (rose {count}): add")
+
+
+def test_rare_test_classes_are_listed() -> None:
+    assert "2 classes have fewer than 5 test images (daisy 1, tulip 4): their recall" in (
+        rare_classes("test", NAMES, np.array([1, 5, 4]))
+    )
+
+
+@pytest.mark.parametrize(("largest", "is_said"), [(50, False), (51, True)])
+def test_imbalance_above_ten_to_one(largest: int, is_said: bool) -> None:
+    told = imbalance(NAMES, np.array([5, largest, 0]))
+    assert bool(told) == is_said
+    if is_said:
+        assert told.startswith("rose has 51 images and daisy 5, 10 times fewer: look")
+
+
+def test_each_split_is_looked_at_for_what_matters_there() -> None:
+    labels = np.repeat([0, 1, 2], [60, 8, 3])
+    indices = {
+        "train": np.r_[0:44, 60:64, 68:70],  # 44, 4, 2
+        "val": np.r_[44:50, 64:66],  # 6, 2, 0
+        "test": np.r_[50:60, 66:68, 70:71],  # 10, 2, 1
+    }
+    told = split_advice(NAMES, labels, indices, {"test"}, is_balanced=False)
+    assert [re.sub(r"[:(].*", "", sentence).strip() for sentence in told] == [
+        "the validation split has 8 images, each 12.5 points of the error",
+        "the test split has 13 images, each 7.7 points of the error",
+        "2 classes have fewer than 5 training images",
+        "daisy has 44 images and tulip 2, 22 times fewer",
+        "2 classes have fewer than 5 test images",
+    ]
+    balanced = split_advice(NAMES, labels, indices, {"test"}, is_balanced=True)
+    assert len(balanced) == len(told) - 1
+    assert "--val-fraction" in told[0]
+    assert "--test-fraction" not in told[1]
+
+
+def test_nothing_is_said_of_enough_images_and_of_splits_that_are_not_there() -> None:
+    labels = np.repeat([0, 1, 2], 40)
+    indices = {"train": np.arange(0, 120), "val": np.array([], int), "test": np.array([], int)}
+    assert split_advice(NAMES, labels, indices, (), is_balanced=False) == []
