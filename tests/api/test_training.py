@@ -91,7 +91,7 @@ def test_a_run_is_resumed_by_its_folder_or_as_a_keyword(trained: RunFolder) -> N
 
 
 def test_a_finished_run_goes_on_with_more_epochs(small: Recipe, place: Path) -> None:
-    run = alexnet.train(replace(small, epochs=1), reporter=None)
+    run = alexnet.train(replace(small, epochs=1, keep_state=True), reporter=None)
     longer = alexnet.resume(run, epochs=2, reporter=None)
     assert [record.epoch for record in longer.history] == [1, 2]
     again = alexnet.train(resume=run.folder.path, epochs=9, max_minutes=1e-6, reporter=None)

@@ -9,37 +9,42 @@
 A function that makes a figure computes it from records and arrays alone. It needs no display.
 """
 
-from alexnet.plots.curves import learning_curves
-from alexnet.plots.first_layer import filters, noise_note, to_numpy
-from alexnet.plots.labels import (
-    class_labels,
-    drawable,
-    font_note,
-    short_label,
-    text_width,
-    wrapped_label,
-)
-from alexnet.plots.saving import FIGURE_FORMATS, SavePlot, figure_bytes, save, save_plot
-from alexnet.plots.sheets import contact_sheet
-from alexnet.plots.style import (
-    BLUE,
-    COLORS,
-    GRAY,
-    GREEN,
-    INK,
-    LIGHT,
-    ORANGE,
-    SMALL,
-    WIDTH,
-    add_note,
-    count_epochs,
-    new_figure,
-    percent,
-    run_title,
-    show_percent,
-    styled,
-    use_log_scale,
-)
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.plots.curves import learning_curves
+    from alexnet.plots.first_layer import filters, noise_note, to_numpy
+    from alexnet.plots.labels import (
+        class_labels,
+        drawable,
+        font_note,
+        short_label,
+        text_width,
+        wrapped_label,
+    )
+    from alexnet.plots.saving import FIGURE_FORMATS, SavePlot, figure_bytes, save, save_plot
+    from alexnet.plots.sheets import contact_sheet
+    from alexnet.plots.style import (
+        BLUE,
+        COLORS,
+        GRAY,
+        GREEN,
+        INK,
+        LIGHT,
+        ORANGE,
+        SMALL,
+        WIDTH,
+        add_note,
+        count_epochs,
+        new_figure,
+        percent,
+        run_title,
+        show_percent,
+        styled,
+        use_log_scale,
+    )
 
 __all__ = [
     "BLUE",
@@ -76,3 +81,41 @@ __all__ = [
     "use_log_scale",
     "wrapped_label",
 ]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "BLUE": "style",
+        "COLORS": "style",
+        "FIGURE_FORMATS": "saving",
+        "GRAY": "style",
+        "GREEN": "style",
+        "INK": "style",
+        "LIGHT": "style",
+        "ORANGE": "style",
+        "SMALL": "style",
+        "SavePlot": "saving",
+        "WIDTH": "style",
+        "add_note": "style",
+        "class_labels": "labels",
+        "contact_sheet": "sheets",
+        "count_epochs": "style",
+        "drawable": "labels",
+        "figure_bytes": "saving",
+        "filters": "first_layer",
+        "font_note": "labels",
+        "learning_curves": "curves",
+        "new_figure": "style",
+        "noise_note": "first_layer",
+        "percent": "style",
+        "run_title": "style",
+        "save": "saving",
+        "save_plot": "saving",
+        "short_label": "labels",
+        "show_percent": "style",
+        "styled": "style",
+        "text_width": "labels",
+        "to_numpy": "first_layer",
+        "use_log_scale": "style",
+        "wrapped_label": "labels",
+    },
+)
