@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from alexnet.config.recipe import Recipe
 from alexnet.pretraining.plots import error_curves, reconstruction_sheet, save_plots
@@ -18,6 +19,7 @@ from alexnet.pretraining.setup import set_up_pretraining
 from alexnet.pretraining.stack import decode_through
 from alexnet.training.run_folder import RunFolder
 from alexnet.transforms.crops import denormalize, to_uint8_images
+from support.figures import overlapping_texts
 from support.pretraining import small_recipe
 
 
@@ -37,10 +39,18 @@ def epoch(layer: str, number: int, train: float, val: float | None) -> LayerReco
 def test_error_curves_have_a_panel_per_layer() -> None:
     history = [epoch("conv1", 1, 0.9, 0.8), epoch("conv1", 2, 0.5, 0.6), epoch("conv2", 1, 0.7, 1)]
     first, second = error_curves(history).axes
-    assert (first.get_title(), second.get_title()) == ("conv1", "conv2")
+    assert (first.get_title("left"), second.get_title("left")) == ("conv1", "conv2")
     curves = {line.get_label(): np.asarray(line.get_xydata()) for line in first.lines}
     assert curves["training"].tolist() == [[1, 0.9], [2, 0.5]]
     assert curves["validation"].tolist() == [[1, 0.8], [2, 0.6]]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_many_layers_stand_in_rows(count: int) -> None:
+    layers = [f"conv{i + 1}" for i in range(count)]
+    figure = error_curves([epoch(layer, e, 0.9, 0.8) for layer in layers for e in (1, 2)], "title")
+    assert [axes.get_title("left") for axes in figure.axes if axes.axison] == layers
+    assert overlapping_texts(figure) == []
 
 
 def test_without_validation_images_there_is_one_curve() -> None:
@@ -69,6 +79,13 @@ def test_the_sheet_shows_inputs_and_reconstructions_as_images(finished: Pretrain
 def test_every_plot_is_written(training: Recipe, tmp_path: Path) -> None:
     recipe = replace(small_recipe("rbm", training), up_to="conv1")
     setup = set_up_pretraining(recipe, NullPretrainReporter())
-    save_plots(setup, [setup.new_layer([])], [epoch("conv1", 1, 0.9, 0.8)], RunFolder(tmp_path))
-    names = {path.name for path in (tmp_path / "plots").iterdir()}
-    assert names == {"filters.png", "reconstructions.png", "errors.png", "errors.svg"}
+    layers, history = [setup.new_layer([])], [epoch("conv1", 1, 0.9, 0.8)]
+    (note,) = save_plots(setup, layers, history, RunFolder(tmp_path))
+    assert "look like noise" in note, "nothing is trained"
+    others = {"reconstructions.png", "errors.png", "errors.svg"}
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == others
+    weight = setup.network.get_parameter("conv1.weight")
+    with torch.no_grad():
+        weight.fill_(1)
+    assert save_plots(setup, layers, history, RunFolder(tmp_path)) == []
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == others | {"filters.png"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from alexnet.config.presets import preset
+from alexnet.config.recipe import Augmentation
 from alexnet.reporter import NullReporter
 from alexnet.training.preview import augmentation_preview
 
@@ -16,14 +18,34 @@ from alexnet.training.preview import augmentation_preview
 @pytest.mark.parametrize("num_samples", [0, 3])
 def test_a_row_is_a_stored_image_and_samples_of_it(flowers: Path, num_samples: int) -> None:
     recipe = replace(preset("quickstart"), data=str(flowers))
-    rows, names = augmentation_preview(recipe, 2, num_samples, NullReporter())
-    assert len(rows) == len(names) == 2
-    for stored, *samples in rows:
-        assert len(samples) == num_samples
+    shown = augmentation_preview(recipe, 2, num_samples, NullReporter())
+    assert len(shown.images) == len(shown.class_names) == len(shown.captions) == 2
+    for (stored, *samples), captions in zip(shown.images, shown.captions, strict=True):
+        assert len(samples) == len(captions) - 1 == num_samples
         for image in (stored, *samples):
             assert image.dtype == np.uint8
         for sample in samples:  # the same image on the same scale, elsewhere cropped
             assert abs(sample.mean() - stored.mean()) < 40
-    again, _ = augmentation_preview(recipe, 2, num_samples, NullReporter())
-    for row, same in zip(rows, again, strict=True):
+    again = augmentation_preview(recipe, 2, num_samples, NullReporter())
+    for row, same in zip(shown.images, again.images, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(row, same, strict=True))
+
+
+def test_a_caption_says_what_was_done(flowers: Path) -> None:
+    """What it says of the crop, the flip and the color gives the image."""
+    base = preset("quickstart")
+    options = replace(base.data_options, crop_size=None)
+    augment = Augmentation(color_std=0.5)
+    recipe = replace(base, data=str(flowers), data_options=options, augment=augment)
+    shown = augmentation_preview(recipe, 1, 6, NullReporter())
+    (images, captions), seen = (shown.images[0], shown.captions[0]), set()
+    assert captions[0].endswith(".jpg")
+    for image, caption in zip(images[1:], captions[1:], strict=True):
+        width, height, left, top = map(int, re.findall(r"\d+", caption)[:4])
+        crop = images[0][top : top + height, left : left + width].astype(int)
+        crop = crop[:, ::-1] if "flipped" in caption else crop
+        color = [int(v) for v in caption.split("color ")[1].split()]
+        difference = np.clip(crop + color, 0, 255) - image
+        assert np.abs(difference).max() <= 1, "rounded"
+        seen |= set(caption.split("\n")[:2])
+    assert len(seen) > 4

@@ -273,10 +273,14 @@ def show_action(arguments: Sequence[str]) -> int:
         seed=flags.seed,
     )
     with ProgressReporter() as reporter:
-        rows, titles = augmentation_preview(recipe, flags.num_classes, flags.num_samples, reporter)
+        shown = augmentation_preview(recipe, flags.num_classes, flags.num_samples, reporter)
     out = Path(flags.out or f"{Path(flags.data).resolve().name}.png")
     heads = ("stored", *[f"sample {i + 1}" for i in range(flags.num_samples)])
-    plots.save(plots.contact_sheet(rows, titles, heads), out)
+    title = plots.run_title("Augmentation", (shown.data, f"preset {flags.preset}"))
+    sheet = plots.contact_sheet(
+        shown.images, shown.class_names, heads, captions=shown.captions, title=title
+    )
+    plots.save(sheet, out)
     print(out)
     return 0
 

@@ -7,8 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet.plots.labels import short_label
-from alexnet.plots.style import styled
+from alexnet.plots.labels import class_labels, drawable, text_width, wrapped_label
+from alexnet.plots.style import SMALL, WIDTH, new_figure, styled
+
+NAME_WIDTH = 18
+"""Columns of a name at the left of a row."""
+INCHES_PER_LETTER = 0.063
+"""Width of a letter of a caption."""
 
 
 @styled
@@ -16,6 +21,8 @@ def contact_sheet(
     rows: Sequence[Sequence[np.ndarray]],
     row_titles: Sequence[str],
     column_titles: Sequence[str] = (),
+    captions: Sequence[Sequence[str]] = (),
+    title: str = "",
 ) -> Figure:
     """Rows of images.
 
@@ -23,21 +30,34 @@ def contact_sheet(
         rows: each a row of images [h, w, 3] or [h, w].
         row_titles: one to the left of each row.
         column_titles: one above each column; none unless given.
+        captions: one below each image; none unless given.
+        title: of the figure.
     """
-    width, names = max(len(row) for row in rows), [short_label(title) for title in row_titles]
-    margin = max(1.6, 0.5 + 0.1 * max(map(len, names)))  # inches, for the longest name
-    figure = Figure(figsize=(margin + 1.35 * width, 1.4 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), width, squeeze=False)
-    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
-        for j, image in enumerate(row):
-            grid[i][j].imshow(image)
-        grid[i][0].set_ylabel(
-            name, rotation=0, ha="right", va="center", fontsize=9, parse_math=False
-        )
-    for j, title in enumerate(column_titles):
-        grid[0][j].set_title(title, loc="center")
+    columns = max(map(len, rows))
+    names = [wrapped_label(name, NAME_WIDTH, 3) for name in class_labels(row_titles, 54)]
+    margin = 0.2 + 0.085 * max(text_width(line) for name in names for line in name.split("\n"))
+    tile = min(1.5, max(0.8, (WIDTH - margin) / columns))
+    texts = [[_caption(text, tile) for text in row] for row in captions]
+    num_lines = max((text.count("\n") + 1 for row in texts for text in row), default=0)
+    height = (tile + 0.13 * num_lines) * len(rows) + 0.3 * bool(title) + 0.25 * bool(column_titles)
+    figure = new_figure(height, title, margin + tile * columns)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes in grid.flat:
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
+    for i, row in enumerate(rows):
+        for axes, image in zip(grid[i], row, strict=False):
+            axes.imshow(image)
+        grid[i][0].set_ylabel(names[i], rotation=0, ha="right", va="center")
+    for i, row_texts in enumerate(texts):
+        for axes, text in zip(grid[i], row_texts, strict=False):
+            axes.set_xlabel(text, fontsize=SMALL, labelpad=2)
+    for axes, text in zip(grid[0], column_titles, strict=False):
+        axes.set_title(text, loc="center")
     return figure
+
+
+def _caption(text: str, tile: float) -> str:
+    """A caption no wider than its image of `tile` inches."""
+    width = int(tile / INCHES_PER_LETTER)
+    return "\n".join(wrapped_label(drawable(line, ""), width) for line in text.split("\n"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from alexnet import plots
 from alexnet.pretraining.records import LayerRecord
@@ -24,15 +25,27 @@ def save_plots(
     layers: Sequence[PretrainedLayer],
     history: Sequence[LayerRecord],
     folder: RunFolder,
-) -> None:
-    """Write `filters.png`, `reconstructions.png` and `errors.png` into `plots/`."""
+) -> list[str]:
+    """Write `filters.png`, `reconstructions.png` and `errors.png` into `plots/`.
+
+    Filters that look like noise are left out; returns the sentences that say so.
+    """
+    parts = (folder.path.resolve().name, setup.store.info.name, setup.network.architecture.name)
+    sheet = reconstruction_sheet(setup, layers, plots.run_title("Reconstructions", parts))
+    plots.save(sheet, folder.plots / "reconstructions.png")
+    curves = error_curves(history, plots.run_title("Reconstruction errors", parts))
+    plots.save(curves, folder.plots / "errors.png")
     first = setup.network.get_parameter(f"{setup.stages[0].name}.weight")
-    plots.save(plots.filters(first), folder.plots / "filters.png")
-    plots.save(reconstruction_sheet(setup, layers), folder.plots / "reconstructions.png")
-    plots.save(error_curves(history), folder.plots / "errors.png")
+    if note := plots.noise_note(first):
+        return [note]
+    title = plots.run_title(f"Filters of {setup.stages[0].name}", parts)
+    plots.save(plots.filters(first, title), folder.plots / "filters.png")
+    return []
 
 
-def reconstruction_sheet(setup: PretrainingSetup, layers: Sequence[PretrainedLayer]) -> Figure:
+def reconstruction_sheet(
+    setup: PretrainingSetup, layers: Sequence[PretrainedLayer], title: str = ""
+) -> Figure:
     """One row per image: the input, then its reconstruction from the code of each layer.
 
     Shows validation images, or training images where there are none.
@@ -47,26 +60,36 @@ def reconstruction_sheet(setup: PretrainingSetup, layers: Sequence[PretrainedLay
         for x in (inputs, *decoded)
     ]
     heads = ["input", *(layer.stage.name for layer in layers)]
-    return plots.contact_sheet(list(zip(*columns, strict=True)), [""] * count, heads)
+    return plots.contact_sheet(list(zip(*columns, strict=True)), [""] * count, heads, title=title)
 
 
-def error_curves(history: Sequence[LayerRecord]) -> Figure:
+@plots.styled
+def error_curves(history: Sequence[LayerRecord], title: str = "") -> Figure:
     """Reconstruction errors over the epochs, one panel per layer."""
     names = list(dict.fromkeys(record.layer for record in history))
-    figure = Figure(figsize=(1.2 + 2.4 * len(names), 2.8), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        records = [record for record in history if record.layer == name]
-        epochs, marker = [r.epoch for r in records], "o" if len(records) < 3 else ""
-        curves = [("training", [r.train_error for r in records], plots.BLUE)]
-        val_errors = [r.val_error for r in records if r.val_error is not None]
-        if val_errors:
-            curves.append(("validation", val_errors, plots.ORANGE))
-        for label, errors, color in curves:
-            axes.plot(epochs, errors, color=color, marker=marker, label=label)
-        axes.set(xlabel="epoch", title=name, ylim=(0, None))
-        axes.grid(color="#e6e6e6")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.axes[0].set_ylabel("reconstruction error\n(fraction of the variance)")
-    figure.axes[0].legend(frameon=False)
+    columns = min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure = plots.new_figure(2.3 * rows + 0.7, title)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        _plot_layer(axes, [record for record in history if record.layer == name])
+        axes.set(title=name, ylim=(0, None))
+    for axes in grid.flat[len(names) :]:
+        axes.axis("off")
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch")
+    figure.supylabel("reconstruction error\n(fraction of the variance)", fontsize="medium")
+    grid[0][0].legend()
     return figure
+
+
+def _plot_layer(axes: Axes, records: Sequence[LayerRecord]) -> None:
+    """The curves of one layer."""
+    epochs, marker = [r.epoch for r in records], "o" if len(records) < 3 else ""
+    curves = [("training", [r.train_error for r in records], plots.BLUE)]
+    val_errors = [r.val_error for r in records if r.val_error is not None]
+    if val_errors:
+        curves.append(("validation", val_errors, plots.ORANGE))
+    for label, errors, color in curves:
+        axes.plot(epochs, errors, color=color, marker=marker, label=label)
+    plots.count_epochs(axes.xaxis)

@@ -145,7 +145,8 @@ def _train_remaining(
         reporter.note(_interrupted(setup, layers, folder))
         raise
     if plots:
-        save_plots(setup, layers, history, folder)
+        for note in save_plots(setup, layers, history, folder):
+            reporter.note(note)
     write_text(folder.result, json.dumps(summary(setup, history), indent=2) + "\n")
     return Pretrained(folder, tuple(history))
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Augmentation
 from alexnet.ops.library import load_kernels
+from alexnet.transforms.applied import Applied
 from alexnet.transforms.crops import normalize, pad, resize, to_float_chw
 
 MAX_KERNEL_SIDE = 4096
@@ -34,10 +35,16 @@ class Augmenter:
     use_kernel: bool = True
     """Use the C kernel where there is one for these options; it gives the same values."""
 
-    def __call__(self, pixels: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
+    def __call__(
+        self,
+        pixels: Tensor,
+        generator: torch.Generator,
+        epoch: int = 0,
+        applied: Applied | None = None,
+    ) -> Tensor:
         """uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
 
-        `epoch` counts from 0.
+        `epoch` counts from 0. What was chosen for each image is written into `applied`.
         """
         options = self.options
         pixels = pad(pixels, self.preprocessing.padding)
@@ -56,8 +63,14 @@ class Augmenter:
                     images.shape, generator=generator, device=images.device
                 )
             normalize(images, self.preprocessing, self.mean_image)
+        contrast = None
         if options.contrast_std:
-            images *= _contrast(len(images), options.contrast_std, generator)
+            contrast = _contrast(len(images), options.contrast_std, generator)
+            images *= contrast
+        if applied:
+            applied.boxes, applied.color_shifts, applied.contrast = boxes, shifts, contrast
+            applied.crop_size, applied.padding = self._crop_size, self.preprocessing.padding
+            applied.noise_std = options.noise_std
         return images
 
     @property
@@ -65,14 +78,14 @@ class Augmenter:
         """Whether crops have random areas and aspect ratios and are resized."""
         return self.options.min_scale < 1 or self.options.max_aspect_ratio > 1
 
+    @property
+    def _crop_size(self) -> int:
+        """Samples along a side of a crop, before it is resized to the network's input."""
+        return self.preprocessing.side if self._is_scaled else self.preprocessing.crop_size
+
     def _crop_boxes(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        count, stored_size, preprocessing = len(pixels), pixels.shape[1], self.preprocessing
-        sample_boxes, side = (
-            (random_resized_crop_boxes, preprocessing.side)
-            if self._is_scaled
-            else (random_crop_boxes, preprocessing.crop_size)
-        )
-        return sample_boxes(count, stored_size, side, self.options, generator)
+        sample_boxes = random_resized_crop_boxes if self._is_scaled else random_crop_boxes
+        return sample_boxes(len(pixels), pixels.shape[1], self._crop_size, self.options, generator)
 
     def _crop(self, pixels: Tensor, boxes: Tensor) -> Tensor:
         preprocessing, side = self.preprocessing, self.preprocessing.side

@@ -1,0 +1,35 @@
+"""What an augmentation says that it did."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from alexnet.transforms.applied import Applied, crop_text
+
+
+@pytest.mark.parametrize(
+    ("box", "padding", "text"),
+    [
+        ((3, 1, 7, 1), 0, "10x10 px\nat 3, 7"),
+        ((12, -1, 7, 1), 0, "10x10 px\nat 3, 7, flipped"),
+        ((3, 1, 0, 1), 4, "10x10 px\nat -1, -4"),
+        ((4.5, 2, 2.0, 1.5), 0, "20x15 px\nat 4, 2"),
+    ],
+)
+def test_a_crop_by_hand(box: tuple[float, ...], padding: int, text: str) -> None:
+    assert crop_text(torch.tensor(box, dtype=torch.float32), 10, padding) == text
+
+
+def test_a_line_for_each_change() -> None:
+    applied = Applied(
+        boxes=torch.tensor([[0.0, 1, 0, 1], [9, -1, 0, 1]]),
+        crop_size=10,
+        color_shifts=torch.tensor([[4.2, -3.6, 0.1], [0, 1, 2]]),
+        noise_std=2.5,
+        contrast=torch.tensor([1.1, 0.9]).reshape(2, 1, 1, 1),
+    )
+    assert applied.texts() == [
+        "10x10 px\nat 0, 0\ncolor +4 -4 +0\nnoise of std 2.5\ncontrast x 1.10",
+        "10x10 px\nat 0, 0, flipped\ncolor +0 +1 +2\nnoise of std 2.5\ncontrast x 0.90",
+    ]
