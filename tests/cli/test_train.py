@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import alexnet
 from alexnet.cli import main
+from alexnet.cli.run_options import RunOptions
+from alexnet.cli.train import starting_recipe
+from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
@@ -130,3 +134,9 @@ def test_a_run_continues_when_nobody_reads_its_progress(
     words = ["train", "--config", str(tmp_path / "small.json"), "--out", str(tmp_path / "run")]
     assert main(words) == 0
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
+
+
+@pytest.mark.parametrize("data", ["photos/", "list.csv", "cifar10"])
+def test_the_first_word_may_be_data_for_the_default_preset(data: str) -> None:
+    found = starting_recipe(data, RunOptions())
+    assert found == replace(PRESETS["quickstart"], data=data, name=Path(data).stem)
