@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from alexnet.io.text import count_text
 from alexnet.progress import ProgressReporter
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import StepReport
+from alexnet.reporter import StepReport, epoch_text
 
 
 class Clock:
@@ -37,7 +38,13 @@ def reporter(clock: Clock) -> Iterator[ProgressReporter]:
 
 def step(number: int) -> StepReport:
     return StepReport(
-        step=number, total_steps=100, epoch=1, loss=2.5, top1_error=0.75, num_images=8
+        step=number,
+        total_steps=100,
+        epoch=1,
+        total_epochs=45,
+        loss=2.5,
+        top1_error=0.75,
+        num_images=8,
     )
 
 
@@ -68,7 +75,7 @@ def test_steps_are_a_line_every_thirty_seconds(
     assert len(others) == 1
 
 
-def test_an_epoch_is_a_line_with_the_learning_rate_and_the_wait_for_data(
+def test_an_epoch_is_a_line_with_the_learning_rate(
     reporter: ProgressReporter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = {"train_top5_error": 0.5, "eval_loss": 1.0, "eval_top5_error": 0.25, "layers": ()}
@@ -80,10 +87,31 @@ def test_an_epoch_is_a_line_with_the_learning_rate_and_the_wait_for_data(
         epoch=3, images_per_second=321.4, elapsed_seconds=2.0, data_wait_fraction=0.125
     )
     reporter.on_epoch(record, times)
-    assert capsys.readouterr().err == (
-        "epoch   3  loss 1.250  error  50.0%  val error  25.0%  lr 0.013  321 images/s  "
-        "data wait 12.5%\n"
+    line = "loss 1.250  error 50.0%  val 25.0%  lr 0.013  321 img/s\n"
+    assert capsys.readouterr().err == f"epoch   3  {line}"
+    reporter.on_step(step(1))
+    reporter.on_epoch(record, times)
+    assert capsys.readouterr().err == f"epoch  3/45  {line}"
+
+
+def test_a_line_of_an_epoch_has_at_most_79_columns() -> None:
+    record = EpochRecord(
+        epoch=100, step=12, lr=1.25e-5, train_loss=12.125, train_top1_error=1.0, eval_split="test",
+        eval_top1_error=1.0, train_top5_error=0.5, eval_loss=1.0, eval_top5_error=0.25, layers=(),
+    )  # fmt: skip
+    times = EpochTimes(
+        epoch=100, images_per_second=54321.0, elapsed_seconds=2.0, data_wait_fraction=0.125
     )
+    line = epoch_text(record, times, 100)
+    assert "54321" in line
+    assert len(line) <= 79
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 epochs"), (1, "1 epoch"), (2, "2 epochs"), (1360, "1,360 epochs")]
+)
+def test_a_count_has_its_plural(count: int, text: str) -> None:
+    assert count_text(count, "epoch") == text
 
 
 def test_a_terminal_shows_a_bar_and_keeps_the_lines(clock: Clock) -> None:

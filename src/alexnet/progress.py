@@ -18,10 +18,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from alexnet.io.text import printable
+from alexnet.io.text import count_text, printable
 from alexnet.pretraining.records import LayerRecord, LayerStep, layer_epoch_text
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import StepReport, epoch_text
+from alexnet.reporter import StepReport, epoch_text, epoch_title
 
 SECONDS_PER_COUNT = 10.0
 """Between two lines with a number of images, where there is no terminal."""
@@ -65,6 +65,7 @@ class ProgressReporter:
         self._task: TaskID | None = None
         self._started_at = self._clock()
         self._first_step = 0
+        self._total_epochs = 0
         self._last_line_at = self._clock()
 
     def __enter__(self) -> ProgressReporter:
@@ -81,7 +82,7 @@ class ProgressReporter:
         """While the image store is built: images decoded so far."""
         self._show_images("prepared", done, total)
         if done == total and not self._is_terminal:
-            self._print(f"prepared {done:,} of {total:,} images")
+            self._print(f"prepared {done:,} of {count_text(total, 'image')}")
 
     def on_evaluate(self, done: int, total: int) -> None:
         """After every batch of an evaluation: images evaluated so far."""
@@ -94,7 +95,8 @@ class ProgressReporter:
     def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
-        title = f"epoch {report.epoch}"
+        self._total_epochs = report.total_epochs
+        title = epoch_title(report.epoch, report.total_epochs)
         self._show_step(title, report.step, report.total_steps, report.num_images, text)
 
     def on_layer_step(self, report: LayerStep) -> None:
@@ -110,7 +112,7 @@ class ProgressReporter:
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
         self._last_line_at = self._clock()
-        self._print(epoch_text(record, times))
+        self._print(epoch_text(record, times, self._total_epochs))
 
     def _show_images(self, verb: str, done: int, total: int) -> None:
         """A bar, or a line every ten seconds, until all images are done."""

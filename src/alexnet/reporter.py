@@ -25,6 +25,7 @@ class StepReport:
     total_steps: int
     epoch: int
     """Counted from 1."""
+    total_epochs: int
     loss: float
     """Mean over the epoch so far."""
     top1_error: float
@@ -49,15 +50,19 @@ class Reporter(Protocol):
         """After every epoch."""
 
 
-def epoch_text(record: EpochRecord, times: EpochTimes) -> str:
-    """The line that tells of a finished epoch."""
-    eval_error = (
-        f"  {record.eval_split} error {record.eval_top1_error:6.1%}" if record.eval_split else ""
-    )
+def epoch_title(epoch: int, total_epochs: int = 0) -> str:
+    """The number of an epoch, of all if they are known: "epoch  3/45"."""
+    width = len(str(total_epochs))
+    return f"epoch {epoch:>{width}}/{total_epochs}" if total_epochs else f"epoch {epoch:>3}"
+
+
+def epoch_text(record: EpochRecord, times: EpochTimes, total_epochs: int = 0) -> str:
+    """The line that tells of a finished epoch, which a terminal of 80 columns does not wrap."""
+    split, error = record.eval_split, record.eval_top1_error
     return (
-        f"epoch {record.epoch:>3}  loss {record.train_loss:.3f}  "
-        f"error {record.train_top1_error:6.1%}{eval_error}  lr {record.lr:.2g}  "
-        f"{times.images_per_second:.0f} images/s  data wait {times.data_wait_fraction:.1%}"
+        f"{epoch_title(record.epoch, total_epochs)}  loss {record.train_loss:.3f}  "
+        f"error {record.train_top1_error:5.1%}{f'  {split} {error:5.1%}' if split else ''}  "
+        f"lr {record.lr:.2g}  {times.images_per_second:.0f} img/s"
     )
 
 

@@ -45,7 +45,7 @@ def test_train_prints_only_the_result_on_stdout(
         re.M,
     )
     assert str(run.model) in result.out
-    for progress in ("prepared 60 of 60", "epoch   1", "epoch   2"):
+    for progress in ("prepared 60 of 60", "epoch 1/2", "epoch 2/2"):
         assert progress in result.err
         assert progress not in result.out
     recipe = read_recipe(run.config)

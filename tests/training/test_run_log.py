@@ -27,7 +27,7 @@ def test_a_run_keeps_its_notes_and_epochs(trained: RunFolder) -> None:
     assert "12 classes" in kept[0], "it came before the folder was made"
     assert f"run folder {trained.path}" in kept
     assert [line[:9] for line in kept if line.startswith("epoch")] == [
-        "epoch   1", "epoch   2", "epoch   3",
+        "epoch 1/3", "epoch 2/3", "epoch 3/3",
     ]  # fmt: skip
     assert kept[-1] == "finished"
 

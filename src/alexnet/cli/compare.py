@@ -18,7 +18,7 @@ from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import AlexNetError, UsageError, require
 from alexnet.evaluation.intervals import ConfidenceInterval, percent_with_interval
 from alexnet.io.files import write_text
-from alexnet.io.text import printable
+from alexnet.io.text import count_text, printable
 from alexnet.progress import ProgressReporter
 from alexnet.records import EpochRecord
 
@@ -124,7 +124,7 @@ def _text(comparison: Comparison, recipes: Mapping[str, Recipe]) -> str:
     ]
     crops = "" if comparison.crops == 1 else f", {comparison.crops} crops"
     where = f"{printable(comparison.data)}, {comparison.split}: "
-    parts.append(f"{where}{comparison.num_images:,} images{crops}")
+    parts.append(f"{where}{count_text(comparison.num_images, 'image')}{crops}")
     parts.append(table(("model", "wrong", "top-1 error (95 % interval)"), rows))
     parts.append(_test_text(comparison))
     adjusted = ", adjusted by Holm" if len(comparison.tests) > 1 else ""

@@ -32,7 +32,7 @@ from alexnet.data.summary import (
     summary_notes,
 )
 from alexnet.errors import UsageError
-from alexnet.io.text import printable
+from alexnet.io.text import count_text, printable
 from alexnet.progress import ProgressReporter
 
 HELP = """usage: alexnet data ACTION DATA ...
@@ -103,7 +103,8 @@ def prepare_action(arguments: Sequence[str]) -> int:
         return 0
     parts = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
-        f"{len(store):,} images ({parts}) of {printable(classes_text(store.info.class_names))}\n"
+        f"{count_text(len(store), 'image')} ({parts}) "
+        f"of {printable(classes_text(store.info.class_names))}\n"
         f"store {store.folder}"
     )
     for image in store.info.rejected:
@@ -166,8 +167,8 @@ def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
     counts = np.bincount(source.labels)
     lines = [
-        f"{printable(source.name)}: {len(source):,} images, {len(source.class_names)} classes "
-        f"of {counts.min()} to {counts.max()}"
+        f"{printable(source.name)}: {count_text(len(source), 'image')}, "
+        f"{len(source.class_names)} classes of {counts.min()} to {counts.max()}"
     ]
     lines += map(printable, summary_notes(summarize_source(source)))
     if skipped := describe_skipped(source.skipped):

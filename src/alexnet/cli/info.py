@@ -15,7 +15,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.evaluation.intervals import wilson_interval
-from alexnet.io.text import printable, shape_text, shell_command
+from alexnet.io.text import count_text, printable, shape_text, shell_command
 
 if TYPE_CHECKING:
     from alexnet.training.describe import Description, FileDescription
@@ -165,7 +165,7 @@ def _test_text(run: RunSummary) -> str:
         return percent(error)
     ends = wilson_interval(round(error * count), count)
     return (
-        f"{percent(error)} of {count:,} images, "
+        f"{percent(error)} of {count_text(count, 'image')}, "
         f"95 % interval {percent(ends.low)} to {percent(ends.high)}"
     )
 

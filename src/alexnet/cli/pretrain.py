@@ -17,6 +17,7 @@ from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_option
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.io.text import count_text
 from alexnet.pretraining.recipe import (
     KINDS,
     AutoencoderRecipe,
@@ -140,7 +141,8 @@ def _text(result: Pretrained) -> str:
     ]
     return "\n".join(
         [
-            f"pretrained {len(rows)} layers on {values['num_train_images']:,} images "
+            f"pretrained {count_text(len(rows), 'layer')} "
+            f"on {count_text(values['num_train_images'], 'image')} "
             f"in {values['training_seconds'] / 60:.1f} min",
             table(("layer", "train error", "val error", "activation rate"), rows),
             "error: mean squared reconstruction error, divided by the input's variance",
@@ -157,6 +159,6 @@ def _split_advice(num_test_images: int, split_seed: int) -> list[str]:
     if not num_test_images:
         return []
     return [
-        f"unseen    {num_test_images:,} test images: train with --split-seed {split_seed}, "
-        "unless the data set has its own split"
+        f"unseen    {count_text(num_test_images, 'test image')}: train with "
+        f"--split-seed {split_seed}, unless the data set has its own split"
     ]

@@ -14,7 +14,7 @@ from alexnet.cli.console import note, percent, size_text, table
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError, require
-from alexnet.io.text import printable
+from alexnet.io.text import count_text, printable
 from alexnet.training.run_cleaning import find_leftovers, named_runs, remove
 from alexnet.training.run_index import RunSummary, list_runs
 
@@ -145,7 +145,7 @@ def remove_action(arguments: Sequence[str]) -> int:
     flags = parse(RemoveFlags, arguments, "runs remove")
     require(len(flags.run) > 0, "name the run folders to remove", UsageError)
     rows = [
-        (one.path, f"{one.state}, {one.epochs} epochs", one.size_bytes)
+        (one.path, f"{one.state}, {count_text(one.epochs, 'epoch')}", one.size_bytes)
         for one in named_runs([Path(path) for path in flags.run])
     ]
     return _remove_all(rows, flags.yes, flags.json)

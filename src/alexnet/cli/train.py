@@ -16,7 +16,7 @@ from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_text
 from alexnet.evaluation.intervals import percent_with_interval
-from alexnet.io.text import printable
+from alexnet.io.text import count_text, printable
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _json(result: Run) -> str:
 def _unfinished_text(result: Run) -> str:
     folder, epochs = result.folder, len(result.history)
     return (
-        f"stopped by --max-minutes after {epochs} finished epochs\n"
+        f"stopped by --max-minutes after {count_text(epochs, 'finished epoch')}\n"
         f"model     {folder.model}\nresume    {folder.resume_command}"
     )
 
@@ -96,10 +96,10 @@ def _unfinished_text(result: Run) -> str:
 def _text(result: Run) -> str:
     folder, evaluation = result.folder, result.evaluation
     minutes = sum(t.elapsed_seconds for t in result.times) / 60
-    lines = [f"trained {len(result.history)} epochs in {minutes:.1f} min"]
+    lines = [f"trained {count_text(len(result.history), 'epoch')} in {minutes:.1f} min"]
     if evaluation:
         error = percent_with_interval(evaluation.top1_error, evaluation.num_images)
-        lines.append(f"test error {error} on {evaluation.num_images:,} images")
+        lines.append(f"test error {error} on {count_text(evaluation.num_images, 'image')}")
     lines.append(_model_text(result))
     lines += [printable(f"note: {sentence}") for sentence in result.advice]
     return "\n".join([*lines, f"model     {folder.model}", f"plots     {folder.plots}"])
@@ -113,5 +113,5 @@ def _model_text(result: Run) -> str:
     error = percent_with_interval(validation.top1_error, validation.num_images)
     return (
         f"best epoch {validation.epoch}: validation error {error} "
-        f"on {validation.num_images:,} images; the model is of this epoch"
+        f"on {count_text(validation.num_images, 'image')}; the model is of this epoch"
     )

@@ -20,6 +20,7 @@ from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import ImageFiles, Source
 from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
+from alexnet.io.text import count_text
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 MAX_SKIPPED_FRACTION = 0.05
@@ -205,7 +206,7 @@ def _imbalance(source: Source) -> list[Finding]:
         Finding(
             "imbalance",
             source.class_names[label],
-            f"{count} images; the median class has {median:.0f}",
+            f"{count_text(count, 'image')}; the median class has {median:.0f}",
         )
         for label, count in sorted(counts.items())
         if count < median / 4
@@ -231,7 +232,7 @@ def _too_few_for_a_test(source: Source) -> list[Finding]:
         Finding(
             "few_images",
             source.class_names[label],
-            f"{count} images; a random split leaves none for the test",
+            f"{count_text(count, 'image')}; a random split leaves none for the test",
         )
         for label, count in sorted(Counter(source.labels.tolist()).items())
         if source.is_labelled and not round(count * source.test_fraction)

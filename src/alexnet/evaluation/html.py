@@ -6,6 +6,7 @@ from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.evaluation.plots import confusion
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.html import escape, facts, panel, picture
+from alexnet.io.text import count_text
 from alexnet.plots import figure_bytes
 
 DPI = 72
@@ -17,7 +18,8 @@ MAX_PAIRS = 5
 def evaluation_html(evaluation: Evaluation) -> str:
     """Errors with their 95 % intervals, the most confused classes, the confusion matrix."""
     crops = "" if evaluation.crops == 1 else f", {evaluation.crops} crops"
-    title = f"{evaluation.data}, {evaluation.split}: {evaluation.num_images:,} images{crops}"
+    images = count_text(evaluation.num_images, "image")
+    title = f"{evaluation.data}, {evaluation.split}: {images}{crops}"
     matrix = picture(figure_bytes(confusion(evaluation), dpi=DPI), "confusion matrix")
     return panel(title, [facts(error_facts(evaluation)), *_confused(evaluation), matrix])
 

@@ -43,6 +43,11 @@ def shell_command(words: Iterable[str]) -> str:
     return list2cmdline(words)
 
 
+def count_text(count: int, noun: str) -> str:
+    """A number with its noun: "1 epoch", "1,360 images"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def shape_text(shape: Iterable[int]) -> str:
     """A shape for messages: "96x55x55"; "scalar" if it is empty."""
     return "x".join(map(str, shape)) or "scalar"

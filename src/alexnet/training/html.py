@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from alexnet.evaluation.html import error_facts
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.html import facts, panel, picture
+from alexnet.io.text import count_text
 from alexnet.plots import figure_bytes, learning_curves
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def run_html(run: Run) -> str:
 def _run_facts(run: Run) -> list[tuple[str, str]]:
     minutes = sum(times.elapsed_seconds for times in run.times) / 60
     state = "" if run.is_finished else f"; resume with {run.folder.resume_command}"
-    found = [("trained", f"{len(run.history)} epochs in {minutes:.1f} min{state}")]
+    found = [("trained", f"{count_text(len(run.history), 'epoch')} in {minutes:.1f} min{state}")]
     if best := run.validation:
         error = percent_with_interval(best.top1_error, best.num_images)
         found.append(("validation error", f"{error}, of epoch {best.epoch}, the best"))

@@ -81,6 +81,7 @@ def step_report(setup: TrainingSetup, state: TrainState, num_images: int) -> Ste
         step=state.step,
         total_steps=setup.total_steps,
         epoch=state.epoch + 1,
+        total_epochs=setup.recipe.epochs,
         loss=state.metrics.mean_loss,
         top1_error=state.metrics.top1_error,
         num_images=num_images,

@@ -25,6 +25,7 @@ class LoggingReporter:
         self._reporter = reporter
         self._path: Path | None = None
         self._waiting = ""
+        self._total_epochs = 0
 
     def open(self, path: Path) -> None:
         """Append everything to this file from now on."""
@@ -54,11 +55,12 @@ class LoggingReporter:
     def on_step(self, report: StepReport) -> None:
         """After every training step."""
         self._reporter.on_step(report)
+        self._total_epochs = report.total_epochs
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
         self._reporter.on_epoch(record, times)
-        self.keep(epoch_text(record, times))
+        self.keep(epoch_text(record, times, self._total_epochs))
 
     def keep(self, text: str) -> None:
         """Add a line, with the time."""
