@@ -51,7 +51,7 @@ def learning_curves(
         _mark_model(history, (loss, error, lr))
     loss.set_ylabel("loss")
     loss.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, ncols=2)
-    error.set(ylabel="top-1 error", ylim=(0, 1))
+    error.set(ylabel="top-1 error", ylim=(-0.02, 1.02))
     highest = max((r.lr for r in history), default=0) or 1.0
     lr.set(xlabel="epoch", ylabel="lr", xlim=(0.5, len(history) + 0.5), ylim=(0, 1.15 * highest))
     lr.set_yticks([0, highest], ["0", f"{highest:.3g}"])
