@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
-from alexnet.cli.console import percent, size_text, table
+from alexnet.cli.console import note_next, percent, size_text, table
 
 
 def test_a_table_aligns_its_columns() -> None:
@@ -23,3 +25,14 @@ def test_a_table_aligns_its_columns() -> None:
 )  # fmt: skip
 def test_a_number_of_bytes_has_its_unit(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_next_commands_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    note_next(["alexnet", "predict", "runs/my photos-001", "IMAGE"], ["alexnet", "doctor"])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "next      alexnet predict 'runs/my photos-001' IMAGE\n          alexnet doctor\n"
+    )
+    words = shlex.split(captured.err.splitlines()[0])
+    assert words[3] == "runs/my photos-001"

@@ -19,6 +19,7 @@ def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
     assert "60 images (12 test, 36 train, 12 val) of 12 classes: bellflower, " in told.out
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
+    assert told.err.endswith(f"next      alexnet train --data {flowers}\n")
     again = command("data", "prepare", flowers, "--resize-size", 32, "--json")
     summary = json.loads(again.out)
     assert again.err == ""
@@ -31,6 +32,7 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     clean = command("data", "check", flowers)
     assert clean.code == 0
     assert "60 images, 12 classes" in clean.out
+    assert clean.err.endswith(f"next      alexnet train --data {flowers}\n")
     broken = Path(shutil.copytree(flowers, tmp_path / "broken"))
     (broken / "train" / "rose" / "0001.jpg").write_bytes(b"?")
     shutil.copy(broken / "train" / "lily" / "0000.jpg", broken / "test" / "lily" / "twin.jpg")
@@ -46,6 +48,7 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     assert text.code == 1
     assert "train/rose/0001.jpg" in text.out
     assert "faults: 2, warnings: 0" in text.out
+    assert "next " not in text.err, "first it is to be repaired"
 
 
 def test_data_check_says_what_a_list_left_open(command: Command, tmp_path: Path) -> None:
@@ -69,6 +72,7 @@ def test_data_split_writes_what_train_reads(
     table = command("data", "split", flowers / "train", tmp_path / "parts.csv", *words)
     assert (folder.code, table.code) == (0, 0)
     assert "12 train, 12 val, 12 test" in folder.out
+    assert table.err == f"next      alexnet train --data {tmp_path / 'parts.csv'}\n"
     for data in ("parts", "parts.csv"):
         told = command("data", "prepare", tmp_path / data, "--resize-size", 8, "--json")
         summary = json.loads(told.out)

@@ -45,6 +45,7 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
         "top_losses.csv",
     }
     assert str(own.path / "evaluation") in result.err
+    assert "next " not in result.err
     assert facts["confusion"] == json.loads(own.result.read_text())["test"]["confusion"]
 
 
@@ -58,6 +59,7 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
     assert ten["loss"] != one["loss"]
     text = command("evaluate", own.path, "--crops", 10)
     assert "10 crops" in text.out
+    assert f"next      alexnet predict {own.path} IMAGE\n" in text.err
     low, high = (100 * ten["top1_error_interval"][end] for end in ("low", "high"))
     error = f"top-1 error {100 * ten['top1_error']:.1f} % ({low:.1f} to {high:.1f} %)"
     assert error in text.out

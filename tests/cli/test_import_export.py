@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
@@ -16,7 +18,7 @@ from alexnet.checkpoints.model_file import save_model
 from alexnet.interop.exporter import EXPORTERS
 from alexnet.interop.parity import Runner, random_images, torch_runner
 from alexnet.runtime import extras
-from support.commands import Command
+from support.commands import Command, CommandResult
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
 
 
@@ -26,6 +28,12 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "run" / "model.safetensors"
     save_model(path, classifier.network.state_dict(), classifier.info)
     return path
+
+
+def run_advice(told: CommandResult, **names: object) -> Any:
+    """What the Python after "next" gives."""
+    (line,) = (line for line in told.err.splitlines() if line.startswith("next "))
+    return eval(line.removeprefix("next      in Python: "), names)
 
 
 def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> None:
@@ -39,7 +47,11 @@ def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> 
         "output    logits [batch, 7] of rose, tulip, daisy, iris, lily, ...",
     ):
         assert line in told.out.splitlines()
+    assert "softmax   of the logits divided by 1.25 gives the probabilities" in told.out
     assert "torchvision" not in told.err
+    images = np.zeros((2, 1, 32, 32), np.float32)
+    (logits,) = run_advice(told, onnxruntime=onnxruntime, images=images)
+    assert logits.shape == (2, 7)
     file = model.with_suffix(".onnx")
     session = onnxruntime.InferenceSession(file)
     assert session.get_inputs()[0].shape == ["batch", 1, 32, 32]
@@ -71,6 +83,8 @@ def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_pa
     assert told.code == 0
     assert "values of 0 to 255\ninput     float32 [batch, 1, 32, 32]\n" in told.out
     assert out.exists()
+    logits = run_advice(told, torch=torch, images=torch.zeros(2, 1, 32, 32))
+    assert logits.shape == (2, 7)
     told = command("export", model, "--format", "torch", "--out", out)
     assert told.code == 2
     assert "net.pt2 exists already" in told.err
@@ -131,6 +145,7 @@ def test_preprocessing_by_flag_and_an_import_that_names_no_data(
     torch.save(alexnet.create_model("cifar_quick").state_dict(), state)
     words = ("import", state, "--arch", "cifar_quick")
     told = command(*words, "--out", tmp_path / "other.safetensors", "--preprocessing", "caffe")
+    assert f"next      alexnet predict {tmp_path / 'other.safetensors'} IMAGE\n" in told.err
     assert "minus (122.679, 116.669, 104.007), divided by (1, 1, 1)" in told.out
     assert "as --preprocessing says" in told.out
     told = command(*words, "--out", out)
@@ -201,7 +216,7 @@ def test_out_to_keras_and_back(command: Command, model: Path, tmp_path: Path) ->
     assert "minus" not in told.out  # the file normalizes
     file, back = model.with_suffix(".keras"), tmp_path / "back.safetensors"
     told = command("import", file, "--arch", "lenet5", "--out", back)
-    assert (told.code, told.err) == (0, "")
+    assert (told.code, told.err.startswith("next      alexnet predict")) == (0, True)
     assert "as the file says" in told.out
     own, imported = alexnet.load(model, "cpu"), alexnet.load(back, "cpu")
     assert imported.class_names == own.class_names

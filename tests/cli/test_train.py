@@ -45,6 +45,11 @@ def test_train_prints_only_the_result_on_stdout(
         re.M,
     )
     assert str(run.model) in result.out
+    assert result.err.endswith(
+        f"next      alexnet evaluate {run.path} --crops 10\n"
+        f"          alexnet predict {run.path} IMAGE\n"
+        f"          alexnet export {run.path} --format onnx\n"
+    )
     for progress in ("prepared 60 of 60", "epoch 1/2", "epoch 2/2"):
         assert progress in result.err
         assert progress not in result.out
@@ -58,6 +63,7 @@ def test_train_prints_only_the_result_on_stdout(
 def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path: Path) -> None:
     result = command("train", "--data", flowers, *TINY_FLAGS, "--out", tmp_path / "run", "--json")
     facts = json.loads(result.out)
+    assert "next " not in result.err
     assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
     assert {"epochs", "training_seconds", "data_wait_fraction", "rejected", "test"} <= set(facts)
     assert facts["test"]["num_images"] == 12

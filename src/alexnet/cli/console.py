@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from alexnet.io.tables import Table
-from alexnet.io.text import printable
+from alexnet.io.text import printable, shell_command
 from alexnet.progress import print_line
 
 
@@ -37,3 +37,9 @@ def size_text(size_bytes: int) -> str:
 def note(text: str) -> None:
     """Print a line to stderr; a closed pipe there does not stop a run."""
     print_line(text, sys.stderr)
+
+
+def note_next(*commands: Sequence[str]) -> None:
+    """Print commands that may follow to stderr, ready to be pasted into a shell."""
+    for i, words in enumerate(commands):
+        note(f"{'' if i else 'next':10}{shell_command(words)}")

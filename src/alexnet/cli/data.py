@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from alexnet.cli.console import table
+from alexnet.cli.console import note_next, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.config.preprocessing import Resize
 from alexnet.config.presets import preset
@@ -113,6 +113,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         print(printable(f"note: {note}"))
     if skipped := describe_skipped({s.reason: s.files for s in store.info.skipped}):
         print(f"files skipped: {skipped}")
+    note_next(_train_command(flags.data, flags.data_root, flags.label_from))
     return 0
 
 
@@ -147,7 +148,15 @@ def check_action(arguments: Sequence[str]) -> int:
         print(json_text(_check_facts(source, findings)))
     else:
         print(_check_text(source, findings, faults))
+        if not faults:
+            note_next(_train_command(flags.data, flags.data_root, flags.label_from))
     return int(faults > 0)
+
+
+def _train_command(data: str, data_root: str = "", label_from: str = "") -> list[str]:
+    """The command that trains on some data."""
+    options = (("--data", data), ("--data-root", data_root), ("--label-from", label_from))
+    return ["alexnet", "train", *(word for pair in options if pair[1] for word in pair)]
 
 
 def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
@@ -227,6 +236,7 @@ def split_action(arguments: Sequence[str]) -> int:
     summary = summarize(source.class_names, source.labels, parts.by_name)
     for name, classes in summary.classes_without_images.items():
         print(printable(missing_text(classes, f"{name} images")))
+    note_next(_train_command(flags.out))
     return 0
 
 

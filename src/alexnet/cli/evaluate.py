@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, percent, table
+from alexnet.cli.console import note, note_next, percent, table
 from alexnet.cli.flags import parse
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.serialization import json_rows
@@ -84,6 +84,11 @@ def run(arguments: Sequence[str]) -> int:
     if glyphs := font_note(result.class_names):
         note(glyphs)
     note(f"plots     {out}")
+    if not flags.json:
+        note_next(
+            ["alexnet", "predict", flags.model, "IMAGE"],
+            ["alexnet", "export", flags.model, "--format", "onnx"],
+        )
     return 0
 
 

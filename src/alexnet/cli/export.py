@@ -71,7 +71,21 @@ def run(arguments: Sequence[str]) -> int:
     for text in report.notes:
         note(text)
     note(f"report    {report_path(out)}")
+    if report.is_close and not flags.json:
+        note(f"next      in Python: {_usage(flags.format, out)}")
     return int(not report.is_close)
+
+
+def _usage(file_format: str, out: Path) -> str:
+    """How a program uses the file, given the images that `_text` describes."""
+    name = repr(str(out))
+    if file_format == "onnx":
+        return f"onnxruntime.InferenceSession({name}).run(None, {{'images': images}})"
+    if file_format == "torch":
+        return f"torch.export.load({name}).module()(images)"
+    if out.name.endswith(".weights.h5"):
+        return f"model.load_weights({name})"
+    return f"keras.saving.load_model({name}).predict(images)"
 
 
 def _text(report: ExportReport, out: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import name_list, note
+from alexnet.cli.console import name_list, note, note_next
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
@@ -96,6 +96,11 @@ def run(arguments: Sequence[str]) -> int:
         note(f"{flags.class_names} is not sorted by wnid, as the outputs of most models are")
     facts = json_text(_facts(imported, out))
     print(facts if flags.json else _text(imported, out))
+    if not flags.json:
+        note_next(
+            ["alexnet", "predict", str(out), "IMAGE"],
+            ["alexnet", "evaluate", str(out), "--data", "FOLDER"],
+        )
     return 0
 
 

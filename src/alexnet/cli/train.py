@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from alexnet.api import recipes
 from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
+from alexnet.cli.console import note_next
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
@@ -57,6 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         print(_json(result))
     else:
         print(_text(result) if result.is_finished else _unfinished_text(result))
+        note_next(*_next_commands(result))
     return 0
 
 
@@ -115,3 +117,14 @@ def _model_text(result: Run) -> str:
         f"best epoch {validation.epoch}: validation error {error} "
         f"on {count_text(validation.num_images, 'image')}; the model is of this epoch"
     )
+
+
+def _next_commands(result: Run) -> list[list[str]]:
+    """What may follow a run."""
+    folder = str(result.folder.path)
+    ten_crops = ["alexnet", "evaluate", folder, "--crops", "10"]
+    return [
+        *([ten_crops] if result.evaluation or result.validation else []),
+        ["alexnet", "predict", folder, "IMAGE"],
+        ["alexnet", "export", folder, "--format", "onnx"],
+    ]
