@@ -17,6 +17,7 @@ from alexnet.cli.cache import ACTIONS as CACHE_ACTIONS
 from alexnet.cli.cache import CleanFlags as CacheCleanFlags
 from alexnet.cli.cache import ListFlags as CacheListFlags
 from alexnet.cli.compare import CompareFlags
+from alexnet.cli.completion import CompletionFlags
 from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, SplitFlags
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
@@ -50,6 +51,7 @@ FLAGS = {
     "summary": SummaryFlags,
     "import": ImportFlags,
     "export": ExportFlags,
+    "completion": CompletionFlags,
     "doctor": DoctorFlags,
     "compare": CompareFlags,
     "info": InfoFlags,

@@ -48,6 +48,7 @@ VERBS = {
     "export": "export a model to ONNX or torch.export, and compare the logits",
     "benchmark": "images per second, compared with the machine's peak",
     "experiment": "reproduce the papers' claims: train, compare, verdict",
+    "completion": "a script that completes verbs and flags in a shell",
     "doctor": "versions, device and folders of this machine",
 }
 

@@ -118,6 +118,13 @@ PAGES: dict[str, HelpPage] = {
             ("export runs/photos-001 --format keras", "for Keras 3"),
         ),
     ),
+    "completion": HelpPage(
+        examples=(
+            ("completion bash", "add its output to ~/.bashrc"),
+            ("completion zsh", "to ~/.zshrc, after compinit"),
+            ("completion powershell", "to the file $PROFILE"),
+        ),
+    ),
     "doctor": HelpPage(
         examples=(
             ("doctor", "versions, device and folders"),

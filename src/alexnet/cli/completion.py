@@ -1,0 +1,141 @@
+"""`alexnet completion SHELL`: a script that completes verbs and flags, made of the dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Literal
+
+import tyro
+
+from alexnet.cli import VERBS
+from alexnet.cli.flag_list import flag_names
+from alexnet.cli.flags import parse
+from alexnet.pretraining.recipe import KINDS
+
+COMMANDS = {
+    "train": "train:TrainFlags",
+    "evaluate": "evaluate:EvaluateFlags",
+    "predict": "predict:PredictFlags",
+    "compare": "compare:CompareFlags",
+    "info": "info:InfoFlags",
+    "summary": "summary:SummaryFlags",
+    "import": "import_:ImportFlags",
+    "export": "export:ExportFlags",
+    "doctor": "doctor:DoctorFlags",
+    "runs": "runs:RunsFlags",
+    "runs clean": "runs:CleanFlags",
+    "runs remove": "runs:RemoveFlags",
+    "cache list": "cache:ListFlags",
+    "cache clean": "cache:CleanFlags",
+    "data prepare": "data:PrepareFlags",
+    "data check": "data:CheckFlags",
+    "data split": "data:SplitFlags",
+    "data show": "data:ShowFlags",
+    "benchmark train": "benchmark:NetworkFlags",
+    "benchmark infer": "benchmark:NetworkFlags",
+    "benchmark data": "benchmark:DataFlags",
+    "benchmark agreement": "benchmark:AgreementFlags",
+    "experiment list": "experiment:ListFlags",
+    "experiment run": "experiment:RunFlags",
+    "experiment report": "experiment:ReportFlags",
+    "pretrain autoencoder": "pretrain:PretrainFlags",
+    "pretrain rbm": "pretrain:PretrainFlags",
+}
+"""The module and the dataclass of the flags of every command that has flags of its own."""
+
+
+SCRIPTS = {
+    "bash": (
+        "    '{typed} '*) known='{known}' ;;\n",
+        """_alexnet() {{
+  local known='' typed="${{COMP_WORDS[*]:1:COMP_CWORD-1}} "
+  case "$typed" in
+{cases}  esac
+  COMPREPLY=($(compgen -W "$known" -- "${{COMP_WORDS[COMP_CWORD]}}"))
+}}
+complete -o default -F _alexnet alexnet
+""",
+    ),
+    "zsh": (
+        "    '{typed} '*) known='{known}' ;;\n",
+        """_alexnet() {{
+  local known='' typed="${{(j: :)words[2,CURRENT-1]}} "
+  case "$typed" in
+{cases}  esac
+  compadd -- ${{=known}}
+  _files
+}}
+compdef _alexnet alexnet
+""",
+    ),
+    "fish": (
+        "    case '{typed} *'\n      string split ' ' '{known}'\n",
+        """function __alexnet_words
+  set -l typed (commandline -opc)
+  set -e typed[1]
+  switch "$typed "
+{cases}  end
+end
+complete -c alexnet -a '(__alexnet_words)'
+""",
+    ),
+    "powershell": (
+        "    '{typed} *' {{ '{known}'; break }}\n",
+        """Register-ArgumentCompleter -Native -CommandName alexnet -ScriptBlock {{
+  param($word, $command, $position)
+  $typed = @($command.CommandElements | Select-Object -Skip 1 | ForEach-Object {{ "$_" }})
+  if ($word) {{ $typed = @($typed | Select-Object -SkipLast 1) }}
+  $known = switch -Wildcard ("$typed ") {{
+{cases}  }}
+  $known -split ' ' | Where-Object {{ $_ -like "$word*" }} |
+    ForEach-Object {{ [System.Management.Automation.CompletionResult]::new($_) }}
+}}
+""",
+    ),
+}
+"""Of every shell, a case and the script around the cases; the first case that fits is used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionFlags:
+    """Print a script that completes verbs, actions and flags in a shell."""
+
+    shell: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="{bash,zsh,fish,powershell}"),
+    ]
+    """The shell, which reads the script when it starts; fish reads it from
+    ~/.config/fish/completions/alexnet.fish."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the script."""
+    shell = parse(CompletionFlags, arguments, "completion").shell
+    case, script = SCRIPTS[shell]
+    cases = [case.format(typed=k, known=" ".join(v)) for k, v in known_words().items()]
+    print(script.format(cases="".join(cases)), end="")
+    return 0
+
+
+def known_words() -> dict[str, list[str]]:
+    """What can follow the words typed so far, the longest first; "" is after nothing."""
+    words = {command: [*_flags(command), "--help", "--help-all"] for command in COMMANDS}
+    words["completion"] = list(SCRIPTS)
+    for command in COMMANDS:
+        verb, _, action = command.partition(" ")
+        if action:
+            words[verb] = [action, *words.get(verb, [])]
+    words["help"] = list(VERBS)
+    words = dict(sorted(words.items(), key=lambda item: -len(item[0].split())))
+    return {**words, "": [*VERBS, "help"]}
+
+
+def _flags(command: str) -> list[str]:
+    module, _, name = COMMANDS[command].partition(":")
+    cls = getattr(import_module(f"alexnet.cli.{module}"), name)
+    action = command.partition(" ")[2]
+    kind = KINDS.get(action)
+    return [*flag_names(cls, cls(recipe=kind()) if kind else None)]
