@@ -182,6 +182,31 @@ def test_val_without_train(root: Path, layout: Callable[[Path], None]) -> None:
     assert (set(source.splits), labels(source, "val")) == ({"val"}, list(NAMES))
 
 
+@pytest.mark.parametrize("outer", ["tiny", "unpacked/2024/tiny"])
+@pytest.mark.parametrize("layout", [tiny, caffe, kaggle])
+def test_folders_around_it(root: Path, outer: str, layout: Callable[[Path], None]) -> None:
+    (root.parent / "whole" / outer).parent.mkdir(parents=True)
+    layout(root)
+    plain = open_source(str(root))
+    root.rename(root.parent / "whole" / outer)
+    wrapped = open_source(str(root.parent / "whole"))
+    assert (wrapped.splits, wrapped.class_names) == (plain.splits, plain.class_names)
+    assert wrapped.skipped == plain.skipped
+    assert "val" in wrapped.splits
+
+
+def test_the_validation_images_of_tiny_imagenet_alone(root: Path) -> None:
+    tiny(root)
+    whole, val = open_source(str(root)), open_source(str(root / "val"))
+    assert set(val.splits) == {"val"}
+    assert labels(val, "val") == labels(whole, "val")
+
+
+def test_one_class_in_a_folder_is_a_class(root: Path) -> None:
+    write_image(root / WNIDS[0] / f"{WNIDS[0]}_1.JPEG")
+    assert set(open_source(str(root)).splits) == {""}
+
+
 def test_train_without_val_is_left_to_the_recipe(root: Path) -> None:
     write_classes(root / "train")
     assert imagenet_source().splits == ("",) * 8

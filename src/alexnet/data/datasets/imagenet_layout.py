@@ -31,6 +31,8 @@ LIST_FOLDERS = ("", "meta", "ILSVRC2012_devkit_t12/data", "devkit/data", "caffe_
 SPLIT_ANNOTATIONS = "val_annotations.txt"
 OTHER_WORDS = ("", "ilsvrc", "x")
 """Of the names of split folders: train, ILSVRC2012_img_train, train.X1."""
+MAX_OUTER_FOLDERS = 3
+"""Around the data set, as unpacking an archive makes them."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,38 @@ def find_layout(folder: Path) -> Layout | None:
     """The layout of a folder; None if it is not an ImageNet.
 
     A folder is one if its splits have class folders that are all wnids, images with their
-    published names, or Tiny ImageNet's list.
+    published names, or Tiny ImageNet's list. Folders around it do not matter.
 
     Raises:
         DataError: a folder cannot be read.
     """
+    for _ in range(MAX_OUTER_FOLDERS):
+        if layout := _layout_of(folder):
+            return layout
+        inner = _only_folder(folder)
+        if inner is None:
+            return None
+        folder = inner
+    return _layout_of(folder)
+
+
+def _layout_of(folder: Path) -> Layout | None:
     for images in (folder / name for name in IMAGE_FOLDERS):
         if images.is_dir() and (splits := _split_folders(images)):
             return Layout(images, splits, _list_folders(images))
-    if folder.is_dir() and _has_published_names(folder):
+    if folder.is_dir() and _is_flat_split(folder):
         return Layout(folder, (("", "val"),), _list_folders(folder))
     return None
+
+
+def _only_folder(folder: Path) -> Path | None:
+    """The one folder in a folder without images, unless it is a class."""
+    if not folder.is_dir():
+        return None
+    kinds = [(classify_entry(entry), entry.name) for entry in scan_folder(folder)]
+    folders = [name for kind, name in kinds if kind == "folder"]
+    is_outer = len(folders) == 1 and not any(kind == "image" for kind, _ in kinds)
+    return folder / folders[0] if is_outer and not WNID.fullmatch(folders[0]) else None
 
 
 def _split_folders(folder: Path) -> tuple[tuple[str, str], ...]:
@@ -89,6 +112,11 @@ def _is_imagenet_split(folder: Path) -> bool:
     folders = [entry.name for entry in scan_folder(folder) if classify_entry(entry) == "folder"]
     if folders and all(map(WNID.fullmatch, folders)):
         return True
+    return _is_flat_split(folder)
+
+
+def _is_flat_split(folder: Path) -> bool:
+    """Whether a folder holds the images of a split in no class folders."""
     return (folder / SPLIT_ANNOTATIONS).is_file() or _has_published_names(folder)
 
 
