@@ -35,8 +35,9 @@ def help_text(
     is_all = "--help-all" in words or not page.basic
     prose = description or inspect.cleandoc(cls.__doc__ or "")
     positionals = [flag for flag in flags if flag.is_positional]
+    options = ["[OPTIONS]"] if len(flags) > len(positionals) else []
     parts = [
-        " ".join(["usage: alexnet", verb, *_words(page, positionals), "[OPTIONS]"]),
+        " ".join(["usage: alexnet", verb, *_words(page, positionals), *options]),
         "\n\n".join(map(_fill, prose.split("\n\n"))),
         "\n".join(map(_entry, positionals)),
         *(_groups(flags) if is_all else [_basic(flags, page)]),
