@@ -40,6 +40,8 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
     assert names_in(own.path / "evaluation") == {
         "evaluation.json",
         "confusion.png",
+        "reliability.png",
+        "reliability.svg",
         "confusion.svg",
         "top_losses.png",
         "top_losses.csv",

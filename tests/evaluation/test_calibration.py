@@ -18,6 +18,7 @@ from alexnet.evaluation.calibration import (
     reliability_bins,
     with_temperature,
 )
+from alexnet.evaluation.reliability_plot import reliability_diagram
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -121,3 +122,22 @@ def test_an_average_of_crops_has_no_before_and_neither_has_temperature_one() -> 
     averaged = calibration(softmax(logits), labels, 2.0, is_average=True)
     assert (averaged.error_before, averaged.bins_before) == (None, ())
     assert calibration(softmax(logits), labels, 1.0, is_average=False).error_before is None
+
+
+def test_the_diagram_has_a_point_for_every_bin_before_and_after() -> None:
+    logits, labels = noisy_model()
+    result = calibration(softmax(2 * logits / 2.5), labels, 2.5, is_average=False)
+    figure = reliability_diagram(result)
+    accuracy, images = figure.axes
+    shown = {text.get_text() for text in accuracy.get_legend().get_texts()}  # type: ignore[union-attr]
+    assert f"temperature 2.5: calibration error {100 * result.error:.1f} %" in shown
+    assert len(shown) == 3
+    after = accuracy.containers[1].lines[0]  # type: ignore[attr-defined]
+    assert after.get_xdata() == pytest.approx([part.confidence for part in result.bins])
+    assert images.patches[1].get_data().values.sum() == len(labels)  # type: ignore[attr-defined]
+
+
+def test_the_diagram_without_a_temperature_has_one_set_of_points() -> None:
+    logits, labels = noisy_model(50)
+    figure = reliability_diagram(calibration(softmax(logits), labels, 1.0, is_average=False))
+    assert len(figure.axes[0].containers) == 1

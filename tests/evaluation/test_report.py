@@ -68,7 +68,8 @@ def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
             ["8", "\\xe98.jpg", "b", "a", "0.4", "0.6"],
         ]
     assert {path.name for path in tmp_path.iterdir()} == {
-        "evaluation.json", "confusion.png", "confusion.svg", "top_losses.png", "top_losses.csv",
+        "evaluation.json", "confusion.png", "confusion.svg",
+        "reliability.png", "reliability.svg", "top_losses.png", "top_losses.csv",
     }  # fmt: skip
 
 
@@ -88,4 +89,5 @@ def test_without_mistakes_there_is_no_plot_of_them(tmp_path: Path) -> None:
     write_evaluation(result, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "evaluation.json", "confusion.png", "confusion.svg",
+        "reliability.png", "reliability.svg",
     }  # fmt: skip

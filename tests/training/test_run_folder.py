@@ -91,6 +91,7 @@ def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
             assert np.asarray(image.convert("L")).std() > 1, path
     assert {path.name for path in trained.plots.iterdir()} == {
         "learning_curves.png", "learning_curves.svg", "confusion.png", "confusion.svg",
+        "reliability.png", "reliability.svg",
     }  # fmt: skip
     result = json.loads(trained.result.read_text())
     assert result["epochs"] == 3

@@ -8,7 +8,8 @@
 - `intervals`: confidence intervals of errors, and McNemar's test of two models
 - `paired`: several models on the same images
 - `advice`: what an evaluation leaves uncertain
-- `report`, `plots`: evaluation.json; confusion matrix and top losses
+- `report`: evaluation.json
+- `plots`, `reliability_plot`: confusion matrix and top losses; reliability diagram
 """
 
 from typing import TYPE_CHECKING

@@ -14,6 +14,7 @@ from alexnet import plots
 from alexnet.config.serialization import json_rows, to_dict
 from alexnet.evaluation.advice import evaluation_advice
 from alexnet.evaluation.plots import confusion, top_losses
+from alexnet.evaluation.reliability_plot import reliability_diagram
 from alexnet.evaluation.results import Evaluation, TopLoss
 from alexnet.io.files import write_text
 from alexnet.io.text import LONE_SURROGATE, printable
@@ -72,7 +73,7 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str = "") -> None:
-    """Write evaluation.json and confusion.png; if an image is misclassified, also top_losses.
+    """Write evaluation.json, confusion.png and reliability.png; with a mistake also top_losses.
 
     Args:
         evaluation: what is written.
@@ -83,6 +84,8 @@ def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str 
     write_text(out / "evaluation.json", json_rows(evaluation_summary(evaluation)) + "\n")
     title = confusion_title(evaluation, run, net)
     plots.save(confusion(evaluation, title), out / "confusion.png")
+    title = reliability_title(evaluation, run, net)
+    plots.save(reliability_diagram(evaluation.calibration, title), out / "reliability.png")
     if evaluation.top_losses:
         write_top_losses(evaluation.top_losses, out / "top_losses.csv")
         title = plots.run_title("Top losses", _title_parts(evaluation, run, net))
@@ -92,6 +95,11 @@ def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str 
 def confusion_title(evaluation: Evaluation, run: str, net: str) -> str:
     """The title of a confusion matrix."""
     return plots.run_title("Confusion", _title_parts(evaluation, run, net))
+
+
+def reliability_title(evaluation: Evaluation, run: str, net: str) -> str:
+    """The title of a reliability diagram."""
+    return plots.run_title("Reliability", _title_parts(evaluation, run, net))
 
 
 def _title_parts(evaluation: Evaluation, run: str, net: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""The plots of a finished run: learning curves, confusion matrix, first-layer filters."""
+"""The plots of a finished run: learning curves, confusion matrix, reliability diagram, filters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import partial
 from alexnet import plots
 from alexnet.config.recipe import Augmentation, Recipe
 from alexnet.evaluation.plots import confusion
-from alexnet.evaluation.report import confusion_title
+from alexnet.evaluation.reliability_plot import reliability_diagram
+from alexnet.evaluation.report import confusion_title, reliability_title
 from alexnet.evaluation.results import Evaluation
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv, Dropout
@@ -39,6 +40,9 @@ def save_run_plots(
     if evaluation:
         title = confusion_title(evaluation, run, arch.name)
         save_plot(partial(confusion, evaluation, title), folder.plots / "confusion.png")
+        title = reliability_title(evaluation, run, arch.name)
+        diagram = partial(reliability_diagram, evaluation.calibration, title)
+        save_plot(diagram, folder.plots / "reliability.png")
         notes.append(plots.font_note(evaluation.class_names))
     first = next(layer for layer in arch.layers if isinstance(layer, Conv))
     weight = setup.model.get_parameter(f"{first.name}.weight")
