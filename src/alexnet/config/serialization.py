@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import reprlib
+import tomllib
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
@@ -74,6 +75,19 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text, object_pairs_hook=_no_duplicate_keys, parse_int=_int64)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not JSON: {str(error)[:200]}") from error
+
+
+def parse_toml(text: bytes) -> Any:
+    """The tables of a TOML text, under the same limits as JSON; times become texts.
+
+    Raises:
+        ConfigError: it is not TOML, or JSON could not hold it.
+    """
+    try:
+        return parse_json(json.dumps(tomllib.loads(text.decode("utf-8")), default=str))
+    except (ValueError, RecursionError) as error:
+        reason = str(error).removeprefix("not JSON: ")
+        raise ConfigError(f"not TOML: {reason[:200]}") from error
 
 
 def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
+from alexnet.config.serialization import from_dict, parse_json, parse_toml, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
 from alexnet.io.limits import MAX_TEXT_BYTES
@@ -229,14 +229,14 @@ def free_run_path(parent: Path, name: str) -> Path:
 
 
 def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
-    """A recipe from a JSON file.
+    """A recipe from a JSON or TOML file.
 
     Args:
         path: the file, or a run folder.
         start: values of the fields that the file leaves out; the defaults unless given.
 
     Raises:
-        ConfigError: not JSON, an unknown key, or a value out of range.
+        ConfigError: not JSON or TOML, an unknown key, or a value out of range.
         UsageError: no such file.
     """
     path = path / "config.json" if path.is_dir() else path
@@ -248,7 +248,7 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
     if len(text) > MAX_TEXT_BYTES:
         raise ConfigError(f"{path} has more than {MAX_TEXT_BYTES:,} bytes; no recipe is that long")
     try:
-        plain = parse_json(text)
+        plain = parse_toml(text) if path.suffix == ".toml" else parse_json(text)
     except ConfigError as error:
         raise ConfigError(f"{path} is {error}") from error
     return from_dict(Recipe, _merge(to_dict(start or Recipe()), plain), "recipe")
