@@ -16,6 +16,14 @@ def ignore_progress(done: int, total: int) -> None:
     """A `ProgressCallback` that does nothing."""
 
 
+NoteCallback: TypeAlias = Callable[[str], None]
+"""Called with a sentence for the user."""
+
+
+def ignore_note(text: str) -> None:
+    """A `NoteCallback` that does nothing."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepReport:
     """One finished step."""

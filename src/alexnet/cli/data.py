@@ -85,7 +85,11 @@ def prepare_action(arguments: Sequence[str]) -> int:
     source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
     with ProgressReporter() as reporter:
         store = prepare(
-            source, resize=flags.resize, side=flags.resize_size, on_progress=reporter.on_prepare
+            source,
+            resize=flags.resize,
+            side=flags.resize_size,
+            on_progress=reporter.on_prepare,
+            on_note=reporter.note,
         )
     splits = Counter(name or "not split" for name in store.info.splits)
     facts = {

@@ -13,6 +13,7 @@ from alexnet.cli.console import note_next
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
+from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_text
@@ -33,6 +34,7 @@ class TrainFlags:
     """Train a network."""
 
     run: RunOptions = DEFAULT_OPTIONS
+    trial: TrialOptions = NO_TRIAL
     recipe: Recipe
 
 
@@ -48,12 +50,15 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.training.trainer import resume, train
 
     note_slow_cpu(flags.recipe.device)
+    recipe = name_after_data(flags.recipe, start)
     with ProgressReporter() as reporter:
+        if flags.trial.is_wanted:
+            return run_trial(flags.trial, recipe, options.out, options.json, reporter)
         if options.resume:
             epochs, stopping = flags.recipe.epochs, flags.recipe.stopping
             result = resume(options.resume, epochs=epochs, stopping=stopping, reporter=reporter)
         else:
-            result = train(name_after_data(flags.recipe, start), out=options.out, reporter=reporter)
+            result = train(recipe, out=options.out, reporter=reporter)
     if options.json:
         print(_json(result))
     else:

@@ -291,6 +291,11 @@ class BaseRecipe:
         require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
         require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")
 
+    @property
+    def arch_name(self) -> str:
+        """The name of the architecture, also of a table of one's own."""
+        return self.arch if isinstance(self.arch, str) else self.arch.name
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe(BaseRecipe):

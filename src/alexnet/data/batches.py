@@ -38,6 +38,11 @@ class Batches:
         """Batches in an epoch, at least one."""
         return max(1, len(self.indices) // self.batch_size)
 
+    @property
+    def images_per_step(self) -> int:
+        """Images in a batch; fewer than `batch_size` if there are not as many."""
+        return min(self.batch_size, len(self.indices))
+
     def order(self, epoch: int) -> np.ndarray:
         """The indices in the order of an epoch, which counts from 0."""
         random = np.random.default_rng([self.seed, epoch])

@@ -45,3 +45,8 @@ def missing_dataset_error(
 def cache_folder() -> Path:
     """The user's cache folder for image stores, downloads and kernels, or `$ALEXNET_CACHE`."""
     return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet"))
+
+
+def existing_parent(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(p for p in (path, *path.absolute().parents) if p.exists())

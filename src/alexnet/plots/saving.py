@@ -26,12 +26,22 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         UsageError: the suffix is not one of FIGURE_FORMATS.
     """
-    suffix = path.suffix.lower().lstrip(".")
-    if suffix not in FIGURE_FORMATS:
-        raise UsageError(f"{path} must end in one of .{', .'.join(FIGURE_FORMATS)}")
+    suffix = figure_format(path)
     if suffix == "png" and not any(axes.images for axes in figure.axes):
         _write(path.with_suffix(".svg"), figure_bytes(figure, "svg"))
     _write(path, figure_bytes(figure, suffix))
+
+
+def figure_format(path: Path) -> str:
+    """The format of a figure's file, from its suffix.
+
+    Raises:
+        UsageError: the suffix is not one of FIGURE_FORMATS.
+    """
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in FIGURE_FORMATS:
+        raise UsageError(f"{path} must end in one of .{', .'.join(FIGURE_FORMATS)}")
+    return suffix
 
 
 def _write(path: Path, data: bytes) -> None:

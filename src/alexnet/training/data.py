@@ -5,8 +5,10 @@ from __future__ import annotations
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import short_repr
 from alexnet.data.advice import split_advice
+from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, require_training_images, split_indices
+from alexnet.data.store.build import planned_store
 from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
 from alexnet.errors import DataError
@@ -31,7 +33,33 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         resize_size=options.resize_size,
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
+        on_note=reporter.note,
     )
+    return store, split_for_training(recipe, store, reporter)
+
+
+def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
+    """As `prepare_data`, but a store that is not there stays so, and has gray images.
+
+    Returns:
+        The store, its splits, and whether the store is there.
+
+    Raises:
+        DataError: as `prepare_data`.
+    """
+    options = recipe.data_options
+    source = open_source(recipe.data, recipe.data_root, label_from=options.label_from)
+    store, is_there = planned_store(source, resize=options.resize, side=options.resize_size)
+    return store, split_for_training(recipe, store, reporter), is_there
+
+
+def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Splits:
+    """The splits of a store, after notes on what was rejected and on what they hold.
+
+    Raises:
+        DataError: as `prepare_data`.
+    """
+    options = recipe.data_options
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)
     for note in summary_notes(summarize(store.info.class_names, store.labels, splits.by_name)):
@@ -39,7 +67,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
     check_classes(store, splits)
     for sentence in data_advice(recipe, store, splits):
         reporter.note(sentence)
-    return store, splits
+    return splits
 
 
 def data_advice(recipe: Recipe, store: Store, splits: Splits) -> list[str]:

@@ -94,7 +94,12 @@ class TrainingSetup:
                     parameter.grad = None
 
 
-def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) -> TrainingSetup:
+def set_up_training(
+    recipe: Recipe,
+    reporter: Reporter,
+    resuming: bool = False,
+    data: tuple[Store, Splits] | None = None,
+) -> TrainingSetup:
     """Prepare the data, build the network, load initial weights.
 
     Everything that does not need the data is checked first. Writes nothing but the image store.
@@ -104,6 +109,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
         recipe: what to train.
         reporter: receives notes on what was skipped, loaded or ignored.
         resuming: whether a checkpoint gives the weights, so that `recipe.init_from` is not read.
+        data: None: prepared here.
 
     Raises:
         AlexNetError: something in the recipe, the data or the weights cannot work.
@@ -112,7 +118,7 @@ def set_up_training(recipe: Recipe, reporter: Reporter, resuming: bool = False) 
     device = choose_device(recipe.device)
     arch = build_architecture(recipe)
     weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
-    store, splits = prepare_data(recipe, reporter)
+    store, splits = data or prepare_data(recipe, reporter)
     check_stopping(recipe, splits)
     batches = build_batches(recipe, arch, store, splits)
     arch = variant(arch, num_classes=len(store.info.class_names))

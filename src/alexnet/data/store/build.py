@@ -9,6 +9,7 @@ at a time; a second one waits and then uses it.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -45,12 +46,14 @@ from alexnet.data.store.store import (
 from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
 from alexnet.io.files import fsync, remove_folder, rename, write_text
-from alexnet.io.paths import cache_folder
+from alexnet.io.paths import cache_folder, existing_parent
 from alexnet.io.text import error_text
-from alexnet.reporter import ProgressCallback, ignore_progress
+from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore_progress
 
 CHUNK = 32
 """Images a thread decodes between two calls of `on_progress`."""
+LARGE_STORE_BYTES = 1e9
+"""From which size on a store is announced before it is built."""
 POLL_SECONDS = 1.0
 """Interval at which a waiting process reads the progress of the one that builds the store."""
 
@@ -82,6 +85,7 @@ def prepare(
     side: int,
     cache: Path | None = None,
     on_progress: ProgressCallback = ignore_progress,
+    on_note: NoteCallback = ignore_note,
     chunk: int = CHUNK,
 ) -> Store:
     """The store of a source; its images are decoded now unless they have been before.
@@ -92,6 +96,7 @@ def prepare(
         side: of the stored images, in pixels.
         cache: folder that holds stores; the user's cache unless given.
         on_progress: called with (images done, images in all).
+        on_note: called with the size of a large store before it is built.
         chunk: images a thread decodes between two calls of `on_progress`.
 
     Raises:
@@ -99,8 +104,7 @@ def prepare(
             written.
     """
     fingerprint = source.fingerprint()
-    name = f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
-    folder = (cache or cache_folder()) / "stores" / name
+    folder = _store_folder(source, fingerprint, resize, side, cache)
     if not (folder / "store.json").exists():
         spec = _BuildSpec(
             source=source,
@@ -111,8 +115,68 @@ def prepare(
             on_progress=on_progress,
             chunk=chunk,
         )
+        if size_note := _size_note(spec):
+            on_note(size_note)
         _build_locked(spec)
     return replace(open_store(folder), notes=source.notes)
+
+
+def _size_note(spec: _BuildSpec) -> str:
+    """How much space a large store takes, and how much there is; "" for a small one."""
+    size_bytes = len(spec.source) * spec.side**2 * 3
+    if size_bytes < LARGE_STORE_BYTES:
+        return ""
+    place = existing_parent(spec.folder)
+    return (
+        f"the {len(spec.source):,} images of {spec.source.name} take {size_bytes / 1e9:.1f} GB in "
+        f"{spec.folder.parent}, where {shutil.disk_usage(place).free / 1e9:.1f} GB are free; "
+        "$ALEXNET_CACHE is another place"
+    )
+
+
+def planned_store(source: Source, *, resize: Resize, side: int) -> tuple[Store, bool]:
+    """The store of a source if it is there, else one as it would be, with gray images.
+
+    Args:
+        source: what would be decoded.
+        resize: how an image becomes square.
+        side: of the stored images, in pixels.
+
+    Returns:
+        The store, and whether it is there. A planned one takes no memory and no disk space.
+    """
+    fingerprint = source.fingerprint()
+    folder = _store_folder(source, fingerprint, resize, side)
+    if (folder / "store.json").exists():
+        return replace(open_store(folder), notes=source.notes), True
+    info = _store_info(source, fingerprint, resize, side, rejected=())
+    images = np.broadcast_to(np.uint8(128), (len(source), side, side, 3))
+    moments = np.broadcast_to(color_moments(images[0]), (len(source), 9))
+    return Store(folder, info, images, source.labels, moments, source.notes), False
+
+
+def _store_folder(
+    source: Source, fingerprint: str, resize: Resize, side: int, cache: Path | None = None
+) -> Path:
+    name = f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
+    return (cache or cache_folder()) / "stores" / name
+
+
+def _store_info(
+    source: Source, fingerprint: str, resize: Resize, side: int, rejected: tuple[Rejected, ...]
+) -> StoreInfo:
+    return StoreInfo(
+        name=source.name,
+        fingerprint=fingerprint,
+        resize=resize,
+        side=side,
+        test_fraction=source.test_fraction,
+        class_names=source.class_names,
+        rejected=rejected,
+        names=source.names,
+        splits=source.splits,
+        skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
+    )
 
 
 def _build_locked(spec: _BuildSpec) -> None:
@@ -160,18 +224,7 @@ def _build(spec: _BuildSpec) -> None:
             f"{source.name}: none of the {len(source)} images can be used; "
             f"first: {rejected[0].reason}"
         )
-    info = StoreInfo(
-        name=source.name,
-        fingerprint=spec.fingerprint,
-        resize=spec.resize,
-        side=spec.side,
-        test_fraction=source.test_fraction,
-        class_names=source.class_names,
-        rejected=rejected,
-        names=source.names,
-        splits=source.splits,
-        skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
-    )
+    info = _store_info(source, spec.fingerprint, spec.resize, spec.side, rejected)
     _finish(spec, info)
 
 

@@ -1,0 +1,160 @@
+"""What `alexnet train` does instead of a run: --dry-run, --find-lr, --overfit-one-batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet.cli.console import percent, size_text, table
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import json_text, to_dict, to_json
+from alexnet.errors import require
+from alexnet.io.text import shape_text
+from alexnet.reporter import Reporter
+
+if TYPE_CHECKING:
+    from alexnet.training.dry_run import MemoryEstimate, RunPlan
+    from alexnet.training.overfit import OverfitStep
+
+RANGE_TEST_PLOT = "find_lr.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialOptions:
+    """Instead of a run; at most one."""
+
+    dry_run: bool = False
+    """Print the recipe, shapes, and estimates of memory, disk space and time."""
+    find_lr: bool = False
+    """Suggest a learning rate by a short test, and plot its losses to --out (find_lr.png)."""
+    overfit_one_batch: bool = False
+    """Train on one batch until it is learned: a test of the data, the labels and the recipe."""
+
+    def __post_init__(self) -> None:
+        wanted = [f"--{f.name.replace('_', '-')}" for f in fields(self) if getattr(self, f.name)]
+        require(len(wanted) <= 1, f"{' and '.join(wanted)} exclude each other; leave one out")
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether one is asked for."""
+        return self.dry_run or self.find_lr or self.overfit_one_batch
+
+
+NO_TRIAL = TrialOptions()
+
+
+def run_trial(
+    options: TrialOptions, recipe: Recipe, out: str, as_json: bool, reporter: Reporter
+) -> int:
+    """Do what the options ask for, and print what it found; the exit code."""
+    if options.dry_run:
+        return dry_run(recipe, as_json, reporter)
+    if options.find_lr:
+        return find_lr(recipe, Path(out or RANGE_TEST_PLOT), as_json, reporter)
+    return overfit_one_batch(recipe, as_json, reporter)
+
+
+def dry_run(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
+    """Print what a run would be and need."""
+    from alexnet.training.dry_run import plan_run
+
+    plan = plan_run(recipe, reporter)
+    facts = {"schema": 1, **to_dict(plan), "memory_bytes": plan.memory.total}
+    print(json_text(facts) if as_json else f"{to_json(plan.recipe)}\n\n{plan_text(plan)}")
+    return 0
+
+
+def plan_text(plan: RunPlan) -> str:
+    """A run plan as lines."""
+    recipe, disk = plan.recipe, plan.disk
+    images = ", ".join(f"{count:,} {split}" for split, count in plan.images.items())
+    parts = recipe.optimizer.accumulate
+    batch = f"{shape_text(plan.batch)}, from stored images of {shape_text(plan.stored_image)}"
+    state = "is there" if disk.is_prepared else f"of {size_text(disk.free_for_store)} that are free"
+    lines = [
+        ("data", f"{recipe.data}: {len(plan.class_names)} classes, {images} images"),
+        ("network", f"{recipe.arch_name}: {plan.parameters:,} parameters"),
+        ("batch", f"{batch}{f'; {parts} of them for one update' * (parts > 1)}"),
+        ("steps", f"{plan.steps_per_epoch:,} per epoch, {plan.total_steps:,} in all"),
+        ("memory", memory_text(plan.memory)),
+        ("disk", f"image store {size_text(disk.store)}, {state}: {disk.store_folder}"),
+        ("", f"run folder {size_text(disk.run)}, up to {size_text(disk.run_at_most)} meanwhile"),
+        ("time", f"about {duration_text(plan.total_seconds)} on {plan.device}, "
+         f"at {plan.seconds_per_step:.3g} s per step as measured now"),
+    ]  # fmt: skip
+    if not disk.is_prepared and disk.store > disk.free_for_store:
+        lines.append(("", "the image store does not fit: set ALEXNET_CACHE to a larger disk"))
+    return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def memory_text(memory: MemoryEstimate) -> str:
+    """The total, and what it is made of."""
+    parts = (
+        ("weights", memory.weights),
+        ("gradients", memory.gradients),
+        ("optimizer", memory.optimizer),
+        ("activations", memory.activations),
+    )
+    shares = ", ".join(f"{name} {size_text(size)}" for name, size in parts)
+    return f"about {size_text(memory.total)} ({shares}) beside what torch itself takes"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> int:
+    """Print the suggestion of a range test and plot its losses."""
+    from alexnet import plots
+    from alexnet.plots.range_test import range_test
+    from alexnet.plots.saving import figure_format
+    from alexnet.training.lr_finder import find_lr as test_lrs
+
+    figure_format(path)  # raises before the test
+    found = test_lrs(recipe, reporter)
+    title = plots.run_title("Learning-rate range test", (recipe.name, recipe.arch_name))
+    plots.save_plot(partial(range_test, found.lrs, found.losses, found.suggestion, title), path)
+    facts = {"schema": 1, **to_dict(found), "plot": str(path)}
+    text = (
+        f"suggested learning rate {found.suggestion:.2g}: --lr {found.suggestion:.2g}\n"
+        f"plot      {path}"
+    )
+    print(json_text(facts) if as_json else text)
+    return 0
+
+
+def overfit_one_batch(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
+    """Print the curve of a batch that is learned by heart; 1 if it is not."""
+    from alexnet.training.overfit import overfit_one_batch as overfit
+
+    steps = overfit(recipe, reporter)
+    is_learned = steps[-1].top1_error == 0
+    facts = {"schema": 1, "is_learned": is_learned, "steps": to_dict(tuple(steps))}
+    print(json_text(facts) if as_json else overfit_text(steps, recipe))
+    return 0 if is_learned else 1
+
+
+def overfit_text(steps: list[OverfitStep], recipe: Recipe) -> str:
+    """The curve, at steps that lie further and further apart, and what it means."""
+    shown = [s for s in steps if s.step <= 5 or is_round(s.step) or s is steps[-1]]
+    rows = [(str(s.step), f"{s.loss:.4f}", percent(s.top1_error)) for s in shown]
+    last = steps[-1]
+    meaning = (
+        f"learned in {last.step} steps: data, labels, network and learning rate work together"
+        if last.top1_error == 0
+        else f"not learned in {last.step} steps; the usual causes are a learning rate that is too "
+        f"high or too low (--lr {recipe.optimizer.lr:g}; try --find-lr), equal images with "
+        "different labels (alexnet data check), frozen layers (--freeze-up-to), or images without "
+        "contrast after preprocessing (alexnet data show)"
+    )
+    return f"{table(('step', 'loss', 'error'), rows, left=0)}\n{meaning}"
+
+
+def is_round(step: int) -> bool:
+    """Whether a step is 10, 20, .. 100, 200, .. and so on."""
+    return step % int(10 ** (len(str(step)) - 1)) == 0

@@ -1,0 +1,166 @@
+"""What a run would be and need: shapes, steps, memory, disk and time, before any of its work."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+from alexnet.config.recipe import Recipe
+from alexnet.io.paths import existing_parent
+from alexnet.reporter import Reporter
+from alexnet.training.data import plan_data
+from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
+from alexnet.training.step import train_step
+
+MAX_TIMED_STEPS = 5
+MAX_TIMED_SECONDS = 20.0
+"""No further step is timed after so long."""
+EVALUATION_COST = 1 / 3
+"""Of an image in evaluation as a part of its cost in training, which has a backward pass, too."""
+STATES = {"paper": 1, "sgd": 1, "adam": 2, "adamw": 2, "keras_adam": 2}
+"""Numbers that an optimizer keeps for each weight."""
+SAVED_ACTIVATIONS = 2
+"""Numbers in memory for each output of a layer: it, and its gradient."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryEstimate:
+    """Bytes that a step takes, in float32."""
+
+    weights: int
+    """With their moving average."""
+    gradients: int
+    optimizer: int
+    activations: int
+    """Of one micro-batch, and the images of the step."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiskEstimate:
+    """Bytes on the disk."""
+
+    store: int
+    """Of the image store."""
+    store_folder: str
+    is_prepared: bool
+    """Whether the store is there already."""
+    free_for_store: int
+    run: int
+    """Of the run folder when the run has finished."""
+    run_at_most: int
+    """Of the run folder while it trains."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunPlan:
+    """What a run would be and need."""
+
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    images: dict[str, int]
+    """Number of images in each split that is not empty."""
+    stored_image: tuple[int, int, int]
+    """Height, width and channels of a stored image, uint8."""
+    batch: tuple[int, ...]
+    """Images, channels, height and width of what the network gets at once."""
+    parameters: int
+    steps_per_epoch: int
+    total_steps: int
+    memory: MemoryEstimate
+    disk: DiskEstimate
+    device: str
+    seconds_per_step: float
+    """Median of a few timed steps."""
+    total_seconds: float
+    """Of all epochs, with their evaluations, without preparing images."""
+
+
+def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
+    """What a run of a recipe would be and need.
+
+    A few steps are timed, on gray images if the store is not there. Nothing is written; but a data
+    set that is missing is downloaded, and an archive is unpacked, since its images are counted.
+
+    Raises:
+        AlexNetError: the recipe, the data or the weights cannot work.
+    """
+    recipe = resolve_paths(recipe)
+    store, splits, is_prepared = plan_data(recipe, reporter)
+    # A mean image would be that of all images, which takes long.
+    options = replace(recipe.data_options, mean="none")
+    timed = replace(recipe, data_options=options)
+    setup = set_up_training(timed, reporter, data=(store, splits))
+    seconds = time_steps(setup)
+    arch, evaluated = setup.network.architecture, len(splits.val) or len(splits.test)
+    train_seconds = seconds * setup.total_steps
+    per_image = seconds / setup.batches.images_per_step
+    test_seconds = per_image * EVALUATION_COST * evaluated * recipe.epochs
+    return RunPlan(
+        recipe=recipe,
+        class_names=store.info.class_names,
+        images=splits.counts,
+        stored_image=store.image_shape,
+        batch=(min(recipe.batch_size, len(splits.train)), *arch.input),
+        parameters=sum(info.parameters for info in arch.layer_infos()),
+        steps_per_epoch=setup.steps_per_epoch,
+        total_steps=setup.total_steps,
+        memory=estimate_memory(setup),
+        disk=estimate_disk(setup, is_prepared),
+        device=str(setup.device),
+        seconds_per_step=seconds,
+        total_seconds=train_seconds + test_seconds,
+    )
+
+
+def time_steps(setup: TrainingSetup) -> float:
+    """Median seconds of a training step; the first one is not counted."""
+    setup.freeze(0)
+    setup.network.train()
+    seconds: list[float] = []
+    pixels, labels = next(setup.loader.epoch(0))
+    while len(seconds) <= MAX_TIMED_STEPS and sum(seconds) < MAX_TIMED_SECONDS:
+        began_at = time.perf_counter()
+        train_step(setup, pixels, labels, len(seconds), lr=0.0)[0].item()  # waits for a GPU
+        seconds.append(time.perf_counter() - began_at)
+    later = sorted(seconds[1:] or seconds)
+    return later[len(later) // 2]
+
+
+def estimate_memory(setup: TrainingSetup) -> MemoryEstimate:
+    """Memory of a step from the shapes of the network; libraries and buffers come on top."""
+    recipe, arch = setup.recipe, setup.network.architecture
+    learning = sum(p.numel() for p in setup.network.parameters() if p.requires_grad)
+    weights = sum(tensor.numel() for tensor in setup.network.state_dict().values())
+    outputs = sum(prod(info.output) for info in arch.layer_infos())
+    images = setup.batches.images_per_step
+    size = min(recipe.batch_size, images)
+    return MemoryEstimate(
+        weights=4 * weights * (2 if setup.average else 1),
+        gradients=4 * learning,
+        optimizer=4 * learning * STATES[recipe.optimizer.optimizer],
+        activations=4 * (SAVED_ACTIVATIONS * size * outputs + images * prod(arch.input)),
+    )
+
+
+def estimate_disk(setup: TrainingSetup, is_prepared: bool) -> DiskEstimate:
+    """Disk space of the image store and of the run folder."""
+    recipe, memory, store = setup.recipe, estimate_memory(setup), setup.store
+    state = memory.weights + memory.optimizer
+    model = memory.weights // (2 if setup.average else 1)
+    models = model * (2 if setup.eval_split == "val" else 1)
+    return DiskEstimate(
+        store=store.num_bytes,
+        store_folder=str(store.folder),
+        is_prepared=is_prepared,
+        free_for_store=shutil.disk_usage(existing_parent(Path(store.folder))).free,
+        run=models + state * recipe.keep_state,
+        run_at_most=models + state * (recipe.keep_checkpoints + 1),
+    )

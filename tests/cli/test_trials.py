@@ -1,0 +1,89 @@
+"""`train --dry-run`, `--find-lr`, `--overfit-one-batch`: what they print and write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alexnet.cli.trials import duration_text, is_round
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_dict, to_json
+from support.commands import Command
+
+pytestmark = pytest.mark.usefixtures("small_place", "no_plots")
+
+
+@pytest.fixture
+def words(small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The command that trains the small recipe, in an empty folder."""
+    (tmp_path / "small.json").write_text(to_json(small))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return ("train", "--config", str(tmp_path / "small.json"))
+
+
+def test_a_dry_run_prints_the_recipe_and_what_it_needs(
+    command: Command, words: tuple[str, ...], small: Recipe
+) -> None:
+    told = command(*words, "--dry-run", "--accumulate", 2)
+    assert told.code == 0, told.err
+    recipe, _, text = told.out.partition("\n\n")
+    assert json.loads(recipe)["optimizer"]["accumulate"] == 2
+    lines = dict(line.split(maxsplit=1) for line in text.splitlines() if line[0] != " ")
+    assert "12 classes, 36 train, 12 val, 12 test images" in lines["data"]
+    assert lines["batch"] == "8x1x32x32, from stored images of 32x32x3; 2 of them for one update"
+    assert lines["steps"] == "2 per epoch, 6 in all"
+    assert "is there" in lines["disk"]
+    assert list(Path().iterdir()) == []
+    facts = json.loads(command(*words, "--dry-run", "--json").out)
+    assert facts["schema"] == 1
+    assert facts["recipe"] == to_dict(small)
+    assert facts["memory_bytes"] == sum(facts["memory"].values())
+
+
+def test_find_lr_prints_a_rate_and_writes_a_plot(command: Command, words: tuple[str, ...]) -> None:
+    told = command(*words, "--find-lr", "--optimizer", "sgd")
+    assert told.code == 0, told.err
+    rate = told.out.splitlines()[0].split()[-1]
+    assert told.out == f"suggested learning rate {rate}: --lr {rate}\nplot      find_lr.png\n"
+    assert [path.name for path in Path().iterdir()] == ["find_lr.png"]
+    told = command(*words, "--find-lr", "--out", "curve.doc")
+    assert (told.code, told.out) == (2, "")
+    assert "curve.doc must end in" in told.err
+
+
+def test_overfitting_prints_its_curve(
+    command: Command, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = command(*words, "--overfit-one-batch", "--optimizer", "adamw", "--lr", 0.003)
+    assert told.code == 0, told.out
+    assert told.out.splitlines()[0].split() == ["step", "loss", "error"]
+    assert told.out.splitlines()[-2].endswith(" 0.00 %")
+    assert "learned in" in told.out.splitlines()[-1]
+    monkeypatch.setattr("alexnet.training.overfit.MAX_STEPS", 2)
+    told = command(*words, "--overfit-one-batch", "--lr", 1e-9)
+    assert told.code == 1
+    assert "not learned in 2 steps; the usual causes are" in told.out
+    assert list(Path().iterdir()) == []
+
+
+def test_two_trials_at_once_are_refused(command: Command, words: tuple[str, ...]) -> None:
+    told = command(*words, "--find-lr", "--dry-run")
+    assert (told.code, told.out) == (2, "")
+    assert "--dry-run and --find-lr exclude each other" in told.err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (9e3, "2.5 h")],
+)
+def test_durations_by_hand(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_round_steps_by_hand() -> None:
+    assert [n for n in range(1, 305) if is_round(n)] == [
+        *range(1, 10), *range(10, 100, 10), 100, 200, 300,
+    ]  # fmt: skip
