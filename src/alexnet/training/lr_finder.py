@@ -103,7 +103,7 @@ def suggest_lr(lrs: Sequence[float], losses: Sequence[float]) -> float:
 
 
 def longest_fall(losses: Sequence[float]) -> tuple[int, int]:
-    """First and last index of the longest strictly falling subsequence, which begins as late as possible."""
+    """First and last index of the longest strictly falling subsequence that begins last."""
     lengths, starts = [1] * len(losses), list(range(len(losses)))
     for i, loss in enumerate(losses):
         for j in range(i):
