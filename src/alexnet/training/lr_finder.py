@@ -6,7 +6,6 @@ suggestion is in the manner of fastai's "valley".
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError, TrainingError
+from alexnet.evaluation.metrics import rank_of_label
 from alexnet.reporter import Reporter, StepReport
 from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
 from alexnet.training.step import train_step
@@ -59,13 +59,13 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
     for step, (pixels, labels) in zip(range(NUM_STEPS), endless_batches(setup), strict=False):
         lr = MIN_LR * (MAX_LR / MIN_LR) ** (step / (NUM_STEPS - 1))
         try:
-            loss, _, _ = train_step(setup, pixels, labels, step, lr)
+            loss, logits, _ = train_step(setup, pixels, labels, step, lr)
         except DivergedError:
             break
         average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()
         lrs.append(lr)
         losses.append(average / (1 - SMOOTHING ** (step + 1)))
-        reporter.on_step(range_report(step, losses[-1], len(labels)))
+        reporter.on_step(range_report(step, losses[-1], rank_of_label(logits, labels) >= 1))
         if losses[-1] > DIVERGED * min(losses):
             break
     if len(losses) < MIN_STEPS:
@@ -81,15 +81,16 @@ def endless_batches(setup: TrainingSetup) -> Iterator[tuple[Tensor, Tensor]]:
         epoch += 1
 
 
-def range_report(step: int, loss: float, num_images: int) -> StepReport:
-    """A step of the test for a progress bar."""
+def range_report(step: int, loss: float, wrong: Tensor) -> StepReport:
+    """A step of the test for a progress bar; `wrong` says which images are classified wrongly."""
     return StepReport(
         step=step + 1,
         total_steps=NUM_STEPS,
         epoch=1,
+        total_epochs=1,
         loss=loss,
-        top1_error=math.nan,
-        num_images=num_images,
+        top1_error=wrong.double().mean().item(),
+        num_images=len(wrong),
     )
 
 
