@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alexnet.cli.flags import flag_names
+from alexnet.cli.flag_list import flag_names
 from alexnet.config.options import option_types, with_options
 from alexnet.config.presets import FLOWERS17
 from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe

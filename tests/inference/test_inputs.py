@@ -220,7 +220,7 @@ def test_the_way_out_of_a_wrong_array(
         ([["a.png"]], "list"), ([("a.png", 1)], "tuple"), ("", "the text ''"),
         (["a.png", object()], "object"), ("a\0.png", "the text"), (zipfile.ZipFile, "type"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else repr(value),
 )  # fmt: skip
 def test_what_is_no_image_is_a_mistake_of_the_caller(
     classifier: alexnet.Classifier, value: object, words: str
@@ -254,7 +254,7 @@ def closed_image() -> Image.Image:
         ("data:image/png;base64,AAAA", "decode it and give its bytes"),
         ("nothing*.png", r"there is no image at nothing\*.png"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )  # fmt: skip
 def test_files_and_addresses_that_cannot_be_used(
     classifier: alexnet.Classifier, value: object, words: str
