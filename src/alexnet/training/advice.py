@@ -133,6 +133,6 @@ def running_stats_advice(arch: Architecture, history: Sequence[EpochRecord]) -> 
     epochs = math.ceil(enough / (steps / len(history)))
     return (
         f"after {steps} steps, {100 * kept**steps:.0f} % of batch norm's running statistics are "
-        "still the initial values, so errors on held-out images are near chance whatever was "
-        f"learnt: train longer (--epochs {epochs})"
+        "still the initial values, so errors on held-out images say little of what was learnt: "
+        f"train longer (--epochs {epochs})"
     )
