@@ -139,6 +139,13 @@ FORMS: dict[str, object] = {
     "list of pairs": list(THEIRS.items()),
     "AveragedModel": {"n_averaged": torch.tensor(3), **prefixed("module.")},
     "own optimizer": prefixed("network.") | {"optimizer.conv1.weight.exp_avg": torch.zeros(2, 2)},
+    "a loss with class weights": {
+        "state_dict": prefixed("net.") | {"criterion.weight": torch.ones(3)}
+    },
+    "losses and metrics": prefixed("model.") | {
+        "loss_fn.pos_weight": torch.ones(3), "train_acc.confmat": torch.zeros(3, 3),
+        "val_f1.tp": torch.zeros(3), "CrossEntropyLoss.weight": torch.ones(3),
+    },
     "channels last": {
         n: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
         for n, t in THEIRS.items()
@@ -228,6 +235,18 @@ def test_other_types_of_floats(tmp_path: Path, dtype: torch.dtype) -> None:
     torch.save(state, tmp_path / "w.pth")
     found = read(tmp_path / "w.pth").tensors["conv1.weight"]
     assert torch.equal(found.float(), state["features.0.weight"].float())
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool])
+def test_weights_of_whole_numbers_are_of_a_quantized_network(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    state = {n: (t * 99).to(dtype) if t.ndim > 1 else t for n, t in THEIRS.items()}
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(
+        ModelFileError, match=r"features\.0\.weight holds .* of a quantized network"
+    ):
+        read(tmp_path / "w.pth")
 
 
 def test_layers_matched_by_shape_are_told(tmp_path: Path) -> None:

@@ -138,6 +138,17 @@ def test_mistakes_are_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_of_this_program_needs_no_import(
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (model.parent, model):
+        told = command("import", path)
+        assert (told.code, told.out) == (2, "")
+        assert f"{path} is a model of this program already; no import is needed" in told.err
+    monkeypatch.chdir(model.parent)
+    assert "name one file to import" in command("import").err
+
+
 def test_preprocessing_by_flag_and_an_import_that_names_no_data(
     command: Command, tmp_path: Path
 ) -> None:

@@ -29,6 +29,13 @@ MAX_ENTRIES = 100_000
 SEPARATORS = r"[._\-/ ]"
 EARLIER_WORDS = {"best", "initial", "init", "old", "previous", "prev"}
 """With which the keys of weights of an earlier step begin."""
+TRAINER_MODULES = re.compile(
+    r"(.*_)?((ce|bce|focal|cross_?entropy)?loss(_?(fn|func|function))?|criterion|metrics?|acc"
+    r"(uracy)?|f1(_?score)?|precision|recall|auroc|confmat|confusion_?matrix)([0-9]|_.*)?",
+    re.IGNORECASE,
+)
+"""Names of modules that a trainer saves with the network: losses with their class weights, and
+counts of metrics, as Lightning does."""
 AVERAGE_WORDS = {"ema", "modelema", "emamodel", "swa", "averaged", "shadow", "polyak", "teacher"}
 """Words in the keys of weights that are an average over training steps."""
 
@@ -56,8 +63,11 @@ def _is_weight(name: str, tensor: Stored) -> bool:
 
 
 def _is_of_trainer(name: str, tensor: Stored) -> bool:
-    """Whether a tensor is one of an optimizer, or a number beside the network."""
-    return name.startswith("optim") or ("." not in name and not tensor_size(tensor))
+    """Whether a tensor is one of an optimizer, a loss or a metric, or a number beside the net."""
+    if name.startswith("optim") or ("." not in name and not tensor_size(tensor)):
+        return True
+    module = name.split(".")[-2:-1]
+    return bool(module and TRAINER_MODULES.fullmatch(module[0]))
 
 
 def _dicts(

@@ -44,7 +44,7 @@ class Storage:
         if self._bytes is None:
             self._bytes = bytearray(self.read())
         if len(self._bytes) != self.size_bytes:
-            raise ValueError(f"a storage of {self.size_bytes:,} bytes has {len(self._bytes):,}")
+            raise ValueError(f"has {len(self._bytes):,} of its {self.size_bytes:,} bytes")
         if not self._bytes:
             return torch.empty(0, dtype=dtype)
         return torch.frombuffer(self._bytes, dtype=dtype)

@@ -101,7 +101,7 @@ def read_legacy(file: IO[bytes]) -> object:
 def _reader(file: IO[bytes], start: int, size_bytes: int, end: int) -> Callable[[], bytes]:
     def read() -> bytes:
         if start + size_bytes > end:
-            raise ValueError("it ends too early")
+            raise ValueError("is cut off: the file ends too early")
         file.seek(start)
         return file.read(size_bytes)
 

@@ -228,6 +228,12 @@ def check_tensor(path: Path, name: str, tensor: Tensor) -> None:
     is_dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not is_dense or tensor.is_quantized or tensor.is_complex():
         raise ModelFileError(f"{path}: {name} is not a dense array of real numbers")
+    if tensor.ndim > 1 and not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise ModelFileError(
+            f"{path}: {name} holds {kind} values, as of a quantized network; save the weights of "
+            "the network that it was made from"
+        )
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise ModelFileError(f"{path}: {name} claims {tensor.numel():,} numbers and has fewer")
     if not bool(torch.isfinite(tensor).all()):

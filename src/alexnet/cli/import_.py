@@ -13,7 +13,7 @@ from alexnet.cli.console import name_list, note, note_next
 from alexnet.cli.flags import parse
 from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
-from alexnet.interop.defaults import chosen_architecture
+from alexnet.interop.defaults import chosen_architecture, reject_own_model
 from alexnet.io.text import shape_text
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def _check(flags: ImportFlags) -> str:
     """The architecture's name, if the flags are consistent."""
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
+    if flags.file:
+        reject_own_model(Path(flags.file))
     return chosen_architecture(flags.arch, flags.file, flags.weights)
 
 

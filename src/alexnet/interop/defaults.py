@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from alexnet.checkpoints.file_header import read_header
 from alexnet.errors import UsageError
 from alexnet.models.zoo import architecture
 
@@ -27,3 +30,9 @@ def chosen_architecture(arch: str, file: str, weights: str) -> str:
     if not arch and not default:
         raise UsageError(f"--arch is needed: the architecture of {file}; see alexnet summary")
     return architecture(arch or default).name
+
+
+def reject_own_model(path: Path) -> None:
+    """Raise UsageError for a model file that this program wrote, and for a run folder."""
+    if read_header(path / "model.safetensors" if path.is_dir() else path):
+        raise UsageError(f"{path} is a model of this program already; no import is needed")

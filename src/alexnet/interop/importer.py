@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.file_format import FileFormat, file_format
-from alexnet.checkpoints.file_header import HEADER_KEY
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.preprocessing import Preprocessing
@@ -19,6 +18,7 @@ from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop.caffe.reader import read_caffe
 from alexnet.interop.class_names import default_class_names, fit_to_outputs, is_imagenet
+from alexnet.interop.defaults import reject_own_model
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
@@ -41,7 +41,8 @@ FORMATS_BY_SUFFIX: dict[str, FileFormat] = {
     ".caffemodel": "caffemodel",
 }
 """Of files whose content does not tell; all others are read as state dicts."""
-BGR_FORMATS = ("caffemodel", "npy", "npz")
+NUMPY_FORMATS = ("npy", "npz")
+"""In which the weights of Caffe's networks are passed on, and those of others, too."""
 CAFFE_ARCHITECTURES = ("alexnet_caffe", "caffenet")
 BGR_NOTE = (
     "{file} is taken to expect blue, green, red, as Caffe's networks do, and the model takes red, "
@@ -101,7 +102,7 @@ def import_model(
         class_names: in the order of the outputs; unless given, those in the file; unless there
             are any, ImageNet's if there are 1,000 outputs, else "class 0" and so on.
         channel_order: in which the file's network takes the colors; the imported model takes RGB.
-            `auto`: BGR for Caffe and numpy files, else RGB.
+            `auto`: BGR for Caffe files, and for numpy files of Caffe's networks; else RGB.
         preprocessing: which program's preprocessing the model records; `auto`: the file's own if
             it says one, else the published one.
         input_size: side of the input in pixels, where the file does not say; None: as published.
@@ -159,7 +160,7 @@ def _read(
     elif found == "caffemodel":
         matched = read_caffe(path, arch, input_size)
     else:
-        _reject_own_model(path)
+        reject_own_model(path)
         matched = read_state_dict(path, arch, input_size, average=average)
     return _with_rgb(path, matched, found, channel_order), graph
 
@@ -169,10 +170,11 @@ def _with_rgb(
 ) -> MatchedModel:
     """A model of RGB images; Caffe's networks and their conversions take BGR."""
     if matched.architecture.input[0] == 3 and order == "auto":
-        if found in BGR_FORMATS:
+        is_caffe = matched.architecture.name in CAFFE_ARCHITECTURES
+        if found == "caffemodel" or (is_caffe and found in NUMPY_FORMATS):
             flipped = flip_colors(path.name, matched)
             return replace(flipped, notes=(*matched.notes, BGR_NOTE.format(file=path.name)))
-        if matched.architecture.name in CAFFE_ARCHITECTURES:
+        if is_caffe:
             return replace(matched, notes=(*matched.notes, RGB_NOTE.format(file=path.name)))
     is_read_flipped = found == "onnx"
     return flip_colors(path.name, matched) if order == "bgr" and not is_read_flipped else matched
@@ -186,15 +188,6 @@ def _format(path: Path) -> FileFormat:
     except (OSError, ValueError):  # its reader says why
         return by_suffix
     return by_suffix if found in ("unknown", "text", "empty", "zip") else found
-
-
-def _reject_own_model(path: Path) -> None:
-    """Raise UsageError for model files that this program wrote."""
-    if path.is_file():
-        with path.open("rb") as file:
-            is_own = f'"__metadata__":{{"{HEADER_KEY}"'.encode() in file.read(200)
-        if is_own:
-            raise UsageError(f"{path} is a model of this program already; no import is needed")
 
 
 def _class_names(

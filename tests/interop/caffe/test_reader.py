@@ -17,6 +17,7 @@ from alexnet.interop.importer import ImportedModel, build_network, import_model
 from alexnet.interop.match import MatchedModel
 from alexnet.models.zoo import ZOO
 from support.caffe_files import Layer, caffenet_layers, write_caffemodel
+from support.narrow_nets import narrow_classifier
 
 WIDTHS = (8, 8, 12, 8, 8, 16, 12, 5)
 SIDE = 131
@@ -207,6 +208,14 @@ def test_a_state_dict_of_bgr_images(tmp_path: Path) -> None:
     check_logits(imported, "caffenet")
     told = import_model(tmp_path / "n.pt", "caffenet", input_size=SIDE).notes[-1]
     assert told.endswith("blue first: for one, import with --channel-order bgr")
+
+
+def test_arrays_of_a_network_that_is_not_caffes_are_for_rgb(tmp_path: Path) -> None:
+    state = narrow_classifier("alexnet_owt").network.state_dict()
+    np.savez(tmp_path / "net.npz", **{name: tensor.numpy() for name, tensor in state.items()})
+    imported = import_model(tmp_path / "net.npz", "alexnet_owt")
+    assert torch.equal(imported.weights["conv1.weight"], state["conv1.weight"])
+    assert not any("blue" in note for note in imported.notes)
 
 
 def test_colors_of_a_keras_file(tmp_path: Path) -> None:
