@@ -144,3 +144,12 @@ def test_two_columns_of_labels_that_differ(folder: Path) -> None:
 def test_columns_that_cannot_be_told(folder: Path, text: str, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         read(folder, text)
+
+
+@pytest.mark.parametrize("label", ["{}", "{}.000000"])
+def test_mxnets_list(folder: Path, label: str) -> None:
+    numbers = {"iris": 0, "rose": 1}
+    rows = [(str(i), label.format(numbers[row[1]]), row[0]) for i, row in enumerate(ROWS)]
+    source = read(folder, "".join("\t".join(row) + "\n" for row in reversed(rows)))
+    assert (source.class_names, source.labels.tolist()) == (("0", "1"), [1, 1, 0])
+    assert source.splits == ("", "", "")

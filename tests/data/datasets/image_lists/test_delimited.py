@@ -122,7 +122,7 @@ def test_spaces_in_a_caffe_list(folder: Path) -> None:
     source = read(folder, "my cat 1.png 0\ndog.png 1\n\n", "val.txt")
     assert source.names == ("dog.png", "my cat 1.png")
     assert source.class_names == ("0", "1")
-    with pytest.raises(DataError, match=r"line 1: 'dog.png' has 1 values"):
+    with pytest.raises(DataError, match=r"line 1: 'dog.png' has 1 value"):
         read(folder, "dog.png\nmy cat 1.png 0\n", "val.txt")
 
 
@@ -136,3 +136,14 @@ def test_three_columns_of_words(folder: Path) -> None:
 def test_the_number_of_the_line_is_that_of_the_file(folder: Path) -> None:
     with pytest.raises(DataError, match="line 4: the label is empty"):
         read(folder, "sep=;\n\npath;label\np/1.png;\n")
+
+
+@pytest.mark.parametrize("header", ["path,label\n", "# path,label\n", "#path,label\n", ""])
+@pytest.mark.parametrize("comments", ["# made by hand\n", "#\n# first\r\n# 2nd, last\n"])
+def test_comments_at_the_beginning(folder: Path, header: str, comments: str) -> None:
+    assert_is_plain(read(folder, comments + header + PLAIN))
+
+
+def test_an_image_whose_name_begins_as_a_comment(folder: Path) -> None:
+    (folder / "3.png").rename(folder / "#3.png")
+    assert read(folder, "#3.png,rose\np/1.png,iris\n").names == ("#3.png", "p/1.png")

@@ -131,3 +131,10 @@ def test_a_list_of_boxes(folder: Path) -> None:
 def test_rows_that_contradict_each_other(folder: Path, rows: str, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         read(folder, rows)
+
+
+@pytest.mark.parametrize("label", ["nan", "N/A", "<NA>", "?"])
+def test_labels_of_missing_values_are_noted(folder: Path, label: str) -> None:
+    source = read(folder, f"image,label\n1.png,{label}\n2.png,rose\n3.png,{label}\n")
+    (note,) = source.notes
+    assert note.startswith(f"2 images have the label '{label}', which is taken as a class")

@@ -90,6 +90,23 @@ def test_labels_that_are_numbers(folder: Path) -> None:
     assert read(folder, json.dumps(rows)).class_names == ("class 1", "class 2")
 
 
+@pytest.mark.parametrize("records", [PAIRS, ROWS], ids=["pairs", "objects"])
+@pytest.mark.parametrize("key", ["", "data", "images", "labels", "my annotations"])
+def test_records_inside_an_object(folder: Path, records: list[object], key: str) -> None:
+    value = {"version": 1, key: records} if key else records
+    found, plain = (read(folder, json.dumps(v)) for v in (value, ROWS))
+    assert (found.names, found.class_names) == (plain.names, plain.class_names)
+    assert found.labels.tolist() == plain.labels.tolist()
+
+
+@pytest.mark.parametrize("records", [PAIRS, ROWS], ids=["pairs", "objects"])
+def test_records_by_split(folder: Path, records: list[object]) -> None:
+    value = {"training": records[:1], "valid": [], "test": records[1:]}
+    source = read(folder, json.dumps(value))
+    expected = {name: "train" if i == 0 else "test" for i, (name, _) in enumerate(PAIRS)}
+    assert dict(zip(source.names, source.splits, strict=True)) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -112,6 +129,9 @@ def test_labels_that_are_numbers(folder: Path) -> None:
             "is not a list of images",
         ),
         ('{"image": ["3.png", "x.png"], "label": ["rose"]}', "is not a list of images and labels"),
+        ('{"train": [["3.png", 0, "rose"]], "test": []}', "is not a list of images and labels"),
+        ('{"cats": [{"path": "3.png"}], "dogs": [{"path": "3.png"}]}', "is not a list of images"),
+        ('{"data": [["3.png", 0, "rose"]]}', "where an image should be"),
         ('{"epochs": 3, "lr": [0.1]}', "none of its columns, 'epochs', 'lr', is known to hold"),
         ('[{"image": "3.png", "label": ["cat", "dog"]}]', "item 1 has 2 labels, 'cat' and 'dog'"),
         ('[{"image": "3.png", "label": NaN}]', "item 1: the label is empty"),

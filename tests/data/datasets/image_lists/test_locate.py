@@ -77,11 +77,12 @@ def test_images_beside_the_folder_of_the_list(tmp_path: Path) -> None:
         ),
         (("1.jpg", "1.png", "2.jpg"), "1,x\n2,y\n", "'1' may be '1.jpg' or '1.png' in"),
         (("1.jpg", "2.jpg"), "1.jpg,x\n1,x\n2,y\n", "line 2: '1' is '1.jpg', which is on"),
-        (("1.jpg",), "1.jpg,x\n2.jpg,y\n", "1 images do not exist .* '2.jpg' on line 2"),
+        (("1.jpg",), "1.jpg,x\n2.jpg,y\n", "1 image does not exist .* '2.jpg' on line 2"),
         (("a/1.jpg", "b/2.jpg"), "1.jpg,x\n2.jpg,y\n", "2 images do not .* are relative to"),
         (("1.jpg",), "D:\\x\\2.jpg,x\nD:\\x\\3.jpg,y\n", "first 'D:.*2.jpg' on line 1; .* another"),
         (("1.jpg",), "/x/2.jpg,x\n/x/3.jpg,y\n", "first '/x/2.jpg' on line 1; .* write paths"),
         (("1.jpg",), "{0},{1}\n{x.y},b\n", r"first '\{0\}' on line 1"),
+        (("1.jpg",), "https://x.org/1.jpeg,x\n", "addresses are not read: download the images"),
         (("1.jpg",), "a\0.jpg,b\nc,d\n", "2 images do not exist"),
     ],
 )  # fmt: skip

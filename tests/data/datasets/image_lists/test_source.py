@@ -47,7 +47,7 @@ def test_csv_with_splits(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("path,label\n", "names no images"),
-        ("p/1.png,rose\np/2.png\n", r"line 2: 'p/2.png' has 1 values; expected path,label"),
+        ("p/1.png,rose\np/2.png\n", r"line 2: 'p/2.png' has 1 value; expected path,label"),
         ("p/1.png,rose\np/2.png,iris,train\n", "line 2: .* has 3 values"),
         ("a,b,c,d\n", "line 1: 'a,b,c,d' has 4 values"),
         ("p/1.png,rose\n3.png,\n", "line 2: the label is empty"),

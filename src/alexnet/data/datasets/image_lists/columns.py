@@ -219,6 +219,8 @@ def _unnamed_columns(table: Table) -> Columns:
     rest = [i for i in range(width) if i != image]
     if width != 3:
         return Columns(image, tuple(rest[:1]) or (1,), None)
+    if image == 2 and all(map(_is_number, columns[0] + columns[1])):
+        return Columns(image, (1,), None)  # mxnet's im2rec
     if image == 1 and _counts_up(columns[0]):
         return Columns(image, (2,), None)
     is_first_split = all(map(split_of, columns[rest[0]])) and not all(
@@ -226,6 +228,10 @@ def _unnamed_columns(table: Table) -> Columns:
     )
     label, split = reversed(rest) if is_first_split else rest
     return Columns(image, (label,), split)
+
+
+def _is_number(value: str) -> bool:
+    return value.replace(".", "", 1).isdecimal()
 
 
 def _counts_up(values: list[str]) -> bool:

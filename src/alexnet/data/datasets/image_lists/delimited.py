@@ -50,6 +50,7 @@ def read_delimited(path: Path) -> Table:
         DataError: the file cannot be read, is no text, or is empty.
     """
     text, notes = read_text(path)
+    text = _without_comments(text)
     if named := SEPARATOR_LINE.match(text):
         separator = named[1]
         text = "\n" + text[named.end() :]  # keeps the numbers of the lines
@@ -63,6 +64,20 @@ def read_delimited(path: Path) -> Table:
     header = tuple(rows[0].cells) if is_header(rows[0].cells) else None
     rows = rows if header is None else rows[1:]
     return Table(path, header, rows, separator=separator, notes=notes)
+
+
+def _without_comments(text: str) -> str:
+    """The text with empty lines in place of the comments at its beginning.
+
+    A line that names columns or an image is none.
+    """
+    lines = text.split("\n")
+    for i, line in enumerate(lines):
+        words = re.split(r"[,;|\s]+", line.strip("# \r"))
+        if not line.startswith("#") or is_header(words) or any(map(is_image_name, words)):
+            break
+        lines[i] = ""
+    return "\n".join(lines)
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:

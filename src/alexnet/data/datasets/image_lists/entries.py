@@ -22,6 +22,8 @@ SEVERAL = re.compile(r"[\s,;|]+")
 """Between several labels in one cell."""
 WNID_AND_BOXES = re.compile(r"(n[0-9]{8})(?:\s+-?[0-9]+){4}(?:\s.*)?")
 """A cell of `LOC_val_solution.csv`, Kaggle's list of ImageNet."""
+MISSING = ("nan", "null", "n/a", "<na>", "?")
+"""How programs write a value that is not there; each may be a class as well."""
 WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 """A whole number, as pandas writes it into a column that once had an empty cell."""
 
@@ -52,6 +54,7 @@ def list_entries(table: Table, skipped: Counter[str]) -> list[Entry]:
     entries = _with_whole_labels(table, entries)
     _check_several_labels(table, entries)
     _note_labels_that_differ_in_case(table, entries)
+    _note_labels_of_missing_values(table, entries)
     return entries
 
 
@@ -83,7 +86,7 @@ def _entry(table: Table, columns: Columns, row: TableRow) -> Entry:
         hint = "" if table.header else ", or a first line with these names"
         raise DataError(
             f"{table.where(row.number)}: {short_repr(table.joined(cells))} has {len(cells)} "
-            f"values; expected {table.joined(names)}{hint}"
+            f"value{'' if len(cells) == 1 else 's'}; expected {table.joined(names)}{hint}"
         )
     name, label = cells[columns.image], _label(table, columns, row)
     if not name or not label:
@@ -218,3 +221,13 @@ def _note_labels_that_differ_in_case(table: Table, entries: list[Entry]) -> None
                 f"the classes {known!r} and {label!r} differ in upper and lower case alone; "
                 "if they are one class, write it in one way"
             )
+
+
+def _note_labels_of_missing_values(table: Table, entries: list[Entry]) -> None:
+    counts = Counter(entry.label for entry in entries if entry.label.casefold() in MISSING)
+    for label, count in counts.items():
+        images = "1 image has" if count == 1 else f"{count:,} images have"
+        table.notes.append(
+            f"{images} the label {label!r}, which is taken as a class; if the label is missing, "
+            "remove the image or complete the list"
+        )

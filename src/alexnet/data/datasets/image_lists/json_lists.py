@@ -11,6 +11,7 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import is_header
 from alexnet.data.datasets.image_lists.delimited import read_text
 from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text
+from alexnet.data.datasets.split_names import split_of
 from alexnet.errors import DataError
 from alexnet.io.text import error_text
 
@@ -29,8 +30,9 @@ def is_json_name(path: Path) -> bool:
 def read_json(path: Path) -> Table:
     """The rows of JSON Lines, or of one JSON value.
 
-    That is an array of objects, an object of columns (as pandas writes), of labels by path, or of
-    paths by label, or COCO's images, annotations and categories.
+    That is an array of objects or of pairs, an object with one such array, or with one for each
+    split, an object of columns (as pandas writes), of labels by path, or of paths by label, or
+    COCO's images, annotations and categories.
 
     Raises:
         DataError: the file cannot be read, or is none of these.
@@ -79,7 +81,7 @@ def _parse_lines(path: Path, text: str, whole_error: Exception) -> list[tuple[in
 def _items(value: Any) -> Sequence[Any]:
     """One object per image."""
     if isinstance(value, list):
-        return value
+        return list(map(_record, value))
     if {"images", "annotations", "categories"} <= set(value):
         return _coco_items(value)
     if {"columns", "data"} <= set(value):  # pandas, orient="split"
@@ -87,11 +89,41 @@ def _items(value: Any) -> Sequence[Any]:
     columns, kinds = list(map(str, value)), set(map(type, value.values()))
     if is_header(columns):
         return _rows_of_columns(value) if kinds in ({dict}, {list}) else [value]
+    if records := _records_inside(value):
+        return records
     if kinds == {list}:
         return [{"path": path, "label": label} for label in value for path in value[label]]
     if kinds & {dict, list}:
         return [value]
     return [{"path": path, "label": label} for path, label in value.items()]
+
+
+def _record(item: Any) -> Any:
+    """An image from a pair [path, label]; anything else as it is."""
+    is_pair = isinstance(item, list) and len(item) == 2 and isinstance(item[0], str)
+    return {"path": item[0], "label": item[1]} if is_pair else item
+
+
+def _records_inside(value: Mapping[str, Any]) -> list[Any]:
+    """The images of an object with one array of them, or with one for each split; else none.
+
+    Raises:
+        ValueError: it has several arrays that are no splits, or arrays of something else.
+    """
+    arrays = {key: v for key, v in value.items() if _has_records(v)}
+    if not arrays:
+        return []
+    if len(arrays) == 1 and not split_of(next(iter(arrays))):
+        return list(map(_record, *arrays.values()))
+    if not all(map(split_of, arrays)):
+        raise ValueError("several arrays")
+    pairs = [(_record(item), split) for split, items in arrays.items() for item in items]
+    return [{**record, "split": split} for record, split in pairs]
+
+
+def _has_records(value: Any) -> bool:
+    """Whether a value is an array of objects or arrays."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list | dict)
 
 
 def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,6 +25,7 @@ TEMPLATES = (
     "{place}{split}/{label}/{name}",
 )
 """Where an image may lie; `place` is a folder beside the list."""
+ADDRESS = re.compile("(https?|ftp|s3|gs)://", re.IGNORECASE)
 MAX_PARTS = 20
 """Folders that are taken away from the beginning of a path of another computer."""
 
@@ -76,8 +78,14 @@ def _missing_error(
     hint = f"paths are relative to {folder!r}"
     if _is_absolute(missing[0].name):
         hint = f"that is a path of another computer; write paths relative to {folder!r}"
+    if ADDRESS.match(missing[0].name):
+        hint = (
+            f"addresses are not read: download the images, and write paths relative to {folder!r}"
+        )
+    count = "1 image does" if len(missing) == 1 else f"{len(missing):,} images do"
+    files = "is not a file" if len(missing) == 1 else "are not files"
     return DataError(
-        f"{table.path}: {len(missing)} images do not exist or are not files, first "
+        f"{table.path}: {count} not exist or {files}, first "
         f"{short_repr(missing[0].name)} on {table.unit} {missing[0].number}; {hint}"
     )
 
