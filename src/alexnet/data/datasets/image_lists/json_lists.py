@@ -87,10 +87,12 @@ def _items(value: Any) -> Sequence[Any]:
     if {"columns", "data"} <= set(value):  # pandas, orient="split"
         return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
     columns, kinds = list(map(str, value)), set(map(type, value.values()))
-    if is_header(columns):
-        return _rows_of_columns(value) if kinds in ({dict}, {list}) else [value]
+    if is_header(columns) and kinds in ({dict}, {list}):
+        return _rows_of_columns(value)
     if records := _records_inside(value):
         return records
+    if is_header(columns):
+        return [value]
     if kinds == {list}:
         return [{"path": path, "label": label} for label in value for path in value[label]]
     if kinds & {dict, list}:
