@@ -31,7 +31,7 @@ def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
 def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_path: Path) -> None:
     clean = command("data", "check", flowers)
     assert clean.code == 0
-    assert "60 images, 12 classes" in clean.out
+    assert "60 images, 5 of each class" in clean.out
     assert clean.err.endswith(f"next      alexnet train --data {flowers}\n")
     broken = Path(shutil.copytree(flowers, tmp_path / "broken"))
     (broken / "train" / "rose" / "0001.jpg").write_bytes(b"?")

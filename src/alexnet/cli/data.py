@@ -179,11 +179,10 @@ def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
 
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
     counts = np.bincount(source.labels)
-    lines = [
-        f"{printable(source.name)}: {count_text(len(source), 'image')}, "
-        f"{len(source.class_names)} classes of {counts.min()} to {counts.max()}"
-    ]
-    lines += map(printable, summary_notes(summarize_source(source)))
+    fewest, most = f"{counts.min():,}", f"{counts.max():,}"
+    each = most if fewest == most else f"{fewest} to {most}"
+    lines = [f"{printable(source.name)}: {count_text(len(source), 'image')}, {each} of each class"]
+    lines += map(printable, summary_notes(summarize_source(source))[:2])  # others are findings
     if skipped := describe_skipped(source.skipped):
         lines.append(f"files skipped: {skipped}")
     lines += [printable(f"note: {note}") for note in source.notes]

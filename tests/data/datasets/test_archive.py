@@ -205,7 +205,7 @@ def test_other_archives_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.rar").write_bytes(b"Rar!")
     with pytest.raises(DataError, match="an archive of a kind that is not read; unpack it"):
         open_source(str(tmp_path / "x.rar"))
-    with pytest.raises(DataError, match=r"there is no folder 'none.zip'"):
+    with pytest.raises(DataError, match=r"there is no file 'none.zip'"):
         open_source("none.zip")
     with pytest.raises(UsageError, match="--label-from is for folders"):
         open_source("none.zip", label_from="(a)")

@@ -114,7 +114,7 @@ def test_a_name_wins_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("xyz", UnknownNameError, "'xyz'; known: cifar10, fashion_mnist"),
         ("", UnknownNameError, "unknown data set"),
         ("some/where", DataError, "there is no folder 'some/where'"),
-        ("none.csv", DataError, "No such file"),
+        ("none.csv", DataError, "there is no file .none.csv"),
         (__file__, DataError, "is a file; give a folder of class folders, an archive of one"),
     ],
 )
@@ -146,3 +146,17 @@ def test_a_label_that_is_no_class_names_its_image(label: int) -> None:
             labels=np.array([0, label, 1]), splits=("train",) * 3,
             images=ImageArray(np.zeros((3, 4, 4), np.uint8)),
         )  # fmt: skip
+
+
+def test_a_run_folder_is_no_data_set(tmp_path: Path) -> None:
+    draw(tmp_path)
+    for name in ("config.json", "metrics.jsonl"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(DataError, match="is a run folder, which holds no data set"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["none.csv", "no/list.jsonl", "photos.zip", "x.parquet"])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"there is no file '.*'; give a folder"):
+        open_source(str(tmp_path / name))

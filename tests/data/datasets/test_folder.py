@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,35 @@ def test_empty_class_folder(tmp_path: Path) -> None:
     draw_all(tmp_path, "a/1.png", "b/1.png")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "drawing.svg").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"/c' has no images \(.jpg .*fill or remove"):
+    with pytest.raises(
+        DataError, match=r"/c' has no images that are read, only \.svg 1; fill or rem"
+    ):
+        folder_source(tmp_path)
+
+
+def test_a_class_without_images_in_one_split(tmp_path: Path) -> None:
+    draw_all(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png")
+    (tmp_path / "test" / "b").mkdir()
+    source = folder_source(tmp_path)
+    assert source.class_names == ("a", "b")
+    assert source.names == ("test/a/1.png", "train/a/1.png", "train/b/1.png")
+
+
+@pytest.mark.parametrize("layout", ["{}/1.tga", "train/{}/1.tga", "{}/images/1.tga"])
+def test_class_folders_of_another_kind_of_image(tmp_path: Path, layout: str) -> None:
+    for label in ("a", "b"):
+        path = tmp_path / layout.format(label)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+    with pytest.raises(DataError, match=r"has no images that are read, only \.tga 2; use CLASS"):
+        folder_source(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "data/labels.csv"])
+def test_a_list_in_the_folder_is_named(tmp_path: Path, name: str) -> None:
+    draw_all(tmp_path, "data/images/1.png", "data/images/2.png")
+    (tmp_path / name).write_text("image,label\n1.png,a\n2.png,b\n")
+    with pytest.raises(DataError, match=f"If '{re.escape(str(tmp_path / name))}' lists the images"):
         folder_source(tmp_path)
 
 

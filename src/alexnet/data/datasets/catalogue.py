@@ -53,6 +53,7 @@ def toyflowers_source(data_root: str = "") -> Source:
     return dataclasses.replace(folder_source(folder), name="toyflowers")
 
 
+RUN_FILES = ("config.json", "metrics.jsonl")
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 DATASETS: dict[str, Callable[[str], Source]] = {
     "toyflowers": toyflowers_source,
@@ -94,7 +95,7 @@ def open_source(
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
         return DATASETS[data](data_root)
-    if is_list_name(path):
+    if is_list_name(path) and path.exists():
         return with_imagenet_names(list_source(path))
     raise _cannot_open(data, path)
 
@@ -113,7 +114,9 @@ def _cannot_open(data: str, path: Path) -> DataError | UnknownNameError:
     """What is wrong with `data`, which is no data set."""
     if path.is_file():
         return DataError(f"{data!r} is {_file_kind(path)}")
-    if "/" in data or "\\" in data or data.startswith("~") or is_archive_name(path):
+    if is_list_name(path) or is_archive_name(path):
+        return DataError(f"there is no file {data!r}; give a folder, a list of images or a name")
+    if "/" in data or "\\" in data or data.startswith("~"):
         return DataError(
             f"there is no folder {data!r}; give a folder, a list of images or a known name"
         )
@@ -134,6 +137,8 @@ def _file_kind(path: Path) -> str:
 
 def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
     """A folder of ImageNet's layouts, with a list, of class folders, or of images alone."""
+    if all((path / name).is_file() for name in RUN_FILES):
+        raise DataError(f"{path} is a run folder, which holds no data set; --data takes images")
     if label_from:
         return with_imagenet_names(folder_source(path, label_from))
     layout = find_layout(path)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.file_names import rows_from_names, suggest_pattern
-from alexnet.data.datasets.folder_layout import find_class_folders
+from alexnet.data.datasets.folder_layout import ClassFolder, find_class_folders
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.data.datasets.rows import Row, make_source
-from alexnet.data.images.find import list_images, scan_folder
-from alexnet.data.images.formats import SUFFIXES
+from alexnet.data.images.find import describe_skipped, list_images
 from alexnet.data.source import Source
 from alexnet.errors import DataError
 
@@ -36,7 +35,7 @@ def folder_source(folder: Path, label_from: str = "") -> Source:
 
     Raises:
         ConfigError: `label_from` cannot be used.
-        DataError: there is no such folder, it has no class folders, a class folder has no image,
+        DataError: there is no such folder, it has no class folders, a class has no image,
             the folders can be read in two ways, or `label_from` matches nothing.
     """
     folder = Path(folder)
@@ -52,43 +51,58 @@ def folder_source(folder: Path, label_from: str = "") -> Source:
 
 
 def _rows_from_folders(folder: Path, skipped: Counter[str]) -> list[Row]:
-    rows = [
-        Row(f"{path}/{name}", label, split)
-        for path, label, split in find_class_folders(folder, skipped)
-        for name in _class_images(folder / path, skipped)
+    """The images of all class folders; a class without images in one split has some in another.
+
+    Raises:
+        DataError: there are no class folders, or one has no images.
+    """
+    found = [
+        (part, list_images(folder / part.path, skipped)) for part in _class_folders(folder, skipped)
     ]
-    if not rows:
-        raise DataError(
-            f"the folder {str(folder)!r} has no class folders; "
-            f"{LAYOUTS}{_list_hint(folder)}{_names_hint(folder)}"
-        )
-    return rows
+    labels = {part.label for part, names in found if names}
+    for part, names in found:
+        if not names and part.label not in labels:
+            path = folder / part.path
+            raise DataError(f"{str(path)!r} {_no_images(path)}; fill or remove that folder")
+    return [
+        Row(f"{part.path}/{name}", part.label, part.split)
+        for part, names in found
+        for name in names
+    ]
+
+
+def _class_folders(folder: Path, skipped: Counter[str]) -> list[ClassFolder]:
+    if found := find_class_folders(folder, skipped):
+        return found
+    names = list_images(folder, Counter())
+    problem = "has no class folders" if names else _no_images(folder)
+    hints = _list_hint(folder) + (_names_hint(names) if names else _archives_hint(folder))
+    raise DataError(f"the folder {str(folder)!r} {problem}; {LAYOUTS}{hints}")
+
+
+def _no_images(folder: Path) -> str:
+    """That a folder has no images, and what it has."""
+    others: Counter[str] = Counter()
+    list_images(folder, others)
+    only = describe_skipped(others)
+    return f"has no images that are read, only {only}" if only else "has no images"
 
 
 def _list_hint(folder: Path) -> str:
-    """The file in a folder that may list its images."""
-    names = (entry.name for entry in scan_folder(folder) if is_list_name(Path(entry.name)))
-    name = next((name for name in names if not name.lower().endswith(NO_LISTS)), "")
-    return f". If {name!r} lists the images, give that file" if name else ""
+    """The file in a folder, or in one in it, that may list its images."""
+    paths = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)))
+    lists = (p for p in paths if is_list_name(p) and not p.name.lower().endswith(NO_LISTS))
+    path = next((path for path in lists if path.is_file()), None)
+    return f". If '{path}' lists the images, give that file" if path else ""
 
 
-def _names_hint(folder: Path) -> str:
-    """How labels in file names are used, with a pattern that fits these names if there is one.
-
-    Without images, the archives that may hold them.
-    """
-    names = list_images(folder, Counter())
-    if not names:
-        archives = sorted(p.name for p in folder.rglob("*") if is_archive_name(p))[:3]
-        return f". It holds archives ({', '.join(archives)}): unpack them" if archives else ""
+def _names_hint(names: list[str]) -> str:
+    """How labels in file names are used, with a pattern that fits these names if there is one."""
     pattern = suggest_pattern(names) or "REGEX"
     return f". If the names of the images hold the classes, add --label-from '{pattern}'"
 
 
-def _class_images(folder: Path, skipped: Counter[str]) -> list[str]:
-    """The images of one class folder; it is an error if there are none."""
-    names = list_images(folder, skipped)
-    if not names:
-        suffixes = " ".join(SUFFIXES)
-        raise DataError(f"{str(folder)!r} has no images ({suffixes}); fill or remove that folder")
-    return names
+def _archives_hint(folder: Path) -> str:
+    """The archives that may hold the images."""
+    archives = sorted(p.name for p in folder.rglob("*") if is_archive_name(p))[:3]
+    return f". It holds archives ({', '.join(archives)}): unpack them" if archives else ""
