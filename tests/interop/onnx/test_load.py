@@ -219,8 +219,14 @@ def test_a_truncated_file_is_named(
 
 
 def test_not_onnx_at_all_and_missing(tmp_path: Path) -> None:
-    (tmp_path / "text.onnx").write_text("some text that is no protobuf")
-    with pytest.raises(ModelFileError, match=r"text\.onnx cannot be read as an ONNX file"):
-        read_graph(tmp_path / "text.onnx")
+    for content, problem in (
+        ("some text that is no protobuf", "damaged .* or no ONNX file"),
+        ("", "empty"),
+    ):
+        (tmp_path / "text.onnx").write_text(content)
+        with pytest.raises(
+            ModelFileError, match=rf"text\.onnx .* as an ONNX file: it is {problem}$"
+        ):
+            read_graph(tmp_path / "text.onnx")
     with pytest.raises(ModelFileError, match="there is no file"):
         read_graph(tmp_path / "none.onnx")

@@ -39,7 +39,7 @@ def load_onnx(path: Path) -> tuple[Model, list[str]]:
     import onnx
 
     try:
-        model = onnx.load_from_string(read_regular(path, MAX_ONNX_BYTES))
+        model = _parsed(path, read_regular(path, MAX_ONNX_BYTES))
         _check_age(path, model)
         _check_external_data(path, model)
         onnx.load_external_data_for_model(model, str(path.parent))
@@ -55,6 +55,25 @@ def load_onnx(path: Path) -> tuple[Model, list[str]]:
     model = _in_known_opset(path, model, notes)
     _to_float32(model, notes)
     return model, notes
+
+
+def _parsed(path: Path, content: bytes) -> Model:
+    """The model in the bytes of a file.
+
+    Raises:
+        ModelFileError: they are no ONNX model, or a part of one.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load_from_string(content)
+    except DecodeError:
+        model = onnx.ModelProto()
+    if not model.graph.node:
+        problem = "it is damaged or not complete, or no ONNX file" if content else "it is empty"
+        raise ModelFileError(f"{path} cannot be read as an ONNX file: {problem}")
+    return model
 
 
 def opset_of(model: Model) -> int:

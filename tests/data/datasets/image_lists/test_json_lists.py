@@ -99,6 +99,11 @@ def test_records_inside_an_object(folder: Path, records: list[object], key: str)
     assert found.labels.tolist() == plain.labels.tolist()
 
 
+def test_one_image_with_an_array_of_objects(folder: Path) -> None:
+    value = {"file_name": "3.png", "label": "rose", "objects": [{"file_name": "p/1.png"}]}
+    assert read(folder, json.dumps(value)).names == ("3.png",)
+
+
 @pytest.mark.parametrize("records", [PAIRS, ROWS], ids=["pairs", "objects"])
 def test_records_by_split(folder: Path, records: list[object]) -> None:
     value = {"training": records[:1], "valid": [], "test": records[1:]}

@@ -10,7 +10,7 @@ from typing import Any
 from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import is_header
 from alexnet.data.datasets.image_lists.delimited import read_text
-from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text
+from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text, is_image_name
 from alexnet.data.datasets.split_names import split_of
 from alexnet.errors import DataError
 from alexnet.io.text import error_text
@@ -89,7 +89,8 @@ def _items(value: Any) -> Sequence[Any]:
     columns, kinds = list(map(str, value)), set(map(type, value.values()))
     if is_header(columns) and kinds in ({dict}, {list}):
         return _rows_of_columns(value)
-    if records := _records_inside(value):
+    is_image = is_header(columns) and any(is_image_name(str(v)) for v in value.values())
+    if not is_image and (records := _records_inside(value)):
         return records
     if is_header(columns):
         return [value]
