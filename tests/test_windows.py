@@ -40,6 +40,7 @@ def on_windows(place: Path, *commands: tuple[object, ...]) -> list[CommandResult
     return [CommandResult(*json.loads(line)) for line in process.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_is_interrupted_resumed_evaluated_and_used(flowers: Path, tmp_path: Path) -> None:
     run, image = tmp_path / "run", flowers / "test" / "rose" / "0000.jpg"
     stopped, resumed, evaluated, predicted, checked, listed, refused = on_windows(

@@ -74,7 +74,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
     "an input as large as a field": lambda facts: facts["architecture"].update(
         input=[1, 10**5, 10**5]),
     "layers without end": lambda facts: facts["architecture"]["layers"].extend(
-        {"kind": "activation", "name": f"a{i}", "function": "relu"} for i in range(20_000)),
+        {"kind": "activation", "name": f"a{i}", "function": "relu"} for i in range(2_000)),
     "images as large as a field": preprocessing(resize_size=10**9),
     "a margin as wide as a field": preprocessing(padding=10**6),
     "no numbers": preprocessing(mean=[float("nan")] * 3),
@@ -89,7 +89,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a key twice": lambda facts: '{"format": 1, "format": 1}',
     "a text": lambda facts: '"words"',
     "a key of 1 MB": lambda facts: json.dumps({"x" * 1_000_000: 1}),
-    "names without end": lambda facts: facts.update(class_names=["x"] * 200_000),
+    "names without end": lambda facts: facts.update(class_names=["x"] * 50_000),
     "a temperature of 0": lambda facts: facts.update(temperature=0),
     "a temperature below 0": lambda facts: facts.update(temperature=-1.5),
     "no temperature": lambda facts: facts.update(temperature=float("nan")),

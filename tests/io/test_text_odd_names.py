@@ -91,6 +91,7 @@ def test_train_evaluate_predict(command: Command, odd: Path, tmp_path: Path) -> 
     assert str(odd / CLASSES[0] / "bad\n\udcff.jpg") in names
 
 
+@pytest.mark.slow
 def test_csv_of_any_name_on_a_strict_terminal(trained: RunFolder, odd: Path) -> None:
     """A name's bytes come out as they are; Python's own stdout would raise."""
     environment = {

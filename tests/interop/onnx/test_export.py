@@ -28,7 +28,7 @@ from alexnet.models.zoo import ZOO
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
 from support.onnx_files import OnnxExports
 
-FAST = ("alexnet_2012", "alexnet_caffe", "lenet5")
+FAST = ("alexnet_caffe", "lenet5")
 """Nets in the fast set: `tests/test_contract.py` has the paper's net and batch norm there."""
 CLOSE = 1e-5
 """Demanded here; a file is rejected at ten times this."""
