@@ -20,6 +20,7 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_search", lambda: (None, REASON))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_kernels", "no_plots")
 def test_it_is_said_once(command: Command, own: RunFolder, flowers: Path, tmp_path: Path) -> None:
     small = ("--arch", "lenet5", "--epochs", 1, "--resize-size", 32, "--crop-size", 32)

@@ -69,6 +69,7 @@ def test_data_check_and_prepare(command: Command, odd: Path) -> None:
     assert info.rejected[0].name == f"{CLASSES[0]}/bad\n\udcff.jpg"
 
 
+@pytest.mark.slow
 def test_train_evaluate_predict(command: Command, odd: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     told = command(
