@@ -177,7 +177,9 @@ def test_a_header_that_is_not_ours_is_rejected(
 @pytest.mark.parametrize("more", [{}, {"a_new_key": 1}], ids=["same keys", "new keys"])
 def test_a_newer_format_is_rejected(model: Path, more: dict[str, object]) -> None:
     rewrite(model, format=FORMAT + 1, **more)
-    with pytest.raises(ModelFileError, match=r"newer version .*\(format 3.*install that version"):
+    with pytest.raises(
+        ModelFileError, match=rf"newer version .*\(format {FORMAT + 1}.*install that version"
+    ):
         load_model(model)
 
 
@@ -189,7 +191,7 @@ def test_an_older_format_is_rejected_in_one_sentence(model: Path, format_: int |
         load_model(model)
     assert str(caught.value) == (
         f"{model} was written by an older version of alexnet (format 1, and this version reads "
-        "format 2): use it with that version, or train or import the model again"
+        f"format {FORMAT}): use it with that version, or train or import the model again"
     )
 
 

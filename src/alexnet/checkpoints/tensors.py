@@ -27,7 +27,7 @@ T = TypeVar("T")
 FORMAT_KEY, CHECKSUM_KEY = "format", "checksum"
 """Keys of the header that are added to those of the dataclass."""
 
-FORMAT = 2
+FORMAT = 3
 """Number of the file format; files of another format are rejected."""
 OWN_FORMATS = ("safetensors", "empty", "unknown")
 """What a model file may look like; if damaged, the others."""

@@ -24,7 +24,7 @@ from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.plan import Plan
 from alexnet.runtime.environment import Environment
 
-FORMAT = 2
+FORMAT = 3
 RESULT = "result.json"
 PLOT = "plot.png"
 REPORT = "report.md"
