@@ -130,6 +130,8 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty plots, for tests that train by a command or in an experiment."""
     monkeypatch.setattr("alexnet.plots.save_plot", empty_plot)
     monkeypatch.setattr("alexnet.plots.save", empty_plot)
+    for figure in ("confusion", "reliability_diagram", "top_losses"):  # built before they are saved
+        monkeypatch.setattr(f"alexnet.evaluation.report.{figure}", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")
