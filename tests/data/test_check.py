@@ -107,6 +107,13 @@ def test_imbalance(folder: Path) -> None:
     assert (missing.issue, missing.name, missing.is_fault) == ("no_test_images", "rare", False)
 
 
+def test_a_class_without_training_images_is_a_fault(folder: Path) -> None:
+    for i in range(3):
+        noise(folder / "test" / "new" / f"{i}.png", 60 + i)
+    missing = next(found for found in findings(folder) if found.issue == "no_train_images")
+    assert (missing.name, missing.is_fault) == ("new", True)
+
+
 def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
     noise(folder / "train" / "a" / "0a.png", 99, side=20)
     (folder / "train" / "b" / "4.png").write_bytes(b"")

@@ -32,13 +32,10 @@ SIDECARS = frozenset({
 """Endings of files beside images, such as annotations: no images are lost with them."""
 SMALL_PIXELS = 64
 """A shorter side below this is reported, unless the median image is that small."""
-
-
-FAULTS = ("unreadable", "duplicate_across_splits", "duplicate_across_classes", "no_train_images")
-"""Issues that make results wrong, not just worse."""
-
-
-FAULTS = ("unreadable", "skipped", "duplicate_across_splits", "duplicate_across_classes")
+FAULTS = frozenset({
+    "unreadable", "skipped", "duplicate_across_splits", "duplicate_across_classes",
+    "no_train_images",
+})  # fmt: skip
 """Issues that make results wrong, not just worse."""
 
 
