@@ -18,7 +18,8 @@ from hypothesis import settings
 import alexnet
 from alexnet import plots
 from alexnet.cli import main
-from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.models.variants import ModelOptions
 from alexnet.training.run_folder import RunFolder

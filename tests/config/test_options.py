@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from alexnet.cli.flag_list import flag_names
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.options import option_types, with_options
 from alexnet.config.presets import FLOWERS17
-from alexnet.config.recipe import Augmentation, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.recipe import LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
 from alexnet.other_words import ANSWERS, OTHER_WORDS
 

@@ -10,16 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import (
-    Augmentation,
-    DataOptions,
-    LRSchedule,
-    OptimizerOptions,
-    Recipe,
-    StoppingOptions,
-)
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe, StoppingOptions
 from alexnet.config.serialization import from_dict, to_dict, to_json
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.io.text import is_file_name

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import Augmentation
 from alexnet.errors import ConfigError, UsageError
 from alexnet.pretraining.recipe import (
     KINDS,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.config.serialization import to_json
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.models.variants import ModelOptions

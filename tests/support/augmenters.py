@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.recipe import Augmentation
 from alexnet.transforms.augment import Augmenter
 
 BARE = Augmentation(crop="center", flip=False, color_std=0.0)

@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 import alexnet
-from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.models.variants import ModelOptions
 from support.kernels import torch_threads, without_kernels
 from support.runs import PowerCut, PowerCutError, train

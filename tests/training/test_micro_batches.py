@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from alexnet.config.recipe import Augmentation, BalanceOptions, OptimizerOptions, Recipe
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import BalanceOptions, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError
 from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.config.recipe import Augmentation, OptimizerOptions, Recipe
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.training.overfit import overfit_one_batch
 from support.runs import Witness
 

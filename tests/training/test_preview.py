@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.presets import preset
-from alexnet.config.recipe import Augmentation
 from alexnet.reporter import NullReporter
 from alexnet.training.preview import augmentation_preview
 

@@ -12,13 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 import alexnet
-from alexnet.config.recipe import (
-    Augmentation,
-    LRSchedule,
-    OptimizerOptions,
-    Recipe,
-    StoppingOptions,
-)
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import LRSchedule, OptimizerOptions, Recipe, StoppingOptions
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
 from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.recipe import Augmentation
-from alexnet.transforms.augment import (
+from alexnet.transforms.augment import pca_color_jitter
+from alexnet.transforms.crops import center_crop, to_float_chw
+from alexnet.transforms.random_crops import (
     crop_bilinear,
     crop_integer,
-    pca_color_jitter,
     random_crop_boxes,
     random_resized_crop_boxes,
 )
-from alexnet.transforms.crops import center_crop, to_float_chw
 from support.augmenters import AXES, BARE, augmenter, seeded, stored
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from alexnet.config.recipe import Augmentation
+from alexnet.config.augmentation import Augmentation
 from support.augmenters import BARE, augmenter, seeded, stored
 from support.kernels import needs_kernels
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.config.recipe import Augmentation, Recipe
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError
 from alexnet.training.state import RunningMetrics, update_metrics
 from alexnet.training.trainer import train

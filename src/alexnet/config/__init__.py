@@ -1,6 +1,7 @@
 """The configuration of a run, as frozen dataclasses that convert to and from JSON.
 
 - `recipe`: `Recipe` and the groups of options in it.
+- `augmentation`: `Augmentation`, one of these groups.
 - `presets`: the recipes that ship, by name.
 - `preprocessing`: `Preprocessing`, how an image becomes a network's input.
 - `serialization`: dataclasses to and from JSON.
@@ -13,16 +14,11 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.config.augmentation import Augmentation
     from alexnet.config.options import with_options
     from alexnet.config.preprocessing import Preprocessing
     from alexnet.config.presets import preset
-    from alexnet.config.recipe import (
-        Augmentation,
-        DataOptions,
-        LRSchedule,
-        OptimizerOptions,
-        Recipe,
-    )
+    from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
     from alexnet.config.serialization import from_dict, to_dict, to_json
 
 __all__ = [
@@ -41,7 +37,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "Augmentation": "recipe",
+        "Augmentation": "augmentation",
         "DataOptions": "recipe",
         "LRSchedule": "recipe",
         "OptimizerOptions": "recipe",

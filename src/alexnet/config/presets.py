@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from alexnet.config.augmentation import NO_AUGMENTATION, Augmentation
 from alexnet.config.options import with_options
-from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import UnknownNameError
 from alexnet.models.variants import ModelOptions
 
@@ -65,7 +66,7 @@ NOTEBOOK = Recipe(
         split="random",
         test_fraction=0.2,
     ),
-    augment=Augmentation(crop="center", flip=False, color_std=0.0),
+    augment=NO_AUGMENTATION,
     optimizer=OptimizerOptions(optimizer="keras_adam", lr=1e-3, eps=1e-7, weight_decay=0.0),
     epochs=1,
     batch_size=64,
@@ -97,7 +98,7 @@ CIFAR_RELU = Recipe(
     data="cifar10",
     arch="cifar_quick",
     data_options=DataOptions(resize_size=32, mean="image", scale="pixels"),
-    augment=Augmentation(crop="center", flip=False, color_std=0.0),
+    augment=NO_AUGMENTATION,
     optimizer=OptimizerOptions(
         optimizer="paper", lr=0.001, bias_lr_multiplier=2.0, weight_decay=0.004, decay_biases=False
     ),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.presets import CIFAR_RELU, IMAGENET_2012
-from alexnet.config.recipe import Augmentation, DataOptions, LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.experiments.experiment import Protocol
 from alexnet.models.variants import ModelOptions
 
-NO_AUGMENTATION = Augmentation(crop="center", flip=False, color_std=0.0)
 COSINE = LRSchedule(schedule="cosine", warmup_epochs=0.5)
 PAPER_LRS = (0.003, 0.01, 0.03, 0.1)
 """The grid for the paper's optimizer."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from alexnet.config.recipe import Augmentation, Recipe
+from alexnet.config.augmentation import NO_AUGMENTATION
+from alexnet.config.recipe import Recipe
 from alexnet.evaluation.metrics import rank_of_label
 from alexnet.reporter import Reporter
 from alexnet.training.setup import resolve_paths, set_up_training
 from alexnet.training.step import train_step
 
 MAX_STEPS = 300
-NO_AUGMENTATION = Augmentation(crop="center", flip=False, color_std=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from alexnet import plots
-from alexnet.config.recipe import Augmentation, Recipe
+from alexnet.config.augmentation import NO_AUGMENTATION
+from alexnet.config.recipe import Recipe
 from alexnet.evaluation.plots import confusion
 from alexnet.evaluation.reliability_plot import reliability_diagram
 from alexnet.evaluation.report import confusion_title, reliability_title
@@ -55,7 +56,6 @@ def save_run_plots(
 
 def handicaps(recipe: Recipe, arch: Architecture) -> list[str]:
     """What makes training images harder than those that are evaluated."""
-    plain = Augmentation(crop="center", flip=False, color_std=0.0)
     has_dropout = any(isinstance(layer, Dropout) and layer.p > 0 for layer in arch.layers)
-    is_augmented = replace(recipe.augment, last_color_epoch=None) != plain
+    is_augmented = replace(recipe.augment, last_color_epoch=None) != NO_AUGMENTATION
     return ["dropout"] * has_dropout + ["augmentation"] * is_augmented

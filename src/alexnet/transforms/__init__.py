@@ -1,6 +1,7 @@
 """From stored images (uint8 [B, S, S, 3]) to network inputs (float32 [B, C, side, side]).
 
-- `augment`: random crops, flips, colour, contrast and noise for training
+- `augment`: random crops, flips, colour, contrast and noise for training, as one call
+- `random_crops`: where the crops are, and their pixels
 - `applied`: what was done to each image, in words
 - `crops`: centre crop and ten crops for evaluation; `normalize` and its inverse
 - `mixing`: CutMix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.config.presets import IMAGENET_2012
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
@@ -50,7 +51,7 @@ AUGMENTATION = Experiment(
         "quick": Protocol(
             base=replace(
                 bases.limit_per_class(bases.NARROW_BN, 400, 300),
-                augment=bases.NO_AUGMENTATION,
+                augment=NO_AUGMENTATION,
                 epochs=9,
             ),
             lr_grid=bases.ADAMW_LRS,
@@ -62,7 +63,7 @@ AUGMENTATION = Experiment(
         "full": Protocol(
             base=replace(
                 bases.limit_per_class(bases.SMALL_BN, 1000),
-                augment=bases.NO_AUGMENTATION,
+                augment=NO_AUGMENTATION,
                 epochs=24,
             ),
             num_seeds=4,
@@ -71,8 +72,6 @@ AUGMENTATION = Experiment(
             tuning_val_fraction=0.04,
             images_per_second=bases.SMALL_BN_SPEED,
         ),
-        "imagenet": replace(
-            bases.IMAGENET, base=replace(IMAGENET_2012, augment=bases.NO_AUGMENTATION)
-        ),
+        "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, augment=NO_AUGMENTATION)),
     },
 )

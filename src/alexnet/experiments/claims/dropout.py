@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 
@@ -30,7 +31,7 @@ DROPOUT = Experiment(
         "quick": Protocol(
             base=replace(
                 bases.limit_per_class(bases.NARROW_BN, 400, 300),
-                augment=bases.NO_AUGMENTATION,
+                augment=NO_AUGMENTATION,
                 epochs=18,
             ),
             lr_grid=bases.ADAMW_LRS,
@@ -42,7 +43,7 @@ DROPOUT = Experiment(
         "full": Protocol(
             base=replace(
                 bases.limit_per_class(bases.SMALL_BN, 1000),
-                augment=bases.NO_AUGMENTATION,
+                augment=NO_AUGMENTATION,
                 epochs=30,
             ),
             num_seeds=5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.config.recipe import DataOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Change, Comparison, Experiment, Protocol
@@ -55,7 +56,7 @@ FLOWERS = replace(
     data="flowers17",
     model=ModelOptions(width=0.5, input_size=67, dropout=0.0),
     data_options=DataOptions(resize_size=80, split_seed=0),
-    augment=bases.NO_AUGMENTATION,
+    augment=NO_AUGMENTATION,
     optimizer=replace(bases.SMALL_BN.optimizer, weight_decay=0.0),
     batch_size=32,
 )
