@@ -80,7 +80,7 @@ def test_other_commands(flowers: Path, tmp_path: Path) -> None:
         ("data", "show", flowers, "--out", tmp_path / "show.png"),
         ("pretrain", "autoencoder", "--data", table, *SMALL, *size, "--epochs", 1, "--out", "pre"),
         ("train", "--data", table, *SMALL, *size, "--epochs", 1, "--out", "run",
-         "--init-from", "pre/model.safetensors"),
+         "--from", "pre/model.safetensors"),
         ("export", "run", "--format", "torch", "--out", "net.pt2"),
         ("benchmark", "infer", "lenet5", "--repeats", 2),
         ("doctor",),

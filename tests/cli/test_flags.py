@@ -6,7 +6,7 @@ notice when tyro words or draws its messages in another way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import pytest
@@ -14,6 +14,8 @@ import tyro
 
 from alexnet.cli.flag_list import flag_names, list_flags
 from alexnet.cli.flags import parse
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, UsageError
 
 
@@ -141,3 +143,11 @@ def test_names_of_the_flags() -> None:
     expected = ["--lr", "--milestones", "--epochs", "--dropout", "--crops", "--flip", "--no-flip"]
     assert list(flag_names(Flags)) == expected
     assert list(flag_names(Flags, Flags(model="a"))) == expected
+
+
+def test_a_flag_may_have_a_word_that_python_keeps_for_itself() -> None:
+    recipe = Recipe(epochs=7, augment=Augmentation(flip=False))
+    changed = parse(Recipe, ["--from", "a.pth"], "try", recipe)
+    assert changed == replace(recipe, init_from="a.pth")
+    with pytest.raises(UsageError, match=r"'--from'.* 1 value.*see alexnet try --help"):
+        parse(Recipe, ["--from"], "try", recipe)

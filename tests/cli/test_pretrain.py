@@ -28,12 +28,12 @@ def test_layers_go_from_pretrain_to_train(
     told = command("pretrain", kind, *flags, "--up-to", "conv2", "--out", run)
     assert told.code == 0, told.err
     assert "pretrained 2 layers on 36 images" in told.out
-    assert f"--init-from {run / 'model.safetensors'}" in told.out
+    assert f"--from {run / 'model.safetensors'}" in told.out
     assert "layer  train error  val error  activation rate" in told.out
     assert "conv2  epoch   1  train error" in told.err
     assert read_pretrain_recipe(run).name == "flowers"
     begun = command(
-        "train", *flags, "--init-from", run / "model.safetensors", "--optimizer", "sgd",
+        "train", *flags, "--from", run / "model.safetensors", "--optimizer", "sgd",
         "--lr", 1e-30, "--out", tmp_path / "classifier",
     )  # fmt: skip
     assert begun.code == 0, begun.err

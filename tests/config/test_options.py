@@ -11,7 +11,7 @@ import pytest
 
 from alexnet.cli.flag_list import flag_names
 from alexnet.config.augmentation import Augmentation
-from alexnet.config.options import option_types, with_options
+from alexnet.config.options import flag_name, option_types, with_options
 from alexnet.config.presets import FLOWERS17
 from alexnet.config.recipe import LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
@@ -20,7 +20,7 @@ from alexnet.other_words import ANSWERS, OTHER_WORDS
 
 def test_every_flag_of_a_recipe_is_an_option() -> None:
     flags = {flag for flag in flag_names(Recipe) if not flag.startswith("--no-")}
-    assert {f"--{name.replace('_', '-')}" for name in option_types(Recipe)} == flags
+    assert {flag_name(name) for name in option_types(Recipe)} == flags
 
 
 def test_options_change_the_recipe_and_its_groups_and_nothing_else() -> None:

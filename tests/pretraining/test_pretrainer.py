@@ -84,7 +84,7 @@ def test_the_model_file_holds_only_the_finished_stages(finished: Pretrained) -> 
     assert set(weights) == {
         *(f"conv{i}.weight" for i in (1, 2)), *(f"bn{i}.{name}" for i in (1, 2) for name in norm)
     }  # fmt: skip
-    with pytest.raises(ModelFileError, match=r"not a classifier; train one .*--init-from"):
+    with pytest.raises(ModelFileError, match=r"not a classifier; train one .*--from"):
         load(finished.folder.path)
 
 

@@ -110,7 +110,7 @@ def test_without_another_split_nothing_is_known_of_overfitting() -> None:
 def test_what_a_recipe_does_already_is_not_advised() -> None:
     assert overfitting_remedies(Recipe()) == [
         "more augmentation (--min-scale 0.3 --cutmix 0.5)",
-        "pretrained weights (--init-from FILE)",
+        "pretrained weights (--from FILE)",
         "more images",
     ]
     flowers = replace(preset("flowers17"), init_from="x.safetensors")

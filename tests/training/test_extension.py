@@ -126,7 +126,7 @@ def test_what_cannot_go_on(short: Recipe, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"finished already; .* more epochs than its 1"):
             resume(folder.path, **arguments)
     folder.remove_checkpoints()
-    with pytest.raises(TrainingError, match=r"state was not kept; .* --init-from \S+/model\.safe"):
+    with pytest.raises(TrainingError, match=r"state was not kept; .* --from \S+/model\.safe"):
         resume(folder.path, epochs=3)
     assert folder.result.exists()
 

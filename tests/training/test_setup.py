@@ -51,7 +51,7 @@ def test_slowing_needs_a_later_freezing() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"freeze_up_to": "pool2"}, "would freeze randomly initialized layers: add --init-from"),
+        ({"freeze_up_to": "pool2"}, "would freeze randomly initialized layers: add --from"),
         ({"freeze_up_to": "conv9"}, "unknown layer of alexnet_bn 'conv9'; did you mean conv"),
         ({"freeze_up_to": "fc8", "init_from": "x"}, "--freeze-up-to fc8 leaves nothing to learn"),
         ({"data_options": DataOptions(resize_size=60)}, "67 pixels"),

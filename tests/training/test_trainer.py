@@ -168,7 +168,7 @@ def test_frozen_layers_keep_weights_and_statistics(
     tiny: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
     recipe = replace(tiny, freeze_up_to="pool2", epochs=1)
-    with pytest.raises(ConfigError, match="add --init-from"):
+    with pytest.raises(ConfigError, match="add --from"):
         set_up_training(recipe, NullReporter())
     recipe = replace(recipe, init_from=str(trained.model))
     fresh = {

@@ -139,7 +139,7 @@ def check_header(path: Path, header: object) -> dict[str, Any]:
     if "pretrained" in header:
         raise ModelFileError(
             f"{path} has pretrained layers, not a classifier; "
-            f"train one from them: alexnet train --init-from {path}"
+            f"train one from them: alexnet train --from {path}"
         )
     return {key: value for key, value in header.items() if key != FORMAT_KEY}
 

@@ -14,11 +14,13 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import tyro
 
+from alexnet.config.options import flag_name
+
 METAVARS = {
     "config": "FILE",
     "exclude": "ARM",
     "class_names": "FILE",
-    "init_from": "FILE",
+    "init_from": "SOURCE",
     "data_root": "FOLDER",
     "resume": "RUN",
     "label_from": "REGEX",
@@ -50,8 +52,8 @@ class Flag:
         """As typed; a switch has a second name that turns it off."""
         if self.is_positional:
             return []
-        flag = self.field.replace("_", "-")
-        return [f"--{flag}"] if self.metavar else [f"--{flag}", f"--no-{flag}"]
+        flag = flag_name(self.field)
+        return [flag] if self.metavar else [flag, flag.replace("--", "--no-", 1)]
 
 
 def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:

@@ -6,17 +6,26 @@ import difflib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import is_dataclass
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 from alexnet.cli.flag_list import Flag, list_flags
 from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help import help_text as help_of
 from alexnet.cli.other_flags import check_other_flags
 from alexnet.config.architecture_file import named_or_own
+from alexnet.config.options import FLAG_WORDS
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
 from alexnet.models.architecture import Architecture
 
@@ -138,6 +147,24 @@ def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | No
         is_instance=lambda value: isinstance(value, str | Architecture),
         str_from_instance=lambda value: [getattr(value, "name", value)],
     )
+
+
+@REGISTRY.struct_rule
+def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """A dataclass in which a flag is not called like its field."""
+    default = info.default
+    if not is_dataclass(default) or type(default) is not info.type:
+        return None
+    hints = get_type_hints(info.type, include_extras=True)
+    if FLAG_WORDS.keys().isdisjoint(hints):
+        return None
+    for option in FLAG_WORDS:
+        hints[option] = Annotated[hints[option], tyro.conf.arg(name=FLAG_WORDS[option])]
+    specs = (
+        StructFieldSpec(name=name, type=hint, default=getattr(default, name))
+        for name, hint in hints.items()
+    )
+    return StructConstructorSpec(instantiate=info.type, fields=tuple(specs))
 
 
 def _usage_error(stop: SystemExit, message: str, verb: str) -> Exception:

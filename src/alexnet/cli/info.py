@@ -190,5 +190,5 @@ def _next_lines(description: Description, path: str) -> Iterator[tuple[str, str]
     if file and file.kind == "model":
         yield "use", shell_command(["alexnet", "predict", path]) + " IMAGE .."
     elif file:
-        words = ["alexnet", "train", "--init-from", str(file.path)]
+        words = ["alexnet", "train", "--from", str(file.path)]
         yield "use", shell_command(words)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HELP = """usage: alexnet pretrain KIND [PRESET] [OPTIONS]
 
 Pretrains the conv layers one after the other on the training images, without
-labels. Test images are never read. Then `alexnet train PRESET --init-from
+labels. Test images are never read. Then `alexnet train PRESET --from
 RUN/model.safetensors` trains with labels.
 
   autoencoder  convolutional denoising auto-encoders with tied weights
@@ -149,7 +149,7 @@ def _text(result: Pretrained) -> str:
             *_split_advice(values["num_test_images"], values["split_seed"]),
             f"model     {folder.model}",
             f"plots     {folder.plots}",
-            f"next      alexnet train PRESET --init-from {folder.model}",
+            f"next      alexnet train PRESET --from {folder.model}",
         ]
     )
 

@@ -18,6 +18,14 @@ from alexnet.keywords import unknown_keyword
 
 T = TypeVar("T")
 
+FLAG_WORDS = {"init_from": "from"}
+"""Options whose flag is a word that Python keeps for itself."""
+
+
+def flag_name(option: str) -> str:
+    """The flag of an option: "--batch-size" of "batch_size"."""
+    return f"--{FLAG_WORDS.get(option, option).replace('_', '-')}"
+
 
 def option_types(cls: type) -> dict[str, Any]:
     """The type of every option of a recipe's class, with those of its groups, by name."""

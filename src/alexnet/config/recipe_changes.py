@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
+from alexnet.config.options import flag_name
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.config.serialization import field_types, to_dict
@@ -26,7 +27,7 @@ class RecipeChange:
     @property
     def flag(self) -> str:
         """Its flag, such as --batch-size."""
-        return f"--{self.option.replace('_', '-')}"
+        return flag_name(self.option)
 
 
 def recipe_changes(recipes: Sequence[BaseRecipe]) -> list[RecipeChange]:

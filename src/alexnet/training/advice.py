@@ -112,7 +112,7 @@ def overfitting_remedies(recipe: Recipe) -> list[str]:
     stronger = " ".join(flag for flag in flags if flag)
     remedies = [
         f"more augmentation ({stronger})" if stronger else "",
-        "" if recipe.init_from else "pretrained weights (--init-from FILE)",
+        "" if recipe.init_from else "pretrained weights (--from FILE)",
         "more images",
     ]
     return [remedy for remedy in remedies if remedy]

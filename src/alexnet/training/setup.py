@@ -193,7 +193,7 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
     if not (recipe.init_from or recipe.freeze_after_epoch):
         raise ConfigError(
             f"--freeze-up-to {recipe.freeze_up_to} would freeze randomly initialized layers: "
-            "add --init-from FILE, or --freeze-up-to '' to train all of them"
+            "add --from FILE, or --freeze-up-to '' to train all of them"
         )
 
 

@@ -161,7 +161,7 @@ def check_can_be_extended(
     if not folder.saved_checkpoints():
         raise TrainingError(
             f"{folder.path} has finished, and its state was not kept; start a new run from its "
-            f"weights: {shell_command(['alexnet', 'train', '--init-from', str(folder.model)])}"
+            f"weights: {shell_command(['alexnet', 'train', '--from', str(folder.model)])}"
         )
 
 
