@@ -25,6 +25,7 @@ from alexnet.models.variants import ModelOptions
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
 from support.commands import Alexnet, Command, CommandResult
+from support.json_outputs import check_json
 from support.places import SHARED
 from support.runs import SetAside, Witness, empty_plot
 
@@ -175,7 +176,10 @@ def witness() -> Witness:
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs one command in this process, as a terminal of 200 columns would."""
+    """Runs one command in this process, as a terminal of 200 columns would.
+
+    What it prints with --json must be as its JSON Schema says.
+    """
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*words: object) -> CommandResult:
@@ -185,6 +189,8 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         except SystemExit as stop:
             code = int(stop.code or 0)
         captured = capsys.readouterr()
+        if "--json" in words and code in (0, 1) and captured.out:
+            check_json([str(word) for word in words], captured.out)
         return CommandResult(code, captured.out, captured.err)
 
     return run

@@ -162,7 +162,7 @@ def test_zoo_table_of_the_readme_is_the_arithmetic() -> None:
     ):
         for name in re.findall(r"`(\w+)`", names):
             sums = totals(ZOO[name].layer_infos())
-            assert (f"{sums['parameters']:,}", f"{sums['macs']:,}") == (parameters, macs), name
+            assert (f"{sums.parameters:,}", f"{sums.macs:,}") == (parameters, macs), name
     assert all(f"`{name}`" in text for name in ZOO)
 
 

@@ -58,8 +58,8 @@ def test_it_computes_the_same_without_a_compiler(flowers: Path, tmp_path: Path) 
     ):
         places = {"PYTHONPATH": package, "PATH": path, "ALEXNET_CACHE": tmp_path / name}
         facts = json.loads(run_alexnet(places, "doctor", "--json"))
-        assert facts["kernels_from"] == origin
-        assert facts["kernels"].endswith(built_kernels().instruction_set)
+        assert facts["search"]["kernels_from"] == origin
+        assert facts["environment"]["kernels"].endswith(built_kernels().instruction_set)
         run_alexnet(places, *train, "--out", tmp_path / f"{name}-run")
     models = [tmp_path / f"{name}-run" / "model.safetensors" for name in ("wheel", "source")]
     assert models[0].read_bytes() == models[1].read_bytes()

@@ -68,10 +68,11 @@ def test_data_split_writes_what_train_reads(
     command: Command, flowers: Path, tmp_path: Path
 ) -> None:
     words = ("--test-fraction", 0.34, "--val-fraction", 0.5, "--seed", 4)
-    folder = command("data", "split", flowers / "train", tmp_path / "parts", *words)
+    folder = command("data", "split", flowers / "train", tmp_path / "parts", *words, "--json")
     table = command("data", "split", flowers / "train", tmp_path / "parts.csv", *words)
     assert (folder.code, table.code) == (0, 0)
-    assert "12 train, 12 val, 12 test" in folder.out
+    assert json.loads(folder.out)["splits"] == {"train": 12, "val": 12, "test": 12}
+    assert "12 train, 12 val, 12 test" in table.out
     assert table.err == f"next      alexnet train --data {tmp_path / 'parts.csv'}\n"
     for data in ("parts", "parts.csv"):
         told = command("data", "prepare", tmp_path / data, "--resize-size", 8, "--json")
@@ -96,3 +97,6 @@ def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path
         assert image.format == "PNG"
         assert image.width > image.height
         assert len(np.unique(np.asarray(image.convert("L")))) > 50
+    words = ("--num-classes", 1, "--num-samples", 0, "--out", sheet, "--json")
+    facts = json.loads(command("data", "show", flowers, *words).out)
+    assert (facts["plot"], facts["class_names"]) == (str(sheet), ["bellflower"])

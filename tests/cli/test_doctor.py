@@ -12,9 +12,9 @@ def test_doctor(command: Command, cache: Path) -> None:
     facts = json.loads(command("doctor", "--json").out)
     assert facts["cache"] == str(cache)
     for key in ("torch", "python", "numpy", "pillow", "device", "has_bf16", "cores", "threads"):
-        assert key in facts
-    for key in ("kernels", "kernels_from", "kernels_openmp", "instruction_sets", "c_compiler"):
-        assert key in facts
-    assert facts["instruction_sets"][-1] == "baseline"
+        assert key in facts["environment"]
+    for key in ("kernels_from", "kernels_openmp", "instruction_sets", "c_compiler"):
+        assert key in facts["search"]
+    assert facts["search"]["instruction_sets"][-1] == "baseline"
     assert "toyflowers" in facts["data_sets"]
     assert str(cache) in command("doctor").out

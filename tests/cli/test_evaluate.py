@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.cli import main
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
 EVALUATION_KEYS = {
-    "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy", "loss",
+    "schema", "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy",
+    "loss",
     "advice", "calibration", "top1_error_interval", "top5_error_interval",
     "class_names", "classes_without_images", "per_class", "confusion", "confusion_pairs",
     "most_confused", "top_losses",
@@ -89,7 +92,7 @@ def test_evaluate_other_splits_and_other_folders(
     assert split_and_count("--data", tmp_path / "others") == ("all", 12)
 
 
-def test_evaluate_prints_the_metrics_before_it_fails_to_write(
+def test_evaluate_prints_the_metrics_also_if_it_fails_to_write(
     command: Command, trained: RunFolder, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("mine")
@@ -100,6 +103,54 @@ def test_evaluate_prints_the_metrics_before_it_fails_to_write(
     assert str(tmp_path / "file") in result.err
     assert "Traceback" not in result.err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+class ClosedPipe:
+    """An output that nobody reads."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def flush(self) -> None:
+        """Nothing."""
+
+
+@pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (("evaluate", "RUN"), "evaluation.json"),
+        (("compare", "RUN", "RUN/model.safetensors"), "comparison.json"),
+    ],
+)
+def test_files_are_written_also_if_nobody_reads_the_output(
+    words: tuple[str, ...],
+    file: str,
+    trained: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in `alexnet evaluate RUN | head -1`."""
+    monkeypatch.setattr("sys.stdout", ClosedPipe())
+    monkeypatch.setattr("alexnet.cli._discard_stdout", lambda: None)
+    named = [word.replace("RUN", str(trained.path)) for word in words]
+    assert main([*named, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / file).is_file()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_other_data_splits_and_crops_have_folders_of_their_own(
+    command: Command, own: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(flowers / "test", tmp_path / "new flowers" / "test")
+    for words, name in (
+        ((), "evaluation"),
+        (("--data", flowers), "evaluation"),
+        (("--split", "val", "--crops", 10), "evaluation-val-10-crops"),
+        (("--data", tmp_path / "new flowers" / "test"), "evaluation-new_flowers-test"),
+    ):
+        assert f"plots     {own.path / name}\n" in command("evaluate", own.path, *words).err
+        (own.path / name / "evaluation.json").unlink()
 
 
 @pytest.mark.usefixtures("no_plots")

@@ -10,7 +10,7 @@ import pytest
 
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.outcome import write_outcome
-from alexnet.experiments.results import read_result
+from alexnet.experiments.results import RESULT, read_result
 from support.commands import Command
 from support.experiments import outcome_with
 
@@ -27,7 +27,7 @@ def test_list_shows_claim_source_limits_and_cost(command: Command) -> None:
 
 
 def test_list_json_has_every_number(command: Command) -> None:
-    facts = json.loads(command("experiment", "list", "--json").out)
+    facts = json.loads(command("experiment", "list", "--json").out)["experiments"]
     assert [fact["name"] for fact in facts] == list(EXPERIMENTS)
     first = facts[0]
     assert first["arms"] == ["relu", "tanh", "sigmoid"]
@@ -35,7 +35,7 @@ def test_list_json_has_every_number(command: Command) -> None:
     assert first["comparisons"][1]["expected"] is None
     assert first["protocols"]["quick"]["num_runs"] == 18
     assert 0 < first["protocols"]["quick"]["minutes"] <= 6
-    one = json.loads(command("experiment", "list", "dropout", "--json").out)
+    one = json.loads(command("experiment", "list", "dropout", "--json").out)["experiments"]
     assert [fact["name"] for fact in one] == ["dropout"]
     assert one[0]["protocols"]["imagenet"]["minutes"] is None
 
@@ -86,7 +86,7 @@ def test_an_interruption_names_the_command_that_resumes(
 @pytest.mark.usefixtures("listed")
 def test_run_prints_the_result_file(command: Command, own_out: Path) -> None:
     told = command("experiment", "run", "tiny", "--quick", "--out", own_out, "--json")
-    assert told.out == (own_out / "result.json").read_text()
+    assert json.loads(told.out) == {"schema": 1, **json.loads((own_out / RESULT).read_text())}
 
 
 @pytest.mark.usefixtures("listed")
@@ -107,7 +107,11 @@ def test_report_writes_the_page_and_prints_the_verdicts(
     assert verdict in told.out
     assert f"**Measured (quick): {verdict}.**" in page.read_text()
     told = command("experiment", "report", own_out, "--out", page, "--json")
-    assert json.loads(told.out) == [{"experiment": "tiny", "protocol": "quick", "verdict": verdict}]
+    assert json.loads(told.out) == {
+        "schema": 1,
+        "page": str(page),
+        "verdicts": [{"experiment": "tiny", "protocol": "quick", "verdict": verdict}],
+    }
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_predict_files_folders_and_patterns(
 def test_predict_json_and_csv_agree(command: Command, trained: RunFolder, flowers: Path) -> None:
     result = json.loads(
         command("predict", trained.path, flowers / "test", "--top", 3, "--json").out
-    )
+    )["predictions"]
     rows = list(csv.DictReader(io.StringIO(
         command("predict", trained.path, flowers / "test", "--top", 3, "--csv").out
     )))  # fmt: skip
@@ -57,9 +57,10 @@ def test_predict_names_an_unreadable_image_and_continues(
     bad.write_bytes(b"nothing")
     result = command("predict", trained.path, bad, good, "--json")
     assert result.code == 1
-    predictions = json.loads(result.out)
+    predictions = json.loads(result.out)["predictions"]
     assert [bool(p["top_classes"]) for p in predictions] == [False, True]
     assert predictions[0]["error"]
+    assert predictions[1]["error"] is None
     assert len(result.err.splitlines()) == 1
     assert str(bad) in result.err
 
@@ -68,7 +69,8 @@ def test_predict_agrees_with_the_library(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:
     path = flowers / "test" / "daisy" / "0000.jpg"
-    result = json.loads(command("predict", trained.path, path, "--crops", 10, "--json").out)
+    told = command("predict", trained.path, path, "--crops", 10, "--json")
+    result = json.loads(told.out)["predictions"]
     (expected,) = alexnet.load(trained.path).predict([path], crops=10)
     assert [g["label"] for g in result[0]["top_classes"]] == [g.label for g in expected.top_classes]
     assert result[0]["top_classes"][0]["probability"] == expected.top_classes[0].probability
@@ -95,8 +97,8 @@ def test_predict_reads_an_image_from_stdin(
     rose = flowers / "test" / "rose" / "0000.jpg"
     with rose.open("rb") as file:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(file.read())))
-    result = json.loads(command("predict", trained.path, "-", "--json").out)
-    expected = json.loads(command("predict", trained.path, rose, "--json").out)
+    result = json.loads(command("predict", trained.path, "-", "--json").out)["predictions"]
+    expected = json.loads(command("predict", trained.path, rose, "--json").out)["predictions"]
     assert result[0]["top_classes"] == expected[0]["top_classes"]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     nothing = command("predict", trained.path, "-")
@@ -153,11 +155,11 @@ def test_predict_answers_unsure_below_the_probability_that_is_asked_for(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:
     folder = flowers / "test"
-    sure = json.loads(command("predict", trained.path, folder, "--json").out)
+    sure = json.loads(command("predict", trained.path, folder, "--json").out)["predictions"]
     highest = sorted(one["top_classes"][0]["probability"] for one in sure)
     limit = (highest[5] + highest[6]) / 2
     words = ("predict", trained.path, folder, "--top", 2, "--min-probability", limit)
-    facts = json.loads(command(*words, "--json").out)
+    facts = json.loads(command(*words, "--json").out)["predictions"]
     assert [one["is_unsure"] for one in facts] == [
         one["top_classes"][0]["probability"] < limit for one in sure
     ]

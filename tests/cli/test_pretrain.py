@@ -55,7 +55,9 @@ def test_json_is_the_result(
         "--out", tmp_path / "run",
     )  # fmt: skip
     result = json.loads(told.out)
-    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    saved = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert {key: result[key] for key in saved} == saved
+    assert result["model"] == str(tmp_path / "run" / "model.safetensors")
     assert result["kind"] == "autoencoder"
     other = command("pretrain", "rbm", "--resume", tmp_path / "run")
     assert (other.code, other.out) == (2, "")

@@ -64,7 +64,12 @@ def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path
     result = command("train", "--data", flowers, *TINY_FLAGS, "--out", tmp_path / "run", "--json")
     facts = json.loads(result.out)
     assert "next " not in result.err
-    assert facts == json.loads((tmp_path / "run" / "result.json").read_text())
+    saved = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert {key: facts[key] for key in saved} == saved
+    assert facts["run"] == str(tmp_path / "run")
+    assert facts["model"] == str(tmp_path / "run" / "model.safetensors")
+    assert (facts["is_finished"], facts["resume_command"]) == (True, None)
+    assert facts["best_epoch"] == facts["validation"]["epoch"]
     assert {"epochs", "training_seconds", "data_wait_fraction", "rejected", "test"} <= set(facts)
     assert facts["test"]["num_images"] == 12
     history = read_metrics(RunFolder(tmp_path / "run"))

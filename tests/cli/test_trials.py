@@ -43,12 +43,17 @@ def test_a_dry_run_prints_the_recipe_and_what_it_needs(
     assert facts["memory_bytes"] == sum(facts["memory"].values())
 
 
-def test_find_lr_prints_a_rate_and_writes_a_plot(command: Command, words: tuple[str, ...]) -> None:
+def test_find_lr_prints_a_rate_and_writes_a_plot(
+    command: Command, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = command(*words, "--find-lr", "--optimizer", "sgd")
     assert told.code == 0, told.err
     rate = told.out.splitlines()[0].split()[-1]
     assert told.out == f"suggested learning rate {rate}: --lr {rate}\nplot      find_lr.png\n"
     assert [path.name for path in Path().iterdir()] == ["find_lr.png"]
+    monkeypatch.setattr("alexnet.training.lr_finder.NUM_STEPS", 10)
+    facts = json.loads(command(*words, "--find-lr", "--json").out)
+    assert (len(facts["lrs"]), facts["plot"]) == (10, "find_lr.png")
     told = command(*words, "--find-lr", "--out", "curve.doc")
     assert (told.code, told.out) == (2, "")
     assert "curve.doc must end in" in told.err
@@ -66,6 +71,8 @@ def test_overfitting_prints_its_curve(
     told = command(*words, "--overfit-one-batch", "--lr", 1e-9)
     assert told.code == 1
     assert "not learned in 2 steps; the usual causes are" in told.out
+    facts = json.loads(command(*words, "--overfit-one-batch", "--lr", 1e-9, "--json").out)
+    assert (facts["is_learned"], len(facts["steps"])) == (False, 2)
     assert list(Path().iterdir()) == []
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.evaluation.report import MAX_CLASSES, evaluation_summary, write_evaluation
+from alexnet.config.serialization import json_document, to_dict
+from alexnet.evaluation.report import write_evaluation
 from alexnet.evaluation.results import TopLoss, compute_metrics
+from alexnet.evaluation.summary import MAX_CLASSES, summarize_evaluation
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 
@@ -22,7 +24,7 @@ def test_the_summary_has_pairs_and_a_small_matrix(num_classes: int) -> None:
     result = compute_metrics(
         probabilities, np.array([0, 1, 2]), names, data="trees", split="val", crops=10
     )
-    summary = json.loads(json.dumps(evaluation_summary(result)))
+    summary = to_dict(summarize_evaluation(result))
     assert (summary["data"], summary["split"], summary["crops"]) == ("trees", "val", 10)
     assert summary["top1_error"] == pytest.approx(1 / 3)
     ends = {"low": 0.0615, "high": 0.7923}
@@ -38,8 +40,8 @@ def test_the_summary_has_pairs_and_a_small_matrix(num_classes: int) -> None:
 
 def test_a_class_without_images_has_no_interval() -> None:
     result = compute_metrics(np.eye(2, dtype=np.float32)[:1], np.array([0]), ("a", "b"))
-    absent = evaluation_summary(result)["per_class"][1]
-    assert (absent["recall"], absent["recall_interval"]) == (None, None)
+    absent = summarize_evaluation(result).per_class[1]
+    assert (absent.recall, absent.recall_interval) == (None, None)
 
 
 def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_a_matrix_has_a_row_a_line(tmp_path: Path) -> None:
     lines = (tmp_path / "evaluation.json").read_text().splitlines()
     assert "    [1, 0, 0]," in lines
     assert '  "class_names": ["a", "b\\udce9", "c"],' in lines
-    assert json.loads("\n".join(lines)) == evaluation_summary(result)
+    assert "\n".join(lines) == json_document(summarize_evaluation(result))
 
 
 def test_without_mistakes_there_is_no_plot_of_them(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, BatchNorm, Conv, Dropout, Flatten, FullyConnected
-from alexnet.models.tutorial_table import tutorial_facts, tutorial_table
+from alexnet.models.tutorial_table import summarize_as_tutorial, tutorial_table
 from alexnet.models.zoo import ZOO
 
 
@@ -80,6 +80,6 @@ def test_a_network_of_another_kind() -> None:
     ]  # fmt: skip
     assert rows[1][5:] == ["3*3*1 * 4 = 36", f"3*3*1 * 4 * 7 * 10 = {36 * 70}"]
     assert rows[6][5] == f"4 * 7 * 10 * 3 = {prod((4, 7, 10, 3))}"
-    assert [fact["name"] for fact in tutorial_facts(net)][-3:] == [
+    assert [row.name for row in summarize_as_tutorial(net).rows][-3:] == [
         "overall", "conv layers", "fc layers",
     ]  # fmt: skip

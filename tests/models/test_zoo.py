@@ -23,7 +23,7 @@ from alexnet.models.layers import (
     WithinChannelLRN,
 )
 from alexnet.models.summary import totals
-from alexnet.models.tutorial_table import tutorial_facts, tutorial_table
+from alexnet.models.tutorial_table import summarize_as_tutorial, tutorial_table
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 
@@ -85,8 +85,8 @@ def test_other_heads(name: str, classes: int) -> None:
 
 
 def test_tutorial_table_cell_by_cell() -> None:
-    rows = tutorial_facts(ZOO["alexnet_table"])
-    cells = {row["name"]: (row["parameters"], row["forward_computation"]) for row in rows}
+    rows = summarize_as_tutorial(ZOO["alexnet_table"]).rows
+    cells = {row.name: (row.parameters, row.forward_computation) for row in rows}
     assert cells == paper.TUTORIAL_TABLE
 
 
@@ -104,7 +104,7 @@ def test_tutorial_table_sums() -> None:
 
 
 def sum_without_fc_bias(arch: Architecture) -> int:
-    return totals(arch.layer_infos())["parameters_without_fc_bias"]
+    return totals(arch.layer_infos()).parameters_without_fc_bias
 
 
 KERAS_TYPES = {

@@ -23,14 +23,14 @@ def test_they_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_kernels() is None
     assert describe_kernels() == "torch"
     assert kernels_note() == "", "the user knows"
-    assert describe_search()["kernels_from"] == "none: ALEXNET_KERNELS is 0"
+    assert describe_search().kernels_from == "none: ALEXNET_KERNELS is 0"
 
 
 def test_where_there_are_none_a_note_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_search", lambda: (None, "there is no C compiler; install one"))
     start = "training and inference on the CPU are slower without the C kernels: "
     assert kernels_note() == f"{start}there is no C compiler; install one"
-    assert describe_search()["kernels_from"] == "none: there is no C compiler; install one"
+    assert describe_search().kernels_from == "none: there is no C compiler; install one"
 
 
 @needs_kernels

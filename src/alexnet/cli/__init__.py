@@ -6,7 +6,8 @@
     help_pages   the basic flags and the examples of every verb
     other_flags  flags of other programs are answered with ours
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
-    console      tables, and progress as a bar or as lines
+    console      tables, JSON, notes
+    outputs      what every command prints with --json, as dataclasses
 
 Each verb is the module of its name (`import_` for import) with `run(arguments) -> exit code`. It is
 imported when it runs, so that `--help` imports nothing that takes time.
@@ -48,6 +49,7 @@ VERBS = {
     "export": "export a model to ONNX or torch.export, and compare the logits",
     "benchmark": "images per second, compared with the machine's peak",
     "experiment": "reproduce the papers' claims: train, compare, verdict",
+    "schema": "the JSON Schema of what a command prints with --json",
     "completion": "a script that completes verbs and flags in a shell",
     "doctor": "versions, device and folders of this machine",
 }

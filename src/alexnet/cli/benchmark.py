@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import note, table
+from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
-from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import ConfigError
 from alexnet.io.text import shape_text
 from alexnet.models.zoo import architecture
@@ -142,7 +141,10 @@ def _network(mode: Mode, words: Sequence[str]) -> int:
         flags.precision,
         compile=flags.compile,
     )
-    print(json_text(to_dict(result)) if flags.json else _text(result))
+    if flags.json:
+        print_json(result)
+    else:
+        print(_text(result))
     return 0
 
 
@@ -164,7 +166,10 @@ def _data(words: Sequence[str]) -> int:
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
     note_slow_cpu(flags.device)
     result = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
-    print(json_text(to_dict(result)) if flags.json else _data_text(result))
+    if flags.json:
+        print_json(result)
+    else:
+        print(_data_text(result))
     return 0
 
 
@@ -187,7 +192,10 @@ def _agreement(words: Sequence[str]) -> int:
         f"({result.top1_agreement:.2%}), {result.batch_size} at a time; "
         f"probabilities differ by at most {result.max_probability_difference:.4f}"
     )
-    print(json_text(to_dict(result)) if flags.json else text)
+    if flags.json:
+        print_json(result)
+    else:
+        print(text)
     return 0
 
 

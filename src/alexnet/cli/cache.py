@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from alexnet.cli.console import note, size_text, table
+from alexnet.cli.console import note, print_json, size_text, table
 from alexnet.cli.flags import dispatch, parse
-from alexnet.config.serialization import json_text
+from alexnet.cli.outputs.cache import CacheCleanOutput, CacheListOutput, entry_outputs
 from alexnet.errors import UsageError
 from alexnet.io.cache import IN_USE, CacheEntry, cache_entries, remove_entry
 from alexnet.io.paths import cache_folder
@@ -53,8 +52,7 @@ def list_action(arguments: Sequence[str]) -> int:
     flags = parse(ListFlags, arguments, "cache list")
     cache, entries = cache_folder(), cache_entries(cache_folder())
     if flags.json:
-        facts = {"schema": 1, "cache": str(cache), "entries": [_facts(one) for one in entries]}
-        print(json_text(facts))
+        print_json(CacheListOutput(cache=str(cache), entries=entry_outputs(entries)))
         return 0
     if entries:
         rows = [_cells(one, cache) for one in entries]
@@ -88,8 +86,13 @@ def clean_action(arguments: Sequence[str]) -> int:
     problems = {path: reason for path, reason in kept.items() if reason}
     code = int(any(reason != IN_USE for reason in problems.values()))
     if flags.json:
-        facts = {"dry_run": flags.dry_run, "removed": [_facts(one) for one in removed]}
-        print(json_text({"schema": 1, "cache": str(cache), **facts, "kept": problems}))
+        facts = CacheCleanOutput(
+            cache=str(cache),
+            dry_run=flags.dry_run,
+            removed=entry_outputs(removed),
+            kept=problems,
+        )
+        print_json(facts)
         return code
     verb = "would remove" if flags.dry_run else "removed"
     if removed:
@@ -111,16 +114,6 @@ def age_seconds(text: str) -> float:
     if not match:
         raise UsageError(f"--older-than {text!r} must be a number with a unit, such as 30d or 12h")
     return float(match[1]) * SECONDS[match[2] or "d"]
-
-
-def _facts(entry: CacheEntry) -> dict[str, Any]:
-    used_at = datetime.fromtimestamp(entry.used_at, UTC).isoformat(timespec="seconds")
-    return {
-        "path": entry.path,
-        "kind": entry.kind,
-        "size_bytes": entry.size_bytes,
-        "used_at": used_at,
-    }
 
 
 def _cells(entry: CacheEntry, cache: Path) -> tuple[str, ...]:

@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, table
+from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import parse
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import RecipeChange, flag_text, recipe_changes
-from alexnet.config.serialization import json_text, to_dict
+from alexnet.config.serialization import json_document
 from alexnet.errors import AlexNetError, UsageError, require
 from alexnet.evaluation.intervals import ConfidenceInterval, percent_with_interval
 from alexnet.io.files import write_text
@@ -23,6 +23,7 @@ from alexnet.progress import ProgressReporter
 from alexnet.records import EpochRecord
 
 if TYPE_CHECKING:
+    from alexnet.cli.outputs.compare import CompareOutput
     from alexnet.evaluation.paired import Comparison, PairedTest
 
 ABOUT = (
@@ -57,9 +58,10 @@ class CompareFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Compare, print the tables, write the plot."""
+    """Compare, write the plot, print the tables."""
     flags = parse(CompareFlags, arguments, "compare")
     paths = named_paths(flags.models)
+    from alexnet.cli.outputs.compare import compare_output
     from alexnet.evaluation.paired import compare_models
     from alexnet.inference.classifier import load
 
@@ -76,9 +78,16 @@ def run(arguments: Sequence[str]) -> int:
             on_progress=reporter.on_evaluate,
         )
     recipes = {name: c.info.recipe for name, c in classifiers.items() if c.info.recipe.data}
-    facts = _facts(comparison, recipes)
-    print(json_text(facts) if flags.json else _text(comparison, recipes))
-    _write(facts, paths, comparison, Path(flags.out) if flags.out else _default_folder(paths))
+    facts = compare_output(comparison, recipes)
+    out = Path(flags.out) if flags.out else _default_folder(paths)
+    try:
+        _write(facts, paths, out)
+    finally:  # also where nothing can be written
+        if flags.json:
+            print_json(facts)
+        else:
+            print(_text(comparison, recipes))
+    note(f"written   {out}")
     return 0
 
 
@@ -98,18 +107,6 @@ def named_paths(models: Sequence[str]) -> dict[str, Path]:
         len(set(names)) == len(names), f"a model is named twice: {' '.join(models)}", UsageError
     )
     return dict(zip(names, paths, strict=True))
-
-
-def _facts(comparison: Comparison, recipes: Mapping[str, Recipe]) -> dict[str, Any]:
-    changes = recipe_changes(list(recipes.values())) if recipes else []
-    return {
-        "schema": 1,
-        **to_dict(comparison),
-        "recipe_changes": [
-            {"option": c.option, "values": dict(zip(recipes, c.values, strict=True))}
-            for c in changes
-        ],
-    }
 
 
 def _text(comparison: Comparison, recipes: Mapping[str, Recipe]) -> str:
@@ -185,20 +182,17 @@ def _default_folder(paths: Mapping[str, Path]) -> Path:
     return place / f"compare-{'-'.join(names)}{more}"
 
 
-def _write(
-    facts: Mapping[str, Any], paths: Mapping[str, Path], comparison: Comparison, out: Path
-) -> None:
+def _write(facts: CompareOutput, paths: Mapping[str, Path], out: Path) -> None:
     """comparison.json, and the learning curves of those models that are runs."""
-    write_text(out / "comparison.json", json_text(facts) + "\n")
+    write_text(out / "comparison.json", json_document(facts) + "\n")
     histories = {name: _history(path) for name, path in paths.items()}
     histories = {name: history for name, history in histories.items() if history}
     if histories:
         from alexnet import plots
         from alexnet.plots.compared_runs import compared_curves
 
-        title = plots.run_title("learning curves", [comparison.data])
+        title = plots.run_title("learning curves", [facts.data])
         plots.save(compared_curves(histories, title), out / "learning_curves.png")
-    note(f"written   {out}")
 
 
 def _history(path: Path) -> list[EpochRecord]:

@@ -12,6 +12,7 @@ import tyro
 from alexnet.cli import VERBS
 from alexnet.cli.flag_list import flag_names
 from alexnet.cli.flags import parse
+from alexnet.cli.outputs import OUTPUTS
 from alexnet.pretraining.recipe import KINDS
 
 COMMANDS = {
@@ -124,6 +125,7 @@ def known_words() -> dict[str, list[str]]:
     """What can follow the words typed so far, the longest first; "" is after nothing."""
     words = {command: [*_flags(command), "--help", "--help-all"] for command in COMMANDS}
     words["completion"] = list(SCRIPTS)
+    words["schema"] = list(dict.fromkeys(word for key in OUTPUTS for word in key.split()))
     for command in COMMANDS:
         verb, _, action = command.partition(" ")
         if action:

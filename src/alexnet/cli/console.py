@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from alexnet.config.serialization import json_document
 from alexnet.io.tables import Table
 from alexnet.io.text import printable, shell_command
 from alexnet.progress import print_line
@@ -32,6 +33,11 @@ def size_text(size_bytes: int) -> str:
     while size >= 999.95 and len(units) > 1:
         size, units = size / 1000, units[1:]
     return f"{size:.1f} {units[0]}" if units[0] != "bytes" else f"{size_bytes} bytes"
+
+
+def print_json(value: object) -> None:
+    """Print a dataclass as JSON; `alexnet schema` has the JSON Schema of each command's."""
+    print(json_document(value))
 
 
 def note(text: str) -> None:

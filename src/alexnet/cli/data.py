@@ -11,12 +11,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from alexnet.cli.console import note_next, table
+from alexnet.cli.console import note_next, print_json, table
 from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, split_output
 from alexnet.config.preprocessing import Resize
 from alexnet.config.presets import preset
 from alexnet.config.recipe import DataOptions
-from alexnet.config.serialization import json_text, to_dict
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.export_split import write_split
@@ -92,18 +92,8 @@ def prepare_action(arguments: Sequence[str]) -> int:
             on_note=reporter.note,
         )
     splits = Counter(name or "not split" for name in store.info.splits)
-    facts = {
-        "store": str(store.folder),
-        "num_images": len(store),
-        "num_classes": len(store.info.class_names),
-        "class_names": list(store.info.class_names),
-        "splits": splits,
-        "rejected": to_dict(store.info.rejected),
-        "skipped": to_dict(store.info.skipped),
-        "notes": list(store.notes),
-    }
     if flags.json:
-        print(json_text(facts))
+        print_json(prepare_output(store, splits))
         return 0
     parts = ", ".join(f"{count:,} {name}" for name, count in splits.items())
     print(
@@ -149,7 +139,7 @@ def check_action(arguments: Sequence[str]) -> int:
         findings = check(source, reporter.on_prepare)
     faults = sum(finding.is_fault for finding in findings)
     if flags.json:
-        print(json_text(_check_facts(source, findings)))
+        print_json(check_output(source, findings))
     else:
         print(_check_text(source, findings, faults))
         if not faults:
@@ -161,20 +151,6 @@ def _train_command(data: str, data_root: str = "", label_from: str = "") -> list
     """The command that trains on some data."""
     options = (("--data", data), ("--data-root", data_root), ("--label-from", label_from))
     return ["alexnet", "train", *(word for pair in options if pair[1] for word in pair)]
-
-
-def _check_facts(source: Source, findings: list[Finding]) -> dict[str, object]:
-    summary = summarize_source(source)
-    return {
-        "name": source.name,
-        "num_images": len(source),
-        "class_names": list(source.class_names),
-        "splits": summary.num_images,
-        "classes_without_images": summary.classes_without_images,
-        "skipped": source.skipped,
-        "notes": list(source.notes),
-        "findings": [{**to_dict(f), "is_fault": f.is_fault} for f in findings],
-    }
 
 
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
@@ -220,6 +196,8 @@ class SplitFlags:
     """Fraction of the rest for the validation split."""
     seed: int = 0
     """Seed of the split."""
+    json: bool = False
+    """Print JSON."""
 
 
 def split_action(arguments: Sequence[str]) -> int:
@@ -234,9 +212,12 @@ def split_action(arguments: Sequence[str]) -> int:
     parts = split(indices, source.labels, unsplit, source.test_fraction, options, flags.seed)
     require_training_images(source.name, parts)
     write_split(source, {name: parts.by_name[name] for name in parts.counts}, Path(flags.out))
+    summary = summarize(source.class_names, source.labels, parts.by_name)
+    if flags.json:
+        print_json(split_output(flags.out, parts.counts, summary))
+        return 0
     counts = ", ".join(f"{len(part):,} {name}" for name, part in parts.by_name.items())
     print(f"{flags.out}: {counts}")
-    summary = summarize(source.class_names, source.labels, parts.by_name)
     for name, classes in summary.classes_without_images.items():
         print(printable(missing_text(classes, f"{name} images")))
     note_next(_train_command(flags.out))
@@ -265,6 +246,8 @@ class ShowFlags:
     """Augmented samples of each image."""
     seed: int = 0
     """Seed of the choice of images and of their augmentation."""
+    json: bool = False
+    """Print JSON."""
 
 
 def show_action(arguments: Sequence[str]) -> int:
@@ -295,7 +278,10 @@ def show_action(arguments: Sequence[str]) -> int:
         shown.images, shown.class_names, heads, captions=shown.captions, title=title
     )
     plots.save(sheet, out)
-    print(out)
+    if flags.json:
+        print_json(ShowOutput(plot=str(out), data=shown.data, class_names=tuple(shown.class_names)))
+    else:
+        print(out)
     return 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from alexnet.cli.console import print_json
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_dict
-from alexnet.data.datasets.catalogue import DATASETS
-from alexnet.io.paths import cache_folder, data_roots
+from alexnet.config.serialization import to_dict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,22 +24,25 @@ class DoctorFlags:
 def run(arguments: Sequence[str]) -> int:
     """Print the versions and devices that results depend on, and the folders."""
     flags = parse(DoctorFlags, arguments, "doctor")
+    from alexnet.cli.outputs.doctor import doctor_output
     from alexnet.ops.library import describe_search
     from alexnet.runtime.device import choose_device
-    from alexnet.runtime.environment import describe_environment, installed_version
+    from alexnet.runtime.environment import describe_environment
 
-    facts = to_dict(describe_environment(choose_device(flags.device)))
-    facts |= describe_search()
-    facts |= {
-        package: installed_version(package)
-        for package in ("safetensors", "matplotlib", "tyro", "rich", "scipy")
-    }
-    facts["cache"] = str(cache_folder())
-    facts["data_roots"] = [str(root) for root in data_roots()]
-    facts["data_sets"] = list(DATASETS)
+    device = choose_device(flags.device)
+    facts = doctor_output(describe_environment(device), describe_search())
     if flags.json:
-        print(json_text(facts))
+        print_json(facts)
         return 0
-    for name, value in facts.items():
+    for name, value in _flat(to_dict(facts)):
         print(f"{name:<16} {', '.join(value) if isinstance(value, list) else value}")
     return 0
+
+
+def _flat(facts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The names and values of all levels."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+        else:
+            yield name, value

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, note_next, percent, table
+from alexnet.cli.console import note, note_next, percent, print_json, table
 from alexnet.cli.flags import parse
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.config.serialization import json_rows
+from alexnet.data.datasets.split_names import split_of
 from alexnet.data.summary import missing_text
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.text import printable
@@ -48,17 +48,18 @@ class EvaluateFlags:
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
-    """Folder for evaluation.json, confusion.png, top_losses.png and top_losses.csv; next to MODEL
-    unless given."""
+    """Folder for evaluation.json, confusion.png, top_losses.png and top_losses.csv; unless given,
+    evaluation in the run, or evaluation-DATA, evaluation-val, evaluation-10-crops and so on."""
     json: bool = False
     """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Evaluate, print the metrics, write the plots."""
+    """Evaluate, write the plots, print the metrics."""
     flags = parse(EvaluateFlags, arguments, "evaluate")
-    from alexnet.evaluation.evaluator import evaluate
-    from alexnet.evaluation.report import evaluation_summary, write_evaluation
+    from alexnet.evaluation.evaluator import evaluate, is_training_path
+    from alexnet.evaluation.report import write_evaluation
+    from alexnet.evaluation.summary import summarize_evaluation
     from alexnet.inference.classifier import load
     from alexnet.plots import font_note
 
@@ -76,11 +77,18 @@ def run(arguments: Sequence[str]) -> int:
             reporter=reporter,
             on_progress=reporter.on_evaluate,
         )
-    text = f"{printable(result.data)}, {result.split}: {_text(result)}"
-    print(json_rows(evaluation_summary(result)) if flags.json else text)
     folder, name = _default_folder(Path(flags.model))
-    out = Path(flags.out) if flags.out else folder
-    write_evaluation(result, out, run=name, net=classifier.info.architecture.name)
+    own = folder.with_name(
+        f"{folder.name}{suffix(flags, is_training_path(classifier, flags.data))}"
+    )
+    out = Path(flags.out) if flags.out else own
+    try:
+        write_evaluation(result, out, run=name, net=classifier.info.architecture.name)
+    finally:  # also where nothing can be written
+        if flags.json:
+            print_json(summarize_evaluation(result))
+        else:
+            print(f"{printable(result.data)}, {result.split}: {_text(result)}")
     if glyphs := font_note(result.class_names):
         note(glyphs)
     note(f"plots     {out}")
@@ -101,6 +109,21 @@ def _default_folder(model: Path) -> tuple[Path, str]:
     if model.is_dir() or (folder / "config.json").exists():
         return folder / "evaluation", folder.resolve().name
     return folder / f"{model.stem}-evaluation", model.stem
+
+
+def suffix(flags: EvaluateFlags, is_training_data: bool) -> str:
+    """What tells this evaluation's folder from that of the test split: "-photos", "-val"."""
+    parts = [] if is_training_data else [_data_name(flags.data)]
+    parts += [flags.split] if flags.split != "auto" else []
+    parts += ["10-crops"] if flags.crops == "10" else []
+    return "".join(f"-{part}" for part in parts)
+
+
+def _data_name(data: str) -> str:
+    """The name of a data set or path; that of a split, such as shop/test, with its folder's."""
+    path = Path(data).expanduser().resolve()
+    name = f"{path.parent.name}-{path.stem}" if split_of(path.stem) else path.stem
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 
 
 def _text(result: Evaluation) -> str:

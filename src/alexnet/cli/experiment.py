@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, table
+from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.outputs.experiments import list_output
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.config.serialization import to_dict
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.experiment import Experiment, ProtocolName
 from alexnet.experiments.formatting import describe_setting, format_cost
-from alexnet.experiments.plan import Plan, estimate_minutes
+from alexnet.experiments.plan import Plan
 from alexnet.io.text import shell_command
 from alexnet.progress import ProgressReporter
 
@@ -66,36 +65,10 @@ def list_action(arguments: Sequence[str]) -> int:
     flags = parse(ListFlags, arguments, "experiment list")
     chosen = [experiment(name) for name in flags.names] or list(EXPERIMENTS.values())
     if flags.json:
-        print(json.dumps([_to_json(one) for one in chosen], indent=2, ensure_ascii=False))
+        print_json(list_output(chosen))
     else:
         print("\n\n".join(_description(one) for one in chosen))
     return 0
-
-
-def _to_json(one: Experiment) -> dict[str, object]:
-    plans = {name: Plan(experiment=one, protocol_name=name) for name in one.protocols}
-    return {
-        "name": one.name,
-        "claim": one.claim,
-        "source": one.source,
-        "expected": one.expected,
-        "limits": one.limits,
-        "measure": one.measure,
-        "arms": [arm.name for arm in one.arms],
-        "comparisons": [to_dict(comparison) for comparison in one.comparisons],
-        "protocols": {
-            name: {
-                "setting": describe_setting(plan),
-                "num_runs": plan.num_runs,
-                "minutes": _rounded(estimate_minutes(plan)),
-            }
-            for name, plan in plans.items()
-        },
-    }
-
-
-def _rounded(minutes: float | None) -> float | None:
-    return None if minutes is None else round(minutes, 1)
 
 
 def _description(one: Experiment) -> str:
@@ -155,7 +128,7 @@ def run_action(arguments: Sequence[str]) -> int:
     flags = parse(RunFlags, arguments, "experiment run")
     plan = plan_of(flags)
     out = Path(flags.out or f"runs/experiments/{flags.name}-{plan.protocol_name}")
-    from alexnet.experiments.results import PLOT, REPORT, RESULT
+    from alexnet.experiments.results import PLOT, REPORT
     from alexnet.experiments.run import run_experiment
 
     note(f"{flags.name}: {plan.num_runs} runs into {out}, about {format_cost(plan)} on two cores")
@@ -168,7 +141,7 @@ def run_action(arguments: Sequence[str]) -> int:
             note(f"resume the experiment with: {command}")
             raise
     if flags.json:
-        print((out / RESULT).read_text(encoding="utf-8"), end="")
+        print_json(result)
     else:
         print(f"{_text(result)}\nreport    {out / REPORT}\nplot      {out / PLOT}")
     return int(result.verdict == "not reproduced")
@@ -249,15 +222,14 @@ def report_action(arguments: Sequence[str]) -> int:
     from alexnet.experiments.summary_page import write_page
 
     results = write_page([Path(folder) for folder in flags.folders], Path(flags.out))
-    facts = [
-        {"experiment": one.experiment, "protocol": one.protocol, "verdict": one.verdict}
-        for one in results
-    ]
     if flags.json:
-        print(json.dumps(facts, indent=2))
+        from alexnet.cli.outputs.verdicts import report_output
+
+        print_json(report_output(results, flags.out))
         return 0
-    if facts:
-        print(table(tuple(facts[0]), [tuple(fact.values()) for fact in facts], left=3))
+    if results:
+        rows = [(one.experiment, one.protocol, one.verdict) for one in results]
+        print(table(("experiment", "protocol", "verdict"), rows, left=3))
     print(f"page      {flags.out}")
     return 0
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import name_list, note
+from alexnet.cli.console import name_list, note, print_json
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +64,10 @@ def run(arguments: Sequence[str]) -> int:
             f"alexnet: the exported file computes other logits than the model and was not saved: "
             f"{report.parity.summary()}"
         )
-    print(to_json(report) if flags.json else f"compared  {report.parity.summary()}")
+    if flags.json:
+        print_json(report)
+    else:
+        print(f"compared  {report.parity.summary()}")
     if report.is_close and not flags.json:
         print(_text(report, out))
     for text in report.notes:

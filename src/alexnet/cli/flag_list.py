@@ -64,8 +64,8 @@ def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
         value: what the defaults are read from; the defaults of `cls` unless given.
     """
     cls = get_origin(cls) or cls
-    hints, texts = get_type_hints(cls, include_extras=True), _field_texts(cls)
-    group = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
+    hints, texts = get_type_hints(cls, include_extras=True), field_texts(cls)
+    group = docstring_summary(cls)
     for field in fields(cls):
         default = _default(field) if value is None else getattr(value, field.name)
         hint = hints[field.name]
@@ -89,7 +89,7 @@ def _flag(name: str, hint: Any, group: str, text: str, default: object) -> Flag:
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     return Flag(
         field=name,
-        group=" ".join(group.split()),
+        group=group,
         help=" ".join(text.split()),
         metavar=own[0] if own else _metavar(name, kind),
         choices=choices,
@@ -112,8 +112,13 @@ def _default(field: Field[Any]) -> object:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
+def docstring_summary(cls: type) -> str:
+    """The first paragraph of a class's docstring, as one line."""
+    return " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
+
+
 @cache
-def _field_texts(cls: type) -> dict[str, str]:
+def field_texts(cls: type) -> dict[str, str]:
     """The string under each field, as the source has it; those of base classes too."""
     texts: dict[str, str] = {}
     for one in reversed(cls.__mro__):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import name_list, note, note_next
+from alexnet.cli.console import name_list, note, note_next, print_json
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_dict
 from alexnet.errors import UsageError
 from alexnet.interop.defaults import chosen_architecture, reject_own_model
 from alexnet.io.text import shape_text
@@ -94,9 +93,12 @@ def run(arguments: Sequence[str]) -> int:
     imported.save(out)
     if is_out_of_order(names):
         note(f"{flags.class_names} is not sorted by wnid, as the outputs of most models are")
-    facts = json_text(_facts(imported, out))
-    print(facts if flags.json else _text(imported, out))
-    if not flags.json:
+    if flags.json:
+        from alexnet.cli.outputs.import_ import import_output
+
+        print_json(import_output(imported, out))
+    else:
+        print(_text(imported, out))
         note_next(
             ["alexnet", "predict", str(out), "IMAGE"],
             ["alexnet", "evaluate", str(out), "--data", "FOLDER"],
@@ -120,22 +122,6 @@ def _stem(path: Path) -> str:
 def _reject_existing(out: Path) -> None:
     if out.exists():
         raise UsageError(f"{out} exists already; remove it or choose another with --out")
-
-
-def _facts(imported: ImportedModel, out: Path) -> dict[str, object]:
-    arch, parity = imported.info.architecture, imported.parity
-    return {
-        "model": str(out),
-        "architecture": arch.name,
-        "input_shape": list(arch.input),
-        "num_classes": len(imported.info.class_names),
-        "num_parameters": sum(info.parameters for info in arch.layer_infos()),
-        "class_names_source": imported.class_names_source,
-        "preprocessing": to_dict(imported.info.preprocessing),
-        "preprocessing_source": imported.preprocessing_source,
-        "notes": list(imported.notes),
-        "parity": parity and {**to_dict(parity), "relative_difference": parity.relative_difference},
-    }
 
 
 def _class_names_text(imported: ImportedModel) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import name_list, percent, size_text
+from alexnet.cli.console import name_list, percent, print_json, size_text
 from alexnet.cli.flags import parse
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
-from alexnet.config.serialization import json_text, to_dict
 from alexnet.evaluation.intervals import wilson_interval
 from alexnet.io.text import count_text, printable, shape_text, shell_command
 
@@ -43,52 +42,13 @@ def run(arguments: Sequence[str]) -> int:
 
     description = describe(Path(flags.path))
     if flags.json:
-        print(json_text(info_facts(description)))
+        from alexnet.cli.outputs.info import info_output
+
+        print_json(info_output(description))
         return 0
     for name, text in _lines(description, flags.path):
         print(printable(f"{name:<10} {text}").rstrip())
     return 0
-
-
-def info_facts(description: Description) -> dict[str, Any]:
-    """A description as JSON; what there is none of is null."""
-    file = description.file
-    return {
-        "schema": 1,
-        "run": description.run and to_dict(description.run),
-        "file": file and _file_facts(file),
-        "file_problem": description.file_problem,
-        "environment": dict(description.environment),
-    }
-
-
-def _file_facts(file: FileDescription) -> dict[str, Any]:
-    arch, preprocessing = file.architecture, file.preprocessing
-    return {
-        "path": str(file.path),
-        "kind": file.kind,
-        "position": file.position,
-        "size_bytes": file.size_bytes,
-        "architecture": arch and arch.name,
-        "input": arch and list(arch.input),
-        "parameters": file.parameters,
-        "class_names": list(file.class_names),
-        "preprocessing": preprocessing and to_dict(preprocessing),
-        "preprocessing_steps": list(preprocessing.steps()) if preprocessing else None,
-        "scores": to_dict(file.scores),
-        "recipe": file.recipe and _recipe_facts(file.recipe),
-    }
-
-
-def _recipe_facts(recipe: Recipe) -> dict[str, Any]:
-    preset = nearest_preset(recipe)
-    changes = recipe_changes((preset, recipe))
-    return {
-        "preset": preset.name,
-        "changes": [
-            {"option": c.option, "preset_value": c.values[0], "value": c.values[1]} for c in changes
-        ],
-    }
 
 
 def _lines(description: Description, path: str) -> Iterator[tuple[str, str]]:

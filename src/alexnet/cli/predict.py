@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, percent, table
+from alexnet.cli.console import note, percent, print_json, table
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_dict
+from alexnet.cli.outputs.predict import predict_output
 from alexnet.data.images.find import describe_skipped, find_paths
 from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
             inputs, flags.top, crops, reporter.on_predict, min_probability=flags.min_probability
         )
     if flags.json:
-        print(json_text([{**to_dict(one), "label": one.label} for one in predictions]))
+        print_json(predict_output(predictions, skipped))
     elif flags.csv:
         _print_csv(predictions)
     elif any(prediction.top_classes for prediction in predictions):

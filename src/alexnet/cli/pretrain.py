@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from alexnet.api.recipes import name_after_data, starting_recipe
-from alexnet.cli.console import percent, table
+from alexnet.cli.console import percent, print_json, table
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
@@ -29,6 +28,7 @@ from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.pretraining.pretrainer import Pretrained
+    from alexnet.pretraining.run_files import PretrainingResult
 
 HELP = """usage: alexnet pretrain KIND [PRESET] [OPTIONS]
 
@@ -82,6 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     )
     recipe = parse_flags(kind, words, start).recipe
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
+    from alexnet.pretraining.run_files import read_result
 
     note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
@@ -90,7 +91,13 @@ def run(arguments: Sequence[str]) -> int:
             result = resume_pretraining(options.resume, reporter=reporter)
         else:
             result = pretrain(name_after_data(recipe, start), out=options.out, reporter=reporter)
-    print(result.folder.result.read_text(encoding="utf-8") if options.json else _text(result))
+    values = read_result(result.folder)
+    if options.json:
+        from alexnet.cli.outputs.pretrain import pretrain_output
+
+        print_json(pretrain_output(result.folder, values))
+    else:
+        print(_text(result, values))
     return 0
 
 
@@ -127,26 +134,25 @@ def from_config(kind: str, config: str) -> PretrainRecipe:
     return recipe
 
 
-def _text(result: Pretrained) -> str:
+def _text(result: Pretrained, values: PretrainingResult) -> str:
     folder = result.folder
-    values = json.loads(folder.result.read_text(encoding="utf-8"))
     rows = [
         (
-            layer["layer"],
-            percent(layer["train_error"]),
-            "" if layer["val_error"] is None else percent(layer["val_error"]),
-            percent(layer["activation_rate"]),
+            layer.layer,
+            percent(layer.train_error),
+            "" if layer.val_error is None else percent(layer.val_error),
+            percent(layer.activation_rate),
         )
-        for layer in values["layers"]
+        for layer in values.layers
     ]
     return "\n".join(
         [
             f"pretrained {count_text(len(rows), 'layer')} "
-            f"on {count_text(values['num_train_images'], 'image')} "
-            f"in {values['training_seconds'] / 60:.1f} min",
+            f"on {count_text(values.num_train_images, 'image')} "
+            f"in {values.training_seconds / 60:.1f} min",
             table(("layer", "train error", "val error", "activation rate"), rows),
             "error: mean squared reconstruction error, divided by the input's variance",
-            *_split_advice(values["num_test_images"], values["split_seed"]),
+            *_split_advice(values.num_test_images, values.split_seed),
             f"model     {folder.model}",
             f"plots     {folder.plots}",
             f"next      alexnet train PRESET --from {folder.model}",

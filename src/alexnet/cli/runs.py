@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from alexnet.cli.console import note, percent, size_text, table
+from alexnet.cli.console import note, percent, print_json, size_text, table
 from alexnet.cli.flags import parse
-from alexnet.config.serialization import json_text, to_dict
+from alexnet.cli.outputs.runs import RunsOutput, removal_output
 from alexnet.errors import UsageError, require
 from alexnet.io.text import count_text, printable
 from alexnet.training.run_cleaning import find_leftovers, named_runs, remove
@@ -69,7 +69,7 @@ def list_action(arguments: Sequence[str]) -> int:
     is_new = flags.folder == DEFAULT_FOLDER and not folder.exists()
     runs = [] if is_new else sorted(list_runs(folder), key=SORT_KEYS[flags.sort])
     if flags.json:
-        print(json_text({"schema": 1, "runs": [to_dict(run) for run in runs]}))
+        print_json(RunsOutput(runs=tuple(runs)))
     elif not runs:
         print(f"no runs in {printable(flags.folder)}; alexnet train starts one")
     else:
@@ -155,9 +155,7 @@ def _remove_all(rows: Sequence[tuple[str, str, int]], is_sure: bool, as_json: bo
     """Print what goes, and remove it if the user is sure."""
     problems = [problem for path, _, _ in rows if is_sure and (problem := remove(Path(path)))]
     if as_json:
-        paths = [{"path": path, "reason": why, "size_bytes": size} for path, why, size in rows]
-        facts = {"schema": 1, "removed": is_sure, "paths": paths, "problems": problems}
-        print(json_text(facts))
+        print_json(removal_output(rows, is_sure, problems))
     elif not rows:
         print("nothing to remove")
     else:

@@ -10,16 +10,17 @@ from typing import Annotated, Literal
 import tyro
 
 from alexnet.checkpoints.file_header import read_architecture
+from alexnet.cli.console import print_json
 from alexnet.cli.flags import parse
+from alexnet.cli.outputs.summary import SummaryOutput
 from alexnet.config.architecture_file import named_or_own
-from alexnet.config.serialization import json_text
 from alexnet.errors import UsageError
 from alexnet.io.tables import FORMATS, Table
 from alexnet.io.text import printable, shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.comparison import (
     align_layers,
-    comparison_facts,
+    compare_networks,
     comparison_table,
     totals_table,
 )
@@ -27,11 +28,11 @@ from alexnet.models.drawing import save_drawing
 from alexnet.models.summary import (
     batch_norm_statistics,
     layer_table,
-    network_facts,
     network_table,
+    summarize_network,
     totals,
 )
-from alexnet.models.tutorial_table import tutorial_facts, tutorial_table
+from alexnet.models.tutorial_table import summarize_as_tutorial, tutorial_table
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 
@@ -81,8 +82,10 @@ def run(arguments: Sequence[str]) -> int:
     if flags.draw:
         save_drawing(nets[0], Path(flags.draw))
         print(printable(flags.draw))
+    elif flags.json:
+        print_json(_output(flags, nets))
     else:
-        print(_json(flags, nets) if flags.json else _text(flags, nets))
+        print(_text(flags, nets))
     return 0
 
 
@@ -121,17 +124,15 @@ def _network(word: str) -> Architecture:
     return read_architecture(path) if is_path else architecture(net)
 
 
-def _json(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
+def _output(flags: SummaryFlags, nets: Sequence[Architecture]) -> object:
     match nets:
         case [a, b]:
-            facts = comparison_facts(a, b)
+            return compare_networks(a, b)
         case [net] if flags.format == "tutorial":
-            facts = {"name": net.name, "rows": tutorial_facts(net)}
+            return summarize_as_tutorial(net)
         case [net]:
-            facts = network_facts(net)
-        case _:
-            facts = {"networks": [network_facts(net) for net in ZOO.values()]}
-    return json_text({"schema": 1, **facts})
+            return summarize_network(net)
+    return SummaryOutput(networks=tuple(map(summarize_network, ZOO.values())))
 
 
 def _text(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
@@ -172,8 +173,8 @@ def summary_text(net: Architecture) -> str:
         replace(fields, rows=rows).as_text(),
         "",
         "receptive field and input stride are in pixels of the input",
-        f"neurons: {sums['neurons']:,}",
-        f"parameters without the biases of fc layers: {sums['parameters_without_fc_bias']:,}",
+        f"neurons: {sums.neurons:,}",
+        f"parameters without the biases of fc layers: {sums.parameters_without_fc_bias:,}",
     ]
     if statistics := batch_norm_statistics(infos):
         lines.append(f"batch-norm statistics among the parameters: {statistics:,}")
@@ -191,7 +192,7 @@ def tutorial_text(net: Architecture) -> str:
     return (
         f"{tutorial_table(net).as_text()}\n\n"
         "As in the tutorial, biases are counted in convolutions and not in fully connected layers"
-        f"; with all, the network has {sums['parameters']:,} parameters."
+        f"; with all, the network has {sums.parameters:,} parameters."
     )
 
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from alexnet.api import recipes
 from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
-from alexnet.cli.console import note_next
+from alexnet.cli.console import note_next, print_json
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import json_text
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.text import count_text, printable
 from alexnet.progress import ProgressReporter
@@ -60,7 +59,9 @@ def run(arguments: Sequence[str]) -> int:
         else:
             result = train(recipe, out=options.out, reporter=reporter)
     if options.json:
-        print(_json(result))
+        from alexnet.cli.outputs.train import train_output
+
+        print_json(train_output(result))
     else:
         print(_text(result) if result.is_finished else _unfinished_text(result))
         note_next(*_next_commands(result))
@@ -77,19 +78,6 @@ def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
     if options.resume:
         return read_run_recipe(RunFolder(Path(options.resume)))
     return read_recipe(Path(options.config), start)
-
-
-def _json(result: Run) -> str:
-    """`result.json`; of a run that is stopped by its time limit, how to go on."""
-    if result.is_finished:
-        return result.folder.result.read_text(encoding="utf-8")
-    facts = {
-        "is_finished": False,
-        "epochs": len(result.history),
-        "model": str(result.folder.model),
-        "resume_command": result.folder.resume_command,
-    }
-    return json_text(facts)
 
 
 def _unfinished_text(result: Run) -> str:

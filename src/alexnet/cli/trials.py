@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.cli.console import percent, size_text, table
+from alexnet.cli.console import percent, print_json, size_text, table
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import json_text, to_dict, to_json
+from alexnet.config.serialization import to_json
 from alexnet.errors import require
 from alexnet.io.text import shape_text
 from alexnet.reporter import Reporter
@@ -61,8 +61,10 @@ def dry_run(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
     from alexnet.training.dry_run import plan_run
 
     plan = plan_run(recipe, reporter)
-    facts = {"schema": 1, **to_dict(plan), "memory_bytes": plan.memory.total}
-    print(json_text(facts) if as_json else f"{to_json(plan.recipe)}\n\n{plan_text(plan)}")
+    if as_json:
+        print_json(plan)
+    else:
+        print(f"{to_json(plan.recipe)}\n\n{plan_text(plan)}")
     return 0
 
 
@@ -119,12 +121,16 @@ def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> in
     found = test_lrs(recipe, reporter)
     title = plots.run_title("Learning-rate range test", (recipe.name, recipe.arch_name))
     plots.save_plot(partial(range_test, found.lrs, found.losses, found.suggestion, title), path)
-    facts = {"schema": 1, **to_dict(found), "plot": str(path)}
-    text = (
-        f"suggested learning rate {found.suggestion:.2g}: --lr {found.suggestion:.2g}\n"
-        f"plot      {path}"
-    )
-    print(json_text(facts) if as_json else text)
+    if as_json:
+        from alexnet.cli.outputs.train import FindLROutput
+
+        facts = FindLROutput(
+            lrs=found.lrs, losses=found.losses, suggestion=found.suggestion, plot=str(path)
+        )
+        print_json(facts)
+    else:
+        rate = f"{found.suggestion:.2g}"
+        print(f"suggested learning rate {rate}: --lr {rate}\nplot      {path}")
     return 0
 
 
@@ -134,8 +140,12 @@ def overfit_one_batch(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
 
     steps = overfit(recipe, reporter)
     is_learned = steps[-1].top1_error == 0
-    facts = {"schema": 1, "is_learned": is_learned, "steps": to_dict(tuple(steps))}
-    print(json_text(facts) if as_json else overfit_text(steps, recipe))
+    if as_json:
+        from alexnet.cli.outputs.train import OverfitOutput
+
+        print_json(OverfitOutput(is_learned=is_learned, steps=tuple(steps)))
+    else:
+        print(overfit_text(steps, recipe))
     return 0 if is_learned else 1
 
 

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import reprlib
 import tomllib
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from alexnet.errors import ConfigError, require
 from alexnet.io.text import LONE_SURROGATE
 from alexnet.models.layers import LAYER_TYPES, Layer
 
 T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+"""Of the JSON that commands print; a change that breaks programs which read it raises it."""
+NAN_IS_NULL = "null if it is not finite"
+FloatOrNaN: TypeAlias = Annotated[float, NAN_IS_NULL]
+"""A number that may be NaN or infinite, which JSON has not."""
 
 
 def to_dict(value: object, hint: Any = None) -> Any:
@@ -33,6 +50,9 @@ def to_dict(value: object, hint: Any = None) -> Any:
         kinds = get_args(hint)[:1] * len(value) if Ellipsis in get_args(hint) else get_args(hint)
         kinds = kinds if len(kinds) == len(value) else (None,) * len(value)
         return [to_dict(item, kind) for item, kind in zip(value, kinds, strict=True)]
+    if isinstance(value, Mapping):
+        kind = (get_args(hint) or (None, None))[1]
+        return {name: to_dict(item, kind) for name, item in value.items()}
     return float(value) if isinstance(value, int) and _without_none(hint) is float else value
 
 
@@ -62,6 +82,22 @@ def json_rows(plain: object, depth: int = 0) -> str:
         return json_text(plain, indent=None)
     outer = "\n" + "  " * depth
     return f"{start}{outer}  " + f",{outer}  ".join(rows) + f"{outer}{end}"
+
+
+def json_document(value: object) -> str:
+    """A dataclass as the JSON that commands print: the version of its schema, then the fields.
+
+    Numbers that are not finite, which JSON does not have, are null.
+    """
+    return json_rows({"schema": SCHEMA_VERSION, **_with_null_for_nan(to_dict(value))})
+
+
+def _with_null_for_nan(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _with_null_for_nan(item) for key, item in plain.items()}
+    if isinstance(plain, list):
+        return [_with_null_for_nan(item) for item in plain]
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -200,6 +236,8 @@ def parse_value(hint: Any, item: Any, where: str) -> Any:
         return item
     if origin is tuple:
         return _tuple(get_args(hint), item, where)
+    if origin is dict:
+        return _mapping(get_args(hint)[1], item, where)
     if hint is Layer:
         return _layer(item, where)
     if isinstance(hint, type) and is_dataclass(hint):
@@ -217,6 +255,12 @@ def _tuple(args: tuple[Any, ...], item: Any, where: str) -> tuple[Any, ...]:
         parse_value(kind, part, f"{where}[{i}]")
         for i, (kind, part) in enumerate(zip(kinds, item, strict=True))
     )
+
+
+def _mapping(kind: Any, item: Any, where: str) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise ConfigError(f"{where} must be an object, not {short_repr(item)}")
+    return {key: parse_value(kind, part, f"{where}.{key}") for key, part in item.items()}
 
 
 def _layer(item: Any, where: str) -> Layer:

@@ -8,7 +8,8 @@
 - `intervals`: confidence intervals of errors, and McNemar's test of two models
 - `paired`: several models on the same images
 - `advice`: what an evaluation leaves uncertain
-- `report`: evaluation.json
+- `summary`: an evaluation as JSON
+- `report`: evaluation.json, top_losses.csv
 - `plots`, `reliability_plot`: confusion matrix and top losses; reliability diagram
 """
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from torch import nn
 
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.serialization import to_json
+from alexnet.config.serialization import FloatOrNaN, json_document
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.export_module import FileOptions, export_module, torch_bytes
@@ -73,7 +73,7 @@ class ExportReport:
     temperature: float
     """The outputs are logits; probabilities are softmax(logits / temperature)."""
     parity: Parity
-    relative_difference: float
+    relative_difference: FloatOrNaN
     is_close: bool
     notes: tuple[str, ...]
     """What a user of the file should know."""
@@ -128,7 +128,7 @@ def export_model(
     if parity.is_close:
         with atomic_write(out) as temporary:
             temporary.write_bytes(content)
-    write_text(report_path(out), to_json(report) + "\n")
+    write_text(report_path(out), json_document(report) + "\n")
     return report
 
 

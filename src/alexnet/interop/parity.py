@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.serialization import FloatOrNaN
 from alexnet.models.network import Network
 
 TOLERANCE = 1e-4
@@ -28,9 +29,9 @@ class Parity:
     runtime: str
     """What computed the other side, with its version."""
     batch_sizes: tuple[int, ...]
-    max_abs_difference: float
+    max_abs_difference: FloatOrNaN
     """Between two logits."""
-    max_abs_logit: float
+    max_abs_logit: FloatOrNaN
     """In our network."""
     tolerance: float = TOLERANCE
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alexnet.io.tables import Cell, Table
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.layers import Layer
-from alexnet.models.summary import Facts, layer_facts, totals
+from alexnet.models.summary import LayerSummary, NetworkTotals, summarize_layer, totals
 
 SAME, CHANGED, ONLY_A, ONLY_B = " ", "*", "-", "+"
 
@@ -126,7 +126,7 @@ def comparison_table(a: Architecture, b: Architecture) -> Table:
         f"parameters {a.name}", f"parameters {b.name}", "ratio",
     )  # fmt: skip
     rows = [_input_row(a, b), *(_pair_row(pair) for pair in align_layers(a, b))]
-    sums = [totals(net.layer_infos())["parameters"] for net in (a, b)]
+    sums = [totals(net.layer_infos()).parameters for net in (a, b)]
     footer: list[Cell] = [None, "total", *[None] * 4, *sums, ratio_text(*sums)]
     return Table(header, rows, left=4, footer=footer)
 
@@ -156,7 +156,7 @@ def totals_table(a: Architecture, b: Architecture) -> Table:
     sums = [totals(net.layer_infos()) for net in (a, b)]
     names = {"parameters": "parameters", "macs": "MACs", "neurons": "neurons"}
     rows: list[list[Cell]] = [
-        [text, sums[0][name], sums[1][name], ratio_text(sums[0][name], sums[1][name])]
+        [text, *(counts := [getattr(one, name) for one in sums]), ratio_text(*counts)]
         for name, text in names.items()
     ]
     return Table(("total", a.name, b.name, "ratio"), rows)
@@ -167,22 +167,62 @@ def ratio_text(a: int, b: int) -> str:
     return f"{b / a:.2f}" if a else ""
 
 
-def comparison_facts(a: Architecture, b: Architecture) -> Facts:
-    """The comparison as JSON values."""
-    sums = [totals(net.layer_infos()) for net in (a, b)]
-    ratios = {name: sums[1][name] / value if value else None for name, value in sums[0].items()}
-    return {
-        "names": [a.name, b.name],
-        "inputs": [list(a.input), list(b.input)],
-        "layers": [_pair_facts(pair) for pair in align_layers(a, b)],
-        "totals": sums,
-        "ratios": ratios,
-    }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettingDifference:
+    """A setting of a layer that differs."""
+
+    name: str
+    values: tuple[Any, Any]
 
 
-def _pair_facts(pair: LayerPair) -> Facts:
-    return {
-        "differs": pair.mark != SAME,
-        "layers": [layer_facts(info) if info else None for info in (pair.a, pair.b)],
-        "differences": [{"name": one.name, "values": [one.a, one.b]} for one in pair.differences],
-    }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairSummary:
+    """A layer of the first network and the one of the second that stands for it."""
+
+    differs: bool
+    """Also where only the shape or the number of parameters differs."""
+    layers: tuple[LayerSummary | None, LayerSummary | None]
+    """Null where one network has no such layer."""
+    differences: tuple[SettingDifference, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkComparison:
+    """Two networks, layer by layer."""
+
+    names: tuple[str, str]
+    inputs: tuple[tuple[int, ...], tuple[int, ...]]
+    """Channels, height and width."""
+    layers: tuple[PairSummary, ...]
+    totals: tuple[NetworkTotals, NetworkTotals]
+    ratios: dict[str, float | None]
+    """Of the totals: the second network's divided by the first one's; null where that is 0."""
+
+
+def compare_networks(a: Architecture, b: Architecture) -> NetworkComparison:
+    """Two networks side by side, for programs."""
+    sums = totals(a.layer_infos()), totals(b.layer_infos())
+    values = {f.name: (getattr(sums[0], f.name), getattr(sums[1], f.name)) for f in fields(sums[0])}
+    return NetworkComparison(
+        names=(a.name, b.name),
+        inputs=(a.input, b.input),
+        layers=tuple(map(_summarize_pair, align_layers(a, b))),
+        totals=sums,
+        ratios={
+            name: second / first if first else None for name, (first, second) in values.items()
+        },
+    )
+
+
+def _summarize_pair(pair: LayerPair) -> PairSummary:
+    return PairSummary(
+        differs=pair.mark != SAME,
+        layers=(_summarize(pair.a), _summarize(pair.b)),
+        differences=tuple(
+            SettingDifference(name=one.name, values=(one.a, one.b)) for one in pair.differences
+        ),
+    )
+
+
+def _summarize(info: LayerInfo | None) -> LayerSummary | None:
+    return summarize_layer(info) if info else None

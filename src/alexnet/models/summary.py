@@ -1,9 +1,9 @@
-"""The layers and totals of an architecture as facts and as tables, without torch."""
+"""The layers and totals of an architecture as values and as tables, without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from alexnet.io.html import escape, panel
 from alexnet.io.tables import Cell, Table
@@ -11,37 +11,90 @@ from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.layers import AdaptivePool, Conv, Pool, ResponseNorm, WithinChannelLRN
 
-Facts: TypeAlias = dict[str, object]
-
 HEADER = (
     "layer", "type", "output", "kernel", "stride", "padding", "groups", "parameters", "MACs",
     "share of MACs", "neurons", "receptive field", "input stride",
 )  # fmt: skip
 """Kernel, stride and padding are in pixels of the layer's input; receptive field and input stride
 in pixels of the network's input."""
-WINDOW_NAMES = ("kernel", "stride", "padding", "extra_padding", "groups")
+NO_WINDOW = (None,) * 5
 
 
-def network_facts(net: Architecture) -> Facts:
-    """Layers and totals of a network as JSON values."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerSummary:
+    """A layer; null for what its type does not have."""
+
+    name: str
+    kind: str
+    """Its type, such as conv."""
+    output: tuple[int, ...]
+    """Shape, without the batch."""
+    kernel: int | None
+    stride: int | None
+    padding: int | None
+    extra_padding: int | None
+    """More of it at the right and at the bottom."""
+    groups: int | None
+    parameters: int
+    macs: int
+    neurons: int
+    receptive_field: int
+    """In pixels of the network's input."""
+    input_stride: int
+    """In pixels of the network's input."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkTotals:
+    """Sums over all layers."""
+
+    parameters: int
+    """With batch-norm statistics, as in Keras."""
+    parameters_without_fc_bias: int
+    macs: int
+    neurons: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkSummary:
+    """Layers and totals of a network."""
+
+    name: str
+    input: tuple[int, ...]
+    """Channels, height and width."""
+    layers: tuple[LayerSummary, ...]
+    totals: NetworkTotals
+
+
+def summarize_network(net: Architecture) -> NetworkSummary:
+    """Layers and totals of a network, for programs."""
     infos = net.layer_infos()
-    layers = [layer_facts(info) for info in infos]
-    return {"name": net.name, "input": list(net.input), "layers": layers, "totals": totals(infos)}
+    return NetworkSummary(
+        name=net.name,
+        input=net.input,
+        layers=tuple(map(summarize_layer, infos)),
+        totals=totals(infos),
+    )
 
 
-def layer_facts(info: LayerInfo) -> Facts:
-    """A layer as JSON values; None for what its type does not have."""
-    return {
-        "name": info.layer.name,
-        "kind": info.layer.kind,
-        "output": list(info.output),
-        **dict(zip(WINDOW_NAMES, window(info), strict=True)),
-        "parameters": info.parameters,
-        "macs": info.macs,
-        "neurons": info.neurons,
-        "receptive_field": info.receptive_field,
-        "input_stride": info.input_stride,
-    }
+def summarize_layer(info: LayerInfo) -> LayerSummary:
+    """A layer, for programs."""
+    kernel, stride, padding, extra_padding, groups = window(info)
+    return LayerSummary(
+        name=info.layer.name,
+        kind=info.layer.kind,
+        output=info.output,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        extra_padding=extra_padding,
+        groups=groups,
+        parameters=info.parameters,
+        macs=info.macs,
+        neurons=info.neurons,
+        receptive_field=info.receptive_field,
+        input_stride=info.input_stride,
+    )
 
 
 def window(info: LayerInfo) -> tuple[int | None, ...]:
@@ -57,19 +110,19 @@ def window(info: LayerInfo) -> tuple[int | None, ...]:
             return norm.size, 1, norm.size // 2, 0, None
         case ResponseNorm() as norm:
             return None, None, None, None, norm.groups
-    return (None,) * len(WINDOW_NAMES)
+    return NO_WINDOW
 
 
-def totals(infos: Sequence[LayerInfo]) -> dict[str, int]:
+def totals(infos: Sequence[LayerInfo]) -> NetworkTotals:
     """Sums over all layers; batch-norm statistics count as parameters, as in Keras."""
     fc_biases = sum(info.layer.bias_parameters() for info in infos if info.layer.kind == "fc")
     parameters = sum(info.parameters for info in infos)
-    return {
-        "parameters": parameters,
-        "parameters_without_fc_bias": parameters - fc_biases,
-        "macs": sum(info.macs for info in infos),
-        "neurons": sum(info.neurons for info in infos),
-    }
+    return NetworkTotals(
+        parameters=parameters,
+        parameters_without_fc_bias=parameters - fc_biases,
+        macs=sum(info.macs for info in infos),
+        neurons=sum(info.neurons for info in infos),
+    )
 
 
 def layer_table(net: Architecture) -> Table:
@@ -79,8 +132,8 @@ def layer_table(net: Architecture) -> Table:
     footer: list[Cell] = [None] * len(HEADER)
     footer[0] = "total"
     for name in ("parameters", "MACs", "neurons"):
-        footer[HEADER.index(name)] = sums[name.lower()]
-    rows = [_cells(info, sums["macs"]) for info in infos]
+        footer[HEADER.index(name)] = getattr(sums, name.lower())
+    rows = [_cells(info, sums.macs) for info in infos]
     return Table(HEADER, rows, left=2, footer=footer)
 
 
@@ -119,7 +172,7 @@ def network_table(nets: Iterable[Architecture]) -> Table:
     rows: list[list[Cell]] = []
     for net in nets:
         sums = totals(net.layer_infos())
-        rows.append([net.name, shape_text(net.input), sums["parameters"], sums["macs"], net.source])
+        rows.append([net.name, shape_text(net.input), sums.parameters, sums.macs, net.source])
     return Table(("name", "source", "input", "parameters", "MACs"), rows, left=2)
 
 

@@ -27,7 +27,6 @@ from alexnet.models.layers import (
     Shape,
     WithinChannelLRN,
 )
-from alexnet.models.summary import Facts
 
 HEADER = (
     "Size / Operation", "Filter", "Depth", "Stride", "Padding", "Number of Parameters",
@@ -172,22 +171,51 @@ def _rounded(number: int) -> str:
     return str(number)
 
 
-def tutorial_facts(net: Architecture) -> list[Facts]:
-    """The counts of every layer with weights, then the sums, as JSON values."""
-    return [*_layer_facts(net), *_sum_facts(net)]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TutorialRow:
+    """The counts of a layer with weights, or of several together."""
+
+    name: str
+    """Of the layer; overall, conv layers or fc layers."""
+    parameters: int
+    forward_computation: int
+    parameters_formula: str | None
+    """Null for several layers."""
+    forward_formula: str | None
 
 
-def _layer_facts(net: Architecture) -> Iterator[Facts]:
-    for name, counts in tutorial_counts(net.layer_infos()).items():
-        yield {
-            "name": name,
-            "parameters": counts.parameters,
-            "forward_computation": counts.forward,
-            "parameters_formula": counts.parameters_formula,
-            "forward_formula": counts.forward_formula,
-        }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TutorialSummary:
+    """A network's counts as the tutorial makes them."""
+
+    name: str
+    rows: tuple[TutorialRow, ...]
+    """Every layer with weights, then the sums."""
 
 
-def _sum_facts(net: Architecture) -> Iterator[Facts]:
-    for name, (parameters, forward) in _sums(net.layer_infos()).items():
-        yield {"name": name, "parameters": parameters, "forward_computation": forward}
+def summarize_as_tutorial(net: Architecture) -> TutorialSummary:
+    """The table's counts, for programs."""
+    infos = net.layer_infos()
+    return TutorialSummary(name=net.name, rows=(*_layer_counts(infos), *_sum_counts(infos)))
+
+
+def _layer_counts(infos: Sequence[LayerInfo]) -> Iterator[TutorialRow]:
+    for name, counts in tutorial_counts(infos).items():
+        yield TutorialRow(
+            name=name,
+            parameters=counts.parameters,
+            forward_computation=counts.forward,
+            parameters_formula=counts.parameters_formula,
+            forward_formula=counts.forward_formula,
+        )
+
+
+def _sum_counts(infos: Sequence[LayerInfo]) -> Iterator[TutorialRow]:
+    for name, (parameters, forward) in _sums(infos).items():
+        yield TutorialRow(
+            name=name,
+            parameters=parameters,
+            forward_computation=forward,
+            parameters_formula=None,
+            forward_formula=None,
+        )

@@ -148,16 +148,28 @@ def describe_kernels() -> str:
     return f"{kernels.compiler}, {kernels.instruction_set}{threads}"
 
 
-def describe_search() -> dict[str, object]:
-    """Where the kernels are from, or why there are none, and what decides that, for `doctor`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelSearch:
+    """Where the kernels are from, or why there are none, and what decides that."""
+
+    kernels_from: str
+    kernels_openmp: bool
+    """Whether they use several threads."""
+    instruction_sets: tuple[str, ...]
+    """That the CPU has and kernels are made for, the fastest first."""
+    c_compiler: str
+
+
+def describe_search() -> KernelSearch:
+    """What was found, for `doctor`."""
     kernels, reason = _search()
     here = "the package" if kernels and kernels.is_prebuilt else "compiled on this machine"
-    return {
-        "kernels_from": here if kernels else f"none: {reason}",
-        "kernels_openmp": bool(kernels and kernels.has_openmp),
-        "instruction_sets": [isa.name for isa in supported()],
-        "c_compiler": " ".join(find_compiler()) or "none",
-    }
+    return KernelSearch(
+        kernels_from=here if kernels else f"none: {reason}",
+        kernels_openmp=bool(kernels and kernels.has_openmp),
+        instruction_sets=tuple(isa.name for isa in supported()),
+        c_compiler=" ".join(find_compiler()) or "none",
+    )
 
 
 def kernels_note() -> str:

@@ -6,15 +6,13 @@ resumed, which restarts the unfinished layer, ends with the same bits as an unin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from alexnet.config.serialization import to_dict
+from alexnet.config.serialization import to_json
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.io.files import write_text
 from alexnet.pretraining.plots import save_plots
@@ -22,6 +20,8 @@ from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe
 from alexnet.pretraining.records import LayerRecord, NullPretrainReporter, PretrainReporter
 from alexnet.pretraining.run_files import (
+    LayerResult,
+    PretrainingResult,
     add_record,
     create_run_folder,
     load_finished,
@@ -147,7 +147,7 @@ def _train_remaining(
     if plots:
         for note in save_plots(setup, layers, history, folder):
             reporter.note(note)
-    write_text(folder.result, json.dumps(summary(setup, history), indent=2) + "\n")
+    write_text(folder.result, to_json(summary(setup, history)) + "\n")
     return Pretrained(folder, tuple(history))
 
 
@@ -163,29 +163,29 @@ def load_into_network(
         setup.network.load_state_dict(layer.export_weights(), strict=False)
 
 
-def summary(setup: PretrainingSetup, history: Sequence[LayerRecord]) -> dict[str, Any]:
-    """The contents of `result.json`: the last record of every layer, and the size of the splits."""
+def summary(setup: PretrainingSetup, history: Sequence[LayerRecord]) -> PretrainingResult:
+    """The last record of every layer, and the size of the splits."""
     last = {record.layer: record for record in history}
-    return {
-        "kind": setup.recipe.kind,
-        "layers": [
-            {
-                "layer": name,
-                "epochs": record.epoch,
-                "train_error": record.train_error,
-                "val_error": record.val_error,
-                "activation_rate": record.activation_rate,
-                "free_energy_gap": record.free_energy_gap,
-            }
+    return PretrainingResult(
+        kind=setup.recipe.kind,
+        layers=tuple(
+            LayerResult(
+                layer=name,
+                epochs=record.epoch,
+                train_error=record.train_error,
+                val_error=record.val_error,
+                activation_rate=record.activation_rate,
+                free_energy_gap=record.free_energy_gap,
+            )
             for name, record in last.items()
-        ],
-        "num_train_images": len(setup.splits.train),
-        "num_val_images": len(setup.splits.val),
-        "num_test_images": len(setup.splits.test),
-        "split_seed": setup.split_seed,
-        "rejected": to_dict(setup.store.info.rejected),
-        "training_seconds": sum(record.elapsed_seconds for record in history),
-    }
+        ),
+        num_train_images=len(setup.splits.train),
+        num_val_images=len(setup.splits.val),
+        num_test_images=len(setup.splits.test),
+        split_seed=setup.split_seed,
+        rejected=setup.store.info.rejected,
+        training_seconds=sum(record.elapsed_seconds for record in history),
+    )
 
 
 def _interrupted(

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo, hash_indices
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
-from alexnet.config.serialization import from_dict, to_json
+from alexnet.config.serialization import from_dict, parse_json, to_json
+from alexnet.data.store.store import Rejected
 from alexnet.errors import ModelFileError, UsageError
-from alexnet.io.files import append_text, write_text
+from alexnet.io.files import append_text, read_regular, write_text
+from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.pretraining.channel_stats import ChannelStats
 from alexnet.pretraining.recipe import PretrainRecipe, recipe_to_json
 from alexnet.pretraining.records import LayerRecord
@@ -37,6 +39,39 @@ class LayersInfo:
     """Of the images."""
     layers: tuple[str, ...]
     """The finished conv layers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerResult:
+    """A finished layer, with the values of its last epoch; see `LayerRecord`."""
+
+    layer: str
+    epochs: int
+    train_error: float
+    """Mean squared reconstruction error, divided by the input's variance."""
+    val_error: float | None
+    """None without validation images."""
+    activation_rate: float
+    """Auto-encoder: fraction of the code that is not zero. RBM: mean hidden probability."""
+    free_energy_gap: float
+    """RBM: of validation images minus training images; 0 for auto-encoders."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainingResult:
+    """The contents of `result.json`."""
+
+    kind: str
+    """autoencoder or rbm."""
+    layers: tuple[LayerResult, ...]
+    num_train_images: int
+    num_val_images: int
+    num_test_images: int
+    """These were not used."""
+    split_seed: int
+    rejected: tuple[Rejected, ...]
+    """Images that could not be used."""
+    training_seconds: float
 
 
 def create_run_folder(path: Path, recipe: PretrainRecipe, environment: Environment) -> RunFolder:
@@ -135,6 +170,16 @@ def add_record(folder: RunFolder, record: LayerRecord) -> None:
 def write_records(folder: RunFolder, history: Iterable[LayerRecord]) -> None:
     """Replace `metrics.jsonl`."""
     write_text(folder.metrics, "".join(to_json(record, indent=None) + "\n" for record in history))
+
+
+def read_result(folder: RunFolder) -> PretrainingResult:
+    """The contents of a finished pretraining's `result.json`.
+
+    Raises:
+        ConfigError: it is damaged or of another version.
+    """
+    plain = parse_json(read_regular(folder.result, MAX_RESULT_BYTES))
+    return from_dict(PretrainingResult, plain, str(folder.result))
 
 
 def read_records(folder: RunFolder) -> list[LayerRecord]:

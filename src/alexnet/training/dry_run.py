@@ -75,6 +75,8 @@ class RunPlan:
     steps_per_epoch: int
     total_steps: int
     memory: MemoryEstimate
+    memory_bytes: int
+    """All of it."""
     disk: DiskEstimate
     device: str
     seconds_per_step: float
@@ -103,6 +105,7 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
     train_seconds = seconds * setup.total_steps
     per_image = seconds / setup.batches.images_per_step
     test_seconds = per_image * EVALUATION_COST * evaluated * recipe.epochs
+    memory = estimate_memory(setup)
     return RunPlan(
         recipe=recipe,
         class_names=store.info.class_names,
@@ -112,7 +115,8 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
         parameters=sum(info.parameters for info in arch.layer_infos()),
         steps_per_epoch=setup.steps_per_epoch,
         total_steps=setup.total_steps,
-        memory=estimate_memory(setup),
+        memory=memory,
+        memory_bytes=memory.total,
         disk=estimate_disk(setup, is_prepared),
         device=str(setup.device),
         seconds_per_step=seconds,

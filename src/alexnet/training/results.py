@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from alexnet import plots
 from alexnet.checkpoints.model_file import Scores
-from alexnet.config.serialization import json_rows, to_dict
-from alexnet.data.summary import summarize
+from alexnet.config.serialization import from_dict, json_rows, parse_json, to_dict
+from alexnet.data.store.store import Rejected
+from alexnet.data.summary import DataSummary, summarize
 from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
-from alexnet.evaluation.report import evaluation_summary
 from alexnet.evaluation.results import Evaluation
-from alexnet.io.files import write_text
+from alexnet.evaluation.summary import EvaluationSummary, summarize_evaluation
+from alexnet.io.files import read_regular, write_text
+from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import Reporter
 from alexnet.training.advice import (
@@ -47,6 +48,38 @@ class ValidationResult:
     def top1_interval(self) -> ConfidenceInterval:
         """The 95 % confidence interval of the error."""
         return wilson_interval(round(self.top1_error * self.num_images), self.num_images)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidationSummary:
+    """The lowest validation error of a run, with its 95 % confidence interval."""
+
+    epoch: int
+    """Counted from 1; the run's model is of this epoch."""
+    num_images: int
+    top1_error: float
+    """0 to 1."""
+    top1_error_interval: ConfidenceInterval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunResult:
+    """The contents of `result.json`."""
+
+    epochs: int
+    training_seconds: float
+    """Of all epochs, with their evaluations."""
+    data_wait_fraction: float
+    """Fraction of the training time spent waiting for data, 0 to 1."""
+    data: DataSummary
+    rejected: tuple[Rejected, ...]
+    """Images that could not be used."""
+    validation: ValidationSummary | None
+    """None without validation images."""
+    test: EvaluationSummary | None
+    """None without test images."""
+    advice: tuple[str, ...]
+    """What is uncertain about the result, and what to try next: sentences."""
 
 
 def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult | None:
@@ -90,26 +123,39 @@ def write_results(
     history, times = state.history, state.times
     for note in save_run_plots(setup, history, evaluation, folder, save_plot):
         reporter.note(note)
-    result = {
-        "epochs": len(history),
-        "training_seconds": sum(t.elapsed_seconds for t in times),
-        "data_wait_fraction": _data_wait_fraction(times),
-        "data": to_dict(
-            summarize(setup.store.info.class_names, setup.store.labels, setup.splits.by_name)
-        ),
-        "rejected": to_dict(setup.store.info.rejected),
-        "validation": _validation_summary(validation),
-        "test": evaluation_summary(evaluation) if evaluation else None,
-        "advice": list(advice),
-    }
+    info = setup.store.info
+    result = RunResult(
+        epochs=len(history),
+        training_seconds=sum(t.elapsed_seconds for t in times),
+        data_wait_fraction=_data_wait_fraction(times),
+        data=summarize(info.class_names, setup.store.labels, setup.splits.by_name),
+        rejected=info.rejected,
+        validation=summarize_validation(validation) if validation else None,
+        test=summarize_evaluation(evaluation) if evaluation else None,
+        advice=tuple(advice),
+    )
     folder.write_epochs(history, times)
-    write_text(folder.result, json_rows(result) + "\n")
+    write_text(folder.result, json_rows(to_dict(result)) + "\n")
 
 
-def _validation_summary(validation: ValidationResult | None) -> dict[str, Any] | None:
-    if not validation:
-        return None
-    return {**to_dict(validation), "top1_error_interval": to_dict(validation.top1_interval)}
+def read_result(folder: RunFolder) -> RunResult:
+    """The contents of a finished run's `result.json`.
+
+    Raises:
+        ConfigError: it is damaged or of another version.
+    """
+    plain = parse_json(read_regular(folder.result, MAX_RESULT_BYTES))
+    return from_dict(RunResult, plain, str(folder.result))
+
+
+def summarize_validation(validation: ValidationResult) -> ValidationSummary:
+    """The validation with its interval."""
+    return ValidationSummary(
+        epoch=validation.epoch,
+        num_images=validation.num_images,
+        top1_error=validation.top1_error,
+        top1_error_interval=validation.top1_interval,
+    )
 
 
 def _data_wait_fraction(times: Sequence[EpochTimes]) -> float:

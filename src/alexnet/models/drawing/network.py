@@ -79,7 +79,7 @@ def _moved_down(place: Place, distance: float) -> Place:
 def _head(net: Architecture, width: float) -> Iterator[Text]:
     """Name, source and totals of the network."""
     sums = totals(net.layer_infos())
-    numbers = f"{sums['parameters']:,} parameters, {sums['macs']:,} multiply-accumulates per image"
+    numbers = f"{sums.parameters:,} parameters, {sums.macs:,} multiply-accumulates per image"
     top = MARGIN + 12
     yield Text(MARGIN, top, shortened(net.name, 18 * BOLD, width), 18, INK, "start", True)
     yield Text(MARGIN, top + 18, shortened(net.source, 11, width), 11, MUTED, "start")

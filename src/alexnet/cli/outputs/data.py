@@ -1,0 +1,126 @@
+"""What `data prepare`, `check`, `split` and `show` print with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from alexnet.data.check import Finding
+from alexnet.data.source import Source
+from alexnet.data.store.store import Rejected, Store
+from alexnet.data.summary import DataSummary, summarize_source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrepareOutput:
+    """An image store."""
+
+    store: str
+    """Its folder."""
+    num_images: int
+    num_classes: int
+    class_names: tuple[str, ...]
+    splits: dict[str, int]
+    """Number of images by split; "not split" where the recipe decides."""
+    rejected: tuple[Rejected, ...]
+    """Images that could not be used."""
+    skipped: dict[str, int]
+    """Number of files that were skipped, by reason."""
+    notes: tuple[str, ...]
+    """What is odd about the data: sentences."""
+
+
+def prepare_output(store: Store, splits: Mapping[str, int]) -> PrepareOutput:
+    """What is printed of an image store."""
+    info = store.info
+    return PrepareOutput(
+        store=str(store.folder),
+        num_images=len(store),
+        num_classes=len(info.class_names),
+        class_names=info.class_names,
+        splits=dict(splits),
+        rejected=info.rejected,
+        skipped={one.reason: one.files for one in info.skipped},
+        notes=tuple(store.notes),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindingOutput:
+    """One issue of one image or one class."""
+
+    issue: str
+    """Its kind, such as unreadable, small or duplicate_across_splits."""
+    name: str
+    """Of the image or the class."""
+    detail: str
+    is_fault: bool
+    """Whether it makes results wrong, not just worse. With a fault, the exit code is 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckOutput:
+    """What a data set holds, and what is wrong with it."""
+
+    name: str
+    num_images: int
+    class_names: tuple[str, ...]
+    splits: dict[str, int]
+    """Number of images by split, without empty ones; "all" where there are no splits."""
+    classes_without_images: dict[str, tuple[str, ...]]
+    """By split; without splits in which no class is missing."""
+    skipped: dict[str, int]
+    """Number of files that were skipped, by reason."""
+    notes: tuple[str, ...]
+    findings: tuple[FindingOutput, ...]
+
+
+def check_output(source: Source, findings: Sequence[Finding]) -> CheckOutput:
+    """What is printed of a check."""
+    summary = summarize_source(source)
+    return CheckOutput(
+        name=source.name,
+        num_images=len(source),
+        class_names=source.class_names,
+        splits=summary.num_images,
+        classes_without_images=summary.classes_without_images,
+        skipped=dict(source.skipped),
+        notes=tuple(source.notes),
+        findings=tuple(
+            FindingOutput(issue=f.issue, name=f.name, detail=f.detail, is_fault=f.is_fault)
+            for f in findings
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitOutput:
+    """A split that was written."""
+
+    out: str
+    """The new folder or CSV file."""
+    splits: dict[str, int]
+    """Number of images by split, without empty ones."""
+    classes_without_images: dict[str, tuple[str, ...]]
+    """By split; without splits in which no class is missing."""
+
+
+def split_output(out: str, counts: Mapping[str, int], summary: DataSummary) -> SplitOutput:
+    """What is printed of a split."""
+    return SplitOutput(
+        out=out,
+        splits=dict(counts),
+        classes_without_images=summary.classes_without_images,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShowOutput:
+    """A sheet of images, before and after augmentation."""
+
+    plot: str
+    """The file."""
+    data: str
+    """The data set's name."""
+    class_names: tuple[str, ...]
+    """Of the rows."""

@@ -1,0 +1,42 @@
+"""What `doctor` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.io.paths import cache_folder, data_roots
+from alexnet.ops.library import KernelSearch
+from alexnet.runtime.environment import Environment, installed_version
+
+PACKAGES = ("safetensors", "matplotlib", "tyro", "rich", "scipy")
+"""Whose versions are told beside those of the environment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoctorOutput:
+    """What results depend on, and where things are."""
+
+    environment: Environment
+    search: KernelSearch
+    """Of the C kernels."""
+    packages: dict[str, str]
+    """Versions of more packages, or "not installed"."""
+    cache: str
+    """The cache folder."""
+    data_roots: tuple[str, ...]
+    """Folders in which data sets are searched for."""
+    data_sets: tuple[str, ...]
+    """Their names."""
+
+
+def doctor_output(environment: Environment, search: KernelSearch) -> DoctorOutput:
+    """What is printed of this machine."""
+    return DoctorOutput(
+        environment=environment,
+        search=search,
+        packages={package: installed_version(package) for package in PACKAGES},
+        cache=str(cache_folder()),
+        data_roots=tuple(str(root) for root in data_roots()),
+        data_sets=tuple(DATASETS),
+    )

@@ -1,0 +1,76 @@
+"""What `experiment list --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet.experiments.experiment import Comparison, Experiment, Measure
+from alexnet.experiments.formatting import describe_setting
+from alexnet.experiments.plan import Plan, estimate_minutes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProtocolOutput:
+    """A size of an experiment's runs."""
+
+    setting: str
+    """In words."""
+    num_runs: int
+    minutes: float | None
+    """On two cores; null if it was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentOutput:
+    """A claim and the runs that test it."""
+
+    name: str
+    claim: str
+    source: str
+    """Who claims it, and where."""
+    expected: str
+    """What the source measured."""
+    limits: str
+    """What the runs here can show and what they cannot."""
+    measure: Measure
+    arms: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    protocols: dict[str, ProtocolOutput]
+    """quick, full, and imagenet where the paper measured on ImageNet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentListOutput:
+    """Experiments."""
+
+    experiments: tuple[ExperimentOutput, ...]
+
+
+def list_output(experiments: Sequence[Experiment]) -> ExperimentListOutput:
+    """What is printed of experiments."""
+    return ExperimentListOutput(experiments=tuple(map(_experiment, experiments)))
+
+
+def _experiment(one: Experiment) -> ExperimentOutput:
+    plans = {name: Plan(experiment=one, protocol_name=name) for name in one.protocols}
+    return ExperimentOutput(
+        name=one.name,
+        claim=one.claim,
+        source=one.source,
+        expected=one.expected,
+        limits=one.limits,
+        measure=one.measure,
+        arms=tuple(arm.name for arm in one.arms),
+        comparisons=one.comparisons,
+        protocols={name: _protocol(plan) for name, plan in plans.items()},
+    )
+
+
+def _protocol(plan: Plan) -> ProtocolOutput:
+    minutes = estimate_minutes(plan)
+    return ProtocolOutput(
+        setting=describe_setting(plan),
+        num_runs=plan.num_runs,
+        minutes=None if minutes is None else round(minutes, 1),
+    )

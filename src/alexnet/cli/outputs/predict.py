@@ -1,0 +1,51 @@
+"""What `predict --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from alexnet.inference.predictions import ClassProbability, Prediction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePrediction:
+    """The most probable classes of one image, or why it could not be read."""
+
+    image: str
+    """The file's path, address, or "image 3" for the image at index 3 that is no file."""
+    label: str | None
+    """The most probable class; null if it is unsure or the image could not be read."""
+    is_unsure: bool
+    """Whether the highest probability is below --min-probability."""
+    top_classes: tuple[ClassProbability, ...]
+    """As many as --top says, best first; empty if the image could not be read."""
+    error: str | None
+    """Why the image could not be read; null if it was. With one, the exit code is 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictOutput:
+    """The most probable classes of images."""
+
+    predictions: tuple[ImagePrediction, ...]
+    """One for each image, in the order of the command line."""
+    skipped: dict[str, int]
+    """Number of files in folders that were skipped, by reason."""
+
+
+def predict_output(predictions: Sequence[Prediction], skipped: Mapping[str, int]) -> PredictOutput:
+    """What is printed of predictions."""
+    return PredictOutput(
+        predictions=tuple(
+            ImagePrediction(
+                image=one.image,
+                label=one.label,
+                is_unsure=one.is_unsure,
+                top_classes=one.top_classes,
+                error=one.error or None,
+            )
+            for one in predictions
+        ),
+        skipped=dict(skipped),
+    )

@@ -1,0 +1,48 @@
+"""What `runs`, `runs clean` and `runs remove` print with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet.training.run_index import RunSummary
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunsOutput:
+    """The runs in a folder."""
+
+    runs: tuple[RunSummary, ...]
+    """As --sort says."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removal:
+    """A file or folder."""
+
+    path: str
+    reason: str
+    """What it is."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemovalOutput:
+    """What is removed, or would be with --yes."""
+
+    removed: bool
+    """False without --yes: nothing was removed."""
+    paths: tuple[Removal, ...]
+    problems: tuple[str, ...]
+    """Why some could not be removed: sentences. With one, the exit code is 1."""
+
+
+def removal_output(
+    rows: Sequence[tuple[str, str, int]], removed: bool, problems: Sequence[str]
+) -> RemovalOutput:
+    """What is printed of a removal; a row is (path, reason, size in bytes)."""
+    return RemovalOutput(
+        removed=removed,
+        paths=tuple(Removal(path=path, reason=why, size_bytes=size) for path, why, size in rows),
+        problems=tuple(problems),
+    )

@@ -1,0 +1,92 @@
+"""What `train --json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet.data.store.store import Rejected
+from alexnet.data.summary import DataSummary
+from alexnet.evaluation.summary import EvaluationSummary
+from alexnet.training.overfit import OverfitStep
+from alexnet.training.results import ValidationSummary, read_result, summarize_validation
+from alexnet.training.trainer import Run
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainOutput:
+    """A run that has finished, or that --max-minutes has stopped. Errors are 0 to 1."""
+
+    run: str
+    """The run folder."""
+    model: str
+    """The model file."""
+    plots: str
+    """The folder of the plots."""
+    is_finished: bool
+    """False if --max-minutes has stopped it."""
+    resume_command: str | None
+    """The command that resumes it; null if it has finished."""
+    epochs: int
+    """Finished ones."""
+    best_epoch: int | None
+    """The epoch that the model is of: the best one by validation error, without validation images
+    the last one; null before the first has finished."""
+    training_seconds: float
+    """Of all epochs, with their evaluations."""
+    data_wait_fraction: float | None
+    """Fraction of the training time spent waiting for data, 0 to 1; null if it has not finished."""
+    data: DataSummary | None
+    """Null if it has not finished."""
+    rejected: tuple[Rejected, ...]
+    """Images that could not be used; empty if it has not finished."""
+    validation: ValidationSummary | None
+    """Null without validation images."""
+    test: EvaluationSummary | None
+    """Null without test images, and if it has not finished."""
+    advice: tuple[str, ...]
+    """What is uncertain about the result, and what to try next: sentences."""
+
+
+def train_output(run: Run) -> TrainOutput:
+    """What is printed of a run."""
+    folder, validation = run.folder, run.validation
+    result = read_result(folder) if run.is_finished else None
+    return TrainOutput(
+        run=str(folder.path),
+        model=str(folder.model),
+        plots=str(folder.plots),
+        is_finished=run.is_finished,
+        resume_command=None if run.is_finished else folder.resume_command,
+        epochs=len(run.history),
+        best_epoch=validation.epoch if validation else len(run.history) or None,
+        training_seconds=sum(t.elapsed_seconds for t in run.times),
+        data_wait_fraction=result.data_wait_fraction if result else None,
+        data=result.data if result else None,
+        rejected=result.rejected if result else (),
+        validation=summarize_validation(validation) if validation else None,
+        test=result.test if result else None,
+        advice=run.advice,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindLROutput:
+    """A learning-rate range test."""
+
+    lrs: tuple[float, ...]
+    """Of each step, rising by a constant factor."""
+    losses: tuple[float, ...]
+    """Smoothed, of each step."""
+    suggestion: float
+    """The suggested learning rate."""
+    plot: str
+    """The file of the plot."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverfitOutput:
+    """One batch, learned by heart or not."""
+
+    is_learned: bool
+    """Whether all its images are classified right at the last step; if not, the exit code is 1."""
+    steps: tuple[OverfitStep, ...]
