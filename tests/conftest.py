@@ -65,11 +65,12 @@ def built_kernels(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
 def cache(
     tmp_path_factory: pytest.TempPathFactory, built_kernels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A cache folder for this test alone, so that none reads or writes the user's."""
+    """A cache folder for this test alone, so that none reads or writes the user's; no network."""
     folder = tmp_path_factory.mktemp("cache")
     (folder / "kernels").symlink_to(built_kernels)
     monkeypatch.setenv("ALEXNET_CACHE", str(folder))
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
     return folder
 
 

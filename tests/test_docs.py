@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import alexnet
+from alexnet.api.recipes import read_call
 from alexnet.cli import VERBS
 from alexnet.cli.benchmark import BENCHMARKS, AgreementFlags, DataFlags, NetworkFlags
 from alexnet.cli.cache import ACTIONS as CACHE_ACTIONS
@@ -33,7 +34,7 @@ from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.run_options import read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
 from alexnet.cli.summary import SummaryFlags
-from alexnet.cli.train import CHANGEABLE, DEFAULT_PRESET, TrainFlags
+from alexnet.cli.train import CHANGEABLE, TrainFlags
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.models.summary import totals
@@ -114,7 +115,7 @@ def test_command_parses(command: str) -> None:
         return
     if verb == "train":
         name, options, words = read_run_options(verb, words, CHANGEABLE)
-        start = PRESETS[name or DEFAULT_PRESET]
+        start = read_call(name).recipe()
         parse(TrainFlags, words, verb, TrainFlags(run=options, recipe=start))
         return
     if verb == "pretrain":
@@ -122,7 +123,7 @@ def test_command_parses(command: str) -> None:
         assert set(kinds.split("|")) <= set(KINDS)
         name, _, words = read_run_options(verb, words)
         for kind in kinds.split("|"):
-            parse_flags(kind, words, KINDS[kind].from_recipe(PRESETS[name or DEFAULT_PRESET]))
+            parse_flags(kind, words, KINDS[kind].from_recipe(read_call(name).recipe()))
         return
     if verb in ACTIONS_OF:
         action, *words = words

@@ -79,6 +79,10 @@ OTHER_WORDS = {
     "filename": "out",
     "file": "out",
     "opset_version": "opset",
+    "weights": "init_from",
+    "checkpoint": "init_from",
+    "checkpoint_path": "init_from",
+    "pretrained_weights": "init_from",
 }
 """From a word of another program to the option of this one."""
 
@@ -100,8 +104,6 @@ ANSWERS = {
     "verbose": "reporter=None is silent, and a Reporter of your own receives everything",
     "progress": "reporter=None is silent, and a Reporter of your own receives everything",
     "callbacks": "reporter= takes a Reporter of your own, which is called after steps and epochs",
-    "pretrained": "init_from= takes a model file, a run or a checkpoint of another program",
-    "weights": "init_from= takes a model file, a run or a checkpoint of another program",
 }
 """What to say to a word for which there is no single option."""
 

@@ -8,19 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import alexnet
-from alexnet.api.recipes import changed_recipe, starting_recipe
+from alexnet.api.recipes import changed_recipe, choose_weights, read_call
+from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.checkpoints.pretrained_layers import PretrainedInfo
+from alexnet.checkpoints.tensors import save_tensors
 from alexnet.config.options import option_types
-from alexnet.config.presets import PRESETS
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.presets import FINETUNE, PRESETS, preset
+from alexnet.config.published_inputs import PUBLISHED_INPUTS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError
+from alexnet.reporter import NullReporter
+
+
+def starting_recipe(start: Any = "", config: str | Path = "", **options: Any) -> Recipe:
+    return read_call(start, config, options).recipe()
 
 
 def test_a_preset_a_recipe_or_nothing_is_a_recipe() -> None:
     assert starting_recipe("flowers17") is PRESETS["flowers17"]
-    assert starting_recipe("") is PRESETS["quickstart"]
+    assert starting_recipe("") == PRESETS["quickstart"]
     recipe = Recipe(epochs=3)
     assert starting_recipe(recipe) is recipe
 
@@ -30,16 +41,119 @@ def test_a_preset_a_recipe_or_nothing_is_a_recipe() -> None:
     [
         ("my photos/", "my_photos"),
         (Path("photos"), "photos"),
-        (Path("flowers17"), "flowers17"),
         ("./flowers17", "flowers17"),
         ("list.csv", "list"),
         ("photos.zip", "photos"),
-        ("cifar10", "cifar10"),
     ],
 )
-def test_a_path_or_a_data_set_is_data_for_the_default_preset(data: str | Path, name: str) -> None:
-    expected = replace(PRESETS["quickstart"], data=str(data), name=name)
-    assert starting_recipe(data) == expected
+def test_images_of_ones_own_are_fine_tuned(data: str | Path, name: str) -> None:
+    expected = replace(FINETUNE, data=str(data), name=name)
+    assert expected.init_from == "auto"
+    assert starting_recipe(data) == starting_recipe(data=data) == expected
+    assert starting_recipe(data, init_from="torchvision") == replace(
+        expected, init_from="torchvision"
+    )
+    from_scratch = replace(PRESETS["quickstart"], data=str(data), name=name)
+    assert starting_recipe(data, init_from="scratch") == from_scratch
+
+
+def test_named_data_are_trained_from_scratch_unless_weights_are_named() -> None:
+    expected = replace(PRESETS["quickstart"], data="cifar10", name="cifar10")
+    assert starting_recipe("cifar10") == starting_recipe(data="cifar10") == expected
+    assert starting_recipe(Path("flowers17")).init_from == "scratch"
+    expected = replace(FINETUNE, data="cifar10", name="cifar10")
+    assert starting_recipe("cifar10", init_from="auto") == expected
+    assert starting_recipe(init_from="auto") == FINETUNE
+    assert starting_recipe("flowers17", init_from="auto", data="x/") is PRESETS["flowers17"]
+
+
+def test_a_model_to_start_from_brings_its_network_and_input(tiny: Recipe, tmp_path: Path) -> None:
+    bias = {"conv1.bias": torch.zeros(3)}
+    model = ModelInfo(
+        architecture=alexnet.architecture(tiny.arch), class_names=("a", "b"),
+        preprocessing=Preprocessing(), recipe=tiny,
+    )  # fmt: skip
+    save_tensors(tmp_path / "model.safetensors", bias, model)
+    for source in (tmp_path, str(tmp_path / "model.safetensors")):
+        found = starting_recipe("photos/", init_from=source)
+        assert (found.arch, found.model) == (tiny.arch, tiny.model)
+        assert found.data_options.resize_size == tiny.data_options.resize_size
+        assert found.optimizer == FINETUNE.optimizer
+    info = PretrainedInfo(
+        pretrained=("conv1",), kind="rbm", architecture=alexnet.architecture("alexnet_bn"),
+        preprocessing=Preprocessing(), manifest_hash="", test_hash="", split_seed=0,
+    )  # fmt: skip
+    save_tensors(tmp_path / "layers.safetensors", bias, info)
+    found = starting_recipe("photos/", init_from=tmp_path / "layers.safetensors")
+    assert found.optimizer == PRESETS["quickstart"].optimizer
+
+
+def test_an_architecture_brings_its_own_input_unless_options_say_otherwise() -> None:
+    assert starting_recipe(arch="alexnet_bn") == PRESETS["quickstart"]
+    for name, (size, stored) in {
+        "alexnet": (227, 256), "alexnet_notebook": (224, 224), "lenet5": (32, 32),
+        "cifar_quick": (32, 32), "alexnet_2012_half": (224, 256),
+    }.items():  # fmt: skip
+        found = starting_recipe(arch=name)
+        options = found.data_options
+        assert (options.resize_size, options.crop_size, found.model.input_size) == (
+            stored, None, None,
+        )  # fmt: skip
+        assert alexnet.architecture(name).input[1] == size
+        assert preset("quickstart", arch=name) == found
+    assert set(PUBLISHED_INPUTS) == set(alexnet.list_models())
+    table = alexnet.variant("alexnet_bn", input_size=112)
+    assert starting_recipe("flowers17", arch=table).data_options.resize_size == 128
+    options = {"arch": "alexnet", "resize_size": 300, "mean": "rgb"}
+    found = changed_recipe(read_call("", "", options).recipe(), options, ())
+    assert (found.data_options.resize_size, found.data_options.mean) == (300, "rgb")
+    recipe = Recipe(arch="alexnet_bn")
+    assert starting_recipe(recipe, arch="lenet5") is recipe
+
+
+def test_the_layer_to_freeze_is_left_out_where_a_network_lacks_it() -> None:
+    arch = alexnet.architecture("lenet5")
+    layers = (replace(x, name="third") if x.name == "conv3" else x for x in arch.layers)
+    table = replace(arch, name="mine", layers=tuple(layers))
+    assert FINETUNE.freeze_up_to == "conv3"
+    assert starting_recipe("photos/", arch=table).freeze_up_to == ""
+    assert starting_recipe("photos/", arch="alexnet_table").freeze_up_to == "conv3"
+
+
+def test_data_in_the_place_of_a_preset_wins_over_a_config_file(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"data": "other", "epochs": 7}')
+    found = starting_recipe("photos/", config)
+    assert (found.data, found.epochs, found.init_from) == ("photos/", 7, "auto")
+    config.write_text('{"init_from": "scratch", "arch": "lenet5"}')
+    found = starting_recipe("photos/", config)
+    assert (found.init_from, found.data_options.resize_size) == ("scratch", 32)
+
+
+class Fake:
+    """Torchvision's file, or why there is none."""
+
+    def __init__(self, file: Path | None, reason: str = "") -> None:
+        self.answer = file, reason
+
+    def __call__(self, recipe: Recipe, on_progress: object) -> tuple[Path | None, str]:
+        return self.answer
+
+
+def test_auto_is_decided_once_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = "alexnet.training.initial_weights.find_pretrained"
+    scratch = PRESETS["quickstart"]
+    recipe = replace(FINETUNE, init_from="scratch")
+    assert choose_weights(recipe, lambda: scratch, NullReporter()) == (recipe, ())
+    monkeypatch.setattr(where, Fake(Path("/x.pth")))
+    chosen, notes = choose_weights(FINETUNE, lambda: scratch, NullReporter())
+    assert (chosen, notes) == (replace(FINETUNE, init_from="/x.pth"), ())
+    monkeypatch.setattr(where, Fake(None, "why"))
+    chosen, notes = choose_weights(FINETUNE, lambda: FINETUNE, NullReporter())
+    assert chosen == recipe
+    assert len(notes) == 1
+    assert notes[0].startswith("trains from scratch, which")
+    assert notes[0].endswith("why")
 
 
 def test_a_folder_that_exists_is_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,5 +204,5 @@ def test_an_architecture_is_a_name_a_value_or_a_file(tmp_path: Path) -> None:
 
 def test_editors_see_every_option() -> None:
     parameters = set(inspect.signature(alexnet.train).parameters)
-    own = {"recipe", "config", "out", "resume", "reporter"}
+    own = {"recipe", "config", "out", "resume", "pretrained", "reporter"}
     assert parameters == own | set(option_types(Recipe))

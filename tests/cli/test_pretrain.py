@@ -37,7 +37,7 @@ def test_layers_go_from_pretrain_to_train(
         "--lr", 1e-30, "--out", tmp_path / "classifier",
     )  # fmt: skip
     assert begun.code == 0, begun.err
-    assert ": bn1." in begun.err
+    assert ": bn1, conv1, bn2, conv2; randomly" in begun.err
     first, last = (
         load_file(run / "model.safetensors"),
         load_file(tmp_path / "classifier" / "model.safetensors"),

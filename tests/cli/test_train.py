@@ -5,16 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import alexnet
 from alexnet.cli import main
-from alexnet.cli.run_options import RunOptions
-from alexnet.cli.train import starting_recipe
-from alexnet.config.presets import PRESETS
+from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
@@ -147,7 +144,50 @@ def test_a_run_continues_when_nobody_reads_its_progress(
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
 
 
-@pytest.mark.parametrize("data", ["photos/", "list.csv", "cifar10"])
-def test_the_first_word_may_be_data_for_the_default_preset(data: str) -> None:
-    found = starting_recipe(data, RunOptions())
-    assert found == replace(PRESETS["quickstart"], data=data, name=Path(data).stem)
+@pytest.mark.usefixtures("small_place", "no_plots")
+def test_own_images_without_torchvisions_weights_are_trained_from_scratch(
+    command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
+    flags = ["--epochs", 1, "--arch", "lenet5", "--out", tmp_path / "run"]
+    told = command("train", flowers, *flags)
+    assert told.code == 0, told.err
+    assert "trains from scratch, which takes longer" in told.err
+    assert "torchvision's weights do not fit lenet5: it" in told.err
+    recipe = read_recipe(tmp_path / "run" / "config.json")
+    assert (recipe.init_from, recipe.arch, recipe.epochs) == ("scratch", "lenet5", 1)
+    assert recipe.optimizer == PRESETS["quickstart"].optimizer
+    assert "trains from scratch" in (tmp_path / "run" / "run.log").read_text()
+
+
+def test_explicit_flags_hold_for_the_recipe_that_is_trained_instead(
+    command: Command, flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
+
+    def show(_: object, recipe: Recipe, *others: object) -> int:
+        print(to_json(recipe))
+        return 0
+
+    monkeypatch.setattr("alexnet.cli.train.run_trial", show)
+    told = command(
+        "train", flowers, "--epochs", FINETUNE.epochs, "--val-fraction", 0.2, "--dry-run"
+    )
+    found = json.loads(told.out)
+    assert (found["epochs"], found["arch"], found["init_from"]) == (
+        FINETUNE.epochs, "alexnet_bn", "scratch",
+    )  # fmt: skip
+    assert found["data_options"]["val_fraction"] == 0.2
+    assert "put it into" in told.err
+    assert "--from FILE" in told.err
+    told = command("train", flowers, "--from", "torchvision", "--dry-run")
+    assert json.loads(told.out)["init_from"] == "torchvision"
+
+
+def test_help_shows_the_recipe_that_the_words_choose(command: Command) -> None:
+    told = command("train", "photos/", "--help").out
+    assert "(default: alexnet_owt)" in told
+    assert "(default: auto)" in told
+    told = command("train", "--arch", "lenet5", "--data", "x/", "--from", "scratch", "--help").out
+    assert "(default: lenet5)" in told
+    assert "(default: scratch)" in told

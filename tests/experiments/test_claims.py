@@ -157,7 +157,7 @@ def test_every_recipe_can_be_set_up(name: str) -> None:
         for arm in {arm.series or arm.name: arm for arm in plan.arms}.values():
             tuning = [plan.tuning_recipe(arm, 0.01)] if plan.tuned_arms else []
             for recipe in (plan.recipe(arm, 0.01, 0), *tuning):
-                init_from = "" if arm.init_from == "random" else "a file"
+                init_from = "scratch" if arm.init_from == "random" else "a file"
                 net = build_architecture(replace(recipe, init_from=init_from))
                 preprocessing_for(net, recipe.data_options)
 

@@ -56,7 +56,7 @@ def test_all_four_starts_from_the_autoencoder(tmp_path: Path) -> None:
 
 
 def test_random_weights_have_no_file(tmp_path: Path) -> None:
-    assert weights_of("baseline-20", tmp_path, Pretrainings()) == ""
+    assert weights_of("baseline-20", tmp_path, Pretrainings()) == "scratch"
 
 
 def test_the_convolutions_alone_are_enough_for_fine_tuning(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
-from alexnet.errors import AlexNetError, MissingDataError, ModelFileError
-from alexnet.interop import state_dict as state_dicts
-from alexnet.interop.state_dict import read_state_dict, torchvision_weights
+from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.interop.state_dict import read_state_dict
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
@@ -159,28 +158,3 @@ def test_a_truncated_file(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AlexNetError, match=r"net\.pth cannot be read as weights"):
         read_state_dict(path, ARCH)
-
-
-def test_torchvisions_file_is_found_or_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
-    with pytest.raises(MissingDataError) as caught:
-        torchvision_weights()
-    assert "\n" not in str(caught.value)
-    assert "fetch https://download.pytorch.org/models/alexnet-owt-7be5be79.pth" in str(caught.value)
-    (tmp_path / "alexnet-owt-7be5be79.pth").write_bytes(b"x")
-    assert torchvision_weights(str(tmp_path)) == tmp_path / "alexnet-owt-7be5be79.pth"
-
-
-def test_torchvisions_file_is_checked_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
-
-    def download(url: str, target: Path, **checks: object) -> Path:
-        asked.update(checks, url=url)
-        return target
-
-    monkeypatch.setattr(state_dicts, "download", download)
-    target = torchvision_weights()
-    assert asked["sha256_prefix"] == "7be5be79"
-    assert str(asked["url"]).endswith(f"/{target.name}")

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from alexnet.data.datasets import cifar10, flowers17, mnist
-from alexnet.interop.state_dict import TORCHVISION_URL
+from alexnet.interop import torchvision
 from alexnet.io.cache import IN_USE, KINDS, CacheEntry, cache_entries, remove_entry
 from alexnet.io.in_use import InUse
 
@@ -67,7 +67,7 @@ def test_only_what_is_ours_is_an_entry(full: Path) -> None:
 
 def test_names_of_downloads_are_those_of_the_data_sets() -> None:
     names = {
-        "data": [flowers17.ARCHIVE, cifar10.ARCHIVES[0], TORCHVISION_URL.rpartition("/")[2]],
+        "data": [flowers17.ARCHIVE, cifar10.ARCHIVES[0], torchvision.FILE],
         "data/mnist": [f"{name}.gz" for name in mnist.MNIST.md5s],
         "data/fashion_mnist": [f"{name}.gz" for name in mnist.FASHION_MNIST.md5s],
     }

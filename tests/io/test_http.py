@@ -257,6 +257,7 @@ def test_a_range_that_the_server_does_not_have(server: Server, target: Path) -> 
     assert get(server.url, target) == BODY
 
 
+@pytest.mark.usefixtures("server")
 def test_a_complete_part_needs_no_server(target: Path) -> None:
     """The run was killed between the last byte and the renaming."""
     url = "http://127.0.0.1:9/x.bin"
@@ -286,7 +287,8 @@ def test_redirects_keep_the_range(server: Server, target: Path) -> None:
     assert server.requests[2]["range"] == "bytes=9000-"
 
 
-def test_without_a_network_it_fails_at_once(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("server")
+def test_without_a_network_it_fails_at_once(target: Path) -> None:
     began = time.monotonic()
     assert "refused" in failure("http://127.0.0.1:9/x.bin", target)
     assert time.monotonic() - began < 5

@@ -14,11 +14,7 @@ from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import AlexNetError, ConfigError
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import (
-    build_architecture,
-    resolve_paths,
-    set_up_training,
-)
+from alexnet.training.setup import build_architecture, set_up_training
 from support.runs import SetAside, Witness
 
 
@@ -40,7 +36,8 @@ def test_init_from_loads_what_matches_and_reports_it(
     told = " ".join(witness.notes)
     assert "foreign: " in told
     assert "fc8.weight (5x52, here 12x52)" in told
-    assert "randomly initialized: fc8.weight, fc8.bias" in told
+    assert "foreign: bn1, conv1, bn2, conv2" in told
+    assert "fc7; randomly initialized: fc8" in told
 
 
 def test_slowing_needs_a_later_freezing() -> None:
@@ -63,18 +60,6 @@ def test_what_cannot_work_is_rejected_before_the_data_is_opened(
 ) -> None:
     with pytest.raises(AlexNetError, match=message):
         build_architecture(replace(tiny, **options))
-
-
-def test_paths_become_absolute_and_names_stay(
-    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "images").mkdir()
-    monkeypatch.chdir(tmp_path)
-    recipe = resolve_paths(replace(tiny, data="images", init_from="first.pth", data_root=""))
-    assert (recipe.data, recipe.init_from) == (f"{tmp_path}/images", f"{tmp_path}/first.pth")
-    assert recipe.data_root == ""
-    (tmp_path / "toyflowers").mkdir()
-    assert resolve_paths(replace(tiny, data="toyflowers")).data == "toyflowers"
 
 
 def test_without_an_evaluated_split_there_is_none(tiny: Recipe, set_aside: SetAside) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alexnet.api.recipes import Start, changed_recipe, show_options, starting_recipe
+from alexnet.api.recipes import Start, changed_recipe, read_call, show_options
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.config.recipe import Recipe
 from alexnet.data.image_dataset import ImageDataset
@@ -28,7 +28,9 @@ def load_splits(
         UsageError: an unknown word, with the nearest one; or a value of the wrong type.
         DataError: the data cannot be used for training.
     """
-    changed = changed_recipe(starting_recipe(recipe), options, ("recipe", "reporter"))
+    changed = changed_recipe(
+        read_call(recipe, "", options).recipe(), options, ("recipe", "reporter")
+    )
     with reporting(reporter) as told:
         store, splits = prepare_data(changed, told)
     return {name: ImageDataset(store, splits.by_name[name]) for name in splits.counts}

@@ -24,7 +24,7 @@ from alexnet.interop.class_names import read_class_names
 from alexnet.interop.defaults import chosen_architecture
 from alexnet.interop.exporter import SUFFIXES, ExportReport, Format, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
-from alexnet.interop.state_dict import torchvision_weights
+from alexnet.interop.torchvision import torchvision_weights
 from alexnet.keywords import check_keywords
 from alexnet.training.trainer import Run
 

@@ -5,61 +5,174 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import option_types, with_options
-from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import BaseRecipe, Recipe
+from alexnet.config.presets import FINETUNE, PRESETS
+from alexnet.config.published_inputs import with_architecture, with_network
+from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
+from alexnet.config.serialization import from_dict
 from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
+from alexnet.reporter import Reporter
 
 R = TypeVar("R", bound=BaseRecipe)
 F = TypeVar("F", bound=Callable[..., Any])
-Start: TypeAlias = "Recipe | str | os.PathLike[str]"
+FilePath: TypeAlias = "str | os.PathLike[str]"
+Start: TypeAlias = "Recipe | FilePath"
 """A recipe, the name of a preset, or data: a path, or the name of a data set."""
 
 DEFAULT_PRESET = "quickstart"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def starting_recipe(start: Start, config: str | os.PathLike[str] = "") -> Recipe:
-    """The recipe that a call begins with.
+CHOOSING = ("data", "arch", "init_from")
+"""The options that choose the recipe which all options then change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The words of a call or a command that choose the recipe which its options then change."""
+
+    start: Start = ""
+    """A recipe, the name of a preset, or data; "" for the default preset."""
+    in_file: Any = None
+    """The values of a config file, which override those of `start`; None: there is none."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the call's options that are in CHOOSING."""
+
+    def recipe(self, **given: Any) -> Recipe:
+        """The recipe that the call begins with.
+
+        Images of one's own are fine-tuned from torchvision's weights unless a source is given. An
+        architecture brings its own input. A `Recipe` is taken as it is.
+
+        Args:
+            given: other values than those of the call.
+
+        Raises:
+            UnknownNameError: `start` is neither a preset nor data.
+            UsageError: it is an architecture, or a value of another type.
+            ModelFileError: the source of weights is a folder without a model.
+        """
+        in_file = choosing(self.in_file) if isinstance(self.in_file, Mapping) else {}
+        if _names_data(self.start):
+            in_file.pop("data", None)
+        start = _recipe_of(self.start, {**in_file, **self.given, **given})
+        if self.in_file is None:
+            return start
+        from alexnet.training.run_folder import merged_recipe
+
+        recipe = merged_recipe(self.in_file, start)
+        return replace(recipe, data=start.data) if _names_data(self.start) else recipe
+
+
+def read_call(
+    start: Start = "", config: FilePath = "", options: Mapping[str, Any] = NOTHING
+) -> Call:
+    """The words of a call.
 
     Args:
-        start: a recipe, the name of a preset, or data for the default preset; "" for that.
-        config: JSON file of a recipe, which overrides values of `start`.
+        start: as `Call.start`.
+        config: JSON or TOML file of a recipe; "" for none.
+        options: all options of the call.
 
     Raises:
-        UnknownNameError: the word is neither a preset nor data.
-        UsageError: it is an architecture, or a value of another type.
+        UsageError: the file cannot be read.
+        ConfigError: it is not JSON or TOML.
     """
-    recipe = start if isinstance(start, Recipe) else _recipe_of(start)
     if not config:
-        return recipe
-    from alexnet.training.run_folder import read_recipe
+        return Call(start=start, given=choosing(options))
+    from alexnet.training.run_folder import read_options
 
-    return read_recipe(Path(config), recipe)
+    return Call(start=start, in_file=read_options(Path(config)), given=choosing(options))
 
 
-def _recipe_of(start: object) -> Recipe:
+def choose_weights(
+    recipe: Recipe, from_scratch: Callable[[], Recipe], reporter: Reporter
+) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with its source of weights decided where that is "auto".
+
+    Args:
+        recipe: it is to be fine-tuned if torchvision's weights can be had.
+        from_scratch: gives the recipe that is trained else.
+        reporter: receives the progress of a download.
+
+    Returns:
+        The recipe, and the sentence on what was given up, if it was.
+    """
+    if recipe.init_from != "auto":
+        return recipe, ()
+    from alexnet.training.initial_weights import (
+        download_progress,
+        find_pretrained,
+        from_scratch_text,
+    )
+
+    file, reason = find_pretrained(recipe, download_progress(reporter))
+    if file:
+        return replace(recipe, init_from=str(file)), ()
+    return replace(from_scratch(), init_from=SCRATCH), (from_scratch_text(reason),)
+
+
+def _recipe_of(start: object, given: Mapping[str, Any]) -> Recipe:
+    if isinstance(start, Recipe):
+        return start
+    recipe = _recipe_for_data(start, given) or PRESETS[str(start)]
+    arch = given.get("arch", recipe.arch)
+    arch = named_or_own(arch) if isinstance(arch, str) else arch
+    return with_architecture(recipe, arch) if isinstance(arch, str | Architecture) else recipe
+
+
+def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
+    """The default recipe for data, from the weights that are given; None for a preset's name."""
     if not isinstance(start, str | os.PathLike):
         raise UsageError(
             f"the first argument is a Recipe, the name of a preset, or the path of data; "
             f"not a {type(start).__name__}"
         )
-    text, default = os.fspath(start), PRESETS[DEFAULT_PRESET]
-    if isinstance(start, str) and text in ("", *PRESETS):
-        return PRESETS[text or DEFAULT_PRESET]
-    if isinstance(start, os.PathLike) or is_data(text):
-        return name_after_data(replace(default, data=text), default)
-    if text in {**ZOO, **ABLATIONS}:
-        raise UsageError(f"{text!r} is an architecture; name it with arch={text!r}")
-    raise UnknownNameError("preset (nor is it data)", text, [*PRESETS, *DATASETS])
+    text = os.fspath(start)
+    if isinstance(start, str) and text in PRESETS:
+        return None
+    if text and not _names_data(start):
+        if text in {**ZOO, **ABLATIONS}:
+            raise UsageError(f"{text!r} is an architecture; name it with arch={text!r}")
+        raise UnknownNameError("preset (nor is it data)", text, [*PRESETS, *DATASETS])
+    data = str(given.get("data", text)) or PRESETS[DEFAULT_PRESET].data
+    source = given.get("init_from") or (SCRATCH if data in DATASETS else "auto")
+    recipe = _recipe_from(str(source))
+    return name_after_data(replace(recipe, data=data), recipe)
+
+
+def _recipe_from(source: str) -> Recipe:
+    """The recipe that trains from a source of weights; a model's own input is kept."""
+    if source == SCRATCH:
+        return PRESETS[DEFAULT_PRESET]
+    start = replace(FINETUNE, init_from=source)
+    if source in WEIGHT_WORDS or not Path(source).expanduser().exists():
+        return start
+    from alexnet.checkpoints.file_header import read_header
+    from alexnet.checkpoints.weights import weights_file
+
+    header = read_header(weights_file(Path(source).expanduser()))
+    if "pretrained" in header:  # layers that were pretrained without labels
+        return replace(PRESETS[DEFAULT_PRESET], init_from=source)
+    return with_network(start, from_dict(Recipe, header["recipe"])) if "recipe" in header else start
+
+
+def _names_data(start: object) -> bool:
+    """Whether the first argument of a call is data."""
+    if isinstance(start, os.PathLike):
+        return True
+    return isinstance(start, str) and start not in ("", *PRESETS) and is_data(start)
 
 
 def is_data(text: str) -> bool:
@@ -88,6 +201,11 @@ def changed_recipe(start: R, options: Mapping[str, Any], others: tuple[str, ...]
     arch = options.get("arch")
     own = {"arch": named_or_own(arch)} if isinstance(arch, str) else {}
     return name_after_data(with_options(start, {**options, **own}, others), start)
+
+
+def choosing(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that are in CHOOSING."""
+    return {name: value for name, value in options.items() if name in CHOOSING}
 
 
 def name_after_data(recipe: R, start: R) -> R:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from alexnet.api.recipes import Start, changed_recipe, show_options, starting_recipe
+from alexnet.api.recipes import (
+    FilePath,
+    Start,
+    changed_recipe,
+    choose_weights,
+    read_call,
+    show_options,
+)
 from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporting, reporting
 from alexnet.config.options import with_options
-from alexnet.config.recipe import Recipe, StoppingOptions
+from alexnet.config.recipe import SCRATCH, Recipe, StoppingOptions
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
@@ -19,8 +26,8 @@ from alexnet.training import trainer
 from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
 
-FilePath = str | os.PathLike[str]
-TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "reporter")
+Pretraining: TypeAlias = "bool | FilePath | None"
+TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "pretrained", "reporter")
 PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
 
 
@@ -32,10 +39,14 @@ def train(
     config: FilePath = "",
     out: FilePath = "",
     resume: FilePath = "",
+    pretrained: Pretraining = None,
     reporter: Reporting = "auto",
     **options: Any,
 ) -> Run:
     """Train a network: `alexnet.train("flowers17", epochs=5, data="photos/")`.
+
+    Images of your own are fine-tuned from torchvision's weights, if they can be had; data sets and
+    presets with a name are trained as their recipe says.
 
     Args:
         recipe: the name of a preset, a `Recipe`, or data (a path, or the name of a data set) for
@@ -43,6 +54,8 @@ def train(
         config: JSON file of a recipe, such as a run's config.json; `options` override it.
         out: the run folder; `runs/<name>-<number>` unless given.
         resume: the folder of a run to resume, instead of a new run; see `resume`.
+        pretrained: True takes torchvision's weights, False random ones; or what `init_from` takes:
+            a file, a run, "hf:OWNER/NAME".
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
         options: every flag of `alexnet train`, with underscores: `lr=0.001`, `batch_size=64`,
             `arch="alexnet_bn"` or an `Architecture`. A whole group is an option, too:
@@ -54,13 +67,37 @@ def train(
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     if resume:
-        if recipe or config or out:
-            raise UsageError("resume= continues the run of a folder; leave out recipe, config, out")
+        if recipe or config or out or pretrained is not None:
+            raise UsageError(
+                "resume= continues the run of a folder; leave out recipe, config, out, pretrained"
+            )
         return RESUME(resume, reporter=reporter, **options)
-    start = starting_recipe(recipe, config)
-    changed = changed_recipe(start, options, TRAIN_KEYWORDS)
+    options = with_source(options, pretrained)
+    call = read_call(recipe, config, options)
+
+    def changed(**given: str) -> Recipe:
+        return changed_recipe(call.recipe(**given), options, TRAIN_KEYWORDS)
+
     with reporting(reporter) as told:
-        return trainer.train(changed, out=_text(out), reporter=told)
+        chosen, notes = choose_weights(changed(), lambda: changed(init_from=SCRATCH), told)
+        return trainer.train(chosen, out=_text(out), reporter=told, notes=notes)
+
+
+def with_source(options: dict[str, Any], pretrained: Pretraining) -> dict[str, Any]:
+    """The options of `train`, with the source of weights that `pretrained` means.
+
+    Raises:
+        UsageError: another source is given, too.
+    """
+    if isinstance(options.get("init_from"), Run):
+        options = {**options, "init_from": options["init_from"].folder.path}
+    if pretrained is None:
+        return options
+    if "init_from" in options:
+        raise UsageError("pretrained= and init_from= both name the initial weights; leave out one")
+    words = {True: "torchvision", False: SCRATCH}
+    source = words[pretrained] if isinstance(pretrained, bool) else pretrained
+    return {**options, "init_from": source}
 
 
 @check_options(StoppingOptions)
@@ -122,16 +159,16 @@ def pretrain(
     """
     if isinstance(kind, PretrainRecipe) and recipe:
         raise UsageError("give a recipe of a pretraining alone, or a kind and a recipe")
-    start = kind if isinstance(kind, PretrainRecipe) else _pretrain_recipe(kind, recipe)
+    start = kind if isinstance(kind, PretrainRecipe) else _pretrain_recipe(kind, recipe, options)
     changed = changed_recipe(start, options, PRETRAIN_KEYWORDS)
     with pretrain_reporting(reporter) as told:
         return pretrainer.pretrain(changed, out=_text(out), plots=plots, reporter=told)
 
 
-def _pretrain_recipe(kind: str, recipe: Start) -> PretrainRecipe:
+def _pretrain_recipe(kind: str, recipe: Start, options: dict[str, Any]) -> PretrainRecipe:
     if kind not in KINDS:
         raise UnknownNameError("kind of pretraining", str(kind), KINDS)
-    return KINDS[kind].from_recipe(starting_recipe(recipe))
+    return KINDS[kind].from_recipe(read_call(recipe, "", options).recipe(init_from=SCRATCH))
 
 
 @check_keywords

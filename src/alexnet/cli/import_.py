@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         _reject_existing(Path(flags.out))
     from alexnet.interop.class_names import is_out_of_order, read_class_names
     from alexnet.interop.importer import import_model
-    from alexnet.interop.state_dict import torchvision_weights
+    from alexnet.interop.torchvision import torchvision_weights
 
     path = Path(flags.file) if flags.file else torchvision_weights(flags.data_root)
     out = Path(flags.out or f"{_stem(path)}.safetensors")

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from alexnet.api.recipes import name_after_data, starting_recipe
+from alexnet.api.recipes import name_after_data, read_call
 from alexnet.cli.console import percent, print_json, table
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
-from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
+from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS
+from alexnet.config.recipe import SCRATCH
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.io.text import count_text
 from alexnet.pretraining.recipe import (
@@ -78,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     start = (
         from_config(kind, options.config)
         if options.config
-        else KINDS[kind].from_recipe(starting_recipe(preset_name))
+        else starting_recipe(kind, preset_name, words)
     )
     recipe = parse_flags(kind, words, start).recipe
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
@@ -104,6 +105,12 @@ def run(arguments: Sequence[str]) -> int:
 def _presets_text() -> str:
     """The names of the presets, filled; the first line goes on where HELP has `{presets}`."""
     return "\n".join(textwrap.wrap(", ".join(PRESETS), 79, initial_indent=" " * 22)).lstrip()
+
+
+def starting_recipe(kind: str, preset_name: str, words: Sequence[str]) -> PretrainRecipe:
+    """The recipe that the flags change."""
+    call = read_call(preset_name, options=choosing_flags(words)[0])
+    return KINDS[kind].from_recipe(call.recipe(init_from=SCRATCH))
 
 
 def parse_flags(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
+from alexnet.api.recipes import CHOOSING
 from alexnet.cli.flags import parse_known
 from alexnet.cli.help import HELP_WORDS
+from alexnet.config.options import flag_name
 from alexnet.errors import UsageError
+from alexnet.models.architecture import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,15 @@ class RunOptions:
 
 
 DEFAULT_OPTIONS = RunOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoosingFlags:
+    """The flags that choose the recipe which all flags then change."""
+
+    data: str = ""
+    arch: str | Architecture = ""
+    init_from: str = ""
 
 
 def read_run_options(
@@ -57,6 +69,16 @@ def read_run_options(
     if options.resume and others and HELP_WORDS.isdisjoint(rest):
         raise UsageError(_fixed_text(others[0], changeable))
     return preset, options, rest
+
+
+def choosing_flags(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values of the flags that are in CHOOSING, by option, and the other words."""
+    flags = {flag_name(name): name for name in CHOOSING}
+    named = {flags[word] for word in (w.partition("=")[0] for w in words) if word in flags}
+    if not named:
+        return {}, list(words)
+    found, rest = parse_known(ChoosingFlags, words, "train", ChoosingFlags())
+    return {name: getattr(found, name) for name in named}, rest
 
 
 def _fixed_text(word: str, changeable: Collection[str]) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from alexnet.api import recipes
-from alexnet.api.recipes import DEFAULT_PRESET, name_after_data
+from alexnet.api.recipes import choose_weights, name_after_data, read_call
 from alexnet.cli.console import note_next, print_json
 from alexnet.cli.flags import parse
-from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options
+from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import SCRATCH, Recipe
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.text import count_text, printable
 from alexnet.progress import ProgressReporter
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
     from alexnet.training.trainer import Run
 
 
+RECIPES_TEXT = (
+    "A folder, a list or an archive of your images (train photos/) is fine-tuned from "
+    "torchvision's weights, or trained from scratch (--from scratch)."
+)
 CHANGEABLE = ("--epochs", "--patience", "--target-train-error", "--max-minutes")
 """Flags of the recipe that --resume takes."""
 
@@ -40,24 +43,67 @@ class TrainFlags:
 def run(arguments: Sequence[str]) -> int:
     """Train, then print the test error and the paths of the files."""
     preset_name, options, words = read_run_options("train", arguments, CHANGEABLE)
-    start = starting_recipe(preset_name, options)
+    if options.resume:
+        return _resume(options, words)
+    given, words = choosing_flags(words)
+    call = read_call(preset_name, options.config, given)
+    recipe, trial = read_recipe(words, options, call.recipe(), given)
+    from alexnet.training.trainer import train
+
+    note_slow_cpu(recipe.device)
+
+    def from_scratch() -> Recipe:
+        return read_recipe(words, options, call.recipe(init_from=SCRATCH), given)[0]
+
+    with ProgressReporter() as reporter:
+        recipe, notes = choose_weights(recipe, from_scratch, reporter)
+        if trial.is_wanted:
+            for text in notes:
+                reporter.note(text)
+            return run_trial(trial, recipe, options.out, options.json, reporter)
+        result = train(recipe, out=options.out, reporter=reporter, notes=notes)
+    _print_result(result, options)
+    return 0
+
+
+def read_recipe(
+    words: Sequence[str], options: RunOptions, start: Recipe, given: Mapping[str, Any]
+) -> tuple[Recipe, TrialOptions]:
+    """The recipe that flags make of another, and what is wanted instead of a run.
+
+    Args:
+        words: the flags but those in CHOOSING.
+        options: what is not part of the recipe.
+        start: the recipe that they change.
+        given: the values of the flags in CHOOSING.
+    """
     description = (
         f"Train a network. Presets: {', '.join(PRESETS)}. "
-        f"The defaults below are those of {preset_name or DEFAULT_PRESET}."
+        f"{RECIPES_TEXT} The defaults below are those of {start.name}."
     )
-    flags = parse(TrainFlags, words, "train", TrainFlags(run=options, recipe=start), description)
-    from alexnet.training.trainer import resume, train
+    default = TrainFlags(run=options, recipe=replace(start, **given))
+    flags = parse(TrainFlags, words, "train", default, description)
+    return name_after_data(flags.recipe, start), flags.trial
 
-    note_slow_cpu(flags.recipe.device)
-    recipe = name_after_data(flags.recipe, start)
+
+def _resume(options: RunOptions, words: Sequence[str]) -> int:
+    """Resume a run and print its result."""
+    from alexnet.training.run_folder import RunFolder, read_run_recipe
+    from alexnet.training.trainer import resume
+
+    start = read_run_recipe(RunFolder(Path(options.resume)))
+    recipe, trial = read_recipe(words, options, start, {})
+    note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
-        if flags.trial.is_wanted:
-            return run_trial(flags.trial, recipe, options.out, options.json, reporter)
-        if options.resume:
-            epochs, stopping = flags.recipe.epochs, flags.recipe.stopping
-            result = resume(options.resume, epochs=epochs, stopping=stopping, reporter=reporter)
-        else:
-            result = train(recipe, out=options.out, reporter=reporter)
+        if trial.is_wanted:
+            return run_trial(trial, recipe, options.out, options.json, reporter)
+        epochs, stopping = recipe.epochs, recipe.stopping
+        result = resume(options.resume, epochs=epochs, stopping=stopping, reporter=reporter)
+    _print_result(result, options)
+    return 0
+
+
+def _print_result(result: Run, options: RunOptions) -> None:
     if options.json:
         from alexnet.cli.outputs.train import train_output
 
@@ -65,19 +111,6 @@ def run(arguments: Sequence[str]) -> int:
     else:
         print(_text(result) if result.is_finished else _unfinished_text(result))
         note_next(*_next_commands(result))
-    return 0
-
-
-def starting_recipe(preset_name: str, options: RunOptions) -> Recipe:
-    """The preset or the data, changed by the config file; of a run to resume, its recipe."""
-    start = recipes.starting_recipe(preset_name)
-    if not (options.config or options.resume):
-        return start
-    from alexnet.training.run_folder import RunFolder, read_recipe, read_run_recipe
-
-    if options.resume:
-        return read_run_recipe(RunFolder(Path(options.resume)))
-    return read_recipe(Path(options.config), start)
 
 
 def _unfinished_text(result: Run) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet.config.augmentation import NO_AUGMENTATION, Augmentation
 from alexnet.config.options import with_options
+from alexnet.config.published_inputs import with_architecture
 from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import UnknownNameError
 from alexnet.models.variants import ModelOptions
@@ -50,6 +51,18 @@ FLOWERS17_FINETUNE = Recipe(
     batch_size=64,
     label_smoothing=0.1,
     freeze_up_to="conv1",
+    init_from="torchvision",
+)
+
+# For images of one's own. A small batch gives small data sets steps enough; conv1 to conv3 need no
+# training.
+FINETUNE = replace(
+    FLOWERS17_FINETUNE,
+    name="finetune",
+    data="toyflowers",
+    batch_size=16,
+    freeze_up_to="conv3",
+    init_from="auto",
 )
 
 # The Tutorial: images stretched to 224 x 224 and divided by 255, the last 20 % of one shuffle held
@@ -149,4 +162,5 @@ def preset(name: str, /, **options: Any) -> Recipe:
     """
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
-    return with_options(PRESETS[name], options)
+    start = with_architecture(PRESETS[name], options.get("arch", PRESETS[name].arch))
+    return with_options(start, options)

@@ -23,6 +23,9 @@ from alexnet.io.text import is_file_name
 from alexnet.models.architecture import Architecture
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions
 
+SCRATCH = "scratch"
+WEIGHT_WORDS = ("auto", "torchvision", SCRATCH)
+"""Sources of initial weights that are no files."""
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 """Data type of matrix products; `auto` is bf16 where the hardware supports it, else float32."""
 
@@ -283,9 +286,9 @@ class Recipe(BaseRecipe):
     """Learning rate of the layers that will be frozen."""
     precision: Precision = "auto"
     """Data type of matrix products; auto: bf16 where the hardware supports it, else float32."""
-    init_from: str = ""
-    """Model file or state dict to load initial weights from; tensors of other shapes are
-    ignored."""
+    init_from: str = SCRATCH
+    """Initial weights: torchvision's, of a model file, run, state dict, ONNX or Keras file, or
+    hf:OWNER/NAME; scratch: random ones; auto: torchvision's if they can be had and fit."""
     compile: bool = False
     """Compile the network with torch.compile; meant for GPUs."""
     save_every_minutes: float = 1.0
@@ -322,3 +325,8 @@ class Recipe(BaseRecipe):
             after is None or (self.freeze_up_to != "" and after <= self.freeze_after_epoch),
             f"--low-lr-after-epoch {after} needs --freeze-up-to and a later --freeze-after-epoch",
         )
+
+    @property
+    def is_from_scratch(self) -> bool:
+        """Whether all initial weights are random."""
+        return self.init_from in ("", SCRATCH)

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from alexnet.config.recipe import SCRATCH
 from alexnet.experiments.experiment import Arm
 from alexnet.experiments.plan import Plan
-from alexnet.interop.state_dict import torchvision_weights
+from alexnet.interop.torchvision import FEATURES_FILE, torchvision_weights
 from alexnet.io.files import remove_folder
 from alexnet.io.paths import find
 from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
 from alexnet.training.run_folder import RunFolder
-
-FEATURES_FILE = "alexnet_owt/features.pth"
-"""In a data folder: torchvision's convolutions without its fully connected layers."""
 
 
 def check_initial_weights(plan: Plan) -> None:
@@ -57,7 +55,7 @@ def initial_weights(
     out: Path,
     pretrained: Callable[[PretrainRecipe, Path], Path] = pretrained_model,
 ) -> str:
-    """The path of the weights that an arm starts from, pretrained now if need be; "" for random.
+    """The weights that an arm starts from: a path, pretrained now if need be, or "scratch".
 
     Args:
         plan: the experiment.
@@ -67,7 +65,7 @@ def initial_weights(
     """
     match arm.init_from:
         case "random":
-            return ""
+            return SCRATCH
         case "alexnet_owt":
             return str(torchvision_features(plan.data_root))
         case "autoencoder" | "rbm":

@@ -29,8 +29,8 @@ from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
+from alexnet.training.initial_weights import resolve_paths
 from alexnet.training.run_folder import RunFolder, read_recipe
-from alexnet.training.setup import resolve_paths
 from alexnet.training.trainer import resume, train
 
 NewReporter = Callable[[str], Reporter]

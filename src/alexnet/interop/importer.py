@@ -113,7 +113,9 @@ def import_model(
         UsageError: the arguments contradict each other, or an optional package is missing.
         UnknownNameError: there is no such architecture.
     """
-    matched, graph = _read(path, architecture(arch), channel_order, input_size, average)
+    matched, graph = read_network(
+        path, architecture(arch), channel_order, input_size, average=average
+    )
     check_limits(matched.architecture)
     if name := first_nonfinite(matched.weights):
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
@@ -138,14 +140,20 @@ def import_model(
     )
 
 
-def _read(
+def read_network(
     path: Path,
     arch: Architecture,
-    channel_order: ChannelOrderOption,
-    input_size: int | None,
-    average: bool,
+    channel_order: ChannelOrderOption = "auto",
+    input_size: int | None = None,
+    *,
+    average: bool = False,
 ) -> tuple[MatchedModel, Graph | None]:
-    """The model in a file, whose content tells the format, and its graph if it is ONNX."""
+    """The model in a file, whose content tells the format, and its graph if it is ONNX.
+
+    Raises:
+        ModelFileError: the file is damaged, or is another network.
+        UsageError: the arguments contradict each other, or an optional package is missing.
+    """
     found = _format(path)
     if average and found in FORMATS_BY_SUFFIX.values():
         raise UsageError(f"--weights ema is for state dicts only, not for {path.name}")

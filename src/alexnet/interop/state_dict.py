@@ -13,8 +13,6 @@ from alexnet.checkpoints.weights import read_weights
 from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.weight_layout import channels_first
-from alexnet.io.downloads import download
-from alexnet.io.paths import cache_folder, find
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import AdaptivePool, Conv, FullyConnected, Layer
@@ -22,10 +20,6 @@ from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
-
-TORCHVISION_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-TORCHVISION_SHA256_PREFIX = "7be5be79"
-"""torchvision puts the first digits of a file's SHA-256 into its name."""
 
 
 def read_state_dict(
@@ -157,17 +151,3 @@ def _meta_state_dict(arch: Architecture) -> dict[str, Tensor]:
     """Names, shapes and types of a network's tensors, without memory for them."""
     with torch.device("meta"):
         return dict(Network(arch).state_dict())
-
-
-def torchvision_weights(data_root: str = "") -> Path:
-    """The published weights of torchvision's `alexnet`: found in the data folders, else downloaded.
-
-    Raises:
-        MissingDataError: not found, and the download failed; the message says where to put it.
-    """
-    name = TORCHVISION_URL.rpartition("/")[2]
-    return find(data_root, (name,)) or download(
-        TORCHVISION_URL,
-        cache_folder() / "data" / name,
-        sha256_prefix=TORCHVISION_SHA256_PREFIX,
-    )

@@ -24,6 +24,7 @@ from alexnet.io.files import remove_file, rename
 from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch, is_offline
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
 from alexnet.io.text import error_text
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def download(
     sha256_prefix: str = "",
     size_bytes: int | None = None,
     policy: RetryPolicy | None = None,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
     """Download `url` to `target`, and return that; it appears only when its checksum is right.
 
@@ -65,6 +67,7 @@ def download(
         sha256_prefix: else the first hex digits of its SHA-256.
         size_bytes: its exact size, where it is known.
         policy: timeouts and number of tries.
+        on_progress: called with the bytes received and the bytes in all.
 
     Raises:
         MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set; the message says
@@ -81,7 +84,7 @@ def download(
     try:
         with _lock(target):
             if not target.exists():  # else another process was first
-                _fetch_checked(remote, part, checksum, policy)
+                _fetch_checked(remote, part, checksum, policy, on_progress)
                 part.move_to(target)
     except (OSError, ValueError, NotImplementedError, http.client.HTTPException) as error:
         raise _missing(url, target, part, _reason(error)) from error
@@ -99,7 +102,11 @@ def _lock(target: Path) -> Iterator[None]:
 
 
 def _fetch_checked(
-    remote: RemoteFile, part: PartialFile, checksum: Checksum, policy: RetryPolicy | None
+    remote: RemoteFile,
+    part: PartialFile,
+    checksum: Checksum,
+    policy: RetryPolicy | None,
+    on_progress: ProgressCallback,
 ) -> None:
     """Fetch the whole file; one that was resumed and is wrong is fetched once more from the start.
 
@@ -109,14 +116,14 @@ def _fetch_checked(
     was_resumed = part.size_bytes > 0
     if was_resumed and checksum.matches(part.path):
         return  # the run was killed before the file was renamed
-    fetch(remote, part, policy)
+    fetch(remote, part, policy, on_progress)
     if checksum.matches(part.path):
         return
     digest = checksum.digest(part.path)
     part.clear()
     if not was_resumed:
         raise ValueError(f"its {checksum.algorithm} is {digest} and not {checksum.digits}")
-    _fetch_checked(remote, part, checksum, policy)
+    _fetch_checked(remote, part, checksum, policy, on_progress)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from alexnet.io.files import rename
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 
 class DroppedError(OSError):
@@ -50,6 +51,8 @@ class RemoteFile:
     """A larger file is an error."""
     size_bytes: int | None = None
     """Exact size, where it is known."""
+    token: str = ""
+    """Sent to this address, and not to one that it redirects to; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,15 @@ class PartialFile:
         self.source_info.unlink(missing_ok=True)
 
 
-def fetch(remote: RemoteFile, part: PartialFile, policy: RetryPolicy | None = None) -> None:
+def fetch(
+    remote: RemoteFile,
+    part: PartialFile,
+    policy: RetryPolicy | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+) -> None:
     """Complete a partial file; tries again as long as each try receives something.
+
+    `on_progress` is called with the bytes received and those in all, where the server says so.
 
     Raises:
         ValueError: the address is not https, or the response is not the file; the part is cleared.
@@ -107,7 +117,7 @@ def fetch(remote: RemoteFile, part: PartialFile, policy: RetryPolicy | None = No
     for tries_left in reversed(range(policy.max_tries)):
         before = part.size_bytes
         try:
-            return _fetch_rest(remote, part, policy)
+            return _fetch_rest(remote, part, policy, on_progress)
         except (DroppedError, TimeoutError, ConnectionError, http.client.IncompleteRead):
             if not tries_left or part.size_bytes <= before:
                 raise
@@ -118,7 +128,9 @@ def fetch(remote: RemoteFile, part: PartialFile, policy: RetryPolicy | None = No
     return None
 
 
-def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> None:
+def _fetch_rest(
+    remote: RemoteFile, part: PartialFile, policy: RetryPolicy, on_progress: ProgressCallback
+) -> None:
     """Ask for the bytes that the part lacks, and append them."""
     check_address(remote.url)
     validator, start = part.validator(remote.url), part.size_bytes
@@ -127,9 +139,11 @@ def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> N
         headers |= {"Range": f"bytes={start}-"} | ({"If-Range": validator} if validator else {})
     opener = urllib.request.build_opener(CheckedRedirects(check_address))
     request = urllib.request.Request(remote.url, headers=headers)
+    if remote.token:
+        request.add_unredirected_header("Authorization", f"Bearer {remote.token}")
     try:
         with opener.open(request, timeout=policy.timeout_seconds) as response:
-            _receive(response, remote, part, policy)
+            _receive(response, remote, part, policy, on_progress)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not start:
@@ -137,11 +151,15 @@ def _fetch_rest(remote: RemoteFile, part: PartialFile, policy: RetryPolicy) -> N
         is_complete = error.headers.get("Content-Range") == f"bytes */{start}"
         if not is_complete and remote.size_bytes != start:
             part.clear()
-            _fetch_rest(remote, part, policy)
+            _fetch_rest(remote, part, policy, on_progress)
 
 
 def _receive(
-    response: http.client.HTTPResponse, remote: RemoteFile, part: PartialFile, policy: RetryPolicy
+    response: http.client.HTTPResponse,
+    remote: RemoteFile,
+    part: PartialFile,
+    policy: RetryPolicy,
+    on_progress: ProgressCallback,
 ) -> None:
     """Append a range to the part, or restart it with a whole file."""
     if response.status == http.client.PARTIAL_CONTENT:
@@ -155,9 +173,10 @@ def _receive(
     else:
         raise ValueError(f"the server answers with status {response.status}")
     expected = _content_length(response)
-    _check_length(part.size_bytes + (expected or 0), remote)
+    total = part.size_bytes + (expected or 0)
+    _check_length(total, remote)
     with part.path.open("ab") as file:
-        received = _copy(response, file, remote, policy)
+        received = _copy(response, file, remote, policy, lambda done: on_progress(done, total))
         file.flush()
         os.fsync(file.fileno())
     if expected is not None and received < expected:
@@ -188,7 +207,11 @@ def _content_length(response: http.client.HTTPResponse) -> int | None:
 
 
 def _copy(
-    response: http.client.HTTPResponse, file: IO[bytes], remote: RemoteFile, policy: RetryPolicy
+    response: http.client.HTTPResponse,
+    file: IO[bytes],
+    remote: RemoteFile,
+    policy: RetryPolicy,
+    on_bytes: Callable[[int], None],
 ) -> int:
     """Append all bytes of a response to a file; returns their number.
 
@@ -201,6 +224,7 @@ def _copy(
         received += len(chunk)
         _check_length(start + received, remote)
         file.write(chunk)
+        on_bytes(start + received)
         seconds = time.monotonic() - started_at
         if seconds > policy.stall_seconds and received / seconds < policy.min_bytes_per_second:
             raise TimeoutError(f"only {received} bytes were received in {seconds:.0f} seconds")

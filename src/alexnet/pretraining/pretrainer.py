@@ -35,8 +35,8 @@ from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.pretraining.train_layer import train_layer
 from alexnet.pretraining.transfer import transfer
 from alexnet.runtime.environment import describe_environment
+from alexnet.training.initial_weights import resolve_paths
 from alexnet.training.run_folder import RunFolder, free_run_path
-from alexnet.training.setup import resolve_paths
 from alexnet.training.trainer import warn_if_environment_changed
 
 

@@ -112,7 +112,9 @@ def overfitting_remedies(recipe: Recipe) -> list[str]:
     stronger = " ".join(flag for flag in flags if flag)
     remedies = [
         f"more augmentation ({stronger})" if stronger else "",
-        "" if recipe.init_from else "pretrained weights (--from FILE)",
+        "pretrained weights (--arch alexnet_owt --from torchvision)"
+        if recipe.is_from_scratch
+        else "",
         "more images",
     ]
     return [remedy for remedy in remedies if remedy]

@@ -12,7 +12,8 @@ from alexnet.config.recipe import Recipe
 from alexnet.io.paths import existing_parent
 from alexnet.reporter import Reporter
 from alexnet.training.data import plan_data
-from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
+from alexnet.training.initial_weights import resolve
+from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
 
 MAX_TIMED_STEPS = 5
@@ -94,7 +95,7 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work.
     """
-    recipe = resolve_paths(recipe)
+    recipe = resolve(recipe, reporter)
     store, splits, is_prepared = plan_data(recipe, reporter)
     # A mean image would be that of all images, which takes long.
     options = replace(recipe.data_options, mean="none")

@@ -15,7 +15,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError, TrainingError
 from alexnet.evaluation.metrics import rank_of_label
 from alexnet.reporter import Reporter, StepReport
-from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
+from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
 
 MIN_LR, MAX_LR = 1e-6, 10.0
@@ -49,7 +49,7 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
         AlexNetError: the recipe, the data or the weights cannot work.
         TrainingError: the loss is not finite in the first steps.
     """
-    recipe = resolve_paths(replace(recipe, augment=replace(recipe.augment, cutmix=0.0)))
+    recipe = replace(recipe, augment=replace(recipe.augment, cutmix=0.0))
     setup = set_up_training(recipe, reporter)
     setup.freeze(0)
     setup.network.train()

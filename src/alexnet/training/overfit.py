@@ -8,7 +8,7 @@ from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.config.recipe import Recipe
 from alexnet.evaluation.metrics import rank_of_label
 from alexnet.reporter import Reporter
-from alexnet.training.setup import resolve_paths, set_up_training
+from alexnet.training.setup import set_up_training
 from alexnet.training.step import train_step
 
 MAX_STEPS = 300
@@ -37,7 +37,7 @@ def overfit_one_batch(recipe: Recipe, reporter: Reporter) -> list[OverfitStep]:
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
     """
-    setup = set_up_training(resolve_paths(without_noise(recipe)), reporter)
+    setup = set_up_training(without_noise(recipe), reporter)
     setup.freeze(0)
     setup.network.train()
     pixels, labels = next(setup.loader.epoch(0))

@@ -101,7 +101,7 @@ def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[st
     if is_at_chance(history, counts, recipe.augment.cutmix):
         lines.append(chance_advice(history, setup.info.class_names, counts, recipe))
     lines.append(overfitting_advice(history, num_evaluated, recipe))
-    if not recipe.init_from:
+    if recipe.is_from_scratch:
         lines.append(running_stats_advice(setup.info.architecture, history))
     return tuple(line for line in lines if line)
 

@@ -239,19 +239,37 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
         ConfigError: not JSON or TOML, an unknown key, or a value out of range.
         UsageError: no such file.
     """
+    return merged_recipe(read_options(path), start or Recipe())
+
+
+def merged_recipe(options: Any, start: Recipe) -> Recipe:
+    """A recipe with the values of what `read_options` gives.
+
+    Raises:
+        ConfigError: an unknown key, or a value out of range.
+    """
+    return from_dict(Recipe, _merge(to_dict(start), options), "recipe")
+
+
+def read_options(path: Path) -> Any:
+    """The values in a JSON or TOML file, which is read once, since it may be a pipe.
+
+    Raises:
+        ConfigError: not JSON or TOML.
+        UsageError: no such file.
+    """
     path = path / "config.json" if path.is_dir() else path
     try:
-        with path.open("rb") as file:  # may be a pipe
+        with path.open("rb") as file:
             text = file.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(text) > MAX_TEXT_BYTES:
         raise ConfigError(f"{path} has more than {MAX_TEXT_BYTES:,} bytes; no recipe is that long")
     try:
-        plain = parse_toml(text) if path.suffix == ".toml" else parse_json(text)
+        return parse_toml(text) if path.suffix == ".toml" else parse_json(text)
     except ConfigError as error:
         raise ConfigError(f"{path} is {error}") from error
-    return from_dict(Recipe, _merge(to_dict(start or Recipe()), plain), "recipe")
 
 
 def _merge(base: Any, given: Any) -> Any:

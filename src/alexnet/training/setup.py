@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo
-from alexnet.checkpoints.pretrained_layers import compatibility_warnings, read_pretrained
-from alexnet.checkpoints.weights import load_matching_weights, read_weights, weights_file
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.data.batches import Batches
-from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.splits import Splits
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError, UnknownNameError
@@ -31,13 +26,17 @@ from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.training.data import prepare_data
 from alexnet.training.device_loader import DeviceLoader, to_device
+from alexnet.training.initial_weights import (
+    load_initial_weights,
+    read_initial_weights,
+    resolve,
+    warn_if_pretrained_differently,
+)
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.schedule import LRScheduler, build_scheduler
 from alexnet.training.weight_average import WeightAverage
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
-
-R = TypeVar("R", bound=BaseRecipe)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +114,7 @@ def set_up_training(
         AlexNetError: something in the recipe, the data or the weights cannot work.
     """
     disable_malloc_trim()
+    recipe = recipe if resuming else resolve(recipe, reporter)
     device = choose_device(recipe.device)
     arch = build_architecture(recipe)
     weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
@@ -126,7 +126,7 @@ def set_up_training(
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     info = model_info(arch, recipe, store, augmenter)
     if weights:
-        warn_if_pretrained_differently(info, store, splits, reporter)
+        warn_if_pretrained_differently(info, store, splits.test, reporter)
     ema = recipe.optimizer.ema
     return TrainingSetup(
         recipe=recipe,
@@ -143,23 +143,6 @@ def set_up_training(
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
     )
-
-
-def resolve_paths(recipe: R) -> R:
-    """The recipe with absolute paths; the name of a data set stays a name."""
-    data = Path(recipe.data).expanduser()
-    is_path = recipe.data and recipe.data not in DATASETS and data.exists()
-    if isinstance(recipe, Recipe):
-        recipe = replace(recipe, init_from=_absolute(recipe.init_from))
-    return replace(
-        recipe,
-        data=str(data.resolve()) if is_path else recipe.data,
-        data_root=_absolute(recipe.data_root),
-    )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve()) if path else ""
 
 
 def build_architecture(recipe: Recipe) -> Architecture:
@@ -190,27 +173,11 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
     after = arch.layer_infos()[names.index(recipe.freeze_up_to) + 1 :]
     if not any(info.parameters for info in after):
         raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
-    if not (recipe.init_from or recipe.freeze_after_epoch):
+    if recipe.is_from_scratch and not recipe.freeze_after_epoch:
         raise ConfigError(
             f"--freeze-up-to {recipe.freeze_up_to} would freeze randomly initialized layers: "
-            "add --from FILE, or --freeze-up-to '' to train all of them"
+            "add --from torchvision or --from FILE, or --freeze-up-to '' to train all of them"
         )
-
-
-def read_initial_weights(
-    recipe: Recipe, arch: Architecture, reporter: Reporter
-) -> dict[str, Tensor]:
-    """The weights of the recipe's `init_from`, by the architecture's names; empty without it.
-
-    Raises:
-        ModelFileError: missing, damaged, or without weights.
-    """
-    if not recipe.init_from:
-        return {}
-    weights = read_weights(weights_file(Path(recipe.init_from)), arch)
-    for text in weights.notes:
-        reporter.note(text)
-    return weights.tensors
 
 
 def check_stopping(recipe: Recipe, splits: Splits) -> None:
@@ -284,12 +251,7 @@ def build_network(
     torch.manual_seed(recipe.seed)
     network = channels_last(Network(arch))
     if weights:
-        report = load_matching_weights(network, weights)
-        reporter.note(f"loaded from {recipe.init_from}: {', '.join(report.loaded)}")
-        reporter.note(
-            f"unused: {', '.join(report.unused) or 'none'}; "
-            f"randomly initialized: {', '.join(report.missing) or 'none'}"
-        )
+        load_initial_weights(network, recipe, weights, reporter)
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         network.freeze_up_to(recipe.freeze_up_to)
     network = network.to(device)
@@ -330,13 +292,3 @@ def model_info(arch: Architecture, recipe: Recipe, store: Store, augmenter: Augm
         recipe=recipe,
         manifest_hash=store.manifest_hash(),
     )
-
-
-def warn_if_pretrained_differently(
-    info: ModelInfo, store: Store, splits: Splits, reporter: Reporter
-) -> None:
-    """Note if pretrained layers saw other preprocessing, or images that are now test images."""
-    layers = read_pretrained(Path(info.recipe.init_from))
-    if layers:
-        for warning in compatibility_warnings(layers, info.preprocessing, store, splits.test):
-            reporter.note(warning)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,11 +36,12 @@ from alexnet.training.checkpointing import (
 )
 from alexnet.training.epoch import evaluate_split
 from alexnet.training.extension import describe_extension, extend
+from alexnet.training.initial_weights import resolve
 from alexnet.training.loop import fit
 from alexnet.training.results import ValidationResult, run_advice, validation_result, write_results
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
-from alexnet.training.setup import TrainingSetup, resolve_paths, set_up_training
+from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
 
 DETERMINISM_KEYS = ("alexnet", "torch", "device_name", "threads", "kernels", "device")
@@ -75,6 +77,7 @@ def train(
     out: str | Path = "",
     reporter: Reporter | None = None,
     save_plot: plots.SavePlot | None = None,
+    notes: Sequence[str] = (),
 ) -> Run:
     """Train a recipe into a new run folder.
 
@@ -83,17 +86,20 @@ def train(
         out: the run folder; `runs/<preset>-<number>` unless given.
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
+        notes: sentences on how the recipe was chosen, which are reported first.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     log = LoggingReporter(reporter or NullReporter())
-    recipe = resolve_paths(recipe)
     if out and Path(out).exists():
         is_run = RunFolder(Path(out)).config.exists()
         resume_command = f", or resume it with --resume {out}" if is_run else ""
         raise UsageError(f"{out} exists; choose another --out{resume_command}")
+    for text in notes:
+        log.note(text)
+    recipe = resolve(recipe, log)
     setup = set_up_training(recipe, log)
     environment = describe_environment(setup.device)
     folder = (

@@ -1,0 +1,89 @@
+"""The published weights of torchvision's `alexnet`: found in the data folders, or downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from alexnet.io.downloads import download
+from alexnet.io.http import RetryPolicy
+from alexnet.io.paths import cache_folder, find
+from alexnet.io.text import shape_text
+from alexnet.models.architecture import Architecture
+from alexnet.models.network import Network
+from alexnet.models.zoo import ALEXNET_OWT
+from alexnet.reporter import ProgressCallback, ignore_progress
+
+URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+SHA256_PREFIX = "7be5be79"
+"""torchvision puts the first digits of a file's SHA-256 into its name."""
+FILE = URL.rpartition("/")[2]
+FEATURES_FILE = "alexnet_owt/features.pth"
+"""In a data folder: the convolutions without the fully connected layers."""
+IMPATIENT = RetryPolicy(timeout_seconds=5.0, max_tries=5)
+"""For a download that a run can do without."""
+
+
+def torchvision_weights(
+    data_root: str = "",
+    *,
+    policy: RetryPolicy | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Path:
+    """The file of all layers: found in the data folders, else downloaded.
+
+    Args:
+        data_root: the folder that is searched first.
+        policy: when the download is given up.
+        on_progress: called with the bytes received and the bytes in all.
+
+    Raises:
+        MissingDataError: not found, and the download failed; the message says where to put it.
+    """
+    return find(data_root, (FILE,)) or download(
+        URL,
+        cache_folder() / "data" / FILE,
+        sha256_prefix=SHA256_PREFIX,
+        policy=policy,
+        on_progress=on_progress,
+    )
+
+
+def torchvision_convolutions(
+    data_root: str = "",
+    *,
+    policy: RetryPolicy | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Path:
+    """As `torchvision_weights`, but a file of the convolutions alone will do.
+
+    Raises:
+        MissingDataError: neither file is found, and the download failed.
+    """
+    found = find(data_root, (FILE,)) or find(data_root, (FEATURES_FILE,))
+    return found or torchvision_weights(data_root, policy=policy, on_progress=on_progress)
+
+
+def is_torchvision_file(path: str) -> bool:
+    """Whether a path is that of one of the two files."""
+    return Path(path).as_posix().endswith((f"/{FILE}", f"/{FEATURES_FILE}"))
+
+
+def unfit_convolution(arch: Architecture) -> str:
+    """The first convolution of an architecture that torchvision's weights do not fit; "" if all do.
+
+    Returns:
+        For example "conv1.weight is 96x3x11x11 there and 64x3x11x11 in torchvision's file".
+    """
+    with torch.device("meta"):
+        ours, theirs = Network(arch).state_dict(), Network(ALEXNET_OWT).state_dict()
+    for name, tensor in theirs.items():
+        if not name.startswith("conv"):
+            continue
+        if name not in ours:
+            return f"it has no {name}"
+        if ours[name].shape != tensor.shape:
+            found, published = shape_text(ours[name].shape), shape_text(tensor.shape)
+            return f"its {name} has shape {found}, torchvision's {published}"
+    return ""

@@ -1,0 +1,192 @@
+"""The weights that a run starts from: torchvision's, those of a file, or random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from alexnet.checkpoints.file_format import file_format
+from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.checkpoints.pretrained_layers import compatibility_warnings, read_pretrained
+from alexnet.checkpoints.weights import (
+    LoadReport,
+    load_matching_weights,
+    read_weights,
+    weights_file,
+)
+from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
+from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.data.store.store import Store
+from alexnet.errors import MissingDataError, UnknownNameError
+from alexnet.interop.torchvision import (
+    IMPATIENT,
+    is_torchvision_file,
+    torchvision_convolutions,
+    unfit_convolution,
+)
+from alexnet.models.architecture import Architecture
+from alexnet.models.network import Network
+from alexnet.models.variants import variant
+from alexnet.models.zoo import architecture
+from alexnet.reporter import ProgressCallback, Reporter, ignore_progress
+
+R = TypeVar("R", bound=BaseRecipe)
+
+OTHER_PROGRAMS = ("onnx", "keras", "hdf5", "caffemodel")
+"""Formats of files that hold a network with its weights."""
+
+
+def resolve(recipe: Recipe, reporter: Reporter) -> Recipe:
+    """The recipe with absolute paths, and with the file of its initial weights.
+
+    `init_from` is then a path or "scratch". Files that are not here are downloaded.
+
+    Raises:
+        MissingDataError: the weights cannot be had; the message says how to get them.
+        UnknownNameError: `init_from` is neither a source of weights nor a file.
+    """
+    recipe = resolve_paths(recipe)
+    if recipe.is_from_scratch:
+        return replace(recipe, init_from=SCRATCH)
+    on_progress = download_progress(reporter)
+    match recipe.init_from:
+        case "auto":
+            file, reason = find_pretrained(recipe, on_progress)
+            if not file:
+                reporter.note(from_scratch_text(reason))
+                return replace(recipe, init_from=SCRATCH)
+        case "torchvision":
+            file = torchvision_convolutions(recipe.data_root, on_progress=on_progress)
+        case path:
+            check_is_file(path)
+            return recipe
+    return replace(recipe, init_from=str(file.resolve()))
+
+
+def resolve_paths(recipe: R) -> R:
+    """The recipe with absolute paths; names of data sets and of sources of weights stay names."""
+    data = Path(recipe.data).expanduser()
+    is_path = recipe.data and recipe.data not in DATASETS and data.exists()
+    if isinstance(recipe, Recipe) and recipe.init_from not in WEIGHT_WORDS:
+        recipe = replace(recipe, init_from=_absolute(recipe.init_from))
+    return replace(
+        recipe,
+        data=str(data.resolve()) if is_path else recipe.data,
+        data_root=_absolute(recipe.data_root),
+    )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve()) if path else ""
+
+
+def find_pretrained(
+    recipe: Recipe, on_progress: ProgressCallback = ignore_progress
+) -> tuple[Path | None, str]:
+    """The file of torchvision's weights, downloaded if need be; or None, and why there is none."""
+    arch = variant(architecture(recipe.arch), recipe.model)
+    if misfit := unfit_convolution(arch):
+        return None, (
+            f"torchvision's weights do not fit {arch.name}: {misfit}; "
+            "--arch alexnet_owt without --width and --groups fine-tunes them"
+        )
+    try:
+        file = torchvision_convolutions(recipe.data_root, policy=IMPATIENT, on_progress=on_progress)
+    except MissingDataError as error:
+        return None, f"{error}; or name another file by --from FILE"
+    return file, ""
+
+
+def from_scratch_text(reason: str) -> str:
+    """The sentence on a run that could have been a fine-tuning."""
+    return (
+        "trains from scratch, which takes longer and makes more errors than fine-tuning: " + reason
+    )
+
+
+def download_progress(reporter: Reporter) -> ProgressCallback:
+    """The method `on_download` of a reporter, which it need not have."""
+    callback: ProgressCallback = getattr(reporter, "on_download", ignore_progress)
+    return callback
+
+
+def check_is_file(path: str) -> None:
+    """Check that there is a file, or a run folder, of initial weights.
+
+    Raises:
+        UnknownNameError: there is none of this name, which may be a misspelt source.
+    """
+    name = Path(path).name
+    if not Path(path).exists() and "." not in name:
+        raise UnknownNameError("source of weights (nor is it a file or a run)", name, WEIGHT_WORDS)
+
+
+def read_initial_weights(
+    recipe: Recipe, arch: Architecture, reporter: Reporter
+) -> dict[str, Tensor]:
+    """The weights of the recipe's `init_from`, by the architecture's names; empty without it.
+
+    Raises:
+        ModelFileError: missing, damaged, or without weights.
+    """
+    if recipe.is_from_scratch:
+        return {}
+    path = weights_file(Path(recipe.init_from))
+    if path.is_file() and file_format(path) in OTHER_PROGRAMS:
+        from alexnet.interop.importer import read_network
+
+        matched, _ = read_network(path, arch)
+        notes, tensors = matched.notes, matched.weights
+    else:
+        weights = read_weights(path, arch)
+        notes, tensors = weights.notes, weights.tensors
+    for text in notes:
+        reporter.note(text)
+    return tensors
+
+
+def load_initial_weights(
+    network: Network, recipe: Recipe, weights: dict[str, Tensor], reporter: Reporter
+) -> None:
+    """Load the weights that fit, and note which layers they are.
+
+    Raises:
+        ModelFileError: none fits.
+    """
+    report = load_matching_weights(network, weights)
+    reporter.note(loaded_text(recipe.init_from, report))
+    if report.unused:
+        reporter.note(f"unused: {', '.join(report.unused)}")
+
+
+def loaded_text(path: str, report: LoadReport) -> str:
+    """Where the weights come from, which layers have them and which are random."""
+    whose = "fine-tunes torchvision's weights" if is_torchvision_file(path) else "starts from"
+    loaded = by_layer(report.loaded, report.missing)
+    missing = by_layer(report.missing, report.loaded)
+    return (
+        f"{whose} {path}: {', '.join(loaded)}; randomly initialized: {', '.join(missing) or 'none'}"
+    )
+
+
+def by_layer(names: Collection[str], others: Collection[str]) -> list[str]:
+    """Names of tensors, those of a layer as its name unless `others` has some of the layer, too."""
+    split = {name.rpartition(".")[0] for name in others}
+    layers = (name.rpartition(".")[0] for name in names)
+    short = [n if layer in split else layer for n, layer in zip(names, layers, strict=True)]
+    return list(dict.fromkeys(short))
+
+
+def warn_if_pretrained_differently(
+    info: ModelInfo, store: Store, test: np.ndarray, reporter: Reporter
+) -> None:
+    """Note if pretrained layers saw other preprocessing, or images that are now test images."""
+    layers = read_pretrained(weights_file(Path(info.recipe.init_from)))
+    if layers:
+        for warning in compatibility_warnings(layers, info.preprocessing, store, test):
+            reporter.note(warning)

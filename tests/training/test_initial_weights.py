@@ -1,0 +1,133 @@
+"""Sources of initial weights: found, checked, loaded and told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
+from alexnet.config.presets import FINETUNE
+from alexnet.config.recipe import Recipe
+from alexnet.errors import MissingDataError, ModelFileError, UnknownNameError
+from alexnet.interop import torchvision
+from alexnet.models.network import Network
+from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import ALEXNET_OWT, architecture
+from alexnet.training.initial_weights import (
+    by_layer,
+    find_pretrained,
+    load_initial_weights,
+    read_initial_weights,
+    resolve,
+    resolve_paths,
+)
+from support.runs import Witness
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    """A folder with torchvision's convolutions, all zero and not stored."""
+    with torch.device("meta"):
+        tensors = Network(ALEXNET_OWT).state_dict()
+    names = {ours: theirs for theirs, ours in TORCHVISION_NAMES.items()}
+    state: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        layer, _, kind = name.rpartition(".")
+        if layer.startswith("conv"):
+            state[f"{names[layer]}.{kind}"] = torch.full(tensor.shape, 0.5)
+    (tmp_path / "alexnet_owt").mkdir()
+    torch.save(state, tmp_path / "alexnet_owt" / "features.pth")
+    return tmp_path
+
+
+def test_paths_become_absolute_and_names_stay(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    recipe = resolve_paths(replace(tiny, data="images", init_from="first.pth", data_root=""))
+    assert (recipe.data, recipe.init_from) == (f"{tmp_path}/images", f"{tmp_path}/first.pth")
+    assert recipe.data_root == ""
+    for word in ("auto", "torchvision", "scratch"):
+        assert resolve_paths(replace(tiny, init_from=word)).init_from == word
+    (tmp_path / "toyflowers").mkdir()
+    assert resolve_paths(replace(tiny, data="toyflowers")).data == "toyflowers"
+
+
+def test_torchvisions_convolutions_are_found_and_told(data_root: Path, witness: Witness) -> None:
+    """The file of the convolutions alone will do; the whole file is preferred."""
+    features = data_root / torchvision.FEATURES_FILE
+    recipe = replace(FINETUNE, data_root=str(data_root))
+    for source in ("auto", "torchvision"):
+        found = resolve(replace(recipe, init_from=source), witness)
+        assert found.init_from == str(features)
+    arch = variant(ALEXNET_OWT, num_classes=3)
+    weights = read_initial_weights(found, arch, witness)
+    network = Network(arch)
+    load_initial_weights(network, found, weights, witness)
+    assert network.get_submodule("conv5").weight.unique().tolist() == [0.5]
+    assert witness.notes == [
+        f"fine-tunes torchvision's weights {features}: conv1, conv2, conv3, conv4, conv5; "
+        "randomly initialized: fc6, fc7, fc8"
+    ]
+    whole = data_root / torchvision.FILE
+    whole.touch()
+    assert resolve(recipe, witness).init_from == str(whole)
+
+
+def test_without_torchvisions_weights(tmp_path: Path, witness: Witness) -> None:
+    recipe = replace(FINETUNE, data_root=str(tmp_path))
+    assert resolve(recipe, witness).init_from == "scratch"
+    assert len(witness.notes) == 1
+    assert (
+        "makes more errors than fine-tuning: alexnet-owt-7be5be79.pth is not here"
+        in (witness.notes[0])
+    )
+    assert "by --data-root; or name another file by --from FILE" in witness.notes[0]
+    with pytest.raises(MissingDataError, match="put it into"):
+        resolve(replace(recipe, init_from="torchvision"), witness)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        (replace(FINETUNE, arch="alexnet_bn"), "its conv1.weight has shape 96x3x11x11, torch"),
+        (replace(FINETUNE, model=ModelOptions(width=0.5)), "has shape 32x3x11x11, torchvision's"),
+        (replace(FINETUNE, model=ModelOptions(groups=2)), "its conv2.weight has shape 192x32x5x5"),
+        (replace(FINETUNE, arch="lenet5"), "its conv1.weight has shape 6x1x5x5"),
+        (replace(FINETUNE, model=ModelOptions(norm="batch")), "it has no conv1.bias"),
+    ],
+)
+def test_what_torchvisions_weights_do_not_fit(recipe: Recipe, reason: str, data_root: Path) -> None:
+    file, text = find_pretrained(replace(recipe, data_root=str(data_root)))
+    assert file is None
+    assert reason in text
+    assert "--arch alexnet_owt" in text
+
+
+def test_torchvisions_weights_fit_whatever_the_input_and_the_classes() -> None:
+    for options in (ModelOptions(), ModelOptions(input_size=128, dropout=0.0, activation="tanh")):
+        assert torchvision.unfit_convolution(variant(ALEXNET_OWT, options, num_classes=5)) == ""
+
+
+def test_a_word_that_is_no_source(tiny: Recipe, witness: Witness) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown source of weights .*did you mean torchvi"):
+        resolve(replace(tiny, init_from="torchvison"), witness)
+
+
+def test_weights_that_fit_nothing_are_refused(data_root: Path, witness: Witness) -> None:
+    recipe = replace(FINETUNE, arch="alexnet_bn", init_from="torchvision", data_root=str(data_root))
+    found = resolve(recipe, witness)
+    weights = read_initial_weights(found, architecture("alexnet_bn"), witness)
+    with torch.device("meta"):
+        network = Network(architecture("alexnet_bn"))
+    with pytest.raises(ModelFileError, match="none of the weights fit alexnet_bn; first: conv1"):
+        load_initial_weights(network, found, weights, witness)
+
+
+def test_layers_are_named_once_and_split_ones_by_tensor() -> None:
+    assert by_layer(["a.weight", "a.bias", "b.weight"], ["b.bias"]) == ["a", "b.weight"]
