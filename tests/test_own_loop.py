@@ -17,7 +17,9 @@ def test_own_loop_gives_the_bits_of_train(flowers: Path, tmp_path: Path) -> None
     page = (ROOT / "docs" / "own-loop.md").read_text()
     code = re.findall(r"^```python skip\n(.*?)^```", page, re.S | re.M)[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 32
-    words = f"data={str(flowers)!r}, width=0.05, input_size=67, batch_size=12, cutmix=0.5"
+    words = (
+        f"data={str(flowers)!r}, width=0.05, input_size=67, batch_size=12, cutmix=0.5, mixup=0.2"
+    )
     assert 'data="photos/"' in code
     names: dict[str, Any] = {}
     exec(compile(code.replace('data="photos/"', words), "own-loop.md", "exec"), names)

@@ -44,7 +44,9 @@ class EpochRecord:
     """Learning rate of the last step."""
     train_loss: float
     train_top1_error: float
-    """On augmented images, during training; here and in the loss, CutMix steps are left out."""
+    """On augmented images, during training. Here and in the loss, steps with CutMix or mixup are
+    left out, unless all steps are of these; of a mixed image, the part of other classes than the
+    predicted one is wrong."""
     train_top5_error: float
     eval_split: str | None
     """The split of the next three metrics: "val", "test", or None if there is neither."""

@@ -139,6 +139,22 @@ Flags of a command:
     assert [flag.field for flag in list_flags(Flags) if flag.is_positional] == ["model"]
 
 
+@pytest.mark.parametrize(
+    ("words", "pair"), [("2 9", (2, 9)), ("2 9 --rotation 5", (2, 9)), ("None", None)]
+)
+def test_a_pair_of_numbers(words: str, pair: tuple[int, int] | None) -> None:
+    start = Augmentation(rand_augment=(1, 1))
+    parsed = parse(Augmentation, ["--rand-augment", *words.split()], "try", start)
+    assert parsed.rand_augment == pair
+    assert parse(Augmentation, [], "try", start) == start
+
+
+@pytest.mark.parametrize("words", ["", "2", "2 x", "2 9 1", "2.5 9"])
+def test_what_is_no_pair_is_one_sentence(words: str) -> None:
+    with pytest.raises(UsageError, match=f"'{words}' is not two whole numbers, such as 2 9; see"):
+        parse(Augmentation, ["--rand-augment", *words.split()], "try")
+
+
 def test_names_of_the_flags() -> None:
     expected = ["--lr", "--milestones", "--epochs", "--dropout", "--crops", "--flip", "--no-flip"]
     assert list(flag_names(Flags)) == expected

@@ -30,6 +30,8 @@ from support.commands import Command
         ("train --lr0 0.1", "--lr0 is not a flag here; use --lr"),
         ("train --optimizer-type sgd", "--optimizer-type is not a flag here; use --optimizer"),
         ("train --opt sgd", "--opt is not a flag here; use --optimizer"),
+        ("train --reprob 0.25", "--reprob is not a flag here; use --random-erasing"),
+        ("train --aa rand-m9", "--aa is not a flag here; use --rand-augment"),
         ("train --workers 4", "--workers is not a flag here; images are decoded once, by all CPU"),
         ("train -j 4", "-j is not a flag here; images are decoded once, by all CPU"),
         ("train --num_classes 4", "--num_classes is not a flag here; the data has the classes"),

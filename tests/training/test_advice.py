@@ -68,11 +68,12 @@ def test_a_model_that_answers_the_most_frequent_class_has_learnt_nothing() -> No
     assert not is_at_chance(history(0.1, 0.1, 0.08), np.array([900.0, 100.0]))
 
 
-def test_steps_with_cutmix_have_no_error() -> None:
-    assert not is_at_chance(history(0.87, 0.87, 0.87), EVEN)
-    assert is_at_chance(history(0.87, 0.87, 0.87), EVEN, cutmix=0.8), "fewer images, wider limits"
-    assert not is_at_chance(history(1.0, 1.0, 1.0), EVEN, cutmix=1.0)
-    assert not is_at_chance(history(0.9, 1.0, 0.9), EVEN, cutmix=0.5), "an epoch of mixed steps"
+def test_mixed_steps_are_left_out_unless_they_are_all() -> None:
+    errors = history(0.87, 0.87, 0.87)
+    assert not is_at_chance(errors, EVEN)
+    assert is_at_chance(errors, EVEN, mixed_fraction=0.8), "fewer images, wider limits"
+    assert not is_at_chance(errors, EVEN, mixed_fraction=1.0), "the error of all steps"
+    assert is_at_chance(history(0.9, 0.9, 0.9), EVEN, mixed_fraction=1.0)
 
 
 def test_it_is_said_after_one_epoch_only() -> None:
@@ -115,7 +116,13 @@ def test_what_a_recipe_does_already_is_not_advised() -> None:
         "more images",
     ]
     flowers = replace(preset("flowers17"), init_from="x.safetensors")
-    assert overfitting_remedies(flowers) == ["more images"]
+    assert overfitting_remedies(flowers) == [
+        "more augmentation (--rand-augment 2 9 --random-erasing 0.25)",
+        "more images",
+    ]
+    augment = replace(flowers.augment, cutmix=0.0, mixup=0.2, rand_augment=(2, 9))
+    strong = replace(flowers, augment=replace(augment, random_erasing=0.25))
+    assert overfitting_remedies(strong) == ["more images"]
 
 
 def test_the_tutorials_epoch_is_too_short_for_its_batch_norm() -> None:

@@ -21,23 +21,25 @@ def record(split: str | None, train_error: float, eval_error: float | None) -> E
 
 
 def test_metrics_are_means_over_images() -> None:
-    metrics = update_metrics(RunningMetrics(), torch.tensor(2.0), LOGITS, LABELS, False)
-    metrics = update_metrics(metrics, torch.tensor(5.0), LOGITS[:1], LABELS[:1], False)
+    metrics = update_metrics(RunningMetrics(), torch.tensor(2.0), LOGITS, LABELS, None)
+    metrics = update_metrics(metrics, torch.tensor(5.0), LOGITS[:1], LABELS[:1], None)
     assert metrics.mean_loss == (2 * 2.0 + 5.0) / 3
     assert metrics.top1_error == 1 / 3
     assert metrics.top5_error == 0
 
 
-def test_cutmix_steps_count_only_where_there_are_no_others() -> None:
-    mixed = update_metrics(RunningMetrics(), torch.tensor(7.0), LOGITS, LABELS, True)
-    assert (mixed.mean_loss, mixed.top1_error, mixed.top5_error) == (7.0, 1.0, 1.0)
-    both = update_metrics(mixed, torch.tensor(2.0), LOGITS, LABELS, False)
+def test_mixed_steps_count_only_where_there_are_no_others() -> None:
+    """The first class is predicted, which is 3/4 of the first image and 1/4 of the second."""
+    targets = torch.tensor([[0.75, 0.25, 0.0], [0.25, 0.0, 0.75]])
+    mixed = update_metrics(RunningMetrics(), torch.tensor(7.0), LOGITS, LABELS, targets)
+    assert (mixed.mean_loss, mixed.top1_error, mixed.top5_error) == (7.0, 0.5, 0.0)
+    both = update_metrics(mixed, torch.tensor(2.0), LOGITS, LABELS, None)
     assert (both.mean_loss, both.top1_error) == (2.0, 0.5)
 
 
 def test_an_epoch_ends_with_its_record_and_new_metrics() -> None:
     state = TrainState()
-    state.end_step(torch.tensor(2.0), LOGITS, LABELS, False)
+    state.end_step(torch.tensor(2.0), LOGITS, LABELS, None)
     assert (state.step, state.epoch, state.metrics.images) == (1, 0, 2)
     assert state.has_trained_epoch(steps_per_epoch=1)
     list(state.timer.timed(iter([(LOGITS, LABELS)])))

@@ -84,6 +84,23 @@ def test_every_optimizer_resumes_in_the_same_bits(
     assert resume(tmp_path / "run").folder.model.read_bytes() == whole.model.read_bytes()
 
 
+def test_every_augmentation_resumes_in_the_same_bits(
+    small: Recipe, small_place: RunFolder, tmp_path: Path
+) -> None:
+    """Of gray images of 28 pixels."""
+    augment = replace(
+        small.augment, vertical_flip=True, rotation=15.0, rand_augment=(2, 9), random_erasing=0.5,
+        cutmix=0.3, mixup=0.2,
+    )  # fmt: skip
+    recipe = replace(small, augment=augment, epochs=2, save_every_steps=1)
+    whole = train(recipe, out=tmp_path / "whole").folder
+    cut_off(recipe, tmp_path / "run", 6)
+    run = resume(tmp_path / "run")
+    assert run.folder.model.read_bytes() == whole.model.read_bytes()
+    assert run.folder.metrics.read_bytes() == whole.metrics.read_bytes()
+    assert all(0 < record.train_top1_error <= 1 for record in run.history)
+
+
 @pytest.mark.slow
 def test_killed_and_resumed_it_ends_in_the_same_bytes(
     eager: Recipe, tmp_path: Path, alexnet_process: Alexnet

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from alexnet.transforms.applied import Applied, crop_text
+from alexnet.transforms.randaugment import ChosenOperations
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,8 @@ from alexnet.transforms.applied import Applied, crop_text
         ((12, -1, 7, 1), 0, "10x10 px\nat 3, 7, flipped"),
         ((3, 1, 0, 1), 4, "10x10 px\nat -1, -4"),
         ((4.5, 2, 2.0, 1.5), 0, "20x15 px\nat 4, 2"),
+        ((3, 1, 16, -1), 0, "10x10 px\nat 3, 7\nflipped vertically"),
+        ((12, -1, 16, -1), 0, "10x10 px\nat 3, 7, flipped\nflipped vertically"),
     ],
 )
 def test_a_crop_by_hand(box: tuple[float, ...], padding: int, text: str) -> None:
@@ -26,10 +29,18 @@ def test_a_line_for_each_change() -> None:
         boxes=torch.tensor([[0.0, 1, 0, 1], [9, -1, 0, 1]]),
         crop_size=10,
         color_shifts=torch.tensor([[4.2, -3.6, 0.1], [0, 1, 2]]),
+        angles=torch.tensor([12.4, -3.0]),
+        operations=ChosenOperations(
+            indices=torch.tensor([[0, 5], [11, 13]]), strengths=torch.tensor([[0.5, 1], [0.5, 1]])
+        ),
         noise_std=2.5,
         contrast=torch.tensor([1.1, 0.9]).reshape(2, 1, 1, 1),
+        erased=torch.tensor([[0, 0, 0, 0], [5, 6, 3, 2]]),
     )
     assert applied.texts() == [
-        "10x10 px\nat 0, 0\ncolor +4 -4 +0\nnoise of std 2.5\ncontrast x 1.10",
-        "10x10 px\nat 0, 0, flipped\ncolor +0 +1 +2\nnoise of std 2.5\ncontrast x 0.90",
+        "10x10 px\nat 0, 0\nrotated +12 degrees\nidentity\nrotate +30 degrees\n"
+        "color +4 -4 +0\nnoise of std 2.5\ncontrast x 1.10",
+        "10x10 px\nat 0, 0, flipped\nrotated -3 degrees\nsolarize from 128\nequalize\n"
+        "color +0 +1 +2\nnoise of std 2.5\ncontrast x 0.90\n"
+        "erased 2x3 px\nat 6, 5 of the crop",
     ]

@@ -105,6 +105,29 @@ def test_without_augmentation_it_is_the_center_crop(side: int, crop: int) -> Non
     assert torch.equal(images, center_crop(pixels, Preprocessing(resize_size=side, crop_size=crop)))
 
 
+@pytest.mark.parametrize("options", [BARE, replace(BARE, max_aspect_ratio=1 + 1e-6)])
+@pytest.mark.parametrize("use_kernel", [True, False])
+def test_half_of_the_images_are_flipped_vertically(options: Augmentation, use_kernel: bool) -> None:
+    """Whole crops, and scaled ones that happen to be the whole image."""
+    pixels = stored(60)
+    augment = augmenter(replace(options, vertical_flip=True), crop=12)
+    images = replace(augment, use_kernel=use_kernel)(pixels, seeded())
+    plain = to_float_chw(pixels, augment.preprocessing)
+    is_kept, is_flipped = (
+        (images - expected).abs().amax((1, 2, 3)) < 0.1 for expected in (plain, plain.flip(2))
+    )
+    assert bool((is_kept ^ is_flipped).all())
+    assert 15 < int(is_flipped.sum()) < 45
+
+
+def test_both_flips_are_drawn_separately() -> None:
+    options = Augmentation(vertical_flip=True, crop="center")
+    _, step_x, _, step_y = random_crop_boxes(400, 12, 12, options, seeded()).T
+    for x in (-1, 1):
+        for y in (-1, 1):
+            assert 60 < int(((step_x == x) & (step_y == y)).sum()) < 140
+
+
 def test_two_flips_give_the_image() -> None:
     pixels = stored(40)
     options = Augmentation(crop="center")

@@ -24,6 +24,7 @@ METAVARS = {
     "data_root": "FOLDER",
     "resume": "RUN",
     "label_from": "REGEX",
+    "rand_augment": "N M",
     "freeze_up_to": "LAYER",
     "up_to": "LAYER",
     "out": "FILE",

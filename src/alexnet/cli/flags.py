@@ -136,6 +136,30 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 
 @REGISTRY.primitive_rule
+def _pair(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Two whole numbers, or None."""
+    if info.type != tuple[int, int] | None:
+        return None
+
+    def pair(words: list[str]) -> tuple[int, int] | None:
+        if words == ["None"]:
+            return None
+        try:
+            first, second = map(int, words)
+        except ValueError:
+            raise ValueError(f"{' '.join(words)!r} is not two whole numbers, such as 2 9") from None
+        return first, second
+
+    return PrimitiveConstructorSpec(
+        nargs=(1, 2),
+        metavar="INT INT",
+        instance_from_str=pair,
+        is_instance=lambda value: value is None or isinstance(value, tuple),
+        str_from_instance=lambda value: list(map(str, value)) if value else ["None"],
+    )
+
+
+@REGISTRY.primitive_rule
 def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """A name, or a file with an architecture in it, which is read."""
     if info.type != str | Architecture:

@@ -7,6 +7,12 @@ from typing import Literal
 
 from alexnet.errors import require, require_finite, require_not_negative
 
+MAX_OPERATIONS = 14
+"""Of RandAugment on one image: as many as there are."""
+MAX_MAGNITUDE = 10
+MAX_ALPHA = 100
+"""Of mixup; such a beta distribution is nearly constant, 1/2."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augmentation:
@@ -20,14 +26,25 @@ class Augmentation:
     """Maximum aspect ratio of a random resized crop."""
     flip: bool = True
     """Flip half of the images horizontally."""
+    vertical_flip: bool = False
+    """Flip half of the images vertically."""
+    rotation: float = 0.0
+    """Maximum angle of a random rotation in degrees, to either side; 0: none."""
+    rand_augment: tuple[int, int] | None = None
+    """RandAugment: number of operations on each image, and their magnitude from 0 to 10, such as
+    2 9; None: none."""
     color_std: float = 0.1
     """Standard deviation of the PCA color jitter (paper, section 4.1); 0: none."""
     noise_std: float = 0.0
     """Standard deviation of Gaussian noise on the 0-255 scale; 0: none."""
     contrast_std: float = 0.0
     """Standard deviation of the logarithm of a random contrast factor; 0: none."""
+    random_erasing: float = 0.0
+    """Probability that a rectangle of an image is erased."""
     cutmix: float = 0.0
     """Probability that CutMix is applied to a batch."""
+    mixup: float = 0.0
+    """Alpha of mixup, such as 0.2, for the batches without CutMix; 0: none."""
     last_color_epoch: int | None = None
     """Last epoch with color jitter; None: every epoch."""
 
@@ -40,8 +57,32 @@ class Augmentation:
             self.max_aspect_ratio >= 1,
             f"--max-aspect-ratio {self.max_aspect_ratio} must be at least 1",
         )
+        require(0 <= self.rotation <= 180, f"--rotation {self.rotation} must be from 0 to 180")
+        if self.rand_augment is not None:
+            _check_rand_augment(*self.rand_augment)
+        erasing = self.random_erasing
+        require(0 <= erasing <= 1, f"--random-erasing {erasing} must be from 0 to 1")
         require(0 <= self.cutmix <= 1, f"--cutmix {self.cutmix} must be from 0 to 1")
+        require(0 <= self.mixup <= MAX_ALPHA, f"--mixup {self.mixup} must be from 0 to {MAX_ALPHA}")
         require_not_negative(self, "color_std", "noise_std", "contrast_std", "last_color_epoch")
+
+    @property
+    def mixed_fraction(self) -> float:
+        """Fraction of the batches whose images are mixed, 0 to 1; their labels are mixed, too."""
+        return 1.0 if self.mixup else self.cutmix
+
+
+def _check_rand_augment(num_operations: int, magnitude: int) -> None:
+    require(
+        1 <= num_operations <= MAX_OPERATIONS,
+        f"--rand-augment {num_operations} {magnitude} must begin with 1 to {MAX_OPERATIONS} "
+        "operations, such as 2 9",
+    )
+    require(
+        0 <= magnitude <= MAX_MAGNITUDE,
+        f"--rand-augment {num_operations} {magnitude} must have a magnitude from 0 to "
+        f"{MAX_MAGNITUDE}, as in the paper; torchvision counts to 30, so take a third of its",
+    )
 
 
 DEFAULT_AUGMENTATION = Augmentation()

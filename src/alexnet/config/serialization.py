@@ -47,7 +47,8 @@ def to_dict(value: object, hint: Any = None) -> Any:
         plain = {name: to_dict(getattr(value, name), hint) for name, hint in hints.items()}
         return {"kind": value.kind, **plain} if isinstance(value, Layer) else plain
     if isinstance(value, tuple):
-        kinds = get_args(hint)[:1] * len(value) if Ellipsis in get_args(hint) else get_args(hint)
+        args = get_args(_without_none(hint))
+        kinds = args[:1] * len(value) if Ellipsis in args else args
         kinds = kinds if len(kinds) == len(value) else (None,) * len(value)
         return [to_dict(item, kind) for item, kind in zip(value, kinds, strict=True)]
     if isinstance(value, Mapping):

@@ -46,10 +46,11 @@ class PretrainRecipe(BaseRecipe):
     def __post_init__(self) -> None:
         super(PretrainRecipe, self).__post_init__()
         require(self.probe_images >= 1, f"--probe-images {self.probe_images} must be at least 1")
-        require(
-            self.augment.cutmix == 0,
-            f"--cutmix {self.augment.cutmix} mixes labels, and pretraining has none; leave it 0",
-        )
+        for name in ("cutmix", "mixup"):
+            value = getattr(self.augment, name)
+            require(
+                value == 0, f"--{name} {value} mixes labels, and pretraining has none; leave it 0"
+            )
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -64,7 +65,7 @@ class PretrainRecipe(BaseRecipe):
             arch=recipe.arch,
             model=recipe.model,
             data_options=replace(recipe.data_options, val_fraction=val_fraction),
-            augment=replace(recipe.augment, cutmix=0.0),
+            augment=replace(recipe.augment, cutmix=0.0, mixup=0.0),
             data_root=recipe.data_root,
             device=recipe.device,
             seed=recipe.seed,

@@ -34,31 +34,33 @@ def chance_error(class_counts: np.ndarray) -> float:
 
 
 def is_at_chance(
-    history: Sequence[EpochRecord], class_counts: np.ndarray, cutmix: float = 0.0
+    history: Sequence[EpochRecord], class_counts: np.ndarray, mixed_fraction: float = 0.0
 ) -> bool:
     """Whether the training error of the last three epochs cannot be told from chance, or is worse.
 
     Args:
         history: the finished epochs.
         class_counts: training images of each class, as they are sampled.
-        cutmix: probability of CutMix; such steps have no error, so fewer images have one.
+        mixed_fraction: of the steps; these are left out of the error, so that it is of fewer
+            images, unless they are all.
     """
-    num_images = float(class_counts.sum()) * (1 - cutmix)
+    num_images = float(class_counts.sum()) * ((1 - mixed_fraction) or 1)
     if len(history) < CHANCE_EPOCHS or num_images < 1:
         return False
     chance = chance_error(class_counts)
     limit = chance - STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / num_images)
     errors = [record.train_top1_error for record in history[-CHANCE_EPOCHS:]]
-    is_measured = not cutmix or max(errors) < 1  # it is 1 where every step of the epoch was mixed
-    return is_measured and min(errors) >= limit
+    return min(errors) >= limit
 
 
 def is_first_at_chance(
-    history: Sequence[EpochRecord], class_counts: np.ndarray, cutmix: float = 0.0
+    history: Sequence[EpochRecord], class_counts: np.ndarray, mixed_fraction: float = 0.0
 ) -> bool:
     """Whether the newest epoch is the first after which `is_at_chance`."""
-    earlier = any(is_at_chance(history[:n], class_counts, cutmix) for n in range(len(history)))
-    return not earlier and is_at_chance(history, class_counts, cutmix)
+    earlier = any(
+        is_at_chance(history[:n], class_counts, mixed_fraction) for n in range(len(history))
+    )
+    return not earlier and is_at_chance(history, class_counts, mixed_fraction)
 
 
 def chance_advice(
@@ -107,9 +109,13 @@ def overfitting_remedies(recipe: Recipe) -> list[str]:
     augment = recipe.augment
     flags = [
         "--min-scale 0.3" if augment.min_scale == 1 else "",
-        "--cutmix 0.5" if augment.cutmix == 0 else "",
+        "--cutmix 0.5" if augment.mixed_fraction == 0 else "",
     ]
-    stronger = " ".join(flag for flag in flags if flag)
+    others = [
+        "--rand-augment 2 9" if augment.rand_augment is None else "",
+        "--random-erasing 0.25" if augment.random_erasing == 0 else "",
+    ]
+    stronger = " ".join(filter(None, flags)) or " ".join(filter(None, others))
     remedies = [
         f"more augmentation ({stronger})" if stronger else "",
         "pretrained weights (--arch alexnet_owt --from torchvision)"

@@ -115,7 +115,7 @@ def warn_if_at_chance(
 ) -> None:
     """Note, once in a run, that the training error has been at chance level for three epochs."""
     counts, names = sampled_class_counts(setup), setup.info.class_names
-    if is_first_at_chance(history, counts, setup.recipe.augment.cutmix):
+    if is_first_at_chance(history, counts, setup.recipe.augment.mixed_fraction):
         reporter.note(chance_advice(history, names, counts, setup.recipe))
 
 

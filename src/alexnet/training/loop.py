@@ -57,8 +57,8 @@ def train_epoch(
     for pixels, labels in state.timer.timed(batches):
         lr = setup.scheduler.lr(state.step, state.errors())
         with record_last_update(setup, state, lr):
-            loss, logits, is_mixed = train_step(setup, pixels, labels, state.step, lr)
-        state.end_step(loss, logits, labels, is_mixed)
+            loss, logits, mixed_targets = train_step(setup, pixels, labels, state.step, lr)
+        state.end_step(loss, logits, labels, mixed_targets)
         reporter.on_step(step_report(setup, state, len(labels)))
         check_weights(state)
         checkpoints.save_if_due(state)

@@ -43,13 +43,14 @@ class LRRangeTest:
 def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
     """Train for up to a hundred steps while the learning rate rises from 1e-6 to 10.
 
-    CutMix is left out, since its steps have another loss. Writes nothing but the image store.
+    CutMix and mixup are left out, since their steps have another loss. Writes nothing but the image
+    store.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work.
         TrainingError: the loss is not finite in the first steps.
     """
-    recipe = replace(recipe, augment=replace(recipe.augment, cutmix=0.0))
+    recipe = replace(recipe, augment=replace(recipe.augment, cutmix=0.0, mixup=0.0))
     setup = set_up_training(recipe, reporter)
     setup.freeze(0)
     setup.network.train()

@@ -15,7 +15,6 @@ from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.training.data import prepare_data
 from alexnet.training.setup import build_augmenter
-from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import denormalize, to_uint8_images
 
@@ -69,7 +68,6 @@ def _augment(
     """Augmented images on the 0-255 scale, and what was done to each."""
     if not len(pixels):
         return [], []
-    applied = Applied()
-    images = augmenter(pixels, generator, applied=applied).cpu()
-    on_scale = denormalize(images, augmenter.preprocessing, augmenter.mean_image)
+    images, applied = augmenter.apply(pixels, generator)
+    on_scale = denormalize(images.cpu(), augmenter.preprocessing, augmenter.mean_image)
     return to_uint8_images(on_scale), applied.texts()

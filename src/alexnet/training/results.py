@@ -98,7 +98,7 @@ def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[st
     recipe, counts = setup.recipe, sampled_class_counts(setup)
     num_evaluated = len(setup.splits.val if setup.eval_split == "val" else setup.splits.test)
     lines = [*data_advice(recipe, setup.store, setup.splits)]
-    if is_at_chance(history, counts, recipe.augment.cutmix):
+    if is_at_chance(history, counts, recipe.augment.mixed_fraction):
         lines.append(chance_advice(history, setup.info.class_names, counts, recipe))
     lines.append(overfitting_advice(history, num_evaluated, recipe))
     if recipe.is_from_scratch:

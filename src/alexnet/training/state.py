@@ -16,7 +16,8 @@ from alexnet.training.timer import Elapsed, EpochTimer
 class RunningMetrics:
     """Sums since the epoch began.
 
-    CutMix steps are summed separately: their loss and error do not measure what was learned.
+    Steps with CutMix or mixup are summed separately: their loss and error do not measure what was
+    learned.
     """
 
     loss: float = 0.0
@@ -25,21 +26,27 @@ class RunningMetrics:
     images: int = 0
     mixed_loss: float = 0.0
     mixed_images: int = 0
+    mixed_top1_wrong: float = 0.0
+    """Of a mixed image the fraction that is of another class than the predicted one."""
+    mixed_top5_wrong: float = 0.0
 
     @property
     def mean_loss(self) -> float:
-        """Over the steps without CutMix; over all steps if every one used it."""
-        return self.loss / self.images if self.images else self.mixed_loss / self.mixed_images
+        """Over the steps without mixed images; over all steps if every one had some."""
+        return self._mean(self.loss, self.mixed_loss)
 
     @property
     def top1_error(self) -> float:
-        """Over the steps without CutMix; 1 if every step used it."""
-        return self.top1_wrong / self.images if self.images else 1.0
+        """Over the steps without mixed images; over all steps if every one had some."""
+        return self._mean(self.top1_wrong, self.mixed_top1_wrong)
 
     @property
     def top5_error(self) -> float:
-        """Over the steps without CutMix; 1 if every step used it."""
-        return self.top5_wrong / self.images if self.images else 1.0
+        """Over the steps without mixed images; over all steps if every one had some."""
+        return self._mean(self.top5_wrong, self.mixed_top5_wrong)
+
+    def _mean(self, total: float, mixed_total: float) -> float:
+        return total / self.images if self.images else mixed_total / self.mixed_images
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +85,11 @@ class TrainState:
         """The unfinished epoch, counted from 0."""
         return len(self.history)
 
-    def end_step(self, loss: Tensor, logits: Tensor, labels: Tensor, mixed: bool) -> None:
+    def end_step(
+        self, loss: Tensor, logits: Tensor, labels: Tensor, mixed_targets: Tensor | None
+    ) -> None:
         """Count a finished step and add its figures."""
-        self.metrics = update_metrics(self.metrics, loss, logits, labels, mixed)
+        self.metrics = update_metrics(self.metrics, loss, logits, labels, mixed_targets)
         self.step += 1
 
     def has_trained_epoch(self, steps_per_epoch: int) -> bool:
@@ -107,7 +116,11 @@ class TrainState:
 
 
 def update_metrics(
-    metrics: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, mixed: bool
+    metrics: RunningMetrics,
+    loss: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    mixed_targets: Tensor | None,
 ) -> RunningMetrics:
     """The sums with one more batch.
 
@@ -116,13 +129,20 @@ def update_metrics(
         loss: mean over the batch.
         logits: [B, num_classes].
         labels: int64 [B].
-        mixed: whether CutMix mixed the images.
+        mixed_targets: [B, num_classes] if the images were mixed.
     """
     count = len(labels)
     total = loss.item() * count
-    if mixed:
-        mixed_loss, mixed_images = metrics.mixed_loss + total, metrics.mixed_images + count
-        return replace(metrics, mixed_loss=mixed_loss, mixed_images=mixed_images)
+    if mixed_targets is not None:
+        best = logits.topk(min(5, logits.shape[1])).indices
+        found = mixed_targets.gather(1, best).double()
+        return replace(
+            metrics,
+            mixed_loss=metrics.mixed_loss + total,
+            mixed_top1_wrong=metrics.mixed_top1_wrong + count - found[:, 0].sum().item(),
+            mixed_top5_wrong=metrics.mixed_top5_wrong + count - found.sum().item(),
+            mixed_images=metrics.mixed_images + count,
+        )
     rank = rank_of_label(logits, labels)
     return replace(
         metrics,

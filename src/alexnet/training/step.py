@@ -15,12 +15,12 @@ from alexnet.models.network import Network
 from alexnet.runtime.device import autocast
 from alexnet.training.micro_batches import dropout_of_rows, micro_batches
 from alexnet.training.setup import TrainingSetup
-from alexnet.transforms.mixing import cutmix
+from alexnet.transforms.mixing import mix
 
 
 def train_step(
     setup: TrainingSetup, pixels: Tensor, labels: Tensor, step: int, lr: float
-) -> tuple[Tensor, Tensor, bool]:
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """One step: augment -> forward -> loss -> backward -> check -> update.
 
     Args:
@@ -31,8 +31,8 @@ def train_step(
         lr: learning rate.
 
     Returns:
-        The loss and the logits [B, num_classes], both before the update, and whether CutMix mixed
-        the images.
+        The loss and the logits [B, num_classes], both before the update, and the targets
+        [B, num_classes] if CutMix or mixup mixed the images.
 
     Raises:
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
@@ -40,14 +40,14 @@ def train_step(
     recipe, epoch = setup.recipe, step // setup.steps_per_epoch
     generator = torch.Generator(setup.device).manual_seed(derive_seed(recipe.seed, "views", step))
     images = setup.augmenter(pixels, generator, epoch=epoch)
-    num_classes, p = len(setup.info.class_names), recipe.augment.cutmix
-    images, targets, is_mixed = cutmix(images, labels, num_classes, p, generator)
+    num_classes = len(setup.info.class_names)
+    images, targets, is_mixed = mix(images, labels, num_classes, recipe.augment, generator)
     setup.scheduler.set_lr(setup.optimizer, step, lr)
     weights = setup.class_weights
     loss, logits = update(setup.network, setup.optimizer, images, targets, recipe, step, weights)
     if setup.average:
         setup.average.update(setup.network, step)
-    return loss, logits, is_mixed
+    return loss, logits, targets if is_mixed else None
 
 
 def update(

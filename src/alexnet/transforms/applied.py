@@ -6,31 +6,58 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from alexnet.transforms.affine import crop_matrices, rotation_matrices
+from alexnet.transforms.randaugment import ChosenOperations, geometric_matrices
 
-@dataclass(slots=True)
+
+@dataclass(kw_only=True, slots=True)
 class Applied:
-    """The random choices of one call of an `Augmenter`, which fills it in."""
+    """The random choices of an `Augmenter` for a batch."""
 
-    boxes: Tensor | None = None
+    boxes: Tensor
     """Of the crops in the padded image, as `random_crop_boxes` has them: [B, 4]."""
-    crop_size: int = 0
+    crop_size: int
     """Samples along a side of a crop."""
-    padding: int = 0
-    color_shifts: Tensor | None = None
+    color_shifts: Tensor
     """[B, 3], 0-255 scale."""
+    padding: int = 0
+    has_color: bool = True
+    """Whether there are color shifts; otherwise they are 0."""
+    angles: Tensor | None = None
+    """Degrees of the rotation, counterclockwise: [B]."""
+    operations: ChosenOperations | None = None
+    """Of RandAugment."""
     noise_std: float = 0.0
     contrast: Tensor | None = None
     """Factor of each image: [B, 1, 1, 1]."""
+    erased: Tensor | None = None
+    """Rectangles of random erasing in the crop: top, left, height, width, [B, 4]."""
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the crops are more than rectangles: rotated, or distorted by RandAugment."""
+        return self.angles is not None or self.operations is not None
+
+    def matrices(self) -> Tensor:
+        """From a pixel of a crop to that of the stored image, all changes together: [B, 3, 3]."""
+        matrices = crop_matrices(self.boxes)
+        if self.angles is not None:
+            matrices = matrices @ rotation_matrices(self.angles, self.crop_size)
+        if self.operations:
+            matrices = matrices @ geometric_matrices(self.operations, self.crop_size)
+        return matrices
 
     def texts(self) -> list[str]:
         """What was done to each image: size and place of its crop, then a line for each change."""
-        assert self.boxes is not None
         return ["\n".join(self._lines(i)) for i in range(len(self.boxes))]
 
     def _lines(self, i: int) -> list[str]:
-        assert self.boxes is not None
         lines = [crop_text(self.boxes[i], self.crop_size, self.padding)]
-        if self.color_shifts is not None and self.color_shifts.any():
+        if self.angles is not None:
+            lines.append(f"rotated {self.angles[i].item():+.0f} degrees")
+        if self.operations is not None:
+            lines += self.operations.texts(i)
+        if self.has_color:
             lines.append(
                 "color " + " ".join(f"{round(v):+d}" for v in self.color_shifts[i].tolist())
             )
@@ -38,6 +65,8 @@ class Applied:
             lines.append(f"noise of std {self.noise_std:g}")
         if self.contrast is not None:
             lines.append(f"contrast x {self.contrast[i].item():.2f}")
+        if self.erased is not None:
+            lines += _erasing_lines(self.erased[i])
         return lines
 
 
@@ -45,6 +74,12 @@ def crop_text(box: Tensor, crop_size: int, padding: int) -> str:
     """Width, height, left and top of a crop, in pixels of the stored image."""
     x, step_x, y, step_y = box.tolist()
     left = min(x, x + (crop_size - 1) * step_x) - (abs(step_x) - 1) / 2 - padding
-    top = y - (step_y - 1) / 2 - padding
-    size = f"{round(crop_size * abs(step_x))}x{round(crop_size * step_y)} px"
-    return f"{size}\nat {round(left)}, {round(top)}{', flipped' if step_x < 0 else ''}"
+    top = min(y, y + (crop_size - 1) * step_y) - (abs(step_y) - 1) / 2 - padding
+    size = f"{round(crop_size * abs(step_x))}x{round(crop_size * abs(step_y))} px"
+    flips = ", flipped" * (step_x < 0) + "\nflipped vertically" * (step_y < 0)
+    return f"{size}\nat {round(left)}, {round(top)}{flips}"
+
+
+def _erasing_lines(box: Tensor) -> list[str]:
+    top, left, height, width = box.tolist()
+    return [f"erased {width}x{height} px", f"at {left}, {top} of the crop"] if height else []

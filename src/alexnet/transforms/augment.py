@@ -1,4 +1,4 @@
-"""Augmentation for training, a batch at once: crop, flip, colour, contrast and noise.
+"""Augmentation for training, a batch at once: crops, flips, RandAugment, colour, erasing, ..
 
 Every random number comes from the generator that is passed in, so that the result is a function of
 (seed, step).
@@ -13,18 +13,21 @@ from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.ops.library import load_kernels
+from alexnet.transforms.affine import crop_affine
 from alexnet.transforms.applied import Applied
+from alexnet.transforms.crop_kernel import MAX_KERNEL_SIDE, kernel_crops
 from alexnet.transforms.crops import normalize, pad, resize, to_float_chw
+from alexnet.transforms.erasing import erase_boxes, random_erasing_boxes
+from alexnet.transforms.randaugment import (
+    apply_color_operations,
+    choose_operations,
+)
 from alexnet.transforms.random_crops import (
     crop_bilinear,
     crop_integer,
     random_crop_boxes,
     random_resized_crop_boxes,
 )
-
-MAX_KERNEL_SIDE = 4096
-"""Side of images and crops, in pixels, for which the C kernel has room on the stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,43 +43,72 @@ class Augmenter:
     use_kernel: bool = True
     """Use the C kernel where there is one for these options; it gives the same values."""
 
-    def __call__(
-        self,
-        pixels: Tensor,
-        generator: torch.Generator,
-        epoch: int = 0,
-        applied: Applied | None = None,
-    ) -> Tensor:
+    def __call__(self, pixels: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
         """uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
 
-        `epoch` counts from 0. What was chosen for each image is written into `applied`.
+        `epoch` counts from 0.
         """
-        options = self.options
+        return self.apply(pixels, generator, epoch)[0]
+
+    def apply(
+        self, pixels: Tensor, generator: torch.Generator, epoch: int = 0
+    ) -> tuple[Tensor, Applied]:
+        """The augmented images, as by a call, and what was done to each."""
         pixels = pad(pixels, self.preprocessing.padding)
-        boxes = self._crop_boxes(pixels, generator)
-        last = options.last_color_epoch
-        has_color = last is None or epoch < last
-        std = options.color_std if has_color else 0.0
-        shifts = pca_color_jitter(len(pixels), self.color_principal_axes, std, generator)
-        images = self._run_kernel(pixels, boxes, shifts)
+        applied = self._choose(pixels, generator, epoch)
+        images = self._run_kernel(pixels, applied)
         if images is None:
-            images = self._crop(pixels, boxes)
-            if std:
-                images += shifts[:, : images.shape[1], None, None]
-            if options.noise_std:
-                images += options.noise_std * torch.randn(
-                    images.shape, generator=generator, device=images.device
-                )
-            normalize(images, self.preprocessing, self.mean_image)
-        contrast = None
+            images = self._run_torch(pixels, applied, generator)
+        self._change_normalized(images, applied, generator)
+        return images, applied
+
+    def _choose(self, pixels: Tensor, generator: torch.Generator, epoch: int) -> Applied:
+        """What is done to the images before they are normalized."""
+        options, count, device = self.options, len(pixels), generator.device
+        boxes = self._crop_boxes(pixels, generator)
+        has_color = options.last_color_epoch is None or epoch < options.last_color_epoch
+        std = options.color_std if has_color else 0.0
+        applied = Applied(
+            boxes=boxes,
+            crop_size=self._crop_size,
+            padding=self.preprocessing.padding,
+            color_shifts=pca_color_jitter(count, self.color_principal_axes, std, generator),
+            has_color=std > 0,
+            noise_std=options.noise_std,
+        )
+        if options.rotation:
+            uniform = torch.rand(count, generator=generator, device=device)
+            applied.angles = options.rotation * (2 * uniform - 1)
+        if options.rand_augment:
+            applied.operations = choose_operations(count, *options.rand_augment, generator)
+        return applied
+
+    def _run_torch(self, pixels: Tensor, applied: Applied, generator: torch.Generator) -> Tensor:
+        """Crop, change and normalize in operations of torch."""
+        images, std = self._crop(pixels, applied), applied.noise_std
+        if applied.operations:
+            images = images.contiguous()  # these operations are faster channel by channel
+            apply_color_operations(images, applied.operations)
+        if applied.has_color:
+            images += applied.color_shifts[:, : images.shape[1], None, None]
+        if std:
+            images += std * torch.randn(images.shape, generator=generator, device=images.device)
+        normalize(images, self.preprocessing, self.mean_image)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _change_normalized(
+        self, images: Tensor, applied: Applied, generator: torch.Generator
+    ) -> None:
+        """Contrast and erasing, in place."""
+        options, (height, width) = self.options, images.shape[2:]
         if options.contrast_std:
-            contrast = _contrast(len(images), options.contrast_std, generator)
-            images *= contrast
-        if applied:
-            applied.boxes, applied.color_shifts, applied.contrast = boxes, shifts, contrast
-            applied.crop_size, applied.padding = self._crop_size, self.preprocessing.padding
-            applied.noise_std = options.noise_std
-        return images
+            applied.contrast = _contrast(len(images), options.contrast_std, generator)
+            images *= applied.contrast
+        if options.random_erasing:
+            applied.erased = random_erasing_boxes(
+                len(images), height, width, options.random_erasing, generator
+            )
+            erase_boxes(images, applied.erased)
 
     @property
     def _is_scaled(self) -> bool:
@@ -92,39 +124,51 @@ class Augmenter:
         sample_boxes = random_resized_crop_boxes if self._is_scaled else random_crop_boxes
         return sample_boxes(len(pixels), pixels.shape[1], self._crop_size, self.options, generator)
 
-    def _crop(self, pixels: Tensor, boxes: Tensor) -> Tensor:
+    def _crop(self, pixels: Tensor, applied: Applied) -> Tensor:
+        """Crops on the 0-255 scale, rotated and distorted: [B, C, side, side]."""
         preprocessing, side = self.preprocessing, self.preprocessing.side
+        if applied.operations and self._can_use_kernel(pixels):
+            zero, one = torch.zeros(3), torch.ones(3)
+            shifts = torch.zeros_like(applied.color_shifts)
+            crops = kernel_crops(pixels, applied, side, self._fill_color, shifts, zero, one)
+            if crops is not None:
+                return crops
+        size, boxes = self._crop_size, applied.boxes
+        if applied.is_affine:
+            images = to_float_chw(pixels, preprocessing)
+            return resize(crop_affine(images, applied.matrices(), size, self._fill_color), side)
         if self._is_scaled:
             return crop_bilinear(to_float_chw(pixels, preprocessing), boxes, side)
-        crops = crop_integer(pixels, boxes, preprocessing.crop_size)
-        return resize(to_float_chw(crops, preprocessing), side)
+        return resize(to_float_chw(crop_integer(pixels, boxes, size), preprocessing), side)
+
+    @property
+    def _fill_color(self) -> Tensor:
+        """Of what lies outside the stored image: the mean colour, [C] on the 0-255 scale."""
+        if self.mean_image is not None:
+            return self.mean_image.mean((1, 2))
+        mean = self.preprocessing.mean[: self.preprocessing.channels]
+        device = self.color_principal_axes.device
+        return torch.tensor(mean, dtype=torch.float32, device=device)
 
     def _can_use_kernel(self, pixels: Tensor) -> bool:
-        """Whether the kernel supports these options: RGB, no noise, no antialiasing, not large."""
+        """Whether the kernel can crop: RGB on the CPU, no noise, no antialiasing, not large."""
         preprocessing = self.preprocessing
         is_antialiased = not self._is_scaled and preprocessing.crop_size != preprocessing.side
         is_small = max(pixels.shape[1], preprocessing.side) <= MAX_KERNEL_SIDE
-        has_noise = bool(self.options.noise_std)
-        return preprocessing.channels == 3 and is_small and not is_antialiased and not has_noise
+        is_plain = preprocessing.channels == 3 and not self.options.noise_std
+        is_wanted = self.use_kernel and pixels.device.type == "cpu"
+        return is_wanted and is_small and not is_antialiased and is_plain
 
-    def _run_kernel(self, pixels: Tensor, boxes: Tensor, shifts: Tensor) -> Tensor | None:
+    def _run_kernel(self, pixels: Tensor, applied: Applied) -> Tensor | None:
         """Crop, shift and normalize in one pass on the CPU; None where no kernel is used."""
-        is_wanted = self.use_kernel and pixels.device.type == "cpu" and self._can_use_kernel(pixels)
-        kernels = load_kernels() if is_wanted else None
-        if kernels is None:
+        if applied.operations or not self._can_use_kernel(pixels):
             return None
-        side = self.preprocessing.side
         mean = torch.tensor(self.preprocessing.mean, dtype=torch.float32)
         if self.mean_image is not None:
             mean = self.mean_image.permute(1, 2, 0).contiguous()
         std = torch.tensor(self.preprocessing.std, dtype=torch.float32)
-        crops = pixels.new_empty((len(pixels), side, side, 3), dtype=torch.float32)
-        kernels.call(
-            "crop_normalize",
-            *(pixels.contiguous(), boxes, shifts, mean, std, crops),
-            *(len(pixels), pixels.shape[1], side, mean.ndim == 3),
-        )
-        return crops.permute(0, 3, 1, 2)
+        side, fill = self.preprocessing.side, self._fill_color
+        return kernel_crops(pixels, applied, side, fill, applied.color_shifts, mean, std)
 
 
 def pca_color_jitter(count: int, axes: Tensor, std: float, generator: torch.Generator) -> Tensor:

@@ -1,10 +1,74 @@
-"""Augmentations that mix the images of a batch."""
+"""Augmentations that mix the images of a batch, and their labels."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from alexnet.config.augmentation import Augmentation
+
+
+def mix(
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    options: Augmentation,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, bool]:
+    """CutMix with its probability, else mixup if the options have it; never both.
+
+    Args:
+        images: [B, C, h, w]; not changed.
+        labels: int64 [B].
+        num_classes: number of classes.
+        options: gives `cutmix` and `mixup`.
+        generator: source of all random numbers.
+
+    Returns:
+        The images; targets float [B, num_classes], whose rows add up to 1; and whether the batch
+        was mixed.
+    """
+    images, targets, is_mixed = cutmix(images, labels, num_classes, options.cutmix, generator)
+    if is_mixed:
+        return images, targets, is_mixed
+    return mixup(images, labels, num_classes, options.mixup, generator)
+
+
+def mixup(
+    images: Tensor, labels: Tensor, num_classes: int, alpha: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, bool]:
+    """A weighted mean of every image and another one of the batch.
+
+    The weight is drawn from Beta(alpha, alpha), one for the whole batch; the other image is drawn
+    for each image.
+
+    Args:
+        images: [B, C, h, w]; not changed.
+        labels: int64 [B].
+        num_classes: number of classes.
+        alpha: of the beta distribution; 0: nothing is mixed, and no random number is drawn.
+        generator: source of all random numbers.
+
+    Returns:
+        The images; targets float [B, num_classes], the weight of each class; and whether the batch
+        was mixed.
+
+    Source: Zhang et al. 2018, mixup, with one weight for a batch as in the authors' program.
+    """
+    targets = F.one_hot(labels, num_classes).float()
+    if not alpha:
+        return images, targets, False
+    device = images.device
+    seed = int(torch.randint(2**62, (), generator=generator, device=device))
+    weight = float(np.random.default_rng(seed).beta(alpha, alpha))
+    others = torch.randperm(len(images), generator=generator, device=device)
+    return (
+        images.lerp(images[others], 1 - weight),
+        targets.lerp(targets[others], 1 - weight),
+        True,
+    )
 
 
 def cutmix(

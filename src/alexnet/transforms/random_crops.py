@@ -16,7 +16,7 @@ def random_crop_boxes(
 
     A box is (x, step in x, y, step in y) in pixels: the coordinates of the crop's first pixel, and
     the distance from one pixel of the crop to the next. A flipped crop starts at its right edge
-    and has a step of -1 in x.
+    and has a step of -1 in x; one flipped vertically starts at its bottom.
 
     Source: Paper, section 4.1; one box per image, where the 2012 code used one for 32 images.
     """
@@ -27,19 +27,26 @@ def random_crop_boxes(
         top, left = torch.randint(positions, (2, count, 1), generator=generator, device=device)[
             ..., 0
         ]
-    is_flipped = torch.zeros(count, dtype=torch.bool, device=device)
-    if options.flip:
-        is_flipped = torch.rand(count, 1, generator=generator, device=device)[:, 0] < 0.5
-    x = torch.where(is_flipped, left + side - 1, left)
-    step_x = torch.where(is_flipped, -1.0, 1.0)
-    return torch.stack((x, step_x, top, torch.ones_like(step_x)), 1).float()
+    x, step_x = _flip_half(left, side, options.flip, generator)
+    y, step_y = _flip_half(top, side, options.vertical_flip, generator)
+    return torch.stack((x, step_x, y, step_y), 1).float()
+
+
+def _flip_half(
+    first: Tensor, side: int, flip: bool, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The first pixels of crops and their steps, of which half begin at the other edge."""
+    is_flipped = torch.zeros_like(first, dtype=torch.bool)
+    if flip:
+        is_flipped = torch.rand(len(first), 1, generator=generator, device=first.device)[:, 0] < 0.5
+    return torch.where(is_flipped, first + side - 1, first), torch.where(is_flipped, -1.0, 1.0)
 
 
 def crop_integer(pixels: Tensor, boxes: Tensor, side: int) -> Tensor:
     """Crops at whole pixels: uint8 [B, S, S, 3] to [B, side, side, 3]."""
     span = torch.arange(side, device=pixels.device)
-    x, step_x, y, _ = boxes.long().T[..., None]
-    rows, columns = y + span, x + step_x * span
+    x, step_x, y, step_y = boxes.long().T[..., None]
+    rows, columns = y + step_y * span, x + step_x * span
     batch = torch.arange(len(pixels), device=pixels.device)
     return pixels[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
@@ -60,8 +67,12 @@ def random_resized_crop_boxes(
     width, height = (scale * aspect).clamp(max=1), (scale / aspect).clamp(max=1)
     if options.crop == "center":
         x, y = torch.full_like(x, 0.5), torch.full_like(y, 0.5)
-    sign = torch.where(flip < 0.5, -1.0, 1.0) if options.flip else torch.ones_like(flip)
-    step_x, step_y = width * sign * (stored_size / side), height * (stored_size / side)
+    step_x, step_y = width * (stored_size / side), height * (stored_size / side)
+    if options.flip:
+        step_x *= torch.where(flip < 0.5, -1.0, 1.0)
+    if options.vertical_flip:
+        flip = torch.rand(count, generator=generator, device=device)
+        step_y *= torch.where(flip < 0.5, -1.0, 1.0)
     # x and y, 0 to 1, place the box between the two edges of the image. Its first pixel is
     # (side - 1) / 2 steps before its centre.
     center_x = (stored_size * (1 + (2 * x - 1) * (1 - width)) - 1) / 2

@@ -44,3 +44,36 @@ void crop_normalize(const uint8_t *pixels, const float *boxes, const float *shif
         }
     }
 }
+
+/* As crop_normalize, for crops that are rotated or sheared: matrices [images, 3, 3] map (column,
+ * row, 1) of a pixel of a crop to one of the stored image. What lies outside of it gets the color
+ * fill [3] instead. */
+void affine_crop_normalize(const uint8_t *pixels, const float *matrices, const float *fill,
+                           const float *shifts, const float *mean, const float *std, float *crops,
+                           long images, long stored, long side, long has_mean_image, int threads) {
+    float end = (float)stored - 0.5f;
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long n = 0; n < images; n++) {
+        const uint8_t *image = pixels + n * stored * stored * 3;
+        const float *m = matrices + n * 9, *shift = shifts + n * 3;
+        float *crop = crops + n * side * side * 3;
+        for (long y = 0; y < side; y++)
+            for (long x = 0; x < side; x++, crop += 3) {
+                float column = m[0] * (float)x + m[1] * (float)y + m[2];
+                float row = m[3] * (float)x + m[4] * (float)y + m[5];
+                int is_inside = column >= -0.5f && column <= end && row >= -0.5f && row <= end;
+                lerp across = lerp_at(column, stored), down = lerp_at(row, stored);
+                const uint8_t *above = image + down.low * stored * 3;
+                const uint8_t *below = image + down.high * stored * 3;
+                long left = across.low * 3, right = across.high * 3;
+                const float *center = has_mean_image ? mean + (y * side + x) * 3 : mean;
+                for (int c = 0; c < 3; c++) {
+                    float high = above[left + c], low = below[left + c];
+                    high += across.weight * ((float)above[right + c] - high);
+                    low += across.weight * ((float)below[right + c] - low);
+                    float value = is_inside ? high + down.weight * (low - high) : fill[c];
+                    crop[c] = (value + shift[c] - center[c]) / std[c];
+                }
+            }
+    }
+}

@@ -1,0 +1,48 @@
+"""Crops of stored images by the C kernels: crop, colour shift and normalization in one pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from alexnet.ops.library import load_kernels
+from alexnet.transforms.applied import Applied
+
+MAX_KERNEL_SIDE = 4096
+"""Side of images and crops, in pixels, for which the kernel has room on the stack."""
+
+
+def kernel_crops(
+    pixels: Tensor,
+    applied: Applied,
+    side: int,
+    fill: Tensor,
+    shifts: Tensor,
+    mean: Tensor,
+    std: Tensor,
+) -> Tensor | None:
+    """(crop + shift - mean) / std: uint8 [B, S, S, 3] to float32 [B, 3, side, side].
+
+    Args:
+        pixels: stored images, on the CPU.
+        applied: where the crops are, and how they are rotated and distorted.
+        side: of the result, in pixels.
+        fill: colour [3] of what lies outside a rotated image.
+        shifts: [B, 3].
+        mean: [3], or a mean image [side, side, 3].
+        std: [3].
+
+    Returns:
+        The crops in channels-last memory; None where there are no kernels.
+    """
+    kernels = load_kernels()
+    if kernels is None:
+        return None
+    pixels = pixels.contiguous()
+    crops = pixels.new_empty((len(pixels), side, side, 3), dtype=torch.float32)
+    outputs = (shifts, mean, std, crops, len(pixels), pixels.shape[1], side, mean.ndim == 3)
+    if applied.is_affine:
+        kernels.call("affine_crop_normalize", pixels, applied.matrices(), fill, *outputs)
+    else:
+        kernels.call("crop_normalize", pixels, applied.boxes, *outputs)
+    return crops.permute(0, 3, 1, 2)
