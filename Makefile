@@ -29,6 +29,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# The tests' bytecode is kept for the next run, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One thread per worker, so that two workers share two cores.
 test test-slow coverage stress: export OMP_NUM_THREADS := 1
 

@@ -11,6 +11,7 @@ from stress import files, images
 from stress.workers import Worker
 
 
+@pytest.mark.slow
 def test_mutated_images(tmp_path: Path) -> None:
     tally = images.stress(150, 20, tmp_path)
     assert tally.failures == ()

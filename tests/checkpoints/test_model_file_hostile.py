@@ -25,6 +25,7 @@ from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
+from support.slow import first_fast
 
 ARCH = variant(ZOO["lenet5"], ModelOptions(width=0.5), num_classes=3)
 INFO = ModelInfo(
@@ -99,7 +100,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", first_fast(HOSTILE, fast=4))
 def test_a_header_that_asks_for_too_much(model: Path, name: str) -> None:
     forged(model, HOSTILE[name])
     tracemalloc.start()
@@ -133,6 +134,7 @@ def test_a_file_as_large_as_a_disk_and_a_pipe(tmp_path: Path) -> None:
         load_model(tmp_path / "pipe")
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300))
 def test_no_bytes_are_a_model(content: bytes) -> None:
     path = Path(os.environ["ALEXNET_CACHE"]) / "any.safetensors"

@@ -55,6 +55,7 @@ def by_hand(pixels: np.ndarray, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return stages
 
 
+@pytest.mark.slow
 def test_stages_equal_a_plain_computation_on_a_real_image(shared: Path, pixels: np.ndarray) -> None:
     path = shared / "data" / "alexnet_owt" / "features.pth"
     network = create_model("alexnet_owt", num_classes=17).eval()

@@ -20,6 +20,7 @@ def small_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
 LENET = ("lenet5", "--batch-size", 2, "--repeats", 1, "--device", "cpu")
 
 
+@pytest.mark.slow
 def test_inference_as_json(command: Command) -> None:
     told = command("benchmark", "infer", *LENET, "--json")
     assert told.code == 0

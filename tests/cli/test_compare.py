@@ -29,6 +29,7 @@ def other(own: RunFolder) -> RunFolder:
     return own
 
 
+@pytest.mark.slow
 def test_two_runs(command: Command, trained: RunFolder, other: RunFolder, tmp_path: Path) -> None:
     result = command("compare", trained.path, other.path, "--out", tmp_path / "out")
     assert result.code == 0
@@ -72,6 +73,7 @@ def test_names_are_short_unless_they_are_the_same(tmp_path: Path) -> None:
         named_paths([paths[0], f"{paths[0]}/"])
 
 
+@pytest.mark.slow
 def test_the_plot_is_beside_the_runs(command: Command, own: RunFolder, other: RunFolder) -> None:
     command("compare", own.path, own.model)
     assert (own.path.parent / "compare-own-model.safetensors" / "learning_curves.svg").exists()

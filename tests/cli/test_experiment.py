@@ -89,6 +89,7 @@ def test_run_prints_the_result_file(command: Command, own_out: Path) -> None:
     assert json.loads(told.out) == {"schema": 1, **json.loads((own_out / RESULT).read_text())}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("listed")
 def test_more_seeds_are_announced_one_by_one(command: Command, own_out: Path) -> None:
     told = command("experiment", "run", "tiny", "--quick", "--seeds", "4", "--out", own_out)

@@ -20,6 +20,7 @@ def photos(flowers: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(flowers / "train", tmp_path / "photos"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_a_folder_named_in_python_is_recognized_from_anywhere(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

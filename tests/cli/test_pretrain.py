@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from alexnet.pretraining.recipe import RbmRecipe, read_pretrain_recipe
 from support.commands import Command
+from support.slow import first_fast
 
 TINY_FLAGS = (
     "--arch", "alexnet_bn", "--width", "0.05", "--input-size", "67", "--resize-size", "72",
@@ -19,7 +20,7 @@ TINY_FLAGS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
+@pytest.mark.parametrize("kind", first_fast(["autoencoder", "rbm"]))
 def test_layers_go_from_pretrain_to_train(
     command: Command, flowers: Path, tmp_path: Path, no_plots: None, kind: str
 ) -> None:
@@ -70,6 +71,7 @@ def test_json_is_the_result(
     assert "not a classifier" in predicted.err
 
 
+@pytest.mark.slow
 def test_a_config_and_a_flag_that_overrides_it(
     command: Command, flowers: Path, tmp_path: Path, no_plots: None
 ) -> None:

@@ -81,6 +81,7 @@ def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path
     assert sum(map(sum, facts["test"]["confusion"])) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_train_numbers_its_run_folders(
     command: Command, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +134,7 @@ class ClosedPipe(io.StringIO):
         raise BrokenPipeError
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_place", "no_plots")
 def test_a_run_continues_when_nobody_reads_its_progress(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def test_wilson_as_published(count: int, total: int, low: float, high: float) ->
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 500), st.data())
 def test_wilson_ends_at_fractions_of_that_score(total: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, total))

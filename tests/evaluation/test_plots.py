@@ -17,6 +17,7 @@ from alexnet.evaluation.shown_classes import (
     most_confused_block,
 )
 from support.figures import overlapping_texts
+from support.slow import first_fast
 
 
 def evaluation(
@@ -106,7 +107,7 @@ NAMES = ("x" * 199 + "a", "x" * 199 + "b", "文" * 200, "$a_b$ {}", "日本語�
 """Two that differ at their ends, two that DejaVu Sans lacks, and one that looks like TeX."""
 
 
-@pytest.mark.parametrize("count", [2, len(NAMES)])
+@pytest.mark.parametrize("count", first_fast([len(NAMES), 2]))
 def test_long_and_foreign_names_neither_warn_nor_overlap(count: int) -> None:
     labels = list(range(count))
     result = evaluation([*labels, 0], [*labels, count - 1], count, NAMES[-count:])

@@ -75,6 +75,7 @@ def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_matrix_has_a_row_a_line(tmp_path: Path) -> None:
     """A file of 1,000 classes had a million lines."""
     names = ("a", "b\udce9", "c")
@@ -86,6 +87,7 @@ def test_a_matrix_has_a_row_a_line(tmp_path: Path) -> None:
     assert "\n".join(lines) == json_document(summarize_evaluation(result))
 
 
+@pytest.mark.slow
 def test_without_mistakes_there_is_no_plot_of_them(tmp_path: Path) -> None:
     result = compute_metrics(np.eye(2, dtype=np.float32), np.array([0, 1]), ("a", "b"))
     write_evaluation(result, tmp_path)

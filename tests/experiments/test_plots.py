@@ -75,6 +75,7 @@ def test_a_missing_end_is_an_arrow(tiny_result: ExperimentResult, histories: His
     assert marker.get_marker() == ">"
 
 
+@pytest.mark.slow
 def test_errors_over_the_number_of_images(
     tiny_result: ExperimentResult, histories: Histories
 ) -> None:

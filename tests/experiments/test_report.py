@@ -50,6 +50,7 @@ def test_a_missing_end_is_a_dash(tiny_result: ExperimentResult) -> None:
     assert "|  | +1.00 points | at least +40.00 points (+30.00 points to -) |" in table
 
 
+@pytest.mark.slow
 def test_the_result_is_written_last(tiny_result: ExperimentResult, tmp_path: Path) -> None:
     """A folder with `result.json` is finished, so nothing may be missing beside it."""
     (tmp_path / "report.md").mkdir()

@@ -125,6 +125,7 @@ def test_an_interrupted_experiment_ends_as_if_it_had_not_been_interrupted(
     assert [arm.values for arm in result.arms] == [arm.values for arm in whole.arms]
 
 
+@pytest.mark.slow
 def test_more_seeds_are_added(experiment: Experiment, own_out: Path) -> None:
     reporters = RecordingReporters()
     result = run_experiment(Plan(experiment=experiment, num_seeds=4), own_out, reporters)
@@ -179,6 +180,7 @@ def diverging(experiment: Experiment, *lr_grid: float) -> Experiment:
     return replace(experiment, arms=arms, protocols={"quick": protocol})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_a_learning_rate_that_diverges_is_not_chosen_and_not_tried_again(
     experiment: Experiment, tmp_path: Path
@@ -194,6 +196,7 @@ def test_a_learning_rate_that_diverges_is_not_chosen_and_not_tried_again(
     assert running.best_lr(plan, plan.trainings[0], {"dropout": trials}) == 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_a_measured_run_that_diverges_is_scored_as_100_percent_error(
     experiment: Experiment, tmp_path: Path

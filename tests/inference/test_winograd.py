@@ -49,6 +49,7 @@ def test_winograd_is_the_direct_sum(
     assert (found - expected).abs().max() < 2e-5 * expected.abs().max()
 
 
+@pytest.mark.slow
 def test_large_batches_are_computed_in_chunks(kernels: KernelLibrary) -> None:
     conv, x = nn.Conv2d(16, 16, 3, padding=1), randn(7, 16, 9, 9)
     whole = WinogradConv2d(conv, kernels)(x)

@@ -60,6 +60,7 @@ def test_printable_text_is_one_line_of_utf8(text: str) -> None:
     assert "\x1b" not in shown
 
 
+@pytest.mark.slow
 @given(st.recursive(ANY_TEXT, lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner)))
 def test_json_holds_any_name(value: object) -> None:
     text = json_text(value)

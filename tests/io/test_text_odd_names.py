@@ -51,6 +51,7 @@ def is_clean(text: str) -> bool:
     return text.encode() != b"" and not set(text) & set("\x1b\r\u202e\x7f")
 
 
+@pytest.mark.slow
 def test_data_check_and_prepare(command: Command, odd: Path) -> None:
     told = command("data", "check", odd)
     assert told.code == 1
@@ -110,6 +111,7 @@ def test_csv_of_any_name_on_a_strict_terminal(trained: RunFolder, odd: Path) -> 
     }
 
 
+@pytest.mark.slow
 def test_the_sheet(command: Command, odd: Path, tmp_path: Path) -> None:
     assert command("data", "show", odd, "--out", tmp_path / "x.png", "--num-samples", "0").code == 0
 

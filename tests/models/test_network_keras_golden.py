@@ -114,6 +114,7 @@ def outputs(shared: Path) -> dict[str, Tensor]:
         return network.intermediate_outputs(to_nchw(golden_images(224, 4, 7)))
 
 
+@pytest.mark.slow
 def test_keras_logits(shared: Path, outputs: dict[str, Tensor]) -> None:
     reference = goldens(shared, "reference.npz")
     logits = outputs["fc8"].numpy()

@@ -43,6 +43,7 @@ def test_half_is_one_tower_with_all_channels_in_conv5() -> None:
     assert parameters("alexnet_2012_half") == conv_weights + 48 + 128 + 192 + 192 + 256 + fc
 
 
+@pytest.mark.slow
 def test_without_communication_a_tower_never_sees_the_other() -> None:
     """No gradient of a conv5 channel of the first tower reaches a conv2 channel of the second."""
     network = Network(architecture("alexnet_2012_no_communication")).eval()

@@ -57,6 +57,7 @@ def test_compiled_once_and_cached(empty_cache: Path) -> None:
     assert [p.stat().st_ino for p in (empty_cache / "kernels").iterdir()] == [built]
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_a_compiler_without_openmp_gives_one_thread_and_one_note(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

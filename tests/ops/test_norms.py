@@ -127,6 +127,7 @@ def test_what_is_too_large_for_the_stack_is_left_to_torch(channels: int, size: i
         torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
 def test_the_custom_operation_follows_torchs_rules() -> None:
     x = randn(2, 8, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
     torch.library.opcheck(NORM, (x, *PAPER))

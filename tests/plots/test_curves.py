@@ -82,6 +82,7 @@ def test_without_validation_the_last_epoch_is_the_models() -> None:
     assert [len(axes.lines) for axes in figure.axes] == [2, 3, 1]
 
 
+@pytest.mark.slow
 def test_a_note_explains_a_training_loss_above_the_other_where_it_is_above() -> None:
     below = history("val", 2.0, 1.5)
     above = [replace(record, eval_loss=record.train_loss - 0.1) for record in below]
@@ -93,7 +94,9 @@ def test_a_note_explains_a_training_loss_above_the_other_where_it_is_above() -> 
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-@pytest.mark.parametrize("losses", [(1.9,), (2.0, 1.0, 0.5, 0.1)])
+@pytest.mark.parametrize(
+    "losses", [(2.0, 1.0, 0.5, 0.1), pytest.param((1.9,), marks=pytest.mark.slow)]
+)
 def test_texts_do_not_overlap_each_other_or_the_curves(
     split: str | None, losses: tuple[float, ...]
 ) -> None:

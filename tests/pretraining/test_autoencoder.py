@@ -20,6 +20,7 @@ from support.pretraining import (
     smooth_images,
     tiny_arch,
 )
+from support.slow import first_fast
 
 
 def test_masking_sets_a_fraction_to_zero_and_keeps_the_mean() -> None:
@@ -51,7 +52,7 @@ def test_an_autoencoder_by_hand() -> None:
     assert layer.export_weights()["conv1.weight"].item() == 0.5
 
 
-@pytest.mark.parametrize("name", ["alexnet", "alexnet_bn", "lenet5"])
+@pytest.mark.parametrize("name", first_fast(["alexnet", "alexnet_bn", "lenet5"]))
 def test_the_reconstruction_error_falls(name: str) -> None:
     arch = tiny_arch(name)
     x = smooth_images(arch)

@@ -21,6 +21,7 @@ from alexnet.training.run_folder import RunFolder
 from alexnet.transforms.crops import denormalize, to_uint8_images
 from support.figures import overlapping_texts
 from support.pretraining import small_recipe
+from support.slow import first_fast
 
 
 def epoch(layer: str, number: int, train: float, val: float | None) -> LayerRecord:
@@ -45,7 +46,7 @@ def test_error_curves_have_a_panel_per_layer() -> None:
     assert curves["validation"].tolist() == [[1, 0.8], [2, 0.6]]
 
 
-@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("count", first_fast([1, 5]))
 def test_many_layers_stand_in_rows(count: int) -> None:
     layers = [f"conv{i + 1}" for i in range(count)]
     figure = error_curves([epoch(layer, e, 0.9, 0.8) for layer in layers for e in (1, 2)], "title")
@@ -75,6 +76,7 @@ def test_the_sheet_shows_inputs_and_reconstructions_as_images(finished: Pretrain
     assert np.array_equal(sheet[0, 2], to_uint8_images(decoded)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_store")
 def test_every_plot_is_written(training: Recipe, tmp_path: Path) -> None:
     recipe = replace(small_recipe("rbm", training), up_to="conv1")

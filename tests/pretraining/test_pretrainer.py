@@ -22,6 +22,7 @@ from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import set_up_training
 from support.pretraining import LayerWitness, small_recipe
 from support.runs import SetAside, Witness
+from support.slow import first_fast
 
 
 def kind_of(run: Pretrained) -> str:
@@ -128,7 +129,7 @@ def test_another_seed_gives_other_layers(finished: Pretrained, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("with_store")
-@pytest.mark.parametrize("stop_at", [2, 9])
+@pytest.mark.parametrize("stop_at", first_fast([2, 9]))
 def test_an_interrupted_pretraining_keeps_finished_layers_and_resumes_to_the_same_bits(
     finished: Pretrained, tmp_path: Path, stop_at: int
 ) -> None:
@@ -172,6 +173,7 @@ def test_what_cannot_be_resumed(finished: Pretrained, tmp_path: Path) -> None:
 # which images are read
 
 
+@pytest.mark.slow
 def test_test_images_are_never_read(training: Recipe, tmp_path: Path, set_aside: SetAside) -> None:
     """With very different test images the layers are the same, bit for bit."""
     data = set_aside("train", "val", "test")

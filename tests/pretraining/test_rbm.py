@@ -156,6 +156,7 @@ def cd_gradient(rbm: Rbm, data: Tensor, chain: Tensor) -> Tensor:
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(rbm.parameters()))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [1, 2])
 def test_contrastive_divergence_converges_to_the_likelihood_gradient(block: int) -> None:
     """The error falls with the length of the chain, down to the noise of 8,000 chains."""

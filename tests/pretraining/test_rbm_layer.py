@@ -14,6 +14,7 @@ from alexnet.pretraining.decoding import spatial_size
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stages import find_stages
 from support.pretraining import RBM, first_rbm, fit, seeded, smooth_images, tiny_arch
+from support.slow import first_fast
 
 
 def test_initial_biases_follow_hinton() -> None:
@@ -53,7 +54,7 @@ def test_the_input_of_the_next_rbm(hidden_pooling: Literal["probabilistic", "non
     assert decoded.shape == layer.visible_input(x).shape
 
 
-@pytest.mark.parametrize("name", ["alexnet", "lenet5"])
+@pytest.mark.parametrize("name", first_fast(["lenet5", "alexnet"]))
 def test_the_reconstruction_error_falls(name: str) -> None:
     """alexnet: blocks of 2 x 2, stride 4; lenet5: independent units, stride 1."""
     arch = tiny_arch(name)

@@ -7,7 +7,7 @@ import torch
 
 from alexnet.errors import UsageError
 from alexnet.runtime import device as module
-from alexnet.runtime.device import autocast, choose_device, compute_dtype
+from alexnet.runtime.device import autocast, choose_device, compute_dtype, seed_device
 
 CPU = torch.device("cpu")
 
@@ -46,3 +46,10 @@ def test_auto_is_bf16_where_the_hardware_supports_it(
 
 def test_a_device_of_another_type_has_no_bf16() -> None:
     assert not module.has_bf16(torch.device("meta"))
+
+
+def test_a_seeded_device_draws_as_after_torchs_manual_seed() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    seed_device(CPU, 7)
+    assert torch.equal(torch.rand(3), expected)

@@ -23,6 +23,7 @@ def test_a_setting_of_the_user_is_kept(name: str, monkeypatch: pytest.MonkeyPatc
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 def test_a_command_sets_it_before_torch_is_imported() -> None:
     code = """
 import os, sys

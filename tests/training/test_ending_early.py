@@ -92,6 +92,7 @@ def test_patience_without_validation_images_says_how_to_get_them(
 # time
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_place")
 def test_a_run_stops_when_its_time_is_up_and_resumes_to_the_same_bits(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, witness: Witness

@@ -45,6 +45,7 @@ def test_a_finished_run_goes_on_as_if_it_had_been_planned_so(
     assert is_same_run(without_state(run.folder), without_state(planned))
 
 
+@pytest.mark.slow
 def test_a_cosine_is_planned_anew_and_the_config_repeats_the_run(
     small: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_past_plan_by_hand(step: int, plan: tuple[tuple[int, int], ...]) -> 
     assert past_plan(Recipe(epochs=12, schedule=schedule), step) == plan
 
 
+@pytest.mark.slow
 def test_an_extended_run_that_is_killed_resumes(
     small: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
@@ -103,6 +105,7 @@ def test_an_extended_run_that_is_killed_resumes(
 # what ends it early
 
 
+@pytest.mark.slow
 def test_a_run_that_has_lost_its_patience_gets_more(
     small: Recipe, tmp_path: Path, witness: Witness
 ) -> None:

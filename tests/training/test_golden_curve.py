@@ -26,6 +26,7 @@ from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Rec
 from alexnet.models.variants import ModelOptions
 from support.kernels import torch_threads, without_kernels
 from support.runs import PowerCut, PowerCutError, train
+from support.slow import first_fast
 
 GOLDEN = Path(__file__).with_name("golden_curves.json")
 STEPS = 8
@@ -112,7 +113,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", first_fast(RECIPES, fast=2))
 def test_first_losses_are_those_recorded(name: str, images: Path, tmp_path: Path) -> None:
     golden = np.array(json.loads(GOLDEN.read_text())[name])
     with without_kernels():  # torch alone computes the same on every machine

@@ -34,6 +34,7 @@ def test_the_suggestion_is_the_middle_of_the_fall() -> None:
     assert suggest_lr(lrs, losses) == pytest.approx(1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_place")
 def test_the_rate_rises_until_the_loss_blows_up(
     small: Recipe, tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch

@@ -84,6 +84,7 @@ def test_compiled_networks_do_not_accumulate() -> None:
         Recipe(compile=True, optimizer=OptimizerOptions(accumulate=2))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_place")
 def test_an_accumulating_run_resumes_to_the_same_bits(small: Recipe, tmp_path: Path) -> None:
     optimizer = replace(small.optimizer, accumulate=2, clip_norm=1.0)

@@ -111,6 +111,7 @@ def test_the_saved_model_scores_what_the_run_reported(trained: RunFolder, tiny: 
     assert info.scores.test_top1_error == result["test"]["top1_error"]
 
 
+@pytest.mark.slow
 def test_too_many_unreadable_images_stop_the_run_and_few_are_named(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside, witness: Witness
 ) -> None:
@@ -159,6 +160,7 @@ def test_without_a_val_split_the_last_epoch_is_kept(
     assert (info.scores.epoch, info.scores.val_top1_error) == (6, None)
 
 
+@pytest.mark.slow
 def test_the_test_split_never_changes_the_learning_rate(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:

@@ -32,6 +32,7 @@ def test_a_run_keeps_its_notes_and_epochs(trained: RunFolder) -> None:
     assert kept[-1] == "finished"
 
 
+@pytest.mark.slow
 def test_resuming_appends(small: Recipe, small_place: RunFolder, witness: Witness) -> None:
     cut_off(small, small_place.path, 6)
     before = lines(small_place)

@@ -37,6 +37,7 @@ def one_wild_step(recipe: Recipe) -> Recipe:
 # what it learns
 
 
+@pytest.mark.slow
 def test_loss_falls(tiny: Recipe, tmp_path: Path) -> None:
     recipe = replace(tiny, epochs=12, model=LEARNING, augment=PLAIN, schedule=AT_ONCE)
     history = train(recipe, out=tmp_path / "run").history
@@ -97,6 +98,7 @@ def test_a_run_that_diverged_is_told_from_one_that_ended_otherwise(
             train(recipe, out=tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_a_run_ends_after_the_epoch_whose_training_error_is_low_enough(
     tiny: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_loss_that_stays_at_chance_is_noted_once_with_its_causes(
     assert json.loads(run.folder.result.read_text())["advice"] == list(run.advice)
 
 
+@pytest.mark.slow
 def test_a_loss_that_falls_is_not_called_stuck(
     tiny: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
@@ -182,6 +185,7 @@ def test_frozen_layers_keep_weights_and_statistics(
         assert torch.equal(fresh[name], after[name]) == (name in frozen), name
 
 
+@pytest.mark.slow
 def test_slowed_and_then_frozen(tiny: Recipe, tmp_path: Path, set_aside: SetAside) -> None:
     """conv1 as Code2012 treats it: as fast as the rest, then at 1e-5, then not at all."""
     recipe = replace(

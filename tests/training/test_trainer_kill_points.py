@@ -22,6 +22,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder, read_metrics
 from stress.children import is_change
 from support.runs import PowerCutError, is_same_run, resume, train
+from support.slow import first_fast
 
 pytestmark = pytest.mark.usefixtures("small_place")
 
@@ -101,7 +102,7 @@ def test_the_best_epoch_of_the_small_run_is_not_its_last(small_whole: RunFolder)
     assert errors.index(min(errors)) < 2
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", first_fast(POINTS, fast=3))
 def test_a_run_that_dies_between_two_writes(
     small: Recipe,
     small_whole: RunFolder,
@@ -125,6 +126,7 @@ def test_a_run_that_dies_between_two_writes(
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluation", [2, 4])
 def test_a_run_that_dies_in_an_evaluation(
     small: Recipe,
@@ -152,6 +154,7 @@ def test_a_run_that_dies_in_an_evaluation(
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_that_dies_again_while_it_is_restored(
     small: Recipe, small_whole: RunFolder, changes: list[str], disk: Disk, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from alexnet.errors import AlexNetError, ModelFileError, TrainingError
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 from support.commands import Alexnet
 from support.runs import PowerCutError, SetAside, Witness, cut_off, resume, train
+from support.slow import first_fast
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_the_config_of_a_run_re_creates_it_to_the_bit(
     assert again.config.read_bytes() == trained.config.read_bytes()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_model(tiny: Recipe, trained: RunFolder, tmp_path: Path) -> None:
     other = load_file(train(replace(tiny, seed=1), out=tmp_path / "other").folder.model)
     assert not torch.equal(other["conv1.weight"], load_file(trained.model)["conv1.weight"])
@@ -54,7 +56,7 @@ def test_another_seed_gives_another_model(tiny: Recipe, trained: RunFolder, tmp_
 # stopped and resumed
 
 
-@pytest.mark.parametrize("stop_after", [4, 6])
+@pytest.mark.parametrize("stop_after", first_fast([4, 6]))
 def test_resumed_after_a_step_it_ends_in_the_same_bits(
     eager: Recipe, trained: RunFolder, tmp_path: Path, witness: Witness, stop_after: int
 ) -> None:
@@ -70,7 +72,7 @@ def test_resumed_after_a_step_it_ends_in_the_same_bits(
     assert not run.folder.checkpoints.exists()
 
 
-@pytest.mark.parametrize("rule", ["paper", "sgd", "adam", "keras_adam"])
+@pytest.mark.parametrize("rule", first_fast(["paper", "sgd", "adam", "keras_adam"]))
 def test_every_optimizer_resumes_in_the_same_bits(
     small: Recipe, small_place: RunFolder, tmp_path: Path, rule: str
 ) -> None:
@@ -132,6 +134,7 @@ def test_what_a_kill_left_half_written_is_cleared_away(eager: Recipe, tmp_path: 
     assert hidden == [".my notes"]
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_starts_again(
     tiny: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_run_without_a_checkpoint_starts_again(
     assert [record.epoch for record in read_metrics(run.folder)] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_while_its_plots_are_drawn_can_be_finished(
     eager: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
@@ -156,6 +160,7 @@ def test_a_run_stopped_while_its_plots_are_drawn_can_be_finished(
     assert run.folder.result.exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_does_not_need_its_initial_weights(
     eager: Recipe, trained: RunFolder, tmp_path: Path
 ) -> None:
@@ -168,6 +173,7 @@ def test_a_resumed_run_does_not_need_its_initial_weights(
     assert folder.model.read_bytes() == whole.model.read_bytes()
 
 
+@pytest.mark.slow
 def test_another_number_of_threads_is_noted(
     eager: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
@@ -191,6 +197,7 @@ def test_what_cannot_be_resumed(trained: RunFolder, tmp_path: Path) -> None:
         resume(trained.path)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_resume_with_other_images(
     eager: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:

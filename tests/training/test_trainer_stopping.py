@@ -19,6 +19,7 @@ from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 from support.runs import Witness, empty_plot, is_same_run, resume, train
+from support.slow import first_fast
 
 pytestmark = pytest.mark.usefixtures("small_place")
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -44,7 +45,7 @@ class Signaller(Witness):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("at_step", [1, 4, 6, 12])
+@pytest.mark.parametrize("at_step", first_fast([4, 1, 6, 12]))
 def test_the_running_step_is_finished_and_saved(
     small: Recipe,
     small_whole: RunFolder,
@@ -70,7 +71,7 @@ def test_the_running_step_is_finished_and_saved(
 
 @pytest.mark.parametrize(
     ("method", "evaluation"),
-    [("probabilities", 1), ("probabilities", 3), ("probabilities", 4), ("logits", 1)],
+    first_fast([("probabilities", 1), ("probabilities", 3), ("probabilities", 4), ("logits", 1)]),
 )
 def test_an_interrupted_evaluation_is_repeated(
     small: Recipe,
@@ -101,6 +102,7 @@ def test_an_interrupted_evaluation_is_repeated(
     assert is_same_run(folder, small_whole)
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_at_once(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_second_interrupt_ends_at_once(
     assert is_same_run(resume(folder.path).folder, small_whole)
 
 
+@pytest.mark.slow
 def test_a_run_can_be_stopped_again_and_again(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_run_can_be_stopped_again_and_again(
     assert is_same_run(resume(tmp_path / "run").folder, small_whole)
 
 
+@pytest.mark.slow
 def test_a_signal_after_the_last_evaluation_lets_the_run_end(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
@@ -140,6 +144,7 @@ def test_a_signal_after_the_last_evaluation_lets_the_run_end(
 # handlers
 
 
+@pytest.mark.slow
 def test_another_thread_trains_without_handlers(
     small: Recipe, small_whole: RunFolder, tmp_path: Path
 ) -> None:
@@ -162,7 +167,9 @@ def test_another_thread_trains_without_handlers(
 
 
 @pytest.mark.usefixtures("no_plots")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), first_fast([(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+)
 def test_the_command_says_how_to_resume(
     command: Command,
     small: Recipe,

@@ -49,6 +49,7 @@ def averaging(small: Recipe) -> Recipe:
     return replace(small, optimizer=replace(small.optimizer, ema=0.9))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_place")
 def test_a_run_with_an_average_resumes_to_the_same_bits(
     averaging: Recipe, small_whole: RunFolder, tmp_path: Path

@@ -30,6 +30,18 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
 
 
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed the random generator of a device, from which dropout draws.
+
+    `torch.manual_seed` does the same for every kind of device there is, and formats a stack trace
+    for each that is not in use: .2 ms a call on a CPU.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 def choose_device(name: str) -> torch.device:
     """The device called `name`; "auto" is the first GPU if there is one, else the CPU.
 

@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
 from alexnet.models.network import Network
-from alexnet.runtime.device import autocast
+from alexnet.runtime.device import autocast, seed_device
 from alexnet.training.micro_batches import dropout_of_rows, micro_batches
 from alexnet.training.setup import TrainingSetup
 from alexnet.transforms.mixing import mix
@@ -100,7 +100,7 @@ def add_gradients(
     """
     total, logits = torch.zeros((), device=images.device), []
     for rows, x, y in micro_batches(images, targets, recipe):
-        torch.manual_seed(derive_seed(recipe.seed, "dropout", step))
+        seed_device(images.device, derive_seed(recipe.seed, "dropout", step))
         with dropout_of_rows(network, rows, len(images)), autocast(images.device, recipe.precision):
             logits.append(network(x))
         mean = F.cross_entropy(logits[-1], y, class_weights, label_smoothing=recipe.label_smoothing)

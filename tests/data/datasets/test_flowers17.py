@@ -108,6 +108,7 @@ def test_split_number(roots: tuple[Path, Path]) -> None:
         flowers17_source(official_split=4)
 
 
+@pytest.mark.slow
 def test_official_splits(roots: tuple[Path, Path]) -> None:
     scipy_io = pytest.importorskip("scipy.io", reason="needs scipy")
     root, _ = roots

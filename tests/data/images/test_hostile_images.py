@@ -101,6 +101,7 @@ def test_predict_reads_and_rejects_the_same(zoo: Path, trained: RunFolder) -> No
     assert not any(problems.values())
 
 
+@pytest.mark.slow
 def test_training_names_them_and_stops_above_the_fraction(
     command: Command, zoo: Path, tmp_path: Path
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_class_without_a_usable_image_stops_training(
     assert "(the file is empty)" in result.err
 
 
+@pytest.mark.slow
 def test_a_thousand_classes(tmp_path: Path) -> None:
     content = [encode(COLORS[: i % 7 + 1], "BMP") for i in range(7)]
     for i in range(1000):

@@ -141,6 +141,7 @@ def test_a_killed_build_resumes_and_ends_in_the_same_bytes(
     assert not list((cache / "stores").glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_build_one_store(folder: Path, cache: Path) -> None:
     with build_in_a_process(folder, 0.02) as one, build_in_a_process(folder, 0.02) as two:
         lines = [process.stdout.read().splitlines() for process in (one, two) if process.stdout]
@@ -152,6 +153,7 @@ def test_two_processes_at_once_build_one_store(folder: Path, cache: Path) -> Non
     assert len(store.info.rejected) == 1
 
 
+@pytest.mark.slow
 def test_a_waiting_process_reports_the_progress_of_the_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from alexnet.interop.match import MatchedModel
 from alexnet.models.zoo import ZOO
 from support.caffe_files import Layer, caffenet_layers, write_caffemodel
 from support.narrow_nets import narrow_classifier
+from support.slow import first_fast
 
 WIDTHS = (8, 8, 12, 8, 8, 16, 12, 5)
 SIDE = 131
@@ -86,7 +87,7 @@ def check_logits(imported: ImportedModel, arch: str, order: int = -1) -> None:
         torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("is_v1", [True, False], ids=["layers", "layer"])
+@pytest.mark.parametrize("is_v1", first_fast([False, True]), ids=["layer", "layers"])
 @pytest.mark.parametrize("arch", ARCHS)
 def test_both_networks_in_both_forms(tmp_path: Path, arch: str, is_v1: bool) -> None:
     path = write_caffemodel(tmp_path / "net.caffemodel", layers(arch), WEIGHTS, is_v1)

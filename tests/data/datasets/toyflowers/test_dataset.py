@@ -81,6 +81,7 @@ def test_the_default_image_is_160_pixels_wide_and_not_of_one_colour() -> None:
     assert np.asarray(image).std() > 10
 
 
+@pytest.mark.slow
 def test_mean_color_does_not_separate_the_classes() -> None:
     known, labels = mean_colors(range(6))
     queries, truth = mean_colors(range(100, 104))
@@ -106,6 +107,7 @@ def test_written_images_decode_and_none_is_in_two_splits(written: Path) -> None:
     assert len(set(files.values())) == len(files)
 
 
+@pytest.mark.slow
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_none_of_them(
     written: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_none_of_them(
     assert not set(contents(tmp_path / "other").values()) & set(contents(written).values())
 
 
+@pytest.mark.slow
 def test_a_failure_midway_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
