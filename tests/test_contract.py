@@ -39,13 +39,12 @@ EXACT_OPTIMIZED = 1e-4
 ROUNDED_OPTIMIZED = 0.05
 """The same, with layers rounded to int8 and bf16 where this processor has them."""
 
-QUICKLY_EXPORTED = ("alexnet", "alexnet_bn")
-"""Response norm and groups; batch norm. torch's exporter takes a second
-per net; tests/interop exports others in the fast set, and all of them in the slow one."""
+FIRST_EXPORTED = ("alexnet",)
+"""Response norm and groups. torch's exporter takes a second per net, so the others are slow."""
 
 every_net = pytest.mark.parametrize("name", ZOO)
 every_net_the_slow_ones_apart = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICKLY_EXPORTED else pytest.mark.slow) for n in ZOO]
+    "name", [pytest.param(n, marks=() if n in FIRST_EXPORTED else pytest.mark.slow) for n in ZOO]
 )
 
 

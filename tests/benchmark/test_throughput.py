@@ -19,6 +19,7 @@ from alexnet.benchmark.throughput import (
 )
 from alexnet.errors import UnknownNameError
 from alexnet.models.zoo import architecture
+from support.slow import first_fast
 
 CPU = torch.device("cpu")
 
@@ -28,7 +29,7 @@ def small_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MATMUL_SIZE, "cpu", 64)
 
 
-@pytest.mark.parametrize("mode", ["train", "infer"])
+@pytest.mark.parametrize("mode", first_fast(["train", "infer"]))
 def test_a_network(mode: Mode) -> None:
     found = benchmark_network(mode, "lenet5", 4, 2, CPU, "float32")
     assert (found.mode, found.arch, found.batch_size) == (mode, "lenet5", 4)

@@ -29,7 +29,6 @@ def other(own: RunFolder) -> RunFolder:
     return own
 
 
-@pytest.mark.slow
 def test_two_runs(command: Command, trained: RunFolder, other: RunFolder, tmp_path: Path) -> None:
     result = command("compare", trained.path, other.path, "--out", tmp_path / "out")
     assert result.code == 0
@@ -43,6 +42,7 @@ def test_two_runs(command: Command, trained: RunFolder, other: RunFolder, tmp_pa
     assert written["models"][1]["num_wrong"] == 11
 
 
+@pytest.mark.slow
 def test_json_of_a_run_and_an_imported_file(
     command: Command, trained: RunFolder, tmp_path: Path, flowers: Path
 ) -> None:

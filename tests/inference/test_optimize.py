@@ -38,6 +38,7 @@ from alexnet.ops.library import KernelLibrary
 from alexnet.training.run_folder import RunFolder
 from support.kernels import randn, torch_threads, without_kernels
 from support.narrow_nets import SIDES
+from support.slow import first_fast
 
 LAYERS = (WinogradConv2d, WeightOnlyInt8Linear, Int8Conv2d, Int8Linear, FusedReluNormPool)
 
@@ -73,8 +74,8 @@ def test_every_network_in_float32(name: str) -> None:
     assert all(torch.equal(t, after[key]) for key, t in before.items())
 
 
-@pytest.mark.parametrize("batch", [2, 9])
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("batch", first_fast([9, 2]))
+@pytest.mark.parametrize("name", first_fast(ZOO, fast=3))
 def test_every_network_in_what_this_cpu_prefers(name: str, batch: int) -> None:
     """With int8 and bf16, whatever it has: a few percent of the largest logit."""
     network = narrow(name)
