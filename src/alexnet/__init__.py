@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alexnet.api.architectures import list_datasets, list_models, list_presets, variant
     from alexnet.api.data import load_splits
     from alexnet.api.models import evaluate, export, import_model, load, predict
+    from alexnet.api.networks import create_model
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
     from alexnet.config.presets import preset
     from alexnet.config.recipe import Recipe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from alexnet.inference.classifier import Classifier
     from alexnet.inference.predictions import Prediction
     from alexnet.models.architecture import Architecture
-    from alexnet.models.network import Network, create_model
+    from alexnet.models.network import Network
     from alexnet.models.variants import ModelOptions
     from alexnet.models.zoo import architecture
     from alexnet.pretraining.pretrainer import Pretrained
@@ -80,7 +81,7 @@ _MODULES = {
     "Reporter": "reporter",
     "Run": "training.trainer",
     "architecture": "models.zoo",
-    "create_model": "models.network",
+    "create_model": "api.networks",
     "evaluate": "api.models",
     "export": "api.models",
     "import_model": "api.models",

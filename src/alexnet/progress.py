@@ -23,6 +23,7 @@ from alexnet.pretraining.records import LayerRecord, LayerStep, layer_epoch_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport, epoch_text, epoch_title
 
+MEGABYTE = 1_000_000
 SECONDS_PER_COUNT = 10.0
 """Between two lines with a number of images, where there is no terminal."""
 SECONDS_PER_STEP = 30.0
@@ -80,17 +81,21 @@ class ProgressReporter:
 
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""
-        self._show_images("prepared", done, total)
+        self._show_count("prepared", done, total)
         if done == total and not self._is_terminal:
             self._print(f"prepared {done:,} of {count_text(total, 'image')}")
 
     def on_evaluate(self, done: int, total: int) -> None:
         """After every batch of an evaluation: images evaluated so far."""
-        self._show_images("evaluated", done, total)
+        self._show_count("evaluated", done, total)
 
     def on_predict(self, done: int, total: int) -> None:
         """After every batch of predictions: images classified so far."""
-        self._show_images("classified", done, total)
+        self._show_count("classified", done, total)
+
+    def on_download(self, done: int, total: int) -> None:
+        """While a file is downloaded: bytes received so far, and in all where that is known."""
+        self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")
 
     def on_step(self, report: StepReport) -> None:
         """After every step."""
@@ -114,15 +119,15 @@ class ProgressReporter:
         self._last_line_at = self._clock()
         self._print(epoch_text(record, times, self._total_epochs))
 
-    def _show_images(self, verb: str, done: int, total: int) -> None:
-        """A bar, or a line every ten seconds, until all images are done."""
+    def _show_count(self, verb: str, done: int, total: int, unit: str = "images") -> None:
+        """A bar, or a line every ten seconds, until all are done."""
         if done == total:
             self._close()
         elif self._is_terminal:
-            self._update_bar(verb, done, total, "images")
+            self._update_bar(verb, done, total, unit)
         elif self._clock() - self._last_line_at > SECONDS_PER_COUNT:
             self._last_line_at = self._clock()
-            self._print(f"{verb} {done:,} of {total:,} images")
+            self._print(f"{verb} {done:,} of {total:,} {unit}")
 
     def _show_step(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
         """Show a step with the speed and the time left, which the first step cannot tell."""

@@ -68,7 +68,8 @@ def test_nothing_is_downloaded_without_a_checksum(target: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://example.org/x", "file:///etc/passwd", "ftp://a.b/c"])
-def test_https_only(target: Path, url: str) -> None:
+def test_https_only(target: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALEXNET_OFFLINE")
     assert "not an https address" in failure(url, target)
     assert files(target.parent) == {}
 

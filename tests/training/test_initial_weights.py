@@ -14,6 +14,7 @@ from alexnet.config.presets import FINETUNE
 from alexnet.config.recipe import Recipe
 from alexnet.errors import MissingDataError, ModelFileError, UnknownNameError
 from alexnet.interop import torchvision
+from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ALEXNET_OWT, architecture
@@ -30,15 +31,12 @@ from support.runs import Witness
 
 @pytest.fixture
 def data_root(tmp_path: Path) -> Path:
-    """A folder with torchvision's convolutions, all zero and not stored."""
-    with torch.device("meta"):
-        tensors = Network(ALEXNET_OWT).state_dict()
+    """A folder with torchvision's convolutions, all 0.5."""
     names = {ours: theirs for theirs, ours in TORCHVISION_NAMES.items()}
     state: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
+    for name, shape in torchvision._shapes(ALEXNET_OWT).items():
         layer, _, kind = name.rpartition(".")
-        if layer.startswith("conv"):
-            state[f"{names[layer]}.{kind}"] = torch.full(tensor.shape, 0.5)
+        state[f"{names[layer]}.{kind}"] = torch.full(shape, 0.5)
     (tmp_path / "alexnet_owt").mkdir()
     torch.save(state, tmp_path / "alexnet_owt" / "features.pth")
     return tmp_path
@@ -65,7 +63,10 @@ def test_torchvisions_convolutions_are_found_and_told(data_root: Path, witness: 
     for source in ("auto", "torchvision"):
         found = resolve(replace(recipe, init_from=source), witness)
         assert found.init_from == str(features)
-    arch = variant(ALEXNET_OWT, num_classes=3)
+    layers = [
+        replace(x, features=4) if isinstance(x, FullyConnected) else x for x in ALEXNET_OWT.layers
+    ]
+    arch = replace(ALEXNET_OWT, layers=tuple(layers))
     weights = read_initial_weights(found, arch, witness)
     network = Network(arch)
     load_initial_weights(network, found, weights, witness)
@@ -120,12 +121,11 @@ def test_a_word_that_is_no_source(tiny: Recipe, witness: Witness) -> None:
 
 
 def test_weights_that_fit_nothing_are_refused(data_root: Path, witness: Witness) -> None:
-    recipe = replace(FINETUNE, arch="alexnet_bn", init_from="torchvision", data_root=str(data_root))
+    recipe = replace(FINETUNE, arch="lenet5", init_from="torchvision", data_root=str(data_root))
     found = resolve(recipe, witness)
-    weights = read_initial_weights(found, architecture("alexnet_bn"), witness)
-    with torch.device("meta"):
-        network = Network(architecture("alexnet_bn"))
-    with pytest.raises(ModelFileError, match="none of the weights fit alexnet_bn; first: conv1"):
+    weights = read_initial_weights(found, architecture("lenet5"), witness)
+    network = Network(architecture("lenet5"))
+    with pytest.raises(ModelFileError, match="none of the weights fit lenet5; first: conv1"):
         load_initial_weights(network, found, weights, witness)
 
 

@@ -2,6 +2,7 @@
 
 - `recipes`: from the words of a call to a recipe.
 - `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
+- `networks`: `create_model`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
 - `data`: `load_splits`.
 - `architectures`: `variant`, `list_models`, `list_datasets`, `list_presets`.
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from alexnet.api.architectures import list_datasets, list_models, list_presets, variant
     from alexnet.api.data import load_splits
     from alexnet.api.models import evaluate, export, import_model, load, predict
+    from alexnet.api.networks import create_model
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
 
 __all__ = [
+    "create_model",
     "evaluate",
     "export",
     "import_model",
@@ -37,6 +40,7 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "create_model": "networks",
         "evaluate": "models",
         "export": "models",
         "import_model": "models",

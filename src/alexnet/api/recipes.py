@@ -157,7 +157,7 @@ def _recipe_from(source: str) -> Recipe:
     if source == SCRATCH:
         return PRESETS[DEFAULT_PRESET]
     start = replace(FINETUNE, init_from=source)
-    if source in WEIGHT_WORDS or not Path(source).expanduser().exists():
+    if source in WEIGHT_WORDS or not Path(source).expanduser().exists():  # told when it is read
         return start
     from alexnet.checkpoints.file_header import read_header
     from alexnet.checkpoints.weights import weights_file

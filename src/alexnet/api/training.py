@@ -26,7 +26,8 @@ from alexnet.training import trainer
 from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
 
-Pretraining: TypeAlias = "bool | FilePath | None"
+Pretraining: TypeAlias = "bool | FilePath | Run"
+"""True: torchvision's weights; False: random ones; a path, an address or a run: those in it."""
 TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "pretrained", "reporter")
 PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
 
@@ -39,7 +40,7 @@ def train(
     config: FilePath = "",
     out: FilePath = "",
     resume: FilePath = "",
-    pretrained: Pretraining = None,
+    pretrained: Pretraining | None = None,
     reporter: Reporting = "auto",
     **options: Any,
 ) -> Run:
@@ -83,21 +84,25 @@ def train(
         return trainer.train(chosen, out=_text(out), reporter=told, notes=notes)
 
 
-def with_source(options: dict[str, Any], pretrained: Pretraining) -> dict[str, Any]:
+def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict[str, Any]:
     """The options of `train`, with the source of weights that `pretrained` means.
 
     Raises:
         UsageError: another source is given, too.
     """
-    if isinstance(options.get("init_from"), Run):
-        options = {**options, "init_from": options["init_from"].folder.path}
+    source = options.get("init_from")
     if pretrained is None:
-        return options
-    if "init_from" in options:
+        return {**options, "init_from": source_of(source)} if isinstance(source, Run) else options
+    if source is not None:
         raise UsageError("pretrained= and init_from= both name the initial weights; leave out one")
-    words = {True: "torchvision", False: SCRATCH}
-    source = words[pretrained] if isinstance(pretrained, bool) else pretrained
-    return {**options, "init_from": source}
+    return {**options, "init_from": source_of(pretrained)}
+
+
+def source_of(pretrained: Pretraining) -> str:
+    """The source of weights that a value of `pretrained` means."""
+    if isinstance(pretrained, bool):
+        return "torchvision" if pretrained else SCRATCH
+    return os.fspath(pretrained.folder.path if isinstance(pretrained, Run) else pretrained)
 
 
 @check_options(StoppingOptions)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from alexnet.io.downloads import download
 from alexnet.io.http import RetryPolicy
 from alexnet.io.paths import cache_folder, find
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
-from alexnet.models.network import Network
+from alexnet.models.layers import Conv
 from alexnet.models.zoo import ALEXNET_OWT
 from alexnet.reporter import ProgressCallback, ignore_progress
 
@@ -71,19 +69,28 @@ def is_torchvision_file(path: str) -> bool:
 
 
 def unfit_convolution(arch: Architecture) -> str:
-    """The first convolution of an architecture that torchvision's weights do not fit; "" if all do.
+    """Why torchvision's convolutions do not fit an architecture; "" if all do.
 
     Returns:
-        For example "conv1.weight is 96x3x11x11 there and 64x3x11x11 in torchvision's file".
+        For example "its conv1.weight has shape 96x3x11x11, torchvision's 64x3x11x11".
     """
-    with torch.device("meta"):
-        ours, theirs = Network(arch).state_dict(), Network(ALEXNET_OWT).state_dict()
-    for name, tensor in theirs.items():
-        if not name.startswith("conv"):
-            continue
+    ours = _shapes(arch)
+    for name, published in _shapes(ALEXNET_OWT).items():
         if name not in ours:
             return f"it has no {name}"
-        if ours[name].shape != tensor.shape:
-            found, published = shape_text(ours[name].shape), shape_text(tensor.shape)
-            return f"its {name} has shape {found}, torchvision's {published}"
+        if ours[name] != published:
+            found, wanted = shape_text(ours[name]), shape_text(published)
+            return f"its {name} has shape {found}, torchvision's {wanted}"
     return ""
+
+
+def _shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights and biases of convolutions, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for info in arch.layer_infos():
+        conv = info.layer
+        if isinstance(conv, Conv):
+            kernel = (conv.channels, info.input[0] // conv.groups, conv.kernel, conv.kernel)
+            shapes[f"{conv.name}.weight"] = kernel
+            shapes |= {f"{conv.name}.bias": (conv.channels,)} if conv.bias else {}
+    return shapes

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
         (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?\.partial", "unfinished store"),
     ),
     "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
+    "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
     "data": (
         (r"toyflowers-\d+|cifar-10", "data set"),

@@ -78,16 +78,49 @@ def download(
     if not checksum.digits:
         raise ValueError(f"{url} needs a checksum")
     remote = RemoteFile(url, size_bytes or MAX_DOWNLOAD_BYTES, size_bytes)
+    return _download(remote, target, checksum, policy, on_progress)
+
+
+def download_unverified(
+    url: str,
+    target: Path,
+    *,
+    token: str = "",
+    max_bytes: int = MAX_DOWNLOAD_BYTES,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Path:
+    """As `download`, for a file whose checksum is not published: its length is all that is checked.
+
+    Args:
+        url: as for `download`.
+        target: the file to make.
+        token: sent to the server of `url` alone; "" for none.
+        max_bytes: a larger file is an error.
+        on_progress: called with the bytes received and the bytes in all.
+
+    Raises:
+        MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
+    """
+    return _download(RemoteFile(url, max_bytes, token=token), target, None, None, on_progress)
+
+
+def _download(
+    remote: RemoteFile,
+    target: Path,
+    checksum: Checksum | None,
+    policy: RetryPolicy | None,
+    on_progress: ProgressCallback,
+) -> Path:
     part = PartialFile(target.with_name(f".{target.name}.part"))
     if is_offline():
-        raise _missing(url, target, part, "$ALEXNET_OFFLINE is set")
+        raise _missing(remote.url, target, part, "$ALEXNET_OFFLINE is set")
     try:
         with _lock(target):
             if not target.exists():  # else another process was first
                 _fetch_checked(remote, part, checksum, policy, on_progress)
                 part.move_to(target)
     except (OSError, ValueError, NotImplementedError, http.client.HTTPException) as error:
-        raise _missing(url, target, part, _reason(error)) from error
+        raise _missing(remote.url, target, part, _reason(error)) from error
     return target
 
 
@@ -104,7 +137,7 @@ def _lock(target: Path) -> Iterator[None]:
 def _fetch_checked(
     remote: RemoteFile,
     part: PartialFile,
-    checksum: Checksum,
+    checksum: Checksum | None,
     policy: RetryPolicy | None,
     on_progress: ProgressCallback,
 ) -> None:
@@ -113,6 +146,11 @@ def _fetch_checked(
     Raises:
         ValueError: its checksum is wrong.
     """
+    if not checksum:
+        if not part.validator(remote.url):
+            part.clear()  # nothing could tell whether the rest belongs to it
+        fetch(remote, part, policy, on_progress)
+        return
     was_resumed = part.size_bytes > 0
     if was_resumed and checksum.matches(part.path):
         return  # the run was killed before the file was renamed

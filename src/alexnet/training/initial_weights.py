@@ -29,6 +29,7 @@ from alexnet.interop.torchvision import (
     torchvision_convolutions,
     unfit_convolution,
 )
+from alexnet.io import hub
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
@@ -54,31 +55,58 @@ def resolve(recipe: Recipe, reporter: Reporter) -> Recipe:
     if recipe.is_from_scratch:
         return replace(recipe, init_from=SCRATCH)
     on_progress = download_progress(reporter)
-    match recipe.init_from:
-        case "auto":
-            file, reason = find_pretrained(recipe, on_progress)
-            if not file:
-                reporter.note(from_scratch_text(reason))
-                return replace(recipe, init_from=SCRATCH)
-        case "torchvision":
-            file = torchvision_convolutions(recipe.data_root, on_progress=on_progress)
-        case path:
-            check_is_file(path)
-            return recipe
-    return replace(recipe, init_from=str(file.resolve()))
+    if recipe.init_from != "auto":
+        file = find_source(recipe.init_from, recipe.data_root, on_progress)
+        return replace(recipe, init_from=str(file.resolve()))
+    found, reason = find_pretrained(recipe, on_progress)
+    if found:
+        return replace(recipe, init_from=str(found.resolve()))
+    reporter.note(from_scratch_text(reason))
+    return replace(recipe, init_from=SCRATCH)
+
+
+def find_source(
+    source: str, data_root: str = "", on_progress: ProgressCallback = ignore_progress
+) -> Path:
+    """The file or run folder of a source of weights, downloaded if need be.
+
+    Args:
+        source: "torchvision", "hf:OWNER/NAME" or a path.
+        data_root: folder that is searched first for torchvision's file.
+        on_progress: called with the bytes received and the bytes in all.
+
+    Raises:
+        MissingDataError: it cannot be had; the message says how to get it.
+        UnknownNameError: there is no such file or run.
+    """
+    if source == "torchvision":
+        return torchvision_convolutions(data_root, on_progress=on_progress)
+    if source.startswith(hub.PREFIX):
+        return hub.hub_file(source, on_progress)
+    path = Path(source).expanduser()
+    if not path.exists() and "." not in path.name:  # it may be a misspelt word
+        raise UnknownNameError(
+            "source of weights (nor is it a file or a run)", path.name, WEIGHT_WORDS
+        )
+    return path
 
 
 def resolve_paths(recipe: R) -> R:
     """The recipe with absolute paths; names of data sets and of sources of weights stay names."""
     data = Path(recipe.data).expanduser()
     is_path = recipe.data and recipe.data not in DATASETS and data.exists()
-    if isinstance(recipe, Recipe) and recipe.init_from not in WEIGHT_WORDS:
+    if isinstance(recipe, Recipe) and is_weights_path(recipe.init_from):
         recipe = replace(recipe, init_from=_absolute(recipe.init_from))
     return replace(
         recipe,
         data=str(data.resolve()) if is_path else recipe.data,
         data_root=_absolute(recipe.data_root),
     )
+
+
+def is_weights_path(source: str) -> bool:
+    """Whether a source of weights is a path, and not a word or an address."""
+    return source not in WEIGHT_WORDS and not source.startswith(hub.PREFIX)
 
 
 def _absolute(path: str) -> str:
@@ -115,17 +143,6 @@ def download_progress(reporter: Reporter) -> ProgressCallback:
     return callback
 
 
-def check_is_file(path: str) -> None:
-    """Check that there is a file, or a run folder, of initial weights.
-
-    Raises:
-        UnknownNameError: there is none of this name, which may be a misspelt source.
-    """
-    name = Path(path).name
-    if not Path(path).exists() and "." not in name:
-        raise UnknownNameError("source of weights (nor is it a file or a run)", name, WEIGHT_WORDS)
-
-
 def read_initial_weights(
     recipe: Recipe, arch: Architecture, reporter: Reporter
 ) -> dict[str, Tensor]:
@@ -134,9 +151,16 @@ def read_initial_weights(
     Raises:
         ModelFileError: missing, damaged, or without weights.
     """
-    if recipe.is_from_scratch:
-        return {}
-    path = weights_file(Path(recipe.init_from))
+    return {} if recipe.is_from_scratch else read_source(Path(recipe.init_from), arch, reporter)
+
+
+def read_source(path: Path, arch: Architecture, reporter: Reporter) -> dict[str, Tensor]:
+    """The weights in a file of any program, or of a run, by the architecture's names.
+
+    Raises:
+        ModelFileError: missing, damaged, or without weights.
+    """
+    path = weights_file(path)
     if path.is_file() and file_format(path) in OTHER_PROGRAMS:
         from alexnet.interop.importer import read_network
 

@@ -1,0 +1,125 @@
+"""Networks, with random or with pretrained weights."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alexnet.api.reporting import Reporting, progress_callback, reporting
+from alexnet.api.training import Pretraining, source_of
+from alexnet.checkpoints.weights import LoadReport, load_matching_weights
+from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS
+from alexnet.errors import MissingDataError, ModelFileError, UsageError
+from alexnet.interop.torchvision import (
+    FEATURES_FILE,
+    torchvision_convolutions,
+    torchvision_weights,
+    unfit_convolution,
+)
+from alexnet.io.paths import find
+from alexnet.keywords import check_options
+from alexnet.models import network as networks
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import FullyConnected
+from alexnet.models.network import Network
+from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import architecture
+from alexnet.reporter import ProgressCallback
+from alexnet.training.initial_weights import by_layer, find_source, read_source
+
+
+@check_options(ModelOptions)
+def create_model(
+    arch: str | Architecture,
+    *,
+    pretrained: Pretraining = False,
+    num_classes: int | None = None,
+    device: str | torch.device = "cpu",
+    reporter: Reporting = "auto",
+    **options: Any,
+) -> Network:
+    """A network in training mode: `create_model("alexnet_owt", pretrained=True, num_classes=5)`.
+
+    With `num_classes` the last layer of a pretrained network is new unless it fits. Images must be
+    normalized as the weights expect: see `alexnet.transforms.normalize`.
+
+    Args:
+        arch: the name of an architecture, such as "alexnet", or an `Architecture`.
+        pretrained: True loads torchvision's weights of ImageNet, which only alexnet_owt has; a
+            model file, a run folder, a checkpoint of another program or "hf:OWNER/NAME" loads that.
+        num_classes: length of the output; None: as published, 1,000 for ImageNet.
+        device: where the weights are; "meta" creates shapes only.
+        reporter: receives the progress of a download; "auto" shows it, None is silent.
+        options: what differs from the architecture, by the names of `ModelOptions`:
+            `input_size=128`, `dropout=0.2`, `norm="batch"`.
+
+    Raises:
+        UnknownNameError: there is no such architecture, option or source of weights.
+        ConfigError: an option is out of range.
+        ArchitectureError: the input is too small for the architecture.
+        UsageError: there are no pretrained weights for the architecture.
+        MissingDataError: the weights, or some of them, are not here and cannot be downloaded.
+        ModelFileError: the weights do not fit.
+    """
+    source = source_of(pretrained)
+    if source == SCRATCH:
+        return networks.create_model(arch, num_classes=num_classes, device=device, **options)
+    table = variant(architecture(arch), ModelOptions(**options), num_classes=num_classes)
+    with reporting(reporter) as told:
+        on_progress = progress_callback(told, "on_download")
+        if source in WEIGHT_WORDS:
+            path = _torchvision_file(table, num_classes is None, on_progress)
+        else:
+            path = find_source(source, on_progress=on_progress)
+        weights = read_source(path, table, told)
+    network = networks.create_model(table)
+    _check_complete(network, path, load_matching_weights(network, weights), num_classes)
+    return network.to(device)
+
+
+def _torchvision_file(arch: Architecture, is_whole: bool, on_progress: ProgressCallback) -> Path:
+    """The file of torchvision's weights; unless `is_whole`, that of the convolutions will do."""
+    if misfit := unfit_convolution(arch):
+        raise UsageError(
+            f"torchvision's weights are those of alexnet_owt and do not fit this {arch.name}: "
+            f'{misfit}; use create_model("alexnet_owt", pretrained=True)'
+        )
+    if not is_whole:
+        return torchvision_convolutions(on_progress=on_progress)
+    try:
+        return torchvision_weights(on_progress=on_progress)
+    except MissingDataError as error:
+        if not find("", (FEATURES_FILE,)):
+            raise
+        raise MissingDataError(
+            f"{error}; {FEATURES_FILE}, which is here, has the convolutions alone: they are enough "
+            "with num_classes=N, which makes the fully connected layers new"
+        ) from error
+
+
+def _check_complete(
+    network: Network, path: Path, report: LoadReport, num_classes: int | None
+) -> None:
+    """Reject a pretrained network with random layers; with `num_classes`, warn of all but the last.
+
+    Raises:
+        ModelFileError: layers are missing that should be pretrained.
+    """
+    dense = [x.name for x in network.architecture.layers if isinstance(x, FullyConnected)]
+    may_be_new = dense if num_classes is not None else []
+    missing = by_layer(report.missing, ())
+    if unwanted := [name for name in missing if name not in may_be_new]:
+        raise ModelFileError(
+            f"{path} lacks {', '.join(unwanted)} of {network.architecture.name}, or has another "
+            "shape of them, so the network would not be pretrained; num_classes=N allows new fully "
+            "connected layers"
+        )
+    if random := [name for name in missing if name not in dense[-1:]]:
+        warnings.warn(
+            f"{path.name} has no {', '.join(random)}: they are randomly initialized, as "
+            f"{dense[-1]} is",
+            stacklevel=4,
+        )

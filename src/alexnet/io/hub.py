@@ -1,0 +1,118 @@
+"""Files of Hugging Face's hub, over https: `hf:OWNER/NAME[@REVISION][/FILE]`.
+
+$HF_ENDPOINT names another server, and $HF_TOKEN is sent to it, for private repositories.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import urllib.error
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.errors import MissingDataError, UsageError
+from alexnet.io.downloads import download_unverified
+from alexnet.io.http import is_offline
+from alexnet.io.paths import cache_folder
+from alexnet.io.text import is_file_name
+from alexnet.reporter import ProgressCallback, ignore_progress
+
+PREFIX = "hf:"
+ENDPOINT = "https://huggingface.co"
+DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Tried one after the other where no file is named."""
+ADDRESS = re.compile(
+    r"hf:(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>.+))?", re.ASCII
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HubAddress:
+    """A repository of models, or a file in it."""
+
+    owner: str
+    name: str
+    revision: str = "main"
+    """A branch, a tag, or the hash of a commit."""
+    file: str = ""
+    """Its path in the repository; "" for one of DEFAULT_FILES."""
+
+    def url(self, file: str) -> str:
+        """The address of a file."""
+        base = os.environ.get("HF_ENDPOINT", "").rstrip("/") or ENDPOINT
+        return f"{base}/{self.owner}/{self.name}/resolve/{self.revision}/{urllib.parse.quote(file)}"
+
+    def path(self, file: str) -> Path:
+        """Where a file is in the cache."""
+        return cache_folder() / "hub" / f"{self.owner}--{self.name}" / self.revision / file
+
+
+def parse_address(text: str) -> HubAddress:
+    """The parts of an address.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    found = ADDRESS.fullmatch(text)
+    parts = {name: part for name, part in found.groupdict().items() if part} if found else {}
+    names = [*parts.values()]
+    names[3:] = parts.get("file", "").split("/") if "file" in parts else names[3:]
+    if not found or not all(map(is_file_name, names)):
+        raise UsageError(f"{text!r} is not of the form hf:OWNER/NAME[@REVISION][/FILE]")
+    return HubAddress(**parts)
+
+
+def hub_file(text: str, on_progress: ProgressCallback = ignore_progress) -> Path:
+    """The file at an address, downloaded once.
+
+    Args:
+        text: an address.
+        on_progress: called with the bytes received and the bytes in all.
+
+    Raises:
+        UsageError: the address has another form.
+        MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
+    """
+    address = parse_address(text)
+    files = (address.file,) if address.file else DEFAULT_FILES
+    found = next((path for path in map(address.path, files) if path.exists()), None)
+    if found:
+        return found
+    if is_offline():
+        raise MissingDataError(
+            f"{text} is not here and $ALEXNET_OFFLINE is set; fetch {address.url(files[0])} on "
+            "another machine, and name the file by --from FILE"
+        )
+    for file in files:
+        try:
+            return download_unverified(
+                address.url(file),
+                address.path(file),
+                token=os.environ.get("HF_TOKEN", ""),
+                on_progress=on_progress,
+            )
+        except MissingDataError as error:
+            if _status(error) != http.client.NOT_FOUND:
+                raise MissingDataError(_failure(text, error)) from error
+    raise MissingDataError(
+        f"{text}: there is no {' or '.join(files)} at {address.url(files[0])}; "
+        f"name a file that is there: hf:{address.owner}/{address.name}/FILE"
+    )
+
+
+def _status(error: MissingDataError) -> int:
+    """The status with which the server refused a file; 0 if it did not."""
+    cause = error.__cause__
+    return cause.code if isinstance(cause, urllib.error.HTTPError) else 0
+
+
+def _failure(text: str, error: MissingDataError) -> str:
+    if _status(error) in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        return (
+            f"{text} cannot be downloaded: the server answers {_status(error)}; check the name, "
+            "and set $HF_TOKEN to a token that may read it if it is private"
+        )
+    return f"{text} cannot be downloaded: {error}"
