@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from alexnet.config.augmentation import NO_AUGMENTATION
+from alexnet.config.recipe import Recipe
+from alexnet.errors import UsageError
 from support.commands import Command
 from support.noise_stores import noise
 
@@ -100,3 +105,21 @@ def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path
     words = ("--num-classes", 1, "--num-samples", 0, "--out", sheet, "--json")
     facts = json.loads(command("data", "show", flowers, *words).out)
     assert (facts["plot"], facts["class_names"]) == (str(sheet), ["bellflower"])
+
+
+def test_data_show_takes_the_flags_of_augmentation(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They change the augmentation of the preset, also where they are another preset's defaults."""
+    shown: list[Recipe] = []
+
+    def preview(recipe: Recipe, *_: object) -> None:
+        shown.append(recipe)
+        raise UsageError("seen")
+
+    monkeypatch.setattr("alexnet.training.preview.augmentation_preview", preview)
+    words = "photos --preset notebook --min-scale 0.5 --rand-augment 2 9 --vertical-flip"
+    assert command("data", "show", *words.split()).err == "alexnet: seen\n"
+    augment = replace(NO_AUGMENTATION, min_scale=0.5, rand_augment=(2, 9), vertical_flip=True)
+    assert [recipe.augment for recipe in shown] == [augment]
+    assert "--mixup -1.0" in command("data", "show", "photos", "--mixup", "-1").err

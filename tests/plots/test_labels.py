@@ -38,6 +38,8 @@ def test_names_are_wrapped_where_words_end() -> None:
     name = "great_white_shark, Carcharodon"
     assert wrapped_label(name, 20) == "great_white_shark,\nCarcharodon"
     assert wrapped_label("short", 20) == "short"
+    assert wrapped_label("Shih-Tzu -12", 9) == "Shih-Tzu\n-12"
+    assert wrapped_label("color -22 -12", 12) == "color -22\n-12"
     lines = wrapped_label("y" * 100, 20, max_lines=3).split("\n")
     assert lines[:2] == ["y" * 20] * 2
     assert text_width(lines[2]) == 20

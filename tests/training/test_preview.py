@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.config.augmentation import Augmentation
+from alexnet.config.augmentation import NO_AUGMENTATION, Augmentation
 from alexnet.config.presets import preset
 from alexnet.reporter import NullReporter
 from alexnet.training.preview import augmentation_preview
@@ -29,6 +29,24 @@ def test_a_row_is_a_stored_image_and_samples_of_it(flowers: Path, num_samples: i
     again = augmentation_preview(recipe, 2, num_samples, NullReporter())
     for row, same in zip(shown.images, again.images, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(row, same, strict=True))
+
+
+def test_mixed_images_are_shown_with_their_shares(flowers: Path) -> None:
+    """Every caption of a column has the same two weights, and the pixels are their mean."""
+    plain = replace(preset("quickstart"), data=str(flowers), augment=NO_AUGMENTATION)
+    mixup = replace(plain, augment=replace(NO_AUGMENTATION, mixup=1.0))
+    before = augmentation_preview(plain, 3, 4, NullReporter())
+    after = augmentation_preview(mixup, 3, 4, NullReporter())
+    seen = 0
+    for column in range(1, 5):
+        originals = [row[column].astype(float) for row in before.images]
+        by_name = dict(zip(before.class_names, originals, strict=True))
+        for row, captions in zip(after.images, after.captions, strict=True):
+            parts = re.findall(r"(\d+) % (.*)", captions[column])
+            expected = sum(int(share) / 100 * by_name[name] for share, name in parts)
+            seen += bool(parts)
+            assert not parts or np.abs(row[column] - expected).max() < 3
+    assert seen > 3
 
 
 def test_a_caption_says_what_was_done(flowers: Path) -> None:

@@ -16,8 +16,8 @@ from alexnet.transforms.randaugment import ChosenOperations
         ((12, -1, 7, 1), 0, "10x10 px\nat 3, 7, flipped"),
         ((3, 1, 0, 1), 4, "10x10 px\nat -1, -4"),
         ((4.5, 2, 2.0, 1.5), 0, "20x15 px\nat 4, 2"),
-        ((3, 1, 16, -1), 0, "10x10 px\nat 3, 7\nflipped vertically"),
-        ((12, -1, 16, -1), 0, "10x10 px\nat 3, 7, flipped\nflipped vertically"),
+        ((3, 1, 16, -1), 0, "10x10 px\nat 3, 7\nupside down"),
+        ((12, -1, 16, -1), 0, "10x10 px\nat 3, 7, flipped\nupside down"),
     ],
 )
 def test_a_crop_by_hand(box: tuple[float, ...], padding: int, text: str) -> None:
@@ -38,9 +38,9 @@ def test_a_line_for_each_change() -> None:
         erased=torch.tensor([[0, 0, 0, 0], [5, 6, 3, 2]]),
     )
     assert applied.texts() == [
-        "10x10 px\nat 0, 0\nrotated +12 degrees\nidentity\nrotate +30 degrees\n"
+        "10x10 px\nat 0, 0\nrotated +12°\nidentity\nrotate +30°\n"
         "color +4 -4 +0\nnoise of std 2.5\ncontrast x 1.10",
-        "10x10 px\nat 0, 0, flipped\nrotated -3 degrees\nsolarize from 128\nequalize\n"
+        "10x10 px\nat 0, 0, flipped\nrotated -3°\nsolarize from 128\nequalize\n"
         "color +0 +1 +2\nnoise of std 2.5\ncontrast x 0.90\n"
-        "erased 2x3 px\nat 6, 5 of the crop",
+        "erased 2x3\nat 6, 5",
     ]

@@ -12,10 +12,11 @@ import numpy as np
 import tyro
 
 from alexnet.cli.console import note_next, print_json, table
-from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.flags import dispatch, parse, parse_known
 from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, split_output
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Resize
-from alexnet.config.presets import preset
+from alexnet.config.presets import QUICKSTART, preset
 from alexnet.config.recipe import DataOptions
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
@@ -232,7 +233,8 @@ class ShowFlags:
     """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
     or Parquet."""
     preset: str = "quickstart"
-    """The preset whose preprocessing and augmentation are shown."""
+    """The preset whose preprocessing and augmentation are shown; flags change its augmentation."""
+    augment: Augmentation = QUICKSTART.augment
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""
@@ -262,8 +264,10 @@ def show_action(arguments: Sequence[str]) -> int:
             f"and --num-samples {flags.num_samples} not negative"
         )
     start = preset(flags.preset)
+    augment, _ = parse_known(Augmentation, arguments, "data show", start.augment)
     recipe = replace(
         start,
+        augment=augment,
         data=flags.data,
         data_root=flags.data_root,
         data_options=replace(start.data_options, label_from=flags.label_from),

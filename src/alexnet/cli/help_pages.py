@@ -118,6 +118,17 @@ PAGES: dict[str, HelpPage] = {
             ("export runs/photos-001 --format keras", "for Keras 3"),
         ),
     ),
+    "data show": HelpPage(
+        basic=(
+            "preset", "out", "num_classes", "num_samples", "seed",
+            "min_scale", "rotation", "rand_augment", "random_erasing", "cutmix", "mixup",
+        ),
+        examples=(
+            ("data show photos/", "as the preset quickstart changes them"),
+            ("data show photos/ --preset flowers17", "as another preset does"),
+            ("data show photos/ --rand-augment 2 9 --mixup 0.2", "with more augmentation"),
+        ),
+    ),
     "completion": HelpPage(
         examples=(
             ("completion bash", "add its output to ~/.bashrc"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from alexnet.plots.fonts import can_draw
 
 MAX_LABEL_WIDTH = 28
 """Of a name, in columns; a Chinese character takes two."""
+
+BREAKS = re.compile(r"[ _/]|(?<! )-")
+"""After which a line may end."""
 
 
 def text_width(text: str) -> int:
@@ -44,12 +48,15 @@ def _head(text: str, width: int) -> str:
 
 
 def wrapped_label(name: str, width: int, max_lines: int = 2) -> str:
-    """A name on at most `max_lines` lines of `width` columns, broken after " ", "_", "-" or "/"."""
+    """A name on at most `max_lines` lines of `width` columns, broken after " ", "_", "-" or "/".
+
+    A minus after a space stays with its number.
+    """
     rest = printable(name)
     lines: list[str] = []
     while rest and len(lines) < max_lines - 1 and text_width(rest) > width:
         head = _head(rest, width)
-        at = max(head.rfind(mark) for mark in " _-/") + 1
+        at = max((mark.end() for mark in BREAKS.finditer(head)), default=0)
         head = head[:at] if at > width // 3 else head
         lines.append(head.rstrip())
         rest = rest[len(head) :].lstrip()

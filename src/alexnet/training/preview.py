@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import Recipe
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
@@ -17,6 +18,7 @@ from alexnet.training.data import prepare_data
 from alexnet.training.setup import build_augmenter
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import denormalize, to_uint8_images
+from alexnet.transforms.mixing import mix
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def augmentation_preview(
 ) -> AugmentationPreview:
     """One row per class: a stored training image, then `num_samples` augmented samples of it.
 
+    CutMix and mixup mix the images of a column.
+
     Args:
         recipe: its data, preprocessing and augmentation; its seed decides images and samples.
         num_classes: rows at most.
@@ -50,24 +54,48 @@ def augmentation_preview(
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
     shown = range(min(num_classes, len(store.info.class_names)))
+    names = [store.info.class_names[label] for label in shown]
     chosen = [int(rng.choice(splits.train[labels == label])) for label in shown]
-    images, captions = [], []
+    samples, captions = [], []
     for index in chosen:
         generator = torch.Generator(device).manual_seed(recipe.seed + index)
         pixels = torch.from_numpy(store.images([index] * num_samples)).to(device)
-        samples, texts = _augment(augmenter, pixels, generator)
-        images.append([store.image(index), *samples])
-        captions.append([store.info.names[index], *texts])
-    names = [store.info.class_names[label] for label in shown]
-    return AugmentationPreview(store.info.name, images, names, captions)
+        images, applied = augmenter.apply(pixels, generator)
+        samples.append(images)
+        captions.append([store.info.names[index], *applied.texts()])
+    for column in range(num_samples):
+        generator = torch.Generator(device).manual_seed(recipe.seed + column)
+        _mix_column(samples, captions, column, names, recipe.augment, generator)
+    rows = [
+        [store.image(index), *_on_scale(augmenter, images)]
+        for index, images in zip(chosen, samples, strict=True)
+    ]
+    return AugmentationPreview(store.info.name, rows, names, captions)
 
 
-def _augment(
-    augmenter: Augmenter, pixels: Tensor, generator: torch.Generator
-) -> tuple[list[np.ndarray], list[str]]:
-    """Augmented images on the 0-255 scale, and what was done to each."""
-    if not len(pixels):
-        return [], []
-    images, applied = augmenter.apply(pixels, generator)
-    on_scale = denormalize(images.cpu(), augmenter.preprocessing, augmenter.mean_image)
-    return to_uint8_images(on_scale), applied.texts()
+def _mix_column(
+    samples: list[Tensor],
+    captions: list[list[str]],
+    column: int,
+    names: list[str],
+    options: Augmentation,
+    generator: torch.Generator,
+) -> None:
+    """Mix the samples of a column as a batch, in place, and say so in their captions."""
+    batch = torch.stack([images[column] for images in samples])
+    labels = torch.arange(len(samples), device=batch.device)
+    batch, targets, is_mixed = mix(batch, labels, len(samples), options, generator)
+    if not is_mixed:
+        return
+    for row, (images, target) in enumerate(zip(samples, targets.tolist(), strict=True)):
+        images[column] = batch[row]
+        parts = [(part, name) for part, name in zip(target, names, strict=True) if part]
+        if len(parts) > 1:  # else it is mixed with itself
+            lines = [f"{100 * part:.0f} % {name}" for part, name in parts]
+            captions[row][column + 1] += "\nmixed:\n" + "\n".join(lines)
+
+
+def _on_scale(augmenter: Augmenter, images: Tensor) -> list[np.ndarray]:
+    """Normalized images back on the 0-255 scale."""
+    restored = denormalize(images.cpu(), augmenter.preprocessing, augmenter.mean_image)
+    return to_uint8_images(restored)

@@ -54,7 +54,7 @@ class Applied:
     def _lines(self, i: int) -> list[str]:
         lines = [crop_text(self.boxes[i], self.crop_size, self.padding)]
         if self.angles is not None:
-            lines.append(f"rotated {self.angles[i].item():+.0f} degrees")
+            lines.append(f"rotated {round(self.angles[i].item()):+d}°")
         if self.operations is not None:
             lines += self.operations.texts(i)
         if self.has_color:
@@ -76,10 +76,10 @@ def crop_text(box: Tensor, crop_size: int, padding: int) -> str:
     left = min(x, x + (crop_size - 1) * step_x) - (abs(step_x) - 1) / 2 - padding
     top = min(y, y + (crop_size - 1) * step_y) - (abs(step_y) - 1) / 2 - padding
     size = f"{round(crop_size * abs(step_x))}x{round(crop_size * abs(step_y))} px"
-    flips = ", flipped" * (step_x < 0) + "\nflipped vertically" * (step_y < 0)
+    flips = ", flipped" * (step_x < 0) + "\nupside down" * (step_y < 0)
     return f"{size}\nat {round(left)}, {round(top)}{flips}"
 
 
 def _erasing_lines(box: Tensor) -> list[str]:
     top, left, height, width = box.tolist()
-    return [f"erased {width}x{height} px", f"at {left}, {top} of the crop"] if height else []
+    return [f"erased {width}x{height}", f"at {left}, {top}"] if height else []

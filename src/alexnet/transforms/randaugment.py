@@ -124,15 +124,15 @@ def apply_color_operations(images: Tensor, chosen: ChosenOperations) -> None:
 
 def operation_text(name: str, strength: float) -> str:
     """An operation in words, with its strength in the operation's own unit."""
-    change, size = f"{color_operations.MAX_CHANGE * strength:+.2f}", abs(strength)
+    factor, size = f"{1 + color_operations.MAX_CHANGE * strength:.2f}", abs(strength)
     values = {
         "shear x": f"{MAX_SHEAR * strength:+.2f}",
         "shear y": f"{MAX_SHEAR * strength:+.2f}",
         "translate x": f"{100 * MAX_TRANSLATION * strength:+.0f} %",
         "translate y": f"{100 * MAX_TRANSLATION * strength:+.0f} %",
-        "rotate": f"{MAX_DEGREES * strength:+.0f} degrees",
-        **dict.fromkeys(("brightness", "color", "contrast", "sharpness"), change),
-        "posterize": f"to {8 - round(4 * size)} bits",
+        "rotate": f"{round(MAX_DEGREES * strength):+d}°",
+        **dict.fromkeys(("brightness", "color", "contrast", "sharpness"), factor),
+        "posterize": f"{8 - round(4 * size)} bits",
         "solarize": f"from {256 * (1 - size):.0f}",
     }
     return f"{name} {values.get(name, '')}".strip()
