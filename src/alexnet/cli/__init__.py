@@ -64,7 +64,8 @@ def help_text() -> str:
         f"{verbs}\n\n"
         "  alexnet train                          "
         "train on generated images of flowers, in minutes\n"
-        "  alexnet train --data photos/           train on your own classes, a folder each\n"
+        "  alexnet train photos/                  "
+        "fine-tune on your own images, a folder per class\n"
         "  alexnet predict runs/NAME-001 a.jpg    classify an image\n\n"
         "alexnet help VERB shows the flags and examples; -V or --version, the version."
     )

@@ -29,14 +29,14 @@ PRETRAIN_FLAGS = (
 )  # fmt: skip
 PAGES: dict[str, HelpPage] = {
     "train": HelpPage(
-        words="[PRESET]",
+        words="[PRESET | DATA]",
         basic=(
             "data", "arch", "init_from", "epochs", "batch_size", "lr", "val_fraction", "patience",
             "device", "config", "out", "resume",
         ),
         examples=(
             ("train", "generated flowers, in minutes"),
-            ("train --data photos/ --epochs 20", "your own classes, a folder each"),
+            ("train photos/", "fine-tune on your own images, a folder per class"),
             ("train --resume runs/photos-001", "continue a run that was stopped"),
         ),
     ),

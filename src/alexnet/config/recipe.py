@@ -287,8 +287,8 @@ class Recipe(BaseRecipe):
     precision: Precision = "auto"
     """Data type of matrix products; auto: bf16 where the hardware supports it, else float32."""
     init_from: str = SCRATCH
-    """Initial weights: torchvision's, of a model file, run, state dict, ONNX or Keras file, or
-    hf:OWNER/NAME; scratch: random ones; auto: torchvision's if they can be had and fit."""
+    """Initial weights: torchvision, scratch (random), a run, a file of any program, or
+    hf:OWNER/NAME; auto: torchvision's if they can be had and fit, else scratch."""
     compile: bool = False
     """Compile the network with torch.compile; meant for GPUs."""
     save_every_minutes: float = 1.0
