@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +28,11 @@ from alexnet.cli.experiment import ACTIONS as EXPERIMENT_ACTIONS
 from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
+from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help_pages import PAGES as HELP_PAGES
 from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.info import InfoFlags
+from alexnet.cli.outputs import OUTPUTS
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.run_options import read_run_options
@@ -37,9 +41,11 @@ from alexnet.cli.summary import SummaryFlags
 from alexnet.cli.train import CHANGEABLE, TrainFlags
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_dict
 from alexnet.models.summary import totals
 from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
+from support.json_outputs import validator
 from support.places import ROOT
 
 PACKAGE = ROOT / "src" / "alexnet"
@@ -95,6 +101,37 @@ def commands() -> list[str]:
     return sorted({c for c in found if c.startswith("alexnet ") and not set("[]") & set(c)})
 
 
+def json_examples() -> dict[str, str]:
+    """Of docs/json.md, by the command."""
+    page = (ROOT / "docs" / "json.md").read_text()
+    return dict(
+        re.findall(r"^## ([^\n]*)\n\n`alexnet [^\n]*\n\n```json\n(.*?)^```", page, re.S | re.M)
+    )
+
+
+def with_recipes(facts: Any) -> Any:
+    """An example with the recipes that are left out."""
+    if isinstance(facts, list):
+        return [with_recipes(item) for item in facts]
+    if not isinstance(facts, dict):
+        return facts
+    left_out = {key: to_dict(Recipe()) for key in facts if key == "recipe" and not facts[key]}
+    return {key: with_recipes(value) for key, value in facts.items()} | left_out
+
+
+@pytest.mark.parametrize("command", json_examples())
+def test_json_example_is_valid(command: str) -> None:
+    validator(command).validate(with_recipes(json.loads(json_examples()[command])))
+
+
+def test_every_command_with_json_has_an_example() -> None:
+    page = (ROOT / "docs" / "json.md").read_text()
+    assert re.findall(r"^## (.*)$", page, re.M) == list(OUTPUTS)
+    same = re.findall(r"^## (.*)\n\nAs `(.*)`\.$", page, re.M)
+    assert {a for a, _ in same} == OUTPUTS.keys() - json_examples().keys()
+    assert all(OUTPUTS[a] == OUTPUTS[b] for a, b in same)
+
+
 def test_there_are_commands_to_check() -> None:
     assert len(commands()) >= 8
 
@@ -108,10 +145,11 @@ def _with_optional_action(verb: str, words: list[str]) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("command", commands())
 def test_command_parses(command: str) -> None:
     _, verb, *words = shlex.split(command)
-    if verb == "--help":
+    if verb in ("--help", "help") or not HELP_WORDS.isdisjoint(words):
         return
     assert verb in VERBS
-    if "--help" in words or verb.isupper():
+    if verb == "schema":
+        assert " ".join(words) in ("", "COMMAND", *OUTPUTS)
         return
     if verb == "train":
         name, options, words = read_run_options(verb, words, CHANGEABLE)

@@ -82,12 +82,12 @@ def read_call(
 
     Args:
         start: as `Call.start`.
-        config: JSON or TOML file of a recipe; "" for none.
+        config: JSON, TOML or YAML file of a recipe; "" for none.
         options: all options of the call.
 
     Raises:
         UsageError: the file cannot be read.
-        ConfigError: it is not JSON or TOML.
+        ConfigError: it is not JSON, TOML or YAML.
     """
     if not config:
         return Call(start=start, given=choosing(options))

@@ -52,7 +52,8 @@ def train(
     Args:
         recipe: the name of a preset, a `Recipe`, or data (a path, or the name of a data set) for
             the default preset.
-        config: JSON file of a recipe, such as a run's config.json; `options` override it.
+        config: JSON, TOML or YAML file of a recipe, such as a run's config.json; `options`
+            override it.
         out: the run folder; `runs/<name>-<number>` unless given.
         resume: the folder of a run to resume, instead of a new run; see `resume`.
         pretrained: True takes torchvision's weights, False random ones; or what `init_from` takes:

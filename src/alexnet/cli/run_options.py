@@ -21,8 +21,8 @@ class RunOptions:
     """Everything about a run that is not its recipe."""
 
     config: str = ""
-    """JSON file of a recipe, such as a run's config.json, or of `train` also a TOML file; flags
-    override it."""
+    """JSON, TOML or YAML file of a recipe, such as a run's config.json, or of options by the words
+    of their flags; flags override it."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """The run folder; a new numbered folder in runs/ unless given."""
     resume: str = ""

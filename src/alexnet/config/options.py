@@ -6,6 +6,7 @@ its groups, as `--lr 0.01 --input-size 128` does.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any, TypeVar, get_args
 from alexnet.config.serialization import field_types, parse_value
 from alexnet.errors import ConfigError, UsageError
 from alexnet.keywords import unknown_keyword
+from alexnet.other_words import explain
 
 T = TypeVar("T")
 
@@ -33,6 +35,58 @@ def option_types(cls: type) -> dict[str, Any]:
     for name, hint in field_types(cls).items():
         types |= option_types(hint) if is_dataclass(hint) else {name: hint}  # type: ignore[arg-type]
     return types
+
+
+def into_groups(cls: type, plain: Any) -> Any:
+    """The values of a config file, with options under the words of their flags in their groups.
+
+    Of a recipe, {"lr": 0.01, "batch-size": 8} is {"optimizer": {"lr": 0.01}, "batch_size": 8}.
+
+    Args:
+        cls: the recipe's class.
+        plain: as JSON has it; what is not an object, and unknown keys, stay as they are.
+
+    Raises:
+        ConfigError: a value is given twice, or a key is another program's word or nearly ours.
+    """
+    if not isinstance(plain, dict):
+        return plain
+    own, known = field_types(cls), option_types(cls)
+    nested: dict[str, Any] = {key: dict(v) for key, v in plain.items() if _is_object(own, key, v)}
+    for key, value in plain.items():
+        if _is_object(own, key, value):
+            continue
+        name = next((n for n in known if flag_name(n) == f"--{key.replace('_', '-')}"), key)
+        group = _group_of(own, name)
+        if not (group or name in own):
+            _check_word(key, known)
+        place = nested.setdefault(group, {}) if group else nested
+        if name in place:
+            raise ConfigError(f"{name} is given twice; leave one of them out")
+        place[name] = value
+    return nested
+
+
+def _is_object(own: Mapping[str, Any], key: str, value: Any) -> bool:
+    """Whether a value is a group with its options."""
+    return isinstance(value, dict) and is_dataclass(own.get(key))
+
+
+def _group_of(own: Mapping[str, Any], name: str) -> str:
+    """The group that has an option; "" for an option of the recipe itself, and for none."""
+    if name in own and not is_dataclass(own[name]):
+        return ""
+    groups = [(group, hint) for group, hint in own.items() if is_dataclass(hint)]
+    return next((group for group, hint in groups if name in option_types(hint)), "")  # type: ignore[arg-type]
+
+
+def _check_word(key: str, known: Collection[str]) -> None:
+    """Raise an error for a word that means one of the options."""
+    close = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+    answer = explain(key, known) or (f"did you mean {close[0]!r}?" if close else "")
+    if answer:
+        older = "an older version of alexnet may have written it"
+        raise ConfigError(f"recipe has no key {key!r}; {answer}; {older}")
 
 
 def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] = ()) -> T:

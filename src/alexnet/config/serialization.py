@@ -30,6 +30,8 @@ from alexnet.models.layers import LAYER_TYPES, Layer
 
 T = TypeVar("T")
 
+YES_OR_NO = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Words that other programs read as true and false."""
 SCHEMA_VERSION = 1
 """Of the JSON that commands print; a change that breaks programs which read it raises it."""
 NAN_IS_NULL = "null if it is not finite"
@@ -279,5 +281,7 @@ def _scalar(hint: Any, item: Any, where: str) -> Any:
         require(abs(item) < 1e300, f"{where} is too large")
         return float(item)
     if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
-        raise ConfigError(f"{where} must be {hint.__name__}, not {short_repr(item)}")
+        word = YES_OR_NO.get(str(item).lower(), "") if hint is bool else ""
+        advice = f"; write {word}" if word else ""
+        raise ConfigError(f"{where} must be {hint.__name__}, not {short_repr(item)}{advice}")
     return item

@@ -10,6 +10,8 @@ from __future__ import annotations
 # Files of any kind.
 MAX_TEXT_BYTES = 1 << 22
 """A recipe, a list of names, or a list of files: 4 MiB."""
+MAX_YAML_BYTES = 1 << 18
+"""A recipe in YAML, which PyYAML reads slowly."""
 MAX_RESULT_BYTES = 1 << 28
 """The metrics or the result of a run; the confusion matrix of 1,000 classes takes 10 MB."""
 MAX_CSV_BYTES = 1 << 28

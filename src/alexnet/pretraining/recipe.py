@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+from alexnet.config.options import into_groups
 from alexnet.config.recipe import BaseRecipe, DataOptions, Recipe
 from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import (
     ConfigError,
-    UsageError,
     require,
     require_learning_rate,
     require_not_negative,
 )
+from alexnet.training.config_file import read_config
 
 DEFAULT_VAL_FRACTION = 0.1
 """Fraction of the training images used for validation unless the recipe gives one."""
@@ -158,23 +159,18 @@ def recipe_to_json(recipe: PretrainRecipe) -> str:
 
 
 def read_pretrain_recipe(path: Path) -> PretrainRecipe:
-    """The recipe in a JSON file or a run folder; missing keys get their defaults.
+    """The recipe in a JSON, TOML or YAML file or a run folder; missing keys get their defaults.
 
     Raises:
         UsageError: no such file.
-        ConfigError: not JSON, not a pretraining's recipe, an unknown key, or a value out of range.
+        ConfigError: not JSON, TOML or YAML, not a pretraining's recipe, an unknown key, or a value
+            out of range.
     """
-    path = path / "config.json" if path.is_dir() else path
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON: {error}") from error
+    plain = read_config(path / "config.json" if path.is_dir() else path)
     kind = plain.pop("kind", None) if isinstance(plain, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(
             f"{path} is not the recipe of a pretraining: "
             f"its kind is {kind!r}, not {' or '.join(KINDS)}"
         )
-    return from_dict(KINDS[kind], plain, "recipe")
+    return from_dict(KINDS[kind], into_groups(KINDS[kind], plain), "recipe")

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from alexnet.config.options import into_groups
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_dict, parse_json, parse_toml, to_dict, to_json
+from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
-from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.io.text import shell_command
 from alexnet.records import EpochRecord, EpochTimes
+from alexnet.training.config_file import read_config
 
 if TYPE_CHECKING:
     from alexnet.runtime.environment import Environment
@@ -229,14 +230,15 @@ def free_run_path(parent: Path, name: str) -> Path:
 
 
 def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
-    """A recipe from a JSON or TOML file.
+    """A recipe from a JSON, TOML or YAML file.
 
     Args:
-        path: the file, or a run folder.
+        path: the file, or a run folder. It has the recipe's fields as `config.json` has them, or
+            options by the words of their flags: `lr = 0.01`.
         start: values of the fields that the file leaves out; the defaults unless given.
 
     Raises:
-        ConfigError: not JSON or TOML, an unknown key, or a value out of range.
+        ConfigError: not JSON, TOML or YAML, an unknown key, or a value out of range.
         UsageError: no such file.
     """
     return merged_recipe(read_options(path), start or Recipe())
@@ -252,24 +254,13 @@ def merged_recipe(options: Any, start: Recipe) -> Recipe:
 
 
 def read_options(path: Path) -> Any:
-    """The values in a JSON or TOML file, which is read once, since it may be a pipe.
+    """The values in a config file, which is read once, since it may be a pipe.
 
     Raises:
-        ConfigError: not JSON or TOML.
+        ConfigError: not JSON, TOML or YAML.
         UsageError: no such file.
     """
-    path = path / "config.json" if path.is_dir() else path
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_TEXT_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(text) > MAX_TEXT_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_TEXT_BYTES:,} bytes; no recipe is that long")
-    try:
-        return parse_toml(text) if path.suffix == ".toml" else parse_json(text)
-    except ConfigError as error:
-        raise ConfigError(f"{path} is {error}") from error
+    return into_groups(Recipe, read_config(path / "config.json" if path.is_dir() else path))
 
 
 def _merge(base: Any, given: Any) -> Any:
