@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+import alexnet
 from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
 from alexnet.config.presets import FINETUNE
 from alexnet.config.recipe import Recipe
-from alexnet.errors import MissingDataError, ModelFileError, UnknownNameError
+from alexnet.errors import ConfigError, MissingDataError, ModelFileError, UnknownNameError
 from alexnet.interop import torchvision
 from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
@@ -26,6 +28,7 @@ from alexnet.training.initial_weights import (
     resolve,
     resolve_paths,
 )
+from alexnet.training.run_folder import read_recipe
 from support.runs import Witness
 
 
@@ -121,12 +124,48 @@ def test_a_word_that_is_no_source(tiny: Recipe, witness: Witness) -> None:
 
 
 def test_weights_that_fit_nothing_are_refused(data_root: Path, witness: Witness) -> None:
-    recipe = replace(FINETUNE, arch="lenet5", init_from="torchvision", data_root=str(data_root))
-    found = resolve(recipe, witness)
+    recipe = replace(FINETUNE, arch="lenet5", init_from="torchvision")  # not even downloaded
+    with pytest.raises(ConfigError, match=r"fit no convolution of lenet5: its conv1.*--arch alex"):
+        resolve(recipe, witness)
+    found = replace(recipe, init_from=str(data_root / torchvision.FEATURES_FILE))
     weights = read_initial_weights(found, architecture("lenet5"), witness)
     network = Network(architecture("lenet5"))
     with pytest.raises(ModelFileError, match="none of the weights fit lenet5; first: conv1"):
         load_initial_weights(network, found, weights, witness)
+    grouped = replace(recipe, arch="alexnet_owt", model=ModelOptions(groups=2))
+    assert resolve(replace(grouped, data_root=str(data_root)), witness).init_from.endswith(".pth")
+
+
+def test_a_file_of_torchvisions_that_is_gone_is_named_with_the_way_to_it(
+    tmp_path: Path, witness: Witness
+) -> None:
+    for name in (torchvision.FILE, torchvision.FEATURES_FILE):
+        recipe = replace(FINETUNE, init_from=str(tmp_path / name))
+        with pytest.raises(MissingDataError, match=r"there is no file .*; --from torchvision"):
+            resolve(recipe, witness)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_plots")
+def test_a_fine_tuned_run_is_repeated_from_its_config_alone(
+    flowers: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_DATA", str(data_root))
+    layers = [
+        replace(x, features=4) if isinstance(x, FullyConnected) else x for x in ALEXNET_OWT.layers
+    ]
+    arch = replace(ALEXNET_OWT, input=(3, 64, 64), layers=tuple(layers))
+    first = alexnet.train(flowers, arch=arch, epochs=1, out=tmp_path / "first", reporter=None)
+    recipe = read_recipe(first.folder.config)
+    assert recipe.init_from == str(data_root / torchvision.FEATURES_FILE)
+    assert "fine-tunes torchvision's weights" in first.folder.log.read_text()
+    frozen = load_file(first.folder.model)["conv1.weight"]
+    assert frozen.unique().tolist() == [0.5]
+    monkeypatch.delenv("ALEXNET_DATA")
+    config, again = first.folder.config, tmp_path / "again"
+    second = alexnet.train(config=config, out=again, reporter=None)
+    assert second.folder.model.read_bytes() == first.folder.model.read_bytes()
+    assert second.folder.config.read_bytes() == config.read_bytes()
 
 
 def test_layers_are_named_once_and_split_ones_by_tensor() -> None:

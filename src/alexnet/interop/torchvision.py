@@ -84,6 +84,13 @@ def unfit_convolution(arch: Architecture) -> str:
     return ""
 
 
+def fits_a_convolution(arch: Architecture) -> bool:
+    """Whether torchvision's weights fit at least one convolution of an architecture."""
+    published = _shapes(ALEXNET_OWT)
+    shapes = _shapes(arch).items()
+    return any(published.get(name) == shape for name, shape in shapes if len(shape) == 4)
+
+
 def _shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
     """The shapes of the weights and biases of convolutions, by name."""
     shapes: dict[str, tuple[int, ...]] = {}

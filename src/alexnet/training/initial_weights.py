@@ -22,9 +22,10 @@ from alexnet.checkpoints.weights import (
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.store.store import Store
-from alexnet.errors import MissingDataError, UnknownNameError
+from alexnet.errors import ConfigError, MissingDataError, UnknownNameError
 from alexnet.interop.torchvision import (
     IMPATIENT,
+    fits_a_convolution,
     is_torchvision_file,
     torchvision_convolutions,
     unfit_convolution,
@@ -55,6 +56,8 @@ def resolve(recipe: Recipe, reporter: Reporter) -> Recipe:
     if recipe.is_from_scratch:
         return replace(recipe, init_from=SCRATCH)
     on_progress = download_progress(reporter)
+    if recipe.init_from == "torchvision":
+        check_fits_torchvision(recipe)
     if recipe.init_from != "auto":
         file = find_source(recipe.init_from, recipe.data_root, on_progress)
         return replace(recipe, init_from=str(file.resolve()))
@@ -63,6 +66,20 @@ def resolve(recipe: Recipe, reporter: Reporter) -> Recipe:
         return replace(recipe, init_from=str(found.resolve()))
     reporter.note(from_scratch_text(reason))
     return replace(recipe, init_from=SCRATCH)
+
+
+def check_fits_torchvision(recipe: Recipe) -> None:
+    """Reject a network of which no convolution fits, before a download.
+
+    Raises:
+        ConfigError: names the first misfit.
+    """
+    arch = variant(architecture(recipe.arch), recipe.model)
+    if not fits_a_convolution(arch):
+        raise ConfigError(
+            f"torchvision's weights fit no convolution of {arch.name}: {unfit_convolution(arch)}; "
+            "use --arch alexnet_owt, or --from scratch"
+        )
 
 
 def find_source(
@@ -88,6 +105,8 @@ def find_source(
         raise UnknownNameError(
             "source of weights (nor is it a file or a run)", path.name, WEIGHT_WORDS
         )
+    if not path.exists() and is_torchvision_file(str(path)):
+        raise MissingDataError(f"there is no file {path}; --from torchvision finds or downloads it")
     return path
 
 
