@@ -167,7 +167,7 @@ class Augmenter:
         if self.mean_image is not None:
             mean = self.mean_image.permute(1, 2, 0).contiguous()
         std = torch.tensor(self.preprocessing.std, dtype=torch.float32)
-        side, fill = self.preprocessing.side, self._fill_color
+        side, fill = self.preprocessing.side, self._fill_color if applied.is_affine else None
         return kernel_crops(pixels, applied, side, fill, applied.color_shifts, mean, std)
 
 

@@ -16,7 +16,7 @@ def kernel_crops(
     pixels: Tensor,
     applied: Applied,
     side: int,
-    fill: Tensor,
+    fill: Tensor | None,
     shifts: Tensor,
     mean: Tensor,
     std: Tensor,
@@ -27,7 +27,7 @@ def kernel_crops(
         pixels: stored images, on the CPU.
         applied: where the crops are, and how they are rotated and distorted.
         side: of the result, in pixels.
-        fill: colour [3] of what lies outside a rotated image.
+        fill: colour [3] of what lies outside the image; None where the crops are rectangles.
         shifts: [B, 3].
         mean: [3], or a mean image [side, side, 3].
         std: [3].
@@ -41,7 +41,7 @@ def kernel_crops(
     pixels = pixels.contiguous()
     crops = pixels.new_empty((len(pixels), side, side, 3), dtype=torch.float32)
     outputs = (shifts, mean, std, crops, len(pixels), pixels.shape[1], side, mean.ndim == 3)
-    if applied.is_affine:
+    if fill is not None:
         kernels.call("affine_crop_normalize", pixels, applied.matrices(), fill, *outputs)
     else:
         kernels.call("crop_normalize", pixels, applied.boxes, *outputs)
