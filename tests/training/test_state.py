@@ -29,10 +29,10 @@ def test_metrics_are_means_over_images() -> None:
 
 
 def test_mixed_steps_count_only_where_there_are_no_others() -> None:
-    """The first class is predicted, which is 3/4 of the first image and 1/4 of the second."""
-    targets = torch.tensor([[0.75, 0.25, 0.0], [0.25, 0.0, 0.75]])
-    mixed = update_metrics(RunningMetrics(), torch.tensor(7.0), LOGITS, LABELS, targets)
-    assert (mixed.mean_loss, mixed.top1_error, mixed.top5_error) == (7.0, 0.5, 0.0)
+    """The last class is predicted, which is 1/4 of the first image and 3/8 of the second."""
+    targets = torch.tensor([[0.75, 0.0, 0.25], [0.0, 0.625, 0.375]])
+    mixed = update_metrics(RunningMetrics(), torch.tensor(7.0), LOGITS.flip(1), LABELS, targets)
+    assert (mixed.mean_loss, mixed.top1_error, mixed.top5_error) == (7.0, 0.6875, 0.0)
     both = update_metrics(mixed, torch.tensor(2.0), LOGITS, LABELS, None)
     assert (both.mean_loss, both.top1_error) == (2.0, 0.5)
 

@@ -17,8 +17,8 @@ STRENGTHS = (-1.0, -0.4, 0.0, 0.3, 0.9)
 
 
 def images() -> Tensor:
-    """Random images of the values 20 to 229, the last one of few colours: [5, 3, 16, 16]."""
-    pixels = torch.randint(20, 230, (5, 3, 16, 16), generator=seeded(2)).float()
+    """Random images of the values 20 to 229, the last one of few colours: [5, 3, 48, 48]."""
+    pixels = torch.randint(20, 230, (5, 3, 48, 48), generator=seeded(2)).float()
     pixels[4] = (pixels[4] / 60).round() * 60
     return pixels
 
