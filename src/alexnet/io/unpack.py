@@ -12,9 +12,8 @@ import re
 import shutil
 import stat
 import tarfile
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -29,6 +28,7 @@ from alexnet.io.limits import (
     MIN_UNPACKED_LIMIT_BYTES,
 )
 from alexnet.io.text import error_text
+from alexnet.io.zip_names import zip_names
 
 UNPACK = "unpack it yourself and give the folder"
 DRIVE = re.compile("[A-Za-z]:")
@@ -136,7 +136,8 @@ def _tar_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
 
 def _zip_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
     with open_zip(file, MAX_DATA_ARCHIVE_INDEX_BYTES) as archive:
-        for info in archive.infolist():
+        infos = archive.infolist()
+        for info, name in zip(infos, zip_names(infos), strict=True):
             if info.is_dir():
                 continue
             if info.flag_bits & 1:
@@ -145,16 +146,7 @@ def _zip_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
                 raise DataError(f"the archive holds a link, {info.filename!r}; {UNPACK}")
             room.add_file()
             with archive.open(info) as content:
-                yield _Member(_zip_name(info), content)
-
-
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """A name in UTF-8 also where the flag for that is not set, with forward slashes."""
-    name = info.filename
-    if not info.flag_bits & 0x800:  # zipfile has read it as code page 437
-        with suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/")
+                yield _Member(name, content)
 
 
 def _safe_path(archive: Path, folder: Path, name: str) -> Path | None:

@@ -215,3 +215,45 @@ def test_names() -> None:
     assert archive_stem(Path("a/My.Photos.TAR.GZ")) == "My.Photos"
     assert is_archive_name(Path("x.Zip"))
     assert not is_archive_name(Path("zip"))
+
+
+def zip_of_bytes(path: Path, *names: bytes) -> Path:
+    """A zip archive whose names are these bytes, without the flag for UTF-8."""
+    held = ["AB"[i] * len(name) for i, name in enumerate(names)]
+    content = zip_of(path, *held).read_bytes()
+    for placeholder, name in zip(held, names, strict=True):
+        content = content.replace(placeholder.encode(), name)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        (("バラ/1.png", "photos/花/1.png"), "cp932"),
+        (("写真_バラ/a.png", "写真_ユリ/a.png"), "cp932"),
+        (("Stiefmütterchen/1.png", "Gänseblümchen/2.png"), "cp437"),
+        (("pâte/1.png", "forêt/1.png"), "cp437"),
+        (("pâte/1.png", "バラ/1.png"), "utf-8"),
+    ],
+)
+def test_names_of_old_zip_programs(tmp_path: Path, names: tuple[str, ...], encoding: str) -> None:
+    archive = zip_of_bytes(tmp_path / "a.zip", *(name.encode(encoding) for name in names))
+    (tmp_path / "out").mkdir()
+    unpacking.unpack(archive, tmp_path / "out")
+    found = [p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.png")]
+    assert {path.as_posix() for path in found} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [(("роза/1.png", "лилия/1.png"), "cp866"), (("玫瑰/1.png", "百合/1.png"), "gbk")],
+)
+def test_names_in_an_unknown_encoding_are_refused(
+    tmp_path: Path, names: tuple[str, ...], encoding: str
+) -> None:
+    archive = zip_of_bytes(tmp_path / "a.zip", *(name.encode(encoding) for name in names))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match=r"an encoding that it does not tell, such as \\x"):
+        unpacking.unpack(archive, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

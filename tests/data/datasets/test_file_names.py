@@ -12,9 +12,9 @@ import pytest
 import alexnet
 from alexnet.config.recipe import Recipe
 from alexnet.data.datasets.catalogue import open_source
-from alexnet.data.datasets.file_names import splits_from_folders, suggest_pattern
+from alexnet.data.datasets.file_names import find_labels, splits_from_folders, suggest_pattern
 from alexnet.data.source import Source
-from alexnet.errors import AlexNetError, DataError, UsageError
+from alexnet.errors import AlexNetError, ConfigError, DataError, UsageError
 from support.commands import Command
 from support.drawing import draw_all
 
@@ -35,6 +35,22 @@ def test_a_flat_folder_is_refused_with_a_pattern_that_works(tmp_path: Path) -> N
     assert (source.class_names, len(source)) == (("cat", "dog"), 8)
     assert source.splits == ("",) * 8  # train alone
     assert source.skipped == {"no match for --label-from, such as test1/1.jpg": 2}
+
+
+@pytest.mark.parametrize("pattern", ["^(([a-z]|[a-y])+)+$", "^(" + "a?" * 30 + "a" * 30 + ")$"])
+def test_a_pattern_that_takes_for_ever_is_stopped(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alexnet.data.datasets.file_names.SEARCH_SECONDS", 0.3)
+    pattern = pattern.replace("^((", "^(?P<label>(")
+    with pytest.raises(ConfigError, match=r"cannot be searched in 1 names .*within 0.3 seconds"):
+        find_labels(pattern, ["a" * 29 + "!.jpg"])
+
+
+def test_a_slow_pattern_finds_what_it_would_at_once() -> None:
+    names = ["red rose.1.jpg", "x/b\udce9.2.jpg", "3.jpg"]
+    assert find_labels(r"^(.+?)\.(?:\d+)*\.(?:jpg)*$", names) == ["red rose", "b\udce9", ""]
+    assert find_labels(r"^(.+?)\.\d", names) == ["red rose", "b\udce9", ""]
 
 
 def test_folders_of_splits_stay_splits(tmp_path: Path) -> None:

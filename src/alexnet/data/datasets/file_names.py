@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
+
+import numpy as np
 
 from alexnet.config.label_pattern import compile_label_pattern, find_label
 from alexnet.data.datasets.rows import Row
 from alexnet.data.datasets.split_names import parse_split_name
-from alexnet.errors import DataError
+from alexnet.errors import ConfigError, DataError
+from alexnet.io.isolated import read_in_subprocess
 
 COMMON_PATTERNS = (r"^(.+?)[\W_]*\d", r"^(\d+)[ ._-]", r"^([^ ._-]+)[ ._-]")
 """cat.0.jpg and Abyssinian_12.jpg; 0001_c3s1.jpg; rose-left.jpg."""
+MAY_TAKE_LONG = re.compile(r"\)[*+?{]|([*+{].*){3}|(\?.*){6}", re.S)
+"""A repeated group, three repetitions, or many choices: of other expressions, the time for a name
+grows at most with the cube of its length."""
+SEARCH_SECONDS = 30.0
+"""For all names; a million take a few seconds."""
+READER = f"{__name__}:read_labels"
 
 
 def rows_from_names(
@@ -31,8 +43,7 @@ def rows_from_names(
         ConfigError: the pattern cannot be used.
         DataError: it matches no name.
     """
-    pattern = compile_label_pattern(label_from)
-    labels = {name: find_label(pattern, name) for name in names}
+    labels = dict(zip(names, find_labels(label_from, names), strict=True))
     unmatched = [name for name, label in labels.items() if not label]
     if len(unmatched) == len(names):
         first = f", such as {names[0]}" if names else ""
@@ -42,6 +53,40 @@ def rows_from_names(
     matched = [name for name, label in labels.items() if label]
     splits = splits_from_folders(matched)
     return [Row(name, labels[name], split) for name, split in zip(matched, splits, strict=True)]
+
+
+def find_labels(label_from: str, names: Sequence[str]) -> list[str]:
+    """The class in every name, "" where there is none.
+
+    Expressions that could take for ever are searched in a process of their own, which is stopped
+    when the time is up: Python cannot stop a search.
+
+    Raises:
+        ConfigError: the pattern cannot be used, or takes too long.
+    """
+    pattern = compile_label_pattern(label_from)
+    if not MAY_TAKE_LONG.search(label_from):
+        return [find_label(pattern, name) for name in names]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "names.json"
+            path.write_text(json.dumps([label_from, *names]), encoding="utf-8")
+            found = read_in_subprocess(READER, path, timeout_seconds=SEARCH_SECONDS)
+    except ValueError as error:
+        raise ConfigError(
+            f"--label-from {label_from!r} cannot be searched in {len(names):,} names ({error}); "
+            "leave out repeated groups, as in '^([a-z]+)_'"
+        ) from error
+    labels: list[str] = json.loads(found["labels"].tobytes())
+    return labels
+
+
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """The classes in a file of a pattern and names, as bytes of JSON."""
+    label_from, *names = json.loads(path.read_text(encoding="utf-8"))
+    pattern = compile_label_pattern(label_from)
+    labels = json.dumps([find_label(pattern, name) for name in names])
+    return {"labels": np.frombuffer(labels.encode(), np.uint8)}
 
 
 def splits_from_folders(names: Sequence[str]) -> list[str]:
