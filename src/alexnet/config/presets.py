@@ -54,13 +54,16 @@ FLOWERS17_FINETUNE = Recipe(
     init_from="torchvision",
 )
 
-# For images of one's own. A small batch gives small data sets steps enough; conv1 to conv3 need no
-# training.
+# For images of one's own. conv1 to conv3 need no training: the error is the same and a step is a
+# fifth cheaper. 32 images per step are a compromise: every step updates 57 million weights, and a
+# folder of 60 images must still get steps enough.
 FINETUNE = replace(
     FLOWERS17_FINETUNE,
     name="finetune",
     data="toyflowers",
-    batch_size=16,
+    optimizer=replace(FLOWERS17_FINETUNE.optimizer, lr=2e-4),
+    epochs=20,
+    batch_size=32,
     freeze_up_to="conv3",
     init_from="auto",
 )
