@@ -140,6 +140,14 @@ class Fake:
         return self.answer
 
 
+def test_nothing_is_downloaded_for_data_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alexnet.training.initial_weights.find_pretrained", None)
+    for data, text in (("missing/", "no folder 'missing/'"), ("toyflower", "did you mean toyfl")):
+        recipe = replace(FINETUNE, data=data)
+        with pytest.raises(AlexNetError, match=text):
+            choose_weights(recipe, lambda: FINETUNE, NullReporter())
+
+
 def test_auto_is_decided_once_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     where = "alexnet.training.initial_weights.find_pretrained"
     scratch = PRESETS["quickstart"]

@@ -17,7 +17,7 @@ from alexnet.config.published_inputs import with_architecture, with_network
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
 from alexnet.config.serialization import from_dict
 from alexnet.data.datasets.archive import is_archive_name
-from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.models.architecture import Architecture
@@ -108,9 +108,14 @@ def choose_weights(
 
     Returns:
         The recipe, and the sentence on what was given up, if it was.
+
+    Raises:
+        AlexNetError: there are no such data, so nothing is downloaded.
     """
     if recipe.init_from != "auto":
         return recipe, ()
+    if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
+        open_source(recipe.data, recipe.data_root)  # raises
     from alexnet.training.initial_weights import (
         download_progress,
         find_pretrained,

@@ -86,7 +86,7 @@ def train(
         out: the run folder; `runs/<preset>-<number>` unless given.
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
-        notes: sentences on how the recipe was chosen, which are reported first.
+        notes: sentences on how the recipe was chosen, which are reported when all is ready.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
@@ -97,8 +97,6 @@ def train(
         is_run = RunFolder(Path(out)).config.exists()
         resume_command = f", or resume it with --resume {out}" if is_run else ""
         raise UsageError(f"{out} exists; choose another --out{resume_command}")
-    for text in notes:
-        log.note(text)
     recipe = resolve(recipe, log)
     setup = set_up_training(recipe, log)
     environment = describe_environment(setup.device)
@@ -109,6 +107,8 @@ def train(
     )
     with folder.locked(), log.keeping_the_end(folder.result):
         log.open(folder.log)
+        for text in notes:
+            log.note(text)
         return _run(setup, TrainState(), folder, log, save_plot or plots.save_plot)
 
 
