@@ -97,6 +97,10 @@ class ProgressReporter:
         """While a file is downloaded: bytes received so far, and in all where that is known."""
         self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")
 
+    def on_unpack(self, done: int, total: int) -> None:
+        """While an archive is unpacked: bytes of it read so far."""
+        self._show_count("unpacked", done // MEGABYTE, total // MEGABYTE, "MB")
+
     def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"

@@ -58,6 +58,12 @@ class Reporter(Protocol):
         """After every epoch."""
 
 
+def progress_callback(reporter: Reporter, name: str) -> ProgressCallback:
+    """A method such as `on_unpack` or `on_predict` of a reporter, which it need not have."""
+    callback: ProgressCallback = getattr(reporter, name, ignore_progress)
+    return callback
+
+
 def epoch_title(epoch: int, total_epochs: int = 0) -> str:
     """The number of an epoch, of all if they are known: "epoch  3/45"."""
     width = len(str(total_epochs))

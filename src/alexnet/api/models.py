@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 
-from alexnet.api.reporting import Reporting, progress_callback, reporting
+from alexnet.api.reporting import Reporting, reporting
 from alexnet.errors import ModelFileError, UnknownNameError, UsageError
 from alexnet.evaluation import evaluator
 from alexnet.evaluation.evaluator import SplitName
@@ -26,6 +26,7 @@ from alexnet.interop.exporter import SUFFIXES, ExportReport, Format, export_mode
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
 from alexnet.keywords import check_keywords
+from alexnet.reporter import progress_callback
 from alexnet.training.trainer import Run
 
 FilePath: TypeAlias = "str | os.PathLike[str]"

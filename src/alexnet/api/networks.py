@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from alexnet.api.reporting import Reporting, progress_callback, reporting
+from alexnet.api.reporting import Reporting, reporting
 from alexnet.api.training import Pretraining, source_of
 from alexnet.checkpoints.weights import LoadReport, load_matching_weights
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS
@@ -27,7 +27,7 @@ from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
-from alexnet.reporter import ProgressCallback
+from alexnet.reporter import ProgressCallback, progress_callback
 from alexnet.training.initial_weights import by_layer, find_source, read_source
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from alexnet.errors import UsageError
 from alexnet.pretraining.records import NullPretrainReporter, PretrainReporter
-from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
+from alexnet.reporter import NullReporter, Reporter
 
 R = TypeVar("R", bound=Reporter)
 Reporting: TypeAlias = Reporter | Literal["auto"] | None
@@ -43,9 +43,3 @@ def pretrain_reporting(reporter: PretrainReporting) -> Iterator[PretrainReporter
     """As `reporting`, for a pretraining."""
     with reporting(reporter, NullPretrainReporter) as found:
         yield found  # type: ignore[misc]
-
-
-def progress_callback(reporter: Reporter, name: str) -> ProgressCallback:
-    """The method `on_evaluate` or `on_predict` of a reporter, which it need not have."""
-    callback: ProgressCallback = getattr(reporter, name, ignore_progress)
-    return callback

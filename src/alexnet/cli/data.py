@@ -83,7 +83,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     """Build an image store and print what it contains."""
     flags = parse(PrepareFlags, arguments, "data prepare")
     DataOptions(resize_size=flags.resize_size)
-    source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
+    source = _open(flags)
     with ProgressReporter() as reporter:
         store = prepare(
             source,
@@ -112,6 +112,17 @@ def prepare_action(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _open(flags: PrepareFlags | CheckFlags | SplitFlags) -> Source:
+    """The data set; an archive is unpacked if it has not been yet."""
+    with ProgressReporter() as reporter:
+        return open_source(
+            flags.data,
+            flags.data_root,
+            label_from=flags.label_from,
+            on_unpack=reporter.on_unpack,
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckFlags:
     """List unreadable, skipped, misnamed, small and duplicate images, and rare classes.
@@ -135,7 +146,7 @@ class CheckFlags:
 def check_action(arguments: Sequence[str]) -> int:
     """Print every finding; 1 when one of them is a fault."""
     flags = parse(CheckFlags, arguments, "data check")
-    source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
+    source = _open(flags)
     with ProgressReporter() as reporter:
         findings = check(source, reporter.on_prepare)
     faults = sum(finding.is_fault for finding in findings)
@@ -205,7 +216,7 @@ def split_action(arguments: Sequence[str]) -> int:
     """Write a split and print how many images are in each part."""
     flags = parse(SplitFlags, arguments, "data split")
     options = DataOptions(test_fraction=flags.test_fraction, val_fraction=flags.val_fraction)
-    source = open_source(flags.data, flags.data_root, label_from=flags.label_from)
+    source = _open(flags)
     if any(source.splits):
         raise UsageError(f"{source.name} has its own split; use it as it is")
     unsplit = np.full(len(source), "")

@@ -20,6 +20,7 @@ def load_dataset(
     allow_unlabelled: bool = False,
     label_from: str = "",
     on_progress: ProgressCallback = ignore_progress,
+    on_unpack: ProgressCallback = ignore_progress,
     on_note: NoteCallback = ignore_note,
 ) -> Store:
     """The image store of a data set; its images are decoded now unless they have been before.
@@ -32,13 +33,20 @@ def load_dataset(
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: as `DataOptions.label_from`.
         on_progress: called with (images done, images in all).
+        on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
         on_note: called with the size of a large store before it is built.
 
     Raises:
         UnknownNameError: `data` is neither a known name nor looks like a path.
         DataError: the data set is not there or cannot be used, or the store cannot be written.
     """
-    source = open_source(data, data_root, allow_unlabelled=allow_unlabelled, label_from=label_from)
+    source = open_source(
+        data,
+        data_root,
+        allow_unlabelled=allow_unlabelled,
+        label_from=label_from,
+        on_unpack=on_unpack,
+    )
     return prepare(
         source, resize=resize, side=resize_size, on_progress=on_progress, on_note=on_note
     )

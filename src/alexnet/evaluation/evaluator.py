@@ -15,7 +15,13 @@ from alexnet.errors import DataError, UsageError
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
 from alexnet.inference.classifier import Classifier, Crops
-from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
+from alexnet.reporter import (
+    NullReporter,
+    ProgressCallback,
+    Reporter,
+    ignore_progress,
+    progress_callback,
+)
 
 CHUNK = 512
 """Images read and predicted at once."""
@@ -176,6 +182,7 @@ def open_evaluation_data(
         resize_size=preprocessing.resize_size,
         label_from=label_from,
         on_progress=reporter.on_prepare,
+        on_unpack=progress_callback(reporter, "on_unpack"),
     )
     report_rejected(store, 1.0, reporter)
     is_changed = classifier.info.manifest_hash != store.manifest_hash()

@@ -18,7 +18,7 @@ from alexnet.experiments.experiment import Measure
 from alexnet.experiments.outcome import Outcome
 from alexnet.inference.classifier import Classifier, Crops, load
 from alexnet.records import EpochRecord
-from alexnet.reporter import Reporter
+from alexnet.reporter import Reporter, progress_callback
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 
 
@@ -77,6 +77,7 @@ def evaluated_images(
         resize_size=options.resize_size,
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
+        on_unpack=progress_callback(reporter, "on_unpack"),
     )
     splits = split_indices(store, options, recipe.seed)
     if measure == "train_error":

@@ -29,6 +29,7 @@ from alexnet.io.limits import (
 )
 from alexnet.io.text import error_text
 from alexnet.io.zip_names import zip_names
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 UNPACK = "unpack it yourself and give the folder"
 DRIVE = re.compile("[A-Za-z]:")
@@ -43,10 +44,15 @@ class _Member(NamedTuple):
     content: IO[bytes]
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, on_progress: ProgressCallback = ignore_progress) -> None:
     """Unpack a .zip, or a .tar of any compression, into an existing empty folder.
 
     All files get the time of the archive, so that unpacking again gives the same data set.
+
+    Args:
+        archive: the file.
+        folder: where its files go.
+        on_progress: called with (bytes of the archive read, bytes in all).
 
     Raises:
         DataError: the archive is damaged or cut off, holds what is not unpacked, or is too large.
@@ -63,6 +69,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 path = _safe_path(archive, folder, member.name)
                 if path:
                     _write(archive, path, member.content, room, time)
+                on_progress(min(file.tell(), size - 1), size)
+        on_progress(size, size)
 
 
 class _Room:

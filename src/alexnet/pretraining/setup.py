@@ -24,6 +24,7 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncate
+from alexnet.reporter import progress_callback
 from alexnet.runtime.device import choose_device
 from alexnet.training.setup import build_augmenter, check_batch
 from alexnet.training.step import derive_seed
@@ -133,6 +134,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         label_from=options.label_from,
         allow_unlabelled=True,
         on_progress=reporter.on_prepare,
+        on_unpack=progress_callback(reporter, "on_unpack"),
     )
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)

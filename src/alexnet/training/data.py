@@ -12,7 +12,7 @@ from alexnet.data.store.build import planned_store
 from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
 from alexnet.errors import DataError
-from alexnet.reporter import NullReporter, Reporter
+from alexnet.reporter import NullReporter, Reporter, progress_callback
 
 
 def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Store, Splits]:
@@ -33,6 +33,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         resize_size=options.resize_size,
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
+        on_unpack=progress_callback(reporter, "on_unpack"),
         on_note=reporter.note,
     )
     return store, split_for_training(recipe, store, reporter)
@@ -48,7 +49,12 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
         DataError: as `prepare_data`.
     """
     options = recipe.data_options
-    source = open_source(recipe.data, recipe.data_root, label_from=options.label_from)
+    source = open_source(
+        recipe.data,
+        recipe.data_root,
+        label_from=options.label_from,
+        on_unpack=progress_callback(reporter, "on_unpack"),
+    )
     store, is_there = planned_store(source, resize=options.resize, side=options.resize_size)
     return store, split_for_training(recipe, store, reporter), is_there
 

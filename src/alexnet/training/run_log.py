@@ -11,7 +11,7 @@ from alexnet.errors import AlexNetError
 from alexnet.io.files import append_text
 from alexnet.io.text import printable
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import Reporter, StepReport, epoch_text
+from alexnet.reporter import Reporter, StepReport, epoch_text, progress_callback
 from alexnet.runtime.signals import TrainingInterrupted
 
 
@@ -51,6 +51,10 @@ class LoggingReporter:
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""
         self._reporter.on_prepare(done, total)
+
+    def on_unpack(self, done: int, total: int) -> None:
+        """While an archive is unpacked: bytes of it read so far."""
+        progress_callback(self._reporter, "on_unpack")(done, total)
 
     def on_step(self, report: StepReport) -> None:
         """After every training step."""

@@ -71,6 +71,19 @@ def test_an_archive_is_read_as_its_folder(tmp_path: Path, ending: str, cache: Pa
     assert open_source(str(archive)).fingerprint() == fingerprint
 
 
+def test_unpacking_tells_how_far_it_is(tmp_path: Path) -> None:
+    archive = make(tmp_path, "zip")
+    told: list[tuple[int, int]] = []
+    open_source(str(archive), on_unpack=lambda done, total: told.append((done, total)))
+    size = archive.stat().st_size
+    assert [total for _, total in told] == [size] * 9
+    assert told[-1] == (size, size)
+    assert sorted(told[:-1]) == told[:-1]
+    assert 0 < told[0][0] < size
+    open_source(str(archive), on_unpack=lambda done, total: told.append((done, total)))
+    assert len(told) == 9
+
+
 def test_a_changed_archive_is_unpacked_again(tmp_path: Path) -> None:
     assert len(open_source(str(make(tmp_path, "zip")))) == 8
     assert len(open_source(str(make(tmp_path, "zip", "train/cat/3.png")))) == 9
@@ -184,7 +197,7 @@ def test_a_killed_unpacking_leaves_nothing_that_is_used(
 ) -> None:
     archive = make(tmp_path, "zip")
 
-    def killed(archive: Path, folder: Path) -> None:
+    def killed(archive: Path, folder: Path, on_progress: object) -> None:
         unpacking.unpack(archive, folder)
         os.rename(folder, folder.with_name(f"{folder.name}0"))  # noqa: PTH104
         raise KeyboardInterrupt

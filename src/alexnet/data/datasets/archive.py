@@ -14,6 +14,7 @@ from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import error_text
 from alexnet.io.unpack import unpack
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 ARCHIVE_SUFFIXES = (
     ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz",
@@ -32,7 +33,7 @@ def archive_stem(path: Path) -> str:
     return path.name[: -len(max(suffixes, key=len))] if suffixes else path.name
 
 
-def unpacked_folder(archive: Path) -> Path:
+def unpacked_folder(archive: Path, on_unpack: ProgressCallback = ignore_progress) -> Path:
     """The folder with an archive's files, in the cache; unpacked if it is not there yet.
 
     A changed archive (by path, size and time) is another one. An interrupted unpacking leaves
@@ -49,14 +50,14 @@ def unpacked_folder(archive: Path) -> Path:
         name = "".join(c if c.isalnum() or c in "-_" else "_" for c in archive_stem(archive))[:40]
         target = cache_folder() / "unpacked" / f"{name}-{digest.hexdigest()}"
         if not target.exists():
-            _unpack_locked(archive, target)
+            _unpack_locked(archive, target, on_unpack)
         mark_used(target)
     except OSError as error:
         raise DataError(f"{archive} cannot be unpacked: {error_text(error)}") from error
     return target
 
 
-def _unpack_locked(archive: Path, target: Path) -> None:
+def _unpack_locked(archive: Path, target: Path, on_unpack: ProgressCallback) -> None:
     """Unpack, unless another process does so first."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
@@ -64,4 +65,4 @@ def _unpack_locked(archive: Path, target: Path) -> None:
             remove_folder(leftover)
         if not target.exists():
             with atomic_folder(target) as folder:
-                unpack(archive, folder)
+                unpack(archive, folder, on_unpack)

@@ -31,6 +31,7 @@ from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 
 def toyflowers_source(data_root: str = "") -> Source:
@@ -55,6 +56,7 @@ def toyflowers_source(data_root: str = "") -> Source:
 
 RUN_FILES = ("config.json", "metrics.jsonl")
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+
 DATASETS: dict[str, Callable[[str], Source]] = {
     "toyflowers": toyflowers_source,
     "flowers17": flowers17_source,
@@ -67,7 +69,12 @@ DATASETS: dict[str, Callable[[str], Source]] = {
 
 
 def open_source(
-    data: str, data_root: str = "", *, allow_unlabelled: bool = False, label_from: str = ""
+    data: str,
+    data_root: str = "",
+    *,
+    allow_unlabelled: bool = False,
+    label_from: str = "",
+    on_unpack: ProgressCallback = ignore_progress,
 ) -> Source:
     """Open a data set: a name of `DATASETS`, a folder, or a list of images.
 
@@ -79,6 +86,7 @@ def open_source(
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: regular expression that finds the class in the names of a folder's images, as
             `DataOptions.label_from`; "" where classes are folders.
+        on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
 
     Raises:
         UsageError: `label_from` for a data set that is no folder.
@@ -90,7 +98,8 @@ def open_source(
     if is_path and path.is_dir():
         return _open_folder(path, allow_unlabelled, label_from)
     if is_path and is_archive_name(path) and path.is_file():
-        return _open_archive(path, allow_unlabelled, label_from)
+        folder = unpacked_folder(path, on_unpack)
+        return _open_unpacked(path, folder, allow_unlabelled, label_from)
     if label_from:
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
@@ -100,9 +109,8 @@ def open_source(
     raise _cannot_open(data, path)
 
 
-def _open_archive(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
-    """A folder in an archive, named after that."""
-    folder = unpacked_folder(path)
+def _open_unpacked(path: Path, folder: Path, allow_unlabelled: bool, label_from: str) -> Source:
+    """The folder of an archive, named after that."""
     try:
         source = _open_folder(folder, allow_unlabelled, label_from)
     except DataError as error:
