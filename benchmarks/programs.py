@@ -214,13 +214,13 @@ def onnx_file(flags: argparse.Namespace) -> tuple[str, Any]:
     """The network as an ONNX file, and the images."""
     from torch import nn
 
-    from alexnet.interop.onnx.export import onnx_bytes
+    from alexnet.interop.onnx.export import network_model
     from alexnet.interop.onnx.modules import onnx_modules
 
     network, images = shared_inputs(flags)
     path = Path(flags.folder) / f"{flags.arch}-{os.getpid()}.onnx"
     module = nn.Sequential(onnx_modules(network)).eval()
-    path.write_bytes(onnx_bytes(module, network.architecture.input)[0])
+    path.write_bytes(network_model(module, network.architecture.input).SerializeToString())
     return str(path), images.numpy()
 
 

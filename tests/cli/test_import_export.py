@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import pytest
 import torch
 
 import alexnet
 from alexnet.checkpoints.model_file import save_model
+from alexnet.inference.classifier import Classifier
+from alexnet.interop.export_module import FileOptions
 from alexnet.interop.exporter import EXPORTERS
 from alexnet.interop.parity import Runner, random_images, torch_runner
 from alexnet.runtime import extras
@@ -49,10 +50,9 @@ def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> 
         assert line in told.out.splitlines()
     assert "softmax   of the logits divided by 1.25 gives the probabilities" in told.out
     assert "torchvision" not in told.err
-    images = np.zeros((2, 1, 32, 32), np.float32)
-    (logits,) = run_advice(told, onnxruntime=onnxruntime, images=images)
-    assert logits.shape == (2, 7)
-    file = model.with_suffix(".onnx")
+    file, script = model.with_suffix(".onnx"), model.with_name("predict_model.py")
+    assert f"next      python {script} IMAGE" in told.err
+    assert script.exists()
     session = onnxruntime.InferenceSession(file)
     assert session.get_inputs()[0].shape == ["batch", 1, 32, 32]
     assert json.loads(Path(f"{file}.json").read_text())["is_close"] is True
@@ -79,9 +79,9 @@ def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> 
 
 def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.pt2"
-    told = command("export", model, "--format", "torch", "--out", out, "--with-preprocessing")
+    told = command("export", model, "--format", "torch", "--out", out)
     assert told.code == 0
-    assert "values of 0 to 255\ninput     float32 [batch, 1, 32, 32]\n" in told.out
+    assert "divided by (255)\ninput     float32 [batch, 1, 32, 32]\n" in told.out
     assert out.exists()
     logits = run_advice(told, torch=torch, images=torch.zeros(2, 1, 32, 32))
     assert logits.shape == (2, 7)
@@ -96,14 +96,14 @@ def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_pa
 def test_a_failed_comparison_exits_with_1(
     command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(module: torch.nn.Module, *options: object) -> tuple[bytes, Runner, str]:
-        return b"file", lambda images: torch_runner(module)(images) * 2, "a test"
+    def wrong(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
+        return b"file", lambda x: torch_runner(classifier.network)(x) * 2, "a test"
 
     monkeypatch.setitem(EXPORTERS, "torch", wrong)
     told = command("export", model, "--format", "torch", "--json")
     assert told.code == 1
     assert json.loads(told.out)["is_close"] is False
-    assert "computes other logits than the model and was not saved" in told.err
+    assert "computes something else than the model and was not saved" in told.err
     assert not model.with_suffix(".pt2").exists()
 
 

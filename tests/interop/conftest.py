@@ -16,11 +16,9 @@ def onnx_exports(tmp_path_factory: pytest.TempPathFactory) -> OnnxExports:
     """The narrow net of a name as an ONNX file; torch's exporter takes a second for each."""
 
     @functools.cache
-    def export(name: str, with_preprocessing: bool = False) -> OnnxExport:
+    def export(name: str) -> OnnxExport:
         path = tmp_path_factory.mktemp("onnx") / f"{name}.onnx"
-        report = export_model(
-            narrow_classifier(name), path, "onnx", with_preprocessing=with_preprocessing
-        )
+        report = export_model(narrow_classifier(name), path, "onnx")
         assert report.is_close
         return OnnxExport(path, report)
 

@@ -8,6 +8,7 @@ import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import torch
 from alexnet.config.preprocessing import RESAMPLING, Preprocessing
 from alexnet.config.serialization import to_json
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.metadata import PROGRAM_LICENSE, file_metadata, read_metadata
+from alexnet.interop.metadata import PROGRAM_LICENSE, Takes, file_metadata, read_metadata
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
 
 OWN = Preprocessing(resize_size=40, crop_size=36, input_size=32, mean=(1, 2, 3.5), std=(4, 5, 6))
@@ -30,7 +31,7 @@ def classifier() -> Classifier:
 
 
 def test_every_value_is_json(classifier: Classifier) -> None:
-    texts = file_metadata(classifier, with_preprocessing=False, weights_license="CC0-1.0")
+    texts = file_metadata(classifier, takes="normalized", weights_license="CC0-1.0")
     values = {key.removeprefix("alexnet."): json.loads(text) for key, text in texts.items()}
     assert values == {
         "architecture": "cifar_quick",
@@ -58,9 +59,9 @@ def test_the_programs_license_is_that_of_the_package() -> None:
     assert project["project"]["license"] == PROGRAM_LICENSE
 
 
-@pytest.mark.parametrize("with_preprocessing", [False, True])
-def test_out_and_back(classifier: Classifier, with_preprocessing: bool) -> None:
-    texts = file_metadata(classifier, with_preprocessing=with_preprocessing)
+@pytest.mark.parametrize("takes", get_args(Takes))
+def test_out_and_back(classifier: Classifier, takes: Takes) -> None:
+    texts = file_metadata(classifier, takes=takes)
     facts = read_metadata(texts, SHAPE, 7)
     assert (facts.class_names, facts.preprocessing) == (CLASS_NAMES, OWN)
     assert (facts.mean_image, facts.notes) == (None, [])
@@ -68,7 +69,7 @@ def test_out_and_back(classifier: Classifier, with_preprocessing: bool) -> None:
 
 def test_a_temperature_out_and_back(classifier: Classifier) -> None:
     warm = replace(classifier, info=replace(classifier.info, temperature=1 / 3))
-    texts = file_metadata(warm, with_preprocessing=True)
+    texts = file_metadata(warm, takes="image")
     assert read_metadata(texts, SHAPE, 7).temperature == 1 / 3
     assert read_metadata({}, SHAPE, 7).temperature == 1
 
@@ -77,7 +78,7 @@ def test_a_mean_image_out_and_back(classifier: Classifier) -> None:
     mean = torch.rand(SHAPE)
     info = replace(classifier.info, preprocessing=replace(OWN, has_mean_image=True))
     other = replace(classifier, info=info, mean_image=mean)
-    facts = read_metadata(file_metadata(other, with_preprocessing=True), SHAPE, 7)
+    facts = read_metadata(file_metadata(other, takes="pixels"), SHAPE, 7)
     assert facts.mean_image is not None
     assert torch.equal(facts.mean_image, mean)
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from alexnet.interop.exporter import ExportReport
+from alexnet.interop.export_report import ExportReport
 from alexnet.interop.onnx.chain import Chain
 from alexnet.interop.onnx.parse import parse_nodes
 from alexnet.models.layers import Shape
@@ -24,7 +24,7 @@ class OnnxExport(NamedTuple):
 
 
 OnnxExports = Callable[..., OnnxExport]
-"""From a net's name, and `with_preprocessing`, to its export."""
+"""From a net's name to its export."""
 
 
 def write_onnx(

@@ -22,7 +22,8 @@ from alexnet.inference.predictions import Predictions
 from alexnet.interop import importer
 from alexnet.interop.class_names import read_class_names
 from alexnet.interop.defaults import chosen_architecture
-from alexnet.interop.exporter import SUFFIXES, ExportReport, Format, export_model
+from alexnet.interop.export_report import ExportReport, Format
+from alexnet.interop.exporter import SUFFIXES, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
 from alexnet.keywords import check_keywords
@@ -152,8 +153,13 @@ def export(
     *,
     format: Format | Literal["auto"] = "auto",
     with_preprocessing: bool = False,
+    half: bool = False,
+    int8: bool = False,
+    data: FilePath = "",
+    data_root: FilePath = "",
     opset: int | None = None,
     license: str = "",
+    reporter: Reporting = "auto",
 ) -> ExportReport:
     """Write a model for other programs: `alexnet.export("runs/x", "x.onnx")`.
 
@@ -162,27 +168,42 @@ def export(
     Args:
         model: a run folder, a model file, a `Run` or a `Classifier`.
         out: the file; next to the model unless given.
-        format: "onnx", "torch" or "keras"; auto: by the ending of `out`.
-        with_preprocessing: the file takes images of 0 to 255 and normalizes them itself.
+        format: "onnx", "torch", "keras" or "torchvision"; auto: by the ending of `out`.
+        with_preprocessing: the file takes a uint8 image [H, W, 3] of any size and gives
+            probabilities.
+        half: weights and computation of an ONNX file in float16.
+        int8: weights of an ONNX file in 8 bits.
+        data: images on which a file of `half` or `int8` is calibrated and compared with the model;
+            what the model was trained on unless given.
+        data_root: folder searched for data sets first.
         opset: of an ONNX file; None: 18.
         license: of the weights, by its SPDX name, for the file's metadata.
+        reporter: a `Reporter` for notes on the data; "auto" shows them in this shell, None is
+            silent.
 
     Raises:
-        UsageError: the file exists, its ending tells no format, or an optional package is missing.
-        ModelFileError: the file's logits differ from the model's; it is not kept.
+        UsageError: the file exists, its ending tells no format, an optional package is missing, or
+            the format cannot have what is asked for.
+        ModelFileError: the file computes something else than the model; it is not kept.
     """
     path, kind = _export_target(model, out, format)
-    report = export_model(
-        load(model, "cpu"),
-        path,
-        kind,
-        with_preprocessing=with_preprocessing,
-        opset=opset,
-        weights_license=license,
-    )
+    with reporting(reporter) as told:
+        report = export_model(
+            load(model, "cpu"),
+            path,
+            kind,
+            with_preprocessing=with_preprocessing,
+            half=half,
+            int8=int8,
+            data=os.fspath(data),
+            data_root=os.fspath(data_root),
+            reporter=told,
+            opset=opset,
+            weights_license=license,
+        )
     if not report.is_close:
         raise ModelFileError(
-            f"{path} would compute other logits than the model and was not saved: "
+            f"{path} would compute something else than the model and was not saved: "
             f"{report.parity.summary()}"
         )
     return report

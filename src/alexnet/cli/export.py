@@ -9,28 +9,39 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import name_list, note, print_json
+from alexnet.cli.console import name_list, note, note_next, print_json
 from alexnet.cli.flags import parse
 from alexnet.errors import UsageError
+from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from alexnet.interop.exporter import ExportReport
+    from alexnet.interop.export_report import ExportReport
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFlags:
-    """Write a model as ONNX, torch.export or Keras, run it, and compare it with the model."""
+    """Write a model for other programs, run the file, and compare it with the model."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
-    format: Literal["onnx", "torch", "keras"]
+    format: Literal["onnx", "torch", "keras", "torchvision"]
     """onnx: for ONNX runtimes (.onnx); torch: for torch.export.load (.pt2); keras: a model for
-    Keras 3 (.keras), or its weights alone (.weights.h5)."""
+    Keras 3 (.keras), or its weights alone (.weights.h5); torchvision: a state dict of alexnet_owt
+    for torchvision's alexnet (.pth or .safetensors)."""
     out: str = ""
     """The file to write; next to the model unless given."""
     with_preprocessing: bool = False
-    """Include the normalization: the file takes images with values 0 to 255. A .keras file always
-    does."""
+    """Include the preprocessing: the file takes a uint8 image [H, W, 3] of any size and gives
+    probabilities. A .keras file always includes the normalization alone."""
+    half: bool = False
+    """Weights and computation of an ONNX file in float16; its input and output stay float32."""
+    int8: bool = False
+    """Weights of an ONNX file in 8 bits: static or dynamic, whichever agrees better."""
+    data: str = ""
+    """For --half and --int8: the images on which the file is calibrated and compared with the
+    model, labelled or not; unless given, the data of the training."""
+    data_root: str = ""
+    """Folder searched first for data sets."""
     opset: int | None = None
     """The opset of an ONNX file, 15 or newer; unless given, 18."""
     license: str = ""
@@ -40,7 +51,7 @@ class ExportFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Export and compare; exit code 1 if the logits differ."""
+    """Export and compare; exit code 1 if the file computes something else."""
     flags = parse(ExportFlags, arguments, "export")
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
@@ -51,56 +62,85 @@ def run(arguments: Sequence[str]) -> int:
     out = Path(flags.out) if flags.out else file.with_suffix(suffixes[0])
     if not out.name.endswith(suffixes):
         raise UsageError(f"--out {out} must end in {' or '.join(suffixes)}")
-    report = export_model(
-        load(flags.model, "cpu"),
-        out,
-        flags.format,
-        with_preprocessing=flags.with_preprocessing,
-        opset=flags.opset,
-        weights_license=flags.license,
-    )
+    with ProgressReporter() as reporter:
+        report = export_model(
+            load(flags.model, "cpu"),
+            out,
+            flags.format,
+            with_preprocessing=flags.with_preprocessing,
+            half=flags.half,
+            int8=flags.int8,
+            data=flags.data,
+            data_root=flags.data_root,
+            reporter=reporter,
+            opset=flags.opset,
+            weights_license=flags.license,
+        )
     if not report.is_close:
         note(
-            f"alexnet: the exported file computes other logits than the model and was not saved: "
+            f"alexnet: the exported file computes something else than the model and was not saved: "
             f"{report.parity.summary()}"
         )
     if flags.json:
         print_json(report)
     else:
-        print(f"compared  {report.parity.summary()}")
+        print(_compared(report))
     if report.is_close and not flags.json:
         print(_text(report, out))
     for text in report.notes:
         note(text)
     note(f"report    {report_path(out)}")
     if report.is_close and not flags.json:
-        note(f"next      in Python: {_usage(flags.format, out)}")
+        _note_next(report, out)
     return int(not report.is_close)
 
 
-def _usage(file_format: str, out: Path) -> str:
+def _compared(report: ExportReport) -> str:
+    """The comparisons with the model."""
+    lines = f"compared  {report.parity.summary()}"
+    return lines if report.agreement is None else f"{lines}\nrounded   {report.agreement.summary()}"
+
+
+def _note_next(report: ExportReport, out: Path) -> None:
+    """Say what may follow."""
+    script = next((name for name in report.files if name.endswith(".py")), "")
+    if script:
+        note_next(["python", str(out.with_name(script)), "IMAGE"])
+    else:
+        note(f"next      in Python: {_usage(report, out)}")
+
+
+def _usage(report: ExportReport, out: Path) -> str:
     """How a program uses the file, given the images that `_text` describes."""
     name = repr(str(out))
-    if file_format == "onnx":
-        return f"onnxruntime.InferenceSession({name}).run(None, {{'images': images}})"
-    if file_format == "torch":
-        return f"torch.export.load({name}).module()(images)"
+    if report.format == "torchvision":
+        reader = "safetensors.torch.load_file" if out.suffix == ".safetensors" else "torch.load"
+        return f"torchvision.models.alexnet(num_classes={len(report.class_names)})" + (
+            f".load_state_dict({reader}({name}))"
+        )
+    argument = "image" if report.takes == "image" else "images"
+    if report.format == "onnx":
+        return f"onnxruntime.InferenceSession({name}).run(None, {{'{argument}': {argument}}})"
+    if report.format == "torch":
+        return f"torch.export.load({name}).module()({argument})"
     if out.name.endswith(".weights.h5"):
         return f"model.load_weights({name})"
     return f"keras.saving.load_model({name}).predict(images)"
 
 
 def _text(report: ExportReport, out: Path) -> str:
-    """What must be done to an image, what goes in and comes out, and the file."""
-    c, h, w = report.input_shape
-    sides = (h, w, c) if report.format == "keras" else (c, h, w)
-    shape = ", ".join(map(str, ("batch", *sides)))
+    """What must be done to an image, what goes in and comes out, and the files."""
     divided = "" if report.temperature == 1 else f" divided by {report.temperature:.6g}"
+    softmax = f"softmax   of the logits{divided} gives the probabilities\n"
+    is_state_dict = report.format == "torchvision"
+    inside = "inside    class names, preprocessing and temperature, which alexnet import reads\n"
+    script = next((name for name in report.files if name.endswith(".py")), "")
     return (
         f"images    {', '.join(report.steps)}\n"
-        f"input     float32 [{shape}]\n"
-        f"output    logits [batch, {len(report.class_names)}] of {name_list(report.class_names)}\n"
-        f"softmax   of the logits{divided} gives the probabilities\n"
-        f"inside    class names, preprocessing and temperature, which alexnet import reads\n"
+        f"input     {report.input}\n"
+        f"output    {report.output} of {name_list(report.class_names)}\n"
+        f"{'' if report.takes == 'image' else softmax}"
+        f"{'' if is_state_dict else inside}"
+        f"{f'script    {out.with_name(script)}' + chr(10) if script else ''}"
         f"file      {out}"
     )

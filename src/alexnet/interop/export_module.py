@@ -1,4 +1,4 @@
-"""A classifier's network as a plain torch module for export, and its torch.export archive."""
+"""A classifier as a plain torch module for export, and its torch.export archive."""
 
 from __future__ import annotations
 
@@ -11,61 +11,102 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.inference.classifier import Classifier
+from alexnet.interop.metadata import Takes
 from alexnet.interop.onnx.modules import onnx_modules
 from alexnet.interop.parity import Runner, torch_runner
-from alexnet.models.layers import Shape
+from alexnet.transforms.crops import normalize, pad, to_float_chw
+from alexnet.transforms.lanczos import lanczos_resize
+
+EXAMPLE_SIZE = (50, 60)
+"""Height and width of the image with which a program is traced; any other size fits, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
     """What an exported file gets besides the network."""
 
+    name: str = ""
+    """Of the file."""
+    takes: Takes = "normalized"
+    """"image": the file takes an image, uint8 [H, W, 3] of any size, and gives probabilities."""
     metadata: dict[str, str] = field(default_factory=dict)
     """Texts by key, stored inside the file."""
     opset: int | None = None
     """ONNX's version of operations; None: the default of `onnx_bytes`."""
 
 
-DEFAULT_OPTIONS = FileOptions()
-
-
-class Normalize(nn.Module):
-    """Images of 0 to 255 minus the mean (color or image), divided by std."""
+class Preprocess(nn.Module):
+    """One image of any size as the network's input: its resize and `center_crop`."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        preprocessing = classifier.info.preprocessing
-        c = preprocessing.channels
-        mean = torch.tensor(preprocessing.mean[:c])[:, None, None]
-        if classifier.mean_image is not None:
-            mean = classifier.mean_image.cpu()
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", torch.tensor(preprocessing.std[:c])[:, None, None])
+        self.preprocessing = classifier.info.preprocessing
+        mean = classifier.mean_image
+        self.register_buffer("mean_image", None if mean is None else mean.cpu())
+        self.register_buffer("resize", resize_matrix(self.preprocessing))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Float [B, C, H, W] to the same shape."""
-        normalized: Tensor = (images - self.get_buffer("mean")) / self.get_buffer("std")
-        return normalized
+    def forward(self, image: Tensor) -> Tensor:
+        """uint8 [H, W, 3] to float32 [1, C, side, side]."""
+        own = self.preprocessing
+        pixels = pad(lanczos_resize(image, own.resize, own.resize_size)[None], own.padding)
+        start = (pixels.shape[1] - own.crop_size) // 2
+        end = start + own.crop_size
+        images = to_float_chw(pixels[:, start:end, start:end], own)
+        matrix, mean = self._buffers["resize"], self._buffers["mean_image"]
+        if matrix is not None:
+            images = matrix @ images @ matrix.T
+        return normalize(images, own, mean)
 
 
-def export_module(
-    classifier: Classifier, *, with_preprocessing: bool, for_onnx: bool
-) -> nn.Sequential:
+def resize_matrix(preprocessing: Preprocessing) -> Tensor | None:
+    """The resize of the crop to the input as a matrix [side, crop_size]; None: there is none.
+
+    ONNX's antialiased Resize is another one than torch's, and not in opsets before 18.
+    """
+    size, side = preprocessing.crop_size, preprocessing.side
+    if size == side:
+        return None
+    rows = torch.eye(size)[None, None]
+    return F.interpolate(rows, size=(side, size), mode="bilinear", antialias=True)[0, 0]
+
+
+class Probabilities(nn.Module):
+    """The logits of one image as probabilities."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """[1, num_classes] to [num_classes]."""
+        return (logits / self.temperature).softmax(1)[0]
+
+
+def network_module(classifier: Classifier, *, for_onnx: bool = False) -> nn.Sequential:
     """The classifier's layers by name, on the CPU and in evaluation mode.
 
     Args:
         classifier: shares its layers with the module.
-        with_preprocessing: the module takes images of 0 to 255 and normalizes them itself.
         for_onnx: norms are replaced by modules that ONNX can write.
     """
     network = classifier.network
     layers = onnx_modules(network) if for_onnx else OrderedDict(network.named_children())
-    if with_preprocessing:
-        layers = OrderedDict(normalize=Normalize(classifier), **layers)
     return nn.Sequential(layers).cpu().eval()
+
+
+def whole_module(classifier: Classifier) -> nn.Sequential:
+    """From an image, uint8 [H, W, 3] of any size, to probabilities [num_classes]."""
+    layers = OrderedDict(
+        preprocess=Preprocess(classifier),
+        network=network_module(classifier),
+        probabilities=Probabilities(classifier.info.temperature),
+    )
+    return nn.Sequential(layers).eval()
 
 
 @contextmanager
@@ -82,22 +123,26 @@ def quiet_export() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def torch_bytes(
-    module: nn.Module, shape: Shape, options: FileOptions = DEFAULT_OPTIONS
-) -> tuple[bytes, Runner, str]:
-    """The torch.export archive of a module, what the archive computes, and torch's version.
+def example_image() -> tuple[Tensor, tuple[dict[int, torch.export.Dim]]]:
+    """An image to trace a program with, and its axes that may have other lengths."""
+    axes = {0: torch.export.Dim("height"), 1: torch.export.Dim("width")}
+    return torch.zeros(*EXAMPLE_SIZE, 3, dtype=torch.uint8), (axes,)
 
-    Args:
-        module: takes float32 images [any batch, *shape].
-        shape: (channels, height, width).
-        options: their metadata are the archive's extra files.
+
+def torch_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
+    """The torch.export archive of a model, what the archive computes, and torch's version.
+
+    Its metadata are the archive's extra files.
     """
-    example = torch.zeros(2, *shape)
+    if options.takes == "image":
+        module, (example, axes) = whole_module(classifier), example_image()
+    else:
+        module = network_module(classifier)
+        example = torch.zeros(2, *classifier.network.architecture.input)
+        axes = ({0: torch.export.Dim("batch")},)
     archive = BytesIO()
     with quiet_export(), torch.no_grad():
-        program = torch.export.export(
-            module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
-        )
+        program = torch.export.export(module, (example,), dynamic_shapes=axes)
         torch.export.save(program, archive, extra_files=dict(options.metadata))
         loaded = torch.export.load(BytesIO(archive.getvalue())).module()
     return archive.getvalue(), torch_runner(loaded), f"torch.export {torch.__version__}"

@@ -1,83 +1,64 @@
-"""Export a model to ONNX, torch.export or Keras, and compare the file's logits with the model's."""
+"""Export a model to ONNX, torch or Keras, and compare what the file computes with the model."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from torch import nn
-
-from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.serialization import FloatOrNaN, json_document
+from alexnet.config.serialization import json_document
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.export_module import FileOptions, export_module, torch_bytes
+from alexnet.interop.export_module import FileOptions, network_module, torch_bytes
+from alexnet.interop.export_report import ExportReport, Format, make_report
 from alexnet.interop.keras.export import (
     backend_notes,
     is_weights_only,
     keras_bytes,
     normalizes,
 )
-from alexnet.interop.metadata import file_metadata
+from alexnet.interop.metadata import Takes, file_metadata
 from alexnet.interop.onnx.export import onnx_bytes
+from alexnet.interop.onnx.predict_script import NO_SCRIPT, predict_script, script_path
+from alexnet.interop.onnx.rounding import Rounding, rounded_bytes
 from alexnet.interop.parity import (
     Parity,
     Runner,
     compare,
+    compare_probabilities,
     normalize_array,
     random_images,
     torch_runner,
 )
+from alexnet.interop.real_images import load_real_images
+from alexnet.interop.torchvision_export import torchvision_bytes
 from alexnet.io.files import atomic_write, write_text
-from alexnet.models.layers import Shape
-from alexnet.runtime.environment import installed_version
+from alexnet.reporter import Reporter
 from alexnet.runtime.extras import require_extra
 
-Format: TypeAlias = Literal["onnx", "torch", "keras"]
-Exporter: TypeAlias = Callable[[nn.Module, Shape, FileOptions], tuple[bytes, Runner, str]]
-"""From a module, its input shape and options to a file's content, a function that runs the file,
-and the runtime's name."""
-EXPORTERS: dict[Format, Exporter] = {"onnx": onnx_bytes, "torch": torch_bytes}
+Exporter: TypeAlias = Callable[[Classifier, FileOptions], tuple[bytes, Runner, str]]
+"""From a model and options to a file's content, a function that runs the file, and the runtime's
+name."""
+EXPORTERS: dict[Format, Exporter] = {
+    "onnx": onnx_bytes,
+    "torch": torch_bytes,
+    "keras": keras_bytes,
+    "torchvision": torchvision_bytes,
+}
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "onnx": (".onnx",),
     "torch": (".pt2",),
     "keras": (".keras", ".weights.h5"),
+    "torchvision": (".pth", ".safetensors"),
 }
 """The endings of a format's files; the first is the usual one."""
 REQUIRED_PACKAGES: dict[Format, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxscript"),
     "torch": (),
     "keras": ("h5py",),
+    "torchvision": (),
 }
 BATCH_SIZES = (1, 2, 5)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportReport:
-    """What is written beside an exported file, as JSON."""
-
-    format: Format
-    file: str
-    architecture: str
-    class_names: tuple[str, ...]
-    input_shape: Shape
-    """(channels, height, width) of float32 images, RGB or gray; any batch size."""
-    has_preprocessing: bool
-    """True: the file takes images of 0 to 255. False: normalized as `preprocessing` says."""
-    steps: tuple[str, ...]
-    """What is to be done to an image before it goes in, in words."""
-    preprocessing: Preprocessing
-    temperature: float
-    """The outputs are logits; probabilities are softmax(logits / temperature)."""
-    parity: Parity
-    relative_difference: FloatOrNaN
-    is_close: bool
-    notes: tuple[str, ...]
-    """What a user of the file should know."""
-    versions: tuple[str, ...]
 
 
 def export_model(
@@ -86,74 +67,124 @@ def export_model(
     file_format: Format,
     *,
     with_preprocessing: bool = False,
+    half: bool = False,
+    int8: bool = False,
+    data: str = "",
+    data_root: str = "",
+    reporter: Reporter | None = None,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     opset: int | None = None,
     weights_license: str = "",
 ) -> ExportReport:
-    """Export a classifier's network, run the file, and compare its logits with the network's.
+    """Export a classifier, run the file, and compare what it computes with the model.
 
-    The file is written only if the logits agree; class names and preprocessing are inside (see
-    `metadata.py`). The report is always written, to the file's name plus `.json`.
+    The file is written only if it computes the same; class names and preprocessing are inside (see
+    `metadata.py`). The report is always written, to the file's name plus `.json`. Beside an ONNX
+    file is a script that predicts with it.
 
     Args:
         classifier: the model.
         out: the file to write.
-        file_format: "onnx", "torch" (torch.export) or "keras".
-        with_preprocessing: the file takes images of 0 to 255 and normalizes them itself. A whole
-            model of Keras always does, unless it has a mean image; weights alone never do.
+        file_format: "onnx", "torch" (torch.export), "keras" or "torchvision" (a state dict).
+        with_preprocessing: the file takes an image, uint8 [H, W, 3] of any size, and gives
+            probabilities. A whole model of Keras takes the network's input with values of 0 to
+            255, unless it has a mean image.
+        half: round the weights of an ONNX file to float16, and compute in it.
+        int8: round the weights of an ONNX file to 8 bits; static or dynamic, as agrees better.
+        data: images to calibrate and compare a rounded file on, as for `load_real_images`.
+        data_root: folder searched for data sets first.
+        reporter: receives notes on these images.
         batch_sizes: of the random images that are compared.
         opset: of an ONNX file; None: 18.
         weights_license: of the weights, by its SPDX name, for the file's metadata.
 
     Raises:
-        UsageError: the file or its report exists, an optional package is missing, or the opset
-            cannot be written.
+        UsageError: a file exists, an optional package is missing, or the format cannot have what
+            is asked for.
+        ModelFileError: a rounded file gives values that are not finite.
     """
-    for path in (out, report_path(out)):
+    rounding = chosen_rounding(half, int8, data)
+    check_options(file_format, rounding, opset)
+    takes = _takes(classifier, out, file_format, with_preprocessing)
+    script = predict_script(classifier, out.name, takes) if file_format == "onnx" else ""
+    paths = [out, report_path(out), *([script_path(out)] if script else [])]
+    for path in paths:
         if path.exists():
             raise UsageError(f"{path} exists already; remove it or choose another with --out")
-    if opset is not None and file_format != "onnx":
-        raise UsageError(f"--opset is for ONNX files only, not for --format {file_format}")
-    for package in REQUIRED_PACKAGES[file_format]:
-        require_extra(package, file_format, f"--format {file_format}")
-    if file_format == "keras":
-        with_preprocessing = _keras_normalizes(classifier, out, with_preprocessing)
-    metadata = file_metadata(
-        classifier, with_preprocessing=with_preprocessing, weights_license=weights_license
+    options = FileOptions(
+        name=out.name,
+        takes=takes,
+        metadata=file_metadata(classifier, takes=takes, weights_license=weights_license),
+        opset=opset,
     )
-    options = FileOptions(metadata=metadata, opset=opset)
-    content, run, runtime = _content(classifier, out, file_format, with_preprocessing, options)
-    parity = _parity(classifier, run, runtime, with_preprocessing, batch_sizes)
-    report = _report(classifier, out, file_format, with_preprocessing, parity)
-    if parity.is_close:
-        with atomic_write(out) as temporary:
-            temporary.write_bytes(content)
-    write_text(report_path(out), json_document(report) + "\n")
+    images = load_real_images(classifier, data, data_root, reporter) if rounding else None
+    content, parity = _file(classifier, file_format, options, batch_sizes)
+    agreement = None
+    if rounding and images and parity.is_close:
+        content, agreement = rounded_bytes(classifier, options, rounding, images)
+    report = make_report(
+        classifier,
+        file_format,
+        tuple(path.name for path in paths) if parity.is_close else (report_path(out).name,),
+        takes,
+        parity,
+        agreement,
+        _notes(classifier, file_format, has_script=bool(script)),
+        ("alexnet", "torch", *REQUIRED_PACKAGES[file_format]),
+    )
+    _write(out, content, script, report)
     return report
 
 
-def _keras_normalizes(classifier: Classifier, out: Path, is_asked: bool) -> bool:
-    """Whether a Keras file normalizes its images."""
-    if is_asked and not normalizes(classifier, out):
-        reason = "weights alone have" if is_weights_only(out) else "a mean image needs"
+def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:
+    """The rounding that flags ask for.
+
+    Raises:
+        UsageError: both are asked for, or images without either.
+    """
+    if half and int8:
+        raise UsageError("--half and --int8 exclude each other; write two files")
+    if data and not (half or int8):
+        raise UsageError("--data has images to compare a file of --half or --int8 on; name one")
+    return "float16" if half else "int8" if int8 else None
+
+
+def check_options(file_format: Format, rounding: Rounding | None, opset: int | None) -> None:
+    """Check that a format can have what is asked for, and that its packages are installed.
+
+    Raises:
+        UsageError: it cannot, or one is not.
+    """
+    if opset is not None and file_format != "onnx":
+        raise UsageError(f"--opset is for ONNX files only, not for --format {file_format}")
+    if rounding and file_format != "onnx":
+        flag = "--half" if rounding == "float16" else "--int8"
+        raise UsageError(f"{flag} is for ONNX files only, not for --format {file_format}")
+    for package in REQUIRED_PACKAGES[file_format]:
+        require_extra(package, file_format, f"--format {file_format}")
+    if rounding:
+        require_extra("onnxruntime", "onnx", "rounding to float16 or int8")
+
+
+def _takes(classifier: Classifier, out: Path, file_format: Format, is_asked: bool) -> Takes:
+    """What a file takes.
+
+    Raises:
+        UsageError: the format has no place for the preprocessing.
+    """
+    if file_format == "torchvision" and is_asked:
+        raise UsageError(
+            f"--with-preprocessing does not fit {out.name}: a state dict has weights alone; "
+            "--format onnx and --format torch have it"
+        )
+    if file_format != "keras":
+        return "image" if is_asked else "normalized"
+    if normalizes(classifier, out.name):
+        return "pixels"
+    if is_asked:
+        reason = "weights alone have" if is_weights_only(out.name) else "a mean image needs"
         raise UsageError(f"--with-preprocessing does not fit {out.name}: {reason} no such layer")
-    return normalizes(classifier, out)
-
-
-def _content(
-    classifier: Classifier,
-    out: Path,
-    file_format: Format,
-    with_preprocessing: bool,
-    options: FileOptions,
-) -> tuple[bytes, Runner, str]:
-    """A file's content, a function that runs the file, and the runtime's name."""
-    if file_format == "keras":
-        return keras_bytes(classifier, out, options.metadata)
-    module = export_module(
-        classifier, with_preprocessing=with_preprocessing, for_onnx=file_format == "onnx"
-    )
-    return EXPORTERS[file_format](module, classifier.network.architecture.input, options)
+    return "normalized"
 
 
 def report_path(out: Path) -> Path:
@@ -161,46 +192,36 @@ def report_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.json")
 
 
-def _parity(
-    classifier: Classifier,
-    run: Runner,
-    runtime: str,
-    with_preprocessing: bool,
-    batch_sizes: Sequence[int],
-) -> Parity:
-    """Compare the file with the eager module on random images of every batch size."""
-    eager = export_module(classifier, with_preprocessing=with_preprocessing, for_onnx=False)
+def _file(
+    classifier: Classifier, file_format: Format, options: FileOptions, batch_sizes: Sequence[int]
+) -> tuple[bytes, Parity]:
+    """A file's content in float32, and its comparison with the model on random images."""
+    content, run, runtime = EXPORTERS[file_format](classifier, options)
+    if options.takes == "image":
+        return content, compare_probabilities(classifier, run, runtime)
+    preprocessing = classifier.info.preprocessing
+    eager = torch_runner(network_module(classifier))
     batches = [random_images(classifier.network, n, seed) for seed, n in enumerate(batch_sizes)]
-    if not with_preprocessing:
-        batches = [normalize_array(images, classifier.info.preprocessing) for images in batches]
-    return compare(torch_runner(eager), run, runtime, batches)
+    if options.takes == "normalized":
+        batches = [normalize_array(images, preprocessing) for images in batches]
+        return content, compare(eager, run, runtime, batches)
+    return content, compare(
+        lambda images: eager(normalize_array(images, preprocessing)), run, runtime, batches
+    )
 
 
-def _report(
-    classifier: Classifier,
-    out: Path,
-    file_format: Format,
-    with_preprocessing: bool,
-    parity: Parity,
-) -> ExportReport:
-    packages = ("alexnet", "torch", *REQUIRED_PACKAGES[file_format])
-    versions = (
-        f"python {platform.python_version()}",
-        *(f"{p} {installed_version(p)}" for p in packages),
-    )
-    return ExportReport(
-        format=file_format,
-        file=out.name,
-        architecture=classifier.info.architecture.name,
-        class_names=classifier.class_names,
-        input_shape=classifier.info.architecture.input,
-        has_preprocessing=with_preprocessing,
-        steps=classifier.info.preprocessing.steps(normalized=not with_preprocessing),
-        preprocessing=classifier.info.preprocessing,
-        temperature=classifier.info.temperature,
-        parity=parity,
-        relative_difference=parity.relative_difference,
-        is_close=parity.is_close,
-        notes=backend_notes(classifier) if file_format == "keras" else (),
-        versions=versions,
-    )
+def _notes(classifier: Classifier, file_format: Format, *, has_script: bool) -> tuple[str, ...]:
+    """What a user of the file should know."""
+    if file_format == "keras":
+        return backend_notes(classifier)
+    return () if has_script or file_format != "onnx" else (NO_SCRIPT,)
+
+
+def _write(out: Path, content: bytes, script: str, report: ExportReport) -> None:
+    """Write the report; and, if the file computes what the model does, also the other files."""
+    if report.is_close:
+        with atomic_write(out) as temporary:
+            temporary.write_bytes(content)
+        if script:
+            write_text(script_path(out), script)
+    write_text(report_path(out), json_document(report) + "\n")

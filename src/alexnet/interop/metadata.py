@@ -12,7 +12,7 @@ import binascii
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -38,12 +38,19 @@ INPUT = "alexnet.input"
 """`values`: "0 to 255", or "normalized" with the mean and std; `steps`: what is to be done to an
 image before, in words."""
 TEMPERATURE = "alexnet.temperature"
-"""A number above 0, by which the logits are divided before the softmax; the file has not divided
-them."""
+"""A number above 0, by which logits are divided before the softmax; a file that gives logits has
+not divided them."""
+AGREEMENT = "alexnet.agreement"
+"""The fields of `Agreement`: how a file of less than float32 agrees with the model on images."""
 ARCHITECTURE = "alexnet.architecture"
 LICENSE = "alexnet.license"
 """`program`: of the program that wrote the file; `weights`: as its user declared, or null."""
 PROGRAM_LICENSE = "MIT"
+Takes: TypeAlias = Literal["image", "pixels", "normalized"]
+"""What a file takes: an image of any size, the network's input with values of 0 to 255, or that
+input normalized."""
+IMAGE_STEPS = ("upright, as its EXIF says", "RGB, transparent parts over white")
+"""What is to be done to an image before a file that takes "image"."""
 FOREIGN_CLASS_NAMES = ("names", "class_names", "classes", "labels")
 """Keys under which other programs keep class names; ultralytics writes a dict as Python text."""
 
@@ -61,24 +68,23 @@ class FileFacts:
 
 
 def file_metadata(
-    classifier: Classifier, *, with_preprocessing: bool, weights_license: str = ""
+    classifier: Classifier, *, takes: Takes, weights_license: str = ""
 ) -> dict[str, str]:
     """The metadata of a classifier's exported file.
 
     Args:
         classifier: the model.
-        with_preprocessing: the file normalizes its images itself.
+        takes: what the file takes.
         weights_license: of the weights, by its SPDX name; "" where it is not declared.
     """
     info = classifier.info
-    steps = info.preprocessing.steps(normalized=not with_preprocessing)
-    values = "0 to 255" if with_preprocessing else "normalized"
+    values = "normalized" if takes == "normalized" else "0 to 255"
     facts: dict[str, Any] = {
         ARCHITECTURE: info.architecture.name,
         CLASS_NAMES: list(info.class_names),
         PREPROCESSING: to_dict(info.preprocessing),
         RESAMPLING_KEY: RESAMPLING,
-        INPUT: {"values": values, "steps": list(steps)},
+        INPUT: {"values": values, "steps": list(input_steps(classifier, takes))},
         TEMPERATURE: info.temperature,
         LICENSE: {"program": PROGRAM_LICENSE, "weights": weights_license or None},
     }
@@ -86,6 +92,13 @@ def file_metadata(
         array = classifier.mean_image.cpu().numpy().astype("<f4")
         facts[MEAN_IMAGE] = base64.b64encode(array.tobytes()).decode()
     return {key: json_text(value, indent=None) for key, value in facts.items()}
+
+
+def input_steps(classifier: Classifier, takes: Takes) -> tuple[str, ...]:
+    """What is to be done to an image before it goes into a file, in words."""
+    if takes == "image":
+        return IMAGE_STEPS
+    return classifier.info.preprocessing.steps(normalized=takes == "normalized")
 
 
 def read_metadata(texts: Mapping[str, str], shape: Shape, num_classes: int) -> FileFacts:

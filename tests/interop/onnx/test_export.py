@@ -22,13 +22,12 @@ from alexnet.interop.importer import ImportedModel, build_network, import_model
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.metadata import file_metadata
 from alexnet.interop.onnx.export import with_opset
-from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import normalize_array, random_images, torch_runner
 from alexnet.models.zoo import ZOO
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
 from support.onnx_files import OnnxExports
 
-FAST = ("alexnet_caffe", "lenet5")
+FAST = ("lenet5",)
 """Nets in the fast set: `tests/test_contract.py` has the paper's net and batch norm there."""
 CLOSE = 1e-5
 """Demanded here; a file is rejected at ten times this."""
@@ -68,18 +67,6 @@ def test_names_and_shapes_of_input_and_output(onnx_exports: OnnxExports) -> None
     assert (images.name, logits.name) == ("images", "logits")
     sizes = [size.dim_param or size.dim_value for size in images.type.tensor_type.shape.dim]
     assert sizes == ["batch", 1, 32, 32]
-
-
-def test_preprocessing_inside_the_graph(onnx_exports: OnnxExports) -> None:
-    """Pixels of 0 to 255 in, and the same logits as with the model's own preprocessing."""
-    classifier = replace(narrow_classifier("lenet5"), precision="float32")
-    run, _ = onnx_runner(onnx_exports("lenet5", with_preprocessing=True).path.read_bytes())
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    gray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    logits = torch.from_numpy(run(gray[:, None].astype(np.float32)))
-    expected = classifier.probabilities(pixels)
-    logits /= classifier.info.temperature
-    np.testing.assert_allclose(logits.softmax(1).numpy(), expected, atol=1e-5)
 
 
 def classifier_with(name: str, **changes: Any) -> Classifier:
@@ -129,7 +116,7 @@ def test_a_file_predicts_the_same_when_it_is_imported(
 ) -> None:
     """No flag is needed: class names and the whole preprocessing are in the file."""
     classifier = classifier_with("lenet5")
-    metadata = file_metadata(classifier, with_preprocessing=False, weights_license="CC-BY-4.0")
+    metadata = file_metadata(classifier, takes="normalized", weights_license="CC-BY-4.0")
     model = onnx.load(onnx_exports("lenet5").path)
     assert {entry.key for entry in model.metadata_props} == set(metadata)
     helper.set_model_props(model, metadata)

@@ -101,15 +101,6 @@ def test_whether_a_preprocessing_agrees() -> None:
     assert not image.agrees_with(own, torch.from_numpy(COLOR["image"] + 1))
 
 
-def test_an_own_export_with_its_normalization(onnx_exports: OnnxExports) -> None:
-    """The imported model takes the same images as the exported one."""
-    path = onnx_exports("lenet5", with_preprocessing=True).path
-    imported = import_model(path, "lenet5")
-    assert imported.info.preprocessing.std[0] == pytest.approx(255)
-    assert imported.parity is not None
-    assert imported.parity.relative_difference < 1e-5
-
-
 def test_normalization_of_blue_first(onnx_exports: OnnxExports, tmp_path: Path) -> None:
     """A file of BGR images that subtracts Caffe's mean itself, whatever its metadata say."""
 

@@ -35,7 +35,7 @@ OUTPUTS = {
     "data split": "cli.outputs.data:SplitOutput",
     "data show": "cli.outputs.data:ShowOutput",
     "import": "cli.outputs.import_:ImportOutput",
-    "export": "interop.exporter:ExportReport",
+    "export": "interop.export_report:ExportReport",
     "benchmark train": "benchmark.throughput:Throughput",
     "benchmark infer": "benchmark.throughput:Throughput",
     "benchmark data": "benchmark.data:DataThroughput",

@@ -20,6 +20,7 @@ from torch import Tensor
 from alexnet.config.serialization import json_text
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
+from alexnet.interop.export_module import FileOptions
 from alexnet.interop.importer import build_network
 from alexnet.interop.keras.arrays import (
     METADATA,
@@ -61,37 +62,34 @@ class KerasLayer:
     """In Keras's order and layout."""
 
 
-def keras_bytes(
-    classifier: Classifier, out: Path, metadata: dict[str, str]
-) -> tuple[bytes, Runner, str]:
+def keras_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
     """A Keras file, what the file computes when it is read back, and the name of that comparison.
 
     Args:
         classifier: the model.
-        out: tells by its name what to write: `.weights.h5` is of weights alone, for a model of the
-            same layers; all others are a whole model, which takes images of 0 to 255 [batch, H, W,
-            C] and normalizes them, unless the model has a mean image.
-        metadata: is stored in the file.
+        options: the name tells what to write: `.weights.h5` is of weights alone, for a model of
+            the same layers; all others are a whole model, which takes images of 0 to 255 [batch,
+            H, W, C] and normalizes them, unless the model has a mean image.
 
     Raises:
         UsageError: Keras has no layer for one of the model's.
     """
     layers = list(keras_layers(classifier))
-    if is_weights_only(out):
-        content = _hdf5(layers, metadata)
+    if is_weights_only(options.name):
+        content = _hdf5(layers, options.metadata)
     else:
-        content = _archive(layers, classifier.network.architecture, metadata)
-    return content, _read_back(content, out.name, classifier), "the file, read back"
+        content = _archive(layers, classifier.network.architecture, options.metadata)
+    return content, _read_back(content, options.name, classifier), "the file, read back"
 
 
-def is_weights_only(out: Path) -> bool:
+def is_weights_only(name: str) -> bool:
     """Whether a file of this name has weights alone."""
-    return out.name.endswith(".weights.h5")
+    return name.endswith(".weights.h5")
 
 
-def normalizes(classifier: Classifier, out: Path) -> bool:
-    """Whether the file takes images of 0 to 255."""
-    return not is_weights_only(out) and not classifier.info.preprocessing.has_mean_image
+def normalizes(classifier: Classifier, name: str) -> bool:
+    """Whether a file of this name takes images of 0 to 255."""
+    return not is_weights_only(name) and not classifier.info.preprocessing.has_mean_image
 
 
 def backend_notes(classifier: Classifier) -> tuple[str, ...]:

@@ -1,67 +1,100 @@
-"""Write a torch module as an ONNX file."""
+"""Write a classifier as an ONNX file."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alexnet.errors import UsageError
-from alexnet.interop.export_module import DEFAULT_OPTIONS, FileOptions, quiet_export
+from alexnet.inference.classifier import Classifier
+from alexnet.interop.export_module import (
+    FileOptions,
+    Preprocess,
+    example_image,
+    network_module,
+    quiet_export,
+)
 from alexnet.interop.onnx.runtime import onnx_runner
+from alexnet.interop.onnx.whole_model import IMAGE, IMAGES, LOGITS, add_preprocessing
 from alexnet.interop.parity import Runner
 from alexnet.models.layers import Shape
 
+Model: TypeAlias = Any
 OPSET = 18
 """The oldest that torch's exporter writes without a conversion; most runtimes support it."""
 OLDEST_OPSET = 15
 """The oldest to which onnx converts our networks."""
 
 
-def onnx_bytes(
-    module: nn.Module, shape: Shape, options: FileOptions = DEFAULT_OPTIONS
-) -> tuple[bytes, Runner, str]:
-    """The ONNX file of a module, what an ONNX runtime computes from it, and that runtime.
-
-    Args:
-        module: takes float32 images [any batch, *shape].
-        shape: (channels, height, width).
-        options: their metadata become the model's `metadata_props`.
+def onnx_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
+    """The ONNX file of a model, what an ONNX runtime computes from it, and that runtime.
 
     Raises:
         UsageError: the opset cannot be written, or the installed runtime does not support it.
     """
-    example = torch.zeros(2, *shape)
+    module = network_module(classifier, for_onnx=True)
+    network = network_model(module, classifier.network.architecture.input)
+    return finish_file(network, classifier, options)
+
+
+def finish_file(
+    network: Model, classifier: Classifier, options: FileOptions
+) -> tuple[bytes, Runner, str]:
+    """The file of a network's ONNX model, with all that the options ask for; as `onnx_bytes`."""
+    import onnx
+
+    model = network
+    if options.takes == "image":
+        front = preprocessing_model(classifier)
+        model = add_preprocessing(network, front, classifier.info.temperature)
+    if options.opset is not None:
+        return with_opset(model, options.opset, options)
+    onnx.checker.check_model(model)
+    content = serialize(model, options.metadata)
+    run, runtime = onnx_runner(content)
+    return content, run, runtime
+
+
+def network_model(module: nn.Module, shape: Shape) -> Model:
+    """The ONNX model of a network: from float32 images [any batch, *shape] to logits."""
+    axes = ({0: torch.export.Dim("batch")},)
+    return _traced(module, torch.zeros(2, *shape), axes, (IMAGES, LOGITS))
+
+
+def preprocessing_model(classifier: Classifier) -> Model:
+    """The ONNX model of the preprocessing: from uint8 [H, W, 3] to float32 [1, C, side, side]."""
+    example, axes = example_image()
+    return _traced(Preprocess(classifier), example, axes, (IMAGE, IMAGES))
+
+
+def _traced(module: nn.Module, example: Tensor, axes: Any, names: tuple[str, str]) -> Model:
+    """The ONNX model of a module of one input and one output, with their names."""
     with quiet_export(), torch.no_grad():
         program = torch.onnx.export(
             module,
             (example,),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=axes,
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    if options.opset is not None:
-        return with_opset(model, options.opset, options)
-    content = _serialized(model, options)
-    run, runtime = onnx_runner(content)
-    return content, run, runtime
+    return program.model_proto
 
 
-def _serialized(model: Any, options: FileOptions) -> bytes:
+def serialize(model: Model, metadata: dict[str, str]) -> bytes:
     """The file's content, with metadata."""
     from onnx.helper import set_model_props
 
-    set_model_props(model, dict(options.metadata))
+    set_model_props(model, metadata)
     return bytes(model.SerializeToString())
 
 
-def with_opset(model: Any, opset: int, options: FileOptions) -> tuple[bytes, Runner, str]:
+def with_opset(model: Model, opset: int, options: FileOptions) -> tuple[bytes, Runner, str]:
     """A model in another opset, and in the oldest file format that has it; as `onnx_bytes`."""
     import onnx
 
@@ -72,7 +105,7 @@ def with_opset(model: Any, opset: int, options: FileOptions) -> tuple[bytes, Run
         converted = onnx.version_converter.convert_version(model, opset)
         converted.ir_version = onnx.helper.find_min_ir_version_for(converted.opset_import)
         onnx.checker.check_model(converted)
-        content = _serialized(converted, options)
+        content = serialize(converted, options.metadata)
         run, runtime = onnx_runner(content)
     except Exception as error:  # the converter and each runtime raise their own kinds
         raise UsageError(

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from alexnet.config.serialization import short_repr
 from alexnet.errors import ModelFileError
 from alexnet.interop.onnx.constants import tensor_array
+from alexnet.interop.onnx.whole_model import cut_network, is_whole
 from alexnet.io.files import open_regular, read_regular
 from alexnet.io.limits import MAX_ONNX_BYTES
 from alexnet.io.text import error_text, is_file_name
@@ -23,11 +24,14 @@ OLDEST_OPSET = 7
 """Older files are converted to this one: their broadcasting has other rules."""
 MAX_NODES = 1 << 14
 """Nodes after functions are inlined; functions that call each other could make any number."""
+QUANTIZED_NODES = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QGemm"}
 OTHER_FLOATS = ("FLOAT16", "BFLOAT16", "DOUBLE")
 
 
 def load_onnx(path: Path) -> tuple[Model, list[str]]:
     """A file's model, checked, in float32 and without functions, and sentences on what was changed.
+
+    Of a file that has the preprocessing inside, the network alone.
 
     Raises:
         ModelFileError: the file is missing, damaged, or too new for the installed onnx package.
@@ -45,6 +49,9 @@ def load_onnx(path: Path) -> tuple[Model, list[str]]:
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
         model = _inlined(path, model)
+        _reject_quantized(path, model)
+        if is_whole(model):
+            model = cut_network(model)
     except ModelFileError:
         raise
     except Exception as error:  # protobuf and the checker raise many kinds
@@ -74,6 +81,15 @@ def _parsed(path: Path, content: bytes) -> Model:
         problem = "it is damaged or not complete, or no ONNX file" if content else "it is empty"
         raise ModelFileError(f"{path} cannot be read as an ONNX file: {problem}")
     return model
+
+
+def _reject_quantized(path: Path, model: Model) -> None:
+    """Raise ModelFileError for a network of 8-bit weights."""
+    if any(node.op_type in QUANTIZED_NODES for node in model.graph.node):
+        raise ModelFileError(
+            f"{path} has weights of 8 bits, which are rounded; import the file that it was made "
+            "from, or one in float32 or float16"
+        )
 
 
 def opset_of(model: Model) -> int:

@@ -1,0 +1,99 @@
+"""Short programs that predict with an exported ONNX file, without this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.inference.classifier import Classifier
+from alexnet.interop.metadata import CLASS_NAMES, MEAN_IMAGE, Takes
+
+NO_SCRIPT = (
+    "no script for prediction is written, since the resize of the crop to the network's input is "
+    "not a few lines; --with-preprocessing has it inside the file"
+)
+SCRIPT = '''\
+"""Classes of images: python {script} IMAGE ..  Needs onnxruntime, numpy and Pillow."""
+{imports}
+
+session = onnxruntime.InferenceSession(Path(__file__).with_name({file!r}))
+metadata = session.get_modelmeta().custom_metadata_map
+names = json.loads(metadata["{class_names}"])
+for path in sys.argv[1:]:
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+{steps}
+    for i in np.argsort(-probabilities)[:5]:
+        print(f"{{path}}\\t{{names[i]}}\\t{{probabilities[i]:.4f}}")
+'''
+WHOLE_STEPS = '    probabilities = session.run(None, {"image": np.array(image)})[0]'
+
+
+def script_path(out: Path) -> Path:
+    """The path of the script beside an ONNX file: predict_NAME.py for NAME.onnx."""
+    return out.with_name(f"predict_{out.stem}.py")
+
+
+def predict_script(classifier: Classifier, file: str, takes: Takes) -> str:
+    """A program that predicts images with an ONNX file beside it; "" if it would be long.
+
+    Args:
+        classifier: the model.
+        file: the name of the ONNX file.
+        takes: "image", or "normalized": then the preprocessing is written out.
+    """
+    preprocessing = classifier.info.preprocessing
+    if takes != "image" and preprocessing.side != preprocessing.crop_size:
+        return ""
+    has_mean_image = takes != "image" and preprocessing.has_mean_image
+    modules = (["base64"] if has_mean_image else []) + ["json", "sys"]
+    imports = [f"import {name}" for name in modules]
+    imports += ["from pathlib import Path", "", "import numpy as np", "import onnxruntime"]
+    imports += ["from PIL import Image, ImageOps"]
+    steps = WHOLE_STEPS
+    if takes != "image":
+        steps = _preprocessing_steps(preprocessing, classifier.info.temperature)
+    return SCRIPT.format(
+        script=script_path(Path(file)).name,
+        imports="\n".join(imports),
+        file=file,
+        class_names=CLASS_NAMES,
+        steps=steps,
+    )
+
+
+def _preprocessing_steps(own: Preprocessing, temperature: float) -> str:
+    """From an RGB image of Pillow to its probabilities."""
+    n, c = own.resize_size, own.channels
+    lines = [f"image = image.resize(({n}, {n}), Image.Resampling.LANCZOS)"]
+    if own.resize == "shortest_edge":
+        lines = [f"image = ImageOps.fit(image, ({n}, {n}), Image.Resampling.LANCZOS)"]
+    lines += ["pixels = np.array(image, np.float32)"]
+    if own.padding:
+        lines += [f"pixels = np.pad(pixels, (({own.padding},) * 2, ({own.padding},) * 2, (0, 0)))"]
+    start = (n + 2 * own.padding - own.crop_size) // 2
+    if start:
+        end = start + own.crop_size
+        lines += [f"pixels = pixels[{start}:{end}, {start}:{end}]"]
+    if c == 1:
+        lines += ["pixels = pixels @ np.float32([[0.299], [0.587], [0.114]])"]
+    lines += ["images = pixels.transpose(2, 0, 1)[None]", *_normalization(own)]
+    lines += ['logits = session.run(None, {"images": images})[0][0]']
+    divided = "" if temperature == 1 else f" / {temperature!r}"
+    lines += [f"probabilities = np.exp((logits - logits.max()){divided})"]
+    lines += ["probabilities /= probabilities.sum()"]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _normalization(own: Preprocessing) -> list[str]:
+    """Minus the mean, divided by std: float32 [1, C, H, W]."""
+    mean, std = (
+        f"np.float32({[[float(f'{x:.9g}')] for x in values[: own.channels]]})[..., None]"
+        for values in (own.mean, own.std)
+    )
+    if not own.has_mean_image:
+        return [f"images = (images - {mean}) / {std}"]
+    return [
+        f'mean = base64.b64decode(json.loads(metadata["{MEAN_IMAGE}"]))',
+        f'images = (images - np.frombuffer(mean, "<f4").reshape(images.shape)) / {std}',
+    ]

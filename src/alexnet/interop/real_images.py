@@ -1,0 +1,93 @@
+"""Images on which a rounded file is calibrated and compared with its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.splits import split_indices
+from alexnet.data.store.store import Store
+from alexnet.errors import DataError, UsageError
+from alexnet.inference.classifier import Classifier
+from alexnet.reporter import NullReporter, Reporter
+
+MAX_CALIBRATION, MAX_COMPARED = 128, 1000
+
+
+@dataclass(frozen=True, eq=False)
+class RealImages:
+    """Resized images, uint8 [N, S, S, 3]; no image is in both."""
+
+    name: str
+    """Of the data set and the split that is compared."""
+    calibration: np.ndarray
+    """For the ranges of the values inside a network."""
+    compared: np.ndarray
+    """For the agreement."""
+
+
+def load_real_images(
+    classifier: Classifier, data: str = "", data_root: str = "", reporter: Reporter | None = None
+) -> RealImages:
+    """Up to 128 images for calibration and 1,000 others to compare on.
+
+    Args:
+        classifier: resizes the images.
+        data: a data set's name, a folder or a list of images, labelled or not; one half is for
+            each purpose. Unless given, what the classifier was trained on: training images for
+            calibration, and its test split, or else its validation split, to compare on.
+        data_root: folder searched for data sets first.
+        reporter: receives notes and the progress of building the store.
+
+    Raises:
+        UsageError: no data is given, and the classifier was imported, so it names none.
+        DataError: the data cannot be used, or has fewer than 2 images.
+    """
+    recipe, preprocessing = classifier.info.recipe, classifier.info.preprocessing
+    reporter = reporter or NullReporter()
+    if not (data or recipe.data):
+        raise UsageError(
+            "--half and --int8 compare the file with the model on real images, and this model "
+            "names none; give some with --data FOLDER"
+        )
+    store = load_dataset(
+        data or recipe.data,
+        data_root or recipe.data_root,
+        resize=preprocessing.resize,
+        resize_size=preprocessing.resize_size,
+        allow_unlabelled=True,
+        label_from="" if data else recipe.data_options.label_from,
+        on_progress=reporter.on_prepare,
+    )
+    report_rejected(store, 1.0, reporter)
+    split, calibration, compared = _halves(store) if data else _own_splits(classifier, store)
+    return RealImages(
+        f"{store.info.name}{split}",
+        store.images(_sample(calibration, MAX_CALIBRATION)),
+        store.images(_sample(compared, MAX_COMPARED)),
+    )
+
+
+def _own_splits(classifier: Classifier, store: Store) -> tuple[str, np.ndarray, np.ndarray]:
+    """What is compared on, and the indices for calibration and for comparison."""
+    recipe = classifier.info.recipe
+    splits = split_indices(store, recipe.data_options, recipe.seed)
+    held_out = "test" if len(splits.test) else "val"
+    compared = splits.by_name[held_out]
+    if not len(compared) or not len(splits.train):
+        return _halves(store)
+    return f", {held_out} split", splits.train, compared
+
+
+def _halves(store: Store) -> tuple[str, np.ndarray, np.ndarray]:
+    usable = np.random.default_rng(0).permutation(np.flatnonzero(store.usable))
+    if len(usable) < 2:
+        raise DataError(f"{store.info.name} has {len(usable)} images; at least 2 are needed")
+    return "", usable[: len(usable) // 2], usable[len(usable) // 2 :]
+
+
+def _sample(indices: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the indices, by chance but always the same."""
+    return np.sort(np.random.default_rng(0).permutation(indices)[:count])
