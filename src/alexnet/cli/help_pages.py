@@ -114,8 +114,8 @@ PAGES: dict[str, HelpPage] = {
     "export": HelpPage(
         examples=(
             ("export runs/photos-001 --format onnx", "for ONNX runtimes"),
-            ("export runs/photos-001 --format onnx --with-preprocessing", "takes values 0 to 255"),
-            ("export runs/photos-001 --format keras", "for Keras 3"),
+            ("export runs/photos-001 --format onnx --with-preprocessing", "takes any image"),
+            ("export runs/photos-001 --format onnx --int8", "smaller, with its agreement"),
         ),
     ),
     "data show": HelpPage(

@@ -4,7 +4,10 @@ Code inside a file is never run. Wherever a file has a graph of its own, its log
 with our network's.
 
 - `importer`: import a file as a model; `exporter`: export a model to a file, with a report.
-- `export_module`: a network as a plain torch module, and its torch.export archive.
+- `export_module`: a classifier as a plain torch module, and its torch.export archive.
+- `export_report`: what is said of an exported file.
+- `agreement`, `real_images`: files in float16 and int8, compared with the model on images.
+- `torchvision_export`: state dicts for torchvision's `alexnet`.
 - `class_names`: lists of class names in text, CSV and JSON files.
 - `match`: match the layers read from a file against an architecture.
 - `metadata`: what an exported file says of its class names and preprocessing.

@@ -6,5 +6,7 @@
 - `normalization`: what a graph does to its images before the first layer.
 - `reader`: import a network from a graph, and compare their logits.
 - `modules`: torch modules for layers that ONNX writes in another way; `export`: write a file.
+- `whole_model`: preprocessing and softmax around a network; `rounding`: float16 and int8;
+  `predict_script`: a program beside a file.
 - `runtime`: run a file with onnxruntime or the onnx package.
 """
