@@ -65,6 +65,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("train --data animals --input-size 20", "smallest input"),
         ("train --data animals --device gpu7", "gpu7"),
         ("train --data animals --from nothing.pth", "nothing.pth"),
+        ("train --epochs 3 animals", "'animals'; it comes first: alexnet train animals"),
         ("train --data animals --from text.txt", "text.txt"),
         ("train --data ''", "data"),
         ("train --config missing.json", "missing.json"),

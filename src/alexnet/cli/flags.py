@@ -23,6 +23,7 @@ from tyro.constructors import (
 from alexnet.cli.flag_list import Flag, list_flags
 from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help import help_text as help_of
+from alexnet.cli.help_pages import PAGES
 from alexnet.cli.other_flags import check_other_flags
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import FLAG_WORDS
@@ -214,5 +215,8 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str) -> str:
     names = [name for one in flags for name in one.names]
     close = difflib.get_close_matches(flag, names, n=1)
     advice = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
+    page = PAGES.get(verb)
+    if page and page.words and not flag.startswith("-"):
+        advice = f"it comes first: alexnet {verb} {word} .."
     kind = "flag" if flag.startswith("-") else "word"
     return f"unknown {kind} {flag!r}; {advice}"
