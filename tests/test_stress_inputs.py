@@ -9,6 +9,7 @@ import pytest
 
 from stress import files, images
 from stress.workers import Worker
+from support.slow import first_fast
 
 
 @pytest.mark.slow
@@ -29,16 +30,19 @@ def test_mutated_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("case", "outcome", "failure"),
-    [
-        (0, "fine", ""),
-        (1, "hung", "no answer within 0.5 s"),
-        (2, "died", "the process died: SIGSEGV"),
-        (3, "died", "the process died: exit 7"),
-        (4, "out of memory", "MemoryError"),
-        (5, "escaped", "open ("),
-        (6, "escaped", "os.mkdir ("),
-        (7, "escaped", "subprocess.Popen ("),
-    ],
+    first_fast(
+        [
+            (2, "died", "the process died: SIGSEGV"),
+            (5, "escaped", "open ("),
+            (0, "fine", ""),
+            (1, "hung", "no answer within 0.5 s"),
+            (3, "died", "the process died: exit 7"),
+            (4, "out of memory", "MemoryError"),
+            (6, "escaped", "os.mkdir ("),
+            (7, "escaped", "subprocess.Popen ("),
+        ],
+        fast=2,
+    ),
 )
 def test_a_harness_notices_what_is_forbidden(
     worker: Worker, case: int, outcome: str, failure: str

@@ -76,6 +76,7 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
     assert all(name in text.out for name in ten["class_names"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_evaluate_other_splits_and_other_folders(
     command: Command, own: RunFolder, flowers: Path, tmp_path: Path

@@ -15,6 +15,7 @@ from support.commands import Command
 from support.experiments import outcome_with
 
 
+@pytest.mark.slow
 def test_list_shows_claim_source_limits_and_cost(command: Command) -> None:
     told = command("experiment", "list")
     assert (told.code, told.err) == (0, "")

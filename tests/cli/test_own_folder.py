@@ -45,6 +45,7 @@ def test_a_folder_named_in_python_is_recognized_from_anywhere(
     assert (facts["split"], facts["num_images"]) == ("test", 12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_a_folder_that_has_changed_is_reported_also_when_it_is_name_after_data(
     command: Command, tiny: Recipe, photos: Path, tmp_path: Path

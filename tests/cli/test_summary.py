@@ -105,6 +105,7 @@ def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
     assert result.stderr == "alexnet: standard output: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_is_no_error(alexnet_process: Alexnet) -> None:
     process = alexnet_process("summary", "alexnet")
     assert process.stdout is not None

@@ -107,6 +107,7 @@ NAMES = ("x" * 199 + "a", "x" * 199 + "b", "文" * 200, "$a_b$ {}", "日本語�
 """Two that differ at their ends, two that DejaVu Sans lacks, and one that looks like TeX."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", first_fast([len(NAMES), 2]))
 def test_long_and_foreign_names_neither_warn_nor_overlap(count: int) -> None:
     labels = list(range(count))

@@ -51,6 +51,7 @@ def test_effects_with_intervals_and_verdicts(
     assert list(effects.lines[0].get_xdata()) == [first.interval.low, first.interval.high]
 
 
+@pytest.mark.slow
 def test_texts_overlap_neither_each_other_nor_marks(
     tiny_result: ExperimentResult, histories: Histories
 ) -> None:

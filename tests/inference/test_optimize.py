@@ -59,7 +59,7 @@ def int8_optimizer(kernels: KernelLibrary, dtype: torch.dtype = torch.float32) -
     return LayerOptimizer(dtype=dtype, kernels=kernels, int8=True, has_amx=False)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", first_fast(ZOO, fast=3))
 def test_every_network_in_float32(name: str) -> None:
     network = narrow(name)
     images = randn(2, *network.architecture.input, seed=1)

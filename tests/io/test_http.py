@@ -140,6 +140,7 @@ def test_a_stalled_transfer_is_resumed(server: Server, target: Path) -> None:
     assert server.requests[1]["range"] == "bytes=9000-"
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer(server: Server, target: Path) -> None:
     server.answers = [lambda request: time.sleep(0.6)]
     assert "timed out" in failure(server.url, target)

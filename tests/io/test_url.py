@@ -109,6 +109,7 @@ def test_addresses_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not is_address("data:x")
 
 
+@pytest.mark.slow
 def test_a_certificate_is_checked(server: Server, tmp_path: Path) -> None:
     if not (openssl := shutil.which("openssl")):
         pytest.skip("needs openssl to make a certificate")

@@ -77,6 +77,7 @@ def test_a_compiler_without_openmp_gives_one_thread_and_one_note(
     assert torch.allclose(y.flatten(), expected)
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_an_older_compiler_gets_the_next_instruction_set(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,6 +162,7 @@ def test_only_the_compiler_of_torchs_openmp_uses_it(
     assert openmp_flags(version) == flags
 
 
+@pytest.mark.slow
 @needs_kernels
 def test_a_wheel_gets_what_the_compiler_knows(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

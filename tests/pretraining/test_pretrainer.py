@@ -109,6 +109,7 @@ def test_without_validation_images_their_error_is_null(
 # determinism
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_store")
 def test_the_config_reproduces_the_run_bit_for_bit(
     finished: Pretrained, training: Recipe, tmp_path: Path

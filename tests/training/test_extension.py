@@ -149,6 +149,7 @@ def test_epochs_changed_by_hand_are_refused_where_they_matter(
         resume(folder.path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_plots")
 def test_the_command_changes_only_what_ends_a_run(
     command: Command, short: Recipe, tmp_path: Path

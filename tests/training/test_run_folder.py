@@ -147,6 +147,7 @@ def test_with_a_val_split_the_best_epoch_is_kept(steady: Recipe, tmp_path: Path)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+@pytest.mark.slow
 def test_without_a_val_split_the_last_epoch_is_kept(
     steady: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:

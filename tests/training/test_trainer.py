@@ -21,6 +21,7 @@ from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import set_up_training
 from alexnet.training.step import train_step
 from support.runs import SetAside, Witness, train
+from support.slow import first_fast
 
 RULES = ("paper", "sgd", "adam", "adamw", "keras_adam")
 PLAIN = Augmentation(crop="center", flip=False, color_std=0.0)
@@ -64,7 +65,7 @@ def test_eight_images_are_learned_to_zero_error(
         assert prediction.top_classes[0].label == path.parent.name
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", first_fast(RULES, fast=2))
 def test_lr_zero_changes_no_weight(tiny: Recipe, rule: str) -> None:
     """As at the first step of a warmup."""
     optimizer = OptimizerOptions(optimizer=rule, weight_decay=0.1)  # type: ignore[arg-type]
@@ -134,6 +135,7 @@ def test_broken_weights_are_named_without_an_evaluated_split(
     assert not RunFolder(tmp_path / "run").result.exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_stays_at_chance_is_noted_once_with_its_causes(
     tiny: Recipe, tmp_path: Path, witness: Witness
 ) -> None:

@@ -15,6 +15,7 @@ from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import Run
 from support.commands import Alexnet
 from support.runs import is_same_run, train
+from support.slow import first_fast
 
 pytestmark = pytest.mark.usefixtures("small_place")
 
@@ -51,7 +52,9 @@ def test_the_same_number_of_threads_gives_the_same_bits_and_another_nearly(
         assert two.eval_loss == pytest.approx(one.eval_loss, rel=0.02)
 
 
-@pytest.mark.parametrize("change", [{"save_every_steps": 1}, {"save_every_minutes": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "change", first_fast([{"save_every_steps": 1}, {"save_every_minutes": 0.0}]), ids=str
+)
 def test_saving_more_often_changes_no_figure(
     small: Recipe, small_whole: RunFolder, tmp_path: Path, change: dict[str, float]
 ) -> None:

@@ -119,6 +119,7 @@ def build_in_a_process(folder: Path, delay_seconds: float) -> subprocess.Popen[s
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes_and_ends_in_the_same_bytes(
     folder: Path, tmp_path: Path, cache: Path
 ) -> None:
