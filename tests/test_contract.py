@@ -39,13 +39,7 @@ EXACT_OPTIMIZED = 1e-4
 ROUNDED_OPTIMIZED = 0.05
 """The same, with layers rounded to int8 and bf16 where this processor has them."""
 
-FIRST_EXPORTED = ("alexnet",)
-"""Response norm and groups. torch's exporter takes a second per net, so the others are slow."""
-
 every_net = pytest.mark.parametrize("name", ZOO)
-every_net_the_slow_ones_apart = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FIRST_EXPORTED else pytest.mark.slow) for n in ZOO]
-)
 
 
 def narrow_table(name: str) -> Architecture:
@@ -131,7 +125,8 @@ def test_saved_and_loaded_it_gives_the_same_bits(name: str, tmp_path: Path) -> N
     assert torch.equal(logits(back.network, x), logits(whole.network, x))
 
 
-@every_net_the_slow_ones_apart
+@pytest.mark.slow
+@every_net
 def test_exported_to_onnx_and_imported_it_gives_the_same_logits(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

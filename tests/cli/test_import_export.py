@@ -37,6 +37,7 @@ def run_advice(told: CommandResult, **names: object) -> Any:
     return eval(line.removeprefix("next      in Python: "), names)
 
 
+@pytest.mark.slow
 def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> None:
     told = command("export", model.parent, "--format", "onnx")
     assert told.code == 0

@@ -23,7 +23,7 @@ from support.onnx_files import OnnxExports
 
 CLOSE = 1e-5
 """Demanded here; a file is rejected at ten times this."""
-FAST = ("alexnet_2012",)
+FAST = ("lenet5",)
 """torch.export takes a second for each; test_export_module.py has a small one."""
 
 

@@ -59,6 +59,7 @@ def test_without_validation_images_there_is_one_curve() -> None:
     assert [line.get_label() for line in axes.lines] == ["training"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_store")
 def test_the_sheet_shows_inputs_and_reconstructions_as_images(finished: Pretrained) -> None:
     recipe = read_pretrain_recipe(finished.folder.config)

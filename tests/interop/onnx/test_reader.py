@@ -184,6 +184,7 @@ def test_matmul_and_add_are_one_layer(caffe_file: Path, tmp_path: Path) -> None:
         assert torch.equal(own[name], matched.weights[name])
 
 
+@pytest.mark.slow
 def test_weights_are_reordered_for_another_flatten_order(onnx_exports: OnnxExports) -> None:
     """The notebook's net flattens with the channels last, and 2 x 2 values a channel."""
     arch = ZOO["alexnet_notebook"]

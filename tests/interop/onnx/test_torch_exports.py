@@ -32,8 +32,8 @@ from alexnet.models.layers import (
     Pool,
     ResponseNorm,
 )
+from support.slow import first_fast
 
-SLOW = pytest.mark.slow
 LRN = Architecture(
     "lrn",
     "",
@@ -122,7 +122,7 @@ IMAGES = torch.zeros(1, 3, 25, 25)
 
 
 @pytest.mark.parametrize("with_norm", [False, True])
-@pytest.mark.parametrize("opset", [9, 13, 20, *(pytest.param(n, marks=SLOW) for n in (11, 17))])
+@pytest.mark.parametrize("opset", first_fast([13, 9, 11, 17, 20]))
 def test_the_older_exporter(tmp_path: Path, opset: int, with_norm: bool) -> None:
     module = Net(with_norm).eval()
     options = {"dynamo": False, "opset_version": opset}
@@ -139,7 +139,7 @@ def test_opset_7(tmp_path: Path) -> None:
     imports_as(path, WITHOUT_NORM, module)
 
 
-@pytest.mark.parametrize("opset", [9, 13, pytest.param(17, marks=SLOW)])
+@pytest.mark.parametrize("opset", first_fast([13, 9, 17]))
 def test_any_batch_size_and_computed_shapes(tmp_path: Path, opset: int) -> None:
     """`x.view(x.size(0), -1)`, and names with spaces and colons."""
     module = Net(with_norm=True, use_view=True).eval()
@@ -207,6 +207,7 @@ def test_a_half_precision_module(tmp_path: Path) -> None:
     assert graph.notes == ("the file's float16 numbers are read as float32",)
 
 
+@pytest.mark.slow
 def test_the_current_exporter(tmp_path: Path) -> None:
     """Also its constants in a file beside."""
     module = Net(with_norm=True).eval()
