@@ -19,7 +19,7 @@ from alexnet.config.options import option_types
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import FINETUNE, PRESETS, preset
 from alexnet.config.published_inputs import PUBLISHED_INPUTS
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError
 from alexnet.reporter import NullReporter
@@ -81,7 +81,7 @@ def test_a_model_to_start_from_brings_its_network_and_input(tiny: Recipe, tmp_pa
         assert found.optimizer == FINETUNE.optimizer
     info = PretrainedInfo(
         pretrained=("conv1",), kind="rbm", architecture=alexnet.architecture("alexnet_bn"),
-        preprocessing=Preprocessing(), manifest_hash="", test_hash="", split_seed=0,
+        preprocessing=Preprocessing(), manifest_hash="", data_options=DataOptions(), seed=0,
     )  # fmt: skip
     save_tensors(tmp_path / "layers.safetensors", bias, info)
     found = starting_recipe("photos/", init_from=tmp_path / "layers.safetensors")

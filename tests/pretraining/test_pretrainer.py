@@ -234,11 +234,14 @@ def test_a_training_with_another_split_is_warned(
     """Without splits in the data set, the seed decides which images are for the test."""
     data = tmp_path / "data"
     shutil.copytree(flowers / "train", data)
-    training = replace(training, data=str(data))
+    half = replace(training.data_options, test_fraction=0.5)
+    training = replace(training, data=str(data), data_options=half)
     recipe = replace(small_recipe("autoencoder", training), up_to="conv1", epochs=1)
     model = pretrain(recipe, out=tmp_path / "run", plots=False).folder.model
-    for seed, is_same_split in ((0, True), (1, False)):
+    fewer = replace(half, test_per_class=1)  # of the images that the pretraining held out
+    for seed, options, is_warned in ((0, half, False), (0, fewer, False), (1, half, True)):
         witness = Witness()
-        set_up_training(replace(training, init_from=str(model), seed=seed), witness)
-        warnings = [note for note in witness.notes if "--split-seed 0" in note]
-        assert bool(warnings) != is_same_split
+        later = replace(training, init_from=str(model), seed=seed, data_options=options)
+        set_up_training(later, witness)
+        warnings = [note for note in witness.notes if "--test-fraction 0.5" in note]
+        assert bool(warnings) == is_warned

@@ -10,7 +10,7 @@ import pytest
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo
 from alexnet.checkpoints.tensors import save_tensors
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ModelFileError
 from alexnet.training.describe import describe
 from alexnet.training.run_folder import RunFolder
@@ -55,7 +55,7 @@ def test_pretrained_layers(trained: RunFolder, tmp_path: Path) -> None:
     weights, info, _ = load_model(trained.model)
     header = PretrainedInfo(
         pretrained=("conv1", "conv2"), kind="rbm", architecture=info.architecture,
-        preprocessing=info.preprocessing, manifest_hash="", test_hash="", split_seed=0,
+        preprocessing=info.preprocessing, manifest_hash="", data_options=DataOptions(), seed=0,
     )  # fmt: skip
     save_tensors(tmp_path / "layers.safetensors", weights, header)
     file = describe(tmp_path / "layers.safetensors").file

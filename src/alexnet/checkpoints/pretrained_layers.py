@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from safetensors import SafetensorError, safe_open
 from alexnet.checkpoints.file_header import HEADER_KEY
 from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT_KEY, check_format
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import DataOptions
 from alexnet.config.serialization import from_dict, parse_json
+from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError
 from alexnet.models.architecture import Architecture
@@ -34,15 +35,9 @@ class PretrainedInfo:
     preprocessing: Preprocessing
     manifest_hash: str
     """Hash of the data set's names, labels and splits."""
-    test_hash: str
-    """Hash of the indices of the test images, which pretraining did not use."""
-    split_seed: int
-
-
-def hash_indices(indices: np.ndarray) -> str:
-    """Sixteen hex digits over image indices of a store; "" for none."""
-    data = np.ascontiguousarray(indices, dtype=np.int64).tobytes()
-    return hashlib.blake2b(data, digest_size=8).hexdigest() if data else ""
+    data_options: DataOptions
+    """With the seed and the data set they give the images of the pretraining again."""
+    seed: int
 
 
 def read_pretrained(path: Path) -> PretrainedInfo | None:
@@ -81,9 +76,27 @@ def compatibility_warnings(
             f"the layers were pretrained on inputs divided by {info.preprocessing.std[0]:.3g}, and "
             f"this training divides by {preprocessing.std[0]:.3g}: pretrain with its --scale"
         )
-    if info.manifest_hash == store.manifest_hash() and info.test_hash != hash_indices(test):
+    if count := count_seen(info, store, test):
         warnings.append(
-            "the layers may have been pretrained on images that are now in the test split: "
-            f"train with --split-seed {info.split_seed} and the fractions of the pretraining"
+            f"the layers were pretrained on {count:,} of the {len(test):,} test images, so the "
+            f"test error will be too low: train with {split_flags(info)}"
         )
     return warnings
+
+
+def count_seen(info: PretrainedInfo, store: Store, test: np.ndarray) -> int:
+    """The number of test images on which the layers were pretrained; 0 for other data."""
+    if info.manifest_hash != store.manifest_hash():
+        return 0
+    seen = split_indices(store, info.data_options, info.seed).train
+    return len(np.intersect1d(seen, test))
+
+
+def split_flags(info: PretrainedInfo) -> str:
+    """The flags that hold out the same test images as the pretraining did."""
+    options = info.data_options
+    seed = info.seed if options.split_seed is None else options.split_seed
+    flags = [f"--split-seed {seed}", f"--split {options.split}"]
+    if options.test_fraction is not None:
+        flags.append(f"--test-fraction {options.test_fraction:g}")
+    return " ".join(flags)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.pretrained_layers import PretrainedInfo, hash_indices
+from alexnet.checkpoints.pretrained_layers import PretrainedInfo
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.store.store import Rejected
@@ -112,8 +112,8 @@ def save_finished(
         architecture=setup.network.architecture,
         preprocessing=setup.preprocessing,
         manifest_hash=setup.store.manifest_hash(),
-        test_hash=hash_indices(setup.splits.test),
-        split_seed=setup.split_seed,
+        data_options=setup.recipe.data_options,
+        seed=setup.recipe.seed,
     )
     save_tensors(folder.model, finished_weights(setup, layers), header)
 
