@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.cli.trials import duration_text, is_round
+from alexnet.cli.trials import duration_text, is_round, suggestion_text
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_dict, to_json
 from support.commands import Command
@@ -94,3 +94,8 @@ def test_round_steps_by_hand() -> None:
     assert [n for n in range(1, 305) if is_round(n)] == [
         *range(1, 10), *range(10, 100, 10), 100, 200, 300,
     ]  # fmt: skip
+
+
+def test_a_range_test_without_a_fall_suggests_nothing() -> None:
+    assert suggestion_text(0.00123) == "suggested learning rate 0.0012: --lr 0.0012"
+    assert "no learning rate is suggested" in suggestion_text(None)

@@ -129,9 +129,18 @@ def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> in
         )
         print_json(facts)
     else:
-        rate = f"{found.suggestion:.2g}"
-        print(f"suggested learning rate {rate}: --lr {rate}\nplot      {path}")
+        print(f"{suggestion_text(found.suggestion)}\nplot      {path}")
     return 0
+
+
+def suggestion_text(suggestion: float | None) -> str:
+    """The learning rate that a range test suggests, as a flag; or why it suggests none."""
+    if suggestion is None:
+        return (
+            "no learning rate is suggested: at none does the loss fall by more than its noise; "
+            "larger batches have less noise (--batch-size)"
+        )
+    return f"suggested learning rate {suggestion:.2g}: --lr {suggestion:.2g}"
 
 
 def overfit_one_batch(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:

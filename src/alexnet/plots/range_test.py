@@ -11,24 +11,25 @@ from alexnet.plots.style import BLUE, ORANGE, new_figure, styled, use_log_scale
 
 @styled
 def range_test(
-    lrs: Sequence[float], losses: Sequence[float], suggestion: float, title: str = ""
+    lrs: Sequence[float], losses: Sequence[float], suggestion: float | None, title: str = ""
 ) -> Figure:
-    """The smoothed loss over the learning rate, and the one that is suggested.
+    """The smoothed loss over the learning rate, and the one that is suggested, if any.
 
     Args:
         lrs: of each step, rising.
         losses: of each step.
-        suggestion: one of `lrs`.
+        suggestion: one of `lrs`; None: there is none.
         title: of the figure.
     """
     figure = new_figure(3.6, title)
     axes = figure.subplots()
     axes.plot(lrs, losses, color=BLUE)
-    at = losses[lrs.index(suggestion)]
-    axes.plot([suggestion], [at], "o", color=ORANGE, label=f"suggested: {suggestion:.2g}")
-    low, high = min(losses), max(losses[0], at)
+    if suggestion is not None:
+        at = losses[lrs.index(suggestion)]
+        axes.plot([suggestion], [at], "o", color=ORANGE, label=f"suggested: {suggestion:.2g}")
+        axes.legend(loc="upper left")
+    low, high = min(losses), max(losses[: 1 + losses.index(min(losses))])
     axes.set(xlabel="learning rate", ylabel="training loss, smoothed")
     axes.set_ylim(low - 0.08 * (high - low), high + 0.35 * (high - low))
     use_log_scale(axes, "x")
-    axes.legend(loc="upper left")
     return figure

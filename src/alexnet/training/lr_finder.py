@@ -1,14 +1,15 @@
 """A learning-rate range test: the loss while the learning rate rises from step to step.
 
-Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3; the
-suggestion is in the manner of fastai's "valley".
+Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from torch import Tensor
 
 from alexnet.config.recipe import Recipe
@@ -21,9 +22,17 @@ from alexnet.training.step import train_step
 MIN_LR, MAX_LR = 1e-6, 10.0
 NUM_STEPS = 100
 SMOOTHING = 0.9
-"""Weight of the past in the smoothed loss."""
+"""Weight of the past in the loss that is watched during the test."""
 DIVERGED = 4.0
-"""The test ends when the smoothed loss is so many times its minimum."""
+"""The test ends when this loss is so many times its minimum."""
+SMOOTHED_STEPS = 9
+"""Whose losses are averaged for the curve, a factor of 4 in the learning rate."""
+FALL = (0.2, 0.8)
+"""Fractions of the depth between which the loss falls."""
+MIN_DEPTH = 7.0
+"""Standard deviations of the smoothed loss; noise alone is rarely as deep."""
+MEDIAN_DIFFERENCE = 0.6745 * math.sqrt(2)
+"""Median absolute difference of two normal numbers, in standard deviations."""
 MIN_STEPS = 10
 """Without as many there is no suggestion."""
 
@@ -36,8 +45,8 @@ class LRRangeTest:
     """Of each step, rising by a constant factor."""
     losses: tuple[float, ...]
     """Smoothed, of each step."""
-    suggestion: float
-    """The learning rate in the middle of the longest fall of the loss."""
+    suggestion: float | None
+    """The learning rate in the middle of the fall of the loss; None where it does not fall."""
 
 
 def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
@@ -56,6 +65,7 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
     setup.network.train()
     lrs: list[float] = []
     losses: list[float] = []
+    watched: list[float] = []
     average = 0.0
     for step, (pixels, labels) in zip(range(NUM_STEPS), endless_batches(setup), strict=False):
         lr = MIN_LR * (MAX_LR / MIN_LR) ** (step / (NUM_STEPS - 1))
@@ -63,15 +73,17 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
             loss, logits, _ = train_step(setup, pixels, labels, step, lr)
         except DivergedError:
             break
-        average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()
         lrs.append(lr)
-        losses.append(average / (1 - SMOOTHING ** (step + 1)))
-        reporter.on_step(range_report(step, losses[-1], rank_of_label(logits, labels) >= 1))
-        if losses[-1] > DIVERGED * min(losses):
+        losses.append(loss.item())
+        average = SMOOTHING * average + (1 - SMOOTHING) * losses[-1]
+        watched.append(average / (1 - SMOOTHING ** (step + 1)))
+        reporter.on_step(range_report(step, watched[-1], rank_of_label(logits, labels) >= 1))
+        if watched[-1] > DIVERGED * min(watched):
             break
     if len(losses) < MIN_STEPS:
         raise TrainingError("the loss is not finite at the lowest learning rates; check the data")
-    return LRRangeTest(lrs=tuple(lrs), losses=tuple(losses), suggestion=suggest_lr(lrs, losses))
+    curve = tuple(smooth(losses).tolist())
+    return LRRangeTest(lrs=tuple(lrs), losses=curve, suggestion=suggest_lr(lrs, losses))
 
 
 def endless_batches(setup: TrainingSetup) -> Iterator[tuple[Tensor, Tensor]]:
@@ -95,21 +107,45 @@ def range_report(step: int, loss: float, wrong: Tensor) -> StepReport:
     )
 
 
-def suggest_lr(lrs: Sequence[float], losses: Sequence[float]) -> float:
-    """The learning rate in the middle of the longest fall: from its first to its last step.
+def suggest_lr(lrs: Sequence[float], losses: Sequence[float]) -> float | None:
+    """The learning rate in the middle of the fall of the loss; None where it does not fall.
 
-    The fall is the longest sequence of steps, not necessarily adjacent, with falling losses.
+    Args:
+        lrs: of each step, rising by a constant factor.
+        losses: of each step, as measured.
     """
-    first, last = longest_fall(losses)
-    return lrs[(first + last) // 2]
+    fall = find_fall(losses)
+    return None if fall is None else lrs[sum(fall) // 2]
 
 
-def longest_fall(losses: Sequence[float]) -> tuple[int, int]:
-    """First and last index of the longest strictly falling subsequence that begins last."""
-    lengths, starts = [1] * len(losses), list(range(len(losses)))
-    for i, loss in enumerate(losses):
-        for j in range(i):
-            if losses[j] > loss and lengths[j] + 1 >= lengths[i]:
-                lengths[i], starts[i] = lengths[j] + 1, starts[j]
-    last = lengths.index(max(lengths))
-    return starts[last], last
+def find_fall(losses: Sequence[float]) -> tuple[int, int] | None:
+    """The steps between which the smoothed loss falls by 20 % to 80 % of its depth.
+
+    The depth is from the highest loss before the lowest one to that. A fall within the noise, as
+    neighbouring losses differ, is none. Neither the flat part before the fall counts, however many
+    steps it has, nor a rise within the fall.
+    """
+    smoothed = smooth(losses)
+    lowest = int(smoothed.argmin())
+    until_lowest = smoothed[: lowest + 1]
+    depth = float(until_lowest.max() - smoothed[lowest])
+    if depth <= MIN_DEPTH * noise(losses[: lowest + 1]):
+        return None
+    fallen = (until_lowest.max() - until_lowest) / depth
+    begin, end = FALL
+    return int(np.flatnonzero(fallen <= begin)[-1]), int(np.flatnonzero(fallen >= end)[0])
+
+
+def smooth(losses: Sequence[float]) -> np.ndarray:
+    """Means of nine neighbouring losses, which do not lag behind: float64 [len(losses)]."""
+    reach = SMOOTHED_STEPS // 2
+    windows = [losses[max(0, i - reach) : i + reach + 1] for i in range(len(losses))]
+    return np.array([np.mean(window) for window in windows])
+
+
+def noise(losses: Sequence[float]) -> float:
+    """Standard deviation of a smoothed loss, by the median difference of neighbours."""
+    if len(losses) < 2:
+        return 0.0
+    difference = np.median(np.abs(np.diff(losses)))
+    return float(difference / MEDIAN_DIFFERENCE / math.sqrt(SMOOTHED_STEPS))

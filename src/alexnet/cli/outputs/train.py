@@ -77,8 +77,8 @@ class FindLROutput:
     """Of each step, rising by a constant factor."""
     losses: tuple[float, ...]
     """Smoothed, of each step."""
-    suggestion: float
-    """The suggested learning rate."""
+    suggestion: float | None
+    """The suggested learning rate; null where the loss does not fall."""
     plot: str
     """The file of the plot."""
 
