@@ -117,6 +117,7 @@ ANSWERS = {
     "num_workers": "images are decoded once, by all CPU cores, into the image store",
     "workers": "images are decoded once, by all CPU cores, into the image store",
     "shuffle": "training images are shuffled in every epoch, by the seed",
+    "seeds": "a run has one seed; train one for each, and alexnet compare shows them as a group",
     "loss": "the loss is cross-entropy; see label_smoothing",
     "criterion": "the loss is cross-entropy; see label_smoothing",
     "loss_fn": "the loss is cross-entropy; see label_smoothing",

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from alexnet.checkpoints.model_file import load_model, save_model
-from alexnet.cli.compare import named_paths
+from alexnet.cli.compare import named_paths, seeds_text
 from alexnet.config.recipe import Recipe
 from alexnet.errors import UsageError
+from alexnet.evaluation.seed_groups import group_by_seed
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
@@ -77,3 +78,14 @@ def test_names_are_short_unless_they_are_the_same(tmp_path: Path) -> None:
 def test_the_plot_is_beside_the_runs(command: Command, own: RunFolder, other: RunFolder) -> None:
     command("compare", own.path, own.model)
     assert (own.path.parent / "compare-own-model.safetensors" / "learning_curves.svg").exists()
+
+
+def test_groups_of_seeds_as_text() -> None:
+    runs = [("base", 0, 0.1), ("base", 1, 0.2), ("deep", 0, 0.2), ("deep", 1, 0.3)]
+    epochs = {"base": 1, "deep": 2}
+    recipes = {f"{n}-s{s}": Recipe(data="x", seed=s, epochs=epochs[n]) for n, s, _ in runs}
+    text = seeds_text(group_by_seed(recipes, {f"{n}-s{s}": error for n, s, error in runs}))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "base 2 15.0 % (-48.5 to 78.5 %)" in lines
+    assert "deep 2 25.0 % (-38.5 to 88.5 %) +10.0 (+10.0 to +10.0) pairs of the same seed" in lines
+    assert lines[0] == "group seeds mean error (95 %) points to base (95 %) by"

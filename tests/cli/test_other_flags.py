@@ -35,6 +35,10 @@ from support.commands import Command
         ("train --workers 4", "--workers is not a flag here; images are decoded once, by all CPU"),
         ("train -j 4", "-j is not a flag here; images are decoded once, by all CPU"),
         ("train --num_classes 4", "--num_classes is not a flag here; the data has the classes"),
+        (
+            "train --seeds 0 1 2",
+            "--seeds is not a flag here; a run has one seed; train one for each",
+        ),
         ("summary alexnet --imgsz 64", "--imgsz is not a flag here; use --input-size"),
         ("predict --weights m --source a.jpg", "alone: alexnet predict MODEL IMAGE ..."),
         ("predict m a.jpg --model m", "it is a word alone: alexnet predict MODEL IMAGE ..."),

@@ -25,11 +25,14 @@ from alexnet.records import EpochRecord
 if TYPE_CHECKING:
     from alexnet.cli.outputs.compare import CompareOutput
     from alexnet.evaluation.paired import Comparison, PairedTest
+    from alexnet.evaluation.seed_groups import SeedGroup
 
-ABOUT = (
+ABOUT_IMAGES = (
     "p: McNemar's exact test{adjusted}; difference: Tango's interval for pairs. Both are about the "
-    "images:\nwith other seeds the models would be others (alexnet experiment compares seeds)."
+    "images:\nwith other seeds the models would be others."
 )
+ABOUT_SEEDS = "groups of runs that differ only in --seed: Student's intervals, over the seeds"
+METHODS = {"paired": "pairs of the same seed", "welch": "Welch, other seeds"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     paths = named_paths(flags.models)
     from alexnet.cli.outputs.compare import compare_output
     from alexnet.evaluation.paired import compare_models
+    from alexnet.evaluation.seed_groups import group_by_seed
     from alexnet.inference.classifier import load
 
     classifiers = {name: load(path, flags.device) for name, path in paths.items()}
@@ -78,7 +82,8 @@ def run(arguments: Sequence[str]) -> int:
             on_progress=reporter.on_evaluate,
         )
     recipes = {name: c.info.recipe for name, c in classifiers.items() if c.info.recipe.data}
-    facts = compare_output(comparison, recipes)
+    groups = group_by_seed(recipes, {m.name: m.top1_error for m in comparison.models})
+    facts = compare_output(comparison, recipes, groups)
     out = Path(flags.out) if flags.out else _default_folder(paths)
     try:
         _write(facts, paths, out)
@@ -86,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         if flags.json:
             print_json(facts)
         else:
-            print(_text(comparison, recipes))
+            print(_text(comparison, recipes, groups))
     note(f"written   {out}")
     return 0
 
@@ -109,7 +114,9 @@ def named_paths(models: Sequence[str]) -> dict[str, Path]:
     return dict(zip(names, paths, strict=True))
 
 
-def _text(comparison: Comparison, recipes: Mapping[str, Recipe]) -> str:
+def _text(
+    comparison: Comparison, recipes: Mapping[str, Recipe], groups: Sequence[SeedGroup]
+) -> str:
     """Recipes, errors and tests as text."""
     changes = recipe_changes(list(recipes.values())) if recipes else []
     parts = [_recipe_text(changes, list(recipes))] if len(recipes) > 1 else []
@@ -125,8 +132,24 @@ def _text(comparison: Comparison, recipes: Mapping[str, Recipe]) -> str:
     parts.append(table(("model", "wrong", "top-1 error (95 % interval)"), rows))
     parts.append(_test_text(comparison))
     adjusted = ", adjusted by Holm" if len(comparison.tests) > 1 else ""
-    parts.append(ABOUT.format(adjusted=adjusted))
-    return "\n\n".join(parts)
+    parts.append(ABOUT_IMAGES.format(adjusted=adjusted))
+    return "\n\n".join([*parts, *([seeds_text(groups)] if groups else [])])
+
+
+def seeds_text(groups: Sequence[SeedGroup]) -> str:
+    """The groups of runs that differ only in the seed, each against the first."""
+    first = groups[0].name
+    rows = []
+    for group in groups:
+        low, high = (f"{100 * x:.1f}" for x in (group.interval.low, group.interval.high))
+        error = f"{100 * group.mean_top1_error:.1f} % ({low} to {high} %)"
+        row = [group.name, str(len(group.seeds)), error]
+        if test := group.against_first:
+            points = f"{100 * test.difference:+.1f} ({_points(test.interval)})"
+            row += [points, METHODS[test.method]]
+        rows.append((*row, *[""] * (5 - len(row))))
+    header = ("group", "seeds", "mean error (95 %)", f"points to {first} (95 %)", "by")
+    return f"{table(header, rows)}\n\n{ABOUT_SEEDS}"
 
 
 def _recipe_text(changes: Sequence[RecipeChange], names: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ WORDS = {
 """From a word of another program to fields, of which the first that the verb has is named."""
 
 FLAG_ANSWERS = {
-    **{word: ANSWERS[word] for word in ("workers", "num_workers", "shuffle", "classes")},
+    **{word: ANSWERS[word] for word in ("workers", "num_workers", "shuffle", "classes", "seeds")},
     "j": ANSWERS["workers"],
     "num_classes": ANSWERS["classes"],
     "nc": ANSWERS["classes"],

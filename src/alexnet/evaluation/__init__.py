@@ -5,8 +5,9 @@
 - `metrics`: top-k error, confusion matrix, precision and recall
 - `results`: `Evaluation`, and computing it from probabilities and labels
 - `calibration`: whether probabilities can be believed; temperature scaling
-- `intervals`: confidence intervals of errors, and McNemar's test of two models
+- `intervals`: confidence intervals of errors, over images and over seeds; McNemar's test
 - `paired`: several models on the same images
+- `seed_groups`: runs that differ only in the seed, and groups of them compared
 - `advice`: what an evaluation leaves uncertain
 - `summary`: an evaluation as JSON
 - `report`: evaluation.json, top_losses.csv

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import recipe_changes
 from alexnet.evaluation.paired import Comparison, ModelErrors, PairedTest
+from alexnet.evaluation.seed_groups import SeedGroup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +34,16 @@ class CompareOutput:
     models: tuple[ModelErrors, ...]
     tests: tuple[PairedTest, ...]
     """One for each model after the first, which it is compared with."""
+    seed_groups: tuple[SeedGroup, ...]
+    """Two or more, else none."""
     recipe_changes: tuple[OptionValues, ...]
     """Imported models have no recipe."""
 
 
-def compare_output(comparison: Comparison, recipes: Mapping[str, Recipe]) -> CompareOutput:
-    """What is printed of a comparison, and of the recipes by the names of the models."""
+def compare_output(
+    comparison: Comparison, recipes: Mapping[str, Recipe], groups: tuple[SeedGroup, ...]
+) -> CompareOutput:
+    """What is printed of a comparison, of the recipes by the names of the models, and of seeds."""
     changes = recipe_changes(list(recipes.values())) if recipes else []
     return CompareOutput(
         data=comparison.data,
@@ -47,6 +52,7 @@ def compare_output(comparison: Comparison, recipes: Mapping[str, Recipe]) -> Com
         num_images=comparison.num_images,
         models=comparison.models,
         tests=comparison.tests,
+        seed_groups=groups,
         recipe_changes=tuple(
             OptionValues(option=c.option, values=dict(zip(recipes, c.values, strict=True)))
             for c in changes
