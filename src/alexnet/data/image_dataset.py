@@ -42,6 +42,9 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         """Class names in the order of the labels."""
         return self.store.info.class_names
 
+    def __repr__(self) -> str:
+        return f"ImageDataset({len(self):,} images of {self.store!r})"
+
     def __len__(self) -> int:
         return len(self.indices)
 

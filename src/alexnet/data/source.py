@@ -115,6 +115,10 @@ class Source:
                 f"{self.name}: class {empty[0]!r} has no images; fill or remove its folder"
             )
 
+    def __repr__(self) -> str:
+        classes = f"{len(self.class_names):,} classes"
+        return f"Source({self.name!r}, {len(self):,} images, {classes})"
+
     def __len__(self) -> int:
         return len(self.names)
 

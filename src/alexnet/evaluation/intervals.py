@@ -55,6 +55,11 @@ def interval_of_fraction(fraction: float | None, total: int) -> ConfidenceInterv
     return None if fraction is None else wilson_interval(round(fraction * total), total)
 
 
+def error_text(error: float, num_images: int) -> str:
+    """An error, 0 to 1, with its number of images: "12.50 % (n = 1,360)"."""
+    return f"{100 * error:.2f} % (n = {num_images:,})"
+
+
 def percent_with_interval(fraction: float | None, total: int) -> str:
     """A fraction of `total` images for people: "12.5 % (9.1 to 16.9 %)"; a dash for None.
 

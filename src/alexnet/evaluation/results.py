@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from alexnet.data.store.store import Store
 from alexnet.errors import ModelFileError
 from alexnet.evaluation.calibration import Calibration, calibration
-from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
+from alexnet.evaluation.intervals import ConfidenceInterval, error_text, wilson_interval
 from alexnet.evaluation.metrics import (
     ClassScore,
     class_scores,
@@ -35,7 +35,7 @@ class TopLoss:
     """Of the label."""
     predicted_probability: float
     """Of the predicted class."""
-    image: np.ndarray | None = None
+    image: np.ndarray | None = field(default=None, repr=False)
     """As stored: uint8 [S, S, 3]; only the first few of an evaluation have it."""
 
 
@@ -71,6 +71,11 @@ class Evaluation:
         return 1 - self.top1_error
 
     @property
+    def top1_text(self) -> str:
+        """The top-1 error with its number of images: "12.50 % (n = 1,360)"."""
+        return error_text(self.top1_error, self.num_images)
+
+    @property
     def top1_interval(self) -> ConfidenceInterval:
         """The 95 % confidence interval of the top-1 error."""
         return wilson_interval(round(self.top1_error * self.num_images), self.num_images)
@@ -84,6 +89,11 @@ class Evaluation:
     def classes_without_images(self) -> tuple[str, ...]:
         """The classes of which no image was evaluated."""
         return tuple(score.name for score in self.per_class if not score.num_images)
+
+    def __repr__(self) -> str:
+        crops = " by ten crops" if self.crops == 10 else ""
+        error = f"{self.split} error {self.top1_text}{crops}"
+        return f"Evaluation({self.data!r}, {error}, {len(self.class_names):,} classes)"
 
     def _repr_html_(self) -> str:
         """Errors and confusion matrix, for notebooks."""

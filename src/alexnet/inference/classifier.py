@@ -55,6 +55,10 @@ class Classifier:
     mean_image: Tensor | None = None
     precision: Precision = "auto"
 
+    def __repr__(self) -> str:
+        arch, classes = self.info.architecture.name, f"{len(self.class_names):,} classes"
+        return f"Classifier({arch!r}, {classes}, device={str(self.device)!r})"
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Class names, in the order of the outputs."""

@@ -75,6 +75,10 @@ class ImportedModel:
     notes: tuple[str, ...] = ()
     """What a user should know of how the file was read: sentences, usually none."""
 
+    def __repr__(self) -> str:
+        arch, classes = self.info.architecture.name, f"{len(self.info.class_names):,} classes"
+        return f"ImportedModel({arch!r}, {classes}, {len(self.weights)} tensors)"
+
     def save(self, out: Path) -> None:
         """Write it as a model file."""
         save_model(out, self.weights, self.info, self.mean_image)

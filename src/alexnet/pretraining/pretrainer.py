@@ -15,6 +15,7 @@ import torch
 from alexnet.config.serialization import to_json
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.io.files import write_text
+from alexnet.io.text import count_text
 from alexnet.pretraining.plots import save_plots
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe
@@ -47,6 +48,10 @@ class Pretrained:
     folder: RunFolder
     """`folder.model` is a value for `Recipe.init_from`."""
     history: tuple[LayerRecord, ...]
+
+    def __repr__(self) -> str:
+        layers = len({record.layer for record in self.history})
+        return f"Pretrained({str(self.folder.path)!r}, {count_text(layers, 'layer')})"
 
 
 def pretrain(

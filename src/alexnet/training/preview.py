@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ class AugmentationPreview:
 
     data: str
     """The data set's name."""
-    images: list[list[np.ndarray]]
+    images: list[list[np.ndarray]] = field(repr=False)
     """Rows of uint8 [h, w, 3] or gray [h, w]: a stored image, then augmented samples of it."""
     class_names: list[str]
     """Of the rows."""

@@ -10,7 +10,7 @@ from alexnet.checkpoints.model_file import Scores
 from alexnet.config.serialization import from_dict, json_rows, parse_json, to_dict
 from alexnet.data.store.store import Rejected
 from alexnet.data.summary import DataSummary, summarize
-from alexnet.evaluation.intervals import ConfidenceInterval, wilson_interval
+from alexnet.evaluation.intervals import ConfidenceInterval, error_text, wilson_interval
 from alexnet.evaluation.results import Evaluation
 from alexnet.evaluation.summary import EvaluationSummary, summarize_evaluation
 from alexnet.io.files import read_regular, write_text
@@ -43,6 +43,11 @@ class ValidationResult:
     num_images: int
     top1_error: float
     """0 to 1."""
+
+    @property
+    def top1_text(self) -> str:
+        """The error with its number of images: "12.50 % (n = 1,360)"."""
+        return error_text(self.top1_error, self.num_images)
 
     @property
     def top1_interval(self) -> ConfidenceInterval:

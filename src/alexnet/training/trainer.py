@@ -19,7 +19,7 @@ from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import remove_file, write_text
-from alexnet.io.text import shell_command
+from alexnet.io.text import count_text, shell_command
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
@@ -63,6 +63,17 @@ class Run:
     """What is uncertain about the result, and what to try next: sentences."""
     is_finished: bool = True
     """False if it was stopped by --max-minutes; `resume` continues it."""
+
+    def __repr__(self) -> str:
+        epochs = count_text(len(self.history), "epoch")
+        unfinished = "" if self.is_finished else ", unfinished"
+        if self.evaluation:
+            error = f"test error {self.evaluation.top1_text}"
+        elif self.validation:
+            error = f"validation error {self.validation.top1_text}"
+        else:
+            error = "no test images" if self.is_finished else "not tested"
+        return f"Run({str(self.folder.path)!r}, {epochs}{unfinished}, {error})"
 
     def _repr_html_(self) -> str:
         """Errors and learning curves, for notebooks."""

@@ -22,6 +22,7 @@ from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.source import first_invalid_label
 from alexnet.errors import ConfigError, DataError
 from alexnet.io.in_use import InUse, mark_used
+from alexnet.io.text import shape_text
 
 STORE_FORMAT = 2
 """Part of the name of a store's folder, so that a store of another format is not found."""
@@ -83,6 +84,10 @@ class Store:
     """Those of the source that was opened; not stored, since two sources may share a store."""
     in_use: InUse | None = field(default=None, compare=False, repr=False)
     """Keeps `alexnet cache clean` from removing the store."""
+
+    def __repr__(self) -> str:
+        images = f"{len(self):,} images of {shape_text(self.image_shape)}"
+        return f"Store({self.info.name!r}, {images}, {len(self.info.class_names):,} classes)"
 
     def __len__(self) -> int:
         return len(self.labels)
