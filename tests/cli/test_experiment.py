@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.formatting import format_cost
 from alexnet.experiments.outcome import write_outcome
+from alexnet.experiments.plan import Plan
 from alexnet.experiments.results import RESULT, read_result
 from support.commands import Command
 from support.experiments import outcome_with
@@ -116,9 +118,31 @@ def test_report_writes_the_page_and_prints_the_verdicts(
     }
 
 
+def test_a_dry_run_says_what_differs_and_what_it_costs(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("experiment", "run", "dropout", "--quick", "--dry-run")
+    told = command(*words)
+    assert (told.code, told.err, list(tmp_path.iterdir())) == (0, "", [])
+    facts = json.loads(command(*words, "--json").out)
+    plan = Plan(experiment=EXPERIMENTS["dropout"])
+    assert f"{plan.num_runs}, about {format_cost(plan)} on two cores" in told.out
+    assert facts["num_runs"] == plan.num_runs
+    first, second = facts["arms"]
+    assert (first["differs"], second["differs"]) == ([], ["--dropout 0"])
+    assert (first["num_train_images"], first["num_test_images"]) == (4000, 3000)
+    sums = [arm["num_tuning_runs"] + arm["num_measured_runs"] for arm in facts["arms"]]
+    assert sum(sums) == plan.num_runs
+    assert "no-dropout --dropout 0" in told.out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("run dropuot --dry-rnu", "did you mean dropout"),
+        ("list dropuot --jsno", "did you mean dropout"),
+        ("run dropout --dry-rnu", "did you mean --dry-run"),
         ("run relu-vs-tan --quick", "did you mean relu-vs-tanh"),
         ("rnu", "did you mean run"),
         ("run relu-vs-tanh --quick --data imagenet", "--quick is not for"),

@@ -39,9 +39,9 @@ def command_of(words: Sequence[str]) -> str:
 def command_with_output(words: Sequence[str]) -> str:
     """The command of OUTPUTS that was run."""
     command = command_of(words)
-    if command == "train":
-        trial = next((word for word in words if f"train {word}" in OUTPUTS), "")
-        return f"train {trial}".strip()
+    if command in ("train", "experiment run"):
+        trial = next((word for word in words[1:] if f"{command} {word}" in OUTPUTS), "")
+        return f"{command} {trial}".strip()
     if command == "summary":
         end = next(i for i, word in enumerate(words) if word.startswith("--"))
         tutorial = " --format tutorial" if "tutorial" in words else ""

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,8 @@ import tyro
 
 from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.help import HELP_WORDS
+from alexnet.cli.outputs.experiment_plan import ExperimentPlanOutput, plan_output
 from alexnet.cli.outputs.experiments import list_output
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.errors import UsageError
@@ -38,6 +41,7 @@ learning rate for every arm, a plot, a report and a verdict.
 
   alexnet experiment list                        all claims and their costs
   alexnet experiment run dropout --quick         test one of them
+  alexnet experiment run dropout --dry-run       its arms, runs and cost
   alexnet experiment report runs/experiments/*   one page of what is finished
 
 alexnet experiment ACTION --help lists an action's flags."""
@@ -62,6 +66,7 @@ class ListFlags:
 
 def list_action(arguments: Sequence[str]) -> int:
     """Print the experiments."""
+    check_names(arguments)
     flags = parse(ListFlags, arguments, "experiment list")
     chosen = [experiment(name) for name in flags.names] or list(EXPERIMENTS.values())
     if flags.json:
@@ -87,12 +92,12 @@ def _description(one: Experiment) -> str:
     return "\n".join([one.name, *(_paragraph(head, text) for head, text in parts.items())])
 
 
-def _paragraph(head: str, text: str) -> str:
+def _paragraph(head: str, text: str, width: int = 9) -> str:
     return textwrap.fill(
         text,
         100,
-        initial_indent=f"  {head:<9} ",
-        subsequent_indent=" " * 12,
+        initial_indent=f"  {head:<{width}} ",
+        subsequent_indent=" " * (width + 3),
         break_on_hyphens=False,
     )
 
@@ -119,15 +124,20 @@ class RunFlags:
     """auto: the first GPU, else the CPU."""
     keep_models: bool = False
     """Keep the model files of all runs; otherwise each is removed after its evaluation."""
+    dry_run: bool = False
+    """Print the arms, what differs, the runs, images and estimated time; run nothing."""
     json: bool = False
     """Print the result as JSON."""
 
 
 def run_action(arguments: Sequence[str]) -> int:
     """Run an experiment and print its effects; the exit code is 1 if a claim is not reproduced."""
+    check_names(arguments)
     flags = parse(RunFlags, arguments, "experiment run")
     plan = plan_of(flags)
     out = Path(flags.out or f"runs/experiments/{flags.name}-{plan.protocol_name}")
+    if flags.dry_run:
+        return dry_run(plan, str(out), as_json=flags.json)
     from alexnet.experiments.results import PLOT, REPORT
     from alexnet.experiments.run import run_experiment
 
@@ -145,6 +155,51 @@ def run_action(arguments: Sequence[str]) -> int:
     else:
         print(f"{_text(result)}\nreport    {out / REPORT}\nplot      {out / PLOT}")
     return int(result.verdict == "not reproduced")
+
+
+def check_names(arguments: Sequence[str]) -> None:
+    """Check the experiments before the first flag, so that they are told of before any flag.
+
+    Raises:
+        UnknownNameError: no such experiment.
+    """
+    if HELP_WORDS.isdisjoint(arguments):
+        for name in takewhile(lambda word: not word.startswith("-"), arguments):
+            experiment(name)
+
+
+def dry_run(plan: Plan, out: str, *, as_json: bool) -> int:
+    """Print what the experiment would run."""
+    found = plan_output(plan, out)
+    print_json(found) if as_json else print(_plan_text(found, format_cost(plan)))
+    return 0
+
+
+def _plan_text(plan: ExperimentPlanOutput, cost: str) -> str:
+    rows = [
+        (
+            arm.name,
+            "-" if arm.shares_runs_of else f"{arm.num_tuning_runs}",
+            f"those of {arm.shares_runs_of}" if arm.shares_runs_of else f"{arm.num_measured_runs}",
+            f"{arm.epochs}",
+            f"{arm.num_train_images:,}",
+            f"{arm.num_test_images:,}",
+        )
+        for arm in plan.arms
+    ]
+    header = ("arm", "tuning", "runs", "epochs", "training images", "test images")
+    parts = {
+        "claim": plan.claim,
+        "runs": f"{plan.num_runs}, about {cost} on two cores, into {plan.out}",
+        "recipe": plan.setting,
+    }
+    lines = [_paragraph(head, text) for head, text in parts.items()]
+    width = max(len(arm.name) for arm in plan.arms)
+    changes = [
+        _paragraph(arm.name, ", ".join(arm.differs) or "nothing", width) for arm in plan.arms
+    ]
+    head = f"{plan.experiment}, {plan.protocol}"
+    return "\n".join([head, *lines, "", table(header, rows), "", "differs in", *changes])
 
 
 def plan_of(flags: RunFlags) -> Plan:

@@ -211,12 +211,25 @@ def _images_per_second(protocol: Protocol, arm: Arm, default: int) -> int:
 
 def _num_image_passes(experiment: Experiment, spec: TrainingSpec, recipe: Recipe) -> float:
     """Images that one run trains on, summed over the epochs, plus a third of those it evaluates."""
-    num_classes, train, test = DATASET_SIZES[recipe.data]
-    options = recipe.data_options
-    num_test = min(test, options.test_per_class or test)
-    num_val = train * options.val_fraction or num_test
-    remaining = train * (1 - options.val_fraction)
-    num_train = min(remaining, options.train_per_class or remaining)
+    num_train, num_test = _images_per_class(recipe)
+    num_classes, train, _ = DATASET_SIZES[recipe.data]
+    num_val = train * recipe.data_options.val_fraction or num_test
     num_crops = sum({arm.crops for arm in spec.serves})
     last = num_train if experiment.measure == "train_error" else num_test * num_crops
     return num_classes * (recipe.epochs * (num_train + num_val / 3) + last / 3)
+
+
+def _images_per_class(recipe: Recipe) -> tuple[float, int]:
+    """Training and test images per class."""
+    _, train, test = DATASET_SIZES[recipe.data]
+    options = recipe.data_options
+    remaining = train * (1 - options.val_fraction)
+    num_train = min(remaining, options.train_per_class or remaining)
+    return num_train, min(test, options.test_per_class or test)
+
+
+def count_images(recipe: Recipe) -> tuple[int, int]:
+    """Training and test images of a run on one of DATASET_SIZES; ImageNet's are rounded."""
+    num_classes = DATASET_SIZES[recipe.data][0]
+    num_train, num_test = _images_per_class(recipe)
+    return round(num_classes * num_train), num_classes * num_test

@@ -42,6 +42,7 @@ OUTPUTS = {
     "benchmark agreement": "benchmark.agreement:Agreement",
     "experiment list": "cli.outputs.experiments:ExperimentListOutput",
     "experiment run": "experiments.results:ExperimentResult",
+    "experiment run --dry-run": "cli.outputs.experiment_plan:ExperimentPlanOutput",
     "experiment report": "cli.outputs.verdicts:ExperimentReportOutput",
     "doctor": "cli.outputs.doctor:DoctorOutput",
 }

@@ -1,0 +1,96 @@
+"""What `experiment run --dry-run` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet.config.recipe import Recipe
+from alexnet.config.recipe_changes import flag_text, recipe_changes
+from alexnet.experiments.experiment import Arm
+from alexnet.experiments.formatting import describe_setting
+from alexnet.experiments.plan import Plan, count_images, estimate_minutes, with_changes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmPlan:
+    """The runs of an arm."""
+
+    name: str
+    differs: tuple[str, ...]
+    """What differs from the base recipe, as flags and in words; empty for none."""
+    shares_runs_of: str | None
+    """The arm on whose networks it is evaluated; null where it trains its own."""
+    num_tuning_runs: int
+    """To choose its learning rate; 0 where another arm's is used or there is only one."""
+    num_measured_runs: int
+    """One per seed; 0 where it shares those of another arm."""
+    epochs: int
+    """Of a measured run, at most."""
+    num_train_images: int
+    """Of a measured run."""
+    num_test_images: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentPlanOutput:
+    """An experiment before it is run."""
+
+    experiment: str
+    protocol: str
+    claim: str
+    out: str
+    """The folder that it would write."""
+    setting: str
+    """Data, architecture and training options, in words."""
+    num_runs: int
+    minutes: float | None
+    """An upper estimate on two cores; null if it was not measured."""
+    learning_rates: tuple[float, ...]
+    """The arms are tuned over them; a single one is used without tuning."""
+    seeds: tuple[int, ...]
+    arms: tuple[ArmPlan, ...]
+    recipe: Recipe
+    """The base recipe, which all arms share."""
+
+
+def plan_output(plan: Plan, out: str) -> ExperimentPlanOutput:
+    """What is printed of a plan."""
+    minutes = estimate_minutes(plan)
+    return ExperimentPlanOutput(
+        experiment=plan.experiment.name,
+        protocol=plan.protocol_name,
+        claim=plan.experiment.claim,
+        out=out,
+        setting=describe_setting(plan),
+        num_runs=plan.num_runs,
+        minutes=None if minutes is None else round(minutes, 1),
+        learning_rates=plan.protocol.lr_grid,
+        seeds=tuple(plan.seeds),
+        arms=tuple(_arm(plan, arm) for arm in plan.arms),
+        recipe=plan.protocol.base,
+    )
+
+
+def _arm(plan: Plan, arm: Arm) -> ArmPlan:
+    spec = next(spec for spec in plan.trainings if arm in spec.serves)
+    is_trained, grid = spec.arm == arm, plan.protocol.lr_grid
+    num_train, num_test = count_images(plan.recipe(arm, grid[0], 0))
+    return ArmPlan(
+        name=arm.name,
+        differs=_differences(plan, arm),
+        shares_runs_of=None if is_trained else spec.arm.name,
+        num_tuning_runs=len(grid) if arm in plan.tuned_arms else 0,
+        num_measured_runs=len(plan.seeds) if is_trained else 0,
+        epochs=plan.epochs(arm),
+        num_train_images=num_train,
+        num_test_images=num_test,
+    )
+
+
+def _differences(plan: Plan, arm: Arm) -> tuple[str, ...]:
+    base = plan.protocol.base
+    changes = recipe_changes((base, with_changes(base, arm)))
+    flags = [f"{change.flag} {flag_text(change.values[1])}" for change in changes]
+    weights = [f"initial weights: {arm.init_from}"] if arm.init_from != "random" else []
+    rate = [f"learning rate of {arm.lr_from}"] if arm.lr_from else []
+    return (*flags, *weights, *rate, *([f"{arm.crops} crops"] if arm.crops != 1 else []))
