@@ -41,7 +41,6 @@ learning rate for every arm, a plot, a report and a verdict.
 
   alexnet experiment list                        all claims and their costs
   alexnet experiment run dropout --quick         test one of them
-  alexnet experiment run dropout --dry-run       its arms, runs and cost
   alexnet experiment report runs/experiments/*   one page of what is finished
 
 alexnet experiment ACTION --help lists an action's flags."""
