@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from alexnet.config.serialization import from_dict, parse_json
+from alexnet.config.serialization import from_dict, own_file_error, parse_json
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
@@ -45,5 +45,5 @@ def read_architecture(path: Path) -> Architecture:
         arch = from_dict(Architecture, header["architecture"])
         check_limits(arch)
     except ConfigError as error:
-        raise ModelFileError(f"{path} cannot be used: {error}") from error
+        raise ModelFileError(f"{path} cannot be used: {own_file_error(error)}") from error
     return arch

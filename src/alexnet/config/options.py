@@ -13,7 +13,7 @@ from dataclasses import is_dataclass, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar, get_args
 
-from alexnet.config.serialization import field_types, parse_value
+from alexnet.config.serialization import UnknownKeyError, field_types, parse_value
 from alexnet.errors import ConfigError, UsageError
 from alexnet.keywords import unknown_keyword
 from alexnet.other_words import explain
@@ -85,8 +85,7 @@ def _check_word(key: str, known: Collection[str]) -> None:
     close = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
     answer = explain(key, known) or (f"did you mean {close[0]!r}?" if close else "")
     if answer:
-        older = "an older version of alexnet may have written it"
-        raise ConfigError(f"recipe has no key {key!r}; {answer}; {older}")
+        raise UnknownKeyError(f"recipe has no key {key!r}; {answer}")
 
 
 def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] = ()) -> T:

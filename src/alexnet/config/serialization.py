@@ -151,6 +151,16 @@ def short_repr(value: object) -> str:
     return short.repr(value)
 
 
+class UnknownKeyError(ConfigError):
+    """A key that is none of the fields."""
+
+
+def own_file_error(error: Exception) -> str:
+    """What is wrong with a file that this program wrote; its keys change with its versions."""
+    may_be_older = isinstance(error, UnknownKeyError)
+    return f"{error}{' (an older version of alexnet may have written it)' if may_be_older else ''}"
+
+
 def from_dict(cls: type[T], plain: object, where: str = "") -> T:
     """The frozen dataclass `cls` from the output of `to_dict`; absent keys keep their defaults.
 
@@ -160,8 +170,8 @@ def from_dict(cls: type[T], plain: object, where: str = "") -> T:
         where: what messages call it; the name of `cls` unless given.
 
     Raises:
-        ConfigError: an unknown key (the message suggests the nearest one), a missing key, or a
-            value of the wrong type.
+        UnknownKeyError: an unknown key; the message suggests the nearest one.
+        ConfigError: a missing key, or a value of the wrong type.
     """
     name = where or cls.__name__
     if not isinstance(plain, dict):
@@ -169,10 +179,7 @@ def from_dict(cls: type[T], plain: object, where: str = "") -> T:
     hints = _hints(cls)  # type: ignore[arg-type]
     for key in plain:
         if key not in hints:
-            raise ConfigError(
-                f"{name} has no key {short_repr(key)}{_nearest(key, hints)}; "
-                "an older version of alexnet may have written it"
-            )
+            raise UnknownKeyError(f"{name} has no key {short_repr(key)}{_nearest(key, hints)}")
     values = {key: parse_value(hints[key], item, f"{name}.{key}") for key, item in plain.items()}
     try:
         return cls(**values)

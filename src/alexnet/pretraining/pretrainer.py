@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from alexnet.config.serialization import to_json
+from alexnet.config.serialization import UnknownKeyError, own_file_error, to_json
 from alexnet.errors import ModelFileError, TrainingError, UsageError
 from alexnet.io.files import write_text
 from alexnet.io.text import count_text
@@ -98,7 +98,10 @@ def resume_pretraining(
     folder = RunFolder(Path(path))
     if not folder.config.is_file():
         raise ModelFileError(f"{path} is not a run folder: it has no config.json")
-    recipe = read_pretrain_recipe(folder.config)
+    try:
+        recipe = read_pretrain_recipe(folder.config)
+    except UnknownKeyError as error:
+        raise ModelFileError(own_file_error(error)) from error
     if folder.result.exists():
         raise TrainingError(f"{path} is finished; its model is {folder.model}")
     with folder.locked(), reporter.log.keeping_the_end(folder.result):

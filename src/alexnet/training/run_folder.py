@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from alexnet.config.options import into_groups
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
+from alexnet.config.serialization import from_dict, own_file_error, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
 from alexnet.io.text import shell_command
@@ -282,8 +282,8 @@ def read_run_recipe(run: RunFolder) -> Recipe:
         return read_recipe(run.config)
     except (ConfigError, UsageError) as error:
         raise ModelFileError(
-            f"{error}; the run cannot be resumed without its recipe: restore config.json, "
-            "or start a new run"
+            f"{own_file_error(error)}; the run cannot be resumed without its recipe: "
+            "restore config.json, or start a new run"
         ) from error
 
 
@@ -297,4 +297,6 @@ def read_metrics(run: RunFolder) -> list[EpochRecord]:
     try:
         return [from_dict(EpochRecord, parse_json(line)) for line in lines]
     except ValueError as error:
-        raise ModelFileError(f"{run.metrics} has a damaged line: {error}") from error
+        raise ModelFileError(
+            f"{run.metrics} has a damaged line: {own_file_error(error)}"
+        ) from error
