@@ -58,7 +58,7 @@ TOLD = [
     ("alexnet.load_learner(run)", "did you mean alexnet.load?"),
     ("alexnet.load('nowhere')", "there is no file nowhere"),
     ("alexnet.load(run, map_location='cpu')", "unknown keyword 'map_location'"),
-    ("alexnet.load(run, device='gpu')", "device 'gpu' cannot be used here; try --device cpu"),
+    ("alexnet.load(run, device='gpu')", "device 'gpu' cannot be used here; try device='cpu'"),
     ("classifier.predict(image, topk=3)", "it is called top here"),
     ("classifier(image, k=3)", "it is called top here"),
     ("classifier(torch.zeros(3, 40, 40))", "wants the values 0 to 255 as uint8"),
@@ -73,6 +73,11 @@ TOLD = [
     ("alexnet.train('flower17')", "unknown preset (nor is it data) 'flower17'; did you mean flow"),
     ("alexnet.train('photoz/')", "there is no folder 'photoz/'"),
     ("alexnet.train('alexnet_bn')", "is an architecture; name it with arch='alexnet_bn'"),
+    ("alexnet.train('nets.py:table')", "table of layers, not data; name it with arch='nets.py:"),
+    ("alexnet.train(photos, activation='Tanh')", "did you mean tanh?"),
+    ("alexnet.train(photos, batch_size=0)", "batch_size=0 must be at least 1"),
+    ("alexnet.create_model('alexnet_bn', activation='Tanh')", "activation='Tanh' must be one of"),
+    ("alexnet.variant('alexnet_bn', norm='Batch')", "; did you mean 'batch'?"),
     ("alexnet.train(preset='flowers17')", "it is called recipe here"),
     ("alexnet.train(classifier, photos)", "too many positional arguments; it takes recipe, config"),
     ("alexnet.train(torch.zeros(3))", "a preset, or the path of data; not a Tensor"),
@@ -93,7 +98,7 @@ TOLD = [
     ("alexnet.train(photos, num_classes=12)", "the data has the classes"),
     ("alexnet.train(photos, callbacks=[])", "reporter= takes a Reporter of your own"),
     ("alexnet.train(photos, verbose=0)", "reporter=None is silent"),
-    ("alexnet.train(photos, out=run)", "exists; choose another --out"),
+    ("alexnet.train(photos, out=run)", "exists; choose another out="),
     ("alexnet.resume('nowhere')", "is not a run folder"),
     ("alexnet.resume(run, epoch=20)", "unknown keyword 'epoch'; did you mean epochs?"),
     ("alexnet.export(run, 'net.tflite')", "it can be .onnx, .pt2, .keras, .weights.h5"),
@@ -101,7 +106,7 @@ TOLD = [
     ("alexnet.export(run)", "name the file to write"),
     ("alexnet.to_onnx(run)", "did you mean alexnet.export?"),
     ("alexnet.import_model('nothere.pth', 'alexnet_owt')", "there is no file nothere.pth"),
-    ("alexnet.import_model('nothere.pth')", "--arch is needed"),
+    ("alexnet.import_model('nothere.pth')", "arch= is needed"),
     ("alexnet.pretrain('rbms')", "unknown kind of pretraining 'rbms'; did you mean rbm?"),
     ("alexnet.preset('flowers17', learning_rate=1)", "it is called lr here"),
     ("alexnet.load_dataset(photos)", "did you mean alexnet.load_splits?"),
@@ -144,6 +149,7 @@ def test_the_way_out_is_told(call: str, text: str, names: dict[str, Any]) -> Non
     with pytest.raises(AlexNetError) as told:
         eval(call, names)
     assert text in str(told.value)
+    assert "--" not in str(told.value), "a flag, where a keyword is meant"
     assert not list(Path.cwd().iterdir())
 
 

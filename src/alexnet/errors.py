@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 
@@ -73,6 +73,14 @@ def require(condition: bool, message: str, error: type[AlexNetError] = ConfigErr
     """Raise `error` with `message` unless `condition` is true."""
     if not condition:
         raise error(message)
+
+
+def require_choice(options: object, name: str, known: Sequence[str]) -> None:
+    """Raise ConfigError, naming the flag and the nearest word, if a word is not a known one."""
+    flag, value = name.replace("_", "-"), getattr(options, name)
+    close = difflib.get_close_matches(str(value).lower(), known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    require(value in known, f"--{flag} {value!r} must be one of {', '.join(known)}{hint}")
 
 
 def require_not_negative(options: object, *names: str) -> None:

@@ -65,11 +65,13 @@ def test_missing_layers_are_refused_or_warned_of(file: Path) -> None:
 def test_torchvisions_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"do not fit this alexnet: its conv1.* create_model\("):
         create_model("alexnet", pretrained=True)
-    with pytest.raises(MissingDataError, match=r"OFFLINE is set.*put it into .*--data-root$"):
+    with pytest.raises(MissingDataError, match=r"OFFLINE is set.*put it into .*data_root=$"):
         create_model("alexnet_owt", pretrained=True, width=1.0)
-    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path))
     (tmp_path / "alexnet_owt").mkdir()
     (tmp_path / torchvision.FEATURES_FILE).touch()
+    with pytest.raises(MissingDataError, match=r"has the convolutions alone: .*num_classes=N"):
+        create_model("alexnet_owt", pretrained=True, data_root=tmp_path)
+    monkeypatch.setenv("ALEXNET_DATA", str(tmp_path))
     with pytest.raises(MissingDataError, match=r"has the convolutions alone: .*num_classes=N"):
         create_model("alexnet_owt", pretrained=True)
 

@@ -176,7 +176,9 @@ def test_a_folder_that_exists_is_data(tmp_path: Path, monkeypatch: pytest.Monkey
     ("start", "text"),
     [
         ("flower17", "unknown preset .nor is it data. 'flower17'; did you mean flowers17"),
-        ("alexnet_bn", "'alexnet_bn' is an architecture; name it with arch='alexnet_bn'"),
+        ("alexnet_bn", "'alexnet_bn' is an architecture; name it with --arch alexnet_bn"),
+        ("nets.py:table", "nets.py:table is a table of layers, .* with --arch nets.py:table"),
+        ("own/nets.py", "with --arch own/nets.py"),
         (5, "the name of a preset, or the path of data; not a int"),
         (["photos/"], "not a list"),
     ],

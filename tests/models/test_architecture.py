@@ -25,6 +25,7 @@ from alexnet.models.layers import (
     Dropout,
     Flatten,
     FullyConnected,
+    Init,
     Layer,
     Pool,
     ResponseNorm,
@@ -326,3 +327,51 @@ def test_the_smallest_input_is_found_fast() -> None:
     began = time.perf_counter()
     assert smallest_input((*layers[:1], *(Activation(f"a{i}") for i in range(900))), 1) == 9
     assert time.perf_counter() - began < 1
+
+
+TABLES: list[tuple[Any, str]] = [
+    ([("conv", 16, 3)], r"^any: layer 1 is \('conv', 16, 3\); it must be one such as Conv\('conv1"),
+    ([Flatten("f"), FullyConnected], r"layer 2 is <class .*FullyConnected'>; .* in alexnet.models"),
+    (Flatten("f"), r"layers Flatten\(.*\) must be a tuple of layers"),
+]
+
+
+@pytest.mark.parametrize(("layers", "message"), TABLES)
+def test_what_is_no_layer_is_told(layers: Any, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        Architecture("any", "", (1, 9, 9), layers)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), 9, (1, 9, "9"), (1, 9.0, 9), (0, 9, 9), None, "199"])
+def test_an_input_that_is_no_image_is_told(shape: Any) -> None:
+    with pytest.raises(ArchitectureError, match=r"must be \(channels, height, width\), three"):
+        Architecture("any", "", shape, flat().layers)
+    with pytest.raises(ArchitectureError, match="name 5 of an Architecture must be a text"):
+        Architecture(5, "", shape, ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Conv(16, 3, 1), "cannot be called 16; Conv begins with a name"),  # type: ignore[arg-type]
+        (lambda: Conv("c", "16", 3), "c: channels '16' must be from 1"),  # type: ignore[arg-type]
+        (lambda: Conv("c", 16.0, 3), "c: channels 16.0 must be from 1"),  # type: ignore[arg-type]
+        (lambda: Conv("c", 2, 3, init="he"), r"init 'he' must be an Init, such as"),  # type: ignore[arg-type]
+        (lambda: FullyConnected("f", 2, "no"), "bias 'no' must be one of True, False"),  # type: ignore[arg-type]
+        (lambda: Init("he"), "init: kind 'he' must be one of normal"),  # type: ignore[arg-type]
+        (lambda: Dropout("d", "half"), "p 'half' must be from 0 to 1"),  # type: ignore[arg-type]
+        (lambda: Activation("a", "gelu"), "function 'gelu' must be one of relu, tanh, sigmoid"),  # type: ignore[arg-type]
+        (lambda: Pool("p", reduce="mean"), "reduce 'mean' must be one of max, average"),  # type: ignore[arg-type]
+        (lambda: Flatten("f", "hw"), "order 'hw' must be one of chw, hwc"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_field_of_a_wrong_type_is_told(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        make()
+
+
+def test_lists_become_tuples_and_a_convolution_needs_a_map() -> None:
+    net = Architecture("any", "", [1, 9, 9], list(flat().layers))  # type: ignore[arg-type]
+    assert (net, net.input) == (flat(), (1, 9, 9))
+    with pytest.raises(ArchitectureError, match="c: a convolution needs a feature map"):
+        flat(Flatten("g"), Conv("c", 2, 1))

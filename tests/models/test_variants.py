@@ -295,7 +295,7 @@ def test_every_combination_is_an_architecture(
         ({"input_size": 0}, "^--input-size 0 must be above 0$"),
         ({"channels": 2}, "^--channels 2 must be 1 or 3$"),
         ({"bias": float("nan")}, "^--bias is nan$"),
-        ({"norm": "bach"}, "^--norm 'bach' must be one of published, none, response, batch$"),
+        ({"norm": "bach"}, "^--norm 'bach' must be .*, response, batch; did you mean 'batch'.$"),
         ({"activation": "rellu"}, "^--activation 'rellu' must be one of published, relu, tanh, "),
         ({"pooling": "overlaping"}, "^--pooling 'overlaping' must be one of published, "),
         ({"init": "normal"}, "^--init 'normal' must be one of published, he, glorot$"),

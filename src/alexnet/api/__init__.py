@@ -1,6 +1,7 @@
 """The package's functions as people call them: names, paths and objects, and the flags as keywords.
 
 - `recipes`: from the words of a call to a recipe.
+- `python_words`: messages that name keywords instead of flags.
 - `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
 - `networks`: `create_model`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.

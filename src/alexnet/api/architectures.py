@@ -6,6 +6,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from typing import Any
 
+from alexnet.api.python_words import in_python
 from alexnet.config.presets import PRESETS
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.keywords import check_keywords, check_options
@@ -15,6 +16,7 @@ from alexnet.models.variants import AS_PUBLISHED, ModelOptions
 from alexnet.models.zoo import ABLATIONS, ZOO
 
 
+@in_python
 @check_options(ModelOptions)
 def variant(
     arch: str | Architecture,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from alexnet.api.python_words import in_python
 from alexnet.api.recipes import Start, changed_recipe, read_call, show_options
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.config.recipe import Recipe
@@ -13,6 +14,7 @@ from alexnet.training.data import prepare_data
 
 
 @show_options(Recipe)
+@in_python
 @check_positions
 def load_splits(
     recipe: Start = "", *, reporter: Reporting = "auto", **options: Any

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 
+from alexnet.api.python_words import in_python
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.errors import ModelFileError, UnknownNameError, UsageError
 from alexnet.evaluation import evaluator
@@ -36,6 +37,7 @@ Model: TypeAlias = "FilePath | Run | Classifier"
 """A run folder or a model file, what `train` returned, or a classifier."""
 
 
+@in_python
 @check_keywords
 def load(model: Model, device: Device = "auto") -> Classifier:
     """A classifier from a run folder (its best model), a model file, or a finished `Run`.
@@ -60,6 +62,7 @@ def load(model: Model, device: Device = "auto") -> Classifier:
     return classifiers.load(Path(model), str(device))
 
 
+@in_python
 @check_keywords
 def predict(
     model: Model,
@@ -95,6 +98,7 @@ def predict(
         )
 
 
+@in_python
 @check_keywords
 def evaluate(
     model: Model,
@@ -146,6 +150,7 @@ def evaluate(
     return result
 
 
+@in_python
 @check_keywords
 def export(
     model: Model,
@@ -228,6 +233,7 @@ def _export_target(
     return file.with_suffix(SUFFIXES[format][0]), format
 
 
+@in_python
 @check_keywords
 def import_model(
     file: FilePath = "",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from alexnet.api.python_words import in_python
+from alexnet.api.recipes import FilePath
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.api.training import Pretraining, source_of
 from alexnet.checkpoints.weights import LoadReport, load_matching_weights
@@ -31,6 +34,7 @@ from alexnet.reporter import ProgressCallback, progress_callback
 from alexnet.training.initial_weights import by_layer, find_source, read_source
 
 
+@in_python
 @check_options(ModelOptions)
 def create_model(
     arch: str | Architecture,
@@ -38,6 +42,7 @@ def create_model(
     pretrained: Pretraining = False,
     num_classes: int | None = None,
     device: str | torch.device = "cpu",
+    data_root: FilePath = "",
     reporter: Reporting = "auto",
     **options: Any,
 ) -> Network:
@@ -52,6 +57,7 @@ def create_model(
             model file, a run folder, a checkpoint of another program or "hf:OWNER/NAME" loads that.
         num_classes: length of the output; None: as published, 1,000 for ImageNet.
         device: where the weights are; "meta" creates shapes only.
+        data_root: folder searched first for torchvision's file.
         reporter: receives the progress of a download; "auto" shows it, None is silent.
         options: what differs from the architecture, by the names of `ModelOptions`:
             `input_size=128`, `dropout=0.2`, `norm="batch"`.
@@ -71,7 +77,8 @@ def create_model(
     with reporting(reporter) as told:
         on_progress = progress_callback(told, "on_download")
         if source in WEIGHT_WORDS:
-            path = _torchvision_file(table, num_classes is None, on_progress)
+            root = os.fspath(data_root)
+            path = _torchvision_file(table, num_classes is None, root, on_progress)
         else:
             path = find_source(source, on_progress=on_progress)
         weights = read_source(path, table, told)
@@ -80,7 +87,9 @@ def create_model(
     return network.to(device)
 
 
-def _torchvision_file(arch: Architecture, is_whole: bool, on_progress: ProgressCallback) -> Path:
+def _torchvision_file(
+    arch: Architecture, is_whole: bool, data_root: str, on_progress: ProgressCallback
+) -> Path:
     """The file of torchvision's weights; unless `is_whole`, that of the convolutions will do."""
     if misfit := unfit_convolution(arch):
         raise UsageError(
@@ -88,11 +97,11 @@ def _torchvision_file(arch: Architecture, is_whole: bool, on_progress: ProgressC
             f'{misfit}; use create_model("alexnet_owt", pretrained=True)'
         )
     if not is_whole:
-        return torchvision_convolutions(on_progress=on_progress)
+        return torchvision_convolutions(data_root, on_progress=on_progress)
     try:
-        return torchvision_weights(on_progress=on_progress)
+        return torchvision_weights(data_root, on_progress=on_progress)
     except MissingDataError as error:
-        if not find("", (FEATURES_FILE,)):
+        if not find(data_root, (FEATURES_FILE,)):
             raise
         raise MissingDataError(
             f"{error}; {FEATURES_FILE}, which is here, has the convolutions alone: they are enough "
@@ -121,5 +130,5 @@ def _check_complete(
         warnings.warn(
             f"{path.name} has no {', '.join(random)}: they are randomly initialized, as "
             f"{dense[-1]} is",
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
-from alexnet.config.architecture_file import named_or_own
+from alexnet.config.architecture_file import PYTHON_FILE, named_or_own
 from alexnet.config.options import option_types, with_options
 from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.published_inputs import with_architecture, with_network
@@ -145,11 +145,13 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
             f"not a {type(start).__name__}"
         )
     text = os.fspath(start)
+    if PYTHON_FILE.fullmatch(text) and not Path(text).is_dir():
+        raise UsageError(f"{text} is a table of layers, not data; name it with --arch {text}")
     if isinstance(start, str) and text in PRESETS:
         return None
     if text and not _names_data(start):
         if text in {**ZOO, **ABLATIONS}:
-            raise UsageError(f"{text!r} is an architecture; name it with arch={text!r}")
+            raise UsageError(f"{text!r} is an architecture; name it with --arch {text}")
         raise UnknownNameError("preset (nor is it data)", text, [*PRESETS, *DATASETS])
     data = str(given.get("data", text)) or PRESETS[DEFAULT_PRESET].data
     source = given.get("init_from") or (SCRATCH if data in DATASETS else "auto")

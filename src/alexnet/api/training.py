@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from alexnet.api.python_words import in_python
 from alexnet.api.recipes import (
     FilePath,
     Start,
@@ -33,6 +34,7 @@ PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
 
 
 @show_options(Recipe)
+@in_python
 @check_positions
 def train(
     recipe: Start = "",
@@ -106,6 +108,7 @@ def source_of(pretrained: Pretraining) -> str:
     return os.fspath(pretrained.folder.path if isinstance(pretrained, Run) else pretrained)
 
 
+@in_python
 @check_options(StoppingOptions)
 def resume(
     path: FilePath | Run,
@@ -139,6 +142,7 @@ RESUME = resume
 """The function, where an argument has its name."""
 
 
+@in_python
 @check_positions
 def pretrain(
     kind: str | PretrainRecipe,
@@ -177,6 +181,7 @@ def _pretrain_recipe(kind: str, recipe: Start, options: dict[str, Any]) -> Pretr
     return KINDS[kind].from_recipe(read_call(recipe, "", options).recipe(init_from=SCRATCH))
 
 
+@in_python
 @check_keywords
 def resume_pretraining(
     path: FilePath, *, plots: bool = True, reporter: PretrainReporting = "auto"

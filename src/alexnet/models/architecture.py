@@ -14,7 +14,11 @@ from math import prod
 
 from alexnet.errors import ArchitectureError, require
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
-from alexnet.models.layers import Conv, Flatten, FullyConnected, Layer, Shape
+from alexnet.models.field_checks import is_integer, short_repr
+from alexnet.models.layers import LAYER_TYPES, Conv, Flatten, FullyConnected, Layer, Shape
+
+LAYER_CLASSES = tuple(layer.__name__ for layer in LAYER_TYPES.values())
+"""The names of the classes of layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +42,26 @@ class LayerInfo:
 class Architecture:
     """A network: its name, its source, the shape of its input, and its layers.
 
+    The layers are `Conv`, `FullyConnected` and the others of `alexnet.models`; a list of them
+    becomes a tuple. The last layer gives the logits.
+
     Raises:
-        ArchitectureError: two layers have the same name, or the input is too small or too large.
+        ArchitectureError: a value has another type, two layers have the same name, or the input is
+            too small or too large.
     """
 
     name: str
     source: str
     """Where it is published."""
     input: Shape
-    """(channels, height, width)."""
+    """(channels, height, width): a plain tuple such as (3, 224, 224)."""
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        is_image = (
-            len(self.input) == 3 and 1 <= min(self.input) <= max(self.input) <= MAX_INPUT_SIDE
-        )
-        message = f"{self.name}: input {self.input} must be (channels, height, width)"
-        require(is_image, message, ArchitectureError)
+        for field in ("input", "layers"):
+            if isinstance(value := getattr(self, field), list):
+                object.__setattr__(self, field, tuple(value))
+        self._check_types()
         count = len(self.layers)
         message = f"{self.name} has {count} layers, not 1 to {MAX_LAYERS}"
         require(1 <= count <= MAX_LAYERS, message, ArchitectureError)
@@ -62,6 +69,26 @@ class Architecture:
         require(times == 1, f"{self.name}: two layers are called {name!r}", ArchitectureError)
         if not is_valid_input(self.layers, self.input):
             raise self._input_error()
+
+    def _check_types(self) -> None:
+        for field in ("name", "source"):
+            value = getattr(self, field)
+            message = f"{field} {value!r} of an Architecture must be a text"
+            require(isinstance(value, str), message, ArchitectureError)
+        message = (
+            f"{self.name}: input {short_repr(self.input)} must be (channels, height, width), three "
+            f"whole numbers from 1 to {MAX_INPUT_SIDE:,} such as (3, 224, 224)"
+        )
+        require(_is_image_shape(self.input), message, ArchitectureError)
+        message = f"{self.name}: layers {short_repr(self.layers)} must be a tuple of layers"
+        require(isinstance(self.layers, tuple), message, ArchitectureError)
+        for number, layer in enumerate(self.layers, 1):
+            if not isinstance(layer, Layer):
+                raise ArchitectureError(
+                    f"{self.name}: layer {number} is {short_repr(layer)}; it must be one such as "
+                    f"Conv('conv1', 96, 11), of the classes {', '.join(LAYER_CLASSES)} in "
+                    "alexnet.models"
+                )
 
     def _input_error(self) -> ArchitectureError:
         smallest = smallest_input(self.layers, self.input[0])
@@ -88,6 +115,13 @@ class Architecture:
         from alexnet.models.summary import summary_html
 
         return summary_html(self)
+
+
+def _is_image_shape(value: object) -> bool:
+    """Whether a value can be (channels, height, width)."""
+    if not isinstance(value, tuple) or len(value) != 3:
+        return False
+    return all(is_integer(side) and 1 <= side <= MAX_INPUT_SIDE for side in value)
 
 
 def _layer_infos(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]:

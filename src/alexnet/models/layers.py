@@ -7,23 +7,27 @@ much it widens the receptive field.
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from alexnet.errors import ArchitectureError, require
-from alexnet.io.limits import MAX_LAYER_INTEGER
+from alexnet.models.field_checks import check_choice, check_floats, check_integers, is_number
 
 Shape: TypeAlias = tuple[int, ...]
-"""(channels, height, width) of a feature map or (features,) of a vector, without the batch."""
+"""(channels, height, width) of a feature map or (features,) of a vector, without the batch: a plain
+tuple such as (3, 224, 224)."""
+InitKind: TypeAlias = Literal["normal", "glorot_uniform", "he_normal", "torch"]
+Function: TypeAlias = Literal["relu", "tanh", "sigmoid"]
+Reduction: TypeAlias = Literal["max", "average"]
+FlattenOrder: TypeAlias = Literal["chw", "hwc"]
 
 
 @dataclass(frozen=True, slots=True)
 class Init:
     """How the weights and biases of a layer are initialized."""
 
-    kind: Literal["normal", "glorot_uniform", "he_normal", "torch"] = "normal"
+    kind: InitKind = "normal"
     """`torch` is torch's default, for the bias as well."""
     std: float = 0.01
     """Standard deviation of `normal`."""
@@ -31,8 +35,12 @@ class Init:
     """Constant value of the biases; not used by `torch`."""
 
     def __post_init__(self) -> None:
+        check_choice("init", get_args(InitKind), kind=self.kind)
         require(
-            0 <= self.std < math.inf and math.isfinite(self.bias),
+            is_number(self.std)
+            and is_number(self.bias)
+            and 0 <= self.std < math.inf
+            and math.isfinite(self.bias),
             f"weights cannot be initialized with std {self.std} and bias {self.bias}",
             ArchitectureError,
         )
@@ -65,30 +73,14 @@ class Layer:
     name: str
 
     def __post_init__(self) -> None:
-        is_name = self.name.isidentifier()
-        require(is_name, f"a layer cannot be called {self.name!r}", ArchitectureError)
+        is_text = isinstance(self.name, str)
+        advice = "" if is_text else f"; {type(self).__name__} begins with a name such as 'conv1'"
+        message = f"a layer cannot be called {self.name!r}{advice}"
+        require(is_text and self.name.isidentifier(), message, ArchitectureError)
         self._check()
 
     def _check(self) -> None:
         """Check the fields of a layer type."""
-
-    def _check_integers(self, *names: str, minimum: int = 1) -> None:
-        for name in names:
-            value = getattr(self, name)
-            require(
-                minimum <= value <= MAX_LAYER_INTEGER,
-                f"{self.name}: {name} {value} must be from {minimum} to {MAX_LAYER_INTEGER}",
-                ArchitectureError,
-            )
-
-    def _check_floats(self, *names: str, maximum: float = sys.float_info.max) -> None:
-        for name in names:
-            value = getattr(self, name)
-            require(
-                0 <= value <= maximum,
-                f"{self.name}: {name} {value} must be from 0 to {maximum:.6g}",
-                ArchitectureError,
-            )
 
     def output(self, shape: Shape) -> Shape:
         """The output shape for an input of `shape`; a side of 0 means that the input is too small.
@@ -132,12 +124,19 @@ class Conv(Layer):
     init: Init = Init()
 
     def _check(self) -> None:
-        self._check_integers("channels", "kernel", "stride", "groups")
-        self._check_integers("padding", "extra_padding", minimum=0)
+        check_integers(
+            self.name,
+            channels=self.channels,
+            kernel=self.kernel,
+            stride=self.stride,
+            groups=self.groups,
+        )
+        check_integers(self.name, minimum=0, padding=self.padding, extra_padding=self.extra_padding)
+        _check_start(self)
 
     def output(self, shape: Shape) -> Shape:
         """(channels, height, width)."""
-        c, *sides = shape
+        c, *sides = _feature_map(self.name, "a convolution", shape)
         require(
             c % self.groups == 0 and self.channels % self.groups == 0,
             f"{self.name}: {c} -> {self.channels} channels "
@@ -180,7 +179,8 @@ class FullyConnected(Layer):
     init: Init = Init()
 
     def _check(self) -> None:
-        self._check_integers("features")
+        check_integers(self.name, features=self.features)
+        _check_start(self)
 
     def output(self, shape: Shape) -> Shape:
         """(features,)."""
@@ -204,12 +204,22 @@ class FullyConnected(Layer):
         return shape[0] * self.features
 
 
+def _check_start(layer: Conv | FullyConnected) -> None:
+    """Check what a layer with weights begins with."""
+    check_choice(layer.name, (True, False), bias=layer.bias)
+    message = f"{layer.name}: init {layer.init!r} must be an Init, such as Init('he_normal')"
+    require(isinstance(layer.init, Init), message, ArchitectureError)
+
+
 @dataclass(frozen=True, slots=True)
 class Activation(Layer):
     """Elementwise activation function."""
 
     kind: ClassVar[str] = "activation"
-    function: Literal["relu", "tanh", "sigmoid"] = "relu"
+    function: Function = "relu"
+
+    def _check(self) -> None:
+        check_choice(self.name, get_args(Function), function=self.function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +239,8 @@ class ResponseNorm(Layer):
     groups: int = 1
 
     def _check(self) -> None:
-        self._check_integers("size", "groups")
-        self._check_floats("alpha", "beta", "k")
+        check_integers(self.name, size=self.size, groups=self.groups)
+        check_floats(self.name, alpha=self.alpha, beta=self.beta, k=self.k)
 
     def output(self, shape: Shape) -> Shape:
         """The input shape."""
@@ -256,8 +266,8 @@ class WithinChannelLRN(Layer):
     k: float = 1.0
 
     def _check(self) -> None:
-        self._check_integers("size")
-        self._check_floats("alpha", "beta", "k")
+        check_integers(self.name, size=self.size)
+        check_floats(self.name, alpha=self.alpha, beta=self.beta, k=self.k)
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
         """Its window, with stride 1."""
@@ -277,7 +287,7 @@ class BatchNorm(Layer):
     """Weight of the newest batch in the running statistics, as in torch (1 - Keras's momentum)."""
 
     def _check(self) -> None:
-        self._check_floats("eps", "momentum")
+        check_floats(self.name, eps=self.eps, momentum=self.momentum)
 
     def parameters(self, shape: Shape) -> int:
         """Weight, bias, running mean and running variance per channel or feature."""
@@ -292,14 +302,15 @@ class Pool(Layer):
     size: int = 3
     stride: int = 2
     ceil: bool = False
-    reduce: Literal["max", "average"] = "max"
+    reduce: Reduction = "max"
 
     def _check(self) -> None:
-        self._check_integers("size", "stride")
+        check_integers(self.name, size=self.size, stride=self.stride)
+        check_choice(self.name, get_args(Reduction), reduce=self.reduce)
 
     def output(self, shape: Shape) -> Shape:
         """(channels, height, width)."""
-        c, *sides = _feature_map(self.name, shape)
+        c, *sides = _feature_map(self.name, "pooling", shape)
         return c, *(output_size(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
@@ -313,14 +324,15 @@ class AdaptivePool(Layer):
 
     kind: ClassVar[str] = "adaptive_pool"
     size: int
-    reduce: Literal["max", "average"] = "average"
+    reduce: Reduction = "average"
 
     def _check(self) -> None:
-        self._check_integers("size")
+        check_integers(self.name, size=self.size)
+        check_choice(self.name, get_args(Reduction), reduce=self.reduce)
 
     def output(self, shape: Shape) -> Shape:
         """(channels, size, size)."""
-        return _feature_map(self.name, shape)[0], self.size, self.size
+        return _feature_map(self.name, "pooling", shape)[0], self.size, self.size
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
         """The window and stride that give `size` outputs along a side."""
@@ -328,10 +340,10 @@ class AdaptivePool(Layer):
         return max(1, shape[1] - (self.size - 1) * stride), stride
 
 
-def _feature_map(name: str, shape: Shape) -> Shape:
+def _feature_map(name: str, operation: str, shape: Shape) -> Shape:
     """The shape, if it is that of a feature map."""
     is_map = len(shape) == 3
-    require(is_map, f"{name}: pooling needs a feature map, not a vector", ArchitectureError)
+    require(is_map, f"{name}: {operation} needs a feature map, not a vector", ArchitectureError)
     return shape
 
 
@@ -343,7 +355,7 @@ class Dropout(Layer):
     p: float = 0.5
 
     def _check(self) -> None:
-        self._check_floats("p", maximum=1.0)
+        check_floats(self.name, maximum=1.0, p=self.p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +363,10 @@ class Flatten(Layer):
     """A feature map as a vector, in torch's order ("chw") or Keras's ("hwc")."""
 
     kind: ClassVar[str] = "flatten"
-    order: Literal["chw", "hwc"] = "chw"
+    order: FlattenOrder = "chw"
+
+    def _check(self) -> None:
+        check_choice(self.name, get_args(FlattenOrder), order=self.order)
 
     def output(self, shape: Shape) -> Shape:
         """(channels * height * width,)."""

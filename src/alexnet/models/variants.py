@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from alexnet.errors import require, require_finite
+from alexnet.errors import require, require_choice, require_finite
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -69,8 +69,7 @@ class ModelOptions:
             ("pooling", PoolingOption),
             ("init", InitOption),
         ):
-            value, known = getattr(self, name), get_args(choices)
-            require(value in known, f"--{name} {value!r} must be one of {', '.join(known)}")
+            require_choice(self, name, get_args(choices))
         p, size = self.dropout, self.input_size
         require(p is None or 0 <= p < 1, f"--dropout {p} must be from 0 to below 1")
         require(self.groups is None or self.groups >= 1, f"--groups {self.groups} must be above 0")

@@ -1,0 +1,52 @@
+"""Checks of the fields of a layer; the errors name the layer, the field, and what it can be."""
+
+from __future__ import annotations
+
+import sys
+from numbers import Integral, Real
+
+from alexnet.errors import ArchitectureError, require
+from alexnet.io.limits import MAX_LAYER_INTEGER
+
+
+def check_integers(layer: str, minimum: int = 1, **values: object) -> None:
+    """Raise ArchitectureError unless the values are whole numbers of at least `minimum`."""
+    for name, value in values.items():
+        require(
+            is_integer(value) and minimum <= value <= MAX_LAYER_INTEGER,  # type: ignore[operator]
+            f"{layer}: {name} {value!r} must be from {minimum} to {MAX_LAYER_INTEGER}",
+            ArchitectureError,
+        )
+
+
+def check_floats(layer: str, maximum: float = sys.float_info.max, **values: object) -> None:
+    """Raise ArchitectureError unless the values are numbers from 0 to `maximum`."""
+    for name, value in values.items():
+        require(
+            is_number(value) and 0 <= value <= maximum,  # type: ignore[operator]
+            f"{layer}: {name} {value!r} must be from 0 to {maximum:.6g}",
+            ArchitectureError,
+        )
+
+
+def check_choice(layer: str, known: tuple[object, ...], **values: object) -> None:
+    """Raise ArchitectureError unless the values are among the known ones."""
+    for name, value in values.items():
+        message = f"{layer}: {name} {value!r} must be one of {', '.join(map(str, known))}"
+        require(value in known, message, ArchitectureError)
+
+
+def is_integer(value: object) -> bool:
+    """Whether a value is a whole number, of Python or numpy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number, of Python or numpy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def short_repr(value: object) -> str:
+    """The value's `repr` for messages, at most 80 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

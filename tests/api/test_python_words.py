@@ -1,0 +1,39 @@
+"""Messages about flags, told to users of Python."""
+
+from __future__ import annotations
+
+import pytest
+
+from alexnet.api.python_words import in_python, python_text
+from alexnet.errors import UnknownNameError
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("--activation 'Tanh' must be relu", "activation='Tanh' must be relu"),
+        ("--batch-size -1 must be, or --lr 1e-3.", "batch_size=-1 must be, or lr=1e-3."),
+        (
+            "add --rand-augment 2 9, --milestones (5, 3)",
+            "add rand_augment=(2, 9), milestones=(5, 3)",
+        ),
+        ("--half and --int8 exclude", "half= and int8= exclude"),
+        ("add --from torchvision or --from FILE", "add init_from='torchvision' or init_from=FILE"),
+        ("--schedule step needs it", "schedule='step' needs it"),
+        ("with --arch own/nets.py:table", "with arch='own/nets.py:table'"),
+        ("or pass --data-root", "or pass data_root="),
+        ("alexnet train --from a.pt; or --norm none", "alexnet train --from a.pt; or norm='none'"),
+        ("there is no file a--b/--c", "there is no file a--b/--c"),
+    ],
+)
+def test_flags_become_keywords(message: str, told: str) -> None:
+    assert python_text(message) == told
+
+
+def test_an_error_keeps_its_type_and_its_traceback() -> None:
+    def fail() -> None:
+        raise UnknownNameError("--arch", "x", ["y"])
+
+    with pytest.raises(UnknownNameError, match="unknown arch='x'; known: y") as caught:
+        in_python(fail)()
+    assert caught.traceback[-1].name == "fail"
