@@ -134,3 +134,11 @@ def test_help_and_summary_import_neither_torch_nor_matplotlib() -> None:
         [sys.executable, "-c", HELP_SCRIPT], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_help_shows_only_what_a_user_may_set_in_words(command: Command) -> None:
+    for verb in (("train",), ("pretrain", "rbm"), ("summary",)):
+        text = " ".join(command(*verb, "--help-all").out.split())
+        assert "--replanned" not in text
+        assert "; None:" not in text
+        assert ("; the word None: as published. (default: 128)" in text) == (verb == ("train",))

@@ -175,7 +175,9 @@ def test_two_networks_side_by_side(command: Command) -> None:
     assert re.search(r"^\*  conv1 +conv +96x55x55 +64x55x55 +34,944 +23,296 +0.67$", text, re.M)
     assert re.search(r"^-  norm1 +response_norm +96x55x55$", text, re.M)
     assert re.search(r"^   relu3 +activation +384x13x13 +384x13x13$", text, re.M)
-    assert "conv1: channels 96 -> 64; padding 0 -> 2; init.kind normal -> torch\n" in text
+    assert (
+        "conv1: channels 96 -> 64; padding 0 -> 2; initial weights normal -> as torch's\n" in text
+    )
     assert re.search(r"^parameters +60,965,224 +61,100,840 +1.00$", text, re.M)
 
 

@@ -36,6 +36,24 @@ def test_a_name_counts_more_than_the_order() -> None:
     assert [name for mark, name in marks(a, b) if mark != "+"] == ["conv1", "conv2"]
 
 
+def test_layers_of_one_name_are_never_paired_with_others() -> None:
+    pairs = marks(ZOO["alexnet"], ZOO["alexnet_owt"])
+    assert [pair for pair in pairs if pair[1].startswith("drop")] == [
+        ("+", "drop6"), ("-", "drop6"), ("+", "drop7"), ("-", "drop7"),
+    ]  # fmt: skip
+
+
+def test_differences_are_in_words() -> None:
+    pairs = align_layers(ZOO["alexnet"], ZOO["alexnet_owt"])
+    assert "; ".join(map(str, pairs[4].differences)) == (
+        "channels 256 -> 192; groups 2 -> 1; initial weights normal -> as torch's; "
+        "initial bias 1 -> 0"
+    )
+    texts = [str(one) for a in ZOO.values() for b in ZOO.values()
+             for pair in align_layers(a, b) for one in pair.differences]  # fmt: skip
+    assert not [text for text in texts if "_" in text or "init." in text or "True" in text]
+
+
 def test_the_classifiers_are_paired() -> None:
     pairs = marks(ZOO["lenet5"], ZOO["alexnet"])
     assert pairs[-1] == ("*", "fc5 / fc8")
@@ -44,7 +62,7 @@ def test_the_classifiers_are_paired() -> None:
 def test_settings_of_a_field_of_fields_are_named() -> None:
     pairs = align_layers(ZOO["alexnet_caffe"], ZOO["caffenet"])
     changes = {pair.name: list(map(str, pair.differences)) for pair in pairs if pair.differences}
-    assert changes["conv2"] == ["init.bias 0.1 -> 1"]
+    assert changes["conv2"] == ["initial bias 0.1 -> 1"]
 
 
 def test_a_change_before_a_layer_marks_it_by_its_shape() -> None:

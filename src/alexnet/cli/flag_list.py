@@ -31,6 +31,9 @@ METAVARS = {
 }
 """What stands for the value of a text in help; other fields have their own name in capitals."""
 
+HIDDEN = ("replanned",)
+"""Fields that the program sets itself, so that no help shows them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
@@ -58,7 +61,7 @@ class Flag:
 
 
 def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
-    """Every flag of a dataclass, with those of the dataclasses in its fields.
+    """Every flag of a dataclass but HIDDEN ones, with those of the dataclasses in its fields.
 
     Args:
         cls: the dataclass.
@@ -67,7 +70,7 @@ def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
     cls = get_origin(cls) or cls
     hints, texts = get_type_hints(cls, include_extras=True), field_texts(cls)
     group = docstring_summary(cls)
-    for field in fields(cls):
+    for field in (field for field in fields(cls) if field.name not in HIDDEN):
         default = _default(field) if value is None else getattr(value, field.name)
         hint = hints[field.name]
         if isinstance(hint, TypeVar) or is_dataclass(hint):

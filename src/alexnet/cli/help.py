@@ -92,10 +92,10 @@ def _entry(flag: Flag) -> str:
 
 
 def _text(flag: Flag) -> str:
-    """The flag's text with its default, in words: no value of Python stands for "not given"."""
+    """The flag's text with its default, in words: no value of Python stands alone."""
     text = flag.help
-    if flag.default is None:
-        text = re.sub(r"\bNone: ", "unless given: ", text)
+    none = "unless given" if flag.default is None else "the word None"
+    text = re.sub(r"\bNone: ", f"{none}: ", text)
     if flag.default is MISSING and not flag.is_positional:
         return f"{text} (required)"
     default = _default_text(flag.default)

@@ -14,6 +14,19 @@ from alexnet.models.summary import LayerSummary, NetworkTotals, summarize_layer,
 
 SAME, CHANGED, ONLY_A, ONLY_B = " ", "*", "-", "+"
 
+SETTING_WORDS = {
+    "init.kind": "initial weights",
+    "init.std": "initial std",
+    "init.bias": "initial bias",
+    "p": "dropout",
+    "ceil": "rounded up",
+    "reduce": "pooling",
+    "size": "window",
+}
+"""Settings of layers, as people read them; others have their own names."""
+INIT_WORDS = {"glorot_uniform": "glorot", "he_normal": "he", "torch": "as torch's"}
+"""Initializations, by the words of --init where it has them."""
+
 
 class Difference(NamedTuple):
     """A setting that has another value in the second layer."""
@@ -23,11 +36,14 @@ class Difference(NamedTuple):
     b: object
 
     def __str__(self) -> str:
-        return f"{self.name} {_value_text(self.a)} -> {_value_text(self.b)}"
+        name = SETTING_WORDS.get(self.name, self.name.replace("_", " "))
+        return f"{name} {_value_text(self.a)} -> {_value_text(self.b)}"
 
 
 def _value_text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else INIT_WORDS.get(str(value), str(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +95,18 @@ def _differences(a: object, b: object) -> Iterator[Difference]:
 def align_layers(a: Architecture, b: Architecture) -> list[LayerPair]:
     """The layers of both networks in order, those that stand for each other in pairs.
 
-    Only layers of one type form a pair. Of all such alignments it is one with the most pairs, where
-    a pair of the same name counts three times, and the last layers, the classifiers, twice.
+    Only layers of one type form a pair, and those of which the other network has one of the same
+    name only with that; the last layers, the classifiers, also with each other. Of all such
+    alignments it is one with the most pairs, where a pair of the same name counts three times, and
+    the classifiers twice.
     """
     first, second = a.layer_infos(), b.layer_infos()
-    best = _scores(first, second)
+    gains = _gains(a.layers, b.layers)
+    best = _scores(gains)
     pairs: list[LayerPair] = []
     i = j = 0
     while i < len(first) or j < len(second):
-        gain = _gain(first, second, i, j)
+        gain = gains[i][j] if i < len(first) and j < len(second) else 0
         if gain and best[i][j] == best[i + 1][j + 1] + gain:
             pairs.append(LayerPair(first[i], second[j]))
             i, j = i + 1, j + 1
@@ -100,23 +119,33 @@ def align_layers(a: Architecture, b: Architecture) -> list[LayerPair]:
     return pairs
 
 
-def _scores(a: Sequence[LayerInfo], b: Sequence[LayerInfo]) -> list[list[int]]:
+def _scores(gains: Sequence[Sequence[int]]) -> list[list[int]]:
     """The best score of an alignment of the layers from a[i] and from b[j], at [i][j]."""
-    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
-    for i in reversed(range(len(a))):
-        for j in reversed(range(len(b))):
-            paired = best[i + 1][j + 1] + _gain(a, b, i, j)
+    rows, columns = len(gains), len(gains[0])
+    best = [[0] * (columns + 1) for _ in range(rows + 1)]
+    for i in reversed(range(rows)):
+        for j in reversed(range(columns)):
+            paired = best[i + 1][j + 1] + gains[i][j]
             best[i][j] = max(paired, best[i + 1][j], best[i][j + 1])
     return best
 
 
-def _gain(a: Sequence[LayerInfo], b: Sequence[LayerInfo], i: int, j: int) -> int:
-    """What the pair of a[i] and b[j] adds to the score; 0 if they cannot form a pair."""
-    if i == len(a) or j == len(b) or a[i].layer.kind != b[j].layer.kind:
-        return 0
-    if a[i].layer.name == b[j].layer.name:
-        return 3
-    return 2 if (i, j) == (len(a) - 1, len(b) - 1) else 1
+def _gains(a: Sequence[Layer], b: Sequence[Layer]) -> list[list[int]]:
+    """What the pair of a[i] and b[j] adds to the score, at [i][j]; 0 if they are no pair."""
+    in_a, in_b = ({(layer.kind, layer.name) for layer in layers} for layers in (a, b))
+    in_both = in_a & in_b
+
+    def gain(one: Layer, other: Layer) -> int:
+        keys = (one.kind, one.name), (other.kind, other.name)
+        if one.kind != other.kind:
+            return 0
+        if keys[0] == keys[1]:
+            return 3
+        if one is a[-1] and other is b[-1]:
+            return 2
+        return 0 if in_both.intersection(keys) else 1
+
+    return [[gain(one, other) for other in b] for one in a]
 
 
 def comparison_table(a: Architecture, b: Architecture) -> Table:
