@@ -7,7 +7,13 @@ import re
 import numpy as np
 import pytest
 
-from alexnet.data.advice import few_images, imbalance, rare_classes, split_advice
+from alexnet.data.advice import (
+    few_images,
+    imbalance,
+    left_out_images,
+    rare_classes,
+    split_advice,
+)
 
 NAMES = ("daisy", "rose", "tulip")
 
@@ -76,3 +82,20 @@ def test_nothing_is_said_of_enough_images_and_of_splits_that_are_not_there() -> 
     labels = np.repeat([0, 1, 2], 40)
     indices = {"train": np.arange(0, 120), "val": np.array([], int), "test": np.array([], int)}
     assert split_advice(NAMES, labels, indices, (), is_balanced=False) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ((91, 32), "an epoch is 2 batches of 32: 64 of 91 training images, others in each epoch; "
+                   "--batch-size 30 uses 90"),
+        ((3, 2), "an epoch is 1 batch of 2: 2 of 3 training images, others in each epoch"),
+        ((91, 16, 2), "an epoch is 2 batches of 32 (--batch-size 16 --accumulate 2): 64 of 91 "
+                      "training images, others in each epoch; --batch-size 15 uses 90"),
+        ((90, 30), ""), ((20, 32), ""), ((106, 32), ""), ((107, 32), "an epoch is 3 batches of 32"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_tenth_of_the_training_images_in_no_batch(numbers: tuple[int, ...], told: str) -> None:
+    assert left_out_images(*numbers).startswith(told)
+    assert bool(left_out_images(*numbers)) == bool(told)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.config.recipe import BalanceOptions, DataOptions, Recipe
+from alexnet.data.splits import Splits
+from alexnet.data.store.store import Store
 from alexnet.errors import AlexNetError, ConfigError
+from alexnet.models.zoo import architecture
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import build_architecture, set_up_training
+from alexnet.training.setup import build_architecture, build_batches, set_up_training
 from support.runs import SetAside, Witness
 
 
@@ -67,3 +72,16 @@ def test_without_an_evaluated_split_there_is_none(tiny: Recipe, set_aside: SetAs
     recipe = replace(tiny, data=str(set_aside("train")), data_options=options)
     assert set_up_training(recipe, NullReporter()).eval_split is None
     assert set_up_training(tiny, NullReporter()).eval_split == "val"
+
+
+def test_images_that_fill_no_batch_are_told_unless_classes_are_sampled_equally(
+    tiny: Recipe, witness: Witness
+) -> None:
+    splits = Splits(train=np.arange(36), val=np.arange(0), test=np.arange(0))
+    recipe, arch, store = replace(tiny, batch_size=20), architecture(tiny.arch), Mock(spec=Store)
+    build_batches(recipe, arch, store, splits, witness)
+    told = "an epoch is 1 batch of 20: 20 of 36 training images, others in each epoch"
+    assert witness.notes == [f"{told}; --batch-size 18 uses 36"]
+    balance = BalanceOptions(balanced_sampling=True)
+    build_batches(replace(recipe, balance=balance), arch, store, splits, witness)
+    assert len(witness.notes) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -13,6 +14,8 @@ MIN_EVALUATED_IMAGES = 30
 MIN_IMAGES_PER_CLASS = 5
 MAX_IMBALANCE = 10
 """Images of the largest class for one of the smallest."""
+MIN_LEFT_OUT_FRACTION = 0.1
+"""Of the training images, from which on it is said that an epoch leaves them out."""
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -51,6 +54,38 @@ def split_advice(
     if "test" in counts:
         lines.append(rare_classes("test", class_names, counts["test"]))
     return [line for line in lines if line]
+
+
+def left_out_images(num_images: int, batch_size: int, accumulate: int = 1) -> str:
+    """A sentence on training images that fill no batch in an epoch; "" if they are under a tenth.
+
+    Args:
+        num_images: for training.
+        batch_size: as the flag says.
+        accumulate: batches in a step, which is never of fewer.
+    """
+    per_step = batch_size * accumulate
+    left_out = num_images % per_step
+    if num_images < per_step or left_out < MIN_LEFT_OUT_FRACTION * num_images:
+        return ""
+    steps, used = num_images // per_step, num_images - left_out
+    better, better_used = best_batch_size(num_images, batch_size, accumulate)
+    parts = "" if accumulate == 1 else f" (--batch-size {batch_size} --accumulate {accumulate})"
+    tip = f"; --batch-size {better} uses {better_used:,}" if better_used > used else ""
+    return (
+        f"an epoch is {steps} batch{'' if steps == 1 else 'es'} of {per_step:,}{parts}: {used:,} "
+        f"of {images_text(num_images, 'training ')}, others in each epoch{tip}"
+    )
+
+
+def best_batch_size(num_images: int, batch_size: int, accumulate: int = 1) -> tuple[int, int]:
+    """The batch size with most images in an epoch, and how many: half of the given one or more.
+
+    Batches of one image are none, since batch norm cannot be trained with them.
+    """
+    sizes = range(min(batch_size, max(2, math.ceil(batch_size / 2))), batch_size + 1)
+    used, best = max((num_images - num_images % (size * accumulate), size) for size in sizes)
+    return best, used
 
 
 def few_images(split: str, num_images: int, *, is_own: bool) -> str:
@@ -119,6 +154,6 @@ def largest_and_smallest(class_names: tuple[str, ...], counts: np.ndarray) -> st
     )
 
 
-def images_text(count: int) -> str:
-    """A number of images in words: "1 image", "1,200 images"."""
-    return f"{count:,} image{'' if count == 1 else 's'}"
+def images_text(count: int, kind: str = "") -> str:
+    """A number of images in words: "1 image", "1,200 images", "91 training images"."""
+    return f"{count:,} {kind}image{'' if count == 1 else 's'}"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.recipe import BaseRecipe, Recipe
+from alexnet.data.advice import left_out_images
 from alexnet.data.batches import Batches
 from alexnet.data.splits import Splits
 from alexnet.data.store.store import Store
@@ -120,7 +121,7 @@ def set_up_training(
     weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     check_stopping(recipe, splits)
-    batches = build_batches(recipe, arch, store, splits)
+    batches = build_batches(recipe, arch, store, splits, reporter)
     arch = variant(arch, num_classes=len(store.info.class_names))
     network = build_network(arch, recipe, weights, device, reporter)
     augmenter = build_augmenter(arch, recipe, store, splits, device)
@@ -194,15 +195,20 @@ def check_stopping(recipe: Recipe, splits: Splits) -> None:
         )
 
 
-def build_batches(recipe: Recipe, arch: Architecture, store: Store, splits: Splits) -> Batches:
-    """The training batches.
+def build_batches(
+    recipe: Recipe, arch: Architecture, store: Store, splits: Splits, reporter: Reporter
+) -> Batches:
+    """The training batches; notes if an epoch leaves many images out.
 
     Raises:
         ConfigError: they are too small for batch norm.
     """
     check_batch(arch, min(recipe.batch_size, len(splits.train)))
-    batch_size = recipe.batch_size * recipe.optimizer.accumulate
-    is_balanced = recipe.balance.balanced_sampling
+    accumulate, is_balanced = recipe.optimizer.accumulate, recipe.balance.balanced_sampling
+    batch_size = recipe.batch_size * accumulate
+    left_out = left_out_images(len(splits.train), recipe.batch_size, accumulate)
+    if left_out and not is_balanced:  # an epoch of equal classes repeats images of small ones
+        reporter.note(left_out)
     return Batches(store, splits.train, batch_size, recipe.seed, is_balanced)
 
 
