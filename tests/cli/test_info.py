@@ -66,3 +66,16 @@ def test_what_is_neither(command: Command, tmp_path: Path) -> None:
     result = command("info", tmp_path / "nothing")
     assert (result.code, result.out) == (2, "")
     assert result.err == f"alexnet: there is no file {tmp_path / 'nothing'}\n"
+
+
+def test_filters_are_drawn_even_if_they_look_like_noise(
+    command: Command, trained: RunFolder, tmp_path: Path
+) -> None:
+    for source in (trained.path, trained.model):
+        image = tmp_path / f"{source.name}.png"
+        told = command("info", source, "--filters", image)
+        assert (told.code, told.err) == (0, f"filters   {image}\n")
+        assert image.read_bytes().startswith(b"\x89PNG")
+    told = command("info", trained.path, "--filters", tmp_path / "a.txt")
+    assert (told.code, told.out) == (2, "")
+    assert ".png" in told.err

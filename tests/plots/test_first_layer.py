@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +54,10 @@ def test_tiles_stand_in_rows_with_white_between_them() -> None:
 def test_initial_weights_are_noise(name: str) -> None:
     weight = create_model(name).get_parameter("conv1.weight")
     assert abs(smoothness(weight)) < MIN_SMOOTHNESS
-    assert "look like noise" in noise_note(weight)
+    told = noise_note(weight, Path("my run"))
+    assert "look like noise" in told
+    assert "drawn by alexnet info 'my run' --filters filters.png" in told
+    assert "show no structure" in filters(weight).get_supxlabel()
 
 
 def test_filters_that_a_trained_network_has_are_no_noise() -> None:
@@ -62,17 +66,18 @@ def test_filters_that_a_trained_network_has_are_no_noise() -> None:
     for weight in (stripes, colors):
         noisy = weight + 0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
         assert smoothness(noisy) > 2 * MIN_SMOOTHNESS
-        assert noise_note(noisy) == ""
+        assert noise_note(noisy, Path("run")) == ""
+        assert filters(noisy).get_supxlabel() == ""
 
 
 def test_filters_of_one_pixel_are_not_shown() -> None:
     weight = torch.ones(4, 3, 1, 1)
-    assert "one pixel" in noise_note(weight)
+    assert "one pixel" in noise_note(weight, Path("run"))
     assert len(filters(weight).axes) == 1
 
 
 def test_equal_weights_have_no_contrast() -> None:
-    assert noise_note(torch.zeros(4, 3, 5, 5)) != ""
+    assert noise_note(torch.zeros(4, 3, 5, 5), Path("run")) != ""
     assert filter_order(torch.zeros(4, 3, 5, 5)).tolist() == [0, 1, 2, 3]
 
 

@@ -67,6 +67,9 @@ def test_the_sheet_shows_inputs_and_reconstructions_as_images(finished: Pretrain
     layers = load_finished(setup, finished.folder)
     figure = reconstruction_sheet(setup, layers)
     assert [axes.get_title() for axes in figure.axes[:3]] == ["input", "conv1", "conv2"]
+    names = [setup.store.info.names[index] for index in setup.splits.val]
+    rows = [axes.get_ylabel().replace("\n", "") for axes in figure.axes[::3]]
+    assert (rows[0], rows[-1]) == (names[0], names[-1])
     sheet = np.reshape([axes.images[0].get_array() for axes in figure.axes], (6, 3, 67, 67, 3))
     offset = (72 - 67) // 2
     first = setup.store.images(setup.splits.val[:1])
@@ -85,6 +88,7 @@ def test_every_plot_is_written(training: Recipe, tmp_path: Path) -> None:
     layers, history = [setup.new_layer([])], [epoch("conv1", 1, 0.9, 0.8)]
     (note,) = save_plots(setup, layers, history, RunFolder(tmp_path))
     assert "look like noise" in note, "nothing is trained"
+    assert f"alexnet info {tmp_path} --filters" in note
     others = {"reconstructions.png", "errors.png", "errors.svg"}
     assert {path.name for path in (tmp_path / "plots").iterdir()} == others
     weight = setup.network.get_parameter("conv1.weight")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import name_list, percent, print_json, size_text
+from alexnet.cli.console import name_list, note, percent, print_json, size_text
 from alexnet.cli.flags import parse
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
+from alexnet.errors import UsageError
 from alexnet.evaluation.intervals import wilson_interval
 from alexnet.io.text import count_text, printable, shape_text, shell_command
 
@@ -31,6 +32,9 @@ class InfoFlags:
 
     path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|FILE")]
     """A run folder, a model file, a checkpoint, or a file of pretrained layers."""
+    filters: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
+    """Also draw the first layer's filters into FILE.png, .jpg, .pdf or .svg, even if they look like
+    noise."""
     json: bool = False
     """Print JSON."""
 
@@ -41,6 +45,8 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.training.describe import describe
 
     description = describe(Path(flags.path))
+    if flags.filters:
+        draw_filters(description, Path(flags.filters))
     if flags.json:
         from alexnet.cli.outputs.info import info_output
 
@@ -49,6 +55,25 @@ def run(arguments: Sequence[str]) -> int:
     for name, text in _lines(description, flags.path):
         print(printable(f"{name:<10} {text}").rstrip())
     return 0
+
+
+def draw_filters(description: Description, out: Path) -> None:
+    """Draw the filters of the first layer.
+
+    Raises:
+        UsageError: the suffix is that of no figure, or the run has no model or checkpoint.
+    """
+    from alexnet import plots
+    from alexnet.training.describe import first_filters
+
+    file = description.file
+    if file is None:
+        raise UsageError(description.file_problem or "the run has no model or checkpoint yet")
+    run = description.run
+    name = Path(run.path).resolve().name if run else file.path.name
+    title = plots.run_title("Filters of the first layer", (name,))
+    plots.save(plots.filters(first_filters(file), title), out)
+    note(f"filters   {printable(str(out))}")
 
 
 def _lines(description: Description, path: str) -> Iterator[tuple[str, str]]:

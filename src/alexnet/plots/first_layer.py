@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import colorsys
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from alexnet.plots.style import WIDTH, new_figure, styled
+from alexnet.io.text import shell_command
+from alexnet.plots.style import WIDTH, add_note, new_figure, styled
 
 MIN_SMOOTHNESS = 0.25
 """Mean correlation of neighbouring weights below which filters look like noise."""
@@ -23,7 +25,7 @@ def filters(weight: Tensor, title: str = "") -> Figure:
     """First-layer filters [out, in, k, k] as tiles of one image, each scaled to its own range.
 
     In color if `in` is 3, else the mean over `in`. First the gray ones by the orientation of their
-    edges, then the colored ones by hue.
+    edges, then the colored ones by hue. A line below says if they show no structure.
     """
     tiles = to_numpy(weight)[filter_order(weight)].transpose(0, 2, 3, 1)
     if tiles.shape[3] != 3:
@@ -31,10 +33,12 @@ def filters(weight: Tensor, title: str = "") -> Figure:
     low, high = tiles.min((1, 2, 3), keepdims=True), tiles.max((1, 2, 3), keepdims=True)
     image = mosaic((tiles - low) / np.maximum(high - low, 1e-12))
     width, height = image.shape[1], image.shape[0]
-    figure = new_figure(WIDTH * height / width + (0.35 if title else 0), title)
+    problem = why_nothing_shows(weight)
+    figure = new_figure(WIDTH * height / width + 0.35 * bool(title) + 0.25 * bool(problem), title)
     axes = figure.subplots()
     axes.imshow(image, interpolation="nearest")
     axes.axis("off")
+    add_note(figure, problem and f"These filters show no structure: {problem}.")
     return figure
 
 
@@ -63,16 +67,30 @@ def smoothness(weight: Tensor) -> float:
     )
 
 
-def noise_note(weight: Tensor) -> str:
-    """Why a plot of these filters would show nothing; "" if it would show filters."""
+def noise_note(weight: Tensor, path: Path) -> str:
+    """Why a plot of these filters is left out; "" if it would show filters.
+
+    Args:
+        weight: [out, in, k, k].
+        path: of the run or file that has them; the note says what draws them all the same.
+    """
+    problem = why_nothing_shows(weight)
+    command = shell_command(["alexnet", "info", str(path), "--filters", "filters.png"])
+    return problem and (
+        f"no plot of the first layer's filters: {problem}; they are drawn by {command}"
+    )
+
+
+def why_nothing_shows(weight: Tensor) -> str:
+    """Why these filters [out, in, k, k] show no structure; "" if they do."""
     if weight.shape[-1] == 1:
-        return "no plot of the first layer's filters: they have one pixel each"
+        return "they have one pixel each"
     found = smoothness(weight)
     if found >= MIN_SMOOTHNESS:
         return ""
     return (
-        "no plot of the first layer's filters: they look like noise, since neighbouring weights "
-        f"have a correlation of {found:.2f}, below {MIN_SMOOTHNESS}"
+        "after too little training they look like noise, since neighbouring weights have a "
+        f"correlation of {found:.2f}, below {MIN_SMOOTHNESS}"
     )
 
 

@@ -36,7 +36,7 @@ def save_plots(
     curves = error_curves(history, plots.run_title("Reconstruction errors", parts))
     plots.save(curves, folder.plots / "errors.png")
     first = setup.network.get_parameter(f"{setup.stages[0].name}.weight")
-    if note := plots.noise_note(first):
+    if note := plots.noise_note(first, folder.path):
         return [note]
     title = plots.run_title(f"Filters of {setup.stages[0].name}", parts)
     plots.save(plots.filters(first, title), folder.plots / "filters.png")
@@ -46,7 +46,7 @@ def save_plots(
 def reconstruction_sheet(
     setup: PretrainingSetup, layers: Sequence[PretrainedLayer], title: str = ""
 ) -> Figure:
-    """One row per image: the input, then its reconstruction from the code of each layer.
+    """A row per image, with its name: the input, then its reconstruction from each layer's code.
 
     Shows validation images, or training images where there are none.
     """
@@ -60,7 +60,8 @@ def reconstruction_sheet(
         for x in (inputs, *decoded)
     ]
     heads = ["input", *(layer.stage.name for layer in layers)]
-    return plots.contact_sheet(list(zip(*columns, strict=True)), [""] * count, heads, title=title)
+    names = [setup.store.info.names[index] for index in picked]
+    return plots.contact_sheet(list(zip(*columns, strict=True)), names, heads, title=title)
 
 
 @plots.styled

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors import safe_open
+from torch import Tensor
+
 from alexnet.checkpoints.file_header import read_header
 from alexnet.checkpoints.model_file import ModelInfo, Scores, load_model
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo, read_pretrained
@@ -15,6 +18,9 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, ModelFileError
 from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Conv
+from alexnet.models.variants import variant
+from alexnet.models.zoo import architecture
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.run_index import RunSummary, is_run, summarize_run
 from alexnet.training.state import CheckpointInfo
@@ -149,6 +155,25 @@ def _describe_checkpoint(path: Path) -> FileDescription:
         recipe=info.recipe,
         position=f"after step {info.step:,}, {epochs} finished epochs",
     )
+
+
+def first_filters(file: FileDescription) -> Tensor:
+    """The filters [out, in, k, k] of a file's first convolution.
+
+    Raises:
+        ModelFileError: the file does not have them.
+    """
+    arch = file.architecture
+    if arch is None and file.recipe:
+        arch = variant(architecture(file.recipe.arch), file.recipe.model)
+    layers = arch.layers if arch else ()
+    first = next((layer.name for layer in layers if isinstance(layer, Conv)), "")
+    with safe_open(file.path, framework="pt") as tensors:
+        for name in (f"{first}.weight", f"network.{first}.weight"):
+            if name in tensors.keys():  # noqa: SIM118 - the file is no mapping
+                weight: Tensor = tensors.get_tensor(name)
+                return weight
+    raise ModelFileError(f"{file.path} has no filters of a first convolution")
 
 
 def _parameters(arch: Architecture) -> int:

@@ -47,7 +47,7 @@ def save_run_plots(
         notes.append(plots.font_note(evaluation.class_names))
     first = next(layer for layer in arch.layers if isinstance(layer, Conv))
     weight = setup.model.get_parameter(f"{first.name}.weight")
-    notes.append(plots.noise_note(weight))
+    notes.append(plots.noise_note(weight, folder.path))
     if not notes[-1]:
         title = plots.run_title(f"Filters of {first.name}", parts)
         save_plot(partial(plots.filters, weight, title), folder.plots / "filters.png")
