@@ -49,12 +49,15 @@ def test_rare_test_classes_are_listed() -> None:
     )
 
 
-@pytest.mark.parametrize(("largest", "is_said"), [(50, False), (51, True)])
-def test_imbalance_above_ten_to_one(largest: int, is_said: bool) -> None:
+@pytest.mark.parametrize(("largest", "is_said"), [(20, False), (22, True)])
+def test_imbalance_above_four_to_one(largest: int, is_said: bool) -> None:
     told = imbalance(NAMES, np.array([5, largest, 0]))
     assert bool(told) == is_said
     if is_said:
-        assert told.startswith("rose has 51 images and daisy 5, 10 times fewer: look")
+        assert told == (
+            "rose has 22 images and daisy 5, 4 times fewer: look at the recall of each class "
+            "(alexnet evaluate), and try --class-weights balanced or --balanced-sampling"
+        )
 
 
 def test_each_split_is_looked_at_for_what_matters_there() -> None:
@@ -74,8 +77,17 @@ def test_each_split_is_looked_at_for_what_matters_there() -> None:
     ]
     balanced = split_advice(NAMES, labels, indices, {"test"}, is_balanced=True)
     assert len(balanced) == len(told) - 1
-    assert "--val-fraction" in told[0]
-    assert "--test-fraction" not in told[1]
+    assert told[0].endswith("the error: add images")
+    assert told[1].endswith("the error: add images to it")
+
+
+@pytest.mark.parametrize("smallest", [4, 5])
+def test_no_larger_fraction_is_advised_where_a_class_has_few_training_images(smallest: int) -> None:
+    labels = np.r_[np.repeat([0, 1], 10), np.repeat(2, smallest), [0, 1, 2, 0, 1, 2]]
+    indices = {"train": np.arange(len(labels) - 6), "test": np.arange(6) + len(labels) - 6}
+    told = " ".join(split_advice(NAMES, labels, indices, (), is_balanced=False))
+    assert "the test split has 6 images" in told
+    assert ("--test-fraction" in told) == (smallest == 5)
 
 
 def test_nothing_is_said_of_enough_images_and_of_splits_that_are_not_there() -> None:

@@ -13,7 +13,9 @@ MIN_EVALUATED_IMAGES = 30
 """Below it, one image more or less changes the error by more than three points."""
 MIN_IMAGES_PER_CLASS = 5
 MAX_IMBALANCE = 10
-"""Images of the largest class for one of the smallest."""
+"""Evaluated images of the largest class for one of the smallest."""
+MAX_TRAIN_IMBALANCE = 4
+"""The same of training images; `alexnet data check` names classes of under a quarter, too."""
 MIN_LEFT_OUT_FRACTION = 0.1
 """Of the training images, from which on it is said that an epoch leaves them out."""
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -41,8 +43,9 @@ def split_advice(
         for split, part in indices.items()
         if len(part)
     }
+    is_scarce = bool("train" in counts and rare_names(class_names, counts["train"]))
     lines = [
-        few_images(split, int(counts[split].sum()), is_own=split in own_splits)
+        few_images(split, int(counts[split].sum()), is_own=split in own_splits, is_scarce=is_scarce)
         for split in ("val", "test")
         if split in counts
     ]
@@ -88,30 +91,29 @@ def best_batch_size(num_images: int, batch_size: int, accumulate: int = 1) -> tu
     return best, used
 
 
-def few_images(split: str, num_images: int, *, is_own: bool) -> str:
+def few_images(split: str, num_images: int, *, is_own: bool, is_scarce: bool = False) -> str:
     """A sentence on a split that is too small to measure an error on; "" if it is not.
 
     Args:
         split: "val" or "test".
         num_images: in it.
         is_own: whether the data set defines the split, and not a fraction.
+        is_scarce: whether a class has few training images, of which a larger fraction takes some.
     """
     if num_images >= MIN_EVALUATED_IMAGES:
         return ""
-    more = "" if is_own else f", or hold out a larger --{split}-fraction"
+    what = "add images to it"
+    if not is_own:
+        what = "add images" if is_scarce else f"{what}, or hold out a larger --{split}-fraction"
     return (
         f"the {SPLIT_WORDS[split]} split has {images_text(num_images)}, each "
-        f"{100 / num_images:.1f} points of the error: add images to it{more}"
+        f"{100 / num_images:.1f} points of the error: {what}"
     )
 
 
 def rare_classes(split: str, class_names: tuple[str, ...], counts: np.ndarray) -> str:
     """A sentence on classes with 1 to 4 images in a split; "" if there are none."""
-    rare = [
-        f"{name} {count}"
-        for name, count in zip(class_names, counts.tolist(), strict=True)
-        if 0 < count < MIN_IMAGES_PER_CLASS
-    ]
+    rare = rare_names(class_names, counts)
     if not rare:
         return ""
     is_one = len(rare) == 1
@@ -128,25 +130,36 @@ def rare_classes(split: str, class_names: tuple[str, ...], counts: np.ndarray) -
     )
 
 
+def rare_names(class_names: tuple[str, ...], counts: np.ndarray) -> list[str]:
+    """The classes with 1 to 4 images, with their number: ["rose 3"]."""
+    return [
+        f"{name} {count}"
+        for name, count in zip(class_names, counts.tolist(), strict=True)
+        if 0 < count < MIN_IMAGES_PER_CLASS
+    ]
+
+
 def imbalance(class_names: tuple[str, ...], counts: np.ndarray) -> str:
     """A sentence on training classes of very different sizes; "" if they are not."""
-    pair = largest_and_smallest(class_names, counts)
+    pair = largest_and_smallest(class_names, counts, MAX_TRAIN_IMBALANCE)
     if not pair:
         return ""
     return (
         f"{pair}: look at the recall of each class (alexnet evaluate), "
-        "and try --class-weights balanced"
+        "and try --class-weights balanced or --balanced-sampling"
     )
 
 
-def largest_and_smallest(class_names: tuple[str, ...], counts: np.ndarray) -> str:
-    """The two classes if the largest has more than ten times the images of the smallest, else "".
+def largest_and_smallest(
+    class_names: tuple[str, ...], counts: np.ndarray, max_imbalance: int = MAX_IMBALANCE
+) -> str:
+    """The two classes if the largest has over `max_imbalance` images for one of the smallest.
 
     Classes without images do not count.
     """
     present = np.flatnonzero(counts)
     small, large = (int(present[f(counts[present])]) for f in (np.argmin, np.argmax))
-    if counts[large] <= MAX_IMBALANCE * counts[small]:
+    if counts[large] <= max_imbalance * counts[small]:
         return ""
     return (
         f"{class_names[large]} has {images_text(int(counts[large]))} and {class_names[small]} "
