@@ -220,6 +220,27 @@ def test_a_safetensors_file_is_read_in_the_order_of_its_numbers(tmp_path: Path) 
     assert [found[f"conv{i}.weight"].flatten()[0] for i in (3, 4, 5)] == [6, 8, 10]
 
 
+@pytest.mark.parametrize(
+    ("beside", "left_out"),
+    [
+        ({"state_dict": prefixed("net.") | {"loss.weight": torch.ones(3)}},
+         "state_dict.loss.weight"),
+        ({"model": THEIRS, "criterion": {"weight": torch.ones(3)}, "bins": torch.ones(2)},
+         "bins, criterion.weight"),
+        ({"model": THEIRS, **{f"t{i}": torch.ones(2) for i in range(9)}},
+         "t0, t1, t2, t3, t4, t5, t6, t7 and 1 more"),
+        (LIGHTNING | {"rng_state": torch.zeros(5), "best": torch.tensor(0.5)}, ""),
+        ({"model": THEIRS, "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}}, ""),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_named(
+    tmp_path: Path, beside: dict[str, object], left_out: str
+) -> None:
+    torch.save(beside, tmp_path / "w.pth")
+    notes = read(tmp_path / "w.pth").notes
+    assert notes == ((f"w.pth: left out: {left_out}",) if left_out else ())
+
+
 def test_views_of_one_storage(tmp_path: Path) -> None:
     whole = torch.arange(24.0)
     state = {"conv1.weight": whole[4:16].view(3, 4).t(), "conv1.bias": whole[::6]}

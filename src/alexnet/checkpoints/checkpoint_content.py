@@ -40,22 +40,35 @@ AVERAGE_WORDS = {"ema", "modelema", "emamodel", "swa", "averaged", "shadow", "po
 """Words in the keys of weights that are an average over training steps."""
 
 
-def find_tensors(content: object) -> dict[str, Stored]:
+COMPANIONS = re.compile(r"optim|\bopt\b|sched|scaler|rng|random|hist|callback|loops", re.IGNORECASE)
+"""In the names of what trainers save beside a network and nobody would look for in it."""
+
+
+def find_tensors(content: object) -> tuple[dict[str, Stored], tuple[str, ...]]:
     """The tensors of every state dict in a checkpoint, by their keys, joined with dots.
 
     Single numbers that belong to no layer, such as "best_acc1", are left out. So is everything in
     dicts without weights: the state of optimizers, histories, random generators.
+
+    Returns:
+        The tensors, and the names of those that are left out but single numbers and COMPANIONS.
     """
     found: dict[str, Stored] = {}
+    others: dict[str, Stored] = {}
     entries_left = MAX_ENTRIES
     for path, node in _dicts(content, (), {}):
         entries_left -= len(node)
         if entries_left < 0:
             raise ValueError(f"it has more than {MAX_ENTRIES:,} entries")
         tensors = {_text(key): value for key, value in node.items() if _is_tensor(value)}
-        if any(_is_weight(key, tensor) for key, tensor in tensors.items()):
-            found |= {".".join((*path, key)): tensor for key, tensor in tensors.items()}
-    return {name: tensor for name, tensor in found.items() if not _is_of_trainer(name, tensor)}
+        is_state_dict = any(_is_weight(key, tensor) for key, tensor in tensors.items())
+        place = found if is_state_dict else others
+        place |= {".".join((*path, key)): tensor for key, tensor in tensors.items()}
+    kept = {name: tensor for name, tensor in found.items() if not _is_of_trainer(name, tensor)}
+    left_out = {name: t for name, t in (found | others).items() if name not in kept}
+    return kept, tuple(
+        name for name, t in left_out.items() if tensor_size(t) and not COMPANIONS.search(name)
+    )
 
 
 def _is_weight(name: str, tensor: Stored) -> bool:

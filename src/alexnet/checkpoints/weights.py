@@ -42,6 +42,8 @@ from alexnet.models.network import Network
 ONE_NETWORK = (
     "; if it holds two networks, save one of them: torch.save(checkpoint['NAME'], 'weights.pth')"
 )
+MAX_NAMES = 8
+"""Of tensors in one note."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _natural_order(name: str) -> list[tuple[int, str]]:
 
 def _take(path: Path, content: object, arch: Architecture, average: bool) -> ForeignWeights:
     """The weights of a checkpoint's network, by our names, each checked."""
-    stored = find_tensors(content)
+    stored, left_out = find_tensors(content)
     if not stored:
         reason = describe_content(path.name, content)
         raise ModelFileError(f"{path} is not a state dict of tensors: {reason}")
@@ -162,7 +164,15 @@ def _take(path: Path, content: object, arch: Architecture, average: bool) -> For
     if local.by_order:
         order = ", ".join(local.by_order)
         notes = (*notes, f"{path.name} has layer names of its own, matched by shape: {order}")
+    if left_out:
+        notes = (*notes, f"{path.name}: left out: {_names_text(left_out)}")
     return ForeignWeights(tensors, notes)
+
+
+def _names_text(names: tuple[str, ...]) -> str:
+    """The first names, and how many there are beside them."""
+    more = len(names) - MAX_NAMES
+    return f"{', '.join(names[:MAX_NAMES])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _choose(

@@ -135,7 +135,7 @@ def _text(imported: ImportedModel, out: Path) -> str:
     compared = (
         imported.parity.summary()
         if imported.parity
-        else "every tensor matches; the file has no graph whose logits could be compared"
+        else "every tensor of the network matches; the file has no graph to compare logits with"
     )
     return (
         f"{arch.name}, {sum(info.parameters for info in arch.layer_infos()):,} parameters, "
