@@ -41,26 +41,29 @@ def test_list(command: Command, store: Path, cache: Path) -> None:
 
 
 def test_clean_removes_what_is_old(command: Command, store: Path, cache: Path) -> None:
-    assert "would remove 1 entry" in command("cache", "clean", "--dry-run").out
-    assert "removed 0 entries" in command("cache", "clean", "--older-than", "6w").out
+    for words in ([], ["--dry-run"], ["--dry-run", "--yes"]):
+        listed = command("cache", "clean", *words)
+        assert "would remove 1 entry" in listed.out
+        assert "add --yes" in listed.err
+    assert "removed 0 entries" in command("cache", "clean", "--yes", "--older-than", "6w").out
     assert store.exists()
-    result = command("cache", "clean", "--older-than", "30d")
+    result = command("cache", "clean", "--yes", "--older-than", "30d")
     assert (result.code, result.err) == (0, "")
     assert f"stores/{store.name}" in result.out
     assert not store.exists()
     assert (cache / "data" / "toyflowers-1").exists()
-    facts = json.loads(command("cache", "clean", "--older-than", "0", "--json").out)
+    facts = json.loads(command("cache", "clean", "--yes", "--older-than", "0", "--json").out)
     assert [entry["kind"] for entry in facts["removed"]] == ["data set"]
 
 
 def test_an_open_store_stays(command: Command, store: Path) -> None:
     opened = open_store(store)
-    result = command("cache", "clean", "--older-than", "0d")
+    result = command("cache", "clean", "--yes", "--older-than", "0d")
     assert result.code == 0
     assert result.err == f"kept {store}: a process is using it\n"
     assert store.exists()
     del opened
-    assert command("cache", "clean", "--older-than", "0d").code == 0
+    assert command("cache", "clean", "--yes", "--older-than", "0d").code == 0
     assert not store.exists()
 
 
@@ -68,7 +71,7 @@ def test_what_cannot_be_removed_is_a_failure(
     command: Command, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("alexnet.cli.cache.remove_entry", lambda entry: "Permission denied")
-    result = command("cache", "clean", "--json")
+    result = command("cache", "clean", "--yes", "--json")
     assert result.code == 1
     assert json.loads(result.out)["kept"] == {str(store): "Permission denied"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.io.run_paths import find_run
 from support.commands import Command
 from support.run_folders import RECIPE, write_run
 
@@ -73,9 +74,10 @@ def test_no_runs_yet(command: Command, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_clean_asks_first_and_removes_with_yes(command: Command, runs: Path) -> None:
     nothing = write_run(runs / "nothing", recipe=RECIPE)
-    listed = command("runs", "clean")
-    assert "runs/nothing" in listed.out
-    assert "add --yes" in listed.err
+    for words in ([], ["--dry-run"], ["--dry-run", "--yes"]):
+        listed = command("runs", "clean", *words)
+        assert "runs/nothing" in listed.out
+        assert "add --yes" in listed.err
     assert nothing.path.exists()
     removed = command("runs", "clean", "--yes")
     assert "runs/nothing" in removed.out
@@ -88,7 +90,25 @@ def test_remove_takes_names(command: Command, runs: Path) -> None:
     facts = json.loads(command("runs", "remove", "runs/a", "--json").out)
     assert (facts["removed"], facts["paths"][0]["path"]) == (False, "runs/a")
     assert (runs / "a").exists()
-    assert command("runs", "remove", "runs/a", "runs/c", "--yes").code == 0
+    assert command("runs", "remove", "a", "runs/c", "--yes").code == 0
     assert [path.name for path in runs.iterdir()] == ["b"]
     assert "name the run folders" in command("runs", "remove").err
     assert "is not a run folder" in command("runs", "remove", "runs", "--yes").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["predict {} .", "evaluate {}", "info {}", "compare {} b", "export {} --format onnx",
+     "benchmark agreement {}", "train --resume {}", "train . --from {}", "runs remove {}"],
+)  # fmt: skip
+def test_a_misspelt_run_is_suggested(command: Command, runs: Path, words: str) -> None:
+    write_run(runs / "photos-001", recipe={"data": 1})
+    for typed in ("photos-01", "runs/photos-01"):
+        err = command(*words.format(typed).split()).err
+        assert f"no run or file {typed}; did you mean runs/photos-001?" in err
+
+
+def test_a_file_goes_before_a_run_of_its_name(runs: Path) -> None:
+    assert find_run("a") == "runs/a"
+    Path("a").write_bytes(b"")
+    assert (find_run("a"), find_run(""), find_run("unlike")) == ("a", "", "unlike")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import note, print_json, table
-from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.flags import dispatch, parse, with_run
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
@@ -174,7 +174,7 @@ def _data(words: Sequence[str]) -> int:
 
 
 def _agreement(words: Sequence[str]) -> int:
-    flags = parse(AgreementFlags, words, "benchmark agreement")
+    flags = with_run(parse(AgreementFlags, words, "benchmark agreement"), "model")
     import numpy as np
 
     from alexnet.benchmark.agreement import benchmark_agreement

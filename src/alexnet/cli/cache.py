@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alexnet.cli.console import note, print_json, size_text, table
+from alexnet.cli.console import NOT_YET, note, print_json, size_text, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.outputs.cache import CacheCleanOutput, CacheListOutput, entry_outputs
 from alexnet.errors import UsageError
@@ -25,9 +25,9 @@ kernels. All of them are made again when they are needed.
   list   the entries with size and last use
   clean  remove entries that have not been used for 30 days or --older-than
 
-  alexnet cache list                   what is in it, and how large
-  alexnet cache clean --dry-run        what would be removed
-  alexnet cache clean --older-than 7d  remove more than by default
+  alexnet cache list                         what is in it, and how large
+  alexnet cache clean                        what would be removed; --yes removes it
+  alexnet cache clean --older-than 7d --yes  remove more than by default
 
 alexnet cache ACTION --help lists an action's flags."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -70,8 +70,10 @@ class CleanFlags:
 
     older_than: str = "30d"
     """Time since the last use: a number with s, m, h, d or w; 0d: every entry."""
+    yes: bool = False
+    """Remove them; unless given, they are only listed."""
     dry_run: bool = False
-    """Only list what would be removed."""
+    """Only list what would be removed, as without --yes."""
     json: bool = False
     """Print JSON."""
 
@@ -81,24 +83,27 @@ def clean_action(arguments: Sequence[str]) -> int:
     flags = parse(CleanFlags, arguments, "cache clean")
     cache, latest = cache_folder(), time.time() - age_seconds(flags.older_than)
     old = [entry for entry in cache_entries(cache) if entry.used_at <= latest]
-    kept = {entry.path: "" if flags.dry_run else remove_entry(entry) for entry in old}
+    is_sure = flags.yes and not flags.dry_run
+    kept = {entry.path: remove_entry(entry) if is_sure else "" for entry in old}
     removed = [entry for entry in old if not kept[entry.path]]
     problems = {path: reason for path, reason in kept.items() if reason}
     code = int(any(reason != IN_USE for reason in problems.values()))
     if flags.json:
         facts = CacheCleanOutput(
             cache=str(cache),
-            dry_run=flags.dry_run,
+            dry_run=not is_sure,
             removed=entry_outputs(removed),
             kept=problems,
         )
         print_json(facts)
         return code
-    verb = "would remove" if flags.dry_run else "removed"
+    verb = "removed" if is_sure else "would remove"
     if removed:
         rows = [_cells(one, cache) for one in removed]
         print(table((verb, "what it is", "size", "last used"), rows, left=2) + "\n")
     print(f"{verb} {_sum_text(removed)} in {printable(str(cache))}")
+    if removed and not is_sure:
+        note(NOT_YET)
     for path, reason in problems.items():
         note(f"kept {path}: {reason}")
     return code

@@ -10,6 +10,9 @@ from alexnet.io.tables import Table
 from alexnet.io.text import printable, shell_command
 from alexnet.progress import print_line
 
+NOT_YET = "nothing is removed yet; add --yes to remove it"
+"""What the commands say that remove files only with --yes."""
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """A header and rows as text; the first `left` columns are aligned left, the others right."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import note, note_next, percent, print_json, table
-from alexnet.cli.flags import parse
+from alexnet.cli.flags import parse, with_run
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.summary import missing_text
@@ -56,7 +56,7 @@ class EvaluateFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, write the plots, print the metrics."""
-    flags = parse(EvaluateFlags, arguments, "evaluate")
+    flags = with_run(parse(EvaluateFlags, arguments, "evaluate"), "model")
     from alexnet.evaluation.evaluator import evaluate, is_training_path
     from alexnet.evaluation.report import write_evaluation
     from alexnet.evaluation.summary import summarize_evaluation

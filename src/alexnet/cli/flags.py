@@ -6,7 +6,7 @@ import difflib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -28,6 +28,7 @@ from alexnet.cli.other_flags import check_other_flags
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import FLAG_WORDS
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
+from alexnet.io.run_paths import find_run
 from alexnet.models.architecture import Architecture
 
 T = TypeVar("T")
@@ -64,6 +65,17 @@ def parse(
     if unknown:
         raise UsageError(_unknown_message(unknown[0], flags, verb))
     return value
+
+
+def with_run(flags: T, field: str) -> T:
+    """The flags with the path of a run where its name in runs/ was typed.
+
+    Raises:
+        UsageError: there is no such run or file, but one with a similar name.
+    """
+    value = getattr(flags, field)
+    found = find_run(value) if isinstance(value, str) else tuple(map(find_run, value))
+    return replace(flags, **{field: found})  # type: ignore[type-var]
 
 
 def parse_known(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import name_list, note, percent, print_json, size_text
-from alexnet.cli.flags import parse
+from alexnet.cli.flags import parse, with_run
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
 from alexnet.errors import UsageError
@@ -41,7 +41,7 @@ class InfoFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Print the description."""
-    flags = parse(InfoFlags, arguments, "info")
+    flags = with_run(parse(InfoFlags, arguments, "info"), "path")
     from alexnet.training.describe import describe
 
     description = describe(Path(flags.path))

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import tyro
 
 from alexnet.api.recipes import CHOOSING
-from alexnet.cli.flags import parse_known
+from alexnet.cli.flags import parse_known, with_run
 from alexnet.cli.help import HELP_WORDS
 from alexnet.config.options import flag_name
+from alexnet.config.recipe import WEIGHT_WORDS
 from alexnet.errors import UsageError
 from alexnet.models.architecture import Architecture
 
@@ -63,6 +64,7 @@ def read_run_options(
     words = list(arguments)
     preset = words.pop(0) if words and not words[0].startswith("-") else ""
     options, rest = parse_known(RunOptions, words, verb)
+    options = with_run(options, "resume")
     flags = [word for word in rest if not changeable or word.startswith("-")]
     fixed = [word for word in flags if word.partition("=")[0] not in changeable]
     others = [word for word in (preset, options.config, options.out, *fixed) if word]
@@ -78,6 +80,8 @@ def choosing_flags(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     if not named:
         return {}, list(words)
     found, rest = parse_known(ChoosingFlags, words, "train", ChoosingFlags())
+    if found.init_from not in WEIGHT_WORDS:
+        found = with_run(found, "init_from")
     return {name: getattr(found, name) for name in named}, rest
 
 

@@ -10,18 +10,19 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from alexnet.cli.console import note, percent, print_json, size_text, table
-from alexnet.cli.flags import parse
+from alexnet.cli.console import NOT_YET, note, percent, print_json, size_text, table
+from alexnet.cli.flags import parse, with_run
 from alexnet.cli.outputs.runs import RunsOutput, removal_output
 from alexnet.errors import UsageError, require
+from alexnet.io.run_paths import DEFAULT_FOLDER
 from alexnet.io.text import count_text, printable
 from alexnet.training.run_cleaning import find_leftovers, named_runs, remove
 from alexnet.training.run_index import RunSummary, list_runs
 
+RUNS = str(DEFAULT_FOLDER)
 Column: TypeAlias = Literal[
     "name", "data", "net", "epochs", "error", "test", "when", "size", "state"
 ]  # fmt: skip
-DEFAULT_FOLDER = "runs"
 HEADER = (
     "name", "data", "net", "epochs", "best error", "test error", "when", "size", "state",
 )  # fmt: skip
@@ -54,7 +55,7 @@ class RunsFlags:
     `alexnet runs remove RUN ..` removes runs.
     """
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = DEFAULT_FOLDER
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = RUNS
     """A folder of run folders, or a run folder."""
     sort: Column = "when"
     """Column to sort by: errors from the lowest, epochs, time and size from the highest."""
@@ -66,7 +67,7 @@ def list_action(arguments: Sequence[str]) -> int:
     """Print the table."""
     flags = parse(RunsFlags, arguments, "runs")
     folder = Path(flags.folder)
-    is_new = flags.folder == DEFAULT_FOLDER and not folder.exists()
+    is_new = folder == DEFAULT_FOLDER and not folder.exists()
     runs = [] if is_new else sorted(list_runs(folder), key=SORT_KEYS[flags.sort])
     if flags.json:
         print_json(RunsOutput(runs=tuple(runs)))
@@ -112,10 +113,12 @@ class CleanFlags:
     stay.
     """
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = DEFAULT_FOLDER
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER]")] = RUNS
     """A folder of run folders, or a run folder."""
     yes: bool = False
     """Remove it; unless given, it is only listed."""
+    dry_run: bool = False
+    """Only list what would be removed, as without --yes."""
     json: bool = False
     """Print JSON."""
 
@@ -125,7 +128,7 @@ def clean_action(arguments: Sequence[str]) -> int:
     flags = parse(CleanFlags, arguments, "runs clean")
     found = find_leftovers(Path(flags.folder))
     rows = [(one.path, one.reason, one.size_bytes) for one in found]
-    return _remove_all(rows, flags.yes, flags.json)
+    return _remove_all(rows, flags.yes and not flags.dry_run, flags.json)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,22 +136,24 @@ class RemoveFlags:
     """Remove runs with their models, finished or not."""
 
     run: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ..")]
-    """Run folders."""
+    """Run folders, or the names of runs in runs/."""
     yes: bool = False
     """Remove them; unless given, they are only listed."""
+    dry_run: bool = False
+    """Only list what would be removed, as without --yes."""
     json: bool = False
     """Print JSON."""
 
 
 def remove_action(arguments: Sequence[str]) -> int:
     """List the named runs, or remove them; 1 if one could not be removed."""
-    flags = parse(RemoveFlags, arguments, "runs remove")
+    flags = with_run(parse(RemoveFlags, arguments, "runs remove"), "run")
     require(len(flags.run) > 0, "name the run folders to remove", UsageError)
     rows = [
         (one.path, f"{one.state}, {count_text(one.epochs, 'epoch')}", one.size_bytes)
         for one in named_runs([Path(path) for path in flags.run])
     ]
-    return _remove_all(rows, flags.yes, flags.json)
+    return _remove_all(rows, flags.yes and not flags.dry_run, flags.json)
 
 
 def _remove_all(rows: Sequence[tuple[str, str, int]], is_sure: bool, as_json: bool) -> int:
@@ -163,7 +168,7 @@ def _remove_all(rows: Sequence[tuple[str, str, int]], is_sure: bool, as_json: bo
         verb = "removed" if is_sure else "to remove"
         print(table((verb, "what it is", "size"), cells, left=2))
     if rows and not is_sure:
-        note("nothing is removed yet; add --yes to remove it")
+        note(NOT_YET)
     for problem in problems:
         note(problem)
     return int(bool(problems))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import platformdirs
 
 from alexnet.errors import MissingDataError
+
+MAX_NAMES = 10_000
+"""Of a folder, among which a similar name is looked for."""
+MIN_LIKENESS = 0.75
+"""Of two names, 0 to 1, as difflib measures it: one letter in four."""
 
 
 def data_roots(data_root: str = "") -> tuple[Path, ...]:
@@ -45,6 +52,16 @@ def missing_dataset_error(
 def cache_folder() -> Path:
     """The user's cache folder for image stores, downloads and kernels, or `$ALEXNET_CACHE`."""
     return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet"))
+
+
+def similar_path(path: Path) -> str:
+    """The path beside a missing one whose name is most like it; "" if there is none."""
+    try:
+        names = [child.name for child in islice(path.parent.iterdir(), MAX_NAMES)]
+    except (OSError, ValueError):
+        return ""
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=MIN_LIKENESS)
+    return str(path.with_name(close[0])) if close else ""
 
 
 def existing_parent(path: Path) -> Path:

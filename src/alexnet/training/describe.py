@@ -17,12 +17,13 @@ from alexnet.checkpoints.tensors import load_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.io.run_paths import is_run
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Conv
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.run_index import RunSummary, is_run, summarize_run
+from alexnet.training.run_index import RunSummary, summarize_run
 from alexnet.training.state import CheckpointInfo
 
 

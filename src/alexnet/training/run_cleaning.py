@@ -12,9 +12,10 @@ from pathlib import Path
 
 from alexnet.errors import UsageError
 from alexnet.io.files import remove_file, remove_folder, rename, size_bytes
+from alexnet.io.run_paths import is_run
 from alexnet.io.text import error_text
 from alexnet.training.run_folder import TEMP_FILES, RunFolder
-from alexnet.training.run_index import RunSummary, is_run, list_runs, summarize_run
+from alexnet.training.run_index import RunSummary, list_runs, summarize_run
 
 MIN_TEMP_AGE_SECONDS = 3600.0
 """Of a temporary folder that no process is filling any more."""

@@ -6,7 +6,6 @@ read, one by one, and not the recipe as a whole.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from alexnet.config.serialization import parse_json
 from alexnet.errors import AlexNetError, ModelFileError, UsageError
 from alexnet.io.files import read_regular, size_bytes
 from alexnet.io.limits import MAX_RESULT_BYTES
+from alexnet.io.run_paths import is_run
 from alexnet.io.text import error_text, shell_command
 from alexnet.models.layers import Conv
 from alexnet.models.zoo import ZOO
@@ -24,8 +24,6 @@ from alexnet.training.run_folder import RunFolder, checkpoint_step
 
 RunState: TypeAlias = Literal["finished", "running", "unfinished", "diverged", "damaged"]
 """running: a process is training it now; unfinished: it was stopped and can be resumed."""
-FILES = ("config.json", "metrics.jsonl", "result.json", "model.safetensors", "checkpoints")
-"""A folder that has one of these is a run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +77,6 @@ def list_runs(folder: Path) -> list[RunSummary]:
     except OSError as error:
         raise UsageError(f"cannot read the folder {folder}: {error.strerror}") from error
     return [summarize_run(child) for child in children if is_run(child)]
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder is that of a run, perhaps a damaged one."""
-    return path.is_dir() and any(os.path.lexists(path / name) for name in FILES)
 
 
 def summarize_run(path: Path) -> RunSummary:

@@ -33,7 +33,7 @@ class CacheListOutput:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheCleanOutput:
-    """What is removed from the cache folder, or would be without --dry-run."""
+    """What is removed from the cache folder, or would be with --yes."""
 
     cache: str
     """The folder."""
