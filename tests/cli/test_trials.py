@@ -27,8 +27,9 @@ def words(small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tup
 def test_a_dry_run_prints_the_recipe_and_what_it_needs(
     command: Command, words: tuple[str, ...], small: Recipe
 ) -> None:
-    told = command(*words, "--dry-run", "--accumulate", 2)
+    told = command(*words, "--dry-run", "--accumulate", 2, "--warmup-epochs", 3)
     assert told.code == 0, told.err
+    assert "never falls" in told.err
     recipe, _, text = told.out.partition("\n\n")
     assert json.loads(recipe)["optimizer"]["accumulate"] == 2
     lines = dict(line.split(maxsplit=1) for line in text.splitlines() if line[0] != " ")

@@ -11,6 +11,7 @@ from alexnet.data.advice import (
     few_images,
     imbalance,
     left_out_images,
+    many_held_out,
     rare_classes,
     split_advice,
 )
@@ -111,3 +112,12 @@ def test_nothing_is_said_of_enough_images_and_of_splits_that_are_not_there() -> 
 def test_a_tenth_of_the_training_images_in_no_batch(numbers: tuple[int, ...], told: str) -> None:
     assert left_out_images(*numbers).startswith(told)
     assert bool(left_out_images(*numbers)) == bool(told)
+
+
+def test_many_held_out_images_are_told_with_a_fraction_for_fewer() -> None:
+    assert many_held_out(9_000, 1_000, 0.1) == ""
+    assert many_held_out(4_000, 1_000, 0.1) == ""
+    assert many_held_out(3_990, 1_000, 0.1)
+    text = many_held_out(1_000, 5_000, 0.1)
+    assert text.startswith("5,000 validation images for 1,000 training images: --val-fraction 0.1")
+    assert text.endswith("--val-fraction 0.0022")  # 111 of 50,000, which are 0.1 of 1,111

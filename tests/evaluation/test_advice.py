@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alexnet.evaluation.advice import evaluation_advice
+from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.evaluation.advice import crops_advice, evaluation_advice
 from alexnet.evaluation.results import Evaluation, compute_metrics
+from alexnet.inference.classifier import Classifier, Crops
+from alexnet.models.network import Network
+from alexnet.models.zoo import architecture
+from alexnet.transforms.statistics import preprocessing_for
 
 
 def evaluated(*counts: int, num_wrong: int = 0) -> Evaluation:
@@ -42,3 +48,25 @@ def test_imbalance_tells_the_mean_recall() -> None:
         "the mean recall of the classes is 75.0 %"
     )
     assert evaluation_advice(evaluated(60, 6)) == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "padding", "crops", "is_told"),
+    [
+        (32, 0, 10, True),
+        (28, 2, 10, True),
+        (33, 0, 10, False),
+        (32, 4, 10, False),
+        (32, 0, 1, False),
+    ],
+)
+def test_ten_crops_of_images_without_a_margin_are_two(
+    stored: int, padding: int, crops: Crops, is_told: bool
+) -> None:
+    options = DataOptions(resize_size=stored, padding=padding)
+    arch = architecture("lenet5")
+    preprocessing = preprocessing_for(arch, options)
+    info = ModelInfo(
+        architecture=arch, class_names=(), preprocessing=preprocessing, recipe=Recipe()
+    )
+    assert bool(crops_advice(Classifier(Network(arch), info), crops)) == is_told

@@ -60,10 +60,13 @@ def run(arguments: Sequence[str]) -> int:
     check_order(flags.model, flags.paths)
     skipped: Counter[str] = Counter()
     inputs = find_inputs(flags.paths, skipped)
+    from alexnet.evaluation.advice import crops_advice
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
+    if text := crops_advice(classifier, crops):
+        note(text)
     with ProgressReporter() as reporter:
         predictions = classifier.predict(
             inputs, flags.top, crops, reporter.on_predict, min_probability=flags.min_probability

@@ -147,10 +147,14 @@ def _model_text(result: Run) -> str:
 
 def _next_commands(result: Run) -> list[list[str]]:
     """What may follow a run."""
+    from alexnet.checkpoints.model_file import load_model
+
     folder = str(result.folder.path)
+    _, info, _ = load_model(result.folder.model)
+    is_evaluated = result.evaluation or result.validation
     ten_crops = ["alexnet", "evaluate", folder, "--crops", "10"]
     return [
-        *([ten_crops] if result.evaluation or result.validation else []),
+        *([ten_crops] if is_evaluated and not info.preprocessing.has_one_crop else []),
         ["alexnet", "predict", folder, "IMAGE"],
         ["alexnet", "export", folder, "--format", "onnx"],
     ]

@@ -53,6 +53,11 @@ class Preprocessing:
         """Side of the network's input in pixels."""
         return self.crop_size if self.input_size is None else self.input_size
 
+    @property
+    def has_one_crop(self) -> bool:
+        """Whether a crop is the whole padded image: ten crops are then the image and its mirror."""
+        return self.crop_size == self.resize_size + 2 * self.padding
+
     def steps(self, *, normalized: bool = True) -> tuple[str, ...]:
         """What is done to an image, in order and in words.
 

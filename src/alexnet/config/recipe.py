@@ -57,12 +57,13 @@ class DataOptions:
     """Fraction of the images held out for testing if the data set has no test split; None: the
     data set's default."""
     val_fraction: float = 0.0
-    """Fraction of the training images held out to choose the best epoch if the data set has no
-    validation split."""
+    """Fraction of the training images, before --train-per-class limits them, held out to choose the
+    best epoch if the data set has no validation split."""
     split_seed: int | None = None
     """Seed of the split; None: the run's seed."""
     train_per_class: int | None = None
-    """Maximum number of training images per class, sampled with the run's seed; None: all."""
+    """Maximum number of training images per class, sampled with the run's seed from those that
+    --val-fraction leaves; None: all."""
     test_per_class: int | None = None
     """Maximum number of test images per class, the first ones for every seed; None: all."""
     max_rejected_fraction: float = 0.1

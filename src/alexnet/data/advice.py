@@ -12,6 +12,8 @@ from alexnet.data.summary import first_names
 MIN_EVALUATED_IMAGES = 30
 """Below it, one image more or less changes the error by more than three points."""
 MIN_IMAGES_PER_CLASS = 5
+MAX_HELD_OUT = 2
+"""Times the fraction that is asked for, up to which held-out images are as expected."""
 MAX_IMBALANCE = 10
 """Evaluated images of the largest class for one of the smallest."""
 MAX_TRAIN_IMBALANCE = 4
@@ -108,6 +110,24 @@ def few_images(split: str, num_images: int, *, is_own: bool, is_scarce: bool = F
     return (
         f"the {SPLIT_WORDS[split]} split has {images_text(num_images)}, each "
         f"{100 / num_images:.1f} points of the error: {what}"
+    )
+
+
+def many_held_out(num_train: int, num_val: int, val_fraction: float) -> str:
+    """A sentence on a validation split that is far larger than the fraction asked for; else "".
+
+    Args:
+        num_train: training images after `train_per_class`.
+        num_val: validation images, a fraction of the training images before it.
+        val_fraction: of them, 0 to below 1.
+    """
+    if num_val <= MAX_HELD_OUT * val_fraction * (num_train + num_val):
+        return ""
+    fraction = val_fraction / (1 - val_fraction) * num_train / num_val * val_fraction
+    return (
+        f"{num_val:,} validation images for {num_train:,} training images: --val-fraction "
+        f"{val_fraction:g} is taken before --train-per-class limits the rest; for fewer, "
+        f"--val-fraction {fraction:.2g}"
     )
 
 

@@ -11,6 +11,7 @@ from alexnet.data.advice import (
     rare_classes,
 )
 from alexnet.evaluation.results import Evaluation
+from alexnet.inference.classifier import Classifier, Crops
 
 
 def evaluation_advice(evaluation: Evaluation) -> list[str]:
@@ -22,6 +23,18 @@ def evaluation_advice(evaluation: Evaluation) -> list[str]:
         _imbalance(evaluation, counts),
     ]
     return [line for line in lines if line]
+
+
+def crops_advice(classifier: Classifier, crops: Crops) -> str:
+    """The sentence on ten crops that are only two; "" where they are ten, or one."""
+    preprocessing = classifier.info.preprocessing
+    if crops == 1 or not preprocessing.has_one_crop:
+        return ""
+    side = preprocessing.crop_size
+    return (
+        f"the crops have the size of the stored images ({side}x{side}), so the ten are the image "
+        "and its mirror image, five times each"
+    )
 
 
 def _few_images(count: int) -> str:

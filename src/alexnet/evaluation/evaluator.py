@@ -12,6 +12,7 @@ from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
+from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
 from alexnet.inference.classifier import Classifier, Crops
@@ -61,6 +62,8 @@ def evaluate(
     store = open_evaluation_data(classifier, data, data_root, reporter, label_from)
     labels = align_labels(classifier, store)
     note_missing_classes(classifier, store, reporter)
+    if text := crops_advice(classifier, crops):
+        reporter.note(text)
     name, indices = select_split(classifier, store, data, split)
     return evaluate_images(
         classifier,

@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, ModelFileError, UsageError, require
+from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.evaluator import (
     SplitName,
@@ -110,6 +111,9 @@ def compare_models(
         for name, classifier in classifiers.items()
     }
     check_same_data(stores)
+    for name, classifier in classifiers.items():
+        if (text := crops_advice(classifier, crops)) and reporter:
+            reporter.note(f"{name}: {text}")
     split_name, indices = common_split(classifiers, stores, data, split)
     wrong = {
         name: misclassified(name, classifier, stores[name], indices, crops, on_progress)

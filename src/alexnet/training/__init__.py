@@ -10,6 +10,7 @@
 - `device_loader`: training batches on the device, preloaded or streamed
 - `state`, `timer`, `update_stats`: the running metrics; the time of an epoch; the size of updates
 - `advice`: what a learning curve says, and what to try
+- `schedule_advice`: what has no effect in a run of as few epochs
 - `calibrate`: the temperature of the model, from the validation images
 - `checkpointing`, `run_folder`, `results`: checkpoints; a run's files; `result.json`
 - `run_plots`: learning curves, confusion matrix and filters of a finished run

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.config.serialization import short_repr
-from alexnet.data.advice import split_advice
+from alexnet.data.advice import many_held_out, split_advice
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, require_training_images, split_indices
@@ -71,9 +71,18 @@ def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Spli
     for note in summary_notes(summarize(store.info.class_names, store.labels, splits.by_name)):
         reporter.note(note)
     check_classes(store, splits)
+    if text := held_out_advice(options, store, splits):
+        reporter.note(text)
     for sentence in data_advice(recipe, store, splits):
         reporter.note(sentence)
     return splits
+
+
+def held_out_advice(options: DataOptions, store: Store, splits: Splits) -> str:
+    """The sentence on far more validation images than --val-fraction suggests; "" if not so."""
+    if options.train_per_class is None or "val" in store.info.splits:
+        return ""
+    return many_held_out(len(splits.train), len(splits.val), options.val_fraction)
 
 
 def data_advice(recipe: Recipe, store: Store, splits: Splits) -> list[str]:

@@ -13,6 +13,7 @@ from alexnet.io.paths import existing_parent
 from alexnet.reporter import Reporter
 from alexnet.training.data import plan_data
 from alexnet.training.initial_weights import resolve
+from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
 
@@ -101,6 +102,8 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
     options = replace(recipe.data_options, mean="none")
     timed = replace(recipe, data_options=options)
     setup = set_up_training(timed, reporter, data=(store, splits))
+    for text in schedule_advice(recipe, setup.steps_per_epoch):
+        reporter.note(text)
     seconds = time_steps(setup)
     arch, evaluated = setup.network.architecture, len(splits.val) or len(splits.test)
     train_seconds = seconds * setup.total_steps

@@ -41,6 +41,7 @@ from alexnet.training.loop import fit
 from alexnet.training.results import ValidationResult, run_advice, validation_result, write_results
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
+from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
 
@@ -118,7 +119,7 @@ def train(
     )
     with folder.locked(), log.keeping_the_end(folder.result):
         log.open(folder.log)
-        for text in notes:
+        for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
             log.note(text)
         return _run(setup, TrainState(), folder, log, save_plot or plots.save_plot)
 
