@@ -19,7 +19,7 @@ from alexnet.models.zoo import ZOO
 from support.commands import Alexnet, Command, CommandResult
 
 LAYER_KEYS = (
-    "name", "kind", "output", "kernel", "stride", "padding", "extra_padding", "groups",
+    "name", "kind", "function", "output", "kernel", "stride", "padding", "extra_padding", "groups",
     "parameters", "macs", "neurons", "receptive_field", "input_stride",
 )  # fmt: skip
 
@@ -54,7 +54,8 @@ def test_summary_prints_the_papers_numbers(command: Command) -> None:
 def test_summary_lists_the_zoo(command: Command) -> None:
     result = command("summary")
     nets = json.loads(command("summary", "--json").out)["networks"]
-    assert len(nets) == 10
+    assert [net["name"] for net in nets] == alexnet.list_models()
+    assert len(nets) == 14
     for net in nets:
         assert net["name"] in result.out
         assert f"{net['totals']['parameters']:,}" in result.out
@@ -125,7 +126,7 @@ def test_a_line_of_text_fits_100_columns(command: Command, name: str) -> None:
 def test_the_windows_of_the_papers_layers(command: Command) -> None:
     layers = json.loads(command("summary", "alexnet_2012", "--json").out)["layers"]
     windows = {
-        layer["name"]: [layer[key] for key in LAYER_KEYS[3:8]]
+        layer["name"]: [layer[key] for key in LAYER_KEYS[4:9]]
         for layer in layers
         if layer["name"] in ("conv1", "conv2", "pool1", "norm1", "cnorm2", "fc6", "relu1")
     }
@@ -174,11 +175,18 @@ def test_two_networks_side_by_side(command: Command) -> None:
     text = command("summary", "alexnet", "alexnet_owt").out
     assert re.search(r"^\*  conv1 +conv +96x55x55 +64x55x55 +34,944 +23,296 +0.67$", text, re.M)
     assert re.search(r"^-  norm1 +response_norm +96x55x55$", text, re.M)
-    assert re.search(r"^   relu3 +activation +384x13x13 +384x13x13$", text, re.M)
+    assert re.search(r"^   relu3 +relu +384x13x13 +384x13x13$", text, re.M)
     assert (
         "conv1: channels 96 -> 64; padding 0 -> 2; initial weights normal -> as torch's\n" in text
     )
     assert re.search(r"^parameters +60,965,224 +61,100,840 +1.00$", text, re.M)
+
+
+@pytest.mark.parametrize("words", ["", "--format markdown", "--format html", "--format csv"])
+def test_the_functions_of_layers_are_shown(command: Command, words: str) -> None:
+    text = command("summary", "lenet5", "--activation", "sigmoid", *words.split()).out
+    assert re.search(r"tanh1\b.{1,40}\bsigmoid\b", text), text
+    assert re.search(r"pool1\b.{1,40}\baverage pool\b", text), text
 
 
 def test_flags_change_the_second_network(command: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,12 @@ def test_a_dry_run_prints_the_recipe_and_what_it_needs(
     told = command(*words, "--dry-run", "--accumulate", 2, "--warmup-epochs", 3)
     assert told.code == 0, told.err
     assert "never falls" in told.err
-    recipe, _, text = told.out.partition("\n\n")
-    assert json.loads(recipe)["optimizer"]["accumulate"] == 2
-    lines = dict(line.split(maxsplit=1) for line in text.splitlines() if line[0] != " ")
+    assert told.out.startswith("data      ")
+    assert re.search(r"^ +--accumulate 2 \(preset: 1\)$", told.out, re.M)
+    assert told.out.endswith("          --json prints the whole recipe\n")
+    assert len(told.out.splitlines()) < 40
+    lines = dict(line.split(maxsplit=1) for line in told.out.splitlines() if line[0] != " ")
+    assert re.match(r"preset \w+, changed by$", lines["recipe"])
     assert "12 classes, 36 train, 12 val, 12 test images" in lines["data"]
     assert lines["batch"] == "8x1x32x32, from stored images of 32x32x3; 2 of them for one update"
     assert lines["steps"] == "2 per epoch, 6 in all"

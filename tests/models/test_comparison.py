@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from alexnet.models.architecture import Architecture
-from alexnet.models.comparison import align_layers, compare_networks, comparison_table
+from alexnet.models.comparison import align_layers, compare_networks, comparison_table, ratio_text
 from alexnet.models.layers import Activation, Conv, Flatten, FullyConnected, Layer, Pool
 from alexnet.models.zoo import ZOO
 
@@ -76,6 +76,8 @@ def test_ratios() -> None:
     a, b = ZOO["alexnet"], ZOO["alexnet_table"]
     conv2 = next(row for row in comparison_table(a, b).rows if row[1] == "conv2")
     assert conv2[-3:] == [307_456, 614_656, "2.00"]
+    pairs = ((988, 1), (3, 0), (0, 3), (1, 988), (100, 8))
+    assert [ratio_text(*pair) for pair in pairs] == ["0.00101", "0", "", "988.00", "0.08"]
     ratios = compare_networks(a, b).ratios
     assert ratios["parameters"] == 62_378_344 / 60_965_224
 

@@ -11,8 +11,7 @@ import tyro
 
 from alexnet.cli.console import name_list, note, percent, print_json, size_text
 from alexnet.cli.flags import parse, with_run
-from alexnet.config.recipe import Recipe
-from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
+from alexnet.config.recipe_changes import recipe_lines
 from alexnet.errors import UsageError
 from alexnet.evaluation.intervals import wilson_interval
 from alexnet.io.text import count_text, printable, shape_text, shell_command
@@ -88,7 +87,7 @@ def _lines(description: Description, path: str) -> Iterator[tuple[str, str]]:
     if run and run.test_error is not None:
         yield "test error", _test_text(run)
     if file and file.recipe:
-        yield from _recipe_lines(file.recipe)
+        yield from recipe_lines(file.recipe)
     versions = [f"{k} {v}" for k in VERSIONS if (v := description.environment.get(k))]
     if versions:
         yield "versions", ", ".join(versions)
@@ -153,15 +152,6 @@ def _test_text(run: RunSummary) -> str:
         f"{percent(error)} of {count_text(count, 'image')}, "
         f"95 % interval {percent(ends.low)} to {percent(ends.high)}"
     )
-
-
-def _recipe_lines(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    preset = nearest_preset(recipe)
-    changes = recipe_changes((preset, recipe))
-    yield "recipe", f"preset {preset.name}{', changed by' if changes else ''}"
-    for change in changes:
-        before, after = map(flag_text, change.values)
-        yield "", f"  {change.flag} {after} (preset: {before})"
 
 
 def _next_lines(description: Description, path: str) -> Iterator[tuple[str, str]]:

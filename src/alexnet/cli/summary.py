@@ -34,7 +34,7 @@ from alexnet.models.summary import (
 )
 from alexnet.models.tutorial_table import summarize_as_tutorial, tutorial_table
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions, variant
-from alexnet.models.zoo import ZOO, architecture
+from alexnet.models.zoo import ABLATIONS, ZOO, architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,8 @@ class SummaryFlags:
     """Print JSON."""
 
 
+ALL = (*ZOO.values(), *ABLATIONS.values())
+"""The published networks, and those of the paper's comparisons."""
 TEXT_COLUMNS = {
     "layer": "layer",
     "type": "type",
@@ -132,7 +134,7 @@ def _output(flags: SummaryFlags, nets: Sequence[Architecture]) -> object:
             return summarize_as_tutorial(net)
         case [net]:
             return summarize_network(net)
-    return SummaryOutput(networks=tuple(map(summarize_network, ZOO.values())))
+    return SummaryOutput(networks=tuple(map(summarize_network, ALL)))
 
 
 def _text(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
@@ -144,7 +146,7 @@ def _text(flags: SummaryFlags, nets: Sequence[Architecture]) -> str:
             return tutorial_text(net)
         case [net]:
             return summary_text(net) if is_text else _render(layer_table(net), flags)
-    return zoo_text() if is_text else _render(network_table(ZOO.values()), flags)
+    return zoo_text() if is_text else _render(network_table(ALL), flags)
 
 
 def _render(table: Table, flags: SummaryFlags) -> str:
@@ -154,8 +156,8 @@ def _render(table: Table, flags: SummaryFlags) -> str:
 def zoo_text() -> str:
     """All architectures as text: name, input, totals, source."""
     numbers = {name: name for name in ("name", "input", "parameters", "MACs")}
-    sources = "\n".join(f"{net.name}: {net.source}" for net in ZOO.values())
-    return f"{network_table(ZOO.values()).select(numbers).as_text()}\n\n{sources}"
+    sources = "\n".join(f"{net.name}: {net.source}" for net in ALL)
+    return f"{network_table(ALL).select(numbers).as_text()}\n\n{sources}"
 
 
 def summary_text(net: Architecture) -> str:

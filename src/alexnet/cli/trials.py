@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from alexnet.cli.console import percent, print_json, size_text, table
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import to_json
+from alexnet.config.recipe_changes import recipe_lines
 from alexnet.errors import require
-from alexnet.io.text import shape_text
+from alexnet.io.text import printable, shape_text
 from alexnet.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class TrialOptions:
     """Instead of a run; at most one."""
 
     dry_run: bool = False
-    """Print the recipe, shapes, and estimates of memory, disk space and time."""
+    """Print what the run would be: data, shapes, estimates of memory, disk space and time, and what
+    the recipe changes; --json has the whole recipe."""
     find_lr: bool = False
     """Suggest a learning rate by a short test, and plot its losses to --out (find_lr.png)."""
     overfit_one_batch: bool = False
@@ -64,7 +65,7 @@ def dry_run(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
     if as_json:
         print_json(plan)
     else:
-        print(f"{to_json(plan.recipe)}\n\n{plan_text(plan)}")
+        print(plan_text(plan))
     return 0
 
 
@@ -88,7 +89,8 @@ def plan_text(plan: RunPlan) -> str:
     ]  # fmt: skip
     if not disk.is_prepared and disk.store > disk.free_for_store:
         lines.append(("", "the image store does not fit: set ALEXNET_CACHE to a larger disk"))
-    return "\n".join(f"{name:<9} {text}" for name, text in lines)
+    lines += [*recipe_lines(recipe), ("", "--json prints the whole recipe")]
+    return "\n".join(printable(f"{name:<9} {text}") for name, text in lines)
 
 
 def memory_text(memory: MemoryEstimate) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -51,6 +51,16 @@ def nearest_preset(recipe: Recipe) -> Recipe:
     if recipe.name in PRESETS:
         return PRESETS[recipe.name]
     return min(PRESETS.values(), key=lambda preset: len(recipe_changes((preset, recipe))))
+
+
+def recipe_lines(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """The preset that a recipe comes from, and each change: the name and the text of every line."""
+    preset = nearest_preset(recipe)
+    changes = recipe_changes((preset, recipe))
+    yield "recipe", f"preset {preset.name}{', changed by' if changes else ''}"
+    for change in changes:
+        before, after = map(flag_text, change.values)
+        yield "", f"  {change.flag} {after} (preset: {before})"
 
 
 def flag_text(value: Any) -> str:

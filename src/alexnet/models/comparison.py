@@ -10,7 +10,7 @@ from alexnet.io.tables import Cell, Table
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
 from alexnet.models.layers import Layer
-from alexnet.models.summary import LayerSummary, NetworkTotals, summarize_layer, totals
+from alexnet.models.summary import LayerSummary, NetworkTotals, summarize_layer, totals, type_text
 
 SAME, CHANGED, ONLY_A, ONLY_B = " ", "*", "-", "+"
 
@@ -61,8 +61,9 @@ class LayerPair:
 
     @property
     def kind(self) -> str:
-        """Their type."""
-        return next(info.layer.kind for info in (self.a, self.b) if info)
+        """Their type, or both if the second layer's function is another."""
+        kinds = dict.fromkeys(type_text(info.layer) for info in (self.a, self.b) if info)
+        return " / ".join(kinds)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -192,8 +193,13 @@ def totals_table(a: Architecture, b: Architecture) -> Table:
 
 
 def ratio_text(a: int, b: int) -> str:
-    """The second number as a multiple of the first; "" if that is 0."""
-    return f"{b / a:.2f}" if a else ""
+    """The second number as a multiple of the first, to two decimals or three digits; "" if a is 0.
+
+    A network that is a thousand times smaller has the ratio 0.00101, not 0.00.
+    """
+    if not a:
+        return ""
+    return f"{b / a:.2f}" if b / a >= 0.1 else f"{b / a:.3g}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

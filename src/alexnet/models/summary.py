@@ -9,7 +9,15 @@ from alexnet.io.html import escape, panel
 from alexnet.io.tables import Cell, Table
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
-from alexnet.models.layers import AdaptivePool, Conv, Pool, ResponseNorm, WithinChannelLRN
+from alexnet.models.layers import (
+    Activation,
+    AdaptivePool,
+    Conv,
+    Layer,
+    Pool,
+    ResponseNorm,
+    WithinChannelLRN,
+)
 
 HEADER = (
     "layer", "type", "output", "kernel", "stride", "padding", "groups", "parameters", "MACs",
@@ -27,6 +35,8 @@ class LayerSummary:
     name: str
     kind: str
     """Its type, such as conv."""
+    function: str | None
+    """Of an activation, such as relu; of a pooling, max or average."""
     output: tuple[int, ...]
     """Shape, without the batch."""
     kernel: int | None
@@ -83,6 +93,7 @@ def summarize_layer(info: LayerInfo) -> LayerSummary:
     return LayerSummary(
         name=info.layer.name,
         kind=info.layer.kind,
+        function=layer_function(info.layer),
         output=info.output,
         kernel=kernel,
         stride=stride,
@@ -95,6 +106,29 @@ def summarize_layer(info: LayerInfo) -> LayerSummary:
         receptive_field=info.receptive_field,
         input_stride=info.input_stride,
     )
+
+
+def layer_function(layer: Layer) -> str | None:
+    """What an activation or a pooling computes; None for other layers."""
+    match layer:
+        case Activation():
+            return layer.function
+        case Pool() | AdaptivePool():
+            return layer.reduce
+    return None
+
+
+def type_text(layer: Layer) -> str:
+    """The type of a layer for people: `conv`, `tanh` of an activation, `average pool`.
+
+    A plain `pool` takes the maximum, a plain `adaptive_pool` the average.
+    """
+    match layer:
+        case Activation():
+            return layer.function
+        case Pool(reduce="average") | AdaptivePool(reduce="max"):
+            return f"{layer.reduce} {layer.kind}"
+    return layer.kind
 
 
 def window(info: LayerInfo) -> tuple[int | None, ...]:
@@ -141,7 +175,7 @@ def _cells(info: LayerInfo, total_macs: int) -> list[Cell]:
     kernel, stride, padding, extra, groups = window(info)
     return [
         info.layer.name,
-        info.layer.kind,
+        type_text(info.layer),
         shape_text(info.output),
         f"{kernel}x{kernel}" if kernel else None,
         stride,
