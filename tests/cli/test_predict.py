@@ -65,6 +65,27 @@ def test_predict_names_an_unreadable_image_and_continues(
     assert str(bad) in result.err
 
 
+def test_predict_names_a_missing_image_and_predicts_the_others(
+    command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    good, gone, none = flowers / "test" / "rose" / "0000.jpg", tmp_path / "no.jpg", tmp_path / "*.x"
+    words = ("predict", trained.path, good, gone, none, "--top", 1)
+    told = command(*words)
+    assert (told.code, len(told.err.splitlines())) == (1, 2)
+    assert f"cannot read {gone}: No such file" in told.err
+    assert f"cannot read {none}: there is no image at" in told.err
+    found = json.loads(command(*words, "--json").out)["predictions"]
+    assert [bool(one["error"]) for one in found] == [False, True, True]
+    rows = command(*words, "--csv").out.splitlines()[1:]
+    assert rows[1:] == [f"{gone},,,", f"{none},,,"]
+    in_python = alexnet.load(trained.path).predict([good, str(none), gone])
+    assert [bool(one.error) for one in in_python] == [False, True, True]
+    for missing in ((gone,), (none, gone)):
+        told = command("predict", trained.path, *missing)
+        assert (told.code, told.out) == (2, "")
+        assert f"there is no image at {missing[0]}" in told.err
+
+
 def test_predict_agrees_with_the_library(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:

@@ -16,7 +16,7 @@ import tyro
 from alexnet.cli.console import note, percent, print_json, table
 from alexnet.cli.flags import parse, with_run
 from alexnet.cli.outputs.predict import predict_output
-from alexnet.data.images.find import describe_skipped, find_paths
+from alexnet.data.images.find import describe_skipped, match_paths, no_image_text
 from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
 from alexnet.io.url import is_address
@@ -50,7 +50,8 @@ class PredictFlags:
     json: bool = False
     """Print JSON."""
     csv: bool = False
-    """Print CSV: image,rank,label,probability. An unsure image has one row, labelled unsure."""
+    """Print CSV: image,rank,label,probability. An unsure image has one row, labelled unsure;
+    one that cannot be read has one with empty cells."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -119,20 +120,25 @@ def check_order(model: str, images: Sequence[str]) -> None:
 def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]:
     """The images that the words of the command line mean; `-` is stdin.
 
+    A word without an image stays, as an image that cannot be read.
+
     Raises:
-        UsageError: there is no such file.
+        UsageError: no word has an image.
     """
     inputs: list[ImageInput] = []
+    missing: list[str] = []
     for word in words:
         if word == "-" and sys.stdin:
             inputs.append(sys.stdin.buffer)
         elif is_address(word):
             inputs.append(word)
         else:
-            paths = find_paths(word, skipped)
-            if not os.path.lexists(paths[0]):
-                raise UsageError(f"there is no image at {word}")
-            inputs += paths
+            paths = match_paths(word, skipped)
+            if not paths or not os.path.lexists(paths[0]):
+                missing.append(word)
+            inputs += paths or [word]
+    if len(missing) == len(words):
+        raise UsageError(no_image_text(missing[0]))
     return inputs
 
 
@@ -141,6 +147,8 @@ def _print_csv(predictions: Sequence[Prediction]) -> None:
     writer.writerow(("image", "rank", "label", "probability"))
     for prediction in predictions:
         answers = prediction.top_classes
+        if prediction.error:
+            writer.writerow((prediction.image, "", "", ""))
         if prediction.is_unsure:
             answers = (replace(answers[0], label=UNSURE),)
         for rank, top in enumerate(answers, 1):

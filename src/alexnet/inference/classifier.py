@@ -121,7 +121,8 @@ class Classifier:
         """The `top` most probable classes of every image, in the order of `images`.
 
         One image gives a list of one prediction; a folder, a pattern and a batch give one for each
-        of their images. An image that cannot be read gets an error; the others are predicted.
+        of their images. An image that cannot be read or does not exist gets an error, and so does a
+        folder or pattern without images among several values; the others are predicted.
 
         Args:
             images: one image or many, in any of the forms of `ImageInput`; an iterator is read
@@ -133,7 +134,7 @@ class Classifier:
             min_probability: a prediction whose most probable class has less is unsure, 0 to 1.
 
         Raises:
-            UsageError: a value is no image, there is no image in a folder or pattern, or `top`,
+            UsageError: a value is no image, no folder or pattern has an image, or `top`,
                 `crops` or `min_probability` cannot be used.
             DataError: the machine, and not the image, makes reading impossible.
         """

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 from alexnet.data.images.concurrency import silence_warnings
-from alexnet.data.images.find import find_paths
+from alexnet.data.images.find import find_paths, match_paths, no_image_text
 from alexnet.data.images.open import open_image, read_image
-from alexnet.errors import UsageError
+from alexnet.errors import DataError, UsageError
 from alexnet.inference.arrays import array_images, tensor_images
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
@@ -69,7 +69,9 @@ def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
         return expand(images)
     if isinstance(images, Mapping) or not isinstance(images, Iterable):
         raise UsageError(f"predict takes {KINDS}; not {_kind(images)}")
-    expanded = chain.from_iterable(map(expand, cast("Iterable[object]", images)))
+    if isinstance(images, list | tuple) and images and all(map(_lacks_images, images)):
+        return expand(images[0])  # raises
+    expanded = chain.from_iterable(map(_expand_one_of_many, cast("Iterable[object]", images)))
     if isinstance(images, list | tuple):
         return [replace(one, is_changeable=False) for one in expanded]
     return expanded
@@ -106,6 +108,29 @@ def expand(value: object) -> list[Input]:
         name = name if isinstance(name, str) else ""
         return [Input(partial(_open_file, value), name, is_changeable=True)]
     raise UsageError(f"an image is {KINDS}; not {_kind(value)}")
+
+
+def _expand_one_of_many(value: object) -> list[Input]:
+    """As `expand`; a folder or a pattern without images is one that cannot be read."""
+    if _lacks_images(value):
+        text = os.fsdecode(cast("str", value))
+        return [Input(partial(_open_missing, text), text)]
+    return expand(value)
+
+
+def _lacks_images(value: object) -> bool:
+    """Whether it is a folder or a pattern without images."""
+    if not isinstance(value, str | os.PathLike):
+        return False
+    text = os.fsdecode(value)
+    is_path = text and "\0" not in text and not is_address(text)
+    return bool(is_path) and not match_paths(text, Counter())
+
+
+@contextmanager
+def _open_missing(text: str) -> Iterator[Image.Image]:
+    raise DataError(no_image_text(text))
+    yield
 
 
 def _expand_text(text: str) -> list[Input]:

@@ -68,6 +68,24 @@ def _has_image(path: Path) -> bool:
 
 
 def find_paths(text: str, skipped: Counter[str]) -> list[Path]:
+    """As `match_paths`, for a path or a pattern that must have an image.
+
+    Raises:
+        UsageError: no file matches the pattern, or the folder has no images.
+        DataError: a folder cannot be read.
+    """
+    paths = match_paths(text, skipped)
+    if not paths:
+        raise UsageError(no_image_text(text))
+    return paths
+
+
+def no_image_text(text: str) -> str:
+    """What is said of a path or a pattern without images."""
+    return f"there is no image at {text}"
+
+
+def match_paths(text: str, skipped: Counter[str]) -> list[Path]:
     """The files that a path or a pattern matches, in order; for a folder, the images in it.
 
     Args:
@@ -75,7 +93,6 @@ def find_paths(text: str, skipped: Counter[str]) -> list[Path]:
         skipped: counts the other files of a folder.
 
     Raises:
-        UsageError: no file matches the pattern, or the folder has no images.
         DataError: a folder cannot be read.
     """
     # The name of an existing file may contain the signs of a pattern.
@@ -85,8 +102,6 @@ def find_paths(text: str, skipped: Counter[str]) -> list[Path]:
     for match in matches:
         is_folder = os.path.isdir(match)  # noqa: PTH112 - a name that is too long is no folder
         paths += [match / name for name in list_images(match, skipped)] if is_folder else [match]
-    if not paths:
-        raise UsageError(f"there is no image at {text}")
     return paths
 
 
