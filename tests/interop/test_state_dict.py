@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
-from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.errors import AlexNetError, ModelFileError, UsageError
+from alexnet.interop.defaults import chosen_architecture
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
@@ -41,6 +42,26 @@ def test_torchvisions_net(tmp_path: Path, suffix: str) -> None:
     assert matched.architecture == classifier.info.architecture
     assert list(matched.weights) == list(own)
     assert all(torch.equal(own[name], tensor) for name, tensor in matched.weights.items())
+
+
+def test_the_only_architecture_that_fits_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "net.ckpt"
+    narrow = variant(ZOO["alexnet_owt"], ModelOptions(width=0.0625))  # a sixteenth of each width
+    torch.save({"state_dict": Network(narrow).state_dict()}, path)
+    name, notes = chosen_architecture("", str(path), "file")
+    assert (name, notes) == (
+        "alexnet_owt",
+        ("net.ckpt is alexnet_owt: no other architecture fits",),
+    )
+
+
+@pytest.mark.slow
+def test_all_architectures_that_fit_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "net.ckpt"
+    narrow = variant(ZOO["alexnet_caffe"], ModelOptions(width=0.125))
+    torch.save(Network(narrow).state_dict(), path)
+    with pytest.raises(UsageError, match=r"it can be .*alexnet_caffe, caffenet; see alexnet"):
+        chosen_architecture("", str(path), "file")
 
 
 def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:

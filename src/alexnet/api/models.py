@@ -252,7 +252,8 @@ def import_model(
 
     Args:
         file: a checkpoint of torch, or a Keras, ONNX, Caffe or numpy file.
-        arch: the architecture in the file; "" is alexnet_notebook for Keras files.
+        arch: the architecture in the file; "" is alexnet_notebook for Keras files,
+            else the one that fits the file.
         out: model file to write, too; none unless given. `Classifier.save` writes one later.
         weights: "ema" takes the averaged weights of a checkpoint that has both; "torchvision"
             takes torchvision's published alexnet, downloaded once, instead of a file.
@@ -268,7 +269,7 @@ def import_model(
         UsageError: the arguments contradict each other, or an optional package is missing.
         UnknownNameError: there is no such architecture.
     """
-    name = chosen_architecture(arch, os.fspath(file), weights)
+    name, notes = chosen_architecture(arch, os.fspath(file), weights)
     if out and Path(out).exists():
         raise UsageError(f"{os.fspath(out)} exists already; remove it or choose another file")
     path = Path(file) if file else torchvision_weights(os.fspath(data_root))
@@ -284,7 +285,7 @@ def import_model(
         average=weights == "ema",
     )
     with reporting(reporter) as told:
-        for text in imported.notes:
+        for text in (*notes, *imported.notes):
             told.note(text)
     if out:
         imported.save(Path(out))

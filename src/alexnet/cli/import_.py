@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -44,7 +44,7 @@ class ImportFlags:
     downloaded once, instead of a file."""
     arch: str = ""
     """The file's architecture; unless given, alexnet_notebook for Keras, alexnet_owt for
-    torchvision."""
+    torchvision, else the one that fits the file."""
     out: str = ""
     """The model file to write; unless given, the file's name with .safetensors."""
     class_names: str = ""
@@ -68,7 +68,7 @@ class ImportFlags:
 def run(arguments: Sequence[str]) -> int:
     """Import the network, write the model file, and print a summary."""
     flags = parse(ImportFlags, arguments, "import")
-    arch = _check(flags)
+    arch, notes = _check(flags)
     if flags.out:
         _reject_existing(Path(flags.out))
     from alexnet.interop.class_names import is_out_of_order, read_class_names
@@ -88,6 +88,7 @@ def run(arguments: Sequence[str]) -> int:
         input_size=flags.input_size,
         average=flags.weights == "ema",
     )
+    imported = replace(imported, notes=(*notes, *imported.notes))
     for text in imported.notes:
         note(text)
     imported.save(out)
@@ -106,8 +107,8 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check(flags: ImportFlags) -> str:
-    """The architecture's name, if the flags are consistent."""
+def _check(flags: ImportFlags) -> tuple[str, tuple[str, ...]]:
+    """The architecture's name, and notes on how it was found, if the flags are consistent."""
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
     if flags.file:

@@ -11,8 +11,8 @@ from alexnet.models.zoo import architecture
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-def chosen_architecture(arch: str, file: str, weights: str) -> str:
-    """The name of the architecture to import, if it can be one.
+def chosen_architecture(arch: str, file: str, weights: str) -> tuple[str, tuple[str, ...]]:
+    """The name of the architecture to import, if it can be one, and a note if the file told it.
 
     Args:
         arch: as the user says, or "".
@@ -20,16 +20,23 @@ def chosen_architecture(arch: str, file: str, weights: str) -> str:
         weights: "torchvision" for its published weights instead of a file.
 
     Raises:
-        UsageError: neither a file nor torchvision, or both; or the architecture is needed.
+        UsageError: neither a file nor torchvision, or both; or the architecture is needed, since
+            not exactly one fits.
         UnknownNameError: there is no such architecture.
     """
     if bool(file) == (weights == "torchvision"):
         raise UsageError("name one file to import, or --weights torchvision instead of a file")
     default = "alexnet_owt" if weights == "torchvision" else ""
     default = "alexnet_notebook" if file.endswith(KERAS_SUFFIXES) else default
-    if not arch and not default:
-        raise UsageError(f"--arch is needed: the architecture of {file}; see alexnet summary")
-    return architecture(arch or default).name
+    if arch or default:
+        return architecture(arch or default).name, ()
+    from alexnet.interop.recognition import fitting_architectures
+
+    fitting = fitting_architectures(Path(file))
+    if len(fitting) == 1:
+        return fitting[0], (f"{Path(file).name} is {fitting[0]}: no other architecture fits",)
+    known = f"; by its layers it can be {', '.join(fitting)}" if fitting else ""
+    raise UsageError(f"--arch is needed: the architecture of {file}{known}; see alexnet summary")
 
 
 def reject_own_model(path: Path) -> None:
