@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -104,10 +105,42 @@ def test_scripts_run_and_agree(
     assert sum(run_script(classifier, tmp_path / "whole.onnx", "image", image).values()) > 0.7
 
 
+def test_a_script_names_each_bad_file_and_goes_on(
+    whole: onnx.ModelProto,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    classifier = narrow_classifier("lenet5")
+    content = serialize(whole, file_metadata(classifier, takes="image"))
+    (tmp_path / "net.onnx").write_bytes(content)
+    script, good, cut = tmp_path / "predict_net.py", tmp_path / "good.png", tmp_path / "cut.png"
+    script.write_text(predict_script(classifier, "net.onnx", "image"))
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(good)
+    cut.write_bytes(good.read_bytes()[:2000])
+
+    def end(*words: object) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(script), run_name="__main__")
+        return ended.value.code, *capsys.readouterr()
+
+    code, _, told = end()
+    assert (code, told.startswith("usage: predict_net.py [-h] IMAGE")) == (2, True)
+    assert end("--help")[0] == 0
+    bad = [cut, tmp_path, script, tmp_path / "none.png"]
+    code, out, told = end(*bad, good)
+    assert code == 1
+    assert [line.split(": ")[0] for line in told.splitlines()] == [str(path) for path in bad]
+    assert {line.split("\t")[0] for line in out.splitlines()} == {str(good)}
+    assert end(good) == (0, out, "")
+
+
 def test_a_whole_script_has_few_lines() -> None:
     text = predict_script(narrow_classifier("lenet5"), "net.onnx", "image")
     lines = [line for line in text.splitlines() if line and "import" not in line]
-    assert len(lines) <= 11
+    assert len(lines) <= 21
     assert max(map(len, lines)) <= 100
 
 

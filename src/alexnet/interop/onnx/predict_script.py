@@ -16,15 +16,25 @@ SCRIPT = '''\
 """Classes of images: python {script} IMAGE ..  Needs onnxruntime, numpy and Pillow."""
 {imports}
 
+parser = argparse.ArgumentParser(description="The classes of images and their probabilities.")
+parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image file")
+images, status = parser.parse_args().images, 0
 session = onnxruntime.InferenceSession(Path(__file__).with_name({file!r}))
 metadata = session.get_modelmeta().custom_metadata_map
 names = json.loads(metadata["{class_names}"])
-for path in sys.argv[1:]:
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+for path in images:
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("RGBA")
+    except Exception as error:  # a missing or broken file, a folder: the others are predicted
+        print(f"{{path}}: cannot be read as an image: {{error}}", file=sys.stderr)
+        status = 1
+        continue
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 {steps}
     for i in np.argsort(-probabilities)[:5]:
         print(f"{{path}}\\t{{names[i]}}\\t{{probabilities[i]:.4f}}")
+sys.exit(status)
 '''
 WHOLE_STEPS = '    probabilities = session.run(None, {"image": np.array(image)})[0]'
 
@@ -46,7 +56,7 @@ def predict_script(classifier: Classifier, file: str, takes: Takes) -> str:
     if takes != "image" and preprocessing.side != preprocessing.crop_size:
         return ""
     has_mean_image = takes != "image" and preprocessing.has_mean_image
-    modules = (["base64"] if has_mean_image else []) + ["json", "sys"]
+    modules = ["argparse", *(["base64"] if has_mean_image else []), "json", "sys"]
     imports = [f"import {name}" for name in modules]
     imports += ["from pathlib import Path", "", "import numpy as np", "import onnxruntime"]
     imports += ["from PIL import Image, ImageOps"]
@@ -77,8 +87,8 @@ def _preprocessing_steps(own: Preprocessing, temperature: float) -> str:
         lines += [f"pixels = pixels[{start}:{end}, {start}:{end}]"]
     if c == 1:
         lines += ["pixels = pixels @ np.float32([[0.299], [0.587], [0.114]])"]
-    lines += ["images = pixels.transpose(2, 0, 1)[None]", *_normalization(own)]
-    lines += ['logits = session.run(None, {"images": images})[0][0]']
+    lines += ["inputs = pixels.transpose(2, 0, 1)[None]", *_normalization(own)]
+    lines += ['logits = session.run(None, {"images": inputs})[0][0]']
     divided = "" if temperature == 1 else f" / {temperature!r}"
     lines += [f"probabilities = np.exp((logits - logits.max()){divided})"]
     lines += ["probabilities /= probabilities.sum()"]
@@ -92,8 +102,8 @@ def _normalization(own: Preprocessing) -> list[str]:
         for values in (own.mean, own.std)
     )
     if not own.has_mean_image:
-        return [f"images = (images - {mean}) / {std}"]
+        return [f"inputs = (inputs - {mean}) / {std}"]
     return [
         f'mean = base64.b64decode(json.loads(metadata["{MEAN_IMAGE}"]))',
-        f'images = (images - np.frombuffer(mean, "<f4").reshape(images.shape)) / {std}',
+        f'inputs = (inputs - np.frombuffer(mean, "<f4").reshape(inputs.shape)) / {std}',
     ]
