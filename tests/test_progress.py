@@ -89,7 +89,7 @@ def test_an_epoch_is_a_line_with_the_learning_rate(
     reporter.on_epoch(record, times)
     line = "loss 1.250  error 50.0%  val 25.0%  lr 0.013  321 img/s\n"
     assert capsys.readouterr().err == f"epoch   3  {line}"
-    reporter.on_step(step(1))
+    reporter.on_start(2, 45)
     reporter.on_epoch(record, times)
     assert capsys.readouterr().err == f"epoch  3/45  {line}"
 

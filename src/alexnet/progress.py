@@ -101,10 +101,13 @@ class ProgressReporter:
         """While an archive is unpacked: bytes of it read so far."""
         self._show_count("unpacked", done // MEGABYTE, total // MEGABYTE, "MB")
 
+    def on_start(self, done: int, total: int) -> None:
+        """Before the first step of a session: epochs that are finished, and those in all."""
+        self._total_epochs = total
+
     def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"
-        self._total_epochs = report.total_epochs
         title = epoch_title(report.epoch, report.total_epochs)
         self._show_step(title, report.step, report.total_steps, report.num_images, text)
 

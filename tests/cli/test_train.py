@@ -42,6 +42,9 @@ def test_train_prints_only_the_result_on_stdout(
         re.M,
     )
     assert str(run.model) in result.out
+    assert re.search(
+        rf"^state +[\d.]+ .?B, which .*: alexnet runs clean {run.path} --yes$", result.err, re.M
+    )
     assert result.err.endswith(
         f"next      alexnet evaluate {run.path} --crops 10\n"
         f"          alexnet predict {run.path} IMAGE\n"

@@ -152,6 +152,8 @@ def test_a_run_that_dies_in_an_evaluation(
             train(small, out=tmp_path / "run")
     end(tmp_path / "run")
     assert is_same_run(RunFolder(tmp_path / "run"), small_whole)
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert re.findall(r"epoch +\d+  ", log) == [], "of how many is told without a step, too"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet.api.recipes import choose_weights, name_after_data, read_call
-from alexnet.cli.console import note_next, print_json
+from alexnet.cli.console import note, note_next, print_json, size_text
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
@@ -16,7 +16,8 @@ from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import SCRATCH, Recipe
 from alexnet.evaluation.intervals import percent_with_interval
-from alexnet.io.text import count_text, printable
+from alexnet.io.files import size_bytes
+from alexnet.io.text import count_text, printable, shell_command
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def _print_result(result: Run, options: RunOptions) -> None:
         print_json(train_output(result))
     else:
         print(_text(result) if result.is_finished else _unfinished_text(result))
+        if result.is_finished and (state := size_bytes(result.folder.checkpoints)):
+            clean = shell_command(["alexnet", "runs", "clean", str(result.folder.path), "--yes"])
+            note(f"state     {size_text(state)}, which only more epochs need; remove it: {clean}")
         note_next(*_next_commands(result))
 
 

@@ -56,10 +56,14 @@ class LoggingReporter:
         """While an archive is unpacked: bytes of it read so far."""
         progress_callback(self._reporter, "on_unpack")(done, total)
 
+    def on_start(self, done: int, total: int) -> None:
+        """Before the first step of a session: epochs that are finished, and those in all."""
+        progress_callback(self._reporter, "on_start")(done, total)
+        self._total_epochs = total
+
     def on_step(self, report: StepReport) -> None:
         """After every training step."""
         self._reporter.on_step(report)
-        self._total_epochs = report.total_epochs
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""

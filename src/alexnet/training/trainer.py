@@ -21,7 +21,7 @@ from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import remove_file, write_text
 from alexnet.io.text import count_text, shell_command
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import NullReporter, Reporter
+from alexnet.reporter import NullReporter, Reporter, progress_callback
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.calibrate import calibrate
@@ -236,6 +236,7 @@ def _run(
     save_plot: plots.SavePlot,
 ) -> Run:
     reporter.note(f"run folder {folder.path}")
+    progress_callback(reporter, "on_start")(state.epoch, setup.recipe.epochs)
     stop = StopRequest()
     checkpoints = CheckpointManager(setup, folder, stop, saved=(state.step, state.epoch))
     minutes = setup.recipe.stopping.max_minutes
