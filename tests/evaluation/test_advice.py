@@ -70,3 +70,18 @@ def test_ten_crops_of_images_without_a_margin_are_two(
         architecture=arch, class_names=(), preprocessing=preprocessing, recipe=Recipe()
     )
     assert bool(crops_advice(Classifier(Network(arch), info), crops)) == is_told
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_that_makes_the_calibration_worse(temperature: float) -> None:
+    """All of 60 images are right with a probability of 0.9 before the temperature."""
+    logits = np.log(np.tile([0.9, 0.1], (60, 1))) / temperature
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    found = compute_metrics(
+        probabilities, np.zeros(60, np.int64), ("a", "b"), temperature=temperature
+    )
+    told = [line for line in evaluation_advice(found) if "temperature" in line]
+    assert bool(told) == (temperature > 1)
+    if told:
+        assert "the temperature of 2 makes the calibration error of these images higher" in told[0]
+        assert "25.00 % instead of 10.00 %" in told[0]

@@ -10,17 +10,19 @@ from alexnet.data.advice import (
     largest_and_smallest,
     rare_classes,
 )
+from alexnet.evaluation.calibration import Calibration
 from alexnet.evaluation.results import Evaluation
 from alexnet.inference.classifier import Classifier, Crops
 
 
 def evaluation_advice(evaluation: Evaluation) -> list[str]:
-    """Sentences on too few images, rare classes and classes of very different sizes."""
+    """Sentences on too few images, rare and very different classes, a temperature that misleads."""
     counts = evaluation.confusion.sum(1)
     lines = [
         _few_images(evaluation.num_images),
         rare_classes(evaluation.split, evaluation.class_names, counts),
         _imbalance(evaluation, counts),
+        _temperature(evaluation.calibration),
     ]
     return [line for line in lines if line]
 
@@ -54,4 +56,16 @@ def _imbalance(evaluation: Evaluation, counts: np.ndarray) -> str:
     return (
         f"{pair}, so the error is mostly that of large classes: the mean recall of the classes is "
         f"{100 * np.mean(recalls):.1f} %"
+    )
+
+
+def _temperature(found: Calibration) -> str:
+    """Of a temperature with which the probabilities fit these images worse than without."""
+    before = found.error_before
+    if before is None or found.error <= before:
+        return ""
+    return (
+        f"the temperature of {found.temperature:.3g} makes the calibration error of these images "
+        f"higher, {100 * found.error:.2f} % instead of {100 * before:.2f} %: it was fitted on "
+        "the validation images, which differ from these by chance or by kind"
     )
