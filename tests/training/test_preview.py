@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from alexnet.config.augmentation import NO_AUGMENTATION, Augmentation
 from alexnet.config.presets import preset
+from alexnet.data.images.decode import decode
 from alexnet.reporter import NullReporter
+from alexnet.training.data import prepare_data
 from alexnet.training.preview import augmentation_preview
+from support.noise_stores import write_images
+from support.runs import Witness
 
 
 @pytest.mark.parametrize("num_samples", [0, 3])
@@ -67,3 +72,41 @@ def test_a_caption_says_what_was_done(flowers: Path) -> None:
         assert np.abs(difference).max() <= 1, "rounded"
         seen |= set(caption.split("\n")[:2])
     assert len(seen) > 4
+
+
+def test_only_shown_images_are_decoded_and_no_store_is_built(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows begin with the same images as those from a store."""
+    data = write_images(tmp_path)
+    (data / "b" / "1.png").unlink()
+    recipe = replace(preset("quickstart"), data=str(data))
+    decoded: list[int] = []
+
+    def counted(*args: Any) -> np.ndarray:
+        decoded.append(1)
+        return decode(*args)
+
+    monkeypatch.setattr("alexnet.data.store.sample.decode", counted)
+    told = Witness()
+    shown = augmentation_preview(recipe, 2, 1, told)
+    assert len(decoded) == 2
+    assert not (cache / "stores").exists()
+    assert "mean and colors are those of the 2 images shown" in told.notes[-1]
+    prepare_data(recipe)
+    stored = augmentation_preview(recipe, 2, 1, told)
+    assert len(decoded) == 2
+    for row, same in zip(shown.images, stored.images, strict=True):
+        assert np.array_equal(row[0], same[0])
+    assert [c[0] for c in shown.captions] == [c[0] for c in stored.captions]
+
+
+def test_an_unreadable_image_is_not_shown(tmp_path: Path, cache: Path) -> None:
+    data = write_images(tmp_path)
+    for i in range(5):
+        (data / "a" / f"{i}.png").write_bytes(b"no image")
+    recipe = replace(preset("quickstart"), data=str(data))
+    options = replace(recipe.data_options, test_fraction=0.0, val_fraction=0.0)
+    shown = augmentation_preview(replace(recipe, data_options=options), 1, 0, NullReporter())
+    assert shown.captions == [["a/5.png"]]
+    assert not (cache / "stores").exists()

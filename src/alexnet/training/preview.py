@@ -10,11 +10,16 @@ from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import Recipe
+from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.splits import Splits
+from alexnet.data.store.sample import sample_store
+from alexnet.data.store.store import Store
+from alexnet.io.text import count_text
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
-from alexnet.training.data import prepare_data
+from alexnet.training.data import plan_data
 from alexnet.training.setup import build_augmenter
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import denormalize, to_uint8_images
@@ -46,31 +51,61 @@ def augmentation_preview(
         recipe: its data, preprocessing and augmentation; its seed decides images and samples.
         num_classes: rows at most.
         num_samples: augmented samples of each image.
-        reporter: receives notes and the progress of building the store.
+        reporter: receives notes.
     """
     device = choose_device(recipe.device)
-    store, splits = prepare_data(recipe, reporter)
+    store, splits, chosen, rows = choose_images(recipe, num_classes, reporter)
     arch = variant(architecture(recipe.arch), recipe.model)
     augmenter = build_augmenter(arch, recipe, store, splits, device)
-    labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
-    shown = range(min(num_classes, len(store.info.class_names)))
-    names = [store.info.class_names[label] for label in shown]
-    chosen = [int(rng.choice(splits.train[labels == label])) for label in shown]
+    names = list(store.info.class_names[: len(rows)])
     samples, captions = [], []
-    for index in chosen:
+    for index, row in zip(chosen, rows, strict=True):
         generator = torch.Generator(device).manual_seed(recipe.seed + index)
-        pixels = torch.from_numpy(store.images([index] * num_samples)).to(device)
+        pixels = torch.from_numpy(store.images([row] * num_samples)).to(device)
         images, applied = augmenter.apply(pixels, generator)
         samples.append(images)
-        captions.append([store.info.names[index], *applied.texts()])
+        captions.append([store.info.names[row], *applied.texts()])
     for column in range(num_samples):
         generator = torch.Generator(device).manual_seed(recipe.seed + column)
         _mix_column(samples, captions, column, names, recipe.augment, generator)
-    rows = [
-        [store.image(index), *_on_scale(augmenter, images)]
-        for index, images in zip(chosen, samples, strict=True)
+    shown = [
+        [store.image(row), *_on_scale(augmenter, images)]
+        for row, images in zip(rows, samples, strict=True)
     ]
-    return AugmentationPreview(store.info.name, rows, names, captions)
+    return AugmentationPreview(store.info.name, shown, names, captions)
+
+
+def choose_images(
+    recipe: Recipe, num_classes: int, reporter: Reporter
+) -> tuple[Store, Splits, list[int], list[int]]:
+    """A training image of each class, from the image store if it is there.
+
+    Otherwise these images alone are decoded, and statistics are of them.
+
+    Returns:
+        A store and its splits, the indices of the images in the data set, and those in the store.
+    """
+    store, splits, is_prepared = plan_data(recipe, reporter)
+    labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
+    of_class = [
+        splits.train[labels == label]
+        for label in range(min(num_classes, len(store.info.class_names)))
+    ]
+    chosen = [int(rng.choice(indices)) for indices in of_class]
+    if is_prepared:
+        return store, splits, chosen, chosen
+    options = recipe.data_options
+    source = open_source(recipe.data, recipe.data_root, label_from=options.label_from)
+    candidates = [
+        [first, *indices.tolist()] for first, indices in zip(chosen, of_class, strict=True)
+    ]
+    sample, chosen = sample_store(source, store, candidates)
+    rows, none = np.arange(len(chosen)), np.arange(0)
+    reporter.note(
+        f"mean and colors are those of the {count_text(len(rows), 'image')} shown, since there is "
+        "no image store yet; a training takes those of all training images"
+    )
+    return sample, Splits(rows, none, none), chosen, rows.tolist()
 
 
 def _mix_column(

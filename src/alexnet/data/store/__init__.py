@@ -2,5 +2,6 @@
 
 - `store`: `Store`, opened and read
 - `build`: `prepare`, from a `Source` to a store, on all CPU cores
+- `sample`: a few images decoded into memory, where no store is needed
 - `partial`: the arrays of a store that is being built, so that an interrupted build resumes
 """
