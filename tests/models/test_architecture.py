@@ -360,7 +360,10 @@ def test_an_input_that_is_no_image_is_told(shape: Any) -> None:
         (lambda: FullyConnected("f", 2, "no"), "bias 'no' must be one of True, False"),  # type: ignore[arg-type]
         (lambda: Init("he"), "init: kind 'he' must be one of normal"),  # type: ignore[arg-type]
         (lambda: Dropout("d", "half"), "p 'half' must be from 0 to 1"),  # type: ignore[arg-type]
-        (lambda: Activation("a", "gelu"), "function 'gelu' must be one of relu, tanh, sigmoid"),  # type: ignore[arg-type]
+        (
+            lambda: flat(Activation("a", "gelu")),
+            "function 'gelu' must be one of relu, tanh, sigmoid",
+        ),  # type: ignore[arg-type]
         (lambda: Pool("p", reduce="mean"), "reduce 'mean' must be one of max, average"),  # type: ignore[arg-type]
         (lambda: Flatten("f", "hw"), "order 'hw' must be one of chw, hwc"),  # type: ignore[arg-type]
     ],

@@ -11,11 +11,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import get_args
 
 from alexnet.errors import ArchitectureError, require
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
-from alexnet.models.field_checks import is_integer, short_repr
-from alexnet.models.layers import LAYER_TYPES, Conv, Flatten, FullyConnected, Layer, Shape
+from alexnet.models.field_checks import check_choice, is_integer, short_repr
+from alexnet.models.layers import (
+    LAYER_TYPES,
+    Activation,
+    Conv,
+    Flatten,
+    FullyConnected,
+    Function,
+    Layer,
+    Shape,
+)
 
 LAYER_CLASSES = tuple(layer.__name__ for layer in LAYER_TYPES.values())
 """The names of the classes of layers."""
@@ -89,6 +99,8 @@ class Architecture:
                     f"Conv('conv1', 96, 11), of the classes {', '.join(LAYER_CLASSES)} in "
                     "alexnet.models"
                 )
+            if isinstance(layer, Activation):
+                check_choice(layer.name, get_args(Function), function=layer.function)
 
     def _input_error(self) -> ArchitectureError:
         smallest = smallest_input(self.layers, self.input[0])

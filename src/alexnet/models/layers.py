@@ -217,9 +217,8 @@ class Activation(Layer):
 
     kind: ClassVar[str] = "activation"
     function: Function = "relu"
-
-    def _check(self) -> None:
-        check_choice(self.name, get_args(Function), function=self.function)
+    """An `Architecture` checks it, since files of other programs may have a function that no
+    architecture has."""
 
 
 @dataclass(frozen=True, slots=True)
