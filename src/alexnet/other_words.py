@@ -133,6 +133,14 @@ ANSWERS = {
 }
 """What to say to a word for which there is no single option."""
 
+OTHER_FAMILIES = (
+    "resnet", "resnext", "wide_resnet", "vgg", "googlenet", "inception", "xception", "densenet",
+    "mobilenet", "efficientnet", "squeezenet", "shufflenet", "mnasnet", "regnet", "nasnet",
+    "convnext", "vit", "deit", "swin", "maxvit", "yolo", "unet",
+)  # fmt: skip
+"""How the names of networks begin that are not here."""
+ONLY_ALEXNETS = ", only AlexNets and their like; alexnet summary lists them"
+
 OTHER_NAMES = {
     "AlexNet": "create_model",
     "alexnet": "create_model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
@@ -48,6 +49,14 @@ from support.commands import Command
         ("data check --path photos", "it is a word alone: alexnet data check DATA"),
         ("benchmark train --bs 4", "--bs is not a flag here; use --batch-size"),
         ("pretrain rbm --n-epochs 4", "--n-epochs is not a flag here; use --epochs"),
+        ("train . --pretrained", "your own are fine-tuned from torchvision's weights without it"),
+        ("train . --arch resnet50", "no architecture 'resnet50', only AlexNets and their like"),
+        ("predict m . -o x.csv", "-o is not a flag here; the result goes to stdout; --csv > FILE"),
+        ("predict m . --output x", "--output is not a flag here; the result goes to stdout"),
+        ("info m --out x", "--out is not a flag here; the result goes to stdout; > FILE"),
+        ("predict m . --csv x.csv", "'x.csv'; --csv prints, and > x.csv writes that to the file"),
+        ("info m --json x.json", "--json prints, and > x.json writes that to the file"),
+        ("evaluate m new", "unknown word 'new'; other images: --data new"),
         ("train --epoch 4", "unknown flag '--epoch'; did you mean --epochs?"),
         ("predict m a.jpg --imgsz 4", "unknown flag '--imgsz'; see alexnet predict --help"),
         ("test runs/a", "test is not a verb here; use alexnet evaluate"),
@@ -72,3 +81,13 @@ def test_the_words_lead_to_fields_that_some_verb_has_and_are_no_flag_there() -> 
     assert {field for words in WORDS.values() for field in words} <= known
     taken = {name for cls in classes for name in flag_names(cls)}
     assert {"imgsz", "wd"}.isdisjoint(taken)
+
+
+@pytest.mark.parametrize("words", ["data check {}", "train {}", "train --data {}"])
+def test_a_misspelt_folder_of_images_is_suggested(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for typed in ("phtos", "./photo"):
+        assert "did you mean photos?" in command(*words.format(typed).split()).err

@@ -20,6 +20,7 @@ from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.io.paths import similar_path
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
 from alexnet.reporter import Reporter
@@ -152,7 +153,8 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
     if text and not _names_data(start):
         if text in {**ZOO, **ABLATIONS}:
             raise UsageError(f"{text!r} is an architecture; name it with --arch {text}")
-        raise UnknownNameError("preset (nor is it data)", text, [*PRESETS, *DATASETS])
+        similar = similar_path(Path(text))
+        raise UnknownNameError("preset (nor is it data)", text, [*PRESETS, *DATASETS, similar])
     data = str(given.get("data", text)) or PRESETS[DEFAULT_PRESET].data
     source = given.get("init_from") or (SCRATCH if data in DATASETS else "auto")
     recipe = _recipe_from(str(source))

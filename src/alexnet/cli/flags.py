@@ -34,6 +34,8 @@ from alexnet.models.architecture import Architecture
 T = TypeVar("T")
 
 REGISTRY = ConstructorRegistry()
+PRINTING = ("--json", "--csv")
+"""Switches that other programs follow with the name of a file."""
 NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
     int: (int, "whole number"),
     int | None: (int, "whole number"),
@@ -63,7 +65,7 @@ def parse(
     check_other_flags(arguments, flags, verb)
     value, unknown = parse_known(cls, arguments, verb, default)
     if unknown:
-        raise UsageError(_unknown_message(unknown[0], flags, verb))
+        raise UsageError(_unknown_message(unknown[0], flags, verb, arguments))
     return value
 
 
@@ -221,7 +223,7 @@ def _first_paragraph(box: str) -> str:
     return next((" ".join(text) for is_text, text in groups if is_text), box)
 
 
-def _unknown_message(word: str, flags: Sequence[Flag], verb: str) -> str:
+def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str]) -> str:
     """What is wrong with a word that no field takes."""
     flag = word.partition("=")[0]
     names = [name for one in flags for name in one.names]
@@ -230,5 +232,15 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str) -> str:
     page = PAGES.get(verb)
     if page and page.words and not flag.startswith("-"):
         advice = f"it comes first: alexnet {verb} {word} .."
+    elif not flag.startswith("-"):
+        advice = _word_advice(word, names, arguments) or advice
     kind = "flag" if flag.startswith("-") else "word"
     return f"unknown {kind} {flag!r}; {advice}"
+
+
+def _word_advice(word: str, names: Sequence[str], arguments: Sequence[str]) -> str:
+    """What a word that stands alone may have meant: a file to write, or other images."""
+    before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""
+    if before in PRINTING and before in names:
+        return f"{before} prints, and > {word} writes that to the file"
+    return f"other images: --data {word}" if "--data" in names else ""

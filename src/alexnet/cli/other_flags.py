@@ -66,6 +66,11 @@ FLAG_ANSWERS = {
 """What to say where no flag has the same use."""
 
 
+DEFAULT_WEIGHTS = "; images of your own are fine-tuned from torchvision's weights without it"
+MORE = dict.fromkeys(("pretrained", "finetune", "fine_tune"), DEFAULT_WEIGHTS)
+"""What else to say than the flag to use."""
+
+
 def check_other_flags(words: Sequence[str], flags: Sequence[Flag], verb: str) -> None:
     """Check that no word is a flag of another program.
 
@@ -93,7 +98,9 @@ def explain_flag(word: str, flags: Sequence[Flag], verb: str) -> str:
     if ours and ours.is_positional:
         words = " ".join(flag.metavar for flag in flags if flag.is_positional)
         return f"{word} is not a flag here; it is a word alone: alexnet {verb} {words}"
-    answer = f"use {ours.names[0]}" if ours else FLAG_ANSWERS.get(name, "")
+    answer = f"use {ours.names[0]}{MORE.get(name, '')}" if ours else FLAG_ANSWERS.get(name, "")
+    if not ours and OTHER_WORDS.get(name, name) in ("o", "out"):
+        answer = f"the result goes to stdout; {'--csv > FILE' if 'csv' in by_field else '> FILE'}"
     return f"{word} is not a flag here; {answer}" if answer else ""
 
 

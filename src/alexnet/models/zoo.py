@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.errors import UnknownNameError
+from alexnet.errors import UnknownNameError, UsageError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -25,6 +25,7 @@ from alexnet.models.layers import (
     WithinChannelLRN,
 )
 from alexnet.models.variants import ModelOptions, independent_towers, single_tower, variant
+from alexnet.other_words import ONLY_ALEXNETS, OTHER_FAMILIES
 
 NORMAL = Init("normal", 0.01)
 NORMAL_BIAS_1 = Init("normal", 0.01, bias=1.0)
@@ -390,5 +391,7 @@ def architecture(name: str | Architecture) -> Architecture:
         return name
     known = {**ZOO, **ABLATIONS}
     if name not in known:
+        if str(name).lower().startswith(OTHER_FAMILIES):
+            raise UsageError(f"there is no architecture {name!r}{ONLY_ALEXNETS}")
         raise UnknownNameError("architecture", name, known)
     return known[name]

@@ -30,7 +30,7 @@ from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_sourc
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.io.in_use import mark_used
-from alexnet.io.paths import cache_folder
+from alexnet.io.paths import cache_folder, similar_path
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 
@@ -118,17 +118,20 @@ def _open_unpacked(path: Path, folder: Path, allow_unlabelled: bool, label_from:
     return dataclasses.replace(source, name=archive_stem(path))
 
 
+GIVE = "give a folder, a list of images or a known name"
+
+
 def _cannot_open(data: str, path: Path) -> DataError | UnknownNameError:
     """What is wrong with `data`, which is no data set."""
     if path.is_file():
         return DataError(f"{data!r} is {_file_kind(path)}")
+    similar = similar_path(path)
+    advice = f"did you mean {similar}?" if similar else ""
     if is_list_name(path) or is_archive_name(path):
-        return DataError(f"there is no file {data!r}; give a folder, a list of images or a name")
+        return DataError(f"there is no file {data!r}; {advice or GIVE}")
     if "/" in data or "\\" in data or data.startswith("~"):
-        return DataError(
-            f"there is no folder {data!r}; give a folder, a list of images or a known name"
-        )
-    return UnknownNameError("data set (nor is it a folder or a list)", data, DATASETS)
+        return DataError(f"there is no folder {data!r}; {advice or GIVE}")
+    return UnknownNameError("data set (nor is it a folder or a list)", data, [*DATASETS, similar])
 
 
 def _file_kind(path: Path) -> str:
