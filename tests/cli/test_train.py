@@ -5,16 +5,22 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 import alexnet
 from alexnet.cli import main
+from alexnet.cli.train import result_text
 from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
+from alexnet.records import EpochRecord
+from alexnet.training.results import ValidationResult
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
+from alexnet.training.trainer import Run
 from support.commands import Command
 from support.runs import is_same_run
 
@@ -57,6 +63,18 @@ def test_train_prints_only_the_result_on_stdout(
     assert (recipe.seed, recipe.epochs, recipe.model.width) == (3, 2, 0.05)
     assert recipe.data == str(flowers), "the config must work from any folder"
     assert len(read_metrics(run)) == 2
+
+
+@pytest.mark.parametrize(("epochs", "is_said"), [(1, False), (2, True)])
+def test_without_a_test_split_the_lowest_error_is_said_to_be_too_good(
+    epochs: int, is_said: bool
+) -> None:
+    validation = ValidationResult(epoch=1, num_images=14, top1_error=0.0)
+    history = (Mock(spec=EpochRecord),) * epochs
+    run = Run(RunFolder(Path("a-001")), history, (), None, validation=validation)
+    told = "the error is the lowest of 2 epochs, so it is too good, and there is no test split"
+    assert (told in result_text(run)) == is_said
+    assert told not in result_text(replace(run, evaluation=Mock(top1_error=0.5, num_images=8)))
 
 
 @pytest.mark.usefixtures("no_plots")

@@ -110,7 +110,7 @@ def _print_result(result: Run, options: RunOptions) -> None:
 
         print_json(train_output(result))
     else:
-        print(_text(result) if result.is_finished else _unfinished_text(result))
+        print(result_text(result) if result.is_finished else _unfinished_text(result))
         if result.is_finished and (state := size_bytes(result.folder.checkpoints)):
             clean = shell_command(["alexnet", "runs", "clean", str(result.folder.path), "--yes"])
             note(f"state     {size_text(state)}, which only more epochs need; remove it: {clean}")
@@ -125,7 +125,8 @@ def _unfinished_text(result: Run) -> str:
     )
 
 
-def _text(result: Run) -> str:
+def result_text(result: Run) -> str:
+    """What is printed of a finished run."""
     folder, evaluation = result.folder, result.evaluation
     minutes = sum(t.elapsed_seconds for t in result.times) / 60
     lines = [f"trained {count_text(len(result.history), 'epoch')} in {minutes:.1f} min"]
@@ -138,14 +139,21 @@ def _text(result: Run) -> str:
 
 
 def _model_text(result: Run) -> str:
-    """Which epoch the model is of, and its error where that chose it."""
+    """Which epoch the model is of, its error where that chose it, and why it may be too good."""
     validation = result.validation
     if not validation:
         return "the model is that of the last epoch, as there are no validation images"
     error = percent_with_interval(validation.top1_error, validation.num_images)
-    return (
+    text = (
         f"best epoch {validation.epoch}: validation error {error} "
         f"on {count_text(validation.num_images, 'image')}; the model is of this epoch"
+    )
+    epochs = len(result.history)
+    if result.evaluation or epochs < 2:
+        return text
+    return (
+        f"{text}\nthe error is the lowest of {epochs} epochs, so it is too good, "
+        "and there is no test split to measure it on other images"
     )
 
 
