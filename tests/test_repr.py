@@ -31,7 +31,7 @@ RUN = RunFolder(Path("a-001"))
 
 def an_evaluation() -> Evaluation:
     probabilities = np.full((4, 10), 0.1, np.float32)
-    loss = TopLoss(0, "a.jpg", NAMES[1], NAMES[0], 0.1, 0.1, PIXELS)
+    loss = TopLoss(0, "a.jpg", NAMES[1], NAMES[0], 0.1, 0.1, False, PIXELS)
     labels, losses = np.array([0, 0, 0, 1]), (loss,) * 100
     return compute_metrics(
         probabilities, labels, NAMES, data="pets", split="test", top_losses=losses

@@ -35,9 +35,11 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
     assert set(facts) == EVALUATION_KEYS
     assert (facts["split"], facts["num_images"], facts["crops"]) == ("test", 12, 1)
     assert facts["accuracy"] == pytest.approx(1 - facts["top1_error"])
-    wrong = 12 - sum(row[i] for i, row in enumerate(facts["confusion"]))
+    right = sum(row[i] for i, row in enumerate(facts["confusion"]))
+    wrong = 12 - right
     assert facts["top1_error"] == pytest.approx(wrong / 12, abs=1e-12)
-    assert len(facts["top_losses"]) == wrong
+    assert sum(loss["label"] == loss["predicted"] for loss in facts["top_losses"]) == right
+    assert not any("trained on" in sentence for sentence in facts["advice"])
     saved = json.loads((own.path / "evaluation" / "evaluation.json").read_text())
     assert {key: facts[key] for key in saved} == saved
     assert names_in(own.path / "evaluation") == {
@@ -81,16 +83,18 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
 def test_evaluate_other_splits_and_other_folders(
     command: Command, own: RunFolder, flowers: Path, tmp_path: Path
 ) -> None:
-    def split_and_count(*words: object) -> tuple[str, int]:
+    def found(*words: object) -> tuple[str, int, str]:
+        """The split, its images, and how many were trained on."""
         result = command("evaluate", own.path, "--json", "--out", tmp_path / "e", *words)
         facts = json.loads(result.out)
-        return facts["split"], facts["num_images"]
+        told = re.match("(.*) were trained on", facts["advice"][0])
+        return facts["split"], facts["num_images"], told[1] if told else ""
 
-    assert split_and_count("--split", "train") == ("train", 36)
-    assert split_and_count("--split", "val") == ("val", 12)
-    assert split_and_count("--split", "all") == ("all", 60)
+    assert found("--split", "train") == ("train", 36, "these images")
+    assert found("--split", "val") == ("val", 12, "")
+    assert found("--split", "all") == ("all", 60, "36 of these 60 images")
     shutil.copytree(flowers / "val", tmp_path / "others")
-    assert split_and_count("--data", tmp_path / "others") == ("all", 12)
+    assert found("--data", tmp_path / "others") == ("all", 12, "")
 
 
 def test_evaluate_prints_the_metrics_also_if_it_fails_to_write(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,12 @@ def test_fewer_than_30_images(count: int, is_said: bool) -> None:
         if is_said
         else []
     )
+
+
+@pytest.mark.parametrize(("count", "who"), [(60, "these images"), (36, "36 of these 60 images")])
+def test_images_that_were_trained_on(count: int, who: str) -> None:
+    (told,) = evaluation_advice(replace(evaluated(30, 30), num_trained_on=count))
+    assert told.startswith(f"{who} were trained on: the error tells how well they were learnt")
 
 
 def test_a_rare_class() -> None:

@@ -67,13 +67,24 @@ def test_top_losses_have_the_lowest_probability_of_the_label_first() -> None:
         (5, "5.jpg", "elm", "ash"),
         (6, "6.jpg", "ash", "birch"),
         (1, "1.jpg", "ash", "birch"),
+        (2, "2.jpg", "birch", "birch"),
+        (0, "0.jpg", "ash", "ash"),
+        (3, "3.jpg", "birch", "birch"),
     ]
-    assert [m.probability for m in result.top_losses] == pytest.approx([0, 0.04, 0.06, 0.24, 0.3])
-    assert [loss.image[0, 0, 0] for loss in result.top_losses] == [7, 4, 5, 6, 1]
+    own = [0, 0.04, 0.06, 0.24, 0.3, 0.4, 0.5, 0.6]
+    assert [m.probability for m in result.top_losses] == pytest.approx(own)
+    assert [m.is_correct for m in result.top_losses] == [False] * 5 + [True] * 3
+    assert np.mean([m.loss for m in result.top_losses]) == pytest.approx(result.loss)
+    assert [loss.image[0, 0, 0] for loss in result.top_losses] == [7, 4, 5, 6, 1, 2, 0, 3]
     for count in (0, 2):
         losses = evaluated(np.arange(8), num_top_losses=count).top_losses
-        assert [m.index for m in losses] == [7, 4, 5, 6, 1], "all are listed"
-        assert [m.image is not None for m in losses] == [i < count for i in range(5)]
+        assert [m.index for m in losses] == [7, 4, 5, 6, 1, 2, 0, 3], "all are listed"
+        assert [m.image is not None for m in losses] == [i < count for i in range(8)]
+
+
+def test_of_very_many_images_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alexnet.evaluation.results.MAX_TOP_LOSSES", 3)
+    assert [m.index for m in evaluated(np.arange(8)).top_losses] == [7, 4, 5]
 
 
 def test_indices_select_the_images() -> None:
@@ -85,9 +96,10 @@ def test_indices_select_the_images() -> None:
     assert result.confusion[0, 1] == 1
 
 
-def test_without_mistakes_there_are_no_top_losses() -> None:
+def test_without_mistakes_there_are_top_losses() -> None:
     result = evaluated(np.array([0, 2, 3]))
-    assert (result.top1_error, result.top_losses, result.most_confused) == (0, (), ())
+    assert (result.top1_error, result.most_confused) == (0, ())
+    assert [(m.index, m.is_correct) for m in result.top_losses] == [(2, True), (0, True), (3, True)]
 
 
 def test_crops_and_progress_are_passed_on() -> None:

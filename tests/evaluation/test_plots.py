@@ -26,7 +26,9 @@ def evaluation(
     """An evaluation with these predictions; the wrong ones are its top losses, as gray images."""
     names = names or tuple(f"class {i}" for i in range(num_classes))
     losses = tuple(
-        TopLoss(i, f"{i}.jpg", names[t], names[p], 0.07, 0.9, np.full((2, 2, 3), i, np.uint8))
+        TopLoss(
+            i, f"{i}.jpg", names[t], names[p], 0.07, 0.9, False, np.full((2, 2, 3), i, np.uint8)
+        )
         for i, (t, p) in enumerate(zip(labels, predicted, strict=True))
         if t != p
     )
@@ -128,6 +130,18 @@ def test_top_losses_are_shown_with_label_and_prediction(num_wrong: int, rows: in
         assert np.asarray(axes.images[0].get_array())[0, 0].tolist() == [i] * 3
         title = f"{i}.jpg\nlabel: class 0, 7 %\npredicted: class 1, 90 %"
         assert axes.get_title("left") == title
+
+
+def test_right_predictions_among_the_top_losses_are_marked() -> None:
+    losses = tuple(
+        TopLoss(i, f"{i}.jpg", "a", "ba"[i], 0.4, 0.4, i == 1, np.zeros((2, 2, 3), np.uint8))
+        for i in range(2)
+    )
+    one = np.array([[0.4, 0.6]], np.float32)
+    result = compute_metrics(one, np.array([0]), ("a", "b"), top_losses=losses)
+    wrong, right, *_ = top_losses(result).axes
+    assert "\npredicted: b, 40 %" in wrong.get_title("left")
+    assert "\npredicted (correct): a, 40 %" in right.get_title("left")
 
 
 def test_rows_are_labels_and_columns_predictions() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,10 @@ def test_a_class_without_images_has_no_interval() -> None:
 
 
 def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
-    """The CSV has every misclassified image, the others those that have pixels."""
+    """The CSV has every image, the others those that have pixels."""
     losses = (
-        TopLoss(7, 'say "7", b.jpg', "a", "b", 0.25, 0.75, IMAGE),
-        TopLoss(8, "\udce98.jpg", "b", "a", 0.4, 0.6),
+        TopLoss(7, 'say "7", b.jpg', "a", "b", 0.25, 0.75, False, IMAGE),
+        TopLoss(8, "\udce98.jpg", "b", "b", 1.0, 1.0, True),
     )
     probabilities = np.array([[0.25, 0.75]], np.float32)
     result = compute_metrics(probabilities, np.array([0]), ("a", "b"), top_losses=losses)
@@ -65,10 +66,13 @@ def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
     ]
     with (tmp_path / "top_losses.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
-            ["index", "name", "label", "predicted", "probability", "predicted_probability"],
-            ["7", 'say "7", b.jpg', "a", "b", "0.25", "0.75"],
-            ["8", "\\xe98.jpg", "b", "a", "0.4", "0.6"],
-        ]
+            [
+                "index", "name", "label", "predicted", "probability", "predicted_probability",
+                "loss", "is_correct",
+            ],
+            ["7", 'say "7", b.jpg', "a", "b", "0.25", "0.75", str(math.log(4)), "False"],
+            ["8", "\\xe98.jpg", "b", "b", "1.0", "1.0", "0.0", "True"],
+        ]  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {
         "evaluation.json", "confusion.png", "confusion.svg",
         "reliability.png", "reliability.svg", "top_losses.png", "top_losses.csv",
@@ -88,7 +92,7 @@ def test_a_matrix_has_a_row_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_mistakes_there_is_no_plot_of_them(tmp_path: Path) -> None:
+def test_without_top_losses_there_is_no_plot_of_them(tmp_path: Path) -> None:
     result = compute_metrics(np.eye(2, dtype=np.float32), np.array([0, 1]), ("a", "b"))
     write_evaluation(result, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {

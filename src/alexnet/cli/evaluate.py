@@ -48,7 +48,8 @@ class EvaluateFlags:
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
-    """Folder for evaluation.json, confusion.png, top_losses.png and top_losses.csv; unless given,
+    """Folder for evaluation.json, confusion.png, top_losses.png (the images with the highest
+    losses, right or wrong) and top_losses.csv (all images by their loss); unless given,
     evaluation in the run, or evaluation-DATA, evaluation-val, evaluation-10-crops and so on."""
     json: bool = False
     """Print JSON."""

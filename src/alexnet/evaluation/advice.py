@@ -16,9 +16,10 @@ from alexnet.inference.classifier import Classifier, Crops
 
 
 def evaluation_advice(evaluation: Evaluation) -> list[str]:
-    """Sentences on too few images, rare and very different classes, a temperature that misleads."""
+    """Sentences on training images, few images, rare or very different classes, temperature."""
     counts = evaluation.confusion.sum(1)
     lines = [
+        _trained_on(evaluation),
         _few_images(evaluation.num_images),
         rare_classes(evaluation.split, evaluation.class_names, counts),
         _imbalance(evaluation, counts),
@@ -36,6 +37,17 @@ def crops_advice(classifier: Classifier, crops: Crops) -> str:
     return (
         f"the crops have the size of the stored images ({side}x{side}), so the ten are the image "
         "and its mirror image, five times each"
+    )
+
+
+def _trained_on(evaluation: Evaluation) -> str:
+    count, total = evaluation.num_trained_on, evaluation.num_images
+    if not count:
+        return ""
+    these = "these images" if count == total else f"{count:,} of these {images_text(total)}"
+    return (
+        f"{these} were trained on: the error tells how well they were learnt, not what new images "
+        "give; for that evaluate --split val or --split test"
     )
 
 

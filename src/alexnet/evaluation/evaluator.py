@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -65,15 +66,10 @@ def evaluate(
     if text := crops_advice(classifier, crops):
         reporter.note(text)
     name, indices = select_split(classifier, store, data, split)
-    return evaluate_images(
-        classifier,
-        store,
-        indices,
-        split=name,
-        crops=crops,
-        labels=labels,
-        on_progress=on_progress,
+    result = evaluate_images(
+        classifier, store, indices, split=name, crops=crops, labels=labels, on_progress=on_progress
     )
+    return replace(result, num_trained_on=count_trained_on(classifier, store, data, name))
 
 
 def evaluate_images(
@@ -95,7 +91,7 @@ def evaluate_images(
         indices: of the images.
         split: their name in the result.
         crops: 1 or 10.
-        num_top_losses: misclassified images whose pixels are kept.
+        num_top_losses: images of the highest losses whose pixels are kept.
         labels: int64, one for each image of the store, in the order of the classifier's classes;
             the store's own unless given.
         on_progress: called with (images done, images in all).
@@ -241,6 +237,14 @@ def select_split(
     if name == "auto":
         name = _default_split(splits, may_be_train=not is_own)
     return name, splits.indices(name)
+
+
+def count_trained_on(classifier: Classifier, store: Store, data: str, split: str) -> int:
+    """How many images of a split the classifier was trained on, as `select_split` names it."""
+    if split not in {"train", "all"} or not is_training_data(classifier, store, data):
+        return 0
+    recipe = classifier.info.recipe
+    return len(split_indices(store, recipe.data_options, recipe.seed).train)
 
 
 def _default_split(splits: Splits, *, may_be_train: bool) -> SplitName:

@@ -124,7 +124,10 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 
 @plots.styled
 def top_losses(evaluation: Evaluation, title: str = "") -> Figure:
-    """The top losses as images: name, given label, and prediction, with their probabilities."""
+    """The images of the highest losses: name, label and prediction, with their probabilities.
+
+    Right predictions are marked, and have captions in the color of the correct ones.
+    """
     losses = [loss for loss in evaluation.top_losses if loss.image is not None]
     captions = [_caption(loss, evaluation.class_names) for loss in losses]
     num_lines = 1 + max(caption.count("\n") for caption in captions)
@@ -133,7 +136,8 @@ def top_losses(evaluation: Evaluation, title: str = "") -> Figure:
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for axes, loss, caption in zip(grid.flat, losses, captions, strict=False):
         axes.imshow(np.asarray(loss.image))
-        axes.set_title(caption, fontsize=plots.SMALL)
+        color = plots.BLUE if loss.is_correct else plots.INK
+        axes.set_title(caption, fontsize=plots.SMALL, color=color)
     for axes in grid.flat:
         axes.axis("off")
     return figure
@@ -142,9 +146,10 @@ def top_losses(evaluation: Evaluation, title: str = "") -> Figure:
 def _caption(loss: TopLoss, class_names: Sequence[str]) -> str:
     """What an image is called, its label, and what it was taken for."""
     lines = [plots.wrapped_label(plots.drawable(loss.name, f"image {loss.index}"), CAPTION_WIDTH)]
+    prediction = "predicted (correct)" if loss.is_correct else "predicted"
     for what, name, probability in (
         ("label", loss.label, loss.probability),
-        ("predicted", loss.predicted, loss.predicted_probability),
+        (prediction, loss.predicted, loss.predicted_probability),
     ):
         shown = plots.drawable(name, f"class {class_names.index(name)}")
         lines.append(

@@ -18,7 +18,7 @@ from alexnet.io.text import LONE_SURROGATE, printable
 
 
 def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str = "") -> None:
-    """Write evaluation.json, confusion.png and reliability.png; with a mistake also top_losses.
+    """Write evaluation.json, top_losses.csv, and the plots confusion, reliability and top_losses.
 
     Args:
         evaluation: what is written.
@@ -52,8 +52,11 @@ def _title_parts(evaluation: Evaluation, run: str, net: str) -> tuple[str, str, 
 
 
 def write_top_losses(losses: Sequence[TopLoss], path: Path) -> None:
-    """Write all misclassified images as CSV, highest loss first."""
-    columns = ("index", "name", "label", "predicted", "probability", "predicted_probability")
+    """Write the images of an evaluation as CSV, highest loss first."""
+    columns = (
+        "index", "name", "label", "predicted", "probability", "predicted_probability", "loss",
+        "is_correct",
+    )  # fmt: skip
     text = io.StringIO(newline="")
     rows = ([getattr(loss, column) for column in columns] for loss in losses)
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -21,10 +22,15 @@ from alexnet.evaluation.metrics import (
 )
 from alexnet.inference.classifier import Crops
 
+MAX_TOP_LOSSES = 100_000
+"""Images of an evaluation that are listed; of more, those with the highest losses."""
+MIN_PROBABILITY = 1e-12
+"""Of a label in a loss, which is at most 27.6."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TopLoss:
-    """A misclassified image."""
+    """An image, what it was taken for, and how large its loss is, right or wrong."""
 
     index: int
     """In the store."""
@@ -35,8 +41,15 @@ class TopLoss:
     """Of the label."""
     predicted_probability: float
     """Of the predicted class."""
+    is_correct: bool
+    """Whether the predicted class is the label."""
     image: np.ndarray | None = field(default=None, repr=False)
     """As stored: uint8 [S, S, 3]; only the first few of an evaluation have it."""
+
+    @property
+    def loss(self) -> float:
+        """-ln p(label), from 0 to 27.6."""
+        return math.log(1 / max(self.probability, MIN_PROBABILITY))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +74,11 @@ class Evaluation:
     most_confused: tuple[tuple[str, str, int], ...]
     """(label, predicted, count), most frequent first."""
     top_losses: tuple[TopLoss, ...]
-    """All misclassified images, lowest probability of the label first."""
+    """All images, right or wrong, highest loss first; of more than MAX_TOP_LOSSES the first."""
     calibration: Calibration
     """How probabilities compare with the fraction of correct predictions."""
+    num_trained_on: int = 0
+    """Of the images, those that the model was trained on, as far as is known."""
 
     @property
     def accuracy(self) -> float:
@@ -133,7 +148,7 @@ def compute_metrics(
         num_images=len(labels),
         top1_error=top_k_error(ranked, truth, 1),
         top5_error=top_k_error(ranked, truth, min(5, len(class_names))),
-        loss=float(-np.log(np.maximum(own, 1e-12)).mean()),
+        loss=float(-np.log(np.maximum(own, MIN_PROBABILITY)).mean()),
         class_names=class_names,
         confusion=confusion,
         per_class=class_scores(confusion, class_names),
@@ -151,7 +166,7 @@ def find_top_losses(
     indices: np.ndarray,
     num_images: int,
 ) -> tuple[TopLoss, ...]:
-    """All misclassified images, highest loss first.
+    """The images by their loss, highest first; at most MAX_TOP_LOSSES.
 
     Args:
         probabilities: [N, num_classes].
@@ -162,9 +177,8 @@ def find_top_losses(
         num_images: so many of the first get their pixels.
     """
     own, predicted = probabilities[np.arange(len(labels)), labels], probabilities.argmax(1)
-    order = np.argsort(own, kind="stable")
-    wrong = order[predicted[order] != labels[order]]
-    images = store.images(indices[wrong[:num_images]])
+    order = np.argsort(own, kind="stable")[:MAX_TOP_LOSSES]
+    images = store.images(indices[order[:num_images]])
     return tuple(
         TopLoss(
             index=int(indices[i]),
@@ -173,7 +187,8 @@ def find_top_losses(
             predicted=class_names[predicted[i]],
             probability=float(own[i]),
             predicted_probability=float(probabilities[i, predicted[i]]),
+            is_correct=bool(predicted[i] == labels[i]),
             image=image,
         )
-        for i, image in zip_longest(wrong, images)
+        for i, image in zip_longest(order, images)
     )

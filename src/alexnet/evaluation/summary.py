@@ -42,7 +42,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopLossSummary:
-    """A misclassified image."""
+    """An image with a high loss; its prediction is right where it is the label."""
 
     index: int
     """In the data set."""
@@ -85,7 +85,7 @@ class EvaluationSummary:
     most_confused: tuple[ConfusedPair, ...]
     """Most frequent first."""
     top_losses: tuple[TopLossSummary, ...]
-    """The images that are plotted: lowest probability of the label first."""
+    """The images that are plotted, right or wrong: lowest probability of the label first."""
 
 
 def summarize_evaluation(evaluation: Evaluation) -> EvaluationSummary:
