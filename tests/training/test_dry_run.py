@@ -13,8 +13,9 @@ from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store import build
 from alexnet.data.store.build import planned_store, prepare
+from alexnet.errors import DataError
 from alexnet.reporter import NullReporter
-from alexnet.training.data import prepare_data
+from alexnet.training.data import plan_data, prepare_data
 from alexnet.training.dry_run import plan_run
 from alexnet.training.setup import set_up_training
 from support.runs import Witness, train
@@ -83,3 +84,15 @@ def test_a_large_store_is_announced_before_it_is_built(
     assert f"the 60 images of flowers take 0.0 GB in {cache}/stores, where " in announced[0]
     prepare_data(tiny, witness)
     assert [note for note in witness.notes if "GB in" in note] == announced, "it is there"
+
+
+def test_a_named_data_set_that_is_not_here_is_planned_by_its_published_size(
+    tiny: Recipe, tmp_path: Path, witness: Witness
+) -> None:
+    recipe = replace(tiny, data="tiny_imagenet", data_root=str(tmp_path))
+    store, splits, is_there = plan_data(recipe, witness)
+    assert (len(splits.train), len(splits.val), is_there) == (100_000, 10_000, False)
+    assert len(store.info.class_names) == 200
+    assert [note for note in witness.notes if "is not here" in note and "published" in note]
+    with pytest.raises(DataError, match="there is no folder"):
+        plan_data(replace(recipe, data="./none"), witness)

@@ -6,12 +6,14 @@ from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.config.serialization import short_repr
 from alexnet.data.advice import many_held_out, split_advice
 from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.datasets.published import PUBLISHED, published_source
 from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.source import Source
 from alexnet.data.splits import Splits, require_training_images, split_indices
 from alexnet.data.store.build import planned_store
 from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
-from alexnet.errors import DataError
+from alexnet.errors import DataError, MissingDataError
 from alexnet.reporter import NullReporter, Reporter, progress_callback
 
 
@@ -42,6 +44,8 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
 def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
     """As `prepare_data`, but a store that is not there stays so, and has gray images.
 
+    A data set that is not here and has a published size gets that many images.
+
     Returns:
         The store, its splits, and whether the store is there.
 
@@ -49,14 +53,25 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
         DataError: as `prepare_data`.
     """
     options = recipe.data_options
-    source = open_source(
-        recipe.data,
-        recipe.data_root,
-        label_from=options.label_from,
-        on_unpack=progress_callback(reporter, "on_unpack"),
-    )
+    source = _source_or_published(recipe, reporter)
     store, is_there = planned_store(source, resize=options.resize, side=options.resize_size)
     return store, split_for_training(recipe, store, reporter), is_there
+
+
+def _source_or_published(recipe: Recipe, reporter: Reporter) -> Source:
+    """The source of the recipe's data; of its published size, with a note, if it is not here."""
+    try:
+        return open_source(
+            recipe.data,
+            recipe.data_root,
+            label_from=recipe.data_options.label_from,
+            on_unpack=progress_callback(reporter, "on_unpack"),
+        )
+    except MissingDataError as error:
+        if recipe.data not in PUBLISHED:
+            raise
+        reporter.note(f"{error}; the plan is for the published number of images")
+        return published_source(recipe.data)
 
 
 def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Splits:

@@ -91,7 +91,8 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
     """What a run of a recipe would be and need.
 
     A few steps are timed, on gray images if the store is not there. Nothing is written; but a data
-    set that is missing is downloaded, and an archive is unpacked, since its images are counted.
+    set that is missing is downloaded, and an archive is unpacked, since its images are counted. A
+    named one that cannot be downloaded is taken with its published number of images.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work.
