@@ -102,6 +102,8 @@ def test_nothing_is_said_of_enough_images_and_of_splits_that_are_not_there() -> 
     [
         ((91, 32), "an epoch is 2 batches of 32: 64 of 91 training images, others in each epoch; "
                    "--batch-size 30 uses 90"),
+        ((86, 32), "an epoch is 2 batches of 32: 64 of 86 training images, others in each epoch; "
+                   "--batch-size 28 uses 84"),
         ((3, 2), "an epoch is 1 batch of 2: 2 of 3 training images, others in each epoch"),
         ((91, 16, 2), "an epoch is 2 batches of 32 (--batch-size 16 --accumulate 2): 64 of 91 "
                       "training images, others in each epoch; --batch-size 15 uses 90"),

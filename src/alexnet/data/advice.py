@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -74,23 +73,15 @@ def left_out_images(num_images: int, batch_size: int, accumulate: int = 1) -> st
     if num_images < per_step or left_out < MIN_LEFT_OUT_FRACTION * num_images:
         return ""
     steps, used = num_images // per_step, num_images - left_out
-    better, better_used = best_batch_size(num_images, batch_size, accumulate)
+    better = num_images // (accumulate * (steps + 1))  # the largest with one more step
+    better_used = better * accumulate * (steps + 1)
+    is_better = better > 1 and better_used > used  # batch norm cannot be trained with one image
     parts = "" if accumulate == 1 else f" (--batch-size {batch_size} --accumulate {accumulate})"
-    tip = f"; --batch-size {better} uses {better_used:,}" if better_used > used else ""
+    tip = f"; --batch-size {better} uses {better_used:,}" if is_better else ""
     return (
         f"an epoch is {steps} batch{'' if steps == 1 else 'es'} of {per_step:,}{parts}: {used:,} "
         f"of {images_text(num_images, 'training ')}, others in each epoch{tip}"
     )
-
-
-def best_batch_size(num_images: int, batch_size: int, accumulate: int = 1) -> tuple[int, int]:
-    """The batch size with most images in an epoch, and how many: half of the given one or more.
-
-    Batches of one image are none, since batch norm cannot be trained with them.
-    """
-    sizes = range(min(batch_size, max(2, math.ceil(batch_size / 2))), batch_size + 1)
-    used, best = max((num_images - num_images % (size * accumulate), size) for size in sizes)
-    return best, used
 
 
 def few_images(split: str, num_images: int, *, is_own: bool, is_scarce: bool = False) -> str:
