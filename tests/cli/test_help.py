@@ -13,6 +13,7 @@ import alexnet
 from alexnet.cli import VERBS
 from alexnet.cli.help import INDENT
 from alexnet.cli.help_pages import MAX_BASIC_FLAGS, PAGES
+from alexnet.config.presets import FINETUNE, PRESETS
 from support.commands import Command, CommandResult
 
 ACTIONS = [
@@ -97,6 +98,17 @@ def test_help_shows_a_dozen_flags_and_three_examples(command: Command, verb: str
     everything = re.findall(r"^  (--[\w-]+)", command(*verb.split(), "--help-all").out, re.M)
     assert set(flags) <= set(everything)
     assert (set(flags) < set(everything)) == bool(PAGES[verb].basic)
+
+
+def test_help_of_train_has_the_defaults_for_own_images_where_they_are_others(
+    command: Command,
+) -> None:
+    for flag in ("--help", "--help-all"):
+        text = " ".join(command("train", flag).out.split())
+        epochs, own = PRESETS["quickstart"].epochs, FINETUNE.epochs
+        assert f"training images. (default: {epochs}; own images: {own})" in text
+        assert "(default: toyflowers)" in text
+        assert "own images:" not in command("train", "flowers17", flag).out
 
 
 @pytest.mark.parametrize("verb", ["data", "cache", "experiment", "benchmark", "pretrain"])

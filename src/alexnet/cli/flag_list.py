@@ -50,6 +50,8 @@ class Flag:
     default: object
     """MISSING if a value must be given."""
     is_positional: bool
+    own_default: object = None
+    """The default for images of one's own; None where that is no other."""
 
     @property
     def names(self) -> list[str]:

@@ -50,16 +50,18 @@ def parse(
     verb: str,
     default: T | None = None,
     description: str = "",
+    own: T | None = None,
 ) -> T:
     """The dataclass `cls` with the values of `default`, changed by flags.
 
-    `--help` prints the basic flags and exits, `--help-all` all of them.
+    `--help` prints the basic flags and exits, `--help-all` all of them; with the values of `own`
+    where those for images of one's own are others.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
     """
     if not HELP_WORDS.isdisjoint(arguments):
-        print(help_of(cls, arguments, verb, default, description))
+        print(help_of(cls, arguments, verb, default, description, own))
         raise SystemExit(0)
     flags = list(list_flags(cls, default))
     check_other_flags(arguments, flags, verb)

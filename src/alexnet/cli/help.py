@@ -7,7 +7,7 @@ import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from typing import Any
 
 from alexnet.cli.flag_list import Flag, list_flags
@@ -20,7 +20,12 @@ INDENT = 24
 
 
 def help_text(
-    cls: Any, words: Sequence[str], verb: str, default: object = None, description: str = ""
+    cls: Any,
+    words: Sequence[str],
+    verb: str,
+    default: object = None,
+    description: str = "",
+    own: object = None,
 ) -> str:
     """The help for `words`, which hold `--help` or `--help-all`.
 
@@ -30,8 +35,9 @@ def help_text(
         verb: with its action, as typed.
         default: what the defaults are read from; those of `cls` unless given.
         description: the docstring of `cls` unless given.
+        own: where the defaults for images of one's own are read from, if they are others.
     """
-    flags, page = list(list_flags(cls, default)), PAGES.get(verb, HelpPage())
+    flags, page = _flags(cls, default, own), PAGES.get(verb, HelpPage())
     is_all = "--help-all" in words or not page.basic
     prose = description or inspect.cleandoc(cls.__doc__ or "")
     positionals = [flag for flag in flags if flag.is_positional]
@@ -47,6 +53,15 @@ def help_text(
         count = len(flags) - len(positionals)
         parts.append(f"alexnet {verb} --help-all lists all {count} options.")
     return "\n\n".join(filter(None, parts))
+
+
+def _flags(cls: Any, default: object, own: object) -> list[Flag]:
+    """The flags, which know their default for images of one's own, too, where it is another."""
+    flags = list(list_flags(cls, default))
+    if own is None:
+        return flags
+    others = list(list_flags(cls, own))
+    return [replace(a, own_default=b.default) for a, b in zip(flags, others, strict=True)]
 
 
 def examples_text(examples: Iterable[tuple[str, str]]) -> str:
@@ -99,6 +114,9 @@ def _text(flag: Flag) -> str:
     if flag.default is MISSING and not flag.is_positional:
         return f"{text} (required)"
     default = _default_text(flag.default)
+    if flag.own_default not in (None, flag.default):
+        own = _default_text(flag.own_default)
+        default = f"{default or 'none'}; own images: {own or 'no'}"
     return f"{text} (default: {default})" if default else text
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet.api.recipes import choose_weights, name_after_data, read_call
+from alexnet.api.recipes import DEFAULT_PRESET, choose_weights, name_after_data, read_call
 from alexnet.cli.console import note, note_next, print_json, size_text
 from alexnet.cli.flags import parse
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
-from alexnet.config.presets import PRESETS
+from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.recipe import SCRATCH, Recipe
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.files import size_bytes
@@ -83,7 +83,10 @@ def read_recipe(
         f"{RECIPES_TEXT} The defaults below are those of {start.name}."
     )
     default = TrainFlags(run=options, recipe=replace(start, **given))
-    flags = parse(TrainFlags, words, "train", default, description)
+    own = None
+    if start == PRESETS[DEFAULT_PRESET] and not given:
+        own = TrainFlags(run=options, recipe=replace(FINETUNE, name=start.name))
+    flags = parse(TrainFlags, words, "train", default, description, own)
     return name_after_data(flags.recipe, start), flags.trial
 
 
