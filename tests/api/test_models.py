@@ -75,6 +75,7 @@ def test_a_reporter_is_told_of_evaluated_and_predicted_images(
     assert counts.done == [(12, 12), (2, 2)]
 
 
+@pytest.mark.slow
 def test_export_by_the_ending_and_import_back(
     run: alexnet.Run, classifier: Classifier, image: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def small_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MATMUL_SIZE, "cpu", 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", first_fast(["train", "infer"]))
 def test_a_network(mode: Mode) -> None:
     found = benchmark_network(mode, "lenet5", 4, 2, CPU, "float32")

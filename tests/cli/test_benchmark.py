@@ -46,6 +46,7 @@ def test_data(command: Command, flowers: Path) -> None:
     assert "augment" in told.out
 
 
+@pytest.mark.slow
 def test_agreement_of_an_optimized_model(
     command: Command, trained: RunFolder, flowers: Path
 ) -> None:

@@ -141,6 +141,7 @@ def test_the_list_of_verbs_imports_nothing_that_takes_time() -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_help_and_summary_import_neither_torch_nor_matplotlib() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", HELP_SCRIPT], capture_output=True, text=True, check=False

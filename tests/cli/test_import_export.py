@@ -78,6 +78,7 @@ def test_out_to_onnx_and_back(command: Command, model: Path, tmp_path: Path) -> 
     assert f"{back} exists already" in again.err
 
 
+@pytest.mark.slow
 def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.pt2"
     told = command("export", model, "--format", "torch", "--out", out)

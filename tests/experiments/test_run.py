@@ -99,6 +99,7 @@ def test_a_finished_experiment_is_not_run_again(experiment: Experiment, own_out:
     assert result == read_result(own_out)
 
 
+@pytest.mark.slow
 def test_an_interrupted_experiment_ends_as_if_it_had_not_been_interrupted(
     experiment: Experiment, finished: Finished, own_out: Path
 ) -> None:

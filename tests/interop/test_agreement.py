@@ -83,6 +83,7 @@ def test_halves_of_a_folder_without_labels(classifier: Classifier, tmp_path: Pat
     assert found.name == "photos"
 
 
+@pytest.mark.slow
 def test_the_splits_of_the_training(classifier: Classifier, flowers: Path) -> None:
     recipe = Recipe(arch="lenet5", data=str(flowers))
     own = replace(classifier, info=replace(classifier.info, recipe=recipe))

@@ -56,6 +56,7 @@ def test_the_token_is_not_sent_where_a_redirect_leads(
     assert [headers.get("authorization") for headers in server.requests] == ["Bearer secret", None]
 
 
+@pytest.mark.slow
 def test_a_part_is_only_resumed_if_the_server_can_say_that_it_belongs_to_it(
     server: Server,
 ) -> None:

@@ -30,6 +30,7 @@ def faults(way: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has mallopt")
 def test_freed_memory_is_used_again() -> None:
     kept, given_back = faults("kept"), faults("given back")

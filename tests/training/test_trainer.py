@@ -46,6 +46,7 @@ def test_loss_falls(tiny: Recipe, tmp_path: Path) -> None:
     assert history[-1].train_top1_error < history[0].train_top1_error - 0.3
 
 
+@pytest.mark.slow
 def test_eight_images_are_learned_to_zero_error(
     tiny: Recipe, flowers: Path, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_killed_and_resumed_it_ends_in_the_same_bytes(
     assert [record.epoch for record in read_metrics(run.folder)] == list(range(1, 13))
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_half_written_is_cleared_away(eager: Recipe, tmp_path: Path) -> None:
     folder = cut_off(eager, tmp_path / "run", 6)
     for place in (folder.path, folder.plots):

@@ -211,6 +211,7 @@ def test_a_response_norm_is_refused(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_mean_image_is_in_the_metadata_only(tmp_path: Path, suffix: str) -> None:
     classifier = small_classifier(Conv("a", 4, 3), Flatten("f"), has_mean_image=True)
