@@ -27,6 +27,7 @@ from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
 from support.commands import Command
 from support.kernels import randn
+from support.slow import every_nth_fast
 
 CLASSES = ("rose", "tulip", "daisy", "iris", "lily", "aster", "poppy")
 SIDES = {"alexnet_notebook": 215, "alexnet_owt": 224, "lenet5": 32, "cifar_quick": 32}
@@ -39,7 +40,7 @@ EXACT_OPTIMIZED = 1e-4
 ROUNDED_OPTIMIZED = 0.05
 """The same, with layers rounded to int8 and bf16 where this processor has them."""
 
-every_net = pytest.mark.parametrize("name", ZOO)
+every_net = pytest.mark.parametrize("name", every_nth_fast(ZOO, n=2))
 
 
 def narrow_table(name: str) -> Architecture:

@@ -47,6 +47,7 @@ from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
 from support.json_outputs import validator
 from support.places import ROOT
+from support.slow import every_nth_fast
 
 PACKAGE = ROOT / "src" / "alexnet"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -142,7 +143,7 @@ def _with_optional_action(verb: str, words: list[str]) -> tuple[str, list[str]]:
     return (action, words[1:]) if action in FLAGS else (verb, words)
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", every_nth_fast(commands(), n=3))
 def test_command_parses(command: str) -> None:
     _, verb, *words = shlex.split(command)
     if verb in ("--help", "help") or not HELP_WORDS.isdisjoint(words):

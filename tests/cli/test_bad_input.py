@@ -12,6 +12,7 @@ import pytest
 
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command, CommandResult
+from support.slow import every_nth_fast
 
 PROGRESS = re.compile(r"prepared |images: |\d+ class(es)?: |\d+ classes have fewer than ")
 """How the lines begin that describe the data before an error."""
@@ -41,7 +42,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [
+    every_nth_fast([
         ("trian", "did you mean train"),
         ("train quikstart", "did you mean quickstart"),
         ("train --epoch 3", "did you mean --epochs"),
@@ -129,7 +130,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("data show animals --num-classes 0", "--num-classes 0"),
         ("data show animals --out text.txt/x.png", "text.txt"),
         ("doctor --device gpu7", "gpu7"),
-    ],
+    ], n=2),
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_leaves_nothing(
     command: Command,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 from support.run_folders import write_run
@@ -68,6 +70,7 @@ def test_what_is_neither(command: Command, tmp_path: Path) -> None:
     assert result.err == f"alexnet: there is no file {tmp_path / 'nothing'}\n"
 
 
+@pytest.mark.slow
 def test_filters_are_drawn_even_if_they_look_like_noise(
     command: Command, trained: RunFolder, tmp_path: Path
 ) -> None:

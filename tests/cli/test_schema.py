@@ -21,6 +21,7 @@ from alexnet.models.zoo import ZOO
 from alexnet.pretraining.recipe import KINDS
 from support.commands import Command
 from support.json_outputs import command_of, command_with_output, validator
+from support.slow import first_fast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +66,7 @@ def test_every_command_with_json_has_a_schema() -> None:
     assert [command_with_output([*name.split(), "--json"]) for name in OUTPUTS] == [*OUTPUTS]
 
 
-@pytest.mark.parametrize("command", OUTPUTS)
+@pytest.mark.parametrize("command", first_fast(OUTPUTS, fast=8))
 def test_every_object_is_strict(command: str) -> None:
     schema = validator(command).schema
     Draft202012Validator.check_schema(schema)

@@ -45,6 +45,7 @@ def test_a_class_without_images_has_no_interval() -> None:
     assert (absent.recall, absent.recall_interval) == (None, None)
 
 
+@pytest.mark.slow
 def test_top_losses_are_written_and_plotted(tmp_path: Path) -> None:
     """The CSV has every image, the others those that have pixels."""
     losses = (

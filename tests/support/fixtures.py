@@ -32,7 +32,7 @@ from support.runs import SetAside, Witness, empty_plot
 pytest_plugins = ["support.experiments"]
 
 # Derandomized, so that a failure can be repeated. No deadline, since the machine may be busy.
-settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=40)
+settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("alexnet")
 
 SAVE_PLOT = plots.save_plot

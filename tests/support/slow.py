@@ -18,6 +18,11 @@ def first_fast(values: Iterable[Any], fast: int = 1) -> list[Any]:
     return [value if place < fast else as_slow(value) for place, value in enumerate(values)]
 
 
+def every_nth_fast(values: Iterable[Any], n: int) -> list[Any]:
+    """Every nth value for the fast tests, the others for the slow ones; as `first_fast`."""
+    return [value if place % n == 0 else as_slow(value) for place, value in enumerate(values)]
+
+
 def as_slow(value: Any) -> Any:
     """The value, or the tuple of values, as a parameter of a slow test."""
     values = value if isinstance(value, tuple) else (value,)

@@ -140,6 +140,7 @@ def test_official_splits_need_scipy(
         flowers17_source()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (REAL_DATA / "17flowers.tgz").exists(), reason=f"17flowers.tgz not in {REAL_DATA}"
 )
