@@ -94,6 +94,7 @@ def test_data_split_refuses_what_is_split_already(
     assert not (tmp_path / "parts").exists()
 
 
+@pytest.mark.slow
 def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     told = command("data", "show", flowers, "--num-classes", 2, "--num-samples", 2, "--out", sheet)

@@ -28,6 +28,7 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_evaluate(command: Command, own: RunFolder) -> None:
     result = command("evaluate", own.path, "--json")
     facts = json.loads(result.out)

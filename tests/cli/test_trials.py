@@ -48,6 +48,7 @@ def test_a_dry_run_prints_the_recipe_and_what_it_needs(
     assert facts["memory_bytes"] == sum(facts["memory"].values())
 
 
+@pytest.mark.slow
 def test_find_lr_prints_a_rate_and_writes_a_plot(
     command: Command, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ from alexnet.models.layers import (
 from alexnet.training.setup import build_architecture
 from alexnet.transforms.statistics import preprocessing_for
 from published import ERRORS
+from support.slow import every_nth_fast
 
 MAY_DIFFER = {
     "relu-vs-tanh": {"model.activation"},
@@ -150,7 +151,7 @@ def test_the_remedies_of_small_data_differ_from_the_baseline_in_themselves_alone
     }
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", every_nth_fast(EXPERIMENTS, n=3))
 def test_every_recipe_can_be_set_up(name: str) -> None:
     """Every arm once: arms that differ in the number of images alone are one case."""
     for plan in plans_of(name):
@@ -185,7 +186,7 @@ def test_no_learning_rate_is_tuned_on_a_test_image(name: str) -> None:
     assert not np.intersect1d(tests[0], np.concatenate([tuning.train, tuning.val])).size
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", every_nth_fast(EXPERIMENTS, n=3))
 def test_seeds_and_splits_keep_tuning_and_test_apart(name: str) -> None:
     """CIFAR-10 has its own test split; elsewhere one split serves every seed."""
     for plan in small_plans_of(name):
@@ -198,7 +199,7 @@ def test_seeds_and_splits_keep_tuning_and_test_apart(name: str) -> None:
             assert tuning.data_options.val_fraction * train >= 10
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", every_nth_fast(EXPERIMENTS, n=3))
 def test_costs_are_as_promised(name: str) -> None:
     for plan in small_plans_of(name):
         limit = {"quick": 6, "full": 90}[plan.protocol_name]

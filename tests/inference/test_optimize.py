@@ -85,7 +85,7 @@ def test_every_network_in_what_this_cpu_prefers(name: str, batch: int) -> None:
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", first_fast(ZOO, fast=3))
 def test_every_network_in_int8(name: str, int8_kernels: KernelLibrary) -> None:
     """Also on a CPU with AMX, which prefers bf16."""
     network = narrow(name)

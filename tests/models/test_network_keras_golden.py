@@ -127,6 +127,7 @@ def test_keras_logits(shared: Path, outputs: dict[str, Tensor]) -> None:
     np.testing.assert_allclose(probabilities, reference["prob"], rtol=0, atol=ATOL)
 
 
+@pytest.mark.slow
 def test_keras_layer_by_layer(shared: Path, outputs: dict[str, Tensor]) -> None:
     """Mean, std, extremes and first eight values of its 32 layers before the softmax."""
     reference = goldens(shared, "reference.npz")

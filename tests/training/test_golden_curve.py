@@ -113,7 +113,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", first_fast(RECIPES, fast=2))
+@pytest.mark.parametrize("name", first_fast(RECIPES))
 def test_first_losses_are_those_recorded(name: str, images: Path, tmp_path: Path) -> None:
     golden = np.array(json.loads(GOLDEN.read_text())[name])
     with without_kernels():  # torch alone computes the same on every machine

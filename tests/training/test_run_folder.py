@@ -134,6 +134,7 @@ def test_too_many_unreadable_images_stop_the_run_and_few_are_named(
 # which model is kept
 
 
+@pytest.mark.slow
 def test_with_a_val_split_the_best_epoch_is_kept(steady: Recipe, tmp_path: Path) -> None:
     run = train(steady, out=tmp_path / "run")
     errors = [record.eval_top1_error for record in run.history]

@@ -43,6 +43,7 @@ def write_named(path: Path, labels: list[str], form: str = "{} {}") -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
+@pytest.mark.slow
 def test_the_devkits_table(root: Path) -> None:
     scipy_io = pytest.importorskip("scipy.io", reason="needs scipy")
     write_truth(root)

@@ -82,6 +82,7 @@ def caffe_file(onnx_exports: OnnxExports) -> Path:
     return onnx_exports("alexnet_caffe").path
 
 
+@pytest.mark.slow
 def test_bgr_weights_are_flipped(caffe_file: Path, tmp_path: Path) -> None:
     """A file that takes blue first, imported as such, becomes the net that takes red first."""
 
@@ -106,6 +107,7 @@ def test_bgr_needs_three_channels(onnx_exports: OnnxExports) -> None:
         read_onnx(onnx_exports("lenet5").path, ZOO["lenet5"], "bgr")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "mismatch"),
     [
@@ -137,6 +139,7 @@ def test_another_net_is_rejected(name: str, mismatch: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_net_that_ends_early_or_late(caffe_file: Path, tmp_path: Path) -> None:
     def without_end(graph: onnx.GraphProto) -> None:
         graph.node.pop()
@@ -155,6 +158,7 @@ def test_a_net_that_ends_early_or_late(caffe_file: Path, tmp_path: Path) -> None
         read_onnx(long, ZOO["alexnet_caffe"])
 
 
+@pytest.mark.slow
 def test_a_final_softmax_is_dropped(caffe_file: Path, tmp_path: Path) -> None:
     def with_softmax(graph: onnx.GraphProto) -> None:
         graph.node.append(helper.make_node("Softmax", [graph.output[0].name], ["prob"]))
@@ -165,6 +169,7 @@ def test_a_final_softmax_is_dropped(caffe_file: Path, tmp_path: Path) -> None:
     assert imported.parity == plain.parity
 
 
+@pytest.mark.slow
 def test_matmul_and_add_are_one_layer(caffe_file: Path, tmp_path: Path) -> None:
     """Other exporters write Gemm so, and store its weight transposed."""
 

@@ -90,6 +90,7 @@ def test_mean_color_does_not_separate_the_classes() -> None:
     assert nearest_accuracy(known, labels, queries, truth) < 0.25
 
 
+@pytest.mark.slow
 def test_write_lays_out_splits_classes_and_images(written: Path) -> None:
     files = contents(written)
     found = Counter(tuple(name.split("/")[:2]) for name in files)
