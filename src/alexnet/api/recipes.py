@@ -23,7 +23,7 @@ from alexnet.errors import UnknownNameError, UsageError
 from alexnet.io.paths import similar_path
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
-from alexnet.reporter import Reporter
+from alexnet.reporter import Reporter, progress_callback
 
 R = TypeVar("R", bound=BaseRecipe)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,13 +117,9 @@ def choose_weights(
         return recipe, ()
     if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
         open_source(recipe.data, recipe.data_root)  # raises
-    from alexnet.training.initial_weights import (
-        download_progress,
-        find_pretrained,
-        from_scratch_text,
-    )
+    from alexnet.training.initial_weights import find_pretrained, from_scratch_text
 
-    file, reason = find_pretrained(recipe, download_progress(reporter))
+    file, reason = find_pretrained(recipe, progress_callback(reporter, "on_download"))
     if file:
         return replace(recipe, init_from=str(file)), ()
     return replace(from_scratch(), init_from=SCRATCH), (from_scratch_text(reason),)

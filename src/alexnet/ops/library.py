@@ -104,11 +104,6 @@ def load_kernels() -> KernelLibrary | None:
     return _search()[0]
 
 
-def why_no_kernels() -> str:
-    """Why there are none, and what helps; "" if there are."""
-    return _search()[1]
-
-
 def _search() -> tuple[KernelLibrary | None, str]:
     if os.environ.get("ALEXNET_KERNELS") == "0":
         return None, "ALEXNET_KERNELS is 0"

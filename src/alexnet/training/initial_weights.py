@@ -35,7 +35,7 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
-from alexnet.reporter import ProgressCallback, Reporter, ignore_progress
+from alexnet.reporter import ProgressCallback, Reporter, ignore_progress, progress_callback
 
 R = TypeVar("R", bound=BaseRecipe)
 
@@ -55,7 +55,7 @@ def resolve(recipe: Recipe, reporter: Reporter) -> Recipe:
     recipe = resolve_paths(recipe)
     if recipe.is_from_scratch:
         return replace(recipe, init_from=SCRATCH)
-    on_progress = download_progress(reporter)
+    on_progress = progress_callback(reporter, "on_download")
     if recipe.init_from == "torchvision":
         check_fits_torchvision(recipe)
     if recipe.init_from != "auto":
@@ -154,12 +154,6 @@ def from_scratch_text(reason: str) -> str:
     return (
         "trains from scratch, which takes longer and makes more errors than fine-tuning: " + reason
     )
-
-
-def download_progress(reporter: Reporter) -> ProgressCallback:
-    """The method `on_download` of a reporter, which it need not have."""
-    callback: ProgressCallback = getattr(reporter, "on_download", ignore_progress)
-    return callback
 
 
 def read_initial_weights(

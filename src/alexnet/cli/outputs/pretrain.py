@@ -16,7 +16,7 @@ class PretrainOutput:
     run: str
     """The run folder."""
     model: str
-    """The file of the pretrained layers, for train --init-from."""
+    """The file of the pretrained layers, for train --from."""
     plots: str
     """The folder of the plots."""
     kind: str
