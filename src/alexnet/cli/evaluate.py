@@ -79,10 +79,8 @@ def run(arguments: Sequence[str]) -> int:
             on_progress=reporter.on_evaluate,
         )
     folder, name = _default_folder(Path(flags.model))
-    own = folder.with_name(
-        f"{folder.name}{suffix(flags, is_training_path(classifier, flags.data))}"
-    )
-    out = Path(flags.out) if flags.out else own
+    ending = suffix(flags, is_training_path(classifier, flags.data))
+    out = Path(flags.out) if flags.out else folder.with_name(folder.name + ending)
     try:
         write_evaluation(result, out, run=name, net=classifier.info.architecture.name)
     finally:  # also where nothing can be written

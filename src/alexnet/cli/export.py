@@ -56,12 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
 
-    model = Path(flags.model)
-    file = model / "model.safetensors" if model.is_dir() else model
-    suffixes = SUFFIXES[flags.format]
-    out = Path(flags.out) if flags.out else file.with_suffix(suffixes[0])
-    if not out.name.endswith(suffixes):
-        raise UsageError(f"--out {out} must end in {' or '.join(suffixes)}")
+    out = _out_path(flags, SUFFIXES[flags.format])
     with ProgressReporter() as reporter:
         report = export_model(
             load(flags.model, "cpu"),
@@ -93,6 +88,16 @@ def run(arguments: Sequence[str]) -> int:
     if report.is_close and not flags.json:
         _note_next(report, out)
     return int(not report.is_close)
+
+
+def _out_path(flags: ExportFlags, suffixes: tuple[str, ...]) -> Path:
+    """The file to write: beside the model unless --out names another."""
+    model = Path(flags.model)
+    file = model / "model.safetensors" if model.is_dir() else model
+    out = Path(flags.out) if flags.out else file.with_suffix(suffixes[0])
+    if not out.name.endswith(suffixes):
+        raise UsageError(f"--out {out} must end in {' or '.join(suffixes)}")
+    return out
 
 
 def _compared(report: ExportReport) -> str:

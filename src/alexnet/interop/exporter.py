@@ -107,10 +107,7 @@ def export_model(
     check_options(file_format, rounding, opset)
     takes = _takes(classifier, out, file_format, with_preprocessing)
     script = predict_script(classifier, out.name, takes) if file_format == "onnx" else ""
-    paths = [out, report_path(out), *([script_path(out)] if script else [])]
-    for path in paths:
-        if path.exists():
-            raise UsageError(f"{path} exists already; remove it or choose another with --out")
+    paths = _new_paths(out, has_script=bool(script))
     options = FileOptions(
         name=out.name,
         takes=takes,
@@ -134,6 +131,15 @@ def export_model(
     )
     _write(out, content, script, report)
     return report
+
+
+def _new_paths(out: Path, *, has_script: bool) -> list[Path]:
+    """The files of an export, none of which may exist."""
+    paths = [out, report_path(out), *([script_path(out)] if has_script else [])]
+    for path in paths:
+        if path.exists():
+            raise UsageError(f"{path} exists already; remove it or choose another with --out")
+    return paths
 
 
 def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:
