@@ -56,9 +56,12 @@ def test_summary_lists_the_zoo(command: Command) -> None:
     nets = json.loads(command("summary", "--json").out)["networks"]
     assert [net["name"] for net in nets] == alexnet.list_models()
     assert len(nets) == 14
-    for net in nets:
-        assert net["name"] in result.out
-        assert f"{net['totals']['parameters']:,}" in result.out
+    header, _, *rows = result.out.splitlines()
+    assert header.split() == ["name", "input", "parameters", "MACs"]
+    for net, row in zip(nets, rows, strict=False):
+        totals = net["totals"]
+        cells = [f"{totals[key]:,}" for key in ("parameters", "macs")]
+        assert row.split() == [net["name"], "x".join(map(str, net["input"])), *cells]
 
 
 def test_summary_of_a_variant(command: Command) -> None:

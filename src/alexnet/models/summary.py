@@ -206,7 +206,7 @@ def network_table(nets: Iterable[Architecture]) -> Table:
     rows: list[list[Cell]] = []
     for net in nets:
         sums = totals(net.layer_infos())
-        rows.append([net.name, shape_text(net.input), sums.parameters, sums.macs, net.source])
+        rows.append([net.name, net.source, shape_text(net.input), sums.parameters, sums.macs])
     return Table(("name", "source", "input", "parameters", "MACs"), rows, left=2)
 
 
