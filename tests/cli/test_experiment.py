@@ -61,7 +61,7 @@ def test_the_exit_code_is_1_only_where_a_claim_is_not_reproduced(
 ) -> None:
     """The finished runs get other outcomes, and the experiment is run once more."""
     for name, numbers in num_wrong.items():
-        lr = read_result(own_out).arm(name).recipe.optimizer.lr
+        lr = read_result(own_out).arm(name).lrs[0]
         for seed, number in enumerate(numbers):
             run = own_out / "runs" / f"{name}-r{lr:g}-s{seed}"
             write_outcome(run / "outcome-1.json", outcome_with(number))

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from alexnet.experiments.experiment import Comparison, Scale
 from alexnet.experiments.intervals import (
     Interval,
+    Verdict,
     bayesian_bootstrap,
     effect_interval,
+    image_noise,
+    interval_of,
     overall_verdict,
+    shared_std,
     t_interval,
     verdict,
 )
@@ -97,9 +101,9 @@ def test_an_image_has_one_weight_in_all_seeds() -> None:
     """Seeds that are wrong on the same images tell less than seeds that are wrong on others."""
     indices = [np.arange(200)] * 3
     ones = [np.arange(200) < 100] * 3
-    same = bayesian_bootstrap([one.astype(float) for one in ones], indices)
+    same = bayesian_bootstrap([one.astype(float) for one in ones], indices).mean(0)
     shifted = [np.roll(one, 67 * i).astype(float) for i, one in enumerate(ones)]
-    other = bayesian_bootstrap(shifted, indices)
+    other = bayesian_bootstrap(shifted, indices).mean(0)
     assert same.std() == pytest.approx(math.sqrt(0.25 / 200), rel=0.06)
     assert other.std() < 0.8 * same.std()
 
@@ -213,9 +217,41 @@ def test_a_verdict_is_never_both(ends: list[float], min_effect: float, scale: Sc
 
 
 def test_of_several_claims_one_that_fails_decides() -> None:
-    assert overall_verdict(["reproduced", "reproduced"]) == "reproduced"
-    assert overall_verdict(["reproduced", "undecided"]) == "undecided"
-    assert overall_verdict(["undecided", "not reproduced", "reproduced"]) == "not reproduced"
+    yes: Verdict = "reproduced"
+    no: Verdict = "not reproduced"
+    assert overall_verdict([yes, yes], [yes, "undecided"]) == yes
+    assert overall_verdict([yes, "undecided"], [yes, "undecided"]) == "undecided"
+    assert overall_verdict(["undecided", no, yes], ["undecided", no, yes]) == no
+
+
+def test_one_of_several_fails_the_claim_only_by_its_simultaneous_interval() -> None:
+    yes: Verdict = "reproduced"
+    no: Verdict = "not reproduced"
+    assert overall_verdict([yes, no], [yes, "undecided"]) == "undecided"
+    assert overall_verdict([yes, no], [yes, no]) == no
+
+
+def test_a_simultaneous_interval_by_hand() -> None:
+    """Of 5 claims: 99 %; effects 1, 2, 3 with t(2) = 9.925 instead of 4.303."""
+    seeds = [[(outcome(0.0), outcome(float(effect)))] for effect in (1, 2, 3)]
+    found = interval_of([1.0, 2.0, 3.0], np.zeros((3, 1)), seeds, "difference", 1 - 0.05 / 5)
+    assert found.high == pytest.approx(2 + 9.925 / math.sqrt(3), rel=0.02)
+
+
+def test_the_noise_that_seeds_share_stays() -> None:
+    """Same answers in every seed: all of it is shared. Other images in every seed: nothing is."""
+    better, worse = evaluated("x" * 30 + "." * 170), evaluated("x" * 90 + "." * 110)
+    same = image_noise([[(better, worse)]] * 3, "difference")
+    assert shared_std(same) == pytest.approx(float(same[0].std()))
+    rng = np.random.default_rng(0)
+    other = image_noise(
+        [
+            [(evaluated("." * 400), evaluated("".join(rng.choice(["x", "."], 400))))]
+            for _ in range(4)
+        ],
+        "difference",
+    )
+    assert shared_std(other) < 0.35 * float(other[0].std())
 
 
 # simulation
@@ -236,7 +272,7 @@ def coverage(num_experiments: int, num_seeds: int, spread: float) -> float:
             for _ in range(num_seeds)
         ]
         effects = [float(value.mean()) for value in values]
-        noise = bayesian_bootstrap(values, indices, num_resamples=200) - np.mean(effects)
+        noise = bayesian_bootstrap(values, indices, num_resamples=200).mean(0) - np.mean(effects)
         low, high = t_interval(effects, noise, num_samples=4_000)
         hits += low <= truth <= high
     return hits / num_experiments

@@ -94,11 +94,9 @@ def test_errors_over_the_number_of_images(
 
 
 def test_the_target_is_a_line(tiny_result: ExperimentResult, histories: Histories) -> None:
-    first = tiny_result.arms[0]
-    arm = replace(
-        first, recipe=replace(first.recipe, stopping=StoppingOptions(target_train_error=0.25))
-    )
-    result = replace(tiny_result, arms=(arm, *tiny_result.arms[1:]))
+    assert tiny_result.design is not None
+    base = replace(tiny_result.design.recipe, stopping=StoppingOptions(target_train_error=0.25))
+    result = replace(tiny_result, design=replace(tiny_result.design, recipe=base))
     assert list(plot_result(result, histories).axes[0].lines[-1].get_ydata()) == [0.25, 0.25]
 
 

@@ -21,7 +21,8 @@ def test_a_result_can_be_read_again(finished: Finished) -> None:
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     assert result.environment.torch
     assert result.seeds == (0, 1, 2)
-    assert result.arm("none").recipe.model.dropout == 0
+    assert result.design is not None
+    assert result.arm("none").differs == ("--dropout 0",)
 
 
 def test_primary_comparisons_alone_decide_the_verdict(experiment: Experiment) -> None:

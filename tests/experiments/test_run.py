@@ -51,8 +51,8 @@ def test_the_learning_rate_with_the_lowest_validation_error_is_chosen(finished: 
     for arm in (result.arm("dropout"), result.arm("none")):
         assert [trial.lr for trial in arm.trials] == list(LR_GRID)
         best = min(arm.trials, key=lambda trial: (trial.val_error, trial.val_loss))
-        assert arm.recipe.optimizer.lr == best.lr
-    assert result.arm("dropout-ten").recipe == result.arm("dropout").recipe
+        assert arm.lrs == (best.lr,) * 3
+    assert result.arm("dropout-ten").lrs == result.arm("dropout").lrs
 
 
 def test_ties_of_learning_rates_by_hand(experiment: Experiment) -> None:
@@ -78,8 +78,7 @@ def test_values_are_the_outcomes_of_the_runs(finished: Finished) -> None:
         arm = result.arm(name)
         trained = name.removesuffix("-ten")
         runs = [
-            finished.out / "runs" / f"{trained}-r{arm.recipe.optimizer.lr:g}-s{seed}"
-            for seed in range(3)
+            finished.out / "runs" / f"{trained}-r{lr:g}-s{seed}" for seed, lr in enumerate(arm.lrs)
         ]
         outcomes = [read_outcome(run / f"outcome-{crops}.json") for run in runs]
         assert arm.values == tuple(outcome.value for outcome in outcomes)

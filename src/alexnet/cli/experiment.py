@@ -232,7 +232,7 @@ def reporter_factory(stack: ExitStack) -> Callable[[str], ProgressReporter]:
 
 
 def _text(result: ExperimentResult) -> str:
-    from alexnet.experiments.formatting import format_value
+    from alexnet.experiments.formatting import format_lrs, format_value
     from alexnet.experiments.report import interval_text
 
     arms = table(
@@ -240,7 +240,7 @@ def _text(result: ExperimentResult) -> str:
         [
             (
                 arm.name,
-                f"{arm.recipe.optimizer.lr:g}",
+                format_lrs(arm.lrs),
                 format_value(arm.mean, result.measure, censored=any(arm.censored)),
                 format_value(arm.std, result.measure),
                 str(len(arm.values)),

@@ -4,6 +4,7 @@ experiment       what an experiment is: claim, arms, comparisons, protocols
 base_recipes     recipes and sizes that several experiments share
 claims/          the experiments themselves, one module per claim
 catalogue        all of them by name
+design           what a result depends on, its digest and differences
 plan             which runs an experiment needs at one size, and their estimated cost
 run              does the runs: tunes, trains, evaluates, resumes
 initial_weights  weights that arms start from: torchvision's or pretrained

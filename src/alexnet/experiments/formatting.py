@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from alexnet.experiments.experiment import Measure, Scale
 from alexnet.experiments.intervals import Interval
@@ -36,6 +37,12 @@ def format_estimate(interval: Interval, scale: Scale) -> str:
         (True, True): "perhaps ",
     }[(interval.is_unbounded_below, interval.is_unbounded_above)]
     return f"{bound}{format_effect(interval.estimate, scale)}"
+
+
+def format_lrs(lrs: Sequence[float]) -> str:
+    """The learning rates of an arm's seeds: one where they are equal, else the range."""
+    low, high = f"{min(lrs):g}", f"{max(lrs):g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def format_minutes(minutes: float | None) -> str:

@@ -60,9 +60,26 @@ def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
     Where the worse value is censored there is no upper end, and where the better one is there is
     no lower end. With one seed there is neither.
     """
-    effects = [float(np.mean([_effect(pair, scale) for pair in pairs])) for pairs in seeds]
-    noise = _image_noise(seeds) if scale == "difference" else np.zeros(1)
-    low, high = t_interval(effects, noise)
+    return interval_of(seed_effects(seeds, scale), image_noise(seeds, scale), seeds, scale)
+
+
+def interval_of(
+    effects: Sequence[float],
+    noise: np.ndarray,
+    seeds: Sequence[Sequence[Pair]],
+    scale: Scale,
+    level: float = CONFIDENCE_LEVEL,
+) -> Interval:
+    """The interval of effects that are known already.
+
+    Args:
+        effects: as `seed_effects` gives them.
+        noise: as `image_noise` gives it.
+        seeds: the outcomes, which tell what is censored.
+        scale: of the effects.
+        level: the confidence level, between 0 and 1.
+    """
+    low, high = t_interval(effects, noise.mean(0), level=level)
     is_single = len(effects) < 2
     pairs = [pair for of_seed in seeds for pair in of_seed]
     from_log = math.exp if scale == "ratio" else float
@@ -75,8 +92,16 @@ def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
     )
 
 
+def seed_effects(seeds: Sequence[Sequence[Pair]], scale: Scale) -> list[float]:
+    """Every seed's effect, averaged over its pairs; of ratios the logarithm."""
+    return [float(np.mean([_effect(pair, scale) for pair in pairs])) for pairs in seeds]
+
+
 def t_interval(
-    effects: Sequence[float], noise: np.ndarray, num_samples: int = NUM_SAMPLES
+    effects: Sequence[float],
+    noise: np.ndarray,
+    num_samples: int = NUM_SAMPLES,
+    level: float = CONFIDENCE_LEVEL,
 ) -> tuple[float, float]:
     """The lower and upper end of the interval of a mean.
 
@@ -85,6 +110,7 @@ def t_interval(
         noise: [R], deviation of the mean in each bootstrap sample of the images; zeros where the
             images are not resampled.
         num_samples: of the sum of both terms.
+        level: the confidence level, between 0 and 1.
     """
     count, mean = len(effects), float(np.mean(effects))
     if count < 2:
@@ -93,7 +119,7 @@ def t_interval(
     standard_error = float(np.std(effects, ddof=1)) / math.sqrt(count)
     samples = rng.choice(noise, num_samples)
     samples = samples + standard_error * rng.standard_t(count - 1, num_samples)
-    low, high = np.quantile(samples, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return mean + float(low), mean + float(high)
 
 
@@ -102,7 +128,7 @@ def bayesian_bootstrap(
     indices: Sequence[np.ndarray],
     num_resamples: int = NUM_RESAMPLES,
 ) -> np.ndarray:
-    """Mean over the groups of their weighted mean over images: float64 [num_resamples].
+    """Weighted mean over images of every group: float64 [groups, num_resamples].
 
     Args:
         values: for every group one value per image.
@@ -115,14 +141,14 @@ def bayesian_bootstrap(
     """
     images = np.unique(np.concatenate(indices))
     positions = [np.searchsorted(images, group) for group in indices]
-    rng, means = np.random.default_rng(1), np.empty(num_resamples)
+    rng, means = np.random.default_rng(1), np.empty((len(values), num_resamples))
     for start in range(0, num_resamples, CHUNK):
         weights = rng.standard_exponential((CHUNK, len(images)))
         groups = [
             weights[:, position] @ value / weights[:, position].sum(1)
             for value, position in zip(values, positions, strict=True)
         ]
-        means[start : start + CHUNK] = np.mean(groups, axis=0)
+        means[:, start : start + CHUNK] = groups
     return means
 
 
@@ -144,9 +170,20 @@ def verdict(interval: Interval, comparison: Comparison, num_seeds: int) -> Verdi
     return "undecided"
 
 
-def overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """Of several claims: reproduced if all are, not reproduced if one is not."""
-    if "not reproduced" in verdicts:
+def simultaneous_level(num_claims: int) -> float:
+    """The level at which so many intervals are together right with 95 % (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE_LEVEL) / num_claims
+
+
+def overall_verdict(verdicts: Sequence[Verdict], simultaneous: Sequence[Verdict]) -> Verdict:
+    """Of several claims: reproduced if all are, not reproduced if one surely is not.
+
+    Args:
+        verdicts: of every claim by its own 95 % interval.
+        simultaneous: the same by the intervals at `simultaneous_level`. With one of k claims at
+            95 % each, a true claim would be refuted up to k times as often as promised.
+    """
+    if "not reproduced" in simultaneous:
         return "not reproduced"
     return "reproduced" if set(verdicts) == {"reproduced"} else "undecided"
 
@@ -159,15 +196,28 @@ def _effect(pair: Pair, scale: Scale) -> float:
     return worse.value - better.value
 
 
-def _image_noise(seeds: Sequence[Sequence[Pair]]) -> np.ndarray:
-    """Deviation of the mean effect in each bootstrap sample of the images: float64 [R]."""
+def image_noise(seeds: Sequence[Sequence[Pair]], scale: Scale) -> np.ndarray:
+    """Deviation of every seed's effect in each bootstrap sample of the images: float64 [seeds, R].
+
+    Zeros where the effect is a ratio or no mean over images.
+    """
     pairs = [pair for of_seed in seeds for pair in of_seed]
     indices = [np.array(better.indices or worse.indices) for better, worse in pairs]
-    if not all(len(group) for group in indices):
-        return np.zeros(1)
+    if scale == "ratio" or not all(len(group) for group in indices):
+        return np.zeros((len(seeds), 1))
     values = [
         worse.zero_one_loss(group) - better.zero_one_loss(group)
         for (better, worse), group in zip(pairs, indices, strict=True)
     ]
-    mean = float(np.mean([value.mean() for value in values]))
-    return np.asarray(bayesian_bootstrap(values, indices) - mean)
+    means = np.array([[value.mean()] for value in values])
+    noise = bayesian_bootstrap(values, indices) - means
+    return np.asarray(noise.reshape(len(seeds), -1, noise.shape[1]).mean(1))
+
+
+def shared_std(noise: np.ndarray) -> float:
+    """Standard deviation of the part of the images' noise, [seeds, R], that all seeds share."""
+    count = len(noise)
+    if count < 2:
+        return 0.0
+    of_mean, single = float(np.var(noise.mean(0))), float(np.mean(np.var(noise, axis=1)))
+    return math.sqrt(max(0.0, (count * of_mean - single) / (count - 1)))

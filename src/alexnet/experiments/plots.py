@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from alexnet import plots
+from alexnet.config.recipe import Recipe
 from alexnet.experiments.formatting import MEASURE_NAMES, format_estimate
 from alexnet.experiments.results import ArmResult, ComparisonResult, ExperimentResult
 from alexnet.records import EpochRecord
@@ -51,10 +52,12 @@ def plot_result(result: ExperimentResult, histories: Histories) -> Figure:
 
 
 def _title(result: ExperimentResult) -> str:
-    recipe = result.arms[0].recipe
-    net = recipe.arch if isinstance(recipe.arch, str) else recipe.arch.name
     what = f"{result.experiment}, {result.verdict}"
-    return plots.run_title(what, (result.protocol, recipe.data, net))
+    if result.design is None:
+        return plots.run_title(what, (result.protocol,))
+    base = result.design.recipe
+    net = base.arch if isinstance(base.arch, str) else base.arch.name
+    return plots.run_title(what, (result.protocol, base.data, net))
 
 
 def _plot_curves(
@@ -82,7 +85,8 @@ def _plot_curves(
 
 
 def _plot_target(axes: Axes, result: ExperimentResult) -> None:
-    target = result.arms[0].recipe.stopping.target_train_error
+    base = result.design.recipe if result.design else Recipe()
+    target = base.stopping.target_train_error
     if target is not None:
         axes.axhline(target, color=plots.GRAY, linestyle="--", linewidth=1)
 

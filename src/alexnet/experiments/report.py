@@ -11,6 +11,7 @@ from alexnet.experiments.formatting import (
     MEASURE_NAMES,
     format_effect,
     format_estimate,
+    format_lrs,
     format_minutes,
     format_value,
 )
@@ -88,7 +89,7 @@ def arms_table(result: ExperimentResult) -> str:
     rows = [
         (
             arm.name,
-            f"{arm.recipe.optimizer.lr:g}{' (edge of the grid)' if arm.is_at_edge else ''}",
+            f"{format_lrs(arm.lrs)}{' (edge of the grid)' if arm.is_at_edge else ''}",
             format_value(arm.mean, result.measure, censored=any(arm.censored)),
             format_value(arm.std, result.measure),
             ", ".join(_seed_values(arm, result)),

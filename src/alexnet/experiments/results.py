@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet.config.recipe import Recipe
+import numpy as np
+
 from alexnet.config.serialization import from_dict
 from alexnet.errors import ConfigError, ModelFileError
+from alexnet.evaluation.intervals import CONFIDENCE_LEVEL
+from alexnet.experiments.design import Design, arm_differences, design_of
 from alexnet.experiments.experiment import Arm, Comparison, Measure, ProtocolName, Scale
 from alexnet.experiments.formatting import describe_setting
 from alexnet.experiments.intervals import (
     Interval,
     Verdict,
-    effect_interval,
+    image_noise,
+    interval_of,
     overall_verdict,
+    seed_effects,
+    shared_std,
+    simultaneous_level,
     verdict,
 )
 from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.plan import Plan
 from alexnet.runtime.environment import Environment
 
-FORMAT = 3
+FORMAT = 4
 RESULT = "result.json"
 PLOT = "plot.png"
 REPORT = "report.md"
@@ -49,8 +57,10 @@ class ArmResult:
     name: str
     series: str
     images_per_class: int
-    recipe: Recipe
-    """Of the first seed's run; it re-creates the run."""
+    differs: tuple[str, ...]
+    """What differs from the base recipe, as flags and in words; empty for nothing."""
+    lrs: tuple[float, ...]
+    """The learning rates of the runs, one per seed."""
     trials: tuple[LRTrial, ...]
     """The tuning runs; empty where the learning rate is given or another arm's."""
     is_at_edge: bool
@@ -79,6 +89,16 @@ class ComparisonResult:
     expected: float | None
     is_primary: bool
     interval: Interval
+    simultaneous: Interval
+    """The interval at the level at which those of all primary comparisons are together right with
+    95 %; a claim of several is refuted by it. Of a secondary comparison, and of a single primary
+    one, that at 95 %."""
+    effects: tuple[float, ...]
+    """One per seed, in the scale of the interval."""
+    image_std: float
+    """Standard deviation of a seed's effect over other images; 0 where no images are resampled."""
+    shared_image_std: float
+    """The part of it that all seeds share, so that more seeds do not lower it."""
     verdict: Verdict
 
 
@@ -105,6 +125,8 @@ class ExperimentResult:
     training_seconds: float
     """Of all runs together."""
     environment: Environment
+    design: Design | None = None
+    """The protocol that was run; None where it was not recorded: results of an earlier program."""
 
     def arm(self, name: str) -> ArmResult:
         """The result of the arm called `name`."""
@@ -114,7 +136,7 @@ class ExperimentResult:
 def summarize(
     plan: Plan,
     outcomes: Mapping[str, Sequence[Outcome]],
-    recipes: Mapping[str, Recipe],
+    lrs: Mapping[str, Sequence[float]],
     trials: Mapping[str, tuple[LRTrial, ...]],
     training_seconds: float,
     environment: Environment,
@@ -124,7 +146,7 @@ def summarize(
     Args:
         plan: what was run.
         outcomes: for every arm one per seed, in the order of the seeds.
-        recipes: for every arm the recipe of the first seed.
+        lrs: for every arm the learning rates of the runs, in the order of the seeds.
         trials: for every tuned arm its tuning runs.
         training_seconds: of all runs.
         environment: where they ran.
@@ -142,11 +164,24 @@ def summarize(
         measure=experiment.measure,
         seeds=tuple(plan.seeds),
         excluded=plan.exclude,
-        arms=tuple(_arm_result(plan, arm, outcomes, recipes, trials) for arm in plan.arms),
+        arms=tuple(_arm_result(plan, arm, outcomes, lrs, trials) for arm in plan.arms),
         comparisons=compared,
-        verdict=overall_verdict([c.verdict for c in compared if c.is_primary]),
+        verdict=_overall(compared, plan),
         training_seconds=training_seconds,
         environment=environment,
+        design=design_of(plan),
+    )
+
+
+def _overall(compared: Sequence[ComparisonResult], plan: Plan) -> Verdict:
+    primary = [
+        (found, claimed)
+        for found, claimed in zip(compared, plan.comparisons, strict=True)
+        if found.is_primary
+    ]
+    return overall_verdict(
+        [found.verdict for found, _ in primary],
+        [verdict(found.simultaneous, claimed, len(plan.seeds)) for found, claimed in primary],
     )
 
 
@@ -154,18 +189,19 @@ def _arm_result(
     plan: Plan,
     arm: Arm,
     outcomes: Mapping[str, Sequence[Outcome]],
-    recipes: Mapping[str, Recipe],
+    lrs: Mapping[str, Sequence[float]],
     trials: Mapping[str, tuple[LRTrial, ...]],
 ) -> ArmResult:
-    own, recipe, lr_grid = outcomes[arm.name], recipes[arm.name], plan.protocol.lr_grid
+    own, own_lrs, lr_grid = outcomes[arm.name], lrs[arm.name], plan.protocol.lr_grid
     values = [outcome.value for outcome in own]
     return ArmResult(
         name=arm.name,
         series=arm.series,
         images_per_class=arm.images_per_class,
-        recipe=recipe,
+        differs=arm_differences(plan, arm),
+        lrs=tuple(own_lrs),
         trials=trials.get(arm.name, ()),
-        is_at_edge=len(lr_grid) > 1 and recipe.optimizer.lr in (min(lr_grid), max(lr_grid)),
+        is_at_edge=len(lr_grid) > 1 and any(lr in (min(lr_grid), max(lr_grid)) for lr in own_lrs),
         values=tuple(values),
         censored=tuple(outcome.is_censored for outcome in own),
         diverged=tuple(outcome.has_diverged for outcome in own),
@@ -182,7 +218,13 @@ def _compare(
         [(outcomes[better][i], outcomes[worse][i]) for better, worse in pairs]
         for i in range(len(plan.seeds))
     ]
-    interval = effect_interval(seeds, comparison.scale)
+    effects = seed_effects(seeds, comparison.scale)
+    noise = image_noise(seeds, comparison.scale)
+    num_claims = sum(one.is_primary for one in plan.comparisons) if comparison.is_primary else 1
+    interval, simultaneous = (
+        interval_of(effects, noise, seeds, comparison.scale, level)
+        for level in (CONFIDENCE_LEVEL, simultaneous_level(num_claims))
+    )
     return ComparisonResult(
         name=comparison.name,
         better=comparison.better,
@@ -192,6 +234,10 @@ def _compare(
         expected=comparison.expected,
         is_primary=comparison.is_primary,
         interval=interval,
+        simultaneous=simultaneous,
+        effects=tuple(math.exp(e) if comparison.scale == "ratio" else e for e in effects),
+        image_std=math.sqrt(float(np.mean(np.var(noise, axis=1)))),
+        shared_image_std=shared_std(noise),
         verdict=verdict(interval, comparison, len(seeds)),
     )
 

@@ -98,17 +98,17 @@ def run_experiment(
     session = Session(plan, out, new_reporter, keep_models)
     trials = {arm.name: tune_lr(session, arm) for arm in plan.tuned_arms}
     lrs = {spec.arm.name: best_lr(plan, spec, trials) for spec in plan.trainings}
-    recipes: dict[str, Recipe] = {}
+    own_lrs: dict[str, list[float]] = {arm.name: [] for arm in plan.arms}
     outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in plan.arms}
     for seed in plan.seeds:
         for spec in plan.trainings:
             run = measured_run(session, spec, lrs[spec.arm.name], seed)
             for arm in spec.serves:
                 outcomes[arm.name].append(read_outcome(outcome_path(run, arm)))
-                recipes.setdefault(arm.name, read_recipe(run.config))
+                own_lrs[arm.name].append(lrs[spec.arm.name])
     environment = describe_environment(choose_device(plan.device))
     seconds = total_training_seconds(out)
-    result = summarize(plan, outcomes, recipes, trials, seconds, environment)
+    result = summarize(plan, outcomes, own_lrs, trials, seconds, environment)
     write_report(result, read_histories(plan, out, lrs), out)
     return result
 

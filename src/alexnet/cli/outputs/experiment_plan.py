@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.recipe_changes import flag_text, recipe_changes
+from alexnet.experiments.design import arm_differences
 from alexnet.experiments.experiment import Arm
 from alexnet.experiments.formatting import describe_setting
-from alexnet.experiments.plan import Plan, count_images, estimate_minutes, with_changes
+from alexnet.experiments.plan import Plan, count_images, estimate_minutes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ def _arm(plan: Plan, arm: Arm) -> ArmPlan:
     num_train, num_test = count_images(plan.recipe(arm, grid[0], 0))
     return ArmPlan(
         name=arm.name,
-        differs=_differences(plan, arm),
+        differs=arm_differences(plan, arm),
         shares_runs_of=None if is_trained else spec.arm.name,
         num_tuning_runs=len(grid) if arm in plan.tuned_arms else 0,
         num_measured_runs=len(plan.seeds) if is_trained else 0,
@@ -85,12 +85,3 @@ def _arm(plan: Plan, arm: Arm) -> ArmPlan:
         num_train_images=num_train,
         num_test_images=num_test,
     )
-
-
-def _differences(plan: Plan, arm: Arm) -> tuple[str, ...]:
-    base = plan.protocol.base
-    changes = recipe_changes((base, with_changes(base, arm)))
-    flags = [f"{change.flag} {flag_text(change.values[1])}" for change in changes]
-    weights = [f"initial weights: {arm.init_from}"] if arm.init_from != "random" else []
-    rate = [f"learning rate of {arm.lr_from}"] if arm.lr_from else []
-    return (*flags, *weights, *rate, *([f"{arm.crops} crops"] if arm.crops != 1 else []))

@@ -1,0 +1,94 @@
+"""The design of an experiment: all of its protocol that its result depends on, without its texts.
+
+Two designs are compared setting by setting; a digest stands for a design on a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, replace
+
+from alexnet.config.recipe import Recipe
+from alexnet.config.recipe_changes import flag_text, recipe_changes
+from alexnet.config.serialization import to_dict
+from alexnet.experiments.experiment import Arm, Comparison, Protocol
+from alexnet.experiments.plan import Plan, with_changes
+
+DIGEST_LENGTH = 12
+"""Hexadecimal digits."""
+NOT_IN_SETTINGS = ("base", "arms", "arm_epochs", "images_per_second", "arm_images_per_second")
+"""Fields of a protocol that the base recipe and the arms tell, and those of its cost."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Design:
+    """What an experiment's result depends on."""
+
+    recipe: Recipe
+    """The recipe that all arms share."""
+    settings: dict[str, str]
+    """Measure, seeds, tuning, arms and comparisons by name, as text. Fields of a protocol that have
+    their default value are left out, so that a field that is added changes no design."""
+
+
+def design_of(plan: Plan) -> Design:
+    """The design of a plan."""
+    base = replace(plan.protocol.base, name=plan.experiment.name, data_root="", device="auto")
+    arms = {f"arm {arm.name}": ", ".join(arm_differences(plan, arm)) for arm in plan.arms}
+    comparisons = {
+        f"comparison {i}": _comparison_text(comparison)
+        for i, comparison in enumerate(plan.comparisons, 1)
+    }
+    settings = {"measure": plan.experiment.measure, "seeds": f"{len(plan.seeds)}"}
+    tuning = dict(_protocol_settings(plan.protocol))
+    return Design(recipe=base, settings={**settings, **tuning, **arms, **comparisons})
+
+
+def digest(design: Design) -> str:
+    """The first digits of the SHA-256 of a design as JSON."""
+    text = json.dumps(to_dict(design), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def design_differences(before: Design, now: Design) -> tuple[str, ...]:
+    """The settings in which two designs differ, each with both values; empty if there are none."""
+    flags = [
+        (change.flag, *map(flag_text, change.values))
+        for change in recipe_changes((before.recipe, now.recipe))
+    ]
+    names = dict.fromkeys((*before.settings, *now.settings))
+    settings = [
+        (name, before.settings.get(name, "none") or "-", now.settings.get(name, "none") or "-")
+        for name in names
+    ]
+    rows = [*flags, *settings]
+    return tuple(f"{name}: {old}, now {new}" for name, old, new in rows if old != new)
+
+
+def arm_differences(plan: Plan, arm: Arm) -> tuple[str, ...]:
+    """What an arm has otherwise than the base recipe, as flags and in words; empty for nothing."""
+    base = plan.protocol.base
+    own = replace(with_changes(base, arm), epochs=plan.epochs(arm))
+    flags = [
+        f"{change.flag} {flag_text(change.values[1])}" for change in recipe_changes((base, own))
+    ]
+    weights = [f"initial weights: {arm.init_from}"] if arm.init_from != "random" else []
+    rate = [f"learning rate of {arm.lr_from}"] if arm.lr_from else []
+    return (*flags, *weights, *rate, *([f"{arm.crops} crops"] if arm.crops != 1 else []))
+
+
+def _protocol_settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
+    for field in fields(protocol):
+        value = getattr(protocol, field.name)
+        is_default = field.default is not MISSING and value == field.default
+        if field.name not in (*NOT_IN_SETTINGS, "num_seeds") and not is_default:
+            yield field.name.replace("_", " "), flag_text(to_dict(value))
+
+
+def _comparison_text(comparison: Comparison) -> str:
+    pairs = zip(comparison.better, comparison.worse, strict=True)
+    kind = "" if comparison.is_primary else "secondary "
+    arms = ", ".join(f"{better} against {worse}" for better, worse in pairs)
+    return f"{kind}{comparison.scale} of {arms}; minimum effect {comparison.min_effect:g}"

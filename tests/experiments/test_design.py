@@ -1,0 +1,73 @@
+"""The design of an experiment: what changes it, and how a change is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from alexnet.config.serialization import from_dict, to_dict
+from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.design import Design, design_differences, design_of, digest
+from alexnet.experiments.experiment import Arm, Comparison, Experiment
+from alexnet.experiments.plan import Plan
+
+DROPOUT = EXPERIMENTS["dropout"]
+
+
+def design(experiment: Experiment = DROPOUT, **choices: object) -> Design:
+    return design_of(Plan(experiment=experiment, **choices))  # type: ignore[arg-type]
+
+
+def test_a_text_changes_no_design_and_neither_does_a_place() -> None:
+    other = replace(DROPOUT, claim="c", source="s", expected="e", limits="l")
+    comparison = replace(other.comparisons[0], name="other words", expected=0.3)
+    other = replace(other, comparisons=(comparison,))
+    assert design(other, device="cpu", data_root="data") == design()
+    assert digest(design(other)) == digest(design())
+
+
+def with_protocol(**changes: object) -> Experiment:
+    quick = replace(DROPOUT.protocols["quick"], **changes)  # type: ignore[arg-type]
+    return replace(DROPOUT, protocols={"quick": quick})
+
+
+def test_whatever_a_result_depends_on_is_told_with_both_values() -> None:
+    quick = DROPOUT.protocols["quick"]
+    less = replace(DROPOUT.comparisons[0], min_effect=0.004)
+    fewer = replace(DROPOUT.arms[1], changes={"model.dropout": 0.25})
+    third = Arm(name="third", crops=10)
+    cases = {
+        "--epochs: 18, now 5": design(with_protocol(base=replace(quick.base, epochs=5))),
+        "seeds: 3, now 4": design(num_seeds=4),
+        "tuning epochs: 6, now 7": design(with_protocol(tuning_epochs=7)),
+        "lr grid: 0.0003 0.001 0.003 0.01, now 0.1 1": design(with_protocol(lr_grid=(0.1, 1.0))),
+        "measure: test_error, now train_error": design(replace(DROPOUT, measure="train_error")),
+        "arm third: none, now 10 crops": design(replace(DROPOUT, arms=(*DROPOUT.arms, third))),
+        "arm no-dropout: --dropout 0, now --dropout 0.25": design(
+            replace(DROPOUT, arms=(DROPOUT.arms[0], fewer))
+        ),
+        "comparison 1: difference of dropout against no-dropout; minimum effect 0.005, "
+        "now difference of dropout against no-dropout; minimum effect 0.004": design(
+            replace(DROPOUT, comparisons=(less,))
+        ),
+    }
+    for told, changed in cases.items():
+        assert design_differences(design(), changed) == (told,)
+        assert digest(changed) != digest(design())
+
+
+def test_epochs_of_one_arm_and_secondary_comparisons_are_part_of_it() -> None:
+    longer = design(with_protocol(arm_epochs={"dropout": 20}))
+    assert design_differences(design(), longer) == ("arm dropout: -, now --epochs 20",)
+    beside = Comparison(
+        name="x", better=("dropout",), worse=("no-dropout",), min_effect=0.1, is_primary=False
+    )
+    more = design(replace(DROPOUT, comparisons=(*DROPOUT.comparisons, beside)))
+    assert len(design_differences(design(), more)) == 1
+
+
+def test_a_design_survives_json_and_takes_new_fields_at_their_default() -> None:
+    plain = json.loads(json.dumps(to_dict(design())))
+    assert from_dict(Design, plain) == design()
+    del plain["recipe"]["label_smoothing"]
+    assert digest(from_dict(Design, plain)) == digest(design())
