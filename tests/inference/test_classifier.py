@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import alexnet
-import alexnet.inference.classifier
+import alexnet.inference.decoding
 from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.data.images.decode import decode
 from alexnet.errors import AlexNetError, DataError, ModelFileError, UsageError
@@ -219,7 +219,7 @@ def test_progress_is_reported_after_every_batch(
     classifier: alexnet.Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with images that cannot be read; images that are no files are counted over batches."""
-    monkeypatch.setattr(alexnet.inference.classifier, "PREDICT_BATCH", 3)
+    monkeypatch.setattr(alexnet.inference.decoding, "DECODE_BATCH", 3)
     grays: list[np.ndarray | bytes] = [np.full((9, 9), 30 * i, np.uint8) for i in range(7)]
     grays[4] = b"no image"
     calls: list[tuple[int, int]] = []
@@ -251,7 +251,7 @@ def test_a_failure_of_the_system_is_raised(
     def out_of_memory(*arguments: object) -> np.ndarray:
         raise MemoryError
 
-    monkeypatch.setattr(alexnet.inference.classifier, "decode", out_of_memory)
+    monkeypatch.setattr(alexnet.inference.decoding, "decode", out_of_memory)
     with pytest.raises(DataError, match="cannot be read now"):
         classifier.predict([image_path])
 

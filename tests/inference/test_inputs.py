@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import alexnet
-import alexnet.inference.classifier
+import alexnet.inference.decoding
 from alexnet.errors import UsageError
 from alexnet.inference.inputs import read_inputs
 from alexnet.training.run_folder import RunFolder
@@ -297,7 +297,7 @@ def test_a_mistake_of_the_program_is_raised(
     def mistaken(*arguments: object) -> np.ndarray:
         raise TypeError("unsupported operand")
 
-    monkeypatch.setattr(alexnet.inference.classifier, "decode", mistaken)
+    monkeypatch.setattr(alexnet.inference.decoding, "decode", mistaken)
     for value in (RED, [RED, png()], iter([RED])):
         with pytest.raises(TypeError, match="unsupported operand"):
             classifier.predict(value)
@@ -338,7 +338,7 @@ def test_what_an_iterator_gives_is_read_before_the_next_is_asked_for(
 def test_an_endless_iterator_is_not_read_ahead(
     classifier: alexnet.Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alexnet.inference.classifier, "PREDICT_BATCH", 2)
+    monkeypatch.setattr(alexnet.inference.decoding, "DECODE_BATCH", 2)
     given = 0
 
     def endless() -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """A trained network in use: predictions, and a faster network for the CPU.
 
 - `classifier`: `Classifier` with its class names and preprocessing; `load` reads it from a run.
+- `inputs`, `arrays`, `decoding`: images in any form, read and resized.
 - `predictions`: `Prediction`, the most probable classes of an image.
 - `optimize`: `optimize_for_inference` folds batch norms and replaces layers by faster ones.
 - `fused`: ReLU, response norm and max pooling in one pass.

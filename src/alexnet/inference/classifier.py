@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -20,10 +19,9 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
-from alexnet.data.images.decode import decode
-from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import ConfigError, ModelFileError, UsageError
-from alexnet.inference.inputs import ImageInput, Input, read_inputs
+from alexnet.inference.decoding import Decoded, decode_batches
+from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 from alexnet.keywords import check_keywords
@@ -33,17 +31,6 @@ from alexnet.runtime.device import autocast, choose_device
 from alexnet.transforms.crops import center_crop, ten_crop
 
 Crops: TypeAlias = Literal[1, 10]
-PREDICT_BATCH = 64
-"""Images that `predict` decodes and classifies at a time, which limits its memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """One image as uint8 [S, S, 3]; if it cannot be read, no pixels but the reason."""
-
-    name: str
-    pixels: np.ndarray | None = None
-    error: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,46 +130,13 @@ class Classifier:
         check_min_probability(min_probability)
         inputs = read_inputs(images)
         predictions = Predictions()
-        with closing(self._decode_batches(inputs)) as batches:
+        with closing(decode_batches(inputs, self.info.preprocessing)) as batches:
             for batch in batches:
                 found = self._predict(batch, top, crops)
                 predictions += [_unsure_below(min_probability, one) for one in found]
                 done = len(predictions)
                 on_progress(done, len(inputs) if isinstance(inputs, list) else done)
         return predictions
-
-    def _decode_batches(self, inputs: Iterable[Input]) -> Generator[list[Decoded]]:
-        """All images in batches, decoded by threads, which are one batch ahead."""
-        pool = ThreadPoolExecutor(os.cpu_count())
-        ahead: list[Future[Decoded]] = []
-        numbered = enumerate(inputs)
-        try:
-            while batch := [self._submit(pool, *one) for one in islice(numbered, PREDICT_BATCH)]:
-                if ahead:
-                    yield [future.result() for future in ahead]
-                ahead = batch
-            if ahead:
-                yield [future.result() for future in ahead]
-        finally:
-            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what is ahead
-
-    def _submit(self, pool: ThreadPoolExecutor, index: int, image: Input) -> Future[Decoded]:
-        """Decode an image in a thread, or now, before its owner changes it."""
-        if not image.is_changeable:
-            return pool.submit(self._decode, image, index)
-        done: Future[Decoded] = Future()
-        done.set_result(self._decode(image, index))
-        return done
-
-    def _decode(self, image: Input, index: int) -> Decoded:
-        name = image.name or f"image {index}"
-        preprocessing = self.info.preprocessing
-        try:
-            with image.open() as opened:
-                pixels = decode(opened, preprocessing.resize, preprocessing.resize_size)
-        except IMAGE_ERRORS as error:
-            return Decoded(name, error=rejection_reason(error, name))
-        return Decoded(name, pixels)
 
     def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
         readable = {i: image.pixels for i, image in enumerate(batch) if image.pixels is not None}

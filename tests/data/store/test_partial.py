@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.store import partial as module
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
+from alexnet.io import arrays as module
 from support.noise_stores import (
     SIDE,
     build,

@@ -6,18 +6,14 @@ so each image has a checksum, and an image that does not match it is decoded aga
 
 from __future__ import annotations
 
-import errno
 import json
-import math
-import os
-import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from alexnet.io.files import fsync, rename
+from alexnet.io.arrays import open_or_allocate
 
 PENDING, STORED, REJECTED = 0, 1, 2
 """Values of `status`."""
@@ -57,7 +53,9 @@ def open_partial(folder: Path, count: int, side: int) -> Partial:
         "status": ((count,), np.uint8),
         "checksums": ((count,), np.uint32),
     }
-    arrays = {name: _open_array(folder / f"{name}.npy", *shape) for name, shape in shapes.items()}
+    arrays = {
+        name: open_or_allocate(folder / f"{name}.npy", *shape) for name, shape in shapes.items()
+    }
     partial = Partial(folder, **arrays)
     _verify(partial)
     return partial
@@ -71,43 +69,6 @@ def _verify(partial: Partial) -> None:
     for index in np.flatnonzero(partial.status == REJECTED):
         if int(index) not in reasons:
             partial.status[index] = PENDING
-
-
-def _open_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """A memory-mapped array; its space is allocated at once, so that a full disk fails here."""
-    temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    if (array := _open_existing(path, shape, dtype)) is not None:
-        return array
-    needed = math.prod(shape) * np.dtype(dtype).itemsize
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise OSError(
-            errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
-        )
-    try:
-        _allocate(temporary, shape, dtype)
-        fsync(temporary)
-        rename(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(path, mode="r+")
-
-
-def _open_existing(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:
-    """The array that is there; None where there is none, or one damaged by a power cut."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r+")
-    except (FileNotFoundError, ValueError, EOFError):
-        return None
-    return array if (array.shape, array.dtype) == (shape, np.dtype(dtype)) else None
-
-
-def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def reason_line(index: int, reason: str) -> str:

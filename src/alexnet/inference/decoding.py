@@ -1,0 +1,70 @@
+"""Images of any form, decoded and resized in batches by threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.data.images.decode import decode
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.inference.inputs import Input
+
+DECODE_BATCH = 64
+"""Images that are decoded and used at a time, which limits the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One image as uint8 [S, S, 3]; if it cannot be read, no pixels but the reason."""
+
+    name: str
+    pixels: np.ndarray | None = None
+    error: str = ""
+
+
+def decode_batches(
+    inputs: Iterable[Input], preprocessing: Preprocessing
+) -> Generator[list[Decoded]]:
+    """All images in batches, resized, decoded by threads, which are one batch ahead."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    ahead: list[Future[Decoded]] = []
+    numbered = enumerate(inputs)
+    try:
+        while batch := [
+            _submit(pool, image, index, preprocessing)
+            for index, image in islice(numbered, DECODE_BATCH)
+        ]:
+            if ahead:
+                yield [future.result() for future in ahead]
+            ahead = batch
+        if ahead:
+            yield [future.result() for future in ahead]
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what is ahead
+
+
+def _submit(
+    pool: ThreadPoolExecutor, image: Input, index: int, preprocessing: Preprocessing
+) -> Future[Decoded]:
+    """Decode an image in a thread, or now, before its owner changes it."""
+    if not image.is_changeable:
+        return pool.submit(_decode, image, index, preprocessing)
+    done: Future[Decoded] = Future()
+    done.set_result(_decode(image, index, preprocessing))
+    return done
+
+
+def _decode(image: Input, index: int, preprocessing: Preprocessing) -> Decoded:
+    name = image.name or f"image {index}"
+    try:
+        with image.open() as opened:
+            pixels = decode(opened, preprocessing.resize, preprocessing.resize_size)
+    except IMAGE_ERRORS as error:
+        return Decoded(name, error=rejection_reason(error, name))
+    return Decoded(name, pixels)

@@ -1,0 +1,56 @@
+"""Memory-mapped arrays that are filled over time, and survive a kill."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.io.files import fsync, rename
+
+
+def open_or_allocate(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """The array of a .npy file, for reading and writing; zeros where there is none of this shape.
+
+    The space of a new one is allocated at once, so that a full disk fails here.
+
+    Raises:
+        OSError: there is no space for it.
+    """
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    if (array := _open_existing(path, shape, dtype)) is not None:
+        return array
+    needed = math.prod(shape) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
+        )
+    try:
+        _allocate(temporary, shape, dtype)
+        fsync(temporary)
+        rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return np.lib.format.open_memmap(path, mode="r+")
+
+
+def _open_existing(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:
+    """The array that is there; None where there is none, or one damaged by a power cut."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="r+")
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return array if (array.shape, array.dtype) == (shape, np.dtype(dtype)) else None
+
+
+def _allocate(path: Path, shape: tuple[int, ...], dtype: type) -> None:
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
