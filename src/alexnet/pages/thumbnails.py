@@ -1,0 +1,39 @@
+"""Small images inside a page, as JPEGs, within a number of bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+QUALITY = 72
+
+
+class ByteBudget:
+    """A number of bytes that images may take in all."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.left = size_bytes
+
+    def take(self, url: str) -> bool:
+        """Whether there is room for an image, which is then taken."""
+        fits = len(url) <= self.left
+        self.left -= len(url) if fits else 0
+        return fits
+
+
+def jpeg_url(pixels: np.ndarray, side: int, quality: int = QUALITY) -> str:
+    """An image as a `data:` address of a JPEG.
+
+    Args:
+        pixels: uint8 [h, w, 3], or gray [h, w].
+        side: the longest side in pixels; a smaller image keeps its size.
+        quality: of the JPEG, 1 to 95.
+    """
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2)
+    file = io.BytesIO()
+    image.save(file, "jpeg", quality=quality, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
