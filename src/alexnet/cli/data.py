@@ -20,11 +20,13 @@ from alexnet.config.presets import QUICKSTART, preset
 from alexnet.config.recipe import DataOptions
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.duplicates import check_command, duplicate_advice
 from alexnet.data.export_split import write_split
 from alexnet.data.images.find import describe_skipped
 from alexnet.data.source import Source
 from alexnet.data.splits import require_training_images, split
 from alexnet.data.store.build import prepare
+from alexnet.data.store.store import Store
 from alexnet.data.summary import (
     classes_text,
     missing_text,
@@ -92,6 +94,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
             on_progress=reporter.on_prepare,
             on_note=reporter.note,
         )
+    store = replace(store, notes=(*store.notes, *_duplicate_notes(store, flags)))
     splits = Counter(name or "not split" for name in store.info.splits)
     if flags.json:
         print_json(prepare_output(store, splits))
@@ -110,6 +113,14 @@ def prepare_action(arguments: Sequence[str]) -> int:
         print(f"files skipped: {skipped}")
     note_next(_train_command(flags.data, flags.data_root, flags.label_from))
     return 0
+
+
+def _duplicate_notes(store: Store, flags: PrepareFlags) -> list[str]:
+    """Sentences on images that are in several splits or classes."""
+    splits = np.array(store.info.splits)
+    indices = {name: np.flatnonzero((splits == name) & store.usable) for name in set(splits)}
+    command = check_command(flags.data, flags.data_root, flags.label_from)
+    return duplicate_advice(store, indices, command)
 
 
 def _open(flags: PrepareFlags | CheckFlags | SplitFlags) -> Source:

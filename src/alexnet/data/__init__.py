@@ -8,6 +8,7 @@
 - `splits`: `Splits`: which images are for training, validation and test
 - `batches`: `Batches`: the order of an epoch, and its batches as arrays
 - `advice`: what the numbers of images make uncertain
+- `duplicates`: images that are in two splits or two classes
 - `check`, `export_split`: faults of a data set; a split written as folders or as a CSV file
 - `threads`: a bounded `map` over a thread pool
 """

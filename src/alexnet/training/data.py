@@ -7,6 +7,7 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.advice import many_held_out, split_advice
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.published import PUBLISHED, published_source
+from alexnet.data.duplicates import check_command, duplicate_advice
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.source import Source
 from alexnet.data.splits import Splits, require_training_images, split_indices
@@ -38,7 +39,10 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         on_unpack=progress_callback(reporter, "on_unpack"),
         on_note=reporter.note,
     )
-    return store, split_for_training(recipe, store, reporter)
+    splits = split_for_training(recipe, store, reporter)
+    for sentence in duplicates_in(recipe, store, splits):
+        reporter.note(sentence)
+    return store, splits
 
 
 def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
@@ -55,7 +59,10 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
     options = recipe.data_options
     source = _source_or_published(recipe, reporter)
     store, is_there = planned_store(source, resize=options.resize, side=options.resize_size)
-    return store, split_for_training(recipe, store, reporter), is_there
+    splits = split_for_training(recipe, store, reporter)
+    for sentence in duplicates_in(recipe, store, splits) if is_there else []:
+        reporter.note(sentence)
+    return store, splits, is_there
 
 
 def _source_or_published(recipe: Recipe, reporter: Reporter) -> Source:
@@ -110,6 +117,12 @@ def data_advice(recipe: Recipe, store: Store, splits: Splits) -> list[str]:
         own_splits=set(store.info.splits),
         is_balanced=balance.class_weights != "none" or balance.balanced_sampling,
     )
+
+
+def duplicates_in(recipe: Recipe, store: Store, splits: Splits) -> list[str]:
+    """Sentences on images of a finished store that are in two splits or in two classes."""
+    command = check_command(recipe.data, recipe.data_root, recipe.data_options.label_from)
+    return duplicate_advice(store, splits.by_name, command)
 
 
 def check_classes(store: Store, splits: Splits) -> None:

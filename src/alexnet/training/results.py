@@ -23,7 +23,7 @@ from alexnet.training.advice import (
     overfitting_advice,
     running_stats_advice,
 )
-from alexnet.training.data import data_advice
+from alexnet.training.data import data_advice, duplicates_in
 from alexnet.training.epoch import sampled_class_counts
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.run_plots import save_run_plots
@@ -102,7 +102,10 @@ def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[st
     """What is uncertain about a finished run, and what to try next: sentences."""
     recipe, counts = setup.recipe, sampled_class_counts(setup)
     num_evaluated = len(setup.splits.val if setup.eval_split == "val" else setup.splits.test)
-    lines = [*data_advice(recipe, setup.store, setup.splits)]
+    lines = [
+        *data_advice(recipe, setup.store, setup.splits),
+        *duplicates_in(recipe, setup.store, setup.splits),
+    ]
     if is_at_chance(history, counts, recipe.augment.mixed_fraction):
         lines.append(chance_advice(history, setup.info.class_names, counts, recipe))
     lines.append(overfitting_advice(history, num_evaluated, recipe))

@@ -1,0 +1,112 @@
+"""Images of a store that are the same, where that makes an error or a label wrong.
+
+The image store keeps exact color moments of every image. Equal images have equal moments, so only
+images whose moments are equal are read and compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from alexnet.data.advice import SPLIT_WORDS, images_text
+from alexnet.data.store.store import Store
+from alexnet.io.text import shell_command
+
+EVALUATED_SPLITS = ("val", "test")
+ODD = np.uint64(0x9E3779B97F4A7C15)
+"""Its powers are the factors of a hash."""
+
+
+def duplicate_advice(
+    store: Store, indices: Mapping[str, np.ndarray], check_command: str
+) -> list[str]:
+    """Sentences on evaluated images that are trained on, and on images in several classes.
+
+    Args:
+        store: a finished store, not a planned one.
+        indices: of the images of every split.
+        check_command: lists all duplicates.
+    """
+    splits = np.full(len(store), "", dtype="<U5")
+    for split, part in indices.items():
+        splits[part] = split
+    groups = duplicate_groups(store, np.sort(np.concatenate(list(indices.values()))))
+    lines = [_across_splits(store, splits, groups), _across_classes(store, groups)]
+    return [f"{line}; all of them are listed by: {check_command}" for line in lines if line]
+
+
+def check_command(data: str, data_root: str = "", label_from: str = "") -> str:
+    """The command that lists all duplicates of some data."""
+    options = (("--data-root", data_root), ("--label-from", label_from))
+    flags = [word for option in options if option[1] for word in option]
+    return shell_command(["alexnet", "data", "check", data, *flags])
+
+
+def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:
+    """Groups of two or more images whose stored pixels are equal to the last bit, in order.
+
+    Args:
+        store: a finished store.
+        indices: of usable images, ascending.
+    """
+    groups = []
+    for candidates in _with_equal_rows(store.color_moments[indices]):
+        by_pixels: dict[bytes, list[int]] = {}
+        for index in np.sort(indices[candidates]).tolist():
+            digest = hashlib.blake2b(store.image(index).tobytes()).digest()
+            by_pixels.setdefault(digest, []).append(index)
+        groups += [np.array(group) for group in by_pixels.values() if len(group) > 1]
+    return sorted(groups, key=lambda group: int(group[0]))
+
+
+def _with_equal_rows(table: np.ndarray) -> Iterator[np.ndarray]:
+    """Groups of two or more row numbers of a float64 table [N, columns], equal but for chance."""
+    bits = np.ascontiguousarray(table).view(np.uint64)
+    hashes = (bits * ODD ** np.arange(1, bits.shape[1] + 1, dtype=np.uint64)).sum(1)  # modulo 2^64
+    order = np.argsort(hashes, kind="stable")
+    differs = hashes[order[1:]] != hashes[order[:-1]]
+    bounds = np.flatnonzero(np.concatenate([[True], differs, [True]]))
+    repeated = np.flatnonzero(np.diff(bounds) > 1)
+    return (order[bounds[i] : bounds[i + 1]] for i in repeated)
+
+
+def _across_splits(store: Store, splits: np.ndarray, groups: list[np.ndarray]) -> str:
+    """The sentence on validation and test images that are also training images; "" if none is."""
+    pairs = [
+        (index, group[splits[group] == "train"][0])
+        for group in groups
+        if "train" in splits[group]
+        for index in group[np.isin(splits[group], EVALUATED_SPLITS)]
+    ]
+    if not pairs:
+        return ""
+    found, totals = Counter(splits[index] for index, _ in pairs), Counter(splits.tolist())
+    parts = [
+        f"{found[split]:,} of {images_text(totals[split], f'{SPLIT_WORDS[split]} ')}"
+        for split in EVALUATED_SPLITS
+        if found[split]
+    ]
+    evaluated, trained = (store.info.names[index] for index in pairs[0])
+    return (
+        f"{' and '.join(parts)} {'are' if len(pairs) > 1 else 'is'} also in the training split "
+        f"({evaluated} is {trained}), so the measured error is too low"
+    )
+
+
+def _across_classes(store: Store, groups: list[np.ndarray]) -> str:
+    """The sentence on images that are in several classes; "" if none is."""
+    mixed = [group for group in groups if len(set(store.labels[group].tolist())) > 1]
+    if not mixed:
+        return ""
+    labels = store.labels[mixed[0]]
+    first, other = mixed[0][0], mixed[0][labels != labels[0]][0]
+    names, classes = store.info.names, store.info.class_names
+    return (
+        f"{images_text(len(mixed))} {'are' if len(mixed) > 1 else 'is'} in several classes "
+        f"({names[first]} of {classes[store.labels[first]]} is {names[other]} of "
+        f"{classes[store.labels[other]]}), which cannot all be right"
+    )
