@@ -52,7 +52,7 @@ def test_the_cost_of_a_plan_is_not_known_without_a_speed() -> None:
 def test_settings_in_one_sentence() -> None:
     full = Plan(experiment=EXPERIMENTS["relu-vs-tanh"], protocol_name="full")
     assert describe_setting(full) == (
-        "cifar10, all training images per class; 100 test images per class; cifar_quick; "
+        "cifar10, all training images per class; cifar_quick; "
         "4 to 24 epochs at most, until 25 % training error, batch size 128; "
         "learning rate tuned per arm over 0.001, 0.003, 0.01, 0.03; 3 seeds per arm"
     )

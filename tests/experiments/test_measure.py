@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from alexnet.config.recipe import Recipe, StoppingOptions
+from alexnet.config.recipe import DataOptions, Recipe, StoppingOptions
+from alexnet.data.splits import Splits, split_indices
+from alexnet.data.store.store import Store
 from alexnet.experiments.measure import (
     epochs_to_error,
     evaluated_images,
@@ -68,6 +72,21 @@ def test_the_test_error_is_measured_on_the_test_images(trained: RunFolder) -> No
     store, test = evaluated_images(read_recipe(trained.config), "test_error", NullReporter())
     assert {store.info.splits[i] for i in test} == {"test"}
     assert len(test) == 12
+
+
+def test_the_images_of_the_learning_curve_do_not_limit_the_measure(
+    trained: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, used = read_recipe(trained.config), []
+
+    def recording(store: Store, options: DataOptions, seed: int) -> Splits:
+        used.append(options)
+        return split_indices(store, options, seed)
+
+    monkeypatch.setattr("alexnet.experiments.measure.split_indices", recording)
+    few = replace(recipe, data_options=replace(recipe.data_options, test_per_class=1))
+    evaluated_images(few, "test_error", NullReporter())
+    assert [options.test_per_class for options in used] == [None]
 
 
 def test_a_run_that_ended_within_its_first_epoch_has_no_history(trained: RunFolder) -> None:

@@ -196,6 +196,18 @@ def test_init_changes_every_weight_but_no_bias(init: Any, kind: str) -> None:
         assert layer.init == replace(published.init, kind=kind)
 
 
+def test_scaled_init_keeps_the_size_of_signals_in_a_narrow_net() -> None:
+    small = ModelOptions(width=0.25, input_size=67, init="scaled")
+    stds = [layer.init.std for layer in weighted(variant(ZOO["alexnet_2012"], small))]
+    # conv1 sees three channels at any width; fc6 has 64 inputs instead of 9,216.
+    assert stds == pytest.approx([0.01, 0.02, 0.06, 0.06, 0.06, 0.12, 0.02, 0.02])
+
+
+def test_scaled_init_is_the_published_one_at_the_published_size() -> None:
+    for arch in (ZOO["alexnet"], ZOO["alexnet_bn"], ZOO["lenet5"]):
+        assert variant(arch, ModelOptions(init="scaled")) == arch
+
+
 def test_bias_replaces_the_initial_biases_of_one() -> None:
     for value in (0.0, 0.25):
         found = {
@@ -260,7 +272,7 @@ OPTIONS = st.fixed_dictionaries(
         "groups": st.sampled_from([None, 1, 2, 4]),
         "width": st.sampled_from([0.05, 0.5, 1.0, 1.5]),
         "channels": st.sampled_from([None, 1, 3]),
-        "init": st.sampled_from(["published", "he", "glorot"]),
+        "init": st.sampled_from(["published", "scaled", "he", "glorot"]),
         "bias": st.sampled_from([None, 0.5]),
     }
 )
@@ -298,7 +310,7 @@ def test_every_combination_is_an_architecture(
         ({"norm": "bach"}, "^--norm 'bach' must be .*, response, batch; did you mean 'batch'.$"),
         ({"activation": "rellu"}, "^--activation 'rellu' must be one of published, relu, tanh, "),
         ({"pooling": "overlaping"}, "^--pooling 'overlaping' must be one of published, "),
-        ({"init": "normal"}, "^--init 'normal' must be one of published, he, glorot$"),
+        ({"init": "normal"}, "^--init 'normal' must be one of published, scaled, he, glorot$"),
     ],
 )
 def test_options_name_the_value_that_is_wrong(option: dict[str, Any], message: str) -> None:

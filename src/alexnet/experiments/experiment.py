@@ -15,7 +15,7 @@ from alexnet.errors import ConfigError
 Measure: TypeAlias = Literal["test_error", "train_error", "early_train_error", "epochs_to_error"]
 """What is measured on a finished run; lower is better.
 
-test_error: top-1 error of the last epoch's network on the test split.
+test_error: top-1 error of the last epoch's network on all images of the test split.
 train_error: top-1 error on the training images in evaluation mode: no dropout, no augmentation.
 early_train_error: running top-1 error during training, averaged over the epochs.
 epochs_to_error: epochs until the training error is `StoppingOptions.target_train_error`.

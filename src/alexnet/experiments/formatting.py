@@ -62,13 +62,11 @@ def format_cost(plan: Plan) -> str:
 def describe_setting(plan: Plan) -> str:
     """Data, architecture and training options of the runs in one sentence."""
     base, protocol = plan.protocol.base, plan.protocol
-    options = base.data_options
     width = "" if base.model.width == 1 else f" at {base.model.width:g} of its width"
     lr = protocol.lr_grid[0]
     sizes = {plan.recipe(arm, lr, 0).data_options.train_per_class for arm in plan.arms}
     by_size = sorted(sizes, key=lambda size: size or math.inf)
     train = ", ".join(str(size) if size else "all" for size in by_size)
-    test = f"; {options.test_per_class} test images per class" if options.test_per_class else ""
     epochs = sorted({plan.epochs(arm) for arm in plan.arms})
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
     target = base.stopping.target_train_error
@@ -76,7 +74,7 @@ def describe_setting(plan: Plan) -> str:
     grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
     tuned = "tuned per arm over " if len(protocol.lr_grid) > 1 else ""
     return (
-        f"{base.data}, {train} training images per class{test}; {base.arch}{width}; "
+        f"{base.data}, {train} training images per class; {base.arch}{width}; "
         f"{span} epochs{until}, batch size {base.batch_size}; "
         f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm"
     )

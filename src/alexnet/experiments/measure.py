@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,12 @@ def epochs_to_error(history: Sequence[EpochRecord], recipe: Recipe) -> Outcome:
 def evaluated_images(
     recipe: Recipe, measure: Measure, reporter: Reporter
 ) -> tuple[Store, np.ndarray]:
-    """The recipe's image store and the indices of the images that the measure is taken on."""
-    options = recipe.data_options
+    """The recipe's image store and the indices of the images that the measure is taken on.
+
+    These are all test images: `test_per_class` only limits those of the learning curve, which are
+    evaluated after every epoch.
+    """
+    options = replace(recipe.data_options, test_per_class=None)
     store = load_dataset(
         recipe.data,
         recipe.data_root,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
@@ -24,7 +25,7 @@ from alexnet.models.layers import (
 ActivationOption: TypeAlias = Literal["published", "relu", "tanh", "sigmoid"]
 NormOption: TypeAlias = Literal["published", "none", "response", "batch"]
 PoolingOption: TypeAlias = Literal["published", "overlapping", "non_overlapping"]
-InitOption: TypeAlias = Literal["published", "he", "glorot"]
+InitOption: TypeAlias = Literal["published", "scaled", "he", "glorot"]
 
 GROUPED_CONVS = ("conv2", "conv4", "conv5")
 """The convolutions that the paper splits over two GPUs (section 3.5)."""
@@ -57,7 +58,9 @@ class ModelOptions:
     channels: int | None = None
     """Color channels of the input, 1 or 3; None: as published."""
     init: InitOption = "published"
-    """Initialization of all weights: he (normal) or glorot (uniform)."""
+    """Initialization of all weights: scaled (published standard deviations, larger where a narrower
+    net or a smaller input leaves a layer fewer inputs, so that signals keep their size), he
+    (normal) or glorot (uniform)."""
     bias: float | None = None
     """Initial value of the biases that the publication starts above 0; None: as published."""
 
@@ -110,7 +113,8 @@ def variant(
         for layer in layers
     )
     channels, side = options.channels or arch.input[0], options.input_size or arch.input[1]
-    return replace(arch, layers=layers, input=(channels, side, side))
+    changed = replace(arch, layers=layers, input=(channels, side, side))
+    return _with_scaled_init(changed, arch) if options.init == "scaled" else changed
 
 
 def _last_fully_connected(layers: tuple[Layer, ...]) -> str:
@@ -138,11 +142,36 @@ def _change(layer: Layer, options: ModelOptions) -> Layer:
 
 def _init(layer: Conv | FullyConnected, options: ModelOptions) -> Init:
     init = layer.init
-    if options.init != "published":
+    if options.init in ("he", "glorot"):
         init = replace(init, kind="he_normal" if options.init == "he" else "glorot_uniform")
     if options.bias is not None and init.bias > 0:
         init = replace(init, bias=options.bias)
     return init
+
+
+def _with_scaled_init(arch: Architecture, published: Architecture) -> Architecture:
+    """The architecture with standard deviations times sqrt(published fan-in / fan-in).
+
+    Initializations of other kinds depend on the fan-in already.
+    """
+    fan_ins = _fan_ins(published)
+
+    def scaled(layer: Layer, fan_in: int) -> Layer:
+        if not isinstance(layer, Conv | FullyConnected) or layer.init.kind != "normal":
+            return layer
+        std = layer.init.std * math.sqrt(fan_ins[layer.name] / fan_in)
+        return replace(layer, init=replace(layer.init, std=std))
+
+    own = _fan_ins(arch)
+    return replace(arch, layers=tuple(scaled(layer, own[layer.name]) for layer in arch.layers))
+
+
+def _fan_ins(arch: Architecture) -> dict[str, int]:
+    """Inputs of each output, by the names of the layers; 0 for layers without weights."""
+    return {
+        info.layer.name: (info.parameters - info.layer.bias_parameters()) // info.output[0]
+        for info in arch.layer_infos()
+    }
 
 
 def _with_width(layer: Layer, width: float) -> Layer:
