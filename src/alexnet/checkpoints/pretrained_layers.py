@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from alexnet.checkpoints.file_header import HEADER_KEY
+from alexnet.checkpoints.file_header import read_header
 from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT_KEY, check_format
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions
-from alexnet.config.serialization import from_dict, parse_json
+from alexnet.config.serialization import from_dict, own_file_error
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
-from alexnet.errors import ConfigError
+from alexnet.errors import ConfigError, ModelFileError
 from alexnet.models.architecture import Architecture
 
+LAYERS_FORMAT = 2
+"""Number of this header's format, beside that of the file; headers of another are rejected."""
 MAX_STD_RATIO = 1.5
 """Between the input's std in pretraining and training, up to which no warning is given."""
 
@@ -38,24 +39,25 @@ class PretrainedInfo:
     data_options: DataOptions
     """With the seed and the data set they give the images of the pretraining again."""
     seed: int
+    layers_format: int = LAYERS_FORMAT
 
 
 def read_pretrained(path: Path) -> PretrainedInfo | None:
     """The header of a file of pretrained layers; None for any other file.
 
     Raises:
-        ModelFileError: pretrained layers of another format.
+        ModelFileError: pretrained layers of another format, or a damaged header of them.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            plain = parse_json((file.metadata() or {}).get(HEADER_KEY, "null"))
-        if not isinstance(plain, dict) or "pretrained" not in plain:
-            return None
-        check_format(path, plain.get(FORMAT_KEY, 1))
-        added = (FORMAT_KEY, CHECKSUM_KEY)
-        return from_dict(PretrainedInfo, {k: v for k, v in plain.items() if k not in added})
-    except (SafetensorError, OSError, ConfigError, ValueError, RecursionError):
+    plain = read_header(path)
+    if "pretrained" not in plain:
         return None
+    check_format(path, plain.get(FORMAT_KEY, 1))
+    check_format(path, plain.get("layers_format", 1), LAYERS_FORMAT, "pretrain the layers again")
+    added = (FORMAT_KEY, CHECKSUM_KEY)
+    try:
+        return from_dict(PretrainedInfo, {k: v for k, v in plain.items() if k not in added})
+    except ConfigError as error:
+        raise ModelFileError(f"{path} cannot be used: {own_file_error(error)}") from error
 
 
 def compatibility_warnings(

@@ -144,23 +144,34 @@ def check_header(path: Path, header: object) -> dict[str, Any]:
     return {key: value for key, value in header.items() if key != FORMAT_KEY}
 
 
-def check_format(path: Path, found: object) -> None:
+def check_format(
+    path: Path,
+    found: object,
+    expected: int = FORMAT,
+    again: str = "train or import the model again",
+) -> None:
     """Reject a file of another format before anything else in it is read.
+
+    Args:
+        path: of the file.
+        found: its format number.
+        expected: the one that is read.
+        again: how a file of that format is made.
 
     Raises:
         ModelFileError: says whether the file is older or newer, and what to do.
     """
-    if found == FORMAT:
+    if found == expected:
         return
-    is_newer = isinstance(found, int) and found > FORMAT
+    is_newer = isinstance(found, int) and found > expected
     age, remedy = (
         ("a newer", "install that version")
         if is_newer
-        else ("an older", "use it with that version, or train or import the model again")
+        else ("an older", f"use it with that version, or {again}")
     )
     raise ModelFileError(
         f"{path} was written by {age} version of alexnet (format {short_repr(found)}, and this "
-        f"version reads format {FORMAT}): {remedy}"
+        f"version reads format {expected}): {remedy}"
     )
 
 

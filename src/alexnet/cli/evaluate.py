@@ -21,6 +21,7 @@ from alexnet.progress import ProgressReporter
 if TYPE_CHECKING:
     from alexnet.evaluation.calibration import Calibration
     from alexnet.evaluation.results import Evaluation
+    from alexnet.inference.classifier import Classifier
 
 
 MAX_EMPTY_ROWS = 20
@@ -58,7 +59,7 @@ class EvaluateFlags:
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, write the plots, print the metrics."""
     flags = with_run(parse(EvaluateFlags, arguments, "evaluate"), "model")
-    from alexnet.evaluation.evaluator import evaluate, is_training_path
+    from alexnet.evaluation.evaluator import is_training_path
     from alexnet.evaluation.report import write_evaluation
     from alexnet.evaluation.summary import summarize_evaluation
     from alexnet.inference.classifier import load
@@ -66,18 +67,7 @@ def run(arguments: Sequence[str]) -> int:
 
     note_slow_cpu(flags.device)
     classifier = load(flags.model, flags.device)
-    crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
-    with ProgressReporter() as reporter:
-        result = evaluate(
-            classifier,
-            flags.data,
-            data_root=flags.data_root,
-            label_from=flags.label_from,
-            split=flags.split,
-            crops=crops,
-            reporter=reporter,
-            on_progress=reporter.on_evaluate,
-        )
+    result = _evaluate(classifier, flags)
     folder, name = _default_folder(Path(flags.model))
     ending = suffix(flags, is_training_path(classifier, flags.data))
     out = Path(flags.out) if flags.out else folder.with_name(folder.name + ending)
@@ -97,6 +87,23 @@ def run(arguments: Sequence[str]) -> int:
             ["alexnet", "export", flags.model, "--format", "onnx"],
         )
     return 0
+
+
+def _evaluate(classifier: Classifier, flags: EvaluateFlags) -> Evaluation:
+    """The evaluation that the flags ask for, with its progress."""
+    from alexnet.evaluation.evaluator import evaluate
+
+    with ProgressReporter() as reporter:
+        return evaluate(
+            classifier,
+            flags.data,
+            data_root=flags.data_root,
+            label_from=flags.label_from,
+            split=flags.split,
+            crops=10 if flags.crops == "10" else 1,
+            reporter=reporter,
+            on_progress=reporter.on_evaluate,
+        )
 
 
 def _default_folder(model: Path) -> tuple[Path, str]:

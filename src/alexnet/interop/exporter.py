@@ -108,12 +108,8 @@ def export_model(
     takes = _takes(classifier, out, file_format, with_preprocessing)
     script = predict_script(classifier, out.name, takes) if file_format == "onnx" else ""
     paths = _new_paths(out, has_script=bool(script))
-    options = FileOptions(
-        name=out.name,
-        takes=takes,
-        metadata=file_metadata(classifier, takes=takes, weights_license=weights_license),
-        opset=opset,
-    )
+    metadata = file_metadata(classifier, takes=takes, weights_license=weights_license)
+    options = FileOptions(name=out.name, takes=takes, metadata=metadata, opset=opset)
     images = load_real_images(classifier, data, data_root, reporter) if rounding else None
     content, parity = _file(classifier, file_format, options, batch_sizes)
     agreement = None

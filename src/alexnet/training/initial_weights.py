@@ -171,9 +171,10 @@ def read_source(path: Path, arch: Architecture, reporter: Reporter) -> dict[str,
     """The weights in a file of any program, or of a run, by the architecture's names.
 
     Raises:
-        ModelFileError: missing, damaged, or without weights.
+        ModelFileError: missing, damaged, of another format, or without weights.
     """
     path = weights_file(path)
+    read_pretrained(path)  # rejects layers of another format
     if path.is_file() and file_format(path) in OTHER_PROGRAMS:
         from alexnet.interop.importer import read_network
 

@@ -30,6 +30,9 @@ from support.keras_files import (
 Layers = list[KerasLayer]
 Read = Callable[[Path], MatchedModel]
 SHAPE = (32, 32, 1)
+of_both_formats = pytest.mark.parametrize("save", [save_archive, save_hdf5])
+of_both_versions = pytest.mark.parametrize("style", ["keras3", "keras2"])
+of_both_classes = pytest.mark.parametrize("class_name", ["Sequential", "Functional"])
 
 
 def assert_same(matched: MatchedModel, weights: dict[str, Tensor]) -> None:
@@ -38,9 +41,9 @@ def assert_same(matched: MatchedModel, weights: dict[str, Tensor]) -> None:
         assert torch.equal(tensor, weights[name]), name
 
 
-@pytest.mark.parametrize("save", [save_archive, save_hdf5])
-@pytest.mark.parametrize("style", ["keras3", "keras2"])
-@pytest.mark.parametrize("class_name", ["Sequential", "Functional"])
+@of_both_formats
+@of_both_versions
+@of_both_classes
 def test_sequential_and_functional_models(
     tmp_path: Path,
     lenet5: Layers,
@@ -57,7 +60,7 @@ def test_sequential_and_functional_models(
     assert (matched.preprocessing, matched.notes) == (None, ())
 
 
-@pytest.mark.parametrize("save", [save_archive, save_hdf5])
+@of_both_formats
 def test_any_layer_names(
     tmp_path: Path,
     lenet5: Layers,
@@ -78,9 +81,9 @@ def test_any_layer_names(
         read_lenet5(path)
 
 
-@pytest.mark.parametrize("save", [save_archive, save_hdf5])
-@pytest.mark.parametrize("style", ["keras3", "keras2"])
-@pytest.mark.parametrize("inner", ["Sequential", "Functional"])
+@of_both_formats
+@of_both_versions
+@of_both_classes
 def test_models_inside_a_model(
     tmp_path: Path,
     lenet5: Layers,
@@ -88,11 +91,11 @@ def test_models_inside_a_model(
     read_lenet5: Read,
     save: Callable[..., Path],
     style: Any,
-    inner: str,
+    class_name: str,
 ) -> None:
     """Layers of equal names inside and outside, whose arrays Keras 3 counts by model."""
     lenet5[4].options["name"] = "conv2d"
-    layers = [model("backbone", lenet5[:4], inner), *lenet5[4:]]
+    layers = [model("backbone", lenet5[:4], class_name), *lenet5[4:]]
     config = config_of(layers, SHAPE, "Functional", style)
     assert_same(read_lenet5(save(tmp_path / "net.keras", config, layers)), weights)
 
