@@ -101,6 +101,10 @@ class ProgressReporter:
         """While an archive is unpacked: bytes of it read so far."""
         self._show_count("unpacked", done // MEGABYTE, total // MEGABYTE, "MB")
 
+    def on_measure(self, done: int, total: int) -> None:
+        """While training speeds are measured: networks that are done."""
+        self._show_count("measured", done, total, "networks")
+
     def on_start(self, done: int, total: int) -> None:
         """Before the first step of a session: epochs that are finished, and those in all."""
         self._total_epochs = total

@@ -11,6 +11,7 @@ from alexnet.experiments.formatting import (
     format_cost,
     format_effect,
     format_estimate,
+    format_lrs,
     format_minutes,
     format_value,
 )
@@ -38,15 +39,19 @@ def test_values_have_their_unit() -> None:
 
 
 def test_durations_are_minutes_or_hours() -> None:
-    assert [format_minutes(value) for value in (None, 0.0, 3.14, 12.6, 99.0, 120.0)] == [
-        *("not measured", "0.0 min", "3.1 min", "13 min", "99 min", "2.0 h")
+    assert [format_minutes(value) for value in (0.0, 3.14, 12.6, 99.0, 120.0, 14400.0)] == [
+        *("0.0 min", "3.1 min", "13 min", "99 min", "2.0 h", "10.0 days")
     ]
 
 
-def test_the_cost_of_a_plan_is_not_known_without_a_speed() -> None:
-    assert format_cost(Plan(experiment=EXPERIMENTS["dropout"])).endswith(" min")
-    imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet")
-    assert format_cost(imagenet) == "not measured"
+def test_a_cost_is_not_known_without_a_speed() -> None:
+    assert format_cost(4.0) == "about 4.0 min here"
+    assert format_cost(None) == "not measured here yet"
+
+
+def test_learning_rates_of_seeds_are_a_range() -> None:
+    assert format_lrs((0.01, 0.01)) == "0.01"
+    assert format_lrs((0.01, 0.003, 0.03)) == "0.003 to 0.03"
 
 
 def test_settings_in_one_sentence() -> None:

@@ -1,4 +1,4 @@
-"""The runs of an experiment, and what they cost."""
+"""The runs of an experiment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
-from alexnet.experiments.experiment import Arm, Experiment, Protocol
-from alexnet.experiments.plan import TUNING_SEED, Plan, estimate_minutes, with_changes
+from alexnet.experiments.experiment import Arm, Experiment
+from alexnet.experiments.plan import TUNING_SEED, Plan, with_changes
 
 
 def with_arms(experiment: Experiment, *arms: Arm) -> Plan:
@@ -85,35 +85,3 @@ def test_sizes_that_an_experiment_does_not_have_are_rejected(experiment: Experim
 def test_changes_of_unknown_fields_are_rejected() -> None:
     with pytest.raises(ConfigError, match="drpout"):
         with_changes(Recipe(), Arm(name="x", changes={"model.drpout": 0.0}))
-
-
-def test_a_cost_by_hand() -> None:
-    """Three seeds of two arms, four tuning runs, one of the arms twice as fast."""
-    quick = Protocol(
-        base=Recipe(data="flowers17", epochs=10),
-        lr_grid=(0.1, 0.2),
-        tuning_epochs=5,
-        tuning_val_fraction=0.2,
-        images_per_second=100,
-        arm_images_per_second={"dropout": 200},
-    )
-    plan = Plan(experiment=replace(EXPERIMENTS["dropout"], protocols={"quick": quick}))
-    run = 10 * (17 * 60 + 17 * 20 / 3) + 17 * 20 / 3
-    tuning = 5 * (17 * 48 + 17 * 12 / 3) + 17 * 1 / 3
-    seconds = (3 * run + 2 * tuning) * (1 / 100 + 1 / 200) + 10 * 2
-    assert estimate_minutes(plan) == pytest.approx(seconds / 60)
-
-
-def test_ten_crops_cost_ten_evaluations_more() -> None:
-    """Of 340 test images after the training, for each of three seeds, at a third of the cost."""
-    one = Protocol(base=Recipe(data="flowers17"), lr_grid=(0.1,), images_per_second=100)
-    experiment = replace(EXPERIMENTS["ten-crop"], protocols={"quick": one})
-    alone = replace(experiment, arms=(Arm(name="center-crop"), Arm(name="ten-crop")))
-    both, single = (estimate_minutes(Plan(experiment=e)) for e in (experiment, alone))
-    assert both is not None
-    assert single is not None
-    assert both - single == pytest.approx(3 * 10 * 340 / 3 / 100 / 60)
-
-
-def test_a_cost_without_a_measured_speed_is_unknown(experiment: Experiment) -> None:
-    assert estimate_minutes(Plan(experiment=experiment)) is None

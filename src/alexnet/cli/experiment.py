@@ -20,14 +20,19 @@ from alexnet.cli.outputs.experiments import list_output
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
+from alexnet.experiments.cost import estimate_minutes
 from alexnet.experiments.experiment import Experiment, ProtocolName
 from alexnet.experiments.formatting import describe_setting, format_cost
 from alexnet.experiments.plan import Plan
+from alexnet.experiments.speeds import Speeds, known_speeds
 from alexnet.io.text import shell_command
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.experiments.results import ExperimentResult
+
+SMALL: tuple[ProtocolName, ...] = ("quick", "full")
+"""The protocols that a machine without ImageNet runs."""
 
 HELP = """usage: alexnet experiment ACTION ...
 
@@ -53,12 +58,15 @@ def run(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ListFlags:
-    """Show each experiment's claim, source, limits and cost on two cores."""
+    """Show each experiment's claim, source, limits and cost on this machine."""
 
     names: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME ...]")
     ] = ()
     """Experiments to show; all of them unless given."""
+    measure_speed: bool = False
+    """Measure how fast this machine trains their networks, a second or two each, and keep it in the
+    cache folder; costs are told from then on."""
     json: bool = False
     """Print JSON."""
 
@@ -68,16 +76,30 @@ def list_action(arguments: Sequence[str]) -> int:
     check_names(arguments)
     flags = parse(ListFlags, arguments, "experiment list")
     chosen = [experiment(name) for name in flags.names] or list(EXPERIMENTS.values())
+    speeds = known_speeds()
+    if flags.measure_speed:
+        plans = [Plan(experiment=one, protocol_name=size) for one in chosen for size in SMALL]
+        measure_speeds(speeds, plans)
     if flags.json:
-        print_json(list_output(chosen))
-    else:
-        print("\n\n".join(_description(one) for one in chosen))
+        print_json(list_output(chosen, speeds))
+        return 0
+    print("\n\n".join(_description(one, speeds) for one in chosen))
+    if any(estimate_minutes(Plan(experiment=one), speeds) is None for one in chosen):
+        words = shell_command(["alexnet", "experiment", "list", *flags.names, "--measure-speed"])
+        note(f"costs are not measured here yet; this does it, in a minute or two: {words}")
     return 0
 
 
-def _description(one: Experiment) -> str:
+def measure_speeds(speeds: Speeds, plans: Sequence[Plan]) -> None:
+    """Measure the networks of plans that are not known yet, with a progress bar."""
+    with ProgressReporter() as reporter:
+        speeds.measure(plans, reporter.on_measure)
+
+
+def _description(one: Experiment, speeds: Speeds) -> str:
     protocols: dict[str, str] = {
-        name: f"{plan.num_runs} runs, {format_cost(plan)} on two cores: {describe_setting(plan)}"
+        name: f"{plan.num_runs} runs, {format_cost(estimate_minutes(plan, speeds))}: "
+        f"{describe_setting(plan)}"
         for name in one.protocols
         for plan in [Plan(experiment=one, protocol_name=name)]
     }
@@ -108,7 +130,7 @@ class RunFlags:
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """The experiment's name; `alexnet experiment list` shows all."""
     quick: bool = False
-    """A few minutes on two cores, with smaller nets and fewer images."""
+    """A few minutes, with smaller nets and fewer images."""
     data: Literal["small", "imagenet"] = "small"
     """small: CIFAR-10 or Oxford 17, depending on the experiment; imagenet: the paper's own size."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
@@ -124,7 +146,8 @@ class RunFlags:
     keep_models: bool = False
     """Keep the model files of all runs; otherwise each is removed after its evaluation."""
     dry_run: bool = False
-    """Print the arms, what differs, the runs, images and estimated time; run nothing."""
+    """Print the arms, what differs, the runs, images and estimated time, for which the speed of
+    their networks is measured if it is not known; run nothing."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -140,7 +163,8 @@ def run_action(arguments: Sequence[str]) -> int:
     from alexnet.experiments.results import PLOT, REPORT
     from alexnet.experiments.run import run_experiment
 
-    note(f"{flags.name}: {plan.num_runs} runs into {out}, about {format_cost(plan)} on two cores")
+    cost = format_cost(estimate_minutes(plan, known_speeds(flags.device)))
+    note(f"{flags.name}: {plan.num_runs} runs into {out}, cost: {cost}")
     note_slow_cpu(flags.device)
     with ExitStack() as stack:
         try:
@@ -169,12 +193,14 @@ def check_names(arguments: Sequence[str]) -> None:
 
 def dry_run(plan: Plan, out: str, *, as_json: bool) -> int:
     """Print what the experiment would run."""
-    found = plan_output(plan, out)
-    print_json(found) if as_json else print(_plan_text(found, format_cost(plan)))
+    speeds = known_speeds(plan.device)
+    measure_speeds(speeds, [plan])
+    found = plan_output(plan, out, estimate_minutes(plan, speeds))
+    print_json(found) if as_json else print(_plan_text(found))
     return 0
 
 
-def _plan_text(plan: ExperimentPlanOutput, cost: str) -> str:
+def _plan_text(plan: ExperimentPlanOutput) -> str:
     rows = [
         (
             arm.name,
@@ -189,7 +215,7 @@ def _plan_text(plan: ExperimentPlanOutput, cost: str) -> str:
     header = ("arm", "tuning", "runs", "epochs", "training images", "test images")
     parts = {
         "claim": plan.claim,
-        "runs": f"{plan.num_runs}, about {cost} on two cores, into {plan.out}",
+        "runs": f"{plan.num_runs}, {format_cost(plan.minutes)}, into {plan.out}",
         "recipe": plan.setting,
     }
     lines = [_paragraph(head, text) for head, text in parts.items()]

@@ -1,8 +1,4 @@
-"""The recipes that the arms of an experiment share, and the sizes that several experiments run at.
-
-Speeds are training images per second on two cores (AMD EPYC, Zen 5, float32, torch 2.13.0),
-estimated as 1.75 times the measured speed of one core.
-"""
+"""The recipes that the arms of an experiment share, and sizes that several experiments have."""
 
 from __future__ import annotations
 
@@ -26,7 +22,6 @@ ADAMW_LRS = (0.0003, 0.001, 0.003, 0.01)
 # set gives enough steps, and a learning rate that decays to 0.
 FOUR_LAYERS = replace(CIFAR_RELU, name="four_layers", schedule=COSINE, batch_size=64)
 NARROW_FOUR_LAYERS = replace(FOUR_LAYERS, model=ModelOptions(width=0.5))
-FOUR_LAYERS_SPEED, NARROW_FOUR_LAYERS_SPEED = 1_330, 2_950
 
 # Net 145 at a quarter of its width on CIFAR-10: crops of 28 pixels scaled to 67, the smallest input
 # that five convolutions and three poolings leave something of. With the paper's initial weights
@@ -44,7 +39,6 @@ SMALL_ALEXNET = Recipe(
     epochs=10,
     batch_size=64,
 )
-SMALL_ALEXNET_SPEED = 1_950
 
 # The batch-norm net on the same data. It learns from few images.
 SMALL_BN = replace(
@@ -55,7 +49,6 @@ SMALL_BN = replace(
     optimizer=OptimizerOptions(optimizer="adamw", weight_decay=0.05, decay_biases=False),
 )
 NARROW_BN = replace(SMALL_BN, model=ModelOptions(width=0.25, input_size=67))
-SMALL_BN_SPEED, NARROW_BN_SPEED = 1_450, 2_800
 
 IMAGENET = Protocol(base=IMAGENET_2012, lr_grid=(0.01,))
 """The paper's own size, as the 2012 code ran it, at the published learning rate."""

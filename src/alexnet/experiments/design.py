@@ -18,8 +18,8 @@ from alexnet.experiments.plan import Plan, with_changes
 
 DIGEST_LENGTH = 12
 """Hexadecimal digits."""
-NOT_IN_SETTINGS = ("base", "arms", "arm_epochs", "images_per_second", "arm_images_per_second")
-"""Fields of a protocol that the base recipe and the arms tell, and those of its cost."""
+NOT_IN_SETTINGS = ("base", "num_seeds", "arms", "arm_epochs")
+"""Fields of a protocol that are told otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +83,7 @@ def _protocol_settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
     for field in fields(protocol):
         value = getattr(protocol, field.name)
         is_default = field.default is not MISSING and value == field.default
-        if field.name not in (*NOT_IN_SETTINGS, "num_seeds") and not is_default:
+        if field.name not in NOT_IN_SETTINGS and not is_default:
             yield field.name.replace("_", " "), flag_text(to_dict(value))
 
 

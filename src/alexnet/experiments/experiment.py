@@ -106,10 +106,6 @@ class Protocol:
     """Epochs of the arms that are trained for longer or shorter than the rest."""
     arms: tuple[str, ...] = ()
     """The arms that run; empty: all of them."""
-    images_per_second: int | None = None
-    """Training speed on two cores, to estimate the cost; None: not measured."""
-    arm_images_per_second: Mapping[str, int] = field(default_factory=dict)
-    """The same for arms, or series of arms, whose network is faster or slower."""
 
     def __post_init__(self) -> None:
         if self.num_seeds < MIN_SEEDS:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from alexnet.experiments.experiment import Measure, Scale
 from alexnet.experiments.intervals import Interval
-from alexnet.experiments.plan import Plan, estimate_minutes
+from alexnet.experiments.plan import Plan
 
 MEASURE_NAMES: dict[Measure, str] = {
     "test_error": "top-1 test error",
@@ -45,18 +45,20 @@ def format_lrs(lrs: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def format_minutes(minutes: float | None) -> str:
-    """A duration in minutes or hours; None: not measured."""
-    if minutes is None:
-        return "not measured"
+def format_minutes(minutes: float) -> str:
+    """A duration in minutes, hours or days."""
+    if minutes >= 100 * 60:
+        return f"{minutes / 60 / 24:.1f} days"
     if minutes < 100:
         return f"{minutes:.1f} min" if minutes < 9.95 else f"{minutes:.0f} min"
     return f"{minutes / 60:.1f} h"
 
 
-def format_cost(plan: Plan) -> str:
-    """The estimated time of a plan on two cores."""
-    return format_minutes(estimate_minutes(plan))
+def format_cost(minutes: float | None) -> str:
+    """What runs take on this machine."""
+    if minutes is None:
+        return "not measured here yet"
+    return f"about {format_minutes(minutes)} here"
 
 
 def describe_setting(plan: Plan) -> str:

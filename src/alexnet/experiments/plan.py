@@ -1,4 +1,4 @@
-"""Which runs an experiment needs, each as a recipe of the ordinary trainer, and what they cost."""
+"""Which runs an experiment needs, each as a recipe of the ordinary trainer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ DATASET_SIZES: dict[str, tuple[int, int, int]] = {
     "imagenet": (1000, 1281, 50),
 }
 """Number of classes, and training and test images per class."""
-
-OVERHEAD_SECONDS = 2.0
-"""Per run: to set up, plot and save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,41 +182,7 @@ def _within(comparison: Comparison, present: Iterable[str]) -> Comparison | None
     return replace(comparison, better=better, worse=worse) if kept else None
 
 
-def estimate_minutes(plan: Plan) -> float | None:
-    """An upper estimate of a plan's time on two cores; None where the speed is not measured.
-
-    Training on an image costs three times as much as evaluating it.
-    """
-    if plan.protocol.images_per_second is None:
-        return None
-    seconds, lr = 0.0, plan.protocol.lr_grid[0]
-    for spec in plan.trainings:
-        runs = [(plan.recipe(spec.arm, lr, 0), len(plan.seeds))]
-        if spec.arm in plan.tuned_arms:
-            runs.append((plan.tuning_recipe(spec.arm, lr), len(plan.protocol.lr_grid)))
-        speed = _images_per_second(plan.protocol, spec.arm, plan.protocol.images_per_second)
-        for recipe, count in runs:
-            num_images = _num_image_passes(plan.experiment, spec, recipe)
-            seconds += count * (OVERHEAD_SECONDS + num_images / speed)
-    return seconds / 60
-
-
-def _images_per_second(protocol: Protocol, arm: Arm, default: int) -> int:
-    speeds = protocol.arm_images_per_second
-    return speeds.get(arm.name, speeds.get(arm.series, default))
-
-
-def _num_image_passes(experiment: Experiment, spec: TrainingSpec, recipe: Recipe) -> float:
-    """Images that one run trains on, summed over the epochs, plus a third of those it evaluates."""
-    num_train, num_test = _images_per_class(recipe)
-    num_classes, train, _ = DATASET_SIZES[recipe.data]
-    num_val = train * recipe.data_options.val_fraction or num_test
-    num_crops = sum({arm.crops for arm in spec.serves})
-    last = num_train if experiment.measure == "train_error" else num_test * num_crops
-    return num_classes * (recipe.epochs * (num_train + num_val / 3) + last / 3)
-
-
-def _images_per_class(recipe: Recipe) -> tuple[float, int]:
+def images_per_class(recipe: Recipe) -> tuple[float, int]:
     """Training and test images per class."""
     _, train, test = DATASET_SIZES[recipe.data]
     options = recipe.data_options
@@ -231,5 +194,5 @@ def _images_per_class(recipe: Recipe) -> tuple[float, int]:
 def count_images(recipe: Recipe) -> tuple[int, int]:
     """Training and test images of a run on one of DATASET_SIZES; ImageNet's are rounded."""
     num_classes = DATASET_SIZES[recipe.data][0]
-    num_train, num_test = _images_per_class(recipe)
+    num_train, num_test = images_per_class(recipe)
     return round(num_classes * num_train), num_classes * num_test

@@ -29,6 +29,7 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
     "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
+    "speeds": ((r"[0-9a-f]{16}\.json", "measured speeds"),),
     "data": (
         (r"toyflowers-\d+|cifar-10", "data set"),
         (r"17flowers\.tgz|cifar-10-binary\.tar\.gz", "download"),

@@ -6,11 +6,11 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 
 from alexnet.ops.library import describe_kernels
+from alexnet.runtime.cpu import cpu_name
 from alexnet.runtime.device import has_bf16
 
 
@@ -39,7 +39,7 @@ class Environment:
 
 def describe_environment(device: torch.device) -> Environment:
     """The environment of this process, computing on `device`."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return Environment(
         alexnet=installed_version("alexnet"),
         python=platform.python_version(),
@@ -62,10 +62,3 @@ def installed_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text("utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -8,7 +8,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.experiments.design import arm_differences
 from alexnet.experiments.experiment import Arm
 from alexnet.experiments.formatting import describe_setting
-from alexnet.experiments.plan import Plan, count_images, estimate_minutes
+from alexnet.experiments.plan import Plan, count_images
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class ExperimentPlanOutput:
     """Data, architecture and training options, in words."""
     num_runs: int
     minutes: float | None
-    """An upper estimate on two cores; null if it was not measured."""
+    """An upper estimate on this machine."""
     learning_rates: tuple[float, ...]
     """The arms are tuned over them; a single one is used without tuning."""
     seeds: tuple[int, ...]
@@ -53,9 +53,8 @@ class ExperimentPlanOutput:
     """The base recipe, which all arms share."""
 
 
-def plan_output(plan: Plan, out: str) -> ExperimentPlanOutput:
-    """What is printed of a plan."""
-    minutes = estimate_minutes(plan)
+def plan_output(plan: Plan, out: str, minutes: float | None) -> ExperimentPlanOutput:
+    """What is printed of a plan, whose runs take so many minutes."""
     return ExperimentPlanOutput(
         experiment=plan.experiment.name,
         protocol=plan.protocol_name,

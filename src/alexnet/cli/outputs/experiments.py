@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alexnet.experiments.cost import SpeedOf, estimate_minutes
 from alexnet.experiments.experiment import Comparison, Experiment, Measure
 from alexnet.experiments.formatting import describe_setting
-from alexnet.experiments.plan import Plan, estimate_minutes
+from alexnet.experiments.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +19,7 @@ class ProtocolOutput:
     """In words."""
     num_runs: int
     minutes: float | None
-    """On two cores; null if it was not measured."""
+    """On this machine; null if it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +48,13 @@ class ExperimentListOutput:
     experiments: tuple[ExperimentOutput, ...]
 
 
-def list_output(experiments: Sequence[Experiment]) -> ExperimentListOutput:
+def list_output(experiments: Sequence[Experiment], speed_of: SpeedOf) -> ExperimentListOutput:
     """What is printed of experiments."""
-    return ExperimentListOutput(experiments=tuple(map(_experiment, experiments)))
+    found = (_experiment(one, speed_of) for one in experiments)
+    return ExperimentListOutput(experiments=tuple(found))
 
 
-def _experiment(one: Experiment) -> ExperimentOutput:
+def _experiment(one: Experiment, speed_of: SpeedOf) -> ExperimentOutput:
     plans = {name: Plan(experiment=one, protocol_name=name) for name in one.protocols}
     return ExperimentOutput(
         name=one.name,
@@ -63,12 +65,12 @@ def _experiment(one: Experiment) -> ExperimentOutput:
         measure=one.measure,
         arms=tuple(arm.name for arm in one.arms),
         comparisons=one.comparisons,
-        protocols={name: _protocol(plan) for name, plan in plans.items()},
+        protocols={name: _protocol(plan, speed_of) for name, plan in plans.items()},
     )
 
 
-def _protocol(plan: Plan) -> ProtocolOutput:
-    minutes = estimate_minutes(plan)
+def _protocol(plan: Plan, speed_of: SpeedOf) -> ProtocolOutput:
+    minutes = estimate_minutes(plan, speed_of)
     return ProtocolOutput(
         setting=describe_setting(plan),
         num_runs=plan.num_runs,

@@ -58,7 +58,6 @@ AUGMENTATION = Experiment(
             tuning_epochs=5,
             tuning_train_per_class=300,
             tuning_val_fraction=0.04,
-            images_per_second=bases.NARROW_BN_SPEED,
         ),
         "full": Protocol(
             base=replace(
@@ -70,7 +69,6 @@ AUGMENTATION = Experiment(
             lr_grid=bases.ADAMW_LRS,
             tuning_epochs=8,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_BN_SPEED,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, augment=NO_AUGMENTATION)),
     },

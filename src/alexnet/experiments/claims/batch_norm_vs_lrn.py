@@ -44,7 +44,6 @@ BATCH_NORM_VS_LRN = Experiment(
             tuning_epochs=3,
             tuning_train_per_class=300,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2500), epochs=15),
@@ -53,7 +52,6 @@ BATCH_NORM_VS_LRN = Experiment(
             tuning_epochs=5,
             tuning_train_per_class=1000,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

@@ -37,7 +37,6 @@ BIAS_ONE = Experiment(
             lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2000, 100), epochs=8),
@@ -45,7 +44,6 @@ BIAS_ONE = Experiment(
             lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, epochs=5)),
     },

@@ -38,7 +38,6 @@ DROPOUT = Experiment(
             tuning_epochs=6,
             tuning_train_per_class=300,
             tuning_val_fraction=0.04,
-            images_per_second=bases.NARROW_BN_SPEED,
         ),
         "full": Protocol(
             base=replace(
@@ -50,7 +49,6 @@ DROPOUT = Experiment(
             lr_grid=bases.ADAMW_LRS,
             tuning_epochs=10,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_BN_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

@@ -45,8 +45,6 @@ LENET_VS_ALEXNET = Experiment(
             tuning_epochs=4,
             tuning_train_per_class=500,
             tuning_val_fraction=0.04,
-            images_per_second=bases.NARROW_BN_SPEED,
-            arm_images_per_second={"lenet": 8_000},
         ),
         "full": Protocol(
             base=replace(bases.SMALL_BN, epochs=12),
@@ -54,8 +52,6 @@ LENET_VS_ALEXNET = Experiment(
             tuning_epochs=5,
             tuning_train_per_class=1000,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_BN_SPEED,
-            arm_images_per_second={"lenet": 8_000},
         ),
     },
 )

@@ -37,7 +37,6 @@ OVERLAPPING_POOLING = Experiment(
             tuning_epochs=4,
             tuning_train_per_class=500,
             tuning_val_fraction=0.04,
-            images_per_second=bases.NARROW_FOUR_LAYERS_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.FOUR_LAYERS, epochs=10),
@@ -45,7 +44,6 @@ OVERLAPPING_POOLING = Experiment(
             lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
             tuning_train_per_class=2000,
-            images_per_second=bases.FOUR_LAYERS_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

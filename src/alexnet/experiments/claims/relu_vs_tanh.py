@@ -59,7 +59,6 @@ RELU_VS_TANH = Experiment(
             tuning_train_per_class=500,
             tuning_val_fraction=0.04,
             arm_epochs={"sigmoid": 4},
-            images_per_second=bases.NARROW_FOUR_LAYERS_SPEED,
         ),
         "full": Protocol(
             base=replace(
@@ -73,7 +72,6 @@ RELU_VS_TANH = Experiment(
             tuning_train_per_class=1000,
             tuning_val_fraction=0.04,
             arm_epochs={"relu": 12, "sigmoid": 4},
-            images_per_second=bases.FOUR_LAYERS_SPEED,
         ),
     },
 )

@@ -41,7 +41,6 @@ RESPONSE_NORM = Experiment(
             tuning_epochs=4,
             tuning_train_per_class=500,
             tuning_val_fraction=0.04,
-            images_per_second=2_600,
         ),
         "full": Protocol(
             base=replace(bases.FOUR_LAYERS, model=ModelOptions(norm="response"), epochs=10),
@@ -49,7 +48,6 @@ RESPONSE_NORM = Experiment(
             lr_grid=bases.PIXEL_SCALE_LRS,
             tuning_epochs=4,
             tuning_train_per_class=2000,
-            images_per_second=1_190,
         ),
         "imagenet": bases.IMAGENET,
     },

@@ -125,8 +125,6 @@ SMALL_DATA = Experiment(
             tuning_val_fraction=0.2,
             arms=tuple(f"{arm.name}-{TUNING_SIZE}" for arm in REMEDIES),
             arm_epochs={f"fine-tuning-{TUNING_SIZE}": 3},
-            images_per_second=bases.NARROW_BN_SPEED,
-            arm_images_per_second={"fine-tuning": 60},
         ),
         "full": Protocol(
             base=replace(FLOWERS, epochs=100),
@@ -141,8 +139,6 @@ SMALL_DATA = Experiment(
                 },
                 **{f"fine-tuning-{size}": 6 for size in SIZES},
             },
-            images_per_second=bases.SMALL_BN_SPEED,
-            arm_images_per_second={"fine-tuning": 60},
         ),
     },
 )

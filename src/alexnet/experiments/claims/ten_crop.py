@@ -34,7 +34,6 @@ TEN_CROP = Experiment(
             tuning_epochs=4,
             tuning_train_per_class=500,
             tuning_val_fraction=0.04,
-            images_per_second=bases.NARROW_BN_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.SMALL_BN, epochs=12),
@@ -43,7 +42,6 @@ TEN_CROP = Experiment(
             tuning_epochs=8,
             tuning_train_per_class=1000,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_BN_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

@@ -46,7 +46,6 @@ TWO_COLUMNS = Experiment(
             tuning_epochs=3,
             tuning_train_per_class=300,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.SMALL_ALEXNET, epochs=10),
@@ -54,7 +53,6 @@ TWO_COLUMNS = Experiment(
             tuning_epochs=5,
             tuning_train_per_class=1000,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },

@@ -36,7 +36,6 @@ WEIGHT_DECAY = Experiment(
             tuning_epochs=6,
             tuning_train_per_class=300,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "full": Protocol(
             base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2000, 100), epochs=30),
@@ -45,7 +44,6 @@ WEIGHT_DECAY = Experiment(
             tuning_epochs=10,
             tuning_train_per_class=1000,
             tuning_val_fraction=0.04,
-            images_per_second=bases.SMALL_ALEXNET_SPEED,
         ),
         "imagenet": bases.IMAGENET,
     },
