@@ -48,7 +48,8 @@ PUBLIC = {
     "variant",
 }
 FOLDERS = {
-    *("checkpoints", "config", "data", "evaluation", "experiments", "inference", "interop"),
+    *("checkpoints", "config", "data", "evaluation", "experiments", "features"),
+    *("inference", "interop"),
     *("models", "ops", "plots", "pretraining", "training", "transforms"),
 }
 """Public folders, which need no import of their own."""

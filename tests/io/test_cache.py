@@ -20,6 +20,8 @@ OURS = {
     f"stores/{STORE}": "image store",
     "stores/old_one-0123456789abcdef-stretch-32": "image store",
     f"stores/{STORE}.partial": "unfinished store",
+    "features/flowers-0123456789abcdef-0123456789abcdef-v1": "feature index",
+    "features/flowers-0123456789abcdef-0123456789abcdef-v1.partial": "unfinished index",
     "unpacked/photos-0123456789abcdef": "unpacked archive",
     "unpacked/.photos-0123456789abcdef-01234567": "left unfinished",
     "kernels/0123456789abcdef01234567.so": "compiled kernels",

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from math import prod
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -20,7 +21,7 @@ from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
 from alexnet.errors import ConfigError, ModelFileError, UsageError
-from alexnet.inference.decoding import Decoded, decode_batches
+from alexnet.inference.decoding import Decoded, decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
@@ -175,12 +176,76 @@ class Classifier:
         """
         return self._in_batches(pixels, batch, self._batch_logits)
 
-    def _in_batches(
-        self, pixels: np.ndarray, batch: int, compute: Callable[[Tensor], Tensor]
+    @check_keywords
+    def features(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        on_progress: ProgressCallback = ignore_progress,
     ) -> np.ndarray:
-        """What `compute` gives for all images: float32 [N, num_classes]."""
+        """Activations of the last hidden layer, float32 [N, D], for any number of images.
+
+        They are the input of the last layer with weights: 4,096 numbers of AlexNet, after the ReLU
+        of fc7, for the center crop.
+
+        Args:
+            images: as for `predict`.
+            on_progress: as for `predict`.
+
+        Raises:
+            UsageError: a value is no image, or no folder or pattern has an image.
+            DataError: an image cannot be read.
+
+        Source: Paper, section 6.1 and figure 4.
+        """
+        inputs = read_inputs(images)
+        found = [self.layer_inputs(np.zeros((0, 1, 1, 3), np.uint8))]
+        done = 0
+        with closing(decode_batches(inputs, self.info.preprocessing)) as batches:
+            for batch in batches:
+                found.append(self.layer_inputs(np.stack([readable(image) for image in batch])))
+                done += len(batch)
+                on_progress(done, len(inputs) if isinstance(inputs, list) else done)
+        return np.concatenate(found)
+
+    def layer_inputs(self, pixels: np.ndarray, layer: str = "", batch: int = 128) -> np.ndarray:
+        """The flattened inputs of a layer, float32 [N, D], of resized images uint8 [N, S, S, 3].
+
+        Of the center crop.
+
+        Args:
+            pixels: the images.
+            layer: its name; "": the last one with weights, whose input is the last hidden layer.
+            batch: images computed at once.
+
+        Raises:
+            UnknownNameError: there is no such layer.
+        """
+        arch = self.info.architecture
+        layer = layer or arch.output_layer
+        compute = partial(self._batch_inputs, layer=layer)
+        return self._in_batches(pixels, batch, compute, prod(arch.input_shape(layer)))
+
+    @torch.inference_mode()
+    def logits_from(self, features: np.ndarray, layer: str = "") -> np.ndarray:
+        """The network's outputs float32 [N, num_classes] for what `layer_inputs` gives."""
+        layer = layer or self.info.architecture.output_layer
+        shape = self.info.architecture.input_shape(layer)
+        inputs = torch.from_numpy(np.array(features)).to(self.device).reshape(-1, *shape)
         self.network.eval()
-        results = [np.zeros((0, len(self.class_names)), np.float32)]
+        with autocast(self.device, self.precision):
+            logits = self.network.output_from(layer, inputs)
+        return logits.float().cpu().numpy()
+
+    def _in_batches(
+        self,
+        pixels: np.ndarray,
+        batch: int,
+        compute: Callable[[Tensor], Tensor],
+        length: int | None = None,
+    ) -> np.ndarray:
+        """What `compute` gives for all images: float32 [N, length], or [N, num_classes]."""
+        self.network.eval()
+        results = [np.zeros((0, length or len(self.class_names)), np.float32)]
         for start in range(0, len(pixels), batch):
             part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
             results.append(compute(part).cpu().numpy())
@@ -205,6 +270,13 @@ class Classifier:
                 center_crop(pixels, self.info.preprocessing, self.mean_image)
             )
         return logits.float()
+
+    @torch.inference_mode()
+    def _batch_inputs(self, pixels: Tensor, layer: str) -> Tensor:
+        crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
+        with autocast(self.device, self.precision):
+            inputs = self.network.input_of(layer, crops)
+        return inputs.flatten(1).float()
 
 
 def check_top(top: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.images.decode import decode
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.errors import DataError
 from alexnet.inference.inputs import Input
 
 DECODE_BATCH = 64
@@ -26,6 +27,17 @@ class Decoded:
     name: str
     pixels: np.ndarray | None = None
     error: str = ""
+
+
+def readable(image: Decoded) -> np.ndarray:
+    """The pixels of an image.
+
+    Raises:
+        DataError: it could not be read.
+    """
+    if image.pixels is None:
+        raise DataError(f"cannot read {image.name}: {image.error}")
+    return image.pixels
 
 
 def decode_batches(

@@ -26,6 +26,10 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
         (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?", "image store"),
         (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?\.partial", "unfinished store"),
     ),
+    "features": (
+        (r".+-[0-9a-f]{16}-[0-9a-f]{16}-v\d+", "feature index"),
+        (r".+-[0-9a-f]{16}-[0-9a-f]{16}-v\d+\.partial", "unfinished index"),
+    ),
     "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
     "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
@@ -42,6 +46,10 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
 """By folder: patterns of names, and what an entry of that name is."""
 IN_USE = "a process is using it"
 """Why an entry was kept that could be removed later."""
+IN_USE_FILES = ("store.json", "index.json")
+"""In an entry: the file that a process which uses the entry has locked."""
+LOCKED_BESIDE = ("stores", "features")
+"""Folders whose entries are locked by NAME.lock, and not by .NAME.lock."""
 UNFINISHED = re.compile(r"\.(?P<name>.+?)(\.part|-[0-9a-f]{8}|\.\d+\.(tmp|removed))")
 """What a killed process leaves beside the entry that it was making or removing."""
 
@@ -68,7 +76,7 @@ def remove_entry(entry: CacheEntry) -> str:
     path = Path(entry.path)
     try:
         with _locked(path) as is_free:
-            if not is_free or is_in_use(path / "store.json"):
+            if not is_free or any(is_in_use(path / name) for name in IN_USE_FILES):
                 return IN_USE
             if path.is_symlink() or not path.exists():
                 return "" if not os.path.lexists(path) else "it has become a link"
@@ -128,8 +136,8 @@ def _locked(path: Path) -> Iterator[bool]:
     """Keep other processes from making the entry again; False where one is at it."""
     name = unfinished["name"] if (unfinished := UNFINISHED.fullmatch(path.name)) else path.name
     name = name.removesuffix(".partial")
-    is_store = path.parent.name == "stores"
-    lock_path = path.with_name(f"{name}.lock" if is_store else f".{name}.lock")
+    dot = "" if path.parent.name in LOCKED_BESIDE else "."
+    lock_path = path.with_name(f"{dot}{name}.lock")
     if not lock_path.exists():  # nobody is making it
         yield True
         return

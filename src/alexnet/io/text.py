@@ -34,6 +34,11 @@ def is_file_name(text: str) -> bool:
     return text not in ("", ".", "..") and not set(text) & NOT_IN_FILE_NAMES
 
 
+def folder_name(text: str) -> str:
+    """A name for a folder made of any text: letters, digits, "-" and "_", at most 40."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)[:40] or "images"
+
+
 def shell_command(words: Iterable[str]) -> str:
     """Words as one command that the user can paste into the system's shell."""
     if not IS_WINDOWS:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import get_args
 
-from alexnet.errors import ArchitectureError, require
+from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
 from alexnet.models.field_checks import check_choice, is_integer, short_repr
 from alexnet.models.layers import (
@@ -121,6 +121,23 @@ class Architecture:
     def layer_infos(self) -> tuple[LayerInfo, ...]:
         """The layers with shapes, parameters, multiply-accumulates and receptive fields."""
         return tuple(_layer_infos(self.layers, self.input))
+
+    @property
+    def output_layer(self) -> str:
+        """The name of the last layer with weights, fc8 of AlexNet; "" if no layer has weights."""
+        names = [one.name for one in self.layers if isinstance(one, Conv | FullyConnected)]
+        return names[-1] if names else ""
+
+    def input_shape(self, layer: str) -> Shape:
+        """The shape of what a layer gets, without the batch.
+
+        Raises:
+            UnknownNameError: there is no such layer.
+        """
+        shapes = {info.layer.name: info.input for info in self.layer_infos()}
+        if layer not in shapes:
+            raise UnknownNameError(f"layer of {self.name}", layer, shapes)
+        return shapes[layer]
 
     def _repr_html_(self) -> str:
         """The table of layers, for notebooks."""

@@ -72,6 +72,40 @@ class Network(nn.Module):
             outputs[name] = x = layer(x)
         return outputs
 
+    def input_of(self, layer: str, images: Tensor) -> Tensor:
+        """The input of a layer, [B, ...], for preprocessed images [B, C, H, W].
+
+        Raises:
+            UnknownNameError: there is no such layer.
+            ArchitectureError: the images do not have the architecture's input shape.
+        """
+        self._check_layer(layer)
+        self._check(images)
+        x = images
+        for name, module in self.named_children():
+            if name == layer:
+                break
+            x = module(x)
+        return x
+
+    def output_from(self, layer: str, x: Tensor) -> Tensor:
+        """Logits [B, num_classes] of what `input_of` gives for a layer.
+
+        Raises:
+            UnknownNameError: there is no such layer.
+        """
+        names = self._check_layer(layer)
+        for name in names[names.index(layer) :]:
+            x = self.get_submodule(name)(x)
+        return x
+
+    def _check_layer(self, name: str) -> list[str]:
+        """The names of all layers, one of which has to be this."""
+        names = [layer.name for layer in self.architecture.layers]
+        if name not in names:
+            raise UnknownNameError(f"layer of {self.architecture.name}", name, names)
+        return names
+
     def _check(self, images: Tensor) -> None:
         if images.shape[1:] != self.architecture.input:  # the text is only made if needed
             raise ArchitectureError(
@@ -94,9 +128,7 @@ class Network(nn.Module):
         Raises:
             UnknownNameError: there is no such layer.
         """
-        names = [layer.name for layer in self.architecture.layers]
-        if name not in names:
-            raise UnknownNameError(f"layer of {self.architecture.name}", name, names)
+        names = self._check_layer(name)
         layers = (self.get_submodule(layer) for layer in names[: names.index(name) + 1])
         return [parameter for layer in layers for parameter in layer.parameters()]
 

@@ -15,11 +15,11 @@ import pytest
 
 import alexnet
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.store import build as module
 from alexnet.data.store.build import prepare
 from alexnet.data.store.partial import PENDING, REJECTED
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
+from alexnet.io import locks as module
 from support.noise_stores import (
     build,
     contents,

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.images.decode import color_moments, decode
@@ -46,16 +44,15 @@ from alexnet.data.store.store import (
 from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
 from alexnet.io.files import fsync, remove_folder, rename, write_text
+from alexnet.io.locks import waiting_lock
 from alexnet.io.paths import cache_folder, existing_parent
-from alexnet.io.text import error_text
+from alexnet.io.text import error_text, folder_name
 from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore_progress
 
 CHUNK = 32
 """Images a thread decodes between two calls of `on_progress`."""
 LARGE_STORE_BYTES = 1e9
 """From which size on a store is announced before it is built."""
-POLL_SECONDS = 1.0
-"""Interval at which a waiting process reads the progress of the one that builds the store."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +155,7 @@ def planned_store(source: Source, *, resize: Resize, side: int) -> tuple[Store, 
 def _store_folder(
     source: Source, fingerprint: str, resize: Resize, side: int, cache: Path | None = None
 ) -> Path:
-    name = f"{_file_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
+    name = f"{folder_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
     return (cache or cache_folder()) / "stores" / name
 
 
@@ -183,7 +180,8 @@ def _build_locked(spec: _BuildSpec) -> None:
     """Build the store, unless another process does so first."""
     try:
         spec.folder.parent.mkdir(parents=True, exist_ok=True)
-        with _store_lock(spec):
+        lock = spec.folder.with_name(f"{spec.folder.name}.lock")
+        with waiting_lock(lock, lambda: _report_other(spec)):
             if not (spec.folder / "store.json").exists():
                 _build(spec)
     except (OSError, NotImplementedError) as error:
@@ -193,25 +191,11 @@ def _build_locked(spec: _BuildSpec) -> None:
         ) from error
 
 
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40] or "images"
-
-
-@contextmanager
-def _store_lock(spec: _BuildSpec) -> Iterator[None]:
-    """Wait until no other process builds this store, and report its progress meanwhile."""
-    lock = FileLock(spec.folder.with_name(f"{spec.folder.name}.lock"))
-    while not lock.is_locked:
-        try:
-            lock.acquire(timeout=POLL_SECONDS)
-        except Timeout:
-            with suppress(OSError, ValueError):
-                status = np.load(spec.partial_folder / "status.npy")
-                spec.on_progress(int((status != PENDING).sum()), len(spec.source))
-    try:
-        yield
-    finally:
-        lock.release()
+def _report_other(spec: _BuildSpec) -> None:
+    """Report the progress of the process that builds this store."""
+    with suppress(OSError, ValueError):
+        status = np.load(spec.partial_folder / "status.npy")
+        spec.on_progress(int((status != PENDING).sum()), len(spec.source))
 
 
 def _build(spec: _BuildSpec) -> None:

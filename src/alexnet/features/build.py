@@ -1,0 +1,226 @@
+"""From a model and a data set to a feature index: every image once through the network.
+
+An interrupted build resumes where it stopped, with the same bits. The index is built in
+`<index>.partial`: the features at full size, and a state and a checksum for every chunk of images.
+When all chunks are done, one rename gives the folder its final name. One process builds an index at
+a time; a second one waits and then uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from alexnet.checkpoints.validation import check_tensors
+from alexnet.config.serialization import to_json
+from alexnet.data.store.store import Store
+from alexnet.errors import ConfigError, DataError, UsageError
+from alexnet.features.index import (
+    INDEX_FILES,
+    INDEX_FORMAT,
+    FeatureIndex,
+    IndexInfo,
+    open_index,
+)
+from alexnet.inference.classifier import Classifier
+from alexnet.io.arrays import open_or_allocate
+from alexnet.io.files import fsync, remove_folder, rename, write_text
+from alexnet.io.locks import waiting_lock
+from alexnet.io.paths import cache_folder
+from alexnet.io.text import error_text, folder_name
+from alexnet.reporter import ProgressCallback, ignore_progress
+from alexnet.runtime.device import compute_dtype
+
+CHUNK = 128
+"""Images that are computed at once, always from a multiple of this on, so that the bits of a
+feature do not depend on where a build was interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BuildSpec:
+    """What is built, and where."""
+
+    classifier: Classifier
+    store: Store
+    info: IndexInfo
+    folder: Path
+    """Of the finished index."""
+    on_progress: ProgressCallback
+
+    @property
+    def partial_folder(self) -> Path:
+        """Where the index is built."""
+        return self.folder.with_name(f"{self.folder.name}.partial")
+
+    @property
+    def num_chunks(self) -> int:
+        """Number of chunks of images."""
+        return -(-len(self.store) // CHUNK)
+
+
+def build_index(
+    classifier: Classifier,
+    store: Store,
+    layer: str = "",
+    *,
+    cache: Path | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+) -> FeatureIndex:
+    """The index of a data set; its features are computed now unless they have been before.
+
+    Args:
+        classifier: gives the features; not one that is optimized for inference.
+        store: the images, resized as the classifier's preprocessing says.
+        layer: the layer whose inputs are the features; "": the last one with weights.
+        cache: folder that holds indices; the user's cache unless given.
+        on_progress: called with (images done, images in all).
+
+    Raises:
+        UsageError: the classifier is optimized.
+        UnknownNameError: there is no such layer.
+        DataError: the features are not finite, or the index cannot be written.
+    """
+    arch = classifier.info.architecture
+    layer = layer or arch.output_layer
+    info = IndexInfo(
+        data=store.info.name,
+        fingerprint=store.info.fingerprint,
+        model=model_digest(classifier),
+        layer=layer,
+        num_images=len(store),
+        num_features=prod(arch.input_shape(layer)),
+    )
+    name = f"{folder_name(store.info.name)}-{info.fingerprint}-{_key(info)}-v{INDEX_FORMAT}"
+    folder = (cache or cache_folder()) / "features" / name
+    if not (folder / "index.json").exists():
+        _build_locked(
+            _BuildSpec(
+                classifier=classifier,
+                store=store,
+                info=info,
+                folder=folder,
+                on_progress=on_progress,
+            )
+        )
+    return open_index(folder)
+
+
+def model_digest(classifier: Classifier) -> str:
+    """Sixteen hex digits that change when the features of an image would.
+
+    Raises:
+        UsageError: the classifier is optimized for inference, or a weight is not finite.
+    """
+    info, weights = classifier.info, classifier.network.state_dict()
+    try:
+        check_tensors(info.architecture, weights)
+    except ConfigError as error:
+        raise UsageError(
+            f"no feature index can be made with this network ({error}); in place of an optimized "
+            "classifier use the one it was made of"
+        ) from error
+    digest = hashlib.blake2b(digest_size=8)
+    dtype = compute_dtype(classifier.device, classifier.precision)
+    for part in (info.architecture, info.preprocessing):
+        digest.update(to_json(part).encode("utf-8", "surrogateescape") + b"\0")
+    digest.update(f"{classifier.device.type} {dtype}".encode())
+    tensors = [*sorted(weights.items()), ("mean image", classifier.mean_image)]
+    for name, tensor in tensors:
+        digest.update(f"\0{name}\0".encode())
+        if tensor is not None:
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _key(info: IndexInfo) -> str:
+    """Sixteen hex digits for the model and the layer."""
+    text = f"{info.model} {info.layer}".encode()
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _build_locked(spec: _BuildSpec) -> None:
+    """Build the index, unless another process does so first."""
+    try:
+        spec.folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = spec.folder.with_name(f"{spec.folder.name}.lock")
+        with waiting_lock(lock, _report_other(spec)):
+            if not (spec.folder / "index.json").exists():
+                _compute_all(spec)
+                _finish(spec)
+    except (OSError, NotImplementedError) as error:
+        raise DataError(
+            f"cannot write the feature index {spec.folder}: {error_text(error)}; "
+            "free some space there or set ALEXNET_CACHE to another folder"
+        ) from error
+
+
+def _report_other(spec: _BuildSpec) -> Callable[[], None]:
+    """Reports the progress of the process that builds this index."""
+
+    def report() -> None:
+        with suppress(OSError, ValueError):
+            done = int(np.load(spec.partial_folder / "done.npy").sum())
+            spec.on_progress(min(done * CHUNK, len(spec.store)), len(spec.store))
+
+    return report
+
+
+def _compute_all(spec: _BuildSpec) -> None:
+    """Compute the chunks that are not done, and the norms of all.
+
+    A chunk is marked as done after its features have been written, so that a killed build loses at
+    most one. After a power cut a part of a marked chunk may be lost; its checksum tells.
+    """
+    folder, count = spec.partial_folder, len(spec.store)
+    folder.mkdir(parents=True, exist_ok=True)
+    features = open_or_allocate(
+        folder / "features.npy", (count, spec.info.num_features), np.float32
+    )
+    done = open_or_allocate(folder / "done.npy", (spec.num_chunks,), np.bool_)
+    checksums = open_or_allocate(folder / "checksums.npy", (spec.num_chunks,), np.uint32)
+    norms = np.zeros(count)
+    for chunk in range(spec.num_chunks):
+        part = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, count))
+        if not done[chunk] or zlib.crc32(features[part].data) != checksums[chunk]:
+            done[chunk] = False
+            features[part] = _compute(spec, part)
+            checksums[chunk] = zlib.crc32(features[part].data)
+            done[chunk] = True
+        norms[part] = np.einsum("nd,nd->n", features[part], features[part], dtype=np.float64)
+        spec.on_progress(part.stop, count)
+    features.flush()  # type: ignore[attr-defined]
+    np.save(folder / "squared_norms.npy", norms)
+
+
+def _compute(spec: _BuildSpec, part: slice) -> np.ndarray:
+    """The features of a chunk: float32 [n, D]."""
+    pixels = spec.store.images(range(part.start, part.stop))
+    features = spec.classifier.layer_inputs(pixels, spec.info.layer, CHUNK)
+    if not np.isfinite(features).all():
+        raise DataError(
+            f"the activations of the network for {spec.store.info.name} are not finite; "
+            "the model has diverged or is damaged"
+        )
+    return features
+
+
+def _finish(spec: _BuildSpec) -> None:
+    """Flush all files to the disk, then rename the folder to its final name."""
+    folder = spec.partial_folder
+    write_text(folder / "index.json", to_json(spec.info))
+    for path in list(folder.iterdir()):
+        if path.name in INDEX_FILES:
+            fsync(path)
+        else:  # of the build, or the temporary file of a killed one
+            path.unlink()
+    fsync(folder)
+    remove_folder(spec.folder)
+    rename(folder, spec.folder)

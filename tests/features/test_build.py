@@ -1,0 +1,172 @@
+"""Building a feature index: resuming to the same bits, what the features are, and the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.data.load import load_dataset
+from alexnet.data.store.store import Store
+from alexnet.errors import DataError, UnknownNameError, UsageError
+from alexnet.features import build
+from alexnet.features.build import build_index, model_digest
+from alexnet.inference.classifier import Classifier
+from alexnet.io.cache import IN_USE, cache_entries, remove_entry
+from alexnet.models.zoo import ZOO
+from support.narrow_nets import narrow_classifier
+from support.slow import first_fast
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return narrow_classifier("lenet5")
+
+
+@pytest.fixture
+def store(flowers: Path, classifier: Classifier) -> Store:
+    preprocessing = classifier.info.preprocessing
+    return load_dataset(
+        str(flowers), resize=preprocessing.resize, resize_size=preprocessing.resize_size
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "CHUNK", 16)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def stop_at(images: int) -> Callable[[int, int], None]:
+    def on_progress(done: int, total: int) -> None:
+        if done >= images:
+            raise KeyboardInterrupt
+
+    return on_progress
+
+
+@pytest.mark.parametrize("name", first_fast(sorted(ZOO, key="lenet5".__ne__)))
+def test_features_are_the_input_of_the_last_layer_with_weights(name: str) -> None:
+    classifier = narrow_classifier(name)
+    last = [one.name for one in classifier.info.architecture.layers if hasattr(one, "init")][-1]
+    assert classifier.info.architecture.output_layer == last
+    captured = []
+    module = classifier.network.get_submodule(last)
+    module.register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0]))
+    size = classifier.info.preprocessing.resize_size
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    logits = classifier.logits(pixels)
+    features = classifier.features(pixels)
+    np.testing.assert_array_equal(features, captured[0].flatten(1).float().numpy())
+    np.testing.assert_allclose(classifier.logits_from(features), logits, rtol=1e-5, atol=1e-6)
+
+
+def test_an_interrupted_build_resumes_to_the_same_bits(
+    classifier: Classifier, store: Store, tmp_path: Path, cache: Path
+) -> None:
+    whole = build_index(classifier, store, cache=tmp_path).folder
+    with pytest.raises(KeyboardInterrupt):
+        build_index(classifier, store, on_progress=stop_at(32))
+    (partial,) = (cache / "features").glob("*.partial")
+    assert not partial.with_suffix("").exists()
+    assert np.load(partial / "done.npy").tolist() == [True, True, False, False]
+    seen = []
+    resumed = build_index(classifier, store, on_progress=lambda done, total: seen.append(done))
+    assert contents(resumed.folder) == contents(whole)
+    assert seen == [16, 32, 48, 60]
+    assert not partial.exists()
+
+
+def test_a_chunk_that_a_power_cut_lost_is_computed_again(
+    classifier: Classifier, store: Store, tmp_path: Path, cache: Path
+) -> None:
+    whole = build_index(classifier, store, cache=tmp_path).folder
+    with pytest.raises(KeyboardInterrupt):
+        build_index(classifier, store, on_progress=stop_at(48))
+    (partial,) = (cache / "features").glob("*.partial")
+    features = np.lib.format.open_memmap(partial / "features.npy", mode="r+")
+    features[20] = 0
+    del features
+    assert contents(build_index(classifier, store).folder) == contents(whole)
+
+
+def test_an_index_is_built_once_per_model_and_data(
+    classifier: Classifier, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = build_index(classifier, store)
+    assert index.features.dtype == np.float32
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "layer_inputs", lambda *_: pytest.fail("computed again"))
+        assert build_index(classifier, store).folder == index.folder
+    other = build_index(classifier, store, "fc4")
+    assert other.folder != index.folder
+    with pytest.raises(UnknownNameError, match="fc99"):
+        build_index(classifier, store, "fc99")
+
+
+def changed_weight(classifier: Classifier) -> Classifier:
+    other = narrow_classifier("lenet5")
+    with torch.no_grad():
+        other.network.conv1.bias[0] += 1  # type: ignore[index, operator, union-attr]
+    return other
+
+
+def changed_mean(classifier: Classifier) -> Classifier:
+    preprocessing: Preprocessing = replace(classifier.info.preprocessing, mean=(1.0, 2.0, 3.0))
+    return replace(classifier, info=replace(classifier.info, preprocessing=preprocessing))
+
+
+def with_mean_image(classifier: Classifier) -> Classifier:
+    return replace(classifier, mean_image=torch.ones(1, 32, 32))
+
+
+@pytest.mark.parametrize("change", [changed_weight, changed_mean, with_mean_image])
+def test_another_model_has_another_digest(
+    classifier: Classifier, change: Callable[[Classifier], Classifier]
+) -> None:
+    assert model_digest(classifier) == model_digest(narrow_classifier("lenet5"))
+    assert model_digest(change(classifier)) != model_digest(classifier)
+
+
+def test_an_optimized_network_has_no_index(classifier: Classifier, store: Store) -> None:
+    with pytest.raises(UsageError, match="the one it was made of"):
+        build_index(classifier.optimized(), store)
+
+
+def test_features_that_are_not_finite_are_told(
+    classifier: Classifier, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Classifier, "layer_inputs", lambda *_: np.full((16, 42), np.inf))
+    with pytest.raises(DataError, match="not finite"):
+        build_index(classifier, store)
+
+
+def test_the_cache_lists_and_removes_it(classifier: Classifier, store: Store, cache: Path) -> None:
+    index = build_index(classifier, store)
+    (entry,) = [one for one in cache_entries(cache) if "feature" in one.kind]
+    assert (entry.kind, entry.path) == ("feature index", str(index.folder))
+    assert remove_entry(entry) == IN_USE
+    del index
+    with FileLock(f"{entry.path}.lock"):
+        assert remove_entry(entry) == IN_USE
+    assert remove_entry(entry) == ""
+    assert not Path(entry.path).exists()
+
+
+def test_features_of_files(classifier: Classifier, flowers: Path, tmp_path: Path) -> None:
+    paths = sorted((flowers / "test").rglob("*.jpg"))[:3]
+    features = classifier.features(paths)
+    assert features.shape == (3, classifier.features(paths[0]).shape[1])
+    assert features.dtype == np.float32
+    (tmp_path / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"cannot read .*x\.jpg"):
+        classifier.features([*paths, tmp_path / "x.jpg"])
