@@ -93,6 +93,10 @@ class ProgressReporter:
         """After every batch of predictions: images classified so far."""
         self._show_count("classified", done, total)
 
+    def on_features(self, done: int, total: int) -> None:
+        """While a feature index is built: images that have their features."""
+        self._show_count("features of", done, total)
+
     def on_download(self, done: int, total: int) -> None:
         """While a file is downloaded: bytes received so far, and in all where that is known."""
         self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")

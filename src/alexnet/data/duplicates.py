@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from alexnet.data.advice import SPLIT_WORDS, images_text
+from alexnet.data.images.decode import color_moments
 from alexnet.data.store.store import Store
 from alexnet.io.text import shell_command
 
@@ -61,6 +62,14 @@ def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:
             by_pixels.setdefault(digest, []).append(index)
         groups += [np.array(group) for group in by_pixels.values() if len(group) > 1]
     return sorted(groups, key=lambda group: int(group[0]))
+
+
+def same_images(store: Store, pixels: np.ndarray) -> np.ndarray:
+    """Indices, int64 ascending, of the usable images with just these pixels, uint8 [S, S, 3]."""
+    has_moments = (store.color_moments == color_moments(pixels)).all(1) & store.usable
+    candidates = np.flatnonzero(has_moments).tolist()
+    found = [one for one in candidates if np.array_equal(store.image(one), pixels)]
+    return np.array(found, np.int64)
 
 
 def _with_equal_rows(table: np.ndarray) -> Iterator[np.ndarray]:

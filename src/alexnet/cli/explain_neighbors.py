@@ -1,0 +1,190 @@
+"""`alexnet explain MODEL --neighbors IMAGE` and `--map`: images by the last hidden layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from alexnet.cli.console import percent, print_json, table
+from alexnet.cli.flags import parse, with_run
+from alexnet.cli.outputs.neighbors import map_output, neighbors_output
+from alexnet.cli.predict import check_order, find_inputs
+from alexnet.errors import UsageError
+from alexnet.io.files import write_text
+from alexnet.io.text import LONE_SURROGATE, count_text, printable
+from alexnet.progress import ProgressReporter
+
+if TYPE_CHECKING:
+    from alexnet.features.neighbors import Neighbors
+    from alexnet.features.split import SplitFeatures
+
+WORDS = ("--neighbors", "--map")
+"""The flags with which `alexnet explain` does this."""
+MAX_SHEET_QUERIES = 20
+"""Rows of the sheet; the table has all queries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighborsFlags:
+    """The images of a data set that are nearest to an image by the last hidden layer, or its map.
+
+    The features of the data set are computed once per model and kept in the cache.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """A model file or a run folder."""
+    neighbors: Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE ...")] = ()
+    """Images, folders, patterns or https addresses: a sheet of the nearest images to each."""
+    map: bool = False
+    """A two-dimensional map of the split, as a figure and as CSV."""
+    data: str = ""
+    """A data set's name, a folder or archive of images, or a list; what the model was trained on
+    unless given."""
+    data_root: str = ""
+    """Folder searched for data sets first."""
+    label_from: str = ""
+    """As for alexnet train, for other data than that of the training."""
+    split: Literal["auto", "train", "val", "test", "all"] = "auto"
+    """Where neighbors are searched, and what is mapped; auto: train for neighbors, or all images of
+    data without splits that the model was not trained on; for a map as alexnet evaluate."""
+    top: int = 5
+    """Number of neighbors."""
+    cosine: bool = False
+    """Compare by the angle (1 - cosine); unless given, by the Euclidean distance, as the paper."""
+    exclude_same: bool = False
+    """Leave out images with just the pixels of the query."""
+    map_method: Literal["pca", "umap"] = "pca"
+    """umap keeps neighborhoods together and needs alexnet[umap]."""
+    seed: int = 0
+    """Seed of umap."""
+    device: str = "auto"
+    """auto: the first GPU, else the CPU."""
+    out: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
+    """The sheet or the map: .png, .jpg, .pdf or .svg; unless given, in the folder explain of the
+    run, or here for a model file. A map's CSV has the same name."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write a sheet of neighbors, or a map."""
+    flags = with_run(parse(NeighborsFlags, arguments, "explain"), "model")
+    _check(flags)
+    from alexnet.plots.saving import figure_format
+
+    out = Path(flags.out) if flags.out else _default_out(flags)
+    figure_format(out)
+    return _map(flags, out) if flags.map else _neighbors(flags, out)
+
+
+def _check(flags: NeighborsFlags) -> None:
+    """Check the flags' values.
+
+    Raises:
+        UsageError: one is out of range, or two exclude each other.
+    """
+    if bool(flags.neighbors) == flags.map:
+        raise UsageError("choose one of --neighbors IMAGE and --map")
+    if flags.top < 1:
+        raise UsageError(f"--top {flags.top} must be at least 1")
+    if "" in flags.neighbors:
+        raise UsageError("--neighbors '' names no image")
+    check_order(flags.model, flags.neighbors)
+
+
+def _default_out(flags: NeighborsFlags) -> Path:
+    name = f"map-{flags.map_method}.png" if flags.map else "neighbors.png"
+    return Path(flags.model, "explain", name) if Path(flags.model).is_dir() else Path(name)
+
+
+def _open(flags: NeighborsFlags, reporter: ProgressReporter) -> SplitFeatures:
+    from alexnet.features.split import open_split
+    from alexnet.inference.classifier import load
+
+    return open_split(
+        load(flags.model, flags.device),
+        flags.data,
+        data_root=flags.data_root,
+        label_from=flags.label_from,
+        split=flags.split,
+        is_searched=not flags.map,
+        reporter=reporter,
+    )
+
+
+def _neighbors(flags: NeighborsFlags, out: Path) -> int:
+    from alexnet import plots
+    from alexnet.features.neighbors import NearestImages
+    from alexnet.features.plots import neighbors_sheet
+
+    inputs = find_inputs(flags.neighbors, Counter())
+    with ProgressReporter() as reporter:
+        nearest = NearestImages(_open(flags, reporter), flags.cosine)
+    found = nearest.find(
+        inputs, flags.top, exclude_same=flags.exclude_same, num_pixels=MAX_SHEET_QUERIES
+    )
+    plots.save(neighbors_sheet(found[:MAX_SHEET_QUERIES], nearest), out)
+    if flags.json:
+        print_json(neighbors_output(nearest, found, str(out)))
+        return 0
+    print(_table(found, flags.cosine))
+    print(f"\n{_searched_text(nearest.searched)}\n{printable(str(out))}")
+    return 0
+
+
+def _searched_text(searched: SplitFeatures) -> str:
+    info = searched.index.info
+    count = count_text(len(searched.rows), "image")
+    return printable(
+        f"searched: {info.data}, {searched.split}, {count}; {info.num_features:,} features: "
+        f"the input of {info.layer}"
+    )
+
+
+def _table(found: Sequence[Neighbors], cosine: bool) -> str:
+    rows = []
+    for one in found:
+        for rank, near in enumerate(one.neighbors, 1):
+            first = (one.image, one.label or _predicted(one)) if rank == 1 else ("", "")
+            distance = f"{near.distance:.4f}" if cosine else f"{near.distance:.2f}"
+            mark = {True: "", False: "other class", None: ""}[near.is_match]
+            note = "same image" if near.is_same else mark
+            rows.append((*first, near.image, near.label, distance, note))
+    header = ("image", "class", "neighbor", "its class", "distance", "")
+    text = table(header, rows, left=4)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _predicted(found: Neighbors) -> str:
+    prediction = found.prediction
+    return f"predicted {prediction.label} {percent(prediction.probability)}"
+
+
+def _map(flags: NeighborsFlags, out: Path) -> int:
+    from alexnet import plots
+    from alexnet.features.map import map_split
+    from alexnet.features.plots import map_figure
+
+    with ProgressReporter() as reporter:
+        split = _open(flags, reporter)
+    found = map_split(split, flags.map_method, flags.seed)
+    csv = out.with_suffix(".csv")
+    plots.save(map_figure(found), out)
+    write_text(csv, LONE_SURROGATE.sub("�", found.as_csv()))
+    result = map_output(found, str(out), str(csv))
+    if flags.json:
+        print_json(result)
+        return 0
+    right = ""
+    if result.num_right is not None:
+        right = f", {percent(result.num_right / result.num_images)} predicted right"
+    print(
+        printable(f"{found.data}, {found.split}: {count_text(result.num_images, 'image')}{right}")
+    )
+    print(f"{printable(str(out))}\n{printable(str(csv))}")
+    return 0

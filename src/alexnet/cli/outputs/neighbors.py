@@ -1,0 +1,102 @@
+"""What `explain --neighbors` and `explain --map` print with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet.features.map import FeatureMap
+from alexnet.features.neighbors import NearestImages, Neighbor, Neighbors
+from alexnet.inference.predictions import ClassProbability
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueryOutput:
+    """The nearest images to one image, nearest first."""
+
+    image: str
+    """The file's path, address, or "image 3" for the image at index 3 that is no file."""
+    label: str | None
+    """Its class, where the data has an image with just these pixels."""
+    prediction: ClassProbability
+    """Its most probable class."""
+    neighbors: tuple[Neighbor, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NeighborsOutput:
+    """The nearest images of a data set to images."""
+
+    data: str
+    """The data set's name."""
+    split: str
+    """In which neighbors are searched."""
+    num_images: int
+    """Of the split."""
+    distance: str
+    """"euclidean", or "cosine" for 1 - cosine."""
+    layer: str
+    """The layer whose inputs are compared."""
+    num_features: int
+    queries: tuple[QueryOutput, ...]
+    plot: str
+    """The sheet."""
+
+
+def neighbors_output(
+    nearest: NearestImages, found: Sequence[Neighbors], plot: str
+) -> NeighborsOutput:
+    """What is printed of neighbors."""
+    searched = nearest.searched
+    return NeighborsOutput(
+        data=searched.store.info.name,
+        split=searched.split,
+        num_images=len(searched.rows),
+        distance="cosine" if nearest.cosine else "euclidean",
+        layer=searched.index.info.layer,
+        num_features=searched.index.info.num_features,
+        queries=tuple(
+            QueryOutput(
+                image=one.image,
+                label=one.label,
+                prediction=one.prediction,
+                neighbors=one.neighbors,
+            )
+            for one in found
+        ),
+        plot=plot,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapOutput:
+    """A two-dimensional map of a split."""
+
+    data: str
+    """The data set's name."""
+    split: str
+    method: str
+    """"pca" or "umap"."""
+    num_images: int
+    num_right: int | None
+    """Images predicted right; null where the model's classes are others than the data's."""
+    explained: tuple[float, float] | None
+    """Fractions of the variance along both axes, 0 to 1, of PCA."""
+    plot: str
+    """The figure."""
+    csv: str
+    """The coordinates."""
+
+
+def map_output(found: FeatureMap, plot: str, csv: str) -> MapOutput:
+    """What is printed of a map."""
+    return MapOutput(
+        data=found.data,
+        split=found.split,
+        method=found.method,
+        num_images=len(found.names),
+        num_right=None if found.is_right is None else int(found.is_right.sum()),
+        explained=found.explained,
+        plot=plot,
+        csv=csv,
+    )
