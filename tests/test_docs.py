@@ -26,6 +26,7 @@ from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
 from alexnet.cli.experiment import ACTIONS as EXPERIMENT_ACTIONS
 from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
+from alexnet.cli.experiment_plan import PlanFlags
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
@@ -77,6 +78,7 @@ FLAGS = {
     "benchmark data": DataFlags,
     "benchmark agreement": AgreementFlags,
     "experiment list": ListFlags,
+    "experiment plan": PlanFlags,
     "experiment run": RunFlags,
     "experiment report": ReportFlags,
 }

@@ -45,12 +45,6 @@ def test_list_json_has_every_number(command: Command) -> None:
     assert one[0]["protocols"]["imagenet"]["minutes"] is None
 
 
-@pytest.fixture
-def constant_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every network trains on 1,000 images a second."""
-    monkeypatch.setattr("alexnet.experiments.calibration.measure_speed", lambda *_: 1000.0)
-
-
 @pytest.mark.usefixtures("constant_speed")
 def test_costs_are_told_once_speeds_are_measured(command: Command) -> None:
     told = command("experiment", "list", "dropout", "--measure-speed")

@@ -18,7 +18,7 @@ from support.commands import Command, CommandResult
 
 ACTIONS = [
     *[("data", action) for action in ("prepare", "check", "split", "show")],
-    *[("experiment", action) for action in ("list", "run", "report")],
+    *[("experiment", action) for action in ("list", "plan", "run", "report")],
     *[("cache", action) for action in ("list", "clean")],
     *[("runs", action) for action in ("clean", "remove")],
 ]
@@ -35,6 +35,7 @@ for words in (
     ["cache", "--help"], ["cache", "list"], ["cache", "clean", "--dry-run"],
     ["runs"], ["runs", "--json"], ["runs", "--help"],
     ["experiment", "--help"], ["experiment", "list"], ["experiment", "list", "--json"],
+    ["experiment", "plan", "--help"],
     ["experiment", "run", "--help"], ["experiment", "report", "--help"],
     ["pretrain", "--help"], ["pretrain", "rbm", "--help"], ["pretrain", "autoencoder", "--help"],
 ):

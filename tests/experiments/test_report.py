@@ -47,7 +47,7 @@ def test_a_missing_end_is_a_dash(tiny_result: ExperimentResult) -> None:
     one = tiny_result.comparisons[0]
     interval = replace(one.interval, estimate=0.4, low=0.3, is_unbounded_above=True)
     table = effects_table([replace(one, interval=interval, expected=None)])
-    assert "|  | +1.00 points | at least +40.00 points (+30.00 points to -) |" in table
+    assert "|  | +1.00 points | at least +40.00 points (+30.00 to -) |" in table
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ COMMANDS = {
     "benchmark data": "benchmark:DataFlags",
     "benchmark agreement": "benchmark:AgreementFlags",
     "experiment list": "experiment:ListFlags",
+    "experiment plan": "experiment_plan:PlanFlags",
     "experiment run": "experiment:RunFlags",
     "experiment report": "experiment:ReportFlags",
     "pretrain autoencoder": "pretrain:PretrainFlags",

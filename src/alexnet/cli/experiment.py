@@ -1,4 +1,4 @@
-"""`alexnet experiment list|run|report`: commands that test claims of the paper."""
+"""`alexnet experiment list|plan|run|report`: commands that test claims of the paper."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from alexnet.cli.console import note, print_json, table
+from alexnet.cli.experiment_plan import check_names, plan_action, protocol_of
 from alexnet.cli.flags import dispatch, parse
-from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.outputs.experiment_plan import ExperimentPlanOutput, plan_output
 from alexnet.cli.outputs.experiments import list_output
 from alexnet.cli.slow_cpu import note_slow_cpu
-from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.cost import estimate_minutes
 from alexnet.experiments.experiment import Experiment, ProtocolName
@@ -40,13 +38,14 @@ Test the claims of the paper and of the tutorial: several seeds, a tuned
 learning rate for every arm, a plot, a report and a verdict.
 
   list     show each experiment's claim, source, limits and cost
+  plan     how many seeds decide a claim, and the hours that they take
   run      run one experiment, or resume it; the exit code is 1 if the claim is
            not reproduced, 0 if it is reproduced or undecided
   report   write the results of finished experiments as one page
 
   alexnet experiment list                        all claims and their costs
+  alexnet experiment plan dropout                seeds and hours that it needs
   alexnet experiment run dropout --quick         test one of them
-  alexnet experiment report runs/experiments/*   one page of what is finished
 
 alexnet experiment ACTION --help lists an action's flags."""
 
@@ -180,17 +179,6 @@ def run_action(arguments: Sequence[str]) -> int:
     return int(result.verdict == "not reproduced")
 
 
-def check_names(arguments: Sequence[str]) -> None:
-    """Check the experiments before the first flag, so that they are told of before any flag.
-
-    Raises:
-        UnknownNameError: no such experiment.
-    """
-    if HELP_WORDS.isdisjoint(arguments):
-        for name in takewhile(lambda word: not word.startswith("-"), arguments):
-            experiment(name)
-
-
 def dry_run(plan: Plan, out: str, *, as_json: bool) -> int:
     """Print what the experiment would run."""
     speeds = known_speeds(plan.device)
@@ -233,12 +221,9 @@ def plan_of(flags: RunFlags) -> Plan:
     Raises:
         UsageError: two sizes at once, or one that the experiment does not have.
     """
-    if flags.quick and flags.data == "imagenet":
-        raise UsageError("--quick is not for --data imagenet; leave one of them out")
-    size: ProtocolName = "quick" if flags.quick else "full"
     return Plan(
         experiment=experiment(flags.name),
-        protocol_name="imagenet" if flags.data == "imagenet" else size,
+        protocol_name=protocol_of(flags.quick, flags.data),
         num_seeds=flags.seeds,
         exclude=flags.exclude,
         data_root=flags.data_root,
@@ -314,4 +299,9 @@ def report_action(arguments: Sequence[str]) -> int:
     return 0
 
 
-ACTIONS = {"list": list_action, "run": run_action, "report": report_action}
+ACTIONS = {
+    "list": list_action,
+    "plan": plan_action,
+    "run": run_action,
+    "report": report_action,
+}

@@ -26,6 +26,7 @@ METAVARS = {
     "label_from": "REGEX",
     "rand_augment": "N M",
     "freeze_up_to": "LAYER",
+    "from_": "FOLDER",
     "up_to": "LAYER",
     "out": "FILE",
 }

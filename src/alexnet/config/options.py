@@ -25,8 +25,8 @@ FLAG_WORDS = {"init_from": "from"}
 
 
 def flag_name(option: str) -> str:
-    """The flag of an option: "--batch-size" of "batch_size"."""
-    return f"--{FLAG_WORDS.get(option, option).replace('_', '-')}"
+    """The flag of an option: "--batch-size" of "batch_size", "--from" of "from_"."""
+    return f"--{FLAG_WORDS.get(option, option).rstrip('_').replace('_', '-')}"
 
 
 def option_types(cls: type) -> dict[str, Any]:

@@ -16,7 +16,7 @@ OVERHEAD_SECONDS = 2.0
 
 
 def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | None:
-    """An upper estimate of a plan's time; None where a speed is not measured.
+    """An upper estimate of a plan's time; None where a speed or a number of images is not known.
 
     Training on an image costs three times as much as evaluating it.
 
@@ -27,7 +27,7 @@ def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | No
     """
     seconds = 0.0
     for spec, recipe, count in runs_of(plan):
-        speed = speed_of(recipe)
+        speed = speed_of(recipe) if recipe.data in DATASET_SIZES else None
         if speed is None:
             return None
         seconds += count * (OVERHEAD_SECONDS + num_image_passes(plan, spec, recipe) / speed)

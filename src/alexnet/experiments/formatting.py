@@ -39,6 +39,18 @@ def format_estimate(interval: Interval, scale: Scale) -> str:
     return f"{bound}{format_effect(interval.estimate, scale)}"
 
 
+def format_interval(interval: Interval, scale: Scale) -> str:
+    """An estimate and its interval: "+0.27 points (-3.03 to +3.55)"; "-" for a missing end."""
+    low, high = (
+        "-" if is_missing else format_effect(end, scale).rpartition(" ")[0]
+        for end, is_missing in (
+            (interval.low, interval.is_unbounded_below),
+            (interval.high, interval.is_unbounded_above),
+        )
+    )
+    return f"{format_estimate(interval, scale)} ({low} to {high})"
+
+
 def format_lrs(lrs: Sequence[float]) -> str:
     """The learning rates of an arm's seeds: one where they are equal, else the range."""
     low, high = f"{min(lrs):g}", f"{max(lrs):g}"

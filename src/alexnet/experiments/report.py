@@ -10,7 +10,7 @@ from alexnet.config.serialization import to_json
 from alexnet.experiments.formatting import (
     MEASURE_NAMES,
     format_effect,
-    format_estimate,
+    format_interval,
     format_lrs,
     format_minutes,
     format_value,
@@ -78,10 +78,7 @@ def effects_table(comparisons: Iterable[ComparisonResult]) -> str:
 
 def interval_text(comparison: ComparisonResult) -> str:
     """An estimate and its interval; "-" for an end that it does not have."""
-    interval = comparison.interval
-    low = "-" if interval.is_unbounded_below else format_effect(interval.low, comparison.scale)
-    high = "-" if interval.is_unbounded_above else format_effect(interval.high, comparison.scale)
-    return f"{format_estimate(interval, comparison.scale)} ({low} to {high})"
+    return format_interval(comparison.interval, comparison.scale)
 
 
 def arms_table(result: ExperimentResult) -> str:

@@ -242,22 +242,35 @@ def _compare(
     )
 
 
+def has_result(folder: Path) -> bool:
+    """Whether an experiment's folder is finished."""
+    return (folder / RESULT).is_file()
+
+
 def read_result(folder: Path) -> ExperimentResult:
     """Read the result in an experiment's folder.
 
     Raises:
         ModelFileError: there is none yet, or it is damaged or of another format.
     """
-    path = folder / RESULT
-    if not path.is_file():
+    if not has_result(folder):
         raise ModelFileError(
             f"{folder} holds no finished experiment: it has no {RESULT}; "
             "finish it with the command that started it"
         )
+    return read_result_file(folder / RESULT)
+
+
+def read_result_file(path: Path) -> ExperimentResult:
+    """Read a result.
+
+    Raises:
+        ModelFileError: it is damaged or of another format.
+    """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         if plain.get("format") == FORMAT:
-            return from_dict(ExperimentResult, plain, RESULT)
+            return from_dict(ExperimentResult, plain, path.name)
     except (AttributeError, OSError, ValueError, ConfigError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
     raise ModelFileError(

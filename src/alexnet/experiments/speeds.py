@@ -16,7 +16,7 @@ from pathlib import Path
 from alexnet.config.recipe import DataOptions, OptimizerOptions, Recipe
 from alexnet.config.serialization import to_dict
 from alexnet.experiments.cost import runs_of
-from alexnet.experiments.plan import Plan
+from alexnet.experiments.plan import DATASET_SIZES, Plan
 from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -48,7 +48,8 @@ class Speeds:
     ) -> None:
         """Measure the networks of plans that are not known yet, a second or two each."""
         recipes = [recipe for plan in plans for _, recipe, _ in runs_of(plan)]
-        missing = {network_key(recipe): recipe for recipe in recipes if self(recipe) is None}
+        counted = [recipe for recipe in recipes if recipe.data in DATASET_SIZES]
+        missing = {network_key(recipe): recipe for recipe in counted if self(recipe) is None}
         if not missing:
             return
         from alexnet.experiments.calibration import measure_speed  # imports torch

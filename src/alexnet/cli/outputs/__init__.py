@@ -41,6 +41,7 @@ OUTPUTS = {
     "benchmark data": "benchmark.data:DataThroughput",
     "benchmark agreement": "benchmark.agreement:Agreement",
     "experiment list": "cli.outputs.experiments:ExperimentListOutput",
+    "experiment plan": "cli.outputs.experiment_power:ExperimentPowerOutput",
     "experiment run": "experiments.results:ExperimentResult",
     "experiment run --dry-run": "cli.outputs.experiment_plan:ExperimentPlanOutput",
     "experiment report": "cli.outputs.verdicts:ExperimentReportOutput",

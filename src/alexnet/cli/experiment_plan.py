@@ -1,0 +1,246 @@
+"""`alexnet experiment plan`: how many seeds decide a claim, and the hours that they take."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from alexnet.cli.console import print_json, table
+from alexnet.cli.flags import parse
+from alexnet.cli.help import HELP_WORDS
+from alexnet.errors import UsageError
+from alexnet.experiments.catalogue import experiment
+from alexnet.experiments.experiment import ProtocolName, Scale
+from alexnet.experiments.plan import Plan
+from alexnet.experiments.speeds import known_speeds
+from alexnet.io.text import shell_command
+from alexnet.progress import ProgressReporter
+
+if TYPE_CHECKING:
+    from alexnet.cli.outputs.experiment_power import (
+        ComparisonPlan,
+        EarlierResult,
+        ExperimentPowerOutput,
+    )
+    from alexnet.experiments.results import ExperimentResult
+
+WIDTH = 80
+"""Columns of the text."""
+MAX_DIFFERENCES = 3
+"""Differences of protocols that are told; the rest is counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanFlags:
+    """How many seeds decide a claim, by the runs that exist, and the hours that they take here."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """The experiment's name; `alexnet experiment list` shows all."""
+    quick: bool = False
+    """Plan the quick protocol instead of the full one."""
+    data: Literal["small", "imagenet"] = "small"
+    """small: CIFAR-10 or Oxford 17, depending on the experiment; imagenet: the paper's own size."""
+    from_: Annotated[str, tyro.conf.arg(name="from", metavar="FOLDER")] = ""
+    """The finished experiment that tells the spread between seeds; unless given, the one in
+    runs/experiments, else the result that is kept with the program."""
+    device: str = "auto"
+    """auto: the first GPU, else the CPU."""
+    jobs: int = 1
+    """Runs at once."""
+    json: bool = False
+    """Print JSON."""
+
+
+def plan_action(arguments: Sequence[str]) -> int:
+    """Print what is expected of an experiment with 3 to 20 seeds."""
+    check_names(arguments)
+    flags = parse(PlanFlags, arguments, "experiment plan")
+    plan = Plan(
+        experiment=experiment(flags.name),
+        protocol_name=protocol_of(flags.quick, flags.data),
+        device=flags.device,
+    )
+    if flags.jobs < 1:
+        raise UsageError(f"--jobs {flags.jobs} must be at least 1")
+    from alexnet.cli.outputs.experiment_power import power_output
+
+    earlier, path = earlier_result(flags.name, plan.protocol_name, flags.from_)
+    speeds = known_speeds(flags.device, flags.jobs)
+    with ProgressReporter() as reporter:
+        speeds.measure([plan], reporter.on_measure)
+    found = power_output(plan, earlier, path, speeds, flags.jobs)
+    print_json(found) if flags.json else print(plan_text(found))
+    return 0
+
+
+def check_names(arguments: Sequence[str]) -> None:
+    """Check the experiments before the first flag, so that they are told of before any flag.
+
+    Raises:
+        UnknownNameError: no such experiment.
+    """
+    if HELP_WORDS.isdisjoint(arguments):
+        for name in takewhile(lambda word: not word.startswith("-"), arguments):
+            experiment(name)
+
+
+def protocol_of(quick: bool, data: Literal["small", "imagenet"]) -> ProtocolName:
+    """The protocol that the flags ask for.
+
+    Raises:
+        UsageError: two sizes at once.
+    """
+    if quick and data == "imagenet":
+        raise UsageError("--quick is not for --data imagenet; leave one of them out")
+    small: ProtocolName = "quick" if quick else "full"
+    return "imagenet" if data == "imagenet" else small
+
+
+def earlier_result(
+    name: str, protocol: ProtocolName, folder: str
+) -> tuple[ExperimentResult | None, str]:
+    """The result to plan from and its path: of `folder`, of the user's own runs, or a kept one.
+
+    Raises:
+        ModelFileError: `folder` holds no finished experiment.
+        UsageError: it holds another experiment.
+    """
+    from alexnet.experiments.kept_results import PROTOCOLS, kept_path
+    from alexnet.experiments.results import RESULT, has_result, read_result, read_result_file
+
+    if folder:
+        found = read_result(Path(folder))
+        if found.experiment != name:
+            raise UsageError(f"--from {folder} holds the experiment {found.experiment}, not {name}")
+        return found, folder
+    for size in (protocol, *PROTOCOLS):
+        own, kept = Path(f"runs/experiments/{name}-{size}"), kept_path(name, size)
+        if has_result(own):
+            return read_result(own), str(own / RESULT)
+        if kept.is_file():
+            return read_result_file(kept), f"the kept {kept.name}"
+    return None, ""
+
+
+def plan_text(found: ExperimentPowerOutput) -> str:
+    """The plan as text of 80 columns."""
+    head = f"{found.experiment}, {found.protocol}"
+    if not found.earlier:
+        first = shell_command(["alexnet", "experiment", "run", found.experiment, "--quick"])
+        again = f"alexnet experiment plan {found.experiment}"
+        return "\n".join([head, *_wrapped("from", _no_result(first, again)), "", _costs(found)])
+    blocks = ["\n".join(_block(i, one)) for i, one in enumerate(found.comparisons, 1)]
+    lines = [head, *_earlier_lines(found.earlier)]
+    return "\n\n".join(["\n".join(lines), *blocks, _widths(found)])
+
+
+def _no_result(first: str, again: str) -> str:
+    return (
+        "no earlier result, so the spread between seeds is not known. "
+        f"Run `{first}`, then `{again}` again."
+    )
+
+
+def _wrapped(head: str, text: str, width: int = 9) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=f"  {head:<{width}} ",
+        subsequent_indent=" " * (width + 3),
+        break_on_hyphens=False,
+    )
+
+
+def _earlier_lines(earlier: EarlierResult) -> Iterator[str]:
+    seeds = f"{earlier.num_seeds} seeds, {earlier.verdict}"
+    yield from _wrapped("from", f"{earlier.path} ({seeds})")
+    if earlier.differences is None:
+        yield from _wrapped(
+            "but", "an earlier program measured it by a protocol that was not recorded"
+        )
+    elif earlier.differences:
+        shown = "; ".join(earlier.differences[:MAX_DIFFERENCES])
+        rest = len(earlier.differences) - MAX_DIFFERENCES
+        more = f"; and {rest} more" if rest > 0 else ""
+        yield from _wrapped("but", f"its protocol differs: {shown}{more}")
+
+
+def _block(number: int, one: ComparisonPlan) -> Iterator[str]:
+    """A comparison: its effect, and the seeds that it needs."""
+    from alexnet.experiments.formatting import format_effect, format_interval
+
+    name = one.name if one.is_primary else f"{one.name} (secondary)"
+    yield from _wrapped(f"{number}", name, 2)
+    counts = f"the effect that counts is {format_effect(one.min_effect, one.scale)}"
+    if not one.measured:
+        yield from _wrapped("", f"{counts}; the earlier runs did not compare these arms", 2)
+        return
+    yield from _wrapped("", f"{counts}; measured {format_interval(one.measured, one.scale)}", 2)
+    yield from _wrapped("", _needed_text(one), 2)
+
+
+def _needed_text(one: ComparisonPlan) -> str:
+    if one.half_widths is None or one.noise is None:
+        return "the earlier runs cannot tell the spread: some ended before they reached the target"
+    if_so = one.seeds_if_as_measured
+    decided = f"{if_so} seeds give" if if_so else "not even 1,000 seeds give"
+    last = f"If the effect is as measured, {decided} a verdict."
+    if one.seeds_needed is None:
+        images = _half_width(1.96 * one.noise.shared_image_std, one.scale)
+        return (
+            "not even 1,000 seeds make the half-width of the interval smaller than that: "
+            f"the images, the same in every run, leave +-{images}. {last}"
+        )
+    most = one.seeds_needed_at_most or "over 1,000"
+    return (
+        f"{one.seeds_needed} seeds make the half-width of the interval smaller than that "
+        f"({most} if the spread is as large as these runs allow). {last}"
+    )
+
+
+def _half_width(value: float, scale: Scale) -> str:
+    return f"x {math.exp(value):.2f}" if scale == "ratio" else f"{100 * value:.2f}"
+
+
+def _costs(found: ExperimentPowerOutput) -> str:
+    rows = [(f"{seeds}", _hours(minutes)) for seeds, minutes in _by_seeds(found)]
+    return table(("seeds", "hours"), rows, left=0)
+
+
+def _hours(minutes: float | None) -> str:
+    return "-" if minutes is None else f"{minutes / 60:.1f}"
+
+
+def _by_seeds(found: ExperimentPowerOutput) -> Iterator[tuple[int, float | None]]:
+    return zip(found.seeds, found.minutes, strict=True)
+
+
+def _widths(found: ExperimentPowerOutput) -> str:
+    """For every number of seeds the hours, and the half-width of every comparison's interval."""
+    rows = [
+        (f"{seeds}", _hours(minutes), *[_cell(one, i) for one in found.comparisons])
+        for i, (seeds, minutes) in enumerate(_by_seeds(found))
+    ]
+    numbers = [f"{i}" for i, _ in enumerate(found.comparisons, 1)]
+    unit = "factors" if found.comparisons[0].scale == "ratio" else "percentage points"
+    about = textwrap.fill(
+        f"Hours on this machine, and the expected half-width of the 95 % interval of each "
+        f"comparison in {unit}; * is smaller than the effect that counts.",
+        WIDTH,
+    )
+    return f"{table(('seeds', 'hours', *numbers), rows, left=0)}\n\n{about}"
+
+
+def _cell(one: ComparisonPlan, i: int) -> str:
+    if one.half_widths is None:
+        return "-  "
+    smallest = math.log(one.min_effect) if one.scale == "ratio" else one.min_effect
+    mark = " *" if one.half_widths[i] < smallest else "  "
+    return f"{_half_width(one.half_widths[i], one.scale)}{mark}"

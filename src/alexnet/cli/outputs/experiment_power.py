@@ -1,0 +1,146 @@
+"""What `experiment plan` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from alexnet.experiments.cost import SpeedOf, estimate_minutes
+from alexnet.experiments.design import design_differences, design_of
+from alexnet.experiments.experiment import Comparison, ProtocolName, Scale
+from alexnet.experiments.intervals import Interval, Verdict
+from alexnet.experiments.plan import DATASET_SIZES, Plan, count_images
+from alexnet.experiments.power import SEED_COUNTS, Noise, Power, power_of
+from alexnet.experiments.results import ComparisonResult, ExperimentResult
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlierResult:
+    """The finished runs that the expected intervals are computed from."""
+
+    path: str
+    protocol: ProtocolName
+    num_seeds: int
+    verdict: Verdict
+    differences: tuple[str, ...] | None
+    """In what the planned protocol differs from theirs; null where theirs was not recorded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComparisonPlan:
+    """What is expected of one comparison.
+
+    Half-widths and the noise are fractions, or logarithms of ratios where the scale is a ratio.
+    """
+
+    name: str
+    scale: Scale
+    is_primary: bool
+    min_effect: float
+    """The effect that counts."""
+    measured: Interval | None
+    """By the earlier runs; null where they did not compare these arms."""
+    noise: Noise | None
+    """Of the earlier runs; null where they cannot tell it: there is one seed, or a run ended before
+    it reached its target."""
+    half_widths: tuple[float, ...] | None
+    """Expected of the 95 % interval, for every number of seeds."""
+    seeds_needed: int | None
+    """The fewest seeds whose half-width is below the effect that counts; null for over 1,000."""
+    seeds_needed_at_most: int | None
+    """The same with a spread between seeds that is exceeded in one case of five."""
+    seeds_if_as_measured: int | None
+    """The fewest seeds for a verdict if the effect is as large as it was measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentPowerOutput:
+    """How many seeds an experiment needs, and what they cost."""
+
+    experiment: str
+    protocol: ProtocolName
+    earlier: EarlierResult | None
+    """null where nothing was measured yet."""
+    seeds: tuple[int, ...]
+    """The numbers of seeds that are planned for."""
+    minutes: tuple[float | None, ...]
+    """For every number of seeds, on this machine; null if its speed is not measured."""
+    comparisons: tuple[ComparisonPlan, ...]
+
+
+def power_output(
+    plan: Plan, earlier: ExperimentResult | None, path: str, speed_of: SpeedOf, jobs: int
+) -> ExperimentPowerOutput:
+    """What is printed of a plan.
+
+    Args:
+        plan: what would be run.
+        earlier: what was measured; None for nothing.
+        path: of the earlier result.
+        speed_of: training speeds of this machine.
+        jobs: runs at once.
+    """
+    costs = (
+        estimate_minutes(replace(plan, num_seeds=count), speed_of, jobs) for count in SEED_COUNTS
+    )
+    return ExperimentPowerOutput(
+        experiment=plan.experiment.name,
+        protocol=plan.protocol_name,
+        earlier=_earlier(plan, earlier, path) if earlier else None,
+        seeds=SEED_COUNTS,
+        minutes=tuple(None if cost is None else round(cost, 1) for cost in costs),
+        comparisons=tuple(_comparison(plan, one, earlier) for one in plan.comparisons),
+    )
+
+
+def _earlier(plan: Plan, found: ExperimentResult, path: str) -> EarlierResult:
+    same_seeds = replace(plan, num_seeds=len(found.seeds))
+    return EarlierResult(
+        path=path,
+        protocol=found.protocol,
+        num_seeds=len(found.seeds),
+        verdict=found.verdict,
+        differences=design_differences(found.design, design_of(same_seeds))
+        if found.design
+        else None,
+    )
+
+
+def _comparison(
+    plan: Plan, comparison: Comparison, earlier: ExperimentResult | None
+) -> ComparisonPlan:
+    found = _same_arms(comparison, earlier) if earlier else None
+    power = None
+    if found and earlier:
+        power = power_of(found, comparison.min_effect, more_images(plan, earlier))
+    return ComparisonPlan(
+        name=comparison.name,
+        scale=comparison.scale,
+        is_primary=comparison.is_primary,
+        min_effect=comparison.min_effect,
+        measured=found.interval if found else None,
+        **_expected(power),
+    )
+
+
+def _expected(power: Power | None) -> dict[str, Any]:
+    names = ("half_widths", "seeds_needed", "seeds_needed_at_most", "seeds_if_as_measured", "noise")
+    return {name: getattr(power, name, None) for name in names}
+
+
+def _same_arms(comparison: Comparison, earlier: ExperimentResult) -> ComparisonResult | None:
+    """The comparison of the same pairs of arms, or of some of them, in an earlier result."""
+    pairs = set(zip(comparison.better, comparison.worse, strict=True))
+    for found in earlier.comparisons:
+        if pairs & set(zip(found.better, found.worse, strict=True)):
+            return found if found.scale == comparison.scale else None
+    return None
+
+
+def more_images(plan: Plan, earlier: ExperimentResult) -> float:
+    """How many times as many images the planned runs are evaluated on; 1 where it is not known."""
+    base = plan.protocol.base
+    if not (earlier.design and earlier.design.recipe.data == base.data in DATASET_SIZES):
+        return 1.0
+    of_split = 0 if earlier.measure == "train_error" else 1
+    return count_images(base)[of_split] / count_images(earlier.design.recipe)[of_split]

@@ -1,0 +1,81 @@
+"""The results that are kept with the program: `measured/NAME-PROTOCOL.json`.
+
+`docs/claims.md` is made of them, and `alexnet experiment plan` computes from them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from alexnet.config.serialization import json_rows, to_dict
+from alexnet.errors import ModelFileError
+from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.experiment import ProtocolName
+from alexnet.experiments.results import ExperimentResult, has_result, read_result, read_result_file
+from alexnet.io.files import write_text
+
+KEPT = Path(__file__).with_name("measured")
+"""Where the results are that docs/claims.md tells."""
+PROTOCOLS: tuple[ProtocolName, ...] = ("imagenet", "full", "quick")
+"""From the largest to the smallest."""
+DIGITS = 6
+"""Significant digits of a kept number."""
+
+
+def kept_path(experiment: str, protocol: ProtocolName, folder: Path | None = None) -> Path:
+    """Where the result of a protocol is kept, or would be: in `folder`, or in `KEPT`."""
+    return (folder or KEPT) / f"{experiment}-{protocol}.json"
+
+
+def kept_results(folder: Path | None = None) -> list[ExperimentResult]:
+    """The kept results in the order of the catalogue, larger protocols first.
+
+    Raises:
+        ModelFileError: a file is damaged or of another format.
+    """
+    paths = [kept_path(name, protocol, folder) for name in EXPERIMENTS for protocol in PROTOCOLS]
+    return [read_result_file(path) for path in paths if path.is_file()]
+
+
+def results_at(path: Path) -> list[ExperimentResult]:
+    """The result of a finished experiment's folder, or those of a folder of kept ones.
+
+    Raises:
+        ModelFileError: the folder holds neither, or a file is damaged.
+    """
+    if path.is_dir() and not has_result(path):
+        known = "|".join(map(re.escape, PROTOCOLS))
+        kept = [file for file in path.glob("*.json") if re.fullmatch(rf".+-({known})", file.stem)]
+        if kept:
+            return [read_result_file(file) for file in sorted(kept)]
+    return [read_result(path)]
+
+
+def keep_result(result: ExperimentResult, folder: Path) -> None:
+    """Keep a result, with its numbers rounded, instead of an earlier one of its protocol.
+
+    A result of a full protocol also replaces those of earlier programs, which have no design.
+    """
+    for protocol in PROTOCOLS:
+        path = kept_path(result.experiment, protocol, folder)
+        if result.protocol != "quick" and path.is_file() and _is_of_earlier_program(path):
+            path.unlink()
+    plain = _rounded(to_dict(result))
+    write_text(kept_path(result.experiment, result.protocol, folder), json_rows(plain) + "\n")
+
+
+def _is_of_earlier_program(path: Path) -> bool:
+    try:
+        return read_result_file(path).design is None
+    except ModelFileError:
+        return False
+
+
+def _rounded(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _rounded(item) for key, item in plain.items()}
+    if isinstance(plain, list):
+        return [_rounded(item) for item in plain]
+    return float(f"{plain:.{DIGITS}g}") if isinstance(plain, float) else plain

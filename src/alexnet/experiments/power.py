@@ -1,0 +1,163 @@
+"""How many seeds an experiment needs: the expected half-width of its 95 % intervals.
+
+It is computed from the runs that exist: the spread of the effect between their seeds, and the noise
+of their images. An interval of n seeds is about as wide as
+
+    effect of a seed / sqrt(n), by Student's t with n - 1 degrees of freedom,  plus  images' noise
+
+(`intervals.t_interval`). Of the images' noise a part is the same for all seeds, since all are
+evaluated on the same images; no number of seeds makes an interval narrower than that part.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from statistics import stdev
+
+import numpy as np
+
+from alexnet.evaluation.intervals import CONFIDENCE_LEVEL
+from alexnet.experiments.experiment import MIN_SEEDS
+from alexnet.experiments.results import ComparisonResult
+
+SEED_COUNTS = (3, 4, 5, 6, 8, 10, 15, 20)
+"""The numbers of seeds that are planned for."""
+MAX_SEEDS = 1_000
+"""More are not looked for."""
+SURE = 0.8
+"""Confidence of the upper bound of a spread."""
+NUM_SAMPLES = 60_000
+"""Samples of a sum of two terms; the half-width is then accurate to about 1 %."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noise:
+    """What makes an effect uncertain, in its own unit; of a ratio in its logarithm's."""
+
+    seed_std: float
+    """Standard deviation of a seed's effect, its images' noise included."""
+    image_std: float
+    """Standard deviation of a seed's effect over other images."""
+    shared_image_std: float
+    """The part of it that is the same for all seeds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Power:
+    """What is expected of a comparison with other numbers of seeds.
+
+    Numbers of seeds are None where even 1,000 are too few.
+    """
+
+    noise: Noise
+    smallest: float
+    """The effect that counts, as a distance from no effect; of a ratio its logarithm."""
+    half_widths: tuple[float, ...]
+    """Of the 95 % interval, for every one of `SEED_COUNTS`; of a ratio of its logarithm."""
+    seeds_needed: int | None
+    """The fewest seeds, three or more, with a half-width below the effect that counts."""
+    seeds_needed_at_most: int | None
+    """The same where the spread is at the upper end of what the runs allow, which is exceeded in
+    one case of five."""
+    seeds_if_as_measured: int | None
+    """The fewest seeds that give a verdict if the effect is as large as it was measured."""
+
+
+def power_of(
+    found: ComparisonResult, min_effect: float | None = None, more_images: float = 1.0
+) -> Power | None:
+    """What is expected of a comparison, from the seeds that were measured.
+
+    Args:
+        found: the comparison as measured.
+        min_effect: the effect that counts in the next runs; None: as in these.
+        more_images: how many times as many images the next runs are evaluated on.
+
+    None for fewer than two seeds, and where a run ended before it reached its target: its effect
+    is only a bound, and the spread of bounds says nothing.
+    """
+    interval = found.interval
+    if len(found.effects) < 2 or interval.is_unbounded_below or interval.is_unbounded_above:
+        return None
+    smallest, effect = (
+        math.log(value) if found.scale == "ratio" else value
+        for value in (min_effect or found.min_effect, interval.estimate)
+    )
+    margin = effect if effect >= smallest else smallest - effect
+    noise, upper = (noise_of(found, more_images, factor) for factor in spread_factors(found))
+    return Power(
+        noise=noise,
+        smallest=smallest,
+        half_widths=tuple(half_width(noise, count) for count in SEED_COUNTS),
+        seeds_needed=seeds_needed(noise, smallest),
+        seeds_needed_at_most=seeds_needed(upper, smallest),
+        seeds_if_as_measured=seeds_needed(noise, margin),
+    )
+
+
+def spread_factors(found: ComparisonResult) -> tuple[float, float]:
+    """Factors on the standard deviation of the seeds: to be unbiased, and to be an upper bound.
+
+    The bound has a confidence of `SURE`.
+    """
+    count = len(found.effects)
+    return 1 / _expected_std(count), math.sqrt((count - 1) / _low_chi_square(count - 1))
+
+
+def noise_of(found: ComparisonResult, more_images: float, factor: float) -> Noise:
+    """The noise of a comparison's next runs.
+
+    The images' noise falls with the root of their number; what remains of the spread between seeds
+    does not.
+    """
+    effects = [math.log(e) for e in found.effects] if found.scale == "ratio" else found.effects
+    own = max(0.0, found.image_std**2 - found.shared_image_std**2)
+    apart = max(0.0, (stdev(effects) * factor) ** 2 - own)
+    return Noise(
+        seed_std=math.sqrt(apart + own / more_images),
+        image_std=found.image_std / math.sqrt(more_images),
+        shared_image_std=found.shared_image_std / math.sqrt(more_images),
+    )
+
+
+def half_width(noise: Noise, num_seeds: int) -> float:
+    """The expected half-width of the 95 % interval of so many seeds, two or more."""
+    own = max(0.0, noise.image_std**2 - noise.shared_image_std**2)
+    of_images = math.sqrt(noise.shared_image_std**2 + own / num_seeds)
+    of_seeds = _expected_std(num_seeds) * noise.seed_std / math.sqrt(num_seeds)
+    normal, student = _samples(num_seeds - 1)
+    samples = np.abs(of_images * normal + of_seeds * student)
+    return float(np.quantile(samples, CONFIDENCE_LEVEL))
+
+
+def seeds_needed(noise: Noise, smallest: float) -> int | None:
+    """The fewest seeds, three or more, whose half-width is below `smallest`; None: over 1,000."""
+    if half_width(noise, MAX_SEEDS) >= smallest:
+        return None
+    low, high = MIN_SEEDS - 1, MAX_SEEDS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if half_width(noise, middle) < smallest else (middle, high)
+    return high
+
+
+def _expected_std(count: int) -> float:
+    """Expected sample standard deviation of so many normal values of standard deviation 1."""
+    ratio = math.lgamma(count / 2) - math.lgamma((count - 1) / 2)
+    return math.sqrt(2 / (count - 1)) * math.exp(ratio)
+
+
+@lru_cache(maxsize=16)
+def _samples(degrees: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples of the normal distribution and of Student's."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal(NUM_SAMPLES), rng.standard_t(degrees, NUM_SAMPLES)
+
+
+@cache
+def _low_chi_square(degrees: int) -> float:
+    """What a chi-square value exceeds with the probability `SURE`."""
+    samples = np.random.default_rng(0).chisquare(degrees, NUM_SAMPLES)
+    return float(np.quantile(samples, 1 - SURE))
