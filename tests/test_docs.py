@@ -27,6 +27,7 @@ from alexnet.cli.evaluate import EvaluateFlags
 from alexnet.cli.experiment import ACTIONS as EXPERIMENT_ACTIONS
 from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
 from alexnet.cli.experiment_plan import PlanFlags
+from alexnet.cli.explain import flags_class
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
@@ -175,7 +176,8 @@ def test_command_parses(command: str) -> None:
         verb = f"{verb} {action}"
     verb, words = _with_optional_action(verb, words)
     if words or verb in ("summary", "doctor"):
-        flags = parse(FLAGS[verb], words, verb)
+        cls = flags_class(words) if verb == "explain" else FLAGS[verb]
+        flags = parse(cls, words, verb)
         if isinstance(flags, RunFlags) and not flags.name.isupper():
             plan_of(flags)
 

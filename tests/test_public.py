@@ -48,7 +48,8 @@ PUBLIC = {
     "variant",
 }
 FOLDERS = {
-    *("checkpoints", "config", "data", "evaluation", "experiments", "features"),
+    *("checkpoints", "config", "data", "evaluation", "experiments", "explain"),
+    *("features",),
     *("inference", "interop"),
     *("models", "ops", "plots", "pretraining", "training", "transforms"),
 }

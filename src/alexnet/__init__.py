@@ -105,6 +105,7 @@ _PACKAGES = (
     "data",
     "evaluation",
     "experiments",
+    "explain",
     "features",
     "inference",
     "interop",

@@ -97,6 +97,10 @@ class ProgressReporter:
         """While a feature index is built: images that have their features."""
         self._show_count("features of", done, total)
 
+    def on_explain(self, done: int, total: int) -> None:
+        """After every map of an explanation: maps computed so far."""
+        self._show_count("explained", done, total, "maps")
+
     def on_download(self, done: int, total: int) -> None:
         """While a file is downloaded: bytes received so far, and in all where that is known."""
         self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")

@@ -39,6 +39,7 @@ VERBS = {
     "pretrain": "pretrain conv layers on images without labels",
     "evaluate": "errors, confusion and top losses of a model",
     "predict": "the most probable classes of images",
+    "explain": "what a prediction depends on: heat maps and strongest channels",
     "compare": "recipes, curves and errors of models, tested on the same images",
     "info": "what a run, a model file or a checkpoint is",
     "cache": "list and clean the folder of image stores and downloads",

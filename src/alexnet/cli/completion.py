@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train:TrainFlags",
     "evaluate": "evaluate:EvaluateFlags",
     "predict": "predict:PredictFlags",
+    "explain": "explain:ExplainFlags",
     "compare": "compare:CompareFlags",
     "info": "info:InfoFlags",
     "summary": "summary:SummaryFlags",

@@ -199,7 +199,7 @@ def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
     hints = get_type_hints(info.type, include_extras=True)
     if FLAG_WORDS.keys().isdisjoint(hints):
         return None
-    for option in FLAG_WORDS:
+    for option in FLAG_WORDS.keys() & hints.keys():
         hints[option] = Annotated[hints[option], tyro.conf.arg(name=FLAG_WORDS[option])]
     specs = (
         StructFieldSpec(name=name, type=hint, default=getattr(default, name))

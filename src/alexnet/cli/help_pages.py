@@ -72,6 +72,13 @@ PAGES: dict[str, HelpPage] = {
             ("predict model.safetensors a.jpg --min-probability 0.8", "or else unsure"),
         ),
     ),
+    "explain": HelpPage(
+        examples=(
+            ("explain runs/photos-001 a.jpg", "a sheet of all maps of an image"),
+            ("explain runs/photos-001 a.jpg --class rose", "why it might be a rose"),
+            ("explain runs/photos-001 new/ --method grad_cam", "one map of every image"),
+        ),
+    ),
     "compare": HelpPage(
         examples=(
             ("compare runs/a runs/b", "on the images that both have kept aside"),

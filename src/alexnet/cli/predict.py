@@ -102,13 +102,13 @@ def check_values(flags: PredictFlags) -> None:
         raise UsageError("name at least one image, folder, pattern or https address")
 
 
-def check_order(model: str, images: Sequence[str]) -> None:
+def check_order(model: str, images: Sequence[str], verb: str = "predict") -> None:
     """Check that the model comes first.
 
     Raises:
         UsageError: it is an image, or one of the images is a model.
     """
-    usage = "the model comes first: alexnet predict MODEL IMAGE ..."
+    usage = f"the model comes first: alexnet {verb} MODEL IMAGE ..."
     path = Path(model)
     if path.is_file() and (kind := kind_of_file(path)).is_image:
         raise UsageError(f"{model} is {kind.words}, not a model; {usage}")

@@ -20,7 +20,7 @@ from alexnet.other_words import explain
 
 T = TypeVar("T")
 
-FLAG_WORDS = {"init_from": "from"}
+FLAG_WORDS = {"init_from": "from", "class_name": "class"}
 """Options whose flag is a word that Python keeps for itself."""
 
 

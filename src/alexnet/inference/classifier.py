@@ -11,7 +11,7 @@ from itertools import chain
 from math import prod
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from alexnet.models.network import Network, channels_last
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import autocast, choose_device
 from alexnet.transforms.crops import center_crop, ten_crop
+
+if TYPE_CHECKING:
+    from alexnet.explain.explanation import Explanation
 
 Crops: TypeAlias = Literal[1, 10]
 
@@ -138,6 +141,37 @@ class Classifier:
                 done = len(predictions)
                 on_progress(done, len(inputs) if isinstance(inputs, list) else done)
         return predictions
+
+    @check_keywords
+    def explain(
+        self,
+        image: ImageInput,
+        class_name: str = "",
+        layer: str = "",
+        methods: Sequence[str] = (),
+    ) -> Explanation:
+        """The input pixels on which the prediction of one image depends, as arrays.
+
+        In a notebook the result is a figure; `alexnet.explain.sheet(explanation)` draws it
+        elsewhere.
+
+        Args:
+            image: one image, in any of the forms of `ImageInput`.
+            class_name: which class is explained; the most probable one unless given.
+            layer: whose map Grad-CAM weights; the last convolution unless given.
+            methods: some of `alexnet.explain.METHODS`; all unless given.
+
+        Raises:
+            UsageError: a word is unknown, `image` is not one image, the classifier is optimized, or
+                captum (extra `explain`) is not installed.
+            DataError: the image cannot be read.
+            OSError: as `DataError`.
+        """
+        from alexnet.explain.explainer import explain_image
+        from alexnet.explain.explanation import METHODS
+
+        words = (methods,) if isinstance(methods, str) else methods or METHODS
+        return explain_image(self, image, class_name=class_name, layer=layer, methods=words)
 
     def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
         readable = {i: image.pixels for i, image in enumerate(batch) if image.pixels is not None}

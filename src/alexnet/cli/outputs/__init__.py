@@ -19,6 +19,7 @@ OUTPUTS = {
     "pretrain rbm": "cli.outputs.pretrain:PretrainOutput",
     "evaluate": "evaluation.summary:EvaluationSummary",
     "predict": "cli.outputs.predict:PredictOutput",
+    "explain": "cli.outputs.explain:ExplainOutput",
     "compare": "cli.outputs.compare:CompareOutput",
     "info": "cli.outputs.info:InfoOutput",
     "runs": "cli.outputs.runs:RunsOutput",

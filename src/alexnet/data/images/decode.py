@@ -39,18 +39,31 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
 
     Source: Paper, section 2 (shorter side to 256, central 256 x 256); Tutorial's loader (stretch).
     """
-    check_size(image.size)
-    with silence_warnings:
-        load(image)
-        transpose = EXIF_TRANSPOSE.get(_orientation(image))
-        rgb = to_rgb(image)
-    if transpose is not None:
-        rgb = rgb.transpose(transpose)
+    return fit_square(upright_rgb(image), resize, side)
+
+
+def fit_square(rgb: Image.Image, resize: Resize, side: int) -> np.ndarray:
+    """An upright RGB image as uint8 [side, side, 3]; see `decode`."""
     if rgb.size == (side, side):
         return np.asarray(rgb)
     if resize == "stretch":
         return np.asarray(rgb.resize((side, side), Image.Resampling.LANCZOS))
     return np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.LANCZOS))
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB as it is looked at: EXIF rotation applied, transparent parts white.
+
+    Raises:
+        DataError: the image has no pixels or too many, or its values have no colour scale.
+        OSError: the file is damaged.
+    """
+    check_size(image.size)
+    with silence_warnings:
+        load(image)
+        transpose = EXIF_TRANSPOSE.get(_orientation(image))
+        rgb = to_rgb(image)
+    return rgb if transpose is None else rgb.transpose(transpose)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,0 +1,171 @@
+"""`alexnet explain`: what the predictions of images depend on, as sheets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from alexnet.cli import explain_neighbors
+from alexnet.cli.console import note, percent, print_json
+from alexnet.cli.explain_neighbors import NeighborsFlags
+from alexnet.cli.flags import parse, with_run
+from alexnet.cli.outputs.explain import ExplainedImage, ExplainOutput, explanation_output
+from alexnet.cli.predict import check_order, find_inputs
+from alexnet.data.images.find import describe_skipped
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.errors import UsageError
+from alexnet.io.text import printable
+from alexnet.progress import ProgressReporter
+
+if TYPE_CHECKING:
+    from alexnet.inference.classifier import Classifier
+    from alexnet.inference.inputs import Input
+
+SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
+Method = Literal["all", "grad_cam", "occlusion", "integrated_gradients", "guided_backprop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainFlags:
+    """What the predictions of images depend on, as a sheet for each image.
+
+    It has Grad-CAM, occlusion, integrated gradients, guided backpropagation, and the strongest
+    channels of every convolution.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """A model file or a run folder."""
+    paths: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE ...")] = ()
+    """Images, folders of images, patterns such as 'photos/*.jpg', or https addresses."""
+    class_name: Annotated[str, tyro.conf.arg(name="class", metavar="NAME")] = ""
+    """The class that is explained; unless given, the most probable one of each image."""
+    layer: str = ""
+    """The layer whose map Grad-CAM shows; unless given, the last convolution."""
+    method: Method = "all"
+    """Compute and show one map alone."""
+    device: str = "auto"
+    """auto: the first GPU, else the CPU."""
+    out: Annotated[str, tyro.conf.arg(metavar="FOLDER|FILE")] = ""
+    """Folder for the sheets, or of a single sheet the FILE.png, .jpg, .pdf or .svg; unless given,
+    explain in the run."""
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Explain images, or find their neighbors."""
+    if flags_class(arguments) is NeighborsFlags:
+        return explain_neighbors.run(arguments)
+    return explain_images(arguments)
+
+
+def flags_class(arguments: Sequence[str]) -> type:
+    """The dataclass of the flags: what is explained decides which there are."""
+    words = {word.partition("=")[0] for word in arguments}
+    return ExplainFlags if words.isdisjoint(explain_neighbors.WORDS) else NeighborsFlags
+
+
+def explain_images(arguments: Sequence[str]) -> int:
+    """Write a sheet for every image; 1 if one could not be read."""
+    flags = with_run(parse(ExplainFlags, arguments, "explain"), "model")
+    if not flags.paths or "" in flags.paths:
+        raise UsageError("name at least one image: alexnet explain MODEL IMAGE ...")
+    check_order(flags.model, flags.paths, "explain")
+    skipped: Counter[str] = Counter()
+    words = find_inputs(flags.paths, skipped)
+    from alexnet.explain.explainer import check_explainable
+    from alexnet.inference.classifier import load
+    from alexnet.inference.inputs import read_inputs
+
+    classifier = load(flags.model, flags.device)
+    check_explainable(classifier, flags.class_name, flags.layer, _methods(flags))
+    inputs = list(read_inputs(words))
+    results = _explain_all(classifier, flags, inputs, _sheet_paths(flags, inputs))
+    if flags.json:
+        print_json(ExplainOutput(model=flags.model, images=tuple(results)))
+    if names := describe_skipped(skipped):
+        note(f"files skipped: {names}")
+    return int(any(result.error for result in results))
+
+
+def _methods(flags: ExplainFlags) -> tuple[str, ...]:
+    from alexnet.explain.explanation import METHODS
+
+    return METHODS if flags.method == "all" else (flags.method,)
+
+
+def _explain_all(
+    classifier: Classifier, flags: ExplainFlags, inputs: Sequence[Input], sheets: Iterable[Path]
+) -> list[ExplainedImage]:
+    """Every image explained, drawn and printed; one that cannot be read has an error."""
+    results = []
+    per_image = len(_methods(flags))
+    with ProgressReporter() as reporter:
+        for number, (image, path) in enumerate(zip(inputs, sheets, strict=True)):
+            reporter.on_explain(number * per_image, len(inputs) * per_image)
+            try:
+                results.append(_explain_one(classifier, flags, image, path))
+            except IMAGE_ERRORS as error:
+                reason = rejection_reason(error, image.name)
+                results.append(
+                    ExplainedImage(image=image.name, sheet=None, explanation=None, error=reason)
+                )
+                reporter.note(f"alexnet: cannot read {printable(image.name)}: {reason}")
+        reporter.on_explain(len(inputs) * per_image, len(inputs) * per_image)
+    return results
+
+
+def _explain_one(
+    classifier: Classifier, flags: ExplainFlags, image: Input, path: Path
+) -> ExplainedImage:
+    from alexnet import plots
+    from alexnet.explain.explainer import explain_input
+    from alexnet.explain.image_sheet import sheet
+
+    found = explain_input(
+        classifier,
+        image,
+        class_name=flags.class_name,
+        layer=flags.layer,
+        methods=_methods(flags),
+    )
+    plots.save(sheet(found, Path(flags.model).resolve().name), path)
+    if not flags.json:
+        answer = f"{found.class_name} {percent(found.probability)}"
+        print(printable(f"{found.image}: {answer}: {path}"))
+    return ExplainedImage(
+        image=image.name, sheet=str(path), explanation=explanation_output(found), error=None
+    )
+
+
+def _sheet_paths(flags: ExplainFlags, inputs: Sequence[Input]) -> list[Path]:
+    """The files of the sheets, named after the images; a number tells equal names apart.
+
+    Raises:
+        UsageError: --out is a file, and there are several images.
+    """
+    out = Path(flags.out) if flags.out else _default_folder(Path(flags.model))
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        if len(inputs) > 1:
+            raise UsageError(f"--out {out} is one file for {len(inputs):,} images; name a folder")
+        return [out]
+    times: Counter[str] = Counter()
+    paths = []
+    for image in inputs:
+        stem = Path(image.name.partition("?")[0]).stem or "image"
+        times[stem] += 1
+        ending = f"-{times[stem]}" if times[stem] > 1 else ""
+        paths.append(out / f"{stem}{ending}.png")
+    return paths
+
+
+def _default_folder(model: Path) -> Path:
+    """`explain` in the run, or beside the model file of another name."""
+    folder = model if model.is_dir() else model.parent
+    is_run = model.is_dir() or (folder / "config.json").exists()
+    return folder / "explain" if is_run else folder / f"{model.stem}-explain"

@@ -1,0 +1,175 @@
+"""Which input pixels a class's logit or probability depends on: four methods, computed by captum.
+
+Every function takes one preprocessed image float32 [1, C, H, W] and gives a map float32 [H, W].
+They compute in float32 with the network in evaluation mode, in which nothing is random.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet.explain.feature_layers import on_input
+from alexnet.models.network import Network
+from alexnet.ops.tracing import no_autocast
+from alexnet.runtime.extras import require_extra
+
+IG_STEPS = 64
+"""Points on the path of integrated gradients."""
+IG_BATCH = 8
+"""Of these, how many are computed at a time."""
+WINDOWS_PER_SIDE = 7
+"""Widths of the occluding square in a side of the input; its stride is half its side."""
+OCCLUSION_BATCH = 16
+"""Occluded images that are computed at a time."""
+
+
+def require_captum() -> None:
+    """Check that captum is installed.
+
+    Raises:
+        UsageError: it is not; the message has the command that installs it.
+    """
+    require_extra("captum", "explain", "explain")
+
+
+@contextmanager
+def exactly(network: Network) -> Iterator[None]:
+    """Float32, evaluation mode and gradients; the network's mode is restored afterwards."""
+    modes = {layer: layer.training for layer in network.modules()}
+    network.eval()
+    try:
+        device = next(network.parameters()).device.type
+        with no_autocast(device), torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for layer, is_training in modes.items():
+            layer.training = is_training
+
+
+def grad_cam(network: Network, x: Tensor, target: int, layer: str) -> np.ndarray:
+    """Grad-CAM: the channels of a layer, weighted by the mean gradient of the logit, above zero.
+
+    The map of the layer is interpolated between the middles of its receptive fields.
+
+    Args:
+        network: what is explained.
+        x: a preprocessed image [1, C, H, W].
+        target: index of the class.
+        layer: a layer whose output is a map [1, channels, h, w].
+
+    Source: Selvaraju et al. 2017, section 3.
+    """
+    from captum.attr import LayerGradCam
+
+    with exactly(network):
+        method = LayerGradCam(network, network.get_submodule(layer))
+        values = method.attribute(x, target, relu_attributions=True)
+    return on_input(_array(values)[0, 0], network.architecture, layer)
+
+
+def integrated_gradients(
+    network: Network, x: Tensor, target: int, baseline: Tensor, steps: int = IG_STEPS
+) -> tuple[np.ndarray, float]:
+    """Integrated gradients of the logit, summed over the colors, and what they miss.
+
+    The sum over all pixels is the logit of the image minus that of the baseline; the second result
+    is by how much the sum is too large, since the integral is computed at `steps` points.
+
+    Args:
+        network: what is explained.
+        x: a preprocessed image [1, C, H, W].
+        target: index of the class.
+        baseline: the input that stands for no image, [1, C, H, W].
+        steps: points on the straight path from the baseline to the image.
+
+    Source: Sundararajan et al. 2017, section 3.
+    """
+    from captum.attr import IntegratedGradients
+
+    with exactly(network):
+        values, delta = IntegratedGradients(network).attribute(
+            x,
+            baseline,
+            target,
+            n_steps=steps,
+            internal_batch_size=IG_BATCH,
+            return_convergence_delta=True,
+        )
+    return _array(values)[0].sum(0), float(delta)
+
+
+def occlusion(
+    network: Network,
+    x: Tensor,
+    target: int,
+    baseline: Tensor,
+    *,
+    window: int = 0,
+    temperature: float = 1.0,
+) -> np.ndarray:
+    """By how much the class's probability drops where a square covers the pixel.
+
+    The mean over all positions of the square, half its side apart, that cover the pixel; -1 to 1.
+
+    Args:
+        network: what is explained.
+        x: a preprocessed image [1, C, H, W].
+        target: index of the class.
+        baseline: what the square shows, [1, C, H, W].
+        window: side of the square in pixels; 0: `occlusion_window`.
+        temperature: logits are divided by it before the softmax.
+
+    Source: Zeiler and Fergus 2014, section 4.2.
+    """
+    from captum.attr import Occlusion
+
+    side = window or occlusion_window(x.shape[-1])
+    stride = max(1, side // 2)
+
+    def probability(images: Tensor) -> Tensor:
+        logits: Tensor = network(images)
+        return (logits / temperature).softmax(1)[:, target]
+
+    with exactly(network):
+        values = Occlusion(probability).attribute(
+            x,
+            (x.shape[1], side, side),
+            (x.shape[1], stride, stride),
+            baseline,
+            perturbations_per_eval=OCCLUSION_BATCH,
+        )
+    drops: np.ndarray = _array(values)[0, 0]
+    return drops
+
+
+def occlusion_window(side: int) -> int:
+    """Side of the occluding square for an input of this side, in pixels."""
+    return max(1, round(side / WINDOWS_PER_SIDE))
+
+
+def guided_backprop(network: Network, x: Tensor, target: int) -> np.ndarray:
+    """The gradient of the logit with every ReLU passing back positive values only.
+
+    The largest absolute value of the colors. It hardly depends on the class or on the weights of
+    the last layers (Adebayo et al. 2018). Without a ReLU it is the plain gradient.
+
+    Source: Springenberg et al. 2015, section 3.4.
+    """
+    from captum.attr import GuidedBackprop
+
+    with exactly(network), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks")
+        values = GuidedBackprop(network).attribute(x.clone().requires_grad_(), target)
+    largest: np.ndarray = np.abs(_array(values)[0]).max(0)
+    return largest
+
+
+def _array(values: Tensor) -> np.ndarray:
+    array: np.ndarray = values.detach().to("cpu", torch.float32).numpy()
+    return array

@@ -1,0 +1,76 @@
+"""What is known of one image's prediction, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.explain.placement import CropWindow
+from alexnet.inference.predictions import ClassProbability
+
+METHODS = ("grad_cam", "occlusion", "integrated_gradients", "guided_backprop")
+"""The methods that give a map, in the order of a sheet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StrongChannels:
+    """The channels of a convolution with the highest peaks, highest first."""
+
+    layer: str
+    indices: tuple[int, ...]
+    """Of the channels, from 0."""
+    peaks: tuple[float, ...]
+    """Highest output of each, after the activation function."""
+    maps: np.ndarray
+    """float32 [n, H, W]: their outputs on the network's input."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Explanation:
+    """A prediction, and the input pixels that it depends on.
+
+    H and W are the height and width of the network's input.
+    """
+
+    image: str
+    """The file's path, or "image" for one that is no file."""
+    class_name: str
+    """The class that is explained."""
+    probability: float
+    """Of that class, 0 to 1."""
+    top_classes: tuple[ClassProbability, ...]
+    """The most probable classes, best first."""
+    pixels: np.ndarray
+    """uint8 [H, W, 3] or [H, W]: the image as the network gets it, before the normalization."""
+    original: np.ndarray
+    """uint8 [h, w, 3]: the whole image, upright, at most 640 pixels wide and high."""
+    size: tuple[int, int]
+    """Width and height of the image in its file, upright."""
+    window: CropWindow
+    """The part of `original` that `pixels` are."""
+    layer: str
+    """The layer of Grad-CAM; "" if the network has no map."""
+    maps: Mapping[str, np.ndarray]
+    """float32 [H, W] by method. `grad_cam`: above zero where the layer speaks for the class.
+    `occlusion`: by how much the class's probability drops where a gray square covers the pixel.
+    `integrated_gradients`: what the pixel adds to the class's logit.
+    `guided_backprop`: at least 0, and what it shows depends little on the class."""
+    left_out: Mapping[str, str]
+    """Why a method has no map, by method."""
+    channels: tuple[StrongChannels, ...]
+    """Of every convolution, in order."""
+    occlusion_window: int
+    """Side in pixels of the square that covers, a pixel of the input being 1."""
+    integration_gap: float
+    """By how much the map of integrated gradients adds up to more than the difference of the logit
+    to that of a gray image; nan without that map."""
+
+    def _repr_html_(self) -> str:
+        """The sheet, for notebooks."""
+        from alexnet.explain.image_sheet import sheet
+        from alexnet.io.html import picture
+        from alexnet.plots import figure_bytes
+
+        return picture(figure_bytes(sheet(self), dpi=80), f"{self.image} explained")

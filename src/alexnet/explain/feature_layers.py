@@ -1,0 +1,94 @@
+"""The layers of a network whose outputs are explained: its convolutions and their activations."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+import numpy as np
+
+from alexnet.errors import UnknownNameError, UsageError
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Activation, BatchNorm, Conv, Layer
+from alexnet.models.receptive_fields import receptive_box
+
+
+def conv_names(arch: Architecture) -> list[str]:
+    """The names of the convolutions, in order."""
+    return [layer.name for layer in arch.layers if isinstance(layer, Conv)]
+
+
+def activation_of(arch: Architecture, name: str) -> str:
+    """The layer that has the output of `name` after its batch norm and activation function.
+
+    `name` itself where none follow directly.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+    """
+    index = layer_index(arch, name)
+    following = takewhile(_is_elementwise, arch.layers[index + 1 :])
+    return [name, *(layer.name for layer in following)][-1]
+
+
+def _is_elementwise(layer: Layer) -> bool:
+    return isinstance(layer, BatchNorm | Activation)
+
+
+def layer_index(arch: Architecture, name: str) -> int:
+    """The position of a layer in the table.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+    """
+    names = [layer.name for layer in arch.layers]
+    if name not in names:
+        raise UnknownNameError(f"layer of {arch.name}", name, names)
+    return names.index(name)
+
+
+def function_of(arch: Architecture, name: str) -> str:
+    """The activation function of a layer: "relu", "tanh", "sigmoid", or "" without one."""
+    layer = arch.layers[layer_index(arch, activation_of(arch, name))]
+    return layer.function if isinstance(layer, Activation) else ""
+
+
+def map_layer(arch: Architecture, name: str = "") -> str:
+    """The layer whose map Grad-CAM weights: that of `name`, else of the last convolution.
+
+    "" where the network has no convolution and no name is given.
+
+    Raises:
+        UnknownNameError: there is no such layer.
+        UsageError: its output is no map.
+    """
+    convs = conv_names(arch)
+    if not name:
+        return activation_of(arch, convs[-1]) if convs else ""
+    info = arch.layer_infos()[layer_index(arch, name)]
+    if len(info.output) != 3:
+        known = f"; convolutions: {', '.join(convs)}" if convs else ""
+        raise UsageError(f"the outputs of {name} are not a map over the image{known}")
+    return activation_of(arch, name)
+
+
+def centers(arch: Architecture, layer: str, axis: int) -> np.ndarray:
+    """Input rows (axis 1) or columns (axis 2) in the middle of what each output depends on.
+
+    float64 [n] in pixels of the input, the middle of the first pixel being 0.
+    """
+    info = arch.layer_infos()[layer_index(arch, layer)]
+    first, last = ("top", "bottom") if axis == 1 else ("left", "right")
+    boxes = [receptive_box(arch, layer, i, i) for i in range(info.output[axis])]
+    return np.array([(getattr(b, first) + getattr(b, last) - 1) / 2 for b in boxes])
+
+
+def on_input(values: np.ndarray, arch: Architecture, layer: str) -> np.ndarray:
+    """A map [h, w] of a layer, bilinear between the middles of its receptive fields.
+
+    float32 with the height and width of the network's input; at the borders the outermost value.
+    """
+    height, width = arch.input[1:]
+    rows, columns = centers(arch, layer, 1), centers(arch, layer, 2)
+    wide = np.stack([np.interp(np.arange(width), columns, row) for row in values])
+    tall = np.stack([np.interp(np.arange(height), rows, column) for column in wide.T], axis=1)
+    return tall.astype(np.float32)

@@ -1,0 +1,149 @@
+"""Maps of attribution, drawn on the whole image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from alexnet.explain.explanation import Explanation
+
+TITLES = {
+    "grad_cam": "Grad-CAM",
+    "occlusion": "Occlusion",
+    "integrated_gradients": "Integrated gradients",
+    "guided_backprop": "Guided backpropagation",
+}
+LUMA = (0.299, 0.587, 0.114)
+PERCENTILE = 99.5
+"""Of the absolute values of a map of single pixels, which gets the strongest color."""
+CONTOUR = 0.5
+"""Share of Grad-CAM's highest value that the contour encloses."""
+
+
+def draw_whole_image(axes: Axes, e: Explanation) -> None:
+    """The upright image; outside of the network's input it is pale."""
+    axes.imshow(e.original)
+    _show_window(axes, e, pale=0.6)
+
+
+def draw_map(axes: Axes, e: Explanation, method: str) -> None:
+    """One map on the whole image, in gray."""
+    if method == "grad_cam":
+        _draw_heat(axes, e)
+    elif method == "guided_backprop":
+        _draw_edges(axes, e)
+    else:
+        _draw_signed(axes, e, method)
+
+
+def _draw_heat(axes: Axes, e: Explanation) -> None:
+    values = e.maps["grad_cam"]
+    high = values.max()
+    axes.imshow(e.original)
+    shares = values / high if high > 0 else values
+    colors = mpl.colormaps["inferno"](0.15 + 0.85 * shares)
+    colors[..., 3] = 0.62
+    axes.imshow(colors, extent=_extent(e), interpolation="bilinear")
+    if high > 0:
+        axes.contour(
+            shares, [CONTOUR], extent=_extent(e), origin="upper", colors="white", linewidths=1.2
+        )
+    _show_window(axes, e, pale=0.75)
+
+
+def _draw_signed(axes: Axes, e: Explanation, method: str) -> None:
+    """Red speaks for the class, blue against it."""
+    values = e.maps[method]
+    high = float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
+    strength = np.clip(values / high, -1, 1)
+    colors = mpl.colormaps["RdBu_r"](0.5 + 0.5 * strength)
+    colors[..., 3] = np.abs(strength) ** 0.7 * 0.9
+    axes.imshow(_pale_gray(e.original), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(colors, extent=_extent(e), interpolation="nearest")
+    _show_window(axes, e, pale=0.6)
+
+
+def _draw_edges(axes: Axes, e: Explanation) -> None:
+    values = e.maps["guided_backprop"]
+    high = float(np.percentile(values, PERCENTILE)) or 1.0
+    axes.imshow(_pale_gray(e.original), cmap="gray", vmin=0, vmax=255, alpha=0)
+    axes.imshow(values, cmap="Greys", vmin=0, vmax=high, extent=_extent(e))
+    _show_window(axes, e, pale=0.6)
+
+
+def _pale_gray(rgb: np.ndarray) -> np.ndarray:
+    """[h, w] of 160 to 255, on which colors can be seen."""
+    gray: np.ndarray = 160 + 95 / 255 * (rgb @ np.array(LUMA))
+    return gray
+
+
+def _extent(e: Explanation) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of the network's input in pixels of the shown image."""
+    height, width = e.original.shape[:2]
+    w = e.window
+    return (
+        w.left * width - 0.5,
+        w.right * width - 0.5,
+        w.bottom * height - 0.5,
+        w.top * height - 0.5,
+    )
+
+
+def _show_window(axes: Axes, e: Explanation, pale: float) -> None:
+    """Pale outside of the network's input, with a thin frame around it."""
+    height, width = e.original.shape[:2]
+    left, right, bottom, top = _extent(e)
+    start_x, start_y, end_x, end_y = -0.5, -0.5, width - 0.5, height - 0.5
+    outside = (
+        (start_x, start_y, left, end_y),
+        (right, start_y, end_x, end_y),
+        (left, start_y, right, top),
+        (left, bottom, right, end_y),
+    )
+    for x0, y0, x1, y1 in outside:
+        axes.add_patch(
+            Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor="white", alpha=pale, linewidth=0)
+        )
+    frame = Rectangle((left, top), right - left, bottom - top, fill=False)
+    frame.set(edgecolor="#444444", linewidth=0.8)
+    axes.add_patch(frame)
+    axes.set(
+        xlim=(min(start_x, left), max(end_x, right)), ylim=(max(end_y, bottom), min(start_y, top))
+    )
+    axes.set_aspect("equal", anchor="NW")
+
+
+def _grad_cam_caption(e: Explanation) -> str:
+    if not e.maps["grad_cam"].any():
+        return f"Nothing in {e.layer} speaks for the class."
+    return f"Where {e.layer} speaks for the class; the line is at half of the highest value."
+
+
+def _occlusion_caption(e: Explanation) -> str:
+    drop = float(e.maps["occlusion"].max())
+    side = e.occlusion_window
+    return (
+        f"A gray square of {side} x {side} pixels over the reddest part lowers the probability by "
+        f"{100 * drop:.1f} points; blue: it rises."
+    )
+
+
+def _gradients_caption(e: Explanation) -> str:
+    return "What each pixel adds to the class's logit (red) or takes from it (blue)."
+
+
+def _edges_caption(e: Explanation) -> str:
+    return "Edges that the network uses. It hardly depends on the class: trust the other maps."
+
+
+CAPTIONS: dict[str, Callable[[Explanation], str]] = {
+    "grad_cam": _grad_cam_caption,
+    "occlusion": _occlusion_caption,
+    "integrated_gradients": _gradients_caption,
+    "guided_backprop": _edges_caption,
+}
+"""What is seen in a map, by method."""
