@@ -23,7 +23,7 @@ def twice_as_fast_without_dropout(recipe: Recipe) -> float:
 
 
 def test_a_cost_by_hand() -> None:
-    """Three seeds of two arms, four tuning runs, one of the arms twice as fast."""
+    """Three seeds of two arms, each with five tuning runs, one of the arms twice as fast."""
     quick = Protocol(
         base=Recipe(data="flowers17", epochs=10),
         lr_grid=(0.1, 0.2),
@@ -33,7 +33,7 @@ def test_a_cost_by_hand() -> None:
     plan = Plan(experiment=replace(EXPERIMENTS["dropout"], protocols={"quick": quick}))
     run = 10 * (17 * 60 + 17 * 20 / 3) + 17 * 20 / 3
     tuning = 5 * (17 * 48 + 17 * 12 / 3) + 17 * 1 / 3
-    seconds = (3 * run + 2 * tuning) * (1 / 100 + 1 / 200) + 10 * 2
+    seconds = 3 * (run + 5 * tuning) * (1 / 100 + 1 / 200) + 3 * 2 * 6 * 2
     speed_of = twice_as_fast_without_dropout
     assert estimate_minutes(plan, speed_of) == pytest.approx(seconds / 60)
     assert estimate_minutes(plan, speed_of, jobs=2) == pytest.approx(seconds / 120)

@@ -59,7 +59,8 @@ def test_settings_in_one_sentence() -> None:
     assert describe_setting(full) == (
         "cifar10, all training images per class; cifar_quick; "
         "4 to 24 epochs at most, until 25 % training error, batch size 128; "
-        "learning rate tuned per arm over 0.001, 0.003, 0.01, 0.03; 3 seeds per arm"
+        "learning rate tuned per arm and seed, starting with 0.001, 0.003, 0.01, 0.03; "
+        "3 seeds per arm"
     )
     imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)
     assert describe_setting(imagenet).endswith("; learning rate 0.01; 5 seeds per arm")

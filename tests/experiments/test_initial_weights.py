@@ -32,17 +32,18 @@ class Pretrainings:
 
 
 def weights_of(arm: str, out: Path, pretrained: Pretrainings) -> str:
-    return initial_weights(PLAN, PLAN.experiment.arm(arm), out, pretrained)
+    return initial_weights(PLAN, PLAN.experiment.arm(arm), out, 2, pretrained)
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
-def test_one_pretraining_on_all_training_images_serves_all_runs(kind: str, tmp_path: Path) -> None:
+def test_one_pretraining_on_all_images_serves_all_runs_of_a_seed(kind: str, tmp_path: Path) -> None:
     asked = Pretrainings()
     found = {weights_of(f"{kind}-{size}", tmp_path, asked) for size in (20, 5)}
-    assert found == {str(tmp_path / kind / "model.safetensors")}
+    assert found == {str(tmp_path / f"{kind}-s2" / "model.safetensors")}
     recipe, other = asked.recipes
     assert recipe == replace(other, name=recipe.name)
     assert recipe.kind == kind
+    assert recipe.seed == 2
     assert recipe.data_options.train_per_class is None
     assert recipe.data_options.split_seed == 0
     assert recipe.model == PLAN.protocol.base.model
@@ -66,7 +67,7 @@ def test_the_convolutions_alone_are_enough_for_fine_tuning(tmp_path: Path) -> No
     plan = replace(PLAN, data_root=str(tmp_path / "data"))
     check_initial_weights(plan)
     arm = plan.experiment.arm("fine-tuning-20")
-    assert initial_weights(plan, arm, tmp_path, Pretrainings()) == str(path)
+    assert initial_weights(plan, arm, tmp_path, 0, Pretrainings()) == str(path)
 
 
 def test_a_pretraining_is_started_then_resumed_then_reused(

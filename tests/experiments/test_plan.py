@@ -22,8 +22,10 @@ def test_arms_that_only_evaluate_are_served_by_the_arm_that_trains(experiment: E
     plan = Plan(experiment=experiment)
     served = {spec.arm.name: [arm.name for arm in spec.serves] for spec in plan.trainings}
     assert served == {"dropout": ["dropout", "dropout-ten"], "none": ["none"]}
-    assert [arm.name for arm in plan.tuned_arms] == ["dropout", "none"]
-    assert plan.num_runs == 2 * 2 + 2 * 3
+    assert [arm.name for arm in plan.lr_sources] == ["dropout", "none"]
+    assert [arm.name for arm in plan.tuned_arms] == ["dropout"]
+    assert plan.num_runs == 3 * (5 + 2)
+    assert plan.training_of(experiment.arm("dropout-ten")) == plan.trainings[0]
 
 
 def test_a_learning_rate_of_another_arm_is_not_tuned_again(experiment: Experiment) -> None:
@@ -33,7 +35,7 @@ def test_a_learning_rate_of_another_arm_is_not_tuned_again(experiment: Experimen
     spec = plan.trainings[-1]
     assert (spec.arm, spec.lr_source.name) == (wide, "dropout")
     assert wide not in plan.tuned_arms
-    assert plan.num_runs == 2 * 2 + 3 * 3
+    assert plan.num_runs == 3 * (5 + 3)
 
 
 def test_without_that_other_arm_it_is_tuned_itself(experiment: Experiment) -> None:
@@ -51,10 +53,32 @@ def test_a_single_learning_rate_is_not_tuned(experiment: Experiment) -> None:
 def test_tuning_has_a_seed_and_a_validation_split_of_its_own(experiment: Experiment) -> None:
     plan = Plan(experiment=experiment)
     arm = plan.arms[0]
-    recipe, tuning = plan.recipe(arm, 0.01, 2), plan.tuning_recipe(arm, 0.001)
+    recipe, tuning = plan.recipe(arm, 0.01, 2), plan.tuning_recipe(arm, 0.001, 2)
     assert (recipe.seed, recipe.optimizer.lr, recipe.data_options.val_fraction) == (2, 0.01, 0.0)
-    assert (tuning.seed, tuning.optimizer.lr) == (TUNING_SEED, 0.001)
+    assert (tuning.seed, tuning.optimizer.lr) == (TUNING_SEED + 2, 0.001)
     assert tuning.data_options.val_fraction == 0.4
+
+
+def test_a_measure_of_speed_is_tuned_on_the_measured_runs_images() -> None:
+    """No validation images, the same target, and no more epochs than can still be the best."""
+    plan = Plan(experiment=EXPERIMENTS["relu-vs-tanh"])
+    recipe, tuning = plan.recipe(plan.arms[0], 0.01, 0), plan.tuning_recipe(plan.arms[0], 0.01, 0)
+    options = replace(recipe.data_options, test_per_class=1)
+    assert tuning == replace(recipe, seed=TUNING_SEED, data_options=options, epochs=tuning.epochs)
+    assert tuning.stopping.target_train_error is not None
+    assert plan.tuning_recipe(plan.arms[0], 0.01, 0, max_epochs=2).epochs == 2
+    assert plan.tuning_recipe(plan.arms[0], 0.01, 0, max_epochs=99).epochs == tuning.epochs
+
+
+def test_an_arm_or_a_series_can_have_a_grid_of_its_own(experiment: Experiment) -> None:
+    protocol = replace(
+        experiment.protocols["quick"], arm_lr_grids={"none": (0.1, 0.3, 1.0), "s": (0.5, 0.7)}
+    )
+    of_series = Arm(name="x", series="s", changes={"model.dropout": 0.3})
+    arms = (*experiment.arms, of_series)
+    plan = Plan(experiment=replace(experiment, arms=arms, protocols={"quick": protocol}))
+    assert [plan.lr_grid(arm)[0] for arm in plan.tuned_arms] == [0.001, 0.1, 0.5]
+    assert [plan.num_tuning_runs(arm) for arm in plan.tuned_arms] == [5, 5, 5]
 
 
 def test_an_excluded_arm_takes_its_comparisons_along(experiment: Experiment) -> None:
@@ -80,6 +104,8 @@ def test_sizes_that_an_experiment_does_not_have_are_rejected(experiment: Experim
         Plan(experiment=experiment, protocol_name="imagenet")
     with pytest.raises(UsageError, match="--seeds 0 must be at least 1"):
         Plan(experiment=experiment, num_seeds=0)
+    with pytest.raises(UsageError, match="--seeds 1001 must be at most 1000"):
+        Plan(experiment=experiment, num_seeds=1001)
 
 
 def test_changes_of_unknown_fields_are_rejected() -> None:

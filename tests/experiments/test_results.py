@@ -11,6 +11,7 @@ from alexnet.config.serialization import from_dict, to_dict, to_json
 from alexnet.errors import ModelFileError
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.results import FORMAT, ExperimentResult, read_result
+from alexnet.experiments.tuning import LRTrial
 from support.experiments import Finished, made_up_result
 
 
@@ -33,12 +34,26 @@ def test_primary_comparisons_alone_decide_the_verdict(experiment: Experiment) ->
     assert result.verdict == "reproduced"
 
 
-def test_mean_std_and_edge_by_hand(experiment: Experiment) -> None:
+def test_mean_and_std_by_hand(experiment: Experiment) -> None:
     numbers = {"dropout": (3, 6, 9), "dropout-ten": (1, 1, 1), "none": (6, 6, 6)}
     arm = made_up_result(experiment, numbers).arm("dropout")
     assert arm.values == (0.25, 0.5, 0.75)
     assert (arm.mean, arm.std) == pytest.approx((0.5, 0.25))
-    assert arm.is_at_edge, "the lowest of the grid"
+
+
+def test_a_rate_at_an_edge_is_told_for_its_seed_and_for_the_arms_that_share_it(
+    experiment: Experiment,
+) -> None:
+    numbers = {"dropout": (3, 6, 9), "dropout-ten": (1, 1, 1), "none": (6, 6, 6)}
+    inside, edge = (
+        tuple(LRTrial(lr=lr, value=abs(lr - best), loss=0.0) for lr in (1.0, 2.0, 3.0))
+        for best in (2, 3)
+    )
+    result = made_up_result(experiment, numbers, {"dropout": (inside, edge, inside)})
+    for name in ("dropout", "dropout-ten"):
+        assert result.arm(name).at_edge == (False, True, False)
+        assert result.arm(name).is_at_edge
+    assert not result.arm("none").is_at_edge
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:

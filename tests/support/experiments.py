@@ -16,7 +16,7 @@ from alexnet.experiments import catalogue
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.plan import Plan
-from alexnet.experiments.results import ExperimentResult, LRTrial, summarize
+from alexnet.experiments.results import ExperimentResult, Trials, summarize
 from alexnet.experiments.run import run_experiment
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter, StepReport
@@ -28,7 +28,7 @@ NUM_IMAGES = 12
 
 
 def tiny_experiment(base: Recipe) -> Experiment:
-    """Two arms that train and one that only evaluates ten crops; ten runs of one epoch."""
+    """Two arms that train, one of them tuned, and one that only evaluates ten crops."""
     base = replace(base, epochs=1, schedule=LRSchedule())
     return Experiment(
         name="tiny",
@@ -53,7 +53,13 @@ def tiny_experiment(base: Recipe) -> Experiment:
             ),
         ),
         protocols={
-            "quick": Protocol(base=base, lr_grid=LR_GRID, tuning_epochs=1, tuning_val_fraction=0.4),
+            "quick": Protocol(
+                base=base,
+                lr_grid=LR_GRID,
+                arm_lr_grids={"none": LR_GRID[:1]},
+                tuning_epochs=1,
+                tuning_val_fraction=0.4,
+            ),
             "full": Protocol(base=base, lr_grid=LR_GRID[:1]),
         },
     )
@@ -112,7 +118,7 @@ def outcome_with(num_wrong: int) -> Outcome:
 def made_up_result(
     experiment: Experiment,
     num_wrong: Mapping[str, Sequence[int]],
-    trials: Mapping[str, tuple[LRTrial, ...]] | None = None,
+    trials: Trials | None = None,
 ) -> ExperimentResult:
     """The result of runs that misclassified so many images, for every arm one number per seed."""
     plan = Plan(experiment=experiment)
@@ -147,14 +153,20 @@ class Finished(NamedTuple):
     """Of the runs, as the reporters were called."""
 
 
+def make_cheap(patch: pytest.MonkeyPatch) -> None:
+    """Empty plots, and grids of learning rates that are refined but not extended."""
+    patch.setattr("alexnet.experiments.tuning.MAX_EXTENSIONS", 0)
+    patch.setattr("alexnet.plots.save_plot", empty_plot)
+    patch.setattr("alexnet.plots.save", empty_plot)
+
+
 @pytest.fixture(scope="session")
 def finished(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The tiny experiment, run with empty plots; look at it and do not change it."""
+    """The tiny experiment, run with empty plots: 15 runs; look at it and do not change it."""
     place, reporters = tmp_path_factory.mktemp("experiment"), RecordingReporters()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(place / "cache"))
-        patch.setattr("alexnet.plots.save_plot", empty_plot)
-        patch.setattr("alexnet.plots.save", empty_plot)
+        make_cheap(patch)
         run_experiment(Plan(experiment=experiment), place / "out", reporters)
     return Finished(place / "out", tuple(reporters.descriptions))
 
@@ -164,8 +176,7 @@ def own_out(finished: Finished, tmp_path: Path) -> Iterator[Path]:
     """A copy of the finished experiment, to write into, with the cache of its image store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALEXNET_CACHE", str(finished.out.with_name("cache")))
-        patch.setattr("alexnet.plots.save_plot", empty_plot)
-        patch.setattr("alexnet.plots.save", empty_plot)
+        make_cheap(patch)
         yield Path(shutil.copytree(finished.out, tmp_path / "own"))
 
 

@@ -97,7 +97,7 @@ def measure_speeds(speeds: Speeds, plans: Sequence[Plan]) -> None:
 
 def _description(one: Experiment, speeds: Speeds) -> str:
     protocols: dict[str, str] = {
-        name: f"{plan.num_runs} runs, {format_cost(estimate_minutes(plan, speeds))}: "
+        name: f"about {plan.num_runs} runs, {format_cost(estimate_minutes(plan, speeds))}: "
         f"{describe_setting(plan)}"
         for name in one.protocols
         for plan in [Plan(experiment=one, protocol_name=name)]
@@ -163,7 +163,7 @@ def run_action(arguments: Sequence[str]) -> int:
     from alexnet.experiments.run import run_experiment
 
     cost = format_cost(estimate_minutes(plan, known_speeds(flags.device)))
-    note(f"{flags.name}: {plan.num_runs} runs into {out}, cost: {cost}")
+    note(f"{flags.name}: about {plan.num_runs} runs into {out}, cost: {cost}")
     note_slow_cpu(flags.device)
     with ExitStack() as stack:
         try:
@@ -203,7 +203,7 @@ def _plan_text(plan: ExperimentPlanOutput) -> str:
     header = ("arm", "tuning", "runs", "epochs", "training images", "test images")
     parts = {
         "claim": plan.claim,
-        "runs": f"{plan.num_runs}, {format_cost(plan.minutes)}, into {plan.out}",
+        "runs": f"about {plan.num_runs}, {format_cost(plan.minutes)}, into {plan.out}",
         "recipe": plan.setting,
     }
     lines = [_paragraph(head, text) for head, text in parts.items()]

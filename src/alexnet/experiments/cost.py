@@ -16,7 +16,9 @@ OVERHEAD_SECONDS = 2.0
 
 
 def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | None:
-    """An upper estimate of a plan's time; None where a speed or a number of images is not known.
+    """An estimate of a plan's time; None where a speed or a number of images is not known.
+
+    Runs are counted with all their epochs; those that end at a training error may take fewer.
 
     Training on an image costs three times as much as evaluating it.
 
@@ -36,11 +38,12 @@ def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | No
 
 def runs_of(plan: Plan) -> Iterator[tuple[TrainingSpec, Recipe, int]]:
     """Every kind of run of a plan: the training, a recipe, and how many runs there are of it."""
-    lr = plan.protocol.lr_grid[0]
+    lr, num_seeds = plan.protocol.lr_grid[0], len(plan.seeds)
     for spec in plan.trainings:
-        yield spec, plan.recipe(spec.arm, lr, 0), len(plan.seeds)
+        yield spec, plan.recipe(spec.arm, lr, 0), num_seeds
         if spec.arm in plan.tuned_arms:
-            yield spec, plan.tuning_recipe(spec.arm, lr), len(plan.protocol.lr_grid)
+            num_tuning = plan.num_tuning_runs(spec.arm)
+            yield spec, plan.tuning_recipe(spec.arm, lr, 0), num_tuning * num_seeds
 
 
 def num_image_passes(plan: Plan, spec: TrainingSpec, recipe: Recipe) -> float:

@@ -82,7 +82,8 @@ def arm_differences(plan: Plan, arm: Arm) -> tuple[str, ...]:
 def _protocol_settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
     for field in fields(protocol):
         value = getattr(protocol, field.name)
-        is_default = field.default is not MISSING and value == field.default
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        is_default = default is not MISSING and value == default
         if field.name not in NOT_IN_SETTINGS and not is_default:
             yield field.name.replace("_", " "), flag_text(to_dict(value))
 

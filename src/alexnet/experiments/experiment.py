@@ -28,6 +28,9 @@ Change: TypeAlias = str | int | float | bool
 
 MIN_SEEDS = 3
 """Fewer give no verdict."""
+SPEED_MEASURES: tuple[Measure, ...] = ("early_train_error", "epochs_to_error")
+"""Measures of how fast a net is trained. Learning rates are chosen by them, too: to make training
+as fast as possible (paper, caption of figure 1)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,13 +98,19 @@ class Protocol:
     num_seeds: int = MIN_SEEDS
     """Measured runs per arm."""
     lr_grid: tuple[float, ...]
-    """The learning rates that every arm is tuned over; a single one is used without tuning."""
+    """The learning rates that the tuning of an arm starts with, in the order in which they are
+    tried; see `tuning.next_lrs`. A single one is used without tuning."""
+    arm_lr_grids: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The same for arms, or series of arms, whose best learning rate is far from the others'."""
     tuning_epochs: int = 0
-    """Epochs of a tuning run."""
+    """Epochs of a tuning run; 0, for measures of training speed alone: as the measured runs, whose
+    number it always is for epochs to an error."""
     tuning_train_per_class: int | None = None
-    """Training images per class of a tuning run; None: as in the measured runs."""
+    """Training images per class of a tuning run; None: as in the measured runs. Not for measures of
+    training speed, which are tuned on the measured runs' images."""
     tuning_val_fraction: float = 0.1
-    """Fraction of the training images that tuning runs are validated on."""
+    """Fraction of the training images that tuning runs are validated on. Not for measures of
+    training speed, which are tuned by the training error."""
     arm_epochs: Mapping[str, int] = field(default_factory=dict)
     """Epochs of the arms that are trained for longer or shorter than the rest."""
     arms: tuple[str, ...] = ()
@@ -110,8 +119,9 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.num_seeds < MIN_SEEDS:
             raise ConfigError(f"{self.num_seeds} seeds give no verdict; use at least {MIN_SEEDS}")
-        if len(self.lr_grid) > 1 and not self.tuning_epochs:
-            raise ConfigError("a grid of learning rates needs tuning_epochs")
+        for grid in (self.lr_grid, *self.arm_lr_grids.values()):
+            if not grid or len(set(grid)) < len(grid) or min(grid) <= 0:
+                raise ConfigError(f"{grid} is no grid of learning rates: different ones above 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +154,21 @@ class Experiment:
                 raise ConfigError(f"{self.name} compares {sorted(unknown)}, which are no arms")
         if len(set(names)) != len(names):
             raise ConfigError(f"{self.name} has two arms of one name: {names}")
+        for name, protocol in self.protocols.items():
+            self._check_tuning(name, protocol)
+
+    def _check_tuning(self, name: ProtocolName, protocol: Protocol) -> None:
+        is_tuned = any(
+            len(grid) > 1 for grid in (protocol.lr_grid, *protocol.arm_lr_grids.values())
+        )
+        if is_tuned and not protocol.tuning_epochs and self.measure not in SPEED_MEASURES:
+            raise ConfigError(f"{self.name}, {name}: a grid of learning rates needs tuning_epochs")
+        schedule = protocol.base.schedule.schedule
+        if self.measure == "epochs_to_error" and schedule == "cosine":
+            raise ConfigError(
+                f"{self.name}, {name}: with a cosine schedule, the epochs to an error depend on "
+                "the epochs that are planned; use a constant learning rate"
+            )
 
     def arm(self, name: str) -> Arm:
         """The arm called `name`."""

@@ -86,7 +86,7 @@ def describe_setting(plan: Plan) -> str:
     target = base.stopping.target_train_error
     until = f" at most, until {100 * target:g} % training error" if target is not None else ""
     grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
-    tuned = "tuned per arm over " if len(protocol.lr_grid) > 1 else ""
+    tuned = "tuned per arm and seed, starting with " if len(protocol.lr_grid) > 1 else ""
     return (
         f"{base.data}, {train} training images per class; {base.arch}{width}; "
         f"{span} epochs{until}, batch size {base.batch_size}; "

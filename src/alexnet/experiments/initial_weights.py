@@ -53,6 +53,7 @@ def initial_weights(
     plan: Plan,
     arm: Arm,
     out: Path,
+    seed: int,
     pretrained: Callable[[PretrainRecipe, Path], Path] = pretrained_model,
 ) -> str:
     """The weights that an arm starts from: a path, pretrained now if need be, or "scratch".
@@ -60,7 +61,8 @@ def initial_weights(
     Args:
         plan: the experiment.
         arm: one of its arms.
-        out: the experiment's folder; pretrained weights are kept there and serve all runs.
+        out: the experiment's folder; pretrained weights are kept there.
+        seed: of the pretraining, which serves all runs of this seed.
         pretrained: gives the model file of a pretraining in a folder.
     """
     match arm.init_from:
@@ -69,7 +71,7 @@ def initial_weights(
         case "alexnet_owt":
             return str(torchvision_features(plan.data_root))
         case "autoencoder" | "rbm":
-            recipe = plan.recipe(replace(arm, changes={}), plan.protocol.lr_grid[0], 0)
+            recipe = plan.recipe(replace(arm, changes={}), plan.protocol.lr_grid[0], seed)
             options = replace(recipe.data_options, train_per_class=None)
             on_all_images = KINDS[arm.init_from].from_recipe(replace(recipe, data_options=options))
-            return str(pretrained(on_all_images, out / arm.init_from))
+            return str(pretrained(on_all_images, out / f"{arm.init_from}-s{seed}"))

@@ -8,10 +8,18 @@ from dataclasses import dataclass, replace
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol, ProtocolName
+from alexnet.experiments.experiment import (
+    SPEED_MEASURES,
+    Arm,
+    Comparison,
+    Experiment,
+    Protocol,
+    ProtocolName,
+)
 
 TUNING_SEED = 1000
-"""Learning rates are tuned with a seed that no measured run has."""
+"""Added to the seed of a measured run, it is that of the runs that its learning rate is tuned with;
+no measured run has one as high."""
 
 DATASET_SIZES: dict[str, tuple[int, int, int]] = {
     "cifar10": (10, 5000, 1000),
@@ -61,6 +69,8 @@ class Plan:
             )
         if self.num_seeds is not None and self.num_seeds < 1:
             raise UsageError(f"--seeds {self.num_seeds} must be at least 1")
+        if self.num_seeds is not None and self.num_seeds > TUNING_SEED:
+            raise UsageError(f"--seeds {self.num_seeds} must be at most {TUNING_SEED}")
         names = {name for arm in self.experiment.arms for name in (arm.name, arm.series) if name}
         for name in self.exclude:
             if name not in names:
@@ -115,17 +125,36 @@ class Plan:
         )
 
     @property
-    def tuned_arms(self) -> tuple[Arm, ...]:
-        """The arms whose learning rate is tuned over the grid."""
-        if len(self.protocol.lr_grid) == 1:
-            return ()
+    def lr_sources(self) -> tuple[Arm, ...]:
+        """The arms that have a learning rate of their own."""
         return tuple(spec.arm for spec in self.trainings if spec.tunes_itself)
 
     @property
+    def tuned_arms(self) -> tuple[Arm, ...]:
+        """The arms whose learning rate is tuned."""
+        return tuple(arm for arm in self.lr_sources if len(self.lr_grid(arm)) > 1)
+
+    @property
     def num_runs(self) -> int:
-        """Tuning runs and measured runs together."""
-        num_tuning = len(self.tuned_arms) * len(self.protocol.lr_grid)
-        return num_tuning + len(self.trainings) * len(self.seeds)
+        """Tuning runs and measured runs together; about, since a search may need more runs."""
+        num_tuning = sum(self.num_tuning_runs(arm) for arm in self.tuned_arms)
+        return (num_tuning + len(self.trainings)) * len(self.seeds)
+
+    def num_tuning_runs(self, arm: Arm) -> int:
+        """Tuning runs of a tuned arm for one seed, if the best of the grid is not at its edge.
+
+        The best of a grid of two always is.
+        """
+        return max(len(self.lr_grid(arm)), 3) + 2
+
+    def lr_grid(self, arm: Arm) -> tuple[float, ...]:
+        """The learning rates that the tuning of an arm starts with."""
+        grids, series = self.protocol.arm_lr_grids, arm.series
+        return grids.get(arm.name, grids.get(series, self.protocol.lr_grid))
+
+    def training_of(self, arm: Arm) -> TrainingSpec:
+        """The training that serves an arm."""
+        return next(spec for spec in self.trainings if arm in spec.serves)
 
     def epochs(self, arm: Arm) -> int:
         """Epochs of a measured run."""
@@ -144,16 +173,34 @@ class Plan:
             device=self.device,
         )
 
-    def tuning_recipe(self, arm: Arm, lr: float) -> Recipe:
-        """The recipe of a tuning run, which is validated on a part of the training images."""
-        recipe, protocol = self.recipe(arm, lr, TUNING_SEED), self.protocol
+    def tuning_recipe(
+        self, arm: Arm, lr: float, seed: int, max_epochs: int | None = None
+    ) -> Recipe:
+        """The recipe of a tuning run.
+
+        It is validated on a part of the training images; a measure of training speed is taken on
+        the images of the measured runs instead.
+
+        Args:
+            arm: that is tuned.
+            lr: to try.
+            seed: of the measured run that the learning rate is for.
+            max_epochs: after which the run can no longer be the best one; None: unknown.
+        """
+        recipe, protocol = self.recipe(arm, lr, TUNING_SEED + seed), self.protocol
+        # The trainer needs a test split; tuning does not look at it.
+        options = replace(recipe.data_options, test_per_class=1)
+        if self.experiment.measure == "epochs_to_error":
+            epochs = min(max_epochs or recipe.epochs, recipe.epochs)
+            return replace(recipe, data_options=options, epochs=epochs)
+        epochs = min(protocol.tuning_epochs or recipe.epochs, recipe.epochs)
+        if self.experiment.measure in SPEED_MEASURES:
+            return replace(recipe, data_options=options, epochs=epochs)
         options = replace(
-            recipe.data_options,
+            options,
             val_fraction=protocol.tuning_val_fraction,
-            train_per_class=protocol.tuning_train_per_class or recipe.data_options.train_per_class,
-            test_per_class=1,  # the trainer needs a test split; tuning does not look at it
+            train_per_class=protocol.tuning_train_per_class or options.train_per_class,
         )
-        epochs = min(protocol.tuning_epochs, recipe.epochs)
         stopping = replace(recipe.stopping, target_train_error=None)
         return replace(recipe, data_options=options, epochs=epochs, stopping=stopping)
 

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -30,24 +31,16 @@ from alexnet.experiments.intervals import (
 )
 from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.plan import Plan
+from alexnet.experiments.tuning import LRTrial, is_at_edge
 from alexnet.runtime.environment import Environment
 
-FORMAT = 4
+FORMAT = 5
 RESULT = "result.json"
 PLOT = "plot.png"
 REPORT = "report.md"
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LRTrial:
-    """A tuning run: one learning rate of the grid."""
-
-    lr: float
-    val_error: float
-    """Top-1 error after the last epoch on the tuning run's validation split; 1 if it diverged."""
-    val_loss: float | None
-    """The loss there, which decides between equal errors; None if it diverged."""
-    has_diverged: bool
+Trials: TypeAlias = Mapping[str, Sequence[tuple[LRTrial, ...]]]
+"""For every tuned arm the tuning runs of every seed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +54,11 @@ class ArmResult:
     """What differs from the base recipe, as flags and in words; empty for nothing."""
     lrs: tuple[float, ...]
     """The learning rates of the runs, one per seed."""
-    trials: tuple[LRTrial, ...]
-    """The tuning runs; empty where the learning rate is given or another arm's."""
-    is_at_edge: bool
-    """Whether the chosen learning rate is the lowest or highest of the grid, so that a better one
-    may lie outside."""
+    trials: tuple[tuple[LRTrial, ...], ...]
+    """The tuning runs of every seed; empty where the learning rate is given or another arm's."""
+    at_edge: tuple[bool, ...]
+    """One per seed: whether the learning rate is the lowest or highest of all that were tried after
+    as many extensions of the grid as are allowed, so that a better one may lie outside."""
     values: tuple[float, ...]
     """One per seed."""
     censored: tuple[bool, ...]
@@ -75,6 +68,11 @@ class ArmResult:
     mean: float
     std: float
     """Of the values, with n - 1; 0 for a single one."""
+
+    @property
+    def is_at_edge(self) -> bool:
+        """Whether the learning rate of any seed is at an edge; see `at_edge`."""
+        return any(self.at_edge)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +135,7 @@ def summarize(
     plan: Plan,
     outcomes: Mapping[str, Sequence[Outcome]],
     lrs: Mapping[str, Sequence[float]],
-    trials: Mapping[str, tuple[LRTrial, ...]],
+    trials: Trials,
     training_seconds: float,
     environment: Environment,
 ) -> ExperimentResult:
@@ -147,7 +145,7 @@ def summarize(
         plan: what was run.
         outcomes: for every arm one per seed, in the order of the seeds.
         lrs: for every arm the learning rates of the runs, in the order of the seeds.
-        trials: for every tuned arm its tuning runs.
+        trials: for every tuned arm the tuning runs of every seed.
         training_seconds: of all runs.
         environment: where they ran.
     """
@@ -190,18 +188,18 @@ def _arm_result(
     arm: Arm,
     outcomes: Mapping[str, Sequence[Outcome]],
     lrs: Mapping[str, Sequence[float]],
-    trials: Mapping[str, tuple[LRTrial, ...]],
+    trials: Trials,
 ) -> ArmResult:
-    own, own_lrs, lr_grid = outcomes[arm.name], lrs[arm.name], plan.protocol.lr_grid
+    own, source = outcomes[arm.name], plan.training_of(arm).lr_source.name
     values = [outcome.value for outcome in own]
     return ArmResult(
         name=arm.name,
         series=arm.series,
         images_per_class=arm.images_per_class,
         differs=arm_differences(plan, arm),
-        lrs=tuple(own_lrs),
-        trials=trials.get(arm.name, ()),
-        is_at_edge=len(lr_grid) > 1 and any(lr in (min(lr_grid), max(lr_grid)) for lr in own_lrs),
+        lrs=tuple(lrs[arm.name]),
+        trials=tuple(trials.get(arm.name, ())),
+        at_edge=tuple(map(is_at_edge, trials.get(source, ()))),
         values=tuple(values),
         censored=tuple(outcome.is_censored for outcome in own),
         diverged=tuple(outcome.has_diverged for outcome in own),

@@ -1,9 +1,13 @@
 """Runs an experiment, or resumes one: every training is a run folder of its own.
 
-    OUT/plan.json             what is run here
-    OUT/runs/ARM-rLR-tuning   tuning runs, validated on held-out training images
-    OUT/runs/ARM-rLR-sSEED    measured runs, with `outcome-1.json` (or -10) once evaluated
+    OUT/plan.json                  what is run here
+    OUT/runs/ARM-rLR-tuningSEED    tuning runs for a seed
+    OUT/runs/ARM-rLR-sSEED         measured runs, with `outcome-1.json` (or -10) once evaluated
     OUT/result.json plot.png report.md
+
+Every seed is a whole experiment: the learning rate is tuned anew, with a seed that no measured run
+has, and a network is trained with it. So the choice of the learning rate is a part of the spread
+between seeds, which the intervals are made of.
 
 A finished run is not repeated, and an interrupted one is resumed. So is the whole experiment.
 """
@@ -11,27 +15,35 @@ A finished run is not repeated, and an interrupted one is resumed. So is the who
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from alexnet.config.recipe import Recipe
-from alexnet.errors import DivergedError, TrainingError, UsageError
-from alexnet.experiments.experiment import Arm
+from alexnet.errors import TrainingError, UsageError
+from alexnet.experiments.experiment import SPEED_MEASURES, Arm, Measure
 from alexnet.experiments.initial_weights import check_initial_weights, initial_weights
-from alexnet.experiments.measure import measure_diverged, measure_run, read_history
-from alexnet.experiments.outcome import Outcome, read_outcome, write_outcome
+from alexnet.experiments.measure import measure_diverged, read_history
+from alexnet.experiments.outcome import Outcome, read_outcome
 from alexnet.experiments.plan import Plan, TrainingSpec
 from alexnet.experiments.report import write_report
-from alexnet.experiments.results import ExperimentResult, LRTrial, summarize
-from alexnet.io.files import remove_folder, write_text
+from alexnet.experiments.results import ExperimentResult, Trials, summarize
+from alexnet.experiments.task import (
+    Task,
+    carry_out,
+    check_same_recipe,
+    has_diverged,
+    outcome_of,
+    outcome_path,
+    remove_models,
+)
+from alexnet.experiments.tuning import LRTrial, best_trial, next_lrs
+from alexnet.io.files import write_text
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
-from alexnet.training.initial_weights import resolve_paths
-from alexnet.training.run_folder import RunFolder, read_recipe
-from alexnet.training.trainer import resume, train
 
 NewReporter = Callable[[str], Reporter]
 """Takes the description of the next run and gives its reporter."""
@@ -39,40 +51,49 @@ NewReporter = Callable[[str], Reporter]
 
 @dataclass(eq=False)
 class Session:
-    """One call of `run_experiment`: the plan, the output folder, and the current run's number."""
+    """One call of `run_experiment`: the plan, the output folder, and what is known so far."""
 
     plan: Plan
     out: Path
     new_reporter: NewReporter
     keep_models: bool
     num_started: int = 0
+    trials: dict[tuple[str, int], tuple[LRTrial, ...]] = field(default_factory=dict)
+    """The tuning runs of an arm and a seed, once the search has ended."""
 
-    def run(self, path: Path, recipe: Recipe, description: str) -> RunFolder:
-        """The finished run at `path`; it is trained or resumed if it is not finished.
+    def do(self, task: Task) -> None:
+        """Carry out a task unless it is finished.
 
         Raises:
             UsageError: the folder holds a run of another recipe.
         """
         self.num_started += 1
-        folder = RunFolder(path)
-        check_same_recipe(folder, recipe)
-        if folder.result.exists() or has_diverged(folder):
-            return folder
-        progress = f"run {self.num_started} of {self.plan.num_runs}"
-        reporter = self.new_reporter(f"{progress}: {description}")
-        try:
-            if folder.config.exists():
-                resume(path, reporter=reporter)
-            else:
-                remove_folder(path)
-                train(recipe, out=path, reporter=reporter)
-        except DivergedError as error:
-            reporter.note(str(error))
-        return folder
+        check_same_recipe(task)
+        if not task.is_finished:
+            progress = f"run {self.num_started} of about {self.plan.num_runs}"
+            carry_out(task, self.new_reporter(f"{progress}: {task.description}"))
+        elif not task.keep_models:
+            remove_models(task.run)
 
-    def with_initial_weights(self, recipe: Recipe, arm: Arm) -> Recipe:
+    def lr(self, spec: TrainingSpec, seed: int) -> float:
+        """The learning rate of a training with a seed, which is tuned already.
+
+        Raises:
+            TrainingError: every learning rate diverged.
+        """
+        arm = spec.lr_source
+        trials = self.trials.get((arm.name, seed))
+        if not trials:
+            return self.plan.lr_grid(arm)[0]
+        best = best_trial(trials)
+        if best.has_diverged:
+            lrs = ", ".join(f"{trial.lr:g}" for trial in trials)
+            raise TrainingError(f"every learning rate of {lrs} diverges with {arm.name}")
+        return best.lr
+
+    def with_initial_weights(self, recipe: Recipe, arm: Arm, seed: int) -> Recipe:
         """The recipe with the file of the arm's initial weights."""
-        return replace(recipe, init_from=initial_weights(self.plan, arm, self.out))
+        return replace(recipe, init_from=initial_weights(self.plan, arm, self.out, seed))
 
 
 def run_experiment(
@@ -96,20 +117,13 @@ def run_experiment(
     check_initial_weights(plan)
     claim_output_folder(plan, out)
     session = Session(plan, out, new_reporter, keep_models)
-    trials = {arm.name: tune_lr(session, arm) for arm in plan.tuned_arms}
-    lrs = {spec.arm.name: best_lr(plan, spec, trials) for spec in plan.trainings}
-    own_lrs: dict[str, list[float]] = {arm.name: [] for arm in plan.arms}
-    outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in plan.arms}
     for seed in plan.seeds:
-        for spec in plan.trainings:
-            run = measured_run(session, spec, lrs[spec.arm.name], seed)
-            for arm in spec.serves:
-                outcomes[arm.name].append(read_outcome(outcome_path(run, arm)))
-                own_lrs[arm.name].append(lrs[spec.arm.name])
-    environment = describe_environment(choose_device(plan.device))
-    seconds = total_training_seconds(out)
-    result = summarize(plan, outcomes, own_lrs, trials, seconds, environment)
-    write_report(result, read_histories(plan, out, lrs), out)
+        for arm in plan.lr_sources:
+            for tasks in tasks_of(session, arm, seed):
+                for task in tasks:
+                    session.do(task)
+    result = collect_result(session)
+    write_report(result, read_histories(session), out)
     return result
 
 
@@ -132,17 +146,75 @@ def claim_output_folder(plan: Plan, out: Path) -> None:
         write_text(path, json.dumps(own) + "\n")
 
 
-def check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
-    """Check that a run folder is new or of this recipe.
+def tasks_of(session: Session, source: Arm, seed: int) -> Iterator[list[Task]]:
+    """Tune an arm with a seed, then do the measured runs with its learning rate.
 
-    Raises:
-        UsageError: its recipe is another one.
+    Yields:
+        Tasks that do not depend on each other. They must be finished before the next are asked for.
     """
-    if folder.config.exists() and read_recipe(folder.config) != resolve_paths(recipe):
-        raise UsageError(
-            f"{folder.path} was trained with another recipe than the experiment's current one; "
-            "remove it to train it again, or choose another --out"
-        )
+    plan = session.plan
+    if source in plan.tuned_arms:
+        trials: list[LRTrial] = []
+        while lrs := lrs_to_try(plan, source, trials):
+            tasks = [tuning_task(session, source, lr, seed, trials) for lr in lrs]
+            yield tasks
+            measure = plan.experiment.measure
+            trials += [read_trial(t, measure) for t in tasks]
+        session.trials[source.name, seed] = tuple(trials)
+    specs = [spec for spec in plan.trainings if spec.lr_source == source]
+    yield [measured_task(session, spec, seed) for spec in specs]
+
+
+def lrs_to_try(plan: Plan, arm: Arm, trials: Sequence[LRTrial]) -> tuple[float, ...]:
+    """The learning rates that are tried next, together; none when the search has ended.
+
+    With epochs to an error, one at a time: each run ends when it can no longer be the best one.
+    """
+    lrs = next_lrs(plan.lr_grid(arm), trials)
+    return lrs[:1] if plan.experiment.measure == "epochs_to_error" else lrs
+
+
+def tuning_task(
+    session: Session, arm: Arm, lr: float, seed: int, trials: Sequence[LRTrial]
+) -> Task:
+    """The tuning run of one learning rate.
+
+    The best tuning run is not also the measured one: as the best of several noisy values it would
+    be too low, and more so for an arm that tried more.
+    """
+    plan = session.plan
+    max_epochs = None
+    if plan.experiment.measure == "epochs_to_error" and trials:
+        max_epochs = epochs_to_beat(best_trial(trials))
+    recipe = plan.tuning_recipe(arm, lr, seed, max_epochs)
+    return Task(
+        path=run_path(session.out, arm, lr, f"tuning{seed}"),
+        recipe=session.with_initial_weights(recipe, arm, seed),
+        description=f"{arm.name}, tuning for seed {seed}, learning rate {lr:g}",
+        measure=plan.experiment.measure,
+    )
+
+
+def epochs_to_beat(best: LRTrial) -> int | None:
+    """Epochs after which a run that has not reached its target is no better than the best so far.
+
+    A run that reaches it in epoch e has a value of at most e - 0.5; None: there is none so far.
+    """
+    is_reached = not (best.is_censored or best.has_diverged)
+    return math.ceil(best.value + 0.5) if is_reached else None
+
+
+def measured_task(session: Session, spec: TrainingSpec, seed: int) -> Task:
+    """A measured run, with an outcome for every arm that it serves."""
+    plan, arm, lr = session.plan, spec.arm, session.lr(spec, seed)
+    return Task(
+        path=run_path(session.out, arm, lr, f"s{seed}"),
+        recipe=session.with_initial_weights(plan.recipe(arm, lr, seed), arm, seed),
+        description=f"{arm.name}, learning rate {lr:g}, seed {seed}",
+        measure=plan.experiment.measure,
+        crops=tuple(dict.fromkeys(served.crops for served in spec.serves)),
+        keep_models=session.keep_models,
+    )
 
 
 def run_path(out: Path, arm: Arm, lr: float, suffix: str) -> Path:
@@ -150,95 +222,44 @@ def run_path(out: Path, arm: Arm, lr: float, suffix: str) -> Path:
     return out / "runs" / f"{arm.name}-r{lr:g}-{suffix}"
 
 
-def has_diverged(run: RunFolder) -> bool:
-    """Whether the run ended because its loss became infinite or NaN."""
-    return run.diverged.exists()
-
-
-def tune_lr(session: Session, arm: Arm) -> tuple[LRTrial, ...]:
-    """A tuning run of an arm for every learning rate of the grid."""
-    trials = []
-    for lr in session.plan.protocol.lr_grid:
-        recipe = session.with_initial_weights(session.plan.tuning_recipe(arm, lr), arm)
-        path = run_path(session.out, arm, lr, "tuning")
-        run = session.run(path, recipe, f"{arm.name}, tuning, learning rate {lr:g}")
-        remove_models(run)
-        trials.append(read_trial(run, lr))
-    return tuple(trials)
-
-
-def read_trial(run: RunFolder, lr: float) -> LRTrial:
+def read_trial(task: Task, measure: Measure) -> LRTrial:
     """The result of a finished tuning run."""
+    run, lr = task.run, task.recipe.optimizer.lr
     if has_diverged(run):
-        return LRTrial(lr=lr, val_error=1.0, val_loss=None, has_diverged=True)
+        value = measure_diverged(task.recipe, measure).value
+        return LRTrial(lr=lr, value=value, loss=None, has_diverged=True)
     last = read_history(run.path)[-1]
+    if measure in SPEED_MEASURES:
+        outcome = outcome_of(task, 1)
+        censored = outcome.is_censored
+        return LRTrial(lr=lr, value=outcome.value, loss=last.train_loss, is_censored=censored)
     if last.eval_top1_error is None or last.eval_loss is None:
         raise TrainingError(f"{run.path} has no validation images to choose a learning rate by")
-    return LRTrial(
-        lr=lr,
-        val_error=last.eval_top1_error,
-        val_loss=last.eval_loss,
-        has_diverged=False,
-    )
+    return LRTrial(lr=lr, value=last.eval_top1_error, loss=last.eval_loss)
 
 
-def best_lr(plan: Plan, spec: TrainingSpec, trials: Mapping[str, tuple[LRTrial, ...]]) -> float:
-    """The learning rate with the lowest validation error; ties go to the lowest validation loss.
-
-    Raises:
-        TrainingError: every learning rate diverged.
-    """
-    found = trials.get(spec.lr_source.name)
-    if not found:
-        return plan.protocol.lr_grid[0]
-    best = min(found, key=lambda t: (t.has_diverged, t.val_error, t.val_loss, t.lr))
-    if best.has_diverged:
-        raise TrainingError(
-            f"every learning rate of {plan.protocol.lr_grid} diverges with {spec.lr_source.name}"
-        )
-    return best.lr
-
-
-def measured_run(session: Session, spec: TrainingSpec, lr: float, seed: int) -> RunFolder:
-    """One run, with an outcome for every arm that it serves."""
-    plan, arm = session.plan, spec.arm
-    recipe = session.with_initial_weights(plan.recipe(arm, lr, seed), arm)
-    run = RunFolder(run_path(session.out, arm, lr, f"s{seed}"))
-    if any(needs_retraining(run, plan, served) for served in spec.serves):
-        remove_folder(run.path)
-    session.run(run.path, recipe, f"{arm.name}, learning rate {lr:g}, seed {seed}")
-    for served in spec.serves:
-        if not outcome_path(run, served).exists():
-            write_outcome(outcome_path(run, served), measure(plan, run, served))
-    if not session.keep_models:
-        remove_models(run)
-    return run
+def collect_result(session: Session) -> ExperimentResult:
+    """The result of an experiment whose runs have ended."""
+    plan, out = session.plan, session.out
+    outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in plan.arms}
+    lrs: dict[str, list[float]] = {arm.name: [] for arm in plan.arms}
+    for seed in plan.seeds:
+        for spec in plan.trainings:
+            run = measured_task(session, spec, seed).run
+            for arm in spec.serves:
+                outcomes[arm.name].append(read_outcome(outcome_path(run, arm.crops)))
+                lrs[arm.name].append(session.lr(spec, seed))
+    environment = describe_environment(choose_device(plan.device))
+    seconds = total_training_seconds(out)
+    return summarize(plan, outcomes, lrs, all_trials(session), seconds, environment)
 
 
-def needs_retraining(run: RunFolder, plan: Plan, arm: Arm) -> bool:
-    """Whether a finished run can no longer be evaluated, since its model has been removed."""
-    needs_model = plan.experiment.measure in ("test_error", "train_error")
-    is_measured = outcome_path(run, arm).exists() or has_diverged(run)
-    return needs_model and run.result.exists() and not is_measured and not run.model.exists()
-
-
-def measure(plan: Plan, run: RunFolder, arm: Arm) -> Outcome:
-    """The outcome of a run that has ended."""
-    if has_diverged(run):
-        return measure_diverged(read_recipe(run.config), plan.experiment.measure)
-    return measure_run(run, plan.experiment.measure, arm.crops, NullReporter())
-
-
-def outcome_path(run: RunFolder, arm: Arm) -> Path:
-    """Where an arm's outcome of a run is kept; arms of one run differ in the number of crops."""
-    return run.path / f"outcome-{arm.crops}.json"
-
-
-def remove_models(run: RunFolder) -> None:
-    """Remove the networks and the state of a run; its recipe makes them again."""
-    run.remove_checkpoints()
-    for path in (run.model, run.last):
-        path.unlink(missing_ok=True)
+def all_trials(session: Session) -> Trials:
+    """For every tuned arm the tuning runs of every seed."""
+    plan = session.plan
+    return {
+        arm.name: [session.trials[arm.name, seed] for seed in plan.seeds] for arm in plan.tuned_arms
+    }
 
 
 def total_training_seconds(out: Path) -> float:
@@ -248,13 +269,12 @@ def total_training_seconds(out: Path) -> float:
     return float(sum(result.get("training_seconds", 0.0) for result in results))
 
 
-def read_histories(
-    plan: Plan, out: Path, lrs: Mapping[str, float]
-) -> dict[str, list[list[EpochRecord]]]:
+def read_histories(session: Session) -> Mapping[str, list[list[EpochRecord]]]:
     """For every arm that trains, the learning curve of every seed."""
+    plan = session.plan
     return {
-        arm.name: [
-            read_history(run_path(out, arm, lrs[arm.name], f"s{seed}")) for seed in plan.seeds
+        spec.arm.name: [
+            read_history(measured_task(session, spec, seed).path) for seed in plan.seeds
         ]
-        for arm in (spec.arm for spec in plan.trainings)
+        for spec in plan.trainings
     }

@@ -21,7 +21,8 @@ class ArmPlan:
     shares_runs_of: str | None
     """The arm on whose networks it is evaluated; null where it trains its own."""
     num_tuning_runs: int
-    """To choose its learning rate; 0 where another arm's is used or there is only one."""
+    """To choose its learning rate with every seed, about: a search may need more. 0 where another
+    arm's is used or there is only one."""
     num_measured_runs: int
     """One per seed; 0 where it shares those of another arm."""
     epochs: int
@@ -43,10 +44,11 @@ class ExperimentPlanOutput:
     setting: str
     """Data, architecture and training options, in words."""
     num_runs: int
+    """About: a search for a learning rate may need more."""
     minutes: float | None
-    """An upper estimate on this machine."""
+    """An estimate on this machine."""
     learning_rates: tuple[float, ...]
-    """The arms are tuned over them; a single one is used without tuning."""
+    """The tuning starts with them; a single one is used without tuning."""
     seeds: tuple[int, ...]
     arms: tuple[ArmPlan, ...]
     recipe: Recipe
@@ -72,13 +74,14 @@ def plan_output(plan: Plan, out: str, minutes: float | None) -> ExperimentPlanOu
 
 def _arm(plan: Plan, arm: Arm) -> ArmPlan:
     spec = next(spec for spec in plan.trainings if arm in spec.serves)
-    is_trained, grid = spec.arm == arm, plan.protocol.lr_grid
-    num_train, num_test = count_images(plan.recipe(arm, grid[0], 0))
+    is_trained = spec.arm == arm
+    num_tuning = plan.num_tuning_runs(arm) if arm in plan.tuned_arms else 0
+    num_train, num_test = count_images(plan.recipe(arm, plan.lr_grid(arm)[0], 0))
     return ArmPlan(
         name=arm.name,
         differs=arm_differences(plan, arm),
         shares_runs_of=None if is_trained else spec.arm.name,
-        num_tuning_runs=len(grid) if arm in plan.tuned_arms else 0,
+        num_tuning_runs=num_tuning * len(plan.seeds),
         num_measured_runs=len(plan.seeds) if is_trained else 0,
         epochs=plan.epochs(arm),
         num_train_images=num_train,
