@@ -35,10 +35,10 @@ def test_list_json_has_every_number(command: Command) -> None:
     facts = json.loads(command("experiment", "list", "--json").out)["experiments"]
     assert [fact["name"] for fact in facts] == list(EXPERIMENTS)
     first = facts[0]
-    assert first["arms"] == ["relu", "tanh", "sigmoid"]
+    assert first["arms"] == ["relu", "tanh", "sigmoid", "relu-with-norm"]
     assert first["comparisons"][0]["expected"] == 6.0
     assert first["comparisons"][1]["expected"] is None
-    assert first["protocols"]["quick"]["num_runs"] == 3 * 3 * (5 + 1)
+    assert first["protocols"]["quick"]["num_runs"] == 3 * (2 * (5 + 1) + 1)
     assert first["protocols"]["quick"]["minutes"] is None
     one = json.loads(command("experiment", "list", "dropout", "--json").out)["experiments"]
     assert [fact["name"] for fact in one] == ["dropout"]
@@ -49,7 +49,7 @@ def test_list_json_has_every_number(command: Command) -> None:
 def test_costs_are_told_once_speeds_are_measured(command: Command) -> None:
     told = command("experiment", "list", "dropout", "--measure-speed")
     assert told.err == ""
-    assert "about 42 runs, about" in told.out
+    assert f"{Plan(experiment=EXPERIMENTS['dropout']).num_runs} runs, about" in told.out
     later = command("experiment", "list", "dropout", "--json")
     minutes = json.loads(later.out)["experiments"][0]["protocols"]["quick"]["minutes"]
     plan = Plan(experiment=EXPERIMENTS["dropout"])
@@ -145,7 +145,7 @@ def test_a_dry_run_says_what_differs_and_what_it_costs(
     assert facts["num_runs"] == plan.num_runs
     first, second = facts["arms"]
     assert (first["differs"], second["differs"]) == ([], ["--dropout 0"])
-    assert (first["num_train_images"], first["num_test_images"]) == (4000, 3000)
+    assert (first["num_train_images"], first["num_test_images"]) == (3000, 10_000)
     sums = [arm["num_tuning_runs"] + arm["num_measured_runs"] for arm in facts["arms"]]
     assert sum(sums) == plan.num_runs
     assert "no-dropout --dropout 0" in told.out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alexnet.config.presets import CIFAR_RELU
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.experiments import calibration
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.cost import estimate_minutes
@@ -25,13 +25,13 @@ def twice_as_fast_without_dropout(recipe: Recipe) -> float:
 def test_a_cost_by_hand() -> None:
     """Three seeds of two arms, each with five tuning runs, one of the arms twice as fast."""
     quick = Protocol(
-        base=Recipe(data="flowers17", epochs=10),
+        base=Recipe(data="flowers17", epochs=10, data_options=DataOptions(test_per_class=5)),
         lr_grid=(0.1, 0.2),
         tuning_epochs=5,
         tuning_val_fraction=0.2,
     )
     plan = Plan(experiment=replace(EXPERIMENTS["dropout"], protocols={"quick": quick}))
-    run = 10 * (17 * 60 + 17 * 20 / 3) + 17 * 20 / 3
+    run = 10 * (17 * 60 + 17 * 5 / 3) + 17 * 20 / 3
     tuning = 5 * (17 * 48 + 17 * 12 / 3) + 17 * 1 / 3
     seconds = 3 * (run + 5 * tuning) * (1 / 100 + 1 / 200) + 3 * 2 * 6 * 2
     speed_of = twice_as_fast_without_dropout

@@ -37,10 +37,10 @@ def test_whatever_a_result_depends_on_is_told_with_both_values() -> None:
     fewer = replace(DROPOUT.arms[1], changes={"model.dropout": 0.25})
     third = Arm(name="third", crops=10)
     cases = {
-        "--epochs: 18, now 5": design(with_protocol(base=replace(quick.base, epochs=5))),
+        "--epochs: 16, now 5": design(with_protocol(base=replace(quick.base, epochs=5))),
         "seeds: 3, now 4": design(num_seeds=4),
-        "tuning epochs: 6, now 7": design(with_protocol(tuning_epochs=7)),
-        "lr grid: 0.0003 0.001 0.003 0.01, now 0.1 1": design(with_protocol(lr_grid=(0.1, 1.0))),
+        "tuning epochs: 8, now 7": design(with_protocol(tuning_epochs=7)),
+        "lr grid: 0.01 0.003 0.03, now 0.1 1": design(with_protocol(lr_grid=(0.1, 1.0))),
         "measure: test_error, now train_error": design(replace(DROPOUT, measure="train_error")),
         "arm third: none, now 10 crops": design(replace(DROPOUT, arms=(*DROPOUT.arms, third))),
         "arm no-dropout: --dropout 0, now --dropout 0.25": design(

@@ -58,8 +58,8 @@ def test_settings_in_one_sentence() -> None:
     full = Plan(experiment=EXPERIMENTS["relu-vs-tanh"], protocol_name="full")
     assert describe_setting(full) == (
         "cifar10, all training images per class; cifar_quick; "
-        "4 to 24 epochs at most, until 25 % training error, batch size 128; "
-        "learning rate tuned per arm and seed, starting with 0.001, 0.003, 0.01, 0.03; "
+        "15 to 100 epochs at most, until 25 % training error, batch size 128; "
+        "learning rate tuned per arm and seed, starting with 0.003, 0.001, 0.01; "
         "3 seeds per arm"
     )
     imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)

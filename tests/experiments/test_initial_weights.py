@@ -38,7 +38,7 @@ def weights_of(arm: str, out: Path, pretrained: Pretrainings) -> str:
 @pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
 def test_one_pretraining_on_all_images_serves_all_runs_of_a_seed(kind: str, tmp_path: Path) -> None:
     asked = Pretrainings()
-    found = {weights_of(f"{kind}-{size}", tmp_path, asked) for size in (20, 5)}
+    found = {weights_of(f"{kind}-{size}", tmp_path, asked) for size in (20, 10)}
     assert found == {str(tmp_path / f"{kind}-s2" / "model.safetensors")}
     recipe, other = asked.recipes
     assert recipe == replace(other, name=recipe.name)

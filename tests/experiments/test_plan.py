@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ConfigError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.experiment import Arm, Experiment
-from alexnet.experiments.plan import TUNING_SEED, Plan, with_changes
+from alexnet.experiments.plan import TUNING_SEED, Plan, images_per_class, split_sizes, with_changes
 
 
 def with_arms(experiment: Experiment, *arms: Arm) -> Plan:
@@ -92,10 +92,10 @@ def test_an_excluded_arm_takes_its_comparisons_along(experiment: Experiment) -> 
 
 def test_a_series_is_excluded_whole_and_pairs_without_partner_are_dropped() -> None:
     small = EXPERIMENTS["small-data"]
-    plan = Plan(experiment=small, protocol_name="full", exclude=("rbm", "dropout-5"))
+    plan = Plan(experiment=small, protocol_name="full", exclude=("rbm", "dropout-10"))
     assert not any(arm.series == "rbm" for arm in plan.arms)
     pairs = {one.name: len(one.better) for one in plan.comparisons}
-    assert pairs["dropout has a lower error than baseline"] == 4
+    assert pairs["dropout has a lower error than baseline"] == 2
     assert "rbm has a lower error than baseline" not in pairs
 
 
@@ -106,6 +106,13 @@ def test_sizes_that_an_experiment_does_not_have_are_rejected(experiment: Experim
         Plan(experiment=experiment, num_seeds=0)
     with pytest.raises(UsageError, match="--seeds 1001 must be at most 1000"):
         Plan(experiment=experiment, num_seeds=1001)
+
+
+def test_the_sizes_of_a_split_follow_the_test_fraction() -> None:
+    half = Recipe(data="flowers17", data_options=DataOptions(test_fraction=0.5, test_per_class=5))
+    assert split_sizes(half) == (40, 40)
+    assert images_per_class(half) == (40, 5)
+    assert split_sizes(Recipe(data="flowers17")) == (60, 20)
 
 
 def test_changes_of_unknown_fields_are_rejected() -> None:

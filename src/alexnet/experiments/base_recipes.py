@@ -11,11 +11,11 @@ from alexnet.experiments.experiment import Protocol
 from alexnet.models.variants import ModelOptions
 
 COSINE = LRSchedule(schedule="cosine", warmup_epochs=0.5)
-PAPER_LRS = (0.003, 0.01, 0.03, 0.1)
-"""The grid for the paper's optimizer."""
-PIXEL_SCALE_LRS = (0.001, 0.003, 0.01)
-"""The grid for inputs on the 0-255 scale."""
-ADAMW_LRS = (0.0003, 0.001, 0.003, 0.01)
+PAPER_LRS = (0.01, 0.003, 0.03)
+"""The grid for the paper's optimizer, around the paper's rate."""
+FOUR_LAYER_LRS = (0.003, 0.001, 0.01)
+"""The grid for the four-layer net."""
+ADAMW_LRS = (0.001, 0.0003, 0.003)
 """The grid for AdamW."""
 
 # The 2012 code's layers-19pct, like the preset, but with smaller batches, so that a small training
@@ -24,15 +24,16 @@ FOUR_LAYERS = replace(CIFAR_RELU, name="four_layers", schedule=COSINE, batch_siz
 NARROW_FOUR_LAYERS = replace(FOUR_LAYERS, model=ModelOptions(width=0.5))
 
 # Net 145 at a quarter of its width on CIFAR-10: crops of 28 pixels scaled to 67, the smallest input
-# that five convolutions and three poolings leave something of. With the paper's initial weights
-# (std .01) the net does not leave chance level at this width, so all arms start from He's, with
-# biases of 0.
+# that five convolutions and three poolings leave something of. Pixels are scaled as in the 2012
+# code, since the constants of the response norm are made for that scale. The initial weights are
+# scaled with the inputs of a layer: at the published std the signal dies out in so narrow a net,
+# and training stays at chance level. Everything else is as published, biases of 1 and dropout too.
 SMALL_ALEXNET = Recipe(
     name="small_alexnet",
     data="cifar10",
     arch="alexnet_2012",
-    model=ModelOptions(width=0.25, input_size=67, init="he", bias=0.0),
-    data_options=DataOptions(resize_size=32, crop_size=28),
+    model=ModelOptions(width=0.25, input_size=67, init="scaled"),
+    data_options=DataOptions(resize_size=32, crop_size=28, mean="image", scale="code2012"),
     augment=Augmentation(color_std=0.0),
     optimizer=OptimizerOptions(optimizer="paper", bias_lr_multiplier=2.0, decay_biases=False),
     schedule=COSINE,
@@ -46,6 +47,7 @@ SMALL_BN = replace(
     name="small_bn",
     arch="alexnet_bn",
     model=ModelOptions(width=0.5, input_size=67),
+    data_options=DataOptions(resize_size=32, crop_size=28),
     optimizer=OptimizerOptions(optimizer="adamw", weight_decay=0.05, decay_biases=False),
 )
 NARROW_BN = replace(SMALL_BN, model=ModelOptions(width=0.25, input_size=67))
@@ -55,6 +57,9 @@ IMAGENET = Protocol(base=IMAGENET_2012, lr_grid=(0.01,))
 
 
 def limit_per_class(recipe: Recipe, train: int | None, test: int | None = None) -> Recipe:
-    """The recipe with at most so many training and test images per class; None: all of them."""
+    """The recipe with at most so many images per class; None: all of them.
+
+    Those of `test` are for the learning curve; the outcome is measured on all test images.
+    """
     options = replace(recipe.data_options, train_per_class=train, test_per_class=test)
     return replace(recipe, data_options=options)

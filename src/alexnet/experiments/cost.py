@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from alexnet.config.recipe import Recipe
-from alexnet.experiments.plan import DATASET_SIZES, Plan, TrainingSpec, images_per_class
+from alexnet.experiments.plan import (
+    DATASET_SIZES,
+    Plan,
+    TrainingSpec,
+    images_per_class,
+    split_sizes,
+)
 
 SpeedOf: TypeAlias = Callable[[Recipe], float | None]
 """Training images per second of a recipe's network; None where it is not measured."""
@@ -49,9 +55,11 @@ def runs_of(plan: Plan) -> Iterator[tuple[TrainingSpec, Recipe, int]]:
 def num_image_passes(plan: Plan, spec: TrainingSpec, recipe: Recipe) -> float:
     """Images that one run trains on, summed over the epochs, plus a third of those it evaluates."""
     num_train, num_test = images_per_class(recipe)
-    num_classes, train, _ = DATASET_SIZES[recipe.data]
+    num_classes, (train, num_all) = DATASET_SIZES[recipe.data][0], split_sizes(recipe)
     num_val = train * recipe.data_options.val_fraction or num_test
+    is_tuning = recipe.data_options.val_fraction > 0  # its outcome is not measured
+    num_measured = num_test if is_tuning else num_all
     num_crops = sum({arm.crops for arm in spec.serves})
     is_on_train = plan.experiment.measure == "train_error"
-    last = num_train if is_on_train else num_test * num_crops
+    last = num_train if is_on_train else num_measured * num_crops
     return num_classes * (recipe.epochs * (num_train + num_val / 3) + last / 3)

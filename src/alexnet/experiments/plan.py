@@ -229,9 +229,19 @@ def _within(comparison: Comparison, present: Iterable[str]) -> Comparison | None
     return replace(comparison, better=better, worse=worse) if kept else None
 
 
+def split_sizes(recipe: Recipe) -> tuple[int, int]:
+    """Training and test images per class before the recipe limits them."""
+    _, train, test = DATASET_SIZES[recipe.data]
+    fraction = recipe.data_options.test_fraction
+    if fraction is None:
+        return train, test
+    held_out = round(fraction * (train + test))
+    return train + test - held_out, held_out
+
+
 def images_per_class(recipe: Recipe) -> tuple[float, int]:
     """Training and test images per class."""
-    _, train, test = DATASET_SIZES[recipe.data]
+    train, test = split_sizes(recipe)
     options = recipe.data_options
     remaining = train * (1 - options.val_fraction)
     num_train = min(remaining, options.train_per_class or remaining)
@@ -239,7 +249,10 @@ def images_per_class(recipe: Recipe) -> tuple[float, int]:
 
 
 def count_images(recipe: Recipe) -> tuple[int, int]:
-    """Training and test images of a run on one of DATASET_SIZES; ImageNet's are rounded."""
+    """Training images of a run on one of DATASET_SIZES, and the test images that it is measured on.
+
+    ImageNet's training images are rounded.
+    """
     num_classes = DATASET_SIZES[recipe.data][0]
-    num_train, num_test = images_per_class(recipe)
-    return round(num_classes * num_train), num_classes * num_test
+    num_train, _ = images_per_class(recipe)
+    return round(num_classes * num_train), num_classes * split_sizes(recipe)[1]

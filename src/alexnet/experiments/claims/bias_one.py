@@ -14,10 +14,11 @@ BIAS_ONE = Experiment(
     "accelerate the first epochs, because they give the ReLUs positive inputs.",
     source="Paper, section 5",
     expected="no number: the early stages of learning are faster",
-    limits="On CIFAR-10 with a narrow AlexNet; measured is the training error, averaged over the "
-    "first epochs. Both arms use He initialization, which keeps the ReLUs active by itself, so "
-    "the biases may matter less than with the paper's weights of std .01. With those, the net "
-    "does not leave chance level at this width (experiment init).",
+    limits="On CIFAR-10 with net 145 at a quarter of its width; measured is the training error, "
+    "averaged over the first epochs. The initial weights are scaled so that the signals have the "
+    "sizes that they have in the full net, and the pixels are those of the 2012 code. With He "
+    "initialization and pixels of unit variance, which keep the ReLUs active by themselves, "
+    "biases of 1 slowed training down (an error 8.9 points higher, 5 seeds).",
     measure="early_train_error",
     arms=(
         Arm(name="bias-1", changes={"model.bias": 1.0}),
@@ -33,17 +34,13 @@ BIAS_ONE = Experiment(
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 100), epochs=6),
-            lr_grid=bases.PIXEL_SCALE_LRS,
-            tuning_epochs=4,
-            tuning_val_fraction=0.04,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 300, 30), epochs=4),
+            lr_grid=bases.PAPER_LRS,
         ),
         "full": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2000, 100), epochs=8),
-            num_seeds=5,
-            lr_grid=bases.PIXEL_SCALE_LRS,
-            tuning_epochs=4,
-            tuning_val_fraction=0.04,
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 30), epochs=5),
+            num_seeds=4,
+            lr_grid=bases.PAPER_LRS,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, epochs=5)),
     },

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alexnet.config.presets import IMAGENET_2012
+from alexnet.config.recipe import DataOptions
 from alexnet.experiments import base_recipes as bases
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
+from alexnet.models.variants import ModelOptions
+
+# He's initialization keeps the size of its inputs, so the pixels have unit variance here.
+UNIT_SCALE = replace(
+    bases.SMALL_ALEXNET,
+    model=ModelOptions(width=0.25, input_size=67, bias=0.0),
+    data_options=DataOptions(resize_size=32, crop_size=28),
+)
 
 INIT = Experiment(
     name="init",
@@ -41,17 +50,13 @@ INIT = Experiment(
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 500, 100), epochs=6),
+            base=replace(bases.limit_per_class(UNIT_SCALE, 300, 30), epochs=4),
             lr_grid=bases.PAPER_LRS,
-            tuning_epochs=3,
-            tuning_val_fraction=0.04,
         ),
         "full": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 2000, 100), epochs=10),
-            num_seeds=4,
+            base=replace(bases.limit_per_class(UNIT_SCALE, 600, 30), epochs=5),
+            num_seeds=3,
             lr_grid=bases.PAPER_LRS,
-            tuning_epochs=4,
-            tuning_val_fraction=0.04,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, epochs=5)),
     },

@@ -40,17 +40,17 @@ LENET_VS_ALEXNET = Experiment(
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.NARROW_BN, 1000, 300), epochs=12),
+            base=replace(bases.limit_per_class(bases.NARROW_BN, 500, 30), epochs=8),
             lr_grid=bases.ADAMW_LRS,
             tuning_epochs=4,
-            tuning_train_per_class=500,
+            tuning_train_per_class=300,
             tuning_val_fraction=0.04,
         ),
         "full": Protocol(
-            base=replace(bases.SMALL_BN, epochs=12),
+            base=replace(bases.limit_per_class(bases.SMALL_BN, 1000, 100), epochs=12),
             lr_grid=bases.ADAMW_LRS,
-            tuning_epochs=5,
-            tuning_train_per_class=1000,
+            tuning_epochs=4,
+            tuning_train_per_class=500,
             tuning_val_fraction=0.04,
         ),
     },

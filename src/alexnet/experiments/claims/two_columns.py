@@ -14,7 +14,9 @@ TWO_COLUMNS = Experiment(
     source="Paper, section 3.2; Code2012, nets 145, 145-half and 150",
     expected="top-1 error 1.7 points lower than with one column (ILSVRC-2010), 1.2 points lower "
     "than with columns without communication (ILSVRC-2012)",
-    limits="On CIFAR-10 with the 2012 code's nets at a quarter of their width. As in the paper, "
+    limits="On CIFAR-10 with the 2012 code's nets at a quarter of their width, their initial "
+    "weights scaled so that the signals have the sizes that they have in the full nets. As in the "
+    "paper, "
     "the one-column net keeps all kernels of conv5; its fully connected layers are not halved "
     "either.",
     measure="test_error",
@@ -41,17 +43,17 @@ TWO_COLUMNS = Experiment(
     ),
     protocols={
         "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 300), epochs=7),
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 400, 30), epochs=8),
             lr_grid=bases.PAPER_LRS,
-            tuning_epochs=3,
-            tuning_train_per_class=300,
+            tuning_epochs=4,
             tuning_val_fraction=0.04,
         ),
         "full": Protocol(
-            base=replace(bases.SMALL_ALEXNET, epochs=10),
+            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 1000, 100), epochs=15),
+            num_seeds=5,
             lr_grid=bases.PAPER_LRS,
-            tuning_epochs=5,
-            tuning_train_per_class=1000,
+            tuning_epochs=4,
+            tuning_train_per_class=800,
             tuning_val_fraction=0.04,
         ),
         "imagenet": bases.IMAGENET,
