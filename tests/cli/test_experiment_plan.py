@@ -43,7 +43,7 @@ def test_without_an_earlier_result_it_says_what_to_run(command: Command) -> None
     assert facts["earlier"] is None
     assert facts["seeds"] == [3, 4, 5, 6, 8, 10, 15, 20]
     assert facts["minutes"] == sorted(facts["minutes"])
-    assert facts["comparisons"][0]["seeds_needed"] is None
+    assert facts["comparisons"][0]["power"] is None
 
 
 def test_a_finished_experiment_gives_seeds_and_half_widths(command: Command, folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_finished_experiment_gives_seeds_and_half_widths(command: Command, fol
     facts = json.loads(
         command("experiment", "plan", "tiny", "--quick", "--from", moved, "--json").out
     )
-    first = facts["comparisons"][0]
+    first = facts["comparisons"][0]["power"]
     assert facts["earlier"]["differences"] == []
     assert first["half_widths"] == sorted(first["half_widths"], reverse=True)
     assert first["seeds_if_as_measured"] == 3

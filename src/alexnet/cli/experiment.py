@@ -269,14 +269,17 @@ def _text(result: ExperimentResult) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFlags:
-    """Write the results of finished experiments as one page; it lists the others as not run."""
+    """Write the results of experiments as one page; it lists the others as not run."""
 
     folders: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[FOLDER ...]")
     ] = ()
-    """Folders of finished experiments."""
+    """Folders of finished experiments, or of results that were kept."""
     out: str = "claims.md"
     """The Markdown page; plots are copied to images/claims beside it."""
+    keep: str = ""
+    """Keep the results in this folder as NAME-PROTOCOL.json, each instead of an earlier one; the
+    page is then of all results in it."""
     json: bool = False
     """Print the verdicts as JSON."""
 
@@ -286,7 +289,8 @@ def report_action(arguments: Sequence[str]) -> int:
     flags = parse(ReportFlags, arguments, "experiment report")
     from alexnet.experiments.summary_page import write_page
 
-    results = write_page([Path(folder) for folder in flags.folders], Path(flags.out))
+    keep = Path(flags.keep) if flags.keep else None
+    results = write_page([Path(folder) for folder in flags.folders], Path(flags.out), keep)
     if flags.json:
         from alexnet.cli.outputs.verdicts import report_output
 

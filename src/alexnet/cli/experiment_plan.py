@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import experiment
-from alexnet.experiments.experiment import ProtocolName, Scale
+from alexnet.experiments.experiment import ProtocolName
+from alexnet.experiments.formatting import format_half_width
 from alexnet.experiments.plan import Plan
 from alexnet.experiments.speeds import known_speeds
 from alexnet.io.text import shell_command
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 """Columns of the text."""
+NO_SPREAD = "the earlier runs cannot tell the spread: some ended before they reached the target"
 MAX_DIFFERENCES = 3
 """Differences of protocols that are told; the rest is counted."""
 
@@ -175,6 +176,7 @@ def _earlier_lines(earlier: EarlierResult) -> Iterator[str]:
 def _block(number: int, one: ComparisonPlan) -> Iterator[str]:
     """A comparison: its effect, and the seeds that it needs."""
     from alexnet.experiments.formatting import format_effect, format_interval
+    from alexnet.experiments.power import describe_power
 
     name = one.name if one.is_primary else f"{one.name} (secondary)"
     yield from _wrapped(f"{number}", name, 2)
@@ -183,30 +185,8 @@ def _block(number: int, one: ComparisonPlan) -> Iterator[str]:
         yield from _wrapped("", f"{counts}; the earlier runs did not compare these arms", 2)
         return
     yield from _wrapped("", f"{counts}; measured {format_interval(one.measured, one.scale)}", 2)
-    yield from _wrapped("", _needed_text(one), 2)
-
-
-def _needed_text(one: ComparisonPlan) -> str:
-    if one.half_widths is None or one.noise is None:
-        return "the earlier runs cannot tell the spread: some ended before they reached the target"
-    if_so = one.seeds_if_as_measured
-    decided = f"{if_so} seeds give" if if_so else "not even 1,000 seeds give"
-    last = f"If the effect is as measured, {decided} a verdict."
-    if one.seeds_needed is None:
-        images = _half_width(1.96 * one.noise.shared_image_std, one.scale)
-        return (
-            "not even 1,000 seeds make the half-width of the interval smaller than that: "
-            f"the images, the same in every run, leave +-{images}. {last}"
-        )
-    most = one.seeds_needed_at_most or "over 1,000"
-    return (
-        f"{one.seeds_needed} seeds make the half-width of the interval smaller than that "
-        f"({most} if the spread is as large as these runs allow). {last}"
-    )
-
-
-def _half_width(value: float, scale: Scale) -> str:
-    return f"x {math.exp(value):.2f}" if scale == "ratio" else f"{100 * value:.2f}"
+    expected = describe_power(one.power, one.scale) if one.power else NO_SPREAD
+    yield from _wrapped("", expected, 2)
 
 
 def _costs(found: ExperimentPowerOutput) -> str:
@@ -239,8 +219,7 @@ def _widths(found: ExperimentPowerOutput) -> str:
 
 
 def _cell(one: ComparisonPlan, i: int) -> str:
-    if one.half_widths is None:
+    if one.power is None:
         return "-  "
-    smallest = math.log(one.min_effect) if one.scale == "ratio" else one.min_effect
-    mark = " *" if one.half_widths[i] < smallest else "  "
-    return f"{_half_width(one.half_widths[i], one.scale)}{mark}"
+    width = one.power.half_widths[i]
+    return f"{format_half_width(width, one.scale)}{' *' if width < one.power.smallest else '  '}"

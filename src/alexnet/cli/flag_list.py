@@ -27,6 +27,7 @@ METAVARS = {
     "rand_augment": "N M",
     "freeze_up_to": "LAYER",
     "from_": "FOLDER",
+    "keep": "FOLDER",
     "up_to": "LAYER",
     "out": "FILE",
 }

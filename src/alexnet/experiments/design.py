@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, replace
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.recipe_changes import flag_text, recipe_changes
+from alexnet.config.recipe_changes import RecipeChange, flag_text, recipe_changes
 from alexnet.config.serialization import to_dict
 from alexnet.experiments.experiment import Arm, Comparison, Protocol
 from alexnet.experiments.plan import Plan, with_changes
@@ -36,7 +36,10 @@ class Design:
 def design_of(plan: Plan) -> Design:
     """The design of a plan."""
     base = replace(plan.protocol.base, name=plan.experiment.name, data_root="", device="auto")
-    arms = {f"arm {arm.name}": ", ".join(arm_differences(plan, arm)) for arm in plan.arms}
+    arms = {
+        f"arm {arm.name}": ", ".join(arm_differences(plan, arm, show_base=False))
+        for arm in plan.arms
+    }
     comparisons = {
         f"comparison {i}": _comparison_text(comparison)
         for i, comparison in enumerate(plan.comparisons, 1)
@@ -67,16 +70,27 @@ def design_differences(before: Design, now: Design) -> tuple[str, ...]:
     return tuple(f"{name}: {old}, now {new}" for name, old, new in rows if old != new)
 
 
-def arm_differences(plan: Plan, arm: Arm) -> tuple[str, ...]:
-    """What an arm has otherwise than the base recipe, as flags and in words; empty for nothing."""
+def arm_differences(plan: Plan, arm: Arm, *, show_base: bool = True) -> tuple[str, ...]:
+    """What an arm has otherwise than the base recipe, as flags and in words; empty for nothing.
+
+    Args:
+        plan: of the arm.
+        arm: one of it.
+        show_base: whether a flag has both values: "--width 1 instead of 0.5", unless the recipe
+            leaves it unset.
+    """
     base = plan.protocol.base
     own = replace(with_changes(base, arm), epochs=plan.epochs(arm))
-    flags = [
-        f"{change.flag} {flag_text(change.values[1])}" for change in recipe_changes((base, own))
-    ]
+    flags = [_change_text(change, show_base) for change in recipe_changes((base, own))]
     weights = [f"initial weights: {arm.init_from}"] if arm.init_from != "random" else []
     rate = [f"learning rate of {arm.lr_from}"] if arm.lr_from else []
     return (*flags, *weights, *rate, *([f"{arm.crops} crops"] if arm.crops != 1 else []))
+
+
+def _change_text(change: RecipeChange, show_base: bool) -> str:
+    base, own = change.values
+    instead = f" instead of {flag_text(base)}" if show_base and base is not None else ""
+    return f"{change.flag} {flag_text(own)}{instead}"
 
 
 def _protocol_settings(protocol: Protocol) -> Iterator[tuple[str, str]]:

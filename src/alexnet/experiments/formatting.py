@@ -57,6 +57,11 @@ def format_lrs(lrs: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def format_half_width(value: float, scale: Scale) -> str:
+    """Half of an interval's width: in percentage points, or as a factor of a ratio."""
+    return f"x {math.exp(value):.2f}" if scale == "ratio" else f"{100 * value:.2f}"
+
+
 def format_minutes(minutes: float) -> str:
     """A duration in minutes, hours or days."""
     if minutes >= 100 * 60:

@@ -14,18 +14,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from statistics import stdev
+from statistics import NormalDist, stdev
 
 import numpy as np
 
 from alexnet.evaluation.intervals import CONFIDENCE_LEVEL
-from alexnet.experiments.experiment import MIN_SEEDS
+from alexnet.experiments.experiment import MIN_SEEDS, Scale
+from alexnet.experiments.formatting import format_half_width
 from alexnet.experiments.results import ComparisonResult
 
 SEED_COUNTS = (3, 4, 5, 6, 8, 10, 15, 20)
 """The numbers of seeds that are planned for."""
 MAX_SEEDS = 1_000
 """More are not looked for."""
+Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
 SURE = 0.8
 """Confidence of the upper bound of a spread."""
 NUM_SAMPLES = 60_000
@@ -94,6 +96,24 @@ def power_of(
         seeds_needed=seeds_needed(noise, smallest),
         seeds_needed_at_most=seeds_needed(upper, smallest),
         seeds_if_as_measured=seeds_needed(noise, margin),
+    )
+
+
+def describe_power(power: Power, scale: Scale) -> str:
+    """In words, how many seeds give an interval narrower than the effect that counts."""
+    if_so = power.seeds_if_as_measured or f"over {MAX_SEEDS:,}"
+    last = f"{if_so} seeds give a verdict if the effect is as measured"
+    if power.seeds_needed is None:
+        images = format_half_width(Z * power.noise.shared_image_std, scale)
+        unit = "" if scale == "ratio" else " points"
+        return (
+            f"no number of seeds gives an interval narrower than the effect that counts, since the "
+            f"images, the same in every run, leave +-{images}{unit}; {last}."
+        )
+    most = power.seeds_needed_at_most or f"over {MAX_SEEDS:,}"
+    return (
+        f"{power.seeds_needed} seeds give an interval narrower than the effect that counts ({most} "
+        f"with the largest spread that these runs allow); {last}."
     )
 
 

@@ -15,6 +15,7 @@ from alexnet.experiments.formatting import (
     format_minutes,
     format_value,
 )
+from alexnet.experiments.intervals import simultaneous_level
 from alexnet.experiments.plots import Histories, plot_result
 from alexnet.experiments.results import (
     PLOT,
@@ -58,22 +59,32 @@ def report_text(result: ExperimentResult) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def effects_table(comparisons: Iterable[ComparisonResult]) -> str:
-    """Every comparison with its interval and verdict, as a Markdown table."""
-    rows = [
-        (
-            comparison.name if comparison.is_primary else f"{comparison.name} (secondary)",
-            ""
-            if comparison.expected is None
-            else format_effect(comparison.expected, comparison.scale),
-            format_effect(comparison.min_effect, comparison.scale),
-            interval_text(comparison),
-            f"**{comparison.verdict}**",
-        )
-        for comparison in comparisons
-    ]
-    head = ("effect", "published", "minimum effect", "measured, 95 % interval", "verdict")
+def effects_table(comparisons: Sequence[ComparisonResult]) -> str:
+    """Every comparison with its interval and verdict, as a Markdown table.
+
+    Where several decide the verdict, also the interval at the level at which they are together
+    right with 95 %.
+    """
+    num_claims = sum(one.is_primary for one in comparisons)
+    head = ["effect", "published", "minimum effect", "measured, 95 % interval", "verdict"]
+    rows = [_effect_row(one, has_several=num_claims > 1) for one in comparisons]
+    if num_claims > 1:
+        head.insert(4, f"{100 * simultaneous_level(num_claims):.1f} % interval")
     return markdown_table(head, rows)
+
+
+def _effect_row(comparison: ComparisonResult, *, has_several: bool) -> tuple[str, ...]:
+    scale, expected = comparison.scale, comparison.expected
+    simultaneous = format_interval(comparison.simultaneous, scale).partition(" (")[2]
+    together = f"({simultaneous}" if comparison.is_primary else ""
+    return (
+        comparison.name if comparison.is_primary else f"{comparison.name} (secondary)",
+        "" if expected is None else format_effect(expected, scale),
+        format_effect(comparison.min_effect, scale),
+        interval_text(comparison),
+        *([together] if has_several else []),
+        f"**{comparison.verdict}**",
+    )
 
 
 def interval_text(comparison: ComparisonResult) -> str:

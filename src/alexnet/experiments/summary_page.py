@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.design import design_differences, design_of, digest
 from alexnet.experiments.experiment import Experiment
-from alexnet.experiments.formatting import format_minutes
+from alexnet.experiments.formatting import format_interval, format_minutes
+from alexnet.experiments.kept_results import PROTOCOLS, keep_result, kept_results, results_at
+from alexnet.experiments.plan import Plan
+from alexnet.experiments.power import describe_power, power_of
 from alexnet.experiments.report import (
     arms_table,
     effects_table,
@@ -17,61 +22,46 @@ from alexnet.experiments.report import (
     machine_text,
     markdown_table,
 )
-from alexnet.experiments.results import PLOT, ExperimentResult, read_result
+from alexnet.experiments.results import PLOT, ComparisonResult, ExperimentResult
+from alexnet.experiments.summary_page_text import EARLIER_PROGRAM, HEAD, NOT_RUN
 from alexnet.io.files import atomic_write, write_text
 
-NOT_RUN = "not yet run here"
-
-HEAD = """# Claims
-
-Every claim has a command that tests it: `alexnet experiment run NAME`. With `--quick` it takes a
-few minutes on two cores. `alexnet experiment report` generates this page from the folders of
-finished experiments.
-
-## How a verdict is reached
-
-- **Learning rates.** Every arm of an experiment is tuned over the same small grid of learning
-  rates. The tuning runs are validated on held-out training images, with a seed that is not used for
-  the measured runs; the test split is not used. A learning rate at the edge of the grid is marked.
-- **Seeds.** With the same seed, all arms are trained on the same images in the same order. All
-  arms are evaluated on the same test images. A diverged run is scored as 100 % error.
-- **Interval.** Another seed would give other networks, and other test images would give other
-  errors. A bootstrap over three seeds is too narrow: it never leaves the range of the three
-  values, which contains the true mean only three times in four. So the 95 % interval adds a
-  Student-t term for the seeds and a Bayesian bootstrap over the test images (Rubin 1981), in which
-  an image has the same weight in all arms and seeds. Ratios are treated on a log scale. In
-  simulations with a known effect, the interval covered it in 94 to 98 % of the cases, for 3 and 5
-  seeds, whether seeds or images dominate (400 simulated experiments each;
-  `test_interval_covers_the_true_effect_as_often_as_it_claims`).
-- **Verdict.** Each claim states its minimum effect in advance. *Reproduced*: the whole interval is
-  on the claimed side, and the estimate is at least the minimum effect. *Not reproduced*: the whole
-  interval is below the minimum effect. *Undecided*: neither, or fewer than three seeds. An
-  experiment with several claims is reproduced if all of them are, and not reproduced if one is not.
-  Secondary comparisons do not count.
-- **Censored runs.** A run that does not reach its target gives a lower bound. A ratio with such a
-  run is marked "at least" and has no upper end: it can be reproduced, but not refuted.
-"""
+MAX_DIFFERENCES = 5
+"""Differences of protocols that are told; the rest is counted."""
 
 
-def write_page(folders: Sequence[Path], out: Path) -> tuple[ExperimentResult, ...]:
-    """Write the results of finished experiments as one page, with their plots beside it.
+def write_page(
+    folders: Sequence[Path], out: Path, keep: Path | None = None
+) -> list[ExperimentResult]:
+    """Write the results of experiments as one page, with their plots beside it.
 
     Args:
-        folders: of experiments, no two of the same name and protocol.
+        folders: of finished experiments or of kept results, no two of one experiment's protocol.
         out: the Markdown file; plots are copied to `images/claims` beside it.
+        keep: where the results are kept, each instead of an earlier one of its protocol; the page
+            is then of all results in this folder.
 
     Raises:
         ModelFileError: a folder holds no finished experiment.
         UsageError: two folders hold the same experiment, or the experiment is unknown.
     """
-    found = [(folder, read_result(folder)) for folder in folders]
+    found = [(folder, result) for folder in folders for result in results_at(folder)]
     check_different(found)
     for folder, result in found:
-        with atomic_write(out.parent / plot_path(result)) as temporary:
-            shutil.copyfile(folder / PLOT, temporary)
-    results = tuple(result for _, result in found)
-    write_text(out, page_text(results))
+        _copy_plot(folder / PLOT, out.parent / plot_path(result))
+        if keep:
+            keep_result(result, keep)
+    results = kept_results(keep) if keep else in_order([result for _, result in found])
+    plots = {path for path in map(plot_path, results) if (out.parent / path).is_file()}
+    write_text(out, page_text(results, plots))
     return results
+
+
+def _copy_plot(plot: Path, copy: Path) -> None:
+    """Copy a plot, which kept results do not have beside them."""
+    if plot.is_file():
+        with atomic_write(copy) as temporary:
+            shutil.copyfile(plot, temporary)
 
 
 def check_different(found: Sequence[tuple[Path, ExperimentResult]]) -> None:
@@ -90,44 +80,179 @@ def check_different(found: Sequence[tuple[Path, ExperimentResult]]) -> None:
         seen[key] = folder
 
 
+def in_order(results: Sequence[ExperimentResult]) -> list[ExperimentResult]:
+    """The results in the order of the catalogue, larger protocols first."""
+    names = list(EXPERIMENTS)
+    return sorted(
+        results, key=lambda one: (names.index(one.experiment), PROTOCOLS.index(one.protocol))
+    )
+
+
 def plot_path(result: ExperimentResult) -> str:
     """The plot's path, relative to the page."""
     return f"images/claims/{result.experiment}-{result.protocol}.png"
 
 
-def page_text(results: Sequence[ExperimentResult]) -> str:
-    """The whole page; experiments without a result are listed as not run."""
+def page_text(results: Sequence[ExperimentResult], plots: Collection[str] = ()) -> str:
+    """The whole page; experiments without a result are listed as not run.
+
+    Args:
+        results: in the order of `in_order`.
+        plots: the paths of the plots that there are, relative to the page.
+    """
     by_name = {name: [one for one in results if one.experiment == name] for name in EXPERIMENTS}
-    rows = [_row(EXPERIMENTS[name], found) for name, found in by_name.items()]
-    verdicts = markdown_table(("experiment", "claim", "source", "verdict"), rows)
-    sections = [_section(EXPERIMENTS[name], found) for name, found in by_name.items()]
-    return "\n\n".join([HEAD.rstrip(), "## Verdicts", verdicts, *sections]) + "\n"
+    is_earlier = any(one.design is None for one in results)
+    sections = [_section(EXPERIMENTS[name], found, plots) for name, found in by_name.items()]
+    parts = [
+        HEAD.rstrip(),
+        "## Verdicts",
+        verdict_table(results),
+        _counts(results),
+        *([EARLIER_PROGRAM.strip()] if is_earlier else []),
+        *sections,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _row(experiment: Experiment, found: Sequence[ExperimentResult]) -> tuple[str, ...]:
-    verdicts = "; ".join(f"{one.verdict} ({one.protocol})" for one in found)
-    link = f"[`{experiment.name}`](#{experiment.name})"
-    return link, experiment.claim, experiment.source, verdicts or NOT_RUN
+def verdict_table(results: Sequence[ExperimentResult]) -> str:
+    """All claims with the effects of their primary comparisons, by the largest protocol run."""
+    rows = [row for name in EXPERIMENTS for row in _rows(name, results)]
+    return markdown_table(("claim", "effect, 95 % interval", "seeds", "protocol", "verdict"), rows)
 
 
-def _section(experiment: Experiment, found: Sequence[ExperimentResult]) -> str:
+def _rows(name: str, results: Sequence[ExperimentResult]) -> Iterator[tuple[str, ...]]:
+    """One row for a claim, and one for each comparison where there are several."""
+    link = f"[`{name}`](#{name})"
+    result = next((one for one in results if one.experiment == name), None)
+    if result is None:
+        yield link, "", "", "", NOT_RUN
+        return
+    size = result.protocol + ("" if is_current(result) else r" \*")
+    about = f"{len(result.seeds)}", size
+    primary = [one for one in result.comparisons if one.is_primary]
+    effects = [format_interval(one.interval, one.scale) for one in primary]
+    if len(primary) == 1:
+        yield f"{link}: {primary[0].name}", effects[0], *about, f"**{result.verdict}**"
+        return
+    yield f"{link}: all of {len(primary)}", "", *about, f"**{result.verdict}**"
+    for one, effect in zip(primary, effects, strict=True):
+        yield f"- {one.name}", effect, "", "", one.verdict
+
+
+def _counts(results: Sequence[ExperimentResult]) -> str:
+    """How many claims have which verdict, by the largest protocol of each."""
+    largest = {one.experiment: one for one in reversed(results)}.values()
+    if not largest:
+        return ""
+    verdicts = [one.verdict for one in largest]
+    counts = ", ".join(
+        f"{verdicts.count(verdict)} {verdict}"
+        for verdict in ("reproduced", "not reproduced", "undecided")
+    )
+    minutes = sum(one.training_seconds for one in results) / 60
+    earlier = sum(not is_current(one) for one in largest)
+    mark = (
+        f" \\* marks the {earlier} that were measured with an earlier protocol or program than "
+        "this version's; the section of a claim says which."
+        if earlier
+        else ""
+    )
+    return (
+        f"Of {len(EXPERIMENTS)} claims: {counts}. "
+        f"All runs together took {format_minutes(minutes)}.{mark}"
+    )
+
+
+def protocol_differences(result: ExperimentResult) -> tuple[str, ...] | None:
+    """In what the protocol of this version differs from that of a result; None: not recorded.
+
+    A protocol that this version does not have is a difference, too. More seeds are none.
+    """
+    experiment = EXPERIMENTS[result.experiment]
+    if result.design is None:
+        return None
+    if result.protocol not in experiment.protocols:
+        return (f"this version has no {result.protocol} protocol",)
+    plan = Plan(
+        experiment=experiment, protocol_name=result.protocol, exclude=tuple(result.excluded)
+    )
+    num_seeds = max(len(plan.seeds), len(result.seeds))
+    return design_differences(result.design, design_of(replace(plan, num_seeds=num_seeds)))
+
+
+def is_current(result: ExperimentResult) -> bool:
+    """Whether a result was measured with the protocol that this version has."""
+    return protocol_differences(result) == ()
+
+
+def _section(
+    experiment: Experiment, found: Sequence[ExperimentResult], plots: Collection[str]
+) -> str:
     parts = [
         f"## {experiment.name}",
         experiment.claim,
         f"- **Source:** {experiment.source}\n- **Expected:** {experiment.expected}\n"
         f"- **Limits:** {experiment.limits}",
-        *([_measured(one) for one in found] or [f"**Measured:** {NOT_RUN}."]),
+        *([_measured(one, plots) for one in found] or [f"**Measured:** {NOT_RUN}."]),
     ]
     return "\n\n".join(parts)
 
 
-def _measured(result: ExperimentResult) -> str:
+def _measured(result: ExperimentResult, plots: Collection[str]) -> str:
+    plot = plot_path(result)
     parts = [
         f"**Measured ({result.protocol}): {result.verdict}.** "
         f"{result.setting}.{excluded_text(result)}",
+        _protocol_note(result),
         effects_table(result.comparisons),
-        f"![{result.experiment}: learning curves and effects]({plot_path(result)})",
+        _undecided(result),
+        f"![{result.experiment}: learning curves and effects]({plot})" if plot in plots else "",
         arms_table(result),
+        _arms_text(result),
         f"{machine_text(result)}; {format_minutes(result.training_seconds / 60)} of training.",
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _protocol_note(result: ExperimentResult) -> str:
+    """Whether this version has the protocol that was run."""
+    differences = protocol_differences(result)
+    if differences is None or result.design is None:
+        return "Measured with an earlier program; its protocol was not recorded."
+    if not differences:
+        return f"Protocol `{digest(result.design)}`, that of this version."
+    shown = "; ".join(differences[:MAX_DIFFERENCES])
+    rest = len(differences) - MAX_DIFFERENCES
+    more = f"; and {rest} more" if rest > 0 else ""
+    return f"Measured with an earlier protocol, `{digest(result.design)}`: {shown}{more}."
+
+
+def _undecided(result: ExperimentResult) -> str:
+    """What would decide the primary comparisons that are undecided."""
+    lines = [
+        f"- *{one.name}*: {_what_decides(one, result)}"
+        for one in result.comparisons
+        if one.is_primary and one.verdict == "undecided"
+    ]
+    return "\n".join(["What would decide it:", "", *lines]) if lines else ""
+
+
+def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str:
+    power = power_of(comparison)
+    if power is None:
+        return "runs that reach the target; some ended before, so the spread is not known."
+    seeds = power.seeds_needed or power.seeds_if_as_measured
+    minutes = (seeds or 0) * result.training_seconds / 60 / len(result.seeds)
+    cost = f" {seeds} seeds take about {format_minutes(minutes)}." if seeds else ""
+    return f"{describe_power(power, comparison.scale)}{cost}"
+
+
+def _arms_text(result: ExperimentResult) -> str:
+    """What differs between the arms; of arms with several sizes what all sizes share."""
+    differs: dict[str, tuple[str, ...]] = {}
+    for arm in result.arms:
+        name = arm.series or arm.name
+        common = differs.get(name, arm.differs)
+        differs[name] = tuple(one for one in common if one in arm.differs)
+    lines = [f"- `{name}`: {', '.join(texts) or 'nothing'}" for name, texts in differs.items()]
+    return "\n".join(["What an arm has otherwise than the recipe that all share:", "", *lines])

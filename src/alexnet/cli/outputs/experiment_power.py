@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from alexnet.experiments.cost import SpeedOf, estimate_minutes
 from alexnet.experiments.design import design_differences, design_of
 from alexnet.experiments.experiment import Comparison, ProtocolName, Scale
 from alexnet.experiments.intervals import Interval, Verdict
 from alexnet.experiments.plan import DATASET_SIZES, Plan, count_images
-from alexnet.experiments.power import SEED_COUNTS, Noise, Power, power_of
+from alexnet.experiments.power import SEED_COUNTS, Power, power_of
 from alexnet.experiments.results import ComparisonResult, ExperimentResult
 
 
@@ -28,10 +27,7 @@ class EarlierResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparisonPlan:
-    """What is expected of one comparison.
-
-    Half-widths and the noise are fractions, or logarithms of ratios where the scale is a ratio.
-    """
+    """What is expected of one comparison."""
 
     name: str
     scale: Scale
@@ -40,17 +36,9 @@ class ComparisonPlan:
     """The effect that counts."""
     measured: Interval | None
     """By the earlier runs; null where they did not compare these arms."""
-    noise: Noise | None
-    """Of the earlier runs; null where they cannot tell it: there is one seed, or a run ended before
-    it reached its target."""
-    half_widths: tuple[float, ...] | None
-    """Expected of the 95 % interval, for every number of seeds."""
-    seeds_needed: int | None
-    """The fewest seeds whose half-width is below the effect that counts; null for over 1,000."""
-    seeds_needed_at_most: int | None
-    """The same with a spread between seeds that is exceeded in one case of five."""
-    seeds_if_as_measured: int | None
-    """The fewest seeds for a verdict if the effect is as large as it was measured."""
+    power: Power | None
+    """What is expected of the numbers of seeds; null where the earlier runs cannot tell it: there
+    is one seed, or a run ended before it reached its target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,13 +107,8 @@ def _comparison(
         is_primary=comparison.is_primary,
         min_effect=comparison.min_effect,
         measured=found.interval if found else None,
-        **_expected(power),
+        power=power,
     )
-
-
-def _expected(power: Power | None) -> dict[str, Any]:
-    names = ("half_widths", "seeds_needed", "seeds_needed_at_most", "seeds_if_as_measured", "noise")
-    return {name: getattr(power, name, None) for name in names}
 
 
 def _same_arms(comparison: Comparison, earlier: ExperimentResult) -> ComparisonResult | None:
