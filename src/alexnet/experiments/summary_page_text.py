@@ -11,12 +11,12 @@ test compares it with them.
 
 ## How a verdict is reached
 
-- **Learning rates.** Every seed of every arm has a learning rate of its own, so that the choice is a
-  part of the spread between seeds. The search starts with a small grid, extends it until the error
-  has turned on both sides, and then tries the rates between the best one and its neighbours. Its
-  runs have other seeds than the measured ones, and are validated on held-out training images; where
-  speed of training is measured, rates are chosen by that measure. The test split is not used. A
-  search that ended at an edge of its grid is marked.
+- **Learning rates.** Every seed of every arm has a learning rate of its own, so that the choice is
+  a part of the spread between seeds. The search starts with a small grid, extends it until the
+  error has turned on both sides, and then tries the rates between the best one and its neighbours.
+  Its runs have other seeds than the measured ones, and are validated on held-out training images;
+  where the speed of training is measured, rates are chosen by that measure. The test split is not
+  used. A search that ended at an edge of its grid is marked.
 - **Seeds.** With the same seed, all arms are trained on the same images in the same order. All
   arms are evaluated on the same test images. A diverged run is scored as 100 % error.
 - **Interval.** Another seed would give other networks, and other test images would give other
