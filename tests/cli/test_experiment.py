@@ -145,7 +145,7 @@ def test_a_dry_run_says_what_differs_and_what_it_costs(
     assert facts["num_runs"] == plan.num_runs
     first, second = facts["arms"]
     assert (first["differs"], second["differs"]) == ([], ["--dropout 0"])
-    assert (first["num_train_images"], first["num_test_images"]) == (3000, 10_000)
+    assert (first["num_train_images"], first["num_test_images"]) == (2000, 10_000)
     sums = [arm["num_tuning_runs"] + arm["num_measured_runs"] for arm in facts["arms"]]
     assert sum(sums) == plan.num_runs
     assert "no-dropout --dropout 0" in told.out

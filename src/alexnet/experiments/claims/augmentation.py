@@ -51,7 +51,7 @@ AUGMENTATION = Experiment(
     protocols={
         "quick": Protocol(
             base=replace(
-                bases.limit_per_class(bases.SMALL_ALEXNET, 300, 30),
+                bases.limit_per_class(bases.SMALL_ALEXNET, 200, 30),
                 augment=NO_AUGMENTATION,
                 epochs=16,
             ),

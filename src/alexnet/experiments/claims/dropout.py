@@ -31,7 +31,7 @@ DROPOUT = Experiment(
     protocols={
         "quick": Protocol(
             base=replace(
-                bases.limit_per_class(bases.SMALL_ALEXNET, 300, 30),
+                bases.limit_per_class(bases.SMALL_ALEXNET, 200, 30),
                 augment=NO_AUGMENTATION,
                 epochs=16,
             ),

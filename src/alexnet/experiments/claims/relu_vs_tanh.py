@@ -85,8 +85,7 @@ RELU_VS_TANH = Experiment(
             ),
             lr_grid=bases.FOUR_LAYER_LRS,
             arm_lr_grids={"tanh": (0.01, 0.003, 0.03), "sigmoid": (0.03,)},
-            tuning_epochs=16,
-            arm_epochs={"sigmoid": 15},
+            arm_epochs={"relu": 15, "sigmoid": 15, "relu-with-norm": 15},
         ),
     },
 )
