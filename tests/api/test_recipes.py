@@ -20,6 +20,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import FINETUNE, PRESETS, preset
 from alexnet.config.published_inputs import PUBLISHED_INPUTS
 from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.config.scratch_training import SCRATCH_TRAINING
 from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError
 from alexnet.reporter import NullReporter
@@ -109,6 +110,37 @@ def test_an_architecture_brings_its_own_input_unless_options_say_otherwise() -> 
     assert (found.data_options.resize_size, found.data_options.mean) == (300, "rgb")
     recipe = Recipe(arch="alexnet_bn")
     assert starting_recipe(recipe, arch="lenet5") is recipe
+
+
+def test_an_architecture_brings_what_it_needs_to_learn_from_random_weights() -> None:
+    found = starting_recipe(arch="alexnet")
+    assert (found.optimizer.lr, found.model.init, found.model.bias) == (3e-4, "he", 0.0)
+    assert found.data_options == replace(
+        PUBLISHED_INPUTS["alexnet"], scale="std", val_fraction=found.data_options.val_fraction
+    )
+    assert found.optimizer == replace(PRESETS["quickstart"].optimizer, lr=3e-4)
+    options = {"arch": "alexnet", "lr": 0.01, "init": "published"}
+    named = changed_recipe(read_call("", "", options).recipe(), options, ())
+    assert (named.optimizer.lr, named.model.init) == (0.01, "published")
+    for start, given in (
+        ("imagenet_2012", {}),  # another optimizer
+        ("flowers17_finetune", {}),  # pretrained weights
+        ("", {"arch": alexnet.architecture("alexnet")}),  # a table of one's own
+    ):
+        found = starting_recipe(start, **{"arch": "alexnet", **given})
+        assert found.model.init == "published", start
+        assert found.optimizer == PRESETS[start or "quickstart"].optimizer
+    assert set(SCRATCH_TRAINING) == set(alexnet.list_models())
+
+
+def test_what_an_architecture_brings_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alexnet.training.initial_weights.find_pretrained", Fake(None, "why"))
+    scratch = starting_recipe("photos/", arch="caffenet", init_from="scratch")
+    told = "--arch caffenet brings --init he --bias 0 --resize stretch --resize-size 256 "
+    for start in (scratch, replace(FINETUNE, arch="caffenet")):
+        _, notes = choose_weights(start, lambda: scratch, NullReporter())
+        assert notes[-1].startswith(told)
+        assert notes[-1].endswith("--lr 0.0003; other flags win")
 
 
 def test_the_layer_to_freeze_is_left_out_where_a_network_lacks_it() -> None:

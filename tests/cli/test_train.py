@@ -179,7 +179,8 @@ def test_own_images_without_torchvisions_weights_are_trained_from_scratch(
     assert "torchvision's weights do not fit lenet5: it" in told.err
     recipe = read_recipe(tmp_path / "run" / "config.json")
     assert (recipe.init_from, recipe.arch, recipe.epochs) == ("scratch", "lenet5", 1)
-    assert recipe.optimizer == PRESETS["quickstart"].optimizer
+    assert recipe.optimizer == replace(PRESETS["quickstart"].optimizer, lr=2e-3)
+    assert "--arch lenet5 brings --resize-size 32 --lr 0.002" in told.err
     assert "trains from scratch" in (tmp_path / "run" / "run.log").read_text()
 
 

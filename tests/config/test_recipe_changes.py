@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.presets import PRESETS
+from alexnet.config.presets import PRESETS, preset
 from alexnet.config.recipe import LRSchedule, Recipe
-from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
+from alexnet.config.recipe_changes import (
+    arch_note,
+    brought_by_arch,
+    flag_text,
+    nearest_preset,
+    recipe_changes,
+    recipe_lines,
+)
 from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 from alexnet.pretraining.recipe import RbmRecipe
@@ -52,6 +59,26 @@ def test_the_preset_is_found_by_name_or_by_likeness() -> None:
     assert nearest_preset(lenet).name == "mnist_lenet"
     for name, recipe in PRESETS.items():
         assert nearest_preset(replace(recipe, name="own")).name == name
+
+
+def test_what_an_architecture_brings_stands_below_it() -> None:
+    recipe = replace(preset("quickstart", arch="alexnet", lr=0.01), name="birds", epochs=3)
+    brought = {change.option: change.values for change in brought_by_arch(recipe)}
+    assert brought == {
+        "input_size": (128, None), "init": ("published", "he"), "bias": (None, 0.0),
+        "resize_size": (160, 256), "crop_size": (140, None), "mean": ("rgb", "image"),
+    }  # fmt: skip
+    lines = [text for _, text in recipe_lines(recipe)]
+    assert lines[:3] == [
+        "preset quickstart, changed by",
+        "  --arch alexnet (preset: alexnet_bn), which brings",
+        "    --input-size None (preset: 128)",
+    ]
+    assert lines[-2:] == ["  --epochs 3 (preset: 45)", "  --lr 0.01 (--arch: 0.0003)"]
+    assert arch_note(recipe) == (
+        "--arch alexnet brings --init he --bias 0 --resize-size 256 --mean image; other flags win"
+    )
+    assert arch_note(QUICK) == ""
 
 
 def test_values_are_written_as_flags_take_them() -> None:

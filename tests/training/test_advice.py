@@ -12,6 +12,7 @@ import pytest
 from alexnet.config.options import flag_name, option_types
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Recipe
+from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 from alexnet.records import EpochRecord
 from alexnet.training.advice import (
@@ -89,6 +90,9 @@ def test_the_sentence_on_chance_names_both_errors_and_what_to_try() -> None:
     told = chance_advice(history(0.9, 0.9, 0.91), names, EVEN, Recipe())
     assert "(91.0 %, and 90.0 % by always answering 'a')" in told
     assert "--lr 0.001, --lr 0.1" in told
+    assert "--init he" in told
+    he = Recipe(model=ModelOptions(init="he"))
+    assert "--init he" not in chance_advice(history(0.9, 0.9, 0.91), names, EVEN, he)
 
 
 @pytest.mark.parametrize(
@@ -152,5 +156,5 @@ def test_every_flag_that_is_advised_exists() -> None:
         running_stats_advice(architecture("alexnet_bn"), history(0.5, step=1)),
     ]
     flags = {flag for sentence in told for flag in re.findall(r"--([a-z-]+)", sentence)}
-    assert len(flags) == 7
+    assert len(flags) == 10
     assert flags <= {flag_name(name)[2:] for name in option_types(Recipe)}

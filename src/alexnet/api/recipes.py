@@ -15,6 +15,7 @@ from alexnet.config.options import option_types, with_options
 from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.published_inputs import with_architecture, with_network
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
+from alexnet.config.recipe_changes import arch_note
 from alexnet.config.serialization import from_dict
 from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.catalogue import DATASETS, open_source
@@ -108,13 +109,13 @@ def choose_weights(
         reporter: receives the progress of a download.
 
     Returns:
-        The recipe, and the sentence on what was given up, if it was.
+        The recipe, and the sentences on what was given up and on what its architecture brings.
 
     Raises:
         AlexNetError: there are no such data, so nothing is downloaded.
     """
     if recipe.init_from != "auto":
-        return recipe, ()
+        return recipe, _notes(arch_note(recipe))
     if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
         open_source(recipe.data, recipe.data_root)  # raises
     from alexnet.training.initial_weights import find_pretrained, from_scratch_text
@@ -122,7 +123,13 @@ def choose_weights(
     file, reason = find_pretrained(recipe, progress_callback(reporter, "on_download"))
     if file:
         return replace(recipe, init_from=str(file)), ()
-    return replace(from_scratch(), init_from=SCRATCH), (from_scratch_text(reason),)
+    scratch = replace(from_scratch(), init_from=SCRATCH)
+    return scratch, _notes(from_scratch_text(reason), arch_note(scratch))
+
+
+def _notes(*sentences: str) -> tuple[str, ...]:
+    """The sentences that are not empty."""
+    return tuple(filter(None, sentences))
 
 
 def _recipe_of(start: object, given: Mapping[str, Any]) -> Recipe:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from alexnet.config.recipe import BaseRecipe, DataOptions, Recipe
+from alexnet.config.scratch_training import with_scratch_training
 from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, architecture
@@ -41,7 +42,8 @@ MIN_CROPPED_SIDE = 64
 def with_architecture(recipe: R, arch: str | Architecture) -> R:
     """The recipe with another architecture, its own input size, crop and normalization.
 
-    A recipe that has this architecture already stays as it is.
+    One that trains random weights also gets what the network needs for that; one that has this
+    architecture already stays as it is.
 
     Args:
         recipe: a recipe that ships; its values are for its own architecture.
@@ -61,7 +63,8 @@ def with_architecture(recipe: R, arch: str | Architecture) -> R:
         model=replace(recipe.model, input_size=None, channels=None),
         data_options=with_input(recipe.data_options, options),
     )
-    return _without_unknown_layers(changed)
+    changed = _without_unknown_layers(changed)
+    return with_scratch_training(changed, arch) if isinstance(arch, str) else changed
 
 
 def own_input(arch: Architecture) -> DataOptions:

@@ -8,6 +8,7 @@ from typing import Any
 
 from alexnet.config.options import flag_name
 from alexnet.config.presets import PRESETS
+from alexnet.config.published_inputs import with_architecture
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.config.serialization import field_types, to_dict
 
@@ -47,20 +48,60 @@ def recipe_changes(recipes: Sequence[BaseRecipe]) -> list[RecipeChange]:
 
 
 def nearest_preset(recipe: Recipe) -> Recipe:
-    """The preset of the recipe's name, else the one that differs from it in the fewest options."""
+    """The preset of the recipe's name, else the one that differs from it in the fewest options.
+
+    What --arch brings is no difference.
+    """
     if recipe.name in PRESETS:
         return PRESETS[recipe.name]
-    return min(PRESETS.values(), key=lambda preset: len(recipe_changes((preset, recipe))))
+    return min(PRESETS.values(), key=lambda preset: len(_own_changes(preset, recipe)))
+
+
+def _own_changes(preset: Recipe, recipe: Recipe) -> list[RecipeChange]:
+    """The options in which a recipe differs from the preset with its architecture, and that."""
+    own = recipe_changes((with_architecture(preset, recipe.arch), recipe))
+    arch = [change for change in recipe_changes((preset, recipe)) if change.option == "arch"]
+    return [*arch, *own]
+
+
+def brought_by_arch(recipe: Recipe) -> list[RecipeChange]:
+    """What --arch changes in the recipe's preset, with the values of both.
+
+    Without options to which the recipe gives a third value.
+    """
+    preset = nearest_preset(recipe)
+    own = {change.option for change in _own_changes(preset, recipe)}
+    brought = recipe_changes((preset, with_architecture(preset, recipe.arch)))
+    return [change for change in brought if change.option not in own]
+
+
+def arch_note(recipe: Recipe) -> str:
+    """A sentence on what --arch has brought; "" where it has changed nothing.
+
+    An option that is None is as published, and is not told.
+    """
+    brought = [change for change in brought_by_arch(recipe) if change.values[1] is not None]
+    values = " ".join(f"{change.flag} {flag_text(change.values[1])}" for change in brought)
+    return f"--arch {recipe.arch_name} brings {values}; other flags win" if brought else ""
 
 
 def recipe_lines(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The preset that a recipe comes from, and each change: the name and the text of every line."""
     preset = nearest_preset(recipe)
-    changes = recipe_changes((preset, recipe))
+    changes = _own_changes(preset, recipe)
     yield "recipe", f"preset {preset.name}{', changed by' if changes else ''}"
+    of_preset = {change.option: change for change in recipe_changes((preset, recipe))}
     for change in changes:
-        before, after = map(flag_text, change.values)
-        yield "", f"  {change.flag} {after} (preset: {before})"
+        brought = brought_by_arch(recipe) if change.option == "arch" else []
+        is_of_preset = of_preset.get(change.option) == change
+        text = _change_text(change, "preset" if is_of_preset else "--arch")
+        yield "", f"  {text}{', which brings' if brought else ''}"
+        yield from (("", f"    {_change_text(one, 'preset')}") for one in brought)
+
+
+def _change_text(change: RecipeChange, source: str) -> str:
+    before, after = map(flag_text, change.values)
+    return f"{change.flag} {after} ({source}: {before})"
 
 
 def flag_text(value: Any) -> str:

@@ -72,12 +72,13 @@ def chance_advice(
     """The sentence on a model that learns nothing."""
     frequent = class_names[int(class_counts.argmax())]
     lr, error = recipe.optimizer.lr, history[-1].train_top1_error
+    he = "--init he --bias 0 --scale std, " if recipe.model.init == "published" else ""
     return (
         f"the training error has been at chance level for {CHANCE_EPOCHS} epochs "
         f"({100 * error:.1f} %, and {100 * chance_error(class_counts):.1f} % by always answering "
         f"{frequent!r}), so the model has learnt nothing: try another learning rate "
         f"(--lr {lr / 10:g}, --lr {10 * lr:g}), initial weights that suit the depth "
-        "(--norm batch, or another --arch), and check that the labels are right"
+        f"({he}--norm batch, or another --arch), and check that the labels are right"
     )
 
 
