@@ -15,6 +15,7 @@ from alexnet.experiments.outcome import read_outcome
 from alexnet.experiments.plan import TUNING_SEED, Plan
 from alexnet.experiments.results import read_result
 from alexnet.experiments.run import run_experiment
+from alexnet.experiments.tuning import best_trial, choose_lr
 from alexnet.training.run_folder import read_recipe
 from support.experiments import LR_GRID, Finished, RecordingReporters
 
@@ -56,9 +57,8 @@ def test_every_seed_has_the_learning_rate_with_its_lowest_validation_error(
     assert len(arm.trials) == 3
     for trials, lr, at_edge in zip(arm.trials, arm.lrs, arm.at_edge, strict=True):
         assert [trial.lr for trial in trials] == [*LR_GRID, 0.00316]
-        best = min(trials, key=lambda trial: (trial.value, trial.loss or 0, trial.lr))
-        assert lr == best.lr
-        assert at_edge == (lr in LR_GRID)
+        assert lr == choose_lr(trials)
+        assert at_edge == (best_trial(trials).lr in LR_GRID)
     assert result.arm("dropout-ten").lrs == arm.lrs
     assert result.arm("dropout-ten").at_edge == arm.at_edge
     assert result.arm("none").lrs == (LR_GRID[0],) * 3

@@ -13,6 +13,7 @@ from alexnet.experiments.tuning import (
     MAX_EXTENSIONS,
     LRTrial,
     best_trial,
+    choose_lr,
     is_at_edge,
     next_lrs,
 )
@@ -75,6 +76,25 @@ def test_an_error_that_never_turns_ends_the_search_and_is_told(direction: int) -
     assert len(trials) == len(GRID) + MAX_EXTENSIONS + 1
     assert is_at_edge(trials)
     assert best_trial(trials).lr == pytest.approx({-1: 1e-5, 1: 1.0}[direction])
+
+
+def trial(lr: float, value: float, **more: bool) -> LRTrial:
+    return LRTrial(lr=lr, value=value, loss=value, **more)
+
+
+def test_the_choice_is_the_lowest_point_of_a_parabola_through_three_trials() -> None:
+    """Exact where the values are a parabola; between equal values half the way."""
+    assert choose_lr(search(bowl(0.0041))) == 0.0041
+    symmetric = [trial(0.01, 1.0), trial(0.1, 0.0), trial(1.0, 1.0)]
+    assert choose_lr(symmetric) == 0.1
+    assert choose_lr([trial(0.01, 5.0), trial(0.1, 0.0), trial(1.0, 0.0)]) == 0.316
+    assert choose_lr([trial(0.01, 1.0), trial(0.1, 1.0), trial(1.0, 1.0)]) == 0.01
+
+
+@pytest.mark.parametrize("flag", ["is_censored", "has_diverged"])
+def test_a_neighbor_without_a_value_gives_no_parabola(flag: str) -> None:
+    trials = [trial(0.01, 0.2), trial(0.1, 0.1), trial(1.0, 0.9, **{flag: True})]
+    assert choose_lr(trials) == choose_lr(trials[1:]) == 0.1
 
 
 def test_a_single_rate_is_not_tuned() -> None:

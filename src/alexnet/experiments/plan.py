@@ -185,7 +185,7 @@ class Plan:
             arm: that is tuned.
             lr: to try.
             seed: of the measured run that the learning rate is for.
-            max_epochs: after which the run can no longer be the best one; None: unknown.
+            max_epochs: after which the run is much slower than the best one; None: unknown.
         """
         recipe, protocol = self.recipe(arm, lr, TUNING_SEED + seed), self.protocol
         # The trainer needs a test split; tuning does not look at it.

@@ -38,12 +38,15 @@ from alexnet.experiments.task import (
     outcome_path,
     remove_models,
 )
-from alexnet.experiments.tuning import LRTrial, best_trial, next_lrs
+from alexnet.experiments.tuning import LRTrial, best_trial, choose_lr, next_lrs
 from alexnet.io.files import write_text
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
+
+MARGIN = 1.5
+"""Tuning runs for epochs to an error end when they have taken so many times the best one's."""
 
 NewReporter = Callable[[str], Reporter]
 """Takes the description of the next run and gives its reporter."""
@@ -89,7 +92,7 @@ class Session:
         if best.has_diverged:
             lrs = ", ".join(f"{trial.lr:g}" for trial in trials)
             raise TrainingError(f"every learning rate of {lrs} diverges with {arm.name}")
-        return best.lr
+        return choose_lr(trials)
 
     def with_initial_weights(self, recipe: Recipe, arm: Arm, seed: int) -> Recipe:
         """The recipe with the file of the arm's initial weights."""
@@ -168,7 +171,7 @@ def tasks_of(session: Session, source: Arm, seed: int) -> Iterator[list[Task]]:
 def lrs_to_try(plan: Plan, arm: Arm, trials: Sequence[LRTrial]) -> tuple[float, ...]:
     """The learning rates that are tried next, together; none when the search has ended.
 
-    With epochs to an error, one at a time: each run ends when it can no longer be the best one.
+    With epochs to an error, one at a time: each run ends when it is much slower than the best one.
     """
     lrs = next_lrs(plan.lr_grid(arm), trials)
     return lrs[:1] if plan.experiment.measure == "epochs_to_error" else lrs
@@ -185,7 +188,7 @@ def tuning_task(
     plan = session.plan
     max_epochs = None
     if plan.experiment.measure == "epochs_to_error" and trials:
-        max_epochs = epochs_to_beat(best_trial(trials))
+        max_epochs = epochs_worth_waiting(best_trial(trials))
     recipe = plan.tuning_recipe(arm, lr, seed, max_epochs)
     return Task(
         path=run_path(session.out, arm, lr, f"tuning{seed}"),
@@ -195,13 +198,14 @@ def tuning_task(
     )
 
 
-def epochs_to_beat(best: LRTrial) -> int | None:
-    """Epochs after which a run that has not reached its target is no better than the best so far.
+def epochs_worth_waiting(best: LRTrial) -> int | None:
+    """Epochs after which a run that has not reached its target need not go on; None: unknown.
 
-    A run that reaches it in epoch e has a value of at most e - 0.5; None: there is none so far.
+    A run that reaches it in epoch e has a value of at most e - 0.5. With the margin, neighbors of
+    the best learning rate reach it, too, and tell where between them the lowest point is.
     """
     is_reached = not (best.is_censored or best.has_diverged)
-    return math.ceil(best.value + 0.5) if is_reached else None
+    return math.ceil(MARGIN * best.value + 0.5) if is_reached else None
 
 
 def measured_task(session: Session, spec: TrainingSpec, seed: int) -> Task:
