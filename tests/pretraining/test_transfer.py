@@ -17,7 +17,7 @@ from alexnet.pretraining.channel_stats import measure_stats
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stack import encode_through
 from alexnet.pretraining.stages import Stage, find_stages, truncate
-from alexnet.pretraining.transfer import input_of, transfer, upper_quantile
+from alexnet.pretraining.transfer import input_of, transfer
 from support.pretraining import smooth_images, tiny_arch, train_rbms
 from support.slow import first_fast
 
@@ -53,25 +53,28 @@ def test_the_first_sigmoid_layer_computes_the_hidden_input_of_the_rbm(name: str)
 
 
 @pytest.mark.parametrize("name", first_fast(ZOO, fast=3))
-def test_a_relu_layer_is_active_as_often_as_the_rbm(name: str) -> None:
-    """Its filters keep their directions, W' * u has standard deviation 1, no channel is dead."""
+def test_every_channel_of_a_relu_layer_is_live_and_standardized(name: str) -> None:
+    """Mean 0, standard deviation 1, positive often; the filters keep their directions.
+
+    The RBM's own biases would leave it positive at its sparsity target of 5 % of the positions.
+    """
     arch = tiny_arch(name)
     if name == "lenet5":
         arch = variant(arch, ModelOptions(activation="relu"))
     x = 20 * smooth_images(arch)
     layers = train_rbms(arch, x, 3)
     network = convert(arch, x, layers)
-    for index, layer in enumerate(layers):
+    for layer in layers:
         weight = network.get_parameter(f"{layer.stage.name}.weight")
         cosine = nn.functional.cosine_similarity(weight.flatten(1), layer.rbm.weight.flatten(1))
         torch.testing.assert_close(cosine, torch.ones_like(cosine), rtol=1e-4, atol=0)
         with torch.no_grad():
-            p = layer.rbm.hidden_probs(layer.visible_input(encode_through(layers[:index], x)))
             y = preactivation(network, layer.stage, x)
-        rate = (y > 0).float().mean((0, 2, 3))
-        rounding = 3 / y[:, 0].numel()  # a whole number of positions, one of them at the threshold
-        assert (rate - p.mean((0, 2, 3))).abs().max() < 1e-3 + rounding
-        torch.testing.assert_close(measure_stats([y]).std, torch.ones(len(rate)), rtol=1e-3, atol=0)
+        stats, is_live = measure_stats([y]), (y > 0).float().mean((0, 2, 3))
+        torch.testing.assert_close(stats.std, torch.ones_like(stats.std), rtol=1e-3, atol=0)
+        torch.testing.assert_close(stats.mean, torch.zeros_like(stats.mean), rtol=0, atol=1e-3)
+        assert is_live.min() > 0.2
+        assert is_live.max() < 0.8
 
 
 def test_a_tanh_layer_computes_the_probabilities_of_the_rbm() -> None:
@@ -102,12 +105,6 @@ def test_other_layers_get_the_mean_and_std_of_the_rbm(
         factor = 0.5 if activation == "tanh" else 1
         torch.testing.assert_close(stats.mean, factor * target.mean, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(stats.std, factor * target.std, rtol=0.02, atol=1e-5)
-
-
-def test_the_quantile_of_every_channel_by_hand() -> None:
-    x = torch.arange(20.0).view(2, 2, 5, 1)  # channels: 0-4 and 10-14; 5-9 and 15-19
-    assert upper_quantile([x[:1], x[1:]], torch.tensor([0.5, 0.25])).tolist() == [4, 16]
-    assert upper_quantile([x], torch.tensor([1.0, 0.0])).tolist() == [0, 19]
 
 
 def test_another_batch_norm_gets_the_running_statistics_of_its_input() -> None:

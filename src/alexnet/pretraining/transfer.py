@@ -8,22 +8,21 @@ filter, W' = g W; its gain g and bias b' are fitted on training images, dependin
 - sigmoid, or none: W' * u + b' gets the mean and standard deviation of x in the RBM. In the first
   layer, where v = u / s, this is exactly W' = W / s and b' = b.
 - tanh: half of both, since tanh(x / 2) = 2 sigmoid(x) - 1.
-- ReLU: max(0, x) approximates a stack of binary units with the same W and shifted biases (Nair and
-  Hinton 2010, "Rectified linear units improve restricted Boltzmann machines", section 2). Its scale
-  is arbitrary, since max(0, g x) = g max(0, x), so W' * u gets standard deviation 1. The bias makes
-  the fraction of positive activations equal to the mean hidden probability. So the layer is as
-  sparse as the RBM and no channel is dead; with b' = b, a channel with x always below 0 would be.
+- ReLU: W' * u + b' gets mean 0 and standard deviation 1, so every channel is positive at about half
+  of the positions, as after a random initialization with batch norm. The RBM's own biases are left
+  behind: they keep its units off at about 95 % of the positions (`sparsity_target`), and a
+  rectified layer passes no gradient where it is off.
 
 A batch norm directly after the convolution gets the running statistics of its input, and a weight
 and bias that produce the mean and standard deviation above. Any other batch norm gets the running
 statistics of its input alone.
 
-Source: Hinton et al. 2006 (sigmoid layers), Nair and Hinton 2010; the rest is our own.
+Source: Hinton et al. 2006 (sigmoid layers); Kraehenbuehl et al. 2016, "Data-dependent
+initializations of convolutional neural networks", algorithm 1 (ReLU layers); the rest is our own.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -54,7 +53,7 @@ def transfer(
     visible = [layer.visible_input(encode_through(below, x)) for x in images]
     outputs = [conv2d(input_of(network, stage.name, x), weight, None, stage.conv) for x in images]
     stats = measure_stats(outputs)
-    target = target_stats(layer, visible, outputs, stats)
+    target = target_stats(layer, visible)
     gain = torch.where(stats.std > MIN_STD, target.std / stats.std, 1.0)
     conv = network.get_submodule(stage.name)
     assert isinstance(conv, nn.Conv2d)
@@ -64,40 +63,19 @@ def transfer(
     calibrate_batch_norm(network, stage, target, images)
 
 
-def target_stats(
-    layer: RbmLayer, visible: Sequence[Tensor], outputs: Sequence[Tensor], stats: ChannelStats
-) -> ChannelStats:
+def target_stats(layer: RbmLayer, visible: Sequence[Tensor]) -> ChannelStats:
     """Mean and standard deviation that each channel of the classifier should have before f.
 
     Args:
         layer: the RBM.
         visible: batches of its visible units.
-        outputs: W * u for the classifier's inputs u, in the same batches.
-        stats: of `outputs`.
     """
     if layer.stage.activation == "relu":
-        rates = measure_stats(layer.rbm.hidden_probs(v) for v in visible).mean
-        thresholds = upper_quantile(outputs, rates)
-        std = stats.std.clamp(min=MIN_STD)
-        return ChannelStats((stats.mean - thresholds) / std, torch.ones_like(std))
+        zeros = torch.zeros_like(layer.rbm.hidden_bias)
+        return ChannelStats(zeros, zeros + 1)
     x = measure_stats(layer.rbm.hidden_input(v) for v in visible)
     factor = 0.5 if layer.stage.activation == "tanh" else 1.0
     return ChannelStats(factor * x.mean, factor * x.std)
-
-
-def upper_quantile(batches: Sequence[Tensor], fractions: Tensor) -> Tensor:
-    """The value that a fraction of each channel's activations exceeds: [K].
-
-    Args:
-        batches: activations [N, K, h, w].
-        fractions: [K], 0 to 1.
-    """
-    quantiles = []
-    for k, fraction in enumerate(fractions.tolist()):
-        values = torch.cat([x[:, k].flatten() for x in batches])
-        rank = math.floor((1 - fraction) * len(values))
-        quantiles.append(values.kthvalue(min(max(rank, 1), len(values))).values)
-    return torch.stack(quantiles)
 
 
 def calibrate_batch_norm(
