@@ -25,13 +25,16 @@ def histories(experiment: Experiment) -> Histories:
     return {name: [history(0.5, 0.4)] * 3 for name in arms}
 
 
-def test_curves_of_every_seed(tiny_result: ExperimentResult, histories: Histories) -> None:
+def test_curves_of_every_seed_and_their_mean(
+    tiny_result: ExperimentResult, histories: Histories
+) -> None:
     """The training error belongs to the middle of an epoch, the test error to its end."""
     train, test, legend, *_ = plot_result(tiny_result, histories).axes
     for axes, epochs in ((train, [0.5, 1.5]), (test, [1, 2])):
-        assert len(axes.lines) == 6
+        assert len(axes.lines) == 2 * (3 + 1)
         assert all(list(line.get_xdata()) == epochs for line in axes.lines)
-        assert all(list(line.get_ydata()) == [0.5, 0.4] for line in axes.lines)
+        for line in axes.lines:
+            assert list(line.get_ydata()) == pytest.approx([0.5, 0.4])
     named = legend.get_legend()
     assert named is not None
     assert [text.get_text() for text in named.get_texts()] == ["dropout", "none"]
@@ -93,11 +96,38 @@ def test_errors_over_the_number_of_images(
     assert list(line.get_ydata()) == [arm.mean for arm in arms]
 
 
-def test_the_target_is_a_line(tiny_result: ExperimentResult, histories: Histories) -> None:
+def test_a_mean_goes_as_far_as_all_seeds(tiny_result: ExperimentResult) -> None:
+    seeds = [history(0.6, 0.5, 0.2), history(0.4, 0.3)]
+    train = plot_result(tiny_result, {"dropout": seeds}).axes[0]
+    mean = train.lines[-1]
+    assert list(mean.get_ydata()) == pytest.approx([0.5, 0.4])
+    assert mean.get_label() == "dropout"
+
+
+def test_the_target_is_a_line_and_runs_that_ended_before_it_have_a_cross(
+    tiny_result: ExperimentResult, histories: Histories
+) -> None:
     assert tiny_result.design is not None
     base = replace(tiny_result.design.recipe, stopping=StoppingOptions(target_train_error=0.25))
     result = replace(tiny_result, design=replace(tiny_result.design, recipe=base))
-    assert list(plot_result(result, histories).axes[0].lines[-1].get_ydata()) == [0.25, 0.25]
+    reached = {**histories, "none": [history(0.5, 0.2)] * 3}
+    *_, line, crosses = plot_result(result, reached).axes[0].lines
+    assert list(line.get_ydata()) == [0.25, 0.25]
+    assert list(crosses.get_xdata()) == [1.5] * 3
+    assert list(crosses.get_ydata()) == [0.4] * 3
+    all_reached = {"none": reached["none"]}
+    assert plot_result(result, all_reached).axes[0].lines[-1].get_label() == "target, 25 %"
+
+
+def test_ratios_are_on_a_logarithmic_axis(
+    tiny_result: ExperimentResult, histories: Histories
+) -> None:
+    one = tiny_result.comparisons[0]
+    interval = replace(one.interval, estimate=3.0, low=1.5, high=6.0)
+    ratio = replace(one, scale="ratio", min_effect=2.0, interval=interval)
+    effects = plot_result(replace(tiny_result, comparisons=(ratio,)), histories).axes[-2]
+    assert effects.get_xscale() == "log"
+    assert effects.xaxis.get_major_formatter()(2.0, 0) == "2"
 
 
 def test_every_line_of_a_plot_has_its_own_color() -> None:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Literal, TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from alexnet import plots
-from alexnet.config.recipe import Recipe
 from alexnet.experiments.formatting import MEASURE_NAMES, format_estimate
 from alexnet.experiments.results import ArmResult, ComparisonResult, ExperimentResult
 from alexnet.records import EpochRecord
 
 VERDICT_COLORS = {"reproduced": plots.GREEN, "not reproduced": "#b5476f", "undecided": plots.INK}
 LEGEND_COLUMNS = 4
-NAME_WIDTH = 30
+NAME_WIDTH = 34
 """Columns of the name of a comparison."""
 
+CurveField: TypeAlias = Literal["train_top1_error", "eval_top1_error"]
 Histories: TypeAlias = Mapping[str, Sequence[Sequence[EpochRecord]]]
 """For every arm that trains, the learning curve of every seed."""
 
@@ -30,7 +31,8 @@ def plot_result(result: ExperimentResult, histories: Histories) -> Figure:
     """Learning curves, or errors over the number of training images; below them the effects."""
     has_series = any(arm.series for arm in result.arms)
     names = {arm.series for arm in result.arms} if has_series else set(histories)
-    legend_height = 0.22 * math.ceil(len(names) / LEGEND_COLUMNS)
+    num_marks = 0 if _target(result) is None or has_series else 2
+    legend_height = 0.22 * math.ceil((len(names) + num_marks) / LEGEND_COLUMNS)
     effects_height = 0.75 + 0.42 * len(result.comparisons)
     above = 3.2 + legend_height
     figure = plots.new_figure(above + effects_height, _title(result))
@@ -43,8 +45,8 @@ def plot_result(result: ExperimentResult, histories: Histories) -> Figure:
     else:
         _plot_curves(panels["T"], histories, "train_top1_error", "training error, running mean")
         _plot_curves(panels["E"], histories, "eval_top1_error", "validation or test error")
-        _plot_target(panels["T"], result)
-    lines = panels["E"].get_legend_handles_labels()
+        _plot_target(panels["T"], histories, result)
+    lines = panels["E" if has_series else "T"].get_legend_handles_labels()
     panels["L"].legend(*lines, loc="center", ncols=LEGEND_COLUMNS, borderaxespad=0)
     panels["L"].axis("off")
     _plot_effects(bottom.subplots(), result.comparisons)
@@ -63,32 +65,71 @@ def _title(result: ExperimentResult) -> str:
 def _plot_curves(
     axes: Axes,
     histories: Histories,
-    field: Literal["train_top1_error", "eval_top1_error"],
+    field: CurveField,
     title: str,
 ) -> None:
-    """One thin line per seed, one color per arm."""
+    """One color per arm: a thin line per seed, and their mean as far as all seeds were trained."""
     middle = 0.5 if field == "train_top1_error" else 0.0
     for color, (name, seeds) in zip(_colors(len(histories)), histories.items(), strict=True):
-        for i, records in enumerate(seeds):
-            axes.plot(
-                [record.epoch - middle for record in records],
-                [getattr(record, field) for record in records],
-                color=color,
-                linewidth=1.1,
-                marker="." if len(records) < 3 else "",
-                label=plots.short_label(name) if i == 0 else None,
-            )
+        curves = [[_error_of(record, field) for record in records] for records in seeds]
+        for curve in curves:
+            _plot_curve(axes, curve, middle, color, width=0.7)
+        means = [fmean(errors) for errors in zip(*curves, strict=False)]
+        label = plots.short_label(name)
+        _plot_curve(axes, means, middle, color, width=1.7, label=label)
     axes.set(xlabel="epoch", title=title)
     axes.set_ylim(bottom=0)
     plots.show_percent(axes.yaxis)
     plots.count_epochs(axes.xaxis)
 
 
-def _plot_target(axes: Axes, result: ExperimentResult) -> None:
-    base = result.design.recipe if result.design else Recipe()
-    target = base.stopping.target_train_error
-    if target is not None:
-        axes.axhline(target, color=plots.GRAY, linestyle="--", linewidth=1)
+def _error_of(record: EpochRecord, field: CurveField) -> float:
+    """An error of an epoch; NaN, which is not drawn, where it was not evaluated."""
+    error = getattr(record, field)
+    return math.nan if error is None else float(error)
+
+
+def _plot_curve(
+    axes: Axes,
+    errors: Sequence[float],
+    middle: float,
+    color: str,
+    width: float,
+    label: str | None = None,
+) -> None:
+    """The errors of the epochs, each `middle` before its end; a few of them with dots."""
+    axes.plot(
+        [epoch - middle for epoch in range(1, len(errors) + 1)],
+        errors,
+        color=color,
+        linewidth=width,
+        alpha=1 if label else 0.45,
+        marker="." if len(errors) < 3 else "",
+        label=label,
+    )
+
+
+def _target(result: ExperimentResult) -> float | None:
+    """The training error that the runs end at."""
+    return result.design.recipe.stopping.target_train_error if result.design else None
+
+
+def _plot_target(axes: Axes, histories: Histories, result: ExperimentResult) -> None:
+    """The target of the training error as a line, and a cross where a run ended above it."""
+    target = _target(result)
+    if target is None:
+        return
+    line = f"target, {plots.percent(target)}"
+    axes.axhline(target, color=plots.GRAY, linestyle="--", linewidth=1, label=line)
+    ends = [
+        (records[-1].epoch - 0.5, records[-1].train_top1_error)
+        for seeds in histories.values()
+        for records in seeds
+        if records and records[-1].train_top1_error > target
+    ]
+    if ends:
+        label = "ended before the target"
+        axes.plot(*zip(*ends, strict=True), "x", color=plots.INK, markersize=5, label=label)
 
 
 def _plot_series(axes: Axes, result: ExperimentResult) -> None:
@@ -126,10 +167,19 @@ def _plot_effects(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
     )
     axes.set_yticks(heights, [_effect_name(comparison) for comparison in comparisons])
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    if scale == "difference":
+    if scale == "ratio":
+        _show_ratios(axes)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
     _write_estimates(axes, comparisons)
+
+
+def _show_ratios(axes: Axes) -> None:
+    """A logarithmic axis with ticks at powers of two, on which half and double are as far."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _effect_name(comparison: ComparisonResult) -> str:
@@ -154,10 +204,11 @@ def _plot_interval(axes: Axes, y: int, comparison: ComparisonResult) -> None:
     low = interval.estimate if interval.is_unbounded_below else interval.low
     high = interval.estimate if interval.is_unbounded_above else interval.high
     axes.plot(
-        [low, high], [y, y], color=color, linewidth=2, alpha=1 if comparison.is_primary else 0.4
+        [low, high], [y, y], color=color, linewidth=2, alpha=1 if comparison.is_primary else 0.5
     )
     marker = ">" if interval.is_unbounded_above else "<" if interval.is_unbounded_below else "o"
-    axes.plot([interval.estimate], [y], color=color, marker=marker)
+    alpha = 1 if comparison.is_primary else 0.5
+    axes.plot([interval.estimate], [y], color=color, marker=marker, alpha=alpha)
     axes.plot([comparison.min_effect], [y], color=plots.INK, marker="|", markersize=12)
 
 
