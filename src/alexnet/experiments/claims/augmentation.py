@@ -53,10 +53,10 @@ AUGMENTATION = Experiment(
             base=replace(
                 bases.limit_per_class(bases.SMALL_ALEXNET, 200, 30),
                 augment=NO_AUGMENTATION,
-                epochs=16,
+                epochs=12,
             ),
             lr_grid=bases.PAPER_LRS,
-            tuning_epochs=8,
+            tuning_epochs=4,
             tuning_val_fraction=0.04,
         ),
         "full": Protocol(

@@ -39,7 +39,7 @@ BIAS_ONE = Experiment(
         ),
         "full": Protocol(
             base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 600, 30), epochs=5),
-            num_seeds=4,
+            num_seeds=5,
             lr_grid=bases.PAPER_LRS,
         ),
         "imagenet": replace(bases.IMAGENET, base=replace(IMAGENET_2012, epochs=5)),

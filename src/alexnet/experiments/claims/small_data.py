@@ -123,9 +123,9 @@ SMALL_DATA = Experiment(
     ),
     protocols={
         "quick": Protocol(
-            base=replace(FLOWERS, epochs=30),
+            base=replace(FLOWERS, epochs=25),
             lr_grid=(0.001, 0.003),
-            tuning_epochs=15,
+            tuning_epochs=8,
             tuning_val_fraction=0.3,
             arms=tuple(f"{arm.name}-{TUNING_SIZE}" for arm in REMEDIES),
             arm_epochs={f"fine-tuning-{TUNING_SIZE}": 3},
