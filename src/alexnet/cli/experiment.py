@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,21 +12,22 @@ import tyro
 
 from alexnet.cli.console import note, print_json, table
 from alexnet.cli.experiment_plan import check_names, plan_action, protocol_of
+from alexnet.cli.experiment_text import describe_experiment, plan_text, result_text
 from alexnet.cli.flags import dispatch, parse
-from alexnet.cli.outputs.experiment_plan import ExperimentPlanOutput, plan_output
+from alexnet.cli.outputs.experiment_plan import plan_output
 from alexnet.cli.outputs.experiments import list_output
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.cost import estimate_minutes
-from alexnet.experiments.experiment import Experiment, ProtocolName
-from alexnet.experiments.formatting import describe_setting, format_cost
+from alexnet.experiments.experiment import ProtocolName
+from alexnet.experiments.formatting import format_cost
 from alexnet.experiments.plan import Plan
 from alexnet.experiments.speeds import Speeds, known_speeds
 from alexnet.io.text import shell_command
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from alexnet.experiments.results import ExperimentResult
+    pass
 
 SMALL: tuple[ProtocolName, ...] = ("quick", "full")
 """The protocols that a machine without ImageNet runs."""
@@ -82,7 +82,7 @@ def list_action(arguments: Sequence[str]) -> int:
     if flags.json:
         print_json(list_output(chosen, speeds))
         return 0
-    print("\n\n".join(_description(one, speeds) for one in chosen))
+    print("\n\n".join(describe_experiment(one, speeds) for one in chosen))
     if any(estimate_minutes(Plan(experiment=one), speeds) is None for one in chosen):
         words = shell_command(["alexnet", "experiment", "list", *flags.names, "--measure-speed"])
         note(f"costs are not measured here yet; this does it, in a minute or two: {words}")
@@ -93,33 +93,6 @@ def measure_speeds(speeds: Speeds, plans: Sequence[Plan]) -> None:
     """Measure the networks of plans that are not known yet, with a progress bar."""
     with ProgressReporter() as reporter:
         speeds.measure(plans, reporter.on_measure)
-
-
-def _description(one: Experiment, speeds: Speeds) -> str:
-    protocols: dict[str, str] = {
-        name: f"about {plan.num_runs} runs, {format_cost(estimate_minutes(plan, speeds))}: "
-        f"{describe_setting(plan)}"
-        for name in one.protocols
-        for plan in [Plan(experiment=one, protocol_name=name)]
-    }
-    parts = {
-        "claim": one.claim,
-        "source": one.source,
-        "expected": one.expected,
-        "limits": one.limits,
-        **protocols,
-    }
-    return "\n".join([one.name, *(_paragraph(head, text) for head, text in parts.items())])
-
-
-def _paragraph(head: str, text: str, width: int = 9) -> str:
-    return textwrap.fill(
-        text,
-        100,
-        initial_indent=f"  {head:<{width}} ",
-        subsequent_indent=" " * (width + 3),
-        break_on_hyphens=False,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +148,7 @@ def run_action(arguments: Sequence[str]) -> int:
     if flags.json:
         print_json(result)
     else:
-        print(f"{_text(result)}\nreport    {out / REPORT}\nplot      {out / PLOT}")
+        print(f"{result_text(result)}\nreport    {out / REPORT}\nplot      {out / PLOT}")
     return int(result.verdict == "not reproduced")
 
 
@@ -184,35 +157,8 @@ def dry_run(plan: Plan, out: str, *, as_json: bool) -> int:
     speeds = known_speeds(plan.device)
     measure_speeds(speeds, [plan])
     found = plan_output(plan, out, estimate_minutes(plan, speeds))
-    print_json(found) if as_json else print(_plan_text(found))
+    print_json(found) if as_json else print(plan_text(found))
     return 0
-
-
-def _plan_text(plan: ExperimentPlanOutput) -> str:
-    rows = [
-        (
-            arm.name,
-            "-" if arm.shares_runs_of else f"{arm.num_tuning_runs}",
-            f"those of {arm.shares_runs_of}" if arm.shares_runs_of else f"{arm.num_measured_runs}",
-            f"{arm.epochs}",
-            f"{arm.num_train_images:,}",
-            f"{arm.num_test_images:,}",
-        )
-        for arm in plan.arms
-    ]
-    header = ("arm", "tuning", "runs", "epochs", "training images", "test images")
-    parts = {
-        "claim": plan.claim,
-        "runs": f"about {plan.num_runs}, {format_cost(plan.minutes)}, into {plan.out}",
-        "recipe": plan.setting,
-    }
-    lines = [_paragraph(head, text) for head, text in parts.items()]
-    width = max(len(arm.name) for arm in plan.arms)
-    changes = [
-        _paragraph(arm.name, ", ".join(arm.differs) or "nothing", width) for arm in plan.arms
-    ]
-    head = f"{plan.experiment}, {plan.protocol}"
-    return "\n".join([head, *lines, "", table(header, rows), "", "differs in", *changes])
 
 
 def plan_of(flags: RunFlags) -> Plan:
@@ -240,31 +186,6 @@ def reporter_factory(stack: ExitStack) -> Callable[[str], ProgressReporter]:
         return stack.enter_context(ProgressReporter())
 
     return new_reporter
-
-
-def _text(result: ExperimentResult) -> str:
-    from alexnet.experiments.formatting import format_lrs, format_value
-    from alexnet.experiments.report import interval_text
-
-    arms = table(
-        ("arm", "lr", "mean", "std", "n"),
-        [
-            (
-                arm.name,
-                format_lrs(arm.lrs),
-                format_value(arm.mean, result.measure, censored=any(arm.censored)),
-                format_value(arm.std, result.measure),
-                str(len(arm.values)),
-            )
-            for arm in result.arms
-        ],
-    )
-    effects = table(
-        ("effect", "95 % interval", "verdict"),
-        [(one.name, interval_text(one), one.verdict) for one in result.comparisons],
-        left=3,
-    )
-    return f"{arms}\n\n{effects}\n\n{result.experiment}: {result.verdict}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import print_json, table
+from alexnet.cli.experiment_text import WIDTH, paragraph
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
 from alexnet.errors import UsageError
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
     )
     from alexnet.experiments.results import ExperimentResult
 
-WIDTH = 80
-"""Columns of the text."""
 NO_SPREAD = "the earlier runs cannot tell the spread: some ended before they reached the target"
+NOT_RECORDED = (
+    "an earlier program measured it, by a protocol that was not recorded; all of the images' noise "
+    "is taken as the same for all seeds, which is pessimistic"
+)
 MAX_DIFFERENCES = 3
 """Differences of protocols that are told; the rest is counted."""
 
@@ -136,7 +139,7 @@ def plan_text(found: ExperimentPowerOutput) -> str:
     if not found.earlier:
         first = shell_command(["alexnet", "experiment", "run", found.experiment, "--quick"])
         again = f"alexnet experiment plan {found.experiment}"
-        return "\n".join([head, *_wrapped("from", _no_result(first, again)), "", _costs(found)])
+        return "\n".join([head, paragraph("from", _no_result(first, again)), "", _costs(found)])
     blocks = ["\n".join(_block(i, one)) for i, one in enumerate(found.comparisons, 1)]
     lines = [head, *_earlier_lines(found.earlier)]
     return "\n\n".join(["\n".join(lines), *blocks, _widths(found)])
@@ -149,28 +152,16 @@ def _no_result(first: str, again: str) -> str:
     )
 
 
-def _wrapped(head: str, text: str, width: int = 9) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=f"  {head:<{width}} ",
-        subsequent_indent=" " * (width + 3),
-        break_on_hyphens=False,
-    )
-
-
 def _earlier_lines(earlier: EarlierResult) -> Iterator[str]:
     seeds = f"{earlier.num_seeds} seeds, {earlier.verdict}"
-    yield from _wrapped("from", f"{earlier.path} ({seeds})")
+    yield paragraph("from", f"{earlier.path} ({seeds})")
     if earlier.differences is None:
-        yield from _wrapped(
-            "but", "an earlier program measured it by a protocol that was not recorded"
-        )
+        yield paragraph("but", NOT_RECORDED)
     elif earlier.differences:
         shown = "; ".join(earlier.differences[:MAX_DIFFERENCES])
         rest = len(earlier.differences) - MAX_DIFFERENCES
         more = f"; and {rest} more" if rest > 0 else ""
-        yield from _wrapped("but", f"its protocol differs: {shown}{more}")
+        yield paragraph("but", f"its protocol differs: {shown}{more}")
 
 
 def _block(number: int, one: ComparisonPlan) -> Iterator[str]:
@@ -179,14 +170,14 @@ def _block(number: int, one: ComparisonPlan) -> Iterator[str]:
     from alexnet.experiments.power import describe_power
 
     name = one.name if one.is_primary else f"{one.name} (secondary)"
-    yield from _wrapped(f"{number}", name, 2)
+    yield paragraph(f"{number}", name, 2)
     counts = f"the effect that counts is {format_effect(one.min_effect, one.scale)}"
     if not one.measured:
-        yield from _wrapped("", f"{counts}; the earlier runs did not compare these arms", 2)
+        yield paragraph("", f"{counts}; the earlier runs did not compare these arms", 2)
         return
-    yield from _wrapped("", f"{counts}; measured {format_interval(one.measured, one.scale)}", 2)
+    yield paragraph("", f"{counts}; measured {format_interval(one.measured, one.scale)}", 2)
     expected = describe_power(one.power, one.scale) if one.power else NO_SPREAD
-    yield from _wrapped("", expected, 2)
+    yield paragraph("", expected, 2)
 
 
 def _costs(found: ExperimentPowerOutput) -> str:

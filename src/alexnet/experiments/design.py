@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields, replace
 
 from alexnet.config.recipe import Recipe
@@ -85,6 +85,14 @@ def arm_differences(plan: Plan, arm: Arm, *, show_base: bool = True) -> tuple[st
     weights = [f"initial weights: {arm.init_from}"] if arm.init_from != "random" else []
     rate = [f"learning rate of {arm.lr_from}"] if arm.lr_from else []
     return (*flags, *weights, *rate, *([f"{arm.crops} crops"] if arm.crops != 1 else []))
+
+
+def common_differences(arms: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """What arms of one name differ in together, by name: arms of a series differ in their size."""
+    differs: dict[str, tuple[str, ...]] = {}
+    for name, own in arms:
+        differs[name] = tuple(one for one in differs.get(name, own) if one in own)
+    return differs
 
 
 def _change_text(change: RecipeChange, show_base: bool) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
-from alexnet.experiments.design import design_differences, design_of, digest
+from alexnet.experiments.design import common_differences, design_differences, design_of, digest
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.formatting import format_interval, format_minutes
 from alexnet.experiments.kept_results import PROTOCOLS, keep_result, kept_results, results_at
@@ -249,10 +249,6 @@ def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str
 
 def _arms_text(result: ExperimentResult) -> str:
     """What differs between the arms; of arms with several sizes what all sizes share."""
-    differs: dict[str, tuple[str, ...]] = {}
-    for arm in result.arms:
-        name = arm.series or arm.name
-        common = differs.get(name, arm.differs)
-        differs[name] = tuple(one for one in common if one in arm.differs)
+    differs = common_differences([(arm.series or arm.name, arm.differs) for arm in result.arms])
     lines = [f"- `{name}`: {', '.join(texts) or 'nothing'}" for name, texts in differs.items()]
     return "\n".join(["What an arm has otherwise than the recipe that all share:", "", *lines])

@@ -16,6 +16,8 @@ class ArmPlan:
     """The runs of an arm."""
 
     name: str
+    series: str
+    """The name that arms of several sizes share; empty for an arm of one size."""
     differs: tuple[str, ...]
     """What differs from the base recipe, as flags and in words; empty for none."""
     shares_runs_of: str | None
@@ -79,6 +81,7 @@ def _arm(plan: Plan, arm: Arm) -> ArmPlan:
     num_train, num_test = count_images(plan.recipe(arm, plan.lr_grid(arm)[0], 0))
     return ArmPlan(
         name=arm.name,
+        series=arm.series,
         differs=arm_differences(plan, arm),
         shares_runs_of=None if is_trained else spec.arm.name,
         num_tuning_runs=num_tuning * len(plan.seeds),
