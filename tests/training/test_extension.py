@@ -36,11 +36,14 @@ def test_a_finished_run_goes_on_as_if_it_had_been_planned_so(
     short: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
     """With a constant learning rate; momentum and all else are those of the state."""
+    short = replace(short, stopping=StoppingOptions(patience=5))
     first = train(short, out=tmp_path / "run").folder
     assert [path.stem for path in first.saved_checkpoints()] == ["step-000004"]
     run = resume(first.path, epochs=3, reporter=witness)
     assert [report.step for report in witness.steps] == list(range(5, 13))
     assert "1 -> 3 epochs; the result is that of a run planned for 3 epochs" in witness.notes
+    assert "--patience 5 cannot end in a run of 3 epochs, and so has no effect" in witness.notes
+    assert run.advice[0].startswith("the validation split has 12 images")
     planned = train(replace(short, epochs=3), out=tmp_path / "planned").folder
     assert is_same_run(without_state(run.folder), without_state(planned))
 

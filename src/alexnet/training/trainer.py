@@ -207,6 +207,8 @@ def _restore_run(
         folder.write_recipe(recipe)
     if text := describe_extension(before, recipe):
         reporter.note(text)
+    for text in schedule_advice(recipe, setup.steps_per_epoch) if recipe != before else ():
+        reporter.note(text)
     folder.write_epochs(state.history, state.times)
     position = f"resuming after step {state.step} of {setup.total_steps}"
     reporter.note(position if checkpoint else "no checkpoint found; starting from the first step")
