@@ -48,8 +48,8 @@ def test_the_only_architecture_that_fits_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "net.ckpt"
     narrow = variant(ZOO["alexnet_owt"], ModelOptions(width=0.0625))  # a sixteenth of each width
     torch.save({"state_dict": Network(narrow).state_dict()}, path)
-    name, notes = chosen_architecture("", str(path), "file")
-    assert (name, notes) == (
+    arch, notes = chosen_architecture("", str(path), "file")
+    assert (arch.name, notes) == (
         "alexnet_owt",
         ("net.ckpt is alexnet_owt: no other architecture fits",),
     )

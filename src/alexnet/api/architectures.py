@@ -7,10 +7,11 @@ from fnmatch import fnmatch
 from typing import Any
 
 from alexnet.api.python_words import in_python
+from alexnet.config.architecture_file import find_architecture
 from alexnet.config.presets import PRESETS
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.keywords import check_keywords, check_options
-from alexnet.models import variants, zoo
+from alexnet.models import variants
 from alexnet.models.architecture import Architecture
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions
 from alexnet.models.zoo import ABLATIONS, ZOO
@@ -28,7 +29,7 @@ def variant(
     """An architecture, changed: `variant("alexnet", activation="tanh", num_classes=17)`.
 
     Args:
-        arch: an `Architecture`, or the name of one.
+        arch: an `Architecture`, the name of one, or a file with one: "nets.py:table".
         changes: what to change.
         num_classes: length of the output; None: as it is.
         options: the same as keywords, by the names of `ModelOptions`.
@@ -39,7 +40,7 @@ def variant(
         ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """
-    table = zoo.architecture(arch)
+    table = find_architecture(arch)
     return variants.variant(table, replace(changes, **options), num_classes=num_classes)
 
 

@@ -28,6 +28,7 @@ from alexnet.interop.exporter import SUFFIXES, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
 from alexnet.keywords import check_keywords
+from alexnet.models.architecture import Architecture
 from alexnet.reporter import progress_callback
 from alexnet.training.trainer import Run
 
@@ -237,7 +238,7 @@ def _export_target(
 @check_keywords
 def import_model(
     file: FilePath = "",
-    arch: str = "",
+    arch: str | Architecture = "",
     *,
     out: FilePath = "",
     weights: Literal["file", "ema", "torchvision"] = "file",
@@ -252,8 +253,8 @@ def import_model(
 
     Args:
         file: a checkpoint of torch, or a Keras, ONNX, Caffe or numpy file.
-        arch: the architecture in the file; "" is alexnet_notebook for Keras files,
-            else the one that fits the file.
+        arch: the architecture in the file: a name, an `Architecture`, or "nets.py:table"; "" is
+            alexnet_notebook for Keras files, else the one that fits the file.
         out: model file to write, too; none unless given. `Classifier.save` writes one later.
         weights: "ema" takes the averaged weights of a checkpoint that has both; "torchvision"
             takes torchvision's published alexnet, downloaded once, instead of a file.
@@ -269,7 +270,7 @@ def import_model(
         UsageError: the arguments contradict each other, or an optional package is missing.
         UnknownNameError: there is no such architecture.
     """
-    name, notes = chosen_architecture(arch, os.fspath(file), weights)
+    table, notes = chosen_architecture(arch, os.fspath(file), weights)
     if out and Path(out).exists():
         raise UsageError(f"{os.fspath(out)} exists already; remove it or choose another file")
     path = Path(file) if file else torchvision_weights(os.fspath(data_root))
@@ -277,7 +278,7 @@ def import_model(
         class_names = read_class_names(Path(class_names)) if class_names else ()
     imported = importer.import_model(
         path,
-        name,
+        table,
         class_names=tuple(class_names),
         channel_order=channel_order,
         preprocessing=preprocessing,

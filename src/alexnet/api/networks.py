@@ -14,6 +14,7 @@ from alexnet.api.recipes import FilePath
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.api.training import Pretraining, source_of
 from alexnet.checkpoints.weights import LoadReport, load_matching_weights
+from alexnet.config.architecture_file import find_architecture
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS
 from alexnet.errors import MissingDataError, ModelFileError, UsageError
 from alexnet.interop.torchvision import (
@@ -29,7 +30,6 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
-from alexnet.models.zoo import architecture
 from alexnet.reporter import ProgressCallback, progress_callback
 from alexnet.training.initial_weights import by_layer, find_source, read_source
 
@@ -52,7 +52,8 @@ def create_model(
     normalized as the weights expect: see `alexnet.transforms.normalize`.
 
     Args:
-        arch: the name of an architecture, such as "alexnet", or an `Architecture`.
+        arch: the name of an architecture, such as "alexnet", an `Architecture`, or a file with one:
+            "nets.py:table".
         pretrained: True loads torchvision's weights of ImageNet, which only alexnet_owt has; a
             model file, a run folder, a checkpoint of another program or "hf:OWNER/NAME" loads that.
         num_classes: length of the output; None: as published, 1,000 for ImageNet.
@@ -70,10 +71,10 @@ def create_model(
         MissingDataError: the weights, or some of them, are not here and cannot be downloaded.
         ModelFileError: the weights do not fit.
     """
-    source = source_of(pretrained)
+    arch, source = find_architecture(arch), source_of(pretrained)
     if source == SCRATCH:
         return networks.create_model(arch, num_classes=num_classes, device=device, **options)
-    table = variant(architecture(arch), ModelOptions(**options), num_classes=num_classes)
+    table = variant(arch, ModelOptions(**options), num_classes=num_classes)
     with reporting(reporter) as told:
         on_progress = progress_callback(told, "on_download")
         if source in WEIGHT_WORDS:

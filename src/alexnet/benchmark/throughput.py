@@ -59,7 +59,7 @@ class Throughput:
 
 def benchmark_network(
     mode: Mode,
-    arch: str,
+    arch: str | Architecture,
     batch_size: int,
     repeats: int,
     device: torch.device,
@@ -71,7 +71,7 @@ def benchmark_network(
 
     Args:
         mode: "train" or "infer".
-        arch: its name.
+        arch: its name, or its table.
         batch_size: images per step.
         repeats: measurements, alternating with the matrix multiplication.
         device: where everything is computed.
@@ -86,7 +86,7 @@ def benchmark_network(
     flops = (training_flops if mode == "train" else inference_flops)(network.architecture)
     return Throughput(
         mode=mode,
-        arch=arch,
+        arch=network.architecture.name,
         batch_size=batch_size,
         precision=str(compute_dtype(device, precision)).removeprefix("torch."),
         images_per_second=rates["network"],

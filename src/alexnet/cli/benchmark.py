@@ -12,11 +12,11 @@ import tyro
 from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import dispatch, parse, with_run
 from alexnet.cli.slow_cpu import note_slow_cpu
+from alexnet.config.architecture_file import find_architecture
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
 from alexnet.errors import ConfigError
 from alexnet.io.text import shape_text
-from alexnet.models.zoo import architecture
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class NetworkFlags:
     """Measure a network's images per second, compared with the machine's matrix multiplication."""
 
     arch: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ARCH]")] = "alexnet"
-    """An architecture's name."""
+    """An architecture's name, or a table of your own: nets.py:NAME, or a JSON file of one."""
     batch_size: int = 128
     """Images per step."""
     repeats: int = 7
@@ -129,12 +129,12 @@ def _network(mode: Mode, words: Sequence[str]) -> int:
     from alexnet.runtime.device import choose_device
 
     device = choose_device(flags.device)
-    architecture(flags.arch)  # rejects an unknown name before the note
-    note(f"{mode} {flags.arch}, batch {flags.batch_size}, on {device}: {flags.repeats} repeats")
+    arch = find_architecture(flags.arch)
+    note(f"{mode} {arch.name}, batch {flags.batch_size}, on {device}: {flags.repeats} repeats")
     note_slow_cpu(flags.device)
     result = benchmark_network(
         mode,
-        flags.arch,
+        arch,
         flags.batch_size,
         flags.repeats,
         device,

@@ -17,6 +17,7 @@ from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, s
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Resize
 from alexnet.config.presets import QUICKSTART, preset
+from alexnet.config.published_inputs import with_architecture
 from alexnet.config.recipe import DataOptions
 from alexnet.data.check import Finding, check
 from alexnet.data.datasets.catalogue import open_source
@@ -36,6 +37,7 @@ from alexnet.data.summary import (
 )
 from alexnet.errors import UsageError
 from alexnet.io.text import count_text, printable
+from alexnet.models.architecture import Architecture
 from alexnet.progress import ProgressReporter
 
 HELP = """usage: alexnet data ACTION DATA ...
@@ -256,6 +258,9 @@ class ShowFlags:
     or Parquet."""
     preset: str = "quickstart"
     """The preset whose preprocessing and augmentation are shown; flags change its augmentation."""
+    arch: str | Architecture = ""
+    """Another network, whose own input is shown: an architecture's name, or a table of your own:
+    nets.py:NAME, or a JSON file of one."""
     augment: Augmentation = QUICKSTART.augment
     data_root: str = ""
     """Folder searched for data sets first."""
@@ -286,6 +291,7 @@ def show_action(arguments: Sequence[str]) -> int:
             f"and --num-samples {flags.num_samples} not negative"
         )
     start = preset(flags.preset)
+    start = with_architecture(start, flags.arch) if flags.arch else start
     augment, _ = parse_known(Augmentation, arguments, "data show", start.augment)
     recipe = replace(
         start,

@@ -14,6 +14,7 @@ from alexnet.cli.flags import parse
 from alexnet.errors import UsageError
 from alexnet.interop.defaults import chosen_architecture, reject_own_model
 from alexnet.io.text import shape_text
+from alexnet.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from alexnet.interop.importer import ImportedModel
@@ -42,9 +43,9 @@ class ImportFlags:
     weights: Literal["file", "ema", "torchvision"] = "file"
     """ema: the averaged weights of a checkpoint that has both; torchvision: its published alexnet,
     downloaded once, instead of a file."""
-    arch: str = ""
-    """The file's architecture; unless given, alexnet_notebook for Keras, alexnet_owt for
-    torchvision, else the one that fits the file."""
+    arch: str | Architecture = ""
+    """The file's architecture, or a table of your own: nets.py:NAME, or a JSON file of one; unless
+    given, alexnet_notebook for Keras, alexnet_owt for torchvision, else the one that fits."""
     out: str = ""
     """The model file to write; unless given, the file's name with .safetensors."""
     class_names: str = ""
@@ -107,8 +108,8 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check(flags: ImportFlags) -> tuple[str, tuple[str, ...]]:
-    """The architecture's name, and notes on how it was found, if the flags are consistent."""
+def _check(flags: ImportFlags) -> tuple[Architecture, tuple[str, ...]]:
+    """The architecture, and notes on how it was found, if the flags are consistent."""
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
     if flags.file:

@@ -15,6 +15,7 @@ from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import AlexNetError, ConfigError, UnknownNameError, UsageError
 from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.models.architecture import Architecture
+from alexnet.models.zoo import architecture
 
 PYTHON_FILE = re.compile(r"(?P<path>.+\.py)(:(?P<name>\w+))?", re.DOTALL)
 
@@ -34,6 +35,17 @@ def named_or_own(text: str) -> str | Architecture:
     if text.lower().endswith(".json"):
         return json_architecture(Path(text).expanduser())
     return text
+
+
+def find_architecture(arch: str | Architecture) -> Architecture:
+    """The architecture of a name or in a file, as `named_or_own`; one that is there is returned.
+
+    Raises:
+        UnknownNameError: there is no architecture of that name; the message suggests similar names.
+        UsageError: the file cannot be read, fails, or has no such architecture.
+        ConfigError: the JSON is not that of an architecture.
+    """
+    return architecture(named_or_own(arch) if isinstance(arch, str) else arch)
 
 
 def json_architecture(path: Path) -> Architecture:

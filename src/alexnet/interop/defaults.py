@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from alexnet.checkpoints.file_header import read_header
+from alexnet.config.architecture_file import find_architecture
 from alexnet.errors import UsageError
+from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import architecture
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-def chosen_architecture(arch: str, file: str, weights: str) -> tuple[str, tuple[str, ...]]:
-    """The name of the architecture to import, if it can be one, and a note if the file told it.
+def chosen_architecture(
+    arch: str | Architecture, file: str, weights: str
+) -> tuple[Architecture, tuple[str, ...]]:
+    """The architecture to import, if it can be one, and a note if the file told it.
 
     Args:
-        arch: as the user says, or "".
+        arch: a name, a table or a file with one, as the user says; or "".
         file: the file to import, or "".
         weights: "torchvision" for its published weights instead of a file.
 
@@ -29,12 +33,14 @@ def chosen_architecture(arch: str, file: str, weights: str) -> tuple[str, tuple[
     default = "alexnet_owt" if weights == "torchvision" else ""
     default = "alexnet_notebook" if file.endswith(KERAS_SUFFIXES) else default
     if arch or default:
-        return architecture(arch or default).name, ()
+        return find_architecture(arch or default), ()
     from alexnet.interop.recognition import fitting_architectures
 
     fitting = fitting_architectures(Path(file))
     if len(fitting) == 1:
-        return fitting[0], (f"{Path(file).name} is {fitting[0]}: no other architecture fits",)
+        return architecture(fitting[0]), (
+            f"{Path(file).name} is {fitting[0]}: no other architecture fits",
+        )
     known = f"; by its layers it can be {', '.join(fitting)}" if fitting else ""
     raise UsageError(f"--arch is needed: the architecture of {file}{known}; see alexnet summary")
 

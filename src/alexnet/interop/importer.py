@@ -31,7 +31,7 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions
-from alexnet.models.zoo import architecture
+from alexnet.models.zoo import architecture, is_published
 
 FORMATS_BY_SUFFIX: dict[str, FileFormat] = {
     ".onnx": "onnx",
@@ -90,7 +90,7 @@ class ImportedModel:
 
 def import_model(
     path: Path,
-    arch: str,
+    arch: str | Architecture,
     *,
     class_names: tuple[str, ...] = (),
     channel_order: ChannelOrderOption = "auto",
@@ -102,7 +102,7 @@ def import_model(
 
     Args:
         path: an ONNX or Keras file, or a state dict of torch; the content tells which.
-        arch: name of the architecture in the file.
+        arch: the architecture in the file, or its name.
         class_names: in the order of the outputs; unless given, those in the file; unless there
             are any, ImageNet's if there are 1,000 outputs, else "class 0" and so on.
         channel_order: in which the file's network takes the colors; the imported model takes RGB.
@@ -117,16 +117,15 @@ def import_model(
         UsageError: the arguments contradict each other, or an optional package is missing.
         UnknownNameError: there is no such architecture.
     """
-    matched, graph = read_network(
-        path, architecture(arch), channel_order, input_size, average=average
-    )
+    table = architecture(arch)
+    matched, graph = read_network(path, table, channel_order, input_size, average=average)
     check_limits(matched.architecture)
     if name := first_nonfinite(matched.weights):
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
     names, names_source = _class_names(path, matched, class_names)
     images, mean_image, source = _preprocessing(path, matched, preprocessing)
     info = replace(
-        _model_info(path, matched.architecture, names, images), temperature=matched.temperature
+        _model_info(path, table, matched, names, images), temperature=matched.temperature
     )
     network = build_network(matched)
     parity = None
@@ -245,20 +244,27 @@ def _preprocessing(
 
 
 def _model_info(
-    path: Path, arch: Architecture, class_names: tuple[str, ...], preprocessing: Preprocessing
+    path: Path,
+    table: Architecture,
+    matched: MatchedModel,
+    class_names: tuple[str, ...],
+    preprocessing: Preprocessing,
 ) -> ModelInfo:
     recipe = Recipe(
         name="imported",
         data="",
-        arch=arch.name,
-        model=ModelOptions(input_size=arch.input[1]),
+        arch=table.name if is_published(table) else table,
+        model=ModelOptions(input_size=matched.architecture.input[1]),
         data_options=DataOptions(
             resize=preprocessing.resize, resize_size=preprocessing.resize_size
         ),
         init_from=path.name,
     )
     return ModelInfo(
-        architecture=arch, class_names=class_names, preprocessing=preprocessing, recipe=recipe
+        architecture=matched.architecture,
+        class_names=class_names,
+        preprocessing=preprocessing,
+        recipe=recipe,
     )
 
 

@@ -381,6 +381,11 @@ ABLATIONS: dict[str, Architecture] = {
 """The networks of the paper's comparisons, as in the 2012 code."""
 
 
+def is_published(arch: Architecture) -> bool:
+    """Whether an architecture is one of ZOO or ABLATIONS, which its name alone tells."""
+    return {**ZOO, **ABLATIONS}.get(arch.name) == arch
+
+
 def architecture(name: str | Architecture) -> Architecture:
     """The architecture called `name`, of ZOO or ABLATIONS; one that is there already is returned.
 
