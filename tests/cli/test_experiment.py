@@ -131,6 +131,17 @@ def test_report_writes_the_page_and_prints_the_verdicts(
     }
 
 
+@pytest.mark.usefixtures("listed")
+def test_report_keeps_results(command: Command, own_out: Path, tmp_path: Path) -> None:
+    keep, page = tmp_path / "kept", tmp_path / "claims.md"
+    told = command("experiment", "report", own_out, "--keep", keep, "--out", page)
+    assert told.code == 0, told.err
+    assert [path.name for path in keep.iterdir()] == ["tiny-quick.json"]
+    text = page.read_text()
+    assert command("experiment", "report", keep, "--out", page).code == 0
+    assert page.read_text() == text
+
+
 @pytest.mark.usefixtures("constant_speed")
 def test_a_dry_run_says_what_differs_and_what_it_costs(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

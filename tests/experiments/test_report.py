@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.experiments.design import digest
 from alexnet.experiments.report import effects_table, markdown_table, report_text, write_report
 from alexnet.experiments.results import ExperimentResult
 from support.experiments import Finished, history
@@ -20,6 +21,9 @@ def test_the_report_has_the_verdict_and_every_number(tiny_result: ExperimentResu
         assert f"| {arm.name} | 0.001 |" in text
         assert f"{100 * arm.mean:.2f} %" in text
     assert "1.5 min of training" in text
+    assert "\n- `none`: --dropout 0\n" in text
+    assert tiny_result.design is not None
+    assert f"the protocol, `{digest(tiny_result.design)}`." in text
     assert "Excluded" not in text
     assert "lower bound" not in text
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alexnet import plots
 from alexnet.config.serialization import to_json
+from alexnet.experiments.design import common_differences, digest
 from alexnet.experiments.formatting import (
     MEASURE_NAMES,
     format_effect,
@@ -17,6 +18,7 @@ from alexnet.experiments.formatting import (
 )
 from alexnet.experiments.intervals import simultaneous_level
 from alexnet.experiments.plots import Histories, plot_result
+from alexnet.experiments.power import describe_power, power_of
 from alexnet.experiments.results import (
     PLOT,
     REPORT,
@@ -50,13 +52,15 @@ def report_text(result: ExperimentResult) -> str:
         f"- **Limits:** {result.limits}\n"
         f"- **Runs ({result.protocol}):** {result.setting}.{excluded_text(result)}",
         effects_table(result.comparisons),
+        undecided_text(result),
         f"![learning curves and effects]({PLOT})",
         arms_table(result),
+        differences_text(result),
         *_remarks(result),
         f"{machine_text(result)}; {format_minutes(result.training_seconds / 60)} of training. "
-        f"`{RESULT}` has every value and every arm's recipe.",
+        f"`{RESULT}` has every value and the protocol{_digest_text(result)}.",
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def effects_table(comparisons: Sequence[ComparisonResult]) -> str:
@@ -123,6 +127,33 @@ def excluded_text(result: ExperimentResult) -> str:
     return f" Excluded: {', '.join(result.excluded)}." if result.excluded else ""
 
 
+def undecided_text(result: ExperimentResult) -> str:
+    """What would decide the primary comparisons that are undecided; "" if none is."""
+    lines = [
+        f"- *{one.name}*: {_what_decides(one, result)}"
+        for one in result.comparisons
+        if one.is_primary and one.verdict == "undecided"
+    ]
+    return "\n".join(["What would decide it:", "", *lines]) if lines else ""
+
+
+def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str:
+    power = power_of(comparison)
+    if power is None:
+        return "runs that reach the target; some ended before, so the spread is not known."
+    seeds = power.seeds_needed or power.seeds_if_as_measured
+    minutes = (seeds or 0) * result.training_seconds / 60 / len(result.seeds)
+    cost = f" {seeds} seeds take about {format_minutes(minutes)}." if seeds else ""
+    return f"{describe_power(power, comparison.scale)}{cost}"
+
+
+def differences_text(result: ExperimentResult) -> str:
+    """What differs between the arms; of arms with several sizes what all sizes share."""
+    differs = common_differences([(arm.series or arm.name, arm.differs) for arm in result.arms])
+    lines = [f"- `{name}`: {', '.join(texts) or 'nothing'}" for name, texts in differs.items()]
+    return "\n".join(["What an arm has otherwise than the recipe that all share:", "", *lines])
+
+
 def _remarks(result: ExperimentResult) -> list[str]:
     """What a reader must know to interpret the numbers."""
     remarks = []
@@ -148,6 +179,10 @@ def machine_text(result: ExperimentResult) -> str:
         f"{', bf16' if here.has_bf16 else ''}), alexnet {here.alexnet}, torch {here.torch}, "
         f"Python {here.python}"
     )
+
+
+def _digest_text(result: ExperimentResult) -> str:
+    return f", `{digest(result.design)}`" if result.design else ""
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -9,20 +9,21 @@ from pathlib import Path
 
 from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
-from alexnet.experiments.design import common_differences, design_differences, design_of, digest
+from alexnet.experiments.design import design_differences, design_of, digest
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.formatting import format_interval, format_minutes
 from alexnet.experiments.kept_results import PROTOCOLS, keep_result, kept_results, results_at
 from alexnet.experiments.plan import Plan
-from alexnet.experiments.power import describe_power, power_of
 from alexnet.experiments.report import (
     arms_table,
+    differences_text,
     effects_table,
     excluded_text,
     machine_text,
     markdown_table,
+    undecided_text,
 )
-from alexnet.experiments.results import PLOT, ComparisonResult, ExperimentResult
+from alexnet.experiments.results import PLOT, ExperimentResult
 from alexnet.experiments.summary_page_text import EARLIER_PROGRAM, HEAD, NOT_RUN
 from alexnet.io.files import atomic_write, write_text
 
@@ -205,10 +206,10 @@ def _measured(result: ExperimentResult, plots: Collection[str]) -> str:
         f"{result.setting}.{excluded_text(result)}",
         _protocol_note(result),
         effects_table(result.comparisons),
-        _undecided(result),
+        undecided_text(result),
         f"![{result.experiment}: learning curves and effects]({plot})" if plot in plots else "",
         arms_table(result),
-        _arms_text(result),
+        differences_text(result),
         f"{machine_text(result)}; {format_minutes(result.training_seconds / 60)} of training.",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -225,30 +226,3 @@ def _protocol_note(result: ExperimentResult) -> str:
     rest = len(differences) - MAX_DIFFERENCES
     more = f"; and {rest} more" if rest > 0 else ""
     return f"Measured with an earlier protocol, `{digest(result.design)}`: {shown}{more}."
-
-
-def _undecided(result: ExperimentResult) -> str:
-    """What would decide the primary comparisons that are undecided."""
-    lines = [
-        f"- *{one.name}*: {_what_decides(one, result)}"
-        for one in result.comparisons
-        if one.is_primary and one.verdict == "undecided"
-    ]
-    return "\n".join(["What would decide it:", "", *lines]) if lines else ""
-
-
-def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str:
-    power = power_of(comparison)
-    if power is None:
-        return "runs that reach the target; some ended before, so the spread is not known."
-    seeds = power.seeds_needed or power.seeds_if_as_measured
-    minutes = (seeds or 0) * result.training_seconds / 60 / len(result.seeds)
-    cost = f" {seeds} seeds take about {format_minutes(minutes)}." if seeds else ""
-    return f"{describe_power(power, comparison.scale)}{cost}"
-
-
-def _arms_text(result: ExperimentResult) -> str:
-    """What differs between the arms; of arms with several sizes what all sizes share."""
-    differs = common_differences([(arm.series or arm.name, arm.differs) for arm in result.arms])
-    lines = [f"- `{name}`: {', '.join(texts) or 'nothing'}" for name, texts in differs.items()]
-    return "\n".join(["What an arm has otherwise than the recipe that all share:", "", *lines])
