@@ -64,10 +64,11 @@ def test_the_expected_half_width_is_the_mean_of_real_intervals(
 
 def test_half_widths_by_hand() -> None:
     """t(2) is 4.303 and the expected standard deviation of three values .886 of the true one."""
-    assert half_width(ONLY_SEEDS, 3) == pytest.approx(4.303 * 0.886 * 0.01 / 3**0.5, rel=0.02)
+    assert half_width(ONLY_SEEDS, 3) == pytest.approx(4.303 * 0.886 * 0.01 / 3**0.5, rel=0.002)
+    assert half_width(Noise(seed_std=0.0, image_std=0.0, shared_image_std=0.0), 3) == 0
     only_images = Noise(seed_std=0.0, image_std=0.05, shared_image_std=0.04)
     assert half_width(only_images, 9) == pytest.approx(
-        1.96 * math.sqrt(0.04**2 + 0.03**2 / 9), rel=0.02
+        1.96 * math.sqrt(0.04**2 + 0.03**2 / 9), rel=0.002
     )
 
 
