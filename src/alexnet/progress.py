@@ -97,6 +97,14 @@ class ProgressReporter:
         """While a feature index is built: images that have their features."""
         self._show_count("features of", done, total)
 
+    def on_search(self, done: int, total: int) -> None:
+        """While the strongest patches are searched: images that are done."""
+        self._show_count("searched", done, total)
+
+    def on_synthesize(self, done: int, total: int) -> None:
+        """While images are made that maximize channels: channels that have theirs."""
+        self._show_count("synthesized", done, total, "channels")
+
     def on_explain(self, done: int, total: int) -> None:
         """After every map of an explanation: maps computed so far."""
         self._show_count("explained", done, total, "maps")

@@ -10,23 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli import explain_neighbors
+from alexnet.cli import explain_filters, explain_neighbors
 from alexnet.cli.console import note, percent, print_json
+from alexnet.cli.explain_filters import FiltersFlags
 from alexnet.cli.explain_neighbors import NeighborsFlags
 from alexnet.cli.flags import parse, with_run
 from alexnet.cli.outputs.explain import ExplainedImage, ExplainOutput, explanation_output
 from alexnet.cli.predict import check_order, find_inputs
 from alexnet.data.images.find import describe_skipped
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
-from alexnet.errors import UsageError
+from alexnet.errors import AlexNetError, UsageError
 from alexnet.io.text import printable
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
+    from alexnet.features.neighbors import NearestImages
     from alexnet.inference.classifier import Classifier
     from alexnet.inference.inputs import Input
 
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
+MAX_NEAREST = 50_000
+"""Images of the training data; of more the nearest are not searched unless asked for."""
 Method = Literal["all", "grad_cam", "occlusion", "integrated_gradients", "guided_backprop"]
 
 
@@ -48,6 +52,9 @@ class ExplainFlags:
     """The layer whose map Grad-CAM shows; unless given, the last convolution."""
     method: Method = "all"
     """Compute and show one map alone."""
+    nearest: bool = True
+    """Show the five nearest training images by the last hidden layer, where the training data is
+    here; its features are computed once and kept in the cache."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER|FILE")] = ""
@@ -58,15 +65,16 @@ class ExplainFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Explain images, or find their neighbors."""
-    if flags_class(arguments) is NeighborsFlags:
-        return explain_neighbors.run(arguments)
-    return explain_images(arguments)
+    """Explain images or filters, or find neighbors."""
+    actions = {NeighborsFlags: explain_neighbors.run, FiltersFlags: explain_filters.run}
+    return actions.get(flags_class(arguments), explain_images)(arguments)
 
 
 def flags_class(arguments: Sequence[str]) -> type:
     """The dataclass of the flags: what is explained decides which there are."""
     words = {word.partition("=")[0] for word in arguments}
+    if explain_filters.WORD in words:
+        return FiltersFlags
     return ExplainFlags if words.isdisjoint(explain_neighbors.WORDS) else NeighborsFlags
 
 
@@ -106,10 +114,11 @@ def _explain_all(
     results = []
     per_image = len(_methods(flags))
     with ProgressReporter() as reporter:
+        nearest = _nearest_images(classifier, flags, reporter)
         for number, (image, path) in enumerate(zip(inputs, sheets, strict=True)):
             reporter.on_explain(number * per_image, len(inputs) * per_image)
             try:
-                results.append(_explain_one(classifier, flags, image, path))
+                results.append(_explain_one(classifier, flags, image, path, nearest))
             except IMAGE_ERRORS as error:
                 reason = rejection_reason(error, image.name)
                 results.append(
@@ -120,8 +129,32 @@ def _explain_all(
     return results
 
 
+def _nearest_images(
+    classifier: Classifier, flags: ExplainFlags, reporter: ProgressReporter
+) -> NearestImages | None:
+    """Finds the nearest training images; None where they are not wanted or not here."""
+    from alexnet.evaluation.evaluator import open_evaluation_data
+    from alexnet.features.neighbors import nearest_images
+
+    if not flags.nearest or not classifier.info.recipe.data:
+        return None
+    try:
+        count = len(open_evaluation_data(classifier, "", "", reporter))
+        if count <= MAX_NEAREST:
+            return nearest_images(classifier, reporter=reporter)
+        reason = f"{count:,} are many; they are searched by --neighbors"
+    except AlexNetError as error:
+        reason = str(error)
+    reporter.note(f"the nearest training images are left out: {reason}")
+    return None
+
+
 def _explain_one(
-    classifier: Classifier, flags: ExplainFlags, image: Input, path: Path
+    classifier: Classifier,
+    flags: ExplainFlags,
+    image: Input,
+    path: Path,
+    nearest: NearestImages | None,
 ) -> ExplainedImage:
     from alexnet import plots
     from alexnet.explain.explainer import explain_input
@@ -133,6 +166,7 @@ def _explain_one(
         class_name=flags.class_name,
         layer=flags.layer,
         methods=_methods(flags),
+        nearest=nearest,
     )
     plots.save(sheet(found, Path(flags.model).resolve().name), path)
     if not flags.json:

@@ -12,7 +12,6 @@ import tyro
 
 from alexnet.cli.console import percent, print_json, table
 from alexnet.cli.flags import parse, with_run
-from alexnet.cli.outputs.neighbors import map_output, neighbors_output
 from alexnet.cli.predict import check_order, find_inputs
 from alexnet.errors import UsageError
 from alexnet.io.files import write_text
@@ -119,6 +118,7 @@ def _open(flags: NeighborsFlags, reporter: ProgressReporter) -> SplitFeatures:
 
 def _neighbors(flags: NeighborsFlags, out: Path) -> int:
     from alexnet import plots
+    from alexnet.cli.outputs.neighbors import neighbors_output
     from alexnet.features.neighbors import NearestImages
     from alexnet.features.plots import neighbors_sheet
 
@@ -167,6 +167,7 @@ def _predicted(found: Neighbors) -> str:
 
 def _map(flags: NeighborsFlags, out: Path) -> int:
     from alexnet import plots
+    from alexnet.cli.outputs.neighbors import map_output
     from alexnet.features.map import map_split
     from alexnet.features.plots import map_figure
 

@@ -76,7 +76,7 @@ PAGES: dict[str, HelpPage] = {
         examples=(
             ("explain runs/photos-001 a.jpg", "a sheet of all maps of an image"),
             ("explain runs/photos-001 a.jpg --class rose", "why it might be a rose"),
-            ("explain runs/photos-001 new/ --method grad_cam", "one map of every image"),
+            ("explain runs/photos-001 --filters conv3", "the patches that its channels respond to"),
         ),
     ),
     "compare": HelpPage(

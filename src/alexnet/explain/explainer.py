@@ -16,9 +16,10 @@ from alexnet.data.images.decode import fit_square, upright_rgb
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
 from alexnet.explain import attribution
 from alexnet.explain.channels import strong_channels
-from alexnet.explain.explanation import METHODS, Explanation
+from alexnet.explain.explanation import METHODS, Explanation, NeighborImage
 from alexnet.explain.feature_layers import map_layer
 from alexnet.explain.placement import crop_window
+from alexnet.features.neighbors import NearestImages
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.predictions import ClassProbability
@@ -28,6 +29,7 @@ from alexnet.transforms.crops import center_crop, denormalize, normalize, to_uin
 MAX_ORIGINAL_SIDE = 640
 """Width and height in pixels to which an image is reduced."""
 NUM_TOP_CLASSES = 5
+NUM_NEIGHBORS = 5
 MIDDLE_GRAY = 127.5
 SHOWN_CLASSES = 5
 """Class names that a message lists."""
@@ -40,6 +42,7 @@ def explain_image(
     class_name: str = "",
     layer: str = "",
     methods: Sequence[str] = METHODS,
+    nearest: NearestImages | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Explanation:
     """The input pixels on which the prediction of an image depends.
@@ -52,6 +55,8 @@ def explain_image(
         class_name: which class is explained; the most probable one unless given.
         layer: whose map Grad-CAM weights; the last convolution unless given.
         methods: some of METHODS.
+        nearest: finds the nearest images, which are left out without it; from
+            `alexnet.features.nearest_images(classifier)`.
         on_progress: called with (methods done, methods in all).
 
     Raises:
@@ -70,6 +75,7 @@ def explain_image(
         class_name=class_name,
         layer=layer,
         methods=methods,
+        nearest=nearest,
         on_progress=on_progress,
     )
 
@@ -121,6 +127,7 @@ def explain_input(
     class_name: str = "",
     layer: str = "",
     methods: Sequence[str] = METHODS,
+    nearest: NearestImages | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Explanation:
     """As `explain_image`, for an image that is not read yet and arguments that are checked."""
@@ -153,6 +160,18 @@ def explain_input(
         channels=strong_channels(classifier.network, x),
         occlusion_window=attribution.occlusion_window(x.shape[-1]),
         integration_gap=gap,
+        neighbors=_neighbors(nearest, stored),
+    )
+
+
+def _neighbors(nearest: NearestImages | None, stored: np.ndarray) -> tuple[NeighborImage, ...]:
+    """The nearest images to a resized image uint8 [S, S, 3], but for those with its pixels."""
+    if nearest is None:
+        return ()
+    (found,) = nearest.find(stored, NUM_NEIGHBORS, exclude_same=True)
+    return tuple(
+        NeighborImage(neighbor=one, pixels=nearest.searched.store.image(one.index))
+        for one in found.neighbors
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alexnet.explain.placement import CropWindow
+from alexnet.features.neighbors import Neighbor
 from alexnet.inference.predictions import ClassProbability
 
 METHODS = ("grad_cam", "occlusion", "integrated_gradients", "guided_backprop")
@@ -25,6 +26,16 @@ class StrongChannels:
     """Highest output of each, after the activation function."""
     maps: np.ndarray
     """float32 [n, H, W]: their outputs on the network's input."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class NeighborImage:
+    """An image of the data set that is near to the explained one."""
+
+    neighbor: Neighbor
+    """Its name, class and distance."""
+    pixels: np.ndarray
+    """uint8 [S, S, 3]: as it is stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -66,6 +77,10 @@ class Explanation:
     integration_gap: float
     """By how much the map of integrated gradients adds up to more than the difference of the logit
     to that of a gray image; nan without that map."""
+
+    neighbors: tuple[NeighborImage, ...] = ()
+    """The nearest images of the training data by the last hidden layer, nearest first; empty where
+    they were not searched."""
 
     def _repr_html_(self) -> str:
         """The sheet, for notebooks."""

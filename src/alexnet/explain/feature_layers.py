@@ -52,6 +52,23 @@ def function_of(arch: Architecture, name: str) -> str:
     return layer.function if isinstance(layer, Activation) else ""
 
 
+def num_channels(arch: Architecture, name: str) -> int:
+    """Channels or features of a layer."""
+    return arch.layer_infos()[layer_index(arch, name)].output[0]
+
+
+def num_towers(arch: Architecture, name: str) -> int:
+    """Groups into which the next convolution splits a layer's channels, 1 without one."""
+    following = arch.layers[layer_index(arch, name) + 1 :]
+    return next((layer.groups for layer in following if isinstance(layer, Conv)), 1)
+
+
+def field_text(arch: Architecture, name: str) -> str:
+    """The size of a layer's receptive field in words: "51 x 51 pixels", or "the whole input"."""
+    field = arch.layer_infos()[layer_index(arch, name)].receptive_field
+    return "the whole input" if field > max(arch.input[1:]) else f"{field} x {field} pixels"
+
+
 def map_layer(arch: Architecture, name: str = "") -> str:
     """The layer whose map Grad-CAM weights: that of `name`, else of the last convolution.
 

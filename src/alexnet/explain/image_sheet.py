@@ -7,7 +7,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet.explain.explanation import METHODS, Explanation, StrongChannels
+from alexnet.explain.explanation import METHODS, Explanation, NeighborImage, StrongChannels
 from alexnet.explain.map_panels import CAPTIONS, TITLES, draw_map, draw_whole_image
 from alexnet.explain.page import Page
 from alexnet.plots import BLUE, GRAY, INK, SMALL, class_labels, drawable, percent, styled
@@ -16,6 +16,8 @@ WIDTH, MARGIN, GAP = 10.0, 0.3, 0.2
 INNER = WIDTH - 2 * MARGIN
 TITLE_SPACE, HEADING = 0.72, 0.26
 CAPTION_SPACE, CAPTION_COLUMNS = 0.62, 42
+NEIGHBOR_SIDE = 1.7
+NUM_NEIGHBORS, NAME_COLUMNS = 5, 24
 MAX_LAYERS = 8
 """Convolutions whose channels are shown."""
 
@@ -35,8 +37,9 @@ def sheet(explanation: Explanation, model: str = "") -> Figure:
     maps_height = (HEADING + quarter * aspect + CAPTION_SPACE) if methods else 0.0
     layers = explanation.channels[:MAX_LAYERS]
     tiles_height = HEADING + _block_side(len(layers)) + 0.2 if layers else 0.0
-    height = TITLE_SPACE + HEADING + first + GAP + maps_height + tiles_height + MARGIN
-    page = Page(WIDTH, height)
+    neighbors_height = HEADING + NEIGHBOR_SIDE + CAPTION_SPACE if explanation.neighbors else 0.0
+    height = TITLE_SPACE + HEADING + first + GAP + maps_height + tiles_height + neighbors_height
+    page = Page(WIDTH, height + MARGIN)
     _title(page, explanation, model)
     y = TITLE_SPACE
     _first_row(page, y, quarter, first, explanation)
@@ -46,6 +49,8 @@ def sheet(explanation: Explanation, model: str = "") -> Figure:
     y += maps_height
     if layers:
         _channel_row(page, y, layers)
+    if explanation.neighbors:
+        _neighbor_row(page, y + tiles_height, explanation.neighbors)
     return page.figure
 
 
@@ -76,7 +81,7 @@ def _first_row(page: Page, y: float, width: float, height: float, e: Explanation
     page.panel(x, y + HEADING, side, side).imshow(e.pixels, cmap="gray", vmin=0, vmax=255)
     x = MARGIN + 2 * (width + GAP)
     _heading(page, x, y, "Most probable classes")
-    _bars(page, x, y + HEADING, WIDTH - MARGIN - x, min(height, 1.9), e)
+    _bars(page, x, y + HEADING, WIDTH - MARGIN - x, side, e)
 
 
 def _bars(page: Page, x: float, y: float, width: float, height: float, e: Explanation) -> None:
@@ -85,7 +90,7 @@ def _bars(page: Page, x: float, y: float, width: float, height: float, e: Explan
     n = len(labels)
     for i, (top, label) in enumerate(zip(e.top_classes, labels, strict=True)):
         color = BLUE if top.label == e.class_name else "#b9c6d0"
-        axes.barh(i + 0.22, top.probability, 0.34, color=color)
+        axes.barh(i + 0.22, top.probability, 0.3, color=color)
         axes.text(0, i - 0.24, label, fontsize=8.5, va="center", color=INK)
         axes.text(1, i - 0.24, percent(top.probability, 1), fontsize=8.5, va="center", ha="right")
     axes.set(xlim=(0, 1), ylim=(n - 0.5, -0.5))
@@ -123,3 +128,17 @@ def _channel_block(page: Page, x: float, y: float, side: float, layer: StrongCha
         axes.text(
             0.04, 0.96, str(index), transform=axes.transAxes, va="top", fontsize=7, color="white"
         )
+
+
+def _neighbor_row(page: Page, y: float, neighbors: tuple[NeighborImage, ...]) -> None:
+    """The nearest images with their class and distance."""
+    _heading(page, MARGIN, y, "Nearest training images by the last hidden layer")
+    step = (INNER + GAP) / max(len(neighbors), NUM_NEIGHBORS)
+    for i, near in enumerate(neighbors):
+        x = MARGIN + i * step
+        page.panel(x, y + HEADING, NEIGHBOR_SIDE, NEIGHBOR_SIDE).imshow(near.pixels)
+        label = class_labels([near.neighbor.label], NAME_COLUMNS)[0]
+        bottom = y + HEADING + NEIGHBOR_SIDE + 0.06
+        page.text(x, bottom, label, color=INK)
+        distance = f"distance {near.neighbor.distance:.1f}"
+        page.text(x, bottom + 0.15, distance, color=GRAY)

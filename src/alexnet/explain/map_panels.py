@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from alexnet.explain.blur import gaussian_blur
 from alexnet.explain.explanation import Explanation
 
 TITLES = {
@@ -18,6 +20,8 @@ TITLES = {
     "guided_backprop": "Guided backpropagation",
 }
 LUMA = (0.299, 0.587, 0.114)
+SMOOTHING = {"occlusion": 1 / 40, "integrated_gradients": 1 / 120}
+"""Standard deviation of the blur with which a map is drawn, in sides of the input."""
 PERCENTILE = 99.5
 """Of the absolute values of a map of single pixels, which gets the strongest color."""
 CONTOUR = 0.5
@@ -57,7 +61,7 @@ def _draw_heat(axes: Axes, e: Explanation) -> None:
 
 def _draw_signed(axes: Axes, e: Explanation, method: str) -> None:
     """Red speaks for the class, blue against it."""
-    values = e.maps[method]
+    values = _smooth(e.maps[method], SMOOTHING[method] * e.maps[method].shape[1])
     high = float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
     strength = np.clip(values / high, -1, 1)
     colors = mpl.colormaps["RdBu_r"](0.5 + 0.5 * strength)
@@ -65,6 +69,13 @@ def _draw_signed(axes: Axes, e: Explanation, method: str) -> None:
     axes.imshow(_pale_gray(e.original), cmap="gray", vmin=0, vmax=255)
     axes.imshow(colors, extent=_extent(e), interpolation="nearest")
     _show_window(axes, e, pale=0.6)
+
+
+def _smooth(values: np.ndarray, std: float) -> np.ndarray:
+    """A map [H, W], blurred; `std` in pixels."""
+    blurred = gaussian_blur(torch.from_numpy(values)[None, None], max(std, 0.3))
+    smooth: np.ndarray = blurred[0, 0].numpy()
+    return smooth
 
 
 def _draw_edges(axes: Axes, e: Explanation) -> None:
@@ -133,7 +144,7 @@ def _occlusion_caption(e: Explanation) -> str:
 
 
 def _gradients_caption(e: Explanation) -> str:
-    return "What each pixel adds to the class's logit (red) or takes from it (blue)."
+    return "What pixels add to the class's logit (red) or take from it (blue), slightly blurred."
 
 
 def _edges_caption(e: Explanation) -> str:

@@ -21,25 +21,44 @@ MIN_COLOR = 0.25
 
 
 @styled
-def filters(weight: Tensor, title: str = "") -> Figure:
-    """First-layer filters [out, in, k, k] as tiles of one image, each scaled to its own range.
+def filters(weight: Tensor, title: str = "", towers: int = 1) -> Figure:
+    """First-layer filters [out, in, k, k] as tiles, each scaled to its own range.
 
     In color if `in` is 3, else the mean over `in`. First the gray ones by the orientation of their
     edges, then the colored ones by hue. A line below says if they show no structure.
+
+    Args:
+        weight: of the layer.
+        title: of the figure.
+        towers: parts of the channels that are shown apart, each sorted for itself.
+
+    Source: Paper, figure 3, in which the towers are above each other.
     """
+    parts = weight.chunk(towers)
+    images = [_sorted_tiles(part) for part in parts]
+    aspect = sum(image.shape[0] for image in images) / images[0].shape[1]
+    problem = why_nothing_shows(weight)
+    space = 0.35 * bool(title) + 0.25 * bool(problem) + 0.25 * towers * (towers > 1)
+    figure = new_figure(WIDTH * aspect + space, title)
+    for i, (axes, image) in enumerate(
+        zip(figure.subplots(towers, squeeze=False).flat, images, strict=True)
+    ):
+        axes.imshow(image, interpolation="nearest")
+        axes.axis("off")
+        if towers > 1:
+            first = i * len(parts[0])
+            axes.set_title(f"tower {i + 1}: channels {first} to {first + len(parts[i]) - 1}")
+    add_note(figure, problem and f"These filters show no structure: {problem}.")
+    return figure
+
+
+def _sorted_tiles(weight: Tensor) -> np.ndarray:
+    """Filters [out, in, k, k] as one image [h, w, 3], 0 to 1."""
     tiles = to_numpy(weight)[filter_order(weight)].transpose(0, 2, 3, 1)
     if tiles.shape[3] != 3:
         tiles = np.repeat(tiles.mean(3, keepdims=True), 3, axis=3)
     low, high = tiles.min((1, 2, 3), keepdims=True), tiles.max((1, 2, 3), keepdims=True)
-    image = mosaic((tiles - low) / np.maximum(high - low, 1e-12))
-    width, height = image.shape[1], image.shape[0]
-    problem = why_nothing_shows(weight)
-    figure = new_figure(WIDTH * height / width + 0.35 * bool(title) + 0.25 * bool(problem), title)
-    axes = figure.subplots()
-    axes.imshow(image, interpolation="nearest")
-    axes.axis("off")
-    add_note(figure, problem and f"These filters show no structure: {problem}.")
-    return figure
+    return mosaic((tiles - low) / np.maximum(high - low, 1e-12))
 
 
 def mosaic(tiles: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ OUTPUTS = {
     "evaluate": "evaluation.summary:EvaluationSummary",
     "predict": "cli.outputs.predict:PredictOutput",
     "explain": "cli.outputs.explain:ExplainOutput",
+    "explain --filters": "cli.outputs.filters:FiltersOutput",
     "compare": "cli.outputs.compare:CompareOutput",
     "info": "cli.outputs.info:InfoOutput",
     "runs": "cli.outputs.runs:RunsOutput",

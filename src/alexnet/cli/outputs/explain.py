@@ -48,6 +48,17 @@ class ChannelsOutput:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NearestOutput:
+    """An image of the training data that is near to the explained one."""
+
+    image: str
+    """Its name in the data set."""
+    label: str
+    distance: float
+    """Euclidean, of the activations of the last hidden layer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExplanationOutput:
     """What the prediction of an image depends on."""
 
@@ -74,6 +85,8 @@ class ExplanationOutput:
     a gray image; null without them."""
     channels: tuple[ChannelsOutput, ...]
     """Of every convolution."""
+    neighbors: tuple[NearestOutput, ...]
+    """The nearest training images; empty if they were not searched."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +136,12 @@ def explanation_output(e: Explanation) -> ExplanationOutput:
         integration_gap=None if math.isnan(e.integration_gap) else e.integration_gap,
         channels=tuple(
             ChannelsOutput(layer=c.layer, indices=c.indices, peaks=c.peaks) for c in e.channels
+        ),
+        neighbors=tuple(
+            NearestOutput(
+                image=one.neighbor.image, label=one.neighbor.label, distance=one.neighbor.distance
+            )
+            for one in e.neighbors
         ),
     )
 

@@ -1,0 +1,97 @@
+"""`explain` end to end: sheets, patches, JSON, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alexnet.cli.explain import flags_class
+from alexnet.cli.explain_filters import FiltersFlags, with_layer
+from alexnet.training.run_folder import RunFolder
+from support.commands import Command
+
+
+def is_png(path: Path) -> bool:
+    return path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_sheets_of_images(
+    command: Command, small_whole: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    rose, bad = flowers / "test" / "rose" / "0000.jpg", tmp_path / "bad.jpg"
+    bad.write_bytes(b"nothing")
+    words = (small_whole.path, rose, bad, "--method", "grad_cam", "--no-nearest", "--out", tmp_path)
+    result = command("explain", *words, "--json")
+    assert result.code == 1
+    good, unread = json.loads(result.out)["images"]
+    assert good["sheet"] == str(tmp_path / "0000.png")
+    assert is_png(Path(good["sheet"]))
+    assert [one["method"] for one in good["explanation"]["maps"]] == ["grad_cam"]
+    assert (unread["sheet"], unread["explanation"]) == (None, None)
+    assert f"alexnet: cannot read {bad}: " in result.err
+
+
+def test_what_is_refused(command: Command, small_whole: RunFolder, flowers: Path) -> None:
+    run, rose = small_whole.path, flowers / "test" / "rose" / "0000.jpg"
+    for words, message in (
+        ((run,), "name at least one image: alexnet explain MODEL IMAGE ..."),
+        ((run, "nothing.jpg"), "there is no image at nothing.jpg"),
+        ((flowers, rose), "is a folder without a model"),
+        ((rose, run), "the model comes first: alexnet explain MODEL IMAGE ..."),
+        ((run, rose, "--class", "rosa"), "the model has no class 'rosa'; did you mean rose"),
+        ((run, rose, "--layer", "conv7"), "did you mean conv"),
+        ((run, flowers / "test", "--out", "a.png"), "--out a.png is one file for 12 images"),
+        ((run, "--filters", "tanh1"), "unknown layer with weights of lenet5"),
+        ((run, "--filters", "conv2", "--channels", 99), "conv2 has the channels 0 to 7, not 99"),
+    ):
+        result = command("explain", *words)
+        assert (result.code, result.out) == (2, ""), words
+        assert message in result.err
+
+
+def test_filters_without_a_layer_are_those_of_the_first(
+    command: Command, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    assert with_layer(["run", "--filters"]) == ["run", "--filters", "first"]
+    assert with_layer(["run", "--filters", "--json"]) == ["run", "--filters", "first", "--json"]
+    assert with_layer(["run", "--filters", "conv2"]) == ["run", "--filters", "conv2"]
+    assert flags_class(["run", "--filters=conv2"]) is FiltersFlags
+    out = tmp_path / "a.png"
+    result = command("explain", small_whole.path, "--filters", "--out", out)
+    assert (result.code, result.out) == (0, f"{out}\n")
+    assert is_png(out)
+
+
+@pytest.mark.slow
+def test_patches_of_a_layer(
+    command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "patches.png"
+    words = ("--filters", "conv3", "--channels", 0, 2, "--synthesize", "--out", out)
+    text = command("explain", trained.path, *words)
+    assert "channels that are above zero in none of 60 images" in text.out
+    facts = json.loads(command("explain", trained.path, *words, "--json").out)
+    assert [one["channel"] for one in facts["channels"]] == [0, 2]
+    assert all(len(one["patches"]) == 9 for one in facts["channels"])
+    for one in facts["channels"]:
+        values = [patch["activation"] for patch in one["patches"]]
+        assert values == sorted(values, reverse=True)
+        assert len({patch["image"] for patch in one["patches"]}) == 9
+    assert {one["layer"] for one in facts["dead"]} >= {"conv1", "conv5", "fc6"}
+    assert is_png(out)
+
+
+@pytest.mark.slow
+def test_nearest_training_images(
+    command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    rose = flowers / "train" / "rose" / "0000.jpg"
+    result = command("explain", trained.path, rose, "--out", tmp_path / "a.svg", "--json")
+    (found,) = json.loads(result.out)["images"]
+    distances = [one["distance"] for one in found["explanation"]["neighbors"]]
+    assert len(distances) == 5
+    assert distances == sorted(distances)
+    assert distances[0] > 0, "not the image itself"
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
