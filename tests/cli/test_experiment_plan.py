@@ -80,6 +80,16 @@ def test_a_kept_result_is_used_where_there_is_no_own_one(
     assert "from      the kept tiny-quick.json (3 seeds, reproduced)" in told.out
 
 
+def test_an_own_result_of_an_older_format_is_passed_over_and_named(
+    command: Command, folder: Path
+) -> None:
+    (folder / "result.json").write_text('{"format": 3}')
+    told = command("experiment", "plan", "tiny", "--quick")
+    assert told.code == 0
+    assert "not planned from runs/experiments/tiny-quick" in told.err
+    assert "no earlier result" in told.out
+
+
 def test_a_run_that_ended_early_tells_no_spread(
     command: Command, folder: Path, tiny_result: ExperimentResult
 ) -> None:

@@ -98,7 +98,17 @@ def test_an_earlier_protocol_is_told_with_both_values(
     assert protocol_differences(tiny_result) == ("seeds: 3, now 4", "tuning epochs: 1, now 7")
     text = page_text([tiny_result])
     assert re.search(r"an earlier protocol, `[0-9a-f]{12}`: seeds: 3, now 4; tuning", text)
-    assert r"| quick \* | **reproduced** |" in text
+    assert f"- **Limits:** {tiny_result.limits}\n" in text, "of the protocol that was run"
+    assert r"| 3 | quick \* | 1.5 min | **reproduced** |" in text
+
+
+@pytest.mark.usefixtures("listed")
+def test_other_words_are_no_other_protocol(
+    tiny_result: ExperimentResult, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXPERIMENTS, "tiny", replace(experiment, limits="other words"))
+    assert is_current(tiny_result)
+    assert "- **Limits:** other words\n" in page_text([tiny_result])
 
 
 @pytest.mark.usefixtures("listed")
@@ -137,7 +147,7 @@ def test_a_claim_of_several_comparisons_has_a_row_for_each_and_wider_intervals(
     result = replace(tiny_result, comparisons=several, verdict="undecided")
     table = verdict_table([result]).splitlines()
     row = next(i for i, line in enumerate(table) if "tiny" in line)
-    assert "all of 2 |  | 3 | quick | **undecided** |" in table[row]
+    assert "all of 2 |  | 3 | quick | 1.5 min | **undecided** |" in table[row]
     assert table[row + 1].startswith(f"| - {first.name} | +")
     assert table[row + 2].endswith("| undecided |")
     text = page_text([result])

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import print_json, table
+from alexnet.cli.console import note, print_json, table
 from alexnet.cli.experiment_text import WIDTH, paragraph
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
-from alexnet.errors import UsageError
+from alexnet.errors import ModelFileError, UsageError
 from alexnet.experiments.catalogue import experiment
 from alexnet.experiments.experiment import ProtocolName
 from alexnet.experiments.formatting import format_half_width
@@ -126,8 +126,11 @@ def earlier_result(
         return found, folder
     for size in (protocol, *PROTOCOLS):
         own, kept = Path(f"runs/experiments/{name}-{size}"), kept_path(name, size)
-        if has_result(own):
-            return read_result(own), str(own / RESULT)
+        try:
+            if has_result(own):
+                return read_result(own), str(own / RESULT)
+        except ModelFileError as error:  # such as of an older format
+            note(f"not planned from {own}: {error}")
         if kept.is_file():
             return read_result_file(kept), f"the kept {kept.name}"
     return None, ""

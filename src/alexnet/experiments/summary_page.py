@@ -118,7 +118,8 @@ def page_text(results: Sequence[ExperimentResult], plots: Collection[str] = ()) 
 def verdict_table(results: Sequence[ExperimentResult]) -> str:
     """All claims with the effects of their primary comparisons, by the largest protocol run."""
     rows = [row for name in EXPERIMENTS for row in _rows(name, results)]
-    return markdown_table(("claim", "effect, 95 % interval", "seeds", "protocol", "verdict"), rows)
+    head = ("claim", "effect, 95 % interval", "seeds", "protocol", "training", "verdict")
+    return markdown_table(head, rows)
 
 
 def _rows(name: str, results: Sequence[ExperimentResult]) -> Iterator[tuple[str, ...]]:
@@ -126,10 +127,10 @@ def _rows(name: str, results: Sequence[ExperimentResult]) -> Iterator[tuple[str,
     link = f"[`{name}`](#{name})"
     result = next((one for one in results if one.experiment == name), None)
     if result is None:
-        yield link, "", "", "", NOT_RUN
+        yield link, "", "", "", "", NOT_RUN
         return
     size = result.protocol + ("" if is_current(result) else r" \*")
-    about = f"{len(result.seeds)}", size
+    about = f"{len(result.seeds)}", size, format_minutes(result.training_seconds / 60)
     primary = [one for one in result.comparisons if one.is_primary]
     effects = [format_interval(one.interval, one.scale) for one in primary]
     if len(primary) == 1:
@@ -137,7 +138,7 @@ def _rows(name: str, results: Sequence[ExperimentResult]) -> Iterator[tuple[str,
         return
     yield f"{link}: all of {len(primary)}", "", *about, f"**{result.verdict}**"
     for one, effect in zip(primary, effects, strict=True):
-        yield f"- {one.name}", effect, "", "", one.verdict
+        yield f"- {one.name}", effect, "", "", "", one.verdict
 
 
 def _counts(results: Sequence[ExperimentResult]) -> str:
@@ -189,11 +190,14 @@ def is_current(result: ExperimentResult) -> bool:
 def _section(
     experiment: Experiment, found: Sequence[ExperimentResult], plots: Collection[str]
 ) -> str:
+    # The limits of an earlier protocol are those of its own time.
+    is_earlier = bool(found) and not is_current(found[0])
+    limits = found[0].limits if is_earlier else experiment.limits
     parts = [
         f"## {experiment.name}",
         experiment.claim,
         f"- **Source:** {experiment.source}\n- **Expected:** {experiment.expected}\n"
-        f"- **Limits:** {experiment.limits}",
+        f"- **Limits:** {limits}",
         *([_measured(one, plots) for one in found] or [f"**Measured:** {NOT_RUN}."]),
     ]
     return "\n\n".join(parts)
