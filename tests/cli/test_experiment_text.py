@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.cli.experiment_text import describe_experiment, plan_text, result_text
+import pytest
+
+from alexnet.cli.experiment_text import (
+    describe_experiment,
+    plan_text,
+    result_text,
+    verdicts_text,
+)
 from alexnet.cli.outputs.experiment_plan import plan_output
+from alexnet.cli.outputs.verdicts import report_output
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.plan import Plan
 from alexnet.experiments.results import ExperimentResult
@@ -20,6 +28,16 @@ def test_every_experiment_and_plan_fits_80_columns() -> None:
     for one in EXPERIMENTS.values():
         assert longest(describe_experiment(one, known_speeds("cpu"))) <= 80
         assert longest(plan_text(plan_output(Plan(experiment=one), "runs/x", 12.0))) <= 80
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_result_of_an_earlier_protocol_is_marked(tiny_result: ExperimentResult) -> None:
+    now = verdicts_text(report_output([tiny_result], "page"))
+    assert "*" not in now
+    assert now.splitlines()[-1].split() == ["tiny", "quick", "3", "reproduced"]
+    old = verdicts_text(report_output([replace(tiny_result, design=None)], "page"))
+    assert "quick *" in old
+    assert "an earlier protocol" in old
 
 
 def test_a_series_tells_once_what_its_sizes_share() -> None:

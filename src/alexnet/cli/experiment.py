@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, print_json, table
+from alexnet.cli.console import note, print_json
 from alexnet.cli.experiment_plan import check_names, plan_action, protocol_of
-from alexnet.cli.experiment_text import describe_experiment, plan_text, result_text
+from alexnet.cli.experiment_text import (
+    describe_experiment,
+    plan_text,
+    result_text,
+    verdicts_text,
+)
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.outputs.experiment_plan import plan_output
 from alexnet.cli.outputs.experiments import list_output
@@ -208,18 +213,17 @@ class ReportFlags:
 def report_action(arguments: Sequence[str]) -> int:
     """Write the page and print the verdicts."""
     flags = parse(ReportFlags, arguments, "experiment report")
+    from alexnet.cli.outputs.verdicts import report_output
     from alexnet.experiments.summary_page import write_page
 
     keep = Path(flags.keep) if flags.keep else None
     results = write_page([Path(folder) for folder in flags.folders], Path(flags.out), keep)
+    found = report_output(results, flags.out)
     if flags.json:
-        from alexnet.cli.outputs.verdicts import report_output
-
-        print_json(report_output(results, flags.out))
+        print_json(found)
         return 0
     if results:
-        rows = [(one.experiment, one.protocol, one.verdict) for one in results]
-        print(table(("experiment", "protocol", "verdict"), rows, left=3))
+        print(verdicts_text(found))
     print(f"page      {flags.out}")
     return 0
 

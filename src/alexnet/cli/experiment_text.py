@@ -22,6 +22,7 @@ from alexnet.experiments.plan import Plan
 from alexnet.experiments.speeds import Speeds
 
 if TYPE_CHECKING:
+    from alexnet.cli.outputs.verdicts import ExperimentReportOutput
     from alexnet.experiments.results import ComparisonResult, ExperimentResult
 
 WIDTH = 80
@@ -112,3 +113,20 @@ def result_text(result: ExperimentResult) -> str:
 def _effect(one: ComparisonResult) -> Iterator[str]:
     yield textwrap.fill(one.name if one.is_primary else f"{one.name} (secondary)", WIDTH)
     yield f"  {format_interval(one.interval, one.scale)}, 95 % interval: {one.verdict}"
+
+
+def verdicts_text(report: ExperimentReportOutput) -> str:
+    """The verdicts of results, and whether this version has the protocols that were run."""
+    rows = [
+        (
+            one.experiment,
+            one.protocol + ("" if one.is_current else " *"),
+            f"{one.num_seeds}",
+            one.verdict,
+        )
+        for one in report.verdicts
+    ]
+    text = table(("experiment", "protocol", "seeds", "verdict"), rows, left=2)
+    if all(one.is_current for one in report.verdicts):
+        return text
+    return f"{text}\n* an earlier protocol than that of this version; the page says in what"

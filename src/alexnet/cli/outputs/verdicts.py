@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alexnet.experiments.design import digest
 from alexnet.experiments.experiment import ProtocolName
 from alexnet.experiments.intervals import Verdict
 from alexnet.experiments.results import ExperimentResult
+from alexnet.experiments.summary_page import is_current
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +18,14 @@ class ExperimentVerdict:
 
     experiment: str
     protocol: ProtocolName
+    num_seeds: int
     verdict: Verdict
+    training_seconds: float
+    """Of all runs together."""
+    protocol_digest: str | None
+    """Of the protocol that was run; null where it was not recorded."""
+    is_current: bool
+    """Whether this version has that protocol."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +42,15 @@ def report_output(results: Sequence[ExperimentResult], page: str) -> ExperimentR
     return ExperimentReportOutput(
         page=page,
         verdicts=tuple(
-            ExperimentVerdict(experiment=one.experiment, protocol=one.protocol, verdict=one.verdict)
+            ExperimentVerdict(
+                experiment=one.experiment,
+                protocol=one.protocol,
+                num_seeds=len(one.seeds),
+                verdict=one.verdict,
+                training_seconds=one.training_seconds,
+                protocol_digest=digest(one.design) if one.design else None,
+                is_current=is_current(one),
+            )
             for one in results
         ),
     )
