@@ -43,7 +43,7 @@ def confusion(evaluation: Evaluation, title: str = "") -> Figure:
     The errors have a color scale of their own, up to the largest share. With more than
     MAX_NAMED_CLASSES classes those are shown that are confused most with each other.
     """
-    shown, which = choose_classes(evaluation)
+    shown, which = choose_classes(evaluation.confusion)
     counts, totals = evaluation.confusion[np.ix_(shown, shown)], evaluation.confusion.sum(1)[shown]
     shares = counts / np.maximum(totals, 1)[:, None]
     labels = plots.class_labels(evaluation.class_names)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from alexnet.evaluation.results import Evaluation
-
 MAX_NAMED_CLASSES = 30
 """Up to which a confusion matrix is shown whole."""
 BLOCK_SIZE = 20
 """Classes that are shown of a larger one."""
 
 
-def choose_classes(evaluation: Evaluation) -> tuple[np.ndarray, str]:
-    """The indices of the classes to show, in the order of the classes, and which they are."""
-    counts = evaluation.confusion
+def choose_classes(counts: np.ndarray) -> tuple[np.ndarray, str]:
+    """The indices of the classes to show, in the order of the classes, and which they are.
+
+    Args:
+        counts: [num_classes, num_classes], as `confusion_matrix` has them.
+    """
     total = len(counts)
     occurring = np.flatnonzero(counts.any(0) | counts.any(1))
     if total <= MAX_NAMED_CLASSES:

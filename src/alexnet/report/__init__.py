@@ -1,0 +1,21 @@
+"""A run as one page of HTML, and several runs side by side.
+
+- `run_report`: writes `report.html` of a run
+- `stored_run`, `predictions`, `stored_images`: what is read, as far as it is there
+- `report_content`: the variables of the template; `curves`, `confusion`, `page_images`,
+  `reliability`, `data_facts`, `class_sizes`, `augmented`, `network_rows`: its sections
+- `line_chart`: lines over the epochs as coordinates for SVG
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.report.run_report import REPORT_NAME, write_run_report
+
+__all__ = ["REPORT_NAME", "write_run_report"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {"REPORT_NAME": "run_report", "write_run_report": "run_report"},
+)

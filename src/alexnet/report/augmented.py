@@ -1,0 +1,46 @@
+"""Augmented training images of a page, each with what was done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet.config.recipe import Recipe
+from alexnet.errors import AlexNetError
+from alexnet.io.text import error_text, printable
+from alexnet.pages.thumbnails import jpeg_url
+from alexnet.report.stored_images import RunData
+from alexnet.reporter import NullReporter
+from alexnet.training.preview import augmentation_preview
+
+NUM_CLASSES, NUM_SAMPLES = 4, 5
+SIDE = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentedRow:
+    """A class: a stored image, then samples of it."""
+
+    class_name: str
+    images: list[tuple[str, list[str]]]
+    """Addresses, and lines of captions."""
+
+
+def augmented_rows(recipe: Recipe | None, data: RunData) -> tuple[list[AugmentedRow], str]:
+    """The rows, or none and why."""
+    if recipe is None or not data.has_pixels:
+        return [], data.problem
+    try:
+        preview = augmentation_preview(recipe, NUM_CLASSES, NUM_SAMPLES, NullReporter())
+    except (AlexNetError, OSError, ValueError) as error:
+        return [], error_text(error)
+    rows = zip(preview.class_names, preview.images, preview.captions, strict=True)
+    return [
+        AugmentedRow(
+            class_name=name,
+            images=[
+                (jpeg_url(image, SIDE), [printable(line) for line in caption.split("\n")])
+                for image, caption in zip(images, captions, strict=True)
+            ],
+        )
+        for name, images, captions in rows
+    ], ""

@@ -1,0 +1,142 @@
+"""What a report says about the data: classes, sizes, skipped files, duplicates, imbalance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.data.images.find import describe_skipped
+from alexnet.data.source import SPLITS
+from alexnet.io.text import count_text
+from alexnet.report.stored_images import Duplicates, RunData, find_duplicates
+from alexnet.report.stored_run import StoredRun
+
+MAX_LISTED = 12
+"""Rejected images, and groups of duplicates, that are listed."""
+IMBALANCE = 4
+"""The median class has so many times the images of a class that is called small."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCounts:
+    """Images of a class by split, in the order of `DataFacts.splits`."""
+
+    name: str
+    counts: list[int]
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """The section about the data."""
+
+    name: str
+    num_classes: int
+    splits: dict[str, int]
+    """Images of each split."""
+    class_names: tuple[str, ...]
+    classes: list[ClassCounts]
+    """Empty where the data is not there."""
+    findings: list[str]
+    """Sentences."""
+    rejected: list[tuple[str, str]]
+    """Names and reasons, the first ones."""
+    num_rejected: int
+    duplicates: list[list[str]]
+    """Names of equal images, the first groups."""
+    missing: str
+    """What cannot be told, and why."""
+
+
+def describe_data(run: StoredRun, data: RunData) -> DataFacts | None:
+    """The facts; None where neither the result nor the data tells any."""
+    counts = _class_counts(data)
+    known = run.result.data if run.result else None
+    store = data.store
+    names = store.info.class_names if store else known.class_names if known else ()
+    if not names:
+        return None
+    rejected = run.result.rejected if run.result else store.info.rejected if store else ()
+    duplicates = find_duplicates(data)
+    splits = data.splits.counts if data.splits else known.num_images if known else {}
+    missing = "" if counts else f"the sizes of the classes: {data.problem}"
+    if duplicates is None:
+        missing = "; ".join(filter(None, (missing, _why_no_duplicates(data) if counts else "")))
+    return DataFacts(
+        name=run.recipe.data if run.recipe else "",
+        num_classes=len(names),
+        splits=splits,
+        class_names=names,
+        classes=counts,
+        findings=_findings(counts, duplicates, data),
+        rejected=[(image.name, image.reason) for image in rejected[:MAX_LISTED]],
+        num_rejected=len(rejected),
+        duplicates=_duplicate_names(duplicates, data),
+        missing=missing,
+    )
+
+
+def _class_counts(data: RunData) -> list[ClassCounts]:
+    if data.store is None or data.splits is None:
+        return []
+    names, labels = data.store.info.class_names, data.store.labels
+    columns = [
+        np.bincount(labels[indices], minlength=len(names))
+        for split in SPLITS
+        if len(indices := data.splits.by_name[split])
+    ]
+    rows = np.stack(columns, 1).tolist()
+    return [
+        ClassCounts(name=name, counts=row, total=sum(row))
+        for name, row in zip(names, rows, strict=True)
+    ]
+
+
+def _findings(
+    counts: Sequence[ClassCounts], duplicates: Duplicates | None, data: RunData
+) -> list[str]:
+    """What is odd about the data, and what is not, as sentences."""
+    lines = []
+    if counts:
+        totals = sorted(one.total for one in counts)
+        median = totals[len(totals) // 2]
+        small = sum(total * IMBALANCE < median for total in totals)
+        lines.append(
+            f"Classes have {totals[0]:,} to {totals[-1]:,} images, the median {median:,}; "
+            + (
+                f"{count_text(small, 'class').replace('classs', 'classes')} with less than a "
+                f"quarter of the median"
+                if small
+                else "none has less than a quarter of the median."
+            )
+        )
+    if data.store and (skipped := data.store.info.skipped):
+        lines.append(f"Files skipped: {describe_skipped({s.reason: s.files for s in skipped})}.")
+    if duplicates is not None:
+        lines.append(_duplicate_text(duplicates))
+    return lines
+
+
+def _duplicate_text(found: Duplicates) -> str:
+    if not found.groups:
+        return "No two images are equal to the last bit."
+    extra = sum(len(group) - 1 for group in found.groups)
+    return (
+        f"{count_text(extra, 'image')} {'is' if extra == 1 else 'are'} equal to an earlier one to "
+        f"the last bit; {count_text(found.across_classes, 'group')} across classes, "
+        f"{found.across_splits:,} across splits."
+    )
+
+
+def _why_no_duplicates(data: RunData) -> str:
+    reason = data.problem or "too many images have the same colors to compare them all"
+    return f"duplicates: {reason}"
+
+
+def _duplicate_names(found: Duplicates | None, data: RunData) -> list[list[str]]:
+    if found is None or data.store is None:
+        return []
+    names = data.store.info.names
+    return [[names[index] for index in group] for group in found.groups[:MAX_LISTED]]

@@ -1,0 +1,214 @@
+"""Charts of lines over the epochs, as coordinates for SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 420, 236
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
+MAX_POINTS = 600
+"""Points of a line; of more epochs every second, third and so on is drawn."""
+COLORS = ("blue", "orange", "green", "purple", "violet", "gold", "ink", "soft")
+"""Names of the page's colors, in the order of the lines."""
+
+Format = Callable[[float], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A line: a value for each epoch, or None."""
+
+    name: str
+    values: Sequence[float | None]
+    color: str = ""
+    is_dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line as SVG draws it."""
+
+    name: str
+    color: str
+    is_dashed: bool
+    path: str
+    """Of an SVG path; a gap where a value is missing."""
+    ys: list[float | None]
+    texts: list[str]
+    last: str
+    """The last value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineChart:
+    """A chart; all positions are in units of its view box."""
+
+    title: str
+    width: int
+    height: int
+    left: int
+    right: int
+    """Where the plot's area ends."""
+    top: int
+    bottom: int
+    x_name: str
+    xs: list[float]
+    x_labels: list[str]
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    lines: list[Line]
+    mark: float | None
+    """Where a vertical line stands, such as the best epoch."""
+    mark_text: str
+
+    @property
+    def points(self) -> dict[str, object]:
+        """What the script needs to show values under the pointer."""
+        names = ("name", "color", "ys", "texts")
+        lines = [{name: getattr(line, name) for name in names} for line in self.lines]
+        return {"name": self.x_name, "xs": self.xs, "labels": self.x_labels, "lines": lines}
+
+
+def line_chart(
+    title: str,
+    epochs: Sequence[int],
+    series: Sequence[Series],
+    text: Format,
+    *,
+    is_log: bool = False,
+    starts_at_zero: bool = True,
+    mark: int | None = None,
+    mark_text: str = "",
+) -> LineChart:
+    """A chart of values over the epochs.
+
+    Args:
+        title: what it shows, with its unit.
+        epochs: ascending; every series has a value for each.
+        series: the lines.
+        text: a value for people.
+        is_log: a logarithmic scale, on which values that are not positive are left out.
+        starts_at_zero: the scale begins at 0, unless it is logarithmic.
+        mark: an epoch with a vertical line.
+        mark_text: what that is.
+    """
+    kept = _kept(len(epochs))
+    chosen = [epochs[i] for i in kept]
+    values = [[_usable(s.values[i], is_log) for i in kept] for s in series]
+    numbers = [v for line in values for v in line if v is not None]
+    ticks, scale_y = _y_scale(numbers, is_log, starts_at_zero)
+    first, last = (chosen[0], chosen[-1]) if chosen else (0, 1)
+
+    def scale_x(epoch: float) -> float:
+        share = (epoch - first) / (last - first) if last > first else 0.5
+        return round(LEFT + share * (WIDTH - RIGHT - LEFT), 1)
+
+    lines = []
+    for number, (one, line) in enumerate(zip(series, values, strict=True)):
+        ys = [None if v is None else scale_y(v) for v in line]
+        texts = ["–" if v is None else text(v) for v in line]
+        lines.append(
+            Line(
+                name=one.name,
+                color=one.color or COLORS[number % len(COLORS)],
+                is_dashed=one.is_dashed,
+                path=_path([scale_x(x) for x in chosen], ys),
+                ys=ys,
+                texts=texts,
+                last=next((t for t in reversed(texts) if t != "–"), "–"),
+            )
+        )
+    return LineChart(
+        title=title,
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        top=TOP,
+        bottom=HEIGHT - BOTTOM,
+        x_name="epoch",
+        xs=[scale_x(x) for x in chosen],
+        x_labels=[f"{x:,}" for x in chosen],
+        x_ticks=[(scale_x(x), f"{x:,}") for x in epoch_ticks(first, last)] if chosen else [],
+        y_ticks=[(scale_y(v), text(v)) for v in ticks],
+        lines=lines,
+        mark=scale_x(mark) if mark is not None and first <= mark <= last else None,
+        mark_text=mark_text,
+    )
+
+
+def _kept(count: int) -> list[int]:
+    """Which epochs are drawn: all, or evenly spaced ones with the last."""
+    step = max(1, math.ceil(count / MAX_POINTS))
+    return [count - 1 - i for i in range(0, count, step)][::-1]
+
+
+def _usable(value: float | None, is_log: bool) -> float | None:
+    if value is None or not math.isfinite(value) or (is_log and value <= 0):
+        return None
+    return value
+
+
+def _y_scale(
+    values: Sequence[float], is_log: bool, starts_at_zero: bool
+) -> tuple[list[float], Callable[[float], float]]:
+    """The ticks of the scale, and the position of a value."""
+    low, high = (min(values), max(values)) if values else (0.1, 1.0)
+    if starts_at_zero and not is_log:
+        low = min(low, 0.0)
+    ticks = log_ticks(low, high) if is_log else linear_ticks(low, high)
+    convert = math.log10 if is_log else float
+    bottom, top = convert(min(low, ticks[0])), convert(max(high, ticks[-1]))
+    span = top - bottom or 1.0
+
+    def scale(value: float) -> float:
+        share = (convert(value) - bottom) / span
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP), 1)
+
+    return ticks, scale
+
+
+def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers from at most `low` to at least `high`, about `count` of them."""
+    if high <= low:
+        high = low + (abs(low) or 1.0)
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [i * step for i in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten around the values; of a short range 1, 2 and 5 times those."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    if last - first <= 2:
+        ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
+        below = [t for t in ticks if t <= low * 1.001] or ticks[:1]
+        above = [t for t in ticks if t >= high * 0.999] or ticks[-1:]
+        return [t for t in ticks if below[-1] <= t <= above[0]]
+    step = max(1, math.ceil((last - first) / 6))
+    return [10.0**power for power in range(first, last + step, step)]
+
+
+def epoch_ticks(first: int, last: int, count: int = 7) -> list[int]:
+    """Whole numbers between two epochs, the first among them."""
+    if last <= first:
+        return [first]
+    raw = (last - first) / count
+    power = 10 ** max(0, math.floor(math.log10(raw))) if raw >= 1 else 1
+    step = next(f * power for f in (1, 2, 5, 10) if f * power >= raw)
+    ticks = [x for x in range(0, last + 1, step) if x > first]
+    return [first, *(x for x in ticks if x - first >= step * 0.6)]
+
+
+def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
+    """The commands of an SVG path, with a new start after each gap."""
+    parts, is_drawing = [], False
+    for x, y in zip(xs, ys, strict=True):
+        if y is not None:
+            parts.append(f"{'L' if is_drawing else 'M'}{x:g} {y:g}")
+        is_drawing = y is not None
+    return "".join(parts)

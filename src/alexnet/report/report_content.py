@@ -1,0 +1,191 @@
+"""What a run's page shows: the variables of its template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from alexnet.config.recipe import Recipe
+from alexnet.config.recipe_changes import flag_text, nearest_preset, recipe_changes
+from alexnet.config.serialization import to_json
+from alexnet.evaluation.intervals import ConfidenceInterval
+from alexnet.io.text import count_text, printable, shell_command
+from alexnet.pages.page import percent
+from alexnet.report.augmented import augmented_rows
+from alexnet.report.class_sizes import class_size_chart
+from alexnet.report.confusion import class_rows, confusion_of
+from alexnet.report.curves import SPLIT_NAMES, run_charts, update_chart
+from alexnet.report.data_facts import describe_data
+from alexnet.report.network_rows import network_table
+from alexnet.report.page_images import choose_images
+from alexnet.report.reliability import reliability_diagrams
+from alexnet.report.stored_images import RunData, open_run_data
+from alexnet.report.stored_run import StoredRun
+
+ENVIRONMENT_NAMES = {
+    "device_name": "processor", "device": "device", "cores": "cores", "threads": "threads",
+    "system": "system", "alexnet": "alexnet", "python": "Python", "torch": "torch",
+    "numpy": "NumPy", "pillow": "Pillow", "kernels": "C kernels", "has_bf16": "bfloat16",
+}  # fmt: skip
+STATES = {
+    "finished": "", "running": "This run is being trained.", "damaged": "This run is damaged.",
+    "unfinished": "This run has not finished.", "diverged": "This run diverged.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """The figure at the top of the page."""
+
+    what: str
+    """Such as "test error"."""
+    error: float | None
+    interval: ConfidenceInterval | None
+    num_images: int | None
+    note: str = ""
+
+
+def report_content(run: StoredRun) -> dict[str, Any]:
+    """The variables of `run_report.html`, all but those that change while a run is trained."""
+    data = open_run_data(run)
+    return live_content(run) | image_content(run, data)
+
+
+def live_content(run: StoredRun) -> dict[str, Any]:
+    """What changes with every epoch, which takes milliseconds."""
+    evaluation = run.evaluation
+    return {
+        "run": run,
+        "headline": headline(run),
+        "state": STATES[run.summary.state],
+        "facts": _facts(run),
+        "advice": _advice(run),
+        "epoch_charts": run_charts(run.history, run.times, _best_epoch(run)) if run.history else [],
+        "updates": update_chart(run.history),
+        "recipe": _recipe_rows(run.recipe),
+        "environment": _environment_rows(run),
+        "command": shell_command(["alexnet", "train", "--config", str(run.path / "config.json")]),
+        "problems": [f"{what}: {why}" for what, why in run.problems.items()],
+        "network": network_table(run.architecture) if run.architecture else None,
+        "split": SPLIT_NAMES.get(evaluation.split, evaluation.split) if evaluation else "",
+    }
+
+
+def image_content(run: StoredRun, data: RunData) -> dict[str, Any]:
+    """What needs the run's evaluation and data, and changes only at the end of a run."""
+    evaluation = run.evaluation
+    facts = describe_data(run, data)
+    augmented, augmented_problem = augmented_rows(run.recipe, data)
+    images = choose_images(run.predictions, data, run.evaluate_command)
+    class_names = [printable(name) for name in evaluation.class_names] if evaluation else []
+    return {
+        "evaluation": evaluation,
+        "class_names": class_names,
+        "confusion": confusion_of(evaluation) if evaluation else None,
+        "class_rows": class_rows(evaluation, facts.classes if facts else []) if evaluation else [],
+        "images": images,
+        "image_data": {"classes": class_names, "rows": images.rows},
+        "diagrams": reliability_diagrams(evaluation.calibration) if evaluation else [],
+        "data": facts,
+        "size_chart": class_size_chart(facts),
+        "augmented": augmented,
+        "augmented_problem": augmented_problem,
+    }
+
+
+def _advice(run: StoredRun) -> list[str]:
+    """What is uncertain about the run and its evaluation: sentences."""
+    lines = [*(run.result.advice if run.result else ())]
+    return list(dict.fromkeys([*lines, *(run.evaluation.advice if run.evaluation else ())]))
+
+
+def headline(run: StoredRun) -> Headline:
+    """The test error with its interval; else the validation error; else that of the last epoch."""
+    result = run.result
+    if result and (test := result.test):
+        return Headline(
+            what="test error",
+            error=test.top1_error,
+            interval=test.top1_error_interval,
+            num_images=test.num_images,
+        )
+    if result and (best := result.validation):
+        return Headline(
+            what="validation error",
+            error=best.top1_error,
+            interval=best.top1_error_interval,
+            num_images=best.num_images,
+            note=f"the lowest of {count_text(result.epochs, 'epoch')}, so a little too low",
+        )
+    return _unfinished_headline(run)
+
+
+def _unfinished_headline(run: StoredRun) -> Headline:
+    """The error of the last epoch, whose number of images the run's files do not tell."""
+    if not run.history:
+        return Headline(what="no finished epoch yet", error=None, interval=None, num_images=None)
+    last = run.history[-1]
+    split = SPLIT_NAMES.get(last.eval_split or "")
+    error = last.eval_top1_error if split else last.train_top1_error
+    return Headline(
+        what=f"{split or 'training'} error after epoch {last.epoch}",
+        error=error,
+        interval=None,
+        num_images=None,
+    )
+
+
+def _best_epoch(run: StoredRun) -> int | None:
+    """The epoch that the model is of; None where that is the last one."""
+    errors = {r.epoch: r.val_top1_error for r in run.history if r.val_top1_error is not None}
+    return min(errors, key=lambda epoch: errors[epoch]) if errors else None
+
+
+def _facts(run: StoredRun) -> list[tuple[str, str]]:
+    """Figures beside the headline."""
+    return [*_evaluation_facts(run), *_training_facts(run)]
+
+
+def _evaluation_facts(run: StoredRun) -> list[tuple[str, str]]:
+    if run.evaluation is None:
+        return []
+    top5 = ("top-5 error", percent(run.evaluation.top5_error))
+    return [
+        *([top5] if len(run.evaluation.class_names) > 5 else []),
+        ("loss", f"{run.evaluation.loss:.3f}"),
+        ("calibration error", percent(run.evaluation.calibration.error)),
+    ]
+
+
+def _training_facts(run: StoredRun) -> list[tuple[str, str]]:
+    done, planned = len(run.history), run.recipe.epochs if run.recipe else None
+    found = [("epochs", f"{done:,}" if planned in (None, done) else f"{done:,} of {planned:,}")]
+    if times := run.times:
+        minutes = sum(t.elapsed_seconds for t in times) / 60
+        text = f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+        speed = sum(t.images_per_second for t in times) / len(times)
+        found += [("training", text), ("speed", f"{speed:,.0f} images/s")]
+    if run.architecture:
+        total = sum(info.parameters for info in run.architecture.layer_infos())
+        found.append(("parameters", f"{total / 1e6:.1f} M" if total > 1e6 else f"{total:,}"))
+    return found
+
+
+def _recipe_rows(recipe: Recipe | None) -> dict[str, Any] | None:
+    """The preset that a recipe comes from, its changes, and the whole recipe as JSON."""
+    if recipe is None:
+        return None
+    preset = nearest_preset(recipe)
+    changes = recipe_changes((preset, recipe))
+    rows = [(change.flag, *map(flag_text, change.values)) for change in changes]
+    return {"preset": preset.name, "rows": rows, "text": to_json(recipe), "options": recipe}
+
+
+def _environment_rows(run: StoredRun) -> list[tuple[str, str]]:
+    known = [(name, run.environment.get(key)) for key, name in ENVIRONMENT_NAMES.items()]
+    texts = {True: "yes", False: "no"}
+    return [
+        (name, texts.get(value, str(value)) if isinstance(value, bool) else str(value))
+        for name, value in known
+        if value is not None
+    ]
