@@ -72,7 +72,7 @@ def test_many_classes_are_shown_by_those_that_are_confused() -> None:
     """39 is taken for 38 three times, 7 for 38 once, and 1 for 2 twice."""
     labels, predicted = [39, 39, 39, 7, 1, 1, 0], [38, 38, 38, 38, 2, 2, 0]
     result = evaluation(labels * 2 + list(range(40)), predicted * 2 + list(range(40)), 40)
-    shown, text = choose_classes(result)
+    shown, text = choose_classes(result.confusion)
     assert shown.tolist() == [1, 2, 7, 38, 39]
     assert "the 5 of 40 classes that are confused most with each other (12 of 12 errors)" in text
     axes, *_ = confusion(result).axes
@@ -82,17 +82,18 @@ def test_many_classes_are_shown_by_those_that_are_confused() -> None:
 
 
 def test_of_many_classes_those_that_occur_are_shown() -> None:
-    shown, text = choose_classes(evaluation([500, 7, 7], [500, 7, 9], 1000))
+    shown, text = choose_classes(evaluation([500, 7, 7], [500, 7, 9], 1000).confusion)
     assert shown.tolist() == [7, 9, 500]
     assert "the 3 of 1,000 classes that occur" in text
 
 
 def test_many_classes_without_errors() -> None:
     every = list(range(MAX_NAMED_CLASSES + 1))
-    shown, text = choose_classes(evaluation(every, every, len(every)))
+    shown, text = choose_classes(evaluation(every, every, len(every)).confusion)
     assert shown.tolist() == every[:BLOCK_SIZE]
     assert text.startswith("no errors")
-    assert choose_classes(evaluation(every[:-1], every[:-1], len(every) - 1))[1] == ""
+    fewer = evaluation(every[:-1], every[:-1], len(every) - 1)
+    assert choose_classes(fewer.confusion)[1] == ""
 
 
 def test_the_block_has_at_most_its_size() -> None:

@@ -84,7 +84,7 @@ def test_the_update_of_a_layer_is_that_of_the_last_step(tiny: Recipe, tmp_path: 
 def test_a_run_folder_holds_what_is_promised(trained: RunFolder) -> None:
     assert {path.name for path in trained.path.iterdir()} == {
         "config.json", "environment.json", "metrics.jsonl", "times.jsonl", "model.safetensors",
-        "last.safetensors", "plots", "result.json", "run.log",
+        "last.safetensors", "evaluation", "plots", "result.json", "run.log",
     }  # fmt: skip
     for path in trained.plots.glob("*.png"):
         with Image.open(path) as image:

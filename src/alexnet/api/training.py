@@ -23,6 +23,7 @@ from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
+from alexnet.report import write_report_at_end
 from alexnet.training import trainer
 from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
@@ -84,7 +85,9 @@ def train(
 
     with reporting(reporter) as told:
         chosen, notes = choose_weights(changed(), lambda: changed(init_from=SCRATCH), told)
-        return trainer.train(chosen, out=_text(out), reporter=told, notes=notes)
+        run = trainer.train(chosen, out=_text(out), reporter=told, notes=notes)
+        write_report_at_end(run.folder.path, told)
+        return run
 
 
 def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict[str, Any]:
@@ -135,7 +138,9 @@ def resume(
     folder = path.folder if isinstance(path, Run) else RunFolder(Path(path))
     stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
     with reporting(reporter) as told:
-        return trainer.resume(folder.path, epochs=epochs, stopping=stopping, reporter=told)
+        run = trainer.resume(folder.path, epochs=epochs, stopping=stopping, reporter=told)
+        write_report_at_end(run.folder.path, told)
+        return run
 
 
 RESUME = resume

@@ -41,6 +41,7 @@ VERBS = {
     "predict": "the most probable classes of images",
     "explain": "what a prediction depends on: heat maps and strongest channels",
     "compare": "recipes, curves and errors of models, tested on the same images",
+    "report": "one page of HTML about a run, or about several, compared",
     "info": "what a run, a model file or a checkpoint is",
     "cache": "list and clean the folder of image stores and downloads",
     "runs": "list the runs in a folder, clean up after them",

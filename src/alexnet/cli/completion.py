@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predict:PredictFlags",
     "explain": "explain:ExplainFlags",
     "compare": "compare:CompareFlags",
+    "report": "report:ReportFlags",
     "info": "info:InfoFlags",
     "summary": "summary:SummaryFlags",
     "import": "import_:ImportFlags",

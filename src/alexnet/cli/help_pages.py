@@ -86,6 +86,13 @@ PAGES: dict[str, HelpPage] = {
             ("compare a.safetensors b.safetensors --data new/", "model files"),
         ),
     ),
+    "report": HelpPage(
+        examples=(
+            ("report runs/photos-001 --open", "look at a run in the browser"),
+            ("report runs/a runs/b", "two runs side by side"),
+            ("report runs/photos-001 --watch", "while it is trained"),
+        ),
+    ),
     "info": HelpPage(
         examples=(
             ("info runs/photos-001", "a run"),

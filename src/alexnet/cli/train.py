@@ -49,6 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     given, words = choosing_flags(words)
     call = read_call(preset_name, options.config, given)
     recipe, trial = read_recipe(words, options, call.recipe(), given)
+    from alexnet.report import write_report_at_end
     from alexnet.training.trainer import train
 
     note_slow_cpu(recipe.device)
@@ -63,7 +64,8 @@ def run(arguments: Sequence[str]) -> int:
                 reporter.note(text)
             return run_trial(trial, recipe, options.out, options.json, reporter)
         result = train(recipe, out=options.out, reporter=reporter, notes=notes)
-    _print_result(result, options)
+        report = write_report_at_end(result.folder.path, reporter)
+    _print_result(result, options, report)
     return 0
 
 
@@ -92,6 +94,7 @@ def read_recipe(
 
 def _resume(options: RunOptions, words: Sequence[str]) -> int:
     """Resume a run and print its result."""
+    from alexnet.report import write_report_at_end
     from alexnet.training.run_folder import RunFolder, read_run_recipe
     from alexnet.training.trainer import resume
 
@@ -103,17 +106,21 @@ def _resume(options: RunOptions, words: Sequence[str]) -> int:
             return run_trial(trial, recipe, options.out, options.json, reporter)
         epochs, stopping = recipe.epochs, recipe.stopping
         result = resume(options.resume, epochs=epochs, stopping=stopping, reporter=reporter)
-    _print_result(result, options)
+        report = write_report_at_end(result.folder.path, reporter)
+    _print_result(result, options, report)
     return 0
 
 
-def _print_result(result: Run, options: RunOptions) -> None:
+def _print_result(result: Run, options: RunOptions, report: Path | None) -> None:
+    """Print the result; `report` is the page of the run, if it could be written."""
     if options.json:
         from alexnet.cli.outputs.train import train_output
 
-        print_json(train_output(result))
+        print_json(train_output(result, report))
     else:
         print(result_text(result) if result.is_finished else _unfinished_text(result))
+        if report:
+            print(f"report    {report}")
         if result.is_finished and (state := size_bytes(result.folder.checkpoints)):
             clean = shell_command(["alexnet", "runs", "clean", str(result.folder.path), "--yes"])
             note(f"state     {size_text(state)}, which only more epochs need; remove it: {clean}")

@@ -26,15 +26,21 @@ def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str 
         run: for the titles of the plots: the name of the run or of the model file.
         net: for the titles: the name of the architecture.
     """
-    write_text(out / "evaluation.json", json_document(summarize_evaluation(evaluation)) + "\n")
+    write_evaluation_tables(evaluation, out)
     title = confusion_title(evaluation, run, net)
     plots.save(confusion(evaluation, title), out / "confusion.png")
     title = reliability_title(evaluation, run, net)
     plots.save(reliability_diagram(evaluation.calibration, title), out / "reliability.png")
     if evaluation.top_losses:
-        write_top_losses(evaluation.top_losses, out / "top_losses.csv")
         title = plots.run_title("Top losses", _title_parts(evaluation, run, net))
         plots.save(top_losses(evaluation, title), out / "top_losses.png")
+
+
+def write_evaluation_tables(evaluation: Evaluation, out: Path) -> None:
+    """Write evaluation.json and top_losses.csv, the prediction for every image."""
+    write_text(out / "evaluation.json", json_document(summarize_evaluation(evaluation)) + "\n")
+    if evaluation.top_losses:
+        write_top_losses(evaluation.top_losses, out / "top_losses.csv")
 
 
 def confusion_title(evaluation: Evaluation, run: str, net: str) -> str:

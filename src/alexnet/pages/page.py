@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ POLICY = (
 """The content security policy: the script whose hash it has, and nothing from elsewhere."""
 
 
-def render_page(folder: Path, name: str, content: dict[str, Any], connect: str = "'none'") -> str:
+def render_page(
+    folder: Path, name: str, content: dict[str, Any], connect: str = "'none'", shared: str = ""
+) -> str:
     """The page of a template: `NAME.html` in a folder, beside which may be NAME.css and NAME.js.
 
     The template extends `base.html`, and fills its blocks `title` and `main`. Texts are escaped;
@@ -31,9 +34,11 @@ def render_page(folder: Path, name: str, content: dict[str, Any], connect: str =
         folder: of the template.
         name: of the template, without a suffix.
         content: the template's variables.
+        shared: the name of CSS and a script in the folder that come before the page's own.
         connect: what the script may fetch; "'self'" for a page that refreshes itself.
     """
-    script = _texts(folder, name, ".js")
+    names = [shared, name] if shared else [name]
+    script = _texts(folder, names, ".js")
     policy = POLICY.format(script=script_hash(script), connect=connect)
     return (
         _environment(folder)
@@ -41,7 +46,7 @@ def render_page(folder: Path, name: str, content: dict[str, Any], connect: str =
         .render(
             **content,
             policy=policy,
-            style=Markup(_texts(folder, name, ".css")),
+            style=Markup(_texts(folder, names, ".css")),
             script=Markup(script),
         )
     )
@@ -63,9 +68,9 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
     return "–" if fraction is None else f"{100 * fraction:.{decimals}f} %"
 
 
-def _texts(folder: Path, name: str, suffix: str) -> str:
-    """The shared file of a kind, then the page's own, if there is one."""
-    paths = [HERE / f"base{suffix}", folder / f"{name}{suffix}"]
+def _texts(folder: Path, names: Sequence[str], suffix: str) -> str:
+    """The file of all pages, then those of this page, as far as they are there."""
+    paths = [HERE / f"base{suffix}", *(folder / f"{name}{suffix}" for name in names)]
     return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
 
 

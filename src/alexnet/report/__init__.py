@@ -1,6 +1,7 @@
 """A run as one page of HTML, and several runs side by side.
 
-- `run_report`: writes `report.html` of a run
+- `run_report`: writes `report.html` of a run; `compared_runs`: the page of several
+- `watch`: serves the page of a running training
 - `stored_run`, `predictions`, `stored_images`: what is read, as far as it is there
 - `report_content`: the variables of the template; `curves`, `confusion`, `page_images`,
   `reliability`, `data_facts`, `class_sizes`, `augmented`, `network_rows`: its sections
@@ -12,10 +13,17 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
-    from alexnet.report.run_report import REPORT_NAME, write_run_report
+    from alexnet.report.compared_runs import write_comparison
+    from alexnet.report.run_report import write_report_at_end, write_run_report
+    from alexnet.report.watch import serving
 
-__all__ = ["REPORT_NAME", "write_run_report"]
+__all__ = ["serving", "write_comparison", "write_report_at_end", "write_run_report"]
 __getattr__, __dir__ = attach(
     __name__,
-    {"REPORT_NAME": "run_report", "write_run_report": "run_report"},
+    {
+        "serving": "watch",
+        "write_comparison": "compared_runs",
+        "write_report_at_end": "run_report",
+        "write_run_report": "run_report",
+    },
 )

@@ -9,8 +9,7 @@ from alexnet.errors import AlexNetError
 from alexnet.io.text import error_text, printable
 from alexnet.pages.thumbnails import jpeg_url
 from alexnet.report.stored_images import RunData
-from alexnet.reporter import NullReporter
-from alexnet.training.preview import augmentation_preview
+from alexnet.training.preview import augment_images, one_of_each_class
 
 NUM_CLASSES, NUM_SAMPLES = 4, 5
 SIDE = 128
@@ -27,10 +26,12 @@ class AugmentedRow:
 
 def augmented_rows(recipe: Recipe | None, data: RunData) -> tuple[list[AugmentedRow], str]:
     """The rows, or none and why."""
-    if recipe is None or not data.has_pixels:
+    store, splits = data.store, data.splits
+    if recipe is None or store is None or splits is None or not data.has_pixels:
         return [], data.problem
     try:
-        preview = augmentation_preview(recipe, NUM_CLASSES, NUM_SAMPLES, NullReporter())
+        chosen, _ = one_of_each_class(recipe, store, splits, NUM_CLASSES)
+        preview = augment_images(recipe, store, splits, chosen, chosen, NUM_SAMPLES)
     except (AlexNetError, OSError, ValueError) as error:
         return [], error_text(error)
     rows = zip(preview.class_names, preview.images, preview.captions, strict=True)

@@ -13,8 +13,8 @@ MAX_LAYERS = 24
 
 
 def percent_text(value: float) -> str:
-    """A fraction as percent with as many decimals as it needs."""
-    return f"{100 * value:.4g} %"
+    """A fraction as percent."""
+    return f"{100 * value:.2f} %"
 
 
 def number_text(value: float) -> str:

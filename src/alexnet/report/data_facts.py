@@ -62,8 +62,8 @@ def describe_data(run: StoredRun, data: RunData) -> DataFacts | None:
     duplicates = find_duplicates(data)
     splits = data.splits.counts if data.splits else known.num_images if known else {}
     missing = "" if counts else f"the sizes of the classes: {data.problem}"
-    if duplicates is None:
-        missing = "; ".join(filter(None, (missing, _why_no_duplicates(data) if counts else "")))
+    if duplicates is None and counts:
+        missing = f"duplicates: {data.problem}"
     return DataFacts(
         name=run.recipe.data if run.recipe else "",
         num_classes=len(names),
@@ -103,20 +103,23 @@ def _findings(
         totals = sorted(one.total for one in counts)
         median = totals[len(totals) // 2]
         small = sum(total * IMBALANCE < median for total in totals)
-        lines.append(
-            f"Classes have {totals[0]:,} to {totals[-1]:,} images, the median {median:,}; "
-            + (
-                f"{count_text(small, 'class').replace('classs', 'classes')} with less than a "
-                f"quarter of the median"
-                if small
-                else "none has less than a quarter of the median."
-            )
-        )
+        lines.append(_balance_text(totals[0], median, totals[-1], small))
     if data.store and (skipped := data.store.info.skipped):
         lines.append(f"Files skipped: {describe_skipped({s.reason: s.files for s in skipped})}.")
     if duplicates is not None:
         lines.append(_duplicate_text(duplicates))
     return lines
+
+
+def _balance_text(smallest: int, median: int, largest: int, num_small: int) -> str:
+    if smallest == largest:
+        return f"Every class has {count_text(largest, 'image')}."
+    few = "no class has" if not num_small else "1 class has" if num_small == 1 else ""
+    few = few or f"{num_small:,} classes have"
+    return (
+        f"The classes have {smallest:,} to {largest:,} images, the median {median:,}; "
+        f"{few} less than a quarter of the median."
+    )
 
 
 def _duplicate_text(found: Duplicates) -> str:
@@ -128,11 +131,6 @@ def _duplicate_text(found: Duplicates) -> str:
         f"the last bit; {count_text(found.across_classes, 'group')} across classes, "
         f"{found.across_splits:,} across splits."
     )
-
-
-def _why_no_duplicates(data: RunData) -> str:
-    reason = data.problem or "too many images have the same colors to compare them all"
-    return f"duplicates: {reason}"
 
 
 def _duplicate_names(found: Duplicates | None, data: RunData) -> list[list[str]]:

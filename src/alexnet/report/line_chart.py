@@ -132,11 +132,18 @@ def line_chart(
         xs=[scale_x(x) for x in chosen],
         x_labels=[f"{x:,}" for x in chosen],
         x_ticks=[(scale_x(x), f"{x:,}") for x in epoch_ticks(first, last)] if chosen else [],
-        y_ticks=[(scale_y(v), text(v)) for v in ticks],
+        y_ticks=[(scale_y(v), tick_text(v, text)) for v in ticks],
         lines=lines,
         mark=scale_x(mark) if mark is not None and first <= mark <= last else None,
         mark_text=mark_text,
     )
+
+
+def tick_text(value: float, text: Format) -> str:
+    """A round number as `text` has it, without zeros at its end."""
+    number, space, unit = text(value).partition(" ")
+    is_plain = "." in number and "e" not in number
+    return (number.rstrip("0").rstrip(".") if is_plain else number) + space + unit
 
 
 def _kept(count: int) -> list[int]:

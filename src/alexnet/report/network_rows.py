@@ -41,21 +41,20 @@ def network_table(net: Architecture) -> NetworkTable:
     infos = net.layer_infos()
     most_parameters = max((info.parameters for info in infos), default=0) or 1
     most_macs = max((info.macs for info in infos), default=0) or 1
-    rows = []
-    for info in infos:
-        rows.append(
-            LayerRow(
-                name=info.layer.name,
-                kind=type_text(info.layer).replace("_", " "),
-                output=shape_text(info.output).replace("x", "×"),
-                window=_window_text(info),
-                receptive_field=info.receptive_field,
-                parameters=info.parameters,
-                macs=info.macs,
-                parameter_bar=info.parameters / most_parameters,
-                mac_bar=info.macs / most_macs,
-            )
+    rows = [
+        LayerRow(
+            name=info.layer.name,
+            kind=type_text(info.layer).replace("_", " "),
+            output=shape_text(info.output).replace("x", "×"),
+            window=_window_text(info),
+            receptive_field=info.receptive_field,
+            parameters=info.parameters,
+            macs=info.macs,
+            parameter_bar=info.parameters / most_parameters,
+            mac_bar=info.macs / most_macs,
         )
+        for info in infos
+    ]
     shape = shape_text(net.input).replace("x", "×")
     return NetworkTable(name=net.name, input=shape, totals=totals(infos), layers=rows)
 

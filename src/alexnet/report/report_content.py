@@ -48,7 +48,7 @@ class Headline:
 def report_content(run: StoredRun) -> dict[str, Any]:
     """The variables of `run_report.html`, all but those that change while a run is trained."""
     data = open_run_data(run)
-    return live_content(run) | image_content(run, data)
+    return live_content(run) | image_content(run, data) | {"version": ""}
 
 
 def live_content(run: StoredRun) -> dict[str, Any]:

@@ -117,7 +117,10 @@ def read_json(path: Path, kind: type[T]) -> T:
         OSError: it cannot be read.
         ValueError: it is damaged, or of another version.
     """
-    return from_dict(kind, parse_json(read_regular(path, MAX_RESULT_BYTES)), path.name)
+    plain = parse_json(read_regular(path, MAX_RESULT_BYTES))
+    if isinstance(plain, dict):
+        plain.pop("schema", None)
+    return from_dict(kind, plain, path.name)
 
 
 def read_lines(path: Path, kind: type[T]) -> tuple[T, ...]:
@@ -137,7 +140,7 @@ def _read_evaluation(
     folder: RunFolder, result: RunResult | None, reader: _Reader
 ) -> tuple[EvaluationSummary | None, tuple[ImagePrediction, ...]]:
     """The run's evaluation, and its predictions where they belong to it."""
-    files = folder.path / "evaluation"
+    files = folder.evaluation
     stored = None
     if (files / "evaluation.json").exists() and result:
         stored = reader.read(

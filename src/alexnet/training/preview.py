@@ -53,8 +53,29 @@ def augmentation_preview(
         num_samples: augmented samples of each image.
         reporter: receives notes.
     """
-    device = choose_device(recipe.device)
     store, splits, chosen, rows = choose_images(recipe, num_classes, reporter)
+    return augment_images(recipe, store, splits, chosen, rows, num_samples)
+
+
+def augment_images(
+    recipe: Recipe,
+    store: Store,
+    splits: Splits,
+    chosen: list[int],
+    rows: list[int],
+    num_samples: int,
+) -> AugmentationPreview:
+    """As `augmentation_preview`, of images of an opened store.
+
+    Args:
+        recipe: its preprocessing and augmentation; its seed decides the samples.
+        store: has the images.
+        splits: of the store; statistics are of its training images.
+        chosen: indices of the images in the data set, which seed their samples.
+        rows: indices of the same images in the store, one of each class in their order.
+        num_samples: augmented samples of each image.
+    """
+    device = choose_device(recipe.device)
     arch = variant(architecture(recipe.arch), recipe.model)
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     names = list(store.info.class_names[: len(rows)])
@@ -86,12 +107,7 @@ def choose_images(
         A store and its splits, the indices of the images in the data set, and those in the store.
     """
     store, splits, is_prepared = plan_data(recipe, reporter)
-    labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
-    of_class = [
-        splits.train[labels == label]
-        for label in range(min(num_classes, len(store.info.class_names)))
-    ]
-    chosen = [int(rng.choice(indices)) for indices in of_class]
+    chosen, of_class = one_of_each_class(recipe, store, splits, num_classes)
     if is_prepared:
         return store, splits, chosen, chosen
     options = recipe.data_options
@@ -106,6 +122,18 @@ def choose_images(
         "no image store yet; a training takes those of all training images"
     )
     return sample, Splits(rows, none, none), chosen, rows.tolist()
+
+
+def one_of_each_class(
+    recipe: Recipe, store: Store, splits: Splits, num_classes: int
+) -> tuple[list[int], list[np.ndarray]]:
+    """The index of a training image of each of the first classes, and those of all of them."""
+    labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
+    of_class = [
+        splits.train[labels == label]
+        for label in range(min(num_classes, len(store.info.class_names)))
+    ]
+    return [int(rng.choice(indices)) for indices in of_class], of_class
 
 
 def _mix_column(

@@ -2,7 +2,8 @@
 
 It holds `config.json`, `environment.json`, `metrics.jsonl`, `times.jsonl`, `run.log` and
 `model.safetensors`; with a validation split, `last.safetensors`; until the run has finished,
-`checkpoints/`; and then `result.json` and `plots/`. If it diverged, `diverged.txt` says where.
+`checkpoints/`; and then `result.json`, `plots/`, `evaluation/` and `report.html`. If it diverged,
+`diverged.txt` says where.
 """
 
 from __future__ import annotations
@@ -91,6 +92,16 @@ class RunFolder:
     def plots(self) -> Path:
         """Folder of learning curves, filters and confusion matrix."""
         return self.path / "plots"
+
+    @property
+    def evaluation(self) -> Path:
+        """Folder of the metrics and of the prediction for every evaluated image."""
+        return self.path / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        """The run as one page of HTML."""
+        return self.path / "report.html"
 
     @property
     def result(self) -> Path:

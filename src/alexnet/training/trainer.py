@@ -17,6 +17,7 @@ from alexnet.checkpoints.model_file import Scores, load_model
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError, UsageError
+from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.files import remove_file, write_text
 from alexnet.io.text import count_text, shell_command
@@ -300,6 +301,9 @@ def _finish(
             test_top5_error=evaluation.top5_error,
         )
     save_network(setup, scores, folder)
+    shown = evaluation or evaluate_split(setup, "val", state, checkpoints)
+    if shown:
+        write_evaluation_tables(shown, folder.evaluation)
     validation = validation_result(setup, scores)
     advice = run_advice(setup, state.history)
     write_results(setup, state, validation, evaluation, advice, folder, save_plot, reporter)

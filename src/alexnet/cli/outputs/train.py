@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from alexnet.data.store.store import Rejected
 from alexnet.data.summary import DataSummary
@@ -22,6 +23,8 @@ class TrainOutput:
     """The model file."""
     plots: str
     """The folder of the plots."""
+    report: str | None
+    """The run as one page of HTML; null if it could not be written."""
     is_finished: bool
     """False if --max-minutes has stopped it."""
     resume_command: str | None
@@ -47,14 +50,15 @@ class TrainOutput:
     """What is uncertain about the result, and what to try next: sentences."""
 
 
-def train_output(run: Run) -> TrainOutput:
-    """What is printed of a run."""
+def train_output(run: Run, report: Path | None) -> TrainOutput:
+    """What is printed of a run, and of its page."""
     folder, validation = run.folder, run.validation
     result = read_result(folder) if run.is_finished else None
     return TrainOutput(
         run=str(folder.path),
         model=str(folder.model),
         plots=str(folder.plots),
+        report=str(report) if report else None,
         is_finished=run.is_finished,
         resume_command=None if run.is_finished else folder.resume_command,
         epochs=len(run.history),

@@ -1,0 +1,73 @@
+"""`alexnet report`: a run as one page of HTML, several runs side by side, a running one live."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from alexnet.cli.console import note
+from alexnet.cli.flags import parse, with_run
+from alexnet.errors import UsageError, require
+from alexnet.io.text import printable
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFlags:
+    """One page of HTML about a run, finished or not; or about several runs, compared.
+
+    The page is one file that needs no network. What is no longer there, such as the data, is named
+    on the page.
+    """
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ..")] = ()
+    """Run folders; several are compared with the first."""
+    out: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
+    """The page; report.html in the run, or compare-A-B.html beside the first run, unless given."""
+    open: bool = False
+    """Open the page in the browser."""
+    watch: bool = False
+    """Serve the page of a running training on this machine alone, and refresh it after every
+    epoch, until Ctrl-C."""
+    port: int = 0
+    """Of --watch; 0: any that is free."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Write the page and print its path, or serve it."""
+    flags = with_run(parse(ReportFlags, arguments, "report"), "runs")
+    require(bool(flags.runs), "name a run folder, such as those in alexnet runs", UsageError)
+    paths = [Path(run) for run in flags.runs]
+    if flags.watch:
+        return _watch(paths, flags)
+    from alexnet.report import write_comparison, write_run_report
+
+    out = Path(flags.out) if flags.out else None
+    page = write_run_report(paths[0], out) if len(paths) == 1 else write_comparison(paths, out)
+    print(printable(str(page)))
+    if flags.open:
+        webbrowser.open(page.resolve().as_uri())
+    return 0
+
+
+def _watch(paths: Sequence[Path], flags: ReportFlags) -> int:
+    """Serve the page until Ctrl-C."""
+    require(len(paths) == 1, "--watch serves the page of one run; name one", UsageError)
+    require(not flags.out, "--watch writes no file; leave out --out", UsageError)
+    from alexnet.report import serving
+
+    with serving(paths[0], flags.port) as address:
+        print(address, flush=True)
+        note("Ctrl-C ends it; the training goes on without it")
+        if flags.open:
+            webbrowser.open(address)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return 0
+    return 0

@@ -1,0 +1,144 @@
+"""The page of a running training on this machine, which refreshes itself after every epoch.
+
+The server answers one address, on 127.0.0.1 alone, and reads no path of a request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from alexnet.errors import AlexNetError, UsageError
+from alexnet.io.text import error_text
+from alexnet.pages.page import render_page
+from alexnet.report.report_content import image_content, live_content
+from alexnet.report.run_report import TEMPLATES
+from alexnet.report.stored_images import open_run_data
+from alexnet.report.stored_run import read_run
+
+HOST = "127.0.0.1"
+WATCHED = ("config.json", "metrics.jsonl", "result.json", "diverged.txt", "evaluation")
+"""Files of a run that change what the page shows."""
+
+
+class LivePage:
+    """The page of a run as it is now; what does not change with an epoch is computed once."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self._lock = threading.Lock()
+        self._version = ""
+        self._page = b""
+        self._images: dict[str, Any] = {}
+        self._images_of: tuple[object, ...] = ()
+
+    def version(self) -> str:
+        """Changes when the run's files do."""
+        return "-".join(map(_stamp, (self.run / name for name in WATCHED)))
+
+    def page(self) -> tuple[str, bytes]:
+        """Its version, and the page in UTF-8.
+
+        Raises:
+            AlexNetError: the folder is not that of a training any more.
+        """
+        with self._lock:
+            version = self.version()
+            if version != self._version:
+                self._page, self._version = self._render(version), version
+            return self._version, self._page
+
+    def _render(self, version: str) -> bytes:
+        run = read_run(self.run)
+        images_of = (run.recipe, run.manifest_hash, run.evaluation is None, len(run.predictions))
+        if images_of != self._images_of:
+            self._images = image_content(run, open_run_data(run))
+            self._images_of = images_of
+        content = live_content(run) | self._images | {"version": version}
+        page = render_page(TEMPLATES, "run_report", content, "'self'", shared="charts")
+        return page.encode()
+
+
+def _stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns:x}.{found.st_size:x}"
+
+
+@contextmanager
+def serving(run: Path, port: int = 0) -> Iterator[str]:
+    """Serve the page of a run in the background, and give its address.
+
+    Args:
+        run: the run folder.
+        port: 0: any that is free.
+
+    Raises:
+        UsageError: the folder is not that of a training, or the port is taken.
+    """
+    read_run(run)
+    handler = type("Handler", (_Handler,), {"live": LivePage(run)})
+    try:
+        server = ThreadingHTTPServer((HOST, port), handler)
+    except (OSError, OverflowError) as error:
+        reason = error_text(error)
+        raise UsageError(f"cannot serve on port {port}: {reason}; take another --port") from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2})
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD of "/" for this machine alone."""
+
+    live: LivePage
+
+    def do_GET(self) -> None:
+        self._answer(has_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(has_body=False)
+
+    def _answer(self, has_body: bool) -> None:
+        if self.path != "/" or not self._is_local():
+            self.send_error(404)
+            return
+        if not has_body:
+            self._send(self.live.version(), b"")
+            return
+        try:
+            version, page = self.live.page()
+        except AlexNetError as error:
+            self.send_error(500, explain=error_text(error))
+            return
+        self._send(version, page)
+
+    def _is_local(self) -> bool:
+        """Whether the browser asked for this server by its own name, and not for a site's."""
+        host = self.headers.get("Host", "").partition(":")[0]
+        return host in (HOST, "localhost")
+
+    def _send(self, version: str, page: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("ETag", f'"{version}"')
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep silent."""
