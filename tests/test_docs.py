@@ -37,6 +37,7 @@ from alexnet.cli.info import InfoFlags
 from alexnet.cli.outputs import OUTPUTS
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
+from alexnet.cli.report import ReportFlags as RunReportFlags
 from alexnet.cli.run_options import read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
 from alexnet.cli.summary import SummaryFlags
@@ -64,6 +65,7 @@ FLAGS = {
     "completion": CompletionFlags,
     "doctor": DoctorFlags,
     "compare": CompareFlags,
+    "report": RunReportFlags,
     "info": InfoFlags,
     "cache list": CacheListFlags,
     "cache clean": CacheCleanFlags,
