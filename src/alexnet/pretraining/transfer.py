@@ -2,23 +2,28 @@
 
 A hidden unit of the RBM is on with probability sigmoid(x), x = W * v + b. The classifier's layer
 computes f(W' * u + b') of a different input u: images that are not scaled, or activations that are
-rectified, pooled and normalised instead of probabilities. Every channel keeps the direction of its
-filter, W' = g W; its gain g and bias b' are fitted on training images, depending on f:
+rectified, pooled and normalised instead of probabilities. W' and b' are fitted on training images,
+depending on f. A sigmoid or tanh layer keeps the direction of every filter, W' = g W:
 
 - sigmoid, or none: W' * u + b' gets the mean and standard deviation of x in the RBM. In the first
   layer, where v = u / s, this is exactly W' = W / s and b' = b.
 - tanh: half of both, since tanh(x / 2) = 2 sigmoid(x) - 1.
-- ReLU: W' * u + b' gets mean 0 and standard deviation 1, so every channel is positive at about half
-  of the positions, as after a random initialization with batch norm. The RBM's own biases are left
-  behind: they keep its units off at about 95 % of the positions (`sparsity_target`), and a
-  rectified layer passes no gradient where it is off.
+
+A ReLU layer must learn on, so it differs from the RBM where that keeps it from learning:
+
+- W' * u + b' gets mean 0 and standard deviation 1, so every channel is positive at about half of
+  the positions. With the RBM's biases it is positive at about 5 % (`sparsity_target`), and no
+  gradient passes where it is off: random filters with these biases learn as badly.
+- The filters are decorrelated. Many of an RBM are near-duplicates, so the outputs of 128 filters
+  span only about 4 dimensions (effective rank), those of random filters about 38.
 
 A batch norm directly after the convolution gets the running statistics of its input, and a weight
 and bias that produce the mean and standard deviation above. Any other batch norm gets the running
 statistics of its input alone.
 
 Source: Hinton et al. 2006 (sigmoid layers); Kraehenbuehl et al. 2016, "Data-dependent
-initializations of convolutional neural networks", algorithm 1 (ReLU layers); the rest is our own.
+initializations of convolutional neural networks", algorithm 1 (mean and standard deviation of ReLU
+layers); the rest is our own.
 """
 
 from __future__ import annotations
@@ -36,6 +41,10 @@ from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stack import encode_through
 from alexnet.pretraining.stages import Stage
 
+EPS = 0.01
+"""Added to the eigenvalues of a correlation matrix, whose mean is 1, so that noise is not amplified
+more than tenfold."""
+
 
 @torch.no_grad()
 def transfer(
@@ -49,11 +58,13 @@ def transfer(
         network: changed in place.
         images: batches of training images as network inputs [N, C, H, W], to measure on.
     """
-    stage, weight = layer.stage, layer.rbm.weight
-    visible = [layer.visible_input(encode_through(below, x)) for x in images]
-    outputs = [conv2d(input_of(network, stage.name, x), weight, None, stage.conv) for x in images]
-    stats = measure_stats(outputs)
-    target = target_stats(layer, visible)
+    stage, weight = layer.stage, layer.rbm.weight.detach()
+    inputs = [input_of(network, stage.name, x) for x in images]
+    if stage.activation == "relu":
+        outputs = [conv2d(u, weight, None, stage.conv) for u in inputs]
+        weight = decorrelate(weight, outputs, stage.conv.groups)
+    stats = measure_stats(conv2d(u, weight, None, stage.conv) for u in inputs)
+    target = target_stats(layer, [layer.visible_input(encode_through(below, x)) for x in images])
     gain = torch.where(stats.std > MIN_STD, target.std / stats.std, 1.0)
     conv = network.get_submodule(stage.name)
     assert isinstance(conv, nn.Conv2d)
@@ -61,6 +72,39 @@ def transfer(
     if conv.bias is not None:
         conv.bias.copy_(target.mean - gain * stats.mean)
     calibrate_batch_norm(network, stage, target, images)
+
+
+def decorrelate(weight: Tensor, outputs: Sequence[Tensor], groups: int) -> Tensor:
+    """Filters with almost uncorrelated outputs, linear combinations of the given ones.
+
+    They are (C + eps)^(-1/2) W, with W scaled to outputs of standard deviation 1 and C their
+    correlation matrix: zero-phase whitening (ZCA), which changes the filters least.
+
+    Args:
+        weight: [K, C / groups, k, k].
+        outputs: batches [N, K, h, w] of the convolution with these filters.
+        groups: of the convolution; the filters of different groups see different channels.
+    """
+    stats = measure_stats(outputs)
+    std = stats.std.clamp(min=MIN_STD)
+    matrix, size = correlations(outputs, stats.mean, std), len(weight) // groups
+    filters = []
+    for start in range(0, len(weight), size):
+        group = slice(start, start + size)
+        values, vectors = torch.linalg.eigh(matrix[group, group])
+        whitening = vectors * (values.clamp(min=0) + EPS).rsqrt() @ vectors.T
+        filters.append(whitening.to(weight) @ (weight[group].flatten(1) / std[group, None]))
+    return torch.cat(filters).view_as(weight)
+
+
+def correlations(batches: Sequence[Tensor], mean: Tensor, std: Tensor) -> Tensor:
+    """The correlation matrix [K, K] of the channels of activations [N, K, h, w], in float64."""
+    total, count = torch.zeros(len(mean), len(mean)).double().to(mean.device), 0
+    for x in batches:
+        standardized = ((x - mean[:, None, None]) / std[:, None, None]).transpose(0, 1).flatten(1)
+        total += standardized @ standardized.T
+        count += standardized.shape[1]
+    return total / count
 
 
 def target_stats(layer: RbmLayer, visible: Sequence[Tensor]) -> ChannelStats:
