@@ -31,6 +31,15 @@ def test_waiting_is_part_of_training_and_saving_is_not() -> None:
     assert elapsed.training_seconds + 2 * PAUSE <= elapsed.elapsed_seconds
 
 
+def test_a_checkpoint_before_the_first_batch_is_no_part_of_training() -> None:
+    timer = EpochTimer()
+    with timer.saving():  # between two epochs
+        time.sleep(3 * PAUSE)
+    for _ in timer.timed(slow_batches(1)):
+        pass
+    assert timer.elapsed().training_seconds >= PAUSE
+
+
 def test_what_an_interrupted_epoch_took_is_added() -> None:
     before = Elapsed(images=10, data_wait_seconds=1.0, training_seconds=4.0, elapsed_seconds=5.0)
     timer = EpochTimer(before)

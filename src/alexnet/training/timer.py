@@ -39,6 +39,7 @@ class EpochTimer:
     def timed(self, batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
         """The same batches; measures how long each is waited for, and all of them together."""
         self.training_began_at = time.perf_counter()
+        self.saving_seconds = 0.0  # what was saved before is no part of the training
         while True:
             asked_at = time.perf_counter()
             batch = next(batches, None)
