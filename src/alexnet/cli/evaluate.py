@@ -170,7 +170,10 @@ def _calibration_text(calibration: Calibration) -> str:
     temperature = calibration.temperature
     text = f"calibration error {percent(calibration.error)}"
     if temperature == 1:
-        return f"{text}; no temperature is fitted, which takes validation images"
+        return (
+            f"{text}; no temperature is fitted, which takes validation images "
+            "that are not all classified correctly (alexnet train --val-fraction 0.1)"
+        )
     if calibration.error_before is None:
         return f"{text} with temperature {temperature:.3g}, then averaged over the crops"
     return f"{text} with temperature {temperature:.3g}, {percent(calibration.error_before)} without"
