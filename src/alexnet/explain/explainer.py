@@ -184,25 +184,43 @@ def _maps(
     on_progress: ProgressCallback,
 ) -> tuple[dict[str, np.ndarray], float]:
     """The maps that the network has, by method, and what integrated gradients miss."""
-    network, gray = classifier.network, gray_input(classifier)
-    temperature = classifier.info.temperature
     maps: dict[str, np.ndarray] = {}
     gap = math.nan
     for done, method in enumerate(methods):
         on_progress(done, len(methods))
-        match method:
-            case "grad_cam" if layer:
-                maps[method] = attribution.grad_cam(network, x, target, layer)
-            case "occlusion":
-                maps[method] = attribution.occlusion(
-                    network, x, target, gray, temperature=temperature
-                )
-            case "integrated_gradients":
-                maps[method], gap = attribution.integrated_gradients(network, x, target, gray)
-            case "guided_backprop":
-                maps[method] = attribution.guided_backprop(network, x, target)
+        if method == "integrated_gradients":
+            gray = gray_input(classifier)
+            maps[method], gap = attribution.integrated_gradients(
+                classifier.network, x, target, gray
+            )
+        elif method != "grad_cam" or layer:
+            maps[method] = attribution_map(classifier, x, target, layer, method)
     on_progress(len(methods), len(methods))
     return maps, gap
+
+
+def attribution_map(
+    classifier: Classifier, x: Tensor, target: int, layer: str, method: str
+) -> np.ndarray:
+    """One map float32 [H, W] of a preprocessed image [1, C, H, W].
+
+    Args:
+        classifier: what is explained.
+        x: the image.
+        target: index of the class.
+        layer: of Grad-CAM, as `map_layer` gives it.
+        method: one of METHODS.
+    """
+    network = classifier.network
+    match method:
+        case "grad_cam":
+            return attribution.grad_cam(network, x, target, layer)
+        case "guided_backprop":
+            return attribution.guided_backprop(network, x, target)
+    gray, temperature = gray_input(classifier), classifier.info.temperature
+    if method == "occlusion":
+        return attribution.occlusion(network, x, target, gray, temperature=temperature)
+    return attribution.integrated_gradients(network, x, target, gray)[0]
 
 
 def _left_out(maps: dict[str, np.ndarray], methods: Sequence[str]) -> dict[str, str]:
