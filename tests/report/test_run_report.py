@@ -101,7 +101,7 @@ def test_what_is_missing_is_said(own: RunFolder, removed: str, section: str, tex
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["result.json", "metrics.jsonl", "config.json", "times.jsonl"])
-@pytest.mark.parametrize("content", ["", "{", "[1]\n", '{"epochs": "x"}\n', "\0\n"])
+@pytest.mark.parametrize("content", ["", "{\n", "[1]\n", '{"epochs": "x"}\n', "\0\n"])
 def test_damaged_files_are_named(own: RunFolder, name: str, content: str) -> None:
     (own.path / name).write_text(content)
     page = read(write_run_report(own.path)).sections["main"]

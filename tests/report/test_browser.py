@@ -1,0 +1,169 @@
+"""The page in Chromium: a thousand classes with hostile names, pointer, keyboard, phone, print."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alexnet.data.splits import Splits
+from alexnet.data.store.store import Store, StoreInfo
+from alexnet.evaluation.results import compute_metrics
+from alexnet.evaluation.summary import summarize_evaluation
+from alexnet.pages.page import render_page
+from alexnet.report import report_content
+from alexnet.report.predictions import ImagePrediction
+from alexnet.report.run_report import TEMPLATES
+from alexnet.report.stored_images import RunData
+from alexnet.report.stored_run import read_run
+from alexnet.training.run_folder import RunFolder
+
+NUM_CLASSES, NUM_IMAGES, SIDE = 1000, 4000, 128
+HOSTILE = (
+    "<script>window.hacked = 1</script>", '"><img src=x onerror="window.hacked=1">', "'\"&{{7*7}}",
+    "\u202egnp.exe", "שושנה", "🌷" * 40, "x" * 300, "</script><b>", "a\nb", "\udcff",
+)  # fmt: skip
+
+
+def many_classes(own: RunFolder, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The page of a run with a thousand classes, whose names and images are made here."""
+    rng = np.random.default_rng(0)
+    names = (*HOSTILE, *(f"class {i}" for i in range(NUM_CLASSES - len(HOSTILE))))
+    labels = np.arange(NUM_IMAGES) % NUM_CLASSES
+    probabilities = rng.random((NUM_IMAGES, NUM_CLASSES)).astype(np.float32) * 0.1
+    probabilities[np.arange(NUM_IMAGES), labels] += rng.random(NUM_IMAGES) * 0.3
+    probabilities /= probabilities.sum(1, keepdims=True)
+    evaluation = compute_metrics(probabilities, labels, names, data="made", split="test")
+    files = tuple(f"{HOSTILE[i % len(HOSTILE)]}/{i}.jpg" for i in range(NUM_IMAGES))
+    own_probability, predicted = (
+        probabilities[np.arange(NUM_IMAGES), labels],
+        probabilities.argmax(1),
+    )
+    predictions = tuple(
+        ImagePrediction(
+            i, files[i], int(labels[i]), int(predicted[i]), float(own_probability[i]),
+            float(probabilities[i, predicted[i]]),
+        )
+        for i in np.argsort(own_probability)
+    )  # fmt: skip
+    info = StoreInfo(
+        name="made", fingerprint="", resize="stretch", side=SIDE, test_fraction=0.5,
+        class_names=names, rejected=(), skipped=(), names=files, splits=("",) * NUM_IMAGES,
+    )  # fmt: skip
+    noise = rng.integers(0, 256, (64, SIDE, SIDE, 3), np.uint8)
+    images = noise[np.arange(NUM_IMAGES) % 64]
+    moments = rng.random((NUM_IMAGES, 9))
+    store = Store(own.path, info, images, labels, moments)
+    splits = Splits(np.arange(0, NUM_IMAGES, 2), np.arange(0), np.arange(1, NUM_IMAGES, 2))
+    data = RunData(store=store, splits=splits, has_pixels=True)
+    monkeypatch.setattr(report_content, "open_run_data", lambda run: data)
+    summary = summarize_evaluation(evaluation)
+    run = replace(read_run(own.path), evaluation=summary, predictions=predictions)
+    content = report_content.report_content(run)
+    return render_page(TEMPLATES, "run_report", content, shared="charts")
+
+
+@pytest.fixture
+def page_file(own: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "page.html"
+    path.write_text(many_classes(own, monkeypatch), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("needs Chromium (the package chromium of Debian)")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_page_of_a_thousand_classes_in_a_browser(page_file: Path, browser: Any) -> None:
+    assert page_file.stat().st_size < 3_000_000
+    page, said = open_page(browser, page_file, width=1280)
+    assert page.evaluate("window.hacked") is None
+    check_hover_and_keys(page)
+    check_cells(page)
+    check_filters(page)
+    check_sorting(page)
+    check_theme_and_print(page)
+    assert said == []
+    phone, said = open_page(browser, page_file, width=375)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 375
+    assert said == []
+
+
+def open_page(browser: Any, path: Path, width: int) -> tuple[Any, list[str]]:
+    """The page at a width, and what its console says."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme="light")
+    page.set_default_timeout(60_000)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri())
+    return page, said
+
+
+def check_hover_and_keys(page: Any) -> None:
+    chart = page.locator("#curves figure").first
+    chart.locator(":scope > svg").hover()
+    assert "epoch" in chart.locator(".tip").inner_text()
+    chart.locator(":scope > svg").focus()
+    page.keyboard.press("Home")
+    assert "epoch 1" in chart.locator(".tip").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "epoch 2" in chart.locator("[aria-live]").text_content()
+    page.keyboard.press("Escape")
+    assert chart.locator(".tip").is_hidden()
+
+
+def check_cells(page: Any) -> None:
+    cell = page.locator(".matrix td[data-count]").first
+    cell.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#cell h3").count() == 1
+    page.locator("[data-cells=share]").click()
+    assert cell.inner_text() == cell.get_attribute("data-share")
+    page.locator("button[data-class]").first.click()
+    assert page.locator("#cell h3").inner_text() == HOSTILE[0]
+
+
+def check_filters(page: Any) -> None:
+    page.locator("[data-show=wrong]").click()
+    assert page.locator("#loss-images .right").count() == 0
+    page.locator("#loss-class").select_option("1")
+    labels = page.locator("#loss-images img").evaluate_all("all => all.map(one => one.alt)")
+    assert labels
+    assert all(f"label {HOSTILE[1]}" in label for label in labels)
+
+
+def check_sorting(page: Any) -> None:
+    head = page.locator(".classes th", has_text="recall")
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    recall = "rows => rows.map(row => parseFloat(row.cells[3].dataset.value))"
+    values = page.locator(".classes tbody tr").evaluate_all(recall)
+    assert values == sorted(values, reverse=True)
+    assert len(values) == NUM_CLASSES
+
+
+def check_theme_and_print(page: Any) -> None:
+    color = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(color)
+    for _ in range(2):
+        page.locator("#theme").click()
+    assert page.evaluate(color) != light
+    page.emulate_media(media="print")
+    assert page.locator("nav").is_hidden()
+    assert page.locator("#theme").is_hidden()

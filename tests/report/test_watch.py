@@ -1,0 +1,42 @@
+"""The server of a running training's page."""
+
+import urllib.error
+import urllib.request
+from email.message import Message
+
+import pytest
+
+from alexnet.report.watch import serving
+from alexnet.training.run_folder import RunFolder
+
+
+def ask(address: str, method: str = "GET", **headers: str) -> tuple[int, Message, str]:
+    """The status, the headers and the body of an answer."""
+    request = urllib.request.Request(address, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, ""
+
+
+@pytest.mark.slow
+def test_the_page_follows_the_run_and_nothing_else_is_served(own: RunFolder) -> None:
+    lines = own.metrics.read_text().splitlines(keepends=True)
+    own.metrics.write_text(lines[0])
+    own.result.unlink()
+    with serving(own.path) as address:
+        status, before, page = ask(address)
+        assert status == 200
+        assert "after epoch 1" in page
+        assert "connect-src &#39;self&#39;" in page
+        assert ask(address, "HEAD")[1]["ETag"] == before["ETag"]
+        own.metrics.write_text("".join(lines[:2]))
+        assert ask(address, "HEAD")[1]["ETag"] != before["ETag"]
+        assert "after epoch 2" in ask(address)[2]
+        for path in ("config.json", "../config.json", "%2e%2e/", "?x"):
+            assert ask(address + path)[0] == 404
+        assert ask(address, Host="evil.example")[0] == 404
+        assert ask(address, "POST")[0] == 501
+    with pytest.raises(OSError, match="refused"):
+        ask(address)
