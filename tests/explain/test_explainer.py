@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.explain import METHODS, sheet
 from alexnet.explain.placement import crop_window
+from alexnet.inference.classifier import Classifier
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Flatten, FullyConnected
+from alexnet.models.network import Network
 from alexnet.models.zoo import ZOO
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
 from support.slow import first_fast
@@ -64,6 +69,19 @@ def test_a_class_a_layer_and_a_method_can_be_chosen() -> None:
     assert math.isnan(found.integration_gap)
     assert len(sheet(found, "a run").axes) == 3 + 1 + 3 * 4
     assert found._repr_html_().startswith("<img")
+
+
+def test_a_network_without_a_convolution() -> None:
+    arch = Architecture(
+        "flat", "", (1, 32, 32), (Flatten("flatten"), FullyConnected("fc1", len(CLASS_NAMES)))
+    )
+    lenet = narrow_classifier("lenet5")
+    classifier = Classifier(Network(arch), replace(lenet.info, architecture=arch))
+    found = classifier.explain(PHOTO)
+    assert (found.layer, found.channels) == ("", ())
+    assert found.left_out == {"grad_cam": "the network has no convolution"}
+    assert set(found.maps) == set(METHODS) - {"grad_cam"}
+    assert len(sheet(found).axes) == 3 + 3
 
 
 def test_what_cannot_be_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

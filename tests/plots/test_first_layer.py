@@ -85,3 +85,16 @@ def test_to_numpy() -> None:
     found = to_numpy(torch.tensor([1.5, 2.0], dtype=torch.bfloat16, requires_grad=True))
     assert found.dtype == np.float32
     assert found.tolist() == [1.5, 2.0]
+
+
+def test_towers_are_apart_and_each_is_sorted() -> None:
+    """As in the paper's figure 3."""
+    gray = [grating(a * math.pi / 6 + 0.1) for a in range(4)]
+    weight = torch.stack([gray[1], gray[0], gray[3], gray[2]])
+    first, second = filters(weight, "", 2).axes
+    assert first.get_title("left") == "tower 1: channels 0 to 1"
+    assert second.get_title("left") == "tower 2: channels 2 to 3"
+    for axes, part in ((first, weight[[1, 0]]), (second, weight[[3, 2]])):
+        (expected,) = filters(part).axes
+        shown = np.asarray(axes.images[0].get_array())
+        assert np.array_equal(shown, np.asarray(expected.images[0].get_array()))

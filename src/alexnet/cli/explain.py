@@ -136,7 +136,7 @@ def _nearest_images(
     from alexnet.evaluation.evaluator import open_evaluation_data
     from alexnet.features.neighbors import nearest_images
 
-    if not flags.nearest or not classifier.info.recipe.data:
+    if not flags.nearest:
         return None
     try:
         count = len(open_evaluation_data(classifier, "", "", reporter))
@@ -144,7 +144,7 @@ def _nearest_images(
             return nearest_images(classifier, reporter=reporter)
         reason = f"{count:,} are many; they are searched by --neighbors"
     except AlexNetError as error:
-        reason = str(error)
+        reason = str(error) if classifier.info.recipe.data else "the model names no data set"
     reporter.note(f"the nearest training images are left out: {reason}")
     return None
 
@@ -169,6 +169,8 @@ def _explain_one(
         nearest=nearest,
     )
     plots.save(sheet(found, Path(flags.model).resolve().name), path)
+    if "grad_cam" in found.left_out and "grad_cam" in _methods(flags):
+        note(f"grad_cam is left out: {found.left_out['grad_cam']}")
     if not flags.json:
         answer = f"{found.class_name} {percent(found.probability)}"
         print(printable(f"{found.image}: {answer}: {path}"))
