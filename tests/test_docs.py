@@ -25,8 +25,9 @@ from alexnet.cli.data import ACTIONS, CheckFlags, PrepareFlags, ShowFlags, Split
 from alexnet.cli.doctor import DoctorFlags
 from alexnet.cli.evaluate import EvaluateFlags
 from alexnet.cli.experiment import ACTIONS as EXPERIMENT_ACTIONS
-from alexnet.cli.experiment import ListFlags, ReportFlags, RunFlags, plan_of
+from alexnet.cli.experiment import ListFlags, ReportFlags
 from alexnet.cli.experiment_plan import PlanFlags
+from alexnet.cli.experiment_run import RunFlags, plan_of
 from alexnet.cli.explain import flags_class
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
@@ -180,8 +181,8 @@ def test_command_parses(command: str) -> None:
     if words or verb in ("summary", "doctor"):
         cls = flags_class(words) if verb == "explain" else FLAGS[verb]
         flags = parse(cls, words, verb)
-        if isinstance(flags, RunFlags) and not flags.name.isupper():
-            plan_of(flags)
+        if isinstance(flags, RunFlags) and flags.name and not flags.name.isupper():
+            plan_of(flags, flags.name)
 
 
 @pytest.mark.parametrize("block", blocks("python"))

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.cli import experiment_run
+from alexnet.errors import MissingDataError
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.cost import estimate_minutes
 from alexnet.experiments.formatting import format_cost
 from alexnet.experiments.outcome import write_outcome
 from alexnet.experiments.plan import Plan
-from alexnet.experiments.results import RESULT, read_result
+from alexnet.experiments.results import RESULT, ExperimentResult, read_result
 from support.commands import Command
 from support.experiments import outcome_with
 
@@ -174,6 +176,9 @@ def test_a_dry_run_says_what_differs_and_what_it_costs(
         ("run relu-vs-tanh --data imagenet", "has no imagenet protocol"),
         ("run relu-vs-tanh --data cifar10", "cifar10"),
         ("run relu-vs-tanh --seeds 0", "--seeds 0 must be at least 1"),
+        ("run relu-vs-tanh --jobs 0", "--jobs 0 must be at least 1"),
+        ("run --quick", "or run all of them with --all"),
+        ("run dropout --all", "--all is not for NAME"),
         ("run small-data --exclude dropuot", "did you mean dropout"),
         ("list dropuot", "did you mean dropout"),
         ("report nothing", "no finished experiment"),
@@ -188,3 +193,36 @@ def test_mistakes_are_one_sentence(
     assert message in told.err
     assert told.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_run_the_shortest_first_and_one_that_fails_stops_no_other(
+    command: Command,
+    tiny_result: ExperimentResult,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The third of four fails; it is told at the end."""
+    begun: list[str] = []
+
+    def run(plan: Plan, out: Path, *arguments: object) -> ExperimentResult:
+        begun.append(plan.experiment.name)
+        assert out == tmp_path / f"{plan.experiment.name}-quick"
+        if plan.experiment.name == "weight-decay":
+            raise MissingDataError("no cifar10 here")
+        return tiny_result
+
+    names = "relu-vs-tanh", "dropout", "weight-decay", "init"
+    monkeypatch.setattr(experiment_run, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in names})
+    monkeypatch.setattr(experiment_run, "measure_speeds", lambda *_: None)
+    costs = {"init": 1.0, "dropout": 2.0, "weight-decay": 3.0, "relu-vs-tanh": 4.0}
+    monkeypatch.setattr(
+        experiment_run, "estimate_minutes", lambda plan, *_: costs[plan.experiment.name]
+    )
+    monkeypatch.setattr("alexnet.experiments.run.run_experiment", run)
+    told = command("experiment", "run", "--all", "--quick", "--out", tmp_path)
+    assert begun == list(costs)
+    assert told.code == 2
+    assert "1 of 4 failed: weight-decay: no cifar10 here" in told.err
+    assert [line.split()[0] for line in told.out.splitlines()[2:]] == [
+        name for name in costs if name != "weight-decay"
+    ]

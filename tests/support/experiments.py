@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -72,10 +73,10 @@ class RecordingReporters:
         self.descriptions: list[str] = []
         self.interrupt_run = interrupt_run
 
-    def __call__(self, description: str) -> Reporter:
+    def __call__(self, description: str) -> AbstractContextManager[Reporter]:
         self.descriptions.append(description)
         is_last = len(self.descriptions) == self.interrupt_run
-        return Interrupter() if is_last else NullReporter()
+        return nullcontext(Interrupter() if is_last else NullReporter())
 
 
 class Interrupter(NullReporter):

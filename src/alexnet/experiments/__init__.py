@@ -11,6 +11,10 @@ speeds           those of this machine, kept in the cache; calibration measures 
 power            how many seeds an experiment needs
 kept_results     the results in `measured/`, of which the page is made
 run              does the runs: tunes, trains, evaluates, resumes
+tuning           the search for a learning rate
+task             one training with its evaluation
+schedule         the order in which tasks begin
+workers          tasks in several processes at once
 initial_weights  weights that arms start from: torchvision's or pretrained
 measure          from a finished run to its outcome
 outcome          the measured value of one run

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from alexnet.experiments.outcome import Outcome, read_outcome
 from alexnet.experiments.plan import Plan, TrainingSpec
 from alexnet.experiments.report import write_report
 from alexnet.experiments.results import ExperimentResult, Trials, summarize
+from alexnet.experiments.schedule import Schedule
 from alexnet.experiments.task import (
     Task,
     carry_out,
@@ -39,17 +41,19 @@ from alexnet.experiments.task import (
     remove_models,
 )
 from alexnet.experiments.tuning import LRTrial, best_trial, choose_lr, next_lrs
+from alexnet.experiments.workers import NewReporter, Workers
 from alexnet.io.files import write_text
 from alexnet.records import EpochRecord
-from alexnet.reporter import NullReporter, Reporter
+from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 
 MARGIN = 1.5
 """Tuning runs for epochs to an error end when they have taken so many times the best one's."""
 
-NewReporter = Callable[[str], Reporter]
-"""Takes the description of the next run and gives its reporter."""
+POLL_SECONDS = 0.2
+"""After which an interruption is noticed while the workers say nothing."""
 
 
 @dataclass(eq=False)
@@ -64,8 +68,8 @@ class Session:
     trials: dict[tuple[str, int], tuple[LRTrial, ...]] = field(default_factory=dict)
     """The tuning runs of an arm and a seed, once the search has ended."""
 
-    def do(self, task: Task) -> None:
-        """Carry out a task unless it is finished.
+    def start(self, task: Task) -> str:
+        """What is said of a task that begins; "" if it is finished already.
 
         Raises:
             UsageError: the folder holds a run of another recipe.
@@ -73,10 +77,10 @@ class Session:
         self.num_started += 1
         check_same_recipe(task)
         if not task.is_finished:
-            progress = f"run {self.num_started} of about {self.plan.num_runs}"
-            carry_out(task, self.new_reporter(f"{progress}: {task.description}"))
-        elif not task.keep_models:
+            return f"run {self.num_started} of about {self.plan.num_runs}: {task.description}"
+        if not task.keep_models:
             remove_models(task.run)
+        return ""
 
     def lr(self, spec: TrainingSpec, seed: int) -> float:
         """The learning rate of a training with a seed, which is tuned already.
@@ -102,8 +106,9 @@ class Session:
 def run_experiment(
     plan: Plan,
     out: Path,
-    new_reporter: NewReporter = lambda description: NullReporter(),
+    new_reporter: NewReporter = lambda description: nullcontext(NullReporter()),
     keep_models: bool = False,
+    jobs: int = 1,
 ) -> ExperimentResult:
     """Do the missing runs of an experiment, evaluate them, and write result, plot and report.
 
@@ -112,22 +117,64 @@ def run_experiment(
         out: its folder; new, or of the same experiment.
         new_reporter: called before every training; gives its reporter.
         keep_models: whether the measured networks are kept on disk.
+        jobs: runs at once, in processes that share the threads of this one.
 
     Raises:
         UsageError: the folder belongs to something else.
         AlexNetError: the data or the initial weights cannot be used.
+        TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
     """
     check_initial_weights(plan)
     claim_output_folder(plan, out)
     session = Session(plan, out, new_reporter, keep_models)
-    for seed in plan.seeds:
-        for arm in plan.lr_sources:
-            for tasks in tasks_of(session, arm, seed):
-                for task in tasks:
-                    session.do(task)
+    schedule = Schedule(
+        tasks_of(session, arm, seed) for seed in plan.seeds for arm in plan.lr_sources
+    )
+    if jobs == 1:
+        do_one_by_one(session, schedule)
+    else:
+        do_at_once(session, schedule, jobs)
     result = collect_result(session)
     write_report(result, read_histories(session), out)
     return result
+
+
+def do_one_by_one(session: Session, schedule: Schedule) -> None:
+    """Carry out all tasks in this process."""
+    while task := schedule.next():
+        if description := session.start(task):
+            with session.new_reporter(description) as reporter:
+                carry_out(task, reporter)
+        schedule.finish(task)
+
+
+def do_at_once(session: Session, schedule: Schedule, jobs: int) -> None:
+    """Carry out the tasks in so many processes.
+
+    Raises:
+        TrainingError: a task failed, or its process was killed; the others end, too.
+        TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
+    """
+    stop = StopRequest()
+    with stop.listening(), Workers(jobs) as workers:
+        while True:
+            begin_tasks(session, schedule, workers)
+            if workers.num_free == jobs:
+                return
+            for task in workers.finished(POLL_SECONDS):
+                schedule.finish(task)
+            if stop.signal_number:
+                message = "interrupted; the trainings that were running have saved a checkpoint"
+                raise TrainingInterrupted(message, stop.signal_number)
+
+
+def begin_tasks(session: Session, schedule: Schedule, workers: Workers) -> None:
+    """Give every idle worker a task; those that are finished are passed over."""
+    while workers.num_free and (task := schedule.next()):
+        if description := session.start(task):
+            workers.begin(task, session.new_reporter(description))
+        else:
+            schedule.finish(task)
 
 
 def claim_output_folder(plan: Plan, out: Path) -> None:

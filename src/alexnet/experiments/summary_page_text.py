@@ -14,6 +14,7 @@ test compares it with them.
 - **Learning rates.** Every seed of every arm has a learning rate of its own, so that the choice is
   a part of the spread between seeds. The search starts with a small grid, extends it until the
   error has turned on both sides, and then tries the rates between the best one and its neighbours.
+  The rate is the lowest point of a parabola through the best one and its neighbours.
   Its runs have other seeds than the measured ones, and are validated on held-out training images;
   where the speed of training is measured, rates are chosen by that measure. The test split is not
   used. A search that ended at an edge of its grid is marked.
@@ -26,7 +27,12 @@ test compares it with them.
   an image has the same weight in all arms and seeds. Ratios are treated on a log scale. In
   simulations with a known effect, the interval covered it in 94 to 98 % of the cases, for 3 and 5
   seeds, whether seeds or images dominate (400 simulated experiments each;
-  `test_interval_covers_the_true_effect_as_often_as_it_claims`).
+  `test_interval_covers_the_true_effect_as_often_as_it_claims`). With the tuning included, and
+  without the images' noise, it covered 93.0 to 95.9 % for 3, 4 and 5 seeds: arms that are equal, or
+  differ in best rate, error, or how much a wrong rate costs. Of arms with equal errors, at most 0.2
+  % were "reproduced"; of arms with equal epochs, at an effect of 2 % that no claim here asks for,
+  3.6 %. One tuning for all seeds covered 77 to 93 % (2,000 simulated experiments each;
+  `test_intervals_cover_the_truth_with_the_tuning_included`).
 - **Verdict.** Each claim states its minimum effect in advance. *Reproduced*: the whole interval is
   on the claimed side, and the estimate is at least the minimum effect. *Not reproduced*: the whole
   interval is below the minimum effect. *Undecided*: neither, or fewer than three seeds. Secondary

@@ -1,0 +1,252 @@
+"""Tasks in several processes at once, each done as it would be done alone.
+
+A worker is a process of its own that gets one task after the other. It sends back what its reporter
+is told, and at the end of a task its failure, if any. All results are files.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeAlias
+
+import torch
+
+from alexnet.errors import AlexNetError, TrainingError
+from alexnet.experiments.task import Task, carry_out
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import NullReporter, Reporter, StepReport, progress_callback
+from alexnet.runtime.device import choose_device
+from alexnet.runtime.malloc import disable_malloc_trim
+from alexnet.runtime.signals import TrainingInterrupted
+
+NewReporter: TypeAlias = Callable[[str], AbstractContextManager[Reporter]]
+"""Takes the description of a run that begins and gives its reporter, which is left at its end."""
+
+GIGABYTE = 1 << 30
+MEMORY_PER_CPU_JOB, MEMORY_PER_GPU_JOB = 3 * GIGABYTE, 4 * GIGABYTE
+"""What a training of an experiment needs at most, in bytes; most need a third of it."""
+MAX_GPU_JOBS = 8
+"""Small trainings on one GPU, each of which leaves most of it idle."""
+SECONDS_PER_REPORT = 0.5
+"""Between two steps that a worker tells of."""
+SECONDS_TO_END = 15.0
+"""After which a worker that was asked to end is killed."""
+DONE = "done"
+"""The message that ends a task, with the text of its failure or "". Others are a reporter's."""
+
+
+def default_jobs(device_name: str) -> int:
+    """As many trainings as one process for each core, or one GPU, have room for.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    device, cores = choose_device(device_name), torch.get_num_threads()
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return max(1, min(cores, MAX_GPU_JOBS, free // MEMORY_PER_GPU_JOB))
+    if device.type != "cpu":
+        return 1
+    return max(1, min(cores, memory_bytes() // MEMORY_PER_CPU_JOB))
+
+
+def memory_bytes() -> int:
+    """Memory of this machine; a large number where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
+
+
+@dataclass(eq=False)
+class Worker:
+    """A process that carries out tasks, as the main process sees it."""
+
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    task: Task | None = None
+    """What it is doing; None: it is idle."""
+    reporter: Reporter = field(default_factory=NullReporter)
+    open_reporter: ExitStack = field(default_factory=ExitStack)
+
+    def begin(self, task: Task, reporter: AbstractContextManager[Reporter]) -> None:
+        """Send a task."""
+        self.reporter = self.open_reporter.enter_context(reporter)
+        self.task = task
+        self.connection.send(task)
+
+    def receive(self) -> Task | None:
+        """Take one message; the task, if it is finished.
+
+        Raises:
+            TrainingError: the task failed, or the process was killed.
+        """
+        task = self.task
+        assert task is not None
+        try:
+            name, arguments = self.connection.recv()
+        except (EOFError, OSError) as error:
+            self.process.join(SECONDS_TO_END)
+            raise TrainingError(
+                f"the process of {task.path} ended with exit code {self.process.exitcode}, perhaps "
+                "for lack of memory; repeat the command to resume, with a lower --jobs"
+            ) from error
+        if name != DONE:
+            progress_callback(self.reporter, name)(*arguments)
+            return None
+        self.task = None
+        self.open_reporter.close()
+        if arguments[0]:
+            raise TrainingError(f"{task.path}: {arguments[0]}")
+        return task
+
+
+class Workers:
+    """At most so many processes, which are started when there is something to do."""
+
+    def __init__(self, count: int) -> None:
+        """Share the threads of this process out among `count` workers."""
+        self.count = count
+        self.threads = max(1, torch.get_num_threads() // count)
+        self.workers: list[Worker] = []
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def num_free(self) -> int:
+        """How many further tasks can begin."""
+        return self.count - sum(worker.task is not None for worker in self.workers)
+
+    def begin(self, task: Task, reporter: AbstractContextManager[Reporter]) -> None:
+        """Give a task to an idle worker, or to a new one."""
+        idle = (worker for worker in self.workers if worker.task is None)
+        worker = next(idle, None) or self._start()
+        worker.begin(task, reporter)
+
+    def finished(self, timeout_seconds: float) -> Iterator[Task]:
+        """The tasks that have ended, after messages came or the time is over.
+
+        Raises:
+            TrainingError: a task failed, or its process was killed.
+        """
+        busy = {worker.connection: worker for worker in self.workers if worker.task}
+        for connection in wait(list(busy), timeout_seconds):
+            if task := busy[connection].receive():  # type: ignore[index]
+                yield task
+
+    def close(self) -> None:
+        """End all workers; those that train save a checkpoint first."""
+        for worker in self.workers:
+            worker.process.terminate()
+        ends_at = time.monotonic() + SECONDS_TO_END
+        for worker in self.workers:
+            worker.process.join(max(0.0, ends_at - time.monotonic()))
+            worker.process.kill()
+            worker.process.join()
+            worker.connection.close()
+            worker.open_reporter.close()
+        self.workers = []
+
+    def _start(self) -> Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self.threads), daemon=True)
+        with ignoring_interrupts():
+            process.start()
+        theirs.close()
+        self.workers.append(Worker(process, ours))
+        return self.workers[-1]
+
+
+@contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """A context in which Ctrl-C is ignored, also by processes that are started in it.
+
+    A terminal sends it to all of them. The main process alone decides what it means.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def serve(connection: Connection, threads: int) -> None:
+    """The life of a worker: carry out tasks until the main process ends or asks it to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    disable_malloc_trim()
+    torch.set_num_threads(threads)
+    with suppress(EOFError, BrokenPipeError, TrainingInterrupted):
+        while True:
+            task = connection.recv()
+            connection.send((DONE, (failure_of(task, SendingReporter(connection)),)))
+
+
+def failure_of(task: Task, reporter: Reporter) -> str:
+    """Carry out a task; why it failed, or ""."""
+    try:
+        carry_out(task, reporter)
+    except AlexNetError as error:
+        return str(error)
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+class SendingReporter:
+    """Sends what it is told to the main process; if that has ended, this process is asked to."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._next_report_at = 0.0
+        self._is_open = True
+
+    def note(self, text: str) -> None:
+        """A sentence for the user, such as a warning."""
+        self._send("note", text)
+
+    def on_prepare(self, done: int, total: int) -> None:
+        """While the image store is built: images decoded so far."""
+        self._send_sometimes("on_prepare", done, total)
+
+    def on_step(self, report: StepReport) -> None:
+        """After every training step."""
+        self._send_sometimes("on_step", report)
+
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+        """After every epoch."""
+        self._send("on_epoch", record, times)
+
+    def on_start(self, done: int, total: int) -> None:
+        """Before the first step of a session: epochs that are finished, and those in all."""
+        self._send("on_start", done, total)
+
+    def _send_sometimes(self, name: str, *arguments: Any) -> None:
+        if time.monotonic() >= self._next_report_at:
+            self._next_report_at = time.monotonic() + SECONDS_PER_REPORT
+            self._send(name, *arguments)
+
+    def _send(self, name: str, *arguments: Any) -> None:
+        try:
+            self._connection.send((name, arguments))
+        except OSError:
+            if self._is_open:  # once, since a second signal would not wait for a checkpoint
+                signal.raise_signal(signal.SIGTERM)
+            self._is_open = False
