@@ -105,7 +105,11 @@ def describe_power(power: Power, scale: Scale) -> str:
     if_so = power.seeds_if_as_measured or f"over {MAX_SEEDS:,}"
     last = f"{if_so} seeds give a verdict if the effect is as measured"
     if power.seeds_needed is None:
-        images = format_half_width(Z * power.noise.shared_image_std, scale)
+        left = Z * power.noise.shared_image_std
+        if left < power.smallest:
+            narrow = "give an interval narrower than the effect that counts"
+            return f"over {MAX_SEEDS:,} seeds {narrow}; {last}."
+        images = format_half_width(left, scale)
         unit = "" if scale == "ratio" else " points"
         return (
             f"no number of seeds gives an interval narrower than the effect that counts, since the "

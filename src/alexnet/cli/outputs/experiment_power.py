@@ -125,5 +125,6 @@ def more_images(plan: Plan, earlier: ExperimentResult) -> float:
     base = plan.protocol.base
     if not (earlier.design and earlier.design.recipe.data == base.data in DATASET_SIZES):
         return 1.0
-    of_split = 0 if earlier.measure == "train_error" else 1
-    return count_images(base)[of_split] / count_images(earlier.design.recipe)[of_split]
+    if earlier.measure != "train_error":
+        return 1.0  # both are measured on all test images
+    return count_images(base)[0] / count_images(earlier.design.recipe)[0]
