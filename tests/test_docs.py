@@ -35,6 +35,7 @@ from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help_pages import PAGES as HELP_PAGES
 from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.info import InfoFlags
+from alexnet.cli.mistakes import MistakesFlags
 from alexnet.cli.outputs import OUTPUTS
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import parse_flags
@@ -77,6 +78,7 @@ FLAGS = {
     "data check": CheckFlags,
     "data split": SplitFlags,
     "data show": ShowFlags,
+    "data mistakes": MistakesFlags,
     "benchmark train": NetworkFlags,
     "benchmark infer": NetworkFlags,
     "benchmark data": DataFlags,

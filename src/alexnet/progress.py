@@ -109,6 +109,10 @@ class ProgressReporter:
         """After every map of an explanation: maps computed so far."""
         self._show_count("explained", done, total, "maps")
 
+    def on_folds(self, done: int, total: int) -> None:
+        """While heads are trained for label errors: folds that are done."""
+        self._show_count("trained", done, total, "heads")
+
     def on_download(self, done: int, total: int) -> None:
         """While a file is downloaded: bytes received so far, and in all where that is known."""
         self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")

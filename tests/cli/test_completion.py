@@ -30,7 +30,9 @@ def test_bash_completes_verbs_actions_and_flags(command: Command) -> None:
     assert set(VERBS) <= set(complete(script, ""))
     assert complete(script, "ev") == ["evaluate"]
     assert complete(script, "help", "doc") == ["doctor"]
-    assert set(complete(script, "data", "")) == {"prepare", "check", "split", "show"}
+    assert set(complete(script, "data", "")) == {
+        *("prepare", "check", "split", "show", "mistakes"),
+    }
     assert complete(script, "data", "check", "--lab") == ["--label-from"]
     assert complete(script, "train", "--optim") == ["--optimizer"]
     assert complete(script, "train", "a b", "--epochs", "3", "--weight-d") == ["--weight-decay"]

@@ -36,6 +36,7 @@ COMMANDS = {
     "data check": "data:CheckFlags",
     "data split": "data:SplitFlags",
     "data show": "data:ShowFlags",
+    "data mistakes": "mistakes:MistakesFlags",
     "benchmark train": "benchmark:NetworkFlags",
     "benchmark infer": "benchmark:NetworkFlags",
     "benchmark data": "benchmark:DataFlags",

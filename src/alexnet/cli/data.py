@@ -1,4 +1,4 @@
-"""`alexnet data prepare|check|split|show`: a data set before training."""
+"""`alexnet data prepare|check|split|show|mistakes`: a data set before training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tyro
 
 from alexnet.cli.console import note_next, print_json, table
 from alexnet.cli.flags import dispatch, parse, parse_known
+from alexnet.cli.mistakes import mistakes_action
 from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, split_output
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Resize
@@ -50,10 +51,11 @@ a list: CSV (path,label[,split]), JSON or Parquet.
            rare classes; exit 1 for a fault
   split    write a train/val/test split, as folders or as a CSV file
   show     plot a sheet of images, before and after augmentation
+  mistakes list images whose labels are probably wrong, and correct them
 
   alexnet data check photos/                 what is wrong with the images
   alexnet data split photos/ split.csv       one split for all programs
-  alexnet data show photos/ --out sheet.png  how training changes them
+  alexnet data mistakes photos/              which labels are probably wrong
 
 alexnet data ACTION --help lists an action's flags."""
 
@@ -322,4 +324,5 @@ ACTIONS = {
     "check": check_action,
     "split": split_action,
     "show": show_action,
+    "mistakes": mistakes_action,
 }

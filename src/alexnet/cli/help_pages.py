@@ -143,6 +143,13 @@ PAGES: dict[str, HelpPage] = {
             ("data show photos/ --rand-augment 2 9 --mixup 0.2", "with more augmentation"),
         ),
     ),
+    "data mistakes": HelpPage(
+        examples=(
+            ("data mistakes photos/", "a page and a CSV of probable label errors"),
+            ("data mistakes photos/ --model runs/other-001", "by another model's features"),
+            ("data mistakes photos/ --apply photos-decisions.csv --out clean/", "correct them"),
+        ),
+    ),
     "completion": HelpPage(
         examples=(
             ("completion bash", "add its output to ~/.bashrc"),

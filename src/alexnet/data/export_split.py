@@ -1,10 +1,11 @@
-"""A data set's split as files: as folders of copied images, or as one CSV file."""
+"""A data set's splits as files: as folders of copied images, or as one CSV file."""
 
 from __future__ import annotations
 
 import csv
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,22 @@ from alexnet.io.files import atomic_write
 from alexnet.io.text import LONE_SURROGATE, is_file_name
 
 
-def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> None:
+def write_split(
+    source: Source,
+    splits: dict[str, np.ndarray],
+    out: Path,
+    labels: np.ndarray | None = None,
+) -> None:
     """Write a split to `out`: a .csv of path,label,split, or a new folder OUT/SPLIT/CLASS/image.
 
     Paths in a CSV are relative to its folder where the images lie below or beside that.
 
     Args:
         source: of files.
-        splits: indices into the source by split name.
+        splits: indices into the source by split name; "" alone is no split: path,label or
+            OUT/CLASS/image.
         out: file or folder to make.
+        labels: int64 [N]; those of the source unless given.
 
     Raises:
         DataError: the images are not files, or cannot be copied, or a name cannot be written.
@@ -34,18 +42,21 @@ def write_split(source: Source, splits: dict[str, np.ndarray], out: Path) -> Non
         raise DataError(f"{source.name} is not made of image files; its split cannot be written")
     if out.exists():
         raise UsageError(f"{out} exists; choose another path")
+    names = [source.class_names[label] for label in (source.labels if labels is None else labels)]
     if out.suffix.lower() == ".csv":
-        _write_csv(source, source.images, splits, out)
+        _write_csv(source.images, names, splits, out)
     else:
-        _copy(source, source.images, splits, out)
+        _copy(source.images, names, splits, out)
 
 
 def _write_csv(
-    source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out: Path
+    images: ImageFiles, labels: Sequence[str], splits: dict[str, np.ndarray], out: Path
 ) -> None:
+    """Write the lines of all splits; `labels` are the classes of all images."""
     place = out.parent.resolve()
+    columns = 2 if list(splits) == [""] else 3
     lines = [
-        (_portable(images, index, place), source.class_names[source.labels[index]], split)
+        (_portable(images, index, place), labels[index], split)[:columns]
         for split, indices in splits.items()
         for index in indices
     ]
@@ -53,7 +64,7 @@ def _write_csv(
         if cell != cell.strip() or LONE_SURROGATE.search(cell):
             raise DataError(f"a CSV cannot hold the name {cell!r}; rename it, or write a folder")
     with atomic_write(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("path", "label", "split"), *lines])
+        csv.writer(file).writerows([("path", "label", "split")[:columns], *lines])
 
 
 def _portable(images: ImageFiles, index: int, place: Path) -> str:
@@ -68,21 +79,26 @@ def _portable(images: ImageFiles, index: int, place: Path) -> str:
     return str(path)
 
 
-def _copy(source: Source, images: ImageFiles, splits: dict[str, np.ndarray], out: Path) -> None:
-    for label in source.class_names:
+def _copy(
+    images: ImageFiles, labels: Sequence[str], splits: dict[str, np.ndarray], out: Path
+) -> None:
+    """Copy the images of all splits; `labels` are the classes of all images."""
+    for label in sorted(set(labels)):
         if not is_file_name(label):
             raise DataError(f"the class {label!r} cannot be a folder's name; rename it")
     with atomic_folder(out) as temporary:
         for split, indices in splits.items():
-            _copy_split(source, images, indices, temporary / split)
+            _copy_split(images, labels, indices, temporary / split)
 
 
-def _copy_split(source: Source, images: ImageFiles, indices: np.ndarray, folder: Path) -> None:
-    for label in sorted({source.class_names[source.labels[index]] for index in indices}):
+def _copy_split(
+    images: ImageFiles, labels: Sequence[str], indices: np.ndarray, folder: Path
+) -> None:
+    for label in sorted({labels[index] for index in indices}):
         _make_class_folder(folder / label)
     for index in indices:
         path = images.path(index)
-        target = folder / source.class_names[source.labels[index]] / path.name
+        target = folder / labels[index] / path.name
         if target.exists():  # of another folder of the same class
             target = target.with_name(f"{index}-{path.name}")
         shutil.copy2(path, target)

@@ -201,7 +201,8 @@ def _draw_points(axes: Axes, feature_map: FeatureMap, has_shapes: bool) -> None:
             axes.scatter(x, y, s=size, c=color, marker=marker, alpha=0.75, linewidths=0)
     if feature_map.is_right is not None:
         x, y = feature_map.points[~feature_map.is_right].T
-        axes.scatter(x, y, s=size * 2.6, c="none", edgecolors=INK, linewidths=0.9, zorder=3)
+        ring = float(np.clip(900 / count, 0.3, 0.9))
+        axes.scatter(x, y, s=size * 2.6, c="none", edgecolors=INK, linewidths=ring, zorder=3)
 
 
 def _add_legend(axes: Axes, feature_map: FeatureMap) -> None:
@@ -237,7 +238,8 @@ def _place_names(figure: Figure, axes: Axes, feature_map: FeatureMap) -> int:
     names = class_labels(feature_map.class_names, 18)
     figure.draw_without_rendering()
     inside, taken = axes.get_window_extent(), list[Bbox]()
-    for label in np.argsort(-counts, kind="stable")[:MAX_PLACED_NAMES]:
+    spread = np.arange(len(counts)) * 0.61803398875 % 1  # of equal counts not just the first
+    for label in np.lexsort((spread, -counts))[:MAX_PLACED_NAMES]:
         if not counts[label]:
             break
         x, y = np.median(points[labels == label], 0)

@@ -1,0 +1,147 @@
+"""Decisions on suspects, from a CSV file, and the corrected data set as a new CSV or folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.data.export_split import write_split
+from alexnet.data.source import Source
+from alexnet.errors import DataError, UnknownNameError, UsageError
+from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_CSV_BYTES
+from alexnet.io.text import error_text, printable
+
+CHOICES = ("keep", "relabel", "drop")
+COLUMNS = ("image", "label", "decision", "new_label")
+"""Of a file of decisions; names are as `printable` writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with an image."""
+
+    image: str
+    """Its name in the data set, as `printable` writes it."""
+    label: str
+    """Its class when it was decided."""
+    choice: str
+    """One of CHOICES."""
+    new_label: str
+    """Of `relabel`; else ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A data set after decisions."""
+
+    labels: np.ndarray
+    """int64 [N], of all images."""
+    kept: np.ndarray
+    """bool [N]: False for dropped images."""
+    num_relabelled: int
+    num_dropped: int
+
+
+def read_decisions(path: Path) -> list[Decision]:
+    """The decisions in a CSV file; images without one are left out.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, or has a decision that is not one of CHOICES.
+    """
+    try:
+        text = read_regular(path, MAX_CSV_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error_text(error)}") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        rows = list(reader)
+    except csv.Error as error:
+        raise DataError(f"{path} is not CSV: {error_text(error)}") from error
+    if missing:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}; decisions are CSV with {', '.join(COLUMNS)}"
+        )
+    found = [_decision(path, line, row) for line, row in enumerate(rows, 2)]
+    return [one for one in found if one.choice]
+
+
+def _decision(path: Path, line: int, row: dict[str, str | None]) -> Decision:
+    image, label, choice, new_label = (row[name] or "" for name in COLUMNS)
+    choice = choice.strip().lower()
+    if choice and choice not in CHOICES:
+        raise DataError(
+            f"{path}, line {line}: the decision {choice!r} is none of {', '.join(CHOICES)}"
+        )
+    if choice == "relabel" and not new_label:
+        raise DataError(f"{path}, line {line}: relabel needs a new_label")
+    return Decision(image, label, choice, new_label if choice == "relabel" else "")
+
+
+def corrected(source: Source, decisions: list[Decision]) -> Corrected:
+    """The labels of a data set after decisions.
+
+    Raises:
+        DataError: an image is not in the data set, has another label than when it was decided, or
+            has two decisions; or no image is left.
+        UnknownNameError: a new label is no class of the data set.
+    """
+    by_name = _unambiguous(map(printable, source.names))
+    classes = _unambiguous(map(printable, source.class_names))
+    labels, kept = source.labels.copy(), np.ones(len(source), bool)
+    times = Counter(one.image for one in decisions)
+    for one in decisions:
+        index = by_name.get(one.image)
+        if index is None:
+            raise DataError(
+                f"{one.image!r} of the decisions is not an image of {source.name}, or is several"
+            )
+        if times[one.image] > 1:
+            raise DataError(f"{one.image!r} has {times[one.image]} decisions; keep one of them")
+        own = printable(source.class_names[source.labels[index]])
+        if own != one.label:
+            raise DataError(
+                f"{one.image!r} was in class {one.label!r} when it was decided and is in {own!r}; "
+                "run alexnet data mistakes again"
+            )
+        if one.choice == "relabel":
+            if one.new_label not in classes:
+                raise UnknownNameError(f"class of {source.name}", one.new_label, classes)
+            labels[index] = classes[one.new_label]
+        kept[index] = one.choice != "drop"
+    if not kept.any():
+        raise DataError("all images are dropped, so nothing is left to write")
+    return Corrected(labels, kept, int((labels != source.labels).sum()), int((~kept).sum()))
+
+
+def _unambiguous(names: Iterable[str]) -> dict[str, int]:
+    """The index of each name, without those that are there several times."""
+    found = list(names)
+    times = Counter(found)
+    return {name: i for i, name in enumerate(found) if times[name] == 1}
+
+
+def write_corrected(source: Source, found: Corrected, out: Path) -> None:
+    """Write a corrected data set as a new CSV file or a new folder of copies.
+
+    Originals are not changed. Splits that the data set has stay.
+
+    Raises:
+        UsageError: `out` exists, or is in the data set's folder.
+        DataError: the images are not files, or cannot be copied, or a name cannot be written.
+    """
+    folder = getattr(source.images, "folder", None)
+    if folder and out.suffix.lower() != ".csv" and out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{out} is in the folder of {source.name}, which stays as it is")
+    splits = np.array(source.splits)
+    parts = {
+        str(split): np.flatnonzero(found.kept & (splits == split)) for split in np.unique(splits)
+    }
+    write_split(source, parts, out, labels=found.labels)

@@ -1,0 +1,279 @@
+"""Images whose labels are probably wrong, the most suspicious first."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from alexnet.data.duplicates import duplicate_groups
+from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.store.store import Store
+from alexnet.errors import DataError, UsageError
+from alexnet.evaluation.evaluator import is_training_data
+from alexnet.features.build import build_index
+from alexnet.inference.classifier import Classifier
+from alexnet.io.text import printable
+from alexnet.label_errors.confident import (
+    confident_classes,
+    confident_pairs,
+    ranked_suspects,
+)
+from alexnet.label_errors.decisions import COLUMNS
+from alexnet.label_errors.frozen import FIRST_DENSE, torchvision_features
+from alexnet.label_errors.heads import fold_of_images, out_of_fold, reduced_features
+from alexnet.reporter import NullReporter, Reporter, progress_callback
+
+Reason: TypeAlias = Literal["prediction", "duplicate", "duplicate_across_splits"]
+REASONS: tuple[Reason, ...] = ("duplicate", "prediction", "duplicate_across_splits")
+"""In the order in which suspects are listed."""
+MIN_IMAGES = 2
+"""Of a class: with fewer no head can learn it without the image that it judges."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suspect:
+    """An image whose label is probably wrong, or that is there twice."""
+
+    rank: int
+    """From 1, the most suspicious first."""
+    index: int
+    """Of the image in the image store."""
+    image: str
+    """Its name in the data set."""
+    label: str
+    """Its class in the data set."""
+    suggested: str
+    """The most probable other class; of a duplicate in another class that class; "" of none."""
+    label_probability: float
+    """Of its label by a head that was not trained on it (self-confidence), 0 to 1."""
+    suggested_probability: float | None
+    """Of the suggested class; None where there is none."""
+    reason: Reason
+    duplicate_of: str
+    """The name of the other image of a duplicate; else ""."""
+    is_likely: bool
+    """Whether it is among as many as confident learning counts, or is in two classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelErrors:
+    """What is found in a data set."""
+
+    store: Store
+    features: str
+    """Whose features, in words."""
+    num_folds: int
+    seed: int
+    num_images: int
+    """Usable images."""
+    out_of_fold_accuracy: float
+    """Fraction of images whose most probable class is their label, 0 to 1."""
+    num_errors: int
+    """Label errors that confident learning counts."""
+    pairs: tuple[tuple[str, str, int], ...]
+    """(label, probable class, label errors), the most frequent first."""
+    suspects: tuple[Suspect, ...]
+    rows: np.ndarray
+    """int64 [n]: indices of usable images, ascending."""
+    probabilities: np.ndarray
+    """float32 [n, C], out of fold, of these images."""
+
+    def as_csv(self) -> str:
+        """A line per suspect, for `decision` and `new_label` to be filled in."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow((*COLUMNS, "probability", "suggested_probability", "reason"))
+        for one in self.suspects:
+            own, other = (
+                "" if value is None else f"{value:.4f}"
+                for value in (one.label_probability, one.suggested_probability)
+            )
+            cells = (one.image, one.label, "", one.suggested)
+            writer.writerow((*map(printable, cells), own, other, one.reason))
+        return text.getvalue()
+
+
+def find_label_errors(
+    data: str,
+    model: Classifier | None = None,
+    *,
+    data_root: str = "",
+    label_from: str = "",
+    num_folds: int = 5,
+    seed: int = 0,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> LabelErrors:
+    """Images whose labels are probably wrong, by confident learning on out-of-fold probabilities.
+
+    Args:
+        data: a data set's name, a folder or a list.
+        model: whose last hidden layer gives the features; torchvision's convolutions unless given.
+        data_root: folder searched for data sets and for torchvision's file first.
+        label_from: as `DataOptions.label_from`.
+        num_folds: heads, each trained on all folds but one.
+        seed: of the folds.
+        device: where features are computed, of torchvision's convolutions.
+        reporter: receives notes, and the progress of decoding, features and folds.
+
+    Raises:
+        UsageError: fewer than two folds.
+        DataError: the data cannot be used, or has one class only.
+        MissingDataError: torchvision's convolutions are not here and cannot be downloaded.
+    """
+    if num_folds < 2:
+        raise UsageError(f"folds must be at least 2, not {num_folds}")
+    reporter = reporter or NullReporter()
+    classifier = model or torchvision_features(
+        data_root, device, progress_callback(reporter, "on_download")
+    )
+    store = _open_store(classifier, data, data_root, label_from, reporter)
+    if model and is_training_data(model, store, data):
+        reporter.note(
+            "the model was trained on these labels, so its features have learnt the wrong ones, "
+            "too; without --model, torchvision's convolutions are used"
+        )
+    rows = np.flatnonzero(store.usable)
+    if len(np.unique(store.labels[rows])) < 2:
+        raise DataError(f"{store.info.name} has one class only, so no label can be wrong")
+    layer = "" if model else FIRST_DENSE
+    index = build_index(
+        classifier, store, layer, on_progress=progress_callback(reporter, "on_features")
+    )
+    groups = duplicate_groups(store, rows)
+    labels = store.labels[rows]
+    folds = fold_of_images(labels, num_folds, seed, [np.searchsorted(rows, g) for g in groups])
+    probabilities = out_of_fold(
+        reduced_features(index.features, rows),
+        labels,
+        folds,
+        len(store.info.class_names),
+        progress_callback(reporter, "on_folds"),
+    )
+    features = "torchvision's convolutions" if model is None else f"the input of {index.info.layer}"
+    return label_errors(
+        store, rows, probabilities, groups, features=features, num_folds=num_folds, seed=seed
+    )
+
+
+def _open_store(
+    classifier: Classifier, data: str, data_root: str, label_from: str, reporter: Reporter
+) -> Store:
+    preprocessing = classifier.info.preprocessing
+    store = load_dataset(
+        data,
+        data_root,
+        resize=preprocessing.resize,
+        resize_size=preprocessing.resize_size,
+        label_from=label_from,
+        on_progress=reporter.on_prepare,
+        on_unpack=progress_callback(reporter, "on_unpack"),
+        on_note=reporter.note,
+    )
+    report_rejected(store, 1.0, reporter)
+    return store
+
+
+def label_errors(
+    store: Store,
+    rows: np.ndarray,
+    probabilities: np.ndarray,
+    groups: Sequence[np.ndarray] = (),
+    *,
+    features: str = "",
+    num_folds: int = 5,
+    seed: int = 0,
+) -> LabelErrors:
+    """The suspects among images with these probabilities.
+
+    Args:
+        store: the images.
+        rows: int64 [n], ascending: indices of usable images.
+        probabilities: float32 [n, C] by heads that were not trained on the image.
+        groups: indices into the store of images that are the same.
+        features: whose, in words.
+        num_folds: of the heads.
+        seed: of the folds.
+    """
+    labels, names = store.labels[rows], store.info.class_names
+    counts = np.bincount(labels, minlength=len(names))
+    is_known = counts[labels] >= MIN_IMAGES
+    confident = confident_classes(probabilities, labels)
+    pairs = confident_pairs(np.where(is_known, confident, -1), labels)
+    ranked = ranked_suspects(probabilities, labels)
+    ranked = ranked[is_known[ranked]]
+    num_errors = sum(pairs.values())
+    found = {one.row: one for one in _copies(store, groups)}
+    for place, i in enumerate(ranked.tolist()):
+        row = int(rows[i])
+        one = _Candidate(row, int(probabilities[i].argmax()), "prediction", -1, place < num_errors)
+        if row not in found or found[row].reason == "duplicate_across_splits":
+            found[row] = one
+    ordered = sorted(found.values(), key=lambda one: REASONS.index(one.reason))
+    return LabelErrors(
+        store=store,
+        features=features,
+        num_folds=num_folds,
+        seed=seed,
+        num_images=len(rows),
+        out_of_fold_accuracy=float((probabilities.argmax(1) == labels).mean()),
+        num_errors=num_errors,
+        pairs=tuple((names[a], names[b], count) for (a, b), count in pairs.most_common()),
+        suspects=tuple(
+            _suspect(rank, one, store, rows, probabilities) for rank, one in enumerate(ordered, 1)
+        ),
+        rows=rows,
+        probabilities=probabilities,
+    )
+
+
+class _Candidate(NamedTuple):
+    """An image that may be a suspect."""
+
+    row: int
+    suggested: int
+    """A class; -1 for none."""
+    reason: Reason
+    other: int
+    """The image of which it is a duplicate; -1 for none."""
+    is_likely: bool
+
+
+def _copies(store: Store, groups: Sequence[np.ndarray]) -> Iterator[_Candidate]:
+    """Images that are the same as one in another class, or as an earlier one in another split."""
+    labels, splits = store.labels, store.info.splits
+    for group in groups:
+        first = int(group[0])
+        for index in group.tolist():
+            others = [other for other in group.tolist() if labels[other] != labels[index]]
+            if others:
+                suggested = int(labels[others[0]])
+                yield _Candidate(index, suggested, "duplicate", others[0], True)
+            elif splits[index] != splits[first]:
+                yield _Candidate(index, -1, "duplicate_across_splits", first, False)
+
+
+def _suspect(
+    rank: int, found: _Candidate, store: Store, rows: np.ndarray, probabilities: np.ndarray
+) -> Suspect:
+    """A candidate with names and probabilities."""
+    info, label = store.info, int(store.labels[found.row])
+    own = probabilities[np.searchsorted(rows, found.row)]
+    is_named = found.suggested >= 0
+    return Suspect(
+        rank=rank,
+        index=found.row,
+        image=info.names[found.row],
+        label=info.class_names[label],
+        suggested=info.class_names[found.suggested] if is_named else "",
+        label_probability=float(own[label]),
+        suggested_probability=float(own[found.suggested]) if is_named else None,
+        reason=found.reason,
+        duplicate_of=info.names[found.other] if found.other >= 0 else "",
+        is_likely=found.is_likely,
+    )

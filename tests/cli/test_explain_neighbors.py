@@ -1,0 +1,56 @@
+"""`alexnet explain --neighbors` and `--map`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from alexnet.training.run_folder import RunFolder
+from support.commands import Command
+
+
+def test_a_sheet_of_neighbors(
+    command: Command, own: RunFolder, flowers: Path, no_plots: None
+) -> None:
+    image = flowers / "train" / "rose" / "0000.jpg"
+    result = command("explain", own.path, "--neighbors", image, "--top", "3", "--json")
+    facts = json.loads(result.out)
+    assert (facts["split"], facts["distance"], facts["num_images"]) == ("train", "euclidean", 36)
+    (query,) = facts["queries"]
+    assert [one["is_same"] for one in query["neighbors"]] == [True, False, False]
+    result = command(
+        "explain", own.path, "--neighbors", image, "--exclude-same", "--cosine", "--split", "all"
+    )
+    assert result.code == 0
+    assert "same image" not in result.out
+    assert "flowers, all, 60 images" in result.out
+    assert str(own.path / "explain" / "neighbors.png") in result.out
+
+
+def test_a_map(command: Command, own: RunFolder, tmp_path: Path, no_plots: None) -> None:
+    result = command("explain", own.path, "--map", "--out", tmp_path / "m.png", "--json")
+    facts = json.loads(result.out)
+    assert (facts["method"], facts["split"], facts["num_images"]) == ("pca", "test", 12)
+    assert len(list(csv.DictReader((tmp_path / "m.csv").read_text().splitlines()))) == 12
+    result = command("explain", own.path, "--map", "--split", "val", "--out", tmp_path / "n.png")
+    assert "flowers, val: 12 images" in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--map", "--neighbors", "a.jpg"), "choose one of"),
+        (("--neighbors", "a.jpg"), "a.jpg"),
+        (("--map", "--out", "x.txt"), "must end in one of"),
+        (("--neighbors", "a.jpg", "--top", "0"), "--top 0"),
+    ],
+)
+def test_what_is_refused(
+    command: Command, trained: RunFolder, words: tuple[str, ...], message: str
+) -> None:
+    result = command("explain", trained.path, *words)
+    assert result.code == 2
+    assert message in result.err
