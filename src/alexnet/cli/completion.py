@@ -43,7 +43,7 @@ COMMANDS = {
     "benchmark agreement": "benchmark:AgreementFlags",
     "experiment list": "experiment:ListFlags",
     "experiment plan": "experiment_plan:PlanFlags",
-    "experiment run": "experiment:RunFlags",
+    "experiment run": "experiment_run:RunFlags",
     "experiment report": "experiment:ReportFlags",
     "pretrain autoencoder": "pretrain:PretrainFlags",
     "pretrain rbm": "pretrain:PretrainFlags",
