@@ -29,6 +29,7 @@ from alexnet.cli.experiment import ListFlags, ReportFlags
 from alexnet.cli.experiment_plan import PlanFlags
 from alexnet.cli.experiment_run import RunFlags, plan_of
 from alexnet.cli.explain import flags_class
+from alexnet.cli.explain_filters import with_layer
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
@@ -182,7 +183,7 @@ def test_command_parses(command: str) -> None:
     verb, words = _with_optional_action(verb, words)
     if words or verb in ("summary", "doctor"):
         cls = flags_class(words) if verb == "explain" else FLAGS[verb]
-        flags = parse(cls, words, verb)
+        flags = parse(cls, with_layer(words) if verb == "explain" else words, verb)
         if isinstance(flags, RunFlags) and flags.name and not flags.name.isupper():
             plan_of(flags, flags.name)
 
