@@ -47,10 +47,11 @@ def test_a_model_is_a_folder_a_file_a_run_or_a_classifier(
 @pytest.mark.usefixtures("no_plots")
 def test_evaluate_by_paths(run: alexnet.Run, flowers: Path, tmp_path: Path) -> None:
     expected = alexnet.evaluate(alexnet.load(run), reporter=None)
+    files = sorted(run.folder.path.rglob("*"))
     for model in (run, run.folder.path):
         found = alexnet.evaluate(model, flowers, split="test", reporter=None)
         assert (found.loss, found.num_images) == (expected.loss, expected.num_images)
-    assert not (run.folder.path / "evaluation").exists()
+    assert sorted(run.folder.path.rglob("*")) == files
     out = tmp_path / "out"
     alexnet.evaluate(run, out=out, reporter=None)
     assert (out / "evaluation.json").exists()
