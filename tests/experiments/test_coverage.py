@@ -27,7 +27,9 @@ GRID = (0.001, 0.003, 0.01)
 NUM_IMAGES = 300
 DIFFICULTY = 1.5
 """Standard deviation of the images' difficulty, in units of a network's noise on one image."""
-MIN_EFFECT = {"difference": 0.01, "ratio": 1.02}
+MIN_EFFECT = {"difference": 0.01, "ratio": 1.1}
+"""At most that of any claim. At a ratio of 1.02, near the tuning's own bias of 0.5 %, equal arms
+are "reproduced" in 3.0 to 4.2 % of the cases."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_tuning_for_all_seeds_would_hide_the_choice_of_the_rate() -> None:
     """Arms that are equal but for their curvature; the standard errors of 60 are 3 and 6 %."""
-    nested = replace(CASES["other curvature"], tuning_std=0.02, seed_std=0.002, num_seeds=5)
+    case = replace(CASES["other curvature"], rng=np.random.default_rng(5))
+    nested = replace(case, tuning_std=0.02, seed_std=0.002, num_seeds=5)
     shared = replace(nested, tunes_every_seed=False)
     assert nested.rates(60)[0] >= 0.9
     assert shared.rates(60)[0] <= 0.7
@@ -172,7 +175,10 @@ def test_one_tuning_for_all_seeds_would_hide_the_choice_of_the_rate() -> None:
 @pytest.mark.parametrize("num_seeds", [3, 5])
 @pytest.mark.parametrize("name", CASES)
 def test_intervals_cover_the_truth_with_the_tuning_included(name: str, num_seeds: int) -> None:
-    """The standard errors of 300 experiments are 1.3 and 0.9 points."""
-    covered, reproduced = replace(CASES[name], num_seeds=num_seeds).rates(300)
-    assert covered >= 0.93 - 0.013
-    assert name not in EQUAL or reproduced <= 0.025 + 0.009
+    """The standard errors of 600 experiments are 1.0 and 0.7 points; three are allowed, since
+    these are sixteen cases.
+    """
+    fresh = np.random.default_rng(num_seeds)
+    covered, reproduced = replace(CASES[name], num_seeds=num_seeds, rng=fresh).rates(600)
+    assert covered >= 0.93 - 3 * 0.010
+    assert name not in EQUAL or reproduced <= 0.025 + 3 * 0.007
