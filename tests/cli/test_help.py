@@ -40,7 +40,10 @@ for words in (
     ["experiment", "run", "--help"], ["experiment", "report", "--help"],
     ["pretrain", "--help"], ["pretrain", "rbm", "--help"], ["pretrain", "autoencoder", "--help"],
 ):
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()),  # notes, such as that costs are not measured
+    ):
         try:
             main(words)
         except SystemExit as stop:

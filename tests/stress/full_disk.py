@@ -123,7 +123,7 @@ def outcome_of(subject: Subject, first: Ended, work: Path, place: Path) -> tuple
     if not first.is_one_sentence or "Traceback" in first.err:
         return "crashed", f"{first.code}, {first.err}"
     again = attempt(subject, work, place / "log-again", (plain_plots,))
-    if again.code and not (again.is_one_sentence and "has ended already" in again.err):
+    if again.code and not (again.is_one_sentence and "has finished already" in again.err):
         return "did not resume", f"{again.code}, {again.err}; at first {first.err}"
     return "one sentence, then the same bytes", subject.difference(work)
 

@@ -69,6 +69,6 @@ def killed_at(subject: Subject, number: int, place: Path) -> tuple[str, str]:
     again = attempt(subject, place, place / "log-again", (plain_plots,))
     if again.code == 0:
         return "ended in the same bytes", subject.difference(place)
-    if again.is_one_sentence and "has ended already" in again.err:
+    if again.is_one_sentence and "has finished already" in again.err:
         return "had ended", subject.difference(place)
     return "did not resume", f"{again.code}, {again.err}"

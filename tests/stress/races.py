@@ -79,7 +79,7 @@ def both_resume(training: Training, stopped: Path, place: Path) -> tuple[str, st
     """One must resume and end in the same bytes, the other must fail with one sentence."""
     shutil.copytree(stopped, place / "run")
     endings = race(training.words(place / "run"), place, training.cache)
-    sentences = ("another process is training", "has ended already")
+    sentences = ("another process is training", "has finished already")
     is_well = endings[0].code == 0 and endings[1].is_one_sentence
     is_well = is_well and any(sentence in endings[1].err for sentence in sentences)
     difference = training.difference(place) if is_well else messages(endings)

@@ -213,4 +213,6 @@ def folder_bytes(folder: Path) -> tuple[int, int]:
 
 
 def _files(folder: Path) -> dict[Path, Path]:
-    return {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
+    """Without the report: it tells times, and `alexnet report` writes it after a kill."""
+    files = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
+    return {name: p for name, p in files.items() if name.name != "report.html"}

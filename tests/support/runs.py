@@ -30,12 +30,12 @@ resume = partial(trainer.resume, save_plot=empty_plot)
 def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
     """Whether two runs have the same files with the same bytes, apart from measured times.
 
-    `run.log` also tells of interruptions.
+    `run.log` also tells of interruptions, and `report.html` of times and the machine.
     """
 
     def contents(path: Path) -> dict[str, bytes]:
         files = {str(p.relative_to(path)): p for p in path.rglob("*") if p.is_file()}
-        measured = {"times.jsonl", "result.json", "run.log"}
+        measured = {"times.jsonl", "result.json", "run.log", "report.html"}
         return {name: b"" if name in measured else p.read_bytes() for name, p in files.items()}
 
     return contents(folder.path) == contents(whole.path)
