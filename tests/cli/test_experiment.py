@@ -182,6 +182,7 @@ def test_a_dry_run_says_what_differs_and_what_it_costs(
         ("run small-data --exclude dropuot", "did you mean dropout"),
         ("list dropuot", "did you mean dropout"),
         ("report nothing", "no finished experiment"),
+        ("report", "name the folders of finished experiments"),
     ],
 )
 def test_mistakes_are_one_sentence(

@@ -15,6 +15,7 @@ from alexnet.cli.experiment_run import measure_speeds, run_action
 from alexnet.cli.experiment_text import describe_experiment, verdicts_text
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.outputs.experiments import list_output
+from alexnet.errors import UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS, experiment
 from alexnet.experiments.cost import estimate_minutes
 from alexnet.experiments.experiment import ProtocolName
@@ -105,6 +106,11 @@ def report_action(arguments: Sequence[str]) -> int:
     from alexnet.cli.outputs.verdicts import report_output
     from alexnet.experiments.summary_page import write_page
 
+    if not flags.folders and not flags.keep:
+        raise UsageError(
+            "name the folders of finished experiments, such as runs/experiments/*, or --keep with "
+            "a folder of kept results"
+        )
     keep = Path(flags.keep) if flags.keep else None
     results = write_page([Path(folder) for folder in flags.folders], Path(flags.out), keep)
     found = report_output(results, flags.out)

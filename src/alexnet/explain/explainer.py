@@ -137,19 +137,16 @@ def explain_input(
         stored = fit_square(rgb, preprocessing.resize, preprocessing.resize_size)
         size, original = rgb.size, _reduced(rgb)
     probabilities = classifier.probabilities(stored[None])[0]
-    target = (
-        class_index(classifier.class_names, class_name)
-        if class_name
-        else int(np.argsort(-probabilities, kind="stable")[0])
-    )
+    names = classifier.class_names
+    target = class_index(names, class_name) if class_name else int(np.argmax(probabilities))
     x = _network_input(classifier, stored)
     shown_layer = map_layer(classifier.info.architecture, layer)
     maps, gap = _maps(classifier, x, target, shown_layer, methods, on_progress)
     return Explanation(
         image=image.name or "image",
-        class_name=classifier.class_names[target],
+        class_name=names[target],
         probability=float(probabilities[target]),
-        top_classes=_top_classes(classifier.class_names, probabilities),
+        top_classes=_top_classes(names, probabilities),
         pixels=to_uint8_images(denormalize(x, preprocessing, classifier.mean_image))[0],
         original=original,
         size=size,

@@ -98,6 +98,12 @@ class LabelErrors:
         return text.getvalue()
 
 
+TRAINED_ON_THESE = (
+    "the model was trained on these labels, so its features have learnt the wrong ones, too; "
+    "without --model, torchvision's convolutions are used"
+)
+
+
 def find_label_errors(
     data: str,
     model: Classifier | None = None,
@@ -134,13 +140,8 @@ def find_label_errors(
     )
     store = _open_store(classifier, data, data_root, label_from, reporter)
     if model and is_training_data(model, store, data):
-        reporter.note(
-            "the model was trained on these labels, so its features have learnt the wrong ones, "
-            "too; without --model, torchvision's convolutions are used"
-        )
-    rows = np.flatnonzero(store.usable)
-    if len(np.unique(store.labels[rows])) < 2:
-        raise DataError(f"{store.info.name} has one class only, so no label can be wrong")
+        reporter.note(TRAINED_ON_THESE)
+    rows = _labelled_rows(store)
     layer = "" if model else FIRST_DENSE
     index = build_index(
         classifier, store, layer, on_progress=progress_callback(reporter, "on_features")
@@ -159,6 +160,18 @@ def find_label_errors(
     return label_errors(
         store, rows, probabilities, groups, features=features, num_folds=num_folds, seed=seed
     )
+
+
+def _labelled_rows(store: Store) -> np.ndarray:
+    """Indices of the images that can be used, int64.
+
+    Raises:
+        DataError: they are of one class.
+    """
+    rows = np.flatnonzero(store.usable)
+    if len(np.unique(store.labels[rows])) < 2:
+        raise DataError(f"{store.info.name} has one class only, so no label can be wrong")
+    return rows
 
 
 def _open_store(

@@ -379,11 +379,12 @@ ABLATIONS: dict[str, Architecture] = {
     )
 }
 """The networks of the paper's comparisons, as in the 2012 code."""
+_PUBLISHED = {**ZOO, **ABLATIONS}
 
 
 def is_published(arch: Architecture) -> bool:
     """Whether an architecture is one of ZOO or ABLATIONS, which its name alone tells."""
-    return {**ZOO, **ABLATIONS}.get(arch.name) == arch
+    return _PUBLISHED.get(arch.name) == arch
 
 
 def architecture(name: str | Architecture) -> Architecture:
@@ -394,9 +395,8 @@ def architecture(name: str | Architecture) -> Architecture:
     """
     if isinstance(name, Architecture):
         return name
-    known = {**ZOO, **ABLATIONS}
-    if name not in known:
-        if str(name).lower().startswith(OTHER_FAMILIES):
-            raise UsageError(f"there is no architecture {name!r}{ONLY_ALEXNETS}")
-        raise UnknownNameError("architecture", name, known)
-    return known[name]
+    if name in _PUBLISHED:
+        return _PUBLISHED[name]
+    if name.lower().startswith(OTHER_FAMILIES):
+        raise UsageError(f"there is no architecture {name!r}{ONLY_ALEXNETS}")
+    raise UnknownNameError("architecture", name, _PUBLISHED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 WIDTH, HEIGHT = 420, 236
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
@@ -100,26 +101,9 @@ def line_chart(
     numbers = [v for line in values for v in line if v is not None]
     ticks, scale_y = _y_scale(numbers, is_log, starts_at_zero)
     first, last = (chosen[0], chosen[-1]) if chosen else (0, 1)
+    scale_x = partial(_x_position, first=first, last=last)
 
-    def scale_x(epoch: float) -> float:
-        share = (epoch - first) / (last - first) if last > first else 0.5
-        return round(LEFT + share * (WIDTH - RIGHT - LEFT), 1)
-
-    lines = []
-    for number, (one, line) in enumerate(zip(series, values, strict=True)):
-        ys = [None if v is None else scale_y(v) for v in line]
-        texts = ["–" if v is None else text(v) for v in line]
-        lines.append(
-            Line(
-                name=one.name,
-                color=one.color or COLORS[number % len(COLORS)],
-                is_dashed=one.is_dashed,
-                path=_path([scale_x(x) for x in chosen], ys),
-                ys=ys,
-                texts=texts,
-                last=next((t for t in reversed(texts) if t != "–"), "–"),
-            )
-        )
+    xs = [scale_x(epoch) for epoch in chosen]
     return LineChart(
         title=title,
         width=WIDTH,
@@ -129,13 +113,44 @@ def line_chart(
         top=TOP,
         bottom=HEIGHT - BOTTOM,
         x_name="epoch",
-        xs=[scale_x(x) for x in chosen],
+        xs=xs,
         x_labels=[f"{x:,}" for x in chosen],
         x_ticks=[(scale_x(x), f"{x:,}") for x in epoch_ticks(first, last)] if chosen else [],
         y_ticks=[(scale_y(v), tick_text(v, text)) for v in ticks],
-        lines=lines,
+        lines=[
+            _line(one, COLORS[i % len(COLORS)], xs, line, scale_y, text)
+            for i, (one, line) in enumerate(zip(series, values, strict=True))
+        ],
         mark=scale_x(mark) if mark is not None and first <= mark <= last else None,
         mark_text=mark_text,
+    )
+
+
+def _x_position(epoch: float, first: int, last: int) -> float:
+    """Where an epoch is, between the first and the last one."""
+    share = (epoch - first) / (last - first) if last > first else 0.5
+    return round(LEFT + share * (WIDTH - RIGHT - LEFT), 1)
+
+
+def _line(
+    series: Series,
+    color: str,
+    xs: Sequence[float],
+    values: Sequence[float | None],
+    scale_y: Callable[[float], float],
+    text: Format,
+) -> Line:
+    """A line at these places; `color` unless the series has its own."""
+    ys = [None if v is None else scale_y(v) for v in values]
+    texts = ["–" if v is None else text(v) for v in values]
+    return Line(
+        name=series.name,
+        color=series.color or color,
+        is_dashed=series.is_dashed,
+        path=_path(xs, ys),
+        ys=ys,
+        texts=texts,
+        last=next((t for t in reversed(texts) if t != "–"), "–"),
     )
 
 
