@@ -7,6 +7,7 @@ started from.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import replace
 
 from alexnet.errors import UnknownNameError, UsageError
@@ -379,7 +380,7 @@ ABLATIONS: dict[str, Architecture] = {
     )
 }
 """The networks of the paper's comparisons, as in the 2012 code."""
-_PUBLISHED = {**ZOO, **ABLATIONS}
+_PUBLISHED = ChainMap(ZOO, ABLATIONS)
 
 
 def is_published(arch: Architecture) -> bool:
