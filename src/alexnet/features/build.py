@@ -1,16 +1,14 @@
 """From a model and a data set to a feature index: every image once through the network.
 
-An interrupted build resumes where it stopped, with the same bits. The index is built in
-`<index>.partial`: the features at full size, and a state and a checksum for every chunk of images.
-When all chunks are done, one rename gives the folder its final name. One process builds an index at
-a time; a second one waits and then uses it.
+An interrupted build resumes where it stopped, with the same bits (`io/resumable.py`): the partial
+index has the features at full size, and a state and a checksum for every chunk of images. One
+process builds an index at a time; a second one waits and then uses it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -32,10 +30,10 @@ from alexnet.features.index import (
 )
 from alexnet.inference.classifier import Classifier
 from alexnet.io.arrays import open_or_allocate
-from alexnet.io.files import fsync, remove_folder, rename, write_text
-from alexnet.io.locks import waiting_lock
+from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
-from alexnet.io.text import error_text, folder_name
+from alexnet.io.resumable import ResumableFolder
+from alexnet.io.text import folder_name
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import compute_dtype
 
@@ -51,14 +49,8 @@ class _BuildSpec:
     classifier: Classifier
     store: Store
     info: IndexInfo
-    folder: Path
-    """Of the finished index."""
+    target: ResumableFolder
     on_progress: ProgressCallback
-
-    @property
-    def partial_folder(self) -> Path:
-        """Where the index is built."""
-        return self.folder.with_name(f"{self.folder.name}.partial")
 
     @property
     def num_chunks(self) -> int:
@@ -100,16 +92,12 @@ def build_index(
     )
     name = f"{folder_name(store.info.name)}-{info.fingerprint}-{_key(info)}-v{INDEX_FORMAT}"
     folder = (cache or cache_folder()) / "features" / name
-    if not (folder / "index.json").exists():
-        _build_locked(
-            _BuildSpec(
-                classifier=classifier,
-                store=store,
-                info=info,
-                folder=folder,
-                on_progress=on_progress,
-            )
+    target = ResumableFolder(what="feature index", folder=folder, files=INDEX_FILES)
+    if not target.is_finished:
+        spec = _BuildSpec(
+            classifier=classifier, store=store, info=info, target=target, on_progress=on_progress
         )
+        target.build(lambda: _fill(spec), lambda: _report_other(spec))
     return open_index(folder)
 
 
@@ -146,31 +134,17 @@ def _key(info: IndexInfo) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def _build_locked(spec: _BuildSpec) -> None:
-    """Build the index, unless another process does so first."""
-    try:
-        spec.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = spec.folder.with_name(f"{spec.folder.name}.lock")
-        with waiting_lock(lock, _report_other(spec)):
-            if not (spec.folder / "index.json").exists():
-                _compute_all(spec)
-                _finish(spec)
-    except (OSError, NotImplementedError) as error:
-        raise DataError(
-            f"cannot write the feature index {spec.folder}: {error_text(error)}; "
-            "free some space there or set ALEXNET_CACHE to another folder"
-        ) from error
+def _report_other(spec: _BuildSpec) -> None:
+    """Report the progress of the process that builds this index."""
+    with suppress(OSError, ValueError):
+        done = int(np.load(spec.target.partial_folder / "done.npy").sum())
+        spec.on_progress(min(done * CHUNK, len(spec.store)), len(spec.store))
 
 
-def _report_other(spec: _BuildSpec) -> Callable[[], None]:
-    """Reports the progress of the process that builds this index."""
-
-    def report() -> None:
-        with suppress(OSError, ValueError):
-            done = int(np.load(spec.partial_folder / "done.npy").sum())
-            spec.on_progress(min(done * CHUNK, len(spec.store)), len(spec.store))
-
-    return report
+def _fill(spec: _BuildSpec) -> None:
+    """Write all files of the index into the partial folder."""
+    _compute_all(spec)
+    write_text(spec.target.partial_folder / "index.json", to_json(spec.info))
 
 
 def _compute_all(spec: _BuildSpec) -> None:
@@ -179,7 +153,7 @@ def _compute_all(spec: _BuildSpec) -> None:
     A chunk is marked as done after its features have been written, so that a killed build loses at
     most one. After a power cut a part of a marked chunk may be lost; its checksum tells.
     """
-    folder, count = spec.partial_folder, len(spec.store)
+    folder, count = spec.target.partial_folder, len(spec.store)
     folder.mkdir(parents=True, exist_ok=True)
     features = open_or_allocate(
         folder / "features.npy", (count, spec.info.num_features), np.float32
@@ -210,17 +184,3 @@ def _compute(spec: _BuildSpec, part: slice) -> np.ndarray:
             "the model has diverged or is damaged"
         )
     return features
-
-
-def _finish(spec: _BuildSpec) -> None:
-    """Flush all files to the disk, then rename the folder to its final name."""
-    folder = spec.partial_folder
-    write_text(folder / "index.json", to_json(spec.info))
-    for path in list(folder.iterdir()):
-        if path.name in INDEX_FILES:
-            fsync(path)
-        else:  # of the build, or the temporary file of a killed one
-            path.unlink()
-    fsync(folder)
-    remove_folder(spec.folder)
-    rename(folder, spec.folder)

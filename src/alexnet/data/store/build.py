@@ -1,9 +1,8 @@
 """From a source to a store: decode every image once, on all CPU cores.
 
-An interrupted build resumes where it stopped. The store is built in `<store>.partial`: the arrays
+An interrupted build resumes where it stopped (`io/resumable.py`): the partial store has the arrays
 at full size, `status.npy` with one byte per image and `checksums.npy` with the checksum of each.
-When all images are done, one rename gives the folder its final name. One process builds a store
-at a time; a second one waits and then uses it.
+One process builds a store at a time; a second one waits and then uses it.
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ from alexnet.data.store.store import (
 )
 from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
-from alexnet.io.files import fsync, remove_folder, rename, write_text
-from alexnet.io.locks import waiting_lock
+from alexnet.io.files import remove_folder, write_text
 from alexnet.io.paths import cache_folder, existing_parent
-from alexnet.io.text import error_text, folder_name
+from alexnet.io.resumable import ResumableFolder
+from alexnet.io.text import folder_name
 from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore_progress
 
 CHUNK = 32
@@ -64,15 +63,9 @@ class _BuildSpec:
     """Of the source when the build began."""
     resize: Resize
     side: int
-    folder: Path
-    """Of the finished store."""
+    target: ResumableFolder
     on_progress: ProgressCallback
     chunk: int
-
-    @property
-    def partial_folder(self) -> Path:
-        """Where the store is built."""
-        return self.folder.with_name(f"{self.folder.name}.partial")
 
 
 def prepare(
@@ -101,21 +94,21 @@ def prepare(
             written.
     """
     fingerprint = source.fingerprint()
-    folder = _store_folder(source, fingerprint, resize, side, cache)
-    if not (folder / "store.json").exists():
+    target = _target(source, fingerprint, resize, side, cache)
+    if not target.is_finished:
         spec = _BuildSpec(
             source=source,
             fingerprint=fingerprint,
             resize=resize,
             side=side,
-            folder=folder,
+            target=target,
             on_progress=on_progress,
             chunk=chunk,
         )
         if size_note := _size_note(spec):
             on_note(size_note)
-        _build_locked(spec)
-    return replace(open_store(folder), notes=source.notes)
+        target.build(lambda: _fill(spec), lambda: _report_other(spec))
+    return replace(open_store(target.folder), notes=source.notes)
 
 
 def _size_note(spec: _BuildSpec) -> str:
@@ -123,10 +116,10 @@ def _size_note(spec: _BuildSpec) -> str:
     size_bytes = len(spec.source) * spec.side**2 * 3
     if size_bytes < LARGE_STORE_BYTES:
         return ""
-    place = existing_parent(spec.folder)
+    folder = spec.target.folder
     return (
         f"the {len(spec.source):,} images of {spec.source.name} take {size_bytes / 1e9:.1f} GB in "
-        f"{spec.folder.parent}, where {shutil.disk_usage(place).free / 1e9:.1f} GB are free; "
+        f"{folder.parent}, where {_free_bytes(folder) / 1e9:.1f} GB are free; "
         "$ALEXNET_CACHE is another place"
     )
 
@@ -143,20 +136,25 @@ def planned_store(source: Source, *, resize: Resize, side: int) -> tuple[Store, 
         The store, and whether it is there. A planned one takes no memory and no disk space.
     """
     fingerprint = source.fingerprint()
-    folder = _store_folder(source, fingerprint, resize, side)
-    if (folder / "store.json").exists():
-        return replace(open_store(folder), notes=source.notes), True
+    target = _target(source, fingerprint, resize, side)
+    if target.is_finished:
+        return replace(open_store(target.folder), notes=source.notes), True
     info = _store_info(source, fingerprint, resize, side, rejected=())
     images = np.broadcast_to(np.uint8(128), (len(source), side, side, 3))
     moments = np.broadcast_to(color_moments(images[0]), (len(source), 9))
-    return Store(folder, info, images, source.labels, moments, source.notes), False
+    return Store(target.folder, info, images, source.labels, moments, source.notes), False
 
 
-def _store_folder(
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(existing_parent(folder)).free
+
+
+def _target(
     source: Source, fingerprint: str, resize: Resize, side: int, cache: Path | None = None
-) -> Path:
+) -> ResumableFolder:
     name = f"{folder_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
-    return (cache or cache_folder()) / "stores" / name
+    folder = (cache or cache_folder()) / "stores" / name
+    return ResumableFolder(what="store", folder=folder, files=STORE_FILES)
 
 
 def _store_info(
@@ -176,48 +174,32 @@ def _store_info(
     )
 
 
-def _build_locked(spec: _BuildSpec) -> None:
-    """Build the store, unless another process does so first."""
-    try:
-        spec.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = spec.folder.with_name(f"{spec.folder.name}.lock")
-        with waiting_lock(lock, lambda: _report_other(spec)):
-            if not (spec.folder / "store.json").exists():
-                _build(spec)
-    except (OSError, NotImplementedError) as error:
-        raise DataError(
-            f"cannot write the store {spec.folder}: {error_text(error)}; "
-            "free some space there or set ALEXNET_CACHE to another folder"
-        ) from error
-
-
 def _report_other(spec: _BuildSpec) -> None:
     """Report the progress of the process that builds this store."""
     with suppress(OSError, ValueError):
-        status = np.load(spec.partial_folder / "status.npy")
+        status = np.load(spec.target.partial_folder / "status.npy")
         spec.on_progress(int((status != PENDING).sum()), len(spec.source))
 
 
-def _build(spec: _BuildSpec) -> None:
-    source = spec.source
+def _fill(spec: _BuildSpec) -> None:
+    """Write all files of the store into the partial folder."""
+    source, folder = spec.source, spec.target.partial_folder
     rejected = _decode_all(spec)
     _check_unchanged(spec)
     if len(rejected) == len(source):
-        remove_folder(spec.partial_folder)
+        remove_folder(folder)
         raise DataError(
             f"{source.name}: none of the {len(source)} images can be used; "
             f"first: {rejected[0].reason}"
         )
     info = _store_info(source, spec.fingerprint, spec.resize, spec.side, rejected)
-    _finish(spec, info)
+    np.save(folder / "labels.npy", source.labels.astype(np.int64))
+    write_text(folder / "store.json", store_text(info))
 
 
 def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
-    """Decode what is pending; the images that cannot be used.
-
-    No array is mapped any more when this returns: Windows does not move a folder with open files.
-    """
-    partial = open_partial(spec.partial_folder, len(spec.source), spec.side)
+    """Decode what is pending; the images that cannot be used. Leaves no array mapped."""
+    partial = open_partial(spec.target.partial_folder, len(spec.source), spec.side)
     _decode_pending(spec, partial)
     for array in (partial.images, partial.color_moments):
         array.flush()  # type: ignore[attr-defined]
@@ -275,7 +257,7 @@ def _check_unchanged(spec: _BuildSpec) -> None:
     except OSError:
         is_same = False
     if not is_same:
-        remove_folder(spec.partial_folder)
+        remove_folder(spec.target.partial_folder)
         raise DataError(
             f"the images of {spec.source.name} changed while they were prepared; "
             "wait until nobody writes there, and run the same again"
@@ -286,18 +268,3 @@ def _read_rejected(partial: Partial, source: Source) -> tuple[Rejected, ...]:
     reasons = read_reasons(partial)
     indices = np.flatnonzero(partial.status == REJECTED).tolist()
     return tuple(Rejected(index=i, name=source.names[i], reason=reasons[i]) for i in indices)
-
-
-def _finish(spec: _BuildSpec, info: StoreInfo) -> None:
-    """Flush all files to the disk, then rename the folder to its final name."""
-    folder = spec.partial_folder
-    np.save(folder / "labels.npy", spec.source.labels.astype(np.int64))
-    write_text(folder / "store.json", store_text(info))
-    for path in list(folder.iterdir()):
-        if path.name in STORE_FILES:
-            fsync(path)
-        else:  # of the build, or the temporary file of a killed one
-            path.unlink()
-    fsync(folder)
-    remove_folder(spec.folder)
-    rename(folder, spec.folder)

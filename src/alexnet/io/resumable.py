@@ -1,0 +1,73 @@
+"""A folder that is built once, by one process at a time, and whose build survives a kill.
+
+It is built in `<folder>.partial`, which stays when the process ends early, so that the next one
+resumes. When all is done, one rename gives the folder its final name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.errors import DataError
+from alexnet.io.files import fsync, remove_folder, rename
+from alexnet.io.locks import waiting_lock
+from alexnet.io.text import error_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumableFolder:
+    """What is built, and where."""
+
+    what: str
+    """What messages call it: "store"."""
+    folder: Path
+    """Of the finished build."""
+    files: tuple[str, ...]
+    """All that it then holds; the last one tells that it is finished."""
+
+    @property
+    def partial_folder(self) -> Path:
+        """Where it is built."""
+        return self.folder.with_name(f"{self.folder.name}.partial")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the finished folder is there."""
+        return (self.folder / self.files[-1]).exists()
+
+    def build(self, fill: Callable[[], None], on_wait: Callable[[], None]) -> None:
+        """Build the folder, unless another process does so first.
+
+        Args:
+            fill: makes or completes all `files` in `partial_folder`; leaves none of them mapped,
+                since Windows does not move a folder with open files.
+            on_wait: called every second while another process builds the folder.
+
+        Raises:
+            DataError: the folder cannot be written, or `fill` raises one.
+        """
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = self.folder.with_name(f"{self.folder.name}.lock")
+            with waiting_lock(lock, on_wait):
+                if not self.is_finished:
+                    fill()
+                    self._finish()
+        except (OSError, NotImplementedError) as error:
+            raise DataError(
+                f"cannot write the {self.what} {self.folder}: {error_text(error)}; "
+                "free some space there or set ALEXNET_CACHE to another folder"
+            ) from error
+
+    def _finish(self) -> None:
+        """Flush all files to the disk, then rename the folder to its final name."""
+        for path in list(self.partial_folder.iterdir()):
+            if path.name in self.files:
+                fsync(path)
+            else:  # of the build, or the temporary file of a killed one
+                path.unlink()
+        fsync(self.partial_folder)
+        remove_folder(self.folder)
+        rename(self.partial_folder, self.folder)
