@@ -27,6 +27,7 @@ from alexnet.training.trainer import train
 from support.commands import Alexnet, Command, CommandResult
 from support.json_outputs import check_json
 from support.places import SHARED
+from support.processes import Processes, start_processes
 from support.runs import SetAside, Witness, empty_plot
 
 pytest_plugins = ["support.experiments"]
@@ -176,6 +177,20 @@ def small_place(
     """Where a test may run the small recipe, whose image store is there already."""
     monkeypatch.setenv("ALEXNET_CACHE", str(small_whole.path.with_name("cache")))
     return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Processes]:
+    """Two connected processes."""
+    with start_processes(2) as processes:
+        yield processes
+
+
+@pytest.fixture(scope="session")
+def four() -> Iterator[Processes]:
+    """Four connected processes, for slow tests."""
+    with start_processes(4) as processes:
+        yield processes
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""Several processes that train or evaluate one network together.
+
+- `world`: the processes that torchrun started, and what they exchange.
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.parallel.world import World, current_world, join_world
+
+__all__ = ["World", "current_world", "join_world"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "World": "world",
+        "current_world": "world",
+        "join_world": "world",
+    },
+)

@@ -1,0 +1,169 @@
+"""The processes that work together, and the small things that they exchange.
+
+torchrun starts N processes and describes them in the environment. `join_world` connects them;
+`current_world` says which of them this one is. A process that was started alone is a world of one:
+its exchanges return their argument, and torch.distributed is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+
+Value = TypeVar("Value")
+
+PATIENCE = timedelta(days=7)
+"""How long an exchange waits for the slowest process, which may be decoding a data set."""
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun sets in the environment of every process."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that work together, seen from one of them."""
+
+    rank: int = 0
+    """Of this process, from 0 to size - 1."""
+    size: int = 1
+    """Number of processes, on all hosts."""
+    local_rank: int = 0
+    """Of this process on its host; it chooses the GPU."""
+    local_size: int = 1
+    """Number of processes on this host."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files and prints: that of rank 0."""
+        return self.rank == 0
+
+    def rows(self, count: int) -> slice:
+        """The rows of this process out of `count`; the first parts have one more if uneven."""
+        return self.all_rows(count)[self.rank]
+
+    def all_rows(self, count: int) -> list[slice]:
+        """Each process's part of `count` rows, in the order of the ranks."""
+        whole, more = divmod(count, self.size)
+        ends = [whole * (rank + 1) + min(rank + 1, more) for rank in range(self.size)]
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def all_gather_rows(self, rows: Value) -> Value:
+        """The rows of all processes, one after another in the order of the ranks.
+
+        Args:
+            rows: a tensor or an array [n, ...]; n may differ between the processes, the rest of the
+                shape and the type may not.
+
+        Returns:
+            [sum of n, ...], of the same kind and on the same device, the same in every process.
+        """
+        if self.size == 1:
+            return rows
+        import torch
+
+        if isinstance(rows, np.ndarray):
+            gathered = _gather_tensors(torch.from_numpy(rows)).numpy()
+        else:
+            gathered = _gather_tensors(rows)
+        whole: Value = gathered
+        return whole
+
+    def gather_objects(self, value: Value) -> list[Value]:
+        """Every process's value, in the order of the ranks; for small Python objects."""
+        if self.size == 1:
+            return [value]
+        from torch import distributed
+
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def broadcast_object(self, value: Value, source: int = 0) -> Value:
+        """The value of the process of rank `source`; for small Python objects."""
+        if self.size == 1:
+            return value
+        from torch import distributed
+
+        values = [value]
+        distributed.broadcast_object_list(values, source)
+        return values[0]
+
+    def max_over_ranks(self, *numbers: int) -> tuple[int, ...]:
+        """The highest of each number among the processes; one exchange for all of them."""
+        if self.size == 1:
+            return numbers
+        import torch
+        from torch import distributed
+
+        highest = torch.tensor(numbers, dtype=torch.int64)
+        distributed.all_reduce(highest, distributed.ReduceOp.MAX)
+        return tuple(int(number) for number in highest)
+
+    def any_rank(self, flag: bool) -> bool:
+        """Whether the flag is set in any process."""
+        return bool(self.max_over_ranks(flag)[0])
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        self.any_rank(False)
+
+
+def _gather_tensors(rows: Any) -> Any:
+    import torch
+    from torch import distributed
+
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(counts, torch.tensor([len(rows)]))
+    lengths = [int(count) for count in counts]
+    padded = rows.new_zeros((max(lengths), *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in lengths]
+    distributed.all_gather(parts, padded)
+    return torch.cat([part[:n] for part, n in zip(parts, lengths, strict=True)])
+
+
+def current_world() -> World:
+    """The world of this process; a world of one if it is alone."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
+        return World()
+    rank, size = distributed.get_rank(), distributed.get_world_size()
+    local_rank = int(os.environ.get("LOCAL_RANK", rank))
+    return World(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
+
+
+def launched_size() -> int:
+    """The number of processes that this one was started with: torchrun's; 1 if it is alone."""
+    is_launched = all(name in os.environ for name in LAUNCHED)
+    return int(os.environ["WORLD_SIZE"]) if is_launched else 1
+
+
+@contextmanager
+def join_world() -> Iterator[World]:
+    """A context in which the processes that were started together are connected.
+
+    Tensors on a CPU are exchanged by gloo, those on GPUs by NCCL. In a context of its own kind, or
+    where the program has initialized torch.distributed itself, it changes nothing.
+    """
+    world = current_world()
+    if world.size > 1 or launched_size() == 1:
+        yield world
+        return
+    import torch
+    from torch import distributed
+
+    has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
+    backend = "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    try:
+        world = current_world()
+        yield world
+        world.barrier()  # the main process may still write files when the others have finished
+    finally:
+        distributed.destroy_process_group()
