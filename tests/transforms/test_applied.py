@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.transforms.applied import Applied, crop_text
 from alexnet.transforms.randaugment import ChosenOperations
+from support.augmenters import augmenter
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,15 @@ def test_a_line_for_each_change() -> None:
         "color +0 +1 +2\nnoise of std 2.5\ncontrast x 0.90\n"
         "erased 2x3\nat 6, 5",
     ]
+
+
+def test_the_choices_for_some_images_are_theirs() -> None:
+    options = Augmentation(
+        rotation=10, rand_augment=(2, 5), contrast_std=0.1, random_erasing=0.5, noise_std=1
+    )
+    augment = augmenter(options)
+    pixels = torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8)
+    applied = augment.choose(5, 32, torch.Generator().manual_seed(1))
+    some = torch.tensor([3, 1])
+    images = augment.run(pixels, applied)
+    torch.testing.assert_close(augment.run(pixels[some], applied.of(some)), images[some])

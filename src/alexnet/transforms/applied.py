@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import Tensor
 
@@ -28,10 +29,17 @@ class Applied:
     operations: ChosenOperations | None = None
     """Of RandAugment."""
     noise_std: float = 0.0
+    noise: Tensor | None = None
+    """Added to the crops: [B, C, side, side], 0-255 scale."""
     contrast: Tensor | None = None
     """Factor of each image: [B, 1, 1, 1]."""
     erased: Tensor | None = None
     """Rectangles of random erasing in the crop: top, left, height, width, [B, 4]."""
+
+    def of(self, indices: Tensor) -> Applied:
+        """What was chosen for some images of the batch, by their places in it."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Applied(**{name: _rows(value, indices) for name, value in chosen.items()})
 
     @property
     def is_affine(self) -> bool:
@@ -68,6 +76,13 @@ class Applied:
         if self.erased is not None:
             lines += _erasing_lines(self.erased[i])
         return lines
+
+
+def _rows(value: Any, indices: Tensor) -> Any:
+    """The rows of a tensor or of chosen operations; anything else is for the whole batch."""
+    if isinstance(value, ChosenOperations):
+        return ChosenOperations(indices=value.indices[indices], strengths=value.strengths[indices])
+    return value[indices] if isinstance(value, Tensor) else value
 
 
 def crop_text(box: Tensor, crop_size: int, padding: int) -> str:

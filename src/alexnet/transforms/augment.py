@@ -54,18 +54,13 @@ class Augmenter:
         self, pixels: Tensor, generator: torch.Generator, epoch: int = 0
     ) -> tuple[Tensor, Applied]:
         """The augmented images, as by a call, and what was done to each."""
-        pixels = pad(pixels, self.preprocessing.padding)
-        applied = self._choose(pixels, generator, epoch)
-        images = self._run_kernel(pixels, applied)
-        if images is None:
-            images = self._run_torch(pixels, applied, generator)
-        self._change_normalized(images, applied, generator)
-        return images, applied
+        applied = self.choose(len(pixels), pixels.shape[1], generator, epoch)
+        return self.run(pixels, applied), applied
 
-    def _choose(self, pixels: Tensor, generator: torch.Generator, epoch: int) -> Applied:
-        """What is done to the images before they are normalized."""
-        options, count, device = self.options, len(pixels), generator.device
-        boxes = self._crop_boxes(pixels, generator)
+    def choose(self, count: int, size: int, generator: torch.Generator, epoch: int = 0) -> Applied:
+        """Everything random about `count` stored images of `size` pixels; as for a call."""
+        options, device = self.options, generator.device
+        boxes = self._crop_boxes(count, size + 2 * self.preprocessing.padding, generator)
         has_color = options.last_color_epoch is None or epoch < options.last_color_epoch
         std = options.color_std if has_color else 0.0
         applied = Applied(
@@ -81,34 +76,49 @@ class Augmenter:
             applied.angles = options.rotation * (2 * uniform - 1)
         if options.rand_augment:
             applied.operations = choose_operations(count, *options.rand_augment, generator)
+        self._choose_for_crops(count, applied, generator)
         return applied
 
-    def _run_torch(self, pixels: Tensor, applied: Applied, generator: torch.Generator) -> Tensor:
+    def _choose_for_crops(self, count: int, applied: Applied, generator: torch.Generator) -> None:
+        """What is random about the pixels of the crops."""
+        options, preprocessing, device = self.options, self.preprocessing, generator.device
+        side = preprocessing.side
+        if options.noise_std:
+            shape = (count, preprocessing.channels, side, side)
+            applied.noise = options.noise_std * torch.randn(
+                shape, generator=generator, device=device
+            )
+        if options.contrast_std:
+            applied.contrast = _contrast(count, options.contrast_std, generator)
+        if options.random_erasing:
+            applied.erased = random_erasing_boxes(
+                count, side, side, options.random_erasing, generator
+            )
+
+    def run(self, pixels: Tensor, applied: Applied) -> Tensor:
+        """The images after what `choose` has chosen for them."""
+        pixels = pad(pixels, self.preprocessing.padding)
+        images = self._run_kernel(pixels, applied)
+        if images is None:
+            images = self._run_torch(pixels, applied)
+        if applied.contrast is not None:
+            images *= applied.contrast
+        if applied.erased is not None:
+            erase_boxes(images, applied.erased)
+        return images
+
+    def _run_torch(self, pixels: Tensor, applied: Applied) -> Tensor:
         """Crop, change and normalize in operations of torch."""
-        images, std = self._crop(pixels, applied), applied.noise_std
+        images = self._crop(pixels, applied)
         if applied.operations:
             images = images.contiguous()  # these operations are faster channel by channel
             apply_color_operations(images, applied.operations)
         if applied.has_color:
             images += applied.color_shifts[:, : images.shape[1], None, None]
-        if std:
-            images += std * torch.randn(images.shape, generator=generator, device=images.device)
+        if applied.noise is not None:
+            images += applied.noise
         normalize(images, self.preprocessing, self.mean_image)
         return images.contiguous(memory_format=torch.channels_last)
-
-    def _change_normalized(
-        self, images: Tensor, applied: Applied, generator: torch.Generator
-    ) -> None:
-        """Contrast and erasing, in place."""
-        options, (height, width) = self.options, images.shape[2:]
-        if options.contrast_std:
-            applied.contrast = _contrast(len(images), options.contrast_std, generator)
-            images *= applied.contrast
-        if options.random_erasing:
-            applied.erased = random_erasing_boxes(
-                len(images), height, width, options.random_erasing, generator
-            )
-            erase_boxes(images, applied.erased)
 
     @property
     def _is_scaled(self) -> bool:
@@ -120,9 +130,9 @@ class Augmenter:
         """Samples along a side of a crop, before it is resized to the network's input."""
         return self.preprocessing.side if self._is_scaled else self.preprocessing.crop_size
 
-    def _crop_boxes(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def _crop_boxes(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         sample_boxes = random_resized_crop_boxes if self._is_scaled else random_crop_boxes
-        return sample_boxes(len(pixels), pixels.shape[1], self._crop_size, self.options, generator)
+        return sample_boxes(count, size, self._crop_size, self.options, generator)
 
     def _crop(self, pixels: Tensor, applied: Applied) -> Tensor:
         """Crops on the 0-255 scale, rotated and distorted: [B, C, side, side]."""

@@ -2,12 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
+
+
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """How the images of a batch are mixed, each with another one of it."""
+
+    others: Tensor
+    """The place in the batch of each image's other one: int64 [B]."""
+    fraction: float
+    """Of the other image in the target, 0 to 1; the image itself has the rest."""
+    patch: tuple[slice, slice] | None = None
+    """Rows and columns that CutMix takes from the other image; None: mixup."""
+
+    def images(self, images: Tensor, others: Tensor) -> Tensor:
+        """Images [n, C, h, w] mixed with their other ones; neither is changed."""
+        if self.patch is None:
+            return images.lerp(others, self.fraction)
+        mixed, (rows, columns) = images.clone(), self.patch
+        mixed[:, :, rows, columns] = others[:, :, rows, columns]
+        return mixed
+
+    def targets(self, targets: Tensor) -> Tensor:
+        """The class probabilities of the whole batch, [B, num_classes], mixed alike."""
+        if self.patch is None:
+            return targets.lerp(targets[self.others], self.fraction)
+        return (1 - self.fraction) * targets + self.fraction * targets[self.others]
+
+
+def choose_mixing(
+    count: int, height: int, width: int, options: Augmentation, generator: torch.Generator
+) -> Mixing | None:
+    """CutMix with its probability, else mixup if the options have it; None: nothing is mixed.
+
+    Args:
+        count: of the images of the batch.
+        height: of the images.
+        width: of the images.
+        options: gives `cutmix` and `mixup`.
+        generator: source of all random numbers.
+    """
+    return _choose_cutmix(count, height, width, options.cutmix, generator) or _choose_mixup(
+        count, options.mixup, generator
+    )
+
+
+def _choose_mixup(count: int, alpha: float, generator: torch.Generator) -> Mixing | None:
+    if not alpha:
+        return None
+    device = generator.device
+    seed = int(torch.randint(2**62, (), generator=generator, device=device))
+    weight = float(np.random.default_rng(seed).beta(alpha, alpha))
+    return Mixing(torch.randperm(count, generator=generator, device=device), 1 - weight)
+
+
+def _choose_cutmix(
+    count: int, image_height: int, image_width: int, p: float, generator: torch.Generator
+) -> Mixing | None:
+    device = generator.device
+    chance, area, top, left = torch.rand(4, generator=generator, device=device).tolist()
+    if chance >= p:
+        return None
+    height, width = (round(side * area**0.5) for side in (image_height, image_width))
+    y, x = int(top * (image_height - height + 1)), int(left * (image_width - width + 1))
+    others = torch.randperm(count, generator=generator, device=device)
+    fraction = height * width / (image_height * image_width)
+    return Mixing(others, fraction, (slice(y, y + height), slice(x, x + width)))
+
+
+def _apply(
+    mixing: Mixing | None, images: Tensor, labels: Tensor, num_classes: int
+) -> tuple[Tensor, Tensor, bool]:
+    targets = F.one_hot(labels, num_classes).float()
+    if mixing is None:
+        return images, targets, False
+    return mixing.images(images, images[mixing.others]), mixing.targets(targets), True
 
 
 def mix(
@@ -30,10 +107,9 @@ def mix(
         The images; targets float [B, num_classes], whose rows add up to 1; and whether the batch
         was mixed.
     """
-    images, targets, is_mixed = cutmix(images, labels, num_classes, options.cutmix, generator)
-    if is_mixed:
-        return images, targets, is_mixed
-    return mixup(images, labels, num_classes, options.mixup, generator)
+    height, width = images.shape[2:]
+    mixing = choose_mixing(len(images), height, width, options, generator)
+    return _apply(mixing, images, labels, num_classes)
 
 
 def mixup(
@@ -57,18 +133,7 @@ def mixup(
 
     Source: Zhang et al. 2018, mixup, with one weight for a batch as in the authors' program.
     """
-    targets = F.one_hot(labels, num_classes).float()
-    if not alpha:
-        return images, targets, False
-    device = images.device
-    seed = int(torch.randint(2**62, (), generator=generator, device=device))
-    weight = float(np.random.default_rng(seed).beta(alpha, alpha))
-    others = torch.randperm(len(images), generator=generator, device=device)
-    return (
-        images.lerp(images[others], 1 - weight),
-        targets.lerp(targets[others], 1 - weight),
-        True,
-    )
+    return _apply(_choose_mixup(len(images), alpha, generator), images, labels, num_classes)
 
 
 def cutmix(
@@ -92,15 +157,6 @@ def cutmix(
 
     Source: Yun et al. 2019, CutMix, with the area uniform from 0 to 1.
     """
-    targets = F.one_hot(labels, num_classes).float()
-    chance, area, top, left = torch.rand(4, generator=generator, device=images.device).tolist()
-    if chance >= p:
-        return images, targets, False
-    height, width = (round(side * area**0.5) for side in images.shape[2:])
-    y = int(top * (images.shape[2] - height + 1))
-    x = int(left * (images.shape[3] - width + 1))
-    others = torch.randperm(len(images), generator=generator, device=images.device)
-    mixed, rows, columns = images.clone(), slice(y, y + height), slice(x, x + width)
-    mixed[:, :, rows, columns] = images[others, :, rows, columns]
-    fraction = height * width / (images.shape[2] * images.shape[3])
-    return mixed, (1 - fraction) * targets + fraction * targets[others], True
+    height, width = images.shape[2:]
+    mixing = _choose_cutmix(len(images), height, width, p, generator)
+    return _apply(mixing, images, labels, num_classes)
