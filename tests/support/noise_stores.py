@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.source import Images, Source
 from alexnet.data.store.build import prepare
@@ -77,7 +77,9 @@ class Interrupted(BaseException):
     """Nothing in the program catches this."""
 
 
-def interrupted_build(source: Source, cache: Path, done: int = 9) -> Path:
+def interrupted_build(
+    source: Source, cache: Path, done: int = 9, store_format: StoreFormat = "pixels"
+) -> Path:
     """The partial store that an interruption leaves after `done` images of size 8."""
 
     def stop(number: int, total: int) -> None:
@@ -85,5 +87,8 @@ def interrupted_build(source: Source, cache: Path, done: int = 9) -> Path:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        prepare(source, resize="stretch", side=8, cache=cache, chunk=1, on_progress=stop)
+        prepare(
+            source, resize="stretch", side=8, store_format=store_format, cache=cache, chunk=1,
+            on_progress=stop,
+        )  # fmt: skip
     return next((cache / "stores").glob("*.partial"))

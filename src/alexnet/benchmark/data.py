@@ -63,6 +63,7 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
                 source,
                 resize=options.resize,
                 side=options.resize_size,
+                store_format=options.store_format,
                 cache=Path(folder) / str(repeat),
             )
             seconds.append(time.perf_counter() - start)

@@ -11,12 +11,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from alexnet.cli.console import note_next, print_json, table
+from alexnet.cli.console import note_next, print_json, size_text, table
 from alexnet.cli.flags import dispatch, parse, parse_known
 from alexnet.cli.mistakes import mistakes_action
 from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, split_output
 from alexnet.config.augmentation import Augmentation
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.presets import QUICKSTART, preset
 from alexnet.config.published_inputs import with_architecture
 from alexnet.config.recipe import DataOptions
@@ -81,6 +81,8 @@ class PrepareFlags:
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
     """Side of the stored square images, in pixels."""
+    store_format: StoreFormat = "pixels"
+    """How they are kept: as pixels, or as JPEGs, which take a tenth of the space."""
     json: bool = False
     """Print JSON."""
 
@@ -95,6 +97,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
             source,
             resize=flags.resize,
             side=flags.resize_size,
+            store_format=flags.store_format,
             on_progress=reporter.on_prepare,
             on_note=reporter.note,
         )
@@ -107,7 +110,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     print(
         f"{count_text(len(store), 'image')} ({parts}) "
         f"of {printable(classes_text(store.info.class_names))}\n"
-        f"store {store.folder}"
+        f"store {store.folder} ({size_text(store.num_bytes)})"
     )
     for image in store.info.rejected:
         print(printable(f"rejected {image.name}: {image.reason}"))
@@ -115,7 +118,8 @@ def prepare_action(arguments: Sequence[str]) -> int:
         print(printable(f"note: {note}"))
     if skipped := describe_skipped({s.reason: s.files for s in store.info.skipped}):
         print(f"files skipped: {skipped}")
-    note_next(_train_command(flags.data, flags.data_root, flags.label_from))
+    command = _train_command(flags.data, flags.data_root, flags.label_from)
+    note_next(command + (["--store-format", "jpeg"] if flags.store_format == "jpeg" else []))
     return 0
 
 

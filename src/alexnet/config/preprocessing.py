@@ -12,6 +12,8 @@ from alexnet.io.limits import MAX_STORED_SIDE
 RESAMPLING = {"resize": "Lanczos", "crop_to_input": "bilinear, antialiased"}
 """The filters with which an image, and then its crop, are resized."""
 Resize: TypeAlias = Literal["shortest_edge", "stretch"]
+StoreFormat: TypeAlias = Literal["pixels", "jpeg"]
+"""How an image store keeps its images."""
 RGB: TypeAlias = tuple[float, float, float]
 
 

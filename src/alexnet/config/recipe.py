@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from alexnet.config.augmentation import DEFAULT_AUGMENTATION, Augmentation
 from alexnet.config.label_pattern import compile_label_pattern
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.errors import (
     require,
     require_finite,
@@ -41,6 +41,9 @@ class DataOptions:
     """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
     resize_size: int = 256
     """Side of the stored square images in pixels."""
+    store_format: StoreFormat = "pixels"
+    """How prepared images are kept: as pixels, or as JPEGs, which take a tenth of the space, are
+    slightly inexact, and are decoded again in every epoch."""
     crop_size: int | None = None
     """Side of the crop, which is then resized to the input size; None: the input size."""
     padding: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.images.find import describe_skipped
 from alexnet.data.store.build import prepare
@@ -17,6 +17,7 @@ def load_dataset(
     *,
     resize: Resize = "shortest_edge",
     resize_size: int = 256,
+    store_format: StoreFormat = "pixels",
     allow_unlabelled: bool = False,
     label_from: str = "",
     on_progress: ProgressCallback = ignore_progress,
@@ -30,6 +31,7 @@ def load_dataset(
         data_root: folder searched first for a named data set.
         resize: how an image becomes square.
         resize_size: side of the stored images, in pixels.
+        store_format: whether they are kept as pixels or as JPEGs.
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: as `DataOptions.label_from`.
         on_progress: called with (images done, images in all).
@@ -48,7 +50,12 @@ def load_dataset(
         on_unpack=on_unpack,
     )
     return prepare(
-        source, resize=resize, side=resize_size, on_progress=on_progress, on_note=on_note
+        source,
+        resize=resize,
+        side=resize_size,
+        store_format=store_format,
+        on_progress=on_progress,
+        on_note=on_note,
     )
 
 

@@ -179,6 +179,7 @@ def open_evaluation_data(
         root,
         resize=preprocessing.resize,
         resize_size=preprocessing.resize_size,
+        store_format=recipe.data_options.store_format,
         label_from=label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),

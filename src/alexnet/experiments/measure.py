@@ -80,6 +80,7 @@ def evaluated_images(
         recipe.data_root,
         resize=options.resize,
         resize_size=options.resize_size,
+        store_format=options.store_format,
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),

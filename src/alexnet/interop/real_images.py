@@ -57,6 +57,7 @@ def load_real_images(
         data_root or recipe.data_root,
         resize=preprocessing.resize,
         resize_size=preprocessing.resize_size,
+        store_format=recipe.data_options.store_format,
         allow_unlabelled=True,
         label_from="" if data else recipe.data_options.label_from,
         on_progress=reporter.on_prepare,

@@ -25,12 +25,7 @@ def open_or_allocate(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndar
     temporary.unlink(missing_ok=True)
     if (array := _open_existing(path, shape, dtype)) is not None:
         return array
-    needed = math.prod(shape) * np.dtype(dtype).itemsize
-    free = shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise OSError(
-            errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
-        )
+    require_space(path.parent, math.prod(shape) * np.dtype(dtype).itemsize)
     try:
         _allocate(temporary, shape, dtype)
         fsync(temporary)
@@ -38,6 +33,19 @@ def open_or_allocate(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndar
     finally:
         temporary.unlink(missing_ok=True)
     return np.lib.format.open_memmap(path, mode="r+")
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Check that so much more can be written into a folder.
+
+    Raises:
+        OSError: there is no space for it.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > free:
+        raise OSError(
+            errno.ENOSPC, f"it needs {needed_bytes / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
+        )
 
 
 def _open_existing(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:

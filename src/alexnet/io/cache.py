@@ -23,8 +23,11 @@ from alexnet.io.text import error_text
 
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "stores": (
-        (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?", "image store"),
-        (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-v\d+)?\.partial", "unfinished store"),
+        (r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-jpeg)?(-v\d+)?", "image store"),
+        (
+            r".+-[0-9a-f]{16}-(shortest_edge|stretch)-\d+(-jpeg)?(-v\d+)?\.partial",
+            "unfinished store",
+        ),
     ),
     "features": (
         (r".+-[0-9a-f]{16}-[0-9a-f]{16}-v\d+", "feature index"),

@@ -26,6 +26,8 @@ class ResumableFolder:
     """Of the finished build."""
     files: tuple[str, ...]
     """All that it then holds; the last one tells that it is finished."""
+    way_out: str = "free some space there or set ALEXNET_CACHE to another folder"
+    """What to do when it cannot be written."""
 
     @property
     def partial_folder(self) -> Path:
@@ -57,8 +59,7 @@ class ResumableFolder:
                     self._finish()
         except (OSError, NotImplementedError) as error:
             raise DataError(
-                f"cannot write the {self.what} {self.folder}: {error_text(error)}; "
-                "free some space there or set ALEXNET_CACHE to another folder"
+                f"cannot write the {self.what} {self.folder}: {error_text(error)}; {self.way_out}"
             ) from error
 
     def _finish(self) -> None:

@@ -183,6 +183,7 @@ def _open_store(
         data_root,
         resize=preprocessing.resize,
         resize_size=preprocessing.resize_size,
+        store_format=classifier.info.recipe.data_options.store_format,
         label_from=label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),

@@ -131,6 +131,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         recipe.data_root,
         resize=options.resize,
         resize_size=options.resize_size,
+        store_format=options.store_format,
         label_from=options.label_from,
         allow_unlabelled=True,
         on_progress=reporter.on_prepare,

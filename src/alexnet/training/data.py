@@ -34,6 +34,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         recipe.data_root,
         resize=options.resize,
         resize_size=options.resize_size,
+        store_format=options.store_format,
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),
@@ -58,7 +59,12 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
     """
     options = recipe.data_options
     source = _source_or_published(recipe, reporter)
-    store, is_there = planned_store(source, resize=options.resize, side=options.resize_size)
+    store, is_there = planned_store(
+        source,
+        resize=options.resize,
+        side=options.resize_size,
+        store_format=options.store_format,
+    )
     splits = split_for_training(recipe, store, reporter)
     for sentence in duplicates_in(recipe, store, splits) if is_there else []:
         reporter.note(sentence)

@@ -17,6 +17,8 @@ class PrepareOutput:
 
     store: str
     """Its folder."""
+    size_bytes: int
+    """Of its images on the disk."""
     num_images: int
     num_classes: int
     class_names: tuple[str, ...]
@@ -35,6 +37,7 @@ def prepare_output(store: Store, splits: Mapping[str, int]) -> PrepareOutput:
     info = store.info
     return PrepareOutput(
         store=str(store.folder),
+        size_bytes=store.num_bytes,
         num_images=len(store),
         num_classes=len(info.class_names),
         class_names=info.class_names,

@@ -1,7 +1,7 @@
 """From a source to a store: decode every image once, on all CPU cores.
 
-An interrupted build resumes where it stopped (`io/resumable.py`): the partial store has the arrays
-at full size, `status.npy` with one byte per image and `checksums.npy` with the checksum of each.
+An interrupted build resumes where it stopped (`io/resumable.py`): the partial store has the
+images so far, `status.npy` with one byte per image and `checksums.npy` with the checksum of each.
 One process builds a store at a time; a second one waits and then uses it.
 """
 
@@ -16,10 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.data.images.decode import color_moments, decode
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import Source
+from alexnet.data.store.formats import (
+    PlannedImages,
+    planned_bytes,
+    store_files,
+    store_fingerprint,
+)
 from alexnet.data.store.partial import (
     PENDING,
     REJECTED,
@@ -31,7 +37,6 @@ from alexnet.data.store.partial import (
     reason_line,
 )
 from alexnet.data.store.store import (
-    STORE_FILES,
     STORE_FORMAT,
     Rejected,
     Skipped,
@@ -55,17 +60,88 @@ LARGE_STORE_BYTES = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
-class _BuildSpec:
-    """What is built, and where."""
+class _StorePlan:
+    """What a store of a source is, and where."""
 
     source: Source
-    fingerprint: str
-    """Of the source when the build began."""
+    source_fingerprint: str
+    """When the build began."""
     resize: Resize
     side: int
-    target: ResumableFolder
+    store_format: StoreFormat
+    cache: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the store."""
+        return store_fingerprint(self.source_fingerprint, self.store_format)
+
+    @property
+    def num_bytes(self) -> int:
+        """What the images take on the disk; of JPEGs about."""
+        return planned_bytes(self.store_format, len(self.source), self.side)
+
+    @property
+    def target(self) -> ResumableFolder:
+        """The folder of the store."""
+        kind = "" if self.store_format == "pixels" else f"-{self.store_format}"
+        name = (
+            f"{folder_name(self.source.name)}-{self.fingerprint}-{self.resize}-{self.side}{kind}"
+            f"-v{STORE_FORMAT}"
+        )
+        return ResumableFolder(
+            what="store",
+            folder=self.cache / "stores" / name,
+            files=store_files(self.store_format),
+            way_out=f"free some space there{self.other_ways}",
+        )
+
+    @property
+    def other_ways(self) -> str:
+        """What else to do where there is too little space."""
+        if self.store_format == "jpeg" or self.num_bytes < LARGE_STORE_BYTES:
+            return " or set ALEXNET_CACHE to another folder"
+        size = planned_bytes("jpeg", len(self.source), self.side)
+        return (
+            ", set ALEXNET_CACHE to another folder, or add --store-format jpeg, which takes about "
+            f"{size / 1e9:.1f} GB"
+        )
+
+    def info(self, rejected: tuple[Rejected, ...]) -> StoreInfo:
+        """The description of the store."""
+        source = self.source
+        return StoreInfo(
+            name=source.name,
+            fingerprint=self.fingerprint,
+            resize=self.resize,
+            side=self.side,
+            store_format=self.store_format,
+            test_fraction=source.test_fraction,
+            class_names=source.class_names,
+            rejected=rejected,
+            names=source.names,
+            splits=source.splits,
+            skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BuildSpec:
+    """How a store is built."""
+
+    plan: _StorePlan
     on_progress: ProgressCallback
     chunk: int
+
+    @property
+    def source(self) -> Source:
+        """What is decoded."""
+        return self.plan.source
+
+    @property
+    def partial_folder(self) -> Path:
+        """Where the store is built."""
+        return self.plan.target.partial_folder
 
 
 def prepare(
@@ -73,6 +149,7 @@ def prepare(
     *,
     resize: Resize,
     side: int,
+    store_format: StoreFormat = "pixels",
     cache: Path | None = None,
     on_progress: ProgressCallback = ignore_progress,
     on_note: NoteCallback = ignore_note,
@@ -84,6 +161,7 @@ def prepare(
         source: what to decode.
         resize: how an image becomes square.
         side: of the stored images, in pixels.
+        store_format: whether they are kept as pixels or as JPEGs.
         cache: folder that holds stores; the user's cache unless given.
         on_progress: called with (images done, images in all).
         on_note: called with the size of a large store before it is built.
@@ -93,97 +171,83 @@ def prepare(
         DataError: no image can be used, the images change meanwhile, or the store cannot be
             written.
     """
-    fingerprint = source.fingerprint()
-    target = _target(source, fingerprint, resize, side, cache)
+    plan = _plan(source, resize, side, store_format, cache)
+    target = plan.target
     if not target.is_finished:
-        spec = _BuildSpec(
-            source=source,
-            fingerprint=fingerprint,
-            resize=resize,
-            side=side,
-            target=target,
-            on_progress=on_progress,
-            chunk=chunk,
-        )
-        if size_note := _size_note(spec):
+        if size_note := _size_note(plan):
             on_note(size_note)
+        spec = _BuildSpec(plan=plan, on_progress=on_progress, chunk=chunk)
         target.build(lambda: _fill(spec), lambda: _report_other(spec))
     return replace(open_store(target.folder), notes=source.notes)
 
 
-def _size_note(spec: _BuildSpec) -> str:
-    """How much space a large store takes, and how much there is; "" for a small one."""
-    size_bytes = len(spec.source) * spec.side**2 * 3
-    if size_bytes < LARGE_STORE_BYTES:
-        return ""
-    folder = spec.target.folder
-    return (
-        f"the {len(spec.source):,} images of {spec.source.name} take {size_bytes / 1e9:.1f} GB in "
-        f"{folder.parent}, where {_free_bytes(folder) / 1e9:.1f} GB are free; "
-        "$ALEXNET_CACHE is another place"
-    )
-
-
-def planned_store(source: Source, *, resize: Resize, side: int) -> tuple[Store, bool]:
+def planned_store(
+    source: Source, *, resize: Resize, side: int, store_format: StoreFormat = "pixels"
+) -> tuple[Store, bool]:
     """The store of a source if it is there, else one as it would be, with gray images.
 
     Args:
         source: what would be decoded.
         resize: how an image becomes square.
         side: of the stored images, in pixels.
+        store_format: whether they are kept as pixels or as JPEGs.
 
     Returns:
         The store, and whether it is there. A planned one takes no memory and no disk space.
     """
-    fingerprint = source.fingerprint()
-    target = _target(source, fingerprint, resize, side)
-    if target.is_finished:
-        return replace(open_store(target.folder), notes=source.notes), True
-    info = _store_info(source, fingerprint, resize, side, rejected=())
-    images = np.broadcast_to(np.uint8(128), (len(source), side, side, 3))
-    moments = np.broadcast_to(color_moments(images[0]), (len(source), 9))
-    return Store(target.folder, info, images, source.labels, moments, source.notes), False
+    plan = _plan(source, resize, side, store_format)
+    if plan.target.is_finished:
+        return replace(open_store(plan.target.folder), notes=source.notes), True
+    images = PlannedImages(len(source), side, store_format)
+    moments = np.broadcast_to(color_moments(images.read([0])[0]), (len(source), 9))
+    info = plan.info(rejected=())
+    return Store(plan.target.folder, info, images, source.labels, moments, source.notes), False
 
 
-def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(existing_parent(folder)).free
-
-
-def _target(
-    source: Source, fingerprint: str, resize: Resize, side: int, cache: Path | None = None
-) -> ResumableFolder:
-    name = f"{folder_name(source.name)}-{fingerprint}-{resize}-{side}-v{STORE_FORMAT}"
-    folder = (cache or cache_folder()) / "stores" / name
-    return ResumableFolder(what="store", folder=folder, files=STORE_FILES)
-
-
-def _store_info(
-    source: Source, fingerprint: str, resize: Resize, side: int, rejected: tuple[Rejected, ...]
-) -> StoreInfo:
-    return StoreInfo(
-        name=source.name,
-        fingerprint=fingerprint,
+def _plan(
+    source: Source,
+    resize: Resize,
+    side: int,
+    store_format: StoreFormat,
+    cache: Path | None = None,
+) -> _StorePlan:
+    return _StorePlan(
+        source=source,
+        source_fingerprint=source.fingerprint(),
         resize=resize,
         side=side,
-        test_fraction=source.test_fraction,
-        class_names=source.class_names,
-        rejected=rejected,
-        names=source.names,
-        splits=source.splits,
-        skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
+        store_format=store_format,
+        cache=cache or cache_folder(),
     )
+
+
+def _size_note(plan: _StorePlan) -> str:
+    """How much space a large store takes, and how much there is; "" for a small one."""
+    if plan.num_bytes < LARGE_STORE_BYTES:
+        return ""
+    folder, source = plan.target.folder, plan.source
+    free = shutil.disk_usage(existing_parent(folder)).free
+    about = "about " if plan.store_format == "jpeg" else ""
+    text = (
+        f"the {len(source):,} images of {source.name} take {about}{plan.num_bytes / 1e9:.1f} GB in "
+        f"{folder.parent}, where {free / 1e9:.1f} GB are free; $ALEXNET_CACHE is another place"
+    )
+    if plan.store_format == "jpeg":
+        return text
+    size = planned_bytes("jpeg", len(source), plan.side)
+    return f"{text}, and --store-format jpeg takes about {size / 1e9:.1f} GB"
 
 
 def _report_other(spec: _BuildSpec) -> None:
     """Report the progress of the process that builds this store."""
     with suppress(OSError, ValueError):
-        status = np.load(spec.target.partial_folder / "status.npy")
+        status = np.load(spec.partial_folder / "status.npy")
         spec.on_progress(int((status != PENDING).sum()), len(spec.source))
 
 
 def _fill(spec: _BuildSpec) -> None:
     """Write all files of the store into the partial folder."""
-    source, folder = spec.source, spec.target.partial_folder
+    source, folder = spec.source, spec.partial_folder
     rejected = _decode_all(spec)
     _check_unchanged(spec)
     if len(rejected) == len(source):
@@ -192,17 +256,16 @@ def _fill(spec: _BuildSpec) -> None:
             f"{source.name}: none of the {len(source)} images can be used; "
             f"first: {rejected[0].reason}"
         )
-    info = _store_info(source, spec.fingerprint, spec.resize, spec.side, rejected)
     np.save(folder / "labels.npy", source.labels.astype(np.int64))
-    write_text(folder / "store.json", store_text(info))
+    write_text(folder / "store.json", store_text(spec.plan.info(rejected)))
 
 
 def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
     """Decode what is pending; the images that cannot be used. Leaves no array mapped."""
-    partial = open_partial(spec.target.partial_folder, len(spec.source), spec.side)
+    plan = spec.plan
+    partial = open_partial(spec.partial_folder, plan.store_format, len(plan.source), plan.side)
     _decode_pending(spec, partial)
-    for array in (partial.images, partial.color_moments):
-        array.flush()  # type: ignore[attr-defined]
+    partial.flush()
     return _read_rejected(partial, spec.source)
 
 
@@ -221,29 +284,42 @@ def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
     ):
         log.write("\n")  # a kill may have cut the last line short
         for results in map_bounded(pool, lambda chunk: _decode_chunk(spec, partial, chunk), chunks):
-            rejected = [(index, reason) for index, reason in results if reason]
-            log.writelines(reason_line(index, reason) for index, reason in rejected)
-            for index, reason in results:
-                partial.status[index] = REJECTED if reason else STORED
+            log.writelines(reason_line(one.index, one.reason) for one in results if one.reason)
+            for one in results:
+                if not one.reason:
+                    partial.writer.append(one.index, one.content)
+                partial.status[one.index] = REJECTED if one.reason else STORED
             done += len(results)
             spec.on_progress(done, total)
 
 
-def _decode_chunk(spec: _BuildSpec, partial: Partial, chunk: list[int]) -> list[tuple[int, str]]:
-    return [(index, _decode_image(spec, partial, index)) for index in chunk]
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """An image that has been decoded, or cannot be."""
+
+    index: int
+    reason: str
+    """Why it cannot be used, else ""."""
+    content: bytes
+    """What is still to be written, see `ImageWriter.append`."""
 
 
-def _decode_image(spec: _BuildSpec, partial: Partial, index: int) -> str:
-    """Decode one image into the arrays; the reason when it cannot be used, else ""."""
+def _decode_chunk(spec: _BuildSpec, partial: Partial, chunk: list[int]) -> list[_Decoded]:
+    return [_decode_image(spec, partial, index) for index in chunk]
+
+
+def _decode_image(spec: _BuildSpec, partial: Partial, index: int) -> _Decoded:
+    """Decode one image into the partial store."""
+    source, plan = spec.source, spec.plan
     try:
-        with spec.source.images.open(index) as image:
-            pixels = decode(image, spec.resize, spec.side)
+        with source.images.open(index) as image:
+            decoded = decode(image, plan.resize, plan.side)
     except IMAGE_ERRORS as error:
-        return rejection_reason(error, spec.source.names[index])
-    partial.images[index] = pixels
+        return _Decoded(index, rejection_reason(error, source.names[index]), b"")
+    pixels, content = partial.writer.encode(index, decoded)
     partial.color_moments[index] = color_moments(pixels)
-    partial.checksums[index] = partial.checksum(index)
-    return ""
+    partial.checksums[index] = partial.checksum(index, content)
+    return _Decoded(index, "", content)
 
 
 def _check_unchanged(spec: _BuildSpec) -> None:
@@ -253,11 +329,11 @@ def _check_unchanged(spec: _BuildSpec) -> None:
         DataError: an image has changed or gone since the build began.
     """
     try:
-        is_same = spec.source.fingerprint() == spec.fingerprint
+        is_same = spec.source.fingerprint() == spec.plan.source_fingerprint
     except OSError:
         is_same = False
     if not is_same:
-        remove_folder(spec.target.partial_folder)
+        remove_folder(spec.partial_folder)
         raise DataError(
             f"the images of {spec.source.name} changed while they were prepared; "
             "wait until nobody writes there, and run the same again"

@@ -1,4 +1,4 @@
-"""A store that is being built: arrays at full size, and the status of each image.
+"""A store that is being built: its images, their moments, and the status of each.
 
 A killed process leaves it as it is. After a power cut a part of it may not have reached the disk;
 so each image has a checksum, and an image that does not match it is decoded again.
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.config.preprocessing import StoreFormat
+from alexnet.data.store.formats import ImageWriter, open_writer
 from alexnet.io.arrays import open_or_allocate
 
 PENDING, STORED, REJECTED = 0, 1, 2
@@ -23,23 +25,28 @@ REJECTED_LOG = "rejected.jsonl"
 
 @dataclass(frozen=True)
 class Partial:
-    """The arrays of a store that is being built."""
+    """The files of a store that is being built."""
 
     folder: Path
-    images: np.ndarray
+    writer: ImageWriter
     color_moments: np.ndarray
     status: np.ndarray
     """uint8 [N]: PENDING, STORED or REJECTED."""
     checksums: np.ndarray
     """uint32 [N], of stored images: after a power cut one may be marked as stored and not be."""
 
-    def checksum(self, index: int) -> int:
-        """The checksum of an image as it is now."""
-        return zlib.crc32(self.color_moments[index].data, zlib.crc32(self.images[index].data))
+    def checksum(self, index: int, content: bytes = b"") -> int:
+        """The checksum of an image as it is now, or as `content` will be written."""
+        return zlib.crc32(self.color_moments[index].data, self.writer.checksum(index, content))
+
+    def flush(self) -> None:
+        """Write the images and their moments to the disk."""
+        self.writer.flush()
+        self.color_moments.flush()  # type: ignore[attr-defined]
 
 
-def open_partial(folder: Path, count: int, side: int) -> Partial:
-    """The arrays as the last run left them, or new ones of full size.
+def open_partial(folder: Path, store_format: StoreFormat, count: int, side: int) -> Partial:
+    """The files as the last run left them, or new ones.
 
     An image that is marked as done becomes pending again where it is damaged or its reason lost.
 
@@ -48,16 +55,17 @@ def open_partial(folder: Path, count: int, side: int) -> Partial:
     """
     folder.mkdir(parents=True, exist_ok=True)
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
-        "images": ((count, side, side, 3), np.uint8),
         "color_moments": ((count, 9), np.float64),
         "status": ((count,), np.uint8),
         "checksums": ((count,), np.uint32),
     }
+    writer = open_writer(folder, store_format, count, side)
     arrays = {
         name: open_or_allocate(folder / f"{name}.npy", *shape) for name, shape in shapes.items()
     }
-    partial = Partial(folder, **arrays)
+    partial = Partial(folder, writer, **arrays)
     _verify(partial)
+    writer.forget_after(partial.status == STORED)
     return partial
 
 

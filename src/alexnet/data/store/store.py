@@ -1,9 +1,9 @@
-"""The image store: every image of a data set decoded once, as one memory-mapped array.
+"""The image store: every image of a data set decoded once to one size.
 
-A store is a folder: `images.npy` uint8 [N, S, S, 3], `labels.npy` int64 [N], `color_moments.npy`
-float64 [N, 9] (from which the mean and covariance of any subset follow without reading an image)
-and `store.json`. Image i is the i-th of the source. An image that could not be used is
-stored as black pixels and is in no split.
+A store is a folder: the images (`pixels.py`, `jpegs.py`), `labels.npy` int64 [N],
+`color_moments.npy` float64 [N, 9] (from which the mean and covariance of any subset follow without
+reading an image) and `store.json`. Image i is the i-th of the source. An image that could not be
+used is stored as black pixels and is in no split.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.source import first_invalid_label
+from alexnet.data.store.formats import ImageReader, open_reader
 from alexnet.errors import ConfigError, DataError
 from alexnet.io.in_use import InUse, mark_used
 from alexnet.io.text import shape_text
 
 STORE_FORMAT = 2
 """Part of the name of a store's folder, so that a store of another format is not found."""
-STORE_FILES = ("images.npy", "labels.npy", "color_moments.npy", "store.json")
-"""All that a finished store holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +52,13 @@ class StoreInfo:
 
     name: str
     fingerprint: str
-    """Hash of the source: names, labels, splits and the files' sizes and times."""
+    """Hash of the source: names, labels, splits and the files' sizes and times; of JPEGs another
+    one than of pixels."""
     resize: Resize
     side: int
     """Side of the stored images in pixels."""
+    store_format: StoreFormat = "pixels"
+    """How the images are kept."""
     test_fraction: float
     """Fraction held out where the source has no split of its own."""
     class_names: tuple[str, ...]
@@ -74,8 +76,8 @@ class Store:
 
     folder: Path
     info: StoreInfo
-    _images: np.ndarray
-    """uint8 [N, S, S, 3], memory-mapped."""
+    _images: np.ndarray | ImageReader
+    """uint8 [N, S, S, 3] in memory, or what reads them from the disk."""
     labels: np.ndarray
     """int64 [N]."""
     color_moments: np.ndarray
@@ -106,29 +108,19 @@ class Store:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all images."""
-        return int(self._images.nbytes)
+        """Bytes of all images, as they are kept."""
+        images = self._images
+        return int(images.nbytes) if isinstance(images, np.ndarray) else images.num_bytes
 
     def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Images in the order of `indices`: uint8 [len(indices), S, S, 3].
 
-        Each image is one read. Indexing the memory map instead would cause page faults, each of
-        which may read megabytes ahead, and in random order most of that is never used.
-
         Raises:
-            DataError: the file is shorter than it was when the store was opened.
+            DataError: a file has been cut short or damaged since the store was opened.
         """
-        if not isinstance(self._images, np.memmap):
+        if isinstance(self._images, np.ndarray):
             return np.asarray(self._images[np.asarray(indices, dtype=np.int64)])
-        images = np.empty((len(indices), *self.image_shape), dtype=np.uint8)
-        with (self.folder / "images.npy").open("rb", buffering=0) as file:
-            for image, index in zip(images, indices, strict=True):
-                file.seek(self._images.offset + int(index) * image.nbytes)
-                if file.readinto(image.data) != image.nbytes:
-                    raise DataError(
-                        f"{self.folder} has been cut short; remove it and prepare it again"
-                    )
-        return images
+        return self._images.read(indices)
 
     def image(self, index: int) -> np.ndarray:
         """One image: uint8 [S, S, 3]."""
@@ -172,7 +164,7 @@ def open_store(folder: Path) -> Store:
     """
     try:
         info = from_dict(StoreInfo, parse_json((folder / "store.json").read_text(encoding="utf-8")))
-        images = np.load(folder / "images.npy", mmap_mode="r")
+        images = open_reader(folder, info.store_format, info.side)
         labels = np.load(folder / "labels.npy")
         moments = np.load(folder / "color_moments.npy")
     except (OSError, ValueError, ConfigError) as error:
@@ -181,7 +173,7 @@ def open_store(folder: Path) -> Store:
         ) from error
     shape = (len(info.names), info.side, info.side, 3)
     has_same_length = len(labels) == len(moments) == shape[0]
-    if images.shape != shape or images.dtype != np.uint8 or not has_same_length:
+    if images.shape != shape or not has_same_length:
         raise DataError(
             f"{folder} holds images {images.shape}, not {shape}; remove it and prepare it again"
         )

@@ -1,0 +1,110 @@
+"""The formats of an image store: what each reads, writes and takes on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from alexnet.config.preprocessing import StoreFormat
+from alexnet.data.store.jpegs import (
+    JPEG_FILES,
+    JPEG_IDENTITY,
+    JpegReader,
+    JpegWriter,
+    estimated_bytes,
+)
+from alexnet.data.store.pixels import PIXEL_FILES, PixelReader, PixelWriter
+
+STORE_FILES = ("labels.npy", "color_moments.npy", "store.json")
+"""What a finished store of either format holds beside its images."""
+
+
+class ImageReader(Protocol):
+    """The images of a finished store."""
+
+    shape: tuple[int, ...]
+    """[N, S, S, 3]."""
+    num_bytes: int
+    """On the disk."""
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Images in the order of `indices`: uint8 [len(indices), S, S, 3]."""
+        ...
+
+
+class ImageWriter(Protocol):
+    """The images of a store that is being built; `encode` is called in many threads."""
+
+    def encode(self, index: int, pixels: np.ndarray) -> tuple[np.ndarray, bytes]:
+        """The pixels uint8 [S, S, 3] as they will be read, and what `append` needs."""
+        ...
+
+    def append(self, index: int, content: bytes) -> None:
+        """Write what `encode` gave, where it has not; called in the order of the images."""
+        ...
+
+    def checksum(self, index: int, content: bytes = b"") -> int:
+        """Of what `encode` gave, or of the image as it is written."""
+        ...
+
+    def forget_after(self, is_stored: np.ndarray) -> None:
+        """Drop what was written of images that do not count as stored: bool [N]."""
+        ...
+
+    def flush(self) -> None:
+        """Write everything to the disk."""
+        ...
+
+
+class PlannedImages:
+    """Gray images in place of those of a store that is not built."""
+
+    def __init__(self, count: int, side: int, store_format: StoreFormat) -> None:
+        self.shape: tuple[int, ...] = (count, side, side, 3)
+        self.num_bytes = planned_bytes(store_format, count, side)
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Gray images: uint8 [len(indices), S, S, 3]."""
+        return np.full((len(indices), *self.shape[1:]), 128, np.uint8)
+
+
+def store_files(store_format: StoreFormat) -> tuple[str, ...]:
+    """All that a finished store holds; the last one is written last."""
+    return (*(JPEG_FILES if store_format == "jpeg" else PIXEL_FILES), *STORE_FILES)
+
+
+def planned_bytes(store_format: StoreFormat, count: int, side: int) -> int:
+    """The space that so many images take; of JPEGs about."""
+    return estimated_bytes(count, side) if store_format == "jpeg" else count * side**2 * 3
+
+
+def store_fingerprint(fingerprint: str, store_format: StoreFormat) -> str:
+    """The fingerprint of a store of a source: other pixels have another one."""
+    if store_format == "pixels":
+        return fingerprint
+    return hashlib.blake2b(f"{fingerprint} {JPEG_IDENTITY}".encode(), digest_size=8).hexdigest()
+
+
+def open_reader(folder: Path, store_format: StoreFormat, side: int) -> ImageReader:
+    """The images of a finished store.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is damaged.
+    """
+    return JpegReader(folder, side) if store_format == "jpeg" else PixelReader(folder)
+
+
+def open_writer(folder: Path, store_format: StoreFormat, count: int, side: int) -> ImageWriter:
+    """The images of a partial store, as the last run left them, or new ones.
+
+    Raises:
+        OSError: there is no space for them.
+    """
+    if store_format == "jpeg":
+        return JpegWriter(folder, count, side)
+    return PixelWriter(folder, count, side)
