@@ -264,3 +264,34 @@ def test_what_cannot_be_drawn(command: Command, words: str, told: str) -> None:
     result = command("summary", *words.split())
     assert (result.code, result.out) == (2, "")
     assert told in result.err
+
+
+def test_summary_of_a_network_on_several_processes(command: Command) -> None:
+    words = ("summary", "alexnet", "--devices", "2")
+    facts = json.loads(command(*words, "--json").out)
+    assert [one["scheme"] for one in facts["schemes"]] == ["data", "columns", "hybrid"]
+    text = command(*words).out
+    for one in facts["schemes"]:
+        assert f"{one['sent_bytes']:,}" in text
+    assert "neighbors" in command(*words, "--parallel", "columns").out
+    assert "scheme,parameters" in command(*words, "--format", "csv").out
+    other = command("summary", "alexnet_owt", "--devices", "4", "--batch-size", "256")
+    assert "columns: alexnet_owt has no columns" in other.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("alexnet", "--parallel", "hybrid"), "--parallel hybrid needs --devices"),
+        (("alexnet", "--devices", "1"), "--devices 1 must be at least 2"),
+        (("alexnet", "--devices", "2", "--batch-size", "0"), "--batch-size 0 must be at least 1"),
+        (("alexnet", "lenet5", "--devices", "2"), "--devices is about one network"),
+        (("alexnet", "--devices", "3", "--parallel", "columns"), "alexnet has 2 columns"),
+    ],
+)
+def test_summary_refuses_processes_that_do_not_fit(
+    command: Command, words: tuple[str, ...], message: str
+) -> None:
+    result = command("summary", *words)
+    assert result.code == 2
+    assert message in result.err

@@ -45,5 +45,6 @@ def command_with_output(words: Sequence[str]) -> str:
     if command == "summary":
         end = next(i for i, word in enumerate(words) if word.startswith("--"))
         tutorial = " --format tutorial" if "tutorial" in words else ""
-        return " ".join(["summary", *["NET"] * (end - 1)]) + tutorial
+        devices = " --devices" if "--devices" in words else ""
+        return " ".join(["summary", *["NET"] * (end - 1)]) + tutorial + devices
     return command

@@ -35,6 +35,12 @@ from alexnet.models.summary import (
 from alexnet.models.tutorial_table import summarize_as_tutorial, tutorial_table
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions, variant
 from alexnet.models.zoo import ABLATIONS, ZOO, architecture
+from alexnet.parallel.summary import (
+    ParallelSummary,
+    exchange_table,
+    scheme_table,
+    summarize_parallel,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,13 @@ class SummaryFlags:
     format: Literal["text", "tutorial", "markdown", "html", "latex", "csv"] = "text"
     """tutorial: the tutorial's seven columns, with its formulas; html: a <table>; latex: a tabular;
     csv: plain numbers without the totals."""
+    devices: int | None = None
+    """Also tell what each of so many processes has and sends in a step if they train the network
+    together, by the schemes of alexnet train --parallel."""
+    parallel: Literal["data", "columns", "hybrid"] | None = None
+    """With --devices: the exchanges of one scheme."""
+    batch_size: int = 128
+    """With --devices: images per step, of all processes together."""
     draw: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
     """Draw the network to scale, as in the paper's figure 2, into FILE.svg, .png, .pdf or .jpg."""
     json: bool = False
@@ -81,7 +94,9 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(SummaryFlags, arguments, "summary")
     _check(flags)
     nets = _networks(flags)
-    if flags.draw:
+    if flags.devices:
+        _print_parallel(flags, nets[0], flags.devices)
+    elif flags.draw:
         save_drawing(nets[0], Path(flags.draw))
         print(printable(flags.draw))
     elif flags.json:
@@ -99,10 +114,56 @@ def _check(flags: SummaryFlags) -> None:
         raise UsageError("--format tutorial shows one network: alexnet summary NET ...")
     if flags.draw and (count != 1 or flags.json or flags.format != "text"):
         raise UsageError("--draw draws one network: alexnet summary NET --draw FILE")
+    _check_parallel(flags)
     if flags.json and flags.format not in ("text", "tutorial"):
         raise UsageError(f"choose one of --json and --format {flags.format}")
     if is_changed and not count:
         raise UsageError("the flags change a network, and none is named: alexnet summary NET ...")
+
+
+def _check_parallel(flags: SummaryFlags) -> None:
+    if flags.devices is None:
+        if flags.parallel:
+            raise UsageError(f"--parallel {flags.parallel} needs --devices, such as --devices 2")
+        return
+    for flag, number, least in (("devices", flags.devices, 2), ("batch-size", flags.batch_size, 1)):
+        if number < least:
+            raise UsageError(f"--{flag} {number} must be at least {least}")
+    if len(flags.nets) != 1 or flags.draw or flags.format == "tutorial":
+        raise UsageError("--devices is about one network: alexnet summary NET --devices N")
+
+
+def _print_parallel(flags: SummaryFlags, net: Architecture, devices: int) -> None:
+    """What the processes have and send: all schemes, or the exchanges of one."""
+    summary = summarize_parallel(net, devices, flags.batch_size)
+    chosen = [one for one in summary.schemes if one.scheme == flags.parallel]
+    if flags.parallel and not chosen:
+        problems = {one.scheme: one.problem for one in summary.unfit}
+        raise UsageError(problems[flags.parallel])
+    table = exchange_table(chosen[0]) if chosen else scheme_table(summary)
+    if flags.json:
+        print_json(summary)
+    elif flags.format != "text":
+        print(_render(table, flags))
+    else:
+        print(parallel_text(summary, table))
+
+
+def parallel_text(summary: ParallelSummary, table: Table) -> str:
+    """A table of schemes or exchanges as text, and what its numbers are."""
+    unfit = [f"{one.scheme}: {one.problem}" for one in summary.unfit]
+    title = f"{summary.name} on {summary.devices} processes, {summary.batch_size:,} images a step"
+    is_scheme = table.header[0] == "scheme"
+    return "\n".join(
+        [
+            title,
+            "",
+            table.as_text(),
+            "",
+            "parameters and bytes are those of one process, the first, in a training step",
+            *(unfit if is_scheme else []),
+        ]
+    )
 
 
 def _networks(flags: SummaryFlags) -> list[Architecture]:

@@ -1,6 +1,7 @@
 """Several processes that train or evaluate one network together.
 
 - `world`: the processes that torchrun started, and what they exchange.
+- `plan`, `traffic`, `summary`: what each has of a network and sends in a step, without torch.
 """
 
 from typing import TYPE_CHECKING

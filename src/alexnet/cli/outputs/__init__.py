@@ -33,6 +33,7 @@ OUTPUTS = {
     "summary": "cli.outputs.summary:SummaryOutput",
     "summary NET": "models.summary:NetworkSummary",
     "summary NET --format tutorial": "models.tutorial_table:TutorialSummary",
+    "summary NET --devices": "parallel.summary:ParallelSummary",
     "summary NET NET": "models.comparison:NetworkComparison",
     "data prepare": "cli.outputs.data:PrepareOutput",
     "data check": "cli.outputs.data:CheckOutput",
