@@ -24,7 +24,7 @@ def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
     assert "60 images (12 test, 36 train, 12 val) of 12 classes: bellflower, " in told.out
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
-    assert told.err.endswith(f"next      alexnet train --data {flowers}\n")
+    assert told.err.endswith(f"next      alexnet train {flowers}\n")
     again = command("data", "prepare", flowers, "--resize-size", 32, "--json")
     summary = json.loads(again.out)
     assert again.err == ""
@@ -37,7 +37,7 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     clean = command("data", "check", flowers)
     assert clean.code == 0
     assert "60 images, 5 of each class" in clean.out
-    assert clean.err.endswith(f"next      alexnet train --data {flowers}\n")
+    assert clean.err.endswith(f"next      alexnet train {flowers}\n")
     broken = Path(shutil.copytree(flowers, tmp_path / "broken"))
     (broken / "train" / "rose" / "0001.jpg").write_bytes(b"?")
     shutil.copy(broken / "train" / "lily" / "0000.jpg", broken / "test" / "lily" / "twin.jpg")
@@ -78,7 +78,7 @@ def test_data_split_writes_what_train_reads(
     assert (folder.code, table.code) == (0, 0)
     assert json.loads(folder.out)["splits"] == {"train": 12, "val": 12, "test": 12}
     assert "12 train, 12 val, 12 test" in table.out
-    assert table.err == f"next      alexnet train --data {tmp_path / 'parts.csv'}\n"
+    assert table.err == f"next      alexnet train {tmp_path / 'parts.csv'}\n"
     for data in ("parts", "parts.csv"):
         told = command("data", "prepare", tmp_path / data, "--resize-size", 8, "--json")
         summary = json.loads(told.out)

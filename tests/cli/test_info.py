@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.checkpoints.model_file import Scores
+from alexnet.cli.info import _file_lines
+from alexnet.training.describe import FileDescription
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 from support.run_folders import write_run
@@ -24,9 +27,25 @@ def test_a_finished_run(command: Command, trained: RunFolder) -> None:
     assert lines["classes"].endswith(", ..."), "ten of them"
     assert lines["input"].startswith("3x67x67")
     assert " of 12 images, 95 % interval " in lines["test error"]
+    assert "test top-5 error" in lines["scores"]
     assert lines["use"] == f"alexnet predict {trained.path} IMAGE .."
     assert "\n             --epochs 3 (preset: " in result.out
     assert "\n             center crop 67\n" in result.out
+
+
+@pytest.mark.parametrize(("num_classes", "is_shown"), [(3, False), (5, False), (6, True)])
+def test_the_top5_error_needs_more_than_five_classes(num_classes: int, is_shown: bool) -> None:
+    file = FileDescription(
+        path=Path("m.safetensors"),
+        kind="model",
+        size_bytes=1,
+        architecture=None,
+        parameters=1,
+        scores=Scores(test_top1_error=0.25, test_top5_error=0.0),
+        class_names=tuple("abcdef"[:num_classes]),
+    )
+    (scores,) = [text for name, text in _file_lines(file) if name == "scores"]
+    assert scores == "test error 25.00 %" + ", test top-5 error 0.00 %" * is_shown
 
 
 def test_json(command: Command, trained: RunFolder) -> None:

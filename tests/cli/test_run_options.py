@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alexnet.cli.run_options import RunOptions, read_run_options
+from alexnet.cli.run_options import RunOptions, read_run_options, train_command
 from alexnet.errors import UsageError
 
 
@@ -45,3 +45,18 @@ def test_resume_stands_alone(words: str, named: str) -> None:
 def test_a_config_without_its_value_is_named() -> None:
     with pytest.raises(UsageError, match=r"'--config'.*see alexnet train --help"):
         read_run_options("train", ["--config"])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("photos/", "photos/"),
+        ("flowers17", "flowers17"),  # the preset of these data
+        ("cifar10", "cifar10"),
+        ("quickstart", "--data quickstart"),  # a folder; alone it is the preset of toyflowers
+    ],
+)
+def test_the_command_that_trains_on_some_data(data: str, expected: str) -> None:
+    assert train_command(data) == f"alexnet train {expected}".split()
+    others = train_command(data, "here", "^(.)")
+    assert others == [*train_command(data), "--data-root", "here", "--label-from", "^(.)"]

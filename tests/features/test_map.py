@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from alexnet.features import map as module
 from alexnet.features.map import FeatureMap, map_split, principal_components
 from alexnet.features.plots import map_figure
 from alexnet.features.split import SplitFeatures, open_split
+from alexnet.runtime import extras
 from alexnet.training.run_folder import RunFolder
 from support.figures import drawn_texts, overlapping_texts
 from support.slow import first_fast
@@ -123,12 +123,12 @@ def test_of_more_classes_those_are_named_that_fit(count: int) -> None:
     assert overlapping_texts(figure) == []
 
 
-def test_what_cannot_be_mapped(split: SplitFeatures) -> None:
+def test_what_cannot_be_mapped(split: SplitFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="at least three images"):
         map_split(replace(split, rows=split.rows[:2]))
-    if find_spec("umap") is None:
-        with pytest.raises(UsageError, match=r'pip install "alexnet\[umap\]"'):
-            map_split(split, "umap")
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r'pip install "alexnet\[umap\]"'):
+        map_split(split, "umap")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import torch
 
 from alexnet.models.network import create_model
 from alexnet.plots import filters, noise_note, to_numpy
-from alexnet.plots.first_layer import MIN_SMOOTHNESS, filter_order, mosaic, smoothness
+from alexnet.plots.first_layer import MIN_SMOOTHNESS, filter_order, mosaic, num_columns, smoothness
 
 
 def grating(angle: float, color: tuple[float, float, float] = (1, 1, 1)) -> torch.Tensor:
@@ -44,10 +44,17 @@ def test_each_filter_has_its_own_range(channels: int) -> None:
 
 
 def test_tiles_stand_in_rows_with_white_between_them() -> None:
-    image = mosaic(np.stack([np.full((2, 2, 3), i / 10) for i in range(4)]))
+    image = mosaic(np.stack([np.full((1, 1, 3), i / 10) for i in range(7)]))
     assert image[..., 0].tolist() == [
-        *[[0.0, 0.0, 1, 0.1, 0.1, 1, 0.2, 0.2]] * 2, [1] * 8, *[[0.3, 0.3, 1, 1, 1, 1, 1, 1]] * 2,
+        [0.0, 1, 0.1, 1, 0.2, 1, 0.3], [1] * 7, [0.4, 1, 0.5, 1, 0.6, 1, 1],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("count", "columns"), [(1, 1), (2, 2), (6, 3), (12, 6), (48, 12), (64, 16), (96, 16), (7, 4)]
+)
+def test_rows_of_tiles_are_full_where_that_is_possible(count: int, columns: int) -> None:
+    assert num_columns(count) == columns
 
 
 @pytest.mark.parametrize("name", ["cifar_quick", "lenet5"])

@@ -15,6 +15,7 @@ from alexnet.cli.console import note_next, print_json, size_text, table
 from alexnet.cli.flags import dispatch, parse, parse_known
 from alexnet.cli.mistakes import mistakes_action
 from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, split_output
+from alexnet.cli.run_options import train_command
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.presets import QUICKSTART, preset
@@ -118,7 +119,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
         print(printable(f"note: {note}"))
     if skipped := describe_skipped({s.reason: s.files for s in store.info.skipped}):
         print(f"files skipped: {skipped}")
-    command = _train_command(flags.data, flags.data_root, flags.label_from)
+    command = train_command(flags.data, flags.data_root, flags.label_from)
     note_next(command + (["--store-format", "jpeg"] if flags.store_format == "jpeg" else []))
     return 0
 
@@ -174,14 +175,8 @@ def check_action(arguments: Sequence[str]) -> int:
     else:
         print(_check_text(source, findings, faults))
         if not faults:
-            note_next(_train_command(flags.data, flags.data_root, flags.label_from))
+            note_next(train_command(flags.data, flags.data_root, flags.label_from))
     return int(faults > 0)
-
-
-def _train_command(data: str, data_root: str = "", label_from: str = "") -> list[str]:
-    """The command that trains on some data."""
-    options = (("--data", data), ("--data-root", data_root), ("--label-from", label_from))
-    return ["alexnet", "train", *(word for pair in options if pair[1] for word in pair)]
 
 
 def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
@@ -251,7 +246,7 @@ def split_action(arguments: Sequence[str]) -> int:
     print(f"{flags.out}: {counts}")
     for name, classes in summary.classes_without_images.items():
         print(printable(missing_text(classes, f"{name} images")))
-    note_next(_train_command(flags.out))
+    note_next(train_command(flags.out))
     return 0
 
 

@@ -133,10 +133,11 @@ def _file_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
 def _score_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
     scores = file.scores
     parts = [f"after epoch {scores.epoch}"] if scores.epoch else []
+    has_top5 = not file.class_names or len(file.class_names) > 5
     for name, error in (
         ("validation error", scores.val_top1_error),
         ("test error", scores.test_top1_error),
-        ("test top-5 error", scores.test_top5_error),
+        ("test top-5 error", scores.test_top5_error if has_top5 else None),
     ):
         parts += [f"{name} {percent(error)}"] if error is not None else []
     if parts:

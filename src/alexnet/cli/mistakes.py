@@ -11,6 +11,7 @@ import tyro
 
 from alexnet.cli.console import note, note_next, percent, print_json, table
 from alexnet.cli.flags import parse, with_run
+from alexnet.cli.run_options import train_command
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.errors import UsageError
 from alexnet.io.files import write_text
@@ -97,7 +98,7 @@ def _apply(flags: MistakesFlags) -> int:
         f"{printable(flags.out)}: {count_text(result.num_images, 'image')}, "
         f"{result.num_relabelled:,} relabelled, {result.num_dropped:,} dropped"
     )
-    note_next(["alexnet", "train", flags.out])
+    note_next(train_command(flags.out))
     return 0
 
 

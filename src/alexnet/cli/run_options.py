@@ -12,6 +12,7 @@ from alexnet.api.recipes import CHOOSING
 from alexnet.cli.flags import parse_known, with_run
 from alexnet.cli.help import HELP_WORDS
 from alexnet.config.options import flag_name
+from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import WEIGHT_WORDS
 from alexnet.errors import UsageError
 from alexnet.models.architecture import Architecture
@@ -83,6 +84,24 @@ def choosing_flags(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     if found.init_from not in WEIGHT_WORDS:
         found = with_run(found, "init_from")
     return {name: getattr(found, name) for name in named}, rest
+
+
+def train_command(data: str, data_root: str = "", label_from: str = "") -> list[str]:
+    """The command that trains on some data.
+
+    Args:
+        data: a data set's name or a path; a word that also names the preset of other data is given
+            as --data.
+        data_root: as the flag of `train`.
+        label_from: as the flag of `train`.
+    """
+    is_other_preset = data in PRESETS and PRESETS[data].data != data
+    options = (("--data-root", data_root), ("--label-from", label_from))
+    return [
+        *("alexnet", "train"),
+        *(["--data", data] if is_other_preset else [data]),
+        *(word for pair in options if pair[1] for word in pair),
+    ]
 
 
 def _fixed_text(word: str, changeable: Collection[str]) -> str:

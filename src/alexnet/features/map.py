@@ -22,6 +22,8 @@ MAX_FIT_BYTES = 1 << 28
 """Of the features from which the directions are found; of more images an even sample is taken."""
 MAX_UMAP_IMAGES = 100_000
 """UMAP keeps its neighbor graph in memory."""
+UMAP_MIN_DIST = 0.5
+"""Distance of the nearest points on the map; umap-learn's 0.1 heaps the images of a class."""
 NUM_DIRECTIONS, MAX_ITERATIONS, TOLERANCE = 8, 200, 1e-6
 """Of the subspace iteration: its width, and when it ends."""
 
@@ -145,7 +147,13 @@ def _iterate(centered: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _umap(split: SplitFeatures, seed: int) -> np.ndarray:
-    """Coordinates float64 [N, 2] by UMAP, of one thread, so that a seed gives the same map."""
+    """Coordinates float64 [N, 2] by UMAP, of one thread, so that a seed gives the same map.
+
+    It starts from the principal components, which keeps groups without common neighbors from
+    drifting far apart.
+
+    Source: McInnes et al. 2018; Kobak and Linderman 2021 for the start.
+    """
     if len(split.rows) > MAX_UMAP_IMAGES:
         raise DataError(
             f"UMAP takes {MAX_UMAP_IMAGES:,} images at most, not {len(split.rows):,}; "
@@ -154,5 +162,7 @@ def _umap(split: SplitFeatures, seed: int) -> np.ndarray:
     from umap import UMAP
 
     neighbors = min(15, len(split.rows) - 1)
-    model = UMAP(n_neighbors=neighbors, random_state=seed, n_jobs=1)
+    model = UMAP(
+        n_neighbors=neighbors, min_dist=UMAP_MIN_DIST, init="pca", random_state=seed, n_jobs=1
+    )
     return np.asarray(model.fit_transform(split.index.features[split.rows]), np.float64)

@@ -62,15 +62,25 @@ def _sorted_tiles(weight: Tensor) -> np.ndarray:
 
 
 def mosaic(tiles: np.ndarray) -> np.ndarray:
-    """Tiles [N, k, k, 3] in rows, twice as wide as high, with one white pixel between them."""
+    """Tiles [N, k, k, 3] in rows, with one white pixel between them."""
     count, k, _, channels = tiles.shape
-    columns = min(count, math.ceil(math.sqrt(count * 2)))
+    columns = num_columns(count)
     rows = math.ceil(count / columns)
     canvas = np.ones((rows, columns, k + 1, k + 1, channels), tiles.dtype)
     for i, tile in enumerate(tiles):
         canvas[divmod(i, columns)][:k, :k] = tile
     image = canvas.transpose(0, 2, 1, 3, 4).reshape(rows * (k + 1), columns * (k + 1), channels)
     return image[:-1, :-1]
+
+
+def num_columns(count: int) -> int:
+    """Columns of a sheet of tiles, twice to four times as wide as high: 12 for 48, 16 for 96.
+
+    Of these numbers the one that leaves the fewest places of the last row empty; else the largest.
+    """
+    middle = math.sqrt(count * 2)
+    near = range(max(1, round(middle * 0.8)), min(count, round(middle * 1.45)) + 1)
+    return min(near, key=lambda columns: (-count % columns, -columns))
 
 
 def smoothness(weight: Tensor) -> float:
