@@ -2,6 +2,8 @@
 
 - `world`: the processes that torchrun started, and what they exchange.
 - `plan`, `traffic`, `summary`: what each has of a network and sends in a step, without torch.
+- `columns`, `hybrid`: a part of a network in each process; `network`, `parts`: what they share.
+- `exchange`, `rounds`: exchanges of activations, through which gradients flow back.
 """
 
 from typing import TYPE_CHECKING

@@ -69,6 +69,8 @@ class PlannedLayer:
     split: Split = "none"
     before: Exchange | None = None
     after: Exchange | None = None
+    takes_own: bool = False
+    """Whether a process takes its own channels of an input that it has all of."""
     state: State = "rows"
     """Of the activations that the layer computes, before the exchange after it."""
 
@@ -168,7 +170,7 @@ def _in_columns(arch: Architecture, info: LayerInfo, state: State, processes: in
             _check_divisible(info, processes)
             return PlannedLayer(info, "outputs", before=needed, state="parts")
         case Conv():
-            return PlannedLayer(info, "outputs", state="parts")
+            return PlannedLayer(info, "outputs", takes_own=state == "whole", state="parts")
         case ResponseNorm() if state == "parts" and layer.groups % processes:
             require(
                 layer.groups == 1,

@@ -1,0 +1,261 @@
+"""Exchanges of activations between processes, through which gradients flow back.
+
+Every exchange is one all-to-all of the pieces that processes need of each other: it takes parts of
+any size, sends nothing twice, and works with gloo and NCCL alike. Backward it is the transposed
+exchange: what was copied to several processes is summed, and what was summed is copied. Sums are in
+the order of the ranks, so that the same number of processes gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from alexnet.parallel.plan import needed_part, overlap, part
+
+FORWARD, BACKWARD = "forward", "backward"
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Counts the bytes that this process sends."""
+
+    sent: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Bytes by (layer, "forward" or "backward")."""
+
+
+class Transfer:
+    """Pieces that are under way between all processes, while this one computes.
+
+    Args:
+        pieces: what each process gets, in the order of the ranks; this process keeps its own.
+        shapes: of the pieces that come from each process.
+    """
+
+    def __init__(self, pieces: Sequence[Tensor], shapes: Sequence[Sequence[int]]) -> None:
+        rank = distributed.get_rank()
+        self.own, self.shapes = pieces[rank], shapes
+        sent = [_flat(x) if to != rank else _flat(x[:0]) for to, x in enumerate(pieces)]
+        sizes = [_num_bytes(shape, self.own.dtype) for shape in shapes]
+        sizes[rank] = 0
+        self.splits, self.num_bytes = sizes, sum(map(len, sent))
+        self.sent = torch.cat(sent)
+        self.received = self.sent.new_empty(sum(sizes))
+        self.work = distributed.all_to_all_single(
+            self.received, self.sent, sizes, [len(x) for x in sent], async_op=True
+        )
+
+    def wait(self) -> list[Tensor]:
+        """The pieces from every process, in the order of the ranks, when all are here."""
+        self.work.wait()
+        pieces = torch.split(self.received, self.splits)
+        rank = distributed.get_rank()
+        return [
+            self.own if source == rank else _shaped(flat, shape, self.own.dtype)
+            for source, (flat, shape) in enumerate(zip(pieces, self.shapes, strict=True))
+        ]
+
+
+def _num_bytes(shape: Sequence[int], dtype: torch.dtype) -> int:
+    return torch.Size(shape).numel() * dtype.itemsize
+
+
+def _flat(x: Tensor) -> Tensor:
+    """The bytes of a tensor; of feature maps with the channels last, as they are in memory."""
+    x = x.permute(0, 2, 3, 1) if x.ndim == 4 else x
+    return x.contiguous().view(-1).view(torch.uint8)
+
+
+def _shaped(flat: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """The tensor of the bytes that `_flat` gives."""
+    values = flat.view(dtype)
+    if len(shape) != 4:
+        return values.view(*shape)
+    n, c, h, w = shape
+    return values.view(n, h, w, c).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who has which positions of a dimension, and who needs which.
+
+    The positions that a process has follow those of the process before it.
+    """
+
+    dim: int
+    owned: Sequence[range]
+    """Of every process, in the order of the ranks."""
+    needed: Sequence[range]
+    """Of every process."""
+    layer: str
+    meter: Meter
+
+    @property
+    def rank(self) -> int:
+        """Of this process."""
+        return distributed.get_rank()
+
+    def copy(self, x: Tensor, direction: str) -> Tensor:
+        """What this process needs, from [.., what it has, ..]."""
+        return torch.cat(self.start_copy(x, direction).wait(), self.dim)
+
+    def start_copy(self, x: Tensor, direction: str) -> Transfer:
+        """Send others what they need of this process's part; without waiting for theirs."""
+        own, needed = self.owned[self.rank], self.needed[self.rank]
+        pieces = [_piece(x, self.dim, own, overlap(own, one)) for one in self.needed]
+        shapes = [_resized(x, self.dim, len(overlap(one, needed))) for one in self.owned]
+        return self._counted(Transfer(pieces, shapes), direction)
+
+    def sum(self, x: Tensor, direction: str) -> Tensor:
+        """The sum of all processes' values for what this one has, from [.., what it needs, ..]."""
+        return self.finish_sum(self.start_sum(x, direction))
+
+    def start_sum(self, x: Tensor, direction: str) -> Transfer:
+        """Send others the summands of what they have; without waiting for theirs."""
+        own, needed = self.owned[self.rank], self.needed[self.rank]
+        pieces = [_piece(x, self.dim, needed, overlap(needed, one)) for one in self.owned]
+        shapes = [_resized(x, self.dim, len(overlap(own, one))) for one in self.needed]
+        return self._counted(Transfer(pieces, shapes), direction)
+
+    def finish_sum(self, transfer: Transfer) -> Tensor:
+        """The sum of `start_sum`; in float32 if the values are shorter."""
+        rank, pieces = self.rank, transfer.wait()
+        dtype = pieces[rank].dtype
+        total = pieces[rank].to(torch.promote_types(dtype, torch.float32), copy=True)
+        for source, piece in enumerate(pieces):
+            if source != rank:
+                covered = overlap(self.owned[rank], self.needed[source])
+                _piece(total, self.dim, self.owned[rank], covered).add_(piece)
+        return total.to(dtype)
+
+    def _counted(self, transfer: Transfer, direction: str) -> Transfer:
+        self.meter.sent[self.layer, direction] += transfer.num_bytes
+        return transfer
+
+
+def _piece(x: Tensor, dim: int, present: range, wanted: range) -> Tensor:
+    """Some positions of a tensor that holds the positions `present` of a dimension."""
+    if not wanted:
+        return x.narrow(dim, 0, 0)
+    return x.narrow(dim, wanted.start - present.start, len(wanted))
+
+
+def _resized(x: Tensor, dim: int, size: int) -> list[int]:
+    return [*x.shape[:dim], size, *x.shape[dim + 1 :]]
+
+
+def channel_route(
+    layer: str, channels: int, processes: int, meter: Meter, reach: tuple[int, int] | None = None
+) -> Route:
+    """The route along channels or features, of which each process has a part.
+
+    Args:
+        layer: for the meter.
+        channels: of the whole layer.
+        processes: how many have a part.
+        meter: counts what is sent.
+        reach: channels before and after its own that a process needs; None: all.
+    """
+    reach = (channels, channels) if reach is None else reach
+    owned = [part(channels, processes, rank) for rank in range(processes)]
+    needed = [needed_part(channels, processes, rank, reach) for rank in range(processes)]
+    return Route(1, owned, needed, layer, meter)
+
+
+def row_route(layer: str, sizes: Sequence[int], meter: Meter) -> Route:
+    """The route along the images of a batch, which every process needs all of.
+
+    Args:
+        layer: for the meter.
+        sizes: number of images that each process has, in the order of the ranks.
+        meter: counts what is sent.
+    """
+    ends = [sum(sizes[: rank + 1]) for rank in range(len(sizes))]
+    owned = [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    return Route(0, owned, [range(ends[-1])] * len(sizes), layer, meter)
+
+
+def gather(x: Tensor, route: Route) -> Tensor:
+    """What this process needs, from what each has; gradients are summed where the values were."""
+    return _Gather.apply(x, route)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def sum_parts(x: Tensor, route: Route) -> Tensor:
+    """The sum over all processes, of what this one has; gradients are gathered."""
+    return _Sum.apply(x, route)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def gather_replicated(x: Tensor, route: Route) -> Tensor:
+    """As `gather`, where all processes go on with the same computation.
+
+    Each process takes its part of the gradient, which all have: a sum would be N times as large.
+    """
+    return _GatherReplicated.apply(x, route)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def channels_to_rows(x: Tensor, channels: Route, rows: Route) -> Tensor:
+    """All channels of this process's images, from its channels of all images."""
+    return _Turn.apply(x, channels, rows)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, route: Route) -> Tensor:
+        ctx.route = route
+        return route.copy(x, FORWARD)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.route.sum(grad, BACKWARD), None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, route: Route) -> Tensor:
+        ctx.route = route
+        return route.sum(x, FORWARD)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.route.copy(grad, BACKWARD), None
+
+
+class _GatherReplicated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, route: Route) -> Tensor:
+        ctx.route = route
+        return route.copy(x, FORWARD)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        route: Route = ctx.route
+        own, needed = route.owned[route.rank], route.needed[route.rank]
+        return _piece(grad, route.dim, needed, own), None
+
+
+class _Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, channels: Route, rows: Route) -> Tensor:
+        ctx.routes = channels, rows
+        return _turn(x, channels, rows, FORWARD)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        channels, rows = ctx.routes
+        return _turn(grad, rows, channels, BACKWARD), None, None
+
+
+def _turn(x: Tensor, have: Route, want: Route, direction: str) -> Tensor:
+    """From a part of one dimension, with all of another, to a part of the other with all of it."""
+    own = want.owned[want.rank]
+    pieces = [x.narrow(want.dim, one.start, len(one)) for one in want.owned]
+    shape = _resized(x, want.dim, len(own))
+    shapes = [[*shape[: have.dim], len(one), *shape[have.dim + 1 :]] for one in have.owned]
+    transfer = Transfer(pieces, shapes)
+    have.meter.sent[have.layer, direction] += transfer.num_bytes
+    return torch.cat(transfer.wait(), have.dim)
