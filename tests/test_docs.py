@@ -224,7 +224,10 @@ def test_every_preset_and_public_name_is_in_the_docs() -> None:
 
 def test_every_field_of_a_recipe_has_its_words() -> None:
     """The string under a field is the flag's help."""
-    modules = [ROOT / "src/alexnet/config" / f"{name}.py" for name in ("recipe", "augmentation")]
+    modules = [
+        ROOT / "src/alexnet/config" / f"{name}.py"
+        for name in ("recipe", "augmentation", "distributed")
+    ]
     source = "".join(module.read_text() for module in modules)
     documented = set(re.findall(r"^    (\w+): .*?\n    \"\"\"", source, re.M))
     groups = {f.name for f in fields(Recipe) if is_dataclass(f.default)}

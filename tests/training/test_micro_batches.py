@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import BalanceOptions, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError
 from alexnet.models.variants import ModelOptions
+from alexnet.parallel.world import ALONE, World
 from alexnet.reporter import NullReporter
-from alexnet.training.micro_batches import dropout_of_rows, micro_batches
+from alexnet.training.micro_batches import dropout_of_rows, micro_batches, own_rows
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
 from support.runs import cut_off, is_same_run, resume, train
@@ -73,10 +74,16 @@ def test_dropout_of_the_rows_is_that_of_the_batch() -> None:
 )
 def test_parts_by_hand(images: int, accumulate: int, sizes: list[int]) -> None:
     recipe = Recipe(batch_size=4, optimizer=OptimizerOptions(accumulate=accumulate))
-    batch = torch.arange(images)
-    found: list[tuple[slice, Tensor, Tensor]] = list(micro_batches(batch, batch, recipe))
-    assert [len(x) for _, x, _ in found] == sizes
-    assert all(torch.equal(batch[rows], x) for rows, x, _ in found)
+    found = micro_batches(images, recipe, ALONE)
+    assert [part.rows.stop - part.rows.start for part in found] == sizes
+    assert all(part.own == part.rows for part in found)
+    assert own_rows(images, recipe, ALONE).tolist() == list(range(images))
+
+
+def test_processes_share_every_part_of_a_batch() -> None:
+    recipe = Recipe(batch_size=4, optimizer=OptimizerOptions(accumulate=2))
+    rows = [own_rows(7, recipe, World(rank=rank, size=3)).tolist() for rank in range(3)]
+    assert rows == [[0, 1, 4], [2, 5], [3, 6]], "of 4 images and of 3"
 
 
 def test_compiled_networks_do_not_accumulate() -> None:

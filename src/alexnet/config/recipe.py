@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from alexnet.config.augmentation import DEFAULT_AUGMENTATION, Augmentation
+from alexnet.config.distributed import ONE_PROCESS, DistributedOptions
 from alexnet.config.label_pattern import compile_label_pattern
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.errors import (
@@ -248,7 +249,7 @@ class BaseRecipe:
     epochs: int = 90
     """Number of passes over the training images."""
     batch_size: int = 128
-    """Images per step."""
+    """Images per step, of all processes together."""
     data_root: str = ""
     """Folder searched for data sets before $ALEXNET_DATA and the cache."""
     device: str = "auto"
@@ -277,6 +278,7 @@ class Recipe(BaseRecipe):
     schedule: LRSchedule = LRSchedule()
     balance: BalanceOptions = BalanceOptions()
     stopping: StoppingOptions = StoppingOptions()
+    distributed: DistributedOptions = ONE_PROCESS
     label_smoothing: float = 0.0
     """Label smoothing: probability spread evenly over all classes."""
     freeze_up_to: str = ""

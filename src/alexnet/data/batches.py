@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -32,6 +32,8 @@ class Batches:
     seed: int
     is_balanced: bool = False
     """Whether each class comes equally often in an epoch, see `balanced_order`."""
+    rows: Callable[[int], np.ndarray] | None = None
+    """The places of the images that are read of a batch of so many; None: all are."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -51,7 +53,10 @@ class Batches:
         return random.permutation(self.indices)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from `first_step` on; a thread reads one batch ahead."""
+        """The batches of an epoch from `first_step` on; a thread reads one batch ahead.
+
+        Labels are always those of the whole batch.
+        """
         order = self.order(epoch)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(self._read, order, first_step)
@@ -63,7 +68,8 @@ class Batches:
 
     def _read(self, order: np.ndarray, step: int) -> Batch:
         indices = order[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.store.images(indices), self.store.labels[indices]
+        read = indices if self.rows is None else indices[self.rows(len(indices))]
+        return self.store.images(read), self.store.labels[indices]
 
 
 def balanced_order(

@@ -1,6 +1,9 @@
 """Several processes that train or evaluate one network together.
 
 - `world`: the processes that torchrun started, and what they exchange.
+- `device`: the device of each.
+- `data_parallel`: every process has the whole network and some rows of each batch.
+- `batch_norm`: batch norm with the statistics of the whole batch.
 - `plan`, `traffic`, `summary`: what each has of a network and sends in a step, without torch.
 - `columns`, `hybrid`: a part of a network in each process; `network`, `parts`: what they share.
 - `exchange`, `rounds`: exchanges of activations, through which gradients flow back.

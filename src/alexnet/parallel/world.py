@@ -53,12 +53,14 @@ class World:
         ends = [whole * (rank + 1) + min(rank + 1, more) for rank in range(self.size)]
         return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
-    def all_gather_rows(self, rows: Value) -> Value:
+    def all_gather_rows(self, rows: Value, count: int | None = None) -> Value:
         """The rows of all processes, one after another in the order of the ranks.
 
         Args:
             rows: a tensor or an array [n, ...]; n may differ between the processes, the rest of the
                 shape and the type may not.
+            count: of the rows of all processes, if they are spread as by `all_rows`; without it the
+                processes exchange how many each has.
 
         Returns:
             [sum of n, ...], of the same kind and on the same device, the same in every process.
@@ -67,10 +69,11 @@ class World:
             return rows
         import torch
 
+        lengths = None if count is None else [r.stop - r.start for r in self.all_rows(count)]
         if isinstance(rows, np.ndarray):
-            gathered = _gather_tensors(torch.from_numpy(rows)).numpy()
+            gathered = _gather_tensors(torch.from_numpy(rows), lengths).numpy()
         else:
-            gathered = _gather_tensors(rows)
+            gathered = _gather_tensors(rows, lengths)
         whole: Value = gathered
         return whole
 
@@ -114,13 +117,15 @@ class World:
         self.any_rank(False)
 
 
-def _gather_tensors(rows: Any) -> Any:
+ALONE = World()
+"""The world of a process that was started alone."""
+
+
+def _gather_tensors(rows: Any, lengths: list[int] | None) -> Any:
     import torch
     from torch import distributed
 
-    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(counts, torch.tensor([len(rows)]))
-    lengths = [int(count) for count in counts]
+    lengths = lengths or _gather_lengths(len(rows))
     padded = rows.new_zeros((max(lengths), *rows.shape[1:]))
     padded[: len(rows)] = rows
     parts = [torch.empty_like(padded) for _ in lengths]
@@ -128,11 +133,20 @@ def _gather_tensors(rows: Any) -> Any:
     return torch.cat([part[:n] for part, n in zip(parts, lengths, strict=True)])
 
 
+def _gather_lengths(length: int) -> list[int]:
+    import torch
+    from torch import distributed
+
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(counts, torch.tensor([length]))
+    return [int(count) for count in counts]
+
+
 def current_world() -> World:
     """The world of this process; a world of one if it is alone."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
-        return World()
+        return ALONE
     rank, size = distributed.get_rank(), distributed.get_world_size()
     local_rank = int(os.environ.get("LOCAL_RANK", rank))
     return World(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", size)))

@@ -46,7 +46,9 @@ class DeviceLoader:
         size = self.batches.batch_size
         for step in range(first_step, self.batches.steps_per_epoch):
             batch = order[step * size : (step + 1) * size]
-            yield self.images[batch], self.labels[batch]
+            rows = self.batches.rows
+            read = batch if rows is None else batch[torch.from_numpy(rows(len(batch)))]
+            yield self.images[read], self.labels[batch]
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(array)

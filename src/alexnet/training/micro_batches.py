@@ -1,32 +1,47 @@
-"""A batch in parts, so that one update can use more images than memory holds at once."""
+"""A batch in parts: for one update of more images than memory holds, and for several processes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.config.recipe import Recipe
+from alexnet.parallel.world import World
 
 
-def micro_batches(
-    images: Tensor, targets: Tensor, recipe: Recipe
-) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """The parts of a batch, of at most `recipe.batch_size` images if the recipe accumulates.
+@dataclass(frozen=True)
+class MicroBatch:
+    """A part of a batch that goes through the network at once, and what a process has of it."""
+
+    rows: slice
+    """Of the batch."""
+    own: slice
+    """Of the batch, those that this process computes; all of them where it is alone."""
+
+
+def micro_batches(count: int, recipe: Recipe, world: World) -> list[MicroBatch]:
+    """The parts of a batch of `count` images, of at most `recipe.batch_size` if it accumulates.
 
     The last batch of a small training set may have fewer parts; they differ by one image at most.
-
-    Yields:
-        The part's rows in the batch, its images and its targets.
     """
-    parts = min(recipe.optimizer.accumulate, math.ceil(len(images) / recipe.batch_size))
-    start = 0
-    for x, y in zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True):
-        yield slice(start, start + len(x)), x, y
-        start += len(x)
+    parts = min(recipe.optimizer.accumulate, math.ceil(count / recipe.batch_size))
+    return [_micro_batch(rows, world) for rows in World(size=parts).all_rows(count)]
+
+
+def _micro_batch(rows: slice, world: World) -> MicroBatch:
+    own = world.rows(rows.stop - rows.start)
+    return MicroBatch(rows, slice(rows.start + own.start, rows.start + own.stop))
+
+
+def own_rows(count: int, recipe: Recipe, world: World) -> np.ndarray:
+    """The places in a batch of `count` images of those that this process computes, ascending."""
+    return np.concatenate([np.r_[part.own] for part in micro_batches(count, recipe, world)])
 
 
 @contextmanager

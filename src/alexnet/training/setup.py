@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.recipe import BaseRecipe, Recipe
@@ -22,6 +23,10 @@ from alexnet.models.limits import check_limits
 from alexnet.models.network import Network, channels_last, compile_network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
+from alexnet.parallel.batch_norm import synchronize_batch_norm
+from alexnet.parallel.data_parallel import replicate
+from alexnet.parallel.device import device_of_rank
+from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import disable_malloc_trim
@@ -33,6 +38,7 @@ from alexnet.training.initial_weights import (
     resolve,
     warn_if_pretrained_differently,
 )
+from alexnet.training.micro_batches import micro_batches, own_rows
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.schedule import LRScheduler, build_scheduler
 from alexnet.training.weight_average import WeightAverage
@@ -40,9 +46,9 @@ from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class TrainingSetup:
-    """Everything a training loop needs; only network, average and optimizer change."""
+    """Everything a training loop needs; only network, replica, average and optimizer change."""
 
     recipe: Recipe
     store: Store
@@ -55,11 +61,16 @@ class TrainingSetup:
     class_weights: Tensor | None
     """Factors on the training loss [num_classes]; None: 1."""
     network: Network
+    replica: nn.Module
+    """What computes the logits of a training step: the network, which in a world of several
+    processes adds up the gradients of all."""
     average: WeightAverage | None
     """The moving average of the network's weights; None where it is not wanted."""
     optimizer: torch.optim.Optimizer
     scheduler: LRScheduler
     device: torch.device
+    world: World = ALONE
+    """The processes that train together."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -88,10 +99,18 @@ class TrainingSetup:
     def freeze(self, epoch: int) -> None:
         """Freeze the layers that the recipe freezes at this epoch (counted from 0)."""
         if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
+            before = num_learning(self.network)
             self.network.freeze_up_to(self.recipe.freeze_up_to)
             for parameter in self.network.parameters():
                 if not parameter.requires_grad:
                     parameter.grad = None
+            if num_learning(self.network) != before:
+                self.replica = build_replica(self.network, self.recipe, self.world)
+
+
+def num_learning(network: Network) -> int:
+    """The number of tensors that are not frozen."""
+    return sum(parameter.requires_grad for parameter in network.parameters())
 
 
 def set_up_training(
@@ -116,14 +135,16 @@ def set_up_training(
     """
     disable_malloc_trim()
     recipe = recipe if resuming else resolve(recipe, reporter)
-    device = choose_device(recipe.device)
+    world = current_world()
+    device = device_of_rank(choose_device(recipe.device), world)
     arch = build_architecture(recipe)
     weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     check_stopping(recipe, splits)
-    batches = build_batches(recipe, arch, store, splits, reporter)
+    batches = build_batches(recipe, arch, store, splits, reporter, world)
     arch = variant(arch, num_classes=len(store.info.class_names))
     network = build_network(arch, recipe, weights, device, reporter)
+    note_batch_norm(arch, recipe, world, reporter)
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     info = model_info(arch, recipe, store, augmenter)
     if weights:
@@ -139,10 +160,12 @@ def set_up_training(
         loader=to_device(batches, device),
         class_weights=class_weights(recipe, store.labels[splits.train], device),
         network=network,
+        replica=build_replica(network, recipe, world),
         average=WeightAverage(network, ema) if ema is not None else None,
         optimizer=build_optimizer(network, recipe.optimizer, low_lr_parameters(network, recipe)),
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
+        world=world,
     )
 
 
@@ -196,20 +219,49 @@ def check_stopping(recipe: Recipe, splits: Splits) -> None:
 
 
 def build_batches(
-    recipe: Recipe, arch: Architecture, store: Store, splits: Splits, reporter: Reporter
+    recipe: Recipe,
+    arch: Architecture,
+    store: Store,
+    splits: Splits,
+    reporter: Reporter,
+    world: World = ALONE,
 ) -> Batches:
     """The training batches; notes if an epoch leaves many images out.
 
+    In a world of several processes each reads its own rows of a batch, or all rows if the recipe
+    mixes images, which may be with those of others.
+
     Raises:
-        ConfigError: they are too small for batch norm.
+        ConfigError: they are too small for batch norm, or for so many processes.
     """
-    check_batch(arch, min(recipe.batch_size, len(splits.train)))
     accumulate, is_balanced = recipe.optimizer.accumulate, recipe.balance.balanced_sampling
     batch_size = recipe.batch_size * accumulate
+    check_batch(arch, smallest_share(min(batch_size, len(splits.train)), recipe, world))
     left_out = left_out_images(len(splits.train), recipe.batch_size, accumulate)
     if left_out and not is_balanced:  # an epoch of equal classes repeats images of small ones
         reporter.note(left_out)
-    return Batches(store, splits.train, batch_size, recipe.seed, is_balanced)
+    reads_all = world.size == 1 or recipe.augment.mixed_fraction > 0
+    rows = None if reads_all else partial(own_rows, recipe=recipe, world=world)
+    return Batches(store, splits.train, batch_size, recipe.seed, is_balanced, rows)
+
+
+def smallest_share(count: int, recipe: Recipe, world: World) -> int:
+    """Images of a batch of `count` that a process has at once, at least.
+
+    Raises:
+        ConfigError: a process would have none.
+    """
+    shares = [
+        len(range(count)[part.own])
+        for rank in range(world.size)
+        for part in micro_batches(count, recipe, replace(world, rank=rank))
+    ]
+    if min(shares) < 1:
+        raise ConfigError(
+            f"a batch of {count:,} images cannot be spread over {world.size} processes; "
+            f"use a --batch-size of at least {world.size}, or fewer --devices"
+        )
+    return min(shares)
 
 
 def class_weights(recipe: Recipe, labels: np.ndarray, device: torch.device) -> Tensor | None:
@@ -240,7 +292,7 @@ def check_batch(arch: Architecture, batch_size: int) -> None:
     """
     if batch_size < 2 and any(isinstance(layer, BatchNorm) for layer in arch.layers):
         raise ConfigError(
-            f"{arch.name} has batch norm, which needs at least 2 images a step; "
+            f"{arch.name} has batch norm, which needs at least 2 images a step and process; "
             "use a larger --batch-size, more images, or --norm none"
         )
 
@@ -264,6 +316,25 @@ def build_network(
     if recipe.compile:
         compile_network(network, device)
     return network
+
+
+def build_replica(network: Network, recipe: Recipe, world: World) -> nn.Module:
+    """The network as it is trained; itself where this process is alone."""
+    if world.size == 1:
+        return network
+    if recipe.distributed.sync_batch_norm:
+        synchronize_batch_norm(network)
+    return replicate(network, recipe.distributed)
+
+
+def note_batch_norm(arch: Architecture, recipe: Recipe, world: World, reporter: Reporter) -> None:
+    """Say that batch norm uses the statistics of each process's images, if that is so."""
+    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in arch.layers)
+    if world.size > 1 and has_batch_norm and not recipe.distributed.sync_batch_norm:
+        reporter.note(
+            f"batch norm uses the statistics of each process's {recipe.batch_size // world.size:,} "
+            f"images, not of all {recipe.batch_size:,} (--sync-batch-norm uses those of all)"
+        )
 
 
 def build_augmenter(

@@ -6,16 +6,19 @@ import hashlib
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
-from alexnet.models.network import Network
+from alexnet.parallel.data_parallel import average_running_statistics, exchanging, join_rows
+from alexnet.parallel.world import ALONE, World
 from alexnet.runtime.device import autocast, seed_device
-from alexnet.training.micro_batches import dropout_of_rows, micro_batches
+from alexnet.training.micro_batches import dropout_of_rows, micro_batches, own_rows
 from alexnet.training.setup import TrainingSetup
-from alexnet.transforms.mixing import mix
+from alexnet.transforms.applied import Applied
+from alexnet.transforms.augment import Augmenter
+from alexnet.transforms.mixing import choose_mixing
 
 
 def train_step(
@@ -25,7 +28,7 @@ def train_step(
 
     Args:
         setup: its network and optimizer change.
-        pixels: uint8 [B, S, S, 3].
+        pixels: uint8 [B, S, S, 3]; in a world of several processes as `network_inputs` takes them.
         labels: int64 [B].
         step: counted from 0; with the seed it decides crops, colors and dropout.
         lr: learning rate.
@@ -37,38 +40,83 @@ def train_step(
     Raises:
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
-    recipe, epoch = setup.recipe, step // setup.steps_per_epoch
-    generator = torch.Generator(setup.device).manual_seed(derive_seed(recipe.seed, "views", step))
-    images = setup.augmenter(pixels, generator, epoch=epoch)
-    num_classes = len(setup.info.class_names)
-    images, targets, is_mixed = mix(images, labels, num_classes, recipe.augment, generator)
+    images, targets, is_mixed = network_inputs(setup, pixels, labels, step)
     setup.scheduler.set_lr(setup.optimizer, step, lr)
-    weights = setup.class_weights
-    loss, logits = update(setup.network, setup.optimizer, images, targets, recipe, step, weights)
+    network, weights, world = setup.replica, setup.class_weights, setup.world
+    loss, logits = update(
+        network, setup.optimizer, images, targets, setup.recipe, step, weights, world
+    )
     if setup.average:
         setup.average.update(setup.network, step)
     return loss, logits, targets if is_mixed else None
 
 
+def network_inputs(
+    setup: TrainingSetup, pixels: Tensor, labels: Tensor, step: int
+) -> tuple[Tensor, Tensor, bool]:
+    """Augmented images, those that this process computes, and the targets of the whole batch.
+
+    Everything random is drawn for the whole batch, so an image gets the same in any process.
+
+    Args:
+        setup: has the augmentation and the seed.
+        pixels: uint8 [n, S, S, 3]: of `own_rows`, or of the whole batch if the recipe mixes images.
+        labels: int64 [B], of the whole batch.
+        step: counted from 0.
+
+    Returns:
+        Images [n, C, H, W]; class probabilities [B, num_classes]; whether images were mixed.
+    """
+    recipe, augmenter, count = setup.recipe, setup.augmenter, len(labels)
+    generator = torch.Generator(setup.device).manual_seed(derive_seed(recipe.seed, "views", step))
+    epoch, side = step // setup.steps_per_epoch, augmenter.preprocessing.side
+    applied = augmenter.choose(count, pixels.shape[1], generator, epoch)
+    mixing = choose_mixing(count, side, side, recipe.augment, generator)
+    targets = F.one_hot(labels, len(setup.info.class_names)).float()
+    if setup.world.size == 1:
+        images = augmenter.run(pixels, applied)
+        others = images[mixing.others] if mixing else images
+    else:
+        own = torch.from_numpy(own_rows(count, recipe, setup.world)).to(labels.device)
+        others = mixing.others[own] if mixing else own
+        images, others = _run_on_rows(augmenter, pixels, applied, own, others)
+    if mixing is None:
+        return images, targets, False
+    return mixing.images(images, others), mixing.targets(targets), True
+
+
+def _run_on_rows(
+    augmenter: Augmenter, pixels: Tensor, applied: Applied, own: Tensor, others: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The augmented images of two lists of places in the batch; no image is augmented twice."""
+    needed, places = torch.unique(torch.cat([own, others]), return_inverse=True)
+    if len(pixels) == len(applied.boxes):
+        pixels = pixels[needed]
+    images = augmenter.run(pixels, applied.of(needed))
+    return images[places[: len(own)]], images[places[len(own) :]]
+
+
 def update(
-    network: Network,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
     images: Tensor,
     targets: Tensor,
     recipe: Recipe,
     step: int = 0,
     class_weights: Tensor | None = None,
+    world: World = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Forward, backward and one update of the weights, unless something is not finite.
 
     Args:
-        network: changes.
+        network: changes; a replica (`parallel/data_parallel.py`) in a world of several processes.
         optimizer: changes.
-        images: augmented and normalized [B, C, H, W].
+        images: augmented and normalized [B, C, H, W]; the rows of this process.
         targets: int64 [B], or class probabilities [B, num_classes].
         recipe: gives the precision, the label smoothing, and the number of micro-batches.
         step: counted from 0; with the seed it decides dropout.
         class_weights: factors on the loss [num_classes]; they need class probabilities.
+        world: the processes that the batch is spread over.
 
     Returns:
         The loss and the logits [B, num_classes] before the update.
@@ -77,35 +125,46 @@ def update(
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss, logits = add_gradients(network, images, targets, recipe, step, class_weights)
+    loss, logits = add_gradients(network, images, targets, recipe, step, class_weights, world)
     norm = check_gradients(network, step)
     if recipe.optimizer.clip_norm is not None:
         clip_grads_with_norm_(network.parameters(), recipe.optimizer.clip_norm, norm)
     optimizer.step()
+    average_running_statistics(network, world)
     return loss, logits
 
 
 def add_gradients(
-    network: Network,
+    network: nn.Module,
     images: Tensor,
     targets: Tensor,
     recipe: Recipe,
     step: int,
     class_weights: Tensor | None,
+    world: World,
 ) -> tuple[Tensor, Tensor]:
     """Forward and backward, in the recipe's micro-batches; arguments and result as of `update`.
 
     Every loss is weighted by its part of the images, so that the gradients are the batch's. Batch
-    norm alone uses the statistics of each micro-batch.
+    norm alone uses the statistics of each micro-batch, and of each process.
     """
-    total, logits = torch.zeros((), device=images.device), []
-    for rows, x, y in micro_batches(images, targets, recipe):
-        seed_device(images.device, derive_seed(recipe.seed, "dropout", step))
-        with dropout_of_rows(network, rows, len(images)), autocast(images.device, recipe.precision):
-            logits.append(network(x))
+    count, device = len(targets), images.device
+    total, logits = torch.zeros((), device=device), []
+    parts = micro_batches(count, recipe, world)
+    inputs = torch.split(images, [part.own.stop - part.own.start for part in parts])
+    for part, x in zip(parts, inputs, strict=True):
+        y = targets[part.rows]
+        seed_device(device, derive_seed(recipe.seed, "dropout", step))
+        with (
+            exchanging(network, is_last=part is parts[-1]),
+            dropout_of_rows(network, part.own, count),
+            autocast(device, recipe.precision),
+        ):
+            own_logits = network(x)
+        logits.append(join_rows(own_logits, len(y), world))
         mean = F.cross_entropy(logits[-1], y, class_weights, label_smoothing=recipe.label_smoothing)
         check_loss(mean, recipe, step)
-        loss = mean * (len(x) / len(images))
+        loss = mean * (len(y) / count)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     return total, torch.cat(logits).detach()
@@ -124,7 +183,7 @@ def check_loss(loss: Tensor, recipe: Recipe, step: int) -> None:
         )
 
 
-def check_gradients(network: Network, step: int) -> Tensor:
+def check_gradients(network: nn.Module, step: int) -> Tensor:
     """The norm of all gradients together; stops before an update with one that is not finite.
 
     Args:
@@ -137,7 +196,9 @@ def check_gradients(network: Network, step: int) -> Tensor:
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     norm = get_total_norm(gradients.values())
     if not torch.isfinite(norm):
-        broken = [name for name, g in gradients.items() if not g.isfinite().all()]
+        broken = [
+            name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
+        ]
         raise DivergedError(
             f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
             f"step {step + 1}; no weight was updated: try a lower --lr, or --precision float32"

@@ -1,0 +1,156 @@
+"""Several processes follow the losses of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.distributed import DistributedOptions
+from alexnet.config.recipe import BalanceOptions, DataOptions, OptimizerOptions, Recipe
+from alexnet.errors import ConfigError
+from alexnet.models.variants import ModelOptions
+from alexnet.parallel.world import World
+from alexnet.reporter import NullReporter
+from alexnet.training.setup import set_up_training, smallest_share
+from alexnet.training.step import train_step
+from support.processes import Processes
+from support.slow import first_fast
+
+STEPS = 3
+SYNC = DistributedOptions(sync_batch_norm=True)
+
+
+def follow(recipe: Recipe, freeze_at: int | None = None) -> dict[str, Any]:
+    """Losses and logits of some steps, and the weights after them."""
+    setup = set_up_training(recipe, NullReporter())
+    losses, all_logits = [], []
+    setup.network.train()
+    for step, (pixels, labels) in enumerate(setup.loader.epoch(0)):
+        if step == freeze_at:
+            setup.freeze(recipe.freeze_after_epoch)
+        loss, logits, _ = train_step(setup, pixels, labels, step, recipe.optimizer.lr)
+        losses.append(loss.item())
+        all_logits.append(logits)
+        if step + 1 == STEPS:
+            break
+    weights = {name: t.detach().clone() for name, t in setup.model.state_dict().items()}
+    return {"losses": losses, "logits": torch.cat(all_logits), "weights": weights}
+
+
+def paper(tiny: Recipe) -> Recipe:
+    """The paper's norm and dropout, and an image more than two processes share evenly."""
+    return replace(
+        tiny,
+        arch="alexnet",
+        model=ModelOptions(width=0.05, input_size=67),
+        optimizer=OptimizerOptions(lr=0.02),
+        augment=Augmentation(noise_std=2.0, rotation=10.0, random_erasing=0.5),
+        batch_size=9,
+        distributed=DistributedOptions(),
+    )
+
+
+def lenet(tiny: Recipe) -> Recipe:
+    options = DataOptions(resize_size=32)
+    return replace(paper(tiny), arch="lenet5", model=ModelOptions(), data_options=options)
+
+
+def cases(tiny: Recipe) -> dict[str, Recipe]:
+    base = paper(tiny)
+    fields = {
+        "paper": {},
+        "accumulate": {"batch_size": 5, "optimizer": OptimizerOptions(lr=0.02, accumulate=2)},
+        "cutmix": {"augment": Augmentation(cutmix=0.7, min_scale=0.5)},
+        "mixup": {"augment": Augmentation(mixup=0.4), "label_smoothing": 0.1},
+        "balance": {"balance": BalanceOptions(class_weights="balanced")},
+        "clip, average": {"optimizer": OptimizerOptions(lr=0.02, clip_norm=0.1, ema=0.9)},
+        "batch norm": {"arch": "alexnet_bn", "distributed": SYNC},
+        "batch norm, accumulate": {
+            "arch": "alexnet_bn",
+            "distributed": SYNC,
+            "optimizer": OptimizerOptions(lr=0.02, accumulate=2),
+        },
+        "adamw, RandAugment": {
+            "augment": Augmentation(rand_augment=(2, 5), contrast_std=0.1),
+            "optimizer": OptimizerOptions(optimizer="sgd", lr=0.02),
+        },
+    }
+    return {name: replace(base, **changed) for name, changed in fields.items()}
+
+
+NAMES = [
+    "cutmix", "batch norm, accumulate", "paper", "accumulate", "mixup", "balance", "clip, average",
+    "batch norm", "adamw, RandAugment",
+]  # fmt: skip
+
+
+def assert_close(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 1e-5) -> None:
+    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=tolerance)
+    close(found["logits"], expected["logits"])
+    for name, weight in expected["weights"].items():
+        close(found["weights"][name], weight)
+
+
+def close(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def assert_same_bits(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found["losses"] == expected["losses"]
+    assert all(torch.equal(t, expected["weights"][n]) for n, t in found["weights"].items())
+
+
+@pytest.mark.parametrize("name", first_fast(NAMES, fast=2))
+def test_two_processes_follow_one(name: str, tiny: Recipe, pair: Processes) -> None:
+    recipe = cases(tiny)[name]
+    alone = follow(recipe)
+    first, second = pair.run(follow, recipe)
+    assert_same_bits(first, second)
+    assert_close(first, alone)
+    assert alone["losses"][-1] != alone["losses"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_four_processes_follow_one(name: str, tiny: Recipe, four: Processes) -> None:
+    recipe = cases(tiny)[name]
+    first, *others = four.run(follow, recipe)
+    for other in others:
+        assert_same_bits(other, first)
+    assert_close(first, follow(recipe))
+
+
+def freeze_between_steps(recipe: Recipe) -> dict[str, Any]:
+    return follow(recipe, freeze_at=1)
+
+
+@pytest.mark.slow
+def test_layers_that_freeze_leave_the_exchange(tiny: Recipe, pair: Processes) -> None:
+    recipe = replace(lenet(tiny), freeze_up_to="conv1", freeze_after_epoch=1)
+    alone = follow(recipe, freeze_at=1)
+    first, second = pair.run(freeze_between_steps, recipe)
+    assert_same_bits(first, second)
+    assert_close(first, alone)
+
+
+@pytest.mark.slow
+def test_compressed_gradients_are_near(tiny: Recipe, pair: Processes) -> None:
+    recipe = lenet(tiny)
+    compressed = replace(recipe, distributed=DistributedOptions(gradient_compression="bf16"))
+    first, second = pair.run(follow, compressed)
+    assert_same_bits(first, second)
+    plain = follow(recipe)
+    assert_close(first, plain, tolerance=1e-3)
+    assert first["losses"] != plain["losses"]
+
+
+def test_batches_that_are_too_small_are_refused(tiny: Recipe) -> None:
+    with pytest.raises(ConfigError, match="a batch of 3 images cannot be spread over 4 processes"):
+        smallest_share(3, replace(tiny, batch_size=3), World(size=4))
+    assert smallest_share(11, replace(tiny, batch_size=11), World(size=4)) == 2
