@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,8 +59,8 @@ class RecordingImages:
             raise self.errors[index]
         return self.images.open(index)
 
-    def signature(self, index: int) -> bytes:
-        return self.images.signature(index)
+    def signatures(self) -> Iterable[bytes]:
+        return self.images.signatures()
 
 
 def recording(source: Source) -> tuple[Source, RecordingImages]:

@@ -44,8 +44,8 @@ from alexnet.progress import ProgressReporter
 
 HELP = """usage: alexnet data ACTION DATA ...
 
-DATA is a data set's name, a folder of class folders, a .zip or .tar of one, or
-a list: CSV (path,label[,split]), JSON or Parquet.
+DATA is a data set's name, a folder of class folders, a .zip or .tar of one, a
+list: CSV (path,label[,split]), JSON or Parquet, or tar shards (WebDataset).
 
   prepare  decode every image once into an image store, as training would
   check    list unreadable, skipped, misnamed, small and duplicate images, and
@@ -71,8 +71,8 @@ class PrepareFlags:
     """Decode every image once into an image store, as training would."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
-    or Parquet."""
+    """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
+    Parquet, or tar shards (WebDataset)."""
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""
@@ -152,8 +152,8 @@ class CheckFlags:
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
-    or Parquet."""
+    """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
+    Parquet, or tar shards (WebDataset)."""
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""
@@ -207,8 +207,8 @@ class SplitFlags:
     """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
-    or Parquet."""
+    """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
+    Parquet, or tar shards (WebDataset)."""
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """A new folder, or a new file that ends in .csv."""
     data_root: str = ""
@@ -255,8 +255,8 @@ class ShowFlags:
     """Plot a sheet: one row per class, with a stored image and augmented samples of it."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A data set's name, a folder or archive of images, or a list: CSV (path,label[,split]), JSON
-    or Parquet."""
+    """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
+    Parquet, or tar shards (WebDataset)."""
     preset: str = "quickstart"
     """The preset whose preprocessing and augmentation are shown; flags change its augmentation."""
     arch: str | Architecture = ""

@@ -238,8 +238,8 @@ class BaseRecipe:
     name: str = "custom"
     """Name of the run folder: runs/NAME-001 and so on."""
     data: str = "toyflowers"
-    """Name of a data set, a folder with one folder per class, a .zip or .tar of one, or a list such
-    as a CSV file of path,label[,split]."""
+    """Name of a data set, a folder with one folder per class, a .zip or .tar of one, a list such as
+    a CSV file of path,label[,split], or tar or Parquet shards, also at an address such as s3://."""
     arch: str | Architecture = "alexnet_bn"
     """Name of the architecture (`alexnet summary` lists all), or a table of your own: NETS.py:NAME,
     which runs that Python file, or a JSON file of one."""

@@ -26,8 +26,8 @@ class Images(Protocol):
         """The image, for a `with` block; `rejection_reason` explains what is raised there."""
         ...
 
-    def signature(self, index: int) -> bytes:
-        """Bytes that change when the image changes."""
+    def signatures(self) -> Iterable[bytes]:
+        """For every image, in order, bytes that change when it changes."""
         ...
 
 
@@ -49,9 +49,9 @@ class ImageFiles:
         """Read and decode the file."""
         return open_image(self.path(index))
 
-    def signature(self, index: int) -> bytes:
-        """The result of `file_signature`."""
-        return file_signature(self.path(index))
+    def signatures(self) -> Iterable[bytes]:
+        """The results of `file_signature`."""
+        return (file_signature(self.path(index)) for index in range(len(self.names)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,9 @@ class ImageArray:
         """The image as RGB or grey."""
         return Image.fromarray(self.array[index])
 
-    def signature(self, index: int) -> bytes:
-        """A hash of the pixels."""
-        return hashlib.blake2b(self.array[index].tobytes(), digest_size=8).digest()
+    def signatures(self) -> Iterable[bytes]:
+        """Hashes of the pixels."""
+        return (hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in self.array)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,8 +128,8 @@ class Source:
         for text in (*self.class_names, "", *self.names, "", *self.splits):
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
         digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).tobytes())
-        for index in range(len(self)):
-            digest.update(self.images.signature(index))
+        for signature in self.images.signatures():
+            digest.update(signature)
         return digest.hexdigest()
 
 

@@ -125,6 +125,18 @@ class ForwardReader:
         return content
 
 
+class SkippingReader(ForwardReader):
+    """The same of a file that can seek, so that what is skipped is not read."""
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        """Skip to a position counted from the start."""
+        if whence or position < self._position:
+            raise tarfile.ReadError("its header points back to an earlier position")
+        if position > self._position:
+            self._position = self._stream.seek(position)
+        return self._position
+
+
 def open_zip(file: IO[bytes], max_index_bytes: int = MAX_TEXT_BYTES) -> zipfile.ZipFile:
     """Open a zip archive whose index is not too large.
 

@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
         (r".+-[0-9a-f]{16}-[0-9a-f]{16}-v\d+\.partial", "unfinished index"),
     ),
     "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
+    "shards": ((r"[0-9a-f]{16}\.json", "index of a shard"),),
     "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
     "speeds": ((r"[0-9a-f]{16}\.json", "measured speeds"),),

@@ -18,6 +18,10 @@ MAX_CSV_BYTES = 1 << 28
 """A CSV file of images and labels."""
 MAX_ROW_GROUP_BYTES = 1 << 30
 """The images of one row group of a Parquet file; real ones have 10 to 500 MB."""
+MAX_SHARD_BYTES = 1 << 40
+"""A tar shard, which is never read at once; usual ones have 0.1 to 10 GB."""
+MAX_SHARD_LABEL_BYTES = 1 << 20
+"""The label of one image in a tar shard, perhaps among other facts in JSON."""
 MAX_DOWNLOAD_BYTES = 4 << 30
 """A download whose size is not known in advance."""
 MAX_ARCHIVE_BYTES = 1 << 29

@@ -3,6 +3,7 @@
 - `catalogue`: `open_source`, from a name or path to a `Source`; `DATASETS`, the names
 - `folder`: a folder of class folders; `image_lists/`: CSV, JSON and Parquet; `rows`: their rows
 - `folder_layout`, `split_names`, `folder_tree`: which folders are classes, and which are splits
+- `shards/`: tar shards as WebDataset writes them
 - `archive`: a .zip or .tar of such a folder
 - `file_names`: classes in the names of image files
 - `unlabelled`: a folder of images alone

@@ -25,6 +25,13 @@ from alexnet.data.datasets.imagenet import (
 )
 from alexnet.data.datasets.imagenet_layout import find_layout
 from alexnet.data.datasets.mnist import fashion_mnist_source, mnist_source
+from alexnet.data.datasets.shards.names import is_shard
+from alexnet.data.datasets.shards.open import (
+    archive_shard_source,
+    folder_shards_source,
+    is_shard_pattern,
+    pattern_source,
+)
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_source
 from alexnet.data.source import Source
@@ -76,7 +83,7 @@ def open_source(
     label_from: str = "",
     on_unpack: ProgressCallback = ignore_progress,
 ) -> Source:
-    """Open a data set: a name of `DATASETS`, a folder, or a list of images.
+    """Open a data set: a name of `DATASETS`, a folder, a list of images, or shards.
 
     A name takes precedence over a folder of that name, which can be given as `./mnist`.
 
@@ -97,6 +104,8 @@ def open_source(
     is_path = data not in DATASETS and bool(data)
     if is_path and path.is_dir():
         return _open_folder(path, allow_unlabelled, label_from)
+    if is_path and path.is_file() and is_shard(path) and not label_from:
+        return with_imagenet_names(archive_shard_source(path))
     if is_path and is_archive_name(path) and path.is_file():
         folder = unpacked_folder(path, on_unpack)
         return _open_unpacked(path, folder, allow_unlabelled, label_from)
@@ -104,6 +113,8 @@ def open_source(
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
         return DATASETS[data](data_root)
+    if is_shard_pattern(data):
+        return with_imagenet_names(pattern_source(data))
     if is_list_name(path) and path.exists():
         return with_imagenet_names(list_source(path))
     raise _cannot_open(data, path)
@@ -156,6 +167,8 @@ def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
     if layout and not (allow_unlabelled and layout.is_one_flat_folder):
         return imagenet_folder_source(path)
     if source := folder_list_source(path):
+        return with_imagenet_names(source)
+    if source := folder_shards_source(path):
         return with_imagenet_names(source)
     if allow_unlabelled and not has_class_folders(path):
         return unlabelled_source(path)

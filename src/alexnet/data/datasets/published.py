@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
@@ -35,9 +35,9 @@ class AbsentImages:
         """Raise DataError."""
         raise DataError(f"image {index} is not here")
 
-    def signature(self, index: int) -> bytes:
+    def signatures(self) -> Iterable[bytes]:
         """Nothing is known of them."""
-        return b""
+        return ()
 
 
 def published_source(name: str) -> Source:

@@ -7,7 +7,10 @@ how the folders are nested.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from alexnet.errors import DataError
 
 SPLIT_WORDS = {
     "train": ("train", "training"),
@@ -57,6 +60,37 @@ def split_of(name: str) -> str:
     """The split, where a name means that and nothing else; else ""."""
     parsed = parse_split_name(name)
     return parsed.split if parsed and not parsed.rest else ""
+
+
+def splits_of_files(names: Sequence[str], shown: Sequence[object]) -> list[str]:
+    """The splits of the files of a data set, all "" where their names mean none.
+
+    A split is in the name before the first - ("train-00000-of-00002.parquet"), in the whole name,
+    beside other words that all files share ("imagenet-val-000003.tar"), or that of a folder.
+
+    Args:
+        names: paths relative to the data set, with slashes.
+        shown: what messages call the files.
+
+    Raises:
+        DataError: some names mean a split, and others none.
+    """
+    splits = [_split_of_file(name) for name in names]
+    if not any(splits):
+        parsed = [parse_split_name(name.rpartition("/")[2].partition(".")[0]) for name in names]
+        if all(parsed) and len({one.rest for one in parsed if one}) == 1:
+            splits = [one.split for one in parsed if one]
+    if any(splits) and not all(splits):
+        raise DataError(
+            f"the name of {shown[splits.index('')]} means no split, and that of others does"
+        )
+    return splits
+
+
+def _split_of_file(name: str) -> str:
+    *folders, last = name.rpartition(".")[0].split("/")
+    splits = (split_of(word) for word in (last, last.partition("-")[0], *reversed(folders)))
+    return next(filter(None, splits), "")
 
 
 def is_generic(name: str) -> bool:

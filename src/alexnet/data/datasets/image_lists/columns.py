@@ -6,7 +6,7 @@ and Roboflow. Case, spaces and punctuation do not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from alexnet.data.datasets.image_lists.table import Table, is_image_name
@@ -71,6 +71,12 @@ def is_header(cells: Sequence[str]) -> bool:
 def names_labels(header: Sequence[str]) -> bool:
     """Whether one of the columns has a name of labels."""
     return any(_rank(_word(name), LABEL_WORDS) for name in header)
+
+
+def best_label_name(names: Iterable[str]) -> str | None:
+    """The name that says best that it is of labels; None where none does."""
+    known = [name for name in names if _rank(_word(name), LABEL_WORDS)]
+    return min(known, key=lambda name: _rank(_word(name), LABEL_WORDS), default=None)
 
 
 def find_columns(table: Table) -> Columns:

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from alexnet.data.data_files import local_files
 from alexnet.data.datasets.image_lists.columns import find_columns, names_labels
 from alexnet.data.datasets.image_lists.delimited import read_delimited
 from alexnet.data.datasets.image_lists.entries import list_entries
@@ -47,7 +48,7 @@ def folder_list_source(folder: Path) -> Source | None:
             f"{str(folder)!r} was written by save_to_disk of Hugging Face's datasets; "
             "write each split with dataset.to_parquet('train.parquet') instead"
         )
-    return parquet_source(name, folder, files) if files else None
+    return parquet_source(name, local_files(folder, files)) if files else None
 
 
 def _folders_with_lists(folder: Path) -> list[Path]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alexnet.data.data_files import DataFile, LocalFile
 from alexnet.data.datasets.image_lists.entries import list_entries
 from alexnet.data.datasets.image_lists.file_source import file_list_source
 from alexnet.data.datasets.image_lists.parquet_images import (
@@ -18,7 +20,7 @@ from alexnet.data.datasets.image_lists.parquet_images import (
     parquet_errors,
 )
 from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text
-from alexnet.data.datasets.split_names import split_of
+from alexnet.data.datasets.split_names import splits_of_files
 from alexnet.data.source import Source, class_indices
 from alexnet.errors import DataError
 from alexnet.io.limits import MAX_CSV_BYTES, MAX_ROW_GROUP_BYTES
@@ -37,38 +39,37 @@ SHARD = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})\b")
 class _Shard:
     """One of the files."""
 
-    path: Path
-    name: str
-    """Its path relative to the data set."""
+    path: DataFile
     file: pq.ParquetFile
     schema: pa.Schema
     row_groups: list[RowGroup]
-    split: str
+    split: str = ""
     """From its name or that of its folder; "" where these mean none."""
 
 
-def parquet_source(name: str, root: Path, paths: list[Path]) -> Source:
+def parquet_source(name: str, files: Sequence[DataFile]) -> Source:
     """The images of Parquet files with the same columns, in the order of files and rows.
 
     The images are a column of bytes, one of Hugging Face's structs of bytes and path, or paths
-    relative to `root`. Labels are text, or numbers whose names are in Hugging Face's schema.
+    relative to the data set. Labels are text, or numbers whose names are in Hugging Face's schema.
     Splits are a column, or the words with which the names of files (`train-00000-of-00002.parquet`)
     or folders begin.
 
     Args:
         name: of the data set.
-        root: folder that contains the files.
-        paths: the files; at least one.
+        files: at least one.
 
     Raises:
         UsageError: pyarrow is not installed.
         DataError: a file cannot be read, or its columns are not known.
     """
-    require_extra("pyarrow", "parquet", f"reading {paths[0].name}")
-    shards = _open_shards(root, paths)
+    require_extra("pyarrow", "parquet", f"reading {files[0].name}")
+    shards = _open_shards(files)
     bytes_column = _bytes_column(shards[0])
-    table, num_unlabelled = _table(root, shards, bytes_column)
-    _note_missing_shards(paths, table.notes)
+    table, num_unlabelled = _table(shards, bytes_column)
+    _note_missing_shards(files, table.notes)
+    if not bytes_column and not isinstance(files[0], LocalFile):
+        raise DataError(f"{files[0]} has the paths of images and not their bytes; copy all here")
     if not bytes_column:
         return file_list_source(table, name)
     skipped = Counter({"rows without a label": num_unlabelled})
@@ -87,38 +88,31 @@ def parquet_source(name: str, root: Path, paths: list[Path]) -> Source:
     )
 
 
-def _note_missing_shards(paths: list[Path], notes: list[str]) -> None:
+def _note_missing_shards(files: Sequence[DataFile], notes: list[str]) -> None:
     """Add a note where there are fewer files than their names say."""
-    counts = Counter(found.groups() for path in paths if (found := SHARD.match(path.name)))
+    names = (file.name.rpartition("/")[2] for file in files)
+    counts = Counter(found.groups() for name in names if (found := SHARD.match(name)))
     for (name, total), count in counts.items():
         if count < int(total):
             notes.append(f"{count} of the {int(total)} files {name}-*-of-{total} are read")
 
 
-def _open_shards(root: Path, paths: list[Path]) -> list[_Shard]:
+def _open_shards(files: Sequence[DataFile]) -> list[_Shard]:
     """Open the files, which must have the same columns, and a split all or none."""
-    shards = [_open_shard(root, path) for path in paths]
+    shards = [_open_shard(file) for file in files]
     first = shards[0]
     for shard in shards[1:]:
         names = shard.schema.names
         if names != first.schema.names:
-            raise DataError(f"{shard.path} has other columns than {first.name}: {', '.join(names)}")
-        if bool(shard.split) != bool(first.split):
-            lone = first if not first.split else shard
-            raise DataError(f"the name of {lone.path} means no split, and that of others does")
-    return shards
+            raise DataError(
+                f"{shard.path} has other columns than {first.path.name}: {', '.join(names)}"
+            )
+    splits = splits_of_files([file.name for file in files], files)
+    return [replace(shard, split=split) for shard, split in zip(shards, splits, strict=True)]
 
 
-def _split(name: str) -> str:
-    """The split of a file: of its name before the first -, else of a folder in which it is."""
-    *folders, last = name.rpartition(".")[0].split("/")
-    splits = (split_of(word) for word in (last, last.partition("-")[0], *reversed(folders)))
-    return next(filter(None, splits), "")
-
-
-def _open_shard(root: Path, path: Path) -> _Shard:
+def _open_shard(path: DataFile) -> _Shard:
     """Open one file; none of its row groups may be too large to be read at once."""
-    name = path.relative_to(root).as_posix()
     file = open_parquet(path)
     with parquet_errors(path):
         metadata, schema = file.metadata, file.schema_arrow
@@ -130,7 +124,7 @@ def _open_shard(root: Path, path: Path) -> _Shard:
             f"{path} has a row group of {largest:,} bytes, of at most {MAX_ROW_GROUP_BYTES:,}; "
             "write it with fewer rows per row group"
         )
-    return _Shard(path, name, file, schema, row_groups, _split(name))
+    return _Shard(path, file, schema, row_groups)
 
 
 def _bytes_column(shard: _Shard) -> str:
@@ -157,7 +151,7 @@ def _has_bytes(shard: _Shard, name: str) -> bool:
         return bool(values.null_count < len(values))
 
 
-def _table(root: Path, shards: list[_Shard], bytes_column: str) -> tuple[Table, int]:
+def _table(shards: list[_Shard], bytes_column: str) -> tuple[Table, int]:
     """The columns of text and numbers, and the number of rows without a label, left out."""
     columns = _plain_columns(shards[0], bytes_column)
     class_names = _class_names(shards[0])
@@ -165,7 +159,7 @@ def _table(root: Path, shards: list[_Shard], bytes_column: str) -> tuple[Table, 
     has_split = splits not in ({""}, {"train"})  # with train alone, the recipe splits
     header = [*(["path"] if bytes_column else []), *columns, *(["split"] if has_split else [])]
     table = Table(
-        shards[0].path if len(shards) == 1 else root / "*.parquet",
+        _table_path(shards),
         tuple(header),
         rows=[],
         unit="row",
@@ -179,9 +173,16 @@ def _table(root: Path, shards: list[_Shard], bytes_column: str) -> tuple[Table, 
             number += 1
             cells = [column[row] for column in values.values()]
             if all(values[name][row] for name in class_names if name in values):
-                image = [f"{shard.name}/{row:06d}"] if bytes_column else []
+                image = [f"{shard.path.name}/{row:06d}"] if bytes_column else []
                 table.rows.append(TableRow(number, [*image, *cells, *split]))
     return table, number - len(table.rows)
+
+
+def _table_path(shards: list[_Shard]) -> Path:
+    """The file, or the folder that `name` is relative to with a pattern, for messages."""
+    first = shards[0].path
+    path = first.path if isinstance(first, LocalFile) else Path(str(first))
+    return path if len(shards) == 1 else path.parents[first.name.count("/")] / "*.parquet"
 
 
 def _plain_columns(shard: _Shard, bytes_column: str) -> dict[str, str]:

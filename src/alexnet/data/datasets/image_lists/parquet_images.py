@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from alexnet.data.data_files import DataFile, LocalFile, signatures
 from alexnet.data.images.open import read_image
-from alexnet.data.source import file_signature
+from alexnet.data.images.rejection import TRANSIENT_ERRNOS
 from alexnet.errors import DataError
 from alexnet.io.text import error_text
 
@@ -28,8 +28,10 @@ MAX_CACHED_BYTES = 1 << 28
 
 
 @contextmanager
-def parquet_errors(path: Path) -> Iterator[None]:
+def parquet_errors(path: DataFile) -> Iterator[None]:
     """Turn what damaged files make pyarrow raise into a DataError.
+
+    A failure of the machine stays an OSError.
 
     A damaged footer ends the whole process when `RowGroupMetaData.column` is called (pyarrow 26),
     so nothing here calls it.
@@ -39,10 +41,12 @@ def parquet_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, IndexError, KeyError) as error:
+        if getattr(error, "errno", None) in TRANSIENT_ERRNOS and getattr(error, "filename", None):
+            raise
         raise DataError(f"{path} cannot be read as a Parquet file: {error_text(error)}") from error
 
 
-def open_parquet(path: Path) -> pq.ParquetFile:
+def open_parquet(file: DataFile) -> pq.ParquetFile:
     """Open a file; only its footer is read.
 
     Raises:
@@ -50,17 +54,19 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     """
     import pyarrow.parquet as pq
 
-    with parquet_errors(path):
-        if not path.is_file():
+    with parquet_errors(file):
+        if not isinstance(file, LocalFile):
+            return pq.ParquetFile(file.open())
+        if not file.path.is_file():
             raise OSError("it is not a file")
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(file.path)
 
 
 @dataclass(frozen=True)
 class RowGroup:
     """Rows of one file that are read together."""
 
-    path: Path
+    file: DataFile
     number: int
     """Within the file."""
     num_rows: int
@@ -93,18 +99,20 @@ class ParquetImages:
         row = self.rows[index]
         group = bisect_right(self._starts, row) - 1
         values = self._values(group)
-        with parquet_errors(self.row_groups[group].path):
+        with parquet_errors(self.row_groups[group].file):
             content = values[row - self._starts[group]].as_py()
         if not content:
             raise DataError("its row holds no bytes")
         with read_image(io.BytesIO(content)) as image:
             yield image
 
-    def signature(self, index: int) -> bytes:
+    def signatures(self) -> Iterator[bytes]:
         """That of the file, and the row."""
-        row = self.rows[index]
-        path = self.row_groups[bisect_right(self._starts, row) - 1].path
-        return file_signature(path) + b" %d" % row
+        files = list({str(group.file): group.file for group in self.row_groups}.values())
+        of_file = dict(zip(map(str, files), signatures(files), strict=True))
+        for row in self.rows:
+            group = self.row_groups[bisect_right(self._starts, row) - 1]
+            yield of_file[str(group.file)] + b" %d" % row
 
     def _values(self, group: int) -> Any:
         """The column of one row group, an Arrow array of bytes."""
@@ -123,7 +131,7 @@ class ParquetImages:
         import pyarrow as pa
 
         place = self.row_groups[group]
-        with parquet_errors(place.path), open_parquet(place.path) as file:
+        with parquet_errors(place.file), open_parquet(place.file) as file:
             table = file.read_row_group(place.number, [self.column], use_threads=False)
             values = table.column(0).combine_chunks()
             if len(values) != place.num_rows:

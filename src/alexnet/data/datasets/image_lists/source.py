@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from alexnet.data.data_files import local_files
 from alexnet.data.datasets.image_lists.delimited import read_delimited
 from alexnet.data.datasets.image_lists.file_source import file_list_source
 from alexnet.data.datasets.image_lists.json_lists import is_json_name, read_json
@@ -35,6 +36,6 @@ def list_source(path: Path) -> Source:
     path = Path(path)
     name = path.name.partition(".")[0] or path.name
     if path.suffix.lower() == ".parquet":
-        return parquet_source(name, path.parent, [path])
+        return parquet_source(name, local_files(path.parent, [path]))
     table = read_json(path) if is_json_name(path) else read_delimited(path)
     return file_list_source(table, name)

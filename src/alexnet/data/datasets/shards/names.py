@@ -1,0 +1,66 @@
+"""Which files are meant: patterns of names as WebDataset writes them, and archives of shards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from alexnet.data.data_files import LocalFile
+from alexnet.data.datasets.shards.samples import read_samples
+from alexnet.errors import DataError
+
+RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+"""Of numbers in a name, with leading zeros as the first of them has."""
+NUMBER = re.compile(r"(.*?)([0-9]+)(\.tar)")
+MAX_SHARDS = 100_000
+LOOKED_AT = 16
+"""Files by which an archive is told from a shard."""
+
+
+def expand_range(text: str) -> list[str]:
+    """The names that `train-{000000..000127}.tar` means; of one without braces, itself.
+
+    Raises:
+        DataError: they are none, or far too many.
+    """
+    found = RANGE.search(text)
+    if not found:
+        return [text]
+    first, last = int(found[1]), int(found[2])
+    if not 0 <= last - first < MAX_SHARDS:
+        raise DataError(f"{found[0]} in {text!r} is no range of at most {MAX_SHARDS:,} numbers")
+    numbers = (str(number).zfill(len(found[1])) for number in range(first, last + 1))
+    return [f"{text[: found.start()]}{number}{text[found.end() :]}" for number in numbers]
+
+
+def missing_shards_note(names: Sequence[str]) -> str:
+    """A sentence on gaps in the numbers of shards, "" without any."""
+    numbers: dict[str, dict[int, str]] = {}
+    for name in names:
+        if found := NUMBER.fullmatch(name):
+            numbers.setdefault(found[1], {})[int(found[2])] = found[2]
+    for prefix, present in numbers.items():
+        lacking = [n for n in range(max(present)) if n not in present][:MAX_SHARDS]
+        if len(present) > 1 and 0 < len(lacking) < len(present):
+            width = len(present[max(present)])
+            more = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
+            return f"{prefix}{lacking[0]:0{width}}.tar{more} is missing among the shards"
+    return ""
+
+
+def is_shard(path: Path) -> bool:
+    """Whether an archive is a shard of samples, and not the archive of a folder of images.
+
+    The latter may have JSON beside its images, too.
+    """
+    if path.suffix.lower() != ".tar":
+        return False
+    try:
+        samples = read_samples(LocalFile(path, path.name), LOOKED_AT)
+    except DataError:
+        return False
+    return any(
+        sample.kind and sample.label and (sample.label_kind != "json" or "/" not in sample.key)
+        for sample in samples
+    )

@@ -1,0 +1,94 @@
+"""The tar shards, or Parquet files, that a folder, a pattern of names or an address means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+
+from alexnet.data.data_files import DataFile, is_remote, local_files, remote_files
+from alexnet.data.datasets.image_lists.parquet import parquet_source
+from alexnet.data.datasets.image_lists.table import is_image_name
+from alexnet.data.datasets.shards.names import RANGE, expand_range, is_shard
+from alexnet.data.datasets.shards.source import CLASS_LISTS, shard_source
+from alexnet.data.source import Source
+from alexnet.errors import DataError
+
+ENDINGS = (".tar", ".parquet")
+LOOKED_AT = 4
+"""Archives of a folder by which it is told whether they are shards."""
+
+
+def is_shard_pattern(data: str) -> bool:
+    """Whether some data is named by a pattern of shards, or at an address."""
+    is_pattern = RANGE.search(data) or "*" in data
+    return is_remote(data) or (data.endswith(ENDINGS) and is_pattern and not Path(data).exists())
+
+
+def folder_shards_source(folder: Path) -> Source | None:
+    """The images of the tar shards in a folder; None where it has images or no shards.
+
+    Raises:
+        DataError: as `shard_source`.
+    """
+    names = [Path(top, name) for top, _, found in os.walk(folder) for name in found]
+    paths = sorted(path for path in names if path.suffix.lower() == ".tar")
+    if any(is_image_name(path.name) for path in names):
+        return None
+    if not any(map(is_shard, paths[:LOOKED_AT])):
+        return None
+    name = folder.resolve().name or str(folder)
+    lists = [folder / one for one in CLASS_LISTS if (folder / one).is_file()]
+    return _source(name, local_files(folder, paths + lists))
+
+
+def archive_shard_source(path: Path) -> Source:
+    """The images of one tar shard.
+
+    Raises:
+        DataError: as `shard_source`.
+    """
+    return _source(path.stem, local_files(path.parent, [path]))
+
+
+def pattern_source(data: str) -> Source:
+    """The images of shards named by a pattern, or at an address.
+
+    Args:
+        data: names with numbers in braces or with a star (`train-{000000..000127}.tar`), or the
+            address of a file or folder, or of such names.
+
+    Raises:
+        UsageError: as `remote_files`.
+        DataError: a file is missing or cannot be read.
+    """
+    expected = expand_range(data)
+    name = RANGE.sub("", data.rstrip("/").rpartition("/")[2]).partition(".")[0].strip("-_*")
+    if is_remote(data):
+        files = remote_files(RANGE.sub("*", data), (*ENDINGS, *CLASS_LISTS))
+    else:
+        pattern = RANGE.sub("*", str(Path(data).expanduser()))
+        root = Path(pattern.partition("*")[0] + "*").parent
+        files = local_files(root, sorted(map(Path, glob(pattern))))  # noqa: PTH207
+    if len(expected) > 1:
+        found = {str(file).rpartition("/")[2]: file for file in files}
+        wanted = [one.rpartition("/")[2] for one in expected]
+        if missing := [one for one in wanted if one not in found]:
+            more = f", and {len(missing) - 1:,} more," if len(missing) > 1 else ""
+            raise DataError(f"of {data} the file {missing[0]}{more} is not there")
+        files = [found[one] for one in wanted]
+    if not files:
+        raise DataError(f"no file matches {data}")
+    return _source(name or "shards", files)
+
+
+def _source(name: str, files: Sequence[DataFile]) -> Source:
+    """The images of files of one kind; a list of classes may be among them."""
+    tars, tables = ([one for one in files if one.name.lower().endswith(e)] for e in ENDINGS)
+    lists = [one for one in files if one.name.rpartition("/")[2] in CLASS_LISTS]
+    if tars and tables:
+        raise DataError(f"{tars[0]} and {tables[0]} are two kinds of shards; name one of them")
+    if tables:
+        return parquet_source(name, tables)
+    return shard_source(name, tars, lists[0] if lists else None)
