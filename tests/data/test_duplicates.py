@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.data.duplicates import duplicate_advice, duplicate_groups
+from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.training.data import plan_data, prepare_data
 from support.commands import Command
@@ -66,6 +67,18 @@ def test_images_in_several_classes(photos: Path) -> None:
         "1 image is in several classes (train/rose/0.png of rose is train/tulip/rose.png of "
         "tulip), which cannot all be right; all of them are listed by: CHECK"
     ]
+
+
+def test_a_split_of_the_program_parts_no_copies(photos: Path) -> None:
+    shutil.rmtree(photos / "val")
+    shutil.rmtree(photos / "test")
+    for image in list(photos.rglob("*.png")):
+        shutil.copy(image, image.with_stem(f"{image.stem}-copy"))
+    store = build(photos / "train")
+    for seed in range(10):
+        splits = split_indices(store, DataOptions(test_fraction=0.4), seed)
+        assert len(splits.train) + len(splits.test) == len(store)
+        assert duplicate_advice(store, splits.by_name, "CHECK") == []
 
 
 def test_told_before_training_and_by_data_prepare(

@@ -48,6 +48,23 @@ def test_every_image_is_in_one_split(
         assert rows.tolist() == sorted(rows.tolist())
 
 
+@given(st.integers(0, 1000), st.sampled_from(["stratified", "random"]))
+def test_images_that_are_the_same_are_never_parted(seed: int, how: str) -> None:
+    """Pairs, and a class of one image many times, which always keeps its training images."""
+    labels = np.repeat([0, 1, 2], [40, 40, 7])
+    groups = [np.array([i, i + 40]) for i in range(40)] + [np.arange(80, 87)]
+    options = DataOptions(test_fraction=0.25, val_fraction=0.2, split=how)  # type: ignore[arg-type]
+    rows, given = np.arange(87), np.full(87, "")
+    splits = split(rows, labels, given, 0.25, options, seed, groups)
+    assert together(splits) == rows.tolist()
+    side = np.zeros(87, int)
+    side[splits.val], side[splits.test] = 1, 2
+    assert all(len(set(side[group])) == 1 for group in groups)
+    assert 4 <= len(splits.test) <= 40
+    if how == "stratified":
+        assert side[80] == 0
+
+
 def test_stratified_takes_the_share_of_every_class() -> None:
     splits = drawn([0] * 40 + [1] * 20 + [2] * 80)
     labels = np.repeat([0, 1, 2], [40, 20, 80])

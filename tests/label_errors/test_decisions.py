@@ -13,7 +13,7 @@ from PIL import Image
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.source import Source
-from alexnet.errors import AlexNetError, UsageError
+from alexnet.errors import AlexNetError, DataError, UsageError
 from alexnet.label_errors.decisions import corrected, read_decisions, write_corrected
 
 HEAD = "image,label,decision,new_label\n"
@@ -92,9 +92,16 @@ def test_splits_stay(source: Source, tmp_path: Path) -> None:
     assert sorted(new.splits) == sorted(source.splits)
 
 
+def test_a_file_without_decisions_is_refused(source: Source, tmp_path: Path) -> None:
+    path = write(tmp_path, ("cat/1.png", "cat", "", "dog"))
+    with pytest.raises(DataError, match="no decision, so the new data set would be the old one"):
+        corrected(source, read_decisions(path))
+
+
 def test_a_new_folder_within_the_data_is_refused(source: Source, tmp_path: Path) -> None:
+    found = corrected(source, read_decisions(write(tmp_path, ("cat/1.png", "cat", "keep", ""))))
     with pytest.raises(UsageError, match="stays as it is"):
-        write_corrected(source, corrected(source, []), tmp_path / "set" / "new")
+        write_corrected(source, found, tmp_path / "set" / "new")
 
 
 @pytest.mark.parametrize(

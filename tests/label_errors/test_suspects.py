@@ -72,7 +72,11 @@ def test_copies_in_other_classes_and_splits_are_joined_in(store: Store) -> None:
         ("duplicate", names[35], names[0]),
         ("duplicate_across_splits", names[7], names[6]),
     ]
-    assert found.suspects[0].suggested == classes[store.labels[35]]
+    assert [one.suggested for one in found.suspects] == ["", "", ""], "both are as they should be"
+    probabilities[35] = probabilities[0]
+    found = label_errors(store, np.arange(36), probabilities, groups)
+    told = {one.image: one.suggested for one in found.suspects}
+    assert (told[names[0]], told[names[35]]) == ("", classes[store.labels[0]])
     assert [one.is_likely for one in found.suspects] == [True, True, False]
 
 

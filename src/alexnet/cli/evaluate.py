@@ -59,9 +59,9 @@ class EvaluateFlags:
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, write the plots, print the metrics."""
     flags = with_run(parse(EvaluateFlags, arguments, "evaluate"), "model")
-    from alexnet.evaluation.evaluator import is_training_path
     from alexnet.evaluation.report import write_evaluation
     from alexnet.evaluation.summary import summarize_evaluation
+    from alexnet.evaluation.training_images import is_training_path
     from alexnet.inference.classifier import load
     from alexnet.plots import font_note
 

@@ -72,6 +72,27 @@ def same_images(store: Store, pixels: np.ndarray) -> np.ndarray:
     return np.array(found, np.int64)
 
 
+def equal_images(store: Store, others: Store, indices: np.ndarray) -> np.ndarray:
+    """Which usable images of a store are, to the last bit, images of another one: bool [N].
+
+    Args:
+        store: its images are looked for.
+        others: they are looked for in this one.
+        indices: of the images of `others` that count.
+    """
+    found = np.zeros(len(store), bool)
+    if store.image_shape != others.image_shape:
+        return found
+    known: dict[bytes, list[int]] = {}
+    for index in indices.tolist():
+        known.setdefault(others.color_moments[index].tobytes(), []).append(index)
+    for index in np.flatnonzero(store.usable).tolist():
+        if candidates := known.get(store.color_moments[index].tobytes()):
+            pixels = store.image(index)
+            found[index] = any(np.array_equal(pixels, others.image(one)) for one in candidates)
+    return found
+
+
 def _with_equal_rows(table: np.ndarray) -> Iterator[np.ndarray]:
     """Groups of two or more row numbers of a float64 table [N, columns], equal but for chance."""
     bits = np.ascontiguousarray(table).view(np.uint64)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from alexnet.config.recipe import DataOptions
+from alexnet.data.duplicates import duplicate_groups
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 
@@ -62,14 +64,16 @@ def require_training_images(name: str, splits: Splits) -> None:
 
 
 def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
-    """The splits of a store's usable images; see `split`."""
+    """The splits of a store's usable images; see `split`. Equal images are never parted."""
+    usable = np.flatnonzero(store.usable)
     return split(
-        np.flatnonzero(store.usable),
+        usable,
         store.labels,
         np.array(store.info.splits),
         store.info.test_fraction,
         options,
         seed,
+        groups=[] if store.is_planned else duplicate_groups(store, usable),
     )
 
 
@@ -80,6 +84,7 @@ def split(
     test_fraction: float,
     options: DataOptions,
     seed: int,
+    groups: Iterable[np.ndarray] = (),
 ) -> Splits:
     """The data set's own splits if it has any, else random ones, per class or over all images.
 
@@ -90,14 +95,17 @@ def split(
         test_fraction: held out if the data set has no splits and the options no fraction.
         options: fractions, and whether the split is stratified.
         seed: of the run; also decides the split unless the options have a seed for it.
+        groups: indices of images that are the same; a random split parts none of them.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
     train, val, test = (indices[given_splits[indices] == name] for name in ("train", "val", "test"))
     if not (given_splits[indices] != "").any():
         fraction = test_fraction if options.test_fraction is None else options.test_fraction
         train, test = _hold_out(indices, labels, fraction, split_seed, options.split)
+        train, test = _keep_together(train, test, groups)
     if not len(val) and options.val_fraction:
         train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)
+        train, val = _keep_together(train, val, groups)
     shuffled = np.random.default_rng([seed, 23]).permutation(train)
     train = subsample_per_class(train, shuffled, labels, options.train_per_class)
     return Splits(train, val, subsample_per_class(test, test, labels, options.test_per_class))
@@ -119,6 +127,23 @@ def _hold_out(
     ends = [group[len(group) - round(len(group) * fraction) :] for group in groups]
     held_out = np.sort(np.concatenate(ends)) if ends else indices[:0]
     return np.setdiff1d(indices, held_out), held_out
+
+
+def _keep_together(
+    kept: np.ndarray, held_out: np.ndarray, groups: Iterable[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two, after each group has gone where most of it is; a half goes where its first is."""
+    for group in groups:
+        is_kept = np.isin(group, kept)
+        own = group[is_kept | np.isin(group, held_out)]
+        if not len(own):
+            continue
+        share = is_kept.sum() / len(own)
+        if share > 0.5 or (share == 0.5 and own[0] in kept):
+            kept, held_out = np.union1d(kept, own), np.setdiff1d(held_out, own)
+        else:
+            kept, held_out = np.setdiff1d(kept, own), np.union1d(held_out, own)
+    return kept, held_out
 
 
 def subsample_per_class(

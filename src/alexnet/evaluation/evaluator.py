@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +15,11 @@ from alexnet.errors import DataError, UsageError
 from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
+from alexnet.evaluation.training_images import (
+    is_training_data,
+    is_training_path,
+    training_images,
+)
 from alexnet.inference.classifier import Classifier, Crops
 from alexnet.reporter import (
     NullReporter,
@@ -69,7 +73,8 @@ def evaluate(
     result = evaluate_images(
         classifier, store, indices, split=name, crops=crops, labels=labels, on_progress=on_progress
     )
-    return replace(result, num_trained_on=count_trained_on(classifier, store, data, name))
+    seen = training_images(classifier, store, data)
+    return replace(result, num_trained_on=0 if seen is None else int(seen[indices].sum()))
 
 
 def evaluate_images(
@@ -203,18 +208,6 @@ def note_missing_classes(classifier: Classifier, store: Store, reporter: Reporte
         )
 
 
-def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
-    """Whether a store has the data that the classifier was trained on, by path or by content."""
-    is_same_path = is_training_path(classifier, data)
-    return is_same_path or classifier.info.manifest_hash == store.manifest_hash()
-
-
-def is_training_path(classifier: Classifier, data: str) -> bool:
-    """Whether `data` names what the classifier was trained on; "" does."""
-    trained_on = classifier.info.recipe.data
-    return data in ("", trained_on) or str(Path(data).expanduser().resolve()) == trained_on
-
-
 def select_split(
     classifier: Classifier, store: Store, data: str, split: SplitName
 ) -> tuple[str, np.ndarray]:
@@ -238,14 +231,6 @@ def select_split(
     if name == "auto":
         name = _default_split(splits, may_be_train=not is_own)
     return name, splits.indices(name)
-
-
-def count_trained_on(classifier: Classifier, store: Store, data: str, split: str) -> int:
-    """How many images of a split the classifier was trained on, as `select_split` names it."""
-    if split not in {"train", "all"} or not is_training_data(classifier, store, data):
-        return 0
-    recipe = classifier.info.recipe
-    return len(split_indices(store, recipe.data_options, recipe.seed).train)
 
 
 def _default_split(splits: Splits, *, may_be_train: bool) -> SplitName:

@@ -13,7 +13,6 @@ from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.evaluator import (
     SplitName,
-    is_training_data,
     open_evaluation_data,
     predict_probabilities,
     select_split,
@@ -25,6 +24,7 @@ from alexnet.evaluation.intervals import (
     paired_difference_interval,
     wilson_interval,
 )
+from alexnet.evaluation.training_images import is_training_data, training_images
 from alexnet.inference.classifier import Classifier, Crops
 from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
 
@@ -86,7 +86,8 @@ def compare_models(
 ) -> Comparison:
     """The errors of several models on the same images, and tests against the first one.
 
-    The tests are about the images alone: with another seed each model would be another one.
+    Images that one of them was trained on are left out, unless `split` is "train" or "all". The
+    tests are about the images alone: with another seed each model would be another one.
 
     Args:
         classifiers: two or more, by name.
@@ -101,20 +102,22 @@ def compare_models(
 
     Raises:
         UsageError: fewer than two models, or an imported one where no data is given.
-        DataError: the data cannot be used, or the models have other data or other splits.
+        DataError: the data cannot be used, the models have other data or other splits, or they
+            were trained on all images.
     """
     require(len(classifiers) > 1, "name two models or more to compare", UsageError)
+    reporter = reporter or NullReporter()
     stores = {
-        name: open_evaluation_data(
-            classifier, data, data_root, reporter or NullReporter(), label_from
-        )
+        name: open_evaluation_data(classifier, data, data_root, reporter, label_from)
         for name, classifier in classifiers.items()
     }
     check_same_data(stores)
     for name, classifier in classifiers.items():
-        if (text := crops_advice(classifier, crops)) and reporter:
+        if text := crops_advice(classifier, crops):
             reporter.note(f"{name}: {text}")
     split_name, indices = common_split(classifiers, stores, data, split)
+    if split not in ("train", "all"):
+        indices = unseen_images(classifiers, stores, indices, data, reporter)
     wrong = {
         name: misclassified(name, classifier, stores[name], indices, crops, on_progress)
         for name, classifier in classifiers.items()
@@ -159,6 +162,36 @@ def common_split(
                 "--val-fraction, or compare them on other data with --data"
             )
     return name, indices
+
+
+def unseen_images(
+    classifiers: Mapping[str, Classifier],
+    stores: Mapping[str, Store],
+    indices: np.ndarray,
+    data: str,
+    reporter: Reporter,
+) -> np.ndarray:
+    """Those of some images that no model was trained on; notes how many are left out.
+
+    Raises:
+        DataError: there are none.
+    """
+    is_new, num_images = np.ones(len(indices), bool), len(indices)
+    for name, classifier in classifiers.items():
+        seen = training_images(classifier, stores[name], data)
+        if seen is None:
+            reporter.note(
+                f"{name} was trained on {classifier.info.recipe.data}, which is not here as it "
+                "was then, so it is unknown whether it was trained on some of these images"
+            )
+        elif count := int(seen[indices].sum()):
+            is_new &= ~seen[indices]
+            reporter.note(
+                f"{name} was trained on {count:,} of the {num_images:,} images, which are left out"
+            )
+    if not is_new.any():
+        raise DataError("each of the images was trained on by one of the models; compare on others")
+    return indices[is_new]
 
 
 def misclassified(

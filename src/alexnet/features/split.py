@@ -12,10 +12,10 @@ from alexnet.errors import DataError
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.evaluator import (
     SplitName,
-    is_training_data,
     open_evaluation_data,
     select_split,
 )
+from alexnet.evaluation.training_images import is_training_data
 from alexnet.features.build import build_index
 from alexnet.features.index import FeatureIndex
 from alexnet.inference.classifier import Classifier

@@ -89,10 +89,15 @@ def corrected(source: Source, decisions: list[Decision]) -> Corrected:
     """The labels of a data set after decisions.
 
     Raises:
-        DataError: an image is not in the data set, has another label than when it was decided, or
-            has two decisions; or no image is left.
+        DataError: there are no decisions; an image is not in the data set, has another label than
+            when it was decided, or has two decisions; or no image is left.
         UnknownNameError: a new label is no class of the data set.
     """
+    if not decisions:
+        raise DataError(
+            "the file has no decision, so the new data set would be the old one: decide on its "
+            "page and save them, or write keep, relabel or drop into its column decision"
+        )
     by_name = _unambiguous(map(printable, source.names))
     classes = _unambiguous(map(printable, source.class_names))
     labels, kept = source.labels.copy(), np.ones(len(source), bool)

@@ -14,7 +14,7 @@ from alexnet.data.duplicates import duplicate_groups
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
-from alexnet.evaluation.evaluator import is_training_data
+from alexnet.evaluation.training_images import is_training_data
 from alexnet.features.build import build_index
 from alexnet.inference.classifier import Classifier
 from alexnet.io.text import printable
@@ -48,7 +48,8 @@ class Suspect:
     label: str
     """Its class in the data set."""
     suggested: str
-    """The most probable other class; of a duplicate in another class that class; "" of none."""
+    """The most probable other class; of an image in two classes the other, unless its label is the
+    more probable one; "" of none."""
     label_probability: float
     """Of its label by a head that was not trained on it (self-confidence), 0 to 1."""
     suggested_probability: float | None
@@ -278,7 +279,8 @@ def _suspect(
     """A candidate with names and probabilities."""
     info, label = store.info, int(store.labels[found.row])
     own = probabilities[np.searchsorted(rows, found.row)]
-    is_named = found.suggested >= 0
+    is_right = found.reason == "duplicate" and own[label] > own[found.suggested]
+    is_named = found.suggested >= 0 and not is_right
     return Suspect(
         rank=rank,
         index=found.row,

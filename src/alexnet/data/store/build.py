@@ -201,7 +201,9 @@ def planned_store(
     images = PlannedImages(len(source), side, store_format)
     moments = np.broadcast_to(color_moments(images.read([0])[0]), (len(source), 9))
     info = plan.info(rejected=())
-    return Store(plan.target.folder, info, images, source.labels, moments, source.notes), False
+    folder, labels = plan.target.folder, source.labels
+    store = Store(folder, info, images, labels, moments, source.notes, is_planned=True)
+    return store, False
 
 
 def _plan(

@@ -86,6 +86,8 @@ class Store:
     """Those of the source that was opened; not stored, since two sources may share a store."""
     in_use: InUse | None = field(default=None, compare=False, repr=False)
     """Keeps `alexnet cache clean` from removing the store."""
+    is_planned: bool = False
+    """Whether it is not on the disk, and every image is gray."""
 
     def __repr__(self) -> str:
         images = f"{len(self):,} images of {shape_text(self.image_shape)}"

@@ -1,0 +1,84 @@
+"""Images that a model was trained on are found in other data, too."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.errors import DataError
+from alexnet.evaluation.evaluator import evaluate, open_evaluation_data
+from alexnet.evaluation.paired import compare_models
+from alexnet.evaluation.training_images import training_images
+from alexnet.inference.classifier import Classifier, load
+from alexnet.reporter import NullReporter
+from alexnet.training.run_folder import RunFolder
+from support.runs import Witness
+
+
+@pytest.fixture
+def classifier(trained: RunFolder) -> Classifier:
+    """The trained one, with the store of its training."""
+    found = load(trained.path, "cpu")
+    open_evaluation_data(found, "", "", NullReporter())
+    return found
+
+
+@pytest.fixture
+def mixed(flowers: Path, tmp_path: Path) -> Path:
+    """The twelve test images, and two training images among them under other names."""
+    folder = tmp_path / "new"
+    for image in flowers.glob("test/*/*"):
+        (folder / image.parent.name).mkdir(parents=True)
+        shutil.copy(image, folder / image.parent.name / "a.png")
+    for image in sorted(flowers.glob("train/*/*"))[:6:3]:
+        shutil.copy(image, folder / image.parent.name / "b.png")
+    return folder
+
+
+def trained_on(data: str, classifier: Classifier) -> Classifier:
+    """The classifier with other training data in its header."""
+    info = classifier.info
+    return replace(classifier, info=replace(info, recipe=replace(info.recipe, data=data)))
+
+
+def test_in_the_models_own_data_they_are_the_training_split(classifier: Classifier) -> None:
+    store = open_evaluation_data(classifier, "", "", NullReporter())
+    found = training_images(classifier, store)
+    assert found is not None
+    assert np.array_equal(found, np.array(store.info.splits) == "train")
+
+
+def test_an_evaluation_on_other_data_counts_them(classifier: Classifier, mixed: Path) -> None:
+    result = evaluate(classifier, str(mixed))
+    assert (result.num_images, result.num_trained_on) == (14, 2)
+    assert evaluate(trained_on("", classifier), str(mixed)).num_trained_on == 0, "imported"
+
+
+def test_a_comparison_leaves_them_out(
+    classifier: Classifier, mixed: Path, witness: Witness
+) -> None:
+    models = {"a": classifier, "b": classifier}
+    found = compare_models(models, str(mixed), reporter=witness)
+    assert found.num_images == 12
+    assert [note for note in witness.notes if "left out" in note] == [
+        f"{name} was trained on 2 of the 14 images, which are left out" for name in "ab"
+    ]
+    assert compare_models(models, str(mixed), split="all").num_images == 14
+    for folder in mixed.iterdir():
+        (folder / "a.png").unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    with pytest.raises(DataError, match="each of the images was trained on by one of the models"):
+        compare_models(models, str(mixed))
+
+
+def test_without_the_store_of_the_training_it_is_unknown(
+    classifier: Classifier, mixed: Path, witness: Witness, tmp_path: Path
+) -> None:
+    gone = trained_on(str(tmp_path / "gone"), classifier)
+    assert compare_models({"a": gone, "b": gone}, str(mixed), reporter=witness)
+    assert any("a was trained on" in note and "it is unknown" in note for note in witness.notes)
