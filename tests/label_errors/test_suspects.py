@@ -21,7 +21,7 @@ from alexnet.label_errors.heads import fold_of_images, out_of_fold, reduced_feat
 from alexnet.label_errors.page import mistakes_page
 from alexnet.label_errors.suspects import LabelErrors, label_errors
 from alexnet.training.run_folder import RunFolder
-from support.browser import open_page
+from support.browser import chromium, open_page
 from support.commands import Command
 from support.places import REAL_DATA
 
@@ -109,7 +109,7 @@ def test_the_page_is_worked_by_keys_and_saves_a_csv(store: Store, tmp_path: Path
     found = planted(store)
     assert len(found.suspects) >= 4
     (tmp_path / "page.html").write_text(mistakes_page(found, "photos"), encoding="utf-8")
-    with open_page(tmp_path / "page.html") as page:
+    with chromium() as browser, open_page(browser, tmp_path / "page.html") as page:
         for key in ("ArrowRight", "k", "r", "d", "ArrowLeft", "u", "d"):
             page.keyboard.press(key)
         assert page.locator("#count").inner_text() == f"3 of {len(found.suspects)} decided"

@@ -3,16 +3,20 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from alexnet.config.recipe import LRSchedule, Recipe
 from alexnet.errors import UsageError
-from alexnet.report import write_comparison, write_report_at_end, write_run_report
+from alexnet.report import page_of, save_page, write_comparison, write_run_report
 from alexnet.report.stored_run import read_run
+from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
+from support.runs import PowerCutError, resume, train
 
 
 class Reader(HTMLParser):
@@ -120,7 +124,29 @@ def test_predictions_of_another_model_are_not_used(own: RunFolder) -> None:
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a folder without a run"):
         write_run_report(tmp_path)
-    assert write_report_at_end(tmp_path) is None, "a training does not fail by its page"
+    assert save_page(tmp_path, None, NullReporter()) is None, "a training does not fail by its page"
+
+
+@pytest.mark.slow
+def test_a_run_that_dies_at_its_page_gets_it_when_it_is_resumed(
+    small: Recipe, tmp_path: Path
+) -> None:
+    """The page comes before result.json, so a run that has a result has a page."""
+
+    def die(*_: object) -> None:
+        raise PowerCutError
+
+    short = replace(small, epochs=1, schedule=LRSchedule())
+    with pytest.raises(PowerCutError):
+        train(short, out=tmp_path / "run", save_page=die)
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.result.exists()
+    run = resume(folder.path, save_page=save_page)
+    assert run.folder.result.exists()
+    text = read(folder.report).sections["main"]
+    assert re.search(r"% test error 95 % interval", text)
+    assert "This run" not in text, "it is told as finished while its result is not written yet"
+    assert page_of(run, NullReporter()) == folder.report
 
 
 @pytest.mark.slow
@@ -148,14 +174,33 @@ def test_runs_on_other_images_are_not_paired(own: RunFolder, tmp_path: Path) -> 
     assert "was evaluated on other images" in page.sections["paired"]
 
 
-@pytest.mark.slow
 def test_the_command(own: RunFolder, command: Command, tmp_path: Path) -> None:
+    done = command("report", own.path, "--out", tmp_path / "page.html", "--json")
+    facts = json.loads(done.out)
+    result = json.loads(own.result.read_text())
+    assert facts["size_bytes"] == (tmp_path / "page.html").stat().st_size
+    (run,) = facts["runs"]
+    assert (run["run"], run["state"], run["epochs"]) == (str(own.path), "finished", 3)
+    assert (run["error_of"], run["num_images"]) == ("test error", 12)
+    for name in ("top1_error", "top1_error_interval", "loss"):
+        assert run[name] == result["test"][name]
+
+
+@pytest.mark.slow
+def test_what_the_command_takes(own: RunFolder, command: Command, tmp_path: Path) -> None:
     done = command("report", str(own.path), "--out", str(tmp_path / "page.html"))
     assert (done.code, done.out) == (0, f"{tmp_path / 'page.html'}\n")
+    other = Path(shutil.copytree(own.path, tmp_path / "other"))
+    (other / "result.json").unlink()
+    facts = json.loads(command("report", own.path, other, "--json").out)
+    assert facts["page"] == str(tmp_path / "compare-own-other.html")
+    assert [run["state"] for run in facts["runs"]] == ["finished", "unfinished"]
+    assert facts["runs"][1]["num_images"] is None
     for words, text in (
         ([], "name a run folder"),
         ([str(own.path)] * 2, "named twice"),
         (["--watch", str(own.path), "--out", "x"], "leave out --out"),
+        (["--watch", str(own.path), "--json"], "leave out --json"),
         ([str(tmp_path)], "without a run"),
     ):
         refused = command("report", *words)

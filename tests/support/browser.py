@@ -1,4 +1,4 @@
-"""A page in Chromium, without network."""
+"""Pages in Chromium, without network."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ import pytest
 
 
 @contextmanager
-def open_page(path: Path) -> Iterator[Any]:
-    """The page of a file; fails if its script or its console reports an error.
-
-    The test is skipped where there is no Playwright, or no Chromium.
-    """
+def chromium() -> Iterator[Any]:
+    """The browser; the test is skipped where there is no Playwright, or no Chromium."""
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs chromium")
-    errors: list[str] = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        page.goto(path.resolve().as_uri())
-        yield page
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("needs Chromium (the package chromium of Debian)")
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
         browser.close()
-    assert errors == []
+
+
+@contextmanager
+def open_page(browser: Any, path: Path, width: int = 1200) -> Iterator[Any]:
+    """The page of a file, in light colors; fails if its console says anything."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="light")
+    page.set_default_timeout(60_000)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.resolve().as_uri())
+    yield page
+    assert said == []
+    page.close()

@@ -127,7 +127,13 @@ def test_a_run_that_has_lost_its_patience_gets_more(
 
 
 def test_what_cannot_go_on(short: Recipe, tmp_path: Path) -> None:
-    folder = train(short, out=tmp_path / "run").folder
+    has_result: list[bool] = []
+
+    def save_page(run: Path, *_: object) -> None:
+        has_result.append(RunFolder(run).result.exists())
+
+    folder = train(short, out=tmp_path / "run", save_page=save_page).folder
+    assert has_result == [False], "the result is written last, so a run that has one has a page"
     for arguments in ({}, {"epochs": 1}):
         with pytest.raises(TrainingError, match=r"finished already; .* more epochs than its 1"):
             resume(folder.path, **arguments)

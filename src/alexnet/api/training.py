@@ -23,7 +23,7 @@ from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
-from alexnet.report import write_report_at_end
+from alexnet.report import page_of, save_page
 from alexnet.training import trainer
 from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
@@ -85,8 +85,8 @@ def train(
 
     with reporting(reporter) as told:
         chosen, notes = choose_weights(changed(), lambda: changed(init_from=SCRATCH), told)
-        run = trainer.train(chosen, out=_text(out), reporter=told, notes=notes)
-        write_report_at_end(run.folder.path, told)
+        run = trainer.train(chosen, out=_text(out), reporter=told, save_page=save_page, notes=notes)
+        page_of(run, told)
         return run
 
 
@@ -138,8 +138,10 @@ def resume(
     folder = path.folder if isinstance(path, Run) else RunFolder(Path(path))
     stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
     with reporting(reporter) as told:
-        run = trainer.resume(folder.path, epochs=epochs, stopping=stopping, reporter=told)
-        write_report_at_end(run.folder.path, told)
+        run = trainer.resume(
+            folder.path, epochs=epochs, stopping=stopping, reporter=told, save_page=save_page
+        )
+        page_of(run, told)
         return run
 
 

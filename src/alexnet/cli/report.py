@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from alexnet.cli.console import note
+from alexnet.cli.console import note, print_json
 from alexnet.cli.flags import parse, with_run
 from alexnet.errors import UsageError, require
 from alexnet.io.text import printable
@@ -36,6 +36,8 @@ class ReportFlags:
     epoch, until Ctrl-C."""
     port: int = 0
     """Of --watch; 0: any that is free."""
+    json: bool = False
+    """Print JSON."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,15 +51,27 @@ def run(arguments: Sequence[str]) -> int:
 
     out = Path(flags.out) if flags.out else None
     page = write_run_report(paths[0], out) if len(paths) == 1 else write_comparison(paths, out)
-    print(printable(str(page)))
+    _print_page(page, paths, flags.json)
     if flags.open:
         webbrowser.open(page.resolve().as_uri())
     return 0
 
 
+def _print_page(page: Path, paths: Sequence[Path], as_json: bool) -> None:
+    if not as_json:
+        print(printable(str(page)))
+        return
+    from alexnet.cli.outputs.report import report_output
+    from alexnet.report.stored_run import read_run
+
+    runs = [read_run(path) for path in paths]
+    print_json(report_output(str(page), page.stat().st_size, runs))
+
+
 def _watch(paths: Sequence[Path], flags: ReportFlags) -> int:
     """Serve the page until Ctrl-C."""
     require(len(paths) == 1, "--watch serves the page of one run; name one", UsageError)
+    require(not flags.json, "--watch serves a page until Ctrl-C; leave out --json", UsageError)
     require(not flags.out, "--watch writes no file; leave out --out", UsageError)
     from alexnet.report import serving
 

@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     given, words = choosing_flags(words)
     call = read_call(preset_name, options.config, given)
     recipe, trial = read_recipe(words, options, call.recipe(), given)
-    from alexnet.report import write_report_at_end
+    from alexnet.report import page_of, save_page
     from alexnet.training.trainer import train
 
     note_slow_cpu(recipe.device)
@@ -63,8 +63,8 @@ def run(arguments: Sequence[str]) -> int:
             for text in notes:
                 reporter.note(text)
             return run_trial(trial, recipe, options.out, options.json, reporter)
-        result = train(recipe, out=options.out, reporter=reporter, notes=notes)
-        report = write_report_at_end(result.folder.path, reporter)
+        result = train(recipe, out=options.out, reporter=reporter, save_page=save_page, notes=notes)
+        report = page_of(result, reporter)
     _print_result(result, options, report)
     return 0
 
@@ -94,7 +94,7 @@ def read_recipe(
 
 def _resume(options: RunOptions, words: Sequence[str]) -> int:
     """Resume a run and print its result."""
-    from alexnet.report import write_report_at_end
+    from alexnet.report import page_of, save_page
     from alexnet.training.run_folder import RunFolder, read_run_recipe
     from alexnet.training.trainer import resume
 
@@ -104,9 +104,14 @@ def _resume(options: RunOptions, words: Sequence[str]) -> int:
     with ProgressReporter() as reporter:
         if trial.is_wanted:
             return run_trial(trial, recipe, options.out, options.json, reporter)
-        epochs, stopping = recipe.epochs, recipe.stopping
-        result = resume(options.resume, epochs=epochs, stopping=stopping, reporter=reporter)
-        report = write_report_at_end(result.folder.path, reporter)
+        result = resume(
+            options.resume,
+            epochs=recipe.epochs,
+            stopping=recipe.stopping,
+            reporter=reporter,
+            save_page=save_page,
+        )
+        report = page_of(result, reporter)
     _print_result(result, options, report)
     return 0
 

@@ -14,16 +14,17 @@ from alexnet._lazy import attach
 
 if TYPE_CHECKING:
     from alexnet.report.compared_runs import write_comparison
-    from alexnet.report.run_report import write_report_at_end, write_run_report
+    from alexnet.report.run_report import page_of, save_page, write_run_report
     from alexnet.report.watch import serving
 
-__all__ = ["serving", "write_comparison", "write_report_at_end", "write_run_report"]
+__all__ = ["page_of", "save_page", "serving", "write_comparison", "write_run_report"]
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "page_of": "run_report",
+        "save_page": "run_report",
         "serving": "watch",
         "write_comparison": "compared_runs",
-        "write_report_at_end": "run_report",
         "write_run_report": "run_report",
     },
 )

@@ -78,7 +78,7 @@ def comparison_content(runs: Mapping[str, StoredRun]) -> dict[str, Any]:
     recipes = [run.recipe for run in runs.values() if run.recipe]
     has_all = len(recipes) == len(runs)
     return {
-        "runs": [_compared(name, run) for name, run in runs.items()],
+        "runs": [compared_run(name, run) for name, run in runs.items()],
         "charts_of_runs": compared_charts({name: run.history for name, run in runs.items()}),
         "changes": [
             (change.flag, [flag_text(value) for value in change.values])
@@ -91,7 +91,8 @@ def comparison_content(runs: Mapping[str, StoredRun]) -> dict[str, Any]:
     }
 
 
-def _compared(name: str, run: StoredRun) -> ComparedRun:
+def compared_run(name: str, run: StoredRun) -> ComparedRun:
+    """The line of a run."""
     return ComparedRun(
         name=name,
         headline=headline(run),

@@ -16,6 +16,7 @@ from alexnet.report.class_sizes import class_size_chart
 from alexnet.report.confusion import class_rows, confusion_of
 from alexnet.report.curves import SPLIT_NAMES, run_charts, update_chart
 from alexnet.report.data_facts import describe_data
+from alexnet.report.feature_map import stored_map
 from alexnet.report.network_rows import network_table
 from alexnet.report.page_images import choose_images
 from alexnet.report.reliability import reliability_diagrams
@@ -76,6 +77,7 @@ def image_content(run: StoredRun, data: RunData) -> dict[str, Any]:
     evaluation = run.evaluation
     facts = describe_data(run, data)
     augmented, augmented_problem = augmented_rows(run.recipe, data)
+    feature_map, map_problem = stored_map(run)
     images = choose_images(run.predictions, data, run.evaluate_command)
     class_names = [printable(name) for name in evaluation.class_names] if evaluation else []
     return {
@@ -86,6 +88,8 @@ def image_content(run: StoredRun, data: RunData) -> dict[str, Any]:
         "images": images,
         "image_data": {"classes": class_names, "rows": images.rows},
         "diagrams": reliability_diagrams(evaluation.calibration) if evaluation else [],
+        "map": feature_map,
+        "map_problem": map_problem,
         "data": facts,
         "size_chart": class_size_chart(facts),
         "augmented": augmented,

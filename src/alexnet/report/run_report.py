@@ -9,34 +9,51 @@ from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
 from alexnet.report.report_content import report_content
 from alexnet.report.stored_run import read_run
-from alexnet.reporter import NullReporter, Reporter
+from alexnet.reporter import Reporter
+from alexnet.training.results import RunResult
 from alexnet.training.run_folder import RunFolder
+from alexnet.training.trainer import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_run_report(run: Path, out: Path | None = None) -> Path:
+def write_run_report(run: Path, out: Path | None = None, result: RunResult | None = None) -> Path:
     """Write the page of a run, finished or not; `report.html` in its folder unless `out` is given.
+
+    Args:
+        run: the run folder.
+        out: the page.
+        result: of a run whose `result.json` is not written yet.
 
     Raises:
         UsageError: the folder is not that of a training.
         OSError: the page cannot be written.
     """
-    page = render_page(TEMPLATES, "run_report", report_content(read_run(run)), shared="charts")
+    content = report_content(read_run(run, result))
+    page = render_page(TEMPLATES, "run_report", content, shared="charts")
     path = out or RunFolder(run).report
     write_text(path, page)
     return path
 
 
-def write_report_at_end(run: Path, reporter: Reporter | None = None) -> Path | None:
-    """As `write_run_report` of a training that has just ended, which it does not fail.
+def save_page(run: Path, result: RunResult | None, reporter: Reporter) -> Path | None:
+    """As `write_run_report` at the end of a training, which it does not fail.
 
     A page that cannot be written is a note; None then.
     """
     try:
-        return write_run_report(run)
+        return write_run_report(run, result=result)
     except Exception as error:  # the training is done, whatever is wrong with its page
-        (reporter or NullReporter()).note(
-            f"no report.html: {error_text(error)}; alexnet report {run} tries again"
-        )
+        reporter.note(f"no report.html: {error_text(error)}; alexnet report {run} tries again")
         return None
+
+
+def page_of(run: Run, reporter: Reporter) -> Path | None:
+    """The page of a run that was trained with `save_page`; None if it could not be written.
+
+    That of a run whose time was up is written now.
+    """
+    path = run.folder.report
+    if not run.is_finished:
+        return save_page(run.folder.path, None, reporter)
+    return path if path.exists() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,8 +60,12 @@ class StoredRun:
         return shell_command(["alexnet", "evaluate", str(self.path)])
 
 
-def read_run(path: Path) -> StoredRun:
+def read_run(path: Path, result: RunResult | None = None) -> StoredRun:
     """Everything in a run folder that can be read.
+
+    Args:
+        path: the run folder.
+        result: of a run that is finished but for its `result.json`.
 
     Raises:
         UsageError: it is not the folder of a training.
@@ -76,8 +80,9 @@ def read_run(path: Path) -> StoredRun:
         )
     folder, reader = RunFolder(path), _Reader()
     recipe = reader.read("the recipe", lambda: read_recipe(folder.config))
-    result = None
-    if folder.result.exists():
+    if result:
+        summary = replace(summary, state="finished", problem="")
+    elif folder.result.exists():
         result = reader.read("result.json", lambda: read_json(folder.result, RunResult))
     evaluation, predictions = _read_evaluation(folder, result, reader)
     return StoredRun(

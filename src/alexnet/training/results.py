@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 from alexnet import plots
 from alexnet.checkpoints.model_file import Scores
@@ -87,6 +89,10 @@ class RunResult:
     """What is uncertain about the result, and what to try next: sentences."""
 
 
+SavePage: TypeAlias = Callable[[Path, RunResult, Reporter], object]
+"""Writes the page of a run: its folder, its result, and what receives notes."""
+
+
 def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult | None:
     """Of the scores of the run's model; None without a validation split."""
     if scores.val_top1_error is None:
@@ -114,25 +120,22 @@ def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[st
     return tuple(line for line in lines if line)
 
 
-def write_results(
+def plot_and_summarize(
     setup: TrainingSetup,
     state: TrainState,
     validation: ValidationResult | None,
     evaluation: Evaluation | None,
-    advice: Sequence[str],
     folder: RunFolder,
     save_plot: plots.SavePlot,
     reporter: Reporter,
-) -> None:
-    """Plot learning curves, confusion matrix and first-layer filters, then write `result.json`.
-
-    `result.json` is written last: a run that has it is finished, and all other files exist.
-    """
+) -> RunResult:
+    """Plot learning curves, confusion matrix and first-layer filters, and give the result."""
     history, times = state.history, state.times
     for note in save_run_plots(setup, history, evaluation, folder, save_plot):
         reporter.note(note)
     info = setup.store.info
-    result = RunResult(
+    folder.write_epochs(history, times)
+    return RunResult(
         epochs=len(history),
         training_seconds=sum(t.elapsed_seconds for t in times),
         data_wait_fraction=_data_wait_fraction(times),
@@ -140,9 +143,12 @@ def write_results(
         rejected=info.rejected,
         validation=summarize_validation(validation) if validation else None,
         test=summarize_evaluation(evaluation) if evaluation else None,
-        advice=tuple(advice),
+        advice=run_advice(setup, history),
     )
-    folder.write_epochs(history, times)
+
+
+def write_result(result: RunResult, folder: RunFolder) -> None:
+    """Write `result.json`, the last file: a run that has it is finished and whole."""
     write_text(folder.result, json_rows(to_dict(result)) + "\n")
 
 

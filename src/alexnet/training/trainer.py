@@ -39,7 +39,13 @@ from alexnet.training.epoch import evaluate_split
 from alexnet.training.extension import describe_extension, extend
 from alexnet.training.initial_weights import resolve
 from alexnet.training.loop import fit
-from alexnet.training.results import ValidationResult, run_advice, validation_result, write_results
+from alexnet.training.results import (
+    SavePage,
+    ValidationResult,
+    plot_and_summarize,
+    validation_result,
+    write_result,
+)
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
 from alexnet.training.schedule_advice import schedule_advice
@@ -84,12 +90,21 @@ class Run:
         return run_html(self)
 
 
+@dataclass(frozen=True)
+class _Writers:
+    """What writes the plots and the page of a finished run."""
+
+    save_plot: plots.SavePlot | None
+    save_page: SavePage | None
+
+
 def train(
     recipe: Recipe,
     *,
     out: str | Path = "",
     reporter: Reporter | None = None,
     save_plot: plots.SavePlot | None = None,
+    save_page: SavePage | None = None,
     notes: Sequence[str] = (),
 ) -> Run:
     """Train a recipe into a new run folder.
@@ -99,6 +114,7 @@ def train(
         out: the run folder; `runs/<preset>-<number>` unless given.
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
+        save_page: writes the page of the finished run, before its `result.json`; none unless given.
         notes: sentences on how the recipe was chosen, which are reported when all is ready.
 
     Raises:
@@ -122,7 +138,7 @@ def train(
         log.open(folder.log)
         for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
             log.note(text)
-        return _run(setup, TrainState(), folder, log, save_plot or plots.save_plot)
+        return _run(setup, TrainState(), folder, log, _Writers(save_plot, save_page))
 
 
 def resume(
@@ -132,6 +148,7 @@ def resume(
     stopping: StoppingOptions | None = None,
     reporter: Reporter | None = None,
     save_plot: plots.SavePlot | None = None,
+    save_page: SavePage | None = None,
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
@@ -143,6 +160,7 @@ def resume(
         stopping: what ends the run early; None: as before.
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
+        save_page: writes the page of the finished run, before its `result.json`; none unless given.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
@@ -159,7 +177,7 @@ def resume(
         log.open(folder.log)
         with log.keeping_the_end(folder.result):
             setup, state = _restore_run(recipe, folder, epochs, stopping, log)
-            return _run(setup, state, folder, log, save_plot or plots.save_plot)
+            return _run(setup, state, folder, log, _Writers(save_plot, save_page))
 
 
 def check_can_be_extended(
@@ -204,6 +222,7 @@ def _restore_run(
     folder.remove_temp_files()
     remove_file(folder.diverged)
     remove_file(folder.result)
+    remove_file(folder.report)
     if recipe != before:
         folder.write_recipe(recipe)
     if text := describe_extension(before, recipe):
@@ -236,7 +255,7 @@ def _run(
     state: TrainState,
     folder: RunFolder,
     reporter: Reporter,
-    save_plot: plots.SavePlot,
+    writers: _Writers,
 ) -> Run:
     reporter.note(f"run folder {folder.path}")
     progress_callback(reporter, "on_start")(state.epoch, setup.recipe.epochs)
@@ -248,7 +267,7 @@ def _run(
     try:
         with stop.listening():
             fit(setup, state, checkpoints, reporter)
-            return _finish(setup, state, checkpoints, save_plot, reporter)
+            return _finish(setup, state, checkpoints, writers, reporter)
     except DivergedError as error:
         write_text(folder.diverged, f"{error}\n")
         raise
@@ -284,7 +303,7 @@ def _finish(
     setup: TrainingSetup,
     state: TrainState,
     checkpoints: CheckpointManager,
-    save_plot: plots.SavePlot,
+    writers: _Writers,
     reporter: Reporter,
 ) -> Run:
     """Evaluate and write the run's model; can be interrupted and repeated at any point."""
@@ -305,11 +324,14 @@ def _finish(
     if shown:
         write_evaluation_tables(shown, folder.evaluation)
     validation = validation_result(setup, scores)
-    advice = run_advice(setup, state.history)
-    write_results(setup, state, validation, evaluation, advice, folder, save_plot, reporter)
+    save_plot = writers.save_plot or plots.save_plot
+    result = plot_and_summarize(setup, state, validation, evaluation, folder, save_plot, reporter)
+    if writers.save_page:
+        writers.save_page(folder.path, result, reporter)
+    write_result(result, folder)
     folder.remove_checkpoints(keep_newest=setup.recipe.keep_state)
     history, times = tuple(state.history), tuple(state.times)
-    return Run(folder, history, times, evaluation, validation, advice)
+    return Run(folder, history, times, evaluation, validation, result.advice)
 
 
 def _load_best(setup: TrainingSetup, folder: RunFolder) -> Scores:

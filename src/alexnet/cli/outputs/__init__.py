@@ -18,6 +18,7 @@ OUTPUTS = {
     "pretrain autoencoder": "cli.outputs.pretrain:PretrainOutput",
     "pretrain rbm": "cli.outputs.pretrain:PretrainOutput",
     "evaluate": "evaluation.summary:EvaluationSummary",
+    "report": "cli.outputs.report:ReportOutput",
     "predict": "cli.outputs.predict:PredictOutput",
     "explain": "cli.outputs.explain:ExplainOutput",
     "explain --filters": "cli.outputs.filters:FiltersOutput",
