@@ -36,7 +36,8 @@ def load_dataset(
         label_from: as `DataOptions.label_from`.
         on_progress: called with (images done, images in all).
         on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
-        on_note: called with the size of a large store before it is built.
+        on_note: called with the size of a large store before it is built, and if another process
+            builds it.
 
     Raises:
         UnknownNameError: `data` is neither a known name nor looks like a path.

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 from alexnet.errors import DataError
 from alexnet.io.files import fsync, remove_folder, rename
 from alexnet.io.locks import waiting_lock
 from alexnet.io.text import error_text
+from alexnet.reporter import NoteCallback, ignore_note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +42,19 @@ class ResumableFolder:
         """Whether the finished folder is there."""
         return (self.folder / self.files[-1]).exists()
 
-    def build(self, fill: Callable[[], None], on_wait: Callable[[], None]) -> None:
+    def build(
+        self,
+        fill: Callable[[], None],
+        on_wait: Callable[[], None],
+        on_note: NoteCallback = ignore_note,
+    ) -> None:
         """Build the folder, unless another process does so first.
 
         Args:
             fill: makes or completes all `files` in `partial_folder`; leaves none of them mapped,
                 since Windows does not move a folder with open files.
             on_wait: called every second while another process builds the folder.
+            on_note: called once with a sentence if another process does.
 
         Raises:
             DataError: the folder cannot be written, or `fill` raises one.
@@ -53,7 +62,7 @@ class ResumableFolder:
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             lock = self.folder.with_name(f"{self.folder.name}.lock")
-            with waiting_lock(lock, on_wait):
+            with waiting_lock(lock, _with_note(on_wait, partial(on_note, self._waiting_text))):
                 if not self.is_finished:
                     fill()
                     self._finish()
@@ -61,6 +70,13 @@ class ResumableFolder:
             raise DataError(
                 f"cannot write the {self.what} {self.folder}: {error_text(error)}; {self.way_out}"
             ) from error
+
+    @property
+    def _waiting_text(self) -> str:
+        return (
+            f"another process makes the {self.what} {self.folder.name}; waiting for it, and "
+            "continuing in its place if it ends early"
+        )
 
     def _finish(self) -> None:
         """Flush all files to the disk, then rename the folder to its final name."""
@@ -72,3 +88,15 @@ class ResumableFolder:
         fsync(self.partial_folder)
         remove_folder(self.folder)
         rename(self.partial_folder, self.folder)
+
+
+def _with_note(on_wait: Callable[[], None], note: Callable[[], None]) -> Callable[[], None]:
+    """The callback, and the note before its first call."""
+    calls = count()
+
+    def wait() -> None:
+        if not next(calls):
+            note()
+        on_wait()
+
+    return wait

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import alexnet
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.store.build import prepare
+from alexnet.data.store import build as build_module
+from alexnet.data.store.build import planned_store, prepare
 from alexnet.data.store.partial import PENDING, REJECTED
 from alexnet.data.store.store import open_store
 from alexnet.errors import DataError
@@ -95,6 +98,7 @@ SLOW_BUILD = """
 import sys
 from pathlib import Path
 from alexnet.data.datasets.folder import folder_source
+from alexnet.data.store import build as build_module
 from alexnet.data.store.build import prepare
 from support.noise_stores import recording
 
@@ -152,6 +156,51 @@ def test_two_processes_at_once_build_one_store(folder: Path, cache: Path) -> Non
     assert counts.count([str(number) for number in range(1, 13)]) == 1, "one decodes, one waits"
     store = open_store(Path(lines[0][-1].removeprefix("ready ")))
     assert len(store.info.rejected) == 1
+
+
+@pytest.mark.slow
+def test_of_four_processes_one_builds_and_a_killed_one_is_followed_by_the_next(
+    folder: Path, tmp_path: Path, cache: Path
+) -> None:
+    """Every image is decoded once, but for those that the killed process was at."""
+    source = folder_source(folder)
+    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    with ExitStack() as stack:
+        first = stack.enter_context(build_in_a_process(folder, 0.1))
+        assert first.stdout is not None
+        first.stdout.readline()
+        others = [stack.enter_context(build_in_a_process(folder, 0.1)) for _ in range(3)]
+        while int(first.stdout.readline()) < 6:
+            pass
+        first.send_signal(signal.SIGKILL)
+        ends = [other.communicate(timeout=50)[0].splitlines() for other in others]
+    assert [other.returncode for other in others] == [0, 0, 0]
+    assert len({lines[-1] for lines in ends}) == 1
+    decoded = [lines[:-1] for lines in ends if "12" in lines[:-1]]
+    assert len([lines for lines in decoded if len(lines) >= 4]) >= 1, "one takes its place"
+    (stored,) = {Path(lines[-1].removeprefix("ready ")) for lines in ends}
+    assert contents(stored) == contents(complete)
+    assert not list((cache / "stores").glob("*.partial"))
+
+
+def test_a_process_that_waits_says_so_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And builds the store itself when the other one has gone without doing so."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    source, notes = folder_source(folder), list[str]()
+    planned = planned_store(source, resize="stretch", side=8)[0].folder
+    planned.parent.mkdir(parents=True)
+    other = FileLock(planned.with_name(f"{planned.name}.lock"))
+    other.acquire()
+
+    def end() -> None:
+        if other.is_locked and notes:
+            other.release()
+
+    monkeypatch.setattr(build_module, "_report_other", lambda spec: end())
+    store = prepare(source, resize="stretch", side=8, on_note=notes.append)
+    assert store.folder == planned
+    assert len(notes) == 1
+    assert notes[0].startswith(f"another process makes the store {planned.name}; waiting for it")
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def test_a_planned_store_tells_about_the_size_of_the_whole_one(tmp_path: Path) -
         source, resize="stretch", side=256, store_format="jpeg"
     )  # fmt: skip
     assert not is_there
-    assert planned.num_bytes == estimated_bytes(12, 256) == pytest.approx(12 * 20e3, rel=0.05)
+    assert planned.num_bytes == estimated_bytes(12, 256) == pytest.approx(12 * 22e3, rel=0.05)
     assert planned.images([3]).shape == (1, 256, 256, 3)
 
 

@@ -164,7 +164,8 @@ def prepare(
         store_format: whether they are kept as pixels or as JPEGs.
         cache: folder that holds stores; the user's cache unless given.
         on_progress: called with (images done, images in all).
-        on_note: called with the size of a large store before it is built.
+        on_note: called with the size of a large store before it is built, and if another process
+            builds it.
         chunk: images a thread decodes between two calls of `on_progress`.
 
     Raises:
@@ -177,7 +178,7 @@ def prepare(
         if size_note := _size_note(plan):
             on_note(size_note)
         spec = _BuildSpec(plan=plan, on_progress=on_progress, chunk=chunk)
-        target.build(lambda: _fill(spec), lambda: _report_other(spec))
+        target.build(lambda: _fill(spec), lambda: _report_other(spec), on_note)
     return replace(open_store(target.folder), notes=source.notes)
 
 
