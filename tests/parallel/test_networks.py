@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.config.distributed import DistributedOptions
 from alexnet.errors import ConfigError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
@@ -78,12 +79,18 @@ def relative(a: Tensor, b: Tensor) -> float:
     return float((a - b).detach().abs().max() / b.detach().abs().max())
 
 
+def exchange_by(scheme: str) -> DistributedOptions:
+    return DistributedOptions(parallel="hybrid", exchange=scheme)  # type: ignore[arg-type]
+
+
 def compare(arch: Architecture, scheme: str, batch_size: int, dtype: torch.dtype) -> dict[str, Any]:
     """How far a parallel network is from the whole one in this process; all processes call it."""
     world = current_world()
     whole = build(arch, dtype)
     own = (
-        ColumnsNetwork(whole, world) if scheme == "columns" else HybridNetwork(whole, world, scheme)  # type: ignore[arg-type]
+        ColumnsNetwork(whole, world)
+        if scheme == "columns"
+        else HybridNetwork(whole, world, exchange_by(scheme))
     )
     rows = slice(0, batch_size) if scheme == "columns" else world.rows(batch_size)
     images = torch.randn(batch_size, *arch.input, dtype=dtype)
@@ -170,7 +177,7 @@ def test_a_reach_beyond_the_neighbor(four: Processes) -> None:
 
 def build_hybrid(arch: Architecture, exchange: str) -> str:
     try:
-        HybridNetwork(Network(arch), current_world(), exchange)  # type: ignore[arg-type]
+        HybridNetwork(Network(arch), current_world(), exchange_by(exchange))
     except ConfigError as error:
         return str(error)
     return ""

@@ -326,6 +326,11 @@ class Recipe(BaseRecipe):
             not (self.compile and self.optimizer.accumulate > 1),
             "--accumulate does not work with --compile; leave one out",
         )
+        scheme = self.distributed.parallel
+        require(
+            not (self.compile and scheme != "data"),
+            f"--parallel {scheme} does not work with --compile; leave one out",
+        )
         after = self.low_lr_after_epoch
         require(
             after is None or (self.freeze_up_to != "" and after <= self.freeze_after_epoch),

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from alexnet.config.distributed import DistributedOptions
 from alexnet.models.network import Network
 from alexnet.parallel.batch_norm import SyncBatchNorm
+from alexnet.parallel.network import norms_of_rows
 from alexnet.parallel.world import World
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def average_running_statistics(network: nn.Module, world: World) -> None:
     """Replace the statistics of batch norm, which each process has of its images, by their mean."""
     if world.size == 1:
         return
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = norms_of_rows(network)
     own = [m for m in norms if m.training and not isinstance(m, SyncBatchNorm)]
     statistics = [s for m in own for s in (m.running_mean, m.running_var) if s is not None]
     if not statistics:

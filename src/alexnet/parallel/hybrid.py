@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, distributed
 
+from alexnet.config.distributed import DistributedOptions
 from alexnet.errors import ConfigError
 from alexnet.models.layers import BatchNorm, FullyConnected
 from alexnet.models.network import Network
@@ -27,10 +27,7 @@ from alexnet.parallel.plan import Plan, part, plan_for
 from alexnet.parallel.rounds import gather_in_rounds
 from alexnet.parallel.world import World
 
-ActivationExchange: TypeAlias = Literal["all", "turns", "slices"]
-"""When the fully connected layers get the activations of the convolutions, as in the source's
-schemes: (a) those of all images at once; (b) in rounds, each with the images of one process; (c) in
-rounds, each with some images of every process."""
+HYBRID = DistributedOptions(parallel="hybrid")
 
 
 class HybridNetwork(ParallelNetwork):
@@ -39,20 +36,21 @@ class HybridNetwork(ParallelNetwork):
     Args:
         network: the whole one, the same in all processes.
         world: the processes.
-        exchange: how the activations are exchanged in training.
+        options: how activations and gradients are exchanged in training: `exchange` as in the
+            source's schemes (a), "all", (b), "turns", and (c), "slices".
 
     Raises:
         ConfigError: the network or the exchange does not fit.
     """
 
     def __init__(
-        self, network: Network, world: World, exchange: ActivationExchange = "all"
+        self, network: Network, world: World, options: DistributedOptions = HYBRID
     ) -> None:
         plan = plan_for(network.architecture, "hybrid", world.size)
-        if exchange != "all":
+        if options.exchange != "all":
             check_rounds(plan)
         super().__init__(network, plan, world)
-        self.exchange = exchange
+        self.options = options
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [n, num_classes] of this process's images [n, C, H, W].
@@ -65,7 +63,7 @@ class HybridNetwork(ParallelNetwork):
         rows, first = self._agree_on_rows(len(images)), first_connected(self.plan)
         convolutions, connected = self.plan.layers[:first], self.plan.layers[first:]
         x = self.run_layers(convolutions, images, rows)
-        if self.exchange == "all" or not self.training:
+        if self.options.exchange == "all" or not self.training:
             return self.run_layers(connected, x, rows)
         connected = (replace(connected[0], before=None), *connected[1:])
         rounds = list(self._rounds(rows))
@@ -95,7 +93,7 @@ class HybridNetwork(ParallelNetwork):
 
     def _round(self, rows: range, rank: int, turn: int) -> range:
         """Those of a process's rows that are in a round."""
-        if self.exchange == "turns":
+        if self.options.exchange == "turns":
             return rows if rank == turn else rows[:0]
         own = part(len(rows), self.world.size, turn)
         return rows[own.start : own.stop]
@@ -106,6 +104,8 @@ class HybridNetwork(ParallelNetwork):
         if not gradients:
             return
         total = torch.cat([gradient.flatten() for gradient in gradients])
+        if self.options.gradient_compression == "bf16":
+            total = total.to(torch.bfloat16)
         distributed.all_reduce(total)
         sent = 2 * (self.world.size - 1) * total.nbytes // self.world.size
         self.meter.sent["", BACKWARD] += sent

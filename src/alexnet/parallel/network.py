@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,8 @@ from alexnet.parallel.exchange import (
 from alexnet.parallel.parts import gather_whole, own_part, split_dim
 from alexnet.parallel.plan import Exchange, Plan, PlannedLayer, part
 from alexnet.parallel.world import World
+
+BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,15 @@ class ParallelNetwork(Network):
 
     def whole_state(self) -> dict[str, Tensor]:
         """The state dict of the whole network, in every process; all call it together."""
-        state = self.state_dict().items()
-        return {name: gather_whole(self.plan, name, own) for name, own in state}
+        return self.gather_state(self.state_dict())
+
+    def gather_state(self, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The whole of tensors that every process has as its network's; all call it together."""
+        return {name: gather_whole(self.plan, name, tensor) for name, tensor in own.items()}
+
+    def own_state(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Copies of this process's parts of the tensors of a whole network."""
+        return {n: own_part(self.plan, n, tensor, self.world.rank) for n, tensor in whole.items()}
 
     def load_whole_state(self, state: Mapping[str, Tensor]) -> None:
         """Take this process's part of the state dict of the whole network.
@@ -98,8 +108,13 @@ class ParallelNetwork(Network):
         Raises:
             RuntimeError: it belongs to another network.
         """
-        own = {name: own_part(self.plan, name, t, self.world.rank) for name, t in state.items()}
-        self.load_state_dict(own)
+        self.load_state_dict(self.own_state(state))
+
+    def norms_of_rows(self) -> list[BatchNorm]:
+        """The batch norms that see the images of this process alone."""
+        layers = self.plan.layers
+        names = [one.info.layer.name for one in layers if one.state == "rows"]
+        return batch_norms(self.get_submodule(name) for name in names)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters that every process has all of."""
@@ -110,10 +125,11 @@ class ParallelNetwork(Network):
         """The norm of all gradients of the whole network; all processes call it together."""
         shared = set(map(id, self.shared_parameters()))
         gradients = [(id(p) in shared, p.grad) for p in self.parameters() if p.grad is not None]
-        own = get_total_norm([grad for is_shared, grad in gradients if not is_shared]).square()
+        own = _sum_of_squares([grad for is_shared, grad in gradients if not is_shared], self)
         distributed.all_reduce(own)
-        common = get_total_norm([grad for is_shared, grad in gradients if is_shared]).square()
-        return (own + common).sqrt()
+        return (
+            own + _sum_of_squares([grad for is_shared, grad in gradients if is_shared], self)
+        ).sqrt()
 
     def run_layers(self, planned: Iterable[PlannedLayer], x: Tensor, rows: BatchRows) -> Tensor:
         """The output of some layers, one after another, with the exchanges around them."""
@@ -185,6 +201,18 @@ class ParallelNetwork(Network):
         self._masks.clear()
 
 
+def batch_norms(modules: Iterable[nn.Module]) -> list[BatchNorm]:
+    """Those of the modules that are batch norms."""
+    return [one for one in modules if isinstance(one, BatchNorm)]
+
+
+def norms_of_rows(network: nn.Module) -> list[BatchNorm]:
+    """The batch norms of a network that see the images of this process alone."""
+    if isinstance(network, ParallelNetwork):
+        return network.norms_of_rows()
+    return batch_norms(network.modules())
+
+
 def _draw_mask(x: Tensor, shape: Sequence[int], p: float) -> Tensor:
     """The factors of dropout for a whole batch, drawn as `nn.Dropout` draws them."""
     ones = torch.ones(tuple(shape), dtype=x.dtype, device=x.device)
@@ -237,3 +265,9 @@ class SummedLinear(Linear):
             partial = F.linear(x, self.weight)
         total = sum_parts(partial, route)
         return total if self.bias is None else total + self.bias.to(total.dtype)
+
+
+def _sum_of_squares(gradients: list[Tensor], network: nn.Module) -> Tensor:
+    if not gradients:
+        return torch.zeros((), device=next(network.parameters()).device)
+    return get_total_norm(gradients).square()

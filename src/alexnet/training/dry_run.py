@@ -132,7 +132,7 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
 def time_steps(setup: TrainingSetup) -> float:
     """Median seconds of a training step; the first one is not counted."""
     setup.freeze(0)
-    setup.network.train()
+    setup.learner.train()
     seconds: list[float] = []
     pixels, labels = next(setup.loader.epoch(0))
     while len(seconds) <= MAX_TIMED_STEPS and sum(seconds) < MAX_TIMED_SECONDS:

@@ -28,6 +28,7 @@ def epoch_record(
         DivergedError: the loss of the evaluated split is not finite.
         TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
     """
+    setup.gather()
     metrics, last, split = state.metrics, state.last_step, setup.eval_split
     evaluation = evaluate_split(setup, split, state, checkpoints)
     if evaluation and not math.isfinite(evaluation.loss):

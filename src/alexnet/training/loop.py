@@ -52,7 +52,7 @@ def train_epoch(
     if state.has_trained_epoch(setup.steps_per_epoch):
         return
     setup.freeze(state.epoch)
-    setup.network.train()
+    setup.learner.train()
     batches = setup.loader.epoch(state.epoch, state.step % setup.steps_per_epoch)
     for pixels, labels in state.timer.timed(batches):
         lr = setup.scheduler.lr(state.step, state.errors())
@@ -70,8 +70,10 @@ def record_last_update(setup: TrainingSetup, state: TrainState, lr: float) -> It
     if (state.step + 1) % setup.steps_per_epoch:
         yield
         return
+    setup.gather()
     before = copy_weights(setup.network)
     yield
+    setup.gather()
     state.last_step = LastStep(lr=lr, layers=update_ratios(before, setup.network))
 
 

@@ -62,7 +62,7 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
     recipe = replace(recipe, augment=replace(recipe.augment, cutmix=0.0, mixup=0.0))
     setup = set_up_training(recipe, reporter)
     setup.freeze(0)
-    setup.network.train()
+    setup.learner.train()
     lrs: list[float] = []
     losses: list[float] = []
     watched: list[float] = []

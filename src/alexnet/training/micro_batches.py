@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.config.recipe import Recipe
+from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import World
 
 
@@ -51,7 +52,9 @@ def dropout_of_rows(network: nn.Module, rows: slice, batch_size: int) -> Iterato
     With the generator as it was before the batch, each image gets the mask that it would get if the
     batch were not in parts.
     """
-    if rows == slice(0, batch_size):
+    if isinstance(network, ParallelNetwork):  # draws all masks itself
+        network.batch = rows, batch_size
+    if isinstance(network, ParallelNetwork) or rows == slice(0, batch_size):
         yield
         return
 

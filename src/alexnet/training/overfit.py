@@ -39,7 +39,7 @@ def overfit_one_batch(recipe: Recipe, reporter: Reporter) -> list[OverfitStep]:
     """
     setup = set_up_training(without_noise(recipe), reporter)
     setup.freeze(0)
-    setup.network.train()
+    setup.learner.train()
     pixels, labels = next(setup.loader.epoch(0))
     steps: list[OverfitStep] = []
     for step in range(MAX_STEPS):

@@ -23,9 +23,9 @@ from alexnet.models.limits import check_limits
 from alexnet.models.network import Network, channels_last, compile_network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
-from alexnet.parallel.batch_norm import synchronize_batch_norm
-from alexnet.parallel.data_parallel import replicate
 from alexnet.parallel.device import device_of_rank
+from alexnet.parallel.network import ParallelNetwork
+from alexnet.parallel.plan import plan_for
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
@@ -40,6 +40,13 @@ from alexnet.training.initial_weights import (
 )
 from alexnet.training.micro_batches import micro_batches, own_rows
 from alexnet.training.optimizers import build_optimizer
+from alexnet.training.replica import (
+    build_replica,
+    note_batch_norm,
+    note_parallel,
+    num_learning,
+    rows_world,
+)
 from alexnet.training.schedule import LRScheduler, build_scheduler
 from alexnet.training.weight_average import WeightAverage
 from alexnet.transforms.augment import Augmenter
@@ -61,9 +68,10 @@ class TrainingSetup:
     class_weights: Tensor | None
     """Factors on the training loss [num_classes]; None: 1."""
     network: Network
+    """The whole network; while processes train parts of it, as it was at the last `gather`."""
     replica: nn.Module
     """What computes the logits of a training step: the network, which in a world of several
-    processes adds up the gradients of all."""
+    processes adds up the gradients of all; or this process's part of the network."""
     average: WeightAverage | None
     """The moving average of the network's weights; None where it is not wanted."""
     optimizer: torch.optim.Optimizer
@@ -71,6 +79,36 @@ class TrainingSetup:
     device: torch.device
     world: World = ALONE
     """The processes that train together."""
+
+    @property
+    def rows_world(self) -> World:
+        """The processes that the images of a batch are spread over; each has all in columns."""
+        return rows_world(self.recipe, self.world)
+
+    @property
+    def learner(self) -> Network:
+        """What the optimizer updates: the network, or this process's part of it."""
+        return self.replica if isinstance(self.replica, ParallelNetwork) else self.network
+
+    def gather(self) -> None:
+        """Bring the network and its average up to date with the parts that processes train.
+
+        All processes call it together.
+        """
+        if not isinstance(self.replica, ParallelNetwork):
+            return
+        self.network.load_state_dict(self.replica.whole_state())
+        if self.average:
+            whole = self.replica.gather_state(self.average.values)
+            self.average.network.load_state_dict(whole)
+
+    def scatter(self) -> None:
+        """Give every process its part of the network and of its average, as they are now."""
+        if not isinstance(self.replica, ParallelNetwork):
+            return
+        self.replica.load_whole_state(self.network.state_dict())
+        if self.average:
+            self.average.values = self.replica.own_state(self.average.network.state_dict())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -99,18 +137,14 @@ class TrainingSetup:
     def freeze(self, epoch: int) -> None:
         """Freeze the layers that the recipe freezes at this epoch (counted from 0)."""
         if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
-            before = num_learning(self.network)
+            before, learner = num_learning(self.network), self.learner
             self.network.freeze_up_to(self.recipe.freeze_up_to)
-            for parameter in self.network.parameters():
+            learner.freeze_up_to(self.recipe.freeze_up_to)
+            for parameter in learner.parameters():
                 if not parameter.requires_grad:
                     parameter.grad = None
-            if num_learning(self.network) != before:
+            if learner is self.network and num_learning(self.network) != before:
                 self.replica = build_replica(self.network, self.recipe, self.world)
-
-
-def num_learning(network: Network) -> int:
-    """The number of tensors that are not frozen."""
-    return sum(parameter.requires_grad for parameter in network.parameters())
 
 
 def set_up_training(
@@ -138,13 +172,17 @@ def set_up_training(
     world = current_world()
     device = device_of_rank(choose_device(recipe.device), world)
     arch = build_architecture(recipe)
+    check_parallel(arch, recipe, world)
     weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     check_stopping(recipe, splits)
-    batches = build_batches(recipe, arch, store, splits, reporter, world)
+    batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
     arch = variant(arch, num_classes=len(store.info.class_names))
     network = build_network(arch, recipe, weights, device, reporter)
-    note_batch_norm(arch, recipe, world, reporter)
+    note_batch_norm(arch, recipe, rows_world(recipe, world), reporter)
+    note_parallel(arch, recipe, world, reporter)
+    replica = build_replica(network, recipe, world)
+    learner = replica if isinstance(replica, ParallelNetwork) else network
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     info = model_info(arch, recipe, store, augmenter)
     if weights:
@@ -160,9 +198,9 @@ def set_up_training(
         loader=to_device(batches, device),
         class_weights=class_weights(recipe, store.labels[splits.train], device),
         network=network,
-        replica=build_replica(network, recipe, world),
-        average=WeightAverage(network, ema) if ema is not None else None,
-        optimizer=build_optimizer(network, recipe.optimizer, low_lr_parameters(network, recipe)),
+        replica=replica,
+        average=WeightAverage(network, ema, learner) if ema is not None else None,
+        optimizer=build_optimizer(learner, recipe.optimizer, low_lr_parameters(learner, recipe)),
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
         world=world,
@@ -182,6 +220,16 @@ def build_architecture(recipe: Recipe) -> Architecture:
     check_limits(arch)
     preprocessing_for(arch, recipe.data_options)  # raises where the crop does not fit
     return arch
+
+
+def check_parallel(arch: Architecture, recipe: Recipe, world: World) -> None:
+    """Reject a network that cannot be spread as the recipe says, before its data is read.
+
+    Raises:
+        ConfigError: the scheme does not fit the network or the number of processes.
+    """
+    if world.size > 1:
+        plan_for(arch, recipe.distributed.parallel, world.size)
 
 
 def check_freezing(arch: Architecture, recipe: Recipe) -> None:
@@ -316,25 +364,6 @@ def build_network(
     if recipe.compile:
         compile_network(network, device)
     return network
-
-
-def build_replica(network: Network, recipe: Recipe, world: World) -> nn.Module:
-    """The network as it is trained; itself where this process is alone."""
-    if world.size == 1:
-        return network
-    if recipe.distributed.sync_batch_norm:
-        synchronize_batch_norm(network)
-    return replicate(network, recipe.distributed)
-
-
-def note_batch_norm(arch: Architecture, recipe: Recipe, world: World, reporter: Reporter) -> None:
-    """Say that batch norm uses the statistics of each process's images, if that is so."""
-    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in arch.layers)
-    if world.size > 1 and has_batch_norm and not recipe.distributed.sync_batch_norm:
-        reporter.note(
-            f"batch norm uses the statistics of each process's {recipe.batch_size // world.size:,} "
-            f"images, not of all {recipe.batch_size:,} (--sync-batch-norm uses those of all)"
-        )
 
 
 def build_augmenter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
 from alexnet.parallel.data_parallel import average_running_statistics, exchanging, join_rows
-from alexnet.parallel.world import ALONE, World
+from alexnet.parallel.hybrid import HybridNetwork
+from alexnet.parallel.network import ParallelNetwork
+from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.runtime.device import autocast, seed_device
 from alexnet.training.micro_batches import dropout_of_rows, micro_batches, own_rows
 from alexnet.training.setup import TrainingSetup
@@ -42,12 +45,12 @@ def train_step(
     """
     images, targets, is_mixed = network_inputs(setup, pixels, labels, step)
     setup.scheduler.set_lr(setup.optimizer, step, lr)
-    network, weights, world = setup.replica, setup.class_weights, setup.world
+    network, weights, world = setup.replica, setup.class_weights, setup.rows_world
     loss, logits = update(
         network, setup.optimizer, images, targets, setup.recipe, step, weights, world
     )
     if setup.average:
-        setup.average.update(setup.network, step)
+        setup.average.update(setup.learner, step)
     return loss, logits, targets if is_mixed else None
 
 
@@ -73,11 +76,12 @@ def network_inputs(
     applied = augmenter.choose(count, pixels.shape[1], generator, epoch)
     mixing = choose_mixing(count, side, side, recipe.augment, generator)
     targets = F.one_hot(labels, len(setup.info.class_names)).float()
-    if setup.world.size == 1:
+    world = setup.rows_world
+    if world.size == 1:
         images = augmenter.run(pixels, applied)
         others = images[mixing.others] if mixing else images
     else:
-        own = torch.from_numpy(own_rows(count, recipe, setup.world)).to(labels.device)
+        own = torch.from_numpy(own_rows(count, recipe, world)).to(labels.device)
         others = mixing.others[own] if mixing else own
         images, others = _run_on_rows(augmenter, pixels, applied, own, others)
     if mixing is None:
@@ -167,6 +171,8 @@ def add_gradients(
         loss = mean * (len(y) / count)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
+    if isinstance(network, HybridNetwork):
+        network.sum_gradients()
     return total, torch.cat(logits).detach()
 
 
@@ -194,11 +200,16 @@ def check_gradients(network: nn.Module, step: int) -> Tensor:
         DivergedError: names the first such gradient.
     """
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
-    norm = get_total_norm(gradients.values())
+    norm = (
+        network.gradient_norm()
+        if isinstance(network, ParallelNetwork)
+        else get_total_norm(gradients.values())
+    )
     if not torch.isfinite(norm):
         broken = [
             name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
         ]
+        broken = list(chain(*current_world().gather_objects(broken)))
         raise DivergedError(
             f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
             f"step {step + 1}; no weight was updated: try a lower --lr, or --precision float32"

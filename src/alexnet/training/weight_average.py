@@ -20,28 +20,34 @@ class WeightAverage:
     Source: Polyak and Juditsky 1992; d is that of TensorFlow's `ExponentialMovingAverage`.
     """
 
-    def __init__(self, network: Network, decay: float) -> None:
+    def __init__(self, network: Network, decay: float, learner: Network | None = None) -> None:
+        """The average of `network`; of the parts of it that `learner` has, if there is one."""
         self.decay = decay
         with torch.device("meta"):
             average = channels_last(Network(network.architecture))
         self.network = average.to_empty(device=next(network.parameters()).device)
         self.network.load_state_dict(network.state_dict())
         self.network.requires_grad_(False).eval()
+        self.values = self.network.state_dict()
+        """What is averaged: the network, or copies of the learner's parts, which `setup.gather`
+        puts together in the network."""
+        if learner is not None and learner is not network:
+            self.values = {name: t.clone() for name, t in learner.state_dict().items()}
 
     @torch.no_grad()
     def update(self, network: Network, step: int) -> None:
         """Add the weights after a step, which is counted from 0."""
         decay = min(self.decay, (step + 2) / (step + 11))
-        average, counts = _floats_and_counts(self.network)
-        weights, new_counts = _floats_and_counts(network)
+        average, counts = _floats_and_counts(self.values)
+        weights, new_counts = _floats_and_counts(network.state_dict())
         torch._foreach_lerp_(average, weights, 1 - decay)
         for count, new_count in zip(counts, new_counts, strict=True):
             count.copy_(new_count)
 
 
-def _floats_and_counts(network: Network) -> tuple[list[Tensor], list[Tensor]]:
+def _floats_and_counts(state: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Weights and statistics, and the integers among a network's tensors."""
-    tensors = list(network.state_dict().values())
+    tensors = list(state.values())
     return (
         [tensor for tensor in tensors if tensor.is_floating_point()],
         [tensor for tensor in tensors if not tensor.is_floating_point()],
