@@ -92,13 +92,13 @@ NAMES = [
 
 def assert_close(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 1e-5) -> None:
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=tolerance)
-    close(found["logits"], expected["logits"])
+    close(found["logits"], expected["logits"], tolerance)
     for name, weight in expected["weights"].items():
-        close(found["weights"][name], weight)
+        close(found["weights"][name], weight, tolerance)
 
 
-def close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
+    torch.testing.assert_close(found, expected, rtol=10 * tolerance, atol=tolerance)
 
 
 def assert_same_bits(found: dict[str, Any], expected: dict[str, Any]) -> None:

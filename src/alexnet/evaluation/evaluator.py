@@ -21,6 +21,7 @@ from alexnet.evaluation.training_images import (
     training_images,
 )
 from alexnet.inference.classifier import Classifier, Crops
+from alexnet.parallel.world import current_world, join_world
 from alexnet.reporter import (
     NullReporter,
     ProgressCallback,
@@ -30,11 +31,12 @@ from alexnet.reporter import (
 )
 
 CHUNK = 512
-"""Images read and predicted at once."""
+"""Images read and predicted at once, by each process."""
 
 SplitName: TypeAlias = Literal["auto", "test", "val", "train", "all"]
 
 
+@join_world()
 def evaluate(
     classifier: Classifier,
     data: str = "",
@@ -152,11 +154,17 @@ def _in_chunks(
     indices: np.ndarray,
     on_progress: ProgressCallback,
 ) -> np.ndarray:
-    """What `compute` gives for all images: float32 [len(indices), num_classes]."""
-    chunks = [np.zeros((0, len(classifier.class_names)), np.float32)]
-    for start in range(0, len(indices), CHUNK):
-        chunk = indices[start : start + CHUNK]
-        chunks.append(compute(store.images(chunk)))
+    """What `compute` gives for all images: float32 [len(indices), num_classes].
+
+    The processes of a world share the images; each gets the results of all.
+    """
+    world, none = current_world(), np.zeros((0, len(classifier.class_names)), np.float32)
+    chunks, size = [none], CHUNK * world.size
+    for start in range(0, len(indices), size):
+        chunk = indices[start : start + size]
+        own = chunk[world.rows(len(chunk))]
+        outputs = compute(store.images(own)) if len(own) else none
+        chunks.append(world.all_gather_rows(outputs, len(chunk)))
         on_progress(start + len(chunk), len(indices))
     return np.concatenate(chunks)
 

@@ -27,6 +27,8 @@ from alexnet.inference.optimize import optimize_for_inference
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last
+from alexnet.parallel.device import device_of_rank
+from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import autocast, choose_device
 from alexnet.transforms.crops import center_crop, ten_crop
@@ -376,7 +378,7 @@ def build_classifier(
     Raises:
         UsageError: there is no such device.
     """
-    target = choose_device(device)
+    target = device_of_rank(choose_device(device), current_world())
     with torch.device("meta"):
         network = Network(info.architecture)
     network = channels_last(network.to_empty(device=target))

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 Value = TypeVar("Value")
+Arguments = ParamSpec("Arguments")
 
 PATIENCE = timedelta(days=7)
 """How long an exchange waits for the slowest process, which may be decoding a data set."""
@@ -156,6 +158,17 @@ def launched_size() -> int:
     """The number of processes that this one was started with: torchrun's; 1 if it is alone."""
     is_launched = all(name in os.environ for name in LAUNCHED)
     return int(os.environ["WORLD_SIZE"]) if is_launched else 1
+
+
+def on_main(write: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """A function that writes files, of which the process of rank 0 alone has an effect."""
+
+    @wraps(write)
+    def call(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
+        if current_world().is_main:
+            write(*arguments, **options)
+
+    return call
 
 
 @contextmanager

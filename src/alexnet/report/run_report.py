@@ -7,6 +7,7 @@ from pathlib import Path
 from alexnet.io.files import write_text
 from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
+from alexnet.parallel.world import current_world
 from alexnet.report.report_content import report_content
 from alexnet.report.stored_run import read_run
 from alexnet.reporter import Reporter
@@ -54,6 +55,6 @@ def page_of(run: Run, reporter: Reporter) -> Path | None:
     That of a run whose time was up is written now.
     """
     path = run.folder.report
-    if not run.is_finished:
+    if not run.is_finished and current_world().is_main:
         return save_page(run.folder.path, None, reporter)
     return path if path.exists() else None

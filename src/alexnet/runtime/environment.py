@@ -35,10 +35,12 @@ class Environment:
     """As torch calls it: cpu, cuda:0."""
     has_bf16: bool
     """Whether the device has instructions for bf16 matrix products."""
+    processes: int = 1
+    """Number of processes that train together."""
 
 
-def describe_environment(device: torch.device) -> Environment:
-    """The environment of this process, computing on `device`."""
+def describe_environment(device: torch.device, processes: int = 1) -> Environment:
+    """The environment of this process, computing on `device` with others like it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return Environment(
         alexnet=installed_version("alexnet"),
@@ -53,6 +55,7 @@ def describe_environment(device: torch.device) -> Environment:
         kernels=describe_kernels(),
         device=str(device),
         has_bf16=has_bf16(device),
+        processes=processes,
     )
 
 

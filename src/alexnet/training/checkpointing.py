@@ -20,6 +20,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import remove_file
+from alexnet.parallel.world import on_main
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
@@ -37,12 +38,14 @@ CHANGEABLE_ON_RESUME = (
 affect the steps, or another check covers them (the store's fingerprint covers `data`)."""
 
 
+@on_main
 def save_network(setup: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
     """Write the model as it is now as that of the run."""
     info = replace(setup.info, scores=scores)
     save_model(folder.model, setup.model.state_dict(), info, setup.augmenter.mean_image)
 
 
+@on_main
 def save_last(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
     """Write the last epoch's model beside the best one."""
     info = replace(setup.info, scores=Scores(epoch=state.epoch))
@@ -60,6 +63,7 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
     return Scores(epoch=1 + errors.index(min(errors)), val_top1_error=min(errors))
 
 
+@on_main
 def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
     """Write everything that is needed to resume from here, then remove old checkpoints.
 
@@ -141,7 +145,8 @@ def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) ->
 
     Args:
         folder: of the run.
-        recipe: in its config.json; may plan another number of epochs after `step`.
+        recipe: in its config.json; may plan another number of epochs after `step`, and have another
+            number of processes.
         saved: in the checkpoint.
         step: of the checkpoint.
 
@@ -151,6 +156,8 @@ def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) ->
     if past_plan(recipe, step) == past_plan(saved, step):
         schedule = replace(recipe.schedule, replanned=saved.schedule.replanned)
         recipe = replace(recipe, epochs=saved.epochs, schedule=schedule)
+    devices = replace(recipe.distributed, devices=saved.distributed.devices)
+    recipe = replace(recipe, distributed=devices)
     names = [field.name for field in fields(Recipe) if field.name not in CHANGEABLE_ON_RESUME]
     if changed := [name for name in names if getattr(recipe, name) != getattr(saved, name)]:
         was = to_json(getattr(saved, changed[0]), indent=None)
@@ -241,12 +248,16 @@ class CheckpointManager:
             TimeLimitReached: the deadline has passed; a checkpoint is saved.
         """
         recipe = self.setup.recipe
-        is_time = time.monotonic() - self.saved_at >= 60 * recipe.save_every_minutes
-        every = recipe.save_every_steps
+        now, every = time.monotonic(), recipe.save_every_steps
+        is_time, signal_number, is_over = self.setup.world.max_over_ranks(
+            now - self.saved_at >= 60 * recipe.save_every_minutes,
+            self.stop.signal_number,
+            now >= self.deadline,
+        )
         if is_time or (every and state.step // every > self.saved[0] // every):
             self.save(state)
-        self.stop_if_asked(state)
-        if state.step < self.setup.total_steps and time.monotonic() >= self.deadline:
+        self._stop(state, signal_number)
+        if state.step < self.setup.total_steps and is_over:
             self.save(state)
             raise TimeLimitReached
 
@@ -260,15 +271,19 @@ class CheckpointManager:
         self.saved_at = time.monotonic()
 
     def stop_if_asked(self, state: TrainState) -> None:
-        """Save and end the run if a signal has asked to.
+        """Save and end the run if a signal has asked to, in any process.
 
         Raises:
             TrainingInterrupted: it has.
         """
-        if self.stop.signal_number:
+        self._stop(state, *self.setup.world.max_over_ranks(self.stop.signal_number))
+
+    def _stop(self, state: TrainState, signal_number: int) -> None:
+        if signal_number:
             self.save(state)
+            self.setup.world.barrier()  # rank 0 has saved
             raise TrainingInterrupted(
                 f"stopped after step {state.step:,} of {self.setup.total_steps:,}, which is saved; "
                 f"resume with: {self.folder.resume_command}",
-                self.stop.signal_number,
+                signal_number,
             )

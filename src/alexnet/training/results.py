@@ -17,6 +17,7 @@ from alexnet.evaluation.results import Evaluation
 from alexnet.evaluation.summary import EvaluationSummary, summarize_evaluation
 from alexnet.io.files import read_regular, write_text
 from alexnet.io.limits import MAX_RESULT_BYTES
+from alexnet.parallel.world import on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import Reporter
 from alexnet.training.advice import (
@@ -131,8 +132,9 @@ def plot_and_summarize(
 ) -> RunResult:
     """Plot learning curves, confusion matrix and first-layer filters, and give the result."""
     history, times = state.history, state.times
-    for note in save_run_plots(setup, history, evaluation, folder, save_plot):
-        reporter.note(note)
+    if setup.world.is_main:
+        for note in save_run_plots(setup, history, evaluation, folder, save_plot):
+            reporter.note(note)
     info = setup.store.info
     folder.write_epochs(history, times)
     return RunResult(
@@ -147,6 +149,7 @@ def plot_and_summarize(
     )
 
 
+@on_main
 def write_result(result: RunResult, folder: RunFolder) -> None:
     """Write `result.json`, the last file: a run that has it is finished and whole."""
     write_text(folder.result, json_rows(to_dict(result)) + "\n")

@@ -21,9 +21,10 @@ from filelock import FileLock, Timeout
 from alexnet.config.options import into_groups
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, own_file_error, parse_json, to_dict, to_json
-from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
+from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
 from alexnet.io.text import shell_command
+from alexnet.parallel.world import current_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.training.config_file import read_config
 
@@ -108,6 +109,18 @@ class RunFolder:
         """The final figures; exists once the run has finished."""
         return self.path / "result.json"
 
+    @on_main
+    def write_diverged(self, error: DivergedError) -> None:
+        """Write why the run ended."""
+        write_text(self.diverged, f"{error}\n")
+
+    @on_main
+    def remove_ending(self) -> None:
+        """Remove what says that the run has ended."""
+        remove_file(self.diverged)
+        remove_file(self.result)
+        remove_file(self.report)
+
     @property
     def resume_command(self) -> str:
         """The shell command that resumes this run."""
@@ -121,6 +134,7 @@ class RunFolder:
             return {}
         return plain if isinstance(plain, dict) else {}
 
+    @on_main
     def remove_temp_files(self) -> None:
         """Remove unfinished files that a killed process left."""
         for folder in (self.path, self.checkpoints, self.plots):
@@ -128,6 +142,7 @@ class RunFolder:
                 for path in folder.glob(pattern):
                     remove_file(path)
 
+    @on_main
     def remove_checkpoints(self, keep_newest: bool = False) -> None:
         """Remove the checkpoints of a finished run, all or all but the newest."""
         if not (keep_newest and self.saved_checkpoints()):
@@ -135,15 +150,18 @@ class RunFolder:
         for path in self.saved_checkpoints()[:-1]:
             remove_file(path)
 
+    @on_main
     def write_recipe(self, recipe: Recipe) -> None:
         """Write `config.json`."""
         write_text(self.config, to_json(recipe) + "\n")
 
+    @on_main
     def write_epochs(self, history: Iterable[EpochRecord], times: Iterable[EpochTimes]) -> None:
         """Rewrite both files, so that no line is missing or repeated."""
         for path, lines in ((self.metrics, history), (self.times, times)):
             write_text(path, "".join(_line(line) for line in lines))
 
+    @on_main
     def add_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """Append one line to each of the two files."""
         for path, line in ((self.metrics, record), (self.times, times)):
@@ -164,11 +182,14 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """A lock that keeps other processes from training this run.
+        """A lock that keeps other processes from training this run; that of rank 0 holds it.
 
         Raises:
             TrainingError: another process holds it, or the folder cannot be written.
         """
+        if not current_world().is_main:
+            yield
+            return
         lock = FileLock(self.path / ".lock")
         try:
             held = lock.acquire(timeout=0)

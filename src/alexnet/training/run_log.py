@@ -10,19 +10,21 @@ from pathlib import Path
 from alexnet.errors import AlexNetError
 from alexnet.io.files import append_text
 from alexnet.io.text import printable
+from alexnet.parallel.world import current_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import Reporter, StepReport, epoch_text, progress_callback
+from alexnet.reporter import NullReporter, Reporter, StepReport, epoch_text, progress_callback
 from alexnet.runtime.signals import TrainingInterrupted
 
 
 class LoggingReporter:
     """Passes on what it receives, and keeps notes and epochs in a run's `run.log`.
 
-    What comes before `open` waits for it. A log that cannot be written does not stop a run.
+    In a world of several processes only that of rank 0 does. What comes before `open` waits for it.
+    A log that cannot be written does not stop a run.
     """
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+        self._reporter = reporter if current_world().is_main else NullReporter()
         self._path: Path | None = None
         self._waiting = ""
         self._total_epochs = 0
@@ -74,6 +76,7 @@ class LoggingReporter:
         """Add a line, with the time."""
         self._append(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {printable(text)}\n")
 
+    @on_main
     def _append(self, lines: str) -> None:
         self._waiting += lines
         if self._path and self._waiting:

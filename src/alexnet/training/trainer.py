@@ -19,8 +19,8 @@ from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import Evaluation
-from alexnet.io.files import remove_file, write_text
 from alexnet.io.text import count_text, shell_command
+from alexnet.parallel.world import current_world, join_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, progress_callback
 from alexnet.runtime.environment import Environment, describe_environment
@@ -52,7 +52,9 @@ from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
 
-DETERMINISM_KEYS = ("alexnet", "torch", "device_name", "threads", "kernels", "device")
+DETERMINISM_KEYS = (
+    "alexnet", "torch", "device_name", "threads", "kernels", "device", "processes",
+)  # fmt: skip
 """Fields of the environment that decide the bits of a result."""
 
 
@@ -98,6 +100,7 @@ class _Writers:
     save_page: SavePage | None
 
 
+@join_world()
 def train(
     recipe: Recipe,
     *,
@@ -126,14 +129,9 @@ def train(
         is_run = RunFolder(Path(out)).config.exists()
         resume_command = f", or resume it with --resume {out}" if is_run else ""
         raise UsageError(f"{out} exists; choose another --out{resume_command}")
-    recipe = resolve(recipe, log)
+    recipe = resolve(with_devices(recipe, log), log)
     setup = set_up_training(recipe, log)
-    environment = describe_environment(setup.device)
-    folder = (
-        create_run(Path(out), recipe, environment)
-        if out
-        else create_numbered_run(Path("runs"), recipe, environment)
-    )
+    folder = create_folder(setup, Path(out) if out else None)
     with folder.locked(), log.keeping_the_end(folder.result):
         log.open(folder.log)
         for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
@@ -141,6 +139,39 @@ def train(
         return _run(setup, TrainState(), folder, log, _Writers(save_plot, save_page))
 
 
+def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:
+    """The recipe with the number of processes that there are.
+
+    Raises:
+        UsageError: this process is alone, and the recipe is for several.
+    """
+    wanted, size = recipe.distributed.devices, current_world().size
+    if wanted > 1 and size == 1:
+        raise UsageError(
+            f"--devices {wanted} needs {wanted} processes: start them with alexnet train "
+            f"--devices {wanted}, or with torchrun --nproc-per-node {wanted} -m alexnet train"
+        )
+    if wanted not in (1, size):
+        reporter.note(f"{size} processes train together, not the {wanted} of the recipe")
+    return replace(recipe, distributed=replace(recipe.distributed, devices=size))
+
+
+def create_folder(setup: TrainingSetup, out: Path | None) -> RunFolder:
+    """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
+    recipe, world = setup.recipe, setup.world
+    environment = describe_environment(setup.device, world.size)
+    path = None
+    if world.is_main:
+        folder = (
+            create_run(out, recipe, environment)
+            if out
+            else create_numbered_run(Path("runs"), recipe, environment)
+        )
+        path = folder.path
+    return RunFolder(world.broadcast_object(path) or Path())
+
+
+@join_world()
 def resume(
     path: str | Path,
     *,
@@ -172,6 +203,7 @@ def resume(
     folder = RunFolder(Path(path))
     recipe = read_run_recipe(folder)
     with folder.locked():
+        current_world().barrier()  # rank 0 has the lock
         if folder.result.exists():
             check_can_be_extended(folder, recipe, epochs, stopping)
         log.open(folder.log)
@@ -215,14 +247,13 @@ def _restore_run(
     """
     checkpoint = latest_checkpoint(folder, recipe, reporter)
     before, info = recipe, checkpoint.info if checkpoint else None
-    recipe = extend(recipe, info, epochs=epochs, stopping=stopping)
+    recipe = extend(with_devices(recipe, reporter), info, epochs=epochs, stopping=stopping)
     setup = set_up_training(recipe, reporter, resuming=checkpoint is not None)
-    warn_if_environment_changed(folder, describe_environment(setup.device), reporter)
+    environment = describe_environment(setup.device, setup.world.size)
+    warn_if_environment_changed(folder, environment, reporter)
     state = restore(setup, checkpoint, folder) if checkpoint else TrainState()
     folder.remove_temp_files()
-    remove_file(folder.diverged)
-    remove_file(folder.result)
-    remove_file(folder.report)
+    folder.remove_ending()
     if recipe != before:
         folder.write_recipe(recipe)
     if text := describe_extension(before, recipe):
@@ -269,7 +300,7 @@ def _run(
             fit(setup, state, checkpoints, reporter)
             return _finish(setup, state, checkpoints, writers, reporter)
     except DivergedError as error:
-        write_text(folder.diverged, f"{error}\n")
+        folder.write_diverged(error)
         raise
     except TimeLimitReached:
         return _pause(setup, state, folder, reporter)
@@ -310,6 +341,7 @@ def _finish(
     folder, scores = checkpoints.folder, best_scores(state.history)
     if setup.eval_split == "val":
         save_last(setup, state, folder)
+        setup.world.barrier()  # the best model is written
         scores = _load_best(setup, folder)
         setup = calibrate(setup, lambda done, total: checkpoints.stop_if_asked(state))
     evaluation = evaluate_split(setup, "test", state, checkpoints)
@@ -322,11 +354,11 @@ def _finish(
     save_network(setup, scores, folder)
     shown = evaluation or evaluate_split(setup, "val", state, checkpoints)
     if shown:
-        write_evaluation_tables(shown, folder.evaluation)
+        on_main(write_evaluation_tables)(shown, folder.evaluation)
     validation = validation_result(setup, scores)
     save_plot = writers.save_plot or plots.save_plot
     result = plot_and_summarize(setup, state, validation, evaluation, folder, save_plot, reporter)
-    if writers.save_page:
+    if writers.save_page and setup.world.is_main:
         writers.save_page(folder.path, result, reporter)
     write_result(result, folder)
     folder.remove_checkpoints(keep_newest=setup.recipe.keep_state)

@@ -1,0 +1,168 @@
+"""A run of several processes: files of one, resumed to the same bits, evaluated together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.checkpoints.model_file import load_model
+from alexnet.config.recipe import OptimizerOptions, Recipe
+from alexnet.errors import UsageError
+from alexnet.evaluation.evaluator import evaluate
+from alexnet.inference.classifier import load
+from alexnet.parallel.world import current_world
+from alexnet.runtime.signals import TrainingInterrupted
+from alexnet.training import loop
+from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.state import TrainState
+from support.processes import Processes
+from support.runs import PowerCutError, Witness, is_same_run, resume, train
+
+
+def run(recipe: Recipe, out: Path) -> tuple[list[str], int]:
+    """Train; what was noted, and the number of finished epochs."""
+    witness = Witness()
+    result = train(recipe, out=out, reporter=witness)
+    return witness.notes, len(result.history)
+
+
+def cut_and_resume(recipe: Recipe, out: Path, stop_after: int) -> None:
+    """Train until a power cut after a step, then to the end."""
+
+    def stop(state: TrainState) -> None:
+        if state.step == stop_after:
+            raise PowerCutError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "check_weights", stop)
+        with pytest.raises(PowerCutError):
+            train(recipe, out=out)
+        current_world().barrier()
+    resume(out)
+
+
+def stop_one(recipe: Recipe, out: Path) -> tuple[str, int, str]:
+    """Train until the last process gets a signal; the message, and what resuming notes first."""
+    world = current_world()
+
+    def stop(state: TrainState) -> None:
+        if state.step == 3 and world.rank == world.size - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "check_weights", stop)
+        with pytest.raises(TrainingInterrupted) as stopped:
+            train(recipe, out=out)
+    witness = Witness()
+    resume(out, reporter=witness)
+    return str(stopped.value), stopped.value.signal_number, " ".join(witness.notes)
+
+
+def evaluated(model: Path, crops: int) -> tuple[float, float, np.ndarray]:
+    result = evaluate(load(model), crops=crops)  # type: ignore[arg-type]
+    return result.loss, result.top1_error, result.confusion
+
+
+def errors(folder: RunFolder) -> list[float]:
+    return [x for r in read_metrics(folder) for x in (r.train_loss, r.eval_loss) if x is not None]
+
+
+@pytest.fixture
+def two_at_a_time(small: Recipe) -> Recipe:
+    """The small recipe, saved only every third step."""
+    return replace(small, save_every_steps=3)
+
+
+def test_a_run_of_two_processes_is_that_of_one(
+    two_at_a_time: Recipe, small_whole: RunFolder, small_place: RunFolder, pair: Processes
+) -> None:
+    folder = small_place
+    (notes, epochs), (silence, same) = pair.run(run, two_at_a_time, folder.path)
+    assert epochs == same == 3
+    assert f"run folder {folder.path}" in notes
+    assert not silence
+    assert {p.name for p in folder.path.iterdir()} == {p.name for p in small_whole.path.iterdir()}
+    np.testing.assert_allclose(errors(folder), errors(small_whole), rtol=1e-5)
+    assert json.loads(folder.config.read_text())["distributed"]["devices"] == 2
+    assert folder.read_environment()["processes"] == 2
+    weights, _, _ = load_model(folder.model)
+    for name, expected in load_model(small_whole.model)[0].items():
+        np.testing.assert_allclose(weights[name], expected, rtol=1e-3, atol=1e-5)
+    alone = evaluated(folder.model, 1)
+    for found in pair.run(evaluated, folder.model, 1):
+        np.testing.assert_allclose(found[:2], alone[:2], rtol=1e-5)
+        assert (found[2] == alone[2]).all()
+
+
+def check_resuming(recipe: Recipe, place: Path, processes: Processes) -> None:
+    whole, cut = place.with_name("whole"), place.with_name("cut")
+    processes.run(run, recipe, whole)
+    for stop_after in (5, 10):
+        processes.run(cut_and_resume, recipe, cut / str(stop_after), stop_after)
+        assert is_same_run(RunFolder(cut / str(stop_after)), RunFolder(whole))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_two_processes_resume_to_the_same_bits(
+    ema: float | None, two_at_a_time: Recipe, small_place: RunFolder, pair: Processes
+) -> None:
+    recipe = replace(two_at_a_time, optimizer=OptimizerOptions(optimizer="adamw", ema=ema))
+    check_resuming(recipe, small_place.path, pair)
+
+
+@pytest.mark.slow
+def test_four_processes_resume_to_the_same_bits(
+    tiny: Recipe, small_place: RunFolder, four: Processes
+) -> None:
+    """Batch norm and dropout; and four gradients are added up in an order that must not change."""
+    recipe = replace(tiny, save_every_steps=3)
+    check_resuming(recipe, small_place.path, four)
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_can_resume(
+    two_at_a_time: Recipe, small_whole: RunFolder, small_place: RunFolder, pair: Processes
+) -> None:
+    def stop(state: TrainState) -> None:
+        if state.step == 5:
+            raise PowerCutError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "check_weights", stop)
+        with pytest.raises(PowerCutError):
+            train(two_at_a_time, out=small_place.path)
+    pair.run(resume_here, small_place.path)
+    np.testing.assert_allclose(errors(small_place), errors(small_whole), rtol=1e-5)
+
+
+def resume_here(folder: Path) -> None:
+    witness = Witness()
+    resume(folder, reporter=witness)
+    is_main = current_world().is_main
+    assert any("processes 1 -> 2" in note for note in witness.notes) == is_main
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_saves_and_ends_all(
+    two_at_a_time: Recipe, small_whole: RunFolder, small_place: RunFolder, pair: Processes
+) -> None:
+    first, second = pair.run(stop_one, two_at_a_time, small_place.path)
+    assert first[:2] == second[:2]
+    assert "stopped after step 3 of 12, which is saved" in first[0]
+    assert first[1] == signal.SIGTERM
+    assert "resuming after step 3 of 12" in first[2]
+    assert not second[2]
+    np.testing.assert_allclose(errors(small_place), errors(small_whole), rtol=1e-5)
+
+
+def test_one_process_refuses_a_recipe_for_several(small: Recipe, tmp_path: Path) -> None:
+    several = replace(small, distributed=replace(small.distributed, devices=2))
+    with pytest.raises(UsageError, match="--devices 2 needs 2 processes"):
+        train(several, out=tmp_path / "run")
