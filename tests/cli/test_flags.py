@@ -84,7 +84,8 @@ def test_flags_change_the_defaults() -> None:
         ("m --milestones 3 x", "--milestones: * ['3', 'x']; see alexnet try --help"),
         ("m --lr -1", "--lr -1.0 must not be negative"),
         ("m --epochs", "'--epochs'* 1 value*; see alexnet try --help"),
-        ("m --crops 3", "'3'*'--crops'*('1', '10'); see alexnet try --help"),
+        ("m --crops 3", "unknown value of --crops '3'; known: 1, 10"),
+        ("m --crops 100", "unknown value of --crops '100'; did you mean 10 or 1?"),
         ("", "alexnet try* A model file*; see alexnet try --help"),
     ],
 )

@@ -160,3 +160,11 @@ def test_help_shows_only_what_a_user_may_set_in_words(command: Command) -> None:
         assert "--replanned" not in text
         assert "; None:" not in text
         assert ("; the word None: as published. (default: 128)" in text) == (verb == "train")
+
+
+def test_help_names_what_else_a_verb_does_unless_that_is_asked_for(command: Command) -> None:
+    assert "  --neighbors IMAGE ..." in command("explain", "--help").out
+    assert "instead of that" not in command("explain", "--map", "--help").out
+    error = command("explain", "runs/x", "--neighbour", "a.jpg").err
+    assert "unknown flag '--neighbour'; did you mean --neighbors?" in error
+    assert "alexnet report RUN --watch" in command("train", "photos/", "--watch").err

@@ -23,6 +23,7 @@ from alexnet.models.zoo import ALEXNET_OWT, architecture
 from alexnet.training.initial_weights import (
     by_layer,
     find_pretrained,
+    frozen_text,
     load_initial_weights,
     read_initial_weights,
     resolve,
@@ -76,8 +77,11 @@ def test_torchvisions_convolutions_are_found_and_told(data_root: Path, witness: 
     assert network.get_submodule("conv5").weight.unique().tolist() == [0.5]
     assert witness.notes == [
         f"fine-tunes torchvision's weights {features}: conv1, conv2, conv3, conv4, conv5; "
-        "randomly initialized: fc6, fc7, fc8"
+        "randomly initialized: fc6, fc7, fc8; the layers up to conv3 are frozen (--freeze-up-to)"
     ]
+    later = frozen_text(replace(found, freeze_after_epoch=2))
+    assert later == "; the layers up to conv3 are frozen after epoch 2 (--freeze-up-to)"
+    assert frozen_text(replace(found, freeze_up_to="")) == ""
     whole = data_root / torchvision.FILE
     whole.touch()
     assert resolve(recipe, witness).init_from == str(whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import is_dataclass, replace
@@ -36,6 +37,8 @@ T = TypeVar("T")
 REGISTRY = ConstructorRegistry()
 PRINTING = ("--json", "--csv")
 """Switches that other programs follow with the name of a file."""
+INVALID_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(--\S+)'\. Expected one of (.*)")
+"""As tyro words it."""
 NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
     int: (int, "whole number"),
     int | None: (int, "whole number"),
@@ -215,7 +218,11 @@ def _usage_error(stop: SystemExit, message: str, verb: str) -> Exception:
         if isinstance(cause, AlexNetError):
             return UsageError(str(cause))
         cause = cause.__context__
-    return UsageError(f"{_first_paragraph(message).rstrip(' .')}; see alexnet {verb} --help")
+    text = _first_paragraph(message).rstrip(" .")
+    if found := INVALID_CHOICE.fullmatch(text):
+        word, flag, choices = found.groups()
+        return UnknownNameError(f"value of {flag}", word, re.findall(r"'([^']*)'", choices))
+    return UsageError(f"{text}; see alexnet {verb} --help")
 
 
 def _first_paragraph(box: str) -> str:
@@ -228,10 +235,10 @@ def _first_paragraph(box: str) -> str:
 def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str]) -> str:
     """What is wrong with a word that no field takes."""
     flag = word.partition("=")[0]
-    names = [name for one in flags for name in one.names]
-    close = difflib.get_close_matches(flag, names, n=1)
+    names, page = [name for one in flags for name in one.names], PAGES.get(verb)
+    others = [mode.partition(" ")[0] for mode, _ in page.modes] if page else []
+    close = difflib.get_close_matches(flag, [*names, *others], n=1)
     advice = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
-    page = PAGES.get(verb)
     if page and page.words and not flag.startswith("-"):
         advice = f"it comes first: alexnet {verb} {word} .."
     elif not flag.startswith("-"):

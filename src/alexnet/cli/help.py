@@ -47,6 +47,7 @@ def help_text(
         "\n\n".join(map(_fill, prose.split("\n\n"))),
         "\n".join(map(_entry, positionals)),
         *(_groups(flags) if is_all else [_basic(flags, page)]),
+        _modes(page, flags),
         _examples(page),
     ]
     if not is_all:
@@ -93,6 +94,15 @@ def _groups(flags: Sequence[Flag]) -> Iterator[str]:
         yield "\n".join([_fill(f"{group}:"), *map(_entry, members)])
 
 
+def _modes(page: HelpPage, flags: Sequence[Flag]) -> str:
+    """What else the verb does; nothing in the help of one of these modes."""
+    own = {name for flag in flags for name in flag.names}
+    if not page.modes or any(mode.partition(" ")[0] in own for mode, _ in page.modes):
+        return ""
+    lines = (_columned(mode, text) for mode, text in page.modes)
+    return "\n".join(["instead of that, each with options of its own (--help):", *lines])
+
+
 def _examples(page: HelpPage) -> str:
     return f"examples:\n{examples_text(page.examples)}" if page.examples else ""
 
@@ -101,8 +111,12 @@ def _entry(flag: Flag) -> str:
     """A flag with its text, filled, in two columns."""
     is_off = not flag.metavar and not flag.default
     names = flag.names[:1] if is_off else flag.names
-    left = "  " + " ".join([", ".join(names), flag.metavar]).strip()
-    text = _fill(_text(flag), " " * INDENT)
+    return _columned(" ".join([", ".join(names), flag.metavar]).strip(), _text(flag))
+
+
+def _columned(words: str, text: str) -> str:
+    """Words and their text, below them if they are too long to be beside it."""
+    left, text = f"  {words}", _fill(text, " " * INDENT)
     return f"{left}\n{text}" if len(left) > INDENT - 2 else left.ljust(INDENT) + text[INDENT:]
 
 

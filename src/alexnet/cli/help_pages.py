@@ -19,6 +19,8 @@ class HelpPage:
     """Words before the flags that the flags' dataclass does not have."""
     basic: tuple[str, ...] = ()
     """Fields that `--help` shows; all of them if this is empty."""
+    modes: tuple[tuple[str, str], ...] = ()
+    """Flags with which the verb does something else and has other flags, and what it does."""
     examples: tuple[tuple[str, str], ...] = ()
     """What follows `alexnet`, and what it does."""
 
@@ -73,6 +75,11 @@ PAGES: dict[str, HelpPage] = {
         ),
     ),
     "explain": HelpPage(
+        modes=(
+            ("--filters [LAYER]", "What the channels of a layer respond to."),
+            ("--neighbors IMAGE ...", "The images of a data set that are nearest to an image."),
+            ("--map", "A two-dimensional map of a split."),
+        ),
         examples=(
             ("explain runs/photos-001 a.jpg", "a sheet of all maps of an image"),
             ("explain runs/photos-001 a.jpg --class rose", "why it might be a rose"),

@@ -106,8 +106,9 @@ def _run_lines(run: RunSummary) -> Iterator[tuple[str, str]]:
         checkpoint = "" if step is None else f", checkpoint after step {step:,}"
         yield "epochs", f"{run.epochs} of {planned}{checkpoint}"
     if run.best_error is not None:
-        split = {"val": "validation", "test": "test"}.get(run.best_split or "", "")
-        yield "best", f"{split} error {percent(run.best_error)} after epoch {run.best_epoch}"
+        is_best, error = run.best_split == "val", percent(run.best_error)
+        head, split = ("best", "validation") if is_best else ("last", "test")
+        yield head, f"{split} error {error} after epoch {run.best_epoch}"
 
 
 def _file_lines(file: FileDescription) -> Iterator[tuple[str, str]]:

@@ -60,6 +60,7 @@ FLAG_ANSWERS = {
     "loss": "the loss is cross-entropy; see --label-smoothing",
     "criterion": "the loss is cross-entropy; see --label-smoothing",
     "metrics": ANSWERS["metrics"],
+    "watch": "a running training is watched by: alexnet report RUN --watch",
     "verbose": "progress goes to stderr, the result to stdout",
     "quiet": "progress goes to stderr, the result to stdout; 2> FILE takes the progress",
 }

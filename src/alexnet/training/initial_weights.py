@@ -197,7 +197,7 @@ def load_initial_weights(
         ModelFileError: none fits.
     """
     report = load_matching_weights(network, weights)
-    reporter.note(loaded_text(recipe.init_from, report))
+    reporter.note(loaded_text(recipe.init_from, report) + frozen_text(recipe))
     if report.unused:
         reporter.note(f"unused: {', '.join(report.unused)}")
 
@@ -210,6 +210,15 @@ def loaded_text(path: str, report: LoadReport) -> str:
     return (
         f"{whose} {path}: {', '.join(loaded)}; randomly initialized: {', '.join(missing) or 'none'}"
     )
+
+
+def frozen_text(recipe: Recipe) -> str:
+    """Which layers are not trained, and from when on; "" if all are."""
+    if not recipe.freeze_up_to:
+        return ""
+    after = recipe.freeze_after_epoch
+    when = f" after epoch {after}" if after else ""
+    return f"; the layers up to {recipe.freeze_up_to} are frozen{when} (--freeze-up-to)"
 
 
 def by_layer(names: Collection[str], others: Collection[str]) -> list[str]:
