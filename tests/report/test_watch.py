@@ -1,5 +1,6 @@
 """The server of a running training's page."""
 
+import re
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -25,10 +26,14 @@ def test_the_page_follows_the_run_and_nothing_else_is_served(own: RunFolder) -> 
     lines = own.metrics.read_text().splitlines(keepends=True)
     own.metrics.write_text(lines[0])
     own.result.unlink()
+    own.model.unlink()
     with serving(own.path) as address:
         status, before, page = ask(address)
         assert status == 200
         assert "after epoch 1" in page
+        fc8 = re.search(r"fc8</.*?</tr>", page, re.DOTALL)
+        assert fc8, "the network is shown before there is a model"
+        assert re.search(r">12<", fc8[0]), "with the classes of the data"
         assert "connect-src &#39;self&#39;" in page
         assert ask(address, "HEAD")[1]["ETag"] == before["ETag"]
         own.metrics.write_text("".join(lines[:2]))

@@ -20,7 +20,7 @@ from alexnet.report.feature_map import stored_map
 from alexnet.report.network_rows import network_table
 from alexnet.report.page_images import choose_images
 from alexnet.report.reliability import reliability_diagrams
-from alexnet.report.stored_images import RunData, open_run_data
+from alexnet.report.stored_images import RunData, open_run_data, with_classes_of
 from alexnet.report.stored_run import StoredRun
 
 ENVIRONMENT_NAMES = {
@@ -49,6 +49,7 @@ class Headline:
 def report_content(run: StoredRun) -> dict[str, Any]:
     """The variables of `run_report.html`, all but those that change while a run is trained."""
     data = open_run_data(run)
+    run = with_classes_of(run, data)
     return live_content(run) | image_content(run, data) | {"version": ""}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from alexnet.data.splits import Splits
 from alexnet.data.store.store import Store
 from alexnet.errors import AlexNetError
 from alexnet.io.text import error_text
+from alexnet.models.variants import variant
 from alexnet.report.stored_run import StoredRun
 from alexnet.reporter import NullReporter
 from alexnet.training.data import plan_data
@@ -40,6 +41,14 @@ def open_run_data(run: StoredRun) -> RunData:
         return RunData(problem="the data has changed since the training")
     problem = "" if has_pixels else "its images are not in the cache; alexnet evaluate decodes them"
     return RunData(store=store, splits=splits, has_pixels=has_pixels, problem=problem)
+
+
+def with_classes_of(run: StoredRun, data: RunData) -> StoredRun:
+    """The run; the network of one that has no model yet gets as many classes as its data has."""
+    if run.manifest_hash or data.store is None or run.architecture is None:
+        return run
+    num_classes = len(data.store.info.class_names)
+    return replace(run, architecture=variant(run.architecture, num_classes=num_classes))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,7 @@ class StoredRun:
     predictions: tuple[ImagePrediction, ...]
     """Of the images of `evaluation`, highest loss first."""
     architecture: Architecture | None
+    """Of the model; before there is one, with the published number of classes."""
     manifest_hash: str
     """Of the data set that the model was trained on; "" if it is not known."""
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -170,7 +171,7 @@ def _is_same(one: EvaluationSummary, other: EvaluationSummary) -> bool:
 def _read_architecture(
     folder: RunFolder, recipe: Recipe | None, reader: _Reader
 ) -> Architecture | None:
-    """Of the model; without one that of the recipe, whose number of classes may differ."""
+    """Of the model; without one that of the recipe, with the published number of classes."""
     if folder.model.exists():
         return reader.read("the network", lambda: read_architecture(folder.model))
     return reader.read("the network", lambda: build_architecture(recipe)) if recipe else None

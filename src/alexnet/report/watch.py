@@ -17,7 +17,7 @@ from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
 from alexnet.report.report_content import image_content, live_content
 from alexnet.report.run_report import TEMPLATES
-from alexnet.report.stored_images import open_run_data
+from alexnet.report.stored_images import RunData, open_run_data, with_classes_of
 from alexnet.report.stored_run import read_run
 
 HOST = "127.0.0.1"
@@ -33,6 +33,7 @@ class LivePage:
         self._lock = threading.Lock()
         self._version = ""
         self._page = b""
+        self._data = RunData()
         self._images: dict[str, Any] = {}
         self._images_of: tuple[object, ...] = ()
 
@@ -56,9 +57,12 @@ class LivePage:
         run = read_run(self.run)
         images_of = (run.recipe, run.manifest_hash, run.evaluation is None, len(run.predictions))
         if images_of != self._images_of:
-            self._images = image_content(run, open_run_data(run))
+            self._data = open_run_data(run)
+            self._images = image_content(run, self._data)
             self._images_of = images_of
-        content = live_content(run) | self._images | {"version": version}
+        content = (
+            live_content(with_classes_of(run, self._data)) | self._images | {"version": version}
+        )
         page = render_page(TEMPLATES, "run_report", content, "'self'", shared="charts")
         return page.encode()
 
