@@ -1,14 +1,17 @@
 """The server of a running training's page."""
 
 import re
+import signal
 import urllib.error
 import urllib.request
 from email.message import Message
+from pathlib import Path
 
 import pytest
 
 from alexnet.report.watch import serving
 from alexnet.training.run_folder import RunFolder
+from support.commands import Alexnet
 
 
 def ask(address: str, method: str = "GET", **headers: str) -> tuple[int, Message, str]:
@@ -45,3 +48,18 @@ def test_the_page_follows_the_run_and_nothing_else_is_served(own: RunFolder) -> 
         assert ask(address, "POST")[0] == 501
     with pytest.raises(OSError, match="refused"):
         ask(address)
+
+
+@pytest.mark.slow
+def test_the_command_waits_for_a_training_that_has_not_begun(
+    own: RunFolder, tmp_path: Path, alexnet_process: Alexnet
+) -> None:
+    later = tmp_path / "later"
+    process = alexnet_process("report", later, "--watch")
+    assert process.stderr
+    assert process.stdout
+    assert process.stderr.readline().startswith(f"waiting for a training into {later}")
+    own.path.rename(later)
+    assert ask(process.stdout.readline().strip())[0] == 200
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0

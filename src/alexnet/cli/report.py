@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ import tyro
 from alexnet.cli.console import note, print_json
 from alexnet.cli.flags import parse, with_run
 from alexnet.errors import UsageError, require
+from alexnet.io.run_paths import DEFAULT_FOLDER, is_run
 from alexnet.io.text import printable
+
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,7 @@ class ReportFlags:
     """Open the page in the browser."""
     watch: bool = False
     """Serve the page of a running training on this machine alone, and refresh it after every
-    epoch, until Ctrl-C."""
+    epoch, until Ctrl-C. Waits for a training whose folder is not there yet."""
     port: int = 0
     """Of --watch; 0: any that is free."""
     json: bool = False
@@ -42,11 +46,11 @@ class ReportFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Write the page and print its path, or serve it."""
-    flags = with_run(parse(ReportFlags, arguments, "report"), "runs")
+    flags = parse(ReportFlags, arguments, "report")
     require(bool(flags.runs), "name a run folder, such as those in alexnet runs", UsageError)
-    paths = [Path(run) for run in flags.runs]
     if flags.watch:
-        return _watch(paths, flags)
+        return _watch(flags)
+    paths = [Path(run) for run in with_run(flags, "runs").runs]
     from alexnet.report import write_comparison, write_run_report
 
     out = Path(flags.out) if flags.out else None
@@ -68,20 +72,30 @@ def _print_page(page: Path, paths: Sequence[Path], as_json: bool) -> None:
     print_json(report_output(str(page), page.stat().st_size, runs))
 
 
-def _watch(paths: Sequence[Path], flags: ReportFlags) -> int:
+def _watch(flags: ReportFlags) -> int:
     """Serve the page until Ctrl-C."""
-    require(len(paths) == 1, "--watch serves the page of one run; name one", UsageError)
+    require(len(flags.runs) == 1, "--watch serves the page of one run; name one", UsageError)
     require(not flags.json, "--watch serves a page until Ctrl-C; leave out --json", UsageError)
     require(not flags.out, "--watch writes no file; leave out --out", UsageError)
     from alexnet.report import serving
 
-    with serving(paths[0], flags.port) as address:
-        print(address, flush=True)
-        note("Ctrl-C ends it; the training goes on without it")
-        if flags.open:
-            webbrowser.open(address)
-        try:
+    try:
+        with serving(_existing_run(flags.runs[0]), flags.port) as address:
+            print(address, flush=True)
+            note("Ctrl-C ends it; the training goes on without it")
+            if flags.open:
+                webbrowser.open(address)
             threading.Event().wait()
-        except KeyboardInterrupt:
-            return 0
+    except KeyboardInterrupt:
+        return 0
     return 0
+
+
+def _existing_run(word: str) -> Path:
+    """The run of that path or name, when a training has made its folder."""
+    places = (Path(word), DEFAULT_FOLDER / word)
+    if not any(place.exists() for place in places):
+        note(f"waiting for a training into {word}; Ctrl-C ends it")
+        while not any(map(is_run, places)):
+            time.sleep(POLL_SECONDS)
+    return next(place for place in places if place.exists())
