@@ -36,6 +36,8 @@ class Line:
     is_dashed: bool
     path: str
     """Of an SVG path; a gap where a value is missing."""
+    dots: list[tuple[float, float]]
+    """Points between two gaps, which a path does not show."""
     ys: list[float | None]
     texts: list[str]
     last: str
@@ -116,7 +118,9 @@ def line_chart(
         xs=xs,
         x_labels=[f"{x:,}" for x in chosen],
         x_ticks=[(scale_x(x), f"{x:,}") for x in epoch_ticks(first, last)] if chosen else [],
-        y_ticks=[(scale_y(v), tick_text(v, text)) for v in ticks],
+        y_ticks=[
+            (scale_y(v), name) for v, name in zip(ticks, tick_texts(ticks, text), strict=True)
+        ],
         lines=[
             _line(one, COLORS[i % len(COLORS)], xs, line, scale_y, text)
             for i, (one, line) in enumerate(zip(series, values, strict=True))
@@ -148,10 +152,26 @@ def _line(
         color=series.color or color,
         is_dashed=series.is_dashed,
         path=_path(xs, ys),
+        dots=_dots(xs, ys),
         ys=ys,
         texts=texts,
         last=next((t for t in reversed(texts) if t != "–"), "–"),
     )
+
+
+def tick_texts(ticks: Sequence[float], text: Format) -> list[str]:
+    """The ticks as `text` has them; all with an exponent if one has, as 1.5e-4 beside 5e-5."""
+    texts = [tick_text(value, text) for value in ticks]
+    has_exponent = any("e" in name for name in texts)
+    return [
+        _scientific(value) if has_exponent and value else name
+        for value, name in zip(ticks, texts, strict=True)
+    ]
+
+
+def _scientific(value: float) -> str:
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def tick_text(value: float, text: Format) -> str:
@@ -234,3 +254,13 @@ def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
             parts.append(f"{'L' if is_drawing else 'M'}{x:g} {y:g}")
         is_drawing = y is not None
     return "".join(parts)
+
+
+def _dots(xs: Sequence[float], ys: Sequence[float | None]) -> list[tuple[float, float]]:
+    """The points without one before or after them."""
+    around = [None, *ys, None]
+    return [
+        (x, y)
+        for x, y, before, after in zip(xs, ys, around, around[2:], strict=False)
+        if y is not None and before is None and after is None
+    ]
