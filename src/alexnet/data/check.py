@@ -17,6 +17,7 @@ from alexnet.data.images.find import describe_skipped, list_images
 from alexnet.data.images.formats import FORMAT_SUFFIXES, SUFFIXES
 from alexnet.data.images.open import REMARKS
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.data.near_duplicates import near_duplicates, thumbnail
 from alexnet.data.source import ImageFiles, Source
 from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
@@ -45,7 +46,7 @@ class Finding:
 
     issue: str
     """unreadable, format, small, imbalance, no_train_images (also val, test), few_images,
-    class_case, or duplicate (also _across_splits, _across_classes)."""
+    class_case, duplicate or near_duplicate (also _across_splits, _across_classes)."""
     name: str
     """Of the image or the class."""
     detail: str
@@ -63,6 +64,8 @@ class _ImageFacts:
     format: str = ""
     side: int = 0
     digest: bytes = b""
+    thumbnail: np.ndarray | None = None
+    """See `near_duplicates.thumbnail`."""
     remarks: tuple[str, ...] = ()
     """What is odd about it, though it is read."""
     error: str = ""
@@ -71,7 +74,8 @@ class _ImageFacts:
 def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> list[Finding]:
     """Every finding about a source, faults first; decodes each image once, on all cores.
 
-    Duplicates are images that are equal to the last bit at 32 x 32 pixels.
+    Duplicates are images that are equal to the last bit at 32 x 32 pixels; `near_duplicates` says
+    what nearly equal ones are.
     """
     facts: list[_ImageFacts] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -79,6 +83,7 @@ def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> li
             facts.append(image)
             on_progress(len(facts), len(source))
     findings = [*_unreadable(source, facts), *_skipped(source), *_duplicates(source, facts)]
+    findings += _near_duplicates(source, facts)
     findings += [*_formats(source, facts), *_remarks(source, facts)]
     findings += [*_small(source, facts), *_imbalance(source), *_classes(source)]
     return sorted(findings, key=lambda finding: not finding.is_fault)
@@ -93,7 +98,7 @@ def _facts(source: Source, index: int) -> _ImageFacts:
     except IMAGE_ERRORS as error:
         return _ImageFacts(error=rejection_reason(error, source.names[index]))
     digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
-    return _ImageFacts(file_format, side, digest, remarks)
+    return _ImageFacts(file_format, side, digest, thumbnail(pixels), remarks)
 
 
 def _unreadable(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
@@ -185,11 +190,32 @@ def _duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
 
 
 def _duplicate(source: Source, index: int, first: int) -> Finding:
-    issue, detail = "duplicate", f"looks exactly like {source.names[first]}"
+    detail = f"looks exactly like {source.names[first]}"
+    return _copy(source, "duplicate", index, first, detail)
+
+
+def _near_duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
+    """Images that are nearly an earlier one; of equal images, the first is compared."""
+    firsts = {image.digest: i for i, image in reversed(list(enumerate(facts))) if image.digest}
+    indices = sorted(firsts.values())
+    thumbnails = [one for i in indices if (one := facts[i].thumbnail) is not None]
+    if len(thumbnails) < 2:
+        return []
+    findings = []
+    for found in near_duplicates(np.stack(thumbnails)):
+        how = "mirrored" if found.is_mirrored else "resized or compressed again"
+        first = indices[found.first]
+        detail = f"looks like {source.names[first]}, {how}"
+        findings.append(_copy(source, "near_duplicate", indices[found.copy], first, detail))
+    return findings
+
+
+def _copy(source: Source, issue: str, index: int, first: int, detail: str) -> Finding:
+    """A finding on a copy, which is named after what it is a copy across."""
     if source.labels[index] != source.labels[first]:
-        issue = "duplicate_across_classes"
+        issue += "_across_classes"
     elif source.splits[index] != source.splits[first]:
-        issue = "duplicate_across_splits"
+        issue += "_across_splits"
     elif not source.splits[index]:
         detail += "; a random split may put one into training and one into the test"
     return Finding(issue, source.names[index], detail)
