@@ -30,7 +30,7 @@ from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.parts import gather_whole
 from alexnet.parallel.plan import parameters
-from alexnet.parallel.traffic import sent_bytes, traffic
+from alexnet.parallel.traffic import LOGITS, sent_bytes, traffic
 from alexnet.parallel.world import current_world
 from support.processes import Processes
 
@@ -117,8 +117,15 @@ def compare(arch: Architecture, scheme: str, batch_size: int, dtype: torch.dtype
         "state": all(torch.equal(own.whole_state()[n], t) for n, t in weights(whole).items()),
         "parameters": own_numbers(own) - parameters(own.plan, world.rank),
         "bytes": sum(own.meter.sent.values())
-        - sent_bytes(traffic(own.plan, batch_size, world.rank, dtype.itemsize, dtype.itemsize)),
+        - planned_bytes(own, batch_size, dtype.itemsize),
     }
+
+
+def planned_bytes(network: ParallelNetwork, batch_size: int, size: int) -> int:
+    """Bytes of a step by arithmetic; the loss of a hybrid, which needs all logits, comes later."""
+    steps = traffic(network.plan, batch_size, network.world.rank, size, size)
+    is_hybrid = isinstance(network, HybridNetwork)
+    return sent_bytes(step for step in steps if not (is_hybrid and step.exchange == LOGITS))
 
 
 def weights(network: nn.Module) -> dict[str, Tensor]:

@@ -55,9 +55,10 @@ def test_data_parallel_sends_62_million_gradients_and_hybrid_3_7() -> None:
 def test_bytes_of_the_papers_net(processes: int, batch_size: int) -> None:
     net, others = ZOO["alexnet"], processes - 1
     data = plan_for(net, "data", processes)
-    assert sent_bytes(traffic(data, batch_size)) == 2 * others * 4 * 60_965_224 // processes
+    logits = 4 * 1000 * batch_size // processes * others
+    assert sent_bytes(traffic(data, batch_size)) == 8 * others * 60_965_224 // processes + logits
     compressed = traffic(data, batch_size, gradient_bytes=BF16_BYTES)
-    assert sent_bytes(compressed) == 2 * others * 2 * 60_965_224 // processes
+    assert sent_bytes(compressed) == 4 * others * 60_965_224 // processes + logits
     hybrid = traffic(plan_for(net, "hybrid", processes), batch_size)
     per_process = 4 * batch_size // processes * others
     assert [(step.layer, step.forward, step.backward) for step in hybrid[:3]] == [
@@ -65,7 +66,8 @@ def test_bytes_of_the_papers_net(processes: int, batch_size: int) -> None:
         ("fc7", 4096 * per_process, 4096 * per_process),
         ("fc8", 1000 * per_process, 1000 * per_process),
     ]
-    assert (hybrid[3].layer, hybrid[3].numbers) == ("", 2_334_080 + 1000)
+    assert (hybrid[3].exchange, hybrid[3].forward) == ("gather logits", logits)
+    assert (hybrid[4].layer, hybrid[4].numbers) == ("", 2_334_080 + 1000)
 
 
 def test_columns_exchange_where_the_paper_says() -> None:
