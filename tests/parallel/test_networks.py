@@ -116,8 +116,7 @@ def compare(arch: Architecture, scheme: str, batch_size: int, dtype: torch.dtype
         "norm": relative(own.gradient_norm(), norm),
         "state": all(torch.equal(own.whole_state()[n], t) for n, t in weights(whole).items()),
         "parameters": own_numbers(own) - parameters(own.plan, world.rank),
-        "bytes": sum(own.meter.sent.values())
-        - planned_bytes(own, batch_size, dtype.itemsize),
+        "bytes": sum(own.meter.sent.values()) - planned_bytes(own, batch_size, dtype.itemsize),
     }
 
 

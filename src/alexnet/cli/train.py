@@ -28,7 +28,10 @@ RECIPES_TEXT = (
     "A folder, a list or an archive of your images (train photos/) is fine-tuned from "
     "torchvision's weights, or trained from scratch (--from scratch)."
 )
-CHANGEABLE = ("--epochs", "--patience", "--target-train-error", "--max-minutes")
+CHANGEABLE = (
+    "--epochs", "--patience", "--target-train-error", "--max-minutes",
+    "--devices", "--parallel", "--exchange",
+)  # fmt: skip
 """Flags of the recipe that --resume takes."""
 
 
@@ -108,6 +111,7 @@ def _resume(options: RunOptions, words: Sequence[str]) -> int:
             options.resume,
             epochs=recipe.epochs,
             stopping=recipe.stopping,
+            distributed=recipe.distributed,
             reporter=reporter,
             save_page=save_page,
         )

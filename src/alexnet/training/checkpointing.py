@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
-import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import Scores, load_model, save_model
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
+from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError
@@ -24,6 +24,7 @@ from alexnet.parallel.world import on_main
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.training.checkpoint_tensors import load_training_tensors, training_tensors
 from alexnet.training.run_folder import RunFolder, checkpoint_step
 from alexnet.training.schedule import past_plan
 from alexnet.training.setup import TrainingSetup
@@ -63,20 +64,19 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
     return Scores(epoch=1 + errors.index(min(errors)), val_top1_error=min(errors))
 
 
-@on_main
 def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
     """Write everything that is needed to resume from here, then remove old checkpoints.
 
-    A checkpoint of a later step was unusable when the run was resumed; it is removed, too.
+    A checkpoint of a later step was unusable when the run was resumed; it is removed, too. All
+    processes call it; that of rank 0 writes.
     """
-    tensors = {f"network.{name}": t for name, t in setup.network.state_dict().items()}
-    if setup.average:
-        averages = setup.average.network.state_dict()
-        tensors |= {f"average.{name}": tensor for name, tensor in averages.items()}
-    names = {id(p): name for name, p in setup.network.named_parameters()}
-    for parameter, values in setup.optimizer.state.items():
-        for key, value in values.items():
-            tensors[f"optimizer.{names[id(parameter)]}.{key}"] = torch.as_tensor(value)
+    _write_checkpoint(setup, state, folder, training_tensors(setup))
+
+
+@on_main
+def _write_checkpoint(
+    setup: TrainingSetup, state: TrainState, folder: RunFolder, tensors: dict[str, Tensor]
+) -> None:
     info = CheckpointInfo(
         fingerprint=setup.store.info.fingerprint,
         recipe=setup.recipe,
@@ -145,8 +145,8 @@ def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) ->
 
     Args:
         folder: of the run.
-        recipe: in its config.json; may plan another number of epochs after `step`, and have another
-            number of processes.
+        recipe: in its config.json; may plan another number of epochs after `step`, and spread the
+            network over another number of processes, in another scheme.
         saved: in the checkpoint.
         step: of the checkpoint.
 
@@ -156,8 +156,7 @@ def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) ->
     if past_plan(recipe, step) == past_plan(saved, step):
         schedule = replace(recipe.schedule, replanned=saved.schedule.replanned)
         recipe = replace(recipe, epochs=saved.epochs, schedule=schedule)
-    devices = replace(recipe.distributed, devices=saved.distributed.devices)
-    recipe = replace(recipe, distributed=devices)
+    recipe = replace(recipe, distributed=with_layout(recipe.distributed, saved.distributed))
     names = [field.name for field in fields(Recipe) if field.name not in CHANGEABLE_ON_RESUME]
     if changed := [name for name in names if getattr(recipe, name) != getattr(saved, name)]:
         was = to_json(getattr(saved, changed[0]), indent=None)
@@ -165,6 +164,11 @@ def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) ->
             f"{folder.config} has changed since the run was stopped ({changed[0]} was {was}): "
             "restore it, or start a new run with --config"
         )
+
+
+def with_layout(options: DistributedOptions, saved: DistributedOptions) -> DistributedOptions:
+    """The options with the saved number of processes and scheme, which decide rounding alone."""
+    return replace(options, devices=saved.devices, parallel=saved.parallel, exchange=saved.exchange)
 
 
 def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> TrainState:
@@ -180,16 +184,11 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
             "restore them, or start a new run"
         )
     try:
-        setup.network.load_state_dict(_with_prefix(tensors, "network."))
-        if setup.average:
-            setup.average.network.load_state_dict(_with_prefix(tensors, "average."))
+        load_training_tensors(setup, tensors)
     except RuntimeError as error:
         raise ModelFileError(
             f"{folder.checkpoint(info.step)} belongs to another network: {error}"
         ) from error
-    for name, parameter in setup.network.named_parameters():
-        if values := _with_prefix(tensors, f"optimizer.{name}."):
-            setup.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in values.items()}
     return TrainState(
         step=info.step,
         metrics=info.metrics,
@@ -197,20 +196,6 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
         timer=EpochTimer(info.elapsed),
         history=list(info.history),
         times=list(info.times),
-    )
-
-
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, by the rest of the name."""
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
-
-
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A tensor of optimizer state, on the device and in the memory layout of its parameter."""
-    return (
-        torch.empty_like(parameter).copy_(value)
-        if value.shape == parameter.shape
-        else value.to(parameter.device, copy=True)
     )
 
 

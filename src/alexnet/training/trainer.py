@@ -14,6 +14,7 @@ from pathlib import Path
 
 from alexnet import plots
 from alexnet.checkpoints.model_file import Scores, load_model
+from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError, UsageError
@@ -34,6 +35,7 @@ from alexnet.training.checkpointing import (
     restore,
     save_last,
     save_network,
+    with_layout,
 )
 from alexnet.training.epoch import evaluate_split
 from alexnet.training.extension import describe_extension, extend
@@ -151,6 +153,11 @@ def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:
             f"--devices {wanted} needs {wanted} processes: start them with alexnet train "
             f"--devices {wanted}, or with torchrun --nproc-per-node {wanted} -m alexnet train"
         )
+    scheme = recipe.distributed.parallel
+    if size == 1 and scheme != "data":
+        raise UsageError(
+            f"--parallel {scheme} needs several processes: add --devices 2, or use --parallel data"
+        )
     if wanted not in (1, size):
         reporter.note(f"{size} processes train together, not the {wanted} of the recipe")
     return replace(recipe, distributed=replace(recipe.distributed, devices=size))
@@ -177,6 +184,7 @@ def resume(
     *,
     epochs: int | None = None,
     stopping: StoppingOptions | None = None,
+    distributed: DistributedOptions | None = None,
     reporter: Reporter | None = None,
     save_plot: plots.SavePlot | None = None,
     save_page: SavePage | None = None,
@@ -189,6 +197,8 @@ def resume(
         path: the run folder.
         epochs: of the whole run; None: as before. The learning rate is planned anew for as many.
         stopping: what ends the run early; None: as before.
+        distributed: its number of processes and its scheme from now on, which change results by
+            rounding alone; None: as before.
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
         save_page: writes the page of the finished run, before its `result.json`; none unless given.
@@ -202,6 +212,8 @@ def resume(
     log = LoggingReporter(reporter or NullReporter())
     folder = RunFolder(Path(path))
     recipe = read_run_recipe(folder)
+    if distributed:
+        recipe = replace(recipe, distributed=with_layout(recipe.distributed, distributed))
     with folder.locked():
         current_world().barrier()  # rank 0 has the lock
         if folder.result.exists():
@@ -246,7 +258,7 @@ def _restore_run(
     The files of the run change only when everything else is known to work.
     """
     checkpoint = latest_checkpoint(folder, recipe, reporter)
-    before, info = recipe, checkpoint.info if checkpoint else None
+    before, info = read_run_recipe(folder), checkpoint.info if checkpoint else None
     recipe = extend(with_devices(recipe, reporter), info, epochs=epochs, stopping=stopping)
     setup = set_up_training(recipe, reporter, resuming=checkpoint is not None)
     environment = describe_environment(setup.device, setup.world.size)
