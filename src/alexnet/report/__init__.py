@@ -4,7 +4,8 @@
 - `watch`: serves the page of a running training
 - `stored_run`, `predictions`, `stored_images`: what is read, as far as it is there
 - `report_content`: the variables of the template; `curves`, `confusion`, `page_images`,
-  `reliability`, `data_facts`, `class_sizes`, `augmented`, `network_rows`: its sections
+  `reliability`, `feature_map`, `data_facts`, `class_sizes`, `augmented`, `network_rows`: its
+  sections
 - `line_chart`: lines over the epochs as coordinates for SVG
 """
 
