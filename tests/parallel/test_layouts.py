@@ -139,3 +139,11 @@ def test_resume_takes_a_layout(command: Command, tmp_path: Path) -> None:
     result = command("train", "--resume", str(tmp_path / "none"), "--parallel", "hybrid")
     assert "cannot change" not in result.err
     assert "none" in result.err
+
+
+@pytest.mark.slow
+def test_a_dry_run_refuses_a_scheme_that_does_not_fit(command: Command, tiny: Recipe) -> None:
+    words = ("train", "--data", tiny.data, "--arch", "alexnet_owt", "--dry-run")
+    result = command(*words, "--devices", "2", "--parallel", "columns")
+    assert result.code == 2
+    assert "alexnet_owt has no columns" in result.err

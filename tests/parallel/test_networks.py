@@ -33,6 +33,7 @@ from alexnet.parallel.plan import parameters
 from alexnet.parallel.traffic import LOGITS, sent_bytes, traffic
 from alexnet.parallel.world import current_world
 from support.processes import Processes
+from support.slow import first_fast
 
 SMALL = ModelOptions(width=0.125, input_size=67)
 TINY = Architecture(
@@ -148,7 +149,7 @@ EXACT = 1e-12
 """In float64: a wrong part, sum or mask would be far above."""
 
 
-@pytest.mark.parametrize("scheme", ["columns", "all", "turns", "slices"])
+@pytest.mark.parametrize("scheme", first_fast(["columns", "turns", "all", "slices"], fast=2))
 def test_two_processes_compute_what_one_does(pair: Processes, scheme: str) -> None:
     check(pair.run(compare, TINY, scheme, 5, torch.float64), EXACT)
 

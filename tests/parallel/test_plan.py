@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +174,26 @@ def test_tables() -> None:
         assert sum(int(cell or 0) for cell in table.footer[3:]) == one.sent_bytes
     unfit = summarize_parallel(ZOO["alexnet_owt"], 2, 128).unfit
     assert [one.scheme for one in unfit] == ["columns"]
+
+
+def mega(number: int) -> str:
+    return f"{number / 1e6:,.1f}"
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_table"])
+def test_the_page_on_scaling_has_these_numbers(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    for devices in (2, 4, 8):
+        for batch_size in (128, 1024):
+            summary = summarize_parallel(ZOO[name], devices, batch_size)
+            found = {one.scheme: one for one in summary.schemes}
+            data, hybrid, columns = found["data"], found["hybrid"], found.get("columns")
+            cells = [
+                *(str(devices), f"{batch_size:,}"),
+                *(mega(data.sent_bytes), mega(data.sent_bytes_bf16)),
+                mega(columns.sent_bytes) if columns else "",
+                *(mega(hybrid.sent_bytes), mega(hybrid.sent_bytes_bf16)),
+            ]
+            assert cells in [
+                [cell.strip() for cell in r.split("|")[1:-1]] for r in page.split("\n")
+            ]

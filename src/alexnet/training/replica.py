@@ -18,6 +18,17 @@ from alexnet.parallel.world import ALONE, World
 from alexnet.reporter import Reporter
 
 
+def check_parallel(arch: Architecture, recipe: Recipe, world: World) -> None:
+    """Reject a network that cannot be spread as the recipe says, before its data is read.
+
+    Raises:
+        ConfigError: the scheme does not fit the network or the number of processes.
+    """
+    size = world.size if world.size > 1 else recipe.distributed.devices
+    if size > 1:
+        plan_for(arch, recipe.distributed.parallel, size)
+
+
 def build_replica(network: Network, recipe: Recipe, world: World) -> nn.Module:
     """The network as it is trained; itself where this process is alone.
 

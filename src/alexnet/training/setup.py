@@ -25,7 +25,6 @@ from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.network import ParallelNetwork
-from alexnet.parallel.plan import plan_for
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
@@ -42,6 +41,7 @@ from alexnet.training.micro_batches import micro_batches, own_rows
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.replica import (
     build_replica,
+    check_parallel,
     note_batch_norm,
     note_parallel,
     num_learning,
@@ -220,16 +220,6 @@ def build_architecture(recipe: Recipe) -> Architecture:
     check_limits(arch)
     preprocessing_for(arch, recipe.data_options)  # raises where the crop does not fit
     return arch
-
-
-def check_parallel(arch: Architecture, recipe: Recipe, world: World) -> None:
-    """Reject a network that cannot be spread as the recipe says, before its data is read.
-
-    Raises:
-        ConfigError: the scheme does not fit the network or the number of processes.
-    """
-    if world.size > 1:
-        plan_for(arch, recipe.distributed.parallel, world.size)
 
 
 def check_freezing(arch: Architecture, recipe: Recipe) -> None:
