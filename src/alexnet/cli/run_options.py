@@ -28,8 +28,8 @@ class RunOptions:
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """The run folder; a new numbered folder in runs/ unless given."""
     resume: str = ""
-    """Resume the stopped run in this folder; takes --json, and of `train` also --epochs and what
-    ends a run early."""
+    """Resume the stopped run in this folder; takes --json, and of `train` also --epochs, what ends
+    a run early, --devices, --parallel and --exchange."""
     json: bool = False
     """Print the result as JSON."""
 
