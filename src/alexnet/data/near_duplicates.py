@@ -22,7 +22,7 @@ MAX_DIFFERENCE = 0.15
 CIFAR-10 no two images are below 0.2."""
 MIN_STD = 4.0
 """Of the values of a thumbnail, 0 to 255; one with less has nothing to be recognized by."""
-COARSE_SIDE = 4
+COARSE_SIDE = 8
 """Of the parts of a thumbnail whose means are hashed."""
 NUM_AXES, WIDTH, NUM_TABLES = 8, 0.3, 16
 """Projections per hash, the width of their steps, and the number of hashes."""
