@@ -107,3 +107,12 @@ def test_all_are_found_among_many_also_in_full_buckets(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "MAX_COMPARED", 7)
     monkeypatch.setattr(module, "WIDTH", 5.0)
     assert near_duplicates(both) == expected
+
+
+def test_gray_images_must_be_more_alike() -> None:
+    """Digits of one class are alike by chance."""
+    gray, noise = thumbnails(8)[..., :1].repeat(3, 3), np.random.default_rng(2)
+    for size, expected in ((20, 0), (3, 8)):
+        copies = gray + noise.integers(-size, size + 1, (8, 16, 16, 1))
+        both = np.concatenate([gray, copies.clip(0, 255).astype(np.uint8)])
+        assert len(near_duplicates(both)) == expected

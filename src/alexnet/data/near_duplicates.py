@@ -20,6 +20,8 @@ SIDE = 16
 MAX_DIFFERENCE = 0.15
 """Of Oxford's 17 flowers copies differ by at most 0.14 and other images by at least 0.27; in
 CIFAR-10 no two images are below 0.2."""
+MAX_GRAY_DIFFERENCE = 0.05
+"""The same of gray images: in MNIST 1,075 digits are below 0.15, and 7 below 0.1, by chance."""
 MIN_STD = 4.0
 """Of the values of a thumbnail, 0 to 255; one with less has nothing to be recognized by."""
 COARSE_SIDE = 8
@@ -75,7 +77,9 @@ def _are_near(ones: np.ndarray, others: np.ndarray, is_mirrored: np.ndarray) -> 
     b[is_mirrored] = b[is_mirrored, :, ::-1]
     difference = np.sqrt(np.square(a - b).mean((1, 2, 3)))
     contrast = np.minimum(a.std((1, 2, 3)), b.std((1, 2, 3)))
-    return np.asarray(difference < MAX_DIFFERENCE * contrast)
+    is_gray = (ones == ones[..., :1]).all((1, 2, 3))
+    limit = np.where(is_gray, MAX_GRAY_DIFFERENCE, MAX_DIFFERENCE)
+    return np.asarray(difference < limit * contrast)
 
 
 def _means(images: np.ndarray, side: int) -> np.ndarray:
