@@ -13,6 +13,7 @@ from alexnet.errors import (
     DivergedError,
     MissingDataError,
     ModelFileError,
+    ProcessLostError,
     TrainingError,
     UnknownNameError,
     UsageError,
@@ -27,6 +28,7 @@ PARENTS: dict[type[Exception], tuple[type[Exception], ...]] = {
     DataError: (AlexNetError,),
     MissingDataError: (DataError,),
     ModelFileError: (AlexNetError,),
+    ProcessLostError: (AlexNetError,),
     TrainingError: (AlexNetError,),
     DivergedError: (TrainingError,),
 }

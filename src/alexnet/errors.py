@@ -8,6 +8,7 @@
     ├── DataError             images, folders and archives
     │   └── MissingDataError  a data set that is not found, and how to get it
     ├── ModelFileError        a model or run file that is damaged or of another network
+    ├── ProcessLostError      another process of the same work has ended or hangs
     └── TrainingError         training cannot continue
         └── DivergedError     the loss or a weight is not finite
 
@@ -59,6 +60,10 @@ class MissingDataError(DataError):
 
 class ModelFileError(AlexNetError):
     """A model or run file that is damaged or belongs to another network."""
+
+
+class ProcessLostError(AlexNetError):
+    """Another process that works with this one has ended or does not answer."""
 
 
 class TrainingError(AlexNetError):

@@ -25,6 +25,7 @@ from stress.tally import Tally, table
 HARNESSES = (
     Harness("kills", full=80, quick=8),
     Harness("kill_points", full=1000, quick=8),
+    Harness("ranks", full=30, quick=4),
     Harness("races", full=50, quick=4),
     Harness("full_disk", full=120, quick=4),
     Harness("images", full=5500, quick=60),

@@ -5,6 +5,7 @@
     help         --help and --help-all
     help_pages   the basic flags and the examples of every verb
     other_flags  flags of other programs are answered with ours
+    processes    several processes of one command: they print once
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
     console      tables, JSON, notes
     outputs      what every command prints with --json, as dataclasses
@@ -27,6 +28,7 @@ from importlib import import_module
 from keyword import iskeyword
 
 from alexnet import __version__
+from alexnet.cli.processes import one_voice
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
 from alexnet.io.text import IS_WINDOWS, printable
 from alexnet.other_words import OTHER_NAMES
@@ -86,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except TrainingInterrupted as stopped:
         print(f"alexnet: {stopped}", file=sys.stderr)
-        return 128 + stopped.signal_number
-    except KeyboardInterrupt:
+        return _exit_code(stopped)
+    except KeyboardInterrupt as interrupt:
         print("alexnet: interrupted", file=sys.stderr)
-        return 130
+        return _exit_code(interrupt)
     except OSError as error:
         if _is_closed_pipe(error):
             _discard_stdout()
@@ -115,8 +117,16 @@ def _dispatch(words: list[str]) -> int:
     module = f"{verb}_" if iskeyword(verb) else verb
     disable_malloc_trim()
     limit_openmp_spinning()
-    code: int = import_module(f"alexnet.cli.{module}").run(rest)
+    with one_voice(verb, _exit_code):
+        code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
+
+
+def _exit_code(error: BaseException) -> int:
+    """The exit code after an exception."""
+    if isinstance(error, TrainingInterrupted):
+        return 128 + error.signal_number
+    return 130 if isinstance(error, KeyboardInterrupt) else 2
 
 
 def _unknown_verb(word: str) -> UsageError:

@@ -16,6 +16,7 @@ from alexnet.data.datasets.split_names import split_of
 from alexnet.data.summary import missing_text
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.text import printable
+from alexnet.parallel.world import on_main
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     ending = suffix(flags, is_training_path(classifier, flags.data))
     out = Path(flags.out) if flags.out else folder.with_name(folder.name + ending)
     try:
-        write_evaluation(result, out, run=name, net=classifier.info.architecture.name)
+        on_main(write_evaluation)(result, out, run=name, net=classifier.info.architecture.name)
     finally:  # also where nothing can be written
         if flags.json:
             print_json(summarize_evaluation(result))

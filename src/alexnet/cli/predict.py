@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +21,7 @@ from alexnet.data.images.find import describe_skipped, match_paths, no_image_tex
 from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
 from alexnet.io.url import is_address
+from alexnet.parallel.world import World, current_world
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -68,10 +70,17 @@ def run(arguments: Sequence[str]) -> int:
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     if text := crops_advice(classifier, crops):
         note(text)
+    world = current_world()
+    check_shared(inputs, world)
     with ProgressReporter() as reporter:
-        predictions = classifier.predict(
-            inputs, flags.top, crops, reporter.on_predict, min_probability=flags.min_probability
+        own: list[Prediction] = classifier.predict(
+            inputs[world.rows(len(inputs))],
+            flags.top,
+            crops,
+            reporter.on_predict,
+            min_probability=flags.min_probability,
         )
+    predictions = list(chain.from_iterable(world.gather_objects(own)))
     if flags.json:
         print_json(predict_output(predictions, skipped))
     elif flags.csv:
@@ -100,6 +109,16 @@ def check_values(flags: PredictFlags) -> None:
         raise UsageError("choose one of --json and --csv")
     if not flags.paths or "" in flags.paths:
         raise UsageError("name at least one image, folder, pattern or https address")
+
+
+def check_shared(inputs: Sequence[ImageInput], world: World) -> None:
+    """Check that several processes can share the images.
+
+    Raises:
+        UsageError: one of them is stdin, which a single process reads.
+    """
+    if world.size > 1 and not all(isinstance(one, str | Path) for one in inputs):
+        raise UsageError("- reads stdin, which processes cannot share; name files instead")
 
 
 def check_order(model: str, images: Sequence[str], verb: str = "predict") -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet.api.recipes import DEFAULT_PRESET, choose_weights, name_after_data, read_call
 from alexnet.cli.console import note, note_next, print_json, size_text
 from alexnet.cli.flags import parse
+from alexnet.cli.processes import is_to_be_launched, launch_again
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
@@ -48,10 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     """Train, then print the test error and the paths of the files."""
     preset_name, options, words = read_run_options("train", arguments, CHANGEABLE)
     if options.resume:
-        return _resume(options, words)
+        return _resume(options, words, arguments)
     given, words = choosing_flags(words)
     call = read_call(preset_name, options.config, given)
     recipe, trial = read_recipe(words, options, call.recipe(), given)
+    if is_to_be_launched(devices := recipe.distributed.devices):
+        return launch_again("train", arguments, devices)
     from alexnet.report import page_of, save_page
     from alexnet.training.trainer import train
 
@@ -95,7 +98,7 @@ def read_recipe(
     return name_after_data(flags.recipe, start), flags.trial
 
 
-def _resume(options: RunOptions, words: Sequence[str]) -> int:
+def _resume(options: RunOptions, words: Sequence[str], arguments: Sequence[str]) -> int:
     """Resume a run and print its result."""
     from alexnet.report import page_of, save_page
     from alexnet.training.run_folder import RunFolder, read_run_recipe
@@ -103,6 +106,8 @@ def _resume(options: RunOptions, words: Sequence[str]) -> int:
 
     start = read_run_recipe(RunFolder(Path(options.resume)))
     recipe, trial = read_recipe(words, options, start, {})
+    if is_to_be_launched(devices := recipe.distributed.devices):
+        return launch_again("train", arguments, devices)
     note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
         if trial.is_wanted:

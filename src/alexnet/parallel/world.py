@@ -8,7 +8,9 @@ its exchanges return their argument, and torch.distributed is not touched.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +18,13 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
 
 PATIENCE = timedelta(days=7)
 """How long an exchange waits for the slowest process, which may be decoding a data set."""
+FAILED_EXCHANGE = ("gloo", "NCCL", "ncclUnhandled", "Connection closed by peer", "Connection reset")
+"""In the texts of the errors of an exchange."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun sets in the environment of every process."""
 
@@ -69,6 +71,7 @@ class World:
         """
         if self.size == 1:
             return rows
+        import numpy as np
         import torch
 
         lengths = None if count is None else [r.stop - r.start for r in self.all_rows(count)]
@@ -185,12 +188,34 @@ def join_world() -> Iterator[World]:
     import torch
     from torch import distributed
 
+    from alexnet.parallel.watch import start_watch
+
     has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
     backend = "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
+    world = current_world()
+    watch = start_watch(world)
     try:
-        world = current_world()
         yield world
         world.barrier()  # the main process may still write files when the others have finished
+    except RuntimeError as error:
+        if not _is_failed_exchange(error):
+            raise
+        _ignore_terminate()  # torchrun ends all processes when one has ended
+        raise watch.find_dead() from error
     finally:
+        watch.stop()
         distributed.destroy_process_group()
+
+
+def _is_failed_exchange(error: RuntimeError) -> bool:
+    """Whether an error is that of an exchange, which fails where another process has ended."""
+    from torch.distributed import DistError
+
+    text = str(error)
+    return isinstance(error, DistError) or any(word in text for word in FAILED_EXCHANGE)
+
+
+def _ignore_terminate() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -21,6 +21,7 @@ from alexnet.errors import DivergedError, TrainingError, UsageError
 from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.text import count_text, shell_command
+from alexnet.parallel.watch import advise
 from alexnet.parallel.world import current_world, join_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, progress_callback
@@ -41,6 +42,13 @@ from alexnet.training.epoch import evaluate_split
 from alexnet.training.extension import describe_extension, extend
 from alexnet.training.initial_weights import resolve
 from alexnet.training.loop import fit
+from alexnet.training.processes import (
+    at_size,
+    check_scheme,
+    create_folder,
+    folder_to_go_on,
+    with_devices,
+)
 from alexnet.training.results import (
     SavePage,
     ValidationResult,
@@ -48,7 +56,7 @@ from alexnet.training.results import (
     validation_result,
     write_result,
 )
-from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
+from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
 from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
@@ -127,6 +135,8 @@ def train(
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     log = LoggingReporter(reporter or NullReporter())
+    if path := folder_to_go_on(resolve(recipe, NullReporter()), Path(out) if out else None):
+        return resume(path, reporter=reporter, save_plot=save_plot, save_page=save_page)
     if out and Path(out).exists():
         is_run = RunFolder(Path(out)).config.exists()
         resume_command = f", or resume it with --resume {out}" if is_run else ""
@@ -139,43 +149,6 @@ def train(
         for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
             log.note(text)
         return _run(setup, TrainState(), folder, log, _Writers(save_plot, save_page))
-
-
-def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:
-    """The recipe with the number of processes that there are.
-
-    Raises:
-        UsageError: this process is alone, and the recipe is for several.
-    """
-    wanted, size = recipe.distributed.devices, current_world().size
-    if wanted > 1 and size == 1:
-        raise UsageError(
-            f"--devices {wanted} needs {wanted} processes: start them with alexnet train "
-            f"--devices {wanted}, or with torchrun --nproc-per-node {wanted} -m alexnet train"
-        )
-    scheme = recipe.distributed.parallel
-    if size == 1 and scheme != "data":
-        raise UsageError(
-            f"--parallel {scheme} needs several processes: add --devices 2, or use --parallel data"
-        )
-    if wanted not in (1, size):
-        reporter.note(f"{size} processes train together, not the {wanted} of the recipe")
-    return replace(recipe, distributed=replace(recipe.distributed, devices=size))
-
-
-def create_folder(setup: TrainingSetup, out: Path | None) -> RunFolder:
-    """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
-    recipe, world = setup.recipe, setup.world
-    environment = describe_environment(setup.device, world.size)
-    path = None
-    if world.is_main:
-        folder = (
-            create_run(out, recipe, environment)
-            if out
-            else create_numbered_run(Path("runs"), recipe, environment)
-        )
-        path = folder.path
-    return RunFolder(world.broadcast_object(path) or Path())
 
 
 @join_world()
@@ -259,7 +232,9 @@ def _restore_run(
     """
     checkpoint = latest_checkpoint(folder, recipe, reporter)
     before, info = read_run_recipe(folder), checkpoint.info if checkpoint else None
-    recipe = extend(with_devices(recipe, reporter), info, epochs=epochs, stopping=stopping)
+    size = current_world().size
+    check_scheme(recipe, size)
+    recipe = extend(at_size(recipe, size), info, epochs=epochs, stopping=stopping)
     setup = set_up_training(recipe, reporter, resuming=checkpoint is not None)
     environment = describe_environment(setup.device, setup.world.size)
     warn_if_environment_changed(folder, environment, reporter)
@@ -301,6 +276,7 @@ def _run(
     writers: _Writers,
 ) -> Run:
     reporter.note(f"run folder {folder.path}")
+    advise(f"resume with: {folder.resume_command}")
     progress_callback(reporter, "on_start")(state.epoch, setup.recipe.epochs)
     stop = StopRequest()
     checkpoints = CheckpointManager(setup, folder, stop, saved=(state.step, state.epoch))

@@ -1,0 +1,67 @@
+"""Start the processes of a world on this machine, as torchrun does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Sequence
+
+from alexnet.errors import UsageError
+
+ERROR_CODE = 2
+
+
+def launch(arguments: Sequence[str], size: int) -> int:
+    """Run `python -m alexnet ARGUMENTS` in `size` processes, which share this one's threads.
+
+    Returns:
+        The exit code: that of the processes if they ended by themselves, 128 and a signal's number
+        if it ended them.
+
+    Raises:
+        UsageError: this machine has no cores for so many.
+    """
+    import torch
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    check_size(size)
+    os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // size))
+    logging.disable(logging.CRITICAL)  # the processes tell of their errors themselves
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=size,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "alexnet", *arguments)
+    except ChildFailedError as error:
+        return exit_code([failure.exitcode for failure in error.failures.values()])
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    return 0
+
+
+def check_size(size: int) -> None:
+    """Reject far more processes than cores, which is most likely a mistake.
+
+    Raises:
+        UsageError: says how many there are.
+    """
+    cores = os.cpu_count() or 1
+    if size > 8 * cores:
+        raise UsageError(f"--devices {size} is too many for the {cores} cores of this machine")
+
+
+def exit_code(codes: Sequence[int]) -> int:
+    """The exit code of processes that have failed; a negative one is of a signal that killed it."""
+    interrupted = [code for code in codes if code in (128 + signal.SIGINT, 128 + signal.SIGTERM)]
+    return interrupted[0] if interrupted else ERROR_CODE

@@ -1,0 +1,181 @@
+"""A thread in every process of a world that notices when another one has ended or hangs.
+
+An exchange waits for the slowest process, and a data set may take a day to decode; so how long an
+exchange takes says nothing. Instead every process writes a beat into torchrun's store each second,
+and reads that of the next rank. One that is silent ends all, in one sentence that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet.errors import ProcessLostError
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
+
+    from alexnet.parallel.world import World
+
+BEAT_SECONDS = 1.0
+SILENT_SECONDS = 15.0
+"""Without a beat; a machine that swaps may take a few."""
+DEAD_SECONDS = 3.0
+"""Without a beat, where an exchange has failed because a process has ended."""
+STORE_TIMEOUT = timedelta(seconds=10)
+EXIT_CODE = 2
+"""As of other errors of the command line."""
+
+
+@dataclass
+class Watch:
+    """The part of one process, from `start` to `stop`."""
+
+    world: World
+    store: Store
+    advice: str = ""
+    """What to do if a process is lost; the end of the sentence."""
+    _is_over: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Tell the others who this process is, and begin."""
+        self.store.set(f"who {self.world.rank}", f"{os.getpid()} {_host()}")
+        self.store.set(f"beat {self.world.rank}", "0")
+        threading.Thread(target=self._run, name="alexnet-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread; the store can still be used."""
+        self._is_over.set()
+
+    def speaks_first(self) -> bool:
+        """Whether no process has told of an error yet; the one that asks first tells."""
+        try:
+            return bool(self.store.add("errors", 1) == 1)
+        except Exception:  # the store has ended, and with it whoever could tell
+            return self.world.is_main
+
+    def leave(self) -> None:
+        """Let the main process, which writes the files, end before the others."""
+        end = time.monotonic() + DEAD_SECONDS
+        with suppress(Exception):
+            if self.world.is_main:
+                self.store.set("main has ended", "")
+            while not self.store.check(["main has ended"]) and time.monotonic() < end:
+                time.sleep(BEAT_SECONDS / 20)
+
+    def find_dead(self) -> ProcessLostError:
+        """The error that names the process whose end has made an exchange fail."""
+        since = {rank: ("", time.monotonic()) for rank in range(self.world.size)}
+        end = time.monotonic() + 2 * DEAD_SECONDS
+        with suppress(Exception):
+            while time.monotonic() < end:
+                for rank, (beat, at) in since.items():
+                    if (now := self._beat_of(rank)) != beat:
+                        since[rank] = now, time.monotonic()
+                    elif time.monotonic() - at > DEAD_SECONDS:
+                        return ProcessLostError(self._text(rank))
+                time.sleep(BEAT_SECONDS / 4)
+        return ProcessLostError(f"one of {self.world.size} processes has ended{self.advice}")
+
+    def _run(self) -> None:
+        """Beat, and watch the next rank, until the end."""
+        rank, beats = (self.world.rank + 1) % self.world.size, 0
+        last, heard_at, looked_at = "", time.monotonic(), time.monotonic()
+        while not self._is_over.wait(BEAT_SECONDS):
+            try:
+                self.store.set(f"beat {self.world.rank}", str(beats := beats + 1))
+                beat, is_ending = self._beat_of(rank), self.store.check(["lost"])
+            except Exception:  # of any kind that a lost connection raises
+                self._end("the program that started these processes (torchrun) has ended")
+                return
+            now = time.monotonic()
+            if beat != last or now - looked_at > SILENT_SECONDS / 2:  # or this process was stopped
+                last, heard_at = beat, now
+            looked_at = now
+            if is_ending:
+                self._end("")
+            elif now - heard_at > SILENT_SECONDS:
+                self._end_silent(rank)
+
+    def _beat_of(self, rank: int) -> str:
+        return str(self.store.get(f"beat {rank}"))
+
+    def _text(self, rank: int) -> str:
+        pid, host = self.store.get(f"who {rank}").decode().split(" ", 1)
+        name = host.split(" ")[0]
+        return f"rank {rank} (process {pid} on {name}) has ended or does not answer{self.advice}"
+
+    def _end_silent(self, rank: int) -> None:
+        """End this process, and the silent one, which may be stopped and deaf to other signals."""
+        text, who = self._text(rank), self.store.get(f"who {rank}").decode().split(" ", 1)
+        self.store.set("lost", str(rank))
+        is_first = self.speaks_first()
+        if who[1] == _host():
+            with suppress(OSError):
+                os.kill(int(who[0]), signal.SIGKILL)
+        self._end(text if is_first else "", asks=False)
+
+    def _end(self, text: str, *, asks: bool = True) -> None:
+        """End this process at once: its main thread may wait for an exchange that never comes."""
+        if self._is_over.is_set():
+            return
+        if text and (not asks or self.world.is_main):
+            print(f"alexnet: {text}", file=sys.__stderr__, flush=True)
+        os._exit(EXIT_CODE)
+
+
+def _host() -> str:
+    """The machine's name, and the space of its process numbers: containers may share a name."""
+    with suppress(OSError):
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').stat().st_ino}"
+    return socket.gethostname()
+
+
+_watches: list[Watch] = []
+"""The one of this process, if it has joined a world; it stays, to ask who tells of an error."""
+
+
+def start_watch(world: World) -> Watch:
+    """Start watching a world whose processes are connected."""
+    from torch._C._distributed_c10d import PrefixStore, TCPStore
+
+    session = world.broadcast_object(uuid.uuid4().hex)
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = TCPStore(address, port, is_master=False, timeout=STORE_TIMEOUT)
+    watch = Watch(world, PrefixStore(f"alexnet {session}", store))
+    _watches[:] = [watch]
+    watch.start()
+    world.barrier()  # everyone can be found in the store
+    return watch
+
+
+def advise(text: str) -> None:
+    """What the user can do if a process is lost from now on."""
+    for watch in _watches:
+        watch.advice = f"; {text}"
+
+
+def speaks_first() -> bool:
+    """Whether this process tells of its error: it is alone, or no other has told of one."""
+    return all(watch.speaks_first() for watch in _watches)
+
+
+def leave() -> None:
+    """To be called before this process ends by an error that it has told, or that another has."""
+    for watch in _watches:
+        watch.leave()
+
+
+def has_watch() -> bool:
+    """Whether this process has joined a world."""
+    return bool(_watches)
