@@ -104,7 +104,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("evaluate missing", "missing"),
         ("evaluate text.txt", "text.txt"),
         ("evaluate MODEL --crops 3", "known: 1, 10"),
-        ("evaluate MODEL --split tset", "'test'"),
+        ("evaluate MODEL --split tset", "did you mean test"),
         ("evaluate MODEL --data animals", "'cat'"),
         ("evaluate MODEL --data missing/", "'missing/'"),
         ("predict MODEL", "at least one image"),

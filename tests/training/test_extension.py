@@ -169,7 +169,7 @@ def test_the_command_changes_only_what_ends_a_run(
     assert (told.code, told.err.strip()) == (
         2,
         "alexnet: --resume cannot change '--lr' of a run, only --epochs, --patience, "
-        "--target-train-error, --max-minutes",
+        "--target-train-error, --max-minutes, --devices, --parallel, --exchange",
     )
     told = command("train", "--resume", tmp_path / "r", "--epochs", 2, "--json")
     assert told.code == 0, told.err
