@@ -111,6 +111,7 @@ def test_up_to_24_classes_have_a_legend(count: int) -> None:
     assert overlapping_texts(figure) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", first_fast([60, 1000]))
 def test_of_more_classes_those_are_named_that_fit(count: int) -> None:
     figure = map_figure(drawn_map(count))

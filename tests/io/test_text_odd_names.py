@@ -124,6 +124,7 @@ def test_figures_take_any_name() -> None:
     assert len(plots.short_label("x" * 300)) == MAX_LABEL_WIDTH
 
 
+@pytest.mark.slow
 def test_a_split_as_folders_and_as_csv(odd: Path, tmp_path: Path) -> None:
     """Folders take every name; a CSV says which one it cannot hold."""
     source = folder_source(odd)

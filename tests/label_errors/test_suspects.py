@@ -105,6 +105,7 @@ def test_the_page_escapes_every_name(store: Store) -> None:
     assert "alexnet data mistakes &#39;my data&#39; --apply flowers-decisions.csv" in page
 
 
+@pytest.mark.slow
 def test_the_page_is_worked_by_keys_and_saves_a_csv(store: Store, tmp_path: Path) -> None:
     found = planted(store)
     assert len(found.suspects) >= 4
@@ -128,6 +129,7 @@ def test_the_page_is_worked_by_keys_and_saves_a_csv(store: Store, tmp_path: Path
     assert decisions[1].new_label == found.suspects[1].suggested
 
 
+@pytest.mark.slow
 def test_the_command_finds_and_applies(
     command: Command, trained: RunFolder, flowers: Path, tmp_path: Path
 ) -> None:
