@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, to_dict
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.design import Design, design_differences, design_of, digest
@@ -71,3 +72,16 @@ def test_a_design_survives_json_and_takes_new_fields_at_their_default() -> None:
     assert from_dict(Design, plain) == design()
     del plain["recipe"]["label_smoothing"]
     assert digest(from_dict(Design, plain)) == digest(design())
+
+
+def test_an_option_that_is_added_changes_no_digest_until_it_is_used() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class LaterRecipe(Recipe):
+        added: int = 0
+
+    def later(**changes: int) -> Design:
+        options = {name: getattr(design().recipe, name) for name in Recipe.__dataclass_fields__}
+        return replace(design(), recipe=LaterRecipe(**options, **changes))
+
+    assert digest(later()) == digest(design())
+    assert digest(later(added=1)) != digest(design())

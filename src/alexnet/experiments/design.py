@@ -50,8 +50,12 @@ def design_of(plan: Plan) -> Design:
 
 
 def digest(design: Design) -> str:
-    """The first digits of the SHA-256 of a design as JSON."""
-    text = json.dumps(to_dict(design), sort_keys=True, separators=(",", ":"))
+    """The first digits of the SHA-256 of a design as JSON, without what has its default value."""
+    recipe = design.recipe
+    changes = recipe_changes((type(recipe)(), recipe))
+    own = {"name": recipe.name, **{change.option: change.values[1] for change in changes}}
+    plain = {"recipe": own, "settings": design.settings}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
