@@ -279,10 +279,29 @@ def test_summary_of_a_network_on_several_processes(command: Command) -> None:
     assert "columns: alexnet_owt has no columns" in other.out
 
 
+def test_summary_predicts_the_time_of_a_step(command: Command) -> None:
+    words = ("summary", "alexnet", "--devices", "2", "--images-per-second", "100")
+    link = ("--bandwidth", "1Gbit", "--latency", "50us")
+    facts = json.loads(command(*words, *link, "--json").out)
+    assert (facts["images_per_second"], facts["bandwidth"], facts["latency"]) == (100, 125e6, 5e-5)
+    assert {one["scheme"] for one in facts["times"]} == {"data", "columns", "hybrid"}
+    text = command(*words, *link).out
+    for one in facts["times"]:
+        assert f"{1e3 * one['step_seconds']:,.1f}" in text
+    assert "links of 125 MB/s, 50 us" in text
+    only = command(*words, *link, "--parallel", "columns").out
+    assert "columns" in only
+    assert "hybrid" not in only
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("alexnet", "--parallel", "hybrid"), "--parallel hybrid needs --devices"),
+        (("alexnet", "--bandwidth", "1Gbit"), "--bandwidth needs --devices"),
+        (("alexnet", "--devices", "2", "--bandwidth", "1Gbit"), "--images-per-second S and"),
+        (("alexnet", "--devices", "2", "--images-per-second", "9"), "--images-per-second S and"),
+        (("alexnet", "--devices", "2", "--images-per-second", "0"), "0 must be above 0"),
         (("alexnet", "--devices", "1"), "--devices 1 must be at least 2"),
         (("alexnet", "--devices", "2", "--batch-size", "0"), "--batch-size 0 must be at least 1"),
         (("alexnet", "lenet5", "--devices", "2"), "--devices is about one network"),

@@ -35,11 +35,13 @@ from alexnet.models.summary import (
 from alexnet.models.tutorial_table import summarize_as_tutorial, tutorial_table
 from alexnet.models.variants import AS_PUBLISHED, ModelOptions, variant
 from alexnet.models.zoo import ABLATIONS, ZOO, architecture
+from alexnet.parallel.prediction import Device, Link, read_bandwidth, read_latency
 from alexnet.parallel.summary import (
     ParallelSummary,
     exchange_table,
     scheme_table,
     summarize_parallel,
+    time_table,
 )
 
 
@@ -65,6 +67,13 @@ class SummaryFlags:
     """With --devices: the exchanges of one scheme."""
     batch_size: int = 128
     """With --devices: images per step, of all processes together."""
+    images_per_second: float | None = None
+    """With --devices and --bandwidth: predict the time of a step; images that one device alone
+    trains in a second at its part of the batch (alexnet benchmark train)."""
+    bandwidth: str = ""
+    """With --images-per-second: of the link of each process, such as 10Gbit or 32GB a second."""
+    latency: str = "0"
+    """With --bandwidth: of the link, such as 50us."""
     draw: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
     """Draw the network to scale, as in the paper's figure 2, into FILE.svg, .png, .pdf or .jpg."""
     json: bool = False
@@ -123,24 +132,40 @@ def _check(flags: SummaryFlags) -> None:
 
 def _check_parallel(flags: SummaryFlags) -> None:
     if flags.devices is None:
-        if flags.parallel:
-            raise UsageError(f"--parallel {flags.parallel} needs --devices, such as --devices 2")
+        needy = {
+            f"--parallel {flags.parallel}": flags.parallel,
+            "--images-per-second": flags.images_per_second is not None,
+            "--bandwidth": flags.bandwidth,
+        }
+        for words in (words for words, is_given in needy.items() if is_given):
+            raise UsageError(f"{words} needs --devices, such as --devices 2")
         return
     for flag, number, least in (("devices", flags.devices, 2), ("batch-size", flags.batch_size, 1)):
         if number < least:
             raise UsageError(f"--{flag} {number} must be at least {least}")
     if len(flags.nets) != 1 or flags.draw or flags.format == "tutorial":
         raise UsageError("--devices is about one network: alexnet summary NET --devices N")
+    if flags.images_per_second is not None and flags.images_per_second <= 0:
+        raise UsageError(f"--images-per-second {flags.images_per_second:g} must be above 0")
+    if (flags.images_per_second is None) != (not flags.bandwidth):
+        raise UsageError(
+            "the time of a step is predicted with both --images-per-second S and --bandwidth B"
+        )
 
 
 def _print_parallel(flags: SummaryFlags, net: Architecture, devices: int) -> None:
-    """What the processes have and send: all schemes, or the exchanges of one."""
-    summary = summarize_parallel(net, devices, flags.batch_size)
+    """What the processes have and send: all schemes, or the exchanges of one; or their times."""
+    device = Device(images_per_second=rate) if (rate := flags.images_per_second) else None
+    latency = read_latency(flags.latency)
+    link = Link(bandwidth=read_bandwidth(flags.bandwidth), latency=latency) if device else None
+    summary = summarize_parallel(net, devices, flags.batch_size, device, link)
     chosen = [one for one in summary.schemes if one.scheme == flags.parallel]
     if flags.parallel and not chosen:
         problems = {one.scheme: one.problem for one in summary.unfit}
         raise UsageError(problems[flags.parallel])
     table = exchange_table(chosen[0]) if chosen else scheme_table(summary)
+    if device:
+        table = time_table([t for t in summary.times if flags.parallel in (None, t.scheme)])
     if flags.json:
         print_json(summary)
     elif flags.format != "text":
@@ -154,13 +179,20 @@ def parallel_text(summary: ParallelSummary, table: Table) -> str:
     unfit = [f"{one.scheme}: {one.problem}" for one in summary.unfit]
     title = f"{summary.name} on {summary.devices} processes, {summary.batch_size:,} images a step"
     is_scheme = table.header[0] == "scheme"
+    about = "parameters and bytes are those of one process, the first, in a training step"
+    if summary.bandwidth:
+        about = (
+            f"predicted: one device alone trains {summary.images_per_second:,.0f} images/s at its "
+            f"part of the batch; links of {summary.bandwidth / 1e6:,.6g} MB/s, "
+            f"{1e6 * (summary.latency or 0):,.6g} us"
+        )
     return "\n".join(
         [
             title,
             "",
             table.as_text(),
             "",
-            "parameters and bytes are those of one process, the first, in a training step",
+            about,
             *(unfit if is_scheme else []),
         ]
     )

@@ -6,6 +6,7 @@
 - `data_parallel`: every process has the whole network and some rows of each batch.
 - `batch_norm`: batch norm with the statistics of the whole batch.
 - `plan`, `traffic`, `summary`: what each has of a network and sends in a step, without torch.
+- `prediction`: how long a step takes, from the speed of a device and of its link.
 - `columns`, `hybrid`: a part of a network in each process; `network`, `parts`: what they share.
 - `exchange`, `rounds`: exchanges of activations, through which gradients flow back.
 """

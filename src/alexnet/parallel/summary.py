@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from alexnet.errors import ConfigError
-from alexnet.io.tables import Table
+from alexnet.io.tables import Cell, Table
 from alexnet.models.architecture import Architecture
-from alexnet.parallel.plan import Scheme, parameters, plan_for, shared_parameters
-from alexnet.parallel.traffic import BF16_BYTES, Traffic, sent_bytes, traffic
+from alexnet.parallel.plan import Plan, Scheme, parameters, plan_for, shared_parameters
+from alexnet.parallel.prediction import Device, Link, StepTime, predict_step
+from alexnet.parallel.traffic import BF16_BYTES, FLOAT32_BYTES, Traffic, sent_bytes, traffic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemeSummary:
     """A network spread in one way, as the process of rank 0 has it."""
 
-    scheme: str
-    """One of data, columns, hybrid."""
+    scheme: Scheme
     parameters: int
     """Of the process, with batch-norm statistics."""
     summed_gradients: int
@@ -49,10 +50,32 @@ class ParallelSummary:
     """Images of a step, of all processes together."""
     schemes: tuple[SchemeSummary, ...]
     unfit: tuple[UnfitScheme, ...]
+    images_per_second: float | None = None
+    """Of one device alone; null unless step times are predicted."""
+    bandwidth: float | None = None
+    """Bytes per second of each process's link."""
+    latency: float | None = None
+    """Seconds."""
+    times: tuple[StepTime, ...] = ()
+    """Predicted, in every way that fits."""
 
 
-def summarize_parallel(arch: Architecture, devices: int, batch_size: int) -> ParallelSummary:
-    """A network on several processes, for programs."""
+def summarize_parallel(
+    arch: Architecture,
+    devices: int,
+    batch_size: int,
+    device: Device | None = None,
+    link: Link | None = None,
+) -> ParallelSummary:
+    """A network on several processes, for programs.
+
+    Args:
+        arch: the network.
+        devices: number of processes.
+        batch_size: images of a step, of all processes together.
+        device: with `link`, to predict the time of a step.
+        link: that of every process.
+    """
     schemes, unfit = [], []
     for scheme in get_args(Scheme):
         try:
@@ -65,7 +88,29 @@ def summarize_parallel(arch: Architecture, devices: int, batch_size: int) -> Par
         batch_size=batch_size,
         schemes=tuple(schemes),
         unfit=tuple(unfit),
+        images_per_second=device.images_per_second if device else None,
+        bandwidth=link.bandwidth if link else None,
+        latency=link.latency if link else None,
+        times=tuple(
+            time
+            for one in schemes
+            if device and link
+            for time in _times(plan_for(arch, one.scheme, devices), batch_size, device, link)
+        ),
     )
+
+
+def _times(plan: Plan, batch_size: int, device: Device, link: Link) -> list[StepTime]:
+    """Those of a scheme: gradients in float32 and bf16, activations at once and in rounds."""
+    ways: list[tuple[Literal["all", "rounds"], int]] = [("all", FLOAT32_BYTES)]
+    if plan.scheme != "columns":
+        ways.append(("all", BF16_BYTES))
+    if plan.scheme == "hybrid":
+        ways.append(("rounds", BF16_BYTES))
+    return [
+        predict_step(plan, batch_size, device, link, exchange=exchange, gradient_bytes=size)
+        for exchange, size in ways
+    ]
 
 
 def _summarize(arch: Architecture, scheme: Scheme, devices: int, batch_size: int) -> SchemeSummary:
@@ -89,6 +134,30 @@ def scheme_table(summary: ParallelSummary) -> Table:
         for one in summary.schemes
     ]
     return Table(header, rows)
+
+
+def time_table(times: Sequence[StepTime]) -> Table:
+    """One row per way: what a step takes in milliseconds, and how much of all devices is used."""
+    header = ("scheme", "gradients", "MB sent", "compute ms", "send ms", "step ms", "images/s")
+    return Table((*header, "efficiency"), [_time_row(time) for time in times], left=2)
+
+
+def _time_row(time: StepTime) -> tuple[Cell, ...]:
+    seconds = (time.compute_seconds, time.send_seconds, time.step_seconds)
+    return (
+        f"{time.scheme} in rounds" if time.exchange == "rounds" else time.scheme,
+        _gradient_type(time),
+        f"{time.sent_bytes / 1e6:,.1f}",
+        *(f"{1e3 * value:,.1f}" for value in seconds),
+        f"{time.images_per_second:,.0f}",
+        time.efficiency,
+    )
+
+
+def _gradient_type(time: StepTime) -> str:
+    if time.scheme == "columns":
+        return ""
+    return "bf16" if time.gradient_bytes == BF16_BYTES else "float32"
 
 
 def exchange_table(one: SchemeSummary) -> Table:

@@ -11,6 +11,7 @@ from alexnet.parallel.plan import Exchange, Plan, needed_part, overlap, part, sh
 FLOAT32_BYTES = 4
 BF16_BYTES = 2
 LOGITS = "gather logits"
+SUM = "sum gradients"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +28,11 @@ class Traffic:
     """Bytes that the process sends in the forward pass."""
     backward: int
     """Bytes that it sends in the backward pass."""
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it sums the gradients of weights."""
+        return self.exchange == SUM
 
 
 def traffic(
@@ -58,9 +64,7 @@ def traffic(
         steps.append(_logits(plan, batch_size, activation_bytes))
     if count := shared_parameters(plan):
         sent = 2 * (plan.processes - 1) * count * gradient_bytes // plan.processes
-        steps.append(
-            Traffic(layer="", exchange="sum gradients", numbers=count, forward=0, backward=sent)
-        )
+        steps.append(Traffic(layer="", exchange=SUM, numbers=count, forward=0, backward=sent))
     return steps
 
 

@@ -1,0 +1,183 @@
+"""How long a training step of several processes takes, by arithmetic and without torch.
+
+docs/scaling.md has the formulas, and compares them with measurements.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from alexnet.errors import UsageError
+from alexnet.models.layers import FullyConnected
+from alexnet.parallel.plan import Plan, Scheme, parameters
+from alexnet.parallel.traffic import FLOAT32_BYTES, Traffic, traffic
+
+PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+BITS = ("bit", "bit/s", "bps")
+PER_SECOND = {"us": 1e6, "ms": 1e3, "s": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """How a process is connected to the others."""
+
+    bandwidth: float
+    """Bytes per second that it can send, and receive at the same time."""
+    latency: float = 0.0
+    """Seconds until the first byte of a message arrives."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Device:
+    """How fast one process computes while the others do so, too."""
+
+    images_per_second: float
+    """Trained by one process alone, at batch_size / processes images a step."""
+    fixed_seconds: float = 0.0
+    """The part of such a step that does not depend on the number of images, but on that of the
+    weights, which are read and updated."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepTime:
+    """The parts of a training step, and how many images all processes train in a second."""
+
+    scheme: Scheme
+    exchange: Literal["all", "rounds"]
+    """all: nobody goes on before the activations have arrived; rounds: those of the first fully
+    connected layer travel while it is computed (--exchange turns or slices)."""
+    gradient_bytes: int
+    """Of a number, when gradients are summed: 4, or 2 in bf16."""
+    sent_bytes: int
+    """By one process."""
+    compute_seconds: float
+    send_seconds: float
+    step_seconds: float
+    """Less than both together where the processes compute while they send."""
+    images_per_second: float
+    efficiency: float
+    """Of the images per second of as many devices that exchange nothing, 0 to 1."""
+
+
+def predict_step(
+    plan: Plan,
+    batch_size: int,
+    device: Device,
+    link: Link,
+    *,
+    exchange: Literal["all", "rounds"] = "all",
+    gradient_bytes: int = FLOAT32_BYTES,
+) -> StepTime:
+    """The time of a step.
+
+    Args:
+        plan: the network and the processes.
+        batch_size: images of all processes together.
+        device: that of every process.
+        link: of every process.
+        exchange: of a hybrid.
+        gradient_bytes: of a number, when gradients are summed.
+    """
+    steps = traffic(plan, batch_size, gradient_bytes=gradient_bytes)
+    compute, update = _compute_seconds(plan, batch_size, device)
+    send = sum(_send_seconds(one, plan.processes, link) for one in steps)
+    hidden = _hidden_seconds(plan, steps, compute - update, link, exchange)
+    step = compute + send - hidden
+    rate = batch_size / step
+    return StepTime(
+        scheme=plan.scheme,
+        exchange=exchange,
+        gradient_bytes=gradient_bytes,
+        sent_bytes=sum(one.forward + one.backward for one in steps),
+        compute_seconds=compute,
+        send_seconds=send,
+        step_seconds=step,
+        images_per_second=rate,
+        efficiency=rate / (plan.processes * device.images_per_second),
+    )
+
+
+def _compute_seconds(plan: Plan, batch_size: int, device: Device) -> tuple[float, float]:
+    """Seconds of a step without exchanges, and those of them in which weights are updated.
+
+    A process updates the weights that it has; the rest of the work is shared evenly.
+    """
+    whole = batch_size / plan.processes / device.images_per_second
+    all_parameters = sum(info.parameters for info in plan.architecture.layer_infos())
+    update = device.fixed_seconds * parameters(plan, 0) / all_parameters
+    return whole - device.fixed_seconds + update, update
+
+
+def _send_seconds(step: Traffic, processes: int, link: Link) -> float:
+    """Of one exchange: N - 1 messages in each direction, and 2 (N - 1) in a ring that sums."""
+    directions = 2 if step.is_sum else (step.forward > 0) + (step.backward > 0)
+    messages = directions * (processes - 1)
+    return (step.forward + step.backward) / link.bandwidth + messages * link.latency
+
+
+def _hidden_seconds(
+    plan: Plan, steps: Iterable[Traffic], passes: float, link: Link, exchange: str
+) -> float:
+    """Seconds in which a process sends and computes at the same time.
+
+    Args:
+        plan: the network and the processes.
+        steps: its exchanges.
+        passes: seconds of the forward and the backward pass.
+        link: of every process.
+        exchange: as of `predict_step`.
+    """
+    if plan.scheme == "data":  # gradients travel during the backward pass, two thirds of the work
+        sums = sum(_send_seconds(one, plan.processes, link) for one in steps if one.is_sum)
+        return min(sums, 2 / 3 * passes)
+    if exchange == "rounds":  # all rounds but one travel while others are computed
+        gathers = (one for one in steps if one.exchange == "gather rows")
+        send = sum(_send_seconds(one, plan.processes, link) for one in gathers)
+        return (1 - 1 / plan.processes) * min(send, _connected_share(plan) * passes)
+    return 0.0
+
+
+def _connected_share(plan: Plan) -> float:
+    """Of the fully connected layers, in the work of a step: 0 to 1."""
+    infos = plan.architecture.layer_infos()
+    connected = sum(info.macs for info in infos if isinstance(info.layer, FullyConnected))
+    return connected / sum(info.macs for info in infos)
+
+
+def read_bandwidth(text: str) -> float:
+    """Bytes per second of words such as 100Mbit, 1Gbit/s and 450GB/s.
+
+    Raises:
+        UsageError: it is none, or not positive.
+    """
+    match = re.fullmatch(r"([\d.]+) ?([kMGTmgt]?)(bit|bit/s|bps|B|B/s)", text.strip())
+    number = _number(match[1]) if match else 0.0
+    if not match or number <= 0:
+        raise UsageError(
+            f"--bandwidth {text!r} is no bandwidth: write bits as 100Mbit or 10Gbit, bytes as 32GB "
+            "(each in a second)"
+        )
+    return number * PREFIXES[match[2].lower()] / (8 if match[3] in BITS else 1)
+
+
+def read_latency(text: str) -> float:
+    """Seconds of words such as 50us, 0.2ms and 1s; of 0, too.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = re.fullmatch(r"([\d.]+) ?(us|ms|s)", text.strip())
+    number = _number(match[1]) if match else -1.0
+    if text.strip() == "0":
+        return 0.0
+    if not match or number < 0:
+        raise UsageError(f"--latency {text!r} is no time: write it as 50us or 0.2ms")
+    return number / PER_SECOND[match[2]]
+
+
+def _number(text: str) -> float:
+    """A decimal number; -1 if it is none."""
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text) else -1.0
