@@ -46,6 +46,15 @@ def test_data(command: Command, flowers: Path) -> None:
     assert "augment" in told.out
 
 
+def test_the_store_format_of_data(command: Command, flowers: Path) -> None:
+    words = ("benchmark", "data", "quickstart", "--data", flowers, "--repeats", 1, "--json")
+    sizes = [
+        json.loads(command(*words, "--store-format", kind).out)["store_bytes"]
+        for kind in ("pixels", "jpeg")
+    ]
+    assert sizes[1] < sizes[0] / 2
+
+
 @pytest.mark.slow
 def test_agreement_of_an_optimized_model(
     command: Command, trained: RunFolder, flowers: Path
@@ -63,6 +72,7 @@ def test_agreement_of_an_optimized_model(
     [
         (("train", "no_such_net"), "no_such_net"),
         (("train", "lenet5", "--batch-size", 0), "--batch-size"),
+        (("train", "lenet5", "--parallel", "hybrid"), "need several processes: add --devices 2"),
         (("fly",), "fly"),
         (("agree",), "did you mean agreement"),
         (("data", "no_such_preset"), "no_such_preset"),

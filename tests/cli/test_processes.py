@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from alexnet.cli.processes import is_shared
 from alexnet.errors import UsageError
 from alexnet.parallel.launch import check_size, exit_code
 from support.commands import Command
@@ -22,6 +23,21 @@ def test_work_of_one_process_is_refused_once(
     assert result.code == 2
     assert ("alexnet summary is the work of one process" in result.err) == says
     assert not result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "is_one"),
+    [
+        ("evaluate runs/a", True),
+        ("benchmark train lenet5", True),
+        ("benchmark infer lenet5", False),
+        ("explain runs/a --neighbors=b.jpg", True),
+        ("explain runs/a b.jpg", False),
+        ("data prepare train", False),
+    ],
+)
+def test_which_commands_processes_share(words: str, is_one: bool) -> None:
+    assert is_shared(words.split()) == is_one
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def command_with_output(words: Sequence[str]) -> str:
     if command in ("train", "experiment run", "explain", "data mistakes"):
         trial = next((word for word in words[1:] if f"{command} {word}" in OUTPUTS), "")
         return f"{command} {trial}".strip()
+    if command == "benchmark train" and "--devices" in words:
+        return f"{command} --devices"
     if command == "summary":
         end = next(i for i, word in enumerate(words) if word.startswith("--"))
         tutorial = " --format tutorial" if "tutorial" in words else ""

@@ -117,7 +117,7 @@ def _dispatch(words: list[str]) -> int:
     module = f"{verb}_" if iskeyword(verb) else verb
     disable_malloc_trim()
     limit_openmp_spinning()
-    with one_voice(verb, _exit_code):
+    with one_voice(words, _exit_code):
         code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
 

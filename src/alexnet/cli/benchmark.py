@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import dispatch, parse, with_run
+from alexnet.cli.processes import is_to_be_launched, launch_again
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.architecture_file import find_architecture
+from alexnet.config.distributed import ONE_PROCESS, DistributedOptions
+from alexnet.config.preprocessing import StoreFormat
 from alexnet.config.presets import preset
 from alexnet.config.recipe import Precision
-from alexnet.errors import ConfigError
+from alexnet.errors import ConfigError, UsageError
 from alexnet.io.text import shape_text
+from alexnet.parallel.world import launched_size
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.benchmark.data import DataThroughput
+    from alexnet.benchmark.processes import ProcessesThroughput
     from alexnet.benchmark.throughput import Mode, Throughput
     from alexnet.benchmark.timing import Spread
 
@@ -30,7 +34,8 @@ HELP = """usage: alexnet benchmark KIND ...
 How fast this machine is, compared with its own matrix multiplication, timed
 alternately.
 
-  train [ARCH]      training: images per second, time of each layer, memory
+  train [ARCH]      training: images per second, time of each layer, memory;
+                    with --devices N: of N processes, and the bytes they send
   infer [ARCH]      inference, as it is and prepared by Classifier.optimized()
   data [PRESET]     images per second: building the image store, reading,
                     augmenting
@@ -69,6 +74,16 @@ class NetworkFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainFlags(NetworkFlags):
+    """Measure training: images per second, compared with the machine's matrix multiplication.
+
+    Of several processes: images per second of all, efficiency, and bytes sent in a step.
+    """
+
+    distributed: DistributedOptions = ONE_PROCESS
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataFlags:
     """Measure images per second: building the image store, reading it, augmenting."""
 
@@ -81,6 +96,8 @@ class DataFlags:
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
     its path if the expression has a slash; unless given, classes are folders."""
+    store_format: StoreFormat | None = None
+    """pixels or jpeg: how the image store keeps images; unless given, as the preset."""
     repeats: int = 3
     """Measurements of each."""
     device: str = "auto"
@@ -123,8 +140,51 @@ def run(arguments: Sequence[str]) -> int:
     return dispatch(arguments, BENCHMARKS, HELP, "kind of benchmark")
 
 
-def _network(mode: Mode, words: Sequence[str]) -> int:
-    flags = parse(NetworkFlags, words, f"benchmark {mode}")
+def _train(words: Sequence[str]) -> int:
+    flags = parse(TrainFlags, words, "benchmark train")
+    if is_to_be_launched(devices := flags.distributed.devices):
+        return launch_again("benchmark", ["train", *words], devices)
+    if launched_size() > 1:
+        return _processes(flags)
+    if flags.distributed != ONE_PROCESS:
+        raise UsageError(
+            f"--parallel {flags.distributed.parallel} and what belongs to it need "
+            "several processes: add --devices 2"
+        )
+    return _network("train", flags)
+
+
+def _processes(flags: TrainFlags) -> int:
+    from alexnet.benchmark.processes import benchmark_processes
+    from alexnet.parallel.device import device_of_rank
+    from alexnet.parallel.world import current_world
+    from alexnet.runtime.device import choose_device
+
+    world = current_world()
+    device = device_of_rank(choose_device(flags.device), world)
+    if flags.compile:
+        raise UsageError("--compile is for one process: leave it or --devices out")
+    arch = find_architecture(flags.arch)
+    note(
+        f"train {arch.name}, batch {flags.batch_size}, {world.size} processes on {device.type}: "
+        f"{flags.repeats} repeats"
+    )
+    note_slow_cpu(flags.device)
+    result = benchmark_processes(
+        arch, flags.batch_size, flags.repeats, device, flags.precision, flags.distributed
+    )
+    if flags.json:
+        print_json(result)
+    else:
+        print(_processes_text(result))
+    return 0
+
+
+def _infer(words: Sequence[str]) -> int:
+    return _network("infer", parse(NetworkFlags, words, "benchmark infer"))
+
+
+def _network(mode: Mode, flags: NetworkFlags) -> int:
     from alexnet.benchmark.throughput import benchmark_network
     from alexnet.runtime.device import choose_device
 
@@ -156,7 +216,8 @@ def _data(words: Sequence[str]) -> int:
     from alexnet.runtime.device import choose_device
 
     recipe = preset(flags.preset)
-    options = replace(recipe.data_options, label_from=flags.label_from)
+    store_format = flags.store_format or recipe.data_options.store_format
+    options = replace(recipe.data_options, label_from=flags.label_from, store_format=store_format)
     recipe = replace(
         recipe,
         data=flags.data or recipe.data,
@@ -200,8 +261,8 @@ def _agreement(words: Sequence[str]) -> int:
 
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
-    "train": partial(_network, "train"),
-    "infer": partial(_network, "infer"),
+    "train": _train,
+    "infer": _infer,
     "data": _data,
     "agreement": _agreement,
 }
@@ -239,6 +300,31 @@ def _text(result: Throughput) -> str:
             f"torch {machine.torch}, kernels: {machine.kernels}",
         )
     )
+
+
+def _processes_text(result: ProcessesThroughput) -> str:
+    """The speed of several processes, beside that of one alone, and what each sends."""
+    machine, step = result.environment, result.step_seconds
+    scheme = result.parallel + (f", {result.exchange}" if result.parallel == "hybrid" else "")
+    gradients = "bf16" if result.gradient_compression == "bf16" else "float32"
+    rows = (
+        ("processes", f"{result.processes}, {scheme}, {result.batch_size:,} images a step"),
+        ("train", _range(result.images_per_second, "images/s")),
+        ("step", f"{1e3 * step.median:,.0f} ms  ({1e3 * step.low:,.0f} to {1e3 * step.high:,.0f})"),
+        ("one alone", f"{_range(result.alone_images_per_second, 'images/s')}, its part of a step"),
+        ("efficiency", f"{result.efficiency:.1%} of {result.processes} that are alone"),
+        (
+            "sent in a step",
+            f"{result.sent_bytes:,} bytes by the first process, counted; "
+            f"{result.planned_bytes:,} by arithmetic ({gradients} gradients)",
+        ),
+        (
+            "machine",
+            f"{machine.device_name}, {machine.cores} cores, {machine.threads} threads each, "
+            f"torch {machine.torch}, {result.precision}",
+        ),
+    )
+    return "\n".join(f"{name:<15} {text}" for name, text in rows)
 
 
 def _optimized(result: Throughput) -> list[str]:

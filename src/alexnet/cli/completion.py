@@ -37,7 +37,7 @@ COMMANDS = {
     "data split": "data:SplitFlags",
     "data show": "data:ShowFlags",
     "data mistakes": "mistakes:MistakesFlags",
-    "benchmark train": "benchmark:NetworkFlags",
+    "benchmark train": "benchmark:TrainFlags",
     "benchmark infer": "benchmark:NetworkFlags",
     "benchmark data": "benchmark:DataFlags",
     "benchmark agreement": "benchmark:AgreementFlags",

@@ -12,25 +12,32 @@ from alexnet.errors import UsageError
 from alexnet.parallel.watch import has_watch, leave, speaks_first
 from alexnet.parallel.world import join_world, launched_size
 
-SHARING = ("train", "evaluate", "predict")
-"""Verbs whose work is shared among processes."""
+SHARING = (
+    ("train",), ("evaluate",), ("predict",), ("explain", "--neighbors"), ("explain", "--map"),
+    ("benchmark", "train"),
+)  # fmt: skip
+"""Commands whose work is shared among processes: a verb, and a word among the others."""
 
 
 @contextmanager
-def one_voice(verb: str, exit_code: Callable[[BaseException], int]) -> Iterator[None]:
-    """A context for a verb, in which only the process of rank 0 prints.
+def one_voice(words: Sequence[str], exit_code: Callable[[BaseException], int]) -> Iterator[None]:
+    """A context for a command, in which only the process of rank 0 prints.
 
     An error is told once, by the process that has it first; the others exit silently.
 
+    Args:
+        words: of the command; the verb first.
+        exit_code: that of an error.
+
     Raises:
-        UsageError: several processes were started for a verb that is the work of one.
+        UsageError: several processes were started for a command that is the work of one.
     """
     if launched_size() == 1:
         yield
         return
     try:
-        if verb not in SHARING:
-            raise UsageError(_alone_text(verb))
+        if not is_shared(words):
+            raise UsageError(_alone_text(words))
         with join_world() as world, ExitStack() as stack:
             if not world.is_main:
                 nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
@@ -52,11 +59,18 @@ def _speaks() -> bool:
     return speaks_first() if has_watch() else os.environ["RANK"] == "0"
 
 
-def _alone_text(verb: str) -> str:
-    """Why a verb is refused, and what to type."""
+def is_shared(words: Sequence[str]) -> bool:
+    """Whether several processes share the work of a command."""
+    verb, *others = (word.partition("=")[0] for word in words)
+    return any(verb == one[0] and set(others).issuperset(one[1:]) for one in SHARING)
+
+
+def _alone_text(words: Sequence[str]) -> str:
+    """Why a command is refused, and what to type."""
+    kind = words[1] if words[0] in ("benchmark", "data", "experiment") and words[1:] else ""
     return (
-        f"alexnet {verb} is the work of one process: start it without torchrun "
-        f"(those of several are {', '.join(SHARING)})"
+        f"alexnet {f'{words[0]} {kind}'.strip()} is the work of one process: start it without "
+        f"torchrun (those of several are {', '.join(' '.join(one) for one in SHARING)})"
     )
 
 

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from alexnet.config.distributed import DistributedOptions
 from alexnet.models.network import Network
 from alexnet.parallel.batch_norm import SyncBatchNorm
+from alexnet.parallel.exchange import FORWARD, Meter
 from alexnet.parallel.network import norms_of_rows
 from alexnet.parallel.world import World
 
@@ -19,39 +20,51 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import GradBucket
 
 
-def replicate(network: Network, options: DistributedOptions) -> DistributedDataParallel:
+class Replica(DistributedDataParallel):
+    """A copy of a network whose gradients are added to those of the others."""
+
+    def __init__(self, network: Network) -> None:
+        """The copy of this process; the weights become those of rank 0."""
+        device = next(network.parameters()).device
+        super().__init__(network, [device] if device.type == "cuda" else None)
+        self.broadcast_buffers = False  # see `average_running_statistics`
+        self.meter = Meter()
+
+
+def replicate(network: Network, options: DistributedOptions) -> Replica:
     """The network of this process as one of the copies whose gradients are added up.
 
     The weights become those of rank 0. Gradients are exchanged in parts while the backward pass
     runs. They are sums, not means: the loss of a process is its rows' part of the batch's loss.
     To be made anew when parameters are frozen.
     """
-    device = next(network.parameters()).device
-    replica = DistributedDataParallel(network, [device] if device.type == "cuda" else None)
-    replica.broadcast_buffers = False  # see `average_running_statistics`
+    replica = Replica(network)
     exchange = _add_compressed if options.gradient_compression == "bf16" else _add
-    replica.register_comm_hook(None, lambda state, bucket: exchange(bucket))
+    meter = replica.meter
+    replica.register_comm_hook(None, lambda state, bucket: exchange(meter, bucket))
     _settle_buckets(replica, network)
+    meter.sent.clear()
     return replica
 
 
-def _add(bucket: GradBucket) -> torch.futures.Future[Tensor]:
+def _add(meter: Meter, bucket: GradBucket) -> torch.futures.Future[Tensor]:
     def take(done: torch.futures.Future[list[Tensor]]) -> Tensor:
         return done.value()[0]
 
-    return _all_reduce(bucket.buffer()).then(take)
+    return _all_reduce(meter, bucket.buffer()).then(take)
 
 
-def _add_compressed(bucket: GradBucket) -> torch.futures.Future[Tensor]:
+def _add_compressed(meter: Meter, bucket: GradBucket) -> torch.futures.Future[Tensor]:
     gradients = bucket.buffer()
 
     def expand(done: torch.futures.Future[list[Tensor]]) -> Tensor:
         return gradients.copy_(done.value()[0])
 
-    return _all_reduce(gradients.to(torch.bfloat16)).then(expand)
+    return _all_reduce(meter, gradients.to(torch.bfloat16)).then(expand)
 
 
-def _all_reduce(tensor: Tensor) -> torch.futures.Future[list[Tensor]]:
+def _all_reduce(meter: Meter, tensor: Tensor) -> torch.futures.Future[list[Tensor]]:
+    meter.count_sum(tensor)
     work = distributed.all_reduce(tensor, async_op=True)
     assert work is not None
     future: torch.futures.Future[list[Tensor]] = work.get_future()
@@ -85,16 +98,26 @@ def exchanging(network: nn.Module, *, is_last: bool) -> AbstractContextManager[N
     return nullcontext()
 
 
-def join_rows(rows: Tensor, count: int, world: World) -> Tensor:
+def join_rows(rows: Tensor, count: int, world: World, meter: Meter | None = None) -> Tensor:
     """All `count` rows, which the processes have as `World.all_rows` spreads them: [count, ...].
 
     Only this process's own rows have gradients, so the gradient of a loss of all rows is, in each
-    process, that of its part.
+    process, that of its part. The exchange pads them to the longest part.
     """
     if world.size == 1:
         return rows
+    if meter:
+        longest = len(range(count)[world.all_rows(count)[0]])
+        row_bytes = rows.shape[1:].numel() * rows.element_size()
+        meter.sent["logits", FORWARD] += (world.size - 1) * longest * row_bytes
     joined, own = world.all_gather_rows(rows.detach(), count), world.rows(count)
     return torch.cat([joined[: own.start], rows, joined[own.stop :]])
+
+
+def meter_of(network: nn.Module) -> Meter | None:
+    """What counts the bytes that a network sends in training; None where a process is alone."""
+    meter = getattr(network, "meter", None)
+    return meter if isinstance(meter, Meter) else None
 
 
 @torch.no_grad()

@@ -26,7 +26,17 @@ class Meter:
     """Counts the bytes that this process sends."""
 
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Bytes by (layer, "forward" or "backward")."""
+    """Bytes by (layer, "forward" or "backward"); "" for gradients of weights."""
+
+    @property
+    def num_bytes(self) -> int:
+        """All of them."""
+        return self.sent.total()
+
+    def count_sum(self, gradients: Tensor) -> None:
+        """Count gradients that are summed in a ring, in which each of N sends 2 (N - 1) / N."""
+        size = distributed.get_world_size()
+        self.sent["", BACKWARD] += 2 * (size - 1) * gradients.nbytes // size
 
 
 class Transfer:

@@ -21,7 +21,7 @@ from alexnet.config.distributed import DistributedOptions
 from alexnet.errors import ConfigError
 from alexnet.models.layers import BatchNorm, FullyConnected
 from alexnet.models.network import Network
-from alexnet.parallel.exchange import BACKWARD, row_route
+from alexnet.parallel.exchange import row_route
 from alexnet.parallel.network import BatchRows, ParallelNetwork
 from alexnet.parallel.plan import Plan, part, plan_for
 from alexnet.parallel.rounds import gather_in_rounds
@@ -107,8 +107,7 @@ class HybridNetwork(ParallelNetwork):
         if self.options.gradient_compression == "bf16":
             total = total.to(torch.bfloat16)
         distributed.all_reduce(total)
-        sent = 2 * (self.world.size - 1) * total.nbytes // self.world.size
-        self.meter.sent["", BACKWARD] += sent
+        self.meter.count_sum(total)
         pieces = torch.split(total, [gradient.numel() for gradient in gradients])
         for gradient, values in zip(gradients, pieces, strict=True):
             gradient.copy_(values.view(gradient.shape))

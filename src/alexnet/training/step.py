@@ -12,7 +12,12 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
-from alexnet.parallel.data_parallel import average_running_statistics, exchanging, join_rows
+from alexnet.parallel.data_parallel import (
+    average_running_statistics,
+    exchanging,
+    join_rows,
+    meter_of,
+)
 from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import ALONE, World, current_world
@@ -165,7 +170,7 @@ def add_gradients(
             autocast(device, recipe.precision),
         ):
             own_logits = network(x)
-        logits.append(join_rows(own_logits, len(y), world))
+        logits.append(join_rows(own_logits, len(y), world, meter_of(network)))
         mean = F.cross_entropy(logits[-1], y, class_weights, label_smoothing=recipe.label_smoothing)
         check_loss(mean, recipe, step)
         loss = mean * (len(y) / count)

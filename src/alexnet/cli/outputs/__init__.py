@@ -45,6 +45,7 @@ OUTPUTS = {
     "import": "cli.outputs.import_:ImportOutput",
     "export": "interop.export_report:ExportReport",
     "benchmark train": "benchmark.throughput:Throughput",
+    "benchmark train --devices": "benchmark.processes:ProcessesThroughput",
     "benchmark infer": "benchmark.throughput:Throughput",
     "benchmark data": "benchmark.data:DataThroughput",
     "benchmark agreement": "benchmark.agreement:Agreement",
