@@ -16,7 +16,10 @@ from pathlib import Path
 
 from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
 
-FILE_NAMES = ("kernels.h", "about.c", "norms.c", "winograd.c", "int8.c", "crop_normalize.c")
+FILE_NAMES = (
+    "kernels.h", "about.c", "norms.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
+    "crop_normalize.c",
+)  # fmt: skip
 HEADER, *SOURCES = (Path(__file__).parent / "csrc" / name for name in FILE_NAMES)
 FLAGS = ("-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()

@@ -13,6 +13,9 @@
 /* A ReLU where `min` is 0, the identity where it is minus infinity. NaN stays NaN, -0 becomes 0. */
 INLINE float clamp_min(float x, float min) { return x <= min ? min : x; }
 
+/* How far ahead weights are fetched that are read once. */
+enum { PREFETCH_BYTES = 4096 };
+
 INLINE long smaller(long a, long b) { return a < b ? a : b; }
 
 INLINE float read_f32(float x) { return x; }
