@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -12,17 +13,24 @@ from torch import Tensor, nn
 from alexnet.inference.int8 import (
     MAX_ACCUMULATED_INPUTS,
     MAX_WEIGHT_ONLY_BATCH,
+    READ_PADDING,
     Int8Conv2d,
     Int8Linear,
     WeightOnlyInt8Linear,
     fits_int32_accumulator,
     quantize,
 )
-from alexnet.inference.quantization import quantize_per_channel, quantize_with_error_feedback
+from alexnet.inference.quantization import (
+    STEP_WORDS,
+    padded_words,
+    quantize_per_channel,
+    quantize_with_error_feedback,
+)
 from alexnet.models.layers import Conv
 from alexnet.models.modules import Conv2d
+from alexnet.ops.instruction_sets import supported
 from alexnet.ops.library import KernelLibrary
-from support.kernels import randn, torch_threads
+from support.kernels import built_kernels, randn, torch_threads
 
 DTYPES = [torch.float32, torch.bfloat16]
 
@@ -183,6 +191,51 @@ def test_a_quantized_linear_layer_is_that_of_the_rounded_values(
         weight = quantized.double() * scales.double()[:, None]
         expected = F.linear(dequantized(x, int8_kernels), weight, layer.bias.double())
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def kernels_for(instruction_set: str, monkeypatch: pytest.MonkeyPatch) -> KernelLibrary:
+    if instruction_set not in {isa.name for isa in supported()}:
+        pytest.skip(f"this CPU does not have {instruction_set}")
+    monkeypatch.setenv("ALEXNET_ISA", instruction_set)
+    return built_kernels()
+
+
+RUNS = {
+    "shorter than a step": lambda: conv(6, 10, kernel=3),
+    "one step, two groups": lambda: conv(96, 70, kernel=5, padding=2, groups=2),
+    "two unequal steps made equal": lambda: conv(23, 40, kernel=3, padding=1),
+    "many steps": lambda: conv(128, 33, kernel=3, stride=2),
+}
+
+
+@pytest.mark.parametrize("make", RUNS.values(), ids=RUNS)
+def test_tiles_and_vectors_give_the_same_bits(
+    make: Callable[[], Conv2d], int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By AMX and by VNNI, for maps that are one strip wide, several, and an odd number of them."""
+    tiles = kernels_for("amx_int8", monkeypatch)
+    vectors = kernels_for("avx512_vnni", monkeypatch)
+    assert tiles.instruction_set != vectors.instruction_set
+    layer = make()
+    linear = nn.Linear(23 * layer.in_channels, 40)
+    for height, width in ((5, 8), (13, 13), (6, 27), (7, 55)):
+        x = randn(3, layer.in_channels, height, width, seed=width)
+        rows = randn(width, linear.in_features, seed=width)
+        with torch.inference_mode():
+            by_tiles, by_vectors = (
+                (Int8Conv2d(layer, torch.float32, each)(x), Int8Linear(linear, each)(rows))
+                for each in (tiles, vectors)
+            )
+        assert all(map(torch.equal, by_tiles, by_vectors))
+
+
+@pytest.mark.parametrize("length", [1, 33, 64, 65, 127, 129, 1056, 9216])
+def test_a_run_is_read_in_steps_of_equal_size(length: int) -> None:
+    words = padded_words(length)
+    steps = math.ceil(words / STEP_WORDS)
+    assert words % steps == 0
+    assert 0 <= 4 * words - length <= READ_PADDING
+    assert steps == math.ceil(length / (4 * STEP_WORDS))
 
 
 @pytest.mark.parametrize("batch", [2, 20])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from alexnet.errors import UsageError
+from alexnet.inference import optimize
 from alexnet.inference.classifier import load
 from alexnet.inference.fused import FusedReluNormPool
 from alexnet.inference.int8 import (
@@ -56,7 +58,7 @@ def narrow(name: str) -> Network:
 
 def int8_optimizer(kernels: KernelLibrary, dtype: torch.dtype = torch.float32) -> LayerOptimizer:
     """As on a CPU with int8 dot products and without AMX: every layer that can computes in int8."""
-    return LayerOptimizer(dtype=dtype, kernels=kernels, int8=True, has_amx=False)
+    return LayerOptimizer(dtype=dtype, kernels=kernels, int8=True, is_bf16_faster=False)
 
 
 @pytest.mark.parametrize("name", first_fast(ZOO, fast=3))
@@ -198,7 +200,9 @@ def test_bf16_weights_are_stored_in_bf16_but_the_last() -> None:
 def test_weight_only_int8_is_quantized_from_the_float32_weights(kernels: KernelLibrary) -> None:
     """Not from their bf16 copies, which large batches use where int8 is not the fastest."""
     network = narrow("cifar_quick")
-    optimizer = LayerOptimizer(dtype=torch.bfloat16, kernels=kernels, int8=True, has_amx=True)
+    optimizer = LayerOptimizer(
+        dtype=torch.bfloat16, kernels=kernels, int8=True, is_bf16_faster=True
+    )
     small = optimizer.optimize(network).fc4
     assert isinstance(small, WeightOnlyInt8Linear)
     weight = network.fc4.weight.reshape(-1, WEIGHT_BLOCK)  # type: ignore[operator, union-attr]
@@ -208,19 +212,19 @@ def test_weight_only_int8_is_quantized_from_the_float32_weights(kernels: KernelL
 
 
 def kind(layer: nn.Module, kernels: KernelLibrary | None, **options: object) -> type:
-    defaults = {"dtype": torch.float32, "int8": True, "has_amx": False}
+    defaults = {"dtype": torch.float32, "int8": True, "is_bf16_faster": False}
     optimizer = LayerOptimizer(kernels=kernels, **{**defaults, **options})  # type: ignore[arg-type]
     optimized = optimizer.optimize_layer(layer)
     return type(optimized) if isinstance(optimized, LAYERS) else nn.Module
 
 
 def test_which_layers_are_quantized(int8_kernels: KernelLibrary) -> None:
-    """All with weights, except where AMX is faster, int8 is not wanted, or int32 could overflow."""
+    """All, except where bf16 is faster, int8 is not wanted, or int32 could overflow."""
     conv, linear = Conv2d(Conv("conv", channels=32, kernel=3), 32), Linear(64, 8)
     assert kind(conv, int8_kernels) == Int8Conv2d
     assert kind(linear, int8_kernels) == Int8Linear
-    assert kind(conv, int8_kernels, has_amx=True) == WinogradConv2d
-    assert kind(linear, int8_kernels, has_amx=True) == WeightOnlyInt8Linear
+    assert kind(conv, int8_kernels, is_bf16_faster=True) == WinogradConv2d
+    assert kind(linear, int8_kernels, is_bf16_faster=True) == WeightOnlyInt8Linear
     assert kind(conv, int8_kernels, int8=False) == WinogradConv2d
     assert kind(conv, int8_kernels, int8=False, dtype=torch.bfloat16) == nn.Module
     assert kind(linear, int8_kernels, int8=False) == nn.Module
@@ -231,17 +235,21 @@ def test_which_layers_are_quantized(int8_kernels: KernelLibrary) -> None:
 def test_the_policy_is_read_from_the_cpu(
     int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Int8 where the CPU has no AMX, in the order of the network; else torch's bf16."""
+    """Torch's bf16 where that alone is multiplied by tiles; else int8, in the network's order."""
     network = create_model("cifar_quick")
+    quantized = [Int8Conv2d] * 3 + [Int8Linear]
 
     def kinds() -> list[type]:
         modules = optimize_for_inference(network).modules()
         return [type(m) for m in modules if isinstance(m, Int8Conv2d | Int8Linear)]
 
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    assert kinds() == [Int8Conv2d] * 3 + [Int8Linear]
+    assert kinds() == quantized
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
-    assert kinds() == []
+    for instruction_set, expected in (("amx_int8", quantized), ("avx512_vnni", [])):
+        found = replace(int8_kernels, instruction_set=instruction_set)
+        monkeypatch.setattr(optimize, "load_kernels", lambda found=found: found)
+        assert kinds() == expected
 
 
 def test_a_prediction_depends_neither_on_the_batch_nor_on_threads(

@@ -9,7 +9,15 @@ import torch
 
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.ops import instruction_sets
-from alexnet.ops.instruction_sets import AVX2, AVX512, INSTRUCTION_SETS, supported, wanted
+from alexnet.ops.instruction_sets import (
+    AMX,
+    AVX2,
+    AVX512,
+    INSTRUCTION_SETS,
+    may_use_tiles,
+    supported,
+    wanted,
+)
 from alexnet.ops.norms import response_norm
 from support.kernels import needs_kernels, randn, without_kernels
 
@@ -42,6 +50,24 @@ def test_what_a_cpu_has(
     assert wanted() == supported()
 
 
+@pytest.mark.parametrize(("is_allowed", "fastest"), [(True, "amx_int8"), (False, "avx512_vnni")])
+def test_tiles_are_used_where_linux_allows_it(
+    is_allowed: bool, fastest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu_with((*AVX512, "avx512_vnni", *AMX), tmp_path, monkeypatch)
+    monkeypatch.setattr(instruction_sets, "may_use_tiles", lambda: is_allowed)
+    assert supported()[0].name == fastest
+
+
+@pytest.mark.parametrize(("system", "machine"), [("Darwin", "x86_64"), ("Linux", "aarch64")])
+def test_other_systems_are_not_asked_for_tiles(
+    system: str, machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert not may_use_tiles.__wrapped__()
+
+
 def test_a_system_that_does_not_tell_has_the_baseline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +92,7 @@ def test_the_compilers_options_are_the_cpus_flags() -> None:
     assert flags["baseline"] == ""
     assert flags["avx_vnni"] == "-mavx2 -mfma -mf16c -mbmi2 -mavxvnni"
     assert flags["avx512_vnni"].endswith("-mavx512vl -mavx512vnni -mprefer-vector-width=512")
+    assert " -mamx-tile -mamx-int8 " in flags["amx_int8"]
 
 
 @needs_kernels

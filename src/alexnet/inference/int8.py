@@ -1,8 +1,8 @@
 """Quantized layers: int8 weights and, where the CPU has int8 dot products, uint8 activations.
 
-The CPU's int8 instructions (VNNI) do twice as many multiplications as in bf16, and their int32 sums
-are exact. The errors are those of rounding weights and activations to 8 bits, and the result to its
-type.
+The CPU's int8 instructions (VNNI, and AMX for tiles) do twice as many multiplications as those of
+bf16, and their int32 sums are exact. The errors are those of rounding weights and activations to 8
+bits, and the result to its type.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from alexnet.inference.quantization import (
     MAX_INT8,
+    STEP_WORDS,
     PackedWeights,
     bias_of,
     pack_weights,
@@ -38,18 +39,19 @@ IMAGES_AT_A_TIME = 8
 MAX_ACCUMULATED_INPUTS = 2**31 // (255 * MAX_INT8)
 """Inputs of an output whose sum of products fits in int32, whatever their values."""
 
-READ_PADDING = 3
-"""Bytes after the quantized activations that the kernels read and multiply by 0."""
+READ_PADDING = 4 * STEP_WORDS - 1
+"""Bytes after the quantized activations that the kernels may read and multiply by 0."""
 
 
 def has_fast_int8(kernels: KernelLibrary | None) -> bool:
-    """Whether the CPU has int8 dot products (VNNI), and the kernels are compiled for them."""
+    """Whether the CPU has int8 dot products, and the kernels are compiled for them."""
     return kernels is not None and kernels.int8_output_block > 0
 
 
-def has_amx() -> bool:
-    """Whether the CPU multiplies tiles of bf16 (AMX)."""
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+def has_only_bf16_tiles(kernels: KernelLibrary | None) -> bool:
+    """Whether torch multiplies bf16 by tiles (AMX), and the kernels int8 by vectors at best."""
+    has_tiles = bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+    return has_tiles and (kernels is None or kernels.instruction_set != "amx_int8")
 
 
 def fits_int32_accumulator(layer: nn.Conv2d | nn.Linear) -> bool:

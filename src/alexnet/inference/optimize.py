@@ -19,8 +19,8 @@ from alexnet.inference.int8 import (
     Int8Linear,
     WeightOnlyInt8Linear,
     fits_int32_accumulator,
-    has_amx,
     has_fast_int8,
+    has_only_bf16_tiles,
 )
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
 from alexnet.models.modules import Conv2d, Linear, ResponseNorm
@@ -51,11 +51,12 @@ def optimize_for_inference(
         int8: whether weights and activations may be quantized to 8 bits.
     """
     device = next(chain(network.parameters(), network.buffers())).device
+    kernels = load_kernels() if device.type == "cpu" else None
     optimizer = LayerOptimizer(
         dtype=compute_dtype(device, precision),
-        kernels=load_kernels() if device.type == "cpu" else None,
+        kernels=kernels,
         int8=int8,
-        has_amx=has_amx(),
+        is_bf16_faster=has_only_bf16_tiles(kernels),
     )
     return optimizer.optimize(network)
 
@@ -70,8 +71,9 @@ class LayerOptimizer:
     """The C kernels; None on a GPU or without a compiler."""
     int8: bool
     """Whether weights and activations may be quantized."""
-    has_amx: bool
-    """Whether the CPU has AMX; its bf16 is then preferred to int8 by VNNI (docs/performance.md)."""
+    is_bf16_faster: bool
+    """Whether bf16 is preferred to int8: by tiles (AMX) it is multiplied faster than int8 by
+    vectors (docs/performance.md)."""
 
     def optimize(self, network: Network) -> Network:
         """See `optimize_for_inference`."""
@@ -114,7 +116,7 @@ class LayerOptimizer:
         return _Cast(layer, torch.float32 if layer.is_last else self.dtype)
 
     def _can_use_int8(self, layer: nn.Conv2d | nn.Linear) -> bool:
-        is_fastest = has_fast_int8(self.kernels) and not self.has_amx
+        is_fastest = has_fast_int8(self.kernels) and not self.is_bf16_faster
         return self.int8 and is_fastest and fits_int32_accumulator(layer)
 
 

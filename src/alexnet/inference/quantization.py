@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 MAX_INT8 = 127
 """The quantized weights lie between -127 and 127, so that the range is symmetric."""
+STEP_WORDS = 16
+"""Words of four bytes that the kernels multiply at a time at most: a row of a tile (AMX)."""
 INPUT_CORRELATION = 0.9
 """Correlation of adjacent pixels of an activation map; assumed, not calibrated
 (docs/performance.md)."""
@@ -22,7 +24,7 @@ class PackedWeights(NamedTuple):
     """
 
     blocks: Tensor
-    """int8 [blocks, kernel rows, runs, run length / 4, outputs of a block, 4]."""
+    """int8 [blocks, kernel rows, runs, words of a run, outputs of a block, 4]."""
     scales: Tensor
     """float32 [outputs]."""
     weight_sums: Tensor
@@ -93,10 +95,18 @@ def pack_weights(
     outputs, rows, runs, length = quantized.shape
     grouped = quantized.reshape(groups, outputs // groups, rows, runs, length)
     missing = -(outputs // groups) % output_block
-    grouped = F.pad(grouped, (0, -length % 4, 0, 0, 0, 0, 0, missing))
-    blocks = grouped.reshape(-1, output_block, rows, runs, -(-length // 4), 4)
+    words = padded_words(length)
+    grouped = F.pad(grouped, (0, 4 * words - length, 0, 0, 0, 0, 0, missing))
+    blocks = grouped.reshape(-1, output_block, rows, runs, words, 4)
     sums = quantized.flatten(1).sum(1, dtype=torch.int32)
     return PackedWeights(blocks.permute(0, 2, 3, 4, 1, 5).contiguous(), scales, sums, bias)
+
+
+def padded_words(length: int) -> int:
+    """The words of four bytes as which the kernels read a run of bytes: steps of equal size."""
+    words = -(-length // 4)
+    steps = -(-words // STEP_WORDS)
+    return steps * -(-words // steps)
 
 
 def bias_of(layer: nn.Conv2d | nn.Linear) -> Tensor:

@@ -5,7 +5,10 @@ No module that the wheel's build imports needs more than Python itself: this one
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from alexnet.errors import UnknownNameError, UsageError
 CPUINFO = Path("/proc/cpuinfo")
 AVX2 = ("avx2", "fma", "f16c", "bmi2")
 AVX512 = (*AVX2, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+AMX = ("amx_tile", "amx_int8")
+ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
+"""The system call by which a process asks Linux for AMX's tiles (its "Using XSTATE features")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +33,13 @@ class InstructionSet:
     @property
     def compiler_flags(self) -> tuple[str, ...]:
         """Options of gcc and clang; these take vectors of 512 bits only where they are asked to."""
-        flags = tuple(f"-m{flag.replace('_', '')}" for flag in self.cpu_flags)
+        joint = {flag: "-" if flag in AMX else "" for flag in self.cpu_flags}
+        flags = tuple(f"-m{flag.replace('_', sign)}" for flag, sign in joint.items())
         return (*flags, "-mprefer-vector-width=512") if "avx512f" in self.cpu_flags else flags
 
 
 INSTRUCTION_SETS = (
+    InstructionSet("amx_int8", (*AVX512, "avx512_vnni", *AMX)),
     InstructionSet("avx512_vnni", (*AVX512, "avx512_vnni")),
     InstructionSet("avx512", AVX512),
     InstructionSet("avx_vnni", (*AVX2, "avx_vnni")),
@@ -42,8 +50,10 @@ INSTRUCTION_SETS = (
 
 
 def supported() -> tuple[InstructionSet, ...]:
-    """Those that this CPU has, the fastest first."""
+    """Those that this CPU has and the system allows, the fastest first."""
     found = cpu_flags()
+    if "amx_tile" in found and not may_use_tiles():
+        found -= set(AMX)
     return tuple(isa for isa in INSTRUCTION_SETS if found.issuperset(isa.cpu_flags))
 
 
@@ -51,6 +61,20 @@ def cpu_flags() -> set[str]:
     """The flags of the CPU, as far as the system tells them."""
     lines = CPUINFO.read_text("utf-8", "replace").splitlines() if CPUINFO.exists() else []
     return {flag for line in lines if line.startswith("flags") for flag in line.split()}
+
+
+@functools.cache
+def may_use_tiles() -> bool:
+    """Whether Linux lets this process use AMX's tiles, for which it is asked here.
+
+    It refuses where it is too old, or where the memory for the handlers of signals is too small for
+    the tiles. Permission is inherited by child processes.
+    """
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return False
+    request = (ctypes.c_long(word) for word in (ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA))
+    refused: int = ctypes.CDLL(None).syscall(*request)
+    return refused == 0
 
 
 def wanted() -> tuple[InstructionSet, ...]:
