@@ -208,6 +208,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", RUNS.values(), ids=RUNS)
 def test_tiles_and_vectors_give_the_same_bits(
     make: Callable[[], Conv2d], int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch

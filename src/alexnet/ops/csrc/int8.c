@@ -2,8 +2,8 @@
  * or by tiles (AMX). The sums are exact, so both give the same bits. */
 #include "kernels.h"
 
-/* A block of outputs is two vectors of sums, and a strip is up to PIXELS output pixels, whose windows
- * begin equally far apart. STRIPS of them are computed at a time. */
+/* A block of outputs is two vectors of sums. A strip is up to PIXELS output pixels, whose windows
+ * begin equally far apart; STRIPS of them are computed at a time. */
 #if defined(__AMX_INT8__)
 #define VECTOR_INTS 16
 #define PIXELS 16
@@ -223,8 +223,8 @@ INLINE window window_of(const convolution *c) {
 }
 
 #define INT8_GEMM(NAME, TYPE, WRITE)                                                                \
-    INLINE void NAME##_outputs(const int32_t *sums, TYPE *y, long outputs, float scale,             \
-                               int32_t zero_point, layer l, float min) {                            \
+    INLINE void NAME##_outputs(const int32_t *restrict sums, TYPE *restrict y, long outputs,        \
+                               layer l, float scale, int32_t zero_point, float min) {               \
         for (long i = 0; i < outputs; i++) {                                                        \
             float sum = (float)(sums[i] - zero_point * l.sums[i]);                                  \
             y[i] = WRITE(clamp_min(sum * (scale * l.scales[i]) + l.bias[i], min));                  \
@@ -238,8 +238,13 @@ INLINE window window_of(const convolution *c) {
         for (long s = 0; s < count; s++)                                                            \
             for (long p = 0; p < strips[s].pixels; p++) {                                           \
                 long pixel = strips[s].first + p, image = b->is_pixel_image ? pixel : 0;            \
-                NAME##_outputs(sums[s * PIXELS + p], y + pixel * b->y_step, b->outputs,             \
-                               b->scales[image], b->zero_points[image], b->l, b->min);              \
+                const int32_t *from = sums[s * PIXELS + p], zero_point = b->zero_points[image];     \
+                TYPE *to = y + pixel * b->y_step;                                                   \
+                float scale = b->scales[image];                                                     \
+                if (b->outputs == OUTPUTS) /* a constant number of vectors */                       \
+                    NAME##_outputs(from, to, OUTPUTS, b->l, scale, zero_point, b->min);             \
+                else                                                                                \
+                    NAME##_outputs(from, to, b->outputs, b->l, scale, zero_point, b->min);          \
             }                                                                                       \
     }                                                                                               \
                                                                                                     \
