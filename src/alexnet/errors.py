@@ -63,7 +63,16 @@ class ModelFileError(AlexNetError):
 
 
 class ProcessLostError(AlexNetError):
-    """Another process that works with this one has ended or does not answer."""
+    """Another process that works with this one has ended or does not answer.
+
+    Args:
+        message: names it.
+        is_told: whether another process tells of it, so that this one may end silently.
+    """
+
+    def __init__(self, message: str, *, is_told: bool = False) -> None:
+        super().__init__(message)
+        self.is_told = is_told
 
 
 class TrainingError(AlexNetError):

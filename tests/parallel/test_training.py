@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from alexnet.checkpoints.model_file import load_model
 from alexnet.config.recipe import OptimizerOptions, Recipe
@@ -17,9 +18,18 @@ from alexnet.errors import UsageError
 from alexnet.evaluation.evaluator import evaluate
 from alexnet.inference.classifier import load
 from alexnet.parallel.world import current_world
+from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training import loop
-from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.processes import (
+    JOB,
+    RESTARTS,
+    at_size,
+    check_is_new,
+    folder_to_go_on,
+    job_name,
+)
+from alexnet.training.run_folder import RunFolder, create_numbered_run, read_metrics
 from alexnet.training.state import TrainState
 from support.processes import Processes
 from support.runs import PowerCutError, Witness, is_same_run, resume, train
@@ -160,6 +170,44 @@ def test_a_signal_to_one_process_saves_and_ends_all(
     assert "resuming after step 3 of 12" in first[2]
     assert not second[2]
     np.testing.assert_allclose(errors(small_place), errors(small_whole), rtol=1e-5)
+
+
+def look_for(folder: Path) -> None:
+    check_is_new(folder / "new" if current_world().is_main else folder)
+
+
+def test_the_first_process_alone_decides_whether_a_run_is_new(
+    tmp_path: Path, pair: Processes
+) -> None:
+    """It may have created the folder before another looks."""
+    pair.run(look_for, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("began", "now", "restarts", "goes_on"),
+    [("7", "7", "0", True), ("7", "8", "1", False), ("none", "none", "0", False),
+     ("none", "none", "1", True), ("", "none", "1", False)],
+)  # fmt: skip
+def test_a_job_of_torchrun_goes_on_with_its_own_run(
+    began: str,
+    now: str,
+    restarts: str,
+    goes_on: bool,
+    small: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(JOB, began)
+    job, environment = job_name(), describe_environment(torch.device("cpu"))
+    folders = [create_numbered_run(Path("runs"), small, environment, job) for _ in range(2)]
+    monkeypatch.setenv(JOB, now)
+    monkeypatch.setenv(RESTARTS, restarts)
+    other = replace(small, seed=1)
+    for out, path in ((folders[0].path, folders[0].path), (None, folders[1].path)):
+        assert folder_to_go_on(at_size(small, 2), out) == (path if goes_on else None)
+        assert folder_to_go_on(other, out) is None
+    assert folder_to_go_on(small, tmp_path / "new") is None
 
 
 def test_one_process_refuses_a_recipe_for_several(small: Recipe, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from alexnet.errors import UsageError
+from alexnet.errors import ProcessLostError, UsageError
 from alexnet.parallel.watch import has_watch, leave, speaks_first
 from alexnet.parallel.world import join_world, launched_size
 
@@ -47,16 +47,20 @@ def one_voice(words: Sequence[str], exit_code: Callable[[BaseException], int]) -
     except SystemExit:
         raise
     except BaseException as error:
-        speaks = _speaks()
+        speaks = _speaks(error)
         leave()
         if not speaks:
             sys.exit(exit_code(error))
         raise
 
 
-def _speaks() -> bool:
+def _speaks(error: BaseException) -> bool:
     """Whether this process tells of its error."""
-    return speaks_first() if has_watch() else os.environ["RANK"] == "0"
+    if has_watch():
+        return speaks_first()
+    if isinstance(error, ProcessLostError):  # not all are connected, and rank 0 may be missing
+        return not error.is_told
+    return os.environ["RANK"] == "0"
 
 
 def is_shared(words: Sequence[str]) -> bool:

@@ -13,10 +13,8 @@ import socket
 import sys
 import threading
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +30,6 @@ SILENT_SECONDS = 15.0
 """Without a beat; a machine that swaps may take a few."""
 DEAD_SECONDS = 3.0
 """Without a beat, where an exchange has failed because a process has ended."""
-STORE_TIMEOUT = timedelta(seconds=10)
 EXIT_CODE = 2
 """As of other errors of the command line."""
 
@@ -43,14 +40,17 @@ class Watch:
 
     world: World
     store: Store
+    is_store_of_torchrun: bool
+    """Whether torchrun keeps the store, and not the process of rank 0."""
     advice: str = ""
     """What to do if a process is lost; the end of the sentence."""
+    _first: str = ""
+    """Who the process of rank 0 is."""
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Tell the others who this process is, and begin."""
-        self.store.set(f"who {self.world.rank}", f"{os.getpid()} {_host()}")
-        self.store.set(f"beat {self.world.rank}", "0")
+        """Begin."""
+        self._first = self.store.get("who 0").decode()
         threading.Thread(target=self._run, name="alexnet-watch", daemon=True).start()
 
     def stop(self) -> None:
@@ -58,11 +58,16 @@ class Watch:
         self._is_over.set()
 
     def speaks_first(self) -> bool:
-        """Whether no process has told of an error yet; the one that asks first tells."""
+        """Whether no process has told of an error yet; the one that asks first tells.
+
+        Without the store they cannot agree: then one of each host tells.
+        """
         try:
             return bool(self.store.add("errors", 1) == 1)
-        except Exception:  # the store has ended, and with it whoever could tell
-            return self.world.is_main
+        except Exception:  # of any kind that a lost connection raises
+            is_first_host = self.world.rank == self.world.local_rank
+            has_lost_0 = is_first_host and not self.is_store_of_torchrun
+            return self.world.local_rank == (1 if has_lost_0 else 0)
 
     def leave(self) -> None:
         """Let the main process, which writes the files, end before the others."""
@@ -85,7 +90,8 @@ class Watch:
                     elif time.monotonic() - at > DEAD_SECONDS:
                         return ProcessLostError(self._text(rank))
                 time.sleep(BEAT_SECONDS / 4)
-        return ProcessLostError(f"one of {self.world.size} processes has ended{self.advice}")
+            return ProcessLostError(f"one of {self.world.size} processes has ended{self.advice}")
+        return ProcessLostError(self._text_without_store())
 
     def _run(self) -> None:
         """Beat, and watch the next rank, until the end."""
@@ -95,8 +101,8 @@ class Watch:
             try:
                 self.store.set(f"beat {self.world.rank}", str(beats := beats + 1))
                 beat, is_ending = self._beat_of(rank), self.store.check(["lost"])
-            except Exception:  # of any kind that a lost connection raises
-                self._end("the program that started these processes (torchrun) has ended")
+            except Exception:
+                self._end(self._text_without_store() if self.speaks_first() else "")
                 return
             now = time.monotonic()
             if beat != last or now - looked_at > SILENT_SECONDS / 2:  # or this process was stopped
@@ -111,9 +117,18 @@ class Watch:
         return str(self.store.get(f"beat {rank}"))
 
     def _text(self, rank: int) -> str:
-        pid, host = self.store.get(f"who {rank}").decode().split(" ", 1)
-        name = host.split(" ")[0]
-        return f"rank {rank} (process {pid} on {name}) has ended or does not answer{self.advice}"
+        return self._lost(f"rank {rank}", self.store.get(f"who {rank}").decode())
+
+    def _text_without_store(self) -> str:
+        """Of a process that the store has left, which ends with the one that keeps it."""
+        if not self.is_store_of_torchrun:
+            return self._lost("rank 0", self._first)
+        host = self._first.split(" ")[1]
+        return f"torchrun on {host} has ended or does not answer{self.advice}"
+
+    def _lost(self, name: str, who: str) -> str:
+        pid, host, *_ = who.split(" ")
+        return f"{name} (process {pid} on {host}) has ended or does not answer{self.advice}"
 
     def _end_silent(self, rank: int) -> None:
         """End this process, and the silent one, which may be stopped and deaf to other signals."""
@@ -123,13 +138,13 @@ class Watch:
         if who[1] == _host():
             with suppress(OSError):
                 os.kill(int(who[0]), signal.SIGKILL)
-        self._end(text if is_first else "", asks=False)
+        self._end(text if is_first else "")
 
-    def _end(self, text: str, *, asks: bool = True) -> None:
+    def _end(self, text: str) -> None:
         """End this process at once: its main thread may wait for an exchange that never comes."""
         if self._is_over.is_set():
             return
-        if text and (not asks or self.world.is_main):
+        if text:
             print(f"alexnet: {text}", file=sys.__stderr__, flush=True)
         os._exit(EXIT_CODE)
 
@@ -145,17 +160,17 @@ _watches: list[Watch] = []
 """The one of this process, if it has joined a world; it stays, to ask who tells of an error."""
 
 
-def start_watch(world: World) -> Watch:
-    """Start watching a world whose processes are connected."""
-    from torch._C._distributed_c10d import PrefixStore, TCPStore
+def introduce(rank: int, store: Store) -> None:
+    """Tell the others who this process is; to be done before any of them looks."""
+    store.set(f"who {rank}", f"{os.getpid()} {_host()}")
+    store.set(f"beat {rank}", "0")
 
-    session = world.broadcast_object(uuid.uuid4().hex)
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = TCPStore(address, port, is_master=False, timeout=STORE_TIMEOUT)
-    watch = Watch(world, PrefixStore(f"alexnet {session}", store))
+
+def start_watch(world: World, store: Store, *, is_store_of_torchrun: bool) -> Watch:
+    """Start watching a world whose processes have introduced themselves in this store."""
+    watch = Watch(world, store, is_store_of_torchrun)
     _watches[:] = [watch]
     watch.start()
-    world.barrier()  # everyone can be found in the store
     return watch
 
 

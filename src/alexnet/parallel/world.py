@@ -152,7 +152,15 @@ def current_world() -> World:
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
         return ALONE
-    rank, size = distributed.get_rank(), distributed.get_world_size()
+    return _world_of(distributed.get_rank(), distributed.get_world_size())
+
+
+def launched_world() -> World:
+    """The world that torchrun describes in the environment of this process."""
+    return _world_of(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+
+def _world_of(rank: int, size: int) -> World:
     local_rank = int(os.environ.get("LOCAL_RANK", rank))
     return World(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", size)))
 
@@ -185,17 +193,16 @@ def join_world() -> Iterator[World]:
     if world.size > 1 or launched_size() == 1:
         yield world
         return
-    import torch
     from torch import distributed
 
-    from alexnet.parallel.watch import start_watch
+    from alexnet.parallel.connect import connect
 
-    has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
-    backend = "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
-    world = current_world()
-    watch = start_watch(world)
+    watch, store = connect(launched_world())
+    world = watch.world
     try:
+        distributed.init_process_group(
+            _backend(), timeout=PATIENCE, store=store, rank=world.rank, world_size=world.size
+        )
         yield world
         world.barrier()  # the main process may still write files when the others have finished
     except RuntimeError as error:
@@ -205,7 +212,17 @@ def join_world() -> Iterator[World]:
         raise watch.find_dead() from error
     finally:
         watch.stop()
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _backend() -> str:
+    """What exchanges tensors on CPUs, and on GPUs if there are any."""
+    import torch
+    from torch import distributed
+
+    has_nccl = torch.cuda.is_available() and distributed.is_nccl_available()
+    return "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
 
 
 def _is_failed_exchange(error: RuntimeError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from alexnet.runtime.environment import describe_environment
 from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
 from alexnet.training.setup import TrainingSetup
 
+JOB, UNNAMED = "TORCHELASTIC_RUN_ID", "none"
+"""Of torchrun: --rdzv-id, and what it says without one."""
 RESTARTS = "TORCHELASTIC_RESTART_COUNT"
-"""Of torchrun: how often it has started the processes again."""
+"""Of torchrun: how often it has started the processes again after a failure."""
 
 
 def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:
@@ -54,40 +57,70 @@ def at_size(recipe: Recipe, size: int) -> Recipe:
     return replace(recipe, distributed=replace(recipe.distributed, devices=size))
 
 
-def folder_to_go_on(recipe: Recipe, out: Path | None) -> Path | None:
-    """The run that torchrun has restarted its processes for; None if these are the first.
+def job_name() -> str:
+    """The job of torchrun that these processes belong to; "" without torchrun.
 
-    Without `out` it is the newest unfinished run of the same recipe that nobody is training.
+    torchrun calls all jobs "none" that have no --rdzv-id; then it is the program itself, by number.
     """
-    world = current_world()
-    if os.environ.get(RESTARTS, "0") == "0" or world.size == 1:
+    name = os.environ.get(JOB, "")
+    return f"process {os.getppid()} on {socket.gethostname()}" if name == UNNAMED else name
+
+
+def folder_to_go_on(recipe: Recipe, out: Path | None) -> Path | None:
+    """The run that this job of torchrun has begun with the same recipe; None if there is none.
+
+    torchrun starts all processes again when one has failed, or when hosts have come or gone, by the
+    same command. Without `out` it is the newest run in the folder runs.
+    """
+    if JOB not in os.environ:
         return None
-    path = (out or unfinished_run(recipe, Path("runs"))) if world.is_main else None
-    path = world.broadcast_object(path)
-    return path if path and RunFolder(path).config.exists() else None
+    world, path = current_world(), None
+    is_again = world.any_rank(os.environ.get(RESTARTS, "0") != "0")
+    if world.is_main and (is_again or os.environ[JOB] != UNNAMED):
+        found = [out] if out else numbered_runs(Path("runs"), recipe.name)
+        path = next((path for path in found if is_of_this_job(RunFolder(path), recipe)), None)
+    return world.broadcast_object(path)
 
 
-def unfinished_run(recipe: Recipe, parent: Path) -> Path | None:
-    """The newest run of a recipe that has not finished, and that nobody is training."""
-    for path in sorted(parent.glob(f"{recipe.name}-*/config.json"), reverse=True):
-        folder = RunFolder(path.parent)
-        if folder.result.exists() or folder.is_locked():
-            continue
-        if at_size(read_run_recipe(folder), 1) == at_size(recipe, 1):
-            return folder.path
-    return None
+def numbered_runs(parent: Path, name: str) -> list[Path]:
+    """The runs that were numbered, NAME-001 and so on, newest first."""
+    return sorted(parent.glob(f"{name}-*"), key=lambda path: (len(path.name), path), reverse=True)
+
+
+def is_of_this_job(folder: RunFolder, recipe: Recipe) -> bool:
+    """Whether this job of torchrun has begun a run, with the same recipe; it may have finished."""
+    if folder.job() != job_name() or not folder.config.exists():
+        return False
+    return at_size(read_run_recipe(folder), 1) == at_size(recipe, 1)
+
+
+def check_is_new(out: str | Path) -> None:
+    """Reject a run folder that exists, unless it is "", which leaves the choice open.
+
+    The process of rank 0 looks, before it creates the folder: another might look after that.
+
+    Raises:
+        UsageError: says how to resume the run in it.
+    """
+    path = Path(out)
+    if not out or not current_world().broadcast_object(path.exists()):
+        return
+    resume_command = (
+        f", or resume it with --resume {out}" if RunFolder(path).config.exists() else ""
+    )
+    raise UsageError(f"{out} exists; choose another --out{resume_command}")
 
 
 def create_folder(setup: TrainingSetup, out: Path | None) -> RunFolder:
     """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
-    recipe, world = setup.recipe, setup.world
+    recipe, world, job = setup.recipe, setup.world, job_name()
     environment = describe_environment(setup.device, world.size)
     path = None
     if world.is_main:
         folder = (
-            create_run(out, recipe, environment)
+            create_run(out, recipe, environment, job)
             if out
-            else create_numbered_run(Path("runs"), recipe, environment)
+            else create_numbered_run(Path("runs"), recipe, environment, job)
         )
         path = folder.path
     return RunFolder(world.broadcast_object(path) or Path())

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 TEMP_FILES = (".*.tmp", ".tmp??????")
 """Names of unfinished files that a killed process left: this package's and safetensors'."""
 
+JOB_FILE = ".job"
+"""The job of torchrun, which goes on with the run when it starts the processes again."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -167,6 +170,11 @@ class RunFolder:
         for path, line in ((self.metrics, record), (self.times, times)):
             append_text(path, _line(line))
 
+    def job(self) -> str:
+        """The job of torchrun that began this run, or ""."""
+        path = self.path / JOB_FILE
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
     def is_locked(self) -> bool:
         """Whether another process is training this run."""
         path = self.path / ".lock"
@@ -220,8 +228,10 @@ def _line(record: EpochRecord | EpochTimes) -> str:
     return to_json(record, indent=None) + "\n"
 
 
-def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolder:
+def create_run(path: Path, recipe: Recipe, environment: Environment, job: str = "") -> RunFolder:
     """A new run folder with its recipe and environment, created as a whole or not at all.
+
+    `job` is that of torchrun, if there is one.
 
     Raises:
         UsageError: the folder exists, or cannot be created.
@@ -231,6 +241,8 @@ def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolde
         temp.mkdir(parents=True)
         RunFolder(temp).write_recipe(recipe)
         write_text(temp / "environment.json", to_json(environment) + "\n")
+        if job:
+            write_text(temp / JOB_FILE, job)
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         rename(temp, path)
@@ -241,7 +253,9 @@ def create_run(path: Path, recipe: Recipe, environment: Environment) -> RunFolde
     return RunFolder(path)
 
 
-def create_numbered_run(parent: Path, recipe: Recipe, environment: Environment) -> RunFolder:
+def create_numbered_run(
+    parent: Path, recipe: Recipe, environment: Environment, job: str = ""
+) -> RunFolder:
     """A new run folder, the first of NAME-001, NAME-002, .. that does not exist.
 
     Raises:
@@ -250,7 +264,7 @@ def create_numbered_run(parent: Path, recipe: Recipe, environment: Environment) 
     while True:
         path = free_run_path(parent, recipe.name)
         try:
-            return create_run(path, recipe, environment)
+            return create_run(path, recipe, environment, job)
         except UsageError:
             if not path.exists():
                 raise

@@ -17,7 +17,7 @@ from alexnet.checkpoints.model_file import Scores, load_model
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.config.serialization import to_dict
-from alexnet.errors import DivergedError, TrainingError, UsageError
+from alexnet.errors import DivergedError, TrainingError
 from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.text import count_text, shell_command
@@ -44,6 +44,7 @@ from alexnet.training.initial_weights import resolve
 from alexnet.training.loop import fit
 from alexnet.training.processes import (
     at_size,
+    check_is_new,
     check_scheme,
     create_folder,
     folder_to_go_on,
@@ -137,10 +138,7 @@ def train(
     log = LoggingReporter(reporter or NullReporter())
     if path := folder_to_go_on(resolve(recipe, NullReporter()), Path(out) if out else None):
         return resume(path, reporter=reporter, save_plot=save_plot, save_page=save_page)
-    if out and Path(out).exists():
-        is_run = RunFolder(Path(out)).config.exists()
-        resume_command = f", or resume it with --resume {out}" if is_run else ""
-        raise UsageError(f"{out} exists; choose another --out{resume_command}")
+    check_is_new(out)
     recipe = resolve(with_devices(recipe, log), log)
     setup = set_up_training(recipe, log)
     folder = create_folder(setup, Path(out) if out else None)

@@ -1,0 +1,56 @@
+"""How processes find each other: with what earlier ones left in the store, or with one missing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from torch.distributed import HashStore, Store
+
+from alexnet.errors import ProcessLostError
+from alexnet.parallel import connect
+from alexnet.parallel.connect import RollCall
+from alexnet.parallel.world import World
+
+
+def call_all(store: Store, ranks: list[int], size: int) -> list[str | ProcessLostError]:
+    """What these ranks get, each in a thread."""
+
+    def call(rank: int) -> str | ProcessLostError:
+        try:
+            return RollCall(World(rank, size), store).wait()
+        except ProcessLostError as error:
+            return error
+
+    with ThreadPoolExecutor(len(ranks)) as pool:
+        return list(pool.map(call, ranks))
+
+
+@pytest.fixture
+def store() -> Store:
+    store = HashStore()
+    store.set_timeout(timedelta(seconds=5))
+    return store
+
+
+def test_every_start_gets_a_part_of_the_store_of_its_own(store: Store) -> None:
+    """torchrun keeps the store when it starts the processes again, also in another number."""
+    sessions = []
+    for size in (3, 2, 3):
+        found = call_all(store, list(range(size)), size)
+        assert len(set(found)) == 1
+        sessions.append(found[0])
+    assert len(set(sessions)) == 3
+
+
+@pytest.mark.parametrize(("here", "away"), [([0, 2], "rank 1"), ([1, 2], "rank 0")])
+def test_who_is_missing_is_named_by_the_first_that_is_here(
+    here: list[int], away: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_all(store, [0, 1, 2], 3)  # earlier processes
+    monkeypatch.setattr(connect, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(connect, "LOOK_SECONDS", 0.3)
+    errors = call_all(store, here, 3)
+    assert all(f"{away} of 3 processes did not connect within 0.2 s" in str(e) for e in errors)
+    assert sorted(e.is_told for e in errors if isinstance(e, ProcessLostError)) == [False, True]
