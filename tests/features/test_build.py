@@ -21,6 +21,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.io.cache import IN_USE, cache_entries, remove_entry
 from alexnet.models.zoo import ZOO
 from support.narrow_nets import narrow_classifier
+from support.processes import Processes
 from support.slow import first_fast
 
 
@@ -44,6 +45,42 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def build_in_a_world(flowers: str, cache: Path) -> tuple[Path, int]:
+    build.CHUNK = 16
+    classifier = narrow_classifier("lenet5")
+    store = load_dataset(
+        flowers, resize=classifier.info.preprocessing.resize,
+        resize_size=classifier.info.preprocessing.resize_size,
+    )  # fmt: skip
+    computed: list[int] = []
+    whole = build._compute
+    build._compute = lambda spec, rows: computed.append(rows.start) or whole(spec, rows)  # type: ignore[func-returns-value]
+    try:
+        return build_index(classifier, store, cache=cache).folder, len(computed)
+    finally:
+        build._compute = whole
+
+
+@pytest.mark.parametrize("partial", first_fast([False, True]))
+def test_processes_share_the_images_of_the_same_index(
+    classifier: Classifier, store: Store, tmp_path: Path, flowers: Path, pair: Processes,
+    partial: bool,
+) -> None:  # fmt: skip
+    whole = build_index(classifier, store, cache=tmp_path / "one").folder
+    if partial:
+        with pytest.raises(KeyboardInterrupt):
+            build_index(classifier, store, cache=tmp_path / "two", on_progress=stop_at(32))
+    (folder, first), (_, second) = pair.run(build_in_a_world, str(flowers), tmp_path / "two")
+    assert contents(folder) == contents(whole)
+    assert first + second == build_count(store) - (2 if partial else 0)
+    assert abs(first - second) <= 1
+    assert pair.run(build_in_a_world, str(flowers), tmp_path / "two") == [(folder, 0)] * 2
+
+
+def build_count(store: Store) -> int:
+    return -(-len(store) // 16)
 
 
 def stop_at(images: int) -> Callable[[int, int], None]:

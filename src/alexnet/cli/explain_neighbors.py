@@ -12,10 +12,11 @@ import tyro
 
 from alexnet.cli.console import percent, print_json, table
 from alexnet.cli.flags import parse, with_run
-from alexnet.cli.predict import check_order, find_inputs
+from alexnet.cli.predict import check_order, check_shared, find_inputs
 from alexnet.errors import UsageError
 from alexnet.io.files import write_text
 from alexnet.io.text import LONE_SURROGATE, count_text, printable
+from alexnet.parallel.world import current_world
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ MAX_SHEET_QUERIES = 20
 class NeighborsFlags:
     """The images of a data set that are nearest to an image by the last hidden layer, or its map.
 
-    The features of the data set are computed once per model and kept in the cache.
+    The features of the data set are computed once per model and kept in the cache; under torchrun
+    the processes share the images.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -123,8 +125,11 @@ def _neighbors(flags: NeighborsFlags, out: Path) -> int:
     from alexnet.features.plots import neighbors_sheet
 
     inputs = find_inputs(flags.neighbors, Counter())
+    check_shared(inputs, current_world())
     with ProgressReporter() as reporter:
         nearest = NearestImages(_open(flags, reporter), flags.cosine)
+    if not current_world().is_main:
+        return 0
     found = nearest.find(
         inputs, flags.top, exclude_same=flags.exclude_same, num_pixels=MAX_SHEET_QUERIES
     )
@@ -173,6 +178,8 @@ def _map(flags: NeighborsFlags, out: Path) -> int:
 
     with ProgressReporter() as reporter:
         split = _open(flags, reporter)
+    if not current_world().is_main:
+        return 0
     found = map_split(split, flags.map_method, flags.seed)
     csv = out.with_suffix(".csv")
     plots.save(map_figure(found), out)

@@ -3,12 +3,15 @@
 An interrupted build resumes where it stopped, with the same bits (`io/resumable.py`): the partial
 index has the features at full size, and a state and a checksum for every chunk of images. One
 process builds an index at a time; a second one waits and then uses it.
+
+The processes of a world share the chunks; one of them on each host writes those of all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
@@ -34,6 +37,7 @@ from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
 from alexnet.io.resumable import ResumableFolder
 from alexnet.io.text import folder_name
+from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import compute_dtype
 
@@ -56,6 +60,10 @@ class _BuildSpec:
     def num_chunks(self) -> int:
         """Number of chunks of images."""
         return -(-len(self.store) // CHUNK)
+
+    def rows(self, chunk: int) -> slice:
+        """The images of a chunk."""
+        return slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(self.store)))
 
 
 def build_index(
@@ -93,11 +101,11 @@ def build_index(
     name = f"{folder_name(store.info.name)}-{info.fingerprint}-{_key(info)}-v{INDEX_FORMAT}"
     folder = (cache or cache_folder()) / "features" / name
     target = ResumableFolder(what="feature index", folder=folder, files=INDEX_FILES)
-    if not target.is_finished:
+    if current_world().any_rank(not target.is_finished):
         spec = _BuildSpec(
             classifier=classifier, store=store, info=info, target=target, on_progress=on_progress
         )
-        target.build(lambda: _fill(spec), lambda: _report_other(spec))
+        _build(spec)
     return open_index(folder)
 
 
@@ -134,6 +142,23 @@ def _key(info: IndexInfo) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
+def _build(spec: _BuildSpec) -> None:
+    """Compute and write the index together; a process that writes none computes for the others."""
+    world = current_world()
+    filled: list[bool] = []
+
+    def fill() -> None:
+        _fill(spec)
+        filled.append(True)
+
+    if world.local_rank == 0 and not spec.target.is_finished:
+        spec.target.build(fill, lambda: _report_other(spec))
+    if not filled:
+        for _ in _compute_missing(spec, np.zeros(spec.num_chunks, np.bool_)):
+            pass
+    world.barrier()
+
+
 def _report_other(spec: _BuildSpec) -> None:
     """Report the progress of the process that builds this index."""
     with suppress(OSError, ValueError):
@@ -161,17 +186,55 @@ def _compute_all(spec: _BuildSpec) -> None:
     done = open_or_allocate(folder / "done.npy", (spec.num_chunks,), np.bool_)
     checksums = open_or_allocate(folder / "checksums.npy", (spec.num_chunks,), np.uint32)
     norms = np.zeros(count)
-    for chunk in range(spec.num_chunks):
-        part = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, count))
-        if not done[chunk] or zlib.crc32(features[part].data) != checksums[chunk]:
-            done[chunk] = False
-            features[part] = _compute(spec, part)
-            checksums[chunk] = zlib.crc32(features[part].data)
-            done[chunk] = True
-        norms[part] = np.einsum("nd,nd->n", features[part], features[part], dtype=np.float64)
-        spec.on_progress(part.stop, count)
+    missing, num_done = ~done, 0
+    for chunk in np.flatnonzero(done).tolist():
+        rows = spec.rows(chunk)
+        missing[chunk] = zlib.crc32(features[rows].data) != checksums[chunk]
+        norms[rows] = squared_norms(features[rows])
+        num_done += 0 if missing[chunk] else CHUNK
+        spec.on_progress(min(num_done, count), count)
+    for chunk, values in _compute_missing(spec, missing):
+        if not missing[chunk]:
+            continue
+        rows = spec.rows(chunk)
+        done[chunk] = False
+        features[rows] = values
+        checksums[chunk] = zlib.crc32(features[rows].data)
+        done[chunk] = True
+        norms[rows] = squared_norms(features[rows])
+        num_done += CHUNK
+        spec.on_progress(min(num_done, count), count)
     features.flush()  # type: ignore[attr-defined]
     np.save(folder / "squared_norms.npy", norms)
+
+
+def squared_norms(features: np.ndarray) -> np.ndarray:
+    """Of float32 [n, D]: float64 [n]."""
+    norms: np.ndarray = np.einsum("nd,nd->n", features, features, dtype=np.float64)
+    return norms
+
+
+def _compute_missing(spec: _BuildSpec, missing: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The chunks that any process of the world misses, with their features float32 [n, D].
+
+    Every process computes one of as many chunks as there are processes, and gets those of all.
+
+    Args:
+        spec: the same in all processes.
+        missing: bool [num_chunks], what this process will write.
+    """
+    world = current_world()
+    wanted = np.flatnonzero(world.max_over_ranks(*missing.astype(int).tolist()))
+    for start in range(0, len(wanted), world.size):
+        chunks = wanted[start : start + world.size].tolist()
+        own = np.zeros((0, spec.info.num_features), np.float32)
+        if world.rank < len(chunks):
+            own = _compute(spec, spec.rows(chunks[world.rank]))
+        features, end = world.all_gather_rows(own), 0
+        for chunk in chunks:
+            rows = spec.rows(chunk)
+            begin, end = end, end + rows.stop - rows.start
+            yield chunk, features[begin:end]
 
 
 def _compute(spec: _BuildSpec, part: slice) -> np.ndarray:
