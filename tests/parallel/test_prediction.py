@@ -6,7 +6,7 @@ import pytest
 
 from alexnet.errors import UsageError
 from alexnet.models.zoo import ZOO
-from alexnet.parallel.plan import Scheme, parameters, plan_for
+from alexnet.parallel.plan import Scheme, parameters, plan_for, shared_parameters
 from alexnet.parallel.prediction import (
     Device,
     Link,
@@ -70,6 +70,16 @@ def test_a_hybrid_updates_only_its_own_weights() -> None:
     device = Device(images_per_second=8, fixed_seconds=0.5)
     time = predict_step(plan, 32, device, link)
     assert time.compute_seconds == pytest.approx(0.5 + 0.5 * parameters(plan, 0) / 60_965_224)
+
+
+def test_every_round_reads_the_weights_again() -> None:
+    plan, link = plan_for(NET, "hybrid", 4), Link(bandwidth=1e15)
+    device = Device(images_per_second=8, fixed_seconds=0.5)
+    at_once = predict_step(plan, 32, device, link)
+    rounds = predict_step(plan, 32, device, link, exchange="rounds")
+    connected = (parameters(plan, 0) - shared_parameters(plan)) / 60_965_224
+    more = rounds.compute_seconds - at_once.compute_seconds
+    assert more == pytest.approx(3 * 2 / 3 * 0.5 * connected)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,13 @@ from typing import Literal
 
 from alexnet.errors import UsageError
 from alexnet.models.layers import FullyConnected
-from alexnet.parallel.plan import Plan, Scheme, parameters
+from alexnet.parallel.plan import Plan, Scheme, parameters, shared_parameters
 from alexnet.parallel.traffic import FLOAT32_BYTES, Traffic, traffic
 
+REPEATED = 2 / 3
+"""Of the work that depends on the weights alone, what every further round repeats. A step reads or
+writes numbers of a layer's size nine times: the weights forward and backward, the gradients once,
+and all in the update. A round reads the weights twice, and adds up gradients: six times."""
 PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 BITS = ("bit", "bit/s", "bps")
 PER_SECOND = {"us": 1e6, "ms": 1e3, "s": 1.0}
@@ -82,7 +86,7 @@ def predict_step(
         gradient_bytes: of a number, when gradients are summed.
     """
     steps = traffic(plan, batch_size, gradient_bytes=gradient_bytes)
-    compute, update = _compute_seconds(plan, batch_size, device)
+    compute, update = _compute_seconds(plan, batch_size, device, exchange)
     send = sum(_send_seconds(one, plan.processes, link) for one in steps)
     hidden = _hidden_seconds(plan, steps, compute - update, link, exchange)
     step = compute + send - hidden
@@ -100,15 +104,21 @@ def predict_step(
     )
 
 
-def _compute_seconds(plan: Plan, batch_size: int, device: Device) -> tuple[float, float]:
-    """Seconds of a step without exchanges, and those of them in which weights are updated.
+def _compute_seconds(
+    plan: Plan, batch_size: int, device: Device, exchange: str
+) -> tuple[float, float]:
+    """Seconds of a step without exchanges, and those of them that depend on the weights alone.
 
-    A process updates the weights that it has; the rest of the work is shared evenly.
+    A process reads and updates the weights that it has; the rest of the work is shared evenly.
     """
     whole = batch_size / plan.processes / device.images_per_second
-    all_parameters = sum(info.parameters for info in plan.architecture.layer_infos())
-    update = device.fixed_seconds * parameters(plan, 0) / all_parameters
-    return whole - device.fixed_seconds + update, update
+    infos = plan.architecture.layer_infos()
+    per_parameter = device.fixed_seconds / sum(info.parameters for info in infos)
+    fixed = per_parameter * parameters(plan, 0)
+    if exchange == "rounds":
+        connected = parameters(plan, 0) - shared_parameters(plan)
+        fixed += (plan.processes - 1) * REPEATED * per_parameter * connected
+    return whole - device.fixed_seconds + fixed, fixed
 
 
 def _send_seconds(step: Traffic, processes: int, link: Link) -> float:
