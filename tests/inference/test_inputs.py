@@ -382,7 +382,7 @@ def test_arrays_are_not_copied() -> None:
     batch = np.zeros((3, 4, 5, 3), np.uint8)
     inputs = read_inputs(batch)
     batch[:] = 7
-    assert [np.asarray(one.open()).min() for one in inputs] == [7, 7, 7]  # type: ignore[call-overload]
+    assert [np.asarray(one.open(0)).min() for one in inputs] == [7, 7, 7]  # type: ignore[call-overload]
 
 
 @pytest.mark.gpu

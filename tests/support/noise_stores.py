@@ -52,12 +52,12 @@ class RecordingImages:
     """Raised when an image is opened, by index."""
     delay_seconds: float = 0.0
 
-    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+    def open(self, index: int, side: int = 0) -> AbstractContextManager[Image.Image]:
         time.sleep(self.delay_seconds)
         self.opened.append(index)
         if index in self.errors:
             raise self.errors[index]
-        return self.images.open(index)
+        return self.images.open(index, side)
 
     def signatures(self) -> Iterable[bytes]:
         return self.images.signatures()

@@ -22,8 +22,11 @@ SPLITS = ("train", "val", "test")
 class Images(Protocol):
     """Opens images by index, from any thread."""
 
-    def open(self, index: int) -> AbstractContextManager[Image.Image]:
-        """The image, for a `with` block; `rejection_reason` explains what is raised there."""
+    def open(self, index: int, side: int = 0) -> AbstractContextManager[Image.Image]:
+        """The image, for a `with` block; `rejection_reason` explains what is raised there.
+
+        `side` as for `open_image`.
+        """
         ...
 
     def signatures(self) -> Iterable[bytes]:
@@ -45,9 +48,9 @@ class ImageFiles:
         """The file of one image."""
         return self.folder / self.names[index]
 
-    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+    def open(self, index: int, side: int = 0) -> AbstractContextManager[Image.Image]:
         """Read and decode the file."""
-        return open_image(self.path(index))
+        return open_image(self.path(index), side)
 
     def signatures(self) -> Iterable[bytes]:
         """The results of `file_signature`."""
@@ -60,7 +63,7 @@ class ImageArray:
 
     array: np.ndarray
 
-    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+    def open(self, index: int, side: int = 0) -> AbstractContextManager[Image.Image]:
         """The image as RGB or grey."""
         return Image.fromarray(self.array[index])
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from alexnet.checkpoints.validation import check_tensors
-from alexnet.data.images.decode import fit_square, upright_rgb
+from alexnet.data.images.decode import decode, upright_rgb, upright_size
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
 from alexnet.explain import attribution
 from alexnet.explain.channels import strong_channels
@@ -132,10 +132,10 @@ def explain_input(
 ) -> Explanation:
     """As `explain_image`, for an image that is not read yet and arguments that are checked."""
     preprocessing = classifier.info.preprocessing
-    with image.open() as opened:
+    with image.open(preprocessing.resize_size) as opened:
         rgb = upright_rgb(opened)
-        stored = fit_square(rgb, preprocessing.resize, preprocessing.resize_size)
-        size, original = rgb.size, _reduced(rgb)
+        stored = decode(opened, preprocessing.resize, preprocessing.resize_size)
+        size, original = upright_size(opened), _reduced(rgb)
     probabilities = classifier.probabilities(stored[None])[0]
     names = classifier.class_names
     target = class_index(names, class_name) if class_name else int(np.argmax(probabilities))

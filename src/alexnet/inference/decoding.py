@@ -75,7 +75,7 @@ def _submit(
 def _decode(image: Input, index: int, preprocessing: Preprocessing) -> Decoded:
     name = image.name or f"image {index}"
     try:
-        with image.open() as opened:
+        with image.open(preprocessing.resize_size) as opened:
             pixels = decode(opened, preprocessing.resize, preprocessing.resize_size)
     except IMAGE_ERRORS as error:
         return Decoded(name, error=rejection_reason(error, name))

@@ -51,8 +51,9 @@ same one may be given twice."""
 class Input:
     """One image that has not been read yet."""
 
-    open: Callable[[], AbstractContextManager[Image.Image]]
-    """The image, for a `with` block; raises one of IMAGE_ERRORS."""
+    open: Callable[[int], AbstractContextManager[Image.Image]]
+    """The image, for a `with` block, from the side to which it will be shrunk (`open_image`);
+    raises one of IMAGE_ERRORS."""
     name: str = ""
     """Its path or address; empty for an image that has none."""
     is_changeable: bool = False
@@ -102,7 +103,7 @@ def expand(value: object) -> list[Input]:
         return [Input(partial(_open_shared, value), is_changeable=True)]
     if isinstance(value, np.ndarray | Tensor):
         arrays = tensor_images(value) if isinstance(value, Tensor) else array_images(value)
-        return [Input(partial(Image.fromarray, array), is_changeable=True) for array in arrays]
+        return [Input(partial(_open_array, array), is_changeable=True) for array in arrays]
     if _is_file(value):
         name = getattr(value, "name", "")
         name = name if isinstance(name, str) else ""
@@ -128,7 +129,7 @@ def _lacks_images(value: object) -> bool:
 
 
 @contextmanager
-def _open_missing(text: str) -> Iterator[Image.Image]:
+def _open_missing(text: str, side: int) -> Iterator[Image.Image]:
     raise DataError(no_image_text(text))
     yield
 
@@ -159,19 +160,23 @@ def _at_address(url: str) -> Input:
 
 
 @contextmanager
-def _open_bytes(content: bytes) -> Iterator[Image.Image]:
-    with read_image(io.BytesIO(content)) as image:
+def _open_bytes(content: bytes, side: int) -> Iterator[Image.Image]:
+    with read_image(io.BytesIO(content), side) as image:
+        yield image
+
+
+def _open_array(array: np.ndarray, side: int) -> Image.Image:
+    return Image.fromarray(array)
+
+
+@contextmanager
+def _open_url(url: str, side: int) -> Iterator[Image.Image]:
+    with _open_bytes(read_url(url, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS), side) as image:
         yield image
 
 
 @contextmanager
-def _open_url(url: str) -> Iterator[Image.Image]:
-    with _open_bytes(read_url(url, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS)) as image:
-        yield image
-
-
-@contextmanager
-def _open_shared(image: Image.Image) -> Iterator[Image.Image]:
+def _open_shared(image: Image.Image, side: int) -> Iterator[Image.Image]:
     """A Pillow image, which the caller closes.
 
     Raises:
@@ -194,11 +199,11 @@ def _is_closed(image: Image.Image) -> bool:
 
 
 @contextmanager
-def _open_file(file: IO[bytes]) -> Iterator[Image.Image]:
+def _open_file(file: IO[bytes], side: int) -> Iterator[Image.Image]:
     """The image that a file holds from its start; the caller closes the file."""
     with _shared:
         content = _read_file(file)
-    with _open_bytes(content) as image:
+    with _open_bytes(content, side) as image:
         yield image
 
 

@@ -72,7 +72,7 @@ class Predictions(list[Prediction]):
 def thumbnail(path: str) -> str:
     """HTML of a small image of a file; "" if it cannot be read."""
     try:
-        with open_image(Path(path)) as opened:
+        with open_image(Path(path), THUMBNAIL) as opened:
             pixels = decode(opened, "shortest_edge", THUMBNAIL)
     except (*IMAGE_ERRORS, OSError, ValueError):
         return ""

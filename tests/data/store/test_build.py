@@ -20,7 +20,7 @@ from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store import build as build_module
 from alexnet.data.store.build import planned_store, prepare
 from alexnet.data.store.partial import PENDING, REJECTED
-from alexnet.data.store.store import open_store
+from alexnet.data.store.store import STORE_FORMAT, open_store
 from alexnet.errors import DataError
 from alexnet.io import locks as module
 from support.noise_stores import (
@@ -62,8 +62,8 @@ def test_another_size_resize_or_content_is_another_store(folder: Path) -> None:
 def test_a_store_of_another_format_is_not_found(folder: Path) -> None:
     store = build(folder)
     name = store.folder.name
-    assert name.endswith("-v2")
-    store.folder.rename(store.folder.with_name(name.removesuffix("-v2")))
+    assert name.endswith(f"-v{STORE_FORMAT}")
+    store.folder.rename(store.folder.with_name(name.removesuffix(f"-v{STORE_FORMAT}")))
     assert build(folder).folder == store.folder
 
 

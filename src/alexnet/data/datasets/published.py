@@ -31,7 +31,7 @@ MNIST, Fashion-MNIST and Oxford 17."""
 class AbsentImages:
     """Images that are not here."""
 
-    def open(self, index: int) -> AbstractContextManager[Image.Image]:
+    def open(self, index: int, side: int = 0) -> AbstractContextManager[Image.Image]:
         """Raise DataError."""
         raise DataError(f"image {index} is not here")
 

@@ -2,6 +2,7 @@
 
 - `find`: the image files below a folder
 - `open`: `open_image`, an image file decoded by Pillow, within limits of size and memory
+- `fraction`: large JPEGs are decoded at a fraction of their size
 - `formats`: the formats that are read
 - `rejection`: why an image cannot be used
 - `concurrency`: limits and silence for the threads that decode

@@ -7,7 +7,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.images.concurrency import silence_warnings
-from alexnet.data.images.open import check_size, load
+from alexnet.data.images.fraction import BOX
+from alexnet.data.images.open import FULL_SIZE, check_size, load
 from alexnet.errors import DataError
 
 EXIF_TRANSPOSE = {
@@ -20,6 +21,8 @@ EXIF_TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes each EXIF orientation upright; 1 is upright."""
+TURNED = (5, 6, 7, 8)
+"""The EXIF orientations that swap width and height."""
 EXACT_PIXELS = 256
 """256 * 255 * 255 is below 2 ** 24, so float32 holds the sum of so many products exactly."""
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
@@ -39,6 +42,8 @@ def decode(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
 
     Source: Paper, section 2 (shorter side to 256, central 256 x 256); Tutorial's loader (stretch).
     """
+    if BOX in image.info:
+        return _fit_square_of_box(image, resize, side)
     return fit_square(upright_rgb(image), resize, side)
 
 
@@ -49,6 +54,19 @@ def fit_square(rgb: Image.Image, resize: Resize, side: int) -> np.ndarray:
     if resize == "stretch":
         return np.asarray(rgb.resize((side, side), Image.Resampling.LANCZOS))
     return np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.LANCZOS))
+
+
+def _fit_square_of_box(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
+    """As `decode`, for a JPEG that was decoded at a fraction, whose edges lie between pixels."""
+    left, upper, right, lower = image.info[BOX]
+    if resize == "shortest_edge":
+        width, height = right - left, lower - upper
+        x, y = max(0, width - height) / 2, max(0, height - width) / 2
+        left, upper, right, lower = left + x, upper + y, right - x, lower - y
+    box = left, upper, right, lower
+    square = to_rgb(image).resize((side, side), Image.Resampling.LANCZOS, box)
+    transpose = EXIF_TRANSPOSE.get(_orientation(image))
+    return np.asarray(square if transpose is None else square.transpose(transpose))
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -64,6 +82,13 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         transpose = EXIF_TRANSPOSE.get(_orientation(image))
         rgb = to_rgb(image)
     return rgb if transpose is None else rgb.transpose(transpose)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in the file, as it is looked at; the image must be loaded."""
+    width, height = image.info.get(FULL_SIZE, image.size)
+    is_turned = _orientation(image) in TURNED
+    return (height, width) if is_turned else (width, height)
 
 
 def _orientation(image: Image.Image) -> int:

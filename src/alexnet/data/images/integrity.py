@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from alexnet.data.images.fraction import decode_at_a_fraction
 from alexnet.data.images.rejection import pillow_errors
 from alexnet.errors import DataError
 
@@ -76,13 +77,19 @@ def read_jpeg_markers(content: bytes) -> JpegMarkers:
 
 
 def check_jpeg_end(
-    image: Image.Image, content: bytes, markers: JpegMarkers, *, is_suspect: bool = False
+    image: Image.Image,
+    content: bytes,
+    markers: JpegMarkers,
+    side: int = 0,
+    *,
+    is_suspect: bool = False,
 ) -> None:
     """Reject a decoded JPEG whose scan ends before the image does.
 
     libjpeg then leaves the rest grey. The file is decoded again with more bytes before the end
     marker: a whole image does not change, and in a truncated one they are decoded as image data.
-    Unless the file `is_suspect`, this is done only where its last corner is gray.
+    Unless the file `is_suspect`, this is done only where its last corner is gray. `side`: with
+    which the image was decoded (`decode_at_a_fraction`).
 
     Raises:
         DataError: the image changed.
@@ -96,6 +103,7 @@ def check_jpeg_end(
     for extra in (tail, *(MORE_DATA if is_suspect else ())):
         extended = io.BytesIO(content[: markers.end] + extra + content[markers.end :])
         with pillow_errors(), Image.open(extended, formats=("JPEG",)) as other:
+            decode_at_a_fraction(other, side)
             if other.tobytes() != image.tobytes():
                 raise DataError("its data ends before the image does")
 

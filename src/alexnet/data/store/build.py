@@ -315,7 +315,7 @@ def _decode_image(spec: _BuildSpec, partial: Partial, index: int) -> _Decoded:
     """Decode one image into the partial store."""
     source, plan = spec.source, spec.plan
     try:
-        with source.images.open(index) as image:
+        with source.images.open(index, plan.side) as image:
             decoded = decode(image, plan.resize, plan.side)
     except IMAGE_ERRORS as error:
         return _Decoded(index, rejection_reason(error, source.names[index]), b"")

@@ -47,7 +47,7 @@ def _first_usable(source: Source, planned: Store, indices: Sequence[int]) -> tup
     reason = "there are none"
     for index in indices:
         try:
-            with source.images.open(index) as image:
+            with source.images.open(index, planned.info.side) as image:
                 return index, decode(image, planned.info.resize, planned.info.side)
         except IMAGE_ERRORS as error:
             reason = rejection_reason(error, source.names[index])

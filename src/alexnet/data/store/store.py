@@ -25,7 +25,7 @@ from alexnet.errors import ConfigError, DataError
 from alexnet.io.in_use import InUse, mark_used
 from alexnet.io.text import shape_text
 
-STORE_FORMAT = 2
+STORE_FORMAT = 3
 """Part of the name of a store's folder, so that a store of another format is not found."""
 
 

@@ -90,7 +90,7 @@ class ParquetImages:
         object.__setattr__(self, "_starts", starts)
 
     @contextmanager
-    def open(self, index: int) -> Iterator[Image.Image]:
+    def open(self, index: int, side: int = 0) -> Iterator[Image.Image]:
         """Read and decode one image.
 
         Raises:
@@ -103,7 +103,7 @@ class ParquetImages:
             content = values[row - self._starts[group]].as_py()
         if not content:
             raise DataError("its row holds no bytes")
-        with read_image(io.BytesIO(content)) as image:
+        with read_image(io.BytesIO(content), side) as image:
             yield image
 
     def signatures(self) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ class ShardImages:
     """int64 [N, 2]: where it begins there, and its bytes."""
 
     @contextmanager
-    def open(self, index: int) -> Iterator[Image.Image]:
+    def open(self, index: int, side: int = 0) -> Iterator[Image.Image]:
         """Read and decode one image.
 
         Raises:
@@ -40,7 +40,7 @@ class ShardImages:
         content = self.files[self.shards[index]].read(start, size)
         if len(content) != size:
             raise DataError("its shard has been cut short")
-        with read_image(io.BytesIO(content)) as image:
+        with read_image(io.BytesIO(content), side) as image:
             yield image
 
     def signatures(self) -> Iterator[bytes]:
