@@ -6,10 +6,14 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import alexnet
+from alexnet.inference import decoding
+from alexnet.inference.classifier import Classifier
+from alexnet.inference.predictions import Prediction
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
@@ -201,3 +205,24 @@ def test_predict_refuses_a_probability_that_is_none(
     result = command("predict", trained.path, flowers / "test", "--min-probability", limit)
     assert result.code == 2
     assert "must be from 0 to 1" in result.err
+
+
+def test_rows_are_written_as_they_come(
+    command: Command,
+    trained: RunFolder,
+    flowers: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of a batch before the next one is computed, so that an interrupt loses none."""
+    monkeypatch.setattr(decoding, "DECODE_BATCH", 2)
+    paths = 5 * [flowers / "test" / "rose" / "0000.jpg"]
+    predict, written = Classifier._predict, []
+
+    def record(self: Classifier, *arguments: Any) -> list[Prediction]:
+        written.append(capsys.readouterr().out.count("\n"))
+        return predict(self, *arguments)
+
+    monkeypatch.setattr(Classifier, "_predict", record)
+    command("predict", trained.path, *paths, "--csv", "--top", 1)
+    assert written == [0, 1 + 2, 2]

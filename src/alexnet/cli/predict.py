@@ -6,8 +6,9 @@ import csv
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -72,27 +73,34 @@ def run(arguments: Sequence[str]) -> int:
         note(text)
     world = current_world()
     check_shared(inputs, world)
+    batches = partial(
+        classifier.predict_batches,
+        inputs[world.rows(len(inputs))],
+        flags.top,
+        crops,
+        min_probability=flags.min_probability,
+    )
+    write_now = flags.csv and world.size == 1 and not sys.stdout.isatty()
     with ProgressReporter() as reporter:
-        own: list[Prediction] = classifier.predict(
-            inputs[world.rows(len(inputs))],
-            flags.top,
-            crops,
-            reporter.on_predict,
-            min_probability=flags.min_probability,
-        )
+        own = list(_written(batches(reporter.on_predict), write_now))
     predictions = list(chain.from_iterable(world.gather_objects(own)))
     if flags.json:
         print_json(predict_output(predictions, skipped))
-    elif flags.csv:
-        _print_csv(predictions)
-    elif any(prediction.top_classes for prediction in predictions):
+    elif flags.csv and not write_now:
+        list(_written([predictions], write_now=True))
+    elif not flags.csv and any(prediction.top_classes for prediction in predictions):
         print(_text(predictions))
+    _note_unused(predictions, skipped)
+    return int(any(prediction.error for prediction in predictions))
+
+
+def _note_unused(predictions: Sequence[Prediction], skipped: Counter[str]) -> None:
+    """Say which images could not be read, and which files are none."""
     for prediction in predictions:
         if prediction.error:
             note(f"alexnet: cannot read {prediction.image}: {prediction.error}")
     if names := describe_skipped(skipped):
         note(f"files skipped: {names}")
-    return int(any(prediction.error for prediction in predictions))
 
 
 def check_values(flags: PredictFlags) -> None:
@@ -161,17 +169,27 @@ def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]
     return inputs
 
 
-def _print_csv(predictions: Sequence[Prediction]) -> None:
+def _written(batches: Iterable[Sequence[Prediction]], write_now: bool) -> Iterator[Prediction]:
+    """All predictions; each batch is written as CSV before the next one is computed, if wanted."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("image", "rank", "label", "probability"))
-    for prediction in predictions:
-        answers = prediction.top_classes
-        if prediction.error:
-            writer.writerow((prediction.image, "", "", ""))
-        if prediction.is_unsure:
-            answers = (replace(answers[0], label=UNSURE),)
-        for rank, top in enumerate(answers, 1):
-            writer.writerow((prediction.image, rank, top.label, f"{top.probability:.6f}"))
+    for number, batch in enumerate(batches):
+        if write_now and not number:
+            writer.writerow(("image", "rank", "label", "probability"))
+        if write_now:
+            writer.writerows(chain.from_iterable(map(_csv_rows, batch)))
+            sys.stdout.flush()
+        yield from batch
+
+
+def _csv_rows(prediction: Prediction) -> Iterator[tuple[object, ...]]:
+    """The rows of one image."""
+    answers = prediction.top_classes
+    if prediction.error:
+        yield prediction.image, "", "", ""
+    if prediction.is_unsure:
+        answers = (replace(answers[0], label=UNSURE),)
+    for rank, top in enumerate(answers, 1):
+        yield prediction.image, rank, top.label, f"{top.probability:.6f}"
 
 
 def _text(predictions: Sequence[Prediction]) -> str:

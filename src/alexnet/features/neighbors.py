@@ -11,7 +11,8 @@ import numpy as np
 from alexnet.data.duplicates import same_images
 from alexnet.evaluation.evaluator import SplitName
 from alexnet.features.split import SplitFeatures, open_split
-from alexnet.inference.classifier import Classifier, check_top
+from alexnet.inference.checks import check_top
+from alexnet.inference.classifier import Classifier
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.predictions import ClassProbability

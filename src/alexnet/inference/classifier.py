@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from math import prod
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -21,6 +20,7 @@ from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
 from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.inference.checks import check_crops, check_min_probability, check_top
 from alexnet.inference.decoding import Decoded, decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.optimize import optimize_for_inference
@@ -131,18 +131,37 @@ class Classifier:
                 `crops` or `min_probability` cannot be used.
             DataError: the machine, and not the image, makes reading impossible.
         """
+        batches = self.predict_batches(
+            images, top, crops, on_progress, min_probability=min_probability
+        )
+        return Predictions(chain.from_iterable(batches))
+
+    @check_keywords
+    def predict_batches(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        top: int = 5,
+        crops: Crops = 1,
+        on_progress: ProgressCallback = ignore_progress,
+        *,
+        min_probability: float = 0.0,
+    ) -> Iterator[Predictions]:
+        """As `predict`, 64 images at a time, while threads decode the next; for any number."""
         check_top(top)
         check_crops(crops)
         check_min_probability(min_probability)
         inputs = read_inputs(images)
-        predictions = Predictions()
-        with closing(decode_batches(inputs, self.info.preprocessing)) as batches:
-            for batch in batches:
-                found = self._predict(batch, top, crops)
-                predictions += [_unsure_below(min_probability, one) for one in found]
-                done = len(predictions)
-                on_progress(done, len(inputs) if isinstance(inputs, list) else done)
-        return predictions
+
+        def batches() -> Iterator[Predictions]:
+            done = 0
+            with closing(decode_batches(inputs, self.info.preprocessing)) as decoded:
+                for batch in decoded:
+                    found = self._predict(batch, top, crops)
+                    done += len(found)
+                    on_progress(done, len(inputs) if isinstance(inputs, list) else done)
+                    yield Predictions(_unsure_below(min_probability, one) for one in found)
+
+        return batches()
 
     @check_keywords
     def explain(
@@ -313,37 +332,6 @@ class Classifier:
         with autocast(self.device, self.precision):
             inputs = self.network.input_of(layer, crops)
         return inputs.flatten(1).float()
-
-
-def check_top(top: int) -> None:
-    """Check the number of classes that are named per image.
-
-    Raises:
-        UsageError: it is not a whole number of at least 1.
-    """
-    if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
-        raise UsageError(f"top must be a whole number of at least 1, not {top!r}")
-
-
-def check_crops(crops: int) -> None:
-    """Check the number of crops per image.
-
-    Raises:
-        UsageError: it is neither 1 nor 10.
-    """
-    if isinstance(crops, bool) or not isinstance(crops, Integral) or crops not in (1, 10):
-        raise UsageError(f"crops must be 1 or 10, not {crops!r}")
-
-
-def check_min_probability(min_probability: float) -> None:
-    """Check the probability below which a prediction is unsure.
-
-    Raises:
-        UsageError: it is not a number from 0 to 1.
-    """
-    is_number = isinstance(min_probability, Real) and not isinstance(min_probability, bool)
-    if not is_number or not 0 <= min_probability <= 1:
-        raise UsageError(f"min_probability must be from 0 to 1, not {min_probability!r}")
 
 
 def _unsure_below(min_probability: float, prediction: Prediction) -> Prediction:

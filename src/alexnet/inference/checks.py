@@ -1,0 +1,38 @@
+"""Checks of what a caller asks of a prediction."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+from alexnet.errors import UsageError
+
+
+def check_top(top: int) -> None:
+    """Check the number of classes that are named per image.
+
+    Raises:
+        UsageError: it is not a whole number of at least 1.
+    """
+    if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
+        raise UsageError(f"top must be a whole number of at least 1, not {top!r}")
+
+
+def check_crops(crops: int) -> None:
+    """Check the number of crops per image.
+
+    Raises:
+        UsageError: it is neither 1 nor 10.
+    """
+    if isinstance(crops, bool) or not isinstance(crops, Integral) or crops not in (1, 10):
+        raise UsageError(f"crops must be 1 or 10, not {crops!r}")
+
+
+def check_min_probability(min_probability: float) -> None:
+    """Check the probability below which a prediction is unsure.
+
+    Raises:
+        UsageError: it is not a number from 0 to 1.
+    """
+    is_number = isinstance(min_probability, Real) and not isinstance(min_probability, bool)
+    if not is_number or not 0 <= min_probability <= 1:
+        raise UsageError(f"min_probability must be from 0 to 1, not {min_probability!r}")
