@@ -11,6 +11,7 @@ from torch.distributed import HashStore, Store
 from alexnet.errors import ProcessLostError
 from alexnet.parallel import connect
 from alexnet.parallel.connect import RollCall
+from alexnet.parallel.watch import Watch
 from alexnet.parallel.world import World
 
 
@@ -54,3 +55,25 @@ def test_who_is_missing_is_named_by_the_first_that_is_here(
     errors = call_all(store, here, 3)
     assert all(f"{away} of 3 processes did not connect within 0.2 s" in str(e) for e in errors)
     assert sorted(e.is_told for e in errors if isinstance(e, ProcessLostError)) == [False, True]
+
+
+@pytest.mark.parametrize(("is_store_of_torchrun", "ranks"), [(True, [0, 2]), (False, [1, 2])])
+def test_without_the_store_one_of_each_host_tells(
+    is_store_of_torchrun: bool, ranks: list[int]
+) -> None:
+    """Two hosts of two processes; a store that rank 0 kept ends with it."""
+    worlds = [World(rank, 4, local_rank=rank % 2, local_size=2) for rank in range(4)]
+    telling = [w.rank for w in worlds if Watch(w, Gone(), is_store_of_torchrun).speaks_first()]
+    assert telling == ranks
+    error = Watch(worlds[1], Gone(), is_store_of_torchrun, _first="7 host-0 x").find_dead()
+    assert ("rank 0 (process 7 on host-0)" in str(error)) == (not is_store_of_torchrun)
+
+
+class Gone(HashStore):
+    """A store whose process has ended."""
+
+    def add(self, key: str, value: int) -> int:
+        raise ConnectionError
+
+    def get(self, key: str) -> bytes:
+        raise ConnectionError

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.distributed import DistributedOptions
@@ -16,44 +13,12 @@ from alexnet.config.recipe import BalanceOptions, DataOptions, OptimizerOptions,
 from alexnet.errors import ConfigError
 from alexnet.models.variants import ModelOptions
 from alexnet.parallel.world import World
-from alexnet.reporter import NullReporter
-from alexnet.training.setup import set_up_training, smallest_share
-from alexnet.training.step import train_step
+from alexnet.training.setup import smallest_share
 from support.processes import Processes
 from support.slow import first_fast
+from support.steps import assert_close, assert_same_bits, follow, paper
 
-STEPS = 3
 SYNC = DistributedOptions(sync_batch_norm=True)
-
-
-def follow(recipe: Recipe, freeze_at: int | None = None) -> dict[str, Any]:
-    """Losses and logits of some steps, and the weights after them."""
-    setup = set_up_training(recipe, NullReporter())
-    losses, all_logits = [], []
-    setup.network.train()
-    for step, (pixels, labels) in enumerate(setup.loader.epoch(0)):
-        if step == freeze_at:
-            setup.freeze(recipe.freeze_after_epoch)
-        loss, logits, _ = train_step(setup, pixels, labels, step, recipe.optimizer.lr)
-        losses.append(loss.item())
-        all_logits.append(logits)
-        if step + 1 == STEPS:
-            break
-    weights = {name: t.detach().clone() for name, t in setup.model.state_dict().items()}
-    return {"losses": losses, "logits": torch.cat(all_logits), "weights": weights}
-
-
-def paper(tiny: Recipe) -> Recipe:
-    """The paper's norm and dropout, and an image more than two processes share evenly."""
-    return replace(
-        tiny,
-        arch="alexnet",
-        model=ModelOptions(width=0.05, input_size=67),
-        optimizer=OptimizerOptions(lr=0.02),
-        augment=Augmentation(noise_std=2.0, rotation=10.0, random_erasing=0.5),
-        batch_size=9,
-        distributed=DistributedOptions(),
-    )
 
 
 def lenet(tiny: Recipe) -> Recipe:
@@ -88,22 +53,6 @@ NAMES = [
     "cutmix", "batch norm, accumulate", "paper", "accumulate", "mixup", "balance", "clip, average",
     "batch norm", "adamw, RandAugment",
 ]  # fmt: skip
-
-
-def assert_close(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 1e-5) -> None:
-    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=tolerance)
-    close(found["logits"], expected["logits"], tolerance)
-    for name, weight in expected["weights"].items():
-        close(found["weights"][name], weight, tolerance)
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float) -> None:
-    torch.testing.assert_close(found, expected, rtol=10 * tolerance, atol=tolerance)
-
-
-def assert_same_bits(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert found["losses"] == expected["losses"]
-    assert all(torch.equal(t, expected["weights"][n]) for n, t in found["weights"].items())
 
 
 @pytest.mark.parametrize("name", first_fast(NAMES, fast=2))

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from alexnet.config.recipe import Recipe
+from alexnet.training.run_folder import RunFolder
 from support.network_namespaces import start_hosts
+from support.runs import is_same_run
+from support.torchrun import (
+    MANY_EPOCHS,
+    TIMEOUT_SECONDS,
+    wait_for_epochs,
+    wait_until_resumed,
+    write_job,
+)
 
 SERVE = "import socket; s = socket.create_server(('', 4000)); print('up', flush=True); s.accept()"
 CALL = "import socket; socket.create_connection(('host-1', 4000), 5); print(socket.gethostname())"
@@ -25,3 +36,43 @@ def test_hosts_reach_each_other_by_name_and_leave_nothing() -> None:
     namespaces = subprocess.check_output(["ip", "netns", "list"], text=True)
     assert one.namespace not in namespaces
     assert two.namespace not in namespaces
+
+
+TWO_HOSTS = (
+    "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-id", "1", "--rdzv-backend", "c10d",
+    "--rdzv-endpoint", "host-0:29400", "--max-restarts", "3",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_two_hosts_give_the_bits_of_two_processes(small: Recipe, tmp_path: Path) -> None:
+    here = write_job(small, tmp_path / "here", 2)
+    with here.start(here.words("--standalone", "--nproc-per-node", "2"), "log") as torchrun:
+        assert torchrun.wait(TIMEOUT_SECONDS) == 0
+    job = write_job(small, tmp_path / "hosts", 2)
+    words = job.words(*TWO_HOSTS)
+    with (
+        start_hosts(2) as (one, two),
+        job.start(one.command(words), "0") as first,
+        job.start(two.command(words), "1") as second,
+    ):
+        assert first.wait(TIMEOUT_SECONDS) == second.wait(TIMEOUT_SECONDS) == 0
+    (job.out / ".job").unlink()
+    (here.out / ".job").unlink()
+    assert is_same_run(RunFolder(job.out), RunFolder(here.out))
+    assert not (job.place / "1").read_text().count("epoch")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_host_is_killed_and_comes_back(small: Recipe, tmp_path: Path) -> None:
+    job = write_job(small, tmp_path / "job", MANY_EPOCHS)
+    words = job.words(*TWO_HOSTS)
+    with start_hosts(2) as (one, two), job.start(one.command(words), "0") as first:
+        with job.start(two.command(words), "1"):
+            wait_for_epochs(job, 2)
+        assert first.poll() is None
+        with job.start(two.command(words), "2"):
+            wait_until_resumed(job)
+    assert "rank 1 (process" in (job.place / "0").read_text()

@@ -14,13 +14,19 @@ from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.errors import UsageError
 from alexnet.models.variants import ModelOptions
-from alexnet.parallel.world import current_world
-from alexnet.training import loop
 from alexnet.training.run_folder import RunFolder, read_metrics
-from alexnet.training.state import TrainState
 from support.commands import Alexnet, Command
 from support.processes import Processes
-from support.runs import PowerCutError, Witness, is_same_run, resume, train
+from support.runs import (
+    PowerCut,
+    PowerCutError,
+    Witness,
+    cut_off,
+    is_same_run,
+    losses,
+    resume,
+    train,
+)
 
 COLUMNS = DistributedOptions(parallel="columns")
 HYBRID = DistributedOptions(parallel="hybrid")
@@ -40,20 +46,6 @@ def narrow(tiny: Recipe) -> Recipe:
     )
 
 
-def cut(recipe: Recipe, out: Path, stop_after: int) -> None:
-    """Train until a power cut after a step."""
-
-    def stop(state: TrainState) -> None:
-        if state.step == stop_after:
-            raise PowerCutError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "check_weights", stop)
-        with pytest.raises(PowerCutError):
-            train(recipe, out=out)
-        current_world().barrier()
-
-
 def run(recipe: Recipe, out: Path) -> list[str]:
     witness = Witness()
     train(recipe, out=out, reporter=witness)
@@ -64,10 +56,6 @@ def go_on(out: Path, distributed: DistributedOptions | None) -> list[str]:
     witness = Witness()
     resume(out, distributed=distributed, reporter=witness)
     return witness.notes
-
-
-def losses(folder: RunFolder) -> list[float]:
-    return [x for r in read_metrics(folder) for x in (r.train_loss, r.eval_loss) if x is not None]
 
 
 def assert_like(folder: RunFolder, whole: RunFolder) -> None:
@@ -102,7 +90,7 @@ def test_the_same_layout_resumes_to_the_same_bits(
 ) -> None:
     recipe = replace(narrow, distributed=options)
     pair.run(run, recipe, tmp_path / "whole")
-    pair.run(cut, recipe, tmp_path / "cut", 5)
+    pair.run(cut_off, recipe, tmp_path / "cut", 5)
     pair.run(go_on, tmp_path / "cut", None)
     assert is_same_run(RunFolder(tmp_path / "cut"), RunFolder(tmp_path / "whole"))
 
@@ -114,20 +102,13 @@ def test_a_run_goes_on_in_other_layouts(
 ) -> None:
     train(narrow, out=tmp_path / "whole")
     folder = RunFolder(tmp_path / "moved")
-    pair.run(cut, replace(narrow, distributed=COLUMNS), folder.path, 5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "check_weights", stop_after_seven)
-        with pytest.raises(PowerCutError):
-            resume(folder.path, distributed=DistributedOptions())
+    pair.run(cut_off, replace(narrow, distributed=COLUMNS), folder.path, 5)
+    with pytest.raises(PowerCutError):
+        resume(folder.path, distributed=DistributedOptions(), reporter=PowerCut(7))
     four.run(go_on, folder.path, ROUNDS)
     assert_like(folder, RunFolder(tmp_path / "whole"))
     saved = json.loads(folder.config.read_text())["distributed"]
     assert (saved["devices"], saved["parallel"], saved["exchange"]) == (4, "hybrid", "slices")
-
-
-def stop_after_seven(state: TrainState) -> None:
-    if state.step == 7:
-        raise PowerCutError
 
 
 def test_one_process_refuses_parts(narrow: Recipe, tmp_path: Path) -> None:

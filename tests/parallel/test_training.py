@@ -29,10 +29,17 @@ from alexnet.training.processes import (
     folder_to_go_on,
     job_name,
 )
-from alexnet.training.run_folder import RunFolder, create_numbered_run, read_metrics
+from alexnet.training.run_folder import RunFolder, create_numbered_run
 from alexnet.training.state import TrainState
 from support.processes import Processes
-from support.runs import PowerCutError, Witness, is_same_run, resume, train
+from support.runs import (
+    Witness,
+    cut_off,
+    is_same_run,
+    losses,
+    resume,
+    train,
+)
 
 
 def run(recipe: Recipe, out: Path) -> tuple[list[str], int]:
@@ -44,16 +51,7 @@ def run(recipe: Recipe, out: Path) -> tuple[list[str], int]:
 
 def cut_and_resume(recipe: Recipe, out: Path, stop_after: int) -> None:
     """Train until a power cut after a step, then to the end."""
-
-    def stop(state: TrainState) -> None:
-        if state.step == stop_after:
-            raise PowerCutError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "check_weights", stop)
-        with pytest.raises(PowerCutError):
-            train(recipe, out=out)
-        current_world().barrier()
+    cut_off(recipe, out, stop_after)
     resume(out)
 
 
@@ -79,10 +77,6 @@ def evaluated(model: Path, crops: int) -> tuple[float, float, np.ndarray]:
     return result.loss, result.top1_error, result.confusion
 
 
-def errors(folder: RunFolder) -> list[float]:
-    return [x for r in read_metrics(folder) for x in (r.train_loss, r.eval_loss) if x is not None]
-
-
 @pytest.fixture
 def two_at_a_time(small: Recipe) -> Recipe:
     """The small recipe, saved only every third step."""
@@ -98,7 +92,7 @@ def test_a_run_of_two_processes_is_that_of_one(
     assert f"run folder {folder.path}" in notes
     assert not silence
     assert {p.name for p in folder.path.iterdir()} == {p.name for p in small_whole.path.iterdir()}
-    np.testing.assert_allclose(errors(folder), errors(small_whole), rtol=1e-5)
+    np.testing.assert_allclose(losses(folder), losses(small_whole), rtol=1e-5)
     assert json.loads(folder.config.read_text())["distributed"]["devices"] == 2
     assert folder.read_environment()["processes"] == 2
     weights, _, _ = load_model(folder.model)
@@ -140,16 +134,9 @@ def test_four_processes_resume_to_the_same_bits(
 def test_another_number_of_processes_can_resume(
     two_at_a_time: Recipe, small_whole: RunFolder, small_place: RunFolder, pair: Processes
 ) -> None:
-    def stop(state: TrainState) -> None:
-        if state.step == 5:
-            raise PowerCutError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "check_weights", stop)
-        with pytest.raises(PowerCutError):
-            train(two_at_a_time, out=small_place.path)
+    cut_off(two_at_a_time, small_place.path, 5)
     pair.run(resume_here, small_place.path)
-    np.testing.assert_allclose(errors(small_place), errors(small_whole), rtol=1e-5)
+    np.testing.assert_allclose(losses(small_place), losses(small_whole), rtol=1e-5)
 
 
 def resume_here(folder: Path) -> None:
@@ -169,7 +156,7 @@ def test_a_signal_to_one_process_saves_and_ends_all(
     assert first[1] == signal.SIGTERM
     assert "resuming after step 3 of 12" in first[2]
     assert not second[2]
-    np.testing.assert_allclose(errors(small_place), errors(small_whole), rtol=1e-5)
+    np.testing.assert_allclose(losses(small_place), losses(small_whole), rtol=1e-5)
 
 
 def look_for(folder: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
-from stress.children import Child, Ended, plain_plots, start
+from stress.children import Child, Ended, Setup, plain_plots, start
 from stress.kills import ENDED, state_of_run
 from stress.subjects import MEASURED, folders_differ, paint_images, recipes
 from stress.tally import Tally, counted
@@ -30,7 +30,8 @@ START_FRACTION = 0.1
 """Of the signals, that come before the first step."""
 SECONDS_TO_END = 30.0
 """From the loss of one process to the end of all."""
-SECONDS_TO_RUN = 120.0
+SECONDS_TO_RUN = 600.0
+"""Undisturbed; longer means that it hangs."""
 LAYOUTS = ("data 2", "columns 2", "data 2", "data 3", "data 2", "hybrid 4")
 """Of one trial after the other: the scheme, and the number of processes."""
 
@@ -46,8 +47,8 @@ class Ranks:
     """The run folder when undisturbed."""
     seconds: float = 0.0
 
-    def start(self, place: Path, turn: int) -> list[Child]:
-        """Start the run in `place/run`, or resume it."""
+    def start(self, place: Path, turn: int, first: tuple[Setup, ...] = ()) -> list[Child]:
+        """Start the run in `place/run`, or resume it; `first` is for the process of rank 0."""
         out, port = place / "run", free_port()
         words = ["--resume", out] if out.exists() else ["--config", self.config, "--out", out]
         return [
@@ -55,7 +56,11 @@ class Ranks:
                 ["train", *words],
                 cache=self.cache,
                 log=place / f"log-{turn}-{rank}",
-                setup=(plain_plots, partial(join_as, rank, self.size, port)),
+                setup=(
+                    plain_plots,
+                    partial(join_as, rank, self.size, port),
+                    *(() if rank else first),
+                ),
             )
             for rank in range(self.size)
         ]

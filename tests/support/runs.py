@@ -13,7 +13,7 @@ from alexnet.io.files import write_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, StepReport
 from alexnet.training import trainer
-from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_folder import RunFolder, read_metrics
 
 SetAside = Callable[..., Path]
 
@@ -39,6 +39,11 @@ def is_same_run(folder: RunFolder, whole: RunFolder) -> bool:
         return {name: b"" if name in measured else p.read_bytes() for name, p in files.items()}
 
     return contents(folder.path) == contents(whole.path)
+
+
+def losses(folder: RunFolder) -> list[float]:
+    """The losses of every epoch of a run, in training and in evaluation."""
+    return [x for r in read_metrics(folder) for x in (r.train_loss, r.eval_loss) if x is not None]
 
 
 class PowerCutError(BaseException):

@@ -69,6 +69,11 @@ def is_shared(words: Sequence[str]) -> bool:
     return any(verb == one[0] and set(others).issuperset(one[1:]) for one in SHARING)
 
 
+def _quiet_torch() -> None:
+    """Let torch log errors alone, before it is imported: of a lost connection it prints a stack."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def _alone_text(words: Sequence[str]) -> str:
     """Why a command is refused, and what to type."""
     kind = words[1] if words[0] in ("benchmark", "data", "experiment") and words[1:] else ""
@@ -87,4 +92,5 @@ def launch_again(verb: str, arguments: Sequence[str], devices: int) -> int:
     """Run the same command in so many processes; returns its exit code."""
     from alexnet.parallel.launch import launch
 
+    _quiet_torch()
     return launch([verb, *arguments], devices)

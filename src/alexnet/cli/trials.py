@@ -115,6 +115,7 @@ def duration_text(seconds: float) -> str:
 def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> int:
     """Print the suggestion of a range test and plot its losses."""
     from alexnet import plots
+    from alexnet.parallel.world import on_main
     from alexnet.plots.range_test import range_test
     from alexnet.plots.saving import figure_format
     from alexnet.training.lr_finder import find_lr as test_lrs
@@ -122,7 +123,8 @@ def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> in
     figure_format(path)  # raises before the test
     found = test_lrs(recipe, reporter)
     title = plots.run_title("Learning-rate range test", (recipe.name, recipe.arch_name))
-    plots.save_plot(partial(range_test, found.lrs, found.losses, found.suggestion, title), path)
+    draw = partial(range_test, found.lrs, found.losses, found.suggestion, title)
+    on_main(plots.save_plot)(draw, path)
     if as_json:
         from alexnet.cli.outputs.train import FindLROutput
 

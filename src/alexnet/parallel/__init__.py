@@ -1,7 +1,8 @@
 """Several processes that train or evaluate one network together.
 
 - `world`: the processes that torchrun started, and what they exchange.
-- `watch`: notices when one has ended or hangs; `launch`: starts them on this machine.
+- `connect`: how they find each other; `watch`: notices when one has ended or hangs;
+  `launch`: starts them on this machine.
 - `device`: the device of each.
 - `data_parallel`: every process has the whole network and some rows of each batch.
 - `batch_norm`: batch norm with the statistics of the whole batch.

@@ -13,22 +13,18 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
-from torch.distributed import DistError
 
 from alexnet.errors import ProcessLostError
 from alexnet.parallel.watch import Watch, introduce, start_watch
-
-if TYPE_CHECKING:
-    from alexnet.parallel.world import World
+from alexnet.parallel.world import PATIENCE, World
 
 CONNECT_SECONDS = 300.0
 """Until all processes must be here; torch alone takes a minute to import from a slow disk."""
 LOOK_SECONDS = 3.0
 """How long the others are looked at to see which of them are here."""
-STORE_SECONDS = 10.0
+STORE_SECONDS = 15.0
 """How long a process waits for the answer of the store while all work."""
 POLL_SECONDS = 0.02
 MAX_SHOWN = 8
@@ -48,9 +44,10 @@ def connect(world: World) -> tuple[Watch, Store]:
     try:
         store = _store(CONNECT_SECONDS, is_here=world.is_main and not has_store)
         session = RollCall(world, store).wait()
+        store.set_timeout(PATIENCE)  # NCCL meets there before its first exchange
         own = _store(STORE_SECONDS)  # one that waits for a value makes no other thread wait
         watch = start_watch(world, PrefixStore(session, own), is_store_of_torchrun=has_store)
-    except (DistError, RuntimeError) as error:
+    except RuntimeError as error:
         raise ProcessLostError(
             f"rank {world.rank} does not reach {'torchrun' if has_store else 'rank 0'} at "
             f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} (MASTER_ADDR, MASTER_PORT): "

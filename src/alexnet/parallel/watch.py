@@ -13,7 +13,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,13 +40,14 @@ class Watch:
     """The part of one process, from `start` to `stop`."""
 
     world: World
-    store: Store
+    connection: Store
     is_store_of_torchrun: bool
     """Whether torchrun keeps the store, and not the process of rank 0."""
     advice: str = ""
     """What to do if a process is lost; the end of the sentence."""
     _first: str = ""
     """Who the process of rank 0 is."""
+    _has_lost_store: bool = False
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -62,17 +64,16 @@ class Watch:
 
         Without the store they cannot agree: then one of each host tells.
         """
-        try:
+        with self._using_store():
             return bool(self.store.add("errors", 1) == 1)
-        except Exception:  # of any kind that a lost connection raises
-            is_first_host = self.world.rank == self.world.local_rank
-            has_lost_0 = is_first_host and not self.is_store_of_torchrun
-            return self.world.local_rank == (1 if has_lost_0 else 0)
+        is_first_host = self.world.rank == self.world.local_rank
+        has_lost_0 = is_first_host and not self.is_store_of_torchrun
+        return self.world.local_rank == (1 if has_lost_0 else 0)
 
     def leave(self) -> None:
         """Let the main process, which writes the files, end before the others."""
         end = time.monotonic() + DEAD_SECONDS
-        with suppress(Exception):
+        with self._using_store():
             if self.world.is_main:
                 self.store.set("main has ended", "")
             while not self.store.check(["main has ended"]) and time.monotonic() < end:
@@ -82,7 +83,7 @@ class Watch:
         """The error that names the process whose end has made an exchange fail."""
         since = {rank: ("", time.monotonic()) for rank in range(self.world.size)}
         end = time.monotonic() + 2 * DEAD_SECONDS
-        with suppress(Exception):
+        with self._using_store():
             while time.monotonic() < end:
                 for rank, (beat, at) in since.items():
                     if (now := self._beat_of(rank)) != beat:
@@ -93,16 +94,35 @@ class Watch:
             return ProcessLostError(f"one of {self.world.size} processes has ended{self.advice}")
         return ProcessLostError(self._text_without_store())
 
+    @property
+    def store(self) -> Store:
+        """The store; once it is lost it is not asked again, as each question takes seconds.
+
+        Raises:
+            ConnectionError: it is lost.
+        """
+        if self._has_lost_store:
+            raise ConnectionError
+        return self.connection
+
+    @contextmanager
+    def _using_store(self) -> Iterator[None]:
+        """A context that ends early when the store is lost."""
+        try:
+            yield
+        except Exception:  # of any kind that a lost connection raises
+            self._has_lost_store = True
+
     def _run(self) -> None:
         """Beat, and watch the next rank, until the end."""
         rank, beats = (self.world.rank + 1) % self.world.size, 0
         last, heard_at, looked_at = "", time.monotonic(), time.monotonic()
         while not self._is_over.wait(BEAT_SECONDS):
-            try:
+            with self._using_store():
                 self.store.set(f"beat {self.world.rank}", str(beats := beats + 1))
                 beat, is_ending = self._beat_of(rank), self.store.check(["lost"])
-            except Exception:
-                self._end(self._text_without_store() if self.speaks_first() else "")
+            if self._has_lost_store:
+                self._end_without_store()
                 return
             now = time.monotonic()
             if beat != last or now - looked_at > SILENT_SECONDS / 2:  # or this process was stopped
@@ -111,7 +131,8 @@ class Watch:
             if is_ending:
                 self._end("")
             elif now - heard_at > SILENT_SECONDS:
-                self._end_silent(rank)
+                with self._using_store():
+                    self._end_silent(rank)
 
     def _beat_of(self, rank: int) -> str:
         return str(self.store.get(f"beat {rank}"))
@@ -124,7 +145,7 @@ class Watch:
         if not self.is_store_of_torchrun:
             return self._lost("rank 0", self._first)
         host = self._first.split(" ")[1]
-        return f"torchrun on {host} has ended or does not answer{self.advice}"
+        return f"what started the processes, on {host}, has ended or does not answer{self.advice}"
 
     def _lost(self, name: str, who: str) -> str:
         pid, host, *_ = who.split(" ")
@@ -132,13 +153,19 @@ class Watch:
 
     def _end_silent(self, rank: int) -> None:
         """End this process, and the silent one, which may be stopped and deaf to other signals."""
-        text, who = self._text(rank), self.store.get(f"who {rank}").decode().split(" ", 1)
+        text, who = self._text(rank), self.store.get(f"who {rank}").decode()
         self.store.set("lost", str(rank))
         is_first = self.speaks_first()
-        if who[1] == _host():
-            with suppress(OSError):
-                os.kill(int(who[0]), signal.SIGKILL)
+        _kill(who)
         self._end(text if is_first else "")
+
+    def _end_without_store(self) -> None:
+        """End this process, and that of rank 0 if it has the store and does not answer."""
+        if self._is_over.is_set():
+            return
+        if not self.is_store_of_torchrun:
+            _kill(self._first)
+        self._end(self._text_without_store() if self.speaks_first() else "")
 
     def _end(self, text: str) -> None:
         """End this process at once: its main thread may wait for an exchange that never comes."""
@@ -147,6 +174,14 @@ class Watch:
         if text:
             print(f"alexnet: {text}", file=sys.__stderr__, flush=True)
         os._exit(EXIT_CODE)
+
+
+def _kill(who: str) -> None:
+    """Kill a process of this host; those of other hosts end by what watches them there."""
+    pid, host = who.split(" ", 1)
+    if host == _host():
+        with suppress(OSError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _host() -> str:

@@ -130,12 +130,17 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
 
 
 def time_steps(setup: TrainingSetup) -> float:
-    """Median seconds of a training step; the first one is not counted."""
+    """Median seconds of a training step; the first one is not counted.
+
+    All processes time as many steps, since they train them together.
+    """
     setup.freeze(0)
     setup.learner.train()
     seconds: list[float] = []
     pixels, labels = next(setup.loader.epoch(0))
-    while len(seconds) <= MAX_TIMED_STEPS and sum(seconds) < MAX_TIMED_SECONDS:
+    while len(seconds) <= MAX_TIMED_STEPS:
+        if setup.world.any_rank(sum(seconds) >= MAX_TIMED_SECONDS):
+            break
         began_at = time.perf_counter()
         train_step(setup, pixels, labels, len(seconds), lr=0.0)[0].item()  # waits for a GPU
         seconds.append(time.perf_counter() - began_at)
