@@ -104,8 +104,9 @@ def _findings(
         median = totals[len(totals) // 2]
         small = sum(total * IMBALANCE < median for total in totals)
         lines.append(_balance_text(totals[0], median, totals[-1], small))
-    if data.store and (skipped := data.store.info.skipped):
-        lines.append(f"Files skipped: {describe_skipped({s.reason: s.files for s in skipped})}.")
+    skipped = data.store.info.skipped if data.store else ()
+    if text := describe_skipped({one.reason: one.files for one in skipped}):
+        lines.append(f"Files skipped: {text}.")
     if duplicates is not None:
         lines.append(_duplicate_text(duplicates))
     return lines

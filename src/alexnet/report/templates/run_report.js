@@ -5,13 +5,13 @@ const percentText = (p) => `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`;
 /** An image with its label, its prediction and their probabilities. */
 function imageItem([url, name, label, predicted, probability, best]) {
   const classes = images.classes, isRight = label === predicted;
-  const line = (cls, mark, text, p) => el("div", { class: cls, title: text }, mark, el("bdi", {}, text), ` ${percentText(p)}`);
+  const line = (cls, mark, text, p) => el("div", { class: cls, title: text }, el("span", { class: "cut" }, mark, el("bdi", {}, text)), el("span", {}, ` ${percentText(p)}`));
   return el("li", {},
     el("img", { src: url, alt: `${name}: label ${classes[label]}, predicted ${classes[predicted]}`, title: name }),
     el("div", { class: "caption" },
       line(isRight ? "right" : "wrong", isRight ? "✓ " : "✗ ", classes[predicted], best),
       isRight ? null : line("", "is ", classes[label], probability),
-      el("div", { class: "soft", title: name }, el("bdi", {}, name))));
+      el("div", { class: "soft", title: name }, el("bdi", { class: "cut" }, name))));
 }
 
 const STEP = 24;
