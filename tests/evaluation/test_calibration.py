@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from alexnet.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
+    ReliabilityBin,
     calibration,
+    chance_calibration_error,
     expected_calibration_error,
     fit_temperature,
     reliability_bins,
@@ -49,6 +51,14 @@ def test_calibration_error_by_hand() -> None:
     assert [part.confidence for part in bins] == pytest.approx([0.6, 0.9])
     assert (bins[1].low, bins[1].high) == pytest.approx((13 / 15, 14 / 15))
     assert expected_calibration_error(bins) == pytest.approx(0.275)
+
+
+def test_what_a_calibrated_network_gets_of_few_images() -> None:
+    """|K - 4 / 2| of K = 0 .. 4, with 1, 4, 6, 4 and 1 of 16: (2 + 4 + 0 + 4 + 2) / 16 images."""
+    one = ReliabilityBin(low=0.4, high=0.6, num_images=4, num_correct=1, confidence=0.5)
+    sure = ReliabilityBin(low=0.8, high=1.0, num_images=2, num_correct=2, confidence=1.0)
+    assert chance_calibration_error([one]) == pytest.approx(12 / 16 / 4)
+    assert chance_calibration_error([one, sure]) == pytest.approx(12 / 16 / 6)
 
 
 def test_a_probability_of_one_is_in_the_last_bin() -> None:

@@ -6,12 +6,14 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from alexnet.config.recipe import LRSchedule, Recipe
 from alexnet.errors import UsageError
 from alexnet.report import page_of, save_page, write_comparison, write_run_report
+from alexnet.report.shown_paths import without_folders
 from alexnet.report.stored_run import read_run
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
@@ -63,7 +65,9 @@ def test_the_page_of_a_run(own: RunFolder) -> None:
     assert "conv1" in page.sections["network"]
     assert "fc8" in page.sections["updates"]
     assert "--epochs" in page.sections["recipe"]
-    assert f"alexnet train --config {own.config}" in page.sections["machine"]
+    again = "In the run’s folder, this command trains it again: alexnet train --config config.json"
+    assert again in page.sections["machine"]
+    assert str(own.path.parent) not in own.report.read_text()
     assert json.loads(page.data)["rows"] == []
     assert own.report.stat().st_size < 300_000
 
@@ -206,3 +210,24 @@ def test_what_the_command_takes(own: RunFolder, command: Command, tmp_path: Path
         refused = command("report", *words)
         assert refused.code == 2
         assert re.search(text, refused.err)
+
+
+def test_folders_of_this_machine_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "home/work"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    recipe = Recipe(data=str(tmp_path / "my <photos>"), init_from=str(here / "old/run"))
+    run = SimpleNamespace(recipe=recipe, path=home / "runs/a")
+    shown = {
+        f"on {tmp_path}/my &lt;photos&gt;": "on my &lt;photos&gt;",
+        f"&#39;{tmp_path}/my &lt;photos&gt;/a.jpg&#39;": "&#39;my &lt;photos&gt;/a.jpg&#39;",
+        f"from {here}/old/run.": "from old/run.",
+        f"{here}/b, {here} and {home}x": f"b, . and {home}x",
+        f"{home}/runs/a/config.json": "~/runs/a/config.json",
+        f"data:image/jpeg;base64,AB{home}/c": f"data:image/jpeg;base64,AB{home}/c",
+    }
+    for text, expected in shown.items():
+        assert without_folders(text, [run]) == expected

@@ -168,8 +168,11 @@ def _header(result: Evaluation) -> str:
 
 def _calibration_text(calibration: Calibration) -> str:
     """The calibration error, and what the temperature has changed."""
+    from alexnet.evaluation.calibration import chance_calibration_error
+
     temperature = calibration.temperature
-    text = f"calibration error {percent(calibration.error)}"
+    chance = percent(chance_calibration_error(calibration.bins))
+    text = f"calibration error {percent(calibration.error)} (of a calibrated network {chance})"
     if temperature == 1:
         return (
             f"{text}; no temperature is fitted, which takes validation images "

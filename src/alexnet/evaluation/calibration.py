@@ -105,6 +105,27 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     return sum(gaps) / sum(part.num_images for part in bins)
 
 
+def chance_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
+    """The calibration error to be expected of a calibrated network, for so few images, 0 to 1.
+
+    Each bin has then n images that are right with its confidence p, and the mean of |right - n p|
+    is de Moivre's 2 v C(n, v) p^v (1 - p)^(n - v + 1), where v is the whole part of n p, plus 1.
+
+    Source: Diaconis and Zabell, Statistical Science 6(3), 1991, on de Moivre's formula of 1730.
+    """
+    gaps = (_mean_deviation(part.num_images, part.confidence) for part in bins)
+    return sum(gaps) / sum(part.num_images for part in bins)
+
+
+def _mean_deviation(n: int, p: float) -> float:
+    """The mean of |K - n p|, of a binomial K."""
+    if not 0 < p < 1:
+        return 0.0
+    v = math.floor(n * p) + 1
+    ways = math.lgamma(n + 1) - math.lgamma(v + 1) - math.lgamma(n - v + 1)
+    return 2 * v * math.exp(ways + v * math.log(p) + (n - v + 1) * math.log1p(-p))
+
+
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(logits / temperature) of probabilities softmax(logits): float32 [N, num_classes]."""
     scaled = np.empty(probabilities.shape, np.float32)

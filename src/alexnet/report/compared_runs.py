@@ -19,6 +19,7 @@ from alexnet.pages.page import render_page
 from alexnet.report.curves import SPLIT_NAMES, compared_charts
 from alexnet.report.report_content import Headline, headline
 from alexnet.report.run_report import TEMPLATES
+from alexnet.report.shown_paths import without_folders
 from alexnet.report.stored_run import StoredRun, read_run
 
 MAX_RUNS = 24
@@ -48,7 +49,7 @@ def write_comparison(paths: Sequence[Path], out: Path | None = None) -> Path:
     runs = {name: read_run(path) for name, path in run_names(paths).items()}
     page = render_page(TEMPLATES, "compared_runs", comparison_content(runs), shared="charts")
     path = out or _default_path(paths, list(runs))
-    write_text(path, page)
+    write_text(path, without_folders(page, runs.values()))
     return path
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alexnet.evaluation.calibration import Calibration, ReliabilityBin
+from alexnet.evaluation.calibration import (
+    Calibration,
+    ReliabilityBin,
+    chance_calibration_error,
+)
 from alexnet.pages.page import percent
 
 SIDE, LEFT, TOP, BOTTOM = 250, 42, 8, 30
@@ -31,6 +35,9 @@ class ReliabilityDiagram:
     title: str
     error: float
     """The expected calibration error, 0 to 1."""
+    chance: float
+    """That to be expected of a calibrated network, for so few images, 0 to 1."""
+    num_images: int
     bars: list[BinBar]
     ticks: list[tuple[float, str]]
     """Positions along x, and texts; those along y follow from them."""
@@ -85,7 +92,15 @@ def _diagram(title: str, bins: Sequence[ReliabilityBin], error: float) -> Reliab
         "lines": lines,
     }
     ticks = [(_x(value / 4), f"{25 * value} %") for value in range(5)]
-    return ReliabilityDiagram(title=title, error=error, bars=bars, ticks=ticks, points=points)
+    return ReliabilityDiagram(
+        title=title,
+        error=error,
+        chance=chance_calibration_error(bins),
+        num_images=sum(part.num_images for part in bins),
+        bars=bars,
+        ticks=ticks,
+        points=points,
+    )
 
 
 def _x(value: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from alexnet.config.recipe import Recipe
@@ -20,6 +21,7 @@ from alexnet.report.feature_map import stored_map
 from alexnet.report.network_rows import network_table
 from alexnet.report.page_images import choose_images
 from alexnet.report.reliability import reliability_diagrams
+from alexnet.report.shown_paths import short_path
 from alexnet.report.stored_images import RunData, open_run_data, with_classes_of
 from alexnet.report.stored_run import StoredRun
 
@@ -28,6 +30,8 @@ ENVIRONMENT_NAMES = {
     "system": "system", "alexnet": "alexnet", "python": "Python", "torch": "torch",
     "numpy": "NumPy", "pillow": "Pillow", "kernels": "C kernels", "has_bf16": "bfloat16",
 }  # fmt: skip
+MIN_CALIBRATION_IMAGES = 200
+"""For a calibration error beside the headline; the section about it says what chance gives."""
 STATES = {
     "finished": "", "running": "This run is being trained.", "damaged": "This run is damaged.",
     "unfinished": "This run has not finished.", "diverged": "This run diverged.",
@@ -66,7 +70,7 @@ def live_content(run: StoredRun) -> dict[str, Any]:
         "updates": update_chart(run.history),
         "recipe": _recipe_rows(run.recipe),
         "environment": _environment_rows(run),
-        "command": shell_command(["alexnet", "train", "--config", str(run.path / "config.json")]),
+        **_again(run),
         "problems": [f"{what}: {why}" for what, why in run.problems.items()],
         "network": network_table(run.architecture) if run.architecture else None,
         "split": SPLIT_NAMES.get(evaluation.split, evaluation.split) if evaluation else "",
@@ -154,11 +158,13 @@ def _facts(run: StoredRun) -> list[tuple[str, str]]:
 def _evaluation_facts(run: StoredRun) -> list[tuple[str, str]]:
     if run.evaluation is None:
         return []
-    top5 = ("top-5 error", percent(run.evaluation.top5_error))
+    found = run.evaluation
+    top5 = ("top-5 error", percent(found.top5_error))
+    gap = ("calibration error", percent(found.calibration.error))
     return [
-        *([top5] if len(run.evaluation.class_names) > 5 else []),
-        ("loss", f"{run.evaluation.loss:.3f}"),
-        ("calibration error", percent(run.evaluation.calibration.error)),
+        *([top5] if len(found.class_names) > 5 else []),
+        ("loss", f"{found.loss:.3f}"),
+        *([gap] if found.num_images >= MIN_CALIBRATION_IMAGES else []),
     ]
 
 
@@ -174,6 +180,18 @@ def _training_facts(run: StoredRun) -> list[tuple[str, str]]:
         total = sum(info.parameters for info in run.architecture.layer_infos())
         found.append(("parameters", f"{total / 1e6:.1f} M" if total > 1e6 else f"{total:,}"))
     return found
+
+
+def _again(run: StoredRun) -> dict[str, Any]:
+    """The command that trains a run again, and whether it is for the run's folder.
+
+    It has no path of this machine, which says nothing to who reads the page on another.
+    """
+    path = run.path
+    is_inside = path.is_absolute() and not path.is_relative_to(Path.cwd())
+    config = "config.json" if is_inside else str(Path(short_path(path), "config.json"))
+    command = shell_command(["alexnet", "train", "--config", config])
+    return {"command": command, "is_inside": is_inside}
 
 
 def _recipe_rows(recipe: Recipe | None) -> dict[str, Any] | None:

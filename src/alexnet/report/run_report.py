@@ -9,6 +9,7 @@ from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
 from alexnet.parallel.world import current_world
 from alexnet.report.report_content import report_content
+from alexnet.report.shown_paths import without_folders
 from alexnet.report.stored_run import read_run
 from alexnet.reporter import Reporter
 from alexnet.training.results import RunResult
@@ -30,10 +31,10 @@ def write_run_report(run: Path, out: Path | None = None, result: RunResult | Non
         UsageError: the folder is not that of a training.
         OSError: the page cannot be written.
     """
-    content = report_content(read_run(run, result))
-    page = render_page(TEMPLATES, "run_report", content, shared="charts")
+    stored = read_run(run, result)
+    page = render_page(TEMPLATES, "run_report", report_content(stored), shared="charts")
     path = out or RunFolder(run).report
-    write_text(path, page)
+    write_text(path, without_folders(page, [stored]))
     return path
 
 
