@@ -60,6 +60,7 @@ def test_a_number_replaces_a_name_that_no_font_has() -> None:
     assert class_labels(names) == ["rose", "class 1", "größe", "class 3"]
     assert drawable("花.jpg", "image 7") == "image 7"
     assert drawable("größe.jpg", "image 7") == "größe.jpg"
+    assert drawable("größe 花") == "größe \\u82b1"  # of some classes, whose numbers are others
     assert font_note(names).startswith("no installed font can draw 2 class names; plots show their")
     assert font_note(names[:2]).startswith(
         "no installed font can draw 1 class name; plots show its"

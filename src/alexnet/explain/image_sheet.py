@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from alexnet.explain.explanation import METHODS, Explanation, NeighborImage, StrongChannels
 from alexnet.explain.map_panels import CAPTIONS, TITLES, draw_map, draw_whole_image
 from alexnet.explain.page import Page
-from alexnet.plots import BLUE, GRAY, INK, SMALL, class_labels, drawable, percent, styled
+from alexnet.plots import BLUE, GRAY, INK, SMALL, drawable, percent, short_label, styled
 
 WIDTH, MARGIN, GAP = 10.0, 0.3, 0.2
 INNER = WIDTH - 2 * MARGIN
@@ -18,6 +18,8 @@ TITLE_SPACE, HEADING = 0.72, 0.26
 CAPTION_SPACE, CAPTION_COLUMNS = 0.62, 42
 NEIGHBOR_SIDE = 1.7
 NUM_NEIGHBORS, NAME_COLUMNS = 5, 24
+TITLE_COLUMNS, CLASS_COLUMNS = 60, 54
+"""Of the names of the title and of the bars."""
 MAX_LAYERS = 8
 """Convolutions whose channels are shown."""
 
@@ -61,10 +63,10 @@ def _panel_aspect(explanation: Explanation) -> float:
 
 
 def _title(page: Page, explanation: Explanation, model: str) -> None:
-    name = drawable(explanation.class_name, "the class")
+    name = short_label(drawable(explanation.class_name), TITLE_COLUMNS)
     page.text(MARGIN, 0.2, f"{name}  {percent(explanation.probability, 1)}", 13, fontweight="bold")
-    page.text(MARGIN, 0.45, drawable(explanation.image, "the image"), SMALL, color=GRAY)
-    page.text(WIDTH - MARGIN, 0.45, drawable(model, ""), SMALL, color=GRAY, ha="right")
+    page.text(MARGIN, 0.45, drawable(explanation.image), SMALL, color=GRAY)
+    page.text(WIDTH - MARGIN, 0.45, drawable(model), SMALL, color=GRAY, ha="right")
 
 
 def _heading(page: Page, x: float, y: float, text: str) -> None:
@@ -86,9 +88,9 @@ def _first_row(page: Page, y: float, width: float, height: float, e: Explanation
 
 def _bars(page: Page, x: float, y: float, width: float, height: float, e: Explanation) -> None:
     axes = page.panel(x, y, width, height)
-    labels = class_labels([top.label for top in e.top_classes])
-    n = len(labels)
-    for i, (top, label) in enumerate(zip(e.top_classes, labels, strict=True)):
+    n = len(e.top_classes)
+    for i, top in enumerate(e.top_classes):
+        label = short_label(drawable(top.label), CLASS_COLUMNS)
         color = BLUE if top.label == e.class_name else "#b9c6d0"
         axes.barh(i + 0.22, top.probability, 0.3, color=color)
         axes.text(0, i - 0.24, label, fontsize=8.5, va="center", color=INK)
@@ -137,7 +139,7 @@ def _neighbor_row(page: Page, y: float, neighbors: tuple[NeighborImage, ...]) ->
     for i, near in enumerate(neighbors):
         x = MARGIN + i * step
         page.panel(x, y + HEADING, NEIGHBOR_SIDE, NEIGHBOR_SIDE).imshow(near.pixels)
-        label = class_labels([near.neighbor.label], NAME_COLUMNS)[0]
+        label = short_label(drawable(near.neighbor.label), NAME_COLUMNS)
         bottom = y + HEADING + NEIGHBOR_SIDE + 0.06
         page.text(x, bottom, label, color=INK)
         distance = f"distance {near.neighbor.distance:.1f}"

@@ -118,7 +118,7 @@ def _frame(axes: Axes, neighbor: Neighbor, cosine: bool) -> None:
 
 def _text_below(axes: Axes, lines: Sequence[str], color: str, bold: bool = False) -> None:
     """The first line in a color, the others small and gray."""
-    first, *others = [short_label(drawable(line, "?"), NAME_COLUMNS) for line in lines]
+    first, *others = [short_label(drawable(line), NAME_COLUMNS) for line in lines]
     weight = "bold" if bold else "normal"
     axes.set_xlabel(first, fontsize=SMALL + 0.5, color=color, labelpad=3, weight=weight)
     axes.annotate(

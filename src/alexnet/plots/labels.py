@@ -66,7 +66,8 @@ def wrapped_label(name: str, width: int, max_lines: int = 2) -> str:
 def class_labels(class_names: Sequence[str], width: int = MAX_LABEL_WIDTH) -> list[str]:
     """Short names of classes, all different.
 
-    "class 3" replaces a name that no installed font can draw, 3 being its index.
+    "class 3" replaces a name that no installed font can draw, 3 being its index, so that names are
+    all of a data set's; of some of them `drawable` makes labels.
     """
     labels = [
         short_label(name, width) if can_draw(name) else f"class {i}"
@@ -79,9 +80,14 @@ def class_labels(class_names: Sequence[str], width: int = MAX_LABEL_WIDTH) -> li
     ]
 
 
-def drawable(text: str, instead: str) -> str:
-    """The text; `instead` if no installed font can draw it."""
-    return printable(text) if can_draw(text) else instead
+def drawable(text: str, instead: str | None = None) -> str:
+    """The text; if no installed font can draw it, `instead`, or what it has of such as escapes."""
+    shown = printable(text)
+    if can_draw(shown):
+        return shown
+    if instead is not None:
+        return instead
+    return "".join(c if can_draw(c) else c.encode("unicode_escape").decode() for c in shown)
 
 
 def font_note(class_names: Sequence[str]) -> str:

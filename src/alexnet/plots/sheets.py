@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet.plots.labels import class_labels, drawable, text_width, wrapped_label
+from alexnet.plots.labels import drawable, text_width, wrapped_label
 from alexnet.plots.style import SMALL, WIDTH, new_figure, styled
 
 NAME_WIDTH = 18
@@ -34,7 +34,7 @@ def contact_sheet(
         title: of the figure.
     """
     columns = max(map(len, rows))
-    names = [wrapped_label(name, NAME_WIDTH, 3) for name in class_labels(row_titles, 54)]
+    names = [wrapped_label(drawable(name), NAME_WIDTH, 3) for name in row_titles]
     margin = 0.2 + 0.085 * max(text_width(line) for name in names for line in name.split("\n"))
     tile = min(1.5, max(0.8, (WIDTH - margin) / columns))
     texts = [[_caption(text, tile) for text in row] for row in captions]
