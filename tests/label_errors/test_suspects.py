@@ -58,6 +58,9 @@ def test_planted_errors_come_first_with_their_true_class(store: Store) -> None:
         assert one.label_probability < (one.suggested_probability or 0)
     assert 3 <= found.num_errors <= 6
     assert sum(count for *_, count in found.pairs) == found.num_errors
+    why = f"the {found.num_errors} label errors that confident learning counts"
+    assert f"{found.num_errors} of them are likely wrong: {why}" in found.summary
+    assert found.summary in mistakes_page(found, "flowers")
 
 
 def test_copies_in_other_classes_and_splits_are_joined_in(store: Store) -> None:
@@ -73,6 +76,7 @@ def test_copies_in_other_classes_and_splits_are_joined_in(store: Store) -> None:
         ("duplicate_across_splits", names[7], names[6]),
     ]
     assert [one.suggested for one in found.suspects] == ["", "", ""], "both are as they should be"
+    assert found.summary == "3 images are suspicious; 2 of them are likely wrong: 2 in two classes"
     probabilities[35] = probabilities[0]
     found = label_errors(store, np.arange(36), probabilities, groups)
     told = {one.image: one.suggested for one in found.suspects}

@@ -179,8 +179,7 @@ def _text(found: LabelErrors, top: int) -> str:
         f"{printable(store.info.name)}: {count_text(found.num_images, 'image')}, "
         f"{len(store.info.class_names):,} classes; {found.num_folds} heads on {found.features}: "
         f"{percent(found.out_of_fold_accuracy)} as labelled",
-        f"confident learning counts {count_text(found.num_errors, 'label error')}; "
-        f"{count_text(len(found.suspects), 'image')} suspicious",
+        found.summary,
     ]
     if found.suspects:
         rows = [_row(one) for one in found.suspects[:top]]

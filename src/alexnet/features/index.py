@@ -17,6 +17,8 @@ from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import ConfigError, DataError
 from alexnet.features.search import nearest_rows
 from alexnet.io.in_use import InUse, mark_used
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Dropout, Flatten
 
 INDEX_FORMAT = 1
 """Part of the name of an index's folder, so that an index of another format is not found."""
@@ -39,6 +41,16 @@ class IndexInfo:
     num_images: int
     num_features: int
     """D."""
+
+
+def source_layer(arch: Architecture, layer: str) -> str:
+    """The layer whose outputs are the inputs of another: relu7 for fc8 of AlexNet.
+
+    Dropout and flattening, which change no number of a network that predicts, are not it.
+    """
+    names = [one.name for one in arch.layers]
+    before = arch.layers[: names.index(layer)]
+    return ["input", *(one.name for one in before if not isinstance(one, Dropout | Flatten))][-1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
 from alexnet.evaluation.training_images import is_training_data
 from alexnet.features.build import build_index
+from alexnet.features.index import source_layer
 from alexnet.inference.classifier import Classifier
-from alexnet.io.text import printable
+from alexnet.io.text import count_text, printable
 from alexnet.label_errors.confident import (
     confident_classes,
     confident_pairs,
@@ -83,6 +84,24 @@ class LabelErrors:
     """int64 [n]: indices of usable images, ascending."""
     probabilities: np.ndarray
     """float32 [n, C], out of fold, of these images."""
+
+    @property
+    def summary(self) -> str:
+        """How many images are suspicious, how many of these are likely wrong, and why those."""
+        images = count_text(len(self.suspects), "image")
+        likely = sum(one.is_likely for one in self.suspects)
+        copies = sum(one.reason == "duplicate" for one in self.suspects)
+        if not likely:
+            return f"{images} {'is' if len(self.suspects) == 1 else 'are'} suspicious"
+        counted = f"{count_text(self.num_errors, 'label error')} that confident learning counts"
+        of_these = "" if likely - copies == self.num_errors else f"{likely - copies:,} of "
+        why = [f"{copies:,} in two classes"] if copies else []
+        if likely > copies:
+            why.append(f"{of_these}the {counted}")
+        return (
+            f"{images} {'is' if len(self.suspects) == 1 else 'are'} suspicious; {likely:,} of them "
+            f"{'is' if likely == 1 else 'are'} likely wrong: {' and '.join(why)}"
+        )
 
     def as_csv(self) -> str:
         """A line per suspect, for `decision` and `new_label` to be filled in."""
@@ -157,7 +176,8 @@ def find_label_errors(
         len(store.info.class_names),
         progress_callback(reporter, "on_folds"),
     )
-    features = "torchvision's convolutions" if model is None else f"the input of {index.info.layer}"
+    source = source_layer(classifier.info.architecture, index.info.layer)
+    features = "torchvision's convolutions" if model is None else f"the output of {source}"
     return label_errors(
         store, rows, probabilities, groups, features=features, num_folds=num_folds, seed=seed
     )
