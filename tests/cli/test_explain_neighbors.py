@@ -19,6 +19,7 @@ def test_a_sheet_of_neighbors(
     result = command("explain", own.path, "--neighbors", image, "--top", "3", "--json")
     facts = json.loads(result.out)
     assert (facts["split"], facts["distance"], facts["num_images"]) == ("train", "euclidean", 36)
+    assert facts["layer"] == "relu7"
     (query,) = facts["queries"]
     assert [one["is_same"] for one in query["neighbors"]] == [True, False, False]
     result = command(
@@ -37,6 +38,8 @@ def test_a_map(command: Command, own: RunFolder, tmp_path: Path, no_plots: None)
     assert len(list(csv.DictReader((tmp_path / "m.csv").read_text().splitlines()))) == 12
     result = command("explain", own.path, "--map", "--split", "val", "--out", tmp_path / "n.png")
     assert "flowers, val: 12 images" in result.out
+    assert "alexnet report" not in result.err, "the page shows maps in the folder explain"
+    assert f"alexnet report {own.path}" in command("explain", own.path, "--map").err
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import percent, print_json, table
+from alexnet.cli.console import note_next, percent, print_json, table
 from alexnet.cli.flags import parse, with_run
 from alexnet.cli.predict import check_order, check_shared, find_inputs
 from alexnet.errors import UsageError
@@ -143,11 +143,14 @@ def _neighbors(flags: NeighborsFlags, out: Path) -> int:
 
 
 def _searched_text(searched: SplitFeatures) -> str:
+    from alexnet.features.index import source_layer
+
     info = searched.index.info
+    layer = source_layer(searched.classifier.info.architecture, info.layer)
     count = count_text(len(searched.rows), "image")
     return printable(
         f"searched: {info.data}, {searched.split}, {count}; {info.num_features:,} features: "
-        f"the input of {info.layer}"
+        f"the output of {layer}"
     )
 
 
@@ -195,4 +198,11 @@ def _map(flags: NeighborsFlags, out: Path) -> int:
         printable(f"{found.data}, {found.split}: {count_text(result.num_images, 'image')}{right}")
     )
     print(f"{printable(str(out))}\n{printable(str(csv))}")
+    if _is_map_of_report(out, flags.model):
+        note_next(["alexnet", "report", flags.model])
     return 0
+
+
+def _is_map_of_report(out: Path, model: str) -> bool:
+    """Whether the page of the model's run shows the map of this file."""
+    return Path(model).is_dir() and out.parent == Path(model, "explain")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alexnet.features.index import source_layer
 from alexnet.features.map import FeatureMap
 from alexnet.features.neighbors import NearestImages, Neighbor, Neighbors
 from alexnet.inference.predictions import ClassProbability
@@ -36,7 +37,7 @@ class NeighborsOutput:
     distance: str
     """"euclidean", or "cosine" for 1 - cosine."""
     layer: str
-    """The layer whose inputs are compared."""
+    """The layer whose outputs are compared, such as relu7."""
     num_features: int
     queries: tuple[QueryOutput, ...]
     plot: str
@@ -53,7 +54,7 @@ def neighbors_output(
         split=searched.split,
         num_images=len(searched.rows),
         distance="cosine" if nearest.cosine else "euclidean",
-        layer=searched.index.info.layer,
+        layer=source_layer(searched.classifier.info.architecture, searched.index.info.layer),
         num_features=searched.index.info.num_features,
         queries=tuple(
             QueryOutput(
