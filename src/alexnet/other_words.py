@@ -6,6 +6,9 @@ import re
 from collections.abc import Collection
 
 OTHER_WORDS = {
+    "target": "class_name",
+    "target_class": "class_name",
+    "class_index": "class_name",
     "architecture": "arch",
     "backbone": "arch",
     "model": "arch",

@@ -168,3 +168,10 @@ def test_help_names_what_else_a_verb_does_unless_that_is_asked_for(command: Comm
     error = command("explain", "runs/x", "--neighbour", "a.jpg").err
     assert "unknown flag '--neighbour'; did you mean --neighbors?" in error
     assert "alexnet report RUN --watch" in command("train", "photos/", "--watch").err
+
+
+def test_a_mode_has_examples_of_its_own(command: Command) -> None:
+    for mode, other in (("--filters", "--neighbors"), ("--neighbors", "--filters")):
+        examples = command("explain", mode, "--help").out.partition("examples:")[2]
+        assert mode in examples
+        assert other not in examples

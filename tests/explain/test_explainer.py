@@ -69,6 +69,7 @@ def test_a_class_a_layer_and_a_method_can_be_chosen() -> None:
     assert math.isnan(found.integration_gap)
     assert len(sheet(found, "a run").axes) == 3 + 1 + 3 * 4
     assert found._repr_html_().startswith("<img")
+    assert repr(found).startswith("Explanation('image', 'iris' ")
 
 
 def test_a_network_without_a_convolution() -> None:
@@ -87,6 +88,8 @@ def test_a_network_without_a_convolution() -> None:
 def test_what_cannot_be_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = narrow_classifier("lenet5")
     for words, message in (
+        ({"class_name": 7}, "class_name is a name, not 7"),
+        ({"target": "tulip"}, "it is called class_name here"),
         ({"class_name": "tulp"}, "no class 'tulp'; did you mean tulip?"),
         ({"layer": "conv9"}, "did you mean conv"),
         ({"layer": "fc4"}, "fc4 are not a map over the image; convolutions: conv1, conv2, conv3"),

@@ -48,7 +48,7 @@ def help_text(
         "\n".join(map(_entry, positionals)),
         *(_groups(flags) if is_all else [_basic(flags, page)]),
         _modes(page, flags),
-        _examples(page),
+        _examples(page, flags),
     ]
     if not is_all:
         count = len(flags) - len(positionals)
@@ -103,8 +103,12 @@ def _modes(page: HelpPage, flags: Sequence[Flag]) -> str:
     return "\n".join(["instead of that, each with options of its own (--help):", *lines])
 
 
-def _examples(page: HelpPage) -> str:
-    return f"examples:\n{examples_text(page.examples)}" if page.examples else ""
+def _examples(page: HelpPage, flags: Sequence[Flag]) -> str:
+    """Those of the mode that has the flags, or of the verb."""
+    own = {name for flag in flags for name in flag.names}
+    modes = [lines for mode, lines in page.examples_of.items() if mode in own]
+    examples = modes[0] if modes else page.examples
+    return f"examples:\n{examples_text(examples)}" if examples else ""
 
 
 def _entry(flag: Flag) -> str:

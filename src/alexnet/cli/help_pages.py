@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 MAX_BASIC_FLAGS = 12
 """More than these are too many to read at once."""
@@ -23,6 +24,8 @@ class HelpPage:
     """Flags with which the verb does something else and has other flags, and what it does."""
     examples: tuple[tuple[str, str], ...] = ()
     """What follows `alexnet`, and what it does."""
+    examples_of: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Those of a mode's help, by a flag of the mode."""
 
 
 PRETRAIN_FLAGS = (
@@ -85,6 +88,20 @@ PAGES: dict[str, HelpPage] = {
             ("explain runs/photos-001 a.jpg --class rose", "why it might be a rose"),
             ("explain runs/photos-001 --filters conv3", "the patches that its channels respond to"),
         ),
+        examples_of={
+            "--filters": (
+                ("explain runs/photos-001 --filters", "the filters of the first convolution"),
+                ("explain runs/photos-001 --filters conv3", "the patches that channels respond to"),
+                ("explain runs/photos-001 --filters conv5 --channels 3 17 --synthesize",
+                 "two channels, and images made for them"),
+            ),
+            "--neighbors": (
+                ("explain runs/photos-001 --neighbors a.jpg", "the five nearest training images"),
+                ("explain runs/photos-001 --neighbors new/ --data photos/ --split all",
+                 "in all images of a folder"),
+                ("explain runs/photos-001 --map", "a map of the test images"),
+            ),
+        },
     ),
     "compare": HelpPage(
         examples=(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -11,7 +12,7 @@ import numpy as np
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.store import Store
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import DataError, MissingDataError, UsageError
 from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
@@ -187,17 +188,18 @@ def open_evaluation_data(
         raise UsageError("the model was imported and names no data set; give one with --data")
     if not label_from and is_training_path(classifier, data):
         label_from = recipe.data_options.label_from
-    store = load_dataset(
-        source,
-        root,
-        resize=preprocessing.resize,
-        resize_size=preprocessing.resize_size,
-        store_format=recipe.data_options.store_format,
-        label_from=label_from,
-        on_progress=reporter.on_prepare,
-        on_unpack=progress_callback(reporter, "on_unpack"),
-        on_note=reporter.note,
-    )
+    with _known_as_trained_on(data):
+        store = load_dataset(
+            source,
+            root,
+            resize=preprocessing.resize,
+            resize_size=preprocessing.resize_size,
+            store_format=recipe.data_options.store_format,
+            label_from=label_from,
+            on_progress=reporter.on_prepare,
+            on_unpack=progress_callback(reporter, "on_unpack"),
+            on_note=reporter.note,
+        )
     report_rejected(store, 1.0, reporter)
     is_changed = classifier.info.manifest_hash != store.manifest_hash()
     if is_changed and is_training_data(classifier, store, data):
@@ -205,6 +207,21 @@ def open_evaluation_data(
             f"{source} has changed since the training; the test split may contain training images"
         )
     return store
+
+
+@contextmanager
+def _known_as_trained_on(data: str) -> Iterator[None]:
+    """Say of training data that cannot be opened, and that no flag has named, how to name it."""
+    try:
+        yield
+    except MissingDataError:
+        raise
+    except DataError as error:
+        if data:
+            raise
+        raise DataError(
+            f"the model's training data cannot be opened: {error}; if it has moved, --data names it"
+        ) from error
 
 
 def note_missing_classes(classifier: Classifier, store: Store, reporter: Reporter) -> None:

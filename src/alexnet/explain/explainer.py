@@ -92,7 +92,7 @@ def check_explainable(
     for method in methods:
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS)
-    if class_name:
+    if class_name not in ("", None):
         class_index(classifier.class_names, class_name)
     map_layer(classifier.info.architecture, layer)
     try:
@@ -109,6 +109,8 @@ def class_index(class_names: Sequence[str], name: str) -> int:
     Raises:
         UsageError: no class has that name; the message has the nearest ones.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"class_name is a name, not {name!r}; classifier.class_names has them all")
     if name in class_names:
         return class_names.index(name)
     close = difflib.get_close_matches(name, class_names, n=3, cutoff=0.5)

@@ -38,7 +38,7 @@ class NeighborImage:
     """uint8 [S, S, 3]: as it is stored."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Explanation:
     """A prediction, and the input pixels that it depends on.
 
@@ -81,6 +81,11 @@ class Explanation:
     neighbors: tuple[NeighborImage, ...] = ()
     """The nearest images of the training data by the last hidden layer, nearest first; empty where
     they were not searched."""
+
+    def __repr__(self) -> str:
+        maps = ", ".join(self.maps) or "no map"
+        chance = f"{100 * self.probability:.2f} %"
+        return f"Explanation({self.image!r}, {self.class_name!r} {chance}, {maps})"
 
     def _repr_html_(self) -> str:
         """The sheet, for notebooks."""
