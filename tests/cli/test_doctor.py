@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
+
 from support.commands import Command
 
 
@@ -16,5 +18,7 @@ def test_doctor(command: Command, cache: Path) -> None:
     for key in ("kernels_from", "kernels_openmp", "instruction_sets", "c_compiler"):
         assert key in facts["search"]
     assert facts["search"]["instruction_sets"][-1] == "baseline"
+    assert facts["processes"]["backends"][0] == "gloo"
+    assert facts["processes"]["gpus"] == torch.cuda.device_count()
     assert "toyflowers" in facts["data_sets"]
     assert str(cache) in command("doctor").out

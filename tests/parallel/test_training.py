@@ -90,6 +90,7 @@ def test_a_run_of_two_processes_is_that_of_one(
     (notes, epochs), (silence, same) = pair.run(run, two_at_a_time, folder.path)
     assert epochs == same == 3
     assert f"run folder {folder.path}" in notes
+    assert sum("MB a step" in note for note in notes) == 1
     assert not silence
     assert {p.name for p in folder.path.iterdir()} == {p.name for p in small_whole.path.iterdir()}
     np.testing.assert_allclose(losses(folder), losses(small_whole), rtol=1e-5)

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+from torch import distributed
 
 from alexnet.errors import UsageError
 from alexnet.parallel.world import World
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessesSupport:
+    """What there is on this machine for several processes."""
+
+    backends: tuple[str, ...]
+    """Of torch.distributed: gloo exchanges tensors of CPUs, nccl those of GPUs."""
+    gpus: int
+    """Number of GPUs; a process of `--devices N` has one of its own, or a part of the cores."""
+
+
+def describe_support() -> ProcessesSupport:
+    """What there is on this machine for several processes."""
+    is_there = {
+        "gloo": distributed.is_available() and distributed.is_gloo_available(),
+        "nccl": distributed.is_available() and distributed.is_nccl_available(),
+    }
+    backends = tuple(name for name, is_one in is_there.items() if is_one)
+    return ProcessesSupport(backends=backends, gpus=torch.cuda.device_count())
 
 
 def device_of_rank(device: torch.device, world: World) -> torch.device:

@@ -116,10 +116,7 @@ class Route:
 
     def start_copy(self, x: Tensor, direction: str) -> Transfer:
         """Send others what they need of this process's part; without waiting for theirs."""
-        own, needed = self.owned[self.rank], self.needed[self.rank]
-        pieces = [_piece(x, self.dim, own, overlap(own, one)) for one in self.needed]
-        shapes = [_resized(x, self.dim, len(overlap(one, needed))) for one in self.owned]
-        return self._counted(Transfer(pieces, shapes), direction)
+        return self._start(x, self.owned, self.needed, direction)
 
     def sum(self, x: Tensor, direction: str) -> Tensor:
         """The sum of all processes' values for what this one has, from [.., what it needs, ..]."""
@@ -127,10 +124,18 @@ class Route:
 
     def start_sum(self, x: Tensor, direction: str) -> Transfer:
         """Send others the summands of what they have; without waiting for theirs."""
-        own, needed = self.owned[self.rank], self.needed[self.rank]
-        pieces = [_piece(x, self.dim, needed, overlap(needed, one)) for one in self.owned]
-        shapes = [_resized(x, self.dim, len(overlap(own, one))) for one in self.needed]
-        return self._counted(Transfer(pieces, shapes), direction)
+        return self._start(x, self.needed, self.owned, direction)
+
+    def _start(
+        self, x: Tensor, have: Sequence[range], want: Sequence[range], direction: str
+    ) -> Transfer:
+        """Send each process the positions of `x` that it wants."""
+        own, wanted = have[self.rank], want[self.rank]
+        pieces = [_piece(x, self.dim, own, overlap(own, one)) for one in want]
+        shapes = [_resized(x, self.dim, len(overlap(one, wanted))) for one in have]
+        transfer = Transfer(pieces, shapes)
+        self.meter.sent[self.layer, direction] += transfer.num_bytes
+        return transfer
 
     def finish_sum(self, transfer: Transfer) -> Tensor:
         """The sum of `start_sum`; in float32 if the values are shorter."""
@@ -142,10 +147,6 @@ class Route:
                 covered = overlap(self.owned[rank], self.needed[source])
                 _piece(total, self.dim, self.owned[rank], covered).add_(piece)
         return total.to(dtype)
-
-    def _counted(self, transfer: Transfer, direction: str) -> Transfer:
-        self.meter.sent[self.layer, direction] += transfer.num_bytes
-        return transfer
 
 
 def _piece(x: Tensor, dim: int, present: range, wanted: range) -> Tensor:

@@ -15,6 +15,7 @@ from alexnet.training.epoch import (
     reason_to_stop,
     warn_if_at_chance,
 )
+from alexnet.training.replica import note_sent
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 from alexnet.training.step import train_step
@@ -31,6 +32,7 @@ def fit(
         TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
         TimeLimitReached: the recipe's minutes have passed; a checkpoint is saved.
     """
+    first_step = state.step
     while not has_ended(setup.recipe, state.history):
         train_epoch(setup, state, checkpoints, reporter)
         record = epoch_record(setup, state, checkpoints)
@@ -41,6 +43,7 @@ def fit(
         checkpoints.save_if_best(state)
         checkpoints.save_if_due(state)
     checkpoints.save(state)
+    note_sent(setup.replica, state.step - first_step, reporter)
     if reason := reason_to_stop(setup.recipe.stopping, state.history):
         reporter.note(f"ended after epoch {state.epoch}: {reason}")
 

@@ -10,7 +10,7 @@ from alexnet.models.layers import BatchNorm
 from alexnet.models.network import Network
 from alexnet.parallel.batch_norm import synchronize_batch_norm
 from alexnet.parallel.columns import ColumnsNetwork
-from alexnet.parallel.data_parallel import replicate
+from alexnet.parallel.data_parallel import meter_of, replicate
 from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.plan import parameters, plan_for
 from alexnet.parallel.traffic import sent_bytes, traffic
@@ -74,6 +74,16 @@ def note_parallel(arch: Architecture, recipe: Recipe, world: World, reporter: Re
         f"{scheme}: each of {world.size} processes has {own:,} of the parameters and sends "
         f"{sent:,} bytes a step in float32"
     )
+
+
+def note_sent(replica: nn.Module, steps: int, reporter: Reporter) -> None:
+    """Say how many bytes this process has sent in its training steps, if it is one of several."""
+    meter = meter_of(replica)
+    if meter and steps:
+        reporter.note(
+            f"the first process has sent {meter.num_bytes / 1e6:,.1f} MB in {steps:,} steps, "
+            f"{meter.num_bytes / steps / 1e6:,.3f} MB a step, without flags and evaluation"
+        )
 
 
 def note_batch_norm(arch: Architecture, recipe: Recipe, world: World, reporter: Reporter) -> None:

@@ -23,6 +23,7 @@ from alexnet.models.limits import check_limits
 from alexnet.models.network import Network, channels_last, compile_network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
+from alexnet.parallel.data_parallel import meter_of
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import ALONE, World, current_world
@@ -144,7 +145,10 @@ class TrainingSetup:
                 if not parameter.requires_grad:
                     parameter.grad = None
             if learner is self.network and num_learning(self.network) != before:
+                before_freezing = meter_of(self.replica)
                 self.replica = build_replica(self.network, self.recipe, self.world)
+                if before_freezing and (meter := meter_of(self.replica)):
+                    meter.sent.update(before_freezing.sent)
 
 
 def set_up_training(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.io.paths import cache_folder, data_roots
 from alexnet.ops.library import KernelSearch
+from alexnet.parallel.device import ProcessesSupport
 from alexnet.runtime.environment import Environment, installed_version
 
 PACKAGES = ("safetensors", "matplotlib", "tyro", "rich", "scipy")
@@ -18,6 +19,8 @@ class DoctorOutput:
     """What results depend on, and where things are."""
 
     environment: Environment
+    processes: ProcessesSupport
+    """For --devices and torchrun."""
     search: KernelSearch
     """Of the C kernels."""
     packages: dict[str, str]
@@ -30,10 +33,13 @@ class DoctorOutput:
     """Their names."""
 
 
-def doctor_output(environment: Environment, search: KernelSearch) -> DoctorOutput:
+def doctor_output(
+    environment: Environment, processes: ProcessesSupport, search: KernelSearch
+) -> DoctorOutput:
     """What is printed of this machine."""
     return DoctorOutput(
         environment=environment,
+        processes=processes,
         search=search,
         packages={package: installed_version(package) for package in PACKAGES},
         cache=str(cache_folder()),
