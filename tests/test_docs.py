@@ -16,6 +16,7 @@ import alexnet
 from alexnet.api.recipes import read_call
 from alexnet.cli import VERBS
 from alexnet.cli.benchmark import BENCHMARKS, AgreementFlags, DataFlags, NetworkFlags
+from alexnet.cli.benchmark import TrainFlags as BenchmarkTrainFlags
 from alexnet.cli.cache import ACTIONS as CACHE_ACTIONS
 from alexnet.cli.cache import CleanFlags as CacheCleanFlags
 from alexnet.cli.cache import ListFlags as CacheListFlags
@@ -80,7 +81,7 @@ FLAGS = {
     "data split": SplitFlags,
     "data show": ShowFlags,
     "data mistakes": MistakesFlags,
-    "benchmark train": NetworkFlags,
+    "benchmark train": BenchmarkTrainFlags,
     "benchmark infer": NetworkFlags,
     "benchmark data": DataFlags,
     "benchmark agreement": AgreementFlags,
