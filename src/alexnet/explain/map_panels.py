@@ -24,6 +24,8 @@ SMOOTHING = {"occlusion": 1 / 40, "integrated_gradients": 1 / 120}
 """Standard deviation of the blur with which a map is drawn, in sides of the input."""
 PERCENTILE = 99.5
 """Of the absolute values of a map of single pixels, which gets the strongest color."""
+MAX_VIEW = 2.2
+"""Sides of the network's input that a map's panel is wide or high at most."""
 CONTOUR = 0.5
 """Share of Grad-CAM's highest value that the contour encloses."""
 
@@ -35,13 +37,24 @@ def draw_whole_image(axes: Axes, e: Explanation) -> None:
 
 
 def draw_map(axes: Axes, e: Explanation, method: str) -> None:
-    """One map on the whole image, in gray."""
+    """One map on the image, in gray; of a very long or high one on the part around the input."""
     if method == "grad_cam":
         _draw_heat(axes, e)
     elif method == "guided_backprop":
         _draw_edges(axes, e)
     else:
         _draw_signed(axes, e, method)
+    left, right, bottom, top = _extent(e)
+    axes.set(
+        xlim=_around(left, right, axes.get_xlim()), ylim=_around(top, bottom, axes.get_ylim()[::-1])
+    )
+    axes.yaxis.set_inverted(True)
+
+
+def _around(start: float, end: float, limits: tuple[float, float]) -> tuple[float, float]:
+    """Limits of an axis, at most MAX_VIEW times as wide as the input that lies in them."""
+    beside = (end - start) * (MAX_VIEW - 1) / 2
+    return max(limits[0], start - beside), min(limits[1], end + beside)
 
 
 def _draw_heat(axes: Axes, e: Explanation) -> None:
