@@ -76,7 +76,8 @@ def test_copies_in_other_classes_and_splits_are_joined_in(store: Store) -> None:
         ("duplicate_across_splits", names[7], names[6]),
     ]
     assert [one.suggested for one in found.suspects] == ["", "", ""], "both are as they should be"
-    assert found.summary == "3 images are suspicious; 2 of them are likely wrong: 2 in two classes"
+    likely = "2 of them are likely wrong: 2 that are in two classes at once"
+    assert found.summary == f"3 images are suspicious; {likely}"
     probabilities[35] = probabilities[0]
     found = label_errors(store, np.arange(36), probabilities, groups)
     told = {one.image: one.suggested for one in found.suspects}

@@ -95,7 +95,7 @@ class LabelErrors:
             return f"{images} {'is' if len(self.suspects) == 1 else 'are'} suspicious"
         counted = f"{count_text(self.num_errors, 'label error')} that confident learning counts"
         of_these = "" if likely - copies == self.num_errors else f"{likely - copies:,} of "
-        why = [f"{copies:,} in two classes"] if copies else []
+        why = [f"{copies:,} that are in two classes at once"] if copies else []
         if likely > copies:
             why.append(f"{of_these}the {counted}")
         return (
