@@ -259,6 +259,8 @@ def test_a_failure_of_the_system_is_raised(
 def test_errors_of_loading(tmp_path: Path, trained: RunFolder) -> None:
     with pytest.raises(ModelFileError, match="there is no file"):
         alexnet.load(tmp_path / "nothing")
+    with pytest.raises(ModelFileError, match="alexnet_owt is an architecture without weights"):
+        alexnet.load("alexnet_owt")
     shutil.copytree(trained.path / "plots", tmp_path / "plots")
     with pytest.raises(ModelFileError):
         alexnet.load(tmp_path / "plots")

@@ -250,7 +250,9 @@ def _tell(
 
 
 def _dead_text(found: LayerPatches) -> str:
-    """The dead channels of every layer."""
+    """The dead channels of every layer with a ReLU."""
+    if not found.num_channels:
+        return "no layer has a ReLU, so that none has dead channels"
     rows = [
         (layer, f"{count:,}", f"{found.num_dead[layer]:,}", percent(found.num_dead[layer] / count))
         for layer, count in found.num_channels.items()

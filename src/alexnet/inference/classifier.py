@@ -27,6 +27,7 @@ from alexnet.inference.optimize import optimize_for_inference
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last
+from alexnet.models.zoo import ZOO
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -348,6 +349,11 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
         UsageError: there is no such device.
     """
     path = Path(path)
+    if str(path) in ZOO and not path.exists():
+        raise ModelFileError(
+            f"{path} is an architecture without weights: alexnet train DATA --arch {path} trains "
+            f"it, alexnet import FILE --arch {path} takes those of a file"
+        )
     if path.is_dir() and not (path / "model.safetensors").exists():
         raise ModelFileError(
             f"{path} is a folder without a model (model.safetensors); name a model file or a run "
