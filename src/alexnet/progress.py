@@ -121,6 +121,10 @@ class ProgressReporter:
         """While an archive is unpacked: bytes of it read so far."""
         self._show_count("unpacked", done // MEGABYTE, total // MEGABYTE, "MB")
 
+    def on_index(self, done: int, total: int) -> None:
+        """While shards are read the first time: shards that are done."""
+        self._show_count("indexed", done, total, "shards")
+
     def on_measure(self, done: int, total: int) -> None:
         """While training speeds are measured: networks that are done."""
         self._show_count("measured", done, total, "networks")

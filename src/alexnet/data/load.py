@@ -22,6 +22,7 @@ def load_dataset(
     label_from: str = "",
     on_progress: ProgressCallback = ignore_progress,
     on_unpack: ProgressCallback = ignore_progress,
+    on_index: ProgressCallback = ignore_progress,
     on_note: NoteCallback = ignore_note,
 ) -> Store:
     """The image store of a data set; its images are decoded now unless they have been before.
@@ -36,6 +37,7 @@ def load_dataset(
         label_from: as `DataOptions.label_from`.
         on_progress: called with (images done, images in all).
         on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
+        on_index: called with (shards read, shards in all) while shards are read the first time.
         on_note: called with the size of a large store before it is built, and if another process
             builds it.
 
@@ -49,6 +51,7 @@ def load_dataset(
         allow_unlabelled=allow_unlabelled,
         label_from=label_from,
         on_unpack=on_unpack,
+        on_index=on_index,
     )
     return prepare(
         source,

@@ -84,6 +84,7 @@ def evaluated_images(
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),
+        on_index=progress_callback(reporter, "on_index"),
         on_note=reporter.note,
     )
     splits = split_indices(store, options, recipe.seed)

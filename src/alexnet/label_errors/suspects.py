@@ -208,6 +208,7 @@ def _open_store(
         label_from=label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),
+        on_index=progress_callback(reporter, "on_index"),
         on_note=reporter.note,
     )
     report_rejected(store, 1.0, reporter)

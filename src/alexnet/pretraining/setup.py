@@ -136,6 +136,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         allow_unlabelled=True,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),
+        on_index=progress_callback(reporter, "on_index"),
         on_note=reporter.note,
     )
     report_rejected(store, options.max_rejected_fraction, reporter)

@@ -38,6 +38,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         label_from=options.label_from,
         on_progress=reporter.on_prepare,
         on_unpack=progress_callback(reporter, "on_unpack"),
+        on_index=progress_callback(reporter, "on_index"),
         on_note=reporter.note,
     )
     splits = split_for_training(recipe, store, reporter)
@@ -79,6 +80,7 @@ def _source_or_published(recipe: Recipe, reporter: Reporter) -> Source:
             recipe.data_root,
             label_from=recipe.data_options.label_from,
             on_unpack=progress_callback(reporter, "on_unpack"),
+            on_index=progress_callback(reporter, "on_index"),
         )
     except MissingDataError as error:
         if recipe.data not in PUBLISHED:

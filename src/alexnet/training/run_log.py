@@ -58,6 +58,10 @@ class LoggingReporter:
         """While an archive is unpacked: bytes of it read so far."""
         progress_callback(self._reporter, "on_unpack")(done, total)
 
+    def on_index(self, done: int, total: int) -> None:
+        """While shards are read the first time: shards that are done."""
+        progress_callback(self._reporter, "on_index")(done, total)
+
     def on_start(self, done: int, total: int) -> None:
         """Before the first step of a session: epochs that are finished, and those in all."""
         progress_callback(self._reporter, "on_start")(done, total)

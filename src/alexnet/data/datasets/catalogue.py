@@ -82,6 +82,7 @@ def open_source(
     allow_unlabelled: bool = False,
     label_from: str = "",
     on_unpack: ProgressCallback = ignore_progress,
+    on_index: ProgressCallback = ignore_progress,
 ) -> Source:
     """Open a data set: a name of `DATASETS`, a folder, a list of images, or shards.
 
@@ -94,6 +95,7 @@ def open_source(
         label_from: regular expression that finds the class in the names of a folder's images, as
             `DataOptions.label_from`; "" where classes are folders.
         on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
+        on_index: called with (shards read, shards in all) while shards are read the first time.
 
     Raises:
         UsageError: `label_from` for a data set that is no folder.
@@ -103,9 +105,9 @@ def open_source(
     path = Path(data).expanduser()
     is_path = data not in DATASETS and bool(data)
     if is_path and path.is_dir():
-        return _open_folder(path, allow_unlabelled, label_from)
+        return _open_folder(path, allow_unlabelled, label_from, on_index)
     if is_path and path.is_file() and is_shard(path) and not label_from:
-        return with_imagenet_names(archive_shard_source(path))
+        return with_imagenet_names(archive_shard_source(path, on_index))
     if is_path and is_archive_name(path) and path.is_file():
         folder = unpacked_folder(path, on_unpack)
         return _open_unpacked(path, folder, allow_unlabelled, label_from)
@@ -114,7 +116,7 @@ def open_source(
     if data in DATASETS:
         return DATASETS[data](data_root)
     if is_shard_pattern(data):
-        return with_imagenet_names(pattern_source(data))
+        return with_imagenet_names(pattern_source(data, on_index))
     if is_list_name(path) and path.exists():
         return with_imagenet_names(list_source(path))
     raise _cannot_open(data, path)
@@ -157,7 +159,12 @@ def _file_kind(path: Path) -> str:
     )
 
 
-def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
+def _open_folder(
+    path: Path,
+    allow_unlabelled: bool,
+    label_from: str,
+    on_index: ProgressCallback = ignore_progress,
+) -> Source:
     """A folder of ImageNet's layouts, with a list, of class folders, or of images alone."""
     if all((path / name).is_file() for name in RUN_FILES):
         raise DataError(f"{path} is a run folder, which holds no data set; --data takes images")
@@ -168,7 +175,7 @@ def _open_folder(path: Path, allow_unlabelled: bool, label_from: str) -> Source:
         return imagenet_folder_source(path)
     if source := folder_list_source(path):
         return with_imagenet_names(source)
-    if source := folder_shards_source(path):
+    if source := folder_shards_source(path, on_index):
         return with_imagenet_names(source)
     if allow_unlabelled and not has_class_folders(path):
         return unlabelled_source(path)

@@ -133,3 +133,12 @@ def test_the_number_of_files_is_limited(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "s-0.tar").write_bytes(GOOD)
     with pytest.raises(DataError, match="has more than 3 files"):
         open_source(f"{tmp_path}/s-*.tar")
+
+
+@pytest.mark.parametrize("data", ["{}", "{}/s-*.tar"])
+def test_reading_shards_the_first_time_has_a_progress(tmp_path: Path, data: str) -> None:
+    for number in range(3):
+        (tmp_path / f"s-{number}.tar").write_bytes(GOOD)
+    told: list[tuple[int, int]] = []
+    open_source(data.format(tmp_path), on_index=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]

@@ -14,6 +14,7 @@ from alexnet.data.datasets.shards.names import RANGE, expand_range, is_shard
 from alexnet.data.datasets.shards.source import CLASS_LISTS, shard_source
 from alexnet.data.source import Source
 from alexnet.errors import DataError
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 ENDINGS = (".tar", ".parquet")
 LOOKED_AT = 4
@@ -26,8 +27,12 @@ def is_shard_pattern(data: str) -> bool:
     return is_remote(data) or (data.endswith(ENDINGS) and is_pattern and not Path(data).exists())
 
 
-def folder_shards_source(folder: Path) -> Source | None:
+def folder_shards_source(
+    folder: Path, on_progress: ProgressCallback = ignore_progress
+) -> Source | None:
     """The images of the tar shards in a folder; None where it has images or no shards.
+
+    `on_progress` is called with (shards read, shards in all).
 
     Raises:
         DataError: as `shard_source`.
@@ -40,24 +45,25 @@ def folder_shards_source(folder: Path) -> Source | None:
         return None
     name = folder.resolve().name or str(folder)
     lists = [folder / one for one in CLASS_LISTS if (folder / one).is_file()]
-    return _source(name, local_files(folder, paths + lists))
+    return _source(name, local_files(folder, paths + lists), on_progress)
 
 
-def archive_shard_source(path: Path) -> Source:
-    """The images of one tar shard.
+def archive_shard_source(path: Path, on_progress: ProgressCallback = ignore_progress) -> Source:
+    """The images of one tar shard; `on_progress` is called with (shards read, shards in all).
 
     Raises:
         DataError: as `shard_source`.
     """
-    return _source(path.stem, local_files(path.parent, [path]))
+    return _source(path.stem, local_files(path.parent, [path]), on_progress)
 
 
-def pattern_source(data: str) -> Source:
+def pattern_source(data: str, on_progress: ProgressCallback = ignore_progress) -> Source:
     """The images of shards named by a pattern, or at an address.
 
     Args:
         data: names with numbers in braces or with a star (`train-{000000..000127}.tar`), or the
             address of a file or folder, or of such names.
+        on_progress: called with (shards read, shards in all) while they are read the first time.
 
     Raises:
         UsageError: as `remote_files`.
@@ -80,10 +86,10 @@ def pattern_source(data: str) -> Source:
         files = [found[one] for one in wanted]
     if not files:
         raise DataError(f"no file matches {data}")
-    return _source(name or "shards", files)
+    return _source(name or "shards", files, on_progress)
 
 
-def _source(name: str, files: Sequence[DataFile]) -> Source:
+def _source(name: str, files: Sequence[DataFile], on_progress: ProgressCallback) -> Source:
     """The images of files of one kind; a list of classes may be among them."""
     tars, tables = ([one for one in files if one.name.lower().endswith(e)] for e in ENDINGS)
     lists = [one for one in files if one.name.rpartition("/")[2] in CLASS_LISTS]
@@ -91,4 +97,4 @@ def _source(name: str, files: Sequence[DataFile]) -> Source:
         raise DataError(f"{tars[0]} and {tables[0]} are two kinds of shards; name one of them")
     if tables:
         return parquet_source(name, tables)
-    return shard_source(name, tars, lists[0] if lists else None)
+    return shard_source(name, tars, lists[0] if lists else None, on_progress)
