@@ -47,13 +47,17 @@ class Watch:
     """What to do if a process is lost; the end of the sentence."""
     _first: str = ""
     """Who the process of rank 0 is."""
+    _looked_at: float = 0.0
+    """When the store has last answered."""
     _has_lost_store: bool = False
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Begin."""
         self._first = self.store.get("who 0").decode()
-        threading.Thread(target=self._run, name="alexnet-watch", daemon=True).start()
+        self._looked_at = time.monotonic()
+        for target in (self._run, self._guard):
+            threading.Thread(target=target, name="alexnet-watch", daemon=True).start()
 
     def stop(self) -> None:
         """End the thread; the store can still be used."""
@@ -71,13 +75,22 @@ class Watch:
         return self.world.local_rank == (1 if has_lost_0 else 0)
 
     def leave(self) -> None:
-        """Let the main process, which writes the files, end before the others."""
+        """Let the main process, which writes the files, end before the others.
+
+        If it keeps the store it waits for them, so that they hear who tells.
+        """
         end = time.monotonic() + DEAD_SECONDS
         with self._using_store():
-            if self.world.is_main:
-                self.store.set("main has ended", "")
-            while not self.store.check(["main has ended"]) and time.monotonic() < end:
+            if self.is_store_of_torchrun:
+                if self.world.is_main:
+                    self.store.set("main has ended", "")
+                while not self.store.check(["main has ended"]) and time.monotonic() < end:
+                    time.sleep(BEAT_SECONDS / 20)
+                return
+            num_left = self.store.add("have left", 1)
+            while self.world.is_main and num_left < self.world.size and time.monotonic() < end:
                 time.sleep(BEAT_SECONDS / 20)
+                num_left = self.store.add("have left", 0)
 
     def find_dead(self) -> ProcessLostError:
         """The error that names the process whose end has made an exchange fail."""
@@ -85,6 +98,8 @@ class Watch:
         end = time.monotonic() + 2 * DEAD_SECONDS
         with self._using_store():
             while time.monotonic() < end:
+                if self.store.check(["errors"]):
+                    break
                 for rank, (beat, at) in since.items():
                     if (now := self._beat_of(rank)) != beat:
                         since[rank] = now, time.monotonic()
@@ -116,7 +131,7 @@ class Watch:
     def _run(self) -> None:
         """Beat, and watch the next rank, until the end."""
         rank, beats = (self.world.rank + 1) % self.world.size, 0
-        last, heard_at, looked_at = "", time.monotonic(), time.monotonic()
+        last, heard_at = "", time.monotonic()
         while not self._is_over.wait(BEAT_SECONDS):
             with self._using_store():
                 self.store.set(f"beat {self.world.rank}", str(beats := beats + 1))
@@ -125,14 +140,26 @@ class Watch:
                 self._end_without_store()
                 return
             now = time.monotonic()
-            if beat != last or now - looked_at > SILENT_SECONDS / 2:  # or this process was stopped
+            if beat != last or now - self._looked_at > SILENT_SECONDS / 2:  # or this was stopped
                 last, heard_at = beat, now
-            looked_at = now
+            self._looked_at = now
             if is_ending:
                 self._end("")
             elif now - heard_at > SILENT_SECONDS:
                 with self._using_store():
                     self._end_silent(rank)
+
+    def _guard(self) -> None:
+        """End this process when the store is silent: a question to it may then wait for ever."""
+        woke_at = time.monotonic()
+        while not self._is_over.wait(BEAT_SECONDS):
+            now = time.monotonic()
+            if now - woke_at > SILENT_SECONDS / 2:  # this process was stopped
+                self._looked_at = now
+            woke_at = now
+            if now - self._looked_at > SILENT_SECONDS:
+                self._has_lost_store = True
+                self._end_without_store()
 
     def _beat_of(self, rank: int) -> str:
         return str(self.store.get(f"beat {rank}"))
