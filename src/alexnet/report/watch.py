@@ -17,6 +17,7 @@ from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
 from alexnet.report.report_content import image_content, live_content
 from alexnet.report.run_report import TEMPLATES
+from alexnet.report.shown_paths import without_folders
 from alexnet.report.stored_images import RunData, open_run_data, with_classes_of
 from alexnet.report.stored_run import read_run
 
@@ -64,7 +65,7 @@ class LivePage:
             live_content(with_classes_of(run, self._data)) | self._images | {"version": version}
         )
         page = render_page(TEMPLATES, "run_report", content, "'self'", shared="charts")
-        return page.encode()
+        return without_folders(page, [run]).encode()
 
 
 def _stamp(path: Path) -> str:
