@@ -81,7 +81,8 @@ def test_a_wrong_option_is_told(options: dict[str, Any], error: type, text: str)
 
 
 def test_words_of_other_programs_lead_to_options_and_hide_none() -> None:
-    ours = {*option_types(Recipe), "out", "config", "recipe", "reporter", "top", "crops", "opset"}
+    arguments = {"out", "config", "recipe", "reporter", "top", "crops", "opset", "class_name"}
+    ours = {*option_types(Recipe), *arguments}
     assert set(OTHER_WORDS.values()) <= ours
     assert not set(OTHER_WORDS) & (ours - {"opset"})
     assert not set(OTHER_WORDS) & set(ANSWERS)
