@@ -21,7 +21,7 @@ from support.runs import (
     PowerCut,
     PowerCutError,
     Witness,
-    cut_off,
+    cut_off_all,
     is_same_run,
     losses,
     resume,
@@ -90,7 +90,7 @@ def test_the_same_layout_resumes_to_the_same_bits(
 ) -> None:
     recipe = replace(narrow, distributed=options)
     pair.run(run, recipe, tmp_path / "whole")
-    pair.run(cut_off, recipe, tmp_path / "cut", 5)
+    pair.run(cut_off_all, recipe, tmp_path / "cut", 5)
     pair.run(go_on, tmp_path / "cut", None)
     assert is_same_run(RunFolder(tmp_path / "cut"), RunFolder(tmp_path / "whole"))
 
@@ -102,7 +102,7 @@ def test_a_run_goes_on_in_other_layouts(
 ) -> None:
     train(narrow, out=tmp_path / "whole")
     folder = RunFolder(tmp_path / "moved")
-    pair.run(cut_off, replace(narrow, distributed=COLUMNS), folder.path, 5)
+    pair.run(cut_off_all, replace(narrow, distributed=COLUMNS), folder.path, 5)
     with pytest.raises(PowerCutError):
         resume(folder.path, distributed=DistributedOptions(), reporter=PowerCut(7))
     four.run(go_on, folder.path, ROUNDS)

@@ -35,6 +35,7 @@ from support.processes import Processes
 from support.runs import (
     Witness,
     cut_off,
+    cut_off_all,
     is_same_run,
     losses,
     resume,
@@ -51,7 +52,7 @@ def run(recipe: Recipe, out: Path) -> tuple[list[str], int]:
 
 def cut_and_resume(recipe: Recipe, out: Path, stop_after: int) -> None:
     """Train until a power cut after a step, then to the end."""
-    cut_off(recipe, out, stop_after)
+    cut_off_all(recipe, out, stop_after)
     resume(out)
 
 

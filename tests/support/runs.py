@@ -10,10 +10,12 @@ import pytest
 
 from alexnet.config.recipe import Recipe
 from alexnet.io.files import write_text
+from alexnet.parallel.world import current_world
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, StepReport
-from alexnet.training import trainer
+from alexnet.training import loop, trainer
 from alexnet.training.run_folder import RunFolder, read_metrics
+from alexnet.training.state import TrainState
 
 SetAside = Callable[..., Path]
 
@@ -81,6 +83,23 @@ class PowerCut(Witness):
         super().on_step(report)
         if report.step == self.stop_after:
             raise PowerCutError
+
+
+def cut_off_all(recipe: Recipe, out: Path, stop_after: int) -> None:
+    """Train in every process of a world until a power cut ends all of them after a step.
+
+    Only the first process has a reporter, so this happens where all of them check the weights.
+    """
+
+    def stop(state: TrainState) -> None:
+        if state.step == stop_after:
+            raise PowerCutError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "check_weights", stop)
+        with pytest.raises(PowerCutError):
+            train(recipe, out=out)
+        current_world().barrier()
 
 
 def cut_off(recipe: Recipe, out: Path, stop_after: int) -> RunFolder:
