@@ -357,7 +357,7 @@ ZOO: dict[str, Architecture] = {
     )
 }
 
-
+_NO_NORM = ModelOptions(norm="none")
 ABLATIONS: dict[str, Architecture] = {
     name: replace(net, name=name, source=source)
     for name, net, source in (
@@ -366,11 +366,7 @@ ABLATIONS: dict[str, Architecture] = {
             variant(ALEXNET_2012, ModelOptions(pooling="non_overlapping")),
             "Code2012 net 147: 2 x 2 pooling, with the same output sizes",
         ),
-        (
-            "alexnet_2012_no_norm",
-            variant(ALEXNET_2012, ModelOptions(norm="none")),
-            "Code2012 net 148",
-        ),
+        ("alexnet_2012_no_norm", variant(ALEXNET_2012, _NO_NORM), "Code2012 net 148"),
         ("alexnet_2012_half", single_tower(ALEXNET_2012), "Code2012 145-half: one tower"),
         (
             "alexnet_2012_no_communication",
