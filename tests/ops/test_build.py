@@ -12,7 +12,7 @@ import torch
 
 from alexnet.ops import build, compile, library
 from alexnet.ops.build import BuiltLibrary, KernelsMissingError, find_library
-from alexnet.ops.compile import compile_all, find_compiler, openmp_flags
+from alexnet.ops.compile import KERNELS, compile_all, find_compiler, openmp_flags
 from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
 from alexnet.ops.library import KernelLibrary, kernels_note
 from support.kernels import built_kernels, needs_kernels
@@ -49,11 +49,11 @@ def kernels_of(built: BuiltLibrary) -> KernelLibrary:
 
 @needs_kernels
 def test_compiled_once_and_cached(empty_cache: Path) -> None:
-    first = find_library((BASELINE,))
+    first = find_library(KERNELS, (BASELINE,))
     assert (first.instruction_set, first.is_prebuilt) == ("baseline", False)
     (file,) = (empty_cache / "kernels").iterdir()
     built = file.stat().st_ino
-    find_library((BASELINE,))
+    find_library(KERNELS, (BASELINE,))
     assert [p.stat().st_ino for p in (empty_cache / "kernels").iterdir()] == [built]
 
 
@@ -64,7 +64,7 @@ def test_a_compiler_without_openmp_gives_one_thread_and_one_note(
 ) -> None:
     """As Apple's clang, which refuses -fopenmp."""
     picky_compiler(tmp_path, "-fopenmp", monkeypatch)
-    kernels = kernels_of(find_library((BASELINE,)))
+    kernels = kernels_of(find_library(KERNELS, (BASELINE,)))
     assert not kernels.has_openmp
     monkeypatch.setattr(library, "_search", lambda: (kernels, ""))
     assert kernels_note().startswith(
@@ -84,7 +84,7 @@ def test_an_older_compiler_gets_the_next_instruction_set(
 ) -> None:
     picky_compiler(tmp_path, "-mavxvnni", monkeypatch)
     newest = InstructionSet("newest", ("avx_vnni",))
-    assert find_library((newest, BASELINE)).instruction_set == "baseline"
+    assert find_library(KERNELS, (newest, BASELINE)).instruction_set == "baseline"
 
 
 @needs_kernels
@@ -97,7 +97,7 @@ def test_those_of_the_package_need_no_compiler(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     sets = [isa for isa in INSTRUCTION_SETS if isa.name == made.instruction_set]
-    kernels = kernels_of(find_library(sets))
+    kernels = kernels_of(find_library(KERNELS, sets))
     assert kernels.is_prebuilt
     assert (kernels.compiler, kernels.has_openmp) == (made.compiler, made.has_openmp)
     assert not (tmp_path / "cache").exists()
@@ -105,7 +105,7 @@ def test_those_of_the_package_need_no_compiler(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / f"{made.instruction_set}.so").write_bytes(b"not a library")
     with pytest.raises(KernelsMissingError, match="there is no C compiler"):
-        find_library(sets)
+        find_library(KERNELS, sets)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_without_a_compiler_there_are_none(
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", compiler)
     with pytest.raises(KernelsMissingError, match=reason):
-        find_library((BASELINE,))
+        find_library(KERNELS, (BASELINE,))
     assert not (tmp_path / "kernels").exists()
 
 
@@ -132,7 +132,7 @@ def test_without_a_cache_folder_there_are_none(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "file"))
     with pytest.raises(KernelsMissingError, match="Not a directory"):
-        find_library((BASELINE,))
+        find_library(KERNELS, (BASELINE,))
 
 
 def test_a_compiler_with_options_and_the_first_that_is_there(

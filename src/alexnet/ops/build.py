@@ -1,6 +1,6 @@
-"""The library of C kernels for this CPU: from the package, from the cache, or compiled now.
+"""A library of C kernels for this CPU: from the package, from the cache, or compiled now.
 
-A wheel that was built where there was a C compiler has the kernels for several instruction sets
+A wheel that was built where there was a C compiler has them for several instruction sets
 (`prebuilt/`). Otherwise they are compiled once for a compiler and an instruction set, and kept in
 the cache folder.
 """
@@ -23,7 +23,7 @@ from alexnet.io.text import error_text
 from alexnet.ops.compile import (
     FLAGS,
     HEADER,
-    SOURCES,
+    LibrarySource,
     compile_library,
     find_compiler,
     openmp_flags,
@@ -48,19 +48,23 @@ class BuiltLibrary:
     is_prebuilt: bool
 
 
-def find_library(wanted: Sequence[InstructionSet]) -> BuiltLibrary:
+def find_library(source: LibrarySource, wanted: Sequence[InstructionSet]) -> BuiltLibrary:
     """The kernels for the first of some instruction sets for which there are any.
+
+    Args:
+        source: which of the libraries.
+        wanted: the instruction sets, each one of those that the library is compiled for.
 
     Raises:
         KernelsMissingError: the package has none for them, and none can be compiled.
     """
     for isa in wanted:
-        if library := load_library(PREBUILT / f"{isa.name}.so"):
+        if library := load_library(PREBUILT / source.prebuilt_name(isa)):
             return BuiltLibrary(library, isa.name, is_prebuilt=True)
-    return build_library(wanted)
+    return build_library(source, wanted)
 
 
-def build_library(wanted: Sequence[InstructionSet]) -> BuiltLibrary:
+def build_library(source: LibrarySource, wanted: Sequence[InstructionSet]) -> BuiltLibrary:
     """The kernels from the cache, compiled there first if they are missing.
 
     Raises:
@@ -77,9 +81,10 @@ def build_library(wanted: Sequence[InstructionSet]) -> BuiltLibrary:
     failure = "its result cannot be loaded"
     try:
         version = run(*compiler, "--version").partition("\n")[0]
-        for openmp, isa in product(dict.fromkeys((openmp_flags(version), ())), wanted):
+        threads = dict.fromkeys((openmp_flags(version), ()) if source.has_openmp else ((),))
+        for openmp, isa in product(threads, wanted):
             try:
-                path = compile_once(compiler, version, isa, openmp)
+                path = compile_once(source, compiler, version, isa, openmp)
             except subprocess.CalledProcessError as error:  # it does not know an option
                 failure = _complaint(error)
                 continue
@@ -98,20 +103,24 @@ def _complaint(error: subprocess.CalledProcessError) -> str:
 
 
 def compile_once(
-    compiler: Sequence[str], version: str, isa: InstructionSet, openmp: Sequence[str]
+    source: LibrarySource,
+    compiler: Sequence[str],
+    version: str,
+    isa: InstructionSet,
+    openmp: Sequence[str],
 ) -> Path:
     """The library of this source code, compiler and flags in the cache, compiled if missing.
 
     Raises:
         OSError, subprocess.SubprocessError: as `compile_library`.
     """
-    code = b"".join(path.read_bytes() for path in (HEADER, *SOURCES))
+    code = b"".join(path.read_bytes() for path in (HEADER, *source.paths))
     content = (code, version, FLAGS, isa.compiler_flags, tuple(openmp), platform.machine())
     digest = hashlib.blake2b(repr(content).encode(), digest_size=12).hexdigest()
     path = cache_folder() / "kernels" / f"{digest}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        compile_library(compiler, isa, openmp, path)
+        compile_library(source, compiler, isa, openmp, path)
     mark_used(path)
     return path
 

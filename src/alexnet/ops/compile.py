@@ -12,15 +12,52 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
 
-FILE_NAMES = (
-    "kernels.h", "about.c", "norms.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
-    "crop_normalize.c",
+CSRC = Path(__file__).parent / "csrc"
+HEADER = CSRC / "kernels.h"
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySource:
+    """C files that are compiled into one library."""
+
+    prefix: str
+    """Of the name of its file in a wheel, before that of the instruction set."""
+    files: tuple[str, ...]
+    """Names in `csrc`; each includes the header."""
+    instruction_sets: tuple[str, ...]
+    """For which it is compiled."""
+    has_openmp: bool
+    """Whether its loops use torch's threads, so that torch has to be loaded before it."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files."""
+        return tuple(CSRC / name for name in self.files)
+
+    def prebuilt_name(self, isa: InstructionSet) -> str:
+        """The name of its file in a wheel."""
+        return f"{self.prefix}{isa.name}.so"
+
+
+KERNELS = LibrarySource(
+    prefix="",
+    files=(
+        "about.c", "norms.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
+        "crop_normalize.c",
+    ),
+    instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),
+    has_openmp=True,
 )  # fmt: skip
-HEADER, *SOURCES = (Path(__file__).parent / "csrc" / name for name in FILE_NAMES)
+"""What networks and augmentation compute with."""
+RESIZE = LibrarySource("resize-", ("resize.c",), ("avx2",), has_openmp=False)
+"""What resizes decoded images, in threads of their own and without torch."""
+LIBRARIES = (KERNELS, RESIZE)
 FLAGS = ("-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
 """OpenMP's functions are looked up in what is loaded already."""
@@ -49,11 +86,16 @@ def openmp_flags(version: str) -> tuple[str, ...]:
 
 
 def compile_library(
-    compiler: Sequence[str], isa: InstructionSet, openmp: Sequence[str], target: Path
+    source: LibrarySource,
+    compiler: Sequence[str],
+    isa: InstructionSet,
+    openmp: Sequence[str],
+    target: Path,
 ) -> None:
-    """Compile the kernels into `target`, which appears only when it is complete.
+    """Compile a library into `target`, which appears only when it is complete.
 
     Args:
+        source: its C files.
         compiler: as `find_compiler` gives it.
         isa: what the CPU has to have.
         openmp: as `openmp_flags` gives it, or nothing for one thread.
@@ -65,9 +107,9 @@ def compile_library(
     """
     command = (*compiler, *FLAGS, *isa.compiler_flags, *openmp)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        objects = [str(Path(folder) / f"{source.stem}.o") for source in SOURCES]
-        for source, compiled in zip(SOURCES, objects, strict=True):
-            run(*command, "-c", str(source), "-o", compiled)
+        objects = [str(Path(folder) / f"{path.stem}.o") for path in source.paths]
+        for path, compiled in zip(source.paths, objects, strict=True):
+            run(*command, "-c", str(path), "-o", compiled)
         temporary = Path(folder) / "kernels.so"
         run(*compiler, "-shared", *LINK, *objects, "-o", str(temporary), "-lm")
         temporary.replace(target)
@@ -87,7 +129,7 @@ def run(*command: str) -> str:
 
 
 def compile_all(folder: Path) -> list[Path]:
-    """Compile the kernels for every instruction set that the compiler knows, for a wheel.
+    """Compile every library for every instruction set that the compiler knows, for a wheel.
 
     Returns:
         `folder`/NAME.so for each; an empty list where nothing can be compiled.
@@ -97,10 +139,12 @@ def compile_all(folder: Path) -> list[Path]:
         return []
     openmp = openmp_flags(run(*compiler, "--version"))
     made = []
-    for isa in INSTRUCTION_SETS:
-        target = folder / f"{isa.name}.so"
+    for source, isa in product(LIBRARIES, INSTRUCTION_SETS):
+        if isa.name not in source.instruction_sets:
+            continue
+        target = folder / source.prebuilt_name(isa)
         try:
-            compile_library(compiler, isa, openmp, target)
+            compile_library(source, compiler, isa, openmp if source.has_openmp else (), target)
         except (OSError, subprocess.SubprocessError):
             continue  # an instruction set of other CPUs, or one that the compiler does not know
         made.append(target)

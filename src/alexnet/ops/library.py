@@ -18,7 +18,7 @@ from torch import Tensor
 
 from alexnet.errors import UsageError
 from alexnet.ops.build import KernelsMissingError, find_library
-from alexnet.ops.compile import find_compiler
+from alexnet.ops.compile import KERNELS, find_compiler
 from alexnet.ops.instruction_sets import InstructionSet, supported, wanted
 
 SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -113,7 +113,7 @@ def _search() -> tuple[KernelLibrary | None, str]:
 @functools.cache
 def _search_once(sets: tuple[InstructionSet, ...]) -> tuple[KernelLibrary | None, str]:
     try:
-        built = find_library(sets)
+        built = find_library(KERNELS, sets)
     except KernelsMissingError as error:
         return None, str(error)
     return KernelLibrary(built.library, built.instruction_set, built.is_prebuilt), ""

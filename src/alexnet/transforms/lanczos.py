@@ -7,14 +7,11 @@ here. One value in about 30,000 is another whole number than Pillow's, by 1.
 
 from __future__ import annotations
 
-from functools import cache
-
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from alexnet.config.preprocessing import Resize
+from alexnet.data.images.resize import pillow_resizes_tall_images_by_columns
 
 LOBES = 3
 """The filter is sinc(x) * sinc(x / 3) where |x| < 3, and 0 elsewhere."""
@@ -53,20 +50,6 @@ def _rows_first(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def _columns_first(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """As `_rows_first`, in the other order."""
     return _to_whole(_to_whole(columns @ planes) @ rows)
-
-
-@cache
-def pillow_resizes_tall_images_by_columns() -> bool:
-    """Whether the installed Pillow begins with the columns where that is less work, as 13.0 does.
-
-    It does so if the height exceeds the side by more than twice what the width does. The order
-    matters, since numbers are rounded in between.
-    """
-    pixels = np.random.default_rng(0).integers(0, 2, (40, 10, 3), dtype=np.uint8) * 255
-    image = Image.fromarray(pixels)
-    lanczos = Image.Resampling.LANCZOS
-    by_rows = image.resize((4, 40), lanczos).resize((4, 4), lanczos)
-    return image.resize((4, 4), lanczos).tobytes() != by_rows.tobytes()
 
 
 def lanczos_matrix(length: int, used: Tensor, side: int) -> Tensor:

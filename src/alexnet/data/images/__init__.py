@@ -8,4 +8,5 @@
 - `concurrency`: limits and silence for the threads that decode
 - `integrity`: damage that Pillow does not report (JPEG and PNG)
 - `decode`: rotation, colour modes and resizing to uint8 RGB of one size
+- `resize`: Pillow's Lanczos filter, by our kernel where there is one, with the same bits
 """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from alexnet.config.preprocessing import Resize
 from alexnet.data.images.concurrency import silence_warnings
 from alexnet.data.images.fraction import BOX
 from alexnet.data.images.open import FULL_SIZE, check_size, load
+from alexnet.data.images.resize import resize_to_square
 from alexnet.errors import DataError
+from alexnet.ops.resize import Box
 
 EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,22 +53,26 @@ def fit_square(rgb: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """An upright RGB image as uint8 [side, side, 3]; see `decode`."""
     if rgb.size == (side, side):
         return np.asarray(rgb)
-    if resize == "stretch":
-        return np.asarray(rgb.resize((side, side), Image.Resampling.LANCZOS))
-    return np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.LANCZOS))
+    return resize_to_square(rgb, side, _resized_box((0, 0, *rgb.size), resize))
 
 
 def _fit_square_of_box(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
     """As `decode`, for a JPEG that was decoded at a fraction, whose edges lie between pixels."""
-    left, upper, right, lower = image.info[BOX]
-    if resize == "shortest_edge":
-        width, height = right - left, lower - upper
-        x, y = max(0, width - height) / 2, max(0, height - width) / 2
-        left, upper, right, lower = left + x, upper + y, right - x, lower - y
-    box = left, upper, right, lower
-    square = to_rgb(image).resize((side, side), Image.Resampling.LANCZOS, box)
+    square = resize_to_square(to_rgb(image), side, _resized_box(image.info[BOX], resize))
     transpose = EXIF_TRANSPOSE.get(_orientation(image))
-    return np.asarray(square if transpose is None else square.transpose(transpose))
+    if transpose is None:
+        return square
+    return np.asarray(Image.fromarray(square).transpose(transpose))
+
+
+def _resized_box(box: Box, resize: Resize) -> Box:
+    """What is resized of the part of an image in a box: all, or the largest central square."""
+    left, upper, right, lower = box
+    if resize == "stretch":
+        return box
+    width, height = right - left, lower - upper
+    x, y = max(0, width - height) / 2, max(0, height - width) / 2
+    return left + x, upper + y, right - x, lower - y
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -1,0 +1,73 @@
+"""Lanczos resizing of decoded images by a C kernel, with the bits of Pillow's `resize`.
+
+Pillow's own is not vectorized and takes longer than decoding the JPEG (docs/performance.md). This
+module needs no torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.ops.build import KernelsMissingError, find_library
+from alexnet.ops.compile import RESIZE
+from alexnet.ops.instruction_sets import supported
+
+MIN_SIDE = 4
+"""Pixels in a row, before and after, that the kernel needs at least."""
+Box = tuple[float, float, float, float]
+"""Left, upper, right, lower."""
+
+
+@dataclass(frozen=True)
+class Resizer:
+    """The kernel."""
+
+    library: ctypes.CDLL
+
+    def resize(
+        self, pixels: bytes, size: tuple[int, int], side: int, box: Box, *, columns_first: bool
+    ) -> np.ndarray:
+        """The part of an image in a box, as uint8 [side, side, 3].
+
+        Args:
+            pixels: of four bytes each; the last one is not used.
+            size: width, at least `MIN_SIDE`, and height of the image.
+            side: of the result, at least `MIN_SIDE`.
+            box: inside the image.
+            columns_first: whether the columns are resized before the rows, which are rounded to
+                whole numbers in between.
+
+        Raises:
+            ValueError: the image has another size, or one that is too small.
+            MemoryError: there is not enough memory.
+        """
+        width, height = size
+        if len(pixels) != 4 * width * height or min(width, side) < MIN_SIDE:
+            raise ValueError(f"{len(pixels)} bytes of {width} x {height} pixels, to {side}")
+        resized = np.empty((side, side, 3), np.uint8)
+        sizes = (ctypes.c_long(height), ctypes.c_long(width), (ctypes.c_float * 4)(*box))
+        out = ctypes.c_void_p(resized.ctypes.data)
+        if not self.library.resize_lanczos(
+            pixels, *sizes, ctypes.c_long(side), ctypes.c_int(columns_first), out
+        ):
+            raise MemoryError
+        return resized
+
+
+def load_resizer() -> Resizer | None:
+    """The kernel; None where there is none for this CPU, and while `ALEXNET_KERNELS` is 0."""
+    return None if os.environ.get("ALEXNET_KERNELS") == "0" else _load_once()
+
+
+@functools.cache
+def _load_once() -> Resizer | None:
+    sets = [isa for isa in supported() if isa.name in RESIZE.instruction_sets]
+    try:
+        return Resizer(find_library(RESIZE, sets).library) if sets else None
+    except KernelsMissingError:
+        return None
