@@ -6,12 +6,12 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 CACHE := runs/cache
 
-.PHONY: setup demo check test test-slow coverage stress bench clean
+.PHONY: setup demo check test test-slow coverage stress bench docs docs-links clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $(READY)
 
 demo: export ALEXNET_CACHE := $(CACHE)
@@ -23,9 +23,11 @@ demo: setup
 	$(BIN)/alexnet predict $(DEMO) --top 3 $(CACHE)/data/toyflowers-1/test/*/0000.jpg
 	@echo && echo "Plots of this run:" && ls $(DEMO)-images.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
 
+CODE := src tests benchmarks docs/conf.py docs/site_pages
+
 check: setup
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
@@ -53,5 +55,17 @@ bench: setup
 	$(BIN)/python benchmarks/peers.py infer --batch-size 64
 	$(BIN)/python benchmarks/peers.py infer --batch-size 1 --repeats 21
 
+# The site, whole and anew: a warning is an error.
+docs docs-links: SPHINX := PYTHONPATH=src $(BIN)/python -m sphinx -n -W --keep-going -E -q
+
+docs: setup
+	rm -rf docs/_build/html
+	$(SPHINX) -b html docs docs/_build/html
+	@echo "the site: docs/_build/html/index.html"
+
+# Asks the sites that the pages link to; needs a network.
+docs-links: setup
+	$(SPHINX) -b linkcheck docs docs/_build/links
+
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) runs docs/_build docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .coverage
