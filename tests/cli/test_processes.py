@@ -29,6 +29,7 @@ def test_work_of_one_process_is_refused_once(
     ("words", "is_one"),
     [
         ("evaluate runs/a", True),
+        ("pretrain rbm flowers17", True),
         ("benchmark train lenet5", True),
         ("benchmark infer lenet5", False),
         ("explain runs/a --neighbors=b.jpg", True),

@@ -16,6 +16,7 @@ from support.pretraining import (
     AUTOENCODER,
     first_autoencoder,
     fit,
+    noise,
     seeded,
     smooth_images,
     tiny_arch,
@@ -25,12 +26,12 @@ from support.slow import first_fast
 
 def test_masking_sets_a_fraction_to_zero_and_keeps_the_mean() -> None:
     x = torch.full((4, 3, 50, 50), 2.0)
-    corrupted = corrupt(x, 0.25, seeded())
+    corrupted = corrupt(x, 0.25, noise(len(x)))
     assert corrupted.unique().tolist() == pytest.approx([0, 2 / 0.75])
     assert (corrupted == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert corrupted.mean().item() == pytest.approx(2, abs=0.03)
-    assert torch.equal(corrupted, corrupt(x, 0.25, seeded()))
-    assert corrupt(x, 0.0, seeded()) is x
+    assert torch.equal(corrupted, corrupt(x, 0.25, noise(len(x))))
+    assert corrupt(x, 0.0, noise(len(x))) is x
 
 
 def test_an_autoencoder_by_hand() -> None:

@@ -18,6 +18,7 @@ from alexnet.inference.classifier import load
 from alexnet.pretraining.pretrainer import Pretrained, pretrain, resume_pretraining
 from alexnet.pretraining.recipe import read_pretrain_recipe
 from alexnet.pretraining.run_files import layers_file, read_records
+from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import set_up_training
 from support.pretraining import LayerWitness, small_recipe
@@ -136,9 +137,9 @@ def test_an_interrupted_pretraining_keeps_finished_layers_and_resumes_to_the_sam
 ) -> None:
     """Step 2 is in conv1, step 9 in conv2."""
     recipe, witness = read_pretrain_recipe(finished.folder.config), LayerWitness(stop_at)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(TrainingInterrupted) as stopped:
         pretrain(recipe, out=tmp_path / "run", plots=False, reporter=witness)
-    message = witness.notes[-1]
+    message = str(stopped.value)
     assert message.endswith(f"alexnet pretrain {recipe.kind} --resume {tmp_path / 'run'}")
     whole = load_file(finished.folder.model)
     if stop_at == 9:

@@ -27,6 +27,7 @@ from alexnet.pretraining.rbm import (
     sparsity_loss,
     split_blocks,
 )
+from support.pretraining import noise
 
 CONV = Conv("conv1", 2, 2)
 SIZE = (3, 3)
@@ -103,7 +104,7 @@ def test_a_gaussian_visible_unit_is_normal_around_its_mean() -> None:
     assert mean.grad is not None
     torch.testing.assert_close(mean.grad, torch.zeros_like(mean))
     many = h.expand(20_000, -1, -1, -1)
-    samples = rbm.sample_visible(many, SIZE, torch.Generator().manual_seed(0))
+    samples = rbm.sample_visible(many, SIZE, noise(20_000))
     torch.testing.assert_close(samples.mean(0, keepdim=True), mean.detach(), atol=0.03, rtol=0)
     torch.testing.assert_close(samples.std(0), torch.ones(1, 3, 3).double(), atol=0.03, rtol=0)
 
@@ -133,7 +134,7 @@ def test_blocks_that_extend_past_the_edge_hold_fewer_units() -> None:
 
 def test_samples_have_at_most_one_unit_per_block_and_the_right_frequencies() -> None:
     p = torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.15, 0.0], [0.0, 1.0, 0.5]])
-    samples = sample_blocks(p.expand(20_000, 1, 3, 3), 2, torch.Generator().manual_seed(1))
+    samples = sample_blocks(p.expand(20_000, 1, 3, 3), 2, noise(20_000, 1))
     assert set(samples.unique().tolist()) == {0.0, 1.0}
     assert split_blocks(samples, 2, 0.0).sum(-1).max() == 1
     torch.testing.assert_close(samples.mean(0)[0], p, atol=0.012, rtol=0)
@@ -160,14 +161,14 @@ def cd_gradient(rbm: Rbm, data: Tensor, chain: Tensor) -> Tensor:
 @pytest.mark.parametrize("block", [1, 2])
 def test_contrastive_divergence_converges_to_the_likelihood_gradient(block: int) -> None:
     """The error falls with the length of the chain, down to the noise of 8,000 chains."""
-    rbm, generator = tiny_rbm(block, std=2.0), torch.Generator().manual_seed(5)
+    rbm, random = tiny_rbm(block, std=2.0), noise(8_000, 5)
     data = VISIBLE[[0, 7, 73, 511]]
     exact = torch.cat([g.flatten() for g in exact_gradient(rbm, data)])
     many, errors = data.repeat(2000, 1, 1, 1), {}
     for steps in (1, 20):
         with torch.no_grad():
             p = rbm.hidden_probs(many)
-        chain = gibbs(rbm, p, SIZE, generator, steps=steps, sample_visible=True)
+        chain = gibbs(rbm, p, SIZE, random, steps=steps, sample_visible=True)
         errors[steps] = ((cd_gradient(rbm, data, chain) - exact).norm() / exact.norm()).item()
     assert errors[1] > 0.15
     assert errors[20] < 0.03
@@ -183,8 +184,7 @@ def test_a_gibbs_chain_has_the_exact_transition_probabilities(steps: int) -> Non
     expected = torch.linalg.matrix_power(transition, steps)[300] @ VISIBLE.flatten(1)
     with torch.no_grad():
         p = rbm.hidden_probs(start.expand(20_000, -1, -1, -1))
-    generator = torch.Generator().manual_seed(2)
-    chain = gibbs(rbm, p, SIZE, generator, steps=steps, sample_visible=True)
+    chain = gibbs(rbm, p, SIZE, noise(20_000, 2), steps=steps, sample_visible=True)
     torch.testing.assert_close(chain.mean(0).flatten(), expected, atol=0.015, rtol=0)
 
 
@@ -203,9 +203,9 @@ def test_the_gradient_is_the_difference_of_the_statistics() -> None:
 
 
 def test_visible_units_are_expected_values_unless_sampled() -> None:
-    rbm, generator = tiny_rbm(1), torch.Generator().manual_seed(0)
+    rbm = tiny_rbm(1)
     p = torch.ones(1, 2, 2, 2).double()  # every hidden unit is on with probability 1
-    chain = gibbs(rbm, p, SIZE, generator)
+    chain = gibbs(rbm, p, SIZE, noise(1))
     torch.testing.assert_close(chain, rbm.visible_mean(p, SIZE))
     assert not chain.requires_grad
 
@@ -227,13 +227,13 @@ def test_the_sparsity_loss_moves_only_the_hidden_biases() -> None:
 
 
 def test_learning_raises_the_likelihood() -> None:
-    rbm, generator = tiny_rbm(2), torch.Generator().manual_seed(3)
+    rbm, random = tiny_rbm(2), noise(64, 3)
     data = VISIBLE[[0, 7, 73, 511]]
     optimizer, before = torch.optim.SGD(rbm.parameters(), 0.5), log_likelihood(rbm, data)
     for _ in range(60):
         with torch.no_grad():
             p = rbm.hidden_probs(many := data.repeat(16, 1, 1, 1))
-        chain = gibbs(rbm, p, SIZE, generator, sample_visible=True)
+        chain = gibbs(rbm, p, SIZE, random, sample_visible=True)
         optimizer.zero_grad()
         contrastive_divergence(rbm, many, chain).backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -33,12 +33,12 @@ def test_probe_images_are_evenly_spaced_center_crops(training: Recipe) -> None:
 def test_augmentation_depends_on_seed_layer_and_step(training: Recipe) -> None:
     setup = set_up(small_recipe("rbm", training))
     pixels = setup.store.images(np.arange(2))
-    first = setup.augment(pixels, "conv1", 4)
-    assert torch.equal(first, setup.augment(pixels, "conv1", 4))
-    assert not torch.equal(first, setup.augment(pixels, "conv2", 4))
-    assert not torch.equal(first, setup.augment(pixels, "conv1", 5))
+    first = setup.augment(pixels, "conv1", 4, 2)
+    assert torch.equal(first, setup.augment(pixels, "conv1", 4, 2))
+    assert not torch.equal(first, setup.augment(pixels, "conv2", 4, 2))
+    assert not torch.equal(first, setup.augment(pixels, "conv1", 5, 2))
     other = set_up(replace(small_recipe("rbm", training), seed=1))
-    assert not torch.equal(first, other.augment(pixels, "conv1", 4))
+    assert not torch.equal(first, other.augment(pixels, "conv1", 4, 2))
 
 
 @pytest.mark.usefixtures("with_store")

@@ -10,7 +10,7 @@ import torch
 
 from alexnet.errors import TrainingError
 from alexnet.pretraining.train_layer import cosine_lr, mean_over_batches, train_step
-from support.pretraining import RBM, first_autoencoder, first_rbm, seeded, smooth_images, tiny_arch
+from support.pretraining import RBM, first_autoencoder, first_rbm, noise, smooth_images, tiny_arch
 
 
 def test_the_learning_rate_falls_along_a_cosine() -> None:
@@ -37,5 +37,5 @@ def test_an_error_that_is_not_finite_names_the_flag_and_changes_nothing() -> Non
     ):
         before = [p.clone() for p in layer.parameters()]
         with pytest.raises(TrainingError, match=f"of conv1 is nan at step 8; try a lower {flag}"):
-            train_step(layer, layer.build_optimizer(), x * math.nan, seeded(), 7)
+            train_step(layer, layer.build_optimizer(), x * math.nan, noise(2), 7)
         assert all(map(torch.equal, before, layer.parameters()))

@@ -12,6 +12,7 @@ from alexnet.models.architecture import Architecture, smallest_input
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 from alexnet.pretraining.autoencoder import Autoencoder
+from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.channel_stats import measure_stats
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import KINDS, AutoencoderRecipe, PretrainRecipe, RbmRecipe
@@ -25,6 +26,11 @@ RBM, AUTOENCODER = RbmRecipe(), AutoencoderRecipe()
 
 def seeded(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
+
+
+def noise(count: int, seed: int = 0) -> BatchRandom:
+    """What is random in a step on `count` images, all of which this process has."""
+    return BatchRandom(seeded(seed), count, slice(0, count))
 
 
 def tiny_arch(name: str) -> Architecture:
@@ -46,7 +52,7 @@ def fit(layer: PretrainedLayer, x: Tensor, steps: int) -> list[float]:
     """Train on one batch; the errors before each step."""
     optimizer, errors = layer.train().build_optimizer(), []
     for step in range(steps):
-        loss, error = layer.loss(x, seeded(step))
+        loss, error = layer.loss(x, noise(len(x), step))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

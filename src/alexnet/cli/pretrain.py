@@ -12,6 +12,7 @@ from alexnet.api.recipes import name_after_data, read_call
 from alexnet.cli.console import percent, print_json, table
 from alexnet.cli.flags import parse
 from alexnet.cli.help import HELP_WORDS
+from alexnet.cli.processes import is_to_be_launched, launch_again
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.presets import PRESETS
@@ -54,6 +55,8 @@ DESCRIPTIONS = {
     "autoencoder": "Pretrain convolutional auto-encoders (Masci et al. 2011)",
     "rbm": "Pretrain convolutional restricted Boltzmann machines (Lee et al. 2009)",
 }
+CHANGEABLE = ("--devices",)
+"""Flags of the recipe that --resume takes."""
 R = TypeVar("R", bound=PretrainRecipe)
 
 
@@ -73,22 +76,20 @@ def run(arguments: Sequence[str]) -> int:
     kind, *words = arguments
     if kind not in KINDS:
         raise UnknownNameError("kind of pretraining", kind, KINDS)
-    preset_name, options, words = read_run_options(f"pretrain {kind}", words)
+    preset_name, options, words = read_run_options(f"pretrain {kind}", words, CHANGEABLE)
     if preset_name and options.config:
         raise UsageError(f"give the preset {preset_name!r} or --config {options.config}, not both")
-    start = (
-        from_config(kind, options.config)
-        if options.config
-        else starting_recipe(kind, preset_name, words)
-    )
+    given = options.config or options.resume
+    start = from_config(kind, given) if given else starting_recipe(kind, preset_name, words)
     recipe = parse_flags(kind, words, start).recipe
+    if is_to_be_launched(recipe.devices):
+        return launch_again("pretrain", arguments, recipe.devices)
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
     from alexnet.pretraining.run_files import read_result
 
     note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
         if options.resume:
-            from_config(kind, options.resume)
             result = resume_pretraining(options.resume, reporter=reporter)
         else:
             result = pretrain(name_after_data(recipe, start), out=options.out, reporter=reporter)

@@ -13,8 +13,8 @@ from alexnet.parallel.watch import has_watch, leave, speaks_first
 from alexnet.parallel.world import join_world, launched_size
 
 SHARING = (
-    ("train",), ("evaluate",), ("predict",), ("explain", "--neighbors"), ("explain", "--map"),
-    ("benchmark", "train"),
+    ("train",), ("pretrain",), ("evaluate",), ("predict",),
+    ("explain", "--neighbors"), ("explain", "--map"), ("benchmark", "train"),
 )  # fmt: skip
 """Commands whose work is shared among processes: a verb, and a word among the others."""
 

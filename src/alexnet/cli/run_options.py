@@ -28,8 +28,8 @@ class RunOptions:
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """The run folder; a new numbered folder in runs/ unless given."""
     resume: str = ""
-    """Resume the stopped run in this folder; takes --json, and of `train` also --epochs, what ends
-    a run early, --devices, --parallel and --exchange."""
+    """Resume the stopped run in this folder; takes --json and --devices, and of `train` also
+    --epochs, what ends a run early, --parallel and --exchange."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -47,7 +47,7 @@ class ChoosingFlags:
 
 
 def read_run_options(
-    verb: str, arguments: Sequence[str], changeable: Collection[str] = ()
+    verb: str, arguments: Sequence[str], changeable: Collection[str]
 ) -> tuple[str, RunOptions, list[str]]:
     """Split `[PRESET] [flags]` into the preset or "", the run's options, and the recipe's flags.
 
@@ -66,11 +66,13 @@ def read_run_options(
     preset = words.pop(0) if words and not words[0].startswith("-") else ""
     options, rest = parse_known(RunOptions, words, verb)
     options = with_run(options, "resume")
-    flags = [word for word in rest if not changeable or word.startswith("-")]
+    flags = [word for word in rest if word.startswith("-")]
     fixed = [word for word in flags if word.partition("=")[0] not in changeable]
     others = [word for word in (preset, options.config, options.out, *fixed) if word]
     if options.resume and others and HELP_WORDS.isdisjoint(rest):
-        raise UsageError(_fixed_text(others[0], changeable))
+        raise UsageError(
+            f"--resume cannot change {others[0]!r} of a run, only {', '.join(changeable)}"
+        )
     return preset, options, rest
 
 
@@ -102,10 +104,3 @@ def train_command(data: str, data_root: str = "", label_from: str = "") -> list[
         *(["--data", data] if is_other_preset else [data]),
         *(word for pair in options if pair[1] for word in pair),
     ]
-
-
-def _fixed_text(word: str, changeable: Collection[str]) -> str:
-    """Why a word cannot stand beside --resume."""
-    if changeable:
-        return f"--resume cannot change {word!r} of a run, only {', '.join(changeable)}"
-    return f"--resume continues a run unchanged; leave out {word!r} and all other words"

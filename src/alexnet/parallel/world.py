@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
@@ -112,6 +115,22 @@ class World:
         highest = torch.tensor(numbers, dtype=torch.int64)
         distributed.all_reduce(highest, distributed.ReduceOp.MAX)
         return tuple(int(number) for number in highest)
+
+    def sum_over_ranks(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The sum of each tensor over the processes; one exchange for all of them.
+
+        The tensors have one data type and device, and in every process the same shapes. Every
+        process gets the same bits.
+        """
+        if self.size == 1:
+            return tensors
+        import torch
+        from torch import distributed
+
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        sums = torch.split(flat, [tensor.numel() for tensor in tensors])
+        return tuple(s.view(t.shape) for s, t in zip(sums, tensors, strict=True))
 
     def any_rank(self, flag: bool) -> bool:
         """Whether the flag is set in any process."""

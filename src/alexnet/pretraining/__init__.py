@@ -6,6 +6,8 @@ Two kinds: convolutional denoising auto-encoders, and convolutional restricted B
     pretrainer     pretrain, resume_pretraining: the loop over layers, and the result
     train_layer    one layer: epochs, steps, and what is measured after an epoch
     setup          image store, splits, augmentation and new layers from a recipe
+    processes      several of them share a pretraining
+    batch_random   random numbers of each image of a batch
     run_files      the files of the run folder
     plots          filters, reconstructions, error curves
     transfer       converts an RBM's weights to the classifier's

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models.modules import Conv2d, build_module
+from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.channel_stats import ChannelStats, mean_squared_error
 from alexnet.pretraining.decoding import (
     Code,
@@ -96,7 +97,7 @@ class Autoencoder(nn.Module):
         x = self._scaled(inputs)
         return x, self._decode(self._encode(x))
 
-    def loss(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def loss(self, inputs: Tensor, random: BatchRandom) -> tuple[Tensor, Tensor]:
         """The loss of a step and its reconstruction error, which here are the same number.
 
         The clean input must be reconstructed from the corrupted one.
@@ -104,7 +105,7 @@ class Autoencoder(nn.Module):
         Source: Vincent et al. 2008, section 2.3; Masci et al. 2011, section 2.2.
         """
         x = self._scaled(inputs)
-        corrupted = corrupt(x, self.recipe.masking_fraction, generator)
+        corrupted = corrupt(x, self.recipe.masking_fraction, random)
         error = mean_squared_error(x, self._decode(self._encode(corrupted)))
         return error, error.detach()
 
@@ -153,7 +154,7 @@ class Autoencoder(nn.Module):
         return x + self.decoder_bias[:, None, None]
 
 
-def corrupt(x: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
+def corrupt(x: Tensor, fraction: float, random: BatchRandom) -> Tensor:
     """Masking noise: every value is set to zero with probability `fraction`.
 
     The others are multiplied by 1 / (1 - fraction), as in dropout, so that the expected sum stays
@@ -163,5 +164,4 @@ def corrupt(x: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
     """
     if not fraction:
         return x
-    uniform = torch.rand(x.shape, generator=generator, device=x.device)
-    return x * (uniform >= fraction) / (1 - fraction)
+    return x * (random.uniform(x.shape) >= fraction) / (1 - fraction)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from alexnet.parallel.world import current_world
+
 MIN_STD = 1e-6
 """A channel with a smaller standard deviation counts as constant."""
 
@@ -30,15 +32,16 @@ class ChannelStats:
 
 @torch.no_grad()
 def measure_stats(batches: Iterable[Tensor]) -> ChannelStats:
-    """Statistics of all batches together, accumulated in float64."""
+    """Statistics of the batches of all processes together, accumulated in float64."""
     count, total, square = 0, torch.zeros(()), torch.zeros(())
     for batch in batches:
         x = batch.double()
         count += x.numel() // x.shape[1]
         total = total.to(x) + x.sum((0, 2, 3))
         square = square.to(x) + x.square().sum((0, 2, 3))
-    mean = total / count
-    variance = (square / count - mean.square()).clamp(min=0)
+    total, square, num = current_world().sum_over_ranks(total, square, total.new_tensor([count]))
+    mean = total / num
+    variance = (square / num - mean.square()).clamp(min=0)
     return ChannelStats(mean.float(), variance.sqrt().float())
 
 

@@ -6,17 +6,20 @@ resumed, which restarts the unfinished layer, ends with the same bits as an unin
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from alexnet.config.serialization import UnknownKeyError, own_file_error, to_json
-from alexnet.errors import ModelFileError, TrainingError, UsageError
-from alexnet.io.files import write_text
-from alexnet.io.text import count_text
+from alexnet.config.serialization import UnknownKeyError, own_file_error
+from alexnet.errors import ModelFileError, TrainingError
+from alexnet.io.text import count_text, shell_command
+from alexnet.parallel.watch import advise
+from alexnet.parallel.world import current_world, join_world
 from alexnet.pretraining.plots import save_plots
+from alexnet.pretraining.processes import create_folder, folder_to_go_on, with_devices
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe
 from alexnet.pretraining.records import LayerRecord, NullPretrainReporter, PretrainReporter
@@ -24,11 +27,12 @@ from alexnet.pretraining.run_files import (
     LayerResult,
     PretrainingResult,
     add_record,
-    create_run_folder,
     load_finished,
     read_records,
     save_finished,
+    write_recipe,
     write_records,
+    write_result,
 )
 from alexnet.pretraining.run_log import LoggingPretrainReporter
 from alexnet.pretraining.setup import PretrainingSetup, set_up_pretraining
@@ -36,8 +40,10 @@ from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.pretraining.train_layer import train_layer
 from alexnet.pretraining.transfer import transfer
 from alexnet.runtime.environment import describe_environment
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.initial_weights import resolve_paths
-from alexnet.training.run_folder import RunFolder, free_run_path
+from alexnet.training.processes import check_is_new
+from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import warn_if_environment_changed
 
 
@@ -54,6 +60,7 @@ class Pretrained:
         return f"Pretrained({str(self.folder.path)!r}, {count_text(layers, 'layer')})"
 
 
+@join_world()
 def pretrain(
     recipe: PretrainRecipe,
     *,
@@ -72,19 +79,21 @@ def pretrain(
 
     Raises:
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
+        TrainingInterrupted: SIGINT or SIGTERM came; finished layers are saved.
     """
-    reporter = LoggingPretrainReporter(reporter or NullPretrainReporter())
-    recipe = resolve_paths(recipe)
-    path = Path(out) if out else free_run_path(Path("runs"), f"{recipe.name}-{recipe.kind}")
-    if path.exists():
-        raise UsageError(f"{path} exists; choose another --out, or resume it with --resume {path}")
-    setup = set_up_pretraining(recipe, reporter)
-    folder = create_run_folder(path, recipe, describe_environment(setup.device))
-    with folder.locked(), reporter.log.keeping_the_end(folder.result):
-        reporter.log.open(folder.log)
-        return _train_remaining(setup, [], folder, plots, reporter)
+    log = LoggingPretrainReporter(reporter or NullPretrainReporter())
+    recipe, chosen = resolve_paths(recipe), Path(out) if out else None
+    if path := folder_to_go_on(recipe, chosen):
+        return resume_pretraining(path, plots=plots, reporter=reporter)
+    check_is_new(out)
+    setup = set_up_pretraining(with_devices(recipe, log), log)
+    folder = create_folder(setup, chosen)
+    with folder.locked(), log.log.keeping_the_end(folder.result):
+        log.log.open(folder.log)
+        return _train_remaining(setup, [], folder, plots, log)
 
 
+@join_world()
 def resume_pretraining(
     path: str | Path, *, plots: bool = True, reporter: PretrainReporter | None = None
 ) -> Pretrained:
@@ -93,8 +102,9 @@ def resume_pretraining(
     Raises:
         ModelFileError: the folder is not a pretraining's, or a file is damaged.
         TrainingError: the pretraining is finished.
+        TrainingInterrupted: SIGINT or SIGTERM came; finished layers are saved.
     """
-    reporter = LoggingPretrainReporter(reporter or NullPretrainReporter())
+    log = LoggingPretrainReporter(reporter or NullPretrainReporter())
     folder = RunFolder(Path(path))
     if not folder.config.is_file():
         raise ModelFileError(f"{path} is not a run folder: it has no config.json")
@@ -104,20 +114,26 @@ def resume_pretraining(
         raise ModelFileError(own_file_error(error)) from error
     if folder.result.exists():
         raise TrainingError(f"{path} is finished; its model is {folder.model}")
-    with folder.locked(), reporter.log.keeping_the_end(folder.result):
-        reporter.log.open(folder.log)
-        setup, layers = _restore_layers(recipe, folder, reporter)
-        return _train_remaining(setup, layers, folder, plots, reporter)
+    with folder.locked():
+        current_world().barrier()  # rank 0 has the lock
+        with log.log.keeping_the_end(folder.result):
+            log.log.open(folder.log)
+            setup, layers = _restore_layers(recipe, folder, log)
+            return _train_remaining(setup, layers, folder, plots, log)
 
 
 def _restore_layers(
     recipe: PretrainRecipe, folder: RunFolder, reporter: PretrainReporter
 ) -> tuple[PretrainingSetup, list[PretrainedLayer]]:
     """The finished layers of an interrupted pretraining, loaded into its network."""
-    setup = set_up_pretraining(recipe, reporter)
-    warn_if_environment_changed(folder, describe_environment(setup.device), reporter)
+    world, before = current_world(), recipe.devices
+    setup = set_up_pretraining(replace(recipe, devices=world.size), reporter)
+    environment = describe_environment(setup.device, world.size)
+    warn_if_environment_changed(folder, environment, reporter)
     layers = load_finished(setup, folder)
     folder.remove_temp_files()
+    if world.size != before:
+        write_recipe(folder, setup.recipe)
     for index, layer in enumerate(layers):
         load_into_network(setup, layer, layers[:index])
     done = f"after {layers[-1].stage.name}" if layers else "at the first layer"
@@ -137,6 +153,13 @@ def _train_remaining(
     history = [record for record in read_records(folder) if record.layer in finished]
     write_records(folder, history)
     reporter.note(f"run folder {folder.path}")
+    advise(f"resume with: {_resume_command(setup, folder)}")
+    stop = StopRequest()
+
+    def stop_if_asked() -> None:
+        (number,) = setup.world.max_over_ranks(stop.signal_number)
+        if number:
+            raise TrainingInterrupted(_interrupted(setup, layers, folder), number)
 
     def record(epoch: LayerRecord) -> None:
         history.append(epoch)
@@ -144,18 +167,21 @@ def _train_remaining(
         reporter.on_layer_epoch(epoch)
 
     try:
-        while len(layers) < len(setup.stages):
-            layer = train_layer(setup, layers, record, reporter)
-            load_into_network(setup, layer, layers)
-            layers.append(layer)
-            save_finished(setup, layers, folder)
-    except KeyboardInterrupt:
-        reporter.note(_interrupted(setup, layers, folder))
+        with stop.listening():
+            while len(layers) < len(setup.stages):
+                layer = train_layer(setup, layers, record, reporter, stop_if_asked)
+                load_into_network(setup, layer, layers)
+                layers.append(layer)
+                save_finished(setup, layers, folder)
+    except TrainingInterrupted:
         raise
-    if plots:
+    except KeyboardInterrupt as error:
+        raise TrainingInterrupted(_interrupted(setup, layers, folder), signal.SIGINT) from error
+    if plots and setup.world.is_main:
         for note in save_plots(setup, layers, history, folder):
             reporter.note(note)
-    write_text(folder.result, to_json(summary(setup, history)) + "\n")
+    write_result(folder, summary(setup, history))
+    setup.world.barrier()  # rank 0 has written it
     return Pretrained(folder, tuple(history))
 
 
@@ -202,5 +228,9 @@ def _interrupted(
     """The message after an interruption: what is finished, and the command that resumes."""
     names = ", ".join(layer.stage.name for layer in layers)
     finished = f"{names} finished, usable from {folder.model}" if layers else "no layer is finished"
-    command = f"alexnet pretrain {setup.recipe.kind} --resume {folder.path}"
-    return f"stopped: {finished}; resume with: {command}"
+    return f"stopped: {finished}; resume with: {_resume_command(setup, folder)}"
+
+
+def _resume_command(setup: PretrainingSetup, folder: RunFolder) -> str:
+    words = ["alexnet", "pretrain", setup.recipe.kind, "--resume", str(folder.path)]
+    return shell_command(words)

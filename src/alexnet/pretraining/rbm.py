@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.models.layers import Conv
+from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.decoding import Size2d, conv2d, conv_transpose2d, spatial_size
 
 INIT_STD = 0.01
@@ -68,12 +69,12 @@ class Rbm(nn.Module):
         hidden = block_log_partition(self.hidden_input(v), self.block)
         return visible.flatten(1).sum(1) - hidden.flatten(1).sum(1)
 
-    def sample_visible(self, h: Tensor, size: Size2d, generator: torch.Generator) -> Tensor:
+    def sample_visible(self, h: Tensor, size: Size2d, random: BatchRandom) -> Tensor:
         """A sample from p(v | h): [N, C, *size]."""
         mean = self.visible_mean(h, size)
         if self.is_gaussian:
-            return mean + torch.randn(mean.shape, generator=generator, device=mean.device)
-        return (torch.rand(mean.shape, generator=generator, device=mean.device) < mean).to(mean)
+            return mean + random.normal(mean.shape)
+        return (random.uniform(mean.shape) < mean).to(mean)
 
 
 @torch.no_grad()
@@ -81,7 +82,7 @@ def gibbs(
     rbm: Rbm,
     p: Tensor,
     size: Size2d,
-    generator: torch.Generator,
+    random: BatchRandom,
     *,
     steps: int = 1,
     sample_visible: bool = False,
@@ -92,14 +93,14 @@ def gibbs(
         rbm: the RBM.
         p: hidden probabilities given the data.
         size: of the visible units.
-        generator: draws all samples.
+        random: draws all samples.
         steps: updates of h and v; the k of CD-k.
         sample_visible: sample the visible units, too, in place of their expected values, which are
             less noisy (Hinton 2010, section 3.2).
     """
     for step in range(steps):
-        h = sample_blocks(p, rbm.block, generator)
-        v = rbm.sample_visible(h, size, generator) if sample_visible else rbm.visible_mean(h, size)
+        h = sample_blocks(p, rbm.block, random)
+        v = rbm.sample_visible(h, size, random) if sample_visible else rbm.visible_mean(h, size)
         if step + 1 < steps:
             p = rbm.hidden_probs(v)
     return v
@@ -174,13 +175,13 @@ def pooling_probs(p: Tensor, side: int) -> Tensor:
     return split_blocks(p, side, 0.0).sum(-1).clamp(max=1.0)  # the sum may round to above 1
 
 
-def sample_blocks(p: Tensor, side: int, generator: torch.Generator) -> Tensor:
+def sample_blocks(p: Tensor, side: int, random: BatchRandom) -> Tensor:
     """A sample of zeros and ones: in each block unit i with probability p_i, or none.
 
     Inverse transform sampling with one uniform number u per block: unit i is on where
     p_1 + .. + p_(i-1) <= u < p_1 + .. + p_i.
     """
     cumulative = split_blocks(p, side, 0.0).cumsum(-1)
-    u = torch.rand(cumulative.shape[:4], generator=generator, device=p.device)[..., None]
+    u = random.uniform(cumulative.shape[:4])[..., None]
     is_below = (u < cumulative).to(p)  # 0 .. 0 1 .. 1, whose difference is 1 at most once
     return merge_blocks(is_below.diff(dim=-1, prepend=0 * u), side, spatial_size(p))

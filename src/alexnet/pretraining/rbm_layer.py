@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models.layers import Pool
+from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.channel_stats import ChannelStats, mean_squared_error
 from alexnet.pretraining.decoding import (
     Code,
@@ -125,7 +126,7 @@ class RbmLayer(nn.Module):
         std = self.variance.sqrt()
         return v / std, reconstruction / std
 
-    def loss(self, inputs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def loss(self, inputs: Tensor, random: BatchRandom) -> tuple[Tensor, Tensor]:
         """A scalar with the gradient of a step, and the reconstruction error of its Gibbs chain."""
         recipe, v = self.recipe, self.visible_input(inputs)
         with torch.no_grad():
@@ -134,7 +135,7 @@ class RbmLayer(nn.Module):
             self.rbm,
             p,
             spatial_size(v),
-            generator,
+            random,
             steps=recipe.cd_steps,
             sample_visible=recipe.sample_visible,
         )

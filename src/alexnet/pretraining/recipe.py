@@ -43,9 +43,13 @@ class PretrainRecipe(BaseRecipe):
     probe_images: int = 256
     """Maximum number of training images, and of validation images, that are measured after every
     epoch."""
+    devices: int = 1
+    """Number of processes that pretrain together, each with a GPU of its own, or on the CPU with a
+    part of its cores; --batch-size is that of all of them."""
 
     def __post_init__(self) -> None:
         super(PretrainRecipe, self).__post_init__()
+        require(self.devices >= 1, f"--devices {self.devices} must be at least 1")
         require(self.probe_images >= 1, f"--probe-images {self.probe_images} must be at least 1")
         for name in ("cutmix", "mixup"):
             value = getattr(self.augment, name)

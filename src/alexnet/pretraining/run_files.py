@@ -22,13 +22,14 @@ from alexnet.data.store.store import Rejected
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.io.files import append_text, read_regular, write_text
 from alexnet.io.limits import MAX_RESULT_BYTES
+from alexnet.parallel.world import on_main
 from alexnet.pretraining.channel_stats import ChannelStats
 from alexnet.pretraining.recipe import PretrainRecipe, recipe_to_json
 from alexnet.pretraining.records import LayerRecord
 from alexnet.pretraining.setup import PretrainingSetup
 from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.runtime.environment import Environment
-from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_folder import JOB_FILE, RunFolder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +75,10 @@ class PretrainingResult:
     training_seconds: float
 
 
-def create_run_folder(path: Path, recipe: PretrainRecipe, environment: Environment) -> RunFolder:
-    """A new run folder with its configuration.
+def create_run_folder(
+    path: Path, recipe: PretrainRecipe, environment: Environment, job: str = ""
+) -> RunFolder:
+    """A new run folder with its configuration; `job` is that of torchrun, if there is one.
 
     Raises:
         UsageError: the folder cannot be created.
@@ -84,9 +87,17 @@ def create_run_folder(path: Path, recipe: PretrainRecipe, environment: Environme
         path.mkdir(parents=True)
     except OSError as error:
         raise UsageError(f"cannot create the folder {path}: {error.strerror}") from error
-    write_text(path / "config.json", recipe_to_json(recipe))
+    if job:
+        write_text(path / JOB_FILE, job)
+    write_recipe(RunFolder(path), recipe)
     write_text(path / "environment.json", to_json(environment) + "\n")
     return RunFolder(path)
+
+
+@on_main
+def write_recipe(folder: RunFolder, recipe: PretrainRecipe) -> None:
+    """Write `config.json`."""
+    write_text(folder.config, recipe_to_json(recipe))
 
 
 def layers_file(folder: RunFolder) -> Path:
@@ -94,6 +105,7 @@ def layers_file(folder: RunFolder) -> Path:
     return folder.path / "layers.safetensors"
 
 
+@on_main
 def save_finished(
     setup: PretrainingSetup, layers: Sequence[PretrainedLayer], folder: RunFolder
 ) -> None:
@@ -162,14 +174,22 @@ def _load_layer(setup: PretrainingSetup, index: int, tensors: dict[str, Tensor])
     return layer.eval()
 
 
+@on_main
 def add_record(folder: RunFolder, record: LayerRecord) -> None:
     """Append a line to `metrics.jsonl`."""
     append_text(folder.metrics, to_json(record, indent=None) + "\n")
 
 
+@on_main
 def write_records(folder: RunFolder, history: Iterable[LayerRecord]) -> None:
     """Replace `metrics.jsonl`."""
     write_text(folder.metrics, "".join(to_json(record, indent=None) + "\n" for record in history))
+
+
+@on_main
+def write_result(folder: RunFolder, result: PretrainingResult) -> None:
+    """Write `result.json`, by which the pretraining is finished."""
+    write_text(folder.result, to_json(result) + "\n")
 
 
 def read_result(folder: RunFolder) -> PretrainingResult:

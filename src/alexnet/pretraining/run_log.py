@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from alexnet.parallel.world import current_world
 from alexnet.pretraining.records import (
     LayerRecord,
     LayerStep,
+    NullPretrainReporter,
     PretrainReporter,
     layer_epoch_text,
 )
@@ -14,10 +16,13 @@ from alexnet.training.run_log import LoggingReporter
 
 
 class LoggingPretrainReporter:
-    """Passes on what it receives, and keeps notes and epochs by `log`."""
+    """Passes on what it receives, and keeps notes and epochs by `log`.
+
+    In a world of several processes only that of rank 0 does.
+    """
 
     def __init__(self, reporter: PretrainReporter) -> None:
-        self._reporter = reporter
+        self._reporter = reporter if current_world().is_main else NullPretrainReporter()
         self.log = LoggingReporter(reporter)
 
     def note(self, text: str) -> None:

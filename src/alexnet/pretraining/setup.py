@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,11 @@ from alexnet.data.store.store import Store
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
+from alexnet.parallel.batch_norm import synchronize_batch_norm
+from alexnet.parallel.device import device_of_rank
+from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.pretraining.autoencoder import Autoencoder
+from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.channel_stats import ChannelStats, measure_stats
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRecipe
@@ -26,7 +30,7 @@ from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncate
 from alexnet.reporter import progress_callback
 from alexnet.runtime.device import choose_device
-from alexnet.training.setup import build_augmenter, check_batch
+from alexnet.training.setup import build_augmenter, check_batch, too_small_batch
 from alexnet.training.step import derive_seed
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import center_crop
@@ -49,6 +53,8 @@ class PretrainingSetup:
     augmenter: Augmenter
     batches: Batches
     device: torch.device
+    world: World = ALONE
+    """The processes that pretrain together."""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -66,24 +72,42 @@ class PretrainingSetup:
         """Steps of all layers."""
         return len(self.stages) * self.recipe.epochs * self.batches.steps_per_epoch
 
-    def augment(self, pixels: np.ndarray, layer: str, step: int) -> Tensor:
-        """Augmented network inputs for stored images; they depend on (seed, layer, step) alone."""
+    def augment(self, pixels: np.ndarray, layer: str, step: int, count: int) -> Tensor:
+        """Augmented network inputs for the stored images that this process has of a batch.
+
+        They depend on (seed, layer, step, place in the batch of `count` images) alone.
+        """
         generator = self.generator("views", layer, step)
-        return self.augmenter(torch.from_numpy(pixels).to(self.device), generator)
+        applied = self.augmenter.choose(count, pixels.shape[1], generator)
+        if self.world.size > 1:
+            own = np.arange(count)[self.world.rows(count)]
+            applied = applied.of(torch.from_numpy(own).to(self.device))
+        return self.augmenter.run(torch.from_numpy(pixels).to(self.device), applied)
 
     def generator(self, purpose: str, layer: str, step: int) -> torch.Generator:
         """A random number generator whose seed depends on the arguments and the recipe's seed."""
         seed = derive_seed(self.recipe.seed, f"{purpose} of {layer}", step)
         return torch.Generator(self.device).manual_seed(seed)
 
+    def noise(self, layer: str, step: int, count: int) -> BatchRandom:
+        """What is random in a step of a layer, on a batch of `count` images."""
+        generator = self.generator("noise", layer, step)
+        return BatchRandom(generator, count, self.world.rows(count))
+
     def probe_batches(self, indices: np.ndarray) -> list[Tensor]:
-        """Center crops of `probe_images` evenly spaced images, in batches [n, C, side, side]."""
+        """Center crops of `probe_images` evenly spaced images, in batches [n, C, side, side].
+
+        The processes share them. If there are fewer images than processes each has all of them:
+        what is measured is a mean over the images of all processes, and stays the same.
+        """
         count = min(len(indices), self.recipe.probe_images)
         positions = np.linspace(0, len(indices) - 1, count).round().astype(int)
         picked = indices[positions] if count else indices
+        if count >= self.world.size:
+            picked = picked[self.world.rows(count)]
         return [
             self.center_crops(self.store.images(picked[i : i + PROBE_BATCH_SIZE]))
-            for i in range(0, count, PROBE_BATCH_SIZE)
+            for i in range(0, len(picked), PROBE_BATCH_SIZE)
         ]
 
     def center_crops(self, pixels: np.ndarray) -> Tensor:
@@ -111,6 +135,8 @@ class PretrainingSetup:
                 layer = Autoencoder(stage, stats, self.recipe, generator)
             case _:
                 raise TypeError("use AutoencoderRecipe or RbmRecipe")
+        if self.world.size > 1:
+            synchronize_batch_norm(layer)
         return layer.to(self.device)
 
 
@@ -120,7 +146,8 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
     Raises:
         AlexNetError: the recipe or the data cannot work; nothing but the store has been written.
     """
-    device, options = choose_device(recipe.device), recipe.data_options
+    world, options = current_world(), recipe.data_options
+    device = device_of_rank(choose_device(recipe.device), world)
     arch = variant(architecture(recipe.arch), recipe.model)
     stages = find_stages(arch, recipe.up_to)
     if isinstance(recipe, RbmRecipe):
@@ -142,8 +169,11 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)
     require_training_images(store.info.name, splits)
+    count = min(recipe.batch_size, len(splits.train))
+    if count < world.size:
+        raise too_small_batch(count, world.size)
     if isinstance(recipe, AutoencoderRecipe):
-        check_batch(arch, min(recipe.batch_size, len(splits.train)))
+        check_batch(arch, count)
     return PretrainingSetup(
         recipe=recipe,
         store=store,
@@ -151,6 +181,12 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         stages=stages,
         network=Network(truncate(arch, stages)).to(device),
         augmenter=build_augmenter(arch, recipe, store, splits, device),
-        batches=Batches(store, splits.train, recipe.batch_size, recipe.seed),
+        batches=Batches(store, splits.train, recipe.batch_size, recipe.seed, rows=own_rows(world)),
         device=device,
+        world=world,
     )
+
+
+def own_rows(world: World) -> Callable[[int], np.ndarray] | None:
+    """The places in a batch of the images that this process reads; None if it is alone."""
+    return (lambda count: np.arange(count)[world.rows(count)]) if world.size > 1 else None

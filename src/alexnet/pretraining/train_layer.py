@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from alexnet.errors import TrainingError
+from alexnet.parallel.world import current_world
+from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.channel_stats import mean_squared_error
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.records import LayerRecord, LayerStep, PretrainReporter
@@ -22,6 +24,7 @@ def train_layer(
     below: Sequence[PretrainedLayer],
     record: Callable[[LayerRecord], None],
     reporter: PretrainReporter,
+    after_step: Callable[[], None],
 ) -> PretrainedLayer:
     """Train the next layer on top of the finished ones; `record` receives every epoch's record.
 
@@ -36,31 +39,37 @@ def train_layer(
     for epoch in range(setup.recipe.epochs):
         timer = EpochTimer()
         layer.train()
-        for step, inputs in epoch_inputs(setup, below, epoch, timer):
+        for step, inputs, count in epoch_inputs(setup, below, epoch, timer):
             cosine_lr(optimizer, layer.lr, step / layer_steps)
-            error = train_step(layer, optimizer, inputs, setup.generator("noise", name, step), step)
+            error = train_step(layer, optimizer, inputs, setup.noise(name, step, count), step)
             reporter.on_layer_step(
                 LayerStep(
                     layer=name,
                     step=len(below) * layer_steps + step + 1,
                     total_steps=setup.total_steps,
                     error=error,
-                    num_images=len(inputs),
+                    num_images=count,
                 )
             )
+            after_step()
         record(measure_epoch(layer, epoch, train, val, timer))
     return layer.eval()
 
 
 def epoch_inputs(
     setup: PretrainingSetup, below: Sequence[PretrainedLayer], epoch: int, timer: EpochTimer
-) -> Iterator[tuple[int, Tensor]]:
-    """The steps of an epoch, counted from 0 in every layer, with the inputs of the layer."""
+) -> Iterator[tuple[int, Tensor, int]]:
+    """The steps of an epoch, counted from 0 in every layer.
+
+    With each, the inputs of the layer for the images that this process has of the batch, and the
+    number of images of the batch.
+    """
     index, per_epoch = len(below), setup.batches.steps_per_epoch
     name = setup.stages[index].name
     batches = timer.timed(setup.batches.epoch(index * setup.recipe.epochs + epoch))
-    for step, (pixels, _) in enumerate(batches, epoch * per_epoch):
-        yield step, encode_through(below, setup.augment(pixels, name, step))
+    for step, (pixels, labels) in enumerate(batches, epoch * per_epoch):
+        count = len(labels)
+        yield step, encode_through(below, setup.augment(pixels, name, step, count)), count
 
 
 def cosine_lr(optimizer: torch.optim.Optimizer, lr: float, progress: float) -> None:
@@ -73,21 +82,40 @@ def train_step(
     layer: PretrainedLayer,
     optimizer: torch.optim.Optimizer,
     inputs: Tensor,
-    generator: torch.Generator,
+    random: BatchRandom,
     step: int,
 ) -> float:
-    """One update of a layer; returns the reconstruction error before it.
+    """One update of a layer; returns the reconstruction error of the whole batch before it.
+
+    A loss is a mean over images, so that of a process counts by its share of the batch, and the
+    gradients of all are added up. They are those of one convolution, few beside its work, so
+    nothing is gained by exchanging them while the backward pass runs.
 
     Raises:
-        TrainingError: the error is not finite; the layer is unchanged.
+        TrainingError: the error is not finite; no weight has changed.
     """
-    loss, error = layer.loss(inputs, generator)
+    optimizer.zero_grad(set_to_none=True)
+    loss, error = (value * random.share for value in layer.loss(inputs, random))
+    loss.backward()  # type: ignore[no-untyped-call]
+    loss, error = _sum_over_processes(layer, loss, error)
     if not (torch.isfinite(loss) and torch.isfinite(error)):
         raise _not_finite(layer, float(error), f"step {step + 1}")
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return float(error)
+
+
+@torch.no_grad()
+def _sum_over_processes(
+    layer: PretrainedLayer, loss: Tensor, error: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Add up the gradients of the processes, and these numbers, in one exchange."""
+    world = current_world()
+    if world.size == 1:
+        return loss, error
+    gradients = [p.grad for p in layer.parameters() if p.grad is not None]
+    total_loss, total_error, *totals = world.sum_over_ranks(loss, error.view(()), *gradients)
+    torch._foreach_copy_(gradients, totals)
+    return total_loss, total_error
 
 
 def _not_finite(layer: PretrainedLayer, error: float, where: str) -> TrainingError:
@@ -144,6 +172,9 @@ def measure_epoch(
 
 
 def mean_over_batches(batches: Sequence[Tensor], metric: Callable[[Tensor], Tensor]) -> float:
-    """The mean of a metric, each batch weighted by its size."""
+    """The mean of a metric over the batches of all processes, each weighted by its size."""
     num_images = sum(len(x) for x in batches)
-    return sum(len(x) * float(metric(x)) for x in batches) / num_images
+    total = sum(len(x) * float(metric(x)) for x in batches)
+    totals = torch.tensor([total, num_images], dtype=torch.float64, device=batches[0].device)
+    (totals,) = current_world().sum_over_ranks(totals)
+    return float(totals[0] / totals[1])

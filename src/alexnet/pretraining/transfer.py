@@ -35,6 +35,7 @@ from torch import Tensor, nn
 
 from alexnet.models.layers import BatchNorm
 from alexnet.models.network import Network
+from alexnet.parallel.world import current_world
 from alexnet.pretraining.channel_stats import MIN_STD, ChannelStats, measure_stats
 from alexnet.pretraining.decoding import conv2d
 from alexnet.pretraining.rbm_layer import RbmLayer
@@ -56,7 +57,8 @@ def transfer(
         layer: the trained RBM.
         below: the RBMs of the lower stages.
         network: changed in place.
-        images: batches of training images as network inputs [N, C, H, W], to measure on.
+        images: batches of training images as network inputs [N, C, H, W], to measure on; those
+            of this process.
     """
     stage, weight = layer.stage, layer.rbm.weight.detach()
     inputs = [input_of(network, stage.name, x) for x in images]
@@ -98,13 +100,17 @@ def decorrelate(weight: Tensor, outputs: Sequence[Tensor], groups: int) -> Tenso
 
 
 def correlations(batches: Sequence[Tensor], mean: Tensor, std: Tensor) -> Tensor:
-    """The correlation matrix [K, K] of the channels of activations [N, K, h, w], in float64."""
+    """The correlation matrix [K, K] of the channels of activations [N, K, h, w], in float64.
+
+    N counts the images of all processes.
+    """
     total, count = torch.zeros(len(mean), len(mean)).double().to(mean.device), 0
     for x in batches:
         standardized = ((x - mean[:, None, None]) / std[:, None, None]).transpose(0, 1).flatten(1)
         total += standardized @ standardized.T
         count += standardized.shape[1]
-    return total / count
+    total, num = current_world().sum_over_ranks(total, total.new_tensor([count]))
+    return total / num
 
 
 def target_stats(layer: RbmLayer, visible: Sequence[Tensor]) -> ChannelStats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +68,12 @@ def job_name() -> str:
 
 
 def folder_to_go_on(recipe: Recipe, out: Path | None) -> Path | None:
-    """The run that this job of torchrun has begun with the same recipe; None if there is none.
+    """The run that this job of torchrun has begun with the same recipe; None if there is none."""
+    return begun_run(recipe.name, out, lambda folder: is_of_this_job(folder, recipe))
+
+
+def begun_run(name: str, out: Path | None, is_the_one: Callable[[RunFolder], bool]) -> Path | None:
+    """The run that this job of torchrun has begun by the same command; None if there is none.
 
     torchrun starts all processes again when one has failed, or when hosts have come or gone, by the
     same command. Without `out` it is the newest run in the folder runs.
@@ -77,8 +83,8 @@ def folder_to_go_on(recipe: Recipe, out: Path | None) -> Path | None:
     world, path = current_world(), None
     is_again = world.any_rank(os.environ.get(RESTARTS, "0") != "0")
     if world.is_main and (is_again or os.environ[JOB] != UNNAMED):
-        found = [out] if out else numbered_runs(Path("runs"), recipe.name)
-        path = next((path for path in found if is_of_this_job(RunFolder(path), recipe)), None)
+        found = [out] if out else numbered_runs(Path("runs"), name)
+        path = next((path for path in found if is_the_one(RunFolder(path))), None)
     return world.broadcast_object(path)
 
 

@@ -299,11 +299,16 @@ def smallest_share(count: int, recipe: Recipe, world: World) -> int:
         for part in micro_batches(count, recipe, replace(world, rank=rank))
     ]
     if min(shares) < 1:
-        raise ConfigError(
-            f"a batch of {count:,} images cannot be spread over {world.size} processes; "
-            f"use a --batch-size of at least {world.size}, or fewer --devices"
-        )
+        raise too_small_batch(count, world.size)
     return min(shares)
+
+
+def too_small_batch(count: int, size: int) -> ConfigError:
+    """The error of a batch of `count` images for more processes."""
+    return ConfigError(
+        f"a batch of {count:,} images cannot be spread over {size} processes; "
+        f"use a --batch-size of at least {size}, or fewer --devices"
+    )
 
 
 def class_weights(recipe: Recipe, labels: np.ndarray, device: torch.device) -> Tensor | None:
