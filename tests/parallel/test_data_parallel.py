@@ -13,7 +13,7 @@ from alexnet.config.recipe import BalanceOptions, DataOptions, OptimizerOptions,
 from alexnet.errors import ConfigError
 from alexnet.models.variants import ModelOptions
 from alexnet.parallel.world import World
-from alexnet.training.setup import smallest_share
+from alexnet.training.micro_batches import smallest_share
 from support.processes import Processes
 from support.slow import first_fast
 from support.steps import assert_close, assert_same_bits, follow, paper

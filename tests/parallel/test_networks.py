@@ -30,7 +30,7 @@ from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.parts import gather_whole
 from alexnet.parallel.plan import parameters
-from alexnet.parallel.traffic import LOGITS, sent_bytes, traffic
+from alexnet.parallel.traffic import sent_bytes, traffic
 from alexnet.parallel.world import current_world
 from support.processes import Processes
 from support.slow import first_fast
@@ -122,10 +122,8 @@ def compare(arch: Architecture, scheme: str, batch_size: int, dtype: torch.dtype
 
 
 def planned_bytes(network: ParallelNetwork, batch_size: int, size: int) -> int:
-    """Bytes of a step by arithmetic; the loss of a hybrid, which needs all logits, comes later."""
-    steps = traffic(network.plan, batch_size, network.world.rank, size, size)
-    is_hybrid = isinstance(network, HybridNetwork)
-    return sent_bytes(step for step in steps if not (is_hybrid and step.exchange == LOGITS))
+    """Bytes of a step by arithmetic."""
+    return sent_bytes(traffic(network.plan, batch_size, network.world.rank, size, size))
 
 
 def weights(network: nn.Module) -> dict[str, Tensor]:

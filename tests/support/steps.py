@@ -14,7 +14,7 @@ from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter
-from alexnet.training.setup import set_up_training
+from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
 
 STEPS = 3
@@ -43,12 +43,19 @@ def follow(recipe: Recipe, freeze_at: int | None = None) -> dict[str, Any]:
             setup.freeze(recipe.freeze_after_epoch)
         loss, logits, _ = train_step(setup, pixels, labels, step, recipe.optimizer.lr)
         losses.append(loss.item())
-        all_logits.append(logits)
+        all_logits.append(of_whole_batch(setup, logits, len(labels)))
         if step + 1 == STEPS:
             break
     setup.gather()
     weights = {name: t.detach().clone() for name, t in setup.model.state_dict().items()}
     return {"losses": losses, "logits": torch.cat(all_logits), "weights": weights}
+
+
+def of_whole_batch(setup: TrainingSetup, rows: Tensor, count: int) -> Tensor:
+    """The rows of all processes, in the order of the batch."""
+    places = setup.own(torch.arange(count))
+    gathered, order = map(setup.rows_world.all_gather_rows, (rows, places))
+    return gathered[order.argsort()]
 
 
 def assert_close(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 1e-5) -> None:

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from alexnet.config.distributed import DistributedOptions
 from alexnet.models.network import Network
 from alexnet.parallel.batch_norm import SyncBatchNorm
-from alexnet.parallel.exchange import FORWARD, Meter
+from alexnet.parallel.exchange import Meter
 from alexnet.parallel.network import norms_of_rows
 from alexnet.parallel.world import World
 
@@ -96,22 +96,6 @@ def exchanging(network: nn.Module, *, is_last: bool) -> AbstractContextManager[N
         context: AbstractContextManager[None] = network.no_sync()
         return context
     return nullcontext()
-
-
-def join_rows(rows: Tensor, count: int, world: World, meter: Meter | None = None) -> Tensor:
-    """All `count` rows, which the processes have as `World.all_rows` spreads them: [count, ...].
-
-    Only this process's own rows have gradients, so the gradient of a loss of all rows is, in each
-    process, that of its part. The exchange pads them to the longest part.
-    """
-    if world.size == 1:
-        return rows
-    if meter:
-        longest = len(range(count)[world.all_rows(count)[0]])
-        row_bytes = rows.shape[1:].numel() * rows.element_size()
-        meter.sent["logits", FORWARD] += (world.size - 1) * longest * row_bytes
-    joined, own = world.all_gather_rows(rows.detach(), count), world.rows(count)
-    return torch.cat([joined[: own.start], rows, joined[own.stop :]])
 
 
 def meter_of(network: nn.Module) -> Meter | None:

@@ -10,7 +10,6 @@ from alexnet.parallel.plan import Exchange, Plan, needed_part, overlap, part, sh
 
 FLOAT32_BYTES = 4
 BF16_BYTES = 2
-LOGITS = "gather logits"
 SUM = "sum gradients"
 
 
@@ -44,7 +43,7 @@ def traffic(
 ) -> list[Traffic]:
     """The exchanges of one step of a network none of whose layers is frozen, in order.
 
-    Batch-norm statistics and flags are left out.
+    Batch-norm statistics, flags and the sums of losses and errors are left out.
 
     A process sends its part of an activation to each of the others. N processes sum the gradients
     of P parameters in a ring, in which each of them sends 2 (N - 1) / N * P numbers.
@@ -60,27 +59,10 @@ def traffic(
         _activations(name, exchange, plan.processes, batch_size, rank, activation_bytes)
         for name, exchange in exchanges(plan)
     ]
-    if plan.scheme != "columns":
-        steps.append(_logits(plan, batch_size, activation_bytes))
     if count := shared_parameters(plan):
         sent = 2 * (plan.processes - 1) * count * gradient_bytes // plan.processes
         steps.append(Traffic(layer="", exchange=SUM, numbers=count, forward=0, backward=sent))
     return steps
-
-
-def _logits(plan: Plan, batch_size: int, size: int) -> Traffic:
-    """The logits of each process's images, which all need for the loss and the metrics.
-
-    They are padded to the largest number of images.
-    """
-    most = len(part(batch_size, plan.processes, 0))
-    return Traffic(
-        layer=plan.architecture.layers[-1].name,
-        exchange=LOGITS,
-        numbers=batch_size * plan.architecture.num_classes,
-        forward=(plan.processes - 1) * most * plan.architecture.num_classes * size,
-        backward=0,
-    )
 
 
 def exchanges(plan: Plan) -> Iterator[tuple[str, Exchange]]:

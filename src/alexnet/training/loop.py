@@ -61,7 +61,7 @@ def train_epoch(
         lr = setup.scheduler.lr(state.step, state.errors())
         with record_last_update(setup, state, lr):
             loss, logits, mixed_targets = train_step(setup, pixels, labels, state.step, lr)
-        state.end_step(loss, logits, labels, mixed_targets)
+        state.end_step(loss, logits, setup.own(labels), mixed_targets, setup.rows_world)
         reporter.on_step(step_report(setup, state, len(labels)))
         check_weights(state)
         checkpoints.save_if_due(state)

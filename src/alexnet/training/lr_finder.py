@@ -14,9 +14,9 @@ from torch import Tensor
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError, TrainingError
-from alexnet.evaluation.metrics import rank_of_label
 from alexnet.reporter import Reporter, StepReport
 from alexnet.training.setup import TrainingSetup, set_up_training
+from alexnet.training.state import count_wrong
 from alexnet.training.step import train_step
 
 MIN_LR, MAX_LR = 1e-6, 10.0
@@ -77,7 +77,8 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
         losses.append(loss.item())
         average = SMOOTHING * average + (1 - SMOOTHING) * losses[-1]
         watched.append(average / (1 - SMOOTHING ** (step + 1)))
-        reporter.on_step(range_report(step, watched[-1], rank_of_label(logits, labels) >= 1))
+        wrong, _, count = count_wrong(logits, setup.own(labels), setup.rows_world)
+        reporter.on_step(range_report(step, watched[-1], wrong, count))
         if watched[-1] > DIVERGED * min(watched):
             break
     if len(losses) < MIN_STEPS:
@@ -94,16 +95,16 @@ def endless_batches(setup: TrainingSetup) -> Iterator[tuple[Tensor, Tensor]]:
         epoch += 1
 
 
-def range_report(step: int, loss: float, wrong: Tensor) -> StepReport:
-    """A step of the test for a progress bar; `wrong` says which images are classified wrongly."""
+def range_report(step: int, loss: float, wrong: int, count: int) -> StepReport:
+    """A step of the test for a progress bar: of its `count` images so many are wrong."""
     return StepReport(
         step=step + 1,
         total_steps=NUM_STEPS,
         epoch=1,
         total_epochs=1,
         loss=loss,
-        top1_error=wrong.double().mean().item(),
-        num_images=len(wrong),
+        top1_error=wrong / count,
+        num_images=count,
     )
 
 

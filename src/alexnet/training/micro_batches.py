@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.config.recipe import Recipe
+from alexnet.errors import ConfigError
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import World
 
@@ -43,6 +44,30 @@ def _micro_batch(rows: slice, world: World) -> MicroBatch:
 def own_rows(count: int, recipe: Recipe, world: World) -> np.ndarray:
     """The places in a batch of `count` images of those that this process computes, ascending."""
     return np.concatenate([np.r_[part.own] for part in micro_batches(count, recipe, world)])
+
+
+def smallest_share(count: int, recipe: Recipe, world: World) -> int:
+    """Images of a batch of `count` that a process has at once, at least.
+
+    Raises:
+        ConfigError: a process would have none.
+    """
+    shares = [
+        len(range(count)[part.own])
+        for rank in range(world.size)
+        for part in micro_batches(count, recipe, replace(world, rank=rank))
+    ]
+    if min(shares) < 1:
+        raise too_small_batch(count, world.size)
+    return min(shares)
+
+
+def too_small_batch(count: int, size: int) -> ConfigError:
+    """The error of a batch of `count` images for more processes."""
+    return ConfigError(
+        f"a batch of {count:,} images cannot be spread over {size} processes; "
+        f"use a --batch-size of at least {size}, or fewer --devices"
+    )
 
 
 @contextmanager

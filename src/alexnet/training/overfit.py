@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.config.recipe import Recipe
-from alexnet.evaluation.metrics import rank_of_label
 from alexnet.reporter import Reporter
 from alexnet.training.setup import set_up_training
+from alexnet.training.state import count_wrong
 from alexnet.training.step import train_step
 
 MAX_STEPS = 300
@@ -44,9 +44,9 @@ def overfit_one_batch(recipe: Recipe, reporter: Reporter) -> list[OverfitStep]:
     steps: list[OverfitStep] = []
     for step in range(MAX_STEPS):
         loss, logits, _ = train_step(setup, pixels, labels, step, recipe.optimizer.lr)
-        error = (rank_of_label(logits, labels) >= 1).double().mean().item()
-        steps.append(OverfitStep(step=step + 1, loss=loss.item(), top1_error=error))
-        if error == 0:
+        wrong, _, count = count_wrong(logits, setup.own(labels), setup.rows_world)
+        steps.append(OverfitStep(step=step + 1, loss=loss.item(), top1_error=wrong / count))
+        if wrong == 0:
             break
     return steps
 

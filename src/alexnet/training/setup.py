@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -38,7 +38,7 @@ from alexnet.training.initial_weights import (
     resolve,
     warn_if_pretrained_differently,
 )
-from alexnet.training.micro_batches import micro_batches, own_rows
+from alexnet.training.micro_batches import own_rows, smallest_share
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.replica import (
     build_replica,
@@ -90,6 +90,13 @@ class TrainingSetup:
     def learner(self) -> Network:
         """What the optimizer updates: the network, or this process's part of it."""
         return self.replica if isinstance(self.replica, ParallelNetwork) else self.network
+
+    def own(self, rows: Tensor) -> Tensor:
+        """Of the rows of a batch [B, ...], those of the images that this process computes."""
+        if self.rows_world.size == 1:
+            return rows
+        places = own_rows(len(rows), self.recipe, self.rows_world)
+        return rows[torch.from_numpy(places).to(rows.device)]
 
     def gather(self) -> None:
         """Bring the network and its average up to date with the parts that processes train.
@@ -285,30 +292,6 @@ def build_batches(
     reads_all = world.size == 1 or recipe.augment.mixed_fraction > 0
     rows = None if reads_all else partial(own_rows, recipe=recipe, world=world)
     return Batches(store, splits.train, batch_size, recipe.seed, is_balanced, rows)
-
-
-def smallest_share(count: int, recipe: Recipe, world: World) -> int:
-    """Images of a batch of `count` that a process has at once, at least.
-
-    Raises:
-        ConfigError: a process would have none.
-    """
-    shares = [
-        len(range(count)[part.own])
-        for rank in range(world.size)
-        for part in micro_batches(count, recipe, replace(world, rank=rank))
-    ]
-    if min(shares) < 1:
-        raise too_small_batch(count, world.size)
-    return min(shares)
-
-
-def too_small_batch(count: int, size: int) -> ConfigError:
-    """The error of a batch of `count` images for more processes."""
-    return ConfigError(
-        f"a batch of {count:,} images cannot be spread over {size} processes; "
-        f"use a --batch-size of at least {size}, or fewer --devices"
-    )
 
 
 def class_weights(recipe: Recipe, labels: np.ndarray, device: torch.device) -> Tensor | None:

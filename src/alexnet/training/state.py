@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from alexnet.config.recipe import Recipe
 from alexnet.evaluation.metrics import rank_of_label
+from alexnet.parallel.world import ALONE, World
 from alexnet.records import EpochRecord, EpochTimes, LastStep
 from alexnet.training.timer import Elapsed, EpochTimer
 
@@ -86,10 +88,15 @@ class TrainState:
         return len(self.history)
 
     def end_step(
-        self, loss: Tensor, logits: Tensor, labels: Tensor, mixed_targets: Tensor | None
+        self,
+        loss: Tensor,
+        logits: Tensor,
+        labels: Tensor,
+        mixed_targets: Tensor | None,
+        world: World = ALONE,
     ) -> None:
-        """Count a finished step and add its figures."""
-        self.metrics = update_metrics(self.metrics, loss, logits, labels, mixed_targets)
+        """Count a finished step and add its figures; arguments as of `update_metrics`."""
+        self.metrics = update_metrics(self.metrics, loss, logits, labels, mixed_targets, world)
         self.step += 1
 
     def has_trained_epoch(self, steps_per_epoch: int) -> bool:
@@ -121,33 +128,55 @@ def update_metrics(
     logits: Tensor,
     labels: Tensor,
     mixed_targets: Tensor | None,
+    world: World = ALONE,
 ) -> RunningMetrics:
     """The sums with one more batch.
 
     Args:
         metrics: the sums before.
         loss: mean over the batch.
-        logits: [B, num_classes].
-        labels: int64 [B].
-        mixed_targets: [B, num_classes] if the images were mixed.
+        logits: [n, num_classes], of the images of this process, as are the next two.
+        labels: int64 [n].
+        mixed_targets: [n, num_classes] if the images were mixed.
+        world: the processes that the batch is spread over.
     """
-    count = len(labels)
-    total = loss.item() * count
     if mixed_targets is not None:
         best = logits.topk(min(5, logits.shape[1])).indices
         found = mixed_targets.gather(1, best).double()
+        top1_found, top5_found, count = _sums(found[:, 0], found, world)
         return replace(
             metrics,
-            mixed_loss=metrics.mixed_loss + total,
-            mixed_top1_wrong=metrics.mixed_top1_wrong + count - found[:, 0].sum().item(),
-            mixed_top5_wrong=metrics.mixed_top5_wrong + count - found.sum().item(),
+            mixed_loss=metrics.mixed_loss + loss.item() * count,
+            mixed_top1_wrong=metrics.mixed_top1_wrong + count - top1_found,
+            mixed_top5_wrong=metrics.mixed_top5_wrong + count - top5_found,
             mixed_images=metrics.mixed_images + count,
         )
-    rank = rank_of_label(logits, labels)
+    top1_wrong, top5_wrong, count = count_wrong(logits, labels, world)
     return replace(
         metrics,
-        loss=metrics.loss + total,
-        top1_wrong=metrics.top1_wrong + int((rank >= 1).sum()),
-        top5_wrong=metrics.top5_wrong + int((rank >= 5).sum()),
+        loss=metrics.loss + loss.item() * count,
+        top1_wrong=metrics.top1_wrong + top1_wrong,
+        top5_wrong=metrics.top5_wrong + top5_wrong,
         images=metrics.images + count,
     )
+
+
+def count_wrong(logits: Tensor, labels: Tensor, world: World = ALONE) -> tuple[int, int, int]:
+    """Images of a batch whose label is not among the 1 and the 5 highest logits; all its images.
+
+    Args:
+        logits: [n, num_classes], of the images of this process.
+        labels: int64 [n].
+        world: the processes that the batch is spread over.
+    """
+    rank = rank_of_label(logits, labels)
+    top1_wrong, top5_wrong, count = _sums((rank >= 1).double(), (rank >= 5).double(), world)
+    return int(top1_wrong), int(top5_wrong), count
+
+
+def _sums(first: Tensor, second: Tensor, world: World) -> tuple[float, float, int]:
+    """The sums of two tensors over all processes, and the length of the first."""
+    sums = torch.stack([first.sum(), second.sum(), first.new_tensor(len(first))])
+    (sums,) = world.sum_over_ranks(sums)
+    one, other, count = sums.tolist()
+    return one, other, int(count)

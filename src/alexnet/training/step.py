@@ -15,14 +15,12 @@ from alexnet.errors import DivergedError
 from alexnet.parallel.data_parallel import (
     average_running_statistics,
     exchanging,
-    join_rows,
-    meter_of,
 )
 from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.runtime.device import autocast, seed_device
-from alexnet.training.micro_batches import dropout_of_rows, micro_batches, own_rows
+from alexnet.training.micro_batches import dropout_of_rows, micro_batches
 from alexnet.training.setup import TrainingSetup
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
@@ -42,8 +40,9 @@ def train_step(
         lr: learning rate.
 
     Returns:
-        The loss and the logits [B, num_classes], both before the update, and the targets
-        [B, num_classes] if CutMix or mixup mixed the images.
+        The loss of the batch; the logits of the images that this process computes,
+        [n, num_classes]; both before the update. And the targets of these images,
+        [n, num_classes], if CutMix or mixup mixed the images.
 
     Raises:
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
@@ -56,7 +55,7 @@ def train_step(
     )
     if setup.average:
         setup.average.update(setup.learner, step)
-    return loss, logits, targets if is_mixed else None
+    return loss, logits, setup.own(targets) if is_mixed else None
 
 
 def network_inputs(
@@ -86,7 +85,7 @@ def network_inputs(
         images = augmenter.run(pixels, applied)
         others = images[mixing.others] if mixing else images
     else:
-        own = torch.from_numpy(own_rows(count, recipe, world)).to(labels.device)
+        own = setup.own(torch.arange(count, device=labels.device))
         others = mixing.others[own] if mixing else own
         images, others = _run_on_rows(augmenter, pixels, applied, own, others)
     if mixing is None:
@@ -121,14 +120,14 @@ def update(
         network: changes; a replica (`parallel/data_parallel.py`) in a world of several processes.
         optimizer: changes.
         images: augmented and normalized [B, C, H, W]; the rows of this process.
-        targets: int64 [B], or class probabilities [B, num_classes].
+        targets: int64 [B], or class probabilities [B, num_classes], of the whole batch.
         recipe: gives the precision, the label smoothing, and the number of micro-batches.
         step: counted from 0; with the seed it decides dropout.
         class_weights: factors on the loss [num_classes]; they need class probabilities.
         world: the processes that the batch is spread over.
 
     Returns:
-        The loss and the logits [B, num_classes] before the update.
+        The loss of the batch, and the logits of this process's rows, before the update.
 
     Raises:
         DivergedError: the loss or a gradient is not finite; nothing has been updated.
@@ -154,30 +153,31 @@ def add_gradients(
 ) -> tuple[Tensor, Tensor]:
     """Forward and backward, in the recipe's micro-batches; arguments and result as of `update`.
 
-    Every loss is weighted by its part of the images, so that the gradients are the batch's. Batch
-    norm alone uses the statistics of each micro-batch, and of each process.
+    Every loss is weighted by its part of the images, so that the gradients, which the processes add
+    up, are the batch's. Batch norm alone uses the statistics of each micro-batch, and of each
+    process.
     """
     count, device = len(targets), images.device
     total, logits = torch.zeros((), device=device), []
     parts = micro_batches(count, recipe, world)
     inputs = torch.split(images, [part.own.stop - part.own.start for part in parts])
     for part, x in zip(parts, inputs, strict=True):
-        y = targets[part.rows]
+        y = targets[part.own]
         seed_device(device, derive_seed(recipe.seed, "dropout", step))
         with (
             exchanging(network, is_last=part is parts[-1]),
             dropout_of_rows(network, part.own, count),
             autocast(device, recipe.precision),
         ):
-            own_logits = network(x)
-        logits.append(join_rows(own_logits, len(y), world, meter_of(network)))
+            logits.append(network(x))
         mean = F.cross_entropy(logits[-1], y, class_weights, label_smoothing=recipe.label_smoothing)
-        check_loss(mean, recipe, step)
         loss = mean * (len(y) / count)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     if isinstance(network, HybridNetwork):
         network.sum_gradients()
+    (total,) = world.sum_over_ranks(total)
+    check_loss(total, recipe, step)
     return total, torch.cat(logits).detach()
 
 
