@@ -40,6 +40,7 @@ from alexnet.cli.info import InfoFlags
 from alexnet.cli.mistakes import MistakesFlags
 from alexnet.cli.outputs import OUTPUTS
 from alexnet.cli.predict import PredictFlags
+from alexnet.cli.pretrain import CHANGEABLE as PRETRAIN_CHANGEABLE
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.report import ReportFlags as RunReportFlags
 from alexnet.cli.run_options import read_run_options
@@ -171,7 +172,7 @@ def test_command_parses(command: str) -> None:
     if verb == "pretrain":
         kinds, *words = words
         assert set(kinds.split("|")) <= set(KINDS)
-        name, _, words = read_run_options(verb, words)
+        name, _, words = read_run_options(verb, words, PRETRAIN_CHANGEABLE)
         for kind in kinds.split("|"):
             parse_flags(kind, words, KINDS[kind].from_recipe(read_call(name).recipe()))
         return

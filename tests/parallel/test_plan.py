@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ABLATIONS, ZOO
 from alexnet.parallel.plan import (
     Scheme,
+    activations,
     needed_part,
     overlap,
     parameters,
@@ -56,10 +58,9 @@ def test_data_parallel_sends_62_million_gradients_and_hybrid_3_7() -> None:
 def test_bytes_of_the_papers_net(processes: int, batch_size: int) -> None:
     net, others = ZOO["alexnet"], processes - 1
     data = plan_for(net, "data", processes)
-    logits = 4 * 1000 * batch_size // processes * others
-    assert sent_bytes(traffic(data, batch_size)) == 8 * others * 60_965_224 // processes + logits
+    assert sent_bytes(traffic(data, batch_size)) == 8 * others * 60_965_224 // processes
     compressed = traffic(data, batch_size, gradient_bytes=BF16_BYTES)
-    assert sent_bytes(compressed) == 4 * others * 60_965_224 // processes + logits
+    assert sent_bytes(compressed) == 4 * others * 60_965_224 // processes
     hybrid = traffic(plan_for(net, "hybrid", processes), batch_size)
     per_process = 4 * batch_size // processes * others
     assert [(step.layer, step.forward, step.backward) for step in hybrid[:3]] == [
@@ -67,8 +68,22 @@ def test_bytes_of_the_papers_net(processes: int, batch_size: int) -> None:
         ("fc7", 4096 * per_process, 4096 * per_process),
         ("fc8", 1000 * per_process, 1000 * per_process),
     ]
-    assert (hybrid[3].exchange, hybrid[3].forward) == ("gather logits", logits)
-    assert (hybrid[4].layer, hybrid[4].numbers) == ("", 2_334_080 + 1000)
+    assert [(step.layer, step.numbers) for step in hybrid[3:]] == [("", 2_334_080 + 1000)]
+
+
+def test_activations_of_a_process() -> None:
+    """A hybrid gathers the inputs of fc6, has a part of its outputs, and sums of the others."""
+    net = ZOO["alexnet"]
+    outputs = [prod(info.output) for info in net.layer_infos()]
+    data = plan_for(net, "data", 4)
+    assert activations(data, 9, 0) == 3 * sum(outputs)
+    assert activations(data, 9, 3) == 2 * sum(outputs)
+    names = [layer.name for layer in net.layers]
+    connected = sum(outputs[names.index("fc6") :])
+    sums = 4096 + 1000  # of fc7 and fc8
+    own = 9216 + sums + (connected - sums) // 4
+    expected = 2 * (sum(outputs) - connected) + 8 * own
+    assert activations(plan_for(net, "hybrid", 4), 8, 0) == expected
 
 
 def test_columns_exchange_where_the_paper_says() -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, UsageError
+from alexnet.models.architecture import Architecture
 from alexnet.parallel.world import World, current_world
 from alexnet.pretraining.batch_random import BatchRandom
 from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
@@ -20,10 +24,20 @@ from alexnet.pretraining.processes import folder_to_go_on
 from alexnet.pretraining.recipe import PretrainRecipe, RbmRecipe, read_pretrain_recipe
 from alexnet.pretraining.records import LayerStep
 from alexnet.pretraining.run_files import layers_file, read_records
+from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training.processes import JOB, RESTARTS
 from alexnet.training.run_folder import RunFolder
-from support.pretraining import LayerWitness, seeded, small_recipe
+from support.pretraining import (
+    LayerWitness,
+    first_autoencoder,
+    first_rbm,
+    noise,
+    seeded,
+    small_recipe,
+    smooth_images,
+    tiny_arch,
+)
 from support.processes import Processes
 
 
@@ -31,7 +45,6 @@ class Stopping(LayerWitness):
     """Sends a signal to its process at a step."""
 
     def on_layer_step(self, report: LayerStep) -> None:
-        super().on_layer_step(report)
         if report.step == self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -89,6 +102,7 @@ def check_equal(recipe: PretrainRecipe, place: Path, processes: Processes, size:
     assert {p.name for p in many.path.iterdir()} == {p.name for p in one.path.iterdir()}
 
 
+@pytest.mark.slow
 def test_two_processes_pretrain_as_one(training: Recipe, tmp_path: Path, pair: Processes) -> None:
     recipe = replace(recipe_of("rbm", training), up_to="conv1", epochs=1)
     check_equal(recipe, tmp_path, pair, 2)
@@ -148,12 +162,34 @@ def test_an_image_gets_the_same_numbers_in_any_process() -> None:
             assert (found == tensor[rows]).all()
 
 
+@pytest.mark.parametrize("first", [first_autoencoder, first_rbm])
+def test_the_gradients_of_uneven_parts_of_a_batch_add_up(
+    first: Callable[[Architecture, Tensor], PretrainedLayer],
+) -> None:
+    """Of the masks and samples of the whole batch, and of sparsity, each part has its share."""
+    arch = tiny_arch("lenet5")
+    x = smooth_images(arch, 7)
+    layer = first(arch, x)
+    sums = [torch.zeros_like(parameter) for parameter in layer.parameters()]
+    for rows in World(0, 3).all_rows(7):
+        random = BatchRandom(seeded(), 7, rows)
+        loss, _ = layer.loss(x[rows], random)
+        parts = torch.autograd.grad(loss * random.share, list(layer.parameters()))
+        torch._foreach_add_(sums, list(parts))
+    whole, _ = layer.loss(x, noise(7))
+    for found, expected in zip(
+        sums, torch.autograd.grad(whole, list(layer.parameters())), strict=True
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_one_process_is_told_how_to_start_several(training: Recipe, tmp_path: Path) -> None:
     recipe = replace(recipe_of("rbm", training), devices=2)
     with pytest.raises(UsageError, match=r"needs 2 processes: .* alexnet pretrain rbm --devices 2"):
         pretrain(recipe, out=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_job_of_torchrun_goes_on_with_the_pretraining_it_began(
     training: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet.cli.trials import memory_text
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store import build
@@ -16,8 +17,9 @@ from alexnet.data.store.build import planned_store, prepare
 from alexnet.errors import DataError
 from alexnet.reporter import NullReporter
 from alexnet.training.data import plan_data, prepare_data
-from alexnet.training.dry_run import plan_run
+from alexnet.training.dry_run import RunPlan, plan_run
 from alexnet.training.setup import set_up_training
+from support.processes import Processes
 from support.runs import Witness, train
 
 
@@ -57,6 +59,29 @@ def test_memory_of_the_activations_by_hand(tiny: Recipe) -> None:
     outputs = sum(prod(info.output) for info in arch.layer_infos())
     assert plan.memory.activations == 4 * (4 * 2 * outputs + 12 * 32 * 32)
     assert plan.memory.optimizer == plan.memory.gradients
+
+
+def shared_plan(recipe: Recipe) -> RunPlan:
+    return plan_run(recipe, NullReporter())
+
+
+@pytest.mark.slow
+def test_memory_of_each_of_two_processes(tiny: Recipe, pair: Processes) -> None:
+    """Half of the activations; of a hybrid also fewer gradients, whose files hold the whole."""
+    recipe = replace(tiny, arch="alexnet", batch_size=8)
+    alone = plan_run(recipe, NullReporter())
+    data, same = pair.run(shared_plan, recipe)
+    assert data.memory == same.memory
+    assert (alone.processes, data.processes) == (1, 2)
+    assert data.memory.activations == alone.memory.activations / 2
+    assert data.memory.gradients == 2 * alone.memory.gradients
+    options = replace(recipe.distributed, parallel="hybrid")
+    hybrid, _ = pair.run(shared_plan, replace(recipe, distributed=options))
+    part = hybrid.memory.gradients / alone.memory.gradients
+    assert part < 0.8
+    assert hybrid.memory.optimizer == pytest.approx(part * alone.memory.optimizer)
+    assert hybrid.disk.run == data.disk.run == alone.disk.run
+    assert "in each of 2 processes (weights " in memory_text(hybrid.memory, hybrid.processes)
 
 
 def test_a_planned_store_is_the_store_without_its_images(flowers: Path, tmp_path: Path) -> None:

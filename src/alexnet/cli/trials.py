@@ -81,7 +81,7 @@ def plan_text(plan: RunPlan) -> str:
         ("network", f"{recipe.arch_name}: {plan.parameters:,} parameters"),
         ("batch", f"{batch}{f'; {parts} of them for one update' * (parts > 1)}"),
         ("steps", f"{plan.steps_per_epoch:,} per epoch, {plan.total_steps:,} in all"),
-        ("memory", memory_text(plan.memory)),
+        ("memory", memory_text(plan.memory, plan.processes)),
         ("disk", f"image store {size_text(disk.store)}, {state}: {disk.store_folder}"),
         ("", f"run folder {size_text(disk.run)}, up to {size_text(disk.run_at_most)} meanwhile"),
         ("time", f"about {duration_text(plan.total_seconds)} on {plan.device}, "
@@ -93,8 +93,8 @@ def plan_text(plan: RunPlan) -> str:
     return "\n".join(printable(f"{name:<9} {text}") for name, text in lines)
 
 
-def memory_text(memory: MemoryEstimate) -> str:
-    """The total, and what it is made of."""
+def memory_text(memory: MemoryEstimate, processes: int) -> str:
+    """The total in each process, and what it is made of."""
     parts = (
         ("weights", memory.weights),
         ("gradients", memory.gradients),
@@ -102,7 +102,8 @@ def memory_text(memory: MemoryEstimate) -> str:
         ("activations", memory.activations),
     )
     shares = ", ".join(f"{name} {size_text(size)}" for name, size in parts)
-    return f"about {size_text(memory.total)} ({shares}) beside what torch itself takes"
+    where = f" in each of {processes} processes" if processes > 1 else ""
+    return f"about {size_text(memory.total)}{where} ({shares}) beside what torch itself takes"
 
 
 def duration_text(seconds: float) -> str:

@@ -260,6 +260,28 @@ def _parameters(planned: PlannedLayer, processes: int, rank: int) -> int:
     return info.parameters
 
 
+def activations(plan: Plan, batch_size: int, rank: int) -> int:
+    """Numbers that a process has of the layers' outputs, and of the inputs that it gathers.
+
+    Args:
+        plan: the network and the processes.
+        batch_size: images of all processes together.
+        rank: of the process.
+    """
+    return sum(_activations(planned, plan.processes, batch_size, rank) for planned in plan.layers)
+
+
+def _activations(planned: PlannedLayer, processes: int, batch_size: int, rank: int) -> int:
+    channels, *sides = planned.info.output
+    gathered = batch_size * prod(planned.before.shape) if planned.before else 0
+    if planned.state == "rows":
+        return gathered + len(part(batch_size, processes, rank)) * prod(planned.info.output)
+    is_sum = planned.split in ("inputs", "inputs and bias")  # of all outputs, over the processes
+    is_part = planned.state == "parts" and not is_sum
+    own = len(part(channels, processes, rank)) if is_part else channels
+    return gathered + batch_size * own * prod(sides)
+
+
 def shared_parameters(plan: Plan) -> int:
     """Parameters that learn and that every process has: their gradients are summed in a step.
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
+from torch import nn
+
 from alexnet.config.recipe import Recipe
 from alexnet.io.paths import existing_parent
+from alexnet.parallel.plan import activations, plan_for
 from alexnet.reporter import Reporter
 from alexnet.training.data import plan_data
 from alexnet.training.initial_weights import resolve
@@ -30,11 +33,12 @@ SAVED_ACTIVATIONS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryEstimate:
-    """Bytes that a step takes, in float32."""
+    """Bytes that a step takes in each process, in float32."""
 
     weights: int
-    """With their moving average."""
+    """With their moving average; where a process trains a part, that part and the whole."""
     gradients: int
+    """Where several processes have the whole network, also those that are under way."""
     optimizer: int
     activations: int
     """Of one micro-batch, and the images of the step."""
@@ -74,11 +78,13 @@ class RunPlan:
     batch: tuple[int, ...]
     """Images, channels, height and width of what the network gets at once."""
     parameters: int
+    processes: int
+    """That train together; times and memory are of each."""
     steps_per_epoch: int
     total_steps: int
     memory: MemoryEstimate
     memory_bytes: int
-    """All of it."""
+    """All of it, in each process."""
     disk: DiskEstimate
     device: str
     seconds_per_step: float
@@ -118,6 +124,7 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
         stored_image=store.image_shape,
         batch=(min(recipe.batch_size, len(splits.train)), *arch.input),
         parameters=sum(info.parameters for info in arch.layer_infos()),
+        processes=setup.world.size,
         steps_per_epoch=setup.steps_per_epoch,
         total_steps=setup.total_steps,
         memory=memory,
@@ -150,25 +157,39 @@ def time_steps(setup: TrainingSetup) -> float:
 
 def estimate_memory(setup: TrainingSetup) -> MemoryEstimate:
     """Memory of a step from the shapes of the network; libraries and buffers come on top."""
-    recipe, arch = setup.recipe, setup.network.architecture
-    learning = sum(p.numel() for p in setup.network.parameters() if p.requires_grad)
-    weights = sum(tensor.numel() for tensor in setup.network.state_dict().values())
-    outputs = sum(prod(info.output) for info in arch.layer_infos())
-    images = setup.batches.images_per_step
-    size = min(recipe.batch_size, images)
+    recipe, arch, world = setup.recipe, setup.network.architecture, setup.world
+    scheme, images = recipe.distributed.parallel, setup.batches.images_per_step
+    learning, weights = _num_learning(setup.learner), _num_stored(setup.network)
+    if setup.learner is not setup.network:
+        weights += _num_stored(setup.learner)
+    is_replica = world.size > 1 and scheme == "data"
+    plan = plan_for(arch, scheme if world.size > 1 else "data", world.size)
+    outputs = activations(plan, min(recipe.batch_size, images), 0)
+    own_images = len(range(images)[setup.rows_world.all_rows(images)[0]])
     return MemoryEstimate(
         weights=4 * weights * (2 if setup.average else 1),
-        gradients=4 * learning,
+        gradients=4 * learning * (2 if is_replica else 1),
         optimizer=4 * learning * STATES[recipe.optimizer.optimizer],
-        activations=4 * (SAVED_ACTIVATIONS * size * outputs + images * prod(arch.input)),
+        activations=4 * (SAVED_ACTIVATIONS * outputs + own_images * prod(arch.input)),
     )
+
+
+def _num_stored(network: nn.Module) -> int:
+    """Numbers in the files of a network."""
+    return sum(tensor.numel() for tensor in network.state_dict().values())
+
+
+def _num_learning(network: nn.Module) -> int:
+    """Weights that are not frozen."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def estimate_disk(setup: TrainingSetup, is_prepared: bool) -> DiskEstimate:
     """Disk space of the image store and of the run folder."""
-    recipe, memory, store = setup.recipe, estimate_memory(setup), setup.store
-    state = memory.weights + memory.optimizer
-    model = memory.weights // (2 if setup.average else 1)
+    recipe, store = setup.recipe, setup.store
+    model = 4 * _num_stored(setup.network)
+    state = model * (2 if setup.average else 1)
+    state += 4 * _num_learning(setup.network) * STATES[recipe.optimizer.optimizer]
     models = model * (2 if setup.eval_split == "val" else 1)
     return DiskEstimate(
         store=store.num_bytes,
