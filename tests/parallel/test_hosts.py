@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from alexnet.config.recipe import Recipe
 from alexnet.training.run_folder import RunFolder
 from support.network_namespaces import start_hosts
-from support.runs import is_same_run
+from support.runs import is_same_run, resume
 from support.torchrun import (
     MANY_EPOCHS,
     TIMEOUT_SECONDS,
@@ -36,6 +38,35 @@ def test_hosts_reach_each_other_by_name_and_leave_nothing() -> None:
     namespaces = subprocess.check_output(["ip", "netns", "list"], text=True)
     assert one.namespace not in namespaces
     assert two.namespace not in namespaces
+
+
+SECONDS_TO_END = 30.0
+"""From the loss of a link to the end of both sides."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_cut_link_ends_both_sides_and_the_run_goes_on(small: Recipe, tmp_path: Path) -> None:
+    """No packet says that the other side is gone; each side names it, and can be resumed."""
+    job = write_job(small, tmp_path / "job", MANY_EPOCHS)
+    with start_hosts(2) as hosts, ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                job.start(host.command(job.words_of_rank(rank, "host-0")), str(rank))
+            )
+            for rank, host in enumerate(hosts)
+        ]
+        wait_for_epochs(job, 2)
+        hosts[1].cut_link()
+        end = time.monotonic() + SECONDS_TO_END
+        assert [p.wait(end - time.monotonic()) for p in processes] == [2, 2]
+    advice = "has ended or does not answer; resume with: alexnet train --resume run"
+    for rank, other in ((0, 1), (1, 0)):
+        last = (job.place / str(rank)).read_text().splitlines()[-1]
+        assert last.startswith(f"alexnet: rank {other} (process ")
+        assert last.endswith(f" on host-{other}) {advice}")
+    finished = job.epochs()
+    assert len(resume(job.out, epochs=finished + 1).history) == finished + 1
 
 
 TWO_HOSTS = (

@@ -42,6 +42,10 @@ class Host:
         enter = ["sh", "-c", ENTER, self.name, str(self.names)]
         return ["ip", "netns", "exec", self.namespace, *own, *enter, *map(str, words)]
 
+    def cut_link(self) -> None:
+        """Cut its cable: what is sent from now on is lost, and nobody is told."""
+        self.run("ip", "link", "set", LINK, "down")
+
     def run(self, *words: Any) -> str:
         """Run a command in the network of this host, such as `tc qdisc add dev eth0 ..`.
 

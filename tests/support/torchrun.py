@@ -15,6 +15,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 
 SOURCE = Path(__file__).parents[2] / "src"
+TRAIN = ("-m", "alexnet", "train", "--config", "config.json", "--out", "run")
 MANY_EPOCHS = 100_000
 TIMEOUT_SECONDS = 150.0
 """Of anything; a busy machine may take a minute to import torch."""
@@ -33,8 +34,16 @@ class Job:
 
     def words(self, *flags: str) -> list[str]:
         """The command, with flags of torchrun."""
-        train = ["-m", "alexnet", "train", "--config", "config.json", "--out", "run"]
-        return [sys.executable, "-m", "torch.distributed.run", *flags, *train]
+        return [sys.executable, "-m", "torch.distributed.run", *flags, *TRAIN]
+
+    def words_of_rank(self, rank: int, address: str) -> list[str]:
+        """The command as one of two processes, each on a host of its own, without torchrun.
+
+        The process of rank 0, whose host has this address, keeps the store.
+        """
+        own = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
+        environment = {**own, "MASTER_ADDR": address, "MASTER_PORT": 29500}
+        return ["env", *(f"{k}={v}" for k, v in environment.items()), sys.executable, *TRAIN]
 
     def epochs(self) -> int:
         """The number of finished epochs."""

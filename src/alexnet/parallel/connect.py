@@ -8,16 +8,24 @@ brings a word of its own, and the main one calls all by them into a part of the 
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
 from alexnet.errors import ProcessLostError
-from alexnet.parallel.watch import Watch, introduce, start_watch
+from alexnet.parallel.watch import (
+    Watch,
+    end_process,
+    introduce,
+    start_watch,
+    tells_without_store,
+)
 from alexnet.parallel.world import PATIENCE, World
 
 CONNECT_SECONDS = 300.0
@@ -41,20 +49,42 @@ def connect(world: World) -> tuple[Watch, Store]:
         ProcessLostError: some are not here after CONNECT_SECONDS, or nobody has a store.
     """
     has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    lost = ProcessLostError(
+        f"rank {world.rank} does not reach {'torchrun' if has_store else 'rank 0'} at "
+        f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} (MASTER_ADDR, MASTER_PORT) "
+        f"within {CONNECT_SECONDS:g} s: see whether that is the first host, whether what should "
+        "answer there runs, and whether a firewall is between",
+        is_told=not (world.is_main or tells_without_store(world, is_store_of_torchrun=has_store)),
+    )
     try:
-        store = _store(CONNECT_SECONDS, is_here=world.is_main and not has_store)
-        session = RollCall(world, store).wait()
-        store.set_timeout(PATIENCE)  # NCCL meets there before its first exchange
-        own = _store(STORE_SECONDS)  # one that waits for a value makes no other thread wait
-        watch = start_watch(world, PrefixStore(session, own), is_store_of_torchrun=has_store)
+        with _ending_if_silent(lost):
+            store = _store(CONNECT_SECONDS, is_here=world.is_main and not has_store)
+            session = RollCall(world, store).wait()
+            store.set_timeout(PATIENCE)  # NCCL meets there before its first exchange
+            own = _store(STORE_SECONDS)  # one that waits for a value makes no other thread wait
+            watch = start_watch(world, PrefixStore(session, own), is_store_of_torchrun=has_store)
     except RuntimeError as error:
-        raise ProcessLostError(
-            f"rank {world.rank} does not reach {'torchrun' if has_store else 'rank 0'} at "
-            f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']} (MASTER_ADDR, MASTER_PORT): "
-            "see whether that is the first host, and whether a firewall is between",
-            is_told=world.local_rank > 0,
-        ) from error
+        raise lost from error
     return watch, PrefixStore(session, store)
+
+
+@contextmanager
+def _ending_if_silent(error: ProcessLostError) -> Iterator[None]:
+    """A context in which this process ends if it takes too long.
+
+    A question to a store whose process is stopped waits for ever.
+    """
+
+    def end() -> None:
+        end_process("" if error.is_told else str(error))
+
+    timer = threading.Timer(CONNECT_SECONDS + 2 * LOOK_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _store(seconds: float, *, is_here: bool = False) -> Store:

@@ -70,9 +70,7 @@ class Watch:
         """
         with self._using_store():
             return bool(self.store.add("errors", 1) == 1)
-        is_first_host = self.world.rank == self.world.local_rank
-        has_lost_0 = is_first_host and not self.is_store_of_torchrun
-        return self.world.local_rank == (1 if has_lost_0 else 0)
+        return tells_without_store(self.world, is_store_of_torchrun=self.is_store_of_torchrun)
 
     def leave(self) -> None:
         """Let the main process, which writes the files, end before the others.
@@ -196,11 +194,24 @@ class Watch:
 
     def _end(self, text: str) -> None:
         """End this process at once: its main thread may wait for an exchange that never comes."""
-        if self._is_over.is_set():
-            return
-        if text:
-            print(f"alexnet: {text}", file=sys.__stderr__, flush=True)
-        os._exit(EXIT_CODE)
+        if not self._is_over.is_set():
+            end_process(text)
+
+
+def tells_without_store(world: World, *, is_store_of_torchrun: bool) -> bool:
+    """Whether a process tells that the store is lost: one of each host does.
+
+    Rank 0 does not where it keeps the store, and is lost with it.
+    """
+    has_lost_0 = world.rank == world.local_rank and not is_store_of_torchrun
+    return world.local_rank == (1 if has_lost_0 else 0)
+
+
+def end_process(text: str) -> None:
+    """End this process at once, whatever it waits for; the text, if there is one, says why."""
+    if text:
+        print(f"alexnet: {text}", file=sys.__stderr__, flush=True)
+    os._exit(EXIT_CODE)
 
 
 def _kill(who: str) -> None:
