@@ -31,6 +31,29 @@ def test_a_sheet_of_neighbors(
     assert str(own.path / "explain" / "neighbors.png") in result.out
 
 
+def test_neighbors_of_images_that_cannot_be_read(
+    command: Command, own: RunFolder, flowers: Path, tmp_path: Path, no_plots: None
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"nothing")
+    (folder / "b.png").write_bytes(b"")
+    (folder / "c.xyz").write_bytes(b"nothing")
+    out = own.path / "explain" / "neighbors.png"
+    result = command("explain", own.path, "--neighbors", folder, "--json")
+    facts = json.loads(result.out)
+    assert (result.code, facts["plot"], out.exists()) == (1, None, False)
+    assert all(one["error"] and one["prediction"] is None for one in facts["queries"])
+    for text in ("cannot read", "a.jpg", "b.png", "2 of 2 images could", "files skipped: .xyz 1"):
+        assert text in result.err
+    image = flowers / "train" / "rose" / "0000.jpg"
+    result = command("explain", own.path, "--neighbors", folder / "a.jpg", image, "--top", "2")
+    assert (result.code, out.exists()) == (1, True)
+    assert result.out.count("rose/0000.jpg") == 2, "the query, and itself"
+    assert result.err.count("cannot read") == 1
+    assert "images could not be read" not in result.err, "it is named"
+
+
 def test_a_map(command: Command, own: RunFolder, tmp_path: Path, no_plots: None) -> None:
     result = command("explain", own.path, "--map", "--out", tmp_path / "m.png", "--json")
     facts = json.loads(result.out)

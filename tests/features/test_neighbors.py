@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import alexnet
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import UsageError
 from alexnet.features.neighbors import NearestImages, nearest_images
 from alexnet.features.plots import neighbors_sheet
 from alexnet.training.run_folder import RunFolder
@@ -76,12 +76,20 @@ def test_data_of_other_classes_without_splits(
     assert {one.is_match for one in found.neighbors} == {None}
 
 
-def test_what_cannot_be_found(nearest: NearestImages, tmp_path: Path) -> None:
-    (tmp_path / "x.jpg").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"cannot read .*x\.jpg"):
-        nearest.find(tmp_path / "x.jpg")
+def test_an_image_that_cannot_be_read_is_one_result(
+    nearest: NearestImages, flowers: Path, tmp_path: Path
+) -> None:
+    bad, rose = tmp_path / "x.jpg", flowers / "train" / "rose" / "0001.jpg"
+    bad.write_bytes(b"no image")
+    first, second, third = nearest.find([bad, rose, bad], top=2, num_pixels=1)
+    assert (first.image, first.neighbors, first.prediction) == (str(bad), (), None)
+    assert first.error == third.error != ""
+    assert (second.image, second.label, second.error) == (str(rose), "rose", "")
+    assert second == nearest.find(rose, top=2)[0]
+    assert second.pixels is not None, "those of the first image that can be read"
+    assert [one.error for one in nearest.find(bad)] == [first.error]
     with pytest.raises(UsageError, match="top must be"):
-        nearest.find(tmp_path / "x.jpg", top=0)
+        nearest.find(rose, top=0)
 
 
 def test_the_sheet_names_classes_and_marks_others(nearest: NearestImages, flowers: Path) -> None:

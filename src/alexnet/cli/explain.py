@@ -16,8 +16,7 @@ from alexnet.cli.explain_filters import FiltersFlags
 from alexnet.cli.explain_neighbors import NeighborsFlags
 from alexnet.cli.flags import parse, with_run
 from alexnet.cli.outputs.explain import ExplainedImage, ExplainOutput, explanation_output
-from alexnet.cli.predict import check_order, find_inputs
-from alexnet.data.images.find import describe_skipped
+from alexnet.cli.predict import check_order, find_inputs, note_unused
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import AlexNetError, UsageError
 from alexnet.io.text import printable
@@ -96,9 +95,9 @@ def explain_images(arguments: Sequence[str]) -> int:
     results = _explain_all(classifier, flags, inputs, _sheet_paths(flags, inputs))
     if flags.json:
         print_json(ExplainOutput(model=flags.model, images=tuple(results)))
-    if names := describe_skipped(skipped):
-        note(f"files skipped: {names}")
-    return int(any(result.error for result in results))
+    errors = [(result.image, result.error) for result in results if result.error]
+    note_unused(errors, len(results), skipped)
+    return int(bool(errors))
 
 
 def _methods(flags: ExplainFlags) -> tuple[str, ...]:
@@ -124,7 +123,6 @@ def _explain_all(
                 results.append(
                     ExplainedImage(image=image.name, sheet=None, explanation=None, error=reason)
                 )
-                reporter.note(f"alexnet: cannot read {printable(image.name)}: {reason}")
         reporter.on_explain(len(inputs) * per_image, len(inputs) * per_image)
     return results
 

@@ -12,7 +12,7 @@ import tyro
 
 from alexnet.cli.console import note_next, percent, print_json, table
 from alexnet.cli.flags import parse, with_run
-from alexnet.cli.predict import check_order, check_shared, find_inputs
+from alexnet.cli.predict import check_order, check_shared, find_inputs, note_unused
 from alexnet.errors import UsageError
 from alexnet.io.files import write_text
 from alexnet.io.text import LONE_SURROGATE, count_text, printable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 WORDS = ("--neighbors", "--map")
 """The flags with which `alexnet explain` does this."""
-MAX_SHEET_QUERIES = 20
-"""Rows of the sheet; the table has all queries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ class NeighborsFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Write a sheet of neighbors, or a map."""
+    """Write a sheet of neighbors, or a map; 1 if an image could not be read."""
     flags = with_run(parse(NeighborsFlags, arguments, "explain"), "model")
     _check(flags)
     from alexnet.plots.saving import figure_format
@@ -122,24 +120,29 @@ def _neighbors(flags: NeighborsFlags, out: Path) -> int:
     from alexnet import plots
     from alexnet.cli.outputs.neighbors import neighbors_output
     from alexnet.features.neighbors import NearestImages
-    from alexnet.features.plots import neighbors_sheet
+    from alexnet.features.plots import MAX_QUERIES, neighbors_sheet
 
-    inputs = find_inputs(flags.neighbors, Counter())
+    skipped: Counter[str] = Counter()
+    inputs = find_inputs(flags.neighbors, skipped)
     check_shared(inputs, current_world())
     with ProgressReporter() as reporter:
         nearest = NearestImages(_open(flags, reporter), flags.cosine)
     if not current_world().is_main:
         return 0
     found = nearest.find(
-        inputs, flags.top, exclude_same=flags.exclude_same, num_pixels=MAX_SHEET_QUERIES
+        inputs, flags.top, exclude_same=flags.exclude_same, num_pixels=MAX_QUERIES
     )
-    plots.save(neighbors_sheet(found[:MAX_SHEET_QUERIES], nearest), out)
+    readable = [one for one in found if not one.error]
+    if readable:
+        plots.save(neighbors_sheet(readable[:MAX_QUERIES], nearest), out)
     if flags.json:
-        print_json(neighbors_output(nearest, found, str(out)))
-        return 0
-    print(_table(found, flags.cosine))
-    print(f"\n{_searched_text(nearest.searched)}\n{printable(str(out))}")
-    return 0
+        print_json(neighbors_output(nearest, found, str(out) if readable else None))
+    elif readable:
+        print(_table(readable, flags.cosine))
+        print(f"\n{_searched_text(nearest.searched)}\n{printable(str(out))}{_shown_text(readable)}")
+    errors = [(one.image, one.error) for one in found if one.error]
+    note_unused(errors, len(found), skipped)
+    return int(bool(errors))
 
 
 def _searched_text(searched: SplitFeatures) -> str:
@@ -152,6 +155,17 @@ def _searched_text(searched: SplitFeatures) -> str:
         f"searched: {info.data}, {searched.split}, {count}; {info.num_features:,} features: "
         f"the output of {layer}"
     )
+
+
+def _shown_text(found: Sequence[Neighbors]) -> str:
+    """What the sheet leaves out of what was found; "" for nothing."""
+    from alexnet.features.plots import MAX_COLUMNS, MAX_QUERIES
+
+    queries = f"the first {MAX_QUERIES} of {len(found):,} images"
+    most = max(len(one.neighbors) for one in found)
+    neighbors = f"the {MAX_COLUMNS} nearest of {most:,} neighbors"
+    parts = [queries] * (len(found) > MAX_QUERIES) + [neighbors] * (most > MAX_COLUMNS)
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _table(found: Sequence[Neighbors], cosine: bool) -> str:
@@ -169,8 +183,8 @@ def _table(found: Sequence[Neighbors], cosine: bool) -> str:
 
 
 def _predicted(found: Neighbors) -> str:
-    prediction = found.prediction
-    return f"predicted {prediction.label} {percent(prediction.probability)}"
+    top = found.prediction
+    return f"predicted {top.label} {percent(top.probability)}" if top else ""
 
 
 def _map(flags: NeighborsFlags, out: Path) -> int:

@@ -21,6 +21,7 @@ from alexnet.cli.outputs.predict import predict_output
 from alexnet.data.images.find import describe_skipped, match_paths, no_image_text
 from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
+from alexnet.io.text import printable
 from alexnet.io.url import is_address
 from alexnet.parallel.world import World, current_world
 from alexnet.progress import ProgressReporter
@@ -90,15 +91,23 @@ def run(arguments: Sequence[str]) -> int:
         list(_written([predictions], write_now=True))
     elif not flags.csv and any(prediction.top_classes for prediction in predictions):
         print(_text(predictions))
-    _note_unused(predictions, skipped)
-    return int(any(prediction.error for prediction in predictions))
+    errors = [(one.image, one.error) for one in predictions if one.error]
+    note_unused(errors, len(predictions), skipped)
+    return int(bool(errors))
 
 
-def _note_unused(predictions: Sequence[Prediction], skipped: Counter[str]) -> None:
-    """Say which images could not be read, and which files are none."""
-    for prediction in predictions:
-        if prediction.error:
-            note(f"alexnet: cannot read {prediction.image}: {prediction.error}")
+def note_unused(errors: Sequence[tuple[str, str]], num_images: int, skipped: Counter[str]) -> None:
+    """Say which images could not be read and how many, and which files are none.
+
+    Args:
+        errors: the name of each such image, and the reason.
+        num_images: with those.
+        skipped: number of files that are no images, by reason.
+    """
+    for name, error in errors:
+        note(printable(f"alexnet: cannot read {name}: {error}"))
+    if len(errors) > 1:
+        note(f"{len(errors):,} of {num_images:,} images could not be read")
     if names := describe_skipped(skipped):
         note(f"files skipped: {names}")
 

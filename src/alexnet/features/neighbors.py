@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +13,7 @@ from alexnet.evaluation.evaluator import SplitName
 from alexnet.features.split import SplitFeatures, open_split
 from alexnet.inference.checks import check_top
 from alexnet.inference.classifier import Classifier
-from alexnet.inference.decoding import decode_batches, readable
+from alexnet.inference.decoding import Decoded, decode_batches
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.predictions import ClassProbability
 from alexnet.reporter import Reporter
@@ -40,15 +40,17 @@ class Neighbor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Neighbors:
-    """The nearest images to one query, nearest first."""
+    """The nearest images to one query, nearest first, or why the query could not be read."""
 
     image: str
     """The query's path or address, or "image 3" for the image at index 3 that is no file."""
-    label: str | None
+    label: str | None = None
     """The query's class, where the data has the image."""
-    prediction: ClassProbability
-    """The most probable class of the query."""
-    neighbors: tuple[Neighbor, ...]
+    prediction: ClassProbability | None = None
+    """The most probable class of the query; None if it could not be read."""
+    neighbors: tuple[Neighbor, ...] = ()
+    error: str = ""
+    """Why the query could not be read; "" if it was."""
     pixels: np.ndarray | None = field(default=None, compare=False, repr=False)
     """The query as stored images are, uint8 [S, S, 3], of the first queries."""
 
@@ -74,29 +76,39 @@ class NearestImages:
             images: as for `Classifier.predict`.
             top: number of neighbors; fewer if the split is smaller.
             exclude_same: leave out neighbors with just the pixels of the query.
-            num_pixels: number of queries whose pixels are kept.
+            num_pixels: number of readable queries whose pixels are kept.
+
+        Returns:
+            One result per image, in order. An image that cannot be read has an `error`.
 
         Raises:
             UsageError: a value is no image, or `top` is not a whole number of at least 1.
-            DataError: an image cannot be read.
         """
         check_top(top)
         found: list[Neighbors] = []
+        num_read = 0
         preprocessing = self.searched.classifier.info.preprocessing
         with closing(decode_batches(read_inputs(images), preprocessing)) as batches:
             for batch in batches:
-                pixels = np.stack([readable(image) for image in batch])
-                names = [image.name for image in batch]
-                for one, own in zip(
-                    self._find(names, pixels, top, exclude_same), pixels, strict=True
-                ):
-                    found.append(replace(one, pixels=own if len(found) < num_pixels else None))
+                for one in self._find_batch(batch, top, exclude_same):
+                    found.append(one if num_read < num_pixels else replace(one, pixels=None))
+                    num_read += not one.error
         return found
 
-    def _find(
-        self, names: list[str], pixels: np.ndarray, top: int, exclude_same: bool
-    ) -> list[Neighbors]:
-        """The neighbors of a batch of images uint8 [N, S, S, 3]."""
+    def _find_batch(
+        self, batch: Sequence[Decoded], top: int, exclude_same: bool
+    ) -> Iterator[Neighbors]:
+        """The results of a batch, with the pixels of those that could be read."""
+        pixels = [image.pixels for image in batch if image.pixels is not None]
+        results = iter(self._find(np.stack(pixels), top, exclude_same) if pixels else [])
+        for image in batch:
+            if image.error:
+                yield Neighbors(image=image.name, error=image.error)
+            else:
+                yield replace(next(results), image=image.name, pixels=image.pixels)
+
+    def _find(self, pixels: np.ndarray, top: int, exclude_same: bool) -> list[Neighbors]:
+        """The neighbors of a batch of images uint8 [N, S, S, 3], without their names."""
         index, rows, classifier = self.searched.index, self.searched.rows, self.searched.classifier
         features = classifier.layer_inputs(pixels, index.info.layer)
         probabilities = classifier.probabilities(pixels)
@@ -106,8 +118,9 @@ class NearestImages:
         nearest = index.nearest(features, rows, top + extra, cosine=self.cosine)
         for i, (near, distances) in enumerate(zip(*nearest, strict=True)):
             kept = ~np.isin(near, same[i]) if exclude_same else np.ones(len(near), bool)
-            one = self._neighbors(probabilities[i], same[i], near[kept][:top], distances[kept])
-            found.append(replace(one, image=names[i]))
+            found.append(
+                self._neighbors(probabilities[i], same[i], near[kept][:top], distances[kept])
+            )
         return found
 
     def _neighbors(

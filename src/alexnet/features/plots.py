@@ -36,6 +36,8 @@ TILE = 1.25
 """Side of an image of a sheet, in inches."""
 NAME_COLUMNS = 22
 """Columns of a text below an image."""
+MAX_QUERIES = 20
+"""Rows of a sheet."""
 MAX_COLUMNS = 10
 """Neighbors that a sheet shows of each query."""
 FRAME = 2.5
@@ -90,8 +92,8 @@ def neighbors_sheet(
 
 def _query_lines(found: Neighbors) -> list[str]:
     """The query's class, what it is predicted as, and its name."""
-    predicted = found.prediction.label
-    chance = percent(found.prediction.probability)
+    top = found.prediction
+    predicted, chance = (top.label, percent(top.probability)) if top else ("", "")
     if found.label in (None, predicted):
         middle = f"predicted, {chance}"
     else:

@@ -19,9 +19,12 @@ class QueryOutput:
     """The file's path, address, or "image 3" for the image at index 3 that is no file."""
     label: str | None
     """Its class, where the data has an image with just these pixels."""
-    prediction: ClassProbability
-    """Its most probable class."""
+    prediction: ClassProbability | None
+    """Its most probable class; null if the image could not be read."""
     neighbors: tuple[Neighbor, ...]
+    """Empty if the image could not be read."""
+    error: str | None
+    """Why the image could not be read; null if it was. With one, the exit code is 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,12 +43,12 @@ class NeighborsOutput:
     """The layer whose outputs are compared, such as relu7."""
     num_features: int
     queries: tuple[QueryOutput, ...]
-    plot: str
-    """The sheet."""
+    plot: str | None
+    """The sheet; null if no image could be read."""
 
 
 def neighbors_output(
-    nearest: NearestImages, found: Sequence[Neighbors], plot: str
+    nearest: NearestImages, found: Sequence[Neighbors], plot: str | None
 ) -> NeighborsOutput:
     """What is printed of neighbors."""
     searched = nearest.searched
@@ -62,6 +65,7 @@ def neighbors_output(
                 label=one.label,
                 prediction=one.prediction,
                 neighbors=one.neighbors,
+                error=one.error or None,
             )
             for one in found
         ),
