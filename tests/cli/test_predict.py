@@ -75,7 +75,7 @@ def test_predict_names_a_missing_image_and_predicts_the_others(
     good, gone, none = flowers / "test" / "rose" / "0000.jpg", tmp_path / "no.jpg", tmp_path / "*.x"
     words = ("predict", trained.path, good, gone, none, "--top", 1)
     told = command(*words)
-    assert (told.code, len(told.err.splitlines())) == (1, 2)
+    assert (told.code, len(told.err.splitlines())) == (1, 3)
     assert f"cannot read {gone}: No such file" in told.err
     assert f"cannot read {none}: there is no image at" in told.err
     found = json.loads(command(*words, "--json").out)["predictions"]

@@ -76,7 +76,7 @@ def test_a_map_of_a_panorama_is_shown_around_what_the_network_gets() -> None:
     wide = Image.fromarray(PHOTO).resize((640, 64))
     found = narrow_classifier("lenet5").explain(wide, methods=["grad_cam"])
     found = replace(found, window=found.window._replace(left=0.4, right=0.5))
-    whole, _, _, shown, *_ = sheet(found).axes
+    whole, shown, *_ = sheet(found).axes
     assert whole.get_xlim() == (-0.5, 639.5)
     assert shown.get_xlim() == pytest.approx((255.5 - 0.6 * 64, 319.5 + 0.6 * 64))
     assert shown.get_ylim() == (63.5, -0.5)

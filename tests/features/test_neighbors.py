@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,6 @@ def test_the_sheet_names_classes_and_marks_others(nearest: NearestImages, flower
     assert sum(word.startswith("✗") for word in words) == sum(not one.is_match for one in shown)
     assert any(f"of {len(shown)} neighbors" in word for word in words)
     assert len(figure.axes) == 2 * 11
+    small = neighbors_sheet([replace(found[0], neighbors=found[0].neighbors[:1])], nearest)
+    boxes = [axes.get_position(original=True) for axes in small.axes]
+    assert sum(box.width * box.height for box in boxes) > 0.4, "two large images fill it"

@@ -129,9 +129,7 @@ def _neighbors(flags: NeighborsFlags, out: Path) -> int:
         nearest = NearestImages(_open(flags, reporter), flags.cosine)
     if not current_world().is_main:
         return 0
-    found = nearest.find(
-        inputs, flags.top, exclude_same=flags.exclude_same, num_pixels=MAX_QUERIES
-    )
+    found = nearest.find(inputs, flags.top, exclude_same=flags.exclude_same, num_pixels=MAX_QUERIES)
     readable = [one for one in found if not one.error]
     if readable:
         plots.save(neighbors_sheet(readable[:MAX_QUERIES], nearest), out)

@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet.explain.page import Page
-from alexnet.plots import GRAY, SMALL, styled
+from alexnet.plots import GRAY, SMALL, Page, paragraph_height, styled
 
 WIDTH, MARGIN, GAP = 10.0, 0.3, 0.22
+MAX_BLOCK = 4.4
+"""Side of the block of a channel in inches; a figure of few channels is narrower."""
+MAX_COLUMNS = {1: 6, 2: 4}
+"""Channels in a row, by the number of blocks that a channel has."""
 PATCH_COLUMNS = 3
 SEAM = 0.03
 """Inches between two patches."""
-HEADING = 0.24
+HEADING, TITLE_SIZE = 0.24, 11
 
 
 @styled
@@ -30,18 +33,19 @@ def patches_sheet(
         patches: by channel, strongest first; empty without images.
         synthesized: by channel; empty if none were made.
         title: of the figure.
-        note: what is seen, in a small line below the title.
+        note: what is seen, in small letters below the title.
     """
     channels = list(patches or synthesized)
     parts = bool(patches) + bool(synthesized)
-    columns = 6 if parts == 1 else 4
-    step = (WIDTH - 2 * MARGIN + GAP) / columns
+    rows, columns = _grid(len(channels), MAX_COLUMNS[parts])
+    step = min((WIDTH - 2 * MARGIN + GAP) / columns, parts * MAX_BLOCK + (parts - 1) * SEAM + GAP)
     block = (step - GAP - (parts - 1) * SEAM) / parts
-    rows = -(-len(channels) // columns)
-    top = 0.72
-    page = Page(WIDTH, top + rows * (block + HEADING + 0.1) + 0.1)
-    page.text(MARGIN, 0.2, title, 11, fontweight="bold")
-    page.text(MARGIN, 0.45, note, SMALL, color=GRAY)
+    width = columns * step - GAP
+    note_top = 0.2 + paragraph_height(title, width, TITLE_SIZE) + 0.02
+    top = note_top + paragraph_height(note, width, SMALL) + 0.12
+    page = Page(width + 2 * MARGIN, top + rows * (block + HEADING + 0.1) + 0.1)
+    page.paragraph(MARGIN, 0.2, width, title, TITLE_SIZE, fontweight="bold")
+    page.paragraph(MARGIN, note_top, width, note, SMALL, color=GRAY)
     for i, channel in enumerate(channels):
         row, column = divmod(i, columns)
         x, y = MARGIN + column * step, top + row * (block + HEADING + 0.1)
@@ -52,6 +56,12 @@ def patches_sheet(
         if patches:
             _draw_patches(page, x, y + HEADING - 0.05, block, patches[channel])
     return page.figure
+
+
+def _grid(count: int, max_columns: int) -> tuple[int, int]:
+    """Rows, and columns that leave few places of the last row empty."""
+    rows = -(-count // max_columns)
+    return rows, -(-count // rows)
 
 
 def _draw_patches(

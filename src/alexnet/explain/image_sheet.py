@@ -2,64 +2,83 @@
 
 from __future__ import annotations
 
-from textwrap import fill
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alexnet.explain.channels import NUM_CHANNELS
 from alexnet.explain.explanation import METHODS, Explanation, NeighborImage, StrongChannels
 from alexnet.explain.map_panels import CAPTIONS, TITLES, draw_map, draw_whole_image
-from alexnet.explain.page import Page
-from alexnet.plots import BLUE, GRAY, INK, SMALL, drawable, percent, short_label, styled
+from alexnet.plots import (
+    BLUE,
+    GRAY,
+    INK,
+    LINE_SPACING,
+    SMALL,
+    Page,
+    drawable,
+    lines_of,
+    percent,
+    short_label,
+    styled,
+)
 
 WIDTH, MARGIN, GAP = 10.0, 0.3, 0.2
 INNER = WIDTH - 2 * MARGIN
 TITLE_SPACE, HEADING = 0.72, 0.26
-CAPTION_SPACE, CAPTION_COLUMNS = 0.62, 42
-NEIGHBOR_SIDE = 1.7
-NUM_NEIGHBORS, NAME_COLUMNS = 5, 24
-TITLE_COLUMNS, CLASS_COLUMNS = 60, 54
-"""Of the names of the title and of the bars."""
+CAPTION_GAP, LINE = 0.06, SMALL * LINE_SPACING / 72
+"""Inches between a panel and its caption, and of a line of it."""
+MAX_NEIGHBOR_SIDE, NEIGHBOR_TEXT = 2.6, 0.62
+MAX_PANEL = 4.4
+"""Height of a panel in inches."""
+TILE_SPACE = 0.06
+TITLE_COLUMNS, CLASS_COLUMNS, NAME_COLUMNS = 60, 54, 24
+"""Of the names of the title, of the bars, and below neighbors."""
 MAX_LAYERS = 8
 """Convolutions whose channels are shown."""
+
+
+class _Cell(NamedTuple):
+    """A panel of a row, below its heading."""
+
+    heading: str
+    width: float
+    """In inches, as the height."""
+    height: float
+    draw: Callable[[Axes], None]
+    caption: str = ""
 
 
 @styled
 def sheet(explanation: Explanation, model: str = "") -> Figure:
     """The image, its most probable classes, the maps of all methods, the strongest channels.
 
+    The panels of few maps are large, so that they fill their row.
+
     Args:
         explanation: what is shown.
         model: the name of the run or file, for the title.
     """
-    aspect = _panel_aspect(explanation)
-    methods = [method for method in METHODS if method in explanation.maps]
-    quarter = (INNER - 3 * GAP) / 4
-    first = quarter * aspect
-    maps_height = (HEADING + quarter * aspect + CAPTION_SPACE) if methods else 0.0
-    layers = explanation.channels[:MAX_LAYERS]
-    tiles_height = HEADING + _block_side(len(layers)) + 0.2 if layers else 0.0
-    neighbors_height = HEADING + NEIGHBOR_SIDE + CAPTION_SPACE if explanation.neighbors else 0.0
-    height = TITLE_SPACE + HEADING + first + GAP + maps_height + tiles_height + neighbors_height
-    page = Page(WIDTH, height + MARGIN)
+    layers, neighbors = explanation.channels[:MAX_LAYERS], explanation.neighbors
+    rows = _panel_rows(explanation)
+    height = TITLE_SPACE + sum(map(_row_height, rows)) + MARGIN
+    channels_height = HEADING + _block_size(len(layers))[1] + GAP if layers else 0.0
+    neighbors_height = HEADING + _side(len(neighbors)) + NEIGHBOR_TEXT if neighbors else 0.0
+    page = Page(WIDTH, height + channels_height + neighbors_height)
     _title(page, explanation, model)
     y = TITLE_SPACE
-    _first_row(page, y, quarter, first, explanation)
-    y += HEADING + first + GAP
-    for i, method in enumerate(methods):
-        _map_panel(page, MARGIN + i * (quarter + GAP), y, quarter, first, explanation, method)
-    y += maps_height
+    for row in rows:
+        _draw_row(page, y, row)
+        y += _row_height(row)
     if layers:
         _channel_row(page, y, layers)
-    if explanation.neighbors:
-        _neighbor_row(page, y + tiles_height, explanation.neighbors)
+    if neighbors:
+        _neighbor_row(page, y + channels_height, neighbors)
     return page.figure
-
-
-def _panel_aspect(explanation: Explanation) -> float:
-    """Height of a panel in widths: that of the image, but neither a strip nor a tower."""
-    width, height = explanation.size
-    return min(max(height / width, 0.6), 1.25)
 
 
 def _title(page: Page, explanation: Explanation, model: str) -> None:
@@ -73,21 +92,67 @@ def _heading(page: Page, x: float, y: float, text: str) -> None:
     page.text(x, y + 0.04, text, 8.5, fontweight="bold")
 
 
-def _first_row(page: Page, y: float, width: float, height: float, e: Explanation) -> None:
-    """The whole image, what the network gets, and the most probable classes."""
-    _heading(page, MARGIN, y, "The image")
-    draw_whole_image(page.panel(MARGIN, y + HEADING, width, height), e)
-    side = min(width, height)
-    x = MARGIN + width + GAP
-    _heading(page, x, y, f"What the network gets ({e.pixels.shape[1]} x {e.pixels.shape[0]})")
-    page.panel(x, y + HEADING, side, side).imshow(e.pixels, cmap="gray", vmin=0, vmax=255)
-    x = MARGIN + 2 * (width + GAP)
-    _heading(page, x, y, "Most probable classes")
-    _bars(page, x, y + HEADING, WIDTH - MARGIN - x, side, e)
+def _panel_rows(e: Explanation) -> list[list[_Cell]]:
+    """The image, the network's input, the classes and the maps; a single map beside the image."""
+    methods = [method for method in METHODS if method in e.maps]
+    is_single = len(methods) == 1
+    size = _panel_size(e, 2 if is_single else 4)
+    image = _Cell("The image", *size, partial(draw_whole_image, e=e))
+    side = min(_panel_size(e, 4))
+    heading = f"What the network gets ({e.pixels.shape[1]} x {e.pixels.shape[0]})"
+    taken = _column(4) + GAP + (0 if is_single else _column(4) + GAP)
+    rest = [
+        _Cell(heading, _column(4), side, partial(_draw_input, e=e)),
+        _Cell("Most probable classes", INNER - taken, side, partial(_draw_bars, e=e)),
+    ]
+    maps = [_map_cell(e, method, len(methods)) for method in methods]
+    if is_single:
+        return [[image, *maps], rest]
+    return [[image, *rest], *([maps] if maps else [])]
 
 
-def _bars(page: Page, x: float, y: float, width: float, height: float, e: Explanation) -> None:
-    axes = page.panel(x, y, width, height)
+def _map_cell(e: Explanation, method: str, count: int) -> _Cell:
+    """The panel of a map, of `count` maps in a row; a single one has half of it."""
+    width, height = _panel_size(e, max(count, 2))
+    lines = lines_of(CAPTIONS[method](e), width)
+    draw = partial(draw_map, e=e, method=method)
+    return _Cell(TITLES[method], width, height, draw, "\n".join(lines))
+
+
+def _column(count: int) -> float:
+    """Width of each of `count` panels that fill a row."""
+    return (INNER - (count - 1) * GAP) / count
+
+
+def _panel_size(e: Explanation, count: int) -> tuple[float, float]:
+    """Of each of `count` panels in a row: as the image, but neither a strip nor a tower."""
+    width, height = e.size
+    aspect = min(max(height / width, 0.6), 1.25)
+    return _column(count), min(_column(count) * aspect, MAX_PANEL)
+
+
+def _row_height(row: Sequence[_Cell]) -> float:
+    """With the captions and the space below."""
+    num_lines = max(cell.caption.count("\n") + 1 if cell.caption else 0 for cell in row)
+    captions = CAPTION_GAP + num_lines * LINE if num_lines else 0.0
+    return HEADING + max(cell.height for cell in row) + captions + GAP
+
+
+def _draw_row(page: Page, y: float, row: Sequence[_Cell]) -> None:
+    x = MARGIN
+    for cell in row:
+        _heading(page, x, y, cell.heading)
+        cell.draw(page.panel(x, y + HEADING, cell.width, cell.height))
+        page.text(x, y + HEADING + cell.height + CAPTION_GAP, cell.caption)
+        x += cell.width + GAP
+
+
+def _draw_input(axes: Axes, e: Explanation) -> None:
+    axes.imshow(e.pixels, cmap="gray", vmin=0, vmax=255)
+    axes.set_anchor("NW")
+
+
+def _draw_bars(axes: Axes, e: Explanation) -> None:
     n = len(e.top_classes)
     for i, top in enumerate(e.top_classes):
         label = short_label(drawable(top.label), CLASS_COLUMNS)
@@ -98,49 +163,57 @@ def _bars(page: Page, x: float, y: float, width: float, height: float, e: Explan
     axes.set(xlim=(0, 1), ylim=(n - 0.5, -0.5))
 
 
-def _map_panel(
-    page: Page, x: float, y: float, width: float, height: float, e: Explanation, method: str
-) -> None:
-    _heading(page, x, y, TITLES[method])
-    draw_map(page.panel(x, y + HEADING, width, height), e, method)
-    page.text(x, y + HEADING + height + 0.06, fill(CAPTIONS[method](e), CAPTION_COLUMNS))
+def _block_size(count: int) -> tuple[float, float]:
+    """Width and height of the channels of one of `count` layers; they fill the row together."""
+    width = _column(count)
+    columns = _tile_columns(count)
+    tile = (width - (columns - 1) * TILE_SPACE) / columns
+    rows = NUM_CHANNELS // columns
+    return width, rows * tile + (rows - 1) * TILE_SPACE
 
 
-def _block_side(count: int) -> float:
-    """Side of the block of a layer's channels, so that all layers fill the row."""
-    return min((INNER - (count - 1) * GAP) / max(count, 1), 2.2)
+def _tile_columns(count: int) -> int:
+    """A layer's channels are in 2 x 2 tiles; of one or two layers side by side."""
+    return NUM_CHANNELS if count <= 2 else 2
 
 
-def _channel_row(page: Page, y: float, layers: tuple[StrongChannels, ...]) -> None:
-    """The strongest channels of every layer, as a block of 2 x 2 tiles each."""
-    side = _block_side(len(layers))
+def _channel_row(page: Page, y: float, layers: Sequence[StrongChannels]) -> None:
+    """The strongest channels of every layer, as tiles."""
+    width, _ = _block_size(len(layers))
     for i, layer in enumerate(layers):
-        x = MARGIN + i * (side + GAP)
+        x = MARGIN + i * (width + GAP)
         _heading(page, x, y, f"{layer.layer}: strongest channels")
-        _channel_block(page, x, y + HEADING, side, layer)
+        _channel_tiles(page, x, y + HEADING, width, _tile_columns(len(layers)), layer)
 
 
-def _channel_block(page: Page, x: float, y: float, side: float, layer: StrongChannels) -> None:
-    space = 0.06
-    tile = (side - space) / 2
+def _channel_tiles(
+    page: Page, x: float, y: float, width: float, columns: int, layer: StrongChannels
+) -> None:
+    tile = (width - (columns - 1) * TILE_SPACE) / columns
+    step = tile + TILE_SPACE
     for i, (index, values) in enumerate(zip(layer.indices, layer.maps, strict=True)):
-        row, column = divmod(i, 2)
-        axes = page.panel(x + column * (tile + space), y + row * (tile + space), tile, tile)
+        row, column = divmod(i, columns)
+        axes = page.panel(x + column * step, y + row * step, tile, tile)
         axes.imshow(np.maximum(values, 0), cmap="magma", vmin=0, vmax=max(values.max(), 1e-12))
         axes.text(
             0.04, 0.96, str(index), transform=axes.transAxes, va="top", fontsize=7, color="white"
         )
 
 
-def _neighbor_row(page: Page, y: float, neighbors: tuple[NeighborImage, ...]) -> None:
+def _side(num_neighbors: int) -> float:
+    """Of an image of the row of neighbors."""
+    return min(_column(num_neighbors), MAX_NEIGHBOR_SIDE)
+
+
+def _neighbor_row(page: Page, y: float, neighbors: Sequence[NeighborImage]) -> None:
     """The nearest images with their class and distance."""
     _heading(page, MARGIN, y, "Nearest training images by the last hidden layer")
-    step = (INNER + GAP) / max(len(neighbors), NUM_NEIGHBORS)
+    side = _side(len(neighbors))
     for i, near in enumerate(neighbors):
-        x = MARGIN + i * step
-        page.panel(x, y + HEADING, NEIGHBOR_SIDE, NEIGHBOR_SIDE).imshow(near.pixels)
+        x = MARGIN + i * (side + GAP)
+        page.panel(x, y + HEADING, side, side).imshow(near.pixels)
         label = short_label(drawable(near.neighbor.label), NAME_COLUMNS)
-        bottom = y + HEADING + NEIGHBOR_SIDE + 0.06
+        bottom = y + HEADING + side + CAPTION_GAP
         page.text(x, bottom, label, color=INK)
         distance = f"distance {near.neighbor.distance:.1f}"
         page.text(x, bottom + 0.15, distance, color=GRAY)

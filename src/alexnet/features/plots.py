@@ -22,20 +22,25 @@ from alexnet.plots import (
     ORANGE,
     SMALL,
     WIDTH,
+    Page,
     add_note,
     class_labels,
     drawable,
     new_figure,
+    paragraph_height,
     percent,
     run_title,
     short_label,
     styled,
 )
 
-TILE = 1.25
-"""Side of an image of a sheet, in inches."""
-NAME_COLUMNS = 22
-"""Columns of a text below an image."""
+MARGIN, GAP = 0.2, 0.1
+TILE, LARGE_TILE = 1.25, 2.2
+"""Side of an image of a sheet in inches, and at most that of the few images of a small one."""
+FEW_QUERIES = 3
+TITLE_SIZE = 10.5
+COLUMN = 0.057
+"""Inches of a text below an image that a letter takes."""
 MAX_QUERIES = 20
 """Rows of a sheet."""
 MAX_COLUMNS = 10
@@ -67,27 +72,42 @@ def neighbors_sheet(
 
     Source: Paper, figure 4, right.
     """
-    store = nearest.searched.store
     columns = 1 + min(max_columns, max(len(one.neighbors) for one in found))
-    what = "Nearest images by the last hidden layer"
-    title = run_title(what, (store.info.name, nearest.searched.split))
-    height = (TILE + 0.58) * len(found) + 0.45 + 0.17 * title.count("\n")
-    figure = new_figure(height, title, max(WIDTH, (TILE + 0.1) * columns + 0.2))
-    grid = figure.subplots(len(found), columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    for row, one in zip(grid, found, strict=True):
-        if one.pixels is not None:
-            row[0].imshow(one.pixels)
-        _text_below(row[0], _query_lines(one), INK, bold=True)
-        for axes, neighbor in zip(row[1:], one.neighbors, strict=False):
-            axes.imshow(store.image(neighbor.index))
-            _frame(axes, neighbor, nearest.cosine)
-    grid[0][0].set_title("query", fontsize=SMALL, color=INK)
-    grid[0][1].set_title("nearest →", fontsize=SMALL, color=INK)
-    add_note(figure, _frames_text([one.neighbors[: columns - 1] for one in found]))
-    return figure
+    tile = _tile(len(found), columns)
+    step, row_height = tile + GAP, tile + 0.62
+    width = columns * step - GAP
+    title = run_title(
+        "Nearest images by the last hidden layer",
+        (nearest.searched.store.info.name, nearest.searched.split),
+    )
+    note = _frames_text([one.neighbors[: columns - 1] for one in found])
+    top = 0.5 + paragraph_height(title, width, TITLE_SIZE)
+    bottom = top + len(found) * row_height
+    page = Page(width + 2 * MARGIN, bottom + paragraph_height(note, width) + MARGIN)
+    page.paragraph(MARGIN, 0.15, width, title, TITLE_SIZE, fontweight="bold")
+    for i, text in enumerate(("query", "nearest →")):
+        page.text(MARGIN + i * step, top - 0.07, text, va="baseline")
+    for i, one in enumerate(found):
+        _draw_query(page, MARGIN, top + i * row_height, tile, one)
+        for j, near in enumerate(one.neighbors[: columns - 1], 1):
+            place = (MARGIN + j * step, top + i * row_height)
+            _draw_neighbor(page, *place, tile, near, nearest)
+    page.paragraph(MARGIN, bottom, width, note)
+    return page.figure
+
+
+def _tile(num_queries: int, columns: int) -> float:
+    """Side of an image: of few images larger ones, up to the usual width of a figure."""
+    if num_queries > FEW_QUERIES:
+        return TILE
+    return min(max((WIDTH - 2 * MARGIN + GAP) / columns - GAP, TILE), LARGE_TILE)
+
+
+def _draw_query(page: Page, x: float, y: float, tile: float, query: Neighbors) -> None:
+    axes = page.panel(x, y, tile, tile)
+    if query.pixels is not None:
+        axes.imshow(query.pixels)
+    _text_below(page, x, y + tile, tile, _query_lines(query), INK, bold=True)
 
 
 def _query_lines(found: Neighbors) -> list[str]:
@@ -105,29 +125,40 @@ def _file_name(path: str) -> str:
     return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _frame(axes: Axes, neighbor: Neighbor, cosine: bool) -> None:
-    """Class, distance and name below a neighbor, and a frame that says whether its class is right.
+def _draw_neighbor(
+    page: Page, x: float, y: float, tile: float, neighbor: Neighbor, nearest: NearestImages
+) -> None:
+    """An image in a frame that says whether its class is right; class, distance and name below.
 
     A wrong class has a cross, too, since not everyone tells colors apart.
     """
+    axes = page.panel(x, y, tile, tile)
+    axes.imshow(nearest.searched.store.image(neighbor.index))
     color = {True: BLUE, False: ORANGE, None: GRAY}[neighbor.is_match]
     axes.spines[:].set(visible=True, color=color, linewidth=FRAME)
     mark = "✗ " if neighbor.is_match is False else ""
-    distance = f"{neighbor.distance:.3f}" if cosine else f"{neighbor.distance:.1f}"
+    distance = f"{neighbor.distance:.3f}" if nearest.cosine else f"{neighbor.distance:.1f}"
     lines = [f"{mark}{neighbor.label}", "same image" if neighbor.is_same else distance]
-    _text_below(axes, [*lines, _file_name(neighbor.image)], color if mark else INK)
+    lines.append(_file_name(neighbor.image))
+    _text_below(page, x, y + tile, tile, lines, color if mark else INK)
 
 
-def _text_below(axes: Axes, lines: Sequence[str], color: str, bold: bool = False) -> None:
+def _text_below(
+    page: Page,
+    x: float,
+    y: float,
+    tile: float,
+    lines: Sequence[str],
+    color: str,
+    bold: bool = False,
+) -> None:
     """The first line in a color, the others small and gray."""
-    first, *others = [short_label(drawable(line), NAME_COLUMNS) for line in lines]
+    columns = int(tile / COLUMN)
+    first, *others = [short_label(drawable(line), columns) for line in lines]
     weight = "bold" if bold else "normal"
-    axes.set_xlabel(first, fontsize=SMALL + 0.5, color=color, labelpad=3, weight=weight)
-    axes.annotate(
-        "\n".join(others), (0.5, 0), (0, -15), xycoords="axes fraction",
-        textcoords="offset points", ha="center", va="top", fontsize=SMALL - 1,
-        color="#555555", annotation_clip=False,
-    )  # fmt: skip
+    middle = x + tile / 2
+    page.text(middle, y + 0.06, first, SMALL + 0.5, color=color, weight=weight, ha="center")
+    page.text(middle, y + 0.21, "\n".join(others), SMALL - 1, color="#555555", ha="center")
 
 
 def _frames_text(shown: Sequence[Sequence[Neighbor]]) -> str:

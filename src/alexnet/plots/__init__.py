@@ -3,6 +3,7 @@
 - `style`: colors, sizes and grid; `styled`, `new_figure` and what most axes need
 - `labels`, `fonts`: names that fit, in fonts that have their characters
 - `saving`: `save` and `save_plot`
+- `page`: figures whose parts are placed in inches
 - `curves`, `compared_runs`, `first_layer`, `sheets`: learning curves of a run and of several,
   filters, sheets of images
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         text_width,
         wrapped_label,
     )
+    from alexnet.plots.page import LINE_SPACING, Page, lines_of, paragraph_height
     from alexnet.plots.saving import FIGURE_FORMATS, SavePlot, figure_bytes, save, save_plot
     from alexnet.plots.sheets import contact_sheet
     from alexnet.plots.style import (
@@ -54,9 +56,11 @@ __all__ = [
     "GREEN",
     "INK",
     "LIGHT",
+    "LINE_SPACING",
     "ORANGE",
     "SMALL",
     "WIDTH",
+    "Page",
     "SavePlot",
     "add_note",
     "class_labels",
@@ -67,8 +71,10 @@ __all__ = [
     "filters",
     "font_note",
     "learning_curves",
+    "lines_of",
     "new_figure",
     "noise_note",
+    "paragraph_height",
     "percent",
     "run_title",
     "save",
@@ -91,7 +97,9 @@ __getattr__, __dir__ = attach(
         "GREEN": "style",
         "INK": "style",
         "LIGHT": "style",
+        "LINE_SPACING": "page",
         "ORANGE": "style",
+        "Page": "page",
         "SMALL": "style",
         "SavePlot": "saving",
         "WIDTH": "style",
@@ -104,8 +112,10 @@ __getattr__, __dir__ = attach(
         "filters": "first_layer",
         "font_note": "labels",
         "learning_curves": "curves",
+        "lines_of": "page",
         "new_figure": "style",
         "noise_note": "first_layer",
+        "paragraph_height": "page",
         "percent": "style",
         "run_title": "style",
         "save": "saving",

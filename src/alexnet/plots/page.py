@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet.plots import INK, SMALL
+from alexnet.plots.style import INK, SMALL
+
+LETTER = 0.0072
+"""Mean width of a letter in inches per point of its size; bold ones are wider."""
+BOLD_LETTER = 0.0086
+LINE_SPACING = 1.35
 
 
 class Page:
@@ -34,5 +40,22 @@ class Page:
 
     def text(self, x: float, y: float, text: str, size: float = SMALL, **style: Any) -> None:
         """Text whose top left corner is (x, y)."""
-        style = {"color": INK, "va": "top", "ha": "left", "linespacing": 1.35, **style}
+        style = {"color": INK, "va": "top", "ha": "left", "linespacing": LINE_SPACING, **style}
         self.figure.text(x / self.width, 1 - y / self.height, text, fontsize=size, **style)
+
+    def paragraph(
+        self, x: float, y: float, width: float, text: str, size: float = SMALL, **style: Any
+    ) -> None:
+        """As `text`, in lines that are at most `width` inches long."""
+        self.text(x, y, "\n".join(lines_of(text, width, size)), size, **style)
+
+
+def lines_of(text: str, width: float, size: float = SMALL) -> list[str]:
+    """The lines of a text that is `width` inches wide; titles, from 10 points on, are bold."""
+    letter = size * (BOLD_LETTER if size >= 10 else LETTER)
+    return [line for part in text.split("\n") for line in wrap(part, max(1, int(width / letter)))]
+
+
+def paragraph_height(text: str, width: float, size: float = SMALL) -> float:
+    """Inches that the lines of a text take."""
+    return len(lines_of(text, width, size)) * size * LINE_SPACING / 72
