@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,12 +122,22 @@ def test_faults_come_first_and_progress_reaches_the_end(folder: Path) -> None:
     assert calls[-1] == (15, 15)
 
 
-def test_duplicates_that_a_random_split_may_separate(tmp_path: Path) -> None:
+def test_duplicates_without_splits(tmp_path: Path) -> None:
     for name in ("a/1.png", "a/2.png", "b/1.png"):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(encode(COLORS + name.count("b"), "PNG"))
     finding = check(folder_source(tmp_path / "set"))[0]
     assert (finding.issue, finding.is_fault) == ("duplicate", False)
-    assert "a random split may put one into training and one into the test" in finding.detail
-    split = replace(folder_source(tmp_path / "set"), splits=("train",) * 3)
-    assert "random" not in check(split)[0].detail
+    assert finding.detail == "looks exactly like a/2.png", "they stay together in training"
+
+
+def test_a_group_of_copies_is_one_finding(folder: Path) -> None:
+    for i in range(5):
+        shutil.copy(folder / "train" / "a" / "0.png", folder / "train" / "a" / f"x{i}.png")
+    shutil.copy(folder / "train" / "a" / "0.png", folder / "test" / "a" / "y.png")
+    (finding,) = findings(folder)
+    assert finding.issue == "duplicate_across_splits"
+    assert len(finding.images) == 7
+    assert finding.name == finding.images[0]
+    shown = ", ".join(finding.images[1:4])
+    assert finding.detail == f"6 others look exactly like it: {shown} and 3 more"

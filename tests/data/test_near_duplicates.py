@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 from alexnet.data import near_duplicates as module
 from alexnet.data.check import check
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.near_duplicates import NearDuplicate, near_duplicates
+from alexnet.data.near_duplicates import NearDuplicate, joined, near_duplicates
 
 
 def painting(seed: int) -> Image.Image:
@@ -81,6 +82,22 @@ def test_an_exact_copy_is_told_once(folder: Path) -> None:
     (folder / "train" / "a" / "x.jpg").write_bytes(content)
     ImageOps.mirror(painting(3)).save(folder / "train" / "a" / "y.jpg")
     assert [issue for issue, _, _ in issues(folder)] == ["duplicate", "near_duplicate"]
+
+
+def test_near_copies_are_one_finding(folder: Path) -> None:
+    """Also those that are near to a copy only: 0 to 1, 1 to 2, and 0 to 4 mirrored."""
+    pairs = [(1, 0, False), (2, 1, False), (4, 0, True), (6, 5, False)]
+    groups = joined([NearDuplicate(*pair) for pair in pairs])
+    assert [[one.copy for one in group] for group in groups] == [[1, 2, 4], [6]]
+    small, mirrored = painting(3).resize((120, 90)), ImageOps.mirror(painting(3))
+    small.save(folder / "train" / "a" / "x.jpg")
+    mirrored.save(folder / "train" / "a" / "y.jpg")
+    (finding,) = check(replace(folder_source(folder), splits=("",) * 18))
+    assert finding.images == tuple(f"train/a/{name}.jpg" for name in "3xy")
+    assert finding.detail == (
+        "2 others look like it: train/a/x.jpg, train/a/y.jpg, resized or compressed again or "
+        "mirrored; a random split may part them"
+    )
 
 
 def test_plain_images_have_nothing_to_be_recognized_by() -> None:

@@ -17,7 +17,7 @@ from alexnet.data.images.find import describe_skipped, list_images
 from alexnet.data.images.formats import FORMAT_SUFFIXES, SUFFIXES
 from alexnet.data.images.open import REMARKS
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
-from alexnet.data.near_duplicates import near_duplicates, thumbnail
+from alexnet.data.near_duplicates import joined, near_duplicates, thumbnail
 from alexnet.data.source import ImageFiles, Source
 from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
@@ -33,6 +33,8 @@ SIDECARS = frozenset({
 """Endings of files beside images, such as annotations: no images are lost with them."""
 SMALL_PIXELS = 64
 """A shorter side below this is reported, unless the median image is that small."""
+SHOWN_COPIES = 3
+"""Names of a group that a finding tells."""
 FAULTS = frozenset({
     "unreadable", "skipped", "duplicate_across_splits", "duplicate_across_classes",
     "no_train_images",
@@ -42,14 +44,16 @@ FAULTS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One issue of one image or one class."""
+    """One issue of one image, of a group of copies or of one class."""
 
     issue: str
     """unreadable, format, small, imbalance, no_train_images (also val, test), few_images,
     class_case, duplicate or near_duplicate (also _across_splits, _across_classes)."""
     name: str
-    """Of the image or the class."""
+    """Of the image, of the first copy or of the class."""
     detail: str
+    images: tuple[str, ...] = ()
+    """The names of all images of a group of copies, that of `name` first."""
 
     @property
     def is_fault(self) -> bool:
@@ -180,45 +184,58 @@ def _small(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
 
 
 def _duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
+    """Groups of images that are equal."""
     groups = defaultdict(list)
     for index, image in enumerate(facts):
         if image.digest:
             groups[image.digest].append(index)
     return [
-        _duplicate(source, index, first) for first, *others in groups.values() for index in others
+        _group(source, "duplicate", group, "exactly like ")
+        for group in groups.values()
+        if len(group) > 1
     ]
 
 
-def _duplicate(source: Source, index: int, first: int) -> Finding:
-    detail = f"looks exactly like {source.names[first]}"
-    return _copy(source, "duplicate", index, first, detail)
-
-
 def _near_duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
-    """Images that are nearly an earlier one; of equal images, the first is compared."""
+    """Groups of images that are nearly the same; of equal images, the first is compared."""
     firsts = {image.digest: i for i, image in reversed(list(enumerate(facts))) if image.digest}
     indices = sorted(firsts.values())
     thumbnails = [one for i in indices if (one := facts[i].thumbnail) is not None]
     if len(thumbnails) < 2:
         return []
     findings = []
-    for found in near_duplicates(np.stack(thumbnails)):
-        how = "mirrored" if found.is_mirrored else "resized or compressed again"
-        first = indices[found.first]
-        detail = f"looks like {source.names[first]}, {how}"
-        findings.append(_copy(source, "near_duplicate", indices[found.copy], first, detail))
+    for group in joined(near_duplicates(np.stack(thumbnails))):
+        members = [indices[group[0].first], *(indices[one.copy] for one in group)]
+        ways = {"mirrored" if one.is_mirrored else "resized or compressed again" for one in group}
+        how = f", {' or '.join(sorted(ways, reverse=True))}"
+        findings.append(_group(source, "near_duplicate", members, "like ", how))
     return findings
 
 
-def _copy(source: Source, issue: str, index: int, first: int, detail: str) -> Finding:
-    """A finding on a copy, which is named after what it is a copy across."""
-    if source.labels[index] != source.labels[first]:
+def _group(source: Source, issue: str, members: list[int], alike: str, how: str = "") -> Finding:
+    """A finding on a group of copies, which is named after what it is across.
+
+    Args:
+        source: has the images.
+        issue: its kind.
+        members: indices of the images, the first one first.
+        alike: how much, such as "exactly like ".
+        how: what the copies differ by.
+    """
+    if len({source.labels[index] for index in members}) > 1:
         issue += "_across_classes"
-    elif source.splits[index] != source.splits[first]:
+    elif len({source.splits[index] for index in members}) > 1:
         issue += "_across_splits"
-    elif not source.splits[index]:
-        detail += "; a random split may put one into training and one into the test"
-    return Finding(issue, source.names[index], detail)
+    elif how and not source.splits[members[0]]:
+        how += "; a random split may part them"
+    name, *copies = (source.names[index] for index in members)
+    shown = ", ".join(copies[:SHOWN_COPIES])
+    if len(copies) == 1:
+        detail = f"looks {alike}{shown}{how}"
+    else:
+        more = f" and {len(copies) - SHOWN_COPIES:,} more" if len(copies) > SHOWN_COPIES else ""
+        detail = f"{len(copies):,} others look {alike}it: {shown}{more}{how}"
+    return Finding(issue, name, detail, (name, *copies))
 
 
 def _imbalance(source: Source) -> list[Finding]:

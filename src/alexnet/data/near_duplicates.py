@@ -10,7 +10,7 @@ one in fifty is missed, of closer ones far fewer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +69,16 @@ def near_duplicates(thumbnails: np.ndarray) -> list[NearDuplicate]:
         ):
             found.setdefault(index, NearDuplicate(index, first, mirrored))
     return [found[index] for index in sorted(found)]
+
+
+def joined(pairs: Sequence[NearDuplicate]) -> list[list[NearDuplicate]]:
+    """The same copies in groups, in which each is near to the first image or to another copy."""
+    root_of: dict[int, int] = {}
+    groups: dict[int, list[NearDuplicate]] = {}
+    for one in pairs:
+        root = root_of.setdefault(one.copy, root_of.get(one.first, one.first))
+        groups.setdefault(root, []).append(one)
+    return list(groups.values())
 
 
 def _are_near(ones: np.ndarray, others: np.ndarray, is_mirrored: np.ndarray) -> np.ndarray:

@@ -50,13 +50,15 @@ def prepare_output(store: Store, splits: Mapping[str, int]) -> PrepareOutput:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindingOutput:
-    """One issue of one image or one class."""
+    """One issue of one image, of a group of copies or of one class."""
 
     issue: str
     """Its kind, such as unreadable, small or duplicate_across_splits."""
     name: str
-    """Of the image or the class."""
+    """Of the image, of the first copy or of the class."""
     detail: str
+    images: tuple[str, ...]
+    """The names of all images of a group of copies; empty for other issues."""
     is_fault: bool
     """Whether it makes results wrong, not just worse. With a fault, the exit code is 1."""
 
@@ -90,7 +92,13 @@ def check_output(source: Source, findings: Sequence[Finding]) -> CheckOutput:
         skipped=dict(source.skipped),
         notes=tuple(source.notes),
         findings=tuple(
-            FindingOutput(issue=f.issue, name=f.name, detail=f.detail, is_fault=f.is_fault)
+            FindingOutput(
+                issue=f.issue,
+                name=f.name,
+                detail=f.detail,
+                images=f.images,
+                is_fault=f.is_fault,
+            )
             for f in findings
         ),
     )
