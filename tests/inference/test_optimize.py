@@ -107,6 +107,22 @@ def test_the_given_network_stays_as_it_is() -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.parametrize("int8", [True, False])
+def test_no_weight_is_shared_with_the_given_network(int8: bool) -> None:
+    """It may be mapped from a file, trained on, or moved."""
+    network = copy.deepcopy(narrow("alexnet_notebook"))
+    images = randn(2, *network.architecture.input)
+    optimized = optimize_for_inference(network, "float32", int8=int8)
+    with torch.inference_mode():
+        before = optimized(images)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.fill_(0)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    with torch.inference_mode():
+        assert torch.equal(optimized(images), before)
+
+
 def test_optimizing_twice_changes_nothing() -> None:
     optimized = optimize_for_inference(narrow("alexnet"))
     images = randn(2, *optimized.architecture.input)

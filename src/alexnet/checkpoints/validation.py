@@ -39,7 +39,12 @@ def check_tensors(arch: Architecture, tensors: Mapping[str, Tensor]) -> None:
 
 def first_nonfinite(tensors: Mapping[str, Tensor]) -> str:
     """The name of a tensor with a value that is infinite or NaN; "" if there is none."""
-    return next((name for name, t in tensors.items() if not bool(torch.isfinite(t).all())), "")
+    return next((name for name, t in tensors.items() if not _is_finite(t)), "")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all values are; a sum is fast, and finite only if they are, but it may overflow."""
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def check_preprocessing(

@@ -77,7 +77,8 @@ class LayerOptimizer:
 
     def optimize(self, network: Network) -> Network:
         """See `optimize_for_inference`."""
-        layers = fold_batch_norm(copy.deepcopy(network).eval())
+        shared = {id(t): t for t in chain(network.parameters(), network.buffers())}
+        layers = fold_batch_norm(copy.deepcopy(network, shared).eval())
         layers = {name: self.optimize_layer(layer) for name, layer in layers.items()}
         if self.kernels:
             layers = fuse_relu(layers, self.kernels)
@@ -89,12 +90,12 @@ class LayerOptimizer:
         return channels_last(result).eval()
 
     def optimize_layer(self, layer: nn.Module) -> nn.Module:
-        """The layer, or a faster one that computes the same within the tolerance of its type."""
+        """A copy of the layer, or a faster one: the same within the tolerance of its type."""
         if isinstance(layer, Conv2d):
             return self._conv(layer)
         if isinstance(layer, Linear):
             return self._linear(layer)
-        return layer
+        return copy.deepcopy(layer)
 
     def _conv(self, layer: Conv2d) -> nn.Module:
         if self.kernels and self._can_use_int8(layer):
@@ -169,7 +170,8 @@ class _Cast(nn.Module):
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
-        self.layer = layer if dtype == torch.float32 else copy.deepcopy(layer).to(dtype)
+        converted = {id(p): _converted(p, dtype) for p in layer.parameters()}
+        self.layer = copy.deepcopy(layer, converted)
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,3 +179,8 @@ class _Cast(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             y: Tensor = self.layer(x.to(self.dtype))
         return y
+
+
+def _converted(parameter: nn.Parameter, dtype: torch.dtype) -> nn.Parameter:
+    """A copy of another type."""
+    return nn.Parameter(parameter.detach().to(dtype, copy=True), requires_grad=False)

@@ -17,6 +17,10 @@ INPUT_CORRELATION = 0.9
 (docs/performance.md)."""
 
 
+WEIGHTS_AT_A_TIME = 1 << 22
+"""Weights that are rounded at a time, which limits the memory in between to 16 megabytes."""
+
+
 class PackedWeights(NamedTuple):
     """A layer's int8 weights in the order in which the C kernels read them.
 
@@ -40,8 +44,15 @@ def quantize_per_channel(weight: Tensor) -> tuple[Tensor, Tensor]:
     The largest weight of an output becomes 127 or -127.
     """
     rows = weight.detach().float().flatten(1)
-    scales = (rows.abs().amax(1) / MAX_INT8).clamp(min=torch.finfo(torch.float32).tiny)
-    return (rows / scales[:, None]).round().to(torch.int8).view(weight.shape), scales
+    quantized = torch.empty_like(rows, dtype=torch.int8)
+    scales = rows.new_empty(len(rows))
+    count = max(1, WEIGHTS_AT_A_TIME // rows.shape[1])
+    for first in range(0, len(rows), count):
+        part = slice(first, first + count)
+        largest = rows[part].abs().amax(1)
+        scales[part] = (largest / MAX_INT8).clamp(min=torch.finfo(torch.float32).tiny)
+        quantized[part] = (rows[part] / scales[part, None]).round_()
+    return quantized.view(weight.shape), scales
 
 
 def quantize_with_error_feedback(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,9 +108,11 @@ def pack_weights(
     missing = -(outputs // groups) % output_block
     words = padded_words(length)
     grouped = F.pad(grouped, (0, 4 * words - length, 0, 0, 0, 0, 0, missing))
-    blocks = grouped.reshape(-1, output_block, rows, runs, words, 4)
+    blocks = grouped.contiguous().view(torch.int32)  # a word of four bytes is moved as a whole
+    blocks = blocks.reshape(-1, output_block, rows, runs, words).permute(0, 2, 3, 4, 1)
+    packed = blocks.contiguous().view(torch.int8).view(*blocks.shape, 4)
     sums = quantized.flatten(1).sum(1, dtype=torch.int32)
-    return PackedWeights(blocks.permute(0, 2, 3, 4, 1, 5).contiguous(), scales, sums, bias)
+    return PackedWeights(packed, scales, sums, bias)
 
 
 def padded_words(length: int) -> int:
