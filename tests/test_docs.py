@@ -45,6 +45,7 @@ from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.report import ReportFlags as RunReportFlags
 from alexnet.cli.run_options import read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
+from alexnet.cli.serve import ServeFlags
 from alexnet.cli.summary import SummaryFlags
 from alexnet.cli.train import CHANGEABLE, TrainFlags
 from alexnet.config.presets import PRESETS
@@ -65,6 +66,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 FLAGS = {
     "evaluate": EvaluateFlags,
     "predict": PredictFlags,
+    "serve": ServeFlags,
     "summary": SummaryFlags,
     "import": ImportFlags,
     "export": ExportFlags,

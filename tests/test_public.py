@@ -20,6 +20,7 @@ PUBLIC = {
     "Architecture",
     "AutoencoderRecipe",
     "Classifier",
+    "Client",
     "Evaluation",
     "ModelOptions",
     "Network",
@@ -51,7 +52,7 @@ FOLDERS = {
     *("checkpoints", "config", "data", "evaluation", "experiments", "explain"),
     *("features",),
     *("inference", "interop"),
-    *("models", "ops", "plots", "pretraining", "training", "transforms"),
+    *("models", "ops", "plots", "pretraining", "serve", "training", "transforms"),
 }
 """Public folders, which need no import of their own."""
 TORCHLESS = (

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from alexnet.pretraining.pretrainer import Pretrained
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
     from alexnet.reporter import Reporter
+    from alexnet.serve.client import Client
     from alexnet.training.trainer import Run
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "Architecture",
     "AutoencoderRecipe",
     "Classifier",
+    "Client",
     "Evaluation",
     "ModelOptions",
     "Network",
@@ -71,6 +73,7 @@ _MODULES = {
     "Architecture": "models.architecture",
     "AutoencoderRecipe": "pretraining.recipe",
     "Classifier": "inference.classifier",
+    "Client": "serve.client",
     "Evaluation": "evaluation.results",
     "ModelOptions": "models.variants",
     "Network": "models.network",
@@ -113,6 +116,7 @@ _PACKAGES = (
     "ops",
     "plots",
     "pretraining",
+    "serve",
     "training",
     "transforms",
 )

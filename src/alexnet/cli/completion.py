@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "evaluate:EvaluateFlags",
     "predict": "predict:PredictFlags",
     "explain": "explain:ExplainFlags",
+    "serve": "serve:ServeFlags",
     "compare": "compare:CompareFlags",
     "report": "report:ReportFlags",
     "info": "info:InfoFlags",

@@ -103,6 +103,17 @@ PAGES: dict[str, HelpPage] = {
             ),
         },
     ),
+    "serve": HelpPage(
+        basic=(
+            "host", "port", "token", "allow_host", "device", "exact", "max_batch", "max_queue",
+            "max_files", "max_body_mb", "max_megapixels", "json",
+        ),
+        examples=(
+            ("serve runs/photos-001", "a run, for programs on this machine"),
+            ("serve runs/a new=runs/b", "two models, the second one called new"),
+            ("serve runs/a --host 0.0.0.0 --port 80", "for other machines; set $ALEXNET_TOKEN"),
+        ),
+    ),
     "compare": HelpPage(
         examples=(
             ("compare runs/a runs/b", "on the images that both have kept aside"),

@@ -201,13 +201,14 @@ class Classifier:
         if readable:
             probabilities = self.probabilities(np.stack(list(readable.values())), crops)
             for i, row in zip(readable, probabilities, strict=True):
-                top_classes[i] = self._top_classes(row, top)
+                top_classes[i] = self.top_classes(row, top)
         return [
             Prediction(image.name, top_classes.get(i, ()), image.error)
             for i, image in enumerate(batch)
         ]
 
-    def _top_classes(self, probabilities: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
+    def top_classes(self, probabilities: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
+        """The `top` most probable classes, best first, of one image's float32 [num_classes]."""
         best = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best)
 

@@ -63,7 +63,7 @@ def read_in_subprocess(
         return {name.removeprefix("_"): array for name, array in arrays.items()}
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def limit_memory(memory_bytes: int) -> None:
     """Limit what the process may allocate from now on, where the system can."""
     sizes = Path("/proc/self/statm")
     if sizes.exists():
@@ -83,7 +83,7 @@ def main(reader: str, path: str, memory_bytes: str) -> int:
     os.dup2(2, 1)  # what a library prints must not mix with the arrays
     module, _, function = reader.partition(":")
     read = getattr(import_module(module), function)
-    _limit_memory(int(memory_bytes))
+    limit_memory(int(memory_bytes))
     try:
         arrays = read(Path(path))
         file = io.BytesIO()

@@ -24,6 +24,7 @@ OUTPUTS = {
     "explain --filters": "cli.outputs.filters:FiltersOutput",
     "explain --neighbors": "cli.outputs.neighbors:NeighborsOutput",
     "explain --map": "cli.outputs.neighbors:MapOutput",
+    "serve": "cli.outputs.serve:ServeOutput",
     "compare": "cli.outputs.compare:CompareOutput",
     "info": "cli.outputs.info:InfoOutput",
     "runs": "cli.outputs.runs:RunsOutput",

@@ -1,0 +1,124 @@
+"""A process that decodes images for the server, one after the other, from stdin to stdout.
+
+`python -m alexnet.serve.decode_worker MEMORY_BYTES` reads requests (REQUEST, then the image file)
+and writes answers (ANSWER, then the pixels or the reason). It opens no file, may write none, and
+ends when its stdin does. It is no sandbox: it runs with the rights of the user.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from struct import Struct
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from alexnet.config.preprocessing import Resize
+from alexnet.data.images.concurrency import silence_warnings
+from alexnet.data.images.decode import decode, upright_size
+from alexnet.data.images.formats import FORMATS, heic_formats
+from alexnet.data.images.kinds import HEAD_BYTES, HEIC, READ, kind_of
+from alexnet.data.images.open import read_image
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.io.isolated import limit_memory
+
+RESIZES: tuple[Resize, ...] = ("shortest_edge", "stretch")
+REQUEST = Struct("<IHBQ")
+"""Bytes of the file, side of the result, index in RESIZES, most pixels."""
+ANSWER = Struct("<HIII")
+"""Status as of HTTP, width and height of the image, bytes that follow."""
+OK, TOO_LARGE, WRONG_TYPE, UNUSABLE = 200, 413, 415, 422
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedUpload:
+    """One image as uint8 [S, S, 3], or why there is none."""
+
+    status: int = OK
+    """200, or the status of the answer to its sender."""
+    width: int = 0
+    """Of the upright image in its file."""
+    height: int = 0
+    pixels: np.ndarray | None = None
+    reason: str = ""
+
+
+def decode_upload(content: bytes, resize: Resize, side: int, max_pixels: int) -> DecodedUpload:
+    """The image in the bytes of a file, resized as for the training."""
+    if reason := _too_many_pixels(content, max_pixels):
+        return DecodedUpload(TOO_LARGE, reason=reason)
+    try:
+        with read_image(io.BytesIO(content), side) as image:
+            pixels = decode(image, resize, side)
+            return DecodedUpload(OK, *upright_size(image), pixels)
+    except IMAGE_ERRORS as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return DecodedUpload(UNUSABLE, reason="decoding it needs more memory than is allowed")
+        kind = kind_of(content[:HEAD_BYTES])
+        is_read = kind in READ and (kind != HEIC or bool(heic_formats()))
+        status = UNUSABLE if is_read or not content else WRONG_TYPE
+        return DecodedUpload(status, reason=rejection_reason(error, "it"))
+
+
+def _too_many_pixels(content: bytes, max_pixels: int) -> str:
+    """Why an image is too large, by its header alone; "" if it is not, or is none."""
+    try:
+        with silence_warnings, Image.open(io.BytesIO(content), formats=_formats()) as image:
+            width, height = image.size
+    except Image.DecompressionBombError:
+        return f"more than {max_pixels:,} pixels"
+    except Exception:  # whatever a damaged header makes Pillow raise; `read_image` words it
+        return ""
+    return f"{width}x{height} pixels are more than {max_pixels:,}" * (width * height > max_pixels)
+
+
+def _formats() -> tuple[str, ...]:
+    return (*FORMATS, *heic_formats())
+
+
+def main(memory_bytes: int) -> None:
+    """Answer requests until stdin ends."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not mix with the answers
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all processes; stdin says when to end
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    decode_upload(b"", "stretch", 1, 1)  # imports what is imported late
+    _limit(memory_bytes)
+    while _answer_one(requests, answers):
+        pass
+
+
+def _answer_one(requests: IO[bytes], answers: IO[bytes]) -> bool:
+    """Answer a request; False if there is none."""
+    header = requests.read(REQUEST.size)
+    if len(header) < REQUEST.size:
+        return False
+    size, side, resize, max_pixels = REQUEST.unpack(header)
+    content = requests.read(size)
+    result = decode_upload(content, RESIZES[resize], side, max_pixels)
+    reason = result.reason.encode("utf-8", "backslashreplace")
+    body = reason if result.pixels is None else result.pixels.tobytes()
+    answers.write(ANSWER.pack(result.status, result.width, result.height, len(body)))
+    answers.write(body)
+    answers.flush()
+    return True
+
+
+def _limit(memory_bytes: int) -> None:
+    """Limit the memory, and forbid to write files, where the system can."""
+    limit_memory(memory_bytes)
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

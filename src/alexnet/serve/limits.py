@@ -1,0 +1,70 @@
+"""What one client, all clients together, and one image may take."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+from alexnet.errors import require
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The limits of a server.
+
+    Raises:
+        ConfigError: one of them is not above 0.
+    """
+
+    max_batch: int = 64
+    """Images that are computed at once, of all requests together."""
+    max_wait_ms: float = 4.0
+    """How long a batch waits for images that are being decoded; nothing waits if there are none."""
+    max_queue: int = 512
+    """Images that are accepted and not answered yet; above it the answer is 503."""
+    max_files: int = 64
+    """Images of one request."""
+    max_body_mb: float = 32.0
+    """Size of one request."""
+    max_memory_mb: float = 512.0
+    """Size of all requests that are being received or decoded; above it the answer is 503."""
+    max_megapixels: float = 64.0
+    """Width times height of an image, in millions."""
+    max_connections: int = 1000
+    """Open connections; above it the answer is 503."""
+    receive_seconds: float = 30.0
+    """How long a client may take to send a request."""
+    decode_seconds: float = 10.0
+    """How long an image may take to be decoded."""
+    decode_memory_mb: float = 1024.0
+    """Memory that a decoding process may allocate."""
+    decoders: int = 0
+    """Processes that decode images; 0: as many as there are CPU cores."""
+    max_explanations: int = 8
+    """Explanations that wait or are computed, one at a time; above it the answer is 503."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, flag = getattr(self, field.name), field.name.replace("_", "-")
+            is_optional = field.name in ("decoders", "max_wait_ms")
+            require(value > 0 or (is_optional and value == 0), f"--{flag} {value:g} is too small")
+
+    @property
+    def body_bytes(self) -> int:
+        """The largest body."""
+        return int(self.max_body_mb * 1e6)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The largest size of all bodies."""
+        return int(self.max_memory_mb * 1e6)
+
+    @property
+    def pixels(self) -> int:
+        """The most pixels of an image."""
+        return int(self.max_megapixels * 1e6)
+
+    @property
+    def num_decoders(self) -> int:
+        """The number of decoding processes."""
+        return self.decoders or os.cpu_count() or 1

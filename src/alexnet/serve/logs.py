@@ -1,0 +1,56 @@
+"""Log lines on stderr: as text, or one JSON object each. They say nothing of an image."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from alexnet.io.text import printable
+
+FIELDS = ("method", "path", "status", "seconds", "client", "received_bytes")
+"""What a line about a request has beside its message, in `extra`."""
+
+
+class JsonFormatter(logging.Formatter):
+    """A line is a JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; of an error also where it came from."""
+        facts = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **{name: getattr(record, name) for name in FIELDS if hasattr(record, name)},
+        }
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(facts)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The time, what was asked, and how it went."""
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        text = printable(record.getMessage())
+        if hasattr(record, "status"):
+            path = printable(str(record.__dict__["path"]))
+            milliseconds = 1000 * float(record.__dict__["seconds"])
+            text = f"{record.__dict__['method']} {path} {record.__dict__['status']} "
+            text += f"{milliseconds:.1f} ms"
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{time} {text}{trace}"
+
+
+def set_up_logs(*, as_json: bool) -> None:
+    """Write the server's log lines, and uvicorn's warnings, to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    for name, level in (("alexnet.serve", logging.INFO), ("uvicorn", logging.WARNING),
+                        ("asyncio", logging.WARNING)):  # fmt: skip
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)

@@ -1,0 +1,150 @@
+"""The served models: loaded, named, and replaced by newer files without a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from alexnet.errors import UsageError
+from alexnet.inference.classifier import Classifier, Crops, load
+from alexnet.inference.int8 import WeightOnlyInt8Linear
+from alexnet.inference.winograd import WinogradConv2d
+from alexnet.io.hub import PREFIX, hub_file
+from alexnet.io.run_paths import find_run
+from alexnet.models.network import Network
+from alexnet.serve.problems import ProblemError
+from alexnet.serve.schemas import ModelCard
+
+DEPEND_ON_COMPANY = (nn.Conv2d, nn.Linear, WinogradConv2d, WeightOnlyInt8Linear)
+"""Layers whose library may add in another order for another size of batch. Layers of int8 weights
+and activations add integers, and scale every image by its own range."""
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A model as it is served."""
+
+    name: str
+    classifier: Classifier
+    """As loaded, for explanations."""
+    optimized: Classifier
+    """For predictions."""
+    is_joined: bool
+    """Whether images are computed together with others."""
+
+    def probabilities(self, pixels: np.ndarray, crops: Crops) -> np.ndarray:
+        """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
+        return self.optimized.probabilities(pixels, crops)
+
+    def warm_up(self, max_batch: int) -> None:
+        """Compute what the first requests would wait for."""
+        side = self.classifier.info.preprocessing.resize_size
+        for size in (1, max_batch if self.is_joined else 1):
+            self.probabilities(np.zeros((size, side, side, 3), np.uint8), 1)
+
+    def card(self) -> ModelCard:
+        """What is known about it."""
+        info = self.classifier.info
+        return ModelCard(
+            name=self.name,
+            architecture=info.architecture.name,
+            class_names=info.class_names,
+            data=Path(info.recipe.data).name,
+            val_top1_error=info.scores.val_top1_error,
+            test_top1_error=info.scores.test_top1_error,
+            test_top5_error=info.scores.test_top5_error,
+            input_size=info.preprocessing.side,
+            is_joined=self.is_joined,
+        )
+
+
+def is_independent_of_company(network: Network) -> bool:
+    """Whether an image's result is the same, bit for bit, whatever else is in its batch."""
+    return not any(isinstance(layer, DEPEND_ON_COMPANY) for layer in network.modules())
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where a model is, and what it is called."""
+
+    name: str
+    place: str
+    """A run folder, a model file, or `hf:OWNER/NAME`."""
+
+    def load(self, device: str, *, exact: bool) -> ServedModel:
+        """The model as it is now.
+
+        Raises:
+            AlexNetError: it cannot be loaded.
+        """
+        is_remote = self.place.startswith(PREFIX)
+        classifier = load(hub_file(self.place) if is_remote else self.place, device)
+        optimized = classifier.optimized()
+        is_joined = not exact or is_independent_of_company(optimized.network)
+        return ServedModel(self.name, classifier, optimized, is_joined)
+
+
+def model_sources(words: Sequence[str]) -> list[ModelSource]:
+    """The models that words of the command line mean: PLACE, or NAME=PLACE.
+
+    Raises:
+        UsageError: there is none, or two have the same name.
+    """
+    sources = [_model_source(word) for word in words]
+    names = [source.name for source in sources]
+    if not sources:
+        raise UsageError("name at least one model: alexnet serve MODEL ...")
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f"two models are called {twice}; name one of them: NEW-NAME=MODEL")
+    return sources
+
+
+def _model_source(word: str) -> ModelSource:
+    name, is_named, place = word.partition("=")
+    if not is_named or Path(word).exists():
+        name, place = "", word
+    place = place if place.startswith(PREFIX) else find_run(place)
+    path = Path(place.removeprefix(PREFIX)).absolute()
+    is_file_of_run = path.name == "model.safetensors"
+    return ModelSource(name or (path.parent.name if is_file_of_run else path.stem), place)
+
+
+class Models:
+    """The served models by name."""
+
+    def __init__(self, sources: Sequence[ModelSource], device: str, *, exact: bool) -> None:
+        self.sources, self.device, self.exact = sources, device, exact
+        self._by_name: dict[str, ServedModel] = {}
+
+    def load(self, max_batch: int) -> None:
+        """Load all, or all again; unless all can be loaded, those that are here stay.
+
+        Raises:
+            AlexNetError: one cannot be loaded.
+        """
+        loaded = [source.load(self.device, exact=self.exact) for source in self.sources]
+        for model in loaded:
+            model.warm_up(max_batch)
+        self._by_name = {model.name: model for model in loaded}
+
+    @property
+    def all(self) -> tuple[ServedModel, ...]:
+        """In the order of the command line."""
+        return tuple(self._by_name.values())
+
+    def get(self, name: str) -> ServedModel:
+        """The model of a name; the first one for "".
+
+        Raises:
+            ProblemError: there is none of this name.
+        """
+        model = self._by_name.get(name) if name else self.all[0]
+        if model is None:
+            raise ProblemError(
+                422, f"there is no model {name!r}; there are {', '.join(self._by_name)}"
+            )
+        return model

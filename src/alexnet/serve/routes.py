@@ -1,0 +1,135 @@
+"""The addresses of the API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BeforeValidator
+
+from alexnet.inference.classifier import Crops
+from alexnet.serve import metrics
+from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy
+from alexnet.serve.schemas import (
+    ExplainAnswer,
+    JsonImages,
+    Method,
+    ModelsAnswer,
+    PredictAnswer,
+    State,
+)
+from alexnet.serve.service import Service
+from alexnet.serve.uploads import Memory, read_uploads
+
+MAX_NAME = 255
+Name = Annotated[str, Query(max_length=MAX_NAME)]
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": PROBLEM}
+    for status, text in {400: "Bad Request", 401: "Unauthorized", **TITLES}.items()
+}
+_FILE = {"type": "string", "format": "binary"}
+_FORM = {"type": "object", "required": ["files"], "additionalProperties": False,
+         "properties": {"files": {"type": "array", "items": _FILE, "minItems": 1}}}  # fmt: skip
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "Image files: in a form, one alone, or in JSON as base64.",
+        "content": {
+            "multipart/form-data": {"schema": _FORM},
+            "image/*": {"schema": _FILE},
+            "application/octet-stream": {"schema": _FILE},
+            "application/json": {
+                "schema": JsonImages.model_json_schema(),
+                "example": {"images": [{"data": "R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==",
+                                        "name": "a.gif"}]},
+            },
+        },
+    }
+}  # fmt: skip
+router = APIRouter()
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _memory(request: Request) -> Memory:
+    memory: Memory = request.app.state.memory
+    return memory
+
+
+def _as_number(value: object) -> object:
+    """The number that a word of an address means, if it means one."""
+    return int(value) if isinstance(value, str) and value in ("1", "10") else value
+
+
+@router.post("/v1/predict", responses=PROBLEMS, openapi_extra=BODY)
+async def predict(
+    request: Request,
+    model: Annotated[Name, Query(description="Its name; the first one unless given.")] = "",
+    top: Annotated[int, Query(ge=1, le=100_000, description="Classes per image.")] = 5,
+    crops: Annotated[
+        Crops,
+        BeforeValidator(_as_number),
+        Query(description="10 averages the center and the corners, each also flipped."),
+    ] = 1,
+) -> PredictAnswer:
+    """The most probable classes of images.
+
+    An image that cannot be read has an `error`; if none can, that is the answer's status.
+    """
+    service = _service(request)
+    service.models.get(model)
+    with _memory(request).account() as account:
+        uploads = await read_uploads(request, service.limits, account)
+        return await service.predict(uploads, model, top, crops)
+
+
+@router.post("/v1/explain", responses=PROBLEMS, openapi_extra=BODY)
+async def explain(
+    request: Request,
+    model: Name = "",
+    class_name: Annotated[Name, Query(description="The most probable one unless given.")] = "",
+    layer: Annotated[Name, Query(description="Of Grad-CAM; the last convolution.")] = "",
+    methods: Annotated[tuple[Method, ...], Query()] = ("grad_cam",),
+) -> ExplainAnswer:
+    """The pixels of one image on which its prediction depends. One image is explained at a time."""
+    service = _service(request)
+    service.models.get(model)
+    with _memory(request).account() as account:
+        uploads = await read_uploads(request, service.limits, account)
+        if len(uploads) != 1:
+            raise ProblemError(422, f"one image is explained at a time, not {len(uploads):,}")
+        return await service.explain(uploads[0], model, class_name, layer, methods)
+
+
+@router.get("/v1/models", responses={401: PROBLEMS[401]})
+async def models(request: Request) -> ModelsAnswer:
+    """The served models, with their classes and their errors."""
+    return ModelsAnswer(models=tuple(model.card() for model in _service(request).models.all))
+
+
+@router.get("/healthz")
+async def health() -> State:
+    """Whether the server answers at all."""
+    return State()
+
+
+@router.get("/readyz", responses={503: PROBLEMS[503]})
+async def ready(request: Request) -> State:
+    """Whether the server takes requests: its models are loaded, and it is not about to end."""
+    service = _service(request)
+    if service.is_stopping or not service.decoders.num_alive:
+        raise too_busy("the server is about to end, or cannot decode images")
+    return State()
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics_text(request: Request) -> Response:
+    """Counts and durations for Prometheus."""
+    service = _service(request)
+    service.metrics.decoders.set(service.decoders.num_alive)
+    return Response(service.metrics.text(), media_type=metrics.MEDIA_TYPE)

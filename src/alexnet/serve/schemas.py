@@ -1,0 +1,121 @@
+"""What the API takes and gives, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Method = Literal["grad_cam", "occlusion", "integrated_gradients", "guided_backprop"]
+
+
+class Schema(BaseModel):
+    """An object of which every key is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ProblemDetails(Schema):
+    """What is wrong (RFC 9457)."""
+
+    title: str = Field(description="The kind of problem.", examples=["Not usable"])
+    status: int = Field(description="The status of the answer.", examples=[422])
+    detail: str = Field(description="One sentence.", examples=["the image is damaged"])
+
+
+class ClassProbability(Schema):
+    """A class and its probability."""
+
+    label: str = Field(examples=["daisy"])
+    probability: Fraction = Field(examples=[0.93])
+
+
+class ImagePrediction(Schema):
+    """The most probable classes of one image, or why it could not be read."""
+
+    image: str = Field(description="The file's name, or its number.", examples=["a.jpg"])
+    label: str | None = Field(description="The most probable class.", examples=["daisy"])
+    top_classes: tuple[ClassProbability, ...] = Field(description="Best first.")
+    error: ProblemDetails | None = Field(description="Null if the image was read.")
+
+
+class PredictAnswer(Schema):
+    """The predictions of a request's images, in their order."""
+
+    model: str = Field(description="The name of the model.", examples=["demo"])
+    predictions: tuple[ImagePrediction, ...]
+
+
+class ImageData(Schema):
+    """An image file in JSON."""
+
+    data: Base64Bytes = Field(description="The file's bytes in base64.")
+    name: str = Field("", description="Any name; it returns in the answer.", max_length=255)
+
+
+class JsonImages(Schema):
+    """The images of a request."""
+
+    images: tuple[ImageData, ...] = Field(min_length=1)
+
+
+class Map(Schema):
+    """A number for each pixel of the network's input."""
+
+    method: Method
+    height: int
+    width: int
+    values: str = Field(description="height x width float32, little-endian, row by row, in base64.")
+
+
+class Window(Schema):
+    """The part of the image that the network gets, in fractions of its width and height."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class ExplainAnswer(Schema):
+    """The pixels on which the prediction of an image depends."""
+
+    model: str
+    class_name: str = Field(description="The class that is explained.")
+    probability: Fraction = Field(description="Of that class.")
+    top_classes: tuple[ClassProbability, ...]
+    layer: str = Field(description="The layer of Grad-CAM.")
+    width: int = Field(description="Of the upright image, in pixels.")
+    height: int
+    window: Window
+    maps: tuple[Map, ...]
+
+
+class ModelCard(Schema):
+    """A served model."""
+
+    name: str = Field(description="For the parameter `model`.", examples=["demo"])
+    architecture: str = Field(examples=["alexnet"])
+    class_names: tuple[str, ...]
+    data: str = Field(description="The data set of its training; empty if unknown.")
+    val_top1_error: Fraction | None = Field(description="Null where it was not measured.")
+    test_top1_error: Fraction | None
+    test_top5_error: Fraction | None
+    input_size: int = Field(description="Side of the network's input in pixels.")
+    is_joined: bool = Field(
+        description="Whether images of several requests are computed together; the results are "
+        "the same bits either way."
+    )
+
+
+class ModelsAnswer(Schema):
+    """The served models; the first one is used unless another is named."""
+
+    models: tuple[ModelCard, ...]
+
+
+class State(Schema):
+    """Whether the server works."""
+
+    status: Literal["ok"] = "ok"

@@ -1,0 +1,131 @@
+"""The server's process: started, asked to end or to reload, ended without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from alexnet.errors import UsageError
+from alexnet.io.text import error_text
+from alexnet.serve.app import create_app
+from alexnet.serve.connection import TimedConnection
+from alexnet.serve.guard import Access
+from alexnet.serve.service import Service
+
+KEEP_ALIVE_SECONDS = 30
+DRAIN_SECONDS = 0.5
+"""After it was asked to end, how long the server answers requests on open connections; it closes
+them with the answer. New connections are refused."""
+MAX_STOP_SECONDS = 60
+MAX_HEAD_BYTES = 16 << 10
+BACKLOG = 1024
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that has an address, and on which nobody can connect yet; port 0 is any free one.
+
+    Raises:
+        UsageError: the address is in use, or is none of this machine.
+    """
+    try:
+        family, kind, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"there is no address {host}: {error_text(error)}") from error
+    try:
+        if os.name == "posix":  # on Windows this would share the port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+    except OSError as error:
+        bound.close()
+        raise UsageError(f"cannot listen on {host} port {port}: {error_text(error)}") from error
+    return bound
+
+
+def address(listener: socket.socket) -> str:
+    """The address of a server, for a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run_server(
+    service: Service, access: Access, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, and load the models again at every SIGHUP.
+
+    Args:
+        service: with its models loaded.
+        access: who may ask.
+        listener: from `bind`.
+        on_ready: called when the first request can be answered.
+    """
+    config = uvicorn.Config(
+        create_app(service, access),
+        http=TimedConnection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=service.limits.max_connections,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=MAX_STOP_SECONDS,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+    )
+    allow_many_connections()
+    # Uvicorn ends, and then raises the signal again that it was sent.
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _Server(config, service, on_ready).run([listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def allow_many_connections() -> None:
+    """Raise the number of open files to what the system allows."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """The signal was heard already."""
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self.service, self.on_ready = service, on_ready
+        self._reloading: set[asyncio.Task[bool]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        self.on_ready()
+
+    def _reload(self) -> None:
+        task = asyncio.create_task(self.service.reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.service.is_stopping = True
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(DRAIN_SECONDS)
+        await super().shutdown(sockets)

@@ -1,0 +1,201 @@
+"""From the images of a request to its answer: decoded, joined with others, computed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from alexnet.errors import AlexNetError
+from alexnet.explain.placement import crop_window
+from alexnet.inference.classifier import Crops
+from alexnet.serve.batching import Batcher
+from alexnet.serve.decode_worker import DecodedUpload
+from alexnet.serve.decoders import DecoderPool, Decoders, pixels_of
+from alexnet.serve.limits import Limits
+from alexnet.serve.metrics import Metrics
+from alexnet.serve.models import Models, ServedModel
+from alexnet.serve.problems import ProblemError, too_busy
+from alexnet.serve.schemas import (
+    ClassProbability,
+    ExplainAnswer,
+    ImagePrediction,
+    Map,
+    PredictAnswer,
+    ProblemDetails,
+    Window,
+)
+from alexnet.serve.uploads import Upload
+
+LOG = logging.getLogger("alexnet.serve")
+
+
+class Work(NamedTuple):
+    """Images with equal work can be computed together."""
+
+    model: ServedModel
+    crops: Crops
+
+
+class Service:
+    """All that a server does, without HTTP. A context in which it works."""
+
+    def __init__(self, models: Models, limits: Limits, decoders: Decoders | None = None) -> None:
+        self.models, self.limits, self.metrics = models, limits, Metrics()
+        self.decoders = decoders or DecoderPool(limits, self.metrics.restarts.inc)
+        self.is_stopping = False
+        self._num_queued = self._num_explanations = 0
+        self._network = ThreadPoolExecutor(1, "network")
+        self._background = ThreadPoolExecutor(1, "background")
+
+    async def __aenter__(self) -> Service:
+        await self.decoders.start()
+        self.batcher = Batcher(
+            _compute, self._network, self._max_batch, self.limits.max_wait_ms / 1000,
+            self.metrics.batch.observe,
+        )  # fmt: skip
+        self._task = asyncio.create_task(self.batcher.run())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._task.cancel()
+        await self.decoders.close()
+        self._network.shutdown()
+        self._background.shutdown()
+
+    def _max_batch(self, work: Work) -> int:
+        return self.limits.max_batch if work.model.is_joined else 1
+
+    async def predict(
+        self, uploads: Sequence[Upload], name: str, top: int, crops: Crops
+    ) -> PredictAnswer:
+        """The most probable classes of images.
+
+        Raises:
+            ProblemError: there is no such model, there is too much to do, or no image can be read.
+        """
+        work = Work(self.models.get(name), crops)
+        with self._queued(len(uploads)):
+            found = await asyncio.gather(*(self._predict(one, work, top) for one in uploads))
+        errors = [one.error for one in found if one.error]
+        if len(errors) == len(found):
+            raise ProblemError(errors[0].status, errors[0].detail)
+        return PredictAnswer(model=work.model.name, predictions=tuple(found))
+
+    async def _predict(self, upload: Upload, work: Work, top: int) -> ImagePrediction:
+        try:
+            with self.batcher.coming():
+                decoded = await self._decode(upload, work.model)
+                result = self.batcher.submit(work, pixels_of(decoded))
+            classes = _top_classes(work.model, await result, top)
+        except ProblemError as problem:
+            self.metrics.images.labels(work.model.name, "error").inc()
+            error = ProblemDetails.model_validate(problem.as_dict())
+            return ImagePrediction(image=upload.name, label=None, top_classes=(), error=error)
+        self.metrics.images.labels(work.model.name, "predicted").inc()
+        return ImagePrediction(
+            image=upload.name, label=classes[0].label, top_classes=classes, error=None
+        )
+
+    async def explain(
+        self, upload: Upload, name: str, class_name: str, layer: str, methods: Sequence[str]
+    ) -> ExplainAnswer:
+        """The pixels on which the prediction of an image depends.
+
+        Raises:
+            ProblemError: there is too much to do, a word is unknown, or the image cannot be read.
+        """
+        model = self.models.get(name)
+        with ExitStack() as stack:
+            stack.enter_context(self._queued(1))
+            stack.enter_context(self._explaining())
+            decoded = await self._decode(upload, model)
+            pixels_of(decoded)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(
+                self._background, _explain, model, decoded, class_name, layer, methods
+            )
+
+    async def _decode(self, upload: Upload, model: ServedModel) -> DecodedUpload:
+        return await self.decoders.decode(upload.content, model.classifier.info.preprocessing)
+
+    async def reload(self) -> bool:
+        """Load the models' files again; requests are answered by the old ones until then."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._background, self.models.load, self.limits.max_batch)
+        except (AlexNetError, OSError) as error:
+            LOG.error("the models stay as they were: %s", error)
+            return False
+        LOG.info("the models are loaded again")
+        return True
+
+    @contextmanager
+    def _queued(self, num_images: int) -> Iterator[None]:
+        if self._num_queued + num_images > self.limits.max_queue:
+            raise too_busy(f"{self._num_queued:,} images wait to be answered")
+        self._num_queued += num_images
+        self.metrics.queue.set(self._num_queued)
+        try:
+            yield
+        finally:
+            self._num_queued -= num_images
+            self.metrics.queue.set(self._num_queued)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        if self._num_explanations >= self.limits.max_explanations:
+            raise too_busy(f"{self._num_explanations:,} images wait to be explained")
+        self._num_explanations += 1
+        try:
+            yield
+        finally:
+            self._num_explanations -= 1
+
+
+def _compute(work: Work, pixels: np.ndarray) -> np.ndarray:
+    return work.model.probabilities(pixels, work.crops)
+
+
+def _top_classes(model: ServedModel, row: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
+    best = model.optimized.top_classes(row, top)
+    return tuple(ClassProbability(label=one.label, probability=one.probability) for one in best)
+
+
+def _explain(
+    model: ServedModel, decoded: DecodedUpload, class_name: str, layer: str, methods: Sequence[str]
+) -> ExplainAnswer:
+    try:
+        found = model.classifier.explain(
+            pixels_of(decoded), class_name=class_name, layer=layer, methods=methods
+        )
+    except AlexNetError as error:
+        raise ProblemError(422, str(error)) from error
+    size = decoded.width, decoded.height
+    window = crop_window(*size, model.classifier.info.preprocessing)
+    return ExplainAnswer(
+        model=model.name,
+        class_name=found.class_name,
+        probability=found.probability,
+        top_classes=tuple(
+            ClassProbability(label=one.label, probability=one.probability)
+            for one in found.top_classes
+        ),
+        layer=found.layer,
+        width=size[0],
+        height=size[1],
+        window=Window(**window._asdict()),
+        maps=tuple(_map(method, values) for method, values in found.maps.items()),
+    )
+
+
+def _map(method: str, values: np.ndarray) -> Map:
+    data = base64.b64encode(values.astype("<f4").tobytes()).decode()
+    height, width = values.shape
+    return Map.model_validate({"method": method, "height": height, "width": width, "values": data})

@@ -1,0 +1,213 @@
+"""The API, asked without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from alexnet.serve.guard import Access
+from alexnet.serve.limits import Limits
+from alexnet.serve.logs import set_up_logs
+from alexnet.serve.models import Models
+from alexnet.serve.service import Service
+from support.serving import LIMITS, PNG, expected, image_file, made_models, post, with_client
+
+PREDICT = "/v1/predict"
+TOKEN = "a token of many letters"
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    """A LeNet."""
+    return made_models("lenet5")
+
+
+def classes(response: httpx.Response) -> list[list[dict[str, Any]]]:
+    assert response.status_code == 200, response.text
+    return [one["top_classes"] for one in response.json()["predictions"]]
+
+
+def test_an_image_gets_the_same_bits_as_from_the_library_in_any_form_and_company(
+    models: Models,
+) -> None:
+    optimized = models.all[0].optimized
+    files = [image_file(seed) for seed in range(5)]
+    alone = [expected(optimized, file, top=3) for file in files]
+    in_json = {"images": [{"data": base64.b64encode(file).decode()} for file in files[3:]]}
+    form, raw, ten, plain = post(
+        models,
+        {"url": f"{PREDICT}?top=3", "files": [("files", (f"{i}.png", files[i])) for i in (0, 1)]},
+        {"url": f"{PREDICT}?top=3", "content": files[2], "headers": PNG},
+        {"url": f"{PREDICT}?top=3&crops=10", "content": files[2], "headers": PNG},
+        {"url": f"{PREDICT}?top=3&model=lenet5", "json": in_json},
+    )
+    assert classes(form) + classes(raw) + classes(plain) == alone
+    assert classes(ten) == [expected(optimized, files[2], top=3, crops=10)]
+    assert [one["image"] for one in form.json()["predictions"]] == ["0.png", "1.png"]
+    assert raw.json()["predictions"][0]["image"] == "image 0"
+    assert form.json()["predictions"][0]["label"] == alone[0][0]["label"]
+
+
+GOOD = image_file()
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+BAD: list[tuple[dict[str, Any], int, str]] = [
+    ({"content": b"hello", "headers": PNG}, 415, "a text file, not an image"),
+    ({"content": GOOD[:99], "headers": PNG}, 422, "the image cannot be read: "),
+    ({"content": b"", "headers": PNG}, 422, "the file is empty"),
+    ({"content": image_file(side=101), "headers": PNG}, 413, "101x101 pixels are more than 10,000"),
+    ({"content": bytes(100_001), "headers": PNG}, 413, "the body has more than 100,000 bytes"),
+    ({"content": GOOD}, 415, "the body is of no type; send multipart/form-data"),
+    ({"content": GOOD, "headers": {**PNG, "Content-Encoding": "gzip"}}, 415, "compressed body"),
+    ({"data": {"top": "3"}}, 415, "the body is application/x-www-form-urlencoded"),
+    ({"data": {"top": "3"}, "files": {"files": GOOD}}, 422, "field 'top' is no file"),
+    ({"files": [("files", GOOD)] * 7}, 413, "more than 6 files"),
+    ({"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, 422, "its boundary"),
+    ({"content": b"--x\r\nA: b\r\n", "headers": FORM}, 422, "ends before its last boundary"),
+    ({"content": b"junk", "headers": FORM}, 422, "the form is damaged"),
+    ({"json": {"images": []}}, 422, "images: "),
+    ({"json": {"images": [{"data": "not base64"}]}}, 422, "images.0.data: "),
+    ({"json": {"images": [{"url": "file:///etc/passwd"}]}}, 422, "images.0.data: Field required"),
+    ({"json": {"images": [{"data": ""}] * 7}}, 413, "7 images are more than 6"),
+    ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "the body: "),
+    ({"url": f"{PREDICT}?top=0", "content": GOOD}, 422, "top: "),
+    ({"url": f"{PREDICT}?crops=3", "content": GOOD}, 422, "crops: "),
+    ({"url": f"{PREDICT}?model=x", "content": GOOD}, 422, "no model 'x'; there are lenet5"),
+    ({"url": "/v2/predict"}, 404, "there is nothing at /v2/predict"),
+    ({"url": PREDICT, "method": "PUT"}, 405, "PUT is not possible"),
+    ({"url": "/v1/explain?methods=cam", "content": GOOD, "headers": PNG}, 422, "methods.0: "),
+    ({"url": "/v1/explain?class_name=x", "content": GOOD, "headers": PNG}, 422, "no class 'x'"),
+    ({"url": "/v1/explain", "files": [("files", GOOD)] * 2}, 422, "one image is explained"),
+]  # fmt: skip
+
+
+def test_what_cannot_be_answered_is_a_problem_of_one_sentence(models: Models) -> None:
+    answers = post(models, *({"url": PREDICT, **request} for request, _, _ in BAD),
+                   limits=Limits(**{**vars_of(LIMITS), "max_queue": 100}))  # fmt: skip
+    for (request, status, text), answer in zip(BAD, answers, strict=True):
+        problem = answer.json()
+        assert (answer.status_code, problem["status"]) == (status, status), (request, problem)
+        assert text in problem["detail"], request
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert problem.keys() == {"title", "status", "detail"}
+        assert "\n" not in problem["detail"]
+        assert "Traceback" not in answer.text
+
+
+def vars_of(limits: Limits) -> dict[str, Any]:
+    return {name: getattr(limits, name) for name in limits.__dataclass_fields__}
+
+
+def test_a_bad_image_does_not_spoil_the_others_of_its_request(models: Models) -> None:
+    files = [("files", ("a.png", GOOD)), ("files", ("b.png", GOOD[:99]))]
+    good, bad = post(models, {"url": PREDICT, "files": files})[0].json()["predictions"]
+    assert (good["error"], good["label"]) == (None, good["top_classes"][0]["label"])
+    assert (bad["error"]["status"], bad["label"], bad["top_classes"]) == (422, None, [])
+
+
+def test_only_the_token_opens_the_api_and_no_page_of_another_site(models: Models) -> None:
+    access = Access(token=TOKEN, hosts=("localhost",))
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    cases: list[tuple[str, dict[str, str], int]] = [
+        ("/v1/models", {}, 401),
+        ("/v1/models", {"Authorization": "Bearer wrong"}, 401),
+        ("/v1/models", {"Authorization": f"Basic {TOKEN}"}, 401),
+        ("/metrics", {}, 401),
+        ("/openapi.json", {}, 401),
+        ("/v1/models", bearer, 200),
+        ("/healthz", {}, 200),
+        ("/healthz", {"Host": "evil.example"}, 421),
+        ("/v1/models", {**bearer, "Sec-Fetch-Site": "cross-site"}, 403),
+    ]
+    requests = ({"method": "GET", "url": url, "headers": headers} for url, headers, _ in cases)
+    answers = post(models, *requests, access=access)
+    assert [answer.status_code for answer in answers] == [status for *_, status in cases]
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+    for answer in answers:
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in answer.headers
+        assert TOKEN not in answer.text
+    assert TOKEN not in repr(access)
+
+
+def test_a_full_queue_is_503_and_says_when_to_try_again(models: Models) -> None:
+    requests = [{"url": PREDICT, "files": [("files", GOOD)] * 5} for _ in range(2)]
+    ok, full = sorted(post(models, *requests), key=lambda answer: answer.status_code)
+    assert (ok.status_code, full.status_code) == (200, 503)
+    assert full.headers["retry-after"] == "1"
+    small = Limits(**{**vars_of(LIMITS), "max_memory_mb": 1e-5})
+    answer = post(models, {"url": PREDICT, "content": GOOD, "headers": PNG}, limits=small)[0]
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_a_slow_sender_is_told_so(models: Models) -> None:
+    async def slowly() -> Any:
+        yield GOOD[:9]
+        await asyncio.sleep(9)
+
+    limits = Limits(**{**vars_of(LIMITS), "receive_seconds": 0.01})
+    request = {"url": PREDICT, "content": slowly(), "headers": PNG}
+    assert post(models, request, limits=limits)[0].status_code == 408
+
+
+def log_of(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the server writes to stderr from now on, as JSON."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    set_up_logs(as_json=True)
+    return stream
+
+
+def test_the_log_has_every_request_and_nothing_of_its_images(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_of(monkeypatch)
+    post(models, {"url": PREDICT, "files": [("files", ("secret.png", GOOD))]})
+    facts = json.loads(log.getvalue())
+    assert (facts["method"], facts["path"], facts["status"]) == ("POST", PREDICT, 200)
+    assert facts["received_bytes"] > len(GOOD)
+    assert "secret" not in log.getvalue()
+
+
+def test_the_server_tells_of_itself(models: Models) -> None:
+    async def ask(client: httpx.AsyncClient, service: Service) -> list[httpx.Response]:
+        await client.post(PREDICT, content=GOOD, headers=PNG)
+        paths = ("/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json")
+        answers = [await client.get(path) for path in paths]
+        service.is_stopping = True
+        return [*answers, await client.get("/readyz")]
+
+    cards, health, ready, metrics, openapi, stopping = with_client(models, ask)
+    (card,) = cards.json()["models"]
+    assert (card["name"], len(card["class_names"]), card["input_size"]) == ("lenet5", 7, 32)
+    assert health.json() == ready.json() == {"status": "ok"}
+    assert 'alexnet_images_total{model="lenet5",result="predicted"} 1.0' in metrics.text
+    assert 'alexnet_requests_total{path="/v1/predict",status="200"} 1.0' in metrics.text
+    assert (stopping.status_code, stopping.headers["connection"]) == (503, "close")
+    described = openapi.json()["paths"]
+    assert described.keys() == {
+        "/v1/predict", "/v1/explain", "/v1/models", "/healthz", "/readyz", "/metrics",
+    }  # fmt: skip
+    answers = described["/v1/predict"]["post"]["responses"]
+    assert {"200", "400", "401", "413", "415", "422", "503"} <= answers.keys()
+    assert "HTTPValidationError" not in json.dumps(openapi.json())
+
+
+def test_a_mistake_of_the_program_is_in_the_log_and_not_in_the_answer(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_of(monkeypatch)
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("a secret of the program")
+
+    monkeypatch.setattr("alexnet.serve.service._compute", fail)
+    (answer,) = post(models, {"url": PREDICT, "content": GOOD, "headers": PNG})
+    assert (answer.status_code, "secret" in answer.text) == (500, False)
+    assert "a secret of the program" in json.loads(log.getvalue().splitlines()[0])["traceback"]

@@ -1,0 +1,89 @@
+"""A served LeNet, and requests to its application without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from alexnet.inference.classifier import Classifier
+from alexnet.serve.app import create_app
+from alexnet.serve.decoders import Decoders, DirectDecoder
+from alexnet.serve.guard import Access
+from alexnet.serve.limits import Limits
+from alexnet.serve.models import Models, ModelSource, ServedModel, is_independent_of_company
+from alexnet.serve.service import Service
+from support.narrow_nets import narrow_classifier
+
+Result = TypeVar("Result")
+PNG = {"Content-Type": "image/png"}
+LIMITS = Limits(max_body_mb=0.1, max_files=6, max_queue=8, max_megapixels=0.01)
+
+
+class MadeModel(ModelSource):
+    """A model with random weights, always the same."""
+
+    def load(self, device: str, *, exact: bool) -> ServedModel:
+        classifier = narrow_classifier(self.place)
+        optimized = classifier.optimized()
+        is_joined = not exact or is_independent_of_company(optimized.network)
+        return ServedModel(self.name, classifier, optimized, is_joined)
+
+
+def made_models(*places: str) -> Models:
+    """Models with random weights of some networks of the zoo."""
+    models = Models([MadeModel(place, place) for place in places], "cpu", exact=True)
+    models.load(max_batch=2)
+    return models
+
+
+def image_file(seed: int = 0, side: int = 40, kind: str = "PNG") -> bytes:
+    """A file of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def expected(classifier: Classifier, file: bytes, **options: Any) -> list[dict[str, Any]]:
+    """The classes that the library gives for one image alone, as JSON has them."""
+    (prediction,) = classifier.predict(file, **options)
+    return [{"label": c.label, "probability": c.probability} for c in prediction.top_classes]
+
+
+def with_client(
+    models: Models,
+    ask: Callable[[httpx.AsyncClient, Service], Awaitable[Result]],
+    access: Access | None = None,
+    limits: Limits = LIMITS,
+    decoders: Decoders | None = None,
+) -> Result:
+    """What `ask` gives, which sends requests to the application."""
+
+    async def run() -> Result:
+        service = Service(models, limits, decoders or DirectDecoder(limits))
+        transport = httpx.ASGITransport(create_app(service, access))  # type: ignore[arg-type]
+        async with (
+            service,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            return await ask(client, service)
+
+    return asyncio.run(run())
+
+
+def post(models: Models, *requests: dict[str, Any], **options: Any) -> Sequence[httpx.Response]:
+    """The answers to requests sent at the same time; each has `url` and what httpx takes."""
+
+    async def ask(client: httpx.AsyncClient, service: Service) -> list[httpx.Response]:
+        method = [request.pop("method", "POST") for request in requests]
+        return await asyncio.gather(
+            *(client.request(m, **request) for m, request in zip(method, requests, strict=True))
+        )
+
+    return with_client(models, ask, **options)
