@@ -37,13 +37,14 @@ from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help_pages import PAGES as HELP_PAGES
 from alexnet.cli.import_ import ImportFlags
 from alexnet.cli.info import InfoFlags
+from alexnet.cli.log import LogFlags
 from alexnet.cli.mistakes import MistakesFlags
 from alexnet.cli.outputs import OUTPUTS
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import CHANGEABLE as PRETRAIN_CHANGEABLE
 from alexnet.cli.pretrain import parse_flags
 from alexnet.cli.report import ReportFlags as RunReportFlags
-from alexnet.cli.run_options import read_run_options
+from alexnet.cli.run_options import DEFAULT_OPTIONS, DEFAULT_TRAIN_OPTIONS, read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
 from alexnet.cli.serve import ServeFlags
 from alexnet.cli.summary import SummaryFlags
@@ -75,6 +76,7 @@ FLAGS = {
     "compare": CompareFlags,
     "report": RunReportFlags,
     "info": InfoFlags,
+    "log": LogFlags,
     "cache list": CacheListFlags,
     "cache clean": CacheCleanFlags,
     "runs": RunsFlags,
@@ -167,14 +169,14 @@ def test_command_parses(command: str) -> None:
         assert " ".join(words) in ("", "COMMAND", *OUTPUTS)
         return
     if verb == "train":
-        name, options, words = read_run_options(verb, words, CHANGEABLE)
+        name, options, words = read_run_options(verb, words, DEFAULT_TRAIN_OPTIONS, CHANGEABLE)
         start = read_call(name).recipe()
         parse(TrainFlags, words, verb, TrainFlags(run=options, recipe=start))
         return
     if verb == "pretrain":
         kinds, *words = words
         assert set(kinds.split("|")) <= set(KINDS)
-        name, _, words = read_run_options(verb, words, PRETRAIN_CHANGEABLE)
+        name, _, words = read_run_options(verb, words, DEFAULT_OPTIONS, PRETRAIN_CHANGEABLE)
         for kind in kinds.split("|"):
             parse_flags(kind, words, KINDS[kind].from_recipe(read_call(name).recipe()))
         return

@@ -45,6 +45,8 @@ def step(number: int) -> StepReport:
         loss=2.5,
         top1_error=0.75,
         num_images=8,
+        step_loss=2.5,
+        lr=0.01,
     )
 
 

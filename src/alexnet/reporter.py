@@ -40,6 +40,10 @@ class StepReport:
     """Mean over the epoch so far."""
     num_images: int
     """In this step."""
+    step_loss: float
+    """Of this step alone."""
+    lr: float
+    """The learning rate of this step."""
 
 
 class Reporter(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alexnet.cli.run_options import RunOptions, read_run_options, train_command
+from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options, train_command
 from alexnet.errors import UsageError
 
 
@@ -24,7 +24,7 @@ from alexnet.errors import UsageError
 )
 def test_words_are_split(words: str, preset: str, options: dict[str, object], rest: str) -> None:
     expected = (preset, RunOptions(**options), rest.split())  # type: ignore[arg-type]
-    assert read_run_options("train", words.split(), ()) == expected
+    assert read_run_options("train", words.split(), DEFAULT_OPTIONS, ()) == expected
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_words_are_split(words: str, preset: str, options: dict[str, object], re
 )
 def test_resume_stands_alone(words: str, named: str) -> None:
     with pytest.raises(UsageError, match=r"--resume cannot change .* only --devices") as raised:
-        read_run_options("train", words.split(), ("--devices",))
+        read_run_options("train", words.split(), DEFAULT_OPTIONS, ("--devices",))
     assert named in str(raised.value)
 
 
 def test_a_config_without_its_value_is_named() -> None:
     with pytest.raises(UsageError, match=r"'--config'.*see alexnet train --help"):
-        read_run_options("train", ["--config"], ())
+        read_run_options("train", ["--config"], DEFAULT_OPTIONS, ())
 
 
 @pytest.mark.parametrize(

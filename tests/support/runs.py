@@ -102,8 +102,8 @@ def cut_off_all(recipe: Recipe, out: Path, stop_after: int) -> None:
         current_world().barrier()
 
 
-def cut_off(recipe: Recipe, out: Path, stop_after: int) -> RunFolder:
+def cut_off(recipe: Recipe, out: Path, stop_after: int, log: str = "") -> RunFolder:
     """The folder of a run that a power cut ended after a step."""
     with pytest.raises(PowerCutError):
-        train(recipe, out=out, reporter=PowerCut(stop_after))
+        train(recipe, out=out, reporter=PowerCut(stop_after), log=log)
     return RunFolder(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,7 +31,7 @@ from alexnet.training.trainer import Run
 
 Pretraining: TypeAlias = "bool | FilePath | Run"
 """True: torchvision's weights; False: random ones; a path, an address or a run: those in it."""
-TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "pretrained", "reporter")
+TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "pretrained", "log", "reporter")
 PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
 
 
@@ -44,6 +45,7 @@ def train(
     out: FilePath = "",
     resume: FilePath = "",
     pretrained: Pretraining | None = None,
+    log: str | Sequence[str] = (),
     reporter: Reporting = "auto",
     **options: Any,
 ) -> Run:
@@ -61,6 +63,8 @@ def train(
         resume: the folder of a run to resume, instead of a new run; see `resume`.
         pretrained: True takes torchvision's weights, False random ones; or what `init_from` takes:
             a file, a run, "hf:OWNER/NAME".
+        log: also log for other programs: "tensorboard", "mlflow", "wandb", "csv", several as a
+            list or joined by commas.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
         options: every flag of `alexnet train`, with underscores: `lr=0.001`, `batch_size=64`,
             `arch="alexnet_bn"` or an `Architecture`. A whole group is an option, too:
@@ -76,7 +80,7 @@ def train(
             raise UsageError(
                 "resume= continues the run of a folder; leave out recipe, config, out, pretrained"
             )
-        return RESUME(resume, reporter=reporter, **options)
+        return RESUME(resume, log=log, reporter=reporter, **options)
     options = with_source(options, pretrained)
     call = read_call(recipe, config, options)
 
@@ -85,7 +89,9 @@ def train(
 
     with reporting(reporter) as told:
         chosen, notes = choose_weights(changed(), lambda: changed(init_from=SCRATCH), told)
-        run = trainer.train(chosen, out=_text(out), reporter=told, save_page=save_page, notes=notes)
+        run = trainer.train(
+            chosen, out=_text(out), reporter=told, save_page=save_page, notes=notes, log=log
+        )
         page_of(run, told)
         return run
 
@@ -117,6 +123,7 @@ def resume(
     path: FilePath | Run,
     *,
     epochs: int | None = None,
+    log: str | Sequence[str] = (),
     reporter: Reporting = "auto",
     **options: Any,
 ) -> Run:
@@ -127,6 +134,7 @@ def resume(
     Args:
         path: the run folder, or the run.
         epochs: of the whole run; None: as before.
+        log: loggers beside those that the run has, as for `train`.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
         options: what ends the run early, by the names of the flags: `patience=5`.
 
@@ -139,7 +147,12 @@ def resume(
     stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
     with reporting(reporter) as told:
         run = trainer.resume(
-            folder.path, epochs=epochs, stopping=stopping, reporter=told, save_page=save_page
+            folder.path,
+            epochs=epochs,
+            stopping=stopping,
+            reporter=told,
+            save_page=save_page,
+            log=log,
         )
         page_of(run, told)
         return run

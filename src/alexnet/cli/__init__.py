@@ -47,6 +47,7 @@ VERBS = {
     "report": "one page of HTML about a run, or about several, compared",
     "info": "what a run, a model file or a checkpoint is",
     "cache": "list and clean the folder of image stores and downloads",
+    "log": "write the log of a run for TensorBoard, MLflow, Weights & Biases",
     "runs": "list the runs in a folder, clean up after them",
     "summary": "layers, parameters and MACs of a network",
     "data": "prepare, check, split or show a data set",

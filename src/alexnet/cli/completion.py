@@ -28,6 +28,7 @@ COMMANDS = {
     "import": "import_:ImportFlags",
     "export": "export:ExportFlags",
     "doctor": "doctor:DoctorFlags",
+    "log": "log:LogFlags",
     "runs": "runs:RunsFlags",
     "runs clean": "runs:CleanFlags",
     "runs remove": "runs:RemoveFlags",

@@ -18,6 +18,7 @@ from alexnet.config.options import flag_name
 
 METAVARS = {
     "config": "FILE",
+    "log": "NAMES",
     "exclude": "ARM",
     "class_names": "FILE",
     "init_from": "SOURCE",

@@ -142,6 +142,13 @@ PAGES: dict[str, HelpPage] = {
             ("runs clean", "remove what failed and finished runs left behind"),
         ),
     ),
+    "log": HelpPage(
+        examples=(
+            ("log runs/photos-001", "for TensorBoard, which tensorboard --logdir runs shows"),
+            ("log runs/photos-001 --to mlflow", "into the store of $MLFLOW_TRACKING_URI"),
+            ("log runs/a runs/b --to tensorboard,csv", "two runs, each in two forms"),
+        ),
+    ),
     "summary": HelpPage(
         basic=(
             "num_classes", "input_size", "channels", "width", "activation", "norm", "format",

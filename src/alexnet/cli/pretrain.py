@@ -76,7 +76,9 @@ def run(arguments: Sequence[str]) -> int:
     kind, *words = arguments
     if kind not in KINDS:
         raise UnknownNameError("kind of pretraining", kind, KINDS)
-    preset_name, options, words = read_run_options(f"pretrain {kind}", words, CHANGEABLE)
+    preset_name, options, words = read_run_options(
+        f"pretrain {kind}", words, DEFAULT_OPTIONS, CHANGEABLE
+    )
     if preset_name and options.config:
         raise UsageError(f"give the preset {preset_name!r} or --config {options.config}, not both")
     given = options.config or options.resume

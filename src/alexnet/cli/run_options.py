@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -16,6 +16,8 @@ from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import WEIGHT_WORDS
 from alexnet.errors import UsageError
 from alexnet.models.architecture import Architecture
+
+Options = TypeVar("Options", bound="RunOptions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,18 @@ DEFAULT_OPTIONS = RunOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainOptions(RunOptions):
+    """Everything about a training that is not its recipe."""
+
+    log: str = ""
+    """Also log for other programs, into logs/ of the run folder: tensorboard, mlflow, wandb, csv,
+    joined by commas. --resume continues the logs that the run has, and takes --log for others."""
+
+
+DEFAULT_TRAIN_OPTIONS = TrainOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChoosingFlags:
     """The flags that choose the recipe which all flags then change."""
 
@@ -47,8 +61,8 @@ class ChoosingFlags:
 
 
 def read_run_options(
-    verb: str, arguments: Sequence[str], changeable: Collection[str]
-) -> tuple[str, RunOptions, list[str]]:
+    verb: str, arguments: Sequence[str], default: Options, changeable: Collection[str]
+) -> tuple[str, Options, list[str]]:
     """Split `[PRESET] [flags]` into the preset or "", the run's options, and the recipe's flags.
 
     The preset and the config file give the defaults of the recipe's flags, so these three are read
@@ -57,6 +71,7 @@ def read_run_options(
     Args:
         verb: of the command.
         arguments: its other words.
+        default: the options of the verb.
         changeable: flags of the recipe that --resume takes.
 
     Raises:
@@ -64,7 +79,7 @@ def read_run_options(
     """
     words = list(arguments)
     preset = words.pop(0) if words and not words[0].startswith("-") else ""
-    options, rest = parse_known(RunOptions, words, verb)
+    options, rest = parse_known(type(default), words, verb, default)
     options = with_run(options, "resume")
     flags = [word for word in rest if word.startswith("-")]
     fixed = [word for word in flags if word.partition("=")[0] not in changeable]

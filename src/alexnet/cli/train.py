@@ -11,7 +11,12 @@ from alexnet.api.recipes import DEFAULT_PRESET, choose_weights, name_after_data,
 from alexnet.cli.console import note, note_next, print_json, size_text
 from alexnet.cli.flags import parse
 from alexnet.cli.processes import is_to_be_launched, launch_again
-from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, choosing_flags, read_run_options
+from alexnet.cli.run_options import (
+    DEFAULT_TRAIN_OPTIONS,
+    TrainOptions,
+    choosing_flags,
+    read_run_options,
+)
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
 from alexnet.config.presets import FINETUNE, PRESETS
@@ -40,14 +45,16 @@ CHANGEABLE = (
 class TrainFlags:
     """Train a network."""
 
-    run: RunOptions = DEFAULT_OPTIONS
+    run: TrainOptions = DEFAULT_TRAIN_OPTIONS
     trial: TrialOptions = NO_TRIAL
     recipe: Recipe
 
 
 def run(arguments: Sequence[str]) -> int:
     """Train, then print the test error and the paths of the files."""
-    preset_name, options, words = read_run_options("train", arguments, CHANGEABLE)
+    preset_name, options, words = read_run_options(
+        "train", arguments, DEFAULT_TRAIN_OPTIONS, CHANGEABLE
+    )
     if options.resume:
         return _resume(options, words, arguments)
     given, words = choosing_flags(words)
@@ -69,14 +76,21 @@ def run(arguments: Sequence[str]) -> int:
             for text in notes:
                 reporter.note(text)
             return run_trial(trial, recipe, options.out, options.json, reporter)
-        result = train(recipe, out=options.out, reporter=reporter, save_page=save_page, notes=notes)
+        result = train(
+            recipe,
+            out=options.out,
+            reporter=reporter,
+            save_page=save_page,
+            notes=notes,
+            log=options.log,
+        )
         report = page_of(result, reporter)
     _print_result(result, options, report)
     return 0
 
 
 def read_recipe(
-    words: Sequence[str], options: RunOptions, start: Recipe, given: Mapping[str, Any]
+    words: Sequence[str], options: TrainOptions, start: Recipe, given: Mapping[str, Any]
 ) -> tuple[Recipe, TrialOptions]:
     """The recipe that flags make of another, and what is wanted instead of a run.
 
@@ -98,7 +112,7 @@ def read_recipe(
     return name_after_data(flags.recipe, start), flags.trial
 
 
-def _resume(options: RunOptions, words: Sequence[str], arguments: Sequence[str]) -> int:
+def _resume(options: TrainOptions, words: Sequence[str], arguments: Sequence[str]) -> int:
     """Resume a run and print its result."""
     from alexnet.report import page_of, save_page
     from alexnet.training.run_folder import RunFolder, read_run_recipe
@@ -119,13 +133,14 @@ def _resume(options: RunOptions, words: Sequence[str], arguments: Sequence[str])
             distributed=recipe.distributed,
             reporter=reporter,
             save_page=save_page,
+            log=options.log,
         )
         report = page_of(result, reporter)
     _print_result(result, options, report)
     return 0
 
 
-def _print_result(result: Run, options: RunOptions, report: Path | None) -> None:
+def _print_result(result: Run, options: TrainOptions, report: Path | None) -> None:
     """Print the result; `report` is the page of the run, if it could be written."""
     if options.json:
         from alexnet.cli.outputs.train import train_output

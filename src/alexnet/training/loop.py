@@ -62,7 +62,7 @@ def train_epoch(
         with record_last_update(setup, state, lr):
             loss, logits, mixed_targets = train_step(setup, pixels, labels, state.step, lr)
         state.end_step(loss, logits, setup.own(labels), mixed_targets, setup.rows_world)
-        reporter.on_step(step_report(setup, state, len(labels)))
+        reporter.on_step(step_report(setup, state, len(labels), lr))
         check_weights(state)
         checkpoints.save_if_due(state)
 
@@ -80,8 +80,8 @@ def record_last_update(setup: TrainingSetup, state: TrainState, lr: float) -> It
     state.last_step = LastStep(lr=lr, layers=update_ratios(before, setup.network))
 
 
-def step_report(setup: TrainingSetup, state: TrainState, num_images: int) -> StepReport:
-    """What a progress bar shows."""
+def step_report(setup: TrainingSetup, state: TrainState, num_images: int, lr: float) -> StepReport:
+    """What a progress bar shows, and what loggers get of a step."""
     return StepReport(
         step=state.step,
         total_steps=setup.total_steps,
@@ -90,4 +90,6 @@ def step_report(setup: TrainingSetup, state: TrainState, num_images: int) -> Ste
         loss=state.metrics.mean_loss,
         top1_error=state.metrics.top1_error,
         num_images=num_images,
+        step_loss=state.step_loss,
+        lr=lr,
     )

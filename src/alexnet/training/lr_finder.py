@@ -78,7 +78,7 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
         average = SMOOTHING * average + (1 - SMOOTHING) * losses[-1]
         watched.append(average / (1 - SMOOTHING ** (step + 1)))
         wrong, _, count = count_wrong(logits, setup.own(labels), setup.rows_world)
-        reporter.on_step(range_report(step, watched[-1], wrong, count))
+        reporter.on_step(range_report(step, lr, watched[-1], losses[-1], wrong / count, count))
         if watched[-1] > DIVERGED * min(watched):
             break
     if len(losses) < MIN_STEPS:
@@ -95,16 +95,20 @@ def endless_batches(setup: TrainingSetup) -> Iterator[tuple[Tensor, Tensor]]:
         epoch += 1
 
 
-def range_report(step: int, loss: float, wrong: int, count: int) -> StepReport:
-    """A step of the test for a progress bar: of its `count` images so many are wrong."""
+def range_report(
+    step: int, lr: float, loss: float, step_loss: float, top1_error: float, num_images: int
+) -> StepReport:
+    """A step of the test for a progress bar; `loss` is the average so far."""
     return StepReport(
         step=step + 1,
         total_steps=NUM_STEPS,
         epoch=1,
         total_epochs=1,
         loss=loss,
-        top1_error=wrong / count,
-        num_images=count,
+        top1_error=top1_error,
+        num_images=num_images,
+        step_loss=step_loss,
+        lr=lr,
     )
 
 

@@ -75,6 +75,8 @@ class TrainState:
 
     step: int = 0
     """Finished steps."""
+    step_loss: float = 0.0
+    """Of the newest step of this session."""
     metrics: RunningMetrics = field(default_factory=RunningMetrics)
     """Of the unfinished epoch, as are the next two."""
     last_step: LastStep = field(default_factory=LastStep)
@@ -97,6 +99,7 @@ class TrainState:
     ) -> None:
         """Count a finished step and add its figures; arguments as of `update_metrics`."""
         self.metrics = update_metrics(self.metrics, loss, logits, labels, mixed_targets, world)
+        self.step_loss = loss.item()
         self.step += 1
 
     def has_trained_epoch(self, steps_per_epoch: int) -> bool:

@@ -21,6 +21,9 @@ from alexnet.errors import DivergedError, TrainingError
 from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import Evaluation
 from alexnet.io.text import count_text, shell_command
+from alexnet.loggers.catalogue import read_names
+from alexnet.loggers.logger import log_start
+from alexnet.loggers.run_loggers import RunLoggers, logs_to_write
 from alexnet.parallel.watch import advise
 from alexnet.parallel.world import current_world, join_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
@@ -62,6 +65,7 @@ from alexnet.training.run_log import LoggingReporter
 from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
+from alexnet.training.written_logs import log_result
 
 DETERMINISM_KEYS = (
     "alexnet", "torch", "device_name", "threads", "kernels", "device", "processes",
@@ -105,10 +109,11 @@ class Run:
 
 @dataclass(frozen=True)
 class _Writers:
-    """What writes the plots and the page of a finished run."""
+    """What writes the plots, the page and the logs of a run."""
 
     save_plot: plots.SavePlot | None
     save_page: SavePage | None
+    log: Sequence[str]
 
 
 @join_world()
@@ -120,6 +125,7 @@ def train(
     save_plot: plots.SavePlot | None = None,
     save_page: SavePage | None = None,
     notes: Sequence[str] = (),
+    log: str | Sequence[str] = (),
 ) -> Run:
     """Train a recipe into a new run folder.
 
@@ -130,23 +136,25 @@ def train(
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
         save_page: writes the page of the finished run, before its `result.json`; none unless given.
         notes: sentences on how the recipe was chosen, which are reported when all is ready.
+        log: loggers, such as "tensorboard"; `alexnet.loggers.LOGGERS` has all.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    log = LoggingReporter(reporter or NullReporter())
+    told = LoggingReporter(reporter or NullReporter())
+    writers = _Writers(save_plot, save_page, read_names(log))
     if path := folder_to_go_on(resolve(recipe, NullReporter()), Path(out) if out else None):
-        return resume(path, reporter=reporter, save_plot=save_plot, save_page=save_page)
+        return resume(path, reporter=reporter, save_plot=save_plot, save_page=save_page, log=log)
     check_is_new(out)
-    recipe = resolve(with_devices(recipe, log), log)
-    setup = set_up_training(recipe, log)
+    recipe = resolve(with_devices(recipe, told), told)
+    setup = set_up_training(recipe, told)
     folder = create_folder(setup, Path(out) if out else None)
-    with folder.locked(), log.keeping_the_end(folder.result):
-        log.open(folder.log)
+    with folder.locked(), told.keeping_the_end(folder.result):
+        told.open(folder.log)
         for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
-            log.note(text)
-        return _run(setup, TrainState(), folder, log, _Writers(save_plot, save_page))
+            told.note(text)
+        return _run(setup, TrainState(), folder, told, writers)
 
 
 @join_world()
@@ -159,6 +167,7 @@ def resume(
     reporter: Reporter | None = None,
     save_plot: plots.SavePlot | None = None,
     save_page: SavePage | None = None,
+    log: str | Sequence[str] = (),
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
@@ -173,6 +182,7 @@ def resume(
         reporter: receives notes and progress.
         save_plot: draws and writes a plot; `alexnet.plots.save_plot` unless given.
         save_page: writes the page of the finished run, before its `result.json`; none unless given.
+        log: loggers beside those that the run has.
 
     Raises:
         ModelFileError: not a run folder, or a damaged one.
@@ -180,7 +190,8 @@ def resume(
         UsageError: the run would have ended before.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    log = LoggingReporter(reporter or NullReporter())
+    told = LoggingReporter(reporter or NullReporter())
+    writers = _Writers(save_plot, save_page, read_names(log))
     folder = RunFolder(Path(path))
     recipe = read_run_recipe(folder)
     if distributed:
@@ -189,10 +200,10 @@ def resume(
         current_world().barrier()  # rank 0 has the lock
         if folder.result.exists():
             check_can_be_extended(folder, recipe, epochs, stopping)
-        log.open(folder.log)
-        with log.keeping_the_end(folder.result):
-            setup, state = _restore_run(recipe, folder, epochs, stopping, log)
-            return _run(setup, state, folder, log, _Writers(save_plot, save_page))
+        told.open(folder.log)
+        with told.keeping_the_end(folder.result):
+            setup, state = _restore_run(recipe, folder, epochs, stopping, told)
+            return _run(setup, state, folder, told, writers)
 
 
 def check_can_be_extended(
@@ -282,9 +293,9 @@ def _run(
     if minutes is not None:
         checkpoints.deadline = time.monotonic() + 60 * minutes
     try:
-        with stop.listening():
-            fit(setup, state, checkpoints, reporter)
-            return _finish(setup, state, checkpoints, writers, reporter)
+        with stop.listening(), _loggers(setup, state, folder, reporter, writers.log) as loggers:
+            fit(setup, state, checkpoints, loggers)
+            return _finish(setup, state, checkpoints, writers, loggers)
     except DivergedError as error:
         folder.write_diverged(error)
         raise
@@ -301,6 +312,20 @@ def _run(
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error
         raise TrainingError(f"{what}; fix that and resume with: {folder.resume_command}") from error
+
+
+def _loggers(
+    setup: TrainingSetup,
+    state: TrainState,
+    folder: RunFolder,
+    reporter: Reporter,
+    given: Sequence[str],
+) -> RunLoggers:
+    """The loggers that are named, and those of the run's earlier sessions; of rank 0 alone."""
+    names = logs_to_write(given, folder.path, reporter) if setup.world.is_main else []
+    epoch_step = state.history[-1].step if state.history else 0
+    start = log_start(folder.path, setup.recipe, state.step, epoch_step)
+    return RunLoggers(names, folder.path, start, reporter)
 
 
 def _pause(setup: TrainingSetup, state: TrainState, folder: RunFolder, reporter: Reporter) -> Run:
@@ -321,7 +346,7 @@ def _finish(
     state: TrainState,
     checkpoints: CheckpointManager,
     writers: _Writers,
-    reporter: Reporter,
+    reporter: RunLoggers,
 ) -> Run:
     """Evaluate and write the run's model; can be interrupted and repeated at any point."""
     folder, scores = checkpoints.folder, best_scores(state.history)
@@ -346,6 +371,7 @@ def _finish(
     result = plot_and_summarize(setup, state, validation, evaluation, folder, save_plot, reporter)
     if writers.save_page and setup.world.is_main:
         writers.save_page(folder.path, result, reporter)
+    reporter.on_result(log_result(result, folder, state.step))
     write_result(result, folder)
     folder.remove_checkpoints(keep_newest=setup.recipe.keep_state)
     history, times = tuple(state.history), tuple(state.times)

@@ -27,6 +27,7 @@ OUTPUTS = {
     "serve": "cli.outputs.serve:ServeOutput",
     "compare": "cli.outputs.compare:CompareOutput",
     "info": "cli.outputs.info:InfoOutput",
+    "log": "cli.outputs.log:LogOutput",
     "runs": "cli.outputs.runs:RunsOutput",
     "runs clean": "cli.outputs.runs:RemovalOutput",
     "runs remove": "cli.outputs.runs:RemovalOutput",

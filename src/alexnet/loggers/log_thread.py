@@ -1,0 +1,77 @@
+"""A logger in a thread of its own, which neither stops nor slows a training."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from alexnet.io.text import error_text, printable
+from alexnet.loggers.logger import Logger, LogResult, Row
+
+MAX_WAITING_ROWS = 10_000
+"""The log ends where so many wait, so that a server that does not answer costs no memory."""
+MAX_ROWS_AT_ONCE = 100
+"""Handed to a logger; otherwise a fast training would add to them for ever."""
+CLOSE_SECONDS = 60.0
+"""How long the end of a run waits for a logger to write what is left."""
+Item: TypeAlias = "Row | LogResult | bool"
+"""False and True close the log: whether the run has finished."""
+
+
+class LogThread:
+    """Opens a logger and hands it rows; the first exception ends the log."""
+
+    def __init__(self, name: str, opener: Callable[[], Logger]) -> None:
+        self.name = name
+        self.failure = ""
+        """Why the log is not whole; "" if it is."""
+        self._open = opener
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"log-{name}", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Row | LogResult) -> None:
+        """Hand over a row, or the result; returns at once."""
+        if self._items.qsize() >= MAX_WAITING_ROWS:
+            self.failure = self.failure or "it is slower than the training"
+            self._items.put(False)
+        elif self._thread.is_alive():
+            self._items.put(item)
+
+    def close(self, is_finished: bool) -> None:
+        """Write what is left, or give up after CLOSE_SECONDS."""
+        self._items.put(is_finished)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self.failure = self.failure or f"it has not answered for {CLOSE_SECONDS:g} s"
+
+    def _run(self) -> None:
+        try:
+            self._write(self._open())
+        except Exception as error:
+            self.failure = self.failure or printable(error_text(error))
+
+    def _write(self, logger: Logger) -> None:
+        """Until the log is closed; rows that have waited together are written together."""
+        while True:
+            rows, other = self._next()
+            if rows:
+                logger.log_rows(rows)
+            if isinstance(other, LogResult):
+                logger.log_result(other)
+            elif other is not None:
+                logger.close(is_finished=other)
+                return
+
+    def _next(self) -> tuple[list[Row], LogResult | bool | None]:
+        """Rows that wait, at most MAX_ROWS_AT_ONCE, and what else follows them."""
+        rows: list[Row] = []
+        while True:
+            item = self._items.get()
+            if not isinstance(item, Row):
+                return rows, item
+            rows.append(item)
+            if self._items.empty() or len(rows) == MAX_ROWS_AT_ONCE:
+                return rows, None

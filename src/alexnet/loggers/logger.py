@@ -1,0 +1,154 @@
+"""What a logger does, and the values that it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Literal, Protocol, TypeAlias
+
+from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import json_text, to_dict
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import StepReport
+
+RowKind: TypeAlias = Literal["step", "epoch"]
+KINDS: tuple[RowKind, ...] = ("step", "epoch")
+Setting: TypeAlias = "str | int | float | bool"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """The figures of one step, or of one epoch."""
+
+    kind: RowKind
+    step: int
+    """Finished steps since the start of the run, also for an epoch."""
+    values: Mapping[str, float]
+    """By name; errors are fractions from 0 to 1."""
+
+    @property
+    def tagged(self) -> dict[str, float]:
+        """The values under names such as "epoch/train_loss"."""
+        return {f"{self.kind}/{name}": value for name, value in self.values.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogStart:
+    """What a logger knows before the first step of a session."""
+
+    run: str
+    """The name of the run."""
+    settings: Mapping[str, Setting]
+    """The recipe's values by names such as "optimizer.lr"."""
+    recipe: str
+    """The recipe as JSON."""
+    last_steps: Mapping[RowKind, int]
+    """The last finished step, and the last step of the last finished epoch; 0 in a new run. What an
+    earlier session has logged of later ones is replaced."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the run starts from its first step."""
+        return not any(self.last_steps.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogResult:
+    """What a logger gets of a finished run."""
+
+    step: int
+    """The last one."""
+    metrics: Mapping[str, float]
+    """Final figures by name, such as "test_top1_error"."""
+    figures: Sequence[Path]
+    """PNG files."""
+
+
+class Logger(Protocol):
+    """Writes the log of one run. It may raise any exception, which ends the log, not the run."""
+
+    def __init__(self, folder: Path, start: LogStart) -> None:
+        """Begin a log, or continue the one that is in the folder.
+
+        Args:
+            folder: where this logger keeps its files; it exists.
+            start: what is known now.
+        """
+
+    def log_rows(self, rows: Sequence[Row]) -> None:
+        """Add rows, in their order."""
+
+    def log_result(self, result: LogResult) -> None:
+        """Add what is known at the end of the run."""
+
+    def close(self, *, is_finished: bool) -> None:
+        """Write all that is left; nothing follows in this session."""
+
+
+def step_row(report: StepReport) -> Row:
+    """The row of a step."""
+    values = {"epoch": report.epoch, "loss": report.step_loss, "lr": report.lr}
+    return Row(kind="step", step=report.step, values=values)
+
+
+def epoch_row(record: EpochRecord, times: EpochTimes | None) -> Row:
+    """The row of an epoch; without what is not known of it."""
+    split = record.eval_split
+    values: dict[str, float | None] = {
+        "epoch": record.epoch,
+        "lr": record.lr,
+        "train_loss": record.train_loss,
+        "train_top1_error": record.train_top1_error,
+        "train_top5_error": record.train_top5_error,
+        f"{split}_loss": record.eval_loss,
+        f"{split}_top1_error": record.eval_top1_error,
+        f"{split}_top5_error": record.eval_top5_error,
+        "images_per_second": times.images_per_second if times else None,
+        "data_wait_fraction": times.data_wait_fraction if times else None,
+        "elapsed_seconds": times.elapsed_seconds if times else None,
+        **{f"update_ratio/{layer.name}": layer.ratio for layer in record.layers},
+    }
+    known = {name: value for name, value in values.items() if value is not None}
+    return Row(kind="epoch", step=record.step, values=known)
+
+
+def log_start(run: Path, recipe: Recipe, step: int, epoch_step: int) -> LogStart:
+    """What a logger knows of a run; of paths on this machine only the last name.
+
+    Args:
+        run: its folder.
+        recipe: of the run.
+        step: finished steps.
+        epoch_step: those at the end of the last finished epoch.
+    """
+    plain = _without_folders(to_dict(recipe))
+    return LogStart(
+        run=run.resolve().name,
+        settings=_flat(plain),
+        recipe=json_text(plain),
+        last_steps={"step": step, "epoch": epoch_step},
+    )
+
+
+def _without_folders(plain: Any) -> Any:
+    """The same values, with the last name of every absolute path in its place."""
+    if isinstance(plain, dict):
+        return {key: _without_folders(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_without_folders(value) for value in plain]
+    for kind in (PurePosixPath, PureWindowsPath) if isinstance(plain, str) else ():
+        if (path := kind(plain)).is_absolute():
+            return path.name
+    return plain
+
+
+def _flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Setting]:
+    """Nested values by joined names; lists as JSON; what is None is left out."""
+    flat: dict[str, Setting] = {}
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            flat[f"{prefix}{key}"] = json_text(value, None) if isinstance(value, list) else value
+    return flat
