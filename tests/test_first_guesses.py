@@ -111,6 +111,10 @@ TOLD = [
     ("alexnet.preset('flowers17', learning_rate=1)", "it is called lr here"),
     ("alexnet.load_dataset(photos)", "did you mean alexnet.load_splits?"),
     ("alexnet.datasets.ImageFolder(photos)", "did you mean alexnet.list_datasets?"),
+    ("alexnet.report(5)", "a run is its folder, its name or a Run; not int"),
+    ("alexnet.report(photos)", "is a folder without a run"),
+    ("alexnet.report([run, run])", "a run is named twice"),
+    ("alexnet.mistakes(photos)", "did you mean alexnet.label_errors?"),
     ("alexnet.transforms.centre_crop", "did you mean alexnet.transforms.center_crop?"),
 ]
 

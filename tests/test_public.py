@@ -43,6 +43,7 @@ PUBLIC = {
     "predict",
     "preset",
     "pretrain",
+    "report",
     "resume",
     "resume_pretraining",
     "train",
@@ -51,8 +52,8 @@ PUBLIC = {
 FOLDERS = {
     *("checkpoints", "config", "data", "evaluation", "experiments", "explain"),
     *("features",),
-    *("inference", "interop"),
-    *("models", "ops", "plots", "pretraining", "serve", "training", "transforms"),
+    *("inference", "interop", "label_errors"),
+    *("models", "ops", "plots", "pretraining", "reports", "serve", "training", "transforms"),
 }
 """Public folders, which need no import of their own."""
 TORCHLESS = (

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from alexnet.api.data import load_splits
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.networks import create_model
+    from alexnet.api.runs import report
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
     from alexnet.config.presets import preset
     from alexnet.config.recipe import Recipe
@@ -62,6 +63,7 @@ __all__ = [
     "predict",
     "preset",
     "pretrain",
+    "report",
     "resume",
     "resume_pretraining",
     "train",
@@ -96,6 +98,7 @@ _MODULES = {
     "predict": "api.models",
     "preset": "config.presets",
     "pretrain": "api.training",
+    "report": "api.runs",
     "resume": "api.training",
     "resume_pretraining": "api.training",
     "train": "api.training",
@@ -112,10 +115,12 @@ _PACKAGES = (
     "features",
     "inference",
     "interop",
+    "label_errors",
     "models",
     "ops",
     "plots",
     "pretraining",
+    "reports",
     "serve",
     "training",
     "transforms",

@@ -126,3 +126,17 @@ def test_lists() -> None:
     assert alexnet.list_models("lenet*") == ["lenet5"]
     assert "flowers17" in alexnet.list_datasets()
     assert alexnet.list_presets()[0] == "quickstart"
+
+
+def test_the_page_of_runs(
+    run: alexnet.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Any] = []
+    page = tmp_path / "a.html"
+    monkeypatch.setattr("alexnet.api.runs.write_run_report", lambda *a: written.append(a) or page)
+    monkeypatch.setattr("alexnet.api.runs.write_comparison", lambda *a: written.append(a) or page)
+    monkeypatch.setattr("webbrowser.open", written.append)
+    folder = run.folder.path
+    assert alexnet.report(run, page, open=True) == alexnet.report([str(folder)]) == page
+    assert alexnet.report([run, folder]) == page
+    assert written == [(folder, page), page.as_uri(), (folder, None), ([folder, folder], None)]

@@ -140,7 +140,7 @@ def own(trained: RunFolder, tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty plots and no report, for tests that train by a command or in an experiment."""
-    monkeypatch.setattr("alexnet.report.run_report.write_run_report", lambda *_, **__: None)
+    monkeypatch.setattr("alexnet.reports.run_report.write_run_report", lambda *_, **__: None)
     monkeypatch.setattr("alexnet.plots.save_plot", empty_plot)
     monkeypatch.setattr("alexnet.plots.save", empty_plot)
     for figure in ("confusion", "reliability_diagram", "top_losses"):  # built before they are saved

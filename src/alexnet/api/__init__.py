@@ -5,6 +5,7 @@
 - `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
 - `networks`: `create_model`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
+- `runs`: `report`.
 - `data`: `load_splits`.
 - `architectures`: `variant`, `list_models`, `list_datasets`, `list_presets`.
 - `reporting`: progress for the shell, for a reporter of the caller, or for nobody.
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from alexnet.api.data import load_splits
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.networks import create_model
+    from alexnet.api.runs import report
     from alexnet.api.training import pretrain, resume, resume_pretraining, train
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "load_splits",
     "predict",
     "pretrain",
+    "report",
     "resume",
     "resume_pretraining",
     "train",
@@ -52,6 +55,7 @@ __getattr__, __dir__ = attach(
         "load_splits": "data",
         "predict": "models",
         "pretrain": "training",
+        "report": "runs",
         "resume": "training",
         "resume_pretraining": "training",
         "train": "training",

@@ -24,7 +24,7 @@ from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
-from alexnet.report import page_of, save_page
+from alexnet.reports import page_of, save_page
 from alexnet.training import trainer
 from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run

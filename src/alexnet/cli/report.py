@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     if flags.watch:
         return _watch(flags)
     paths = [Path(run) for run in with_run(flags, "runs").runs]
-    from alexnet.report import write_comparison, write_run_report
+    from alexnet.reports import write_comparison, write_run_report
 
     out = Path(flags.out) if flags.out else None
     page = write_run_report(paths[0], out) if len(paths) == 1 else write_comparison(paths, out)
@@ -66,7 +66,7 @@ def _print_page(page: Path, paths: Sequence[Path], as_json: bool) -> None:
         print(printable(str(page)))
         return
     from alexnet.cli.outputs.report import report_output
-    from alexnet.report.stored_run import read_run
+    from alexnet.reports.stored_run import read_run
 
     runs = [read_run(path) for path in paths]
     print_json(report_output(str(page), page.stat().st_size, runs))
@@ -77,7 +77,7 @@ def _watch(flags: ReportFlags) -> int:
     require(len(flags.runs) == 1, "--watch serves the page of one run; name one", UsageError)
     require(not flags.json, "--watch serves a page until Ctrl-C; leave out --json", UsageError)
     require(not flags.out, "--watch writes no file; leave out --out", UsageError)
-    from alexnet.report import serving
+    from alexnet.reports import serving
 
     try:
         with serving(_existing_run(flags.runs[0]), flags.port) as address:

@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     recipe, trial = read_recipe(words, options, call.recipe(), given)
     if is_to_be_launched(devices := recipe.distributed.devices):
         return launch_again("train", arguments, devices)
-    from alexnet.report import page_of, save_page
+    from alexnet.reports import page_of, save_page
     from alexnet.training.trainer import train
 
     note_slow_cpu(recipe.device)
@@ -114,7 +114,7 @@ def read_recipe(
 
 def _resume(options: TrainOptions, words: Sequence[str], arguments: Sequence[str]) -> int:
     """Resume a run and print its result."""
-    from alexnet.report import page_of, save_page
+    from alexnet.reports import page_of, save_page
     from alexnet.training.run_folder import RunFolder, read_run_recipe
     from alexnet.training.trainer import resume
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alexnet.evaluation.intervals import ConfidenceInterval
 
 if TYPE_CHECKING:
-    from alexnet.report.stored_run import StoredRun
+    from alexnet.reports.stored_run import StoredRun
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,7 @@ def report_output(page: str, size_bytes: int, runs: Sequence[StoredRun]) -> Repo
 
 
 def _reported(run: StoredRun) -> ReportedRun:
-    from alexnet.report.compared_runs import compared_run
+    from alexnet.reports.compared_runs import compared_run
 
     found = compared_run(run.name, run)
     return ReportedRun(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import escape
 
-from alexnet.report.stored_run import StoredRun
+from alexnet.reports.stored_run import StoredRun
 
 
 def short_path(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.report.watch import serving
+from alexnet.reports.watch import serving
 from alexnet.training.run_folder import RunFolder
 from support.commands import Alexnet
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alexnet.features.map import FeatureMap
-from alexnet.report.feature_map import MAX_POINTS, MapRow, map_chart, stored_map
+from alexnet.reports.feature_map import MAX_POINTS, MapRow, map_chart, stored_map
 
 
 def run_with_map(folder: Path) -> Any:

@@ -8,10 +8,10 @@ from alexnet.io.files import write_text
 from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
 from alexnet.parallel.world import current_world
-from alexnet.report.report_content import report_content
-from alexnet.report.shown_paths import without_folders
-from alexnet.report.stored_run import read_run
 from alexnet.reporter import Reporter
+from alexnet.reports.report_content import report_content
+from alexnet.reports.shown_paths import without_folders
+from alexnet.reports.stored_run import read_run
 from alexnet.training.results import RunResult
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import Run

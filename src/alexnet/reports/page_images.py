@@ -9,8 +9,8 @@ from itertools import zip_longest
 
 from alexnet.io.text import printable
 from alexnet.pages.thumbnails import ByteBudget, jpeg_url
-from alexnet.report.predictions import ImagePrediction
-from alexnet.report.stored_images import RunData
+from alexnet.reports.predictions import ImagePrediction
+from alexnet.reports.stored_images import RunData
 
 BUDGET_BYTES = 1_500_000
 """Of all thumbnails of evaluated images, as text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.report.line_chart import COLORS, LineChart, Series, line_chart
+from alexnet.reports.line_chart import COLORS, LineChart, Series, line_chart
 
 SPLIT_NAMES = {"val": "validation", "test": "test"}
 MAX_LAYERS = 24

@@ -15,11 +15,11 @@ from typing import Any
 from alexnet.errors import AlexNetError, UsageError
 from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
-from alexnet.report.report_content import image_content, live_content
-from alexnet.report.run_report import TEMPLATES
-from alexnet.report.shown_paths import without_folders
-from alexnet.report.stored_images import RunData, open_run_data, with_classes_of
-from alexnet.report.stored_run import read_run
+from alexnet.reports.report_content import image_content, live_content
+from alexnet.reports.run_report import TEMPLATES
+from alexnet.reports.shown_paths import without_folders
+from alexnet.reports.stored_images import RunData, open_run_data, with_classes_of
+from alexnet.reports.stored_run import read_run
 
 HOST = "127.0.0.1"
 WATCHED = ("config.json", "metrics.jsonl", "result.json", "diverged.txt", "evaluation")

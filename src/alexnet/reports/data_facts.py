@@ -10,8 +10,8 @@ import numpy as np
 from alexnet.data.images.find import describe_skipped
 from alexnet.data.source import SPLITS
 from alexnet.io.text import count_text
-from alexnet.report.stored_images import Duplicates, RunData, find_duplicates
-from alexnet.report.stored_run import StoredRun
+from alexnet.reports.stored_images import Duplicates, RunData, find_duplicates
+from alexnet.reports.stored_run import StoredRun
 
 MAX_LISTED = 12
 """Rejected images, and groups of duplicates, that are listed."""

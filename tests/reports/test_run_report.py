@@ -12,10 +12,10 @@ import pytest
 
 from alexnet.config.recipe import LRSchedule, Recipe
 from alexnet.errors import UsageError
-from alexnet.report import page_of, save_page, write_comparison, write_run_report
-from alexnet.report.shown_paths import without_folders
-from alexnet.report.stored_run import read_run
 from alexnet.reporter import NullReporter
+from alexnet.reports import page_of, save_page, write_comparison, write_run_report
+from alexnet.reports.shown_paths import without_folders
+from alexnet.reports.stored_run import read_run
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 from support.runs import PowerCutError, resume, train

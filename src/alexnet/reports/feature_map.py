@@ -16,8 +16,8 @@ from alexnet.errors import AlexNetError, DataError
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_CSV_BYTES
 from alexnet.io.text import error_text, printable, shell_command
-from alexnet.report.line_chart import COLORS
-from alexnet.report.stored_run import StoredRun
+from alexnet.reports.line_chart import COLORS
+from alexnet.reports.stored_run import StoredRun
 
 WIDTH, HEIGHT, MARGIN = 640, 420, 12
 SHAPES = (

@@ -12,8 +12,8 @@ from alexnet.data.store.store import Store
 from alexnet.errors import AlexNetError
 from alexnet.io.text import error_text
 from alexnet.models.variants import variant
-from alexnet.report.stored_run import StoredRun
 from alexnet.reporter import NullReporter
+from alexnet.reports.stored_run import StoredRun
 from alexnet.training.data import plan_data
 
 

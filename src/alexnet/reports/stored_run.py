@@ -18,7 +18,7 @@ from alexnet.io.run_paths import is_run
 from alexnet.io.text import error_text, shell_command
 from alexnet.models.architecture import Architecture
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.report.predictions import ImagePrediction, read_predictions
+from alexnet.reports.predictions import ImagePrediction, read_predictions
 from alexnet.training.results import RunResult
 from alexnet.training.run_folder import RunFolder, read_recipe
 from alexnet.training.run_index import RunSummary, summarize_run

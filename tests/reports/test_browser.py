@@ -14,11 +14,11 @@ from alexnet.data.store.store import Store, StoreInfo
 from alexnet.evaluation.results import compute_metrics
 from alexnet.evaluation.summary import summarize_evaluation
 from alexnet.pages.page import render_page
-from alexnet.report import report_content
-from alexnet.report.predictions import ImagePrediction
-from alexnet.report.run_report import TEMPLATES
-from alexnet.report.stored_images import RunData
-from alexnet.report.stored_run import read_run
+from alexnet.reports import report_content
+from alexnet.reports.predictions import ImagePrediction
+from alexnet.reports.run_report import TEMPLATES
+from alexnet.reports.stored_images import RunData
+from alexnet.reports.stored_run import read_run
 from alexnet.training.run_folder import RunFolder
 from support.browser import chromium, open_page
 

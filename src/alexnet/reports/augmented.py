@@ -8,7 +8,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError
 from alexnet.io.text import error_text, printable
 from alexnet.pages.thumbnails import jpeg_url
-from alexnet.report.stored_images import RunData
+from alexnet.reports.stored_images import RunData
 from alexnet.training.preview import augment_images, one_of_each_class
 
 NUM_CLASSES, NUM_SAMPLES = 4, 5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alexnet.report.curves import number_text, percent_text
-from alexnet.report.line_chart import Series, line_chart, tick_texts
+from alexnet.reports.curves import number_text, percent_text
+from alexnet.reports.line_chart import Series, line_chart, tick_texts
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet.evaluation.shown_classes import choose_classes
 from alexnet.evaluation.summary import ClassSummary, EvaluationSummary
-from alexnet.report.data_facts import ClassCounts
+from alexnet.reports.data_facts import ClassCounts
 
 MAX_PAIRS = 200
 """Confused pairs that are listed."""

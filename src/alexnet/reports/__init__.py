@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
-    from alexnet.report.compared_runs import write_comparison
-    from alexnet.report.run_report import page_of, save_page, write_run_report
-    from alexnet.report.watch import serving
+    from alexnet.reports.compared_runs import write_comparison
+    from alexnet.reports.run_report import page_of, save_page, write_run_report
+    from alexnet.reports.watch import serving
 
 __all__ = ["page_of", "save_page", "serving", "write_comparison", "write_run_report"]
 __getattr__, __dir__ = attach(

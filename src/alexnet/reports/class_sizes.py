@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alexnet.io.text import printable
-from alexnet.report.data_facts import DataFacts
-from alexnet.report.line_chart import LEFT, RIGHT, TOP, WIDTH, linear_ticks
+from alexnet.reports.data_facts import DataFacts
+from alexnet.reports.line_chart import LEFT, RIGHT, TOP, WIDTH, linear_ticks
 
 HEIGHT = 190
 COLORS = {"train": "blue", "val": "green", "test": "orange"}

@@ -12,18 +12,18 @@ from alexnet.config.serialization import to_json
 from alexnet.evaluation.intervals import ConfidenceInterval
 from alexnet.io.text import count_text, printable, shell_command
 from alexnet.pages.page import percent
-from alexnet.report.augmented import augmented_rows
-from alexnet.report.class_sizes import class_size_chart
-from alexnet.report.confusion import class_rows, confusion_of
-from alexnet.report.curves import SPLIT_NAMES, run_charts, update_chart
-from alexnet.report.data_facts import describe_data
-from alexnet.report.feature_map import stored_map
-from alexnet.report.network_rows import network_table
-from alexnet.report.page_images import choose_images
-from alexnet.report.reliability import reliability_diagrams
-from alexnet.report.shown_paths import short_path
-from alexnet.report.stored_images import RunData, open_run_data, with_classes_of
-from alexnet.report.stored_run import StoredRun
+from alexnet.reports.augmented import augmented_rows
+from alexnet.reports.class_sizes import class_size_chart
+from alexnet.reports.confusion import class_rows, confusion_of
+from alexnet.reports.curves import SPLIT_NAMES, run_charts, update_chart
+from alexnet.reports.data_facts import describe_data
+from alexnet.reports.feature_map import stored_map
+from alexnet.reports.network_rows import network_table
+from alexnet.reports.page_images import choose_images
+from alexnet.reports.reliability import reliability_diagrams
+from alexnet.reports.shown_paths import short_path
+from alexnet.reports.stored_images import RunData, open_run_data, with_classes_of
+from alexnet.reports.stored_run import StoredRun
 
 ENVIRONMENT_NAMES = {
     "device_name": "processor", "device": "device", "cores": "cores", "threads": "threads",

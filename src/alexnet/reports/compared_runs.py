@@ -16,11 +16,11 @@ from alexnet.evaluation.paired import Comparison, compare_errors
 from alexnet.io.files import write_text
 from alexnet.io.text import shell_command
 from alexnet.pages.page import render_page
-from alexnet.report.curves import SPLIT_NAMES, compared_charts
-from alexnet.report.report_content import Headline, headline
-from alexnet.report.run_report import TEMPLATES
-from alexnet.report.shown_paths import without_folders
-from alexnet.report.stored_run import StoredRun, read_run
+from alexnet.reports.curves import SPLIT_NAMES, compared_charts
+from alexnet.reports.report_content import Headline, headline
+from alexnet.reports.run_report import TEMPLATES
+from alexnet.reports.shown_paths import without_folders
+from alexnet.reports.stored_run import StoredRun, read_run
 
 MAX_RUNS = 24
 
