@@ -12,6 +12,7 @@ with --json one line. Programs that are not installed are listed as missing.
     python benchmarks/peers.py infer [--batch-size 64]     the paper's net, inference
     python benchmarks/peers.py notebook [--batch-size 64]  the notebook's net, a training step
     python benchmarks/peers.py prepare --images FOLDER     decoding and resizing a folder of .jpg
+    python benchmarks/peers.py folder --images FOLDER      a folder of .jpg to its classes
 
 onnxruntime, openvino and keras (with jax, tensorflow or torch) are needed for some of them:
 pip install onnx onnxscript onnxruntime openvino keras jax tensorflow-cpu
@@ -28,6 +29,7 @@ import tempfile
 import time
 from typing import Any
 
+import folder_programs
 import programs
 
 MIN_SAMPLE_SECONDS = 0.2
@@ -43,6 +45,9 @@ SUITES = {
     "infer": ("ours", "ours_optimized", "onnxruntime", "openvino", "plain_pytorch", "matmul"),
     "notebook": ("ours", "keras_tensorflow_bf16", "keras_jax", "keras_tensorflow", "keras_torch"),
     "prepare": ("ours", "pillow_loop"),
+    "folder": (
+        *("ours", "ours_exact", "our_decoding", "pillow_decoding", "dataloader", "openvino"),
+    ),
 }
 
 
@@ -50,13 +55,10 @@ def worker(name: str, flags: argparse.Namespace) -> None:
     """Build one program, then time its step for every line on stdin."""
     answers, sys.stdout = sys.stdout, sys.stderr
     try:
-        step: programs.Step = getattr(programs, f"{name}_{flags.suite}")(flags)
+        module = folder_programs if flags.suite == "folder" else programs
+        step: programs.Step = getattr(module, f"{name}_{flags.suite}")(flags)
         result = step()
-        step()
-        start = time.perf_counter()
-        step()
-        synchronize()
-        steps = max(1, round(MIN_SAMPLE_SECONDS / (time.perf_counter() - start)))
+        steps = 1 if flags.suite == "folder" else count_steps(step)
     except ImportError as error:
         print(json.dumps({"missing": str(error)}), file=answers, flush=True)
         return
@@ -70,6 +72,15 @@ def worker(name: str, flags: argparse.Namespace) -> None:
             synchronize()
         seconds = (time.perf_counter() - start) / steps
         print(json.dumps({"seconds": seconds}), file=answers, flush=True)
+
+
+def count_steps(step: programs.Step) -> int:
+    """Steps that fill MIN_SAMPLE_SECONDS, after one that is not timed."""
+    step()
+    start = time.perf_counter()
+    step()
+    synchronize()
+    return max(1, round(MIN_SAMPLE_SECONDS / (time.perf_counter() - start)))
 
 
 def synchronize() -> None:
@@ -142,6 +153,7 @@ def report(measured: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any
     result = {
         "suite": flags.suite,
         "batch_size": flags.batch_size,
+        "num_images": len(folder_programs.paths(flags)) if flags.image_folder else 0,
         "n": flags.repeats,
         "milliseconds": {
             name: {
@@ -165,7 +177,7 @@ def report(measured: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any
 
 def text(result: dict[str, Any]) -> str:
     """The report as a table."""
-    images = 1360 if result["suite"] == "prepare" else result["batch_size"]
+    images = result["num_images"] or result["batch_size"]
     lines = [
         f"{result['suite']}, batch {result['batch_size']}, n = {result['n']}, timed alternately"
     ]
@@ -201,7 +213,8 @@ def main() -> None:
     parser.add_argument("--optimizer", default="paper")
     parser.add_argument("--compile", action="store_true", help="of ours")
     parser.add_argument("--only", nargs="*", help="programs to run; unless given, all")
-    parser.add_argument("--images", dest="image_folder", default="", help="for prepare")
+    parser.add_argument("--images", dest="image_folder", default="", help="for prepare and folder")
+    parser.add_argument("--limit", type=int, default=0, help="images of the folder; 0: all")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     parser.add_argument("--folder", default="", help=argparse.SUPPRESS)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import alexnet
+from alexnet.checkpoints.model_file import load_model, save_model
+from alexnet.config.serialization import to_dict
 from alexnet.inference import decoding
+from alexnet.inference.answering import answering_network, load_answering
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.predictions import Prediction
 from alexnet.training.run_folder import RunFolder
@@ -226,3 +230,49 @@ def test_rows_are_written_as_they_come(
     monkeypatch.setattr(Classifier, "_predict", record)
     command("predict", trained.path, *paths, "--csv", "--top", 1)
     assert written == [0, 1 + 2, 2]
+
+
+@pytest.fixture
+def auto(own: RunFolder) -> Path:
+    """The tiny run as if it had been trained with the default precision."""
+    weights, info, mean_image = load_model(own.model)
+    recipe = replace(info.recipe, precision="auto")
+    copies = {name: tensor.clone() for name, tensor in weights.items()}
+    save_model(own.model, copies, replace(info, recipe=recipe), mean_image)
+    return own.path
+
+
+def test_predict_answers_with_the_optimized_network_or_exactly(
+    command: Command, auto: Path, flowers: Path
+) -> None:
+    plain, folder = alexnet.load(auto), flowers / "test"
+    expected = {
+        (): plain.optimized(),
+        ("--exact",): replace(plain, precision="float32"),
+    }
+    for words, classifier in expected.items():
+        told = json.loads(command("predict", auto, folder, "--top", 1, "--json", *words).out)
+        assert told["network"] == to_dict(answering_network(classifier))
+        assert told["network"]["is_optimized"] is not bool(words)
+        found = [one["top_classes"][0]["probability"] for one in told["predictions"]]
+        assert found == [p.top_classes[0].probability for p in classifier.predict(folder)]
+    assert told["network"]["number_type"] == "float32"
+
+
+def test_a_run_trained_in_float32_answers_in_float32(
+    command: Command, trained: RunFolder, flowers: Path
+) -> None:
+    rose = flowers / "test" / "rose" / "0000.jpg"
+    told = json.loads(command("predict", trained.path, rose, "--json").out)["network"]
+    assert told == {"is_optimized": False, "number_type": "float32", "depends_on_batch": True}
+
+
+def test_in_int8_an_answer_depends_neither_on_the_batch_nor_on_the_order(
+    auto: Path, flowers: Path
+) -> None:
+    classifier = load_answering(auto, "cpu", exact=False)
+    if answering_network(classifier).depends_on_batch:
+        pytest.skip("not every layer is in int8 here")
+    together = {p.image: p.top_classes for p in classifier.predict(flowers / "test")}
+    for path in reversed(list(together)):
+        assert classifier.predict(path)[0].top_classes == together[path]

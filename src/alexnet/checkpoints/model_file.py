@@ -14,6 +14,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.models.architecture import Architecture
+from alexnet.models.zoo import ZOO
 
 MEAN_IMAGE = "preprocessing.mean_image"
 
@@ -78,3 +79,23 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
     if not 0 < info.temperature < math.inf:
         raise ModelFileError(f"{path} has the temperature {info.temperature:g}, not a positive one")
     return tensors, info, None if mean_image is None else mean_image.clone()
+
+
+def find_model_file(path: str | Path) -> Path:
+    """The model file at a path: the file itself, or that of a run folder.
+
+    Raises:
+        ModelFileError: the path is a folder without a model, or the name of an architecture.
+    """
+    path = Path(path)
+    if str(path) in ZOO and not path.exists():
+        raise ModelFileError(
+            f"{path} is an architecture without weights: alexnet train DATA --arch {path} trains "
+            f"it, alexnet import FILE --arch {path} takes those of a file"
+        )
+    if path.is_dir() and not (path / "model.safetensors").exists():
+        raise ModelFileError(
+            f"{path} is a folder without a model (model.safetensors); name a model file or a run "
+            "folder, before the images"
+        )
+    return path / "model.safetensors" if path.is_dir() else path

@@ -4,6 +4,7 @@
 - `inputs`, `arrays`, `decoding`: images in any form, read and resized.
 - `predictions`: `Prediction`, the most probable classes of an image.
 - `optimize`: `optimize_for_inference` folds batch norms and replaces layers by faster ones.
+- `answering`: the network with which `alexnet predict` answers, and its name in JSON.
 - `fused`: ReLU, response norm and max pooling in one pass.
 - `winograd`: 3 x 3 and 5 x 5 convolutions by Winograd's filtering, where the CPU lacks bf16.
 - `int8`: convolutions and linear layers of quantized weights and activations.

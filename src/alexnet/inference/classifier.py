@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_model, save_model
 from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
-from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.errors import ConfigError, UsageError
 from alexnet.inference.checks import check_crops, check_min_probability, check_top
 from alexnet.inference.decoding import Decoded, decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
@@ -27,7 +27,6 @@ from alexnet.inference.optimize import optimize_for_inference
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last
-from alexnet.models.zoo import ZOO
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -346,29 +345,30 @@ def load(path: str | Path, device: str = "auto") -> Classifier:
     """A classifier from a model file, or from a run folder (its best model).
 
     Raises:
-        ModelFileError: the file is missing, damaged, or not a model of this program.
+        ModelFileError: there is no model, or it is damaged or not one of this program.
         UsageError: there is no such device.
     """
-    path = Path(path)
-    if str(path) in ZOO and not path.exists():
-        raise ModelFileError(
-            f"{path} is an architecture without weights: alexnet train DATA --arch {path} trains "
-            f"it, alexnet import FILE --arch {path} takes those of a file"
-        )
-    if path.is_dir() and not (path / "model.safetensors").exists():
-        raise ModelFileError(
-            f"{path} is a folder without a model (model.safetensors); name a model file or a run "
-            "folder, before the images"
-        )
-    path = path / "model.safetensors" if path.is_dir() else path
-    weights, info, mean_image = load_model(path)
+    weights, info, mean_image = load_model(find_model_file(path))
     return build_classifier(weights, info, mean_image, device)
 
 
 def build_classifier(
-    weights: Mapping[str, Tensor], info: ModelInfo, mean_image: Tensor | None, device: str = "auto"
+    weights: Mapping[str, Tensor],
+    info: ModelInfo,
+    mean_image: Tensor | None,
+    device: str = "auto",
+    *,
+    copy: bool = True,
 ) -> Classifier:
     """A classifier with weights that fit its architecture.
+
+    Args:
+        weights: its state dict.
+        info: class names, preprocessing and so on.
+        mean_image: subtracted from images, if there is one.
+        device: where it computes.
+        copy: whether it has weights of its own, also on the CPU; otherwise the given ones may not
+            change while it is used.
 
     Raises:
         UsageError: there is no such device.
@@ -376,8 +376,8 @@ def build_classifier(
     target = device_of_rank(choose_device(device), current_world())
     with torch.device("meta"):
         network = Network(info.architecture)
-    copies = {name: tensor.to(target, copy=True) for name, tensor in weights.items()}
-    network.load_state_dict(copies, assign=True)  # to_empty imports sympy, in .5 s
+    moved = {name: tensor.to(target, copy=copy) for name, tensor in weights.items()}
+    network.load_state_dict(moved, assign=True)  # to_empty would import sympy, in .5 s
     network = channels_last(network)
     mean = None if mean_image is None else mean_image.to(target)
     return Classifier(network.eval(), info, mean, info.recipe.precision)

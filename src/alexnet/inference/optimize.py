@@ -61,6 +61,12 @@ def optimize_for_inference(
     return optimizer.optimize(network)
 
 
+def is_optimized(network: Network) -> bool:
+    """Whether a network is one that `optimize_for_inference` has made."""
+    kinds = (FusedReluLayer, WinogradConv2d, _Cast)
+    return any(isinstance(layer, kinds) for layer in network.modules())
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerOptimizer:
     """Replaces each layer by the fastest equivalent that the CPU supports."""

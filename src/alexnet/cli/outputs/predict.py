@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from alexnet.inference.answering import AnsweringNetwork
 from alexnet.inference.predictions import ClassProbability, Prediction
 
 
@@ -28,15 +29,19 @@ class ImagePrediction:
 class PredictOutput:
     """The most probable classes of images."""
 
+    network: AnsweringNetwork
     predictions: tuple[ImagePrediction, ...]
     """One for each image, in the order of the command line."""
     skipped: dict[str, int]
     """Number of files in folders that were skipped, by reason."""
 
 
-def predict_output(predictions: Sequence[Prediction], skipped: Mapping[str, int]) -> PredictOutput:
+def predict_output(
+    network: AnsweringNetwork, predictions: Sequence[Prediction], skipped: Mapping[str, int]
+) -> PredictOutput:
     """What is printed of predictions."""
     return PredictOutput(
+        network=network,
         predictions=tuple(
             ImagePrediction(
                 image=one.image,
