@@ -27,6 +27,7 @@ from alexnet.data.images.kinds import HEAD_BYTES, HEIC, READ, kind_of
 from alexnet.data.images.open import read_image
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.io.isolated import limit_memory
+from alexnet.ops.resize import load_resizer
 
 RESIZES: tuple[Resize, ...] = ("shortest_edge", "stretch")
 REQUEST = Struct("<IHBQ")
@@ -89,10 +90,18 @@ def main(memory_bytes: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all processes; stdin says when to end
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    decode_upload(b"", "stretch", 1, 1)  # imports what is imported late
+    warm_up()
     _limit(memory_bytes)
     while _answer_one(requests, answers):
         pass
+
+
+def warm_up() -> None:
+    """Import what is imported late, and load the kernel that resizes."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, "PNG")
+    decode_upload(file.getvalue(), "stretch", 8, 64 * 64)
+    load_resizer()
 
 
 def _answer_one(requests: IO[bytes], answers: IO[bytes]) -> bool:

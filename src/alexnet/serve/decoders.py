@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.ops.resize import load_resizer
 from alexnet.serve.decode_worker import (
     ANSWER,
     REQUEST,
@@ -23,6 +24,11 @@ from alexnet.serve.decode_worker import (
 from alexnet.serve.limits import Limits
 from alexnet.serve.problems import ProblemError
 
+ENVIRONMENT = (
+    "HOME", "PATH", "SYSTEMROOT", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "CC",
+    "ALEXNET_CACHE", "ALEXNET_ISA", "ALEXNET_KERNELS",
+)  # fmt: skip
+"""What a decoding process sees of the environment; no token can leak there."""
 MAX_REASON_BYTES = 4096
 STREAM_BYTES = 1 << 20
 """An answer of this size is received at once."""
@@ -63,12 +69,11 @@ class DecodeProcess:
         Raises:
             OSError: the machine refuses a process.
         """
-        # Of the environment it gets nothing else: no token can leak there.
         environment = {
+            **{name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",
-            "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
         }
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "alexnet.serve.decode_worker"),
@@ -140,6 +145,7 @@ class DecoderPool:
         Raises:
             OSError: the machine refuses one.
         """
+        load_resizer()  # compiled once, not by every process
         await asyncio.gather(*(self._add() for _ in range(self.limits.num_decoders)))
 
     async def close(self) -> None:
