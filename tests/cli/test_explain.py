@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexnet.cli.explain import flags_class
-from alexnet.cli.explain_filters import FiltersFlags, with_layer
+from alexnet.cli.explain_filters import FiltersFlags, dead_text, with_layer
+from alexnet.explain.patches import LayerPatches
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
@@ -62,6 +66,23 @@ def test_filters_without_a_layer_are_those_of_the_first(
     result = command("explain", small_whole.path, "--filters", "--out", out)
     assert (result.code, result.out) == (0, f"{out}\n")
     assert is_png(out)
+
+
+def test_dead_channels_of_each_layer_with_a_relu() -> None:
+    found = LayerPatches(
+        layer="conv1",
+        values=np.zeros((4, 1), np.float32),
+        images=np.zeros((4, 1), np.int64),
+        positions=np.zeros((4, 1, 2), np.int64),
+        num_channels={"conv1": 4, "fc2": 8},
+        num_dead={"conv1": 1, "fc2": 0},
+        num_images=60,
+    )
+    text = dead_text(found)
+    assert "above zero in none of 60 images" in text
+    assert re.search(r"conv1 +4 +1 +25\.00 %", text)
+    without = replace(found, num_channels={}, num_dead={})
+    assert dead_text(without) == "no layer has a ReLU, so that none has dead channels"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,9 +15,15 @@ import alexnet
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
-from alexnet.evaluation.evaluator import evaluate_images, predict_probabilities
+from alexnet.evaluation.evaluator import (
+    evaluate_images,
+    open_evaluation_data,
+    predict_probabilities,
+)
 from alexnet.inference.classifier import Classifier
+from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
+from support.narrow_nets import narrow_classifier
 from support.oracles import CLASSES, PROBABILITIES, Oracle, store
 
 
@@ -133,6 +140,17 @@ def test_given_labels_replace_those_of_the_store() -> None:
     result = evaluated(np.array([0, 2]), labels=np.array([1, 1, 1, 1, 1, 1, 1, 1]))
     assert result.top1_error == 1 / 2
     assert result.confusion[1, 0] == 1
+
+
+def test_training_data_that_has_moved(tmp_path: Path) -> None:
+    classifier = narrow_classifier("lenet5")
+    recipe = replace(classifier.info.recipe, data=str(tmp_path / "moved"))
+    classifier = replace(classifier, info=replace(classifier.info, recipe=recipe))
+    with pytest.raises(DataError, match=r"cannot be opened: .*; if it has moved, --data names it"):
+        open_evaluation_data(classifier, "", "", NullReporter())
+    with pytest.raises(DataError) as told:
+        open_evaluation_data(classifier, str(tmp_path / "moved"), "", NullReporter())
+    assert "moved, --data" not in str(told.value), "it was named"
 
 
 def test_no_images_is_an_error() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from alexnet.pages.page import HERE, render_page, script_hash
 from alexnet.pages.thumbnails import ByteBudget, jpeg_url
+from alexnet.reports.run_report import TEMPLATES
 
 TEMPLATE = """{% extends "base.html" %}
 {% block title %}{{ name }}{% endblock %}
@@ -73,6 +74,23 @@ def test_all_text_has_a_contrast_of_4_5(theme):
     low = {pair: contrast(*(colors[name] for name in pair)) for pair in pairs}
     assert {pair: ratio for pair, ratio in low.items() if ratio < 4.5} == {}
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def print_rules(*paths: Path) -> dict[str, str]:
+    """The declarations for paper by selector."""
+    blocks = "".join(path.read_text().split("@media print {")[1] for path in paths)
+    return dict(re.findall(r"^  ([^@*{]+) \{ (.*?) \}$", blocks, flags=re.M))
+
+
+def test_paper_has_all_of_a_table_and_nothing_that_is_folded_or_clicked():
+    rules = print_rules(HERE / "base.css", TEMPLATES / "charts.css")
+    assert rules["details:not([open])"] == "display: none;"
+    assert rules[".screen, .toolbar, #theme, .skip"] == "display: none !important;"
+    assert rules[".paper"] == "display: revert;"
+    assert rules[".scroll"] == "overflow: visible;"
+    assert rules[".tall"] == "max-height: none; overflow: visible;"
+    assert rules["figure, .card, tr, li, pre"] == "break-inside: avoid;"
+    assert "break-inside: auto" in rules[".card:has(tbody)"], "longer than a sheet"
 
 
 def test_a_thumbnail_is_a_jpeg_no_larger_than_its_side():

@@ -15,6 +15,7 @@ from alexnet.evaluation.results import compute_metrics
 from alexnet.evaluation.summary import summarize_evaluation
 from alexnet.pages.page import render_page
 from alexnet.reports import report_content
+from alexnet.reports.confusion import MAX_PRINTED
 from alexnet.reports.predictions import ImagePrediction
 from alexnet.reports.run_report import TEMPLATES
 from alexnet.reports.stored_images import RunData
@@ -153,3 +154,11 @@ def check_theme_and_print(page: Any) -> None:
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden()
     assert page.locator("#theme").is_hidden()
+    assert page.locator(".pairs").is_hidden(), "it is folded"
+    shown = "rows => rows.filter(row => row.offsetHeight).length"
+    assert page.locator(".classes tbody tr").evaluate_all(shown) == MAX_PRINTED
+    assert f"Printed are the {MAX_PRINTED} classes" in page.locator("#classes .paper").inner_text()
+    cut = "all => all.filter(one => getComputedStyle(one).overflowY !== 'visible').length"
+    assert page.locator(".scroll, .tall").evaluate_all(cut) == 0
+    page.emulate_media(media="screen")
+    assert page.locator("#classes .paper").is_hidden()

@@ -245,11 +245,11 @@ def _tell(
         )
         return
     if found:
-        print(f"{_dead_text(found)}\n")
+        print(f"{dead_text(found)}\n")
     print(printable(str(out)))
 
 
-def _dead_text(found: LayerPatches) -> str:
+def dead_text(found: LayerPatches) -> str:
     """The dead channels of every layer with a ReLU."""
     if not found.num_channels:
         return "no layer has a ReLU, so that none has dead channels"

@@ -13,6 +13,8 @@ from alexnet.reports.data_facts import ClassCounts
 
 MAX_PAIRS = 200
 """Confused pairs that are listed."""
+MAX_PRINTED = 40
+"""Classes that are printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class ClassRow:
     """None where the data is not there."""
     worst: tuple[int, int] | None
     """What it is predicted as most often by mistake, and how often."""
+    is_printed: bool
+    """Whether it is also on paper, where a table of a thousand classes has no place."""
 
 
 def counts_of(evaluation: EvaluationSummary) -> np.ndarray:
@@ -114,12 +118,22 @@ def class_rows(evaluation: EvaluationSummary, classes: Sequence[ClassCounts]) ->
     np.fill_diagonal(counts, 0)
     worst, most = counts.argmax(1).tolist(), counts.max(1, initial=0).tolist()
     sizes = {one.name: one.counts[0] for one in classes}
+    printed = _lowest_recall(evaluation.per_class)
     return [
         ClassRow(
             index=i,
             score=score,
             num_train=sizes.get(score.name),
             worst=(worst[i], most[i]) if most[i] else None,
+            is_printed=i in printed,
         )
         for i, score in enumerate(evaluation.per_class)
     ]
+
+
+def _lowest_recall(scores: Sequence[ClassSummary]) -> set[int]:
+    """The classes that are printed: all, or those with the lowest recall."""
+    known = [i for i, score in enumerate(scores) if score.recall is not None]
+    if len(scores) <= MAX_PRINTED:
+        return set(range(len(scores)))
+    return set(sorted(known, key=lambda i: scores[i].recall or 0.0)[:MAX_PRINTED])
