@@ -16,13 +16,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alexnet.parallel.world import World
     from support.network_namespaces import Host
 
 HERE = Path(__file__).resolve().parent
@@ -134,6 +135,10 @@ def measure(flags: Flags) -> dict[str, Any]:
         once, twice = ([t for one in alone for t in one[key]] for key in ("once", "twice"))
         seconds = statistics.median(once)
         fixed = max(0.0, 2 * seconds - statistics.median(twice))
+        convolutions = [
+            statistics.median(one[key] for one in alone) for key in ("conv once", "conv twice")
+        ]
+        conv_fixed = min(fixed, max(0.0, 2 * convolutions[0] - convolutions[1]))
         results: dict[str, Any] = {
             "network": flags.arch,
             "processes": flags.processes,
@@ -142,6 +147,8 @@ def measure(flags: Flags) -> dict[str, Any]:
             "alone_seconds_twice_the_images": _spread(twice),
             "alone_images_per_second": images / seconds,
             "fixed_seconds": fixed,
+            "conv_seconds": convolutions,
+            "conv_fixed_seconds": conv_fixed,
             "steps": [],
         }
         for way in ways:
@@ -189,6 +196,7 @@ def _predict(flags: Flags, way: dict[str, str], rate: str, results: dict[str, An
     device = Device(
         images_per_second=results["alone_images_per_second"],
         fixed_seconds=results["fixed_seconds"],
+        conv_fixed_seconds=results["conv_fixed_seconds"],
     )
     return predict_step(
         plan,
@@ -245,11 +253,7 @@ def work(flags: Flags) -> None:
             world.barrier()
             answer: Any = None
             if words["do"] == "alone":
-                images, steps = flags.batch_size // world.size, words["steps"]
-                answer = {
-                    "once": _time_alone(flags, images, steps, world.barrier),
-                    "twice": _time_alone(flags, 2 * images, steps, world.barrier),
-                }
+                answer = _time_all_alone(flags, words["steps"], world)
             elif words["do"] == "build":
                 shared = None
                 options = DistributedOptions(devices=world.size, **words["way"])
@@ -261,22 +265,57 @@ def work(flags: Flags) -> None:
             print(json.dumps(answer), flush=True)
 
 
-def _time_alone(flags: Flags, images: int, steps: int, barrier: Callable[[], None]) -> list[float]:
+def _time_all_alone(flags: Flags, steps: int, world: World) -> dict[str, Any]:
     """Seconds of steps that exchange nothing, while the other processes do the same.
 
-    Each step begins and ends together, as steps with exchanges do.
+    Of a process's images, and of twice as many; and the median of those of the layers before the
+    fully connected ones alone.
     """
+    images = flags.batch_size // world.size
+    return {
+        "once": _time_alone(flags, images, steps, world),
+        "twice": _time_alone(flags, 2 * images, steps, world),
+        "conv once": _time_convolutions(flags, images, steps, world),
+        "conv twice": _time_convolutions(flags, 2 * images, steps, world),
+    }
+
+
+def _time_convolutions(flags: Flags, images: int, steps: int, world: World) -> float:
+    import torch
+
+    from alexnet.benchmark.throughput import random_images
+    from alexnet.models.network import create_model
+    from alexnet.parallel.hybrid import first_connected
+    from alexnet.parallel.plan import plan_for
+
+    arch = network(flags)
+    pixels = random_images(arch, images, torch.device("cpu"))
+    layers = list(create_model(arch).children())[: first_connected(plan_for(arch, "data", 1))]
+    part = torch.nn.Sequential(*layers)
+
+    def step() -> None:
+        part.zero_grad(set_to_none=True)
+        part(pixels).sum().backward()
+        world.barrier()
+
+    step()
+    return statistics.median(_seconds(step) for _ in range(steps))
+
+
+def _time_alone(flags: Flags, images: int, steps: int, world: World) -> list[float]:
+    """Seconds of steps, each of which begins and ends together, as steps with exchanges do."""
     import torch
 
     from alexnet.benchmark.throughput import make_train_step, random_images
     from alexnet.models.network import create_model
 
-    arch, device = network(flags), torch.device("cpu")
-    update = make_train_step(create_model(arch), random_images(arch, images, device), "float32")
+    model = create_model(network(flags))
+    pixels = random_images(model.architecture, images, torch.device("cpu"))
+    update = make_train_step(model, pixels, "float32")
 
     def step() -> None:
         update()
-        barrier()
+        world.barrier()
 
     step()
     return [_seconds(step) for _ in range(steps + 1)][1:]

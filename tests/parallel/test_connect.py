@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 from torch.distributed import HashStore, Store
@@ -13,6 +21,7 @@ from alexnet.parallel import connect
 from alexnet.parallel.connect import RollCall
 from alexnet.parallel.watch import Watch
 from alexnet.parallel.world import World
+from support.processes import free_port, torchrun_environment
 
 
 def call_all(store: Store, ranks: list[int], size: int) -> list[str | ProcessLostError]:
@@ -77,3 +86,60 @@ class Gone(HashStore):
 
     def get(self, key: str) -> bytes:
         raise ConnectionError
+
+
+def stopped(rank: int, port: int, log: Path) -> None:
+    """A process that is stopped before it says hello; that of rank 0 has opened its store."""
+    os.environ.update(torchrun_environment(rank, 2, port))
+    if rank == 0:
+        store = connect._store(60.0, is_here=True)
+        assert store
+    log.write_text("stopped")
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def train(rank: int, port: int, log: Path) -> None:
+    """A command in a process that waits for the others for a second; what it says is in `log`."""
+    from alexnet.cli import main
+
+    os.environ.update(torchrun_environment(rank, 2, port))
+    connect.CONNECT_SECONDS, connect.LOOK_SECONDS = 1.0, 1.0
+    with log.open("w") as sys.__stderr__, redirect_stderr(sys.__stderr__):
+        code = main(["train"])
+    sys.exit(code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rank", "text"),
+    [
+        (1, "rank 1 of 2 processes did not connect within 1 s"),
+        (0, "rank 1 does not reach rank 0 at 127.0.0.1:"),
+    ],
+)
+def test_a_process_that_is_stopped_before_it_connects_ends_the_other(
+    rank: int, text: str, tmp_path: Path
+) -> None:
+    """Also where the store is in it: its port is open, and no question is ever answered."""
+    context, port = multiprocessing.get_context("forkserver"), free_port()
+
+    def start(which: int) -> BaseProcess:
+        target = stopped if which == rank else train
+        process = context.Process(target=target, args=(which, port, tmp_path / str(which)))
+        process.start()
+        return process
+
+    first = start(rank)
+    try:
+        end = time.monotonic() + 50
+        while not (tmp_path / str(rank)).exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        other = start(1 - rank)
+        other.join(50)
+        assert other.exitcode == 2
+        said = (tmp_path / str(1 - rank)).read_text().splitlines()
+        assert len(said) == 1
+        assert said[0].startswith(f"alexnet: {text}")
+    finally:
+        first.kill()
+        first.join()

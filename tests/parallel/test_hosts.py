@@ -13,12 +13,12 @@ import pytest
 from alexnet.config.recipe import Recipe
 from alexnet.training.run_folder import RunFolder
 from support.network_namespaces import start_hosts
-from support.runs import is_same_run, resume
+from support.processes import Processes
+from support.runs import is_same_run, resume, train
 from support.torchrun import (
     MANY_EPOCHS,
     TIMEOUT_SECONDS,
     wait_for_epochs,
-    wait_until_resumed,
     write_job,
 )
 
@@ -75,35 +75,27 @@ TWO_HOSTS = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_two_hosts_give_the_bits_of_two_processes(small: Recipe, tmp_path: Path) -> None:
-    here = write_job(small, tmp_path / "here", 2)
-    with here.start(here.words("--standalone", "--nproc-per-node", "2"), "log") as torchrun:
-        assert torchrun.wait(TIMEOUT_SECONDS) == 0
-    job = write_job(small, tmp_path / "hosts", 2)
-    words = job.words(*TWO_HOSTS)
-    with (
-        start_hosts(2) as (one, two),
-        job.start(one.command(words), "0") as first,
-        job.start(two.command(words), "1") as second,
-    ):
-        assert first.wait(TIMEOUT_SECONDS) == second.wait(TIMEOUT_SECONDS) == 0
-    (job.out / ".job").unlink()
-    (here.out / ".job").unlink()
-    assert is_same_run(RunFolder(job.out), RunFolder(here.out))
-    assert not (job.place / "1").read_text().count("epoch")
+def run_here(recipe: Recipe, out: Path) -> None:
+    train(recipe, out=out)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_host_is_killed_and_comes_back(small: Recipe, tmp_path: Path) -> None:
-    job = write_job(small, tmp_path / "job", MANY_EPOCHS)
+def test_a_host_is_killed_and_comes_back_to_the_bits_of_two_processes(
+    small: Recipe, tmp_path: Path, pair: Processes
+) -> None:
+    """One run of torchrun on two hosts: those here that it is compared with were never stopped."""
+    job = write_job(small, tmp_path / "job", 12)
+    pair.run(run_here, job.recipe(), tmp_path / "here")
     words = job.words(*TWO_HOSTS)
     with start_hosts(2) as (one, two), job.start(one.command(words), "0") as first:
         with job.start(two.command(words), "1"):
             wait_for_epochs(job, 2)
         assert first.poll() is None
-        with job.start(two.command(words), "2"):
-            wait_until_resumed(job)
+        with job.start(two.command(words), "2") as again:
+            assert first.wait(TIMEOUT_SECONDS) == again.wait(TIMEOUT_SECONDS) == 0
     assert "rank 1 (process" in (job.place / "0").read_text()
+    assert job.has_resumed()
+    assert not (job.place / "2").read_text().count("epoch")
+    (job.out / ".job").unlink()
+    assert is_same_run(RunFolder(job.out), RunFolder(tmp_path / "here"))

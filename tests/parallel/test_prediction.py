@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from alexnet.errors import UsageError
 from alexnet.models.zoo import ZOO
-from alexnet.parallel.plan import Scheme, parameters, plan_for, shared_parameters
+from alexnet.parallel.plan import Scheme, parameters, plan_for
 from alexnet.parallel.prediction import (
     Device,
     Link,
@@ -18,6 +20,8 @@ from alexnet.parallel.prediction import (
 from alexnet.parallel.traffic import sent_bytes, traffic
 
 NET = ZOO["alexnet"]
+CONVOLUTIONS = 2_334_080
+"""Parameters of NET's convolutions."""
 DEVICE = Device(images_per_second=8)
 
 
@@ -68,8 +72,12 @@ def test_every_message_has_the_latency_of_the_link() -> None:
 def test_a_hybrid_updates_only_its_own_weights() -> None:
     plan, link = plan_for(NET, "hybrid", 4), Link(bandwidth=1e15)
     device = Device(images_per_second=8, fixed_seconds=0.5)
+    own = (parameters(plan, 0) - CONVOLUTIONS) / (60_965_224 - CONVOLUTIONS)
     time = predict_step(plan, 32, device, link)
-    assert time.compute_seconds == pytest.approx(0.5 + 0.5 * parameters(plan, 0) / 60_965_224)
+    assert time.compute_seconds == pytest.approx(0.5 + 0.5 * own)
+    device = replace(device, conv_fixed_seconds=0.3)  # of which every process has all
+    time = predict_step(plan, 32, device, link)
+    assert time.compute_seconds == pytest.approx(0.8 + 0.2 * own)
 
 
 def test_every_round_reads_the_weights_again() -> None:
@@ -77,7 +85,7 @@ def test_every_round_reads_the_weights_again() -> None:
     device = Device(images_per_second=8, fixed_seconds=0.5)
     at_once = predict_step(plan, 32, device, link)
     rounds = predict_step(plan, 32, device, link, exchange="rounds")
-    connected = (parameters(plan, 0) - shared_parameters(plan)) / 60_965_224
+    connected = (parameters(plan, 0) - CONVOLUTIONS) / (60_965_224 - CONVOLUTIONS)
     more = rounds.compute_seconds - at_once.compute_seconds
     assert more == pytest.approx(3 * 2 / 3 * 0.5 * connected)
 

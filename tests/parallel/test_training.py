@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,40 @@ def test_another_number_of_processes_can_resume(
     cut_off(two_at_a_time, small_place.path, 5)
     pair.run(resume_here, small_place.path)
     np.testing.assert_allclose(losses(small_place), losses(small_whole), rtol=1e-5)
+
+
+def listed(folder: Path, place: Path) -> Path:
+    """A list of the images in a folder, two of which cannot be read."""
+    place.mkdir()
+    shutil.copytree(folder, place / "images")
+    paths = sorted((place / "images").rglob("*.jpg"))
+    rows = [(p.relative_to(place), p.parent.name, p.parent.parent.name) for p in paths]
+    lines = ["path,label,split", *(",".join(map(str, row)) for row in rows)]
+    (place / "list.csv").write_text("\n".join(lines) + "\n")
+    paths[3].write_bytes(paths[3].read_bytes()[:200])
+    paths[30].write_bytes(b"")
+    return place / "list.csv"
+
+
+@pytest.mark.slow
+def test_images_that_cannot_be_read_are_named_once(
+    small: Recipe, flowers: Path, tmp_path: Path, pair: Processes
+) -> None:
+    options = replace(small.data_options, max_rejected_fraction=0.5)
+    source = listed(flowers, tmp_path / "listed")
+    recipe = replace(small, data=str(source), data_options=options)
+    alone = RunFolder(tmp_path / "one")
+    run(recipe, alone.path)
+    for name in ("first", "second"):
+        (notes, _), (silence, _) = pair.run(run, recipe, tmp_path / name)
+        assert sum("images cannot be used" in note for note in notes) == 1
+        assert not silence
+    first, second = RunFolder(tmp_path / "first"), RunFolder(tmp_path / "second")
+    assert is_same_run(first, second)
+    np.testing.assert_allclose(losses(first), losses(alone), rtol=1e-5)
+    rejected = [json.loads(one.result.read_text())["rejected"] for one in (alone, first)]
+    assert rejected[0] == rejected[1]
+    assert len(rejected[0]) == 2
 
 
 def resume_here(folder: Path) -> None:

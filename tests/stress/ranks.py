@@ -169,7 +169,7 @@ def random_moment(rng: random.Random, place: Path, subject: Ranks) -> tuple[int,
     """A number of finished epochs, and the seconds to wait after them."""
     if rng.random() < START_FRACTION:
         return 0, rng.uniform(0, subject.seconds / 2)
-    return rng.randint(epochs_in(place) + 1, EPOCHS), rng.uniform(0, 0.5)
+    return rng.randint(min(epochs_in(place) + 1, EPOCHS), EPOCHS), rng.uniform(0, 0.5)
 
 
 def epochs_in(place: Path) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
+from alexnet.training.run_folder import read_recipe
 
 SOURCE = Path(__file__).parents[2] / "src"
 TRAIN = ("-m", "alexnet", "train", "--config", "config.json", "--out", "run")
@@ -44,6 +45,10 @@ class Job:
         own = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
         environment = {**own, "MASTER_ADDR": address, "MASTER_PORT": 29500}
         return ["env", *(f"{k}={v}" for k, v in environment.items()), sys.executable, *TRAIN]
+
+    def recipe(self) -> Recipe:
+        """What it trains."""
+        return read_recipe(self.place / "config.json")
 
     def epochs(self) -> int:
         """The number of finished epochs."""

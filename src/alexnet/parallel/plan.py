@@ -243,10 +243,11 @@ def _check_divisible(info: LayerInfo, processes: int) -> None:
 
 def parameters(plan: Plan, rank: int) -> int:
     """Parameters, with batch-norm statistics, that one of the processes has."""
-    return sum(_parameters(planned, plan.processes, rank) for planned in plan.layers)
+    return sum(layer_parameters(planned, plan.processes, rank) for planned in plan.layers)
 
 
-def _parameters(planned: PlannedLayer, processes: int, rank: int) -> int:
+def layer_parameters(planned: PlannedLayer, processes: int, rank: int) -> int:
+    """Parameters of one layer, with batch-norm statistics, that one of the processes has."""
     info = planned.info
     biases, outputs = info.layer.bias_parameters(), info.output[0]
     own_outputs = len(part(outputs, processes, rank))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from alexnet.errors import UsageError
 from alexnet.models.layers import FullyConnected
-from alexnet.parallel.plan import Plan, Scheme, parameters, shared_parameters
+from alexnet.parallel.plan import Plan, Scheme, layer_parameters
 from alexnet.parallel.traffic import FLOAT32_BYTES, Traffic, traffic
 
 REPEATED = 2 / 3
@@ -41,8 +41,10 @@ class Device:
     images_per_second: float
     """Trained by one process alone, at batch_size / processes images a step."""
     fixed_seconds: float = 0.0
-    """The part of such a step that does not depend on the number of images, but on that of the
-    weights, which are read and updated."""
+    """The part of such a step that does not depend on the number of images: weights are read and
+    updated, and a few images use the device badly."""
+    conv_fixed_seconds: float = 0.0
+    """What the convolutions, and all else before the fully connected layers, have of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,18 +109,29 @@ def predict_step(
 def _compute_seconds(
     plan: Plan, batch_size: int, device: Device, exchange: str
 ) -> tuple[float, float]:
-    """Seconds of a step without exchanges, and those of them that depend on the weights alone.
+    """Seconds of a step without exchanges, and those of them that do not depend on the images.
 
-    A process reads and updates the weights that it has; the rest of the work is shared evenly.
+    Of these a process has its part of the convolutions' weights and its part of the fully connected
+    layers'; the rest of the work is shared evenly.
     """
     whole = batch_size / plan.processes / device.images_per_second
-    infos = plan.architecture.layer_infos()
-    per_parameter = device.fixed_seconds / sum(info.parameters for info in infos)
-    fixed = per_parameter * parameters(plan, 0)
+    connected = (device.fixed_seconds - device.conv_fixed_seconds) * _own_part(plan, True)
     if exchange == "rounds":
-        connected = parameters(plan, 0) - shared_parameters(plan)
-        fixed += (plan.processes - 1) * REPEATED * per_parameter * connected
+        connected *= 1 + (plan.processes - 1) * REPEATED
+    fixed = device.conv_fixed_seconds * _own_part(plan, False) + connected
     return whole - device.fixed_seconds + fixed, fixed
+
+
+def _own_part(plan: Plan, is_connected: bool) -> float:
+    """Of the parameters of the fully connected layers, or of all others, those of a process."""
+    layers = [
+        planned
+        for planned in plan.layers
+        if isinstance(planned.info.layer, FullyConnected) == is_connected
+    ]
+    whole = sum(planned.info.parameters for planned in layers)
+    own = sum(layer_parameters(planned, plan.processes, 0) for planned in layers)
+    return own / whole if whole else 0.0
 
 
 def _send_seconds(step: Traffic, processes: int, link: Link) -> float:
