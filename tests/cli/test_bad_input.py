@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -193,3 +194,28 @@ def test_an_interrupt_ends_with_130(command: Command, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("alexnet.cli.summary.run", interrupted)
     assert command("summary") == CommandResult(130, "", "alexnet: interrupted\n")
+
+
+def test_a_place_that_takes_no_file_is_told_with_the_flag_for_another(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread = tmp_path / "unreadable.jpg"
+    unread.touch()
+    monkeypatch.setattr("os.access", lambda path, mode: path != str(unread))
+
+    def told(verb: str, path: Path, *words: str) -> str:
+        def fail(arguments: object) -> int:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(f"alexnet.cli.{verb}.run", fail)
+        result = command(verb, "runs/a", *words)
+        assert result.code == 2
+        return result.err
+
+    page = tmp_path / "report.html"
+    hint = "; --out names another place to write to\n"
+    for verb in ("report", "explain", "evaluate"):
+        assert told(verb, page) == f"alexnet: {page}: Permission denied{hint}"
+    assert "--out" not in told("report", page, "--out", "b.html"), "it was given"
+    assert "--out" not in told("explain", unread), "it is read"
+    assert "--out" not in told("predict", page), "it has no such flag"

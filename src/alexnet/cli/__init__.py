@@ -60,6 +60,9 @@ VERBS = {
     "doctor": "versions, device and folders of this machine",
 }
 
+VERBS_WITH_OUT = ("train", "pretrain", "evaluate", "explain", "report", "compare")
+"""Verbs that choose where they write, unless --out is given."""
+
 
 def help_text() -> str:
     """The text of `alexnet --help`."""
@@ -100,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if error.filename is None:
             raise
-        print(f"alexnet: {_one_line(str(error.filename))}: {error.strerror}", file=sys.stderr)
+        text = f"{_one_line(str(error.filename))}: {error.strerror}{_elsewhere(error, words)}"
+        print(f"alexnet: {text}", file=sys.stderr)
         return 2
 
 
@@ -137,6 +141,17 @@ def _unknown_verb(word: str) -> UsageError:
     if ours in VERBS:
         return UsageError(f"{word} is not a verb here; use alexnet {ours}")
     return UnknownNameError("verb", word, VERBS)
+
+
+def _elsewhere(error: OSError, words: list[str]) -> str:
+    """The flag that names another place, where the usual one, such as a run, takes no file."""
+    is_denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    path = str(error.filename)
+    is_read = os.path.lexists(path) and not os.access(path, os.R_OK)
+    is_chosen = any(word.partition("=")[0] == "--out" for word in words)
+    if is_read or is_chosen or not is_denied or words[0] not in VERBS_WITH_OUT:
+        return ""
+    return "; --out names another place to write to"
 
 
 def _flush() -> None:
