@@ -43,6 +43,7 @@ from alexnet.cli.outputs import OUTPUTS
 from alexnet.cli.predict import PredictFlags
 from alexnet.cli.pretrain import CHANGEABLE as PRETRAIN_CHANGEABLE
 from alexnet.cli.pretrain import parse_flags
+from alexnet.cli.push import PushFlags
 from alexnet.cli.report import ReportFlags as RunReportFlags
 from alexnet.cli.run_options import DEFAULT_OPTIONS, DEFAULT_TRAIN_OPTIONS, read_run_options
 from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
@@ -77,6 +78,7 @@ FLAGS = {
     "report": RunReportFlags,
     "info": InfoFlags,
     "log": LogFlags,
+    "push": PushFlags,
     "cache list": CacheListFlags,
     "cache clean": CacheCleanFlags,
     "runs": RunsFlags,

@@ -27,6 +27,7 @@ from alexnet.interop.export_report import ExportReport, Format
 from alexnet.interop.exporter import SUFFIXES, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
+from alexnet.io.hub import PREFIX, is_head
 from alexnet.keywords import check_keywords
 from alexnet.models.architecture import Architecture
 from alexnet.reporter import progress_callback
@@ -44,11 +45,12 @@ def load(model: Model, device: Device = "auto") -> Classifier:
     """A classifier from a run folder (its best model), a model file, or a finished `Run`.
 
     Args:
-        model: where it is.
+        model: where it is; "hf:OWNER/NAME[@REVISION]" downloads it from Hugging Face's hub.
         device: "cpu", "cuda" and so on; "auto" is the first GPU, else the CPU.
 
     Raises:
         ModelFileError: the file is missing, damaged, or not a model of this program.
+        MissingDataError: it cannot be downloaded.
         UsageError: there is no such device.
     """
     if isinstance(model, Classifier):
@@ -60,7 +62,12 @@ def load(model: Model, device: Device = "auto") -> Classifier:
             "a model is a run folder, a model file, a Run or a Classifier; "
             f"not a {type(model).__name__}"
         )
-    return classifiers.load(Path(model), str(device))
+    path = os.fspath(model)
+    if path.startswith(PREFIX) or is_head(Path(path)):
+        from alexnet.sharing.fetch import find_model
+
+        path = find_model(path)
+    return classifiers.load(Path(path), str(device))
 
 
 @in_python

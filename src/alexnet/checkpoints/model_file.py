@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
@@ -17,6 +18,8 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ZOO
 
 MEAN_IMAGE = "preprocessing.mean_image"
+HALF_TYPES = (torch.float16, torch.bfloat16)
+"""Of shared files, which are half as large; their weights are read as float32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +69,7 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
     """
     tensors, info = load_tensors(path, ModelInfo)
     mean_image = tensors.pop(MEAN_IMAGE, None)
+    tensors = {n: t.float() if t.dtype in HALF_TYPES else t for n, t in tensors.items()}
     try:
         check_preprocessing(info.architecture, info.preprocessing, mean_image)
         check_tensors(info.architecture, tensors)

@@ -53,6 +53,7 @@ VERBS = {
     "data": "prepare, check, split or show a data set",
     "import": "import a network from torchvision, Keras or ONNX",
     "export": "export a model to ONNX or torch.export, and compare the logits",
+    "push": "share a run on Hugging Face's hub, with a model card",
     "benchmark": "images per second, compared with the machine's peak",
     "experiment": "reproduce the papers' claims: train, compare, verdict",
     "schema": "the JSON Schema of what a command prints with --json",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import note, print_json, table
-from alexnet.cli.flags import dispatch, parse, with_run
+from alexnet.cli.flags import dispatch, parse
+from alexnet.cli.models import with_model
 from alexnet.cli.processes import is_to_be_launched, launch_again
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.config.architecture_file import find_architecture
@@ -235,7 +236,7 @@ def _data(words: Sequence[str]) -> int:
 
 
 def _agreement(words: Sequence[str]) -> int:
-    flags = with_run(parse(AgreementFlags, words, "benchmark agreement"), "model")
+    flags = with_model(parse(AgreementFlags, words, "benchmark agreement"), "model")
     import numpy as np
 
     from alexnet.benchmark.agreement import benchmark_agreement

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import note, print_json, table
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import RecipeChange, flag_text, recipe_changes
 from alexnet.config.serialization import json_document
@@ -62,7 +63,7 @@ class CompareFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Compare, write the plot, print the tables."""
-    flags = with_run(parse(CompareFlags, arguments, "compare"), "models")
+    flags = with_model(parse(CompareFlags, arguments, "compare"), "models")
     paths = named_paths(flags.models)
     from alexnet.cli.outputs.compare import compare_output
     from alexnet.evaluation.paired import compare_models

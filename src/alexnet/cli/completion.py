@@ -29,6 +29,7 @@ COMMANDS = {
     "export": "export:ExportFlags",
     "doctor": "doctor:DoctorFlags",
     "log": "log:LogFlags",
+    "push": "push:PushFlags",
     "runs": "runs:RunsFlags",
     "runs clean": "runs:CleanFlags",
     "runs remove": "runs:RemoveFlags",

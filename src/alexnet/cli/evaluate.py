@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import note, note_next, percent, print_json, table
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.summary import missing_text
@@ -59,7 +60,7 @@ class EvaluateFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, write the plots, print the metrics."""
-    flags = with_run(parse(EvaluateFlags, arguments, "evaluate"), "model")
+    flags = with_model(parse(EvaluateFlags, arguments, "evaluate"), "model")
     from alexnet.evaluation.report import write_evaluation
     from alexnet.evaluation.summary import summarize_evaluation
     from alexnet.evaluation.training_images import is_training_path

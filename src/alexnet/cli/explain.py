@@ -14,7 +14,8 @@ from alexnet.cli import explain_filters, explain_neighbors
 from alexnet.cli.console import note, percent, print_json
 from alexnet.cli.explain_filters import FiltersFlags
 from alexnet.cli.explain_neighbors import NeighborsFlags
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.cli.outputs.explain import ExplainedImage, ExplainOutput, explanation_output
 from alexnet.cli.predict import check_order, find_inputs, note_unused
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
@@ -79,7 +80,7 @@ def flags_class(arguments: Sequence[str]) -> type:
 
 def explain_images(arguments: Sequence[str]) -> int:
     """Write a sheet for every image; 1 if one could not be read."""
-    flags = with_run(parse(ExplainFlags, arguments, "explain"), "model")
+    flags = with_model(parse(ExplainFlags, arguments, "explain"), "model")
     if not flags.paths or "" in flags.paths:
         raise UsageError("name at least one image: alexnet explain MODEL IMAGE ...")
     check_order(flags.model, flags.paths, "explain")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import percent, print_json, table
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.cli.outputs.filters import FiltersOutput, channel_outputs, dead_outputs
 from alexnet.errors import UsageError
 from alexnet.io.text import count_text, printable
@@ -66,7 +67,7 @@ class FiltersFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Draw the filters or patches of a layer."""
-    flags = with_run(parse(FiltersFlags, with_layer(arguments), "explain"), "model")
+    flags = with_model(parse(FiltersFlags, with_layer(arguments), "explain"), "model")
     from alexnet.inference.classifier import load
 
     classifier = load(flags.model, flags.device)

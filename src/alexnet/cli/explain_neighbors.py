@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import note_next, percent, print_json, table
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.cli.predict import check_order, check_shared, find_inputs, note_unused
 from alexnet.errors import UsageError
 from alexnet.io.files import write_text
@@ -72,7 +73,7 @@ class NeighborsFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Write a sheet of neighbors, or a map; 1 if an image could not be read."""
-    flags = with_run(parse(NeighborsFlags, arguments, "explain"), "model")
+    flags = with_model(parse(NeighborsFlags, arguments, "explain"), "model")
     _check(flags)
     from alexnet.plots.saving import figure_format
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import name_list, note, note_next, print_json
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.errors import UsageError
 from alexnet.progress import ProgressReporter
 
@@ -52,7 +53,7 @@ class ExportFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Export and compare; exit code 1 if the file computes something else."""
-    flags = with_run(parse(ExportFlags, arguments, "export"), "model")
+    flags = with_model(parse(ExportFlags, arguments, "export"), "model")
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
 

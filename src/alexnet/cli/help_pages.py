@@ -174,6 +174,14 @@ PAGES: dict[str, HelpPage] = {
             ("export runs/photos-001 --format onnx --int8", "smaller, with its agreement"),
         ),
     ),
+    "push": HelpPage(
+        examples=(
+            ("push runs/photos-001 me/photos --license mit --dry-run", "look at the folder first"),
+            ("push runs/photos-001 me/photos --license mit --private", "for yourself alone"),
+            ("push runs/photos-001 me/photos --license mit --head-only torchvision --half",
+             "a small file: what was trained"),
+        ),
+    ),
     "data show": HelpPage(
         basic=(
             "preset", "out", "num_classes", "num_samples", "seed",

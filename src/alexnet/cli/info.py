@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import name_list, note, percent, print_json, size_text
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.config.recipe_changes import recipe_lines
 from alexnet.errors import UsageError
 from alexnet.evaluation.intervals import wilson_interval
@@ -40,7 +41,7 @@ class InfoFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Print the description."""
-    flags = with_run(parse(InfoFlags, arguments, "info"), "path")
+    flags = with_model(parse(InfoFlags, arguments, "info"), "path")
     from alexnet.training.describe import describe
 
     description = describe(Path(flags.path))

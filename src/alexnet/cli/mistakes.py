@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alexnet.cli.console import note, note_next, percent, print_json, table
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.cli.run_options import train_command
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.errors import UsageError
@@ -160,7 +161,7 @@ def _label_errors(flags: MistakesFlags) -> LabelErrors:
     from alexnet.inference.classifier import load
     from alexnet.label_errors.suspects import find_label_errors
 
-    model = load(with_run(flags, "model").model, flags.device) if flags.model else None
+    model = load(with_model(flags, "model").model, flags.device) if flags.model else None
     with ProgressReporter() as reporter:
         return find_label_errors(
             flags.data,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import note, percent, print_json, table
-from alexnet.cli.flags import parse, with_run
+from alexnet.cli.flags import parse
+from alexnet.cli.models import with_model
 from alexnet.cli.outputs.predict import predict_output
 from alexnet.data.images.find import describe_skipped, match_paths, no_image_text
 from alexnet.data.images.kinds import kind_of_file
@@ -64,7 +65,7 @@ class PredictFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Predict and print; 1 if an image could not be read."""
-    flags = with_run(parse(PredictFlags, arguments, "predict"), "model")
+    flags = with_model(parse(PredictFlags, arguments, "predict"), "model")
     check_values(flags)
     check_order(flags.model, flags.paths)
     skipped: Counter[str] = Counter()

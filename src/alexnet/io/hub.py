@@ -10,6 +10,7 @@ import os
 import re
 import urllib.error
 import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,14 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 PREFIX = "hf:"
 ENDPOINT = "https://huggingface.co"
 DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Tried one after the other where no file is named."""
+"""Tried one after the other where no file is named; of any program."""
 ADDRESS = re.compile(
     r"hf:(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>.+))?", re.ASCII
 )
+
+
+MODEL_FILE, HEAD_FILE = "model.safetensors", "head.safetensors"
+"""Of this program: a whole model, and one without the weights that it shares with another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,19 +70,31 @@ def parse_address(text: str) -> HubAddress:
     return HubAddress(**parts)
 
 
-def hub_file(text: str, on_progress: ProgressCallback = ignore_progress) -> Path:
+def is_head(path: Path) -> bool:
+    """Whether a path is a model without its trunk: the file, or a folder that has it alone."""
+    if path.is_dir():
+        return (path / HEAD_FILE).is_file() and not (path / MODEL_FILE).exists()
+    return path.name == HEAD_FILE and path.is_file()
+
+
+def hub_file(
+    text: str,
+    on_progress: ProgressCallback = ignore_progress,
+    default_files: Sequence[str] = DEFAULT_FILES,
+) -> Path:
     """The file at an address, downloaded once.
 
     Args:
         text: an address.
         on_progress: called with the bytes received and the bytes in all.
+        default_files: tried one after the other where no file is named.
 
     Raises:
         UsageError: the address has another form.
         MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
     """
     address = parse_address(text)
-    files = (address.file,) if address.file else DEFAULT_FILES
+    files = (address.file,) if address.file else tuple(default_files)
     found = next((path for path in map(address.path, files) if path.exists()), None)
     if found:
         return found
@@ -95,6 +112,11 @@ def hub_file(text: str, on_progress: ProgressCallback = ignore_progress) -> Path
                 on_progress=on_progress,
             )
         except MissingDataError as error:
+            if _error_code(error) == "RevisionNotFound":
+                raise MissingDataError(
+                    f"{address.owner}/{address.name} has no revision {address.revision}; name a "
+                    "branch, a tag or a commit that is there, or leave it out"
+                ) from error
             if _status(error) != http.client.NOT_FOUND:
                 raise MissingDataError(_failure(text, error)) from error
     raise MissingDataError(
@@ -107,6 +129,14 @@ def _status(error: MissingDataError) -> int:
     """The status with which the server refused a file; 0 if it did not."""
     cause = error.__cause__
     return cause.code if isinstance(cause, urllib.error.HTTPError) else 0
+
+
+def _error_code(error: MissingDataError) -> str:
+    """What the hub says that is missing: "RevisionNotFound", "EntryNotFound", ..; else ""."""
+    cause = error.__cause__
+    if not isinstance(cause, urllib.error.HTTPError):
+        return ""
+    return str(cause.headers.get("X-Error-Code", ""))
 
 
 def _failure(text: str, error: MissingDataError) -> str:

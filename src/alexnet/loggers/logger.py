@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, Protocol, TypeAlias
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import json_text, to_dict
+from alexnet.config.recipe_values import Setting, flat_values, without_folders
+from alexnet.config.serialization import to_json
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport
 
 RowKind: TypeAlias = Literal["step", "epoch"]
 KINDS: tuple[RowKind, ...] = ("step", "epoch")
-Setting: TypeAlias = "str | int | float | bool"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,33 +122,10 @@ def log_start(run: Path, recipe: Recipe, step: int, epoch_step: int) -> LogStart
         step: finished steps.
         epoch_step: those at the end of the last finished epoch.
     """
-    plain = _without_folders(to_dict(recipe))
+    recipe = without_folders(recipe)
     return LogStart(
         run=run.resolve().name,
-        settings=_flat(plain),
-        recipe=json_text(plain),
+        settings=flat_values(recipe),
+        recipe=to_json(recipe),
         last_steps={"step": step, "epoch": epoch_step},
     )
-
-
-def _without_folders(plain: Any) -> Any:
-    """The same values, with the last name of every absolute path in its place."""
-    if isinstance(plain, dict):
-        return {key: _without_folders(value) for key, value in plain.items()}
-    if isinstance(plain, list):
-        return [_without_folders(value) for value in plain]
-    for kind in (PurePosixPath, PureWindowsPath) if isinstance(plain, str) else ():
-        if (path := kind(plain)).is_absolute():
-            return path.name
-    return plain
-
-
-def _flat(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Setting]:
-    """Nested values by joined names; lists as JSON; what is None is left out."""
-    flat: dict[str, Setting] = {}
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            flat[f"{prefix}{key}"] = json_text(value, None) if isinstance(value, list) else value
-    return flat

@@ -46,6 +46,7 @@ OUTPUTS = {
     "data mistakes --apply": "cli.outputs.mistakes:AppliedOutput",
     "import": "cli.outputs.import_:ImportOutput",
     "export": "interop.export_report:ExportReport",
+    "push": "cli.outputs.push:PushOutput",
     "benchmark train": "benchmark.throughput:Throughput",
     "benchmark train --devices": "benchmark.processes:ProcessesThroughput",
     "benchmark infer": "benchmark.throughput:Throughput",

@@ -1,0 +1,89 @@
+"""A folder as a repository of Hugging Face's hub."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from alexnet.errors import DataError, UsageError
+from alexnet.io.http import is_offline
+from alexnet.io.hub import ENDPOINT
+from alexnet.io.text import error_text, printable
+from alexnet.runtime.extras import require_extra
+
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+UNAUTHORIZED = (401, 403)
+
+
+def check_repository(repository: str) -> None:
+    """Check the name of a repository.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    if not REPOSITORY.fullmatch(repository):
+        raise UsageError(f"{repository!r} is not of the form OWNER/NAME")
+
+
+def check_upload() -> None:
+    """Check that uploads are possible.
+
+    Raises:
+        UsageError: a package is missing, or `$ALEXNET_OFFLINE` is set.
+    """
+    require_extra("huggingface_hub", "hub", "alexnet push")
+    if is_offline():
+        raise UsageError("$ALEXNET_OFFLINE is set; --dry-run writes the folder alone")
+
+
+def upload_folder(
+    folder: Path, repository: str, *, private: bool = False, revision: str = "main"
+) -> str:
+    """Upload a folder as one commit of a repository, which is created if it is not there.
+
+    An upload that is cut off leaves the repository as it was, and can be repeated.
+
+    Args:
+        folder: all its files are uploaded.
+        repository: "OWNER/NAME".
+        private: of a new repository: only its owner sees it.
+        revision: the branch.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        UsageError: as `check_repository` and `check_upload`.
+        DataError: it cannot be uploaded.
+    """
+    check_repository(repository)
+    check_upload()
+    from huggingface_hub import HfApi
+
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or ENDPOINT
+    api = HfApi(endpoint=endpoint, library_name="alexnet")
+    try:
+        api.create_repo(repository, private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            revision=revision,
+            commit_message="Model of alexnet",
+        )
+    except Exception as error:  # of the hub, of its HTTP client, or of the system
+        raise DataError(_failure(repository, endpoint, error)) from error
+    return str(commit.commit_url)
+
+
+def _failure(repository: str, endpoint: str, error: Exception) -> str:
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    if status in UNAUTHORIZED:
+        return (
+            f"{endpoint} refuses the upload to {repository} ({status}): log in by hf auth login, "
+            "or set $HF_TOKEN to a token that may write there"
+        )
+    return (
+        f"the upload to {repository} failed: {printable(error_text(error))}; the repository is as "
+        "it was, and the same command tries again"
+    )

@@ -1,0 +1,133 @@
+"""Small files of weights: in half precision, or as the difference to a trunk that others have."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, save_model
+from alexnet.checkpoints.tensors import load_tensors, save_tensors
+from alexnet.errors import ModelFileError, UsageError
+from alexnet.io import hub
+from alexnet.io.paths import cache_folder
+from alexnet.models.architecture import Architecture
+from alexnet.reporter import NullReporter, ProgressCallback, ignore_progress
+from alexnet.training.initial_weights import find_source, read_source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeadInfo:
+    """The header of a head file: the model, and where its other tensors are."""
+
+    trunk: str
+    """"torchvision", or "hf:OWNER/NAME@REVISION"."""
+    trunk_tensors: tuple[str, ...]
+    """Those that the trunk has, by the architecture's names."""
+    trunk_checksum: str
+    """SHA-256 of them."""
+    model: ModelInfo
+
+
+def to_half(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with matrices and kernels in float16; vectors, which are small, stay as they are.
+
+    Raises:
+        UsageError: a weight is too large for float16.
+    """
+    half = {n: t.half() if t.ndim > 1 and t.is_floating_point() else t for n, t in weights.items()}
+    for name, tensor in half.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise UsageError(f"{name} has weights beyond float16's 65,504; leave out --half")
+    return half
+
+
+def save_head(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    info: ModelInfo,
+    mean_image: Tensor | None,
+    trunk: str,
+) -> int:
+    """Write a model without the tensors that are the trunk's, bit for bit.
+
+    Args:
+        path: the file.
+        weights: the model's state dict, in float32 or as `to_half` gives it.
+        info: the model's header.
+        mean_image: of the preprocessing, if it has one.
+        trunk: "torchvision" or an address on the hub.
+
+    Returns:
+        The number of tensors that the trunk has.
+
+    Raises:
+        UsageError: the trunk is a path, or has none of the tensors.
+        MissingDataError: the trunk cannot be had.
+        ModelFileError: it cannot be read.
+    """
+    if trunk != "torchvision" and not trunk.startswith(hub.PREFIX):
+        raise UsageError(
+            f"--head-only {trunk} must be what others can have: torchvision or hf:OWNER/NAME"
+        )
+    known = _trunk_tensors(trunk, info.architecture)
+    same = [n for n, t in weights.items() if n in known and torch.equal(t.float(), known[n])]
+    if not same:
+        raise UsageError(
+            f"no weights of the model are those of {trunk}: all were trained, so there is no "
+            "smaller file; --freeze-up-to LAYER trains the layers behind it alone"
+        )
+    kept = {name: tensor for name, tensor in weights.items() if name not in same}
+    extra = {} if mean_image is None else {MEAN_IMAGE: mean_image}
+    head = HeadInfo(
+        trunk=trunk,
+        trunk_tensors=tuple(same),
+        trunk_checksum=_checksum({name: known[name] for name in same}),
+        model=info,
+    )
+    save_tensors(path, {**kept, **extra}, head)
+    return len(same)
+
+
+def assemble(path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
+    """The whole model of a head file, in the cache; its trunk is downloaded if need be.
+
+    Raises:
+        ModelFileError: the file is damaged, or the trunk has changed.
+        MissingDataError: the trunk cannot be had.
+    """
+    kept, head = load_tensors(path, HeadInfo)
+    out = cache_folder() / "heads" / _checksum(kept) / "model.safetensors"
+    if out.exists():
+        return out
+    if head.trunk != "torchvision" and not head.trunk.startswith(hub.PREFIX):
+        raise ModelFileError(f"{path} names a trunk that is no address: {head.trunk!r}")
+    known = _trunk_tensors(head.trunk, head.model.architecture, on_progress)
+    trunk = {name: known[name] for name in head.trunk_tensors if name in known}
+    if _checksum(trunk) != head.trunk_checksum:
+        raise ModelFileError(f"{path} does not belong to the {head.trunk} that is found now")
+    mean_image = kept.pop(MEAN_IMAGE, None)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_model(out, {**trunk, **kept}, head.model, mean_image)
+    return out
+
+
+def _trunk_tensors(
+    source: str, arch: Architecture, on_progress: ProgressCallback = ignore_progress
+) -> dict[str, Tensor]:
+    """The tensors of a trunk in float32, by the architecture's names."""
+    path = find_source(source, on_progress=on_progress)
+    return {n: t.float() for n, t in read_source(path, arch, NullReporter()).items()}
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
