@@ -16,23 +16,23 @@ dependencies = [
 ]  # fmt: skip
 
 try:
-    import alexnet
+    import alexnet as _package
 except ImportError:  # not installed: the package of this repository
     sys.path.insert(0, str(Path(__file__).parent / "src"))
-    import alexnet
+    import alexnet as _package
 
 
 def _entry(name):
     """A function that creates a network."""
-    entry = partial(alexnet.create_model, name)
+    entry = partial(_package.create_model, name)
     entry.__doc__ = f"The network {name}; arguments are those of alexnet.create_model."
     return entry
 
 
-for _name in alexnet.list_models():
+for _name in _package.list_models():
     globals()[_name] = _entry(_name)
 
 
 def model(address, device="auto"):
     """A trained classifier: a run folder, a model file, or "hf:OWNER/NAME"."""
-    return alexnet.load(address, device)
+    return _package.load(address, device)

@@ -58,6 +58,11 @@ def save_model(
     save_tensors(path, {**weights, **extra}, info)
 
 
+def full_precision(tensor: Tensor) -> Tensor:
+    """The tensor, in float32 if it is in half precision."""
+    return tensor.float() if tensor.dtype in HALF_TYPES else tensor
+
+
 def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]:
     """Weights, header and mean image of a model file.
 
@@ -69,7 +74,7 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
     """
     tensors, info = load_tensors(path, ModelInfo)
     mean_image = tensors.pop(MEAN_IMAGE, None)
-    tensors = {n: t.float() if t.dtype in HALF_TYPES else t for n, t in tensors.items()}
+    tensors = {name: full_precision(tensor) for name, tensor in tensors.items()}
     try:
         check_preprocessing(info.architecture, info.preprocessing, mean_image)
         check_tensors(info.architecture, tensors)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, save_model
+from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, full_precision, save_model
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.io import hub
@@ -75,7 +75,9 @@ def save_head(
             f"--head-only {trunk} must be what others can have: torchvision or hf:OWNER/NAME"
         )
     known = _trunk_tensors(trunk, info.architecture)
-    same = [n for n, t in weights.items() if n in known and torch.equal(t.float(), known[n])]
+    same = [
+        n for n, t in weights.items() if n in known and torch.equal(full_precision(t), known[n])
+    ]
     if not same:
         raise UsageError(
             f"no weights of the model are those of {trunk}: all were trained, so there is no "
@@ -121,7 +123,7 @@ def _trunk_tensors(
 ) -> dict[str, Tensor]:
     """The tensors of a trunk in float32, by the architecture's names."""
     path = find_source(source, on_progress=on_progress)
-    return {n: t.float() for n, t in read_source(path, arch, NullReporter()).items()}
+    return {n: full_precision(t) for n, t in read_source(path, arch, NullReporter()).items()}
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
