@@ -40,8 +40,10 @@ class Handler(BaseHTTPRequestHandler):
         self._resolve(has_body=False)
 
     def _resolve(self, has_body: bool) -> None:
-        _, _, _, action, revision, *parts = unquote(urlsplit(self.path).path).split("/")
-        assert action == "resolve"
+        _, owner, _, *rest = unquote(urlsplit(self.path).path).split("/")
+        if owner == "api":
+            return self._json({"id": "me/toy", "sha": f"{self.hub.commits:040x}"})
+        _, revision, *parts = rest
         body = self.hub.files.get("/".join(parts))
         if revision != "main":
             return self._answer(404, b"", **{"X-Error-Code": "RevisionNotFound"})
