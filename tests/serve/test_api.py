@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 from typing import Any
 
 import httpx
@@ -196,7 +197,12 @@ def test_the_server_tells_of_itself(models: Models) -> None:
     }  # fmt: skip
     answers = described["/v1/predict"]["post"]["responses"]
     assert {"200", "400", "401", "413", "415", "422", "503"} <= answers.keys()
-    assert "HTTPValidationError" not in json.dumps(openapi.json())
+    text = json.dumps(openapi.json())
+    assert "HTTPValidationError" not in text
+    components = openapi.json()["components"]["schemas"]
+    assert set(re.findall(r'"\$ref": "(.*?)"', text)) <= {
+        f"#/components/schemas/{name}" for name in components
+    }
 
 
 def test_a_mistake_of_the_program_is_in_the_log_and_not_in_the_answer(

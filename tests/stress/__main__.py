@@ -30,6 +30,7 @@ HARNESSES = (
     Harness("full_disk", full=120, quick=4),
     Harness("images", full=5500, quick=60),
     Harness("files", full=2200, quick=40),
+    Harness("uploads", full=2000, quick=40),
 )
 
 

@@ -13,6 +13,7 @@ from alexnet.serve import metrics
 from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy
 from alexnet.serve.schemas import (
     ExplainAnswer,
+    ImageData,
     JsonImages,
     Method,
     ModelsAnswer,
@@ -32,6 +33,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 _FILE = {"type": "string", "format": "binary"}
 _FORM = {"type": "object", "required": ["files"], "additionalProperties": False,
          "properties": {"files": {"type": "array", "items": _FILE, "minItems": 1}}}  # fmt: skip
+_IMAGES = {"type": "array", "items": ImageData.model_json_schema(), "minItems": 1}
+_JSON = {**JsonImages.model_json_schema(), "properties": {"images": _IMAGES}}
+_JSON.pop("$defs")  # a reference would lead out of this part of the description
 BODY = {
     "requestBody": {
         "required": True,
@@ -41,7 +45,7 @@ BODY = {
             "image/*": {"schema": _FILE},
             "application/octet-stream": {"schema": _FILE},
             "application/json": {
-                "schema": JsonImages.model_json_schema(),
+                "schema": _JSON,
                 "example": {"images": [{"data": "R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==",
                                         "name": "a.gif"}]},
             },
