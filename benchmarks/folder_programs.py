@@ -30,7 +30,9 @@ def ours_folder(flags: argparse.Namespace, exact: bool = False) -> Step:
     from dataclasses import replace
 
     from alexnet.inference.classifier import Classifier
+    from alexnet.runtime.malloc import disable_malloc_trim
 
+    disable_malloc_trim()
     classifier = Classifier(shared_inputs(flags)[0], model_info(flags))
     classifier = replace(classifier, precision="float32") if exact else classifier.optimized()
     images = paths(flags)
