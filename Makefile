@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 CACHE := runs/cache
 
-.PHONY: setup demo check test test-slow coverage stress bench docs docs-links clean
+.PHONY: setup demo check test test-slow coverage stress release-check bench docs docs-links clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -49,6 +49,9 @@ coverage: setup
 
 stress: setup
 	PYTHONPATH=tests $(BIN)/python -m stress
+
+release-check:
+	.ci/release-check
 
 bench: setup
 	$(BIN)/alexnet benchmark train
