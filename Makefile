@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEMO := runs/demo
 CACHE := runs/cache
 
-.PHONY: setup demo check test test-slow coverage stress release-check bench docs docs-links clean
+.PHONY: setup demo check test test-slow coverage stress release-check bench docs docs-links notebook clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -24,7 +24,7 @@ demo: setup
 	@echo && echo "Plots of this run:" && ls $(DEMO)-images.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
 	@echo && echo "To ask this run over HTTP:" && echo "$(BIN)/alexnet serve $(DEMO)"
 
-CODE := src tests benchmarks docs/conf.py docs/site_pages
+CODE := src tests benchmarks docs/*.py docs/site_pages
 
 check: setup
 	$(BIN)/ruff format --check $(CODE)
@@ -70,6 +70,10 @@ docs: setup
 # Asks the sites that the pages link to; needs a network.
 docs-links: setup
 	$(SPHINX) -b linkcheck docs docs/_build/links
+
+# Runs docs/tutorial.py and keeps it, with its outputs, as docs/tutorial.ipynb: minutes.
+notebook: setup
+	PYTHONPATH=src $(BIN)/python docs/render_tutorial.py
 
 clean:
 	rm -rf $(VENV) runs docs/_build docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 import alexnet
+from alexnet.errors import AlexNetError
 from alexnet.evaluation.results import compute_metrics
+from alexnet.experiments import kept_result
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 from alexnet.io.html import bar, facts, panel, picture
 from alexnet.progress import is_notebook, shell_reporter
@@ -129,6 +131,19 @@ def test_a_run_is_its_errors_and_curves(trained: RunFolder) -> None:
     assert "trained3 epochs" in page.text
     assert len(images_of(page)) == 1
     assert len(text) < 150_000
+
+
+def test_a_claim_is_its_effects_and_its_verdict() -> None:
+    found = kept_result("small-data")
+    page = Page(found._repr_html_())
+    assert f"small-data: {found.verdict}" in page.text
+    assert page.tags.count("tr") == 1 + sum(one.is_primary for one in found.comparisons)
+    assert f"{found.protocol} protocol: {found.setting}" in page.text
+    assert found.verdict in repr(found)
+    assert len(repr(found)) < 100
+    assert "img" not in Page(replace(found, claim=HOSTILE, setting=HOSTILE)._repr_html_()).tags
+    with pytest.raises(AlexNetError, match="did you mean small-data"):
+        kept_result("small-dat")
 
 
 def test_progress_in_a_notebook_is_lines_on_stdout(

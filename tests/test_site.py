@@ -71,7 +71,7 @@ def test_built_pages_fit_the_screen_and_stay_at_home(width: int) -> None:
         said: list[str] = []
         page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
-        for name in ("index", "claims", "reference/generated/commands/train"):
+        for name in ("index", "claims", "tutorial", "reference/generated/commands/train"):
             page.goto((BUILT / f"{name}.html").as_uri())
             asked = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
             assert [url for url in asked if not url.startswith("file:")] == []

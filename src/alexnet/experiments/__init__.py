@@ -21,6 +21,7 @@ outcome          the measured value of one run
 intervals        confidence intervals and verdicts
 results          the result of an experiment: `result.json`
 report, plots    its page and its figure
+html             a result in a notebook
 summary_page     the page of all claims: `docs/claims.md`
 formatting       numbers and settings as text
 """
@@ -34,9 +35,18 @@ from alexnet._lazy import attach
 if TYPE_CHECKING:
     from alexnet.experiments.catalogue import EXPERIMENTS
     from alexnet.experiments.experiment import Experiment
+    from alexnet.experiments.kept_results import kept_result
+    from alexnet.experiments.results import ExperimentResult
     from alexnet.experiments.run import run_experiment
 
-__all__ = ["EXPERIMENTS", "Experiment", "run_experiment"]
+__all__ = ["EXPERIMENTS", "Experiment", "ExperimentResult", "kept_result", "run_experiment"]
 __getattr__, __dir__ = attach(
-    __name__, {"EXPERIMENTS": "catalogue", "Experiment": "experiment", "run_experiment": "run"}
+    __name__,
+    {
+        "EXPERIMENTS": "catalogue",
+        "Experiment": "experiment",
+        "ExperimentResult": "results",
+        "kept_result": "kept_results",
+        "run_experiment": "run",
+    },
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.config.serialization import json_rows, to_dict
-from alexnet.errors import ModelFileError
+from alexnet.errors import ModelFileError, UnknownNameError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.experiment import ProtocolName
 from alexnet.experiments.results import ExperimentResult, has_result, read_result, read_result_file
@@ -37,6 +37,27 @@ def kept_results(folder: Path | None = None) -> list[ExperimentResult]:
     """
     paths = [kept_path(name, protocol, folder) for name in EXPERIMENTS for protocol in PROTOCOLS]
     return [read_result_file(path) for path in paths if path.is_file()]
+
+
+def kept_result(experiment: str) -> ExperimentResult:
+    """What was measured of a claim, by the largest protocol: `kept_result("dropout").verdict`.
+
+    It is kept with the program; `alexnet experiment run` measures it again.
+
+    Raises:
+        UnknownNameError: there is no such experiment.
+        UsageError: the experiment has no result yet.
+        ModelFileError: the file is damaged or of another format.
+    """
+    if experiment not in EXPERIMENTS:
+        raise UnknownNameError("experiment", experiment, EXPERIMENTS)
+    paths = [kept_path(experiment, protocol) for protocol in PROTOCOLS]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise UsageError(
+            f"{experiment} has no kept result; measure it: alexnet experiment run {experiment}"
+        )
+    return read_result_file(found[0])
 
 
 def results_at(path: Path) -> list[ExperimentResult]:

@@ -100,7 +100,7 @@ class ComparisonResult:
     verdict: Verdict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class ExperimentResult:
     """All that an experiment measured, with its texts as they were when it ran."""
 
@@ -129,6 +129,16 @@ class ExperimentResult:
     def arm(self, name: str) -> ArmResult:
         """The result of the arm called `name`."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def __repr__(self) -> str:
+        seeds = f"{len(self.seeds)} seeds"
+        return f"ExperimentResult({self.experiment!r}, {self.protocol}, {seeds}, {self.verdict})"
+
+    def _repr_html_(self) -> str:
+        """The claim, the effects and the verdict, for notebooks."""
+        from alexnet.experiments.html import result_html
+
+        return result_html(self)
 
 
 def summarize(
