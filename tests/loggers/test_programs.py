@@ -53,6 +53,7 @@ def test_tensorboard_has_every_step_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_result(own: RunFolder, command: Command) -> None:
     assert "logs/tensorboard" in command("log", own.path).out
     log = own.path / "logs" / "tensorboard"

@@ -33,6 +33,7 @@ def forget_downloads() -> None:
         shutil.rmtree(cache_folder() / name, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_load_by_address_and_a_wrong_revision(trained: RunFolder, hub: Hub) -> None:
     hub.files["model.safetensors"] = trained.model.read_bytes()
     classifier = alexnet.load("hf:me/toy")
@@ -75,6 +76,7 @@ def test_push_is_repeated_after_a_cut_and_predicts(
     assert "401): log in by hf auth login" in command(*words).err
 
 
+@pytest.mark.slow
 def test_a_head_is_put_together_with_its_trunk(
     trained: RunFolder, hub: Hub, tmp_path: Path
 ) -> None:
