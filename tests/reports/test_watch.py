@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.reports.watch import serving
+from alexnet.reports.watch import LivePage, serving
 from alexnet.training.run_folder import RunFolder
 from support.commands import Alexnet
 
@@ -48,6 +48,19 @@ def test_the_page_follows_the_run_and_nothing_else_is_served(own: RunFolder) -> 
         assert ask(address, "POST")[0] == 501
     with pytest.raises(OSError, match="refused"):
         ask(address)
+
+
+def test_the_version_tells_that_a_training_was_killed(
+    own: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = LivePage(own.path)
+    finished = page.version()
+    monkeypatch.setattr(RunFolder, "is_locked", lambda run: True)
+    assert page.version() == finished, "a finished run is not trained"
+    own.result.unlink()
+    running = page.version()
+    monkeypatch.setattr(RunFolder, "is_locked", lambda run: False)
+    assert page.version() != running
 
 
 @pytest.mark.slow

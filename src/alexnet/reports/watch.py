@@ -20,6 +20,7 @@ from alexnet.reports.run_report import TEMPLATES
 from alexnet.reports.shown_paths import without_folders
 from alexnet.reports.stored_images import RunData, open_run_data, with_classes_of
 from alexnet.reports.stored_run import read_run
+from alexnet.training.run_folder import RunFolder
 
 HOST = "127.0.0.1"
 WATCHED = ("config.json", "metrics.jsonl", "result.json", "diverged.txt", "evaluation")
@@ -39,8 +40,11 @@ class LivePage:
         self._images_of: tuple[object, ...] = ()
 
     def version(self) -> str:
-        """Changes when the run's files do."""
-        return "-".join(map(_stamp, (self.run / name for name in WATCHED)))
+        """Changes when the run's files do, and when its training starts or ends, if by a kill."""
+        folder = RunFolder(self.run)
+        is_trained = not folder.result.exists() and folder.is_locked()
+        stamps = map(_stamp, (self.run / name for name in WATCHED))
+        return "-".join([*stamps, "running" if is_trained else "still"])
 
     def page(self) -> tuple[str, bytes]:
         """Its version, and the page in UTF-8.
