@@ -246,5 +246,5 @@ def test_an_architecture_is_a_name_a_value_or_a_file(tmp_path: Path) -> None:
 
 def test_editors_see_every_option() -> None:
     parameters = set(inspect.signature(alexnet.train).parameters)
-    own = {"recipe", "config", "out", "resume", "pretrained", "reporter"}
+    own = {"recipe", "config", "out", "resume", "pretrained", "log", "reporter"}
     assert parameters == own | set(option_types(Recipe))

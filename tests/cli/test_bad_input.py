@@ -100,7 +100,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("pretrain rbm --config range.json", "not the recipe of a pretraining: its kind is None"),
         ("pretrain rbm --resume missing", "missing"),
         ("pretrain rbm --resume MODEL", "is not the recipe of a pretraining"),
-        ("pretrain rbm --resume MODEL --epochs 3", "all other words"),
+        ("pretrain rbm --resume MODEL --epochs 3", "cannot change '--epochs'"),
         ("evaluate", "model"),
         ("evaluate missing", "missing"),
         ("evaluate text.txt", "text.txt"),

@@ -63,7 +63,7 @@ def test_a_pattern_may_match_folders(command: Command, own: object, photos: Path
     model = own.path  # type: ignore[attr-defined]
     result = command("predict", model, f"{photos}/r*", "--json")
     assert result.code == 0
-    assert len(json.loads(result.out)) == 3
+    assert len(json.loads(result.out)["predictions"]) == 3
     both = command("predict", model, photos, "--json", "--csv")
     assert (both.code, both.out) == (2, "")
     assert "choose one of --json and --csv" in both.err
