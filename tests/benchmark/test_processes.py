@@ -15,7 +15,6 @@ from alexnet.config.serialization import json_document
 from alexnet.models.zoo import architecture
 from support.json_outputs import validator
 from support.processes import Processes
-from support.slow import first_fast
 
 WAYS: tuple[dict[str, Any], ...] = (
     {"gradient_compression": "bf16"},
@@ -34,7 +33,8 @@ def measure(way: dict[str, Any]) -> tuple[dict[str, Any], str, float]:
     return document, _processes_text(found), ratio
 
 
-@pytest.mark.parametrize("way", first_fast(WAYS))
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
 def test_counted_bytes_are_those_of_the_arithmetic(pair: Processes, way: dict[str, Any]) -> None:
     first, second = pair.run(measure, way)
     for document, text, ratio in (first, second):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet.config.augmentation import Augmentation
@@ -292,6 +292,7 @@ SHAPE_KEEPING = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(SHAPE_KEEPING, unique_by=lambda layer: layer.name, max_size=6), st.text())
 def test_any_architecture_round_trips(layers: list[Layer], source: str) -> None:
     head = (Flatten("flatten"), FullyConnected("fc1", 3))

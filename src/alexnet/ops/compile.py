@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -107,12 +109,18 @@ def compile_library(
     """
     command = (*compiler, *FLAGS, *isa.compiler_flags, *openmp)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        objects = [str(Path(folder) / f"{path.stem}.o") for path in source.paths]
-        for path, compiled in zip(source.paths, objects, strict=True):
-            run(*command, "-c", str(path), "-o", compiled)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(partial(compile_file, command, Path(folder)), source.paths))
         temporary = Path(folder) / "kernels.so"
         run(*compiler, "-shared", *LINK, *objects, "-o", str(temporary), "-lm")
         temporary.replace(target)
+
+
+def compile_file(command: Sequence[str], folder: Path, path: Path) -> str:
+    """Compile one C file; the path of its object file in `folder`."""
+    compiled = str(folder / f"{path.stem}.o")
+    run(*command, "-c", str(path), "-o", compiled)
+    return compiled
 
 
 def run(*command: str) -> str:

@@ -57,6 +57,7 @@ def test_caffes_alexnet_has_our_shapes() -> None:
     assert onnx_shapes(model) == our_shapes(ZOO["alexnet_caffe"])
 
 
+@pytest.mark.slow
 def test_caffes_alexnet_is_read() -> None:
     """The file says 224 pixels, which leaves 12 x 12 to pool5, and its pads round that up to 6."""
     path = LIGHT / "light_bvlc_alexnet.onnx"
