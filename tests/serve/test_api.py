@@ -37,7 +37,7 @@ def classes(response: httpx.Response) -> list[list[dict[str, Any]]]:
 def test_an_image_gets_the_same_bits_as_from_the_library_in_any_form_and_company(
     models: Models,
 ) -> None:
-    optimized = models.all[0].optimized
+    optimized = models.all[0].answering
     files = [image_file(seed) for seed in range(5)]
     alone = [expected(optimized, file, top=3) for file in files]
     in_json = {"images": [{"data": base64.b64encode(file).decode()} for file in files[3:]]}

@@ -43,7 +43,12 @@ def load_answering(path: str | Path, device: str, *, exact: bool) -> Classifier:
     weights, info, mean_image = load_model(find_model_file(path))
     exact = exact or info.recipe.precision == "float32"
     classifier = build_classifier(weights, info, mean_image, device, copy=exact)
-    return replace(classifier, precision="float32") if exact else classifier.optimized()
+    return replace(classifier, precision="float32") if exact else prepared_to_answer(classifier)
+
+
+def prepared_to_answer(classifier: Classifier) -> Classifier:
+    """The classifier with its network optimized, unless it was trained in float32 on purpose."""
+    return classifier if classifier.precision == "float32" else classifier.optimized()
 
 
 def answering_network(classifier: Classifier) -> AnsweringNetwork:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from alexnet.errors import UsageError
+from alexnet.inference.answering import prepared_to_answer
 from alexnet.inference.classifier import Classifier, Crops, load
 from alexnet.inference.int8 import WeightOnlyInt8Linear
 from alexnet.inference.winograd import WinogradConv2d
@@ -31,14 +32,14 @@ class ServedModel:
     name: str
     classifier: Classifier
     """As loaded, for explanations."""
-    optimized: Classifier
+    answering: Classifier
     """For predictions."""
     is_joined: bool
     """Whether images are computed together with others."""
 
     def probabilities(self, pixels: np.ndarray, crops: Crops) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
-        return self.optimized.probabilities(pixels, crops)
+        return self.answering.probabilities(pixels, crops)
 
     def warm_up(self, max_batch: int) -> None:
         """Compute what the first requests would wait for."""
@@ -83,9 +84,9 @@ class ModelSource:
         """
         is_remote = self.place.startswith(PREFIX)
         classifier = load(hub_file(self.place) if is_remote else self.place, device)
-        optimized = classifier.optimized()
-        is_joined = not exact or is_independent_of_company(optimized.network)
-        return ServedModel(self.name, classifier, optimized, is_joined)
+        answering = prepared_to_answer(classifier)
+        is_joined = not exact or is_independent_of_company(answering.network)
+        return ServedModel(self.name, classifier, answering, is_joined)
 
 
 def model_sources(words: Sequence[str]) -> list[ModelSource]:

@@ -164,7 +164,7 @@ def _compute(work: Work, pixels: np.ndarray) -> np.ndarray:
 
 
 def _top_classes(model: ServedModel, row: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
-    best = model.optimized.top_classes(row, top)
+    best = model.answering.top_classes(row, top)
     return tuple(ClassProbability(label=one.label, probability=one.probability) for one in best)
 
 
