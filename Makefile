@@ -41,8 +41,9 @@ test test-slow coverage stress: export OMP_NUM_THREADS := 1
 test: setup
 	$(BIN)/pytest -n 2 --dist worksteal
 
+# Many of them wait for processes, signals and limits of time.
 test-slow: setup
-	$(BIN)/pytest -n 2 --dist worksteal -m slow
+	$(BIN)/pytest -n 3 --dist worksteal -m slow
 
 coverage: setup
 	$(BIN)/pytest -n 2 --cov --cov-report=term

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,7 +17,8 @@ from alexnet.parallel import connect
 from alexnet.parallel.connect import RollCall
 from alexnet.parallel.watch import Watch
 from alexnet.parallel.world import World
-from support.processes import free_port, torchrun_environment
+from support.connecting import stop_before_connecting, train_alone
+from support.processes import free_port
 
 
 def call_all(store: Store, ranks: list[int], size: int) -> list[str | ProcessLostError]:
@@ -88,27 +85,6 @@ class Gone(HashStore):
         raise ConnectionError
 
 
-def stopped(rank: int, port: int, log: Path) -> None:
-    """A process that is stopped before it says hello; that of rank 0 has opened its store."""
-    os.environ.update(torchrun_environment(rank, 2, port))
-    if rank == 0:
-        store = connect._store(60.0, is_here=True)
-        assert store
-    log.write_text("stopped")
-    os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def train(rank: int, port: int, log: Path) -> None:
-    """A command in a process that waits for the others for a second; what it says is in `log`."""
-    from alexnet.cli import main
-
-    os.environ.update(torchrun_environment(rank, 2, port))
-    connect.CONNECT_SECONDS, connect.LOOK_SECONDS = 1.0, 1.0
-    with log.open("w") as sys.__stderr__, redirect_stderr(sys.__stderr__):
-        code = main(["train"])
-    sys.exit(code)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rank", "text"),
@@ -124,7 +100,7 @@ def test_a_process_that_is_stopped_before_it_connects_ends_the_other(
     context, port = multiprocessing.get_context("forkserver"), free_port()
 
     def start(which: int) -> BaseProcess:
-        target = stopped if which == rank else train
+        target = stop_before_connecting if which == rank else train_alone
         process = context.Process(target=target, args=(which, port, tmp_path / str(which)))
         process.start()
         return process

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import torch
 
@@ -12,22 +11,8 @@ from alexnet.checkpoints.model_file import find_model_file, load_model
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
 from alexnet.inference.optimize import is_optimized
+from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.runtime.device import compute_dtype
-
-NumberType: TypeAlias = Literal["int8", "bf16", "float32"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnsweringNetwork:
-    """Which network has answered, and in which numbers it computes."""
-
-    is_optimized: bool
-    """Whether it is prepared for inference; otherwise it is the network as it was trained."""
-    number_type: NumberType
-    """Of the matrix products: int8 where layers have quantized weights and activations."""
-    depends_on_batch: bool
-    """Whether an answer may depend on which images are computed with it. In int8 it never does;
-    in float32 in its last digits; in bf16 a logit changed by up to .036."""
 
 
 def load_answering(path: str | Path, device: str, *, exact: bool) -> Classifier:

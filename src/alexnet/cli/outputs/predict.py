@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from alexnet.inference.answering import AnsweringNetwork
-from alexnet.inference.predictions import ClassProbability, Prediction
+from alexnet.inference.predictions import AnsweringNetwork, ClassProbability, Prediction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
