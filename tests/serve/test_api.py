@@ -15,8 +15,9 @@ import pytest
 from alexnet.serve.guard import Access
 from alexnet.serve.limits import Limits
 from alexnet.serve.logs import set_up_logs
-from alexnet.serve.models import Models
+from alexnet.serve.models import Models, ModelSource
 from alexnet.serve.service import Service
+from alexnet.training.run_folder import RunFolder
 from support.serving import LIMITS, PNG, expected, image_file, made_models, post, with_client
 
 PREDICT = "/v1/predict"
@@ -53,6 +54,11 @@ def test_an_image_gets_the_same_bits_as_from_the_library_in_any_form_and_company
     assert [one["image"] for one in form.json()["predictions"]] == ["0.png", "1.png"]
     assert raw.json()["predictions"][0]["image"] == "image 0"
     assert form.json()["predictions"][0]["label"] == alone[0][0]["label"]
+
+
+def test_a_run_trained_in_float32_is_served_in_float32(trained: RunFolder) -> None:
+    served = ModelSource("tiny", str(trained.path)).load("cpu", exact=True)
+    assert served.answering is served.classifier
 
 
 GOOD = image_file()

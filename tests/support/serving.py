@@ -16,7 +16,7 @@ from alexnet.serve.app import create_app
 from alexnet.serve.decoders import Decoders, DirectDecoder
 from alexnet.serve.guard import Access
 from alexnet.serve.limits import Limits
-from alexnet.serve.models import Models, ModelSource, ServedModel, is_independent_of_company
+from alexnet.serve.models import Models, ModelSource
 from alexnet.serve.service import Service
 from support.narrow_nets import narrow_classifier
 
@@ -28,11 +28,8 @@ LIMITS = Limits(max_body_mb=0.1, max_files=6, max_queue=8, max_megapixels=0.01)
 class MadeModel(ModelSource):
     """A model with random weights, always the same."""
 
-    def load(self, device: str, *, exact: bool) -> ServedModel:
-        classifier = narrow_classifier(self.place)
-        optimized = classifier.optimized()
-        is_joined = not exact or is_independent_of_company(optimized.network)
-        return ServedModel(self.name, classifier, optimized, is_joined)
+    def read(self, device: str) -> Classifier:
+        return narrow_classifier(self.place)
 
 
 def made_models(*places: str) -> Models:

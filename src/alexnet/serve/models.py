@@ -82,11 +82,19 @@ class ModelSource:
         Raises:
             AlexNetError: it cannot be loaded.
         """
-        is_remote = self.place.startswith(PREFIX)
-        classifier = load(hub_file(self.place) if is_remote else self.place, device)
+        classifier = self.read(device)
         answering = prepared_to_answer(classifier)
         is_joined = not exact or is_independent_of_company(answering.network)
         return ServedModel(self.name, classifier, answering, is_joined)
+
+    def read(self, device: str) -> Classifier:
+        """The classifier of the model's file, downloaded if it is on a hub.
+
+        Raises:
+            AlexNetError: as `load`.
+        """
+        is_remote = self.place.startswith(PREFIX)
+        return load(hub_file(self.place) if is_remote else self.place, device)
 
 
 def model_sources(words: Sequence[str]) -> list[ModelSource]:
