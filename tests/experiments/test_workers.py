@@ -16,15 +16,15 @@ import pytest
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import TrainingError
-from alexnet.experiments import workers
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.plan import Plan
 from alexnet.experiments.run import run_experiment
 from alexnet.experiments.schedule import Schedule
-from alexnet.experiments.task import Task
-from alexnet.experiments.workers import DONE, SendingReporter, Worker, Workers, default_jobs
+from alexnet.experiments.task import Task, carry_out
 from alexnet.reporter import NullReporter, StepReport
+from alexnet.runtime import workers
 from alexnet.runtime.signals import TrainingInterrupted
+from alexnet.runtime.workers import DONE, SendingReporter, Worker, Workers, default_jobs
 from support.experiments import Finished
 from support.runs import Witness
 
@@ -70,7 +70,7 @@ class FakeProcess:
         """It has ended."""
 
 
-def worker() -> tuple[Worker, SendingReporter]:
+def worker() -> tuple[Worker[Task], SendingReporter]:
     ours, theirs = Pipe()
     one = Worker(FakeProcess(), ours)  # type: ignore[arg-type]
     return one, SendingReporter(theirs)
@@ -118,7 +118,7 @@ def test_as_many_runs_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(workers.torch, "get_num_threads", lambda: 16)
     monkeypatch.setattr(workers, "memory_bytes", lambda: 24 * workers.GIGABYTE)
     assert default_jobs("cpu") == 8
-    assert Workers(3).threads == 5
+    assert Workers(3, carry_out).threads == 5
     monkeypatch.setattr(workers, "memory_bytes", lambda: 1)
     assert default_jobs("cpu") == 1
 

@@ -134,7 +134,7 @@ def run_plan(plan: Plan, out: Path, flags: RunFlags, arguments: Sequence[str]) -
 
 def jobs_of(flags: RunFlags) -> int:
     """Runs at once."""
-    from alexnet.experiments.workers import default_jobs
+    from alexnet.runtime.workers import default_jobs
 
     return flags.jobs or (1 if flags.data == "imagenet" else default_jobs(flags.device))
 

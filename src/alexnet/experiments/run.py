@@ -41,13 +41,13 @@ from alexnet.experiments.task import (
     remove_models,
 )
 from alexnet.experiments.tuning import LRTrial, best_trial, choose_lr, next_lrs
-from alexnet.experiments.workers import NewReporter, Workers
 from alexnet.io.files import write_text
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.runtime.workers import NewReporter, Workers
 
 MARGIN = 1.5
 """Tuning runs for epochs to an error end when they have taken so many times the best one's."""
@@ -156,7 +156,7 @@ def do_at_once(session: Session, schedule: Schedule, jobs: int) -> None:
         TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
     """
     stop = StopRequest()
-    with stop.listening(), Workers(jobs) as workers:
+    with stop.listening(), Workers(jobs, carry_out) as workers:
         while True:
             begin_tasks(session, schedule, workers)
             if workers.num_free == jobs:
@@ -168,7 +168,7 @@ def do_at_once(session: Session, schedule: Schedule, jobs: int) -> None:
                 raise TrainingInterrupted(message, stop.signal_number)
 
 
-def begin_tasks(session: Session, schedule: Schedule, workers: Workers) -> None:
+def begin_tasks(session: Session, schedule: Schedule, workers: Workers[Task]) -> None:
     """Give every idle worker a task; those that are finished are passed over."""
     while workers.num_free and (task := schedule.next()):
         if description := session.start(task):

@@ -3,6 +3,7 @@
 - `device`: choosing a device, and the data type of its matrix products.
 - `environment`: versions and hardware, for records.
 - `signals`: stopping by a signal without losing work.
+- `workers`: tasks in several processes at once.
 - `malloc`, `openmp`: settings of the C library and of OpenMP that make training faster.
 - `extras`: messages for optional packages that are not installed.
 """

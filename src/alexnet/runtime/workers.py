@@ -17,24 +17,36 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import torch
 
 from alexnet.errors import AlexNetError, TrainingError
-from alexnet.experiments.task import Task, carry_out
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, StepReport, progress_callback
 from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.runtime.signals import TrainingInterrupted
 
+
+class Task(Protocol):
+    """What a worker does; it is sent to its process."""
+
+    @property
+    def path(self) -> Path:
+        """Its run folder, which names it in messages."""
+
+
+T = TypeVar("T", bound=Task)
+CarryOut: TypeAlias = Callable[[T, Reporter], None]
+"""Does a task; a function of a module, since the process of a worker imports it by its name."""
 NewReporter: TypeAlias = Callable[[str], AbstractContextManager[Reporter]]
 """Takes the description of a run that begins and gives its reporter, which is left at its end."""
 
 GIGABYTE = 1 << 30
 MEMORY_PER_CPU_JOB, MEMORY_PER_GPU_JOB = 3 * GIGABYTE, 4 * GIGABYTE
-"""What a training of an experiment needs at most, in bytes; most need a third of it."""
+"""What a training of such a task needs at most, in bytes; most need a third of it."""
 MAX_GPU_JOBS = 8
 """Small trainings on one GPU, each of which leaves most of it idle."""
 SECONDS_PER_REPORT = 0.5
@@ -68,28 +80,41 @@ def memory_bytes() -> int:
         return sys.maxsize
 
 
+class WorkerLostError(TrainingError):
+    """The process of a task has ended before the task."""
+
+    def __init__(self, task: Task, exit_code: int | None) -> None:
+        super().__init__(
+            f"the process of {task.path} ended with exit code {exit_code}, perhaps "
+            "for lack of memory; repeat the command to resume, with a lower --jobs"
+        )
+        self.task = task
+        self.exit_code = exit_code
+
+
 @dataclass(eq=False)
-class Worker:
+class Worker(Generic[T]):
     """A process that carries out tasks, as the main process sees it."""
 
     process: multiprocessing.process.BaseProcess
     connection: Connection
-    task: Task | None = None
+    task: T | None = None
     """What it is doing; None: it is idle."""
     reporter: Reporter = field(default_factory=NullReporter)
     open_reporter: ExitStack = field(default_factory=ExitStack)
 
-    def begin(self, task: Task, reporter: AbstractContextManager[Reporter]) -> None:
+    def begin(self, task: T, reporter: AbstractContextManager[Reporter]) -> None:
         """Send a task."""
         self.reporter = self.open_reporter.enter_context(reporter)
         self.task = task
         self.connection.send(task)
 
-    def receive(self) -> Task | None:
+    def receive(self) -> T | None:
         """Take one message; the task, if it is finished.
 
         Raises:
-            TrainingError: the task failed, or the process was killed.
+            TrainingError: the task failed.
+            WorkerLostError: the process was killed.
         """
         task = self.task
         assert task is not None
@@ -97,10 +122,7 @@ class Worker:
             name, arguments = self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join(SECONDS_TO_END)
-            raise TrainingError(
-                f"the process of {task.path} ended with exit code {self.process.exitcode}, perhaps "
-                "for lack of memory; repeat the command to resume, with a lower --jobs"
-            ) from error
+            raise WorkerLostError(task, self.process.exitcode) from error
         if name != DONE:
             progress_callback(self.reporter, name)(*arguments)
             return None
@@ -110,17 +132,25 @@ class Worker:
             raise TrainingError(f"{task.path}: {arguments[0]}")
         return task
 
+    def forget(self) -> None:
+        """End the process, if it has not ended, and leave its reporter."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+        self.open_reporter.close()
 
-class Workers:
+
+class Workers(Generic[T]):
     """At most so many processes, which are started when there is something to do."""
 
-    def __init__(self, count: int) -> None:
-        """Share the threads of this process out among `count` workers."""
+    def __init__(self, count: int, carry_out: CarryOut[T]) -> None:
+        """Share the threads of this process out among `count` workers that do `carry_out`."""
         self.count = count
         self.threads = max(1, torch.get_num_threads() // count)
-        self.workers: list[Worker] = []
+        self.workers: list[Worker[T]] = []
+        self._carry_out = carry_out
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Workers[T]:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -131,21 +161,29 @@ class Workers:
         """How many further tasks can begin."""
         return self.count - sum(worker.task is not None for worker in self.workers)
 
-    def begin(self, task: Task, reporter: AbstractContextManager[Reporter]) -> None:
+    def begin(self, task: T, reporter: AbstractContextManager[Reporter]) -> None:
         """Give a task to an idle worker, or to a new one."""
         idle = (worker for worker in self.workers if worker.task is None)
         worker = next(idle, None) or self._start()
         worker.begin(task, reporter)
 
-    def finished(self, timeout_seconds: float) -> Iterator[Task]:
+    def finished(self, timeout_seconds: float) -> Iterator[T]:
         """The tasks that have ended, after messages came or the time is over.
 
         Raises:
-            TrainingError: a task failed, or its process was killed.
+            TrainingError: a task failed.
+            WorkerLostError: its process was killed; another takes its place.
         """
         busy = {worker.connection: worker for worker in self.workers if worker.task}
         for connection in wait(list(busy), timeout_seconds):
-            if task := busy[connection].receive():  # type: ignore[index]
+            worker = busy[connection]  # type: ignore[index]
+            try:
+                task = worker.receive()
+            except WorkerLostError:
+                self.workers.remove(worker)
+                worker.forget()
+                raise
+            if task:
                 yield task
 
     def close(self) -> None:
@@ -155,16 +193,14 @@ class Workers:
         ends_at = time.monotonic() + SECONDS_TO_END
         for worker in self.workers:
             worker.process.join(max(0.0, ends_at - time.monotonic()))
-            worker.process.kill()
-            worker.process.join()
-            worker.connection.close()
-            worker.open_reporter.close()
+            worker.forget()
         self.workers = []
 
-    def _start(self) -> Worker:
+    def _start(self) -> Worker[T]:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self.threads), daemon=True)
+        arguments = (theirs, self.threads, self._carry_out)
+        process = context.Process(target=serve, args=arguments, daemon=True)
         with ignoring_interrupts():
             process.start()
         theirs.close()
@@ -188,7 +224,7 @@ def ignoring_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def serve(connection: Connection, threads: int) -> None:
+def serve(connection: Connection, threads: int, carry_out: CarryOut[T]) -> None:
     """The life of a worker: carry out tasks until the main process ends or asks it to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     disable_malloc_trim()
@@ -196,10 +232,10 @@ def serve(connection: Connection, threads: int) -> None:
     with suppress(EOFError, BrokenPipeError, TrainingInterrupted):
         while True:
             task = connection.recv()
-            connection.send((DONE, (failure_of(task, SendingReporter(connection)),)))
+            connection.send((DONE, (failure_of(carry_out, task, SendingReporter(connection)),)))
 
 
-def failure_of(task: Task, reporter: Reporter) -> str:
+def failure_of(carry_out: CarryOut[T], task: T, reporter: Reporter) -> str:
     """Carry out a task; why it failed, or ""."""
     try:
         carry_out(task, reporter)
