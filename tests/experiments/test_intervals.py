@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alexnet.evaluation.seeds_and_images import bayesian_bootstrap, t_interval
 from alexnet.experiments.experiment import Comparison, Scale
 from alexnet.experiments.intervals import (
     Interval,
     Verdict,
-    bayesian_bootstrap,
     effect_interval,
     image_noise,
     interval_of,
     overall_verdict,
     shared_std,
-    t_interval,
     verdict,
 )
 from alexnet.experiments.outcome import Outcome

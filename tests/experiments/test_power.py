@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alexnet.experiments.intervals import Interval, bayesian_bootstrap, t_interval
+from alexnet.evaluation.seeds_and_images import bayesian_bootstrap, t_interval
+from alexnet.experiments.intervals import Interval
 from alexnet.experiments.power import (
     SEED_COUNTS,
     Noise,

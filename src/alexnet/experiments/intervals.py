@@ -21,15 +21,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from alexnet.evaluation.intervals import CONFIDENCE_LEVEL
+from alexnet.evaluation.seeds_and_images import bayesian_bootstrap, t_interval
 from alexnet.experiments.experiment import MIN_SEEDS, Comparison, Scale
 from alexnet.experiments.outcome import Outcome
-
-NUM_RESAMPLES = 2_000
-"""Bootstrap samples of the images."""
-NUM_SAMPLES = 400_000
-"""Samples of the sum; with three seeds the ends are then accurate to about 1 % of the width."""
-CHUNK = 50
-"""Bootstrap samples that are computed together, which bounds the memory."""
 
 Verdict: TypeAlias = Literal["reproduced", "not reproduced", "undecided"]
 Pair: TypeAlias = tuple[Outcome, Outcome]
@@ -95,61 +89,6 @@ def interval_of(
 def seed_effects(seeds: Sequence[Sequence[Pair]], scale: Scale) -> list[float]:
     """Every seed's effect, averaged over its pairs; of ratios the logarithm."""
     return [float(np.mean([_effect(pair, scale) for pair in pairs])) for pairs in seeds]
-
-
-def t_interval(
-    effects: Sequence[float],
-    noise: np.ndarray,
-    num_samples: int = NUM_SAMPLES,
-    level: float = CONFIDENCE_LEVEL,
-) -> tuple[float, float]:
-    """The lower and upper end of the interval of a mean.
-
-    Args:
-        effects: one per seed.
-        noise: [R], deviation of the mean in each bootstrap sample of the images; zeros where the
-            images are not resampled.
-        num_samples: of the sum of both terms.
-        level: the confidence level, between 0 and 1.
-    """
-    count, mean = len(effects), float(np.mean(effects))
-    if count < 2:
-        return mean, mean
-    rng = np.random.default_rng(0)
-    standard_error = float(np.std(effects, ddof=1)) / math.sqrt(count)
-    samples = rng.choice(noise, num_samples)
-    samples = samples + standard_error * rng.standard_t(count - 1, num_samples)
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
-    return mean + float(low), mean + float(high)
-
-
-def bayesian_bootstrap(
-    values: Sequence[np.ndarray],
-    indices: Sequence[np.ndarray],
-    num_resamples: int = NUM_RESAMPLES,
-) -> np.ndarray:
-    """Weighted mean over images of every group: float64 [groups, num_resamples].
-
-    Args:
-        values: for every group one value per image.
-        indices: for every group the images' indices; an image has the same weight in all groups.
-        num_resamples: bootstrap samples.
-
-    The weights of the images are Dirichlet(1, .., 1): exponential ones, normalized.
-
-    Source: Rubin 1981, "The Bayesian bootstrap".
-    """
-    images = np.unique(np.concatenate(indices))
-    positions = [np.searchsorted(images, group) for group in indices]
-    rng, means = np.random.default_rng(1), np.empty((len(values), num_resamples))
-    for start in range(0, num_resamples, CHUNK):
-        weights = rng.standard_exponential((CHUNK, len(images)))
-        groups = [
-            weights[:, position] @ value / weights[:, position].sum(1)
-            for value, position in zip(values, positions, strict=True)
-        ]
-        means[:, start : start + CHUNK] = groups
-    return means
 
 
 def verdict(interval: Interval, comparison: Comparison, num_seeds: int) -> Verdict:

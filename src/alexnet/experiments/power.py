@@ -5,8 +5,8 @@ of their images. An interval of n seeds is about as wide as
 
     effect of a seed / sqrt(n), by Student's t with n - 1 degrees of freedom,  plus  images' noise
 
-(`intervals.t_interval`). Of the images' noise a part is the same for all seeds, since all are
-evaluated on the same images; no number of seeds makes an interval narrower than that part.
+(`seeds_and_images.t_interval`). Of the images' noise a part is the same for all seeds, since all
+are evaluated on the same images; no number of seeds makes an interval narrower than that part.
 """
 
 from __future__ import annotations
