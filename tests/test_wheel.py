@@ -72,6 +72,10 @@ def test_without_kernels_it_suits_every_system(environment: dict[str, str], tmp_
     wheel = build_wheel(tmp_path, **environment)
     assert wheel.name.endswith("-py3-none-any.whl")
     assert prebuilt(wheel) == set()
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"page/index.html", "page/page.css", "page/page.js"} <= {
+            name.removeprefix("alexnet/serve/") for name in archive.namelist()
+        }
 
 
 def test_an_editable_install_compiles_nothing() -> None:

@@ -42,7 +42,7 @@ VERBS = {
     "evaluate": "errors, confusion and top losses of a model",
     "predict": "the most probable classes of images",
     "explain": "what a prediction depends on: heat maps and strongest channels",
-    "serve": "trained models behind an HTTP API",
+    "serve": "trained models on a page and behind an HTTP API",
     "compare": "recipes, curves and errors of models, tested on the same images",
     "report": "one page of HTML about a run, or about several, compared",
     "info": "what a run, a model file or a checkpoint is",

@@ -1,4 +1,4 @@
-"""`alexnet serve`: trained models behind an HTTP API."""
+"""`alexnet serve`: trained models on a page and behind an HTTP API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIN_TOKEN = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ServeFlags:
-    """Trained models behind an HTTP API."""
+    """Trained models on a page in the browser, and behind an HTTP API."""
 
     models: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ...")

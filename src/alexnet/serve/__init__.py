@@ -1,10 +1,11 @@
-"""Trained models behind an HTTP API (`alexnet serve`), and a client for it.
+"""Trained models behind an HTTP API and a page (`alexnet serve`), and a client for it.
 
 An image goes from `uploads` through `decoders` and `batching` to a model of `models`, and back as
 an object of `schemas`.
 
 - `limits`: the limits of requests, queues and processes.
 - `app`, `routes`, `schemas`: the API and its OpenAPI description.
+- `static`: the files of the page, which are in `page/`.
 - `guard`: who may ask; security headers; the log line and the metrics of every request.
 - `problems`: errors as problem details (RFC 9457).
 - `uploads`, `multipart`: the images of a request's body, in memory alone.

@@ -11,6 +11,7 @@ from alexnet.serve.guard import Access, Guard
 from alexnet.serve.problems import add_handlers
 from alexnet.serve.routes import router
 from alexnet.serve.service import Service
+from alexnet.serve.static import router as page_router
 from alexnet.serve.uploads import Memory
 
 ABOUT = "Predictions of trained models, and what they depend on."
@@ -36,6 +37,7 @@ def create_app(service: Service, access: Access | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.service, app.state.memory = service, Memory(service.limits.memory_bytes)
     app.include_router(router)
+    app.include_router(page_router)
     add_handlers(app)
     app.add_middleware(Guard, service=service, access=access or Access())
     return app

@@ -16,8 +16,10 @@ from alexnet.serve.service import Service
 
 LOG = logging.getLogger("alexnet.serve")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-OPEN_PATHS = ("/", "/page.css", "/page.js", "/healthz", "/readyz")
-"""What needs no token: the page itself, which asks for it, and whether the server works."""
+OPEN_PATHS = ("/", "/healthz", "/readyz")
+"""What needs no token: the page, which asks for it, and whether the server works."""
+PAGE_FILES = "/page/"
+"""Before the names of the page's files, which need no token either."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -52,7 +54,8 @@ class Access:
             raise ProblemError(421, f"this server is not called {host!r}; --allow-host adds a name")
         if headers.get("sec-fetch-site") == "cross-site" and path.startswith("/v1/"):
             raise ProblemError(403, "a page of another site must not ask this server")
-        if self.token and path not in OPEN_PATHS and not self._has_token(headers):
+        is_open = path in OPEN_PATHS or path.startswith(PAGE_FILES)
+        if self.token and not is_open and not self._has_token(headers):
             raise ProblemError(401, "send the server's token: Authorization: Bearer TOKEN")
 
     def _has_token(self, headers: Mapping[str, str]) -> bool:
