@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import re
+import threading
 from typing import Any
 
 import httpx
@@ -16,9 +17,19 @@ from alexnet.serve.guard import Access
 from alexnet.serve.limits import Limits
 from alexnet.serve.logs import set_up_logs
 from alexnet.serve.models import Models, ModelSource
+from alexnet.serve.problems import ProblemError
 from alexnet.serve.service import Service
 from alexnet.training.run_folder import RunFolder
-from support.serving import LIMITS, PNG, expected, image_file, made_models, post, with_client
+from support.serving import (
+    LIMITS,
+    PNG,
+    MadeModel,
+    expected,
+    image_file,
+    made_models,
+    post,
+    with_client,
+)
 
 PREDICT = "/v1/predict"
 TOKEN = "a token of many letters"
@@ -59,6 +70,26 @@ def test_an_image_gets_the_same_bits_as_from_the_library_in_any_form_and_company
 def test_a_run_trained_in_float32_is_served_in_float32(trained: RunFolder) -> None:
     served = ModelSource("tiny", str(trained.path)).load("cpu", exact=True)
     assert served.answering is served.classifier
+
+
+def test_a_network_that_also_predicts_is_explained_while_it_does_not(
+    trained: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def explain(*arguments: object) -> None:
+        used.append(threading.current_thread().name.partition("_")[0])
+        raise ProblemError(422, "enough")
+
+    monkeypatch.setattr("alexnet.serve.service.explain", explain)
+    shared, other = (
+        Models([source], "cpu", exact=True)
+        for source in (ModelSource("tiny", str(trained.path)), MadeModel("lenet5", "lenet5"))
+    )
+    for models in (shared, other):
+        models.load(max_batch=1)
+        post(models, {"url": "/v1/explain", "content": image_file(), "headers": PNG})
+    assert used == ["network", "background"]
 
 
 GOOD = image_file()

@@ -20,6 +20,7 @@ from support.serving import image_file, made_models, with_client
 
 pytestmark = pytest.mark.timeout(240)
 DAMAGED = image_file()[:99]
+NO_CAPTUM = {"detail": "explain needs the package captum, which is not installed"}
 WIDE, PHONE = 1200, 360
 
 
@@ -127,6 +128,40 @@ def test_several_images_get_bars_of_every_model_that_is_shown(browser: Any, serv
         assert page.locator(".result").count() == 2
         page.get_by_text("Remove all").click()
         assert page.locator(".result").count() == 0
+
+
+OPACITY = "document.querySelector('.layer').style.opacity"
+
+
+@pytest.mark.slow
+def test_a_slider_fades_the_map_of_a_class_in(browser: Any, server: Server) -> None:
+    with opened(browser, server) as page:
+        page.locator("#models").wait_for()
+        choose(page, image_file(1))
+        finish(page)
+        other = page.get_by_label("Answer of other")
+        assert page.locator(".fade").is_hidden()
+        other.get_by_role("button", name="Grad-CAM").click()
+        slider = page.get_by_role("slider")
+        slider.wait_for()
+        assert (slider.input_value(), page.evaluate(OPACITY)) == ("60", "0.6")
+        first = page.locator(".layer canvas").get_attribute("aria-label")
+        assert re.match(
+            r"Where \w+ of other speaks for \w+\. Highest at \d+ % from the left", first
+        )
+        slider.press("End")
+        assert page.evaluate(OPACITY) == "1"
+        assert slider.get_attribute("aria-valuetext") == "100 %"
+        slider.press("Home")
+        assert page.evaluate(OPACITY) == "0"
+        assert serious_findings(page) == []
+        other.get_by_label("Class that Grad-CAM explains").select_option(index=1)
+        page.wait_for_function(
+            "first => document.querySelector('.layer canvas').ariaLabel !== first", arg=first
+        )
+        page.route("**/v1/explain*", lambda route: route.fulfill(status=422, json=NO_CAPTUM))
+        other.get_by_role("button", name="Grad-CAM").click()
+        page.get_by_text("Explain needs the package captum, which is not installed.").wait_for()
 
 
 PASTE = """async (kind) => {

@@ -12,6 +12,7 @@ an object of `schemas`.
 - `decoders`, `decode_worker`: images are decoded in processes that may crash or hang.
 - `batching`: images of several requests are computed together.
 - `models`: the served models, loaded and reloaded.
+- `explaining`: what a prediction depends on.
 - `service`: all of these together.
 - `server`, `connection`: uvicorn, ended without losing a request; time limits for slow senders.
 - `metrics`, `logs`: for Prometheus, and as lines of JSON.

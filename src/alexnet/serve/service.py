@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from alexnet.errors import AlexNetError
-from alexnet.explain.placement import crop_window
 from alexnet.inference.classifier import Crops
 from alexnet.serve.batching import Batcher
 from alexnet.serve.decode_worker import DecodedUpload
 from alexnet.serve.decoders import DecoderPool, Decoders, pixels_of
+from alexnet.serve.explaining import explain
 from alexnet.serve.limits import Limits
 from alexnet.serve.metrics import Metrics
 from alexnet.serve.models import Models, ServedModel
@@ -26,14 +25,13 @@ from alexnet.serve.schemas import (
     ClassProbability,
     ExplainAnswer,
     ImagePrediction,
-    Map,
     PredictAnswer,
     ProblemDetails,
-    Window,
 )
 from alexnet.serve.uploads import Upload
 
 LOG = logging.getLogger("alexnet.serve")
+Answer = TypeVar("Answer")
 
 
 class Work(NamedTuple):
@@ -111,6 +109,12 @@ class Service:
         Raises:
             ProblemError: there is too much to do, a word is unknown, or the image cannot be read.
         """
+        return await self._look(upload, name, explain, class_name, layer, methods)
+
+    async def _look(
+        self, upload: Upload, name: str, compute: Callable[..., Answer], *arguments: object
+    ) -> Answer:
+        """What `compute` gives for a model, a decoded image and the arguments; one at a time."""
         model = self.models.get(name)
         with ExitStack() as stack:
             stack.enter_context(self._queued(1))
@@ -118,9 +122,10 @@ class Service:
             decoded = await self._decode(upload, model)
             pixels_of(decoded)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._background, _explain, model, decoded, class_name, layer, methods
-            )
+            # Methods leave hooks in the network while they compute: nobody else may use it then.
+            is_shared = model.classifier.network is model.answering.network
+            executor = self._network if is_shared else self._background
+            return await loop.run_in_executor(executor, compute, model, decoded, *arguments)
 
     async def _decode(self, upload: Upload, model: ServedModel) -> DecodedUpload:
         return await self.decoders.decode(upload.content, model.classifier.info.preprocessing)
@@ -166,36 +171,3 @@ def _compute(work: Work, pixels: np.ndarray) -> np.ndarray:
 def _top_classes(model: ServedModel, row: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
     best = model.answering.top_classes(row, top)
     return tuple(ClassProbability(label=one.label, probability=one.probability) for one in best)
-
-
-def _explain(
-    model: ServedModel, decoded: DecodedUpload, class_name: str, layer: str, methods: Sequence[str]
-) -> ExplainAnswer:
-    try:
-        found = model.classifier.explain(
-            pixels_of(decoded), class_name=class_name, layer=layer, methods=methods
-        )
-    except AlexNetError as error:
-        raise ProblemError(422, str(error)) from error
-    size = decoded.width, decoded.height
-    window = crop_window(*size, model.classifier.info.preprocessing)
-    return ExplainAnswer(
-        model=model.name,
-        class_name=found.class_name,
-        probability=found.probability,
-        top_classes=tuple(
-            ClassProbability(label=one.label, probability=one.probability)
-            for one in found.top_classes
-        ),
-        layer=found.layer,
-        width=size[0],
-        height=size[1],
-        window=Window(**window._asdict()),
-        maps=tuple(_map(method, values) for method, values in found.maps.items()),
-    )
-
-
-def _map(method: str, values: np.ndarray) -> Map:
-    data = base64.b64encode(values.astype("<f4").tobytes()).decode()
-    height, width = values.shape
-    return Map.model_validate({"method": method, "height": height, "width": width, "values": data})

@@ -1,5 +1,6 @@
 /** The image as the reader sees it. */
 import { el } from "./base.js";
+import { Overlay } from "./overlay.js";
 
 const MAX_HEIGHT = "30rem";
 const COARSE_SIDE = 96; // below this the pixels are shown as squares
@@ -14,15 +15,22 @@ export class Picture {
     this.image.addEventListener("error", () => this.showMissing());
     this.stage = el("div", { class: "stage" }, this.image);
     this.caption = el("figcaption", { class: "small soft" }, el("bdi", {}, file.name));
-    this.node = el("figure", { class: "picture" }, this.stage, this.caption);
+    this.overlay = new Overlay(this.stage);
+    this.node = el("figure", { class: "picture" }, this.stage, this.caption, this.overlay.node);
   }
 
   /** No higher than MAX_HEIGHT, with the image's own proportions. */
   fit() {
     const { naturalWidth: width, naturalHeight: height } = this.image;
-    this.stage.style.maxWidth = `calc(${MAX_HEIGHT} * ${width / height})`;
     this.image.classList.toggle("coarse", Math.max(width, height) < COARSE_SIDE);
     this.caption.append(` · ${width} × ${height}`);
+    this.setSize(width, height);
+  }
+
+  /** The proportions of the image; the server knows them where the browser does not. */
+  setSize(width, height) {
+    this.stage.style.aspectRatio = `${width} / ${height}`;
+    this.stage.style.maxWidth = `calc(${MAX_HEIGHT} * ${width / height})`;
   }
 
   /** The server reads kinds that a browser does not, such as TIFF, and HEIC on most systems. */

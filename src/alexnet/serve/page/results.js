@@ -1,6 +1,7 @@
 /** One image, and what the models say of it. */
 import { fileBody } from "./api.js";
 import { el } from "./base.js";
+import { gradCamTool } from "./explain.js";
 import { Picture } from "./picture.js";
 
 const TOP = 5;
@@ -39,11 +40,6 @@ export class Result {
     this.node.classList.toggle("many", models.length > 1);
   }
 
-  /** The file of the image, as the body of a request. */
-  body() {
-    return fileBody(this.file);
-  }
-
   close() {
     this.node.remove();
     this.picture.close();
@@ -56,6 +52,8 @@ export class Answer {
     this.result = result;
     this.model = model;
     this.wanted = 0; // the crops of the answer that is shown, or asked for
+    this.tools = el("div", { class: "toolbar tools" });
+    this.toolState = el("p", { class: "soft small", role: "status" });
     this.content = el("div", {}, el("p", { class: "soft" }, "waiting …"));
     this.node = el("section", { class: "answer", "aria-label": `Answer of ${model.name}` },
       el("h3", { class: "model" }, el("bdi", {}, model.name)), this.content);
@@ -75,16 +73,35 @@ export class Answer {
   }
 
   async predict(crops) {
-    const onWait = (problem) => this.wait(problem);
     const parameters = { model: this.model.name, top: TOP, crops };
-    const body = await this.result.body();
-    const answer = await this.result.page.api.json("v1/predict", parameters, { ...body, onWait });
+    const answer = await this.post("v1/predict", parameters, (problem) => this.wait(problem));
     return answer.predictions[0];
+  }
+
+  /** Ask the API about this image. */
+  async post(path, parameters, onWait = (problem) => this.tell(problem.message)) {
+    const body = await fileBody(this.result.file);
+    return this.result.page.api.json(path, parameters, { ...body, onWait });
+  }
+
+  /** Run what a tool does, which gives a sentence; errors become one. */
+  async work(task) {
+    this.tell("computing …");
+    this.tell(await task().catch((problem) => problem.message));
+  }
+
+  tell(text) {
+    this.toolState.textContent = text;
+  }
+
+  get isAlone() {
+    return this.result.page.models.length === 1;
   }
 
   show(prediction) {
     this.top = prediction.top_classes;
-    this.content.replaceChildren(best(this.top[0]), bars(this.top));
+    this.tools.replaceChildren(gradCamTool(this));
+    this.content.replaceChildren(best(this.top[0]), bars(this.top), this.tools, this.toolState);
     this.say(`${this.top[0].label}, ${percent(this.top[0].probability)}`);
   }
 
