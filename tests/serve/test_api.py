@@ -8,11 +8,13 @@ import io
 import json
 import re
 import threading
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from alexnet.serve.cards import model_card
 from alexnet.serve.guard import Access
 from alexnet.serve.limits import Limits
 from alexnet.serve.logs import set_up_logs
@@ -90,6 +92,35 @@ def test_a_network_that_also_predicts_is_explained_while_it_does_not(
         models.load(max_batch=1)
         post(models, {"url": "/v1/explain", "content": image_file(), "headers": PNG})
     assert used == ["network", "background"]
+
+
+def test_the_card_of_a_run_has_its_error_with_the_interval_and_its_images(
+    trained: RunFolder,
+) -> None:
+    result = json.loads(trained.result.read_text())
+    source = ModelSource("tiny", str(trained.model))
+    card = source.load("cpu", exact=True).card
+    assert card.num_images == result["data"]["num_images"]
+    assert card.evaluation
+    assert card.evaluation.num_images == result["test"]["num_images"]
+    assert card.evaluation.top1_interval.model_dump() == result["test"]["top1_error_interval"]
+    assert card.limits[3:] == tuple(result["advice"])
+    run = source.run()
+    assert run
+    without_test = model_card(
+        "tiny", source.read("cpu"), replace(run, evaluation=None), is_joined=True
+    ).evaluation
+    assert without_test
+    assert (without_test.split, without_test.top5_error) == ("val", None)
+    assert without_test.top1_error == result["validation"]["top1_error"]
+
+
+def test_the_card_of_a_file_says_what_it_does_not_know(models: Models) -> None:
+    card = models.all[0].card
+    assert (card.num_images, card.evaluation) == ({}, None)
+    assert card.limits[0] == (
+        "It always names one of its 7 classes, also for an image of something else."
+    )
 
 
 GOOD = image_file()

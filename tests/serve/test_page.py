@@ -110,6 +110,11 @@ def serious_findings(page: Any) -> list[str]:
 def test_several_images_get_bars_of_every_model_that_is_shown(browser: Any, server: Server) -> None:
     with opened(browser, server) as page:
         page.locator("#models").wait_for()
+        assert re.search(
+            r"tiny\n\d+\.\d %\ntest error\n95 % interval .* n = 12",
+            page.locator("#cards").inner_text(),
+        )
+        assert page.get_by_text("Its error is not known.").is_visible()
         choose(page, image_file(1), image_file(2), DAMAGED)
         finish(page)
         assert page.locator(".result").count() == 3
@@ -122,7 +127,7 @@ def test_several_images_get_bars_of_every_model_that_is_shown(browser: Any, serv
         page.get_by_label("ten crops").check()
         finish(page)
         page.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
-        page.get_by_label("other", exact=True).uncheck()
+        page.get_by_role("checkbox", name="other").uncheck()
         assert page.locator(".bars").count() == 2
         page.get_by_label("Remove 0.png").click()
         assert page.locator(".result").count() == 2
@@ -274,7 +279,7 @@ def test_a_busy_server_is_asked_again_and_one_that_ended_is_told(
 
     with opened(browser, server) as page:
         page.locator("#models").wait_for()
-        page.get_by_label("other", exact=True).uncheck()
+        page.get_by_role("checkbox", name="other").uncheck()
         page.route("**/v1/predict*", busy_once)
         choose(page, image_file())
         page.get_by_text("9 images wait; try again in a moment.").wait_for()

@@ -11,7 +11,7 @@ an object of `schemas`.
 - `uploads`, `multipart`: the images of a request's body, in memory alone.
 - `decoders`, `decode_worker`: images are decoded in processes that may crash or hang.
 - `batching`: images of several requests are computed together.
-- `models`: the served models, loaded and reloaded.
+- `models`, `cards`: the served models, loaded and reloaded; what is known about them.
 - `explaining`: what a prediction depends on.
 - `service`: all of these together.
 - `server`, `connection`: uvicorn, ended without losing a request; time limits for slow senders.

@@ -14,9 +14,11 @@ from alexnet.inference.answering import prepared_to_answer
 from alexnet.inference.classifier import Classifier, Crops, load
 from alexnet.inference.int8 import WeightOnlyInt8Linear
 from alexnet.inference.winograd import WinogradConv2d
-from alexnet.io.hub import PREFIX, hub_file
-from alexnet.io.run_paths import find_run
+from alexnet.io.hub import MODEL_FILE, PREFIX, hub_file
+from alexnet.io.run_paths import find_run, is_run
 from alexnet.models.network import Network
+from alexnet.reports.stored_run import StoredRun, read_run
+from alexnet.serve.cards import model_card
 from alexnet.serve.problems import ProblemError
 from alexnet.serve.schemas import ModelCard
 
@@ -36,6 +38,8 @@ class ServedModel:
     """For predictions."""
     is_joined: bool
     """Whether images are computed together with others."""
+    card: ModelCard
+    """What is known about it."""
 
     def probabilities(self, pixels: np.ndarray, crops: Crops) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
@@ -46,21 +50,6 @@ class ServedModel:
         side = self.classifier.info.preprocessing.resize_size
         for size in (1, max_batch if self.is_joined else 1):
             self.probabilities(np.zeros((size, side, side, 3), np.uint8), 1)
-
-    def card(self) -> ModelCard:
-        """What is known about it."""
-        info = self.classifier.info
-        return ModelCard(
-            name=self.name,
-            architecture=info.architecture.name,
-            class_names=info.class_names,
-            data=Path(info.recipe.data).name,
-            val_top1_error=info.scores.val_top1_error,
-            test_top1_error=info.scores.test_top1_error,
-            test_top5_error=info.scores.test_top5_error,
-            input_size=info.preprocessing.side,
-            is_joined=self.is_joined,
-        )
 
 
 def is_independent_of_company(network: Network) -> bool:
@@ -85,7 +74,18 @@ class ModelSource:
         classifier = self.read(device)
         answering = prepared_to_answer(classifier)
         is_joined = not exact or is_independent_of_company(answering.network)
-        return ServedModel(self.name, classifier, answering, is_joined)
+        card = model_card(self.name, classifier, self.run(), is_joined=is_joined)
+        return ServedModel(self.name, classifier, answering, is_joined, card)
+
+    def run(self) -> StoredRun | None:
+        """The training run that the model is of; None if it is not in the folder of one."""
+        path = Path(self.place)
+        folder = path.parent if path.name == MODEL_FILE else path
+        is_here = not self.place.startswith(PREFIX) and is_run(folder)
+        try:
+            return read_run(folder) if is_here else None
+        except UsageError:  # of a pretraining
+            return None
 
     def read(self, device: str) -> Classifier:
         """The classifier of the model's file, downloaded if it is on a hub.
@@ -118,7 +118,7 @@ def _model_source(word: str) -> ModelSource:
         name, place = "", word
     place = place if place.startswith(PREFIX) else find_run(place)
     path = Path(place.removeprefix(PREFIX)).absolute()
-    is_file_of_run = path.name == "model.safetensors"
+    is_file_of_run = path.name == MODEL_FILE
     return ModelSource(name or (path.parent.name if is_file_of_run else path.stem), place)
 
 

@@ -113,7 +113,7 @@ async def explain(
 @router.get("/v1/models", responses={401: PROBLEMS[401]})
 async def models(request: Request) -> ModelsAnswer:
     """The served models, with their classes and their errors."""
-    return ModelsAnswer(models=tuple(model.card() for model in _service(request).models.all))
+    return ModelsAnswer(models=tuple(model.card for model in _service(request).models.all))
 
 
 @router.get("/healthz")

@@ -92,6 +92,24 @@ class ExplainAnswer(Schema):
     maps: tuple[Map, ...]
 
 
+class Interval(Schema):
+    """A 95 % confidence interval."""
+
+    low: Fraction
+    high: Fraction
+
+
+class EvaluationCard(Schema):
+    """The errors on images of one split."""
+
+    split: str = Field(examples=["test"])
+    num_images: int = Field(examples=[340])
+    top1_error: Fraction
+    top1_interval: Interval
+    top5_error: Fraction | None = Field(description="Null for a validation split.")
+    top5_interval: Interval | None
+
+
 class ModelCard(Schema):
     """A served model."""
 
@@ -102,6 +120,11 @@ class ModelCard(Schema):
     val_top1_error: Fraction | None = Field(description="Null where it was not measured.")
     test_top1_error: Fraction | None
     test_top5_error: Fraction | None
+    num_images: dict[str, int] = Field(
+        description="Of the data set, by split; empty if unknown.", examples=[{"train": 1020}]
+    )
+    evaluation: EvaluationCard | None = Field(description="Null for a model that is not of a run.")
+    limits: tuple[str, ...] = Field(description="What it cannot do: sentences.")
     input_size: int = Field(description="Side of the network's input in pixels.")
     is_joined: bool = Field(
         description="Whether images of several requests are computed together; the results are "

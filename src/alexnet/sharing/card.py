@@ -129,6 +129,17 @@ def _eval_results(evaluation: EvaluationSummary | None, data: str) -> list[Any]:
     ]
 
 
+def model_limits(num_classes: int, run: StoredRun | None) -> tuple[str, ...]:
+    """What a model cannot do, and what is uncertain about it: sentences."""
+    return (
+        f"It always names one of its {num_classes:,} classes, also for an image of something else.",
+        "The accuracy is that of images like those of the training data. Other cameras, places and "
+        "groups of people may give another one.",
+        "AlexNet is a network of 2012: later ones make fewer errors.",
+        *(run.result.advice if run and run.result else ()),
+    )
+
+
 def data_name(run: StoredRun) -> str:
     """What the training data is called: a data set's name, or the last name of its path."""
     data = run.recipe.data if run.recipe else ""
@@ -152,7 +163,7 @@ def _variables(content: CardContent) -> dict[str, Any]:
         "input_text": f"{channels} x {height} x {height}, made of an image of any size",
         "settings": _settings(info),
         "epochs_text": f"{count_text(len(run.history), 'epoch')}, {_minutes(run)}",
-        "advice": run.result.advice if run.result else (),
+        "limits": model_limits(len(info.class_names), run),
         "evaluation": evaluation,
         "num_more_classes": num_more,
         "plots": content.plots,

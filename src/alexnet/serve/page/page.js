@@ -1,6 +1,7 @@
 /** The page of `alexnet serve`: everything on it comes from the API. */
 import { createApi } from "./api.js";
 import { el } from "./base.js";
+import { modelCard } from "./cards.js";
 import { setUpIntake } from "./intake.js";
 import { Queue } from "./queue.js";
 import { Result } from "./results.js";
@@ -107,7 +108,7 @@ function showModels(models, onChange) {
   const isOne = models.length === 1;
   document.title = `${models.map((model) => model.name).join(", ")} – alexnet`;
   byId("title").replaceChildren(isOne ? el("bdi", {}, first.name) : `${models.length} models`);
-  byId("about").textContent = isOne ? describe(first) : "";
+  byId("about").textContent = isOne ? describe(first) : "Every image is shown to all of them that are ticked.";
   const boxes = models.map((model) => {
     const box = el("input", { type: "checkbox", value: model.name, checked: true });
     box.addEventListener("change", onChange);
@@ -115,6 +116,9 @@ function showModels(models, onChange) {
   });
   byId("models").replaceChildren(byId("models").firstElementChild, ...boxes);
   byId("models").hidden = isOne;
+  byId("cards").classList.toggle("many", !isOne);
+  byId("cards").replaceChildren(el("h2", {}, isOne ? "About the model" : "About the models"),
+    el("div", { class: "columns" }, ...models.map(modelCard)));
 }
 
 function describe(model) {

@@ -2,15 +2,10 @@
 import { fileBody } from "./api.js";
 import { el } from "./base.js";
 import { gradCamTool } from "./explain.js";
+import { percent } from "./format.js";
 import { Picture } from "./picture.js";
 
 const TOP = 5;
-
-/** A fraction as percent; what is above zero is never shown as 0. */
-export function percent(fraction) {
-  if (fraction > 0 && fraction < 0.001) return "< 0.1 %";
-  return `${(100 * fraction).toFixed(1)} %`;
-}
 
 /** An image with a column of answers for each model. */
 export class Result {
