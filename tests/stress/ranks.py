@@ -73,7 +73,10 @@ def join_as(rank: int, size: int, port: int) -> None:
 
 
 def wait_for_all(children: list[Child], seconds: float) -> list[Ended]:
-    """Wait until all have ended; when one has, the others are asked to.
+    """Wait until all have ended; when one has failed, the others are asked to.
+
+    When one has ended well, the last exchange is over: no process waits for another any more, so
+    nobody can notice one that is stopped. It is continued, and must end well too.
 
     Raises:
         TimeoutError: one has not ended so many seconds later.
@@ -82,9 +85,9 @@ def wait_for_all(children: list[Child], seconds: float) -> list[Ended]:
     while all(child.process.is_alive() for child in children) and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(0.1)
-    if any(child.process.exitcode for child in children if not child.process.is_alive()):
-        for child in children:
-            child.kill(signal.SIGTERM)
+    codes = [child.process.exitcode for child in children if not child.process.is_alive()]
+    for child in children:
+        child.kill(signal.SIGTERM if any(codes) else signal.SIGCONT)
     return [child.wait(max(0.1, end - time.monotonic())) for child in children]
 
 
