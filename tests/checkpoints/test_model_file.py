@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from alexnet.checkpoints import tensors
 from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, Scores, load_model, save_model
 from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT, checksum, load_tensors, save_tensors
 from alexnet.config.preprocessing import Preprocessing
@@ -200,6 +201,27 @@ def test_a_damaged_file_is_rejected(model: Path, cut: int) -> None:
     model.write_bytes(model.read_bytes()[:cut])
     with pytest.raises(ModelFileError, match=r"model\.safetensors is not a whole alexnet file"):
         load_model(model)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_whole(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, info, _ = load_model(model)
+    newer = {name: tensor + 1 for name, tensor in weights.items()}
+    tries: list[Path] = []
+    read = tensors._load_tensors
+
+    def read_mixed_at_first(path: Path, header: type[ModelInfo]) -> object:
+        tries.append(path)
+        if len(tries) > 1:
+            return read(path, header)
+        save_model(path, newer, info)
+        raise ModelFileError("its content does not match its checksum")
+
+    monkeypatch.setattr(tensors, "_load_tensors", read_mixed_at_first)
+    loaded, _, _ = load_model(model)
+    assert len(tries) == 2
+    assert all(torch.equal(loaded[name], newer[name]) for name in newer)
 
 
 def test_missing_and_foreign_files_have_different_messages(tmp_path: Path) -> None:

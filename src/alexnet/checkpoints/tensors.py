@@ -32,6 +32,8 @@ FORMAT = 3
 OWN_FORMATS = ("safetensors", "empty", "unknown")
 """What a model file may look like; if damaged, the others."""
 IMPORTABLE = ("torch", "torch_legacy", "pickle", "onnx", "keras", "hdf5", "npy", "caffemodel")
+MAX_READS = 5
+"""Of a file that is replaced while it is read; trainings write theirs once an epoch at most."""
 IMPORT_HINT = "`alexnet import {path} --arch NAME` makes one, where NAME is the file's architecture"
 
 
@@ -67,9 +69,34 @@ def _as_os_error(error: SafetensorError) -> OSError:
 def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
     """Tensors and header of a file that `save_tensors` wrote.
 
+    safetensors opens a file once for its header and once for its tensors. If a training has put a
+    new file in its place in between, they do not belong together; the new file is then read.
+
     Raises:
         ModelFileError: missing, damaged, of another format, or of another program.
     """
+    for _ in range(MAX_READS):
+        before = _identity(path)
+        try:
+            return _load_tensors(path, header)
+        except ModelFileError as error:
+            failure = error
+            if _identity(path) == before:
+                break
+    raise failure
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What differs when another file has taken a file's place; empty if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
+    """As `load_tensors`, of a file that nobody replaces meanwhile."""
     try:
         _reject_other_format(path)
         check_file(path)
