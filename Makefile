@@ -1,18 +1,25 @@
 # Every target sets itself up, from nothing but Python and make.
 PYTHON ?= python3
 VENV ?= .venv
+PREFIX ?= /opt/alexnet
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := runs/demo
 CACHE := runs/cache
 
-.PHONY: setup demo check test test-slow coverage stress release-check bench docs docs-links notebook clean
+.PHONY: setup install demo check test test-slow coverage stress release-check bench docs docs-links notebook clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $(READY)
+
+# For a server: the package with what `alexnet serve` needs, in an environment of its own.
+install:
+	$(PYTHON) -m venv $(PREFIX)
+	$(PREFIX)/bin/python -m pip install --no-cache-dir -c constraints.txt '.[serve,explain]'
+	$(PREFIX)/bin/alexnet doctor
 
 demo: export ALEXNET_CACHE := $(CACHE)
 demo: setup
