@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,29 @@ def test_a_reload_and_the_end_lose_no_request(model: Path) -> None:
         statuses = [client.result(60) for client in clients]
     assert all(statuses)
     assert {status for one in statuses for status in one} == {200}
+
+
+def test_a_connection_too_many_is_told_and_closed(model: Path) -> None:
+    def ask(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        connection.request("GET", "/healthz")
+        return connection.getresponse()
+
+    with (
+        running_server(model, "--decoders", 1, "--max-connections", 2) as server,
+        ExitStack() as all_,
+    ):
+        first, second, third = (
+            all_.enter_context(closing(http.client.HTTPConnection("127.0.0.1", server.port)))
+            for _ in range(3)
+        )
+        assert [ask(one).read() for one in (first, second)] == [b'{"status":"ok"}'] * 2
+        refused = ask(third)
+        problem = json.loads(refused.read())
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert problem["detail"].startswith("the server has as many connections as it takes")
+        first.close()
+        until(lambda: ask(third).status == 200)
 
 
 def test_a_head_that_does_not_arrive_closes_its_connection(server: Server) -> None:

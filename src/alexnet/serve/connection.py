@@ -1,4 +1,4 @@
-"""HTTP connections whose clients must send the head of a request in time."""
+"""HTTP connections: a limited number, whose clients must send the head of a request in time."""
 
 from __future__ import annotations
 
@@ -6,21 +6,35 @@ import asyncio
 from typing import Any
 
 import h11
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from alexnet.serve.guard import SECURITY_HEADERS
+from alexnet.serve.problems import ProblemError
 
 HEAD_SECONDS = 10.0
 """From a connection's first moment, or the first byte of another request, to the end of its head.
 Uvicorn itself waits for ever."""
 
 
-class TimedConnection(H11Protocol):
-    """Closes itself if the head of a request does not arrive in time."""
+class LimitedConnection(H11Protocol):
+    """Closes itself if the head of a request does not arrive in time.
+
+    Args:
+        max_connections: open at once; one more is answered 503, and closed.
+    """
 
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, max_connections: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.max_connections = max_connections
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self.app = _refuse
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -43,3 +57,9 @@ class TimedConnection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request on a connection too many."""
+    problem = ProblemError(503, "the server has as many connections as it takes; try again in 1 s")
+    await problem.response({**SECURITY_HEADERS, "Connection": "close"})(scope, receive, send)

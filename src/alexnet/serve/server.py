@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -14,7 +15,7 @@ import uvicorn
 from alexnet.errors import UsageError
 from alexnet.io.text import error_text
 from alexnet.serve.app import create_app
-from alexnet.serve.connection import TimedConnection
+from alexnet.serve.connection import LimitedConnection
 from alexnet.serve.guard import Access
 from alexnet.serve.service import Service
 
@@ -67,14 +68,13 @@ def run_server(
     """
     config = uvicorn.Config(
         create_app(service, access),
-        http=TimedConnection,
+        http=partial(LimitedConnection, max_connections=service.limits.max_connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=service.limits.max_connections,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=MAX_STOP_SECONDS,
