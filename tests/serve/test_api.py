@@ -12,9 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import torch
 
 from alexnet.serve.cards import model_card
+from alexnet.serve.decode_worker import decode_upload
 from alexnet.serve.guard import Access
 from alexnet.serve.limits import Limits
 from alexnet.serve.logs import set_up_logs
@@ -22,6 +25,7 @@ from alexnet.serve.models import Models, ModelSource
 from alexnet.serve.problems import ProblemError
 from alexnet.serve.service import Service
 from alexnet.training.run_folder import RunFolder
+from alexnet.transforms.crops import center_crop
 from support.serving import (
     LIMITS,
     PNG,
@@ -123,6 +127,40 @@ def test_the_card_of_a_file_says_what_it_does_not_know(models: Models) -> None:
     )
 
 
+def test_the_strongest_channels_are_those_of_the_network_and_lie_where_they_see(
+    models: Models,
+) -> None:
+    classifier, file = models.all[0].classifier, image_file(side=40)
+    (answer,) = post(
+        models, {"url": "/v1/channels?layer=conv2&top=3", "content": file, "headers": PNG}
+    )
+    found = answer.json()
+    side = classifier.info.preprocessing.resize_size
+    pixels = decode_upload(file, "shortest_edge", side, 10**6).pixels
+    assert pixels is not None
+    x = center_crop(torch.from_numpy(pixels[None]), classifier.info.preprocessing, None)
+    with torch.no_grad():
+        maps = classifier.network.intermediate_outputs(x)["tanh2"][0].numpy()
+    strongest = maps.max((1, 2)).argsort()[::-1][:3].tolist()
+    assert [one["channel"] for one in found["channels"]] == strongest
+    values = np.frombuffer(base64.b64decode(found["channels"][0]["values"]), "<f4")
+    np.testing.assert_allclose(values.reshape(10, 10), maps[strongest[0]], rtol=1e-5)
+    assert found["num_channels"] == len(maps)
+    # conv2 sees 14 x 14 pixels, 2 apart, of the input of 32: its middles are at 7, 9, ... 25.
+    window, place = found["window"], found["map_window"]
+    width = window["right"] - window["left"]
+    assert place["left"] == pytest.approx(window["left"] + 6 / 32 * width)
+    assert place["right"] == pytest.approx(window["left"] + 26 / 32 * width)
+
+
+def test_the_table_of_the_network_is_told(models: Models) -> None:
+    (answer,) = post(models, {"method": "GET", "url": "/v1/layers"})
+    rows = answer.json()["layers"]
+    assert answer.json()["input"] == [1, 32, 32]
+    assert [row["name"] for row in rows[:3]] == ["conv1", "tanh1", "pool1"]
+    assert (rows[2]["function"], rows[2]["output"][1:]) == ("average", [14, 14])
+
+
 GOOD = image_file()
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 BAD: list[tuple[dict[str, Any], int, str]] = [
@@ -152,6 +190,9 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"url": "/v1/explain?methods=cam", "content": GOOD, "headers": PNG}, 422, "methods.0: "),
     ({"url": "/v1/explain?class_name=x", "content": GOOD, "headers": PNG}, 422, "no class 'x'"),
     ({"url": "/v1/explain", "files": [("files", GOOD)] * 2}, 422, "one image is explained"),
+    ({"url": "/v1/channels", "content": GOOD, "headers": PNG}, 422, "layer: Field required"),
+    ({"url": "/v1/channels?layer=fc5", "content": GOOD, "headers": PNG}, 422, "there are conv1, "),
+    ({"url": "/v1/layers?model=x", "method": "GET"}, 422, "no model 'x'"),
 ]  # fmt: skip
 
 
@@ -261,7 +302,8 @@ def test_the_server_tells_of_itself(models: Models) -> None:
     assert (stopping.status_code, stopping.headers["connection"]) == (503, "close")
     described = openapi.json()["paths"]
     assert described.keys() == {
-        "/v1/predict", "/v1/explain", "/v1/models", "/healthz", "/readyz", "/metrics",
+        "/v1/predict", "/v1/explain", "/v1/channels", "/v1/layers", "/v1/models", "/healthz",
+        "/readyz", "/metrics",
     }  # fmt: skip
     answers = described["/v1/predict"]["post"]["responses"]
     assert {"200", "400", "401", "413", "415", "422", "503"} <= answers.keys()

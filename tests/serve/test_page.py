@@ -169,6 +169,33 @@ def test_a_slider_fades_the_map_of_a_class_in(browser: Any, server: Server) -> N
         page.get_by_text("Explain needs the package captum, which is not installed.").wait_for()
 
 
+@pytest.mark.slow
+def test_a_convolution_shows_its_strongest_channels(browser: Any, server: Server) -> None:
+    with opened(browser, server, PHONE) as page:
+        page.locator("#models").wait_for()
+        choose(page, image_file(1))
+        finish(page)
+        button = page.get_by_label("Answer of other").get_by_role("button", name="Layers")
+        button.click()
+        panel = page.get_by_label("Layers of other")
+        panel.get_by_role("button", name="conv2").press("Enter")
+        panel.locator(".channels canvas").first.wait_for()
+        assert panel.locator(".net button[aria-pressed=true]").inner_text().startswith("conv2")
+        numbers = panel.locator(".channels button").evaluate_all(
+            "all => all.map(one => parseFloat(one.ariaLabel.split(' ').at(-1)))"
+        )
+        assert numbers == sorted(numbers, reverse=True)
+        panel.locator(".channels button").first.click()
+        assert re.match(
+            r"Channel \d+ of conv2\. Highest",
+            page.locator(".layer canvas").get_attribute("aria-label"),
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+        assert serious_findings(page) == []
+        button.click()
+        assert panel.count() == 0
+
+
 PASTE = """async (kind) => {
   const bytes = await (await fetch(kind.url)).blob();
   const data = new DataTransfer();

@@ -31,8 +31,28 @@ def strong_channels(network: Network, x: Tensor) -> tuple[StrongChannels, ...]:
     )
 
 
+def channel_maps(
+    network: Network, x: Tensor, layer: str, count: int
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """The strongest channels of one layer, highest first, and their maps float32 [n, h, w].
+
+    The maps are as the layer has them, after its batch norm and activation function; `map_window`
+    says where they lie.
+
+    Args:
+        network: what is looked into.
+        x: a preprocessed image [1, C, H, W].
+        layer: a convolution.
+        count: of channels; fewer if the layer has fewer.
+    """
+    with exactly(network), torch.no_grad():
+        maps = network.intermediate_outputs(x)[activation_of(network.architecture, layer)][0]
+    _, indices = _peaks(maps, count)
+    return tuple(indices.tolist()), maps[indices].float().cpu().numpy()
+
+
 def _strongest(network: Network, layer: str, maps: Tensor) -> StrongChannels:
-    peaks, indices = maps.flatten(1).amax(1).topk(min(NUM_CHANNELS, len(maps)))
+    peaks, indices = _peaks(maps, NUM_CHANNELS)
     chosen = maps[indices].float().cpu().numpy()
     arch = network.architecture
     shown = [on_input(one, arch, activation_of(arch, layer)) for one in chosen]
@@ -42,3 +62,9 @@ def _strongest(network: Network, layer: str, maps: Tensor) -> StrongChannels:
         peaks=tuple(peaks.tolist()),
         maps=np.stack(shown),
     )
+
+
+def _peaks(maps: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The highest outputs of the strongest channels, and which channels these are."""
+    peaks, indices = maps.flatten(1).amax(1).topk(min(count, len(maps)))
+    return peaks, indices

@@ -99,6 +99,21 @@ def centers(arch: Architecture, layer: str, axis: int) -> np.ndarray:
     return np.array([(getattr(b, first) + getattr(b, last) - 1) / 2 for b in boxes])
 
 
+def map_window(arch: Architecture, layer: str) -> tuple[float, float, float, float]:
+    """Where a layer's map lies on the input: left, top, right, bottom as fractions of it.
+
+    Each output is a rectangle around the middle of its receptive field.
+    """
+    (top, bottom), (left, right) = (_extent(arch, layer, axis) for axis in (1, 2))
+    return left, top, right, bottom
+
+
+def _extent(arch: Architecture, layer: str, axis: int) -> tuple[float, float]:
+    size, middles = arch.input[axis], centers(arch, layer, axis) + 0.5
+    step = float(middles[1] - middles[0]) if len(middles) > 1 else size
+    return float(middles[0] - step / 2) / size, float(middles[-1] + step / 2) / size
+
+
 def on_input(values: np.ndarray, arch: Architecture, layer: str) -> np.ndarray:
     """A map [h, w] of a layer, bilinear between the middles of its receptive fields.
 

@@ -1,19 +1,34 @@
-"""What a prediction depends on, as an answer of the API."""
+"""What a prediction depends on, and the layers of a network, as answers of the API."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
 from alexnet.errors import AlexNetError
+from alexnet.explain.channels import channel_maps
+from alexnet.explain.feature_layers import activation_of, conv_names, map_window, num_channels
 from alexnet.explain.placement import crop_window
+from alexnet.models.summary import summarize_network
 from alexnet.serve.decode_worker import DecodedUpload
 from alexnet.serve.decoders import pixels_of
 from alexnet.serve.models import ServedModel
 from alexnet.serve.problems import ProblemError
-from alexnet.serve.schemas import ClassProbability, ExplainAnswer, Map, Window
+from alexnet.serve.schemas import (
+    ChannelMap,
+    ChannelsAnswer,
+    ClassProbability,
+    ExplainAnswer,
+    LayerRow,
+    LayersAnswer,
+    Map,
+    Window,
+)
+from alexnet.transforms.crops import center_crop
 
 
 def explain(
@@ -30,8 +45,6 @@ def explain(
         )
     except AlexNetError as error:
         raise ProblemError(422, str(error)) from error
-    size = decoded.width, decoded.height
-    window = crop_window(*size, model.classifier.info.preprocessing)
     return ExplainAnswer(
         model=model.name,
         class_name=found.class_name,
@@ -41,14 +54,79 @@ def explain(
             for one in found.top_classes
         ),
         layer=found.layer,
-        width=size[0],
-        height=size[1],
-        window=Window(**window._asdict()),
+        width=decoded.width,
+        height=decoded.height,
+        window=_input_window(model, decoded),
         maps=tuple(_map(method, values) for method, values in found.maps.items()),
     )
 
 
+def strongest_channels(
+    model: ServedModel, decoded: DecodedUpload, layer: str, top: int
+) -> ChannelsAnswer:
+    """The channels of a convolution with the highest outputs for an image.
+
+    Raises:
+        ProblemError: there is no such convolution.
+    """
+    classifier = model.classifier
+    arch = classifier.info.architecture
+    if layer not in conv_names(arch):
+        known = ", ".join(conv_names(arch)) or "none"
+        raise ProblemError(422, f"there is no convolution {layer!r}; there are {known}")
+    pixels = torch.from_numpy(np.array(pixels_of(decoded)[None])).to(classifier.device)
+    x = center_crop(pixels, classifier.info.preprocessing, classifier.mean_image)
+    indices, maps = channel_maps(classifier.network, x, layer, top)
+    window = _input_window(model, decoded)
+    return ChannelsAnswer(
+        model=model.name,
+        layer=layer,
+        num_channels=num_channels(arch, layer),
+        width=decoded.width,
+        height=decoded.height,
+        window=window,
+        map_window=_inside(window, map_window(arch, activation_of(arch, layer))),
+        channels=tuple(
+            ChannelMap(channel=index, **_numbers(values))
+            for index, values in zip(indices, maps, strict=True)
+        ),
+    )
+
+
+def layer_rows(model: ServedModel) -> LayersAnswer:
+    """The table of a model's network."""
+    summary = summarize_network(model.classifier.info.architecture)
+    keys = LayerRow.model_fields.keys()
+    rows = [{key: getattr(layer, key) for key in keys} for layer in summary.layers]
+    return LayersAnswer(
+        model=model.name, input=summary.input, layers=tuple(LayerRow(**row) for row in rows)
+    )
+
+
+def _input_window(model: ServedModel, decoded: DecodedUpload) -> Window:
+    """The part of the image that the network gets."""
+    window = crop_window(decoded.width, decoded.height, model.classifier.info.preprocessing)
+    return Window(**window._asdict())
+
+
+def _inside(outer: Window, part: tuple[float, float, float, float]) -> Window:
+    """The part of a window, given in fractions of it."""
+    left, top, right, bottom = part
+    width, height = outer.right - outer.left, outer.bottom - outer.top
+    return Window(
+        left=outer.left + left * width,
+        top=outer.top + top * height,
+        right=outer.left + right * width,
+        bottom=outer.top + bottom * height,
+    )
+
+
 def _map(method: str, values: np.ndarray) -> Map:
-    data = base64.b64encode(values.astype("<f4").tobytes()).decode()
+    return Map.model_validate({"method": method, **_numbers(values)})
+
+
+def _numbers(values: np.ndarray) -> dict[str, Any]:
+    """An array [h, w] as `NumberMap` has it."""
     height, width = values.shape
-    return Map.model_validate({"method": method, "height": height, "width": width, "values": data})
+    data = base64.b64encode(values.astype("<f4").tobytes()).decode()
+    return {"height": height, "width": width, "values": data}

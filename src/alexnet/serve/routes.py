@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,18 +12,21 @@ from pydantic import BeforeValidator
 
 from alexnet.inference.classifier import Crops
 from alexnet.serve import metrics
+from alexnet.serve.explaining import layer_rows
 from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy
 from alexnet.serve.schemas import (
+    ChannelsAnswer,
     ExplainAnswer,
     ImageData,
     JsonImages,
+    LayersAnswer,
     Method,
     ModelsAnswer,
     PredictAnswer,
     State,
 )
 from alexnet.serve.service import Service
-from alexnet.serve.uploads import Memory, read_uploads
+from alexnet.serve.uploads import Memory, Upload, read_uploads
 
 MAX_NAME = 255
 Name = Annotated[str, Query(max_length=MAX_NAME)]
@@ -101,13 +106,38 @@ async def explain(
     methods: Annotated[tuple[Method, ...], Query()] = ("grad_cam",),
 ) -> ExplainAnswer:
     """The pixels of one image on which its prediction depends. One image is explained at a time."""
+    async with _one_upload(request, model) as upload:
+        return await _service(request).explain(upload, model, class_name, layer, methods)
+
+
+@router.post("/v1/channels", responses=PROBLEMS, openapi_extra=BODY)
+async def channels(
+    request: Request,
+    layer: Annotated[Name, Query(description="A convolution.")],
+    model: Name = "",
+    top: Annotated[int, Query(ge=1, le=256, description="Channels, strongest first.")] = 12,
+) -> ChannelsAnswer:
+    """The channels of a convolution with the highest outputs for one image, and their maps."""
+    async with _one_upload(request, model) as upload:
+        return await _service(request).channels(upload, model, layer, top)
+
+
+@asynccontextmanager
+async def _one_upload(request: Request, model: str) -> AsyncIterator[Upload]:
+    """The only image of a request about a model that there is."""
     service = _service(request)
     service.models.get(model)
     with _memory(request).account() as account:
         uploads = await read_uploads(request, service.limits, account)
         if len(uploads) != 1:
             raise ProblemError(422, f"one image is explained at a time, not {len(uploads):,}")
-        return await service.explain(uploads[0], model, class_name, layer, methods)
+        yield uploads[0]
+
+
+@router.get("/v1/layers", responses={401: PROBLEMS[401], 422: PROBLEMS[422]})
+async def layers(request: Request, model: Name = "") -> LayersAnswer:
+    """The layers of a model's network, in order."""
+    return layer_rows(_service(request).models.get(model))
 
 
 @router.get("/v1/models", responses={401: PROBLEMS[401]})

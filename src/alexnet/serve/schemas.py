@@ -60,13 +60,24 @@ class JsonImages(Schema):
     images: tuple[ImageData, ...] = Field(min_length=1)
 
 
-class Map(Schema):
-    """A number for each pixel of the network's input."""
+class NumberMap(Schema):
+    """A number for each place."""
 
-    method: Method
     height: int
     width: int
     values: str = Field(description="height x width float32, little-endian, row by row, in base64.")
+
+
+class Map(NumberMap):
+    """A number for each pixel of the network's input."""
+
+    method: Method
+
+
+class ChannelMap(NumberMap):
+    """The outputs of a channel, after the activation function."""
+
+    channel: int = Field(description="Its number, from 0.")
 
 
 class Window(Schema):
@@ -90,6 +101,40 @@ class ExplainAnswer(Schema):
     height: int
     window: Window
     maps: tuple[Map, ...]
+
+
+class ChannelsAnswer(Schema):
+    """The strongest channels of a convolution for an image, strongest first."""
+
+    model: str
+    layer: str
+    num_channels: int = Field(description="Of the layer, in all.")
+    width: int = Field(description="Of the upright image, in pixels.")
+    height: int
+    window: Window
+    map_window: Window = Field(description="Where the maps lie on the image.")
+    channels: tuple[ChannelMap, ...]
+
+
+class LayerRow(Schema):
+    """A layer of a network's table."""
+
+    name: str = Field(examples=["conv1"])
+    kind: str = Field(examples=["conv"])
+    function: str | None = Field(description="Of an activation or a pooling.", examples=[None])
+    output: tuple[int, ...] = Field(description="Its shape.", examples=[[96, 55, 55]])
+    kernel: int | None
+    stride: int | None
+    parameters: int
+    receptive_field: int = Field(description="In pixels of the network's input.")
+
+
+class LayersAnswer(Schema):
+    """The table of a network."""
+
+    model: str
+    input: tuple[int, ...] = Field(description="Channels, height and width.")
+    layers: tuple[LayerRow, ...]
 
 
 class Interval(Schema):

@@ -16,12 +16,13 @@ from alexnet.inference.classifier import Crops
 from alexnet.serve.batching import Batcher
 from alexnet.serve.decode_worker import DecodedUpload
 from alexnet.serve.decoders import DecoderPool, Decoders, pixels_of
-from alexnet.serve.explaining import explain
+from alexnet.serve.explaining import explain, strongest_channels
 from alexnet.serve.limits import Limits
 from alexnet.serve.metrics import Metrics
 from alexnet.serve.models import Models, ServedModel
 from alexnet.serve.problems import ProblemError, too_busy
 from alexnet.serve.schemas import (
+    ChannelsAnswer,
     ClassProbability,
     ExplainAnswer,
     ImagePrediction,
@@ -110,6 +111,14 @@ class Service:
             ProblemError: there is too much to do, a word is unknown, or the image cannot be read.
         """
         return await self._look(upload, name, explain, class_name, layer, methods)
+
+    async def channels(self, upload: Upload, name: str, layer: str, top: int) -> ChannelsAnswer:
+        """The strongest channels of a convolution for an image.
+
+        Raises:
+            ProblemError: there is too much to do, no such convolution, or the image cannot be read.
+        """
+        return await self._look(upload, name, strongest_channels, layer, top)
 
     async def _look(
         self, upload: Upload, name: str, compute: Callable[..., Answer], *arguments: object

@@ -16,6 +16,7 @@ export class Page {
     this.api = createApi(askToken);
     this.models = [];
     this.results = [];
+    this.tables = new Map();
     this.queue = new Queue(AT_ONCE, showProgress);
   }
 
@@ -77,6 +78,14 @@ export class Page {
     if (answer.wanted === crops) return;
     answer.wanted = crops;
     this.queue.add(() => answer.ask(crops));
+  }
+
+  /** The table of a model's network; it is asked for once. */
+  async layersOf(model) {
+    if (!this.tables.has(model.name)) {
+      this.tables.set(model.name, await this.api.json("v1/layers", { model: model.name }));
+    }
+    return this.tables.get(model.name);
   }
 
   /** Tell something to those who do not see the page. */

@@ -3,6 +3,7 @@ import { fileBody } from "./api.js";
 import { el } from "./base.js";
 import { gradCamTool } from "./explain.js";
 import { percent } from "./format.js";
+import { layersTool } from "./layers.js";
 import { Picture } from "./picture.js";
 
 const TOP = 5;
@@ -22,8 +23,9 @@ export class Result {
     const remove = el("button", { type: "button", class: "quiet remove", "aria-label": `Remove ${file.name}` }, "×");
     remove.addEventListener("click", onRemove);
     this.columns = el("div", { class: "columns" });
+    this.panels = el("div", { class: "panels" });
     this.node = el("article", { class: "card result", "aria-label": file.name },
-      this.picture.node, this.columns, remove);
+      this.picture.node, this.columns, this.panels, remove);
   }
 
   /** Show columns for these models, and answers in those that have none yet. */
@@ -47,7 +49,8 @@ export class Answer {
     this.result = result;
     this.model = model;
     this.wanted = 0; // the crops of the answer that is shown, or asked for
-    this.tools = el("div", { class: "toolbar tools" });
+    this.classTools = el("span", {}); // they know the most probable classes
+    this.tools = el("div", { class: "toolbar tools" }, this.classTools, layersTool(this));
     this.toolState = el("p", { class: "soft small", role: "status" });
     this.content = el("div", {}, el("p", { class: "soft" }, "waiting …"));
     this.node = el("section", { class: "answer", "aria-label": `Answer of ${model.name}` },
@@ -95,7 +98,7 @@ export class Answer {
 
   show(prediction) {
     this.top = prediction.top_classes;
-    this.tools.replaceChildren(gradCamTool(this));
+    this.classTools.replaceChildren(gradCamTool(this));
     this.content.replaceChildren(best(this.top[0]), bars(this.top), this.tools, this.toolState);
     this.say(`${this.top[0].label}, ${percent(this.top[0].probability)}`);
   }
