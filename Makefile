@@ -31,7 +31,7 @@ demo: setup
 	@echo && echo "Plots of this run:" && ls $(DEMO)-images.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
 	@echo && echo "To ask this run over HTTP:" && echo "$(BIN)/alexnet serve $(DEMO)"
 
-CODE := src tests benchmarks docs/*.py docs/site_pages
+CODE := *.py src tests benchmarks docs/*.py docs/site_pages
 
 check: setup
 	$(BIN)/ruff format --check $(CODE)

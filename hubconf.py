@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 dependencies = [
-    "torch", "numpy", "PIL", "safetensors", "tyro", "filelock", "rich", "matplotlib", "platformdirs",
-    "jinja2",
+    "torch", "numpy", "PIL", "safetensors", "tyro", "filelock", "rich", "matplotlib",
+    "platformdirs", "jinja2",
 ]  # fmt: skip
 
 try:
