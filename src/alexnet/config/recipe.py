@@ -69,7 +69,8 @@ class DataOptions:
     """Maximum number of training images per class, sampled with the run's seed from those that
     --val-fraction leaves; None: all."""
     test_per_class: int | None = None
-    """Maximum number of test images per class, the first ones for every seed; None: all."""
+    """Maximum number of test images per class, the first ones for every seed; None: all; 0:
+    none."""
     max_rejected_fraction: float = 0.1
     """Stop before training if more than this fraction of the images cannot be used."""
 
@@ -85,7 +86,7 @@ class DataOptions:
             0 <= self.padding <= MAX_STORED_SIDE,
             f"--padding {self.padding} must be 0 to {MAX_STORED_SIDE}",
         )
-        for name in ("crop_size", "train_per_class", "test_per_class"):
+        for name in ("crop_size", "train_per_class"):
             flag, count = name.replace("_", "-"), getattr(self, name)
             require(count is None or count >= 1, f"--{flag} {count} must be above 0")
         for name in ("test_fraction", "val_fraction"):
@@ -94,7 +95,7 @@ class DataOptions:
                 fraction is None or 0 <= fraction < 1,
                 f"--{flag} {fraction} must be from 0 to below 1",
             )
-        require_not_negative(self, "split_seed")
+        require_not_negative(self, "split_seed", "test_per_class")
         require(
             0 <= self.max_rejected_fraction <= 1,
             f"--max-rejected-fraction {self.max_rejected_fraction} must be 0 to 1",

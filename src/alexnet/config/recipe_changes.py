@@ -37,7 +37,7 @@ def recipe_changes(recipes: Sequence[BaseRecipe]) -> list[RecipeChange]:
     Args:
         recipes: two or more, of one kind or of several.
     """
-    values = [_options(recipe) for recipe in recipes]
+    values = [option_values(recipe) for recipe in recipes]
     names = dict.fromkeys(name for options in values for name in options)
     changes = [
         RecipeChange(option=name, values=tuple(options.get(name) for options in values))
@@ -115,10 +115,10 @@ def flag_text(value: Any) -> str:
     return str(value) if value != "" else "''"
 
 
-def _options(recipe: object) -> dict[str, Any]:
+def option_values(recipe: object) -> dict[str, Any]:
     """The values of a recipe and of its groups, by option."""
     options: dict[str, Any] = {}
     for name, hint in field_types(type(recipe)).items():
         value = getattr(recipe, name)
-        options |= _options(value) if is_dataclass(hint) else {name: to_dict(value, hint)}
+        options |= option_values(value) if is_dataclass(hint) else {name: to_dict(value, hint)}
     return options

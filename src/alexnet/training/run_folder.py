@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -346,3 +346,11 @@ def read_metrics(run: RunFolder) -> list[EpochRecord]:
         raise ModelFileError(
             f"{run.metrics} has a damaged line: {own_file_error(error)}"
         ) from error
+
+
+def read_times(run: RunFolder) -> list[EpochTimes]:
+    """The times of a run's finished epochs; none if they cannot be read."""
+    with suppress(OSError, ValueError):
+        lines = run.times.read_text("utf-8").splitlines()
+        return [from_dict(EpochTimes, parse_json(line)) for line in lines]
+    return []

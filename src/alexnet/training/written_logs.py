@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import TrainingError, UsageError
 from alexnet.io.files import remove_folder
 from alexnet.io.text import error_text, printable, shell_command
 from alexnet.loggers.catalogue import LOGS, open_logger, read_names
 from alexnet.loggers.logger import LogResult, Row, epoch_row, log_start
-from alexnet.records import EpochTimes
 from alexnet.training.results import RunResult, read_result
-from alexnet.training.run_folder import RunFolder, read_metrics, read_run_recipe
+from alexnet.training.run_folder import RunFolder, read_metrics, read_run_recipe, read_times
 
 
 def log_run(path: Path, names: str | Sequence[str], *, replace: bool = False) -> list[Path]:
@@ -73,16 +70,8 @@ def _rows(folder: RunFolder) -> list[Row]:
     history = read_metrics(folder) if folder.metrics.exists() else []
     if not history:
         raise TrainingError(f"{folder.path} ({recipe.name}) has no finished epoch to log")
-    times = {one.epoch: one for one in _read_times(folder)}
+    times = {one.epoch: one for one in read_times(folder)}
     return [epoch_row(record, times.get(record.epoch)) for record in history]
-
-
-def _read_times(folder: RunFolder) -> list[EpochTimes]:
-    """The times of the epochs; none if they cannot be read."""
-    with suppress(OSError, ValueError):
-        lines = folder.times.read_text("utf-8").splitlines()
-        return [from_dict(EpochTimes, parse_json(line)) for line in lines]
-    return []
 
 
 def _write(folder: RunFolder, name: str, rows: Sequence[Row]) -> None:
