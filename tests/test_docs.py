@@ -50,6 +50,7 @@ from alexnet.cli.runs import CleanFlags, RemoveFlags, RunsFlags
 from alexnet.cli.serve import ServeFlags
 from alexnet.cli.summary import SummaryFlags
 from alexnet.cli.train import CHANGEABLE, TrainFlags
+from alexnet.cli.tune import TuneFlags
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_dict
@@ -161,6 +162,17 @@ def _with_optional_action(verb: str, words: list[str]) -> tuple[str, list[str]]:
     return (action, words[1:]) if action in FLAGS else (verb, words)
 
 
+def _parse_train(words: list[str]) -> None:
+    name, options, words = read_run_options("train", words, DEFAULT_TRAIN_OPTIONS, CHANGEABLE)
+    start = read_call(name).recipe()
+    parse(TrainFlags, words, "train", TrainFlags(run=options, recipe=start))
+
+
+def _parse_tune(words: list[str]) -> None:
+    name = words.pop(0) if words and not words[0].startswith("-") else ""
+    parse(TuneFlags, words, "tune", TuneFlags(recipe=read_call(name).recipe()))
+
+
 @pytest.mark.parametrize("command", every_nth_fast(commands(), n=3))
 def test_command_parses(command: str) -> None:
     _, verb, *words = shlex.split(command)
@@ -170,10 +182,8 @@ def test_command_parses(command: str) -> None:
     if verb == "schema":
         assert " ".join(words) in ("", "COMMAND", *OUTPUTS)
         return
-    if verb == "train":
-        name, options, words = read_run_options(verb, words, DEFAULT_TRAIN_OPTIONS, CHANGEABLE)
-        start = read_call(name).recipe()
-        parse(TrainFlags, words, verb, TrainFlags(run=options, recipe=start))
+    if verb in ("train", "tune"):
+        (_parse_train if verb == "train" else _parse_tune)(words)
         return
     if verb == "pretrain":
         kinds, *words = words

@@ -31,7 +31,7 @@ for words in (
     ["--help"], ["--version"], ["summary"], ["summary", "alexnet"], ["summary", "--json"],
     ["summary", "--help"], ["data", "--help"], ["data", "check", "--help"],
     ["data", "prepare", "--help"], ["data", "split", "--help"], ["data", "show", "--help"],
-    ["train", "--help"], ["evaluate", "--help"], ["predict", "--help"],
+    ["train", "--help"], ["tune", "--help"], ["evaluate", "--help"], ["predict", "--help"],
     ["explain", "--help"], ["explain", "--filters", "--help"], ["doctor", "--help"],
     ["cache", "--help"], ["cache", "list"], ["cache", "clean", "--dry-run"],
     ["runs"], ["runs", "--json"], ["runs", "--help"],
@@ -49,7 +49,7 @@ for words in (
         except SystemExit as stop:
             assert not stop.code, words
     assert out.getvalue(), words
-    for module in ("torch", "matplotlib"):
+    for module in ("torch", "matplotlib", "optuna"):
         if module in sys.modules:
             print(" ".join(words), "imports", module)
             sys.modules.pop(module)

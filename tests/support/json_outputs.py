@@ -39,7 +39,7 @@ def command_of(words: Sequence[str]) -> str:
 def command_with_output(words: Sequence[str]) -> str:
     """The command of OUTPUTS that was run."""
     command = command_of(words)
-    if command in ("train", "experiment run", "explain", "data mistakes"):
+    if command in ("train", "tune", "experiment run", "explain", "data mistakes"):
         trial = next((word for word in words[1:] if f"{command} {word}" in OUTPUTS), "")
         return f"{command} {trial}".strip()
     if command == "benchmark train" and "--devices" in words:

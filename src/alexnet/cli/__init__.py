@@ -38,6 +38,7 @@ from alexnet.runtime.signals import TrainingInterrupted
 
 VERBS = {
     "train": "train a network on a data set or on a folder of your images",
+    "tune": "search for better learning rates and other options of a recipe",
     "pretrain": "pretrain conv layers on images without labels",
     "evaluate": "errors, confusion and top losses of a model",
     "predict": "the most probable classes of images",

@@ -17,6 +17,7 @@ from alexnet.pretraining.recipe import KINDS
 
 COMMANDS = {
     "train": "train:TrainFlags",
+    "tune": "tune:TuneFlags",
     "evaluate": "evaluate:EvaluateFlags",
     "predict": "predict:PredictFlags",
     "explain": "explain:ExplainFlags",

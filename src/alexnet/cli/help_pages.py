@@ -45,6 +45,18 @@ PAGES: dict[str, HelpPage] = {
             ("train --resume runs/photos-001", "continue a run that was stopped"),
         ),
     ),
+    "tune": HelpPage(
+        words="[PRESET | DATA]",
+        basic=(
+            "data", "trials", "minutes", "jobs", "space", "confirm", "epochs", "study", "device",
+            "out", "dry_run", "json",
+        ),
+        examples=(
+            ("tune photos/ --dry-run", "what would be varied, and how long it takes"),
+            ("tune photos/", "40 trials in an hour, then the confirmation"),
+            ("tune flowers17 --trials 100 --minutes 600", "a preset, over a night"),
+        ),
+    ),
     "pretrain autoencoder": HelpPage(
         words="[PRESET]",
         basic=(*PRETRAIN_FLAGS, "lr", "masking_fraction"),

@@ -15,6 +15,8 @@ OUTPUTS = {
     "train --dry-run": "training.dry_run:RunPlan",
     "train --find-lr": "cli.outputs.train:FindLROutput",
     "train --overfit-one-batch": "cli.outputs.train:OverfitOutput",
+    "tune": "tune.results:TuneResult",
+    "tune --dry-run": "cli.outputs.tune:TunePlanOutput",
     "pretrain autoencoder": "cli.outputs.pretrain:PretrainOutput",
     "pretrain rbm": "cli.outputs.pretrain:PretrainOutput",
     "evaluate": "evaluation.summary:EvaluationSummary",

@@ -1,0 +1,54 @@
+"""The progress of a tuning: one line on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.status import Status as Line
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from alexnet.tune.tuner import Status
+
+
+class TuneProgress:
+    """A line that is written anew; a context, at whose end it is removed."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        """Show progress on `console`, or stderr."""
+        console = console or Console(stderr=True)
+        self._line = Line("", console=console) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._line:
+            self._line.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._line:
+            self._line.stop()
+
+    def show(self, status: Status) -> None:
+        """Where the trials are."""
+        self._show(status_text(status))
+
+    def show_confirming(self, done: int, total: int) -> None:
+        """Where the confirmation is."""
+        self._show(f"confirming the winner: {done} of {total} trainings")
+
+    def _show(self, text: str) -> None:
+        if self._line:
+            self._line.update(Text(text))
+
+
+def status_text(status: Status) -> str:
+    """Trials, the lowest validation error and the time left."""
+    best = "no trial has finished"
+    if status.best_error is not None:
+        best = f"best {status.best_error:.1%} (trial {status.best_trial})"
+    minutes = status.seconds_left / 60
+    return (
+        f"trials: {status.ended} of {status.trials}, {status.pruned} of them pruned, "
+        f"{status.running} running  {best}  {minutes:.0f} min left"
+    )

@@ -1,0 +1,35 @@
+"""Tuning: trainings with other values of some options, of which validation chooses the best.
+
+Optuna proposes the values (TPE) and ends trials that fall behind (Hyperband). Every trial is a run
+folder. Test images are not read before a winner is chosen.
+
+- `space`: what is varied; `plan`: how the trials train; both without Optuna
+- `folder`: the files of a tuning, and which process does which trial
+- `study`: Optuna's study, in a journal or a database
+- `tasks`: a trial, and a training that confirms the winner, as a process does them
+- `tuner`: `run_trials`, one by one or several at once, until the time or the trials are used up
+- `trials`: what is known of every trial, and the winner; `importances`
+- `confirmation`: winner and recipe on new seeds; `results`: what is written at the end
+"""
+
+from typing import TYPE_CHECKING
+
+from alexnet._lazy import attach
+
+if TYPE_CHECKING:
+    from alexnet.tune.plan import Tuning, plan_tuning
+    from alexnet.tune.results import TuneResult
+    from alexnet.tune.space import Parameter, default_space, read_space
+
+__all__ = ["Parameter", "TuneResult", "Tuning", "default_space", "plan_tuning", "read_space"]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Parameter": "space",
+        "TuneResult": "results",
+        "Tuning": "plan",
+        "default_space": "space",
+        "plan_tuning": "plan",
+        "read_space": "space",
+    },
+)

@@ -1,0 +1,189 @@
+"""The winner against the recipe on new seeds: on test images, which took no part in the choice."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from alexnet.errors import DataError
+from alexnet.evaluation.intervals import ConfidenceInterval
+from alexnet.evaluation.seeds_and_images import bayesian_bootstrap, t_interval
+from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_CSV_BYTES
+from alexnet.reporter import NullReporter, ProgressCallback, ignore_progress
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.runtime.workers import Workers
+from alexnet.training.run_folder import RunFolder
+from alexnet.tune.plan import Tuning
+from alexnet.tune.space import recipe_with
+from alexnet.tune.tasks import ConfirmTask, carry_out
+from alexnet.tune.trials import TrialSummary
+from alexnet.tune.tuner import POLL_SECONDS, Session, quiet
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirmation:
+    """Trainings of the winner and of the recipe, in pairs with the same seed. Errors are 0 to 1."""
+
+    split: Literal["test", "val"]
+    """The images; val, on which the winner was chosen, only where there are no test images."""
+    num_images: int
+    seeds: tuple[int, ...]
+    recipe_errors: tuple[float, ...]
+    """Of the recipe, by seed; 1 if it diverged."""
+    winner_errors: tuple[float, ...]
+    difference: float
+    """Mean of the winner minus mean of the recipe; below 0 if the winner is better."""
+    interval: ConfidenceInterval | None
+    """Of the difference, 95 %, over seeds and images; null with a single seed."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Which images a training gets wrong: 0 or 1 for each, float64 [N]."""
+
+    indices: np.ndarray
+    wrong: np.ndarray
+
+
+def confirm_seeds(tuning: Tuning, count: int) -> tuple[int, ...]:
+    """Seeds that no trial has."""
+    return tuple(tuning.recipe.seed + 1 + i for i in range(count))
+
+
+def confirm_tasks(
+    session: Session, winner: TrialSummary, seeds: Sequence[int]
+) -> list[ConfirmTask]:
+    """The trainings of every seed: of the recipe, then of the winner."""
+    final = session.tuning.final
+    return [
+        ConfirmTask(
+            path=session.folder.confirming(name, seed).path,
+            recipe=replace(recipe_with(final, changes), seed=seed),
+        )
+        for seed in seeds
+        for name, changes in arms(winner).items()
+    ]
+
+
+def arms(winner: TrialSummary) -> Mapping[str, Mapping[str, Any]]:
+    """What is compared, by the names of the run folders: the changes of each."""
+    return {"recipe": {}, f"trial-{winner.number:03d}": winner.changed}
+
+
+def confirm(
+    session: Session,
+    winner: TrialSummary,
+    count: int,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Confirmation:
+    """Train winner and recipe with new seeds, and compare their errors in pairs.
+
+    Args:
+        session: whose trials have ended.
+        winner: a trial other than the recipe itself.
+        count: seeds.
+        on_progress: called with (trainings that have ended, trainings in all).
+
+    Raises:
+        AlexNetError: a training failed.
+        TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
+    """
+    seeds = confirm_seeds(session.tuning, count)
+    tasks = confirm_tasks(session, winner, seeds)
+    missing = [task for task in tasks if not has_ended(RunFolder(task.path))]
+    _train(session, missing, lambda done: on_progress(len(tasks) - len(missing) + done, len(tasks)))
+    return compare(session, winner, seeds)
+
+
+def has_ended(run: RunFolder) -> bool:
+    """Whether a run has finished or diverged."""
+    return run.result.exists() or run.diverged.exists()
+
+
+def _train(session: Session, tasks: Sequence[ConfirmTask], on_done: Callable[[int], None]) -> None:
+    stop, waiting, done = StopRequest(), list(tasks), 0
+    on_done(done)
+    if session.jobs == 1:
+        for task in tasks:
+            carry_out(task, NullReporter())
+            on_done(done := done + 1)
+        return
+    with stop.listening(), Workers(session.jobs, carry_out) as workers:
+        while waiting or workers.num_free < session.jobs:
+            while waiting and workers.num_free:
+                workers.begin(waiting.pop(0), quiet())
+            for _ in workers.finished(POLL_SECONDS):
+                on_done(done := done + 1)
+            if stop.signal_number:
+                message = "interrupted; the trainings that ran are saved"
+                raise TrainingInterrupted(message, stop.signal_number)
+
+
+def compare(session: Session, winner: TrialSummary, seeds: Sequence[int]) -> Confirmation:
+    """The errors of the trainings, all of which have ended."""
+    own, other = (
+        [session.folder.confirming(name, seed) for seed in seeds] for name in arms(winner)
+    )
+    outcomes = {run.path: _outcome(run) for run in (*own, *other)}
+    known = next((one for one in outcomes.values() if one is not None), None)
+    if known is None:
+        raise DataError("all trainings that confirm have diverged; there is nothing to compare")
+    if any(one and not np.array_equal(one.indices, known.indices) for one in outcomes.values()):
+        raise DataError("the trainings that confirm were evaluated on different images")
+    before = [_or_all_wrong(outcomes[run.path], known) for run in own]
+    after = [_or_all_wrong(outcomes[run.path], known) for run in other]
+    effects = [float(b.wrong.mean() - a.wrong.mean()) for a, b in zip(before, after, strict=True)]
+    return Confirmation(
+        split="test" if session.tuning.images.get("test") else "val",
+        num_images=len(known.indices),
+        seeds=tuple(seeds),
+        recipe_errors=tuple(float(one.wrong.mean()) for one in before),
+        winner_errors=tuple(float(one.wrong.mean()) for one in after),
+        difference=float(np.mean(effects)),
+        interval=_interval(effects, before, after) if len(seeds) > 1 else None,
+    )
+
+
+def _interval(
+    effects: Sequence[float], before: Sequence[_Outcome], after: Sequence[_Outcome]
+) -> ConfidenceInterval:
+    """Student's for the seeds, with a bootstrap of the images."""
+    values = [b.wrong - a.wrong for a, b in zip(before, after, strict=True)]
+    means = bayesian_bootstrap(values, [one.indices for one in before])
+    low, high = t_interval(effects, means.mean(0) - float(np.mean(effects)))
+    return ConfidenceInterval(low=low, high=high)
+
+
+def _or_all_wrong(outcome: _Outcome | None, known: _Outcome) -> _Outcome:
+    """The outcome; of a training that diverged, every image is wrong."""
+    return outcome or _Outcome(known.indices, np.ones(len(known.indices)))
+
+
+def _outcome(run: RunFolder) -> _Outcome | None:
+    """The evaluated images of a run, by index; None if it has diverged.
+
+    Raises:
+        DataError: the table of its predictions is damaged.
+    """
+    if run.diverged.exists():
+        return None
+    path = run.evaluation / "top_losses.csv"
+    try:
+        text = read_regular(path, MAX_CSV_BYTES).decode("utf-8")
+        rows = [
+            (int(row["index"]), row["label"] != row["predicted"])
+            for row in csv.DictReader(io.StringIO(text, newline=""))
+        ]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} is damaged; remove {run.path} to train it again") from error
+    if not rows:
+        raise DataError(f"{path} has no images; remove {run.path} to train it again")
+    rows.sort()
+    indices, wrong = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    return _Outcome(indices, wrong.astype(np.float64))

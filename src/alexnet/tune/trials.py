@@ -1,0 +1,148 @@
+"""What is known of the trials of a study, which of them is the winner, and which options matter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import optuna
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from alexnet.tune.folder import TuningFolder
+from alexnet.tune.plan import Tuning
+from alexnet.tune.space import own_values
+from alexnet.tune.study import OWNER, RECIPE, trial_values
+from alexnet.tune.tasks import DIVERGED, LOSS, REASON, SECONDS
+
+TrialStateName: TypeAlias = Literal["finished", "pruned", "diverged", "failed", "unfinished"]
+MIN_FOR_IMPORTANCES = 8
+"""Finished trials, of which a quarter must be better than the others by more than chance."""
+TARGET_QUANTILE = 0.25
+"""Importances are about what makes a trial one of so many best."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialSummary:
+    """A trial: its values, and how it ended."""
+
+    number: int
+    """In the study, counted from 0."""
+    state: TrialStateName
+    """pruned: ended since others were better after as many epochs; unfinished: it runs in another
+    process, or was stopped and is continued by the same command."""
+    is_recipe: bool
+    """Whether it is the recipe itself."""
+    values: dict[str, Any]
+    """Of the options that are tuned, by option."""
+    changed: dict[str, Any]
+    """Those of them that are not the recipe's own."""
+    val_top1_error: float | None
+    """The lowest so far, 0 to 1; null before the first epoch, and if it diverged."""
+    val_loss: float | None
+    """Of that epoch; null of a trial that has not ended."""
+    epochs: int
+    """That are finished."""
+    seconds: float | None
+    """Of its training; null of a trial that has not ended."""
+    path: str | None
+    """Its run folder; null if it is in another tuning folder, which shares the study."""
+    reason: str
+    """Why it failed or diverged; "" otherwise."""
+
+
+def best_first(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The finished trials that have not diverged: by validation error, then by its loss."""
+    finished = [trial for trial in trials if state_of(trial) == "finished"]
+    return sorted(finished, key=lambda trial: (trial.value, _loss(trial), trial.number))
+
+
+def _loss(trial: FrozenTrial) -> float:
+    """The validation loss of a trial's best epoch; infinite if it is not known."""
+    loss = trial.user_attrs.get(LOSS)
+    return math.inf if loss is None else float(loss)
+
+
+def state_of(trial: FrozenTrial) -> TrialStateName:
+    """How a trial ended."""
+    match trial.state:
+        case TrialState.COMPLETE:
+            return "diverged" if trial.user_attrs.get(DIVERGED) else "finished"
+        case TrialState.PRUNED:
+            return "pruned"
+        case TrialState.FAIL:
+            return "failed"
+    return "unfinished"
+
+
+def summarize_trials(
+    study: optuna.Study, tuning: Tuning, folder: TuningFolder
+) -> tuple[TrialSummary, ...]:
+    """All trials that have begun, by their numbers."""
+    trials = study.get_trials(deepcopy=False)
+    own = own_values(tuning.recipe, tuning.space)
+    return tuple(
+        _summary(trial, tuning, folder, own)
+        for trial in trials
+        if trial.params.keys() >= own.keys()
+    )
+
+
+def _summary(
+    trial: FrozenTrial, tuning: Tuning, folder: TuningFolder, own: Mapping[str, Any]
+) -> TrialSummary:
+    attributes, reported = trial.user_attrs, trial.intermediate_values
+    values = dict(trial_values(trial, tuning))
+    state = state_of(trial)
+    is_here = attributes.get(OWNER) == folder.number
+    return TrialSummary(
+        number=trial.number,
+        state=state,
+        is_recipe=bool(attributes.get(RECIPE)),
+        values=values,
+        changed={name: value for name, value in values.items() if value != own[name]},
+        val_top1_error=min(reported.values()) if reported and state != "diverged" else None,
+        val_loss=attributes.get(LOSS),
+        epochs=max(reported, default=0),
+        seconds=attributes.get(SECONDS),
+        path=str(folder.trial(trial.number).path) if is_here else None,
+        reason=attributes.get(REASON, ""),
+    )
+
+
+def ranked(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
+    """The trials, best first: finished ones, then pruned, unfinished, diverged and failed ones."""
+    order = ("finished", "pruned", "unfinished", "diverged", "failed")
+
+    def rank(trial: TrialSummary) -> tuple[float, ...]:
+        error = math.inf if trial.val_top1_error is None else trial.val_top1_error
+        loss = math.inf if trial.val_loss is None else trial.val_loss
+        return (order.index(trial.state), error, loss, trial.number)
+
+    return sorted(trials, key=rank)
+
+
+def winner_of(trials: Sequence[TrialSummary]) -> TrialSummary | None:
+    """The finished trial with the lowest validation error, of equal ones with the lowest loss.
+
+    None if no trial has finished.
+    """
+    return next((trial for trial in ranked(trials) if trial.state == "finished"), None)
+
+
+def importances(study: optuna.Study, tuning: Tuning) -> dict[str, float]:
+    """How much each option matters for being among the best quarter; the sum is 1.
+
+    Empty with too few finished trials, or where all have the same error.
+
+    Source: PED-ANOVA (Watanabe, Bansal and Hutter 2023), by Optuna.
+    """
+    finished = best_first(study.get_trials(deepcopy=False))
+    if len(finished) < MIN_FOR_IMPORTANCES or finished[0].value == finished[-1].value:
+        return {}
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=TARGET_QUANTILE)
+    options = [parameter.option for parameter in tuning.space]
+    found = get_param_importances(study, evaluator=evaluator, params=options)
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}

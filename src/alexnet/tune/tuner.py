@@ -1,0 +1,298 @@
+"""Runs the trials of a tuning, one after the other or several at once.
+
+Several commands may work on one study. Each trial that begins is asked of the study; before that,
+trials of this folder are continued that a process has left. Whatever ends a process, its trials
+stay in the study, and their checkpoints in their run folders.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from alexnet.errors import TrainingError
+from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import NullReporter, Reporter, StepReport
+from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.runtime.workers import WorkerLostError, Workers
+from alexnet.tune.folder import TuningFolder
+from alexnet.tune.plan import Tuning
+from alexnet.tune.study import (
+    ENDED,
+    OWNER,
+    RECIPE,
+    ask,
+    frozen,
+    handle,
+    open_study,
+    take_over,
+    trial_values,
+)
+from alexnet.tune.tasks import REASON, ConfirmTask, TrialTask, carry_out, remove_weights
+from alexnet.tune.trials import best_first
+
+POLL_SECONDS = 0.5
+"""After which an interruption and the time are noticed while the workers say nothing."""
+DEATHS, MAX_DEATHS = "deaths", 2
+"""Attribute of a trial: how often its process was killed while this one was not; the limit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """Where a tuning is."""
+
+    ended: int
+    """Trials that have ended, in all processes, pruned ones too."""
+    pruned: int
+    running: int
+    """In this process."""
+    trials: int
+    """That are wanted."""
+    best_error: float | None
+    """The lowest validation error of a finished trial, 0 to 1."""
+    best_trial: int | None
+    seconds_left: float
+
+
+Observe: TypeAlias = Callable[[Status], None]
+
+
+def ignore_status(status: Status) -> None:
+    """An `Observe` that does nothing."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Session:
+    """One call: the tuning, its study and folder, and how long it may take."""
+
+    tuning: Tuning
+    folder: TuningFolder
+    study: optuna.Study
+    trials: int
+    """In all, with those of other processes and earlier calls."""
+    minutes: float
+    """After which no trial begins and those that run are stopped."""
+    jobs: int = 1
+    keep_models: int = 10
+    """The weights of so many of the best trials are kept."""
+    observe: Observe = ignore_status
+    deadline: float = field(default=math.inf)
+    """When the time is over, by `time.monotonic`."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self.deadline
+
+    def status(self) -> Status:
+        """Where the tuning is now."""
+        trials = self.study.get_trials(deepcopy=False)
+        best = best_first(trials)
+        return Status(
+            ended=sum(trial.state in ENDED for trial in trials),
+            pruned=sum(trial.state == TrialState.PRUNED for trial in trials),
+            running=len(self.folder.locks),
+            trials=self.trials,
+            best_error=best[0].value if best else None,
+            best_trial=best[0].number if best else None,
+            seconds_left=max(0.0, self.deadline - time.monotonic()),
+        )
+
+
+def open_session(
+    tuning: Tuning,
+    folder: TuningFolder,
+    *,
+    trials: int,
+    minutes: float,
+    jobs: int,
+    keep_models: int,
+    observe: Observe = ignore_status,
+) -> Session:
+    """A call that continues the study of a folder, or begins it.
+
+    Raises:
+        UsageError: the study cannot be opened, or is of something else.
+    """
+    with folder.alone():
+        study = open_study(folder.study, tuning)
+    return Session(
+        tuning=tuning,
+        folder=folder,
+        study=study,
+        trials=trials,
+        minutes=minutes,
+        jobs=jobs,
+        keep_models=keep_models,
+        observe=observe,
+    )
+
+
+def run_trials(session: Session) -> None:
+    """Do trials until there are enough or the time is over; trials that run then stay unfinished.
+
+    Raises:
+        TrainingError: the recipe itself cannot be trained.
+        TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
+    """
+    session.deadline = time.monotonic() + 60 * session.minutes
+    stop = StopRequest()
+    try:
+        with stop.listening():
+            (one_by_one if session.jobs == 1 else at_once)(session, stop)
+    finally:
+        session.folder.release_all()
+    if stop.signal_number:
+        raise TrainingInterrupted("interrupted; the trials that ran are saved", stop.signal_number)
+
+
+def one_by_one(session: Session, stop: StopRequest) -> None:
+    """Do trials in this process."""
+    while not stop.signal_number and (task := next_task(session)):
+        session.observe(session.status())
+        try:
+            carry_out(task, WatchingReporter(session))
+        except TrainingInterrupted as error:  # of the trial; at the deadline nobody asked for it
+            stop.signal_number = 0 if session.is_over else error.signal_number
+            return
+        end_task(session, task)
+
+
+def at_once(session: Session, stop: StopRequest) -> None:
+    """Do trials in several processes, which save checkpoints when this context is left."""
+    with Workers(session.jobs, carry_out) as workers:
+        while not (stop.signal_number or session.is_over):
+            while workers.num_free and (task := next_task(session)):
+                workers.begin(task, quiet())
+            if workers.num_free == session.jobs:
+                return
+            session.observe(session.status())
+            try:
+                for ended in workers.finished(POLL_SECONDS):
+                    end_task(session, ended)
+            except WorkerLostError as lost:
+                count_death(session, lost)
+
+
+@contextmanager
+def quiet() -> Iterator[Reporter]:
+    """A reporter that does nothing."""
+    yield NullReporter()
+
+
+def next_task(session: Session) -> TrialTask | None:
+    """The trial that this process does next: one that was left, or a new one; None if none is."""
+    if session.is_over:
+        return None
+    with session.folder.alone():
+        trial = left_trial(session) or new_trial(session)
+        if trial is None:
+            return None
+        session.folder.claim(trial.number)
+    return TrialTask(
+        path=session.folder.trial(trial.number).path,
+        number=trial.number,
+        values={} if trial.user_attrs.get(RECIPE) else trial_values(trial, session.tuning),
+        study=session.folder.study,
+        tuning=session.tuning,
+        is_recipe=bool(trial.user_attrs.get(RECIPE)),
+    )
+
+
+def left_trial(session: Session) -> FrozenTrial | None:
+    """A trial of this folder that no process does, though it has begun."""
+    folder, study = session.folder, session.study
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        owner = trial.user_attrs.get(OWNER)
+        is_own = owner == folder.number or (owner is None and folder.has_own_study)
+        if is_own and trial.number not in folder.locks and folder.claim(trial.number):
+            return take_over(study, trial, session.tuning, folder.number, folder.salt)
+    return None
+
+
+def new_trial(session: Session) -> FrozenTrial | None:
+    """A trial that begins; None if there are enough."""
+    trials = session.study.get_trials(deepcopy=False)
+    is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
+    if len(trials) >= session.trials and not is_waiting:
+        return None
+    return ask(session.study, session.tuning, session.folder.number, session.folder.salt)
+
+
+def end_task(session: Session, task: TrialTask | ConfirmTask) -> None:
+    """After a trial: let it go, and keep the weights of the best ones alone.
+
+    Raises:
+        TrainingError: it was the recipe itself, and it failed.
+    """
+    assert isinstance(task, TrialTask)
+    session.folder.release(task.number, ended=True)
+    trial = frozen(session.study, task.number)
+    if task.is_recipe and trial.state == TrialState.FAIL:
+        reason = trial.user_attrs.get(REASON)
+        raise TrainingError(f"the recipe itself, the first trial, cannot be trained: {reason}")
+    remove_worse_weights(session)
+    session.observe(session.status())
+
+
+def remove_worse_weights(session: Session) -> None:
+    """Keep the weights of as many trials as are wanted, the best ones."""
+    trials = best_first(session.study.get_trials(deepcopy=False))
+    for trial in trials[session.keep_models :]:
+        if trial.user_attrs.get(OWNER) == session.folder.number:
+            remove_weights(session.folder.trial(trial.number))
+
+
+def count_death(session: Session, lost: WorkerLostError) -> None:
+    """Note that the process of a trial was killed; it is continued unless that was so before."""
+    task = lost.task
+    assert isinstance(task, TrialTask)
+    session.folder.release(task.number)
+    if frozen(session.study, task.number).state in ENDED:
+        return
+    trial = handle(session.study, task.number)
+    deaths = trial.user_attrs.get(DEATHS, 0) + 1
+    trial.set_user_attr(DEATHS, deaths)
+    if deaths >= MAX_DEATHS:
+        trial.set_user_attr(REASON, str(lost))
+        session.study.tell(task.number, state=TrialState.FAIL)
+
+
+class WatchingReporter(NullReporter):
+    """Shows where a tuning is while a trial trains in this process, and stops it in time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._next_at = 0.0
+        self._is_stopped = False
+
+    def on_step(self, report: StepReport) -> None:
+        """After every training step."""
+        if self._session.is_over and not self._is_stopped:
+            self._is_stopped = True
+            signal.raise_signal(signal.SIGTERM)  # as a user would stop the run: it saves
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + POLL_SECONDS
+            self._session.observe(self._session.status())
+
+    def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
+        """After every epoch."""
+        self._session.observe(self._session.status())
+
+
+def num_elsewhere(session: Session) -> int:
+    """How many trials of this folder another process does now."""
+    folder, count = session.folder, 0
+    for trial in session.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.user_attrs.get(OWNER) == folder.number:
+            count += not folder.claim(trial.number)
+    folder.release_all()
+    return count

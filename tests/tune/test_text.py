@@ -1,0 +1,101 @@
+"""The winning command trains the winner; the line of progress; the table."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from alexnet.api.recipes import read_call
+from alexnet.cli.run_options import DEFAULT_TRAIN_OPTIONS, choosing_flags
+from alexnet.cli.train import read_recipe
+from alexnet.cli.tune_progress import TuneProgress, status_text
+from alexnet.cli.tune_text import trials_table, winner_command
+from alexnet.config.recipe import Recipe
+from alexnet.tune.plan import Tuning
+from alexnet.tune.results import winner_recipe
+from alexnet.tune.space import Parameter
+from alexnet.tune.trials import TrialSummary
+from alexnet.tune.tuner import Status
+from support.slow import first_fast
+
+SPACE = (
+    Parameter(option="lr", low=1e-4, high=1e-2, log=True),
+    Parameter(option="flip", choices=(True, False)),
+    Parameter(option="rand_augment", choices=([1, 5], [2, 9])),
+    Parameter(option="freeze_up_to", choices=("", "conv3")),
+)
+
+
+def trial(number: int = 1, error: float | None = 0.25, **changes: object) -> TrialSummary:
+    plain = TrialSummary(
+        number=number,
+        state="finished",
+        is_recipe=False,
+        values={},
+        changed={},
+        val_top1_error=error,
+        val_loss=1.0,
+        epochs=3,
+        seconds=2.0,
+        path=None,
+        reason="",
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def recipe_of(words: list[str]) -> Recipe:
+    """The recipe that `alexnet train WORDS` trains."""
+    preset, *rest = words
+    given, rest = choosing_flags(rest)
+    return read_recipe(rest, DEFAULT_TRAIN_OPTIONS, read_call(preset, "", given).recipe(), given)[0]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    first_fast(
+        (
+            {"lr": 0.00123, "flip": False, "rand_augment": [2, 9], "freeze_up_to": "conv3"},
+            {"lr": 0.1 + 0.2, "freeze_up_to": ""},
+        )
+    ),
+)
+def test_the_command_trains_the_winner(changed: dict[str, object]) -> None:
+    typed = ["--lr", "0.5", "--no-flip", "--rand-augment", "3", "4", "--epochs=7", "--no-compile"]
+    start = recipe_of(["mnist_lenet", *typed])
+    images = replace(start.data_options, split_seed=0, val_fraction=0.2, test_per_class=0)
+    recipe = replace(start, data_options=images, keep_state=False)
+    tuning = Tuning(start=start, recipe=recipe, space=SPACE, data="", images={})
+    found = trial(changed=changed)
+    command = shlex.split(winner_command(["mnist_lenet"], typed, "", tuning, found))
+    assert command[:3] == ["alexnet", "train", "mnist_lenet"]
+    assert "0.5" not in command
+    assert recipe_of(command[2:]) == winner_recipe(tuning, found)
+
+
+def test_the_table_has_the_best_ten_and_the_recipe() -> None:
+    trials = [trial(i, (99 - i) / 100, values={"lr": i / 10}) for i in range(20)]
+    trials[0] = replace(trials[0], is_recipe=True, state="pruned")
+    lines = trials_table(trials, SPACE[:1]).splitlines()
+    assert lines[2].split() == ["19", "finished", "3", "80.00", "%", "1.9"]
+    assert lines[-1].startswith("0 (recipe)")
+    assert len(lines) == 2 + 10 + 1
+
+
+def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere() -> None:
+    status = Status(
+        ended=7, pruned=3, running=2, trials=40, best_error=0.0824, best_trial=5, seconds_left=125
+    )
+    assert status_text(status) == (
+        "trials: 7 of 40, 3 of them pruned, 2 running  best 8.2% (trial 5)  2 min left"
+    )
+    assert "no trial has finished" in status_text(replace(status, best_error=None))
+    for is_terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=is_terminal, width=120)
+        with TuneProgress(console) as progress:
+            progress.show(status)
+            progress.show_confirming(1, 6)
+        assert bool(console.file.getvalue()) == is_terminal  # type: ignore[attr-defined]
