@@ -112,7 +112,7 @@ def test_the_card_of_a_run_has_its_error_with_the_interval_and_its_images(
     run = source.run()
     assert run
     without_test = model_card(
-        "tiny", source.read("cpu"), replace(run, evaluation=None), is_joined=True
+        "tiny", source.read("cpu"), replace(run, evaluation=None), is_joined=True, hidden_images=""
     ).evaluation
     assert without_test
     assert (without_test.split, without_test.top5_error) == ("val", None)
@@ -303,6 +303,7 @@ def test_the_server_tells_of_itself(models: Models) -> None:
     described = openapi.json()["paths"]
     assert described.keys() == {
         "/v1/predict", "/v1/explain", "/v1/channels", "/v1/layers", "/v1/models", "/healthz",
+        "/v1/neighbors", "/v1/examples", "/v1/images/{index}",
         "/readyz", "/metrics",
     }  # fmt: skip
     answers = described["/v1/predict"]["post"]["responses"]

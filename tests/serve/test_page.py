@@ -14,9 +14,8 @@ from alexnet.serve.service import Service
 from alexnet.serve.static import page_files
 from alexnet.training.run_folder import RunFolder
 from support.browser import chromium
-from support.narrow_nets import narrow_classifier
 from support.server_process import Server, running_server
-from support.serving import image_file, made_models, with_client
+from support.serving import image_file, made_classifier, made_models, with_client
 
 pytestmark = pytest.mark.timeout(240)
 DAMAGED = image_file()[:99]
@@ -52,8 +51,9 @@ def browser() -> Iterator[Any]:
 def server(trained: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two models: that of the tiny run, and one with random weights."""
     other = tmp_path_factory.mktemp("models") / "other.safetensors"
-    narrow_classifier("alexnet").save(other)
-    with running_server(f"tiny={trained.path}", other, "--decoders", 1) as running:
+    made_classifier("alexnet").save(other)
+    words = (f"tiny={trained.path}", other, "--decoders", 1, "--training-images")
+    with running_server(*words) as running:
         yield running
 
 
@@ -194,6 +194,27 @@ def test_a_convolution_shows_its_strongest_channels(browser: Any, server: Server
         assert serious_findings(page) == []
         button.click()
         assert panel.count() == 0
+
+
+ARE_LOADED = """selectors => selectors.every(selector =>
+  [...document.querySelectorAll(selector)].every(image => image.naturalWidth > 1))"""
+
+
+@pytest.mark.slow
+def test_training_images_are_shown_or_the_page_says_why_not(browser: Any, server: Server) -> None:
+    with opened(browser, server) as page:
+        page.get_by_text("not shown: the model names no data set.").wait_for()
+        choose(page, image_file(1))
+        finish(page)
+        assert page.get_by_role("button", name="Nearest training images").count() == 1
+        page.get_by_role("button", name="Nearest training images").click()
+        page.get_by_label("Nearest training images of tiny").locator("img").first.wait_for()
+        page.get_by_text("Training images of every class").click()
+        page.locator(".class-examples img").first.scroll_into_view_if_needed()
+        shown = [".panel img", ".class-examples:first-child img"]
+        page.wait_for_function(ARE_LOADED, arg=shown)
+        assert [page.locator(selector).count() for selector in shown] == [6, 3]
+        assert serious_findings(page) == []
 
 
 PASTE = """async (kind) => {

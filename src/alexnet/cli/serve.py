@@ -15,6 +15,7 @@ from alexnet.cli.console import name_list, note, print_json
 from alexnet.cli.flags import parse
 from alexnet.cli.outputs.serve import ServeOutput
 from alexnet.errors import UsageError
+from alexnet.progress import ProgressReporter
 from alexnet.runtime.extras import require_extra
 from alexnet.serve.limits import Limits
 
@@ -45,6 +46,9 @@ class ServeFlags:
     exact: bool = True
     """The same bits for an image whatever other requests there are, where the hardware has no int8
     products by computing every image alone."""
+    training_images: bool = False
+    """Let clients see the images that the models were trained on, small: the nearest ones to an
+    image, and some of every class. Their features are computed once and kept in the cache."""
     limits: Limits = field(default_factory=Limits)
     json: bool = False
     """Print JSON, also the log."""
@@ -63,9 +67,13 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.serve.server import address, bind, run_server
     from alexnet.serve.service import Service
 
-    models = Models(model_sources(flags.models), flags.device, exact=flags.exact)
+    models = Models(
+        model_sources(flags.models), flags.device, exact=flags.exact,
+        training_images=flags.training_images,
+    )  # fmt: skip
     with bind(flags.host, flags.port) as listener:
-        models.load(flags.limits.max_batch)
+        with ProgressReporter() as reporter:
+            models.load(flags.limits.max_batch, reporter)
         set_up_logs(as_json=flags.json)
         names = tuple(model.name for model in models.all)
         access = Access(token=token, hosts=allowed_hosts(flags.host, flags.allow_host))

@@ -24,8 +24,8 @@ class ByteBudget:
         return fits
 
 
-def jpeg_url(pixels: np.ndarray, side: int, quality: int = QUALITY) -> str:
-    """An image as a `data:` address of a JPEG.
+def jpeg(pixels: np.ndarray, side: int, quality: int = QUALITY) -> bytes:
+    """An image as a JPEG file.
 
     Args:
         pixels: uint8 [h, w, 3], or gray [h, w].
@@ -36,4 +36,9 @@ def jpeg_url(pixels: np.ndarray, side: int, quality: int = QUALITY) -> str:
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2)
     file = io.BytesIO()
     image.save(file, "jpeg", quality=quality, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return file.getvalue()
+
+
+def jpeg_url(pixels: np.ndarray, side: int, quality: int = QUALITY) -> str:
+    """An image as a `data:` address of a JPEG; as for `jpeg`."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(pixels, side, quality)).decode()}"

@@ -13,6 +13,7 @@ an object of `schemas`.
 - `batching`: images of several requests are computed together.
 - `models`, `cards`: the served models, loaded and reloaded; what is known about them.
 - `explaining`: what a prediction depends on.
+- `training_images`: nearest ones, and some of every class, where the owner shows them.
 - `service`: all of these together.
 - `server`, `connection`: uvicorn, ended without losing a request; time limits for slow senders.
 - `metrics`, `logs`: for Prometheus, and as lines of JSON.

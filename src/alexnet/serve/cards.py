@@ -14,7 +14,12 @@ from alexnet.training.results import ValidationSummary
 
 
 def model_card(
-    name: str, classifier: Classifier, run: StoredRun | None, *, is_joined: bool
+    name: str,
+    classifier: Classifier,
+    run: StoredRun | None,
+    *,
+    is_joined: bool,
+    hidden_images: str,
 ) -> ModelCard:
     """The card of a model.
 
@@ -23,6 +28,7 @@ def model_card(
         classifier: the model.
         run: that it is of; None if that is not here.
         is_joined: whether images are computed together with others.
+        hidden_images: why images of its training data are not shown; "" if they are.
     """
     info = classifier.info
     return ModelCard(
@@ -35,6 +41,7 @@ def model_card(
         test_top5_error=info.scores.test_top5_error,
         num_images=dict(run.result.data.num_images) if run and run.result else {},
         evaluation=_evaluation(run, info.class_names) if run else None,
+        hidden_images=hidden_images,
         limits=model_limits(len(info.class_names), run),
         input_size=info.preprocessing.side,
         is_joined=is_joined,

@@ -26,8 +26,11 @@ from alexnet.serve.schemas import (
     LayerRow,
     LayersAnswer,
     Map,
+    NeighborsAnswer,
+    TrainingNeighbor,
     Window,
 )
+from alexnet.serve.training_images import TrainingImages
 from alexnet.transforms.crops import center_crop
 
 
@@ -91,6 +94,34 @@ def strongest_channels(
             for index, values in zip(indices, maps, strict=True)
         ),
     )
+
+
+def nearest_neighbors(model: ServedModel, decoded: DecodedUpload, top: int) -> NeighborsAnswer:
+    """The nearest training images to an image.
+
+    Raises:
+        ProblemError: they are not shown.
+    """
+    keys = TrainingNeighbor.model_fields.keys()
+    found = shown_images(model).neighbors(pixels_of(decoded), top)
+    return NeighborsAnswer(
+        model=model.name,
+        neighbors=tuple(
+            TrainingNeighbor(**{key: getattr(one, key) for key in keys}) for one in found
+        ),
+    )
+
+
+def shown_images(model: ServedModel) -> TrainingImages:
+    """The training images of a model.
+
+    Raises:
+        ProblemError: they are not shown.
+    """
+    if model.images is None:
+        reason = model.card.hidden_images
+        raise ProblemError(403, f"images of the training data are not shown: {reason}")
+    return model.images
 
 
 def layer_rows(model: ServedModel) -> LayersAnswer:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from torch import nn
 
-from alexnet.errors import UsageError
+from alexnet.errors import AlexNetError, UsageError
 from alexnet.inference.answering import prepared_to_answer
 from alexnet.inference.classifier import Classifier, Crops, load
 from alexnet.inference.int8 import WeightOnlyInt8Linear
 from alexnet.inference.winograd import WinogradConv2d
 from alexnet.io.hub import MODEL_FILE, PREFIX, hub_file
 from alexnet.io.run_paths import find_run, is_run
+from alexnet.io.text import error_text
 from alexnet.models.network import Network
+from alexnet.reporter import Reporter
 from alexnet.reports.stored_run import StoredRun, read_run
 from alexnet.serve.cards import model_card
 from alexnet.serve.problems import ProblemError
 from alexnet.serve.schemas import ModelCard
+from alexnet.serve.training_images import NOT_ASKED_FOR, TrainingImages, open_training_images
+
+OpenImages: TypeAlias = Callable[[Classifier], TrainingImages]
 
 DEPEND_ON_COMPANY = (nn.Conv2d, nn.Linear, WinogradConv2d, WeightOnlyInt8Linear)
 """Layers whose library may add in another order for another size of batch. Layers of int8 weights
@@ -40,6 +47,8 @@ class ServedModel:
     """Whether images are computed together with others."""
     card: ModelCard
     """What is known about it."""
+    images: TrainingImages | None = None
+    """Those it was trained on, if they may be shown and are here."""
 
     def probabilities(self, pixels: np.ndarray, crops: Crops) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
@@ -65,8 +74,15 @@ class ModelSource:
     place: str
     """A run folder, a model file, or `hf:OWNER/NAME`."""
 
-    def load(self, device: str, *, exact: bool) -> ServedModel:
+    def load(
+        self, device: str, *, exact: bool, open_images: OpenImages | None = None
+    ) -> ServedModel:
         """The model as it is now.
+
+        Args:
+            device: where it computes.
+            exact: whether an image gets the same bits in any company.
+            open_images: opens its training images, if these may be shown.
 
         Raises:
             AlexNetError: it cannot be loaded.
@@ -74,8 +90,11 @@ class ModelSource:
         classifier = self.read(device)
         answering = prepared_to_answer(classifier)
         is_joined = not exact or is_independent_of_company(answering.network)
-        card = model_card(self.name, classifier, self.run(), is_joined=is_joined)
-        return ServedModel(self.name, classifier, answering, is_joined, card)
+        images, reason = _training_images(classifier, open_images)
+        card = model_card(
+            self.name, classifier, self.run(), is_joined=is_joined, hidden_images=reason
+        )
+        return ServedModel(self.name, classifier, answering, is_joined, card, images)
 
     def run(self) -> StoredRun | None:
         """The training run that the model is of; None if it is not in the folder of one."""
@@ -95,6 +114,18 @@ class ModelSource:
         """
         is_remote = self.place.startswith(PREFIX)
         return load(hub_file(self.place) if is_remote else self.place, device)
+
+
+def _training_images(
+    classifier: Classifier, open_images: OpenImages | None
+) -> tuple[TrainingImages | None, str]:
+    """The training images of a model, or why there are none."""
+    if not open_images:
+        return None, NOT_ASKED_FOR
+    try:
+        return open_images(classifier), ""
+    except (AlexNetError, OSError) as error:
+        return None, error_text(error)
 
 
 def model_sources(words: Sequence[str]) -> list[ModelSource]:
@@ -125,17 +156,33 @@ def _model_source(word: str) -> ModelSource:
 class Models:
     """The served models by name."""
 
-    def __init__(self, sources: Sequence[ModelSource], device: str, *, exact: bool) -> None:
+    def __init__(
+        self,
+        sources: Sequence[ModelSource],
+        device: str,
+        *,
+        exact: bool,
+        training_images: bool = False,
+    ) -> None:
         self.sources, self.device, self.exact = sources, device, exact
+        self.training_images = training_images
         self._by_name: dict[str, ServedModel] = {}
 
-    def load(self, max_batch: int) -> None:
+    def load(self, max_batch: int, reporter: Reporter | None = None) -> None:
         """Load all, or all again; unless all can be loaded, those that are here stay.
+
+        Args:
+            max_batch: images that will be computed at once.
+            reporter: receives the progress of preparing training images.
 
         Raises:
             AlexNetError: one cannot be loaded.
         """
-        loaded = [source.load(self.device, exact=self.exact) for source in self.sources]
+        open_images = partial(open_training_images, reporter=reporter)
+        shown = open_images if self.training_images else None
+        loaded = [
+            source.load(self.device, exact=self.exact, open_images=shown) for source in self.sources
+        ]
         for model in loaded:
             model.warm_up(max_batch)
         self._by_name = {model.name: model for model in loaded}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BeforeValidator
 
@@ -16,12 +17,15 @@ from alexnet.serve.explaining import layer_rows
 from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy
 from alexnet.serve.schemas import (
     ChannelsAnswer,
+    ClassExamples,
+    ExamplesAnswer,
     ExplainAnswer,
     ImageData,
     JsonImages,
     LayersAnswer,
     Method,
     ModelsAnswer,
+    NeighborsAnswer,
     PredictAnswer,
     State,
 )
@@ -34,6 +38,9 @@ PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": PROBLEM}
     for status, text in {400: "Bad Request", 401: "Unauthorized", **TITLES}.items()
+}
+IMAGE_PROBLEMS = PROBLEMS | {
+    status: {"description": HTTPStatus(status).phrase, "content": PROBLEM} for status in (403, 404)
 }
 _FILE = {"type": "string", "format": "binary"}
 _FORM = {"type": "object", "required": ["files"], "additionalProperties": False,
@@ -120,6 +127,51 @@ async def channels(
     """The channels of a convolution with the highest outputs for one image, and their maps."""
     async with _one_upload(request, model) as upload:
         return await _service(request).channels(upload, model, layer, top)
+
+
+@router.post("/v1/neighbors", responses=IMAGE_PROBLEMS, openapi_extra=BODY)
+async def neighbors(
+    request: Request,
+    model: Name = "",
+    top: Annotated[int, Query(ge=1, le=64, description="Images, nearest first.")] = 6,
+) -> NeighborsAnswer:
+    """The nearest training images to one image, where the server shows training images."""
+    _service(request).training_images(model)
+    async with _one_upload(request, model) as upload:
+        return await _service(request).neighbors(upload, model, top)
+
+
+@router.get("/v1/examples", responses=IMAGE_PROBLEMS)
+def examples(
+    request: Request,
+    model: Name = "",
+    count: Annotated[int, Query(ge=1, le=64, description="Images of a class.")] = 4,
+) -> ExamplesAnswer:
+    """The first training images of every class, where the server shows training images."""
+    service = _service(request)
+    found = service.training_images(model).of_every_class(count)
+    return ExamplesAnswer(
+        model=service.models.get(model).name,
+        classes=tuple(
+            ClassExamples(label=label, num_images=number, indices=tuple(indices))
+            for label, number, indices in found
+        ),
+    )
+
+
+@router.get(
+    "/v1/images/{index}",
+    response_class=Response,
+    responses={**IMAGE_PROBLEMS, 200: {"content": {"image/jpeg": {"schema": _FILE}}}},
+)
+def image(
+    request: Request, index: Annotated[int, Path(ge=0, lt=1 << 31)], model: Name = ""
+) -> Response:
+    """A training image by its number, at most 160 pixels wide and high."""
+    content = _service(request).training_images(model).thumbnail(index)
+    if content is None:
+        raise ProblemError(404, f"there is no training image {index}")
+    return Response(content, media_type="image/jpeg")
 
 
 @asynccontextmanager

@@ -137,6 +137,37 @@ class LayersAnswer(Schema):
     layers: tuple[LayerRow, ...]
 
 
+class TrainingNeighbor(Schema):
+    """A training image that is near to an image, by the activations of the last hidden layer."""
+
+    index: int = Field(description="For /v1/images.")
+    label: str = Field(description="Its class.")
+    distance: float
+    is_same: bool = Field(description="Whether it has the same pixels.")
+
+
+class NeighborsAnswer(Schema):
+    """The nearest training images to an image, nearest first."""
+
+    model: str
+    neighbors: tuple[TrainingNeighbor, ...]
+
+
+class ClassExamples(Schema):
+    """Training images of a class."""
+
+    label: str
+    num_images: int = Field(description="Of the class, in all.")
+    indices: tuple[int, ...] = Field(description="For /v1/images.")
+
+
+class ExamplesAnswer(Schema):
+    """Training images of every class."""
+
+    model: str
+    classes: tuple[ClassExamples, ...]
+
+
 class Interval(Schema):
     """A 95 % confidence interval."""
 
@@ -169,6 +200,9 @@ class ModelCard(Schema):
         description="Of the data set, by split; empty if unknown.", examples=[{"train": 1020}]
     )
     evaluation: EvaluationCard | None = Field(description="Null for a model that is not of a run.")
+    hidden_images: str = Field(
+        description="Why images of its training data are not shown; empty if they are."
+    )
     limits: tuple[str, ...] = Field(description="What it cannot do: sentences.")
     input_size: int = Field(description="Side of the network's input in pixels.")
     is_joined: bool = Field(

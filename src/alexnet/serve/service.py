@@ -16,7 +16,7 @@ from alexnet.inference.classifier import Crops
 from alexnet.serve.batching import Batcher
 from alexnet.serve.decode_worker import DecodedUpload
 from alexnet.serve.decoders import DecoderPool, Decoders, pixels_of
-from alexnet.serve.explaining import explain, strongest_channels
+from alexnet.serve.explaining import explain, nearest_neighbors, shown_images, strongest_channels
 from alexnet.serve.limits import Limits
 from alexnet.serve.metrics import Metrics
 from alexnet.serve.models import Models, ServedModel
@@ -26,9 +26,11 @@ from alexnet.serve.schemas import (
     ClassProbability,
     ExplainAnswer,
     ImagePrediction,
+    NeighborsAnswer,
     PredictAnswer,
     ProblemDetails,
 )
+from alexnet.serve.training_images import TrainingImages
 from alexnet.serve.uploads import Upload
 
 LOG = logging.getLogger("alexnet.serve")
@@ -119,6 +121,24 @@ class Service:
             ProblemError: there is too much to do, no such convolution, or the image cannot be read.
         """
         return await self._look(upload, name, strongest_channels, layer, top)
+
+    async def neighbors(self, upload: Upload, name: str, top: int) -> NeighborsAnswer:
+        """The nearest training images to an image.
+
+        Raises:
+            ProblemError: there is too much to do, training images are not shown, or the image
+                cannot be read.
+        """
+        self.training_images(name)
+        return await self._look(upload, name, nearest_neighbors, top)
+
+    def training_images(self, name: str) -> TrainingImages:
+        """Those of a model.
+
+        Raises:
+            ProblemError: they are not shown; or there is no such model.
+        """
+        return shown_images(self.models.get(name))
 
     async def _look(
         self, upload: Upload, name: str, compute: Callable[..., Answer], *arguments: object

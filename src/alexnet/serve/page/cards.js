@@ -1,12 +1,16 @@
 /** What is known about the models: data, error with its interval, limits. */
 import { el } from "./base.js";
 import { percent } from "./format.js";
+import { examples } from "./training.js";
 
 const SPLITS = { val: "validation", train: "training" };
 const count = (number) => number.toLocaleString("en");
 
-/** @param {object} model of the API */
-export function modelCard(model) {
+/**
+ * @param {object} model of the API
+ * @param {import("./api.js").Api} api
+ */
+export function modelCard(model, api) {
   return el("article", { class: "card model-card", "aria-label": model.name },
     el("h3", { class: "model" }, el("bdi", {}, model.name)),
     errorFigure(model),
@@ -15,7 +19,10 @@ export function modelCard(model) {
     el("h3", {}, "Limits"),
     el("ul", { class: "limits" }, ...model.limits.map((line) => el("li", {}, line))),
     el("details", {}, el("summary", {}, `${count(model.class_names.length)} classes`),
-      el("p", { class: "small" }, model.class_names.join(", "))));
+      el("p", { class: "small" }, model.class_names.join(", "))),
+    model.hidden_images
+      ? el("p", { class: "missing" }, `Images of the training data are not shown: ${model.hidden_images}.`)
+      : examples(api, model));
 }
 
 function errorFigure(model) {

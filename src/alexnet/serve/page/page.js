@@ -41,7 +41,7 @@ export class Page {
       showNotice(problem.message, again);
       return;
     }
-    showModels(this.models, () => this.update());
+    showModels(this);
     this.update();
   }
 
@@ -111,23 +111,23 @@ function showProgress(done, total) {
   text.textContent = `${done} of ${total} answered`;
 }
 
-/** The heading, and a box for each of several models. */
-function showModels(models, onChange) {
-  const [first] = models;
+/** The heading, a box for each of several models, and their cards. */
+function showModels(page) {
+  const { models } = page, [first] = models;
   const isOne = models.length === 1;
   document.title = `${models.map((model) => model.name).join(", ")} – alexnet`;
   byId("title").replaceChildren(isOne ? el("bdi", {}, first.name) : `${models.length} models`);
   byId("about").textContent = isOne ? describe(first) : "Every image is shown to all of them that are ticked.";
   const boxes = models.map((model) => {
     const box = el("input", { type: "checkbox", value: model.name, checked: true });
-    box.addEventListener("change", onChange);
+    box.addEventListener("change", () => page.update());
     return el("label", {}, box, " ", el("bdi", {}, model.name));
   });
   byId("models").replaceChildren(byId("models").firstElementChild, ...boxes);
   byId("models").hidden = isOne;
   byId("cards").classList.toggle("many", !isOne);
   byId("cards").replaceChildren(el("h2", {}, isOne ? "About the model" : "About the models"),
-    el("div", { class: "columns" }, ...models.map(modelCard)));
+    el("div", { class: "columns" }, ...models.map((model) => modelCard(model, page.api))));
 }
 
 function describe(model) {

@@ -5,6 +5,7 @@ import { gradCamTool } from "./explain.js";
 import { percent } from "./format.js";
 import { layersTool } from "./layers.js";
 import { Picture } from "./picture.js";
+import { nearestTool } from "./training.js";
 
 const TOP = 5;
 
@@ -50,7 +51,8 @@ export class Answer {
     this.model = model;
     this.wanted = 0; // the crops of the answer that is shown, or asked for
     this.classTools = el("span", {}); // they know the most probable classes
-    this.tools = el("div", { class: "toolbar tools" }, this.classTools, layersTool(this));
+    this.tools = el("div", { class: "toolbar tools" }, this.classTools, layersTool(this),
+      model.hidden_images ? null : nearestTool(this));
     this.toolState = el("p", { class: "soft small", role: "status" });
     this.content = el("div", {}, el("p", { class: "soft" }, "waiting …"));
     this.node = el("section", { class: "answer", "aria-label": `Answer of ${model.name}` },

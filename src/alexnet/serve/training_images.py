@@ -1,0 +1,63 @@
+"""Images of the training data, small and by their numbers: nearest ones, and some of every class.
+
+They are private data: a server shows them only where its owner says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.errors import UsageError
+from alexnet.features.neighbors import NearestImages, Neighbor, nearest_images
+from alexnet.inference.classifier import Classifier
+from alexnet.pages.thumbnails import jpeg
+from alexnet.reporter import Reporter
+
+SIDE = 160
+"""Longest side of a shown image in pixels."""
+NOT_ASKED_FOR = "the server does not show them; alexnet serve --training-images does"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """The training split of a model's data, with the model's features of it."""
+
+    nearest: NearestImages
+
+    def neighbors(self, pixels: np.ndarray, top: int) -> tuple[Neighbor, ...]:
+        """The nearest ones to a resized image uint8 [S, S, 3], nearest first."""
+        (found,) = self.nearest.find(pixels, top)
+        return found.neighbors
+
+    def of_every_class(self, count: int) -> Iterator[tuple[str, int, list[int]]]:
+        """For every class of the data its name, number of images, and the first of them."""
+        searched = self.nearest.searched
+        labels = searched.store.labels[searched.rows]
+        for label, name in enumerate(searched.store.info.class_names):
+            rows = searched.rows[labels == label]
+            yield name, len(rows), rows[:count].tolist()
+
+    def thumbnail(self, index: int) -> bytes | None:
+        """A JPEG of an image of the split; None if there is no such image in it."""
+        searched = self.nearest.searched
+        place = int(np.searchsorted(searched.rows, index))
+        if place == len(searched.rows) or searched.rows[place] != index:
+            return None
+        return jpeg(searched.store.image(index), SIDE)
+
+
+def open_training_images(
+    classifier: Classifier, reporter: Reporter | None = None
+) -> TrainingImages:
+    """The images that a model was trained on, decoded and with features, which are kept.
+
+    Raises:
+        UsageError: the model names no data set.
+        DataError: the data is not here.
+    """
+    if not classifier.info.recipe.data:
+        raise UsageError("the model names no data set")
+    return TrainingImages(nearest_images(classifier, split="train", reporter=reporter))
