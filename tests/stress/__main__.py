@@ -32,12 +32,15 @@ HARNESSES = (
     Harness("files", full=2200, quick=40),
     Harness("uploads", full=2000, quick=40),
 )
+WITH_SCHEMATHESIS = Harness("requests", full=10_000, quick=100)
+"""Run where it is asked for by name, as it needs a program that is not a dependency."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the chosen harnesses; 1 if something failed."""
     flags = _flags(words)
-    chosen = [harness for harness in HARNESSES if not flags.only or harness.name in flags.only]
+    known = (*HARNESSES, WITH_SCHEMATHESIS)
+    chosen = [h for h in known if h.name in flags.only] if flags.only else HARNESSES
     with ProcessPoolExecutor(flags.jobs, get_context("spawn")) as pool:
         futures = [
             pool.submit(
@@ -56,7 +59,7 @@ def _flags(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="stress", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    names = [harness.name for harness in HARNESSES]
+    names = [harness.name for harness in (*HARNESSES, WITH_SCHEMATHESIS)]
     parser.add_argument("--quick", action="store_true", help="a few cases of each")
     parser.add_argument("--only", nargs="+", choices=names, default=[], help="these harnesses")
     parser.add_argument("--seed", type=int, default=0, help="decides every case")
