@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import alexnet
@@ -129,6 +130,29 @@ def test_a_reload_and_the_end_lose_no_request(model: Path) -> None:
         statuses = [client.result(60) for client in clients]
     assert all(statuses)
     assert {status for one in statuses for status in one} == {200}
+
+
+def test_after_a_reload_the_new_file_answers_and_a_damaged_one_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    model, image = tmp_path / "small.safetensors", image_file()
+    classifier = narrow_classifier("lenet5")
+    classifier.save(model)
+    with running_server(model, "--decoders", 1) as server:
+        client = alexnet.Client(server.url)
+        (old,) = client.predict(image)
+        with torch.no_grad():
+            classifier.network.get_parameter("fc5.bias")[3] += 100
+        model.unlink()
+        classifier.save(model)
+        expected = alexnet.load(model).optimized().predict([image], top=5)[0].top_classes
+        assert expected != old.top_classes
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: client.predict(image)[0].top_classes == expected)
+        model.write_bytes(model.read_bytes()[:-9])
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert client.predict(image)[0].top_classes == expected
 
 
 def test_a_connection_too_many_is_told_and_closed(model: Path) -> None:
