@@ -51,6 +51,7 @@ def test_pairs_of_new_seeds_give_the_difference_with_its_interval(
     monkeypatch.setattr(tasks, "train_or_resume", evaluated)
     done: list[tuple[int, int]] = []
     found = confirm(session, winner, 3, lambda *counts: done.append(counts))
+    assert found is not None
     assert found.seeds == (1, 2, 3)
     assert found.recipe_errors == (21 / 40, 22 / 40, 23 / 40)
     assert found.winner_errors == (11 / 40, 12 / 40, 13 / 40)
@@ -63,7 +64,13 @@ def test_pairs_of_new_seeds_give_the_difference_with_its_interval(
     assert run.model.exists()
     monkeypatch.setattr(tasks, "train_or_resume", None)  # nothing is trained again
     assert confirm(session, winner, 3) == found
-    assert confirm(session, winner, 1).interval is None
+    one = confirm(session, winner, 1)
+    assert one is not None
+    assert one.interval is None
+    lock = session.folder.claim_confirmation()  # as another process holds it
+    assert lock is not None
+    assert confirm(session, winner, 3) is None
+    lock.release()
 
 
 def test_a_training_that_diverges_gets_all_images_wrong(
@@ -78,6 +85,7 @@ def test_a_training_that_diverges_gets_all_images_wrong(
 
     monkeypatch.setattr(tasks, "train_or_resume", diverging)
     found = confirm(session, winner, 2)
+    assert found is not None
     assert found.winner_errors == (1.0, 1.0)
     damaged = session.folder.path / "confirm" / "recipe-s1" / "evaluation" / "top_losses.csv"
     whole = damaged.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from alexnet.tune.space import (
     read_space,
     recipe_with,
 )
+from support.places import ROOT
 
 FULL = """
 lr = {low = 1e-4, high = 1e-2, log = true}
@@ -67,6 +69,15 @@ def test_a_file_has_ranges_and_choices(tmp_path: Path) -> None:
     assert augment.codes == ("[1, 5]", "[2, 9]")
     changed = recipe_with(Recipe(), {"rand_augment": augment.value("[2, 9]"), "batch_size": 16})
     assert (changed.augment.rand_augment, changed.batch_size) == ((2, 9), 16)
+
+
+def test_the_space_of_the_guide_is_read(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    (block,) = re.findall(r"^```toml\n(lr = .*?)^```", guide, re.S | re.M)
+    space = read_space(written(tmp_path, block), PRESETS["flowers17"])
+    assert [parameter.flag for parameter in space] == [
+        "--lr", "--weight-decay", "--batch-size", "--rand-augment"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

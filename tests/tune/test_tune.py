@@ -51,7 +51,7 @@ def test_trials_have_validation_images_and_no_test_images(
     assert own.recipe.data_options == replace(small.data_options, test_per_class=0)
     assert not own.notes
     tuning = plan_tuning(without_val, (), NullReporter())
-    assert "20% of the training images (12) choose" in tuning.notes[0]
+    assert "20 % of the training images (12) choose" in tuning.notes[0]
     options = tuning.recipe.data_options
     assert (options.val_fraction, options.split_seed, options.test_per_class) == (0.2, 7, 0)
     assert tuning.final.data_options == replace(options, test_per_class=None)

@@ -270,4 +270,7 @@ def confirm_winner(session: Session, found: Findings, options: TuneOptions) -> C
     about = duration_text(seconds * count / min(session.jobs, count))
     note(f"confirming trial {found.winner.number} with {count} trainings, {about} if all are new")
     with TuneProgress() as progress:
-        return confirm(session, found.winner, options.confirm, progress.show_confirming)
+        confirmation = confirm(session, found.winner, options.confirm, progress.show_confirming)
+    if confirmation is None:
+        note("another process confirms the winner now, and tells the result")
+    return confirmation

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 NUM_SHOWN = 10
 """Trials in the table."""
+ENOUGH = 20
+"""Finished trials, of which the best quarter are five: as many as importances need at least."""
+ROUGHLY = " (of {} finished trials: roughly)"
 
 
 def duration_text(seconds: float) -> str:
@@ -73,7 +76,8 @@ def result_text(result: TuneResult) -> str:
         "",
         trials_table(result.trials, result.space),
         "",
-        *_importance_lines(result.importances),
+        *_failure_lines(result.trials),
+        _importance_text(result),
         _winner_text(result),
         *([_confirmation_text(result.confirmation)] if result.confirmation else []),
         printable(f"command   {result.command}"),
@@ -103,11 +107,22 @@ def trials_table(trials: Sequence[TrialSummary], space: Space) -> str:
     return table(("trial", "state", "epochs", "val error", *names), rows, left=2)
 
 
-def _importance_lines(importances: dict[str, float]) -> list[str]:
-    if not importances:
-        return ["matters   too few trials have finished to tell which options matter"]
-    ordered = sorted(importances.items(), key=lambda item: -item[1])
-    return ["matters   " + ", ".join(f"{flag_name(o)} {value:.0%}" for o, value in ordered)]
+def _failure_lines(trials: Sequence[TrialSummary]) -> Iterator[str]:
+    """Why trials failed, each reason once."""
+    failed = [trial for trial in trials if trial.state == "failed"]
+    for reason in dict.fromkeys(trial.reason for trial in failed):
+        numbers = ", ".join(str(trial.number) for trial in failed if trial.reason == reason)
+        yield printable(f"failed    trial {numbers}: {reason}")
+
+
+def _importance_text(result: TuneResult) -> str:
+    """Which options matter, and from how many trials that is known."""
+    if not result.importances:
+        return "matters   too few trials have finished to tell which options matter"
+    ordered = sorted(result.importances.items(), key=lambda item: -item[1])
+    values = ", ".join(f"{flag_name(o)} {100 * value:.0f} %" for o, value in ordered)
+    count = sum(trial.state == "finished" for trial in result.trials)
+    return f"matters   {values}{ROUGHLY.format(count) if count < ENOUGH else ''}"
 
 
 def _winner_text(result: TuneResult) -> str:

@@ -81,7 +81,7 @@ def confirm(
     winner: TrialSummary,
     count: int,
     on_progress: ProgressCallback = ignore_progress,
-) -> Confirmation:
+) -> Confirmation | None:
     """Train winner and recipe with new seeds, and compare their errors in pairs.
 
     Args:
@@ -90,15 +90,23 @@ def confirm(
         count: seeds.
         on_progress: called with (trainings that have ended, trainings in all).
 
+    Returns:
+        The comparison; None if another process confirms in this folder now.
+
     Raises:
         AlexNetError: a training failed.
         TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
     """
     seeds = confirm_seeds(session.tuning, count)
     tasks = confirm_tasks(session, winner, seeds)
-    missing = [task for task in tasks if not has_ended(RunFolder(task.path))]
-    _train(session, missing, lambda done: on_progress(len(tasks) - len(missing) + done, len(tasks)))
-    return compare(session, winner, seeds)
+    lock = session.folder.claim_confirmation()
+    if lock is None:
+        return None
+    with lock:
+        missing = [task for task in tasks if not has_ended(RunFolder(task.path))]
+        before = len(tasks) - len(missing)
+        _train(session, missing, lambda done: on_progress(before + done, len(tasks)))
+        return compare(session, winner, seeds)
 
 
 def has_ended(run: RunFolder) -> bool:
@@ -107,22 +115,21 @@ def has_ended(run: RunFolder) -> bool:
 
 
 def _train(session: Session, tasks: Sequence[ConfirmTask], on_done: Callable[[int], None]) -> None:
-    stop, waiting, done = StopRequest(), list(tasks), 0
-    on_done(done)
+    on_done(0)
     if session.jobs == 1:
-        for task in tasks:
+        for done, task in enumerate(tasks, 1):
             carry_out(task, NullReporter())
-            on_done(done := done + 1)
+            on_done(done)
         return
+    stop, waiting, done = StopRequest(), list(tasks), 0
     with stop.listening(), Workers(session.jobs, carry_out) as workers:
-        while waiting or workers.num_free < session.jobs:
+        while (waiting or workers.num_free < session.jobs) and not stop.signal_number:
             while waiting and workers.num_free:
                 workers.begin(waiting.pop(0), quiet())
             for _ in workers.finished(POLL_SECONDS):
                 on_done(done := done + 1)
-            if stop.signal_number:
-                message = "interrupted; the trainings that ran are saved"
-                raise TrainingInterrupted(message, stop.signal_number)
+    if stop.signal_number:
+        raise TrainingInterrupted("interrupted; the trainings are saved", stop.signal_number)
 
 
 def compare(session: Session, winner: TrialSummary, seeds: Sequence[int]) -> Confirmation:

@@ -79,6 +79,15 @@ class TuningFolder:
         with waiting_lock(self.path / ".lock", lambda: None):
             yield
 
+    def claim_confirmation(self) -> FileLock | None:
+        """The lock of the confirmation, held by this process; None if another has it."""
+        lock = FileLock(self.path / ".confirm.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        return lock
+
     def claim(self, number: int) -> bool:
         """Lock a trial for this process; False if another process has it."""
         path = self.path / "trials" / f".{number:03d}.lock"

@@ -134,10 +134,8 @@ def _taken_text(count: int, data: str) -> str:
             f"{data} has too few images for a validation split; add images, or give a larger part "
             "of them with --val-fraction"
         )
-    return (
-        f"there is no validation split: {VAL_FRACTION:.0%} of the training images ({count:,}) "
-        "choose, and the others train"
-    )
+    part = f"{100 * VAL_FRACTION:.0f} % of the training images ({count:,})"
+    return f"there is no validation split: {part} choose, and the others train"
 
 
 def check_identity(found: Any, tuning: Tuning, place: str) -> None:
