@@ -303,7 +303,7 @@ def test_the_server_tells_of_itself(models: Models) -> None:
     described = openapi.json()["paths"]
     assert described.keys() == {
         "/v1/predict", "/v1/explain", "/v1/channels", "/v1/layers", "/v1/models", "/healthz",
-        "/v1/neighbors", "/v1/examples", "/v1/images/{index}",
+        "/v1/neighbors", "/v1/examples", "/v1/images/{index}", "/v1/patches",
         "/readyz", "/metrics",
     }  # fmt: skip
     answers = described["/v1/predict"]["post"]["responses"]

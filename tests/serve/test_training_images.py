@@ -16,7 +16,7 @@ from alexnet.training.run_folder import RunFolder
 from support.serving import PNG, MadeModel, image_file, made_models, post
 
 NEIGHBORS: dict[str, Any] = {"url": "/v1/neighbors?top=3", "headers": PNG}
-PATHS = ("/v1/examples?count=2", "/v1/images/0")
+PATHS = ("/v1/examples?count=2", "/v1/images/0", "/v1/patches?layer=conv1")
 
 
 def test_training_images_are_found_and_shown_by_their_numbers(
@@ -70,3 +70,18 @@ def test_without_leave_or_data_none_is_shown_and_the_reason_is_told(is_allowed: 
         assert answer.status_code == 403
         assert reason in answer.json()["detail"]
     assert reason in models.all[0].card.hidden_images
+
+
+@pytest.mark.slow
+def test_the_best_patches_are_the_figure_in_the_run(own: RunFolder) -> None:
+    models = Models([ModelSource("own", str(own.path))], "cpu", exact=True, training_images=True)
+    models.load(max_batch=1)
+    request = {"method": "GET", "url": "/v1/patches?layer=conv2"}
+    (missing,) = post(models, dict(request))
+    assert missing.status_code == 404
+    assert "alexnet explain RUN --filters conv2 makes them" in missing.json()["detail"]
+    (own.path / "explain").mkdir()
+    (own.path / "explain" / "filters-conv2.png").write_bytes(image_file())
+    found, other = post(models, dict(request), {**request, "url": "/v1/patches?layer=../x"})
+    assert (found.content, found.headers["content-type"]) == (image_file(), "image/png")
+    assert other.status_code == 422

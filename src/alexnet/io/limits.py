@@ -14,6 +14,8 @@ MAX_YAML_BYTES = 1 << 18
 """A recipe in YAML, which PyYAML reads slowly."""
 MAX_RESULT_BYTES = 1 << 28
 """The metrics or the result of a run; the confusion matrix of 1,000 classes takes 10 MB."""
+MAX_FIGURE_BYTES = 1 << 26
+"""A figure in the folder of a run; usual ones have 0.1 to 3 MB."""
 MAX_CSV_BYTES = 1 << 28
 """A CSV file of images and labels."""
 MAX_ROW_GROUP_BYTES = 1 << 30

@@ -74,9 +74,7 @@ def strongest_channels(
     """
     classifier = model.classifier
     arch = classifier.info.architecture
-    if layer not in conv_names(arch):
-        known = ", ".join(conv_names(arch)) or "none"
-        raise ProblemError(422, f"there is no convolution {layer!r}; there are {known}")
+    check_convolution(model, layer)
     pixels = torch.from_numpy(np.array(pixels_of(decoded)[None])).to(classifier.device)
     x = center_crop(pixels, classifier.info.preprocessing, classifier.mean_image)
     indices, maps = channel_maps(classifier.network, x, layer, top)
@@ -94,6 +92,18 @@ def strongest_channels(
             for index, values in zip(indices, maps, strict=True)
         ),
     )
+
+
+def check_convolution(model: ServedModel, layer: str) -> None:
+    """Check that a model has a convolution of this name.
+
+    Raises:
+        ProblemError: it has not.
+    """
+    names = conv_names(model.classifier.info.architecture)
+    if layer not in names:
+        known = ", ".join(names) or "none"
+        raise ProblemError(422, f"there is no convolution {layer!r}; there are {known}")
 
 
 def nearest_neighbors(model: ServedModel, decoded: DecodedUpload, top: int) -> NeighborsAnswer:

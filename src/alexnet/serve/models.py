@@ -49,6 +49,8 @@ class ServedModel:
     """What is known about it."""
     images: TrainingImages | None = None
     """Those it was trained on, if they may be shown and are here."""
+    run_folder: Path | None = None
+    """Of the training that it is of, if that is here."""
 
     def probabilities(self, pixels: np.ndarray, crops: Crops) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
@@ -94,15 +96,21 @@ class ModelSource:
         card = model_card(
             self.name, classifier, self.run(), is_joined=is_joined, hidden_images=reason
         )
-        return ServedModel(self.name, classifier, answering, is_joined, card, images)
+        return ServedModel(
+            self.name, classifier, answering, is_joined, card, images, self.run_folder
+        )
 
-    def run(self) -> StoredRun | None:
-        """The training run that the model is of; None if it is not in the folder of one."""
+    @property
+    def run_folder(self) -> Path | None:
+        """The run that the model is of; None if it is not in the folder of one."""
         path = Path(self.place)
         folder = path.parent if path.name == MODEL_FILE else path
-        is_here = not self.place.startswith(PREFIX) and is_run(folder)
+        return folder if not self.place.startswith(PREFIX) and is_run(folder) else None
+
+    def run(self) -> StoredRun | None:
+        """All that the folder of the run tells; None without one."""
         try:
-            return read_run(folder) if is_here else None
+            return read_run(self.run_folder) if self.run_folder else None
         except UsageError:  # of a pretraining
             return None
 

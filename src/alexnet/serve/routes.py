@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from alexnet.inference.classifier import Crops
 from alexnet.serve import metrics
-from alexnet.serve.explaining import layer_rows
+from alexnet.serve.explaining import check_convolution, layer_rows
 from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy
 from alexnet.serve.schemas import (
     ChannelsAnswer,
@@ -30,6 +30,7 @@ from alexnet.serve.schemas import (
     State,
 )
 from alexnet.serve.service import Service
+from alexnet.serve.training_images import patches_sheet
 from alexnet.serve.uploads import Memory, Upload, read_uploads
 
 MAX_NAME = 255
@@ -65,6 +66,11 @@ BODY = {
     }
 }  # fmt: skip
 router = APIRouter()
+
+
+def _content(media_type: str) -> dict[str, Any]:
+    """An answer that is a file."""
+    return {"content": {media_type: {"schema": _FILE}}}
 
 
 def _service(request: Request) -> Service:
@@ -162,7 +168,7 @@ def examples(
 @router.get(
     "/v1/images/{index}",
     response_class=Response,
-    responses={**IMAGE_PROBLEMS, 200: {"content": {"image/jpeg": {"schema": _FILE}}}},
+    responses={**IMAGE_PROBLEMS, 200: _content("image/jpeg")},
 )
 def image(
     request: Request, index: Annotated[int, Path(ge=0, lt=1 << 31)], model: Name = ""
@@ -172,6 +178,27 @@ def image(
     if content is None:
         raise ProblemError(404, f"there is no training image {index}")
     return Response(content, media_type="image/jpeg")
+
+
+@router.get(
+    "/v1/patches", response_class=Response, responses={**IMAGE_PROBLEMS, 200: _content("image/png")}
+)
+def patches(
+    request: Request,
+    layer: Annotated[Name, Query(description="A convolution.")],
+    model: Name = "",
+) -> Response:
+    """The image patches with a layer's highest outputs: the figure in the run."""
+    service = _service(request)
+    service.training_images(model)
+    served = service.models.get(model)
+    check_convolution(served, layer)
+    content = patches_sheet(served.run_folder, layer)
+    if content is None:
+        raise ProblemError(
+            404, f"they are not in the run; alexnet explain RUN --filters {layer} makes them"
+        )
+    return Response(content, media_type="image/png")
 
 
 @asynccontextmanager

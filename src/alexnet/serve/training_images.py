@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from alexnet.errors import UsageError
 from alexnet.features.neighbors import NearestImages, Neighbor, nearest_images
 from alexnet.inference.classifier import Classifier
+from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_FIGURE_BYTES
 from alexnet.pages.thumbnails import jpeg
 from alexnet.reporter import Reporter
 
 SIDE = 160
 """Longest side of a shown image in pixels."""
+SHEET = "explain/filters-{layer}.png"
+"""In a run: what `alexnet explain RUN --filters LAYER` writes."""
 NOT_ASKED_FOR = "the server does not show them; alexnet serve --training-images does"
 
 
@@ -61,3 +66,17 @@ def open_training_images(
     if not classifier.info.recipe.data:
         raise UsageError("the model names no data set")
     return TrainingImages(nearest_images(classifier, split="train", reporter=reporter))
+
+
+def patches_sheet(run_folder: Path | None, layer: str) -> bytes | None:
+    """The figure of a layer's best patches, a PNG file; None if the run has none.
+
+    Args:
+        run_folder: of the model's run, if that is here.
+        layer: the name of one of its layers.
+    """
+    path = run_folder / SHEET.format(layer=layer) if run_folder else None
+    try:
+        return read_regular(path, MAX_FIGURE_BYTES) if path else None
+    except OSError:
+        return None

@@ -36,6 +36,7 @@ function layersPanel(answer, table) {
     for (const other of drawing.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-pressed", "true");
     channels.replaceChildren(...channelGrid(answer, found));
+    if (!answer.model.hidden_images) channels.append(patchesTool(answer, layer.name));
     return "";
   });
   const drawing = drawNet(table, open);
@@ -57,8 +58,10 @@ function inputStep(shape) {
 }
 
 function step([layer, ...following], table, open) {
-  const parts = [block(layer.kind, layer.output, table.input[1]), el("span", { class: "name" }, layer.name), shapeText(layer.output)];
-  const after = el("span", { class: "after soft" }, following.map((one) => one.function ?? word(one.kind)).join(", "));
+  const parts = [block(layer.kind, layer.output, table.input[1]),
+    el("span", { class: "name" }, layer.name), shapeText(layer.output)];
+  const words = following.map((one) => one.function ?? word(one.kind));
+  const after = el("span", { class: "after soft" }, words.join(", "));
   if (layer.kind !== "conv") return el("li", {}, ...parts, after);
   const button = el("button", { type: "button", "aria-pressed": "false" }, ...parts);
   button.addEventListener("click", () => open(layer, button));
@@ -105,4 +108,20 @@ function channelTile(answer, found, map) {
     picture.node.scrollIntoView({ block: "nearest" });
   });
   return el("li", {}, button);
+}
+
+/** The figure that `alexnet explain --filters` has written, if it has. */
+function patchesTool(answer, layer) {
+  const button = el("button", { type: "button" }, `Best patches of ${layer}`);
+  const node = el("div", { class: "patches" }, button);
+  button.addEventListener("click", () => answer.work(async () => {
+    const blob = await answer.result.page.api.blob("v1/patches", { model: answer.model.name, layer });
+    const alt = `What the channels of ${layer} respond to most`;
+    const image = el("img", { alt, src: URL.createObjectURL(blob) });
+    image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
+    const scrolled = { class: "scroll", tabindex: "0", role: "region", "aria-label": image.alt };
+    node.replaceChildren(el("div", scrolled, image));
+    return "";
+  }));
+  return node;
 }
