@@ -3,6 +3,7 @@ import { memory } from "./base.js";
 
 const TOKEN = "alexnet-token";
 const MAX_TRIES = 10;
+const LARGE_BYTES = 16e6;
 
 /** What is wrong, as one sentence for people. */
 export class Problem extends Error {
@@ -68,7 +69,9 @@ async function send(path, parameters, { body, type }, token) {
   try {
     response = await fetch(address, { method: body ? "POST" : "GET", headers, body });
   } catch {
-    throw new Problem("the server does not answer; it may have ended, or the network is gone");
+    const isLarge = body?.byteLength > LARGE_BYTES; // it may have hung up while it was sent
+    const why = isLarge ? "the image may be too large for it" : "it may have ended, or the network is gone";
+    throw new Problem(`the server does not answer; ${why}`);
   }
   if (!response.ok) throw await problemOf(response);
   return response;
