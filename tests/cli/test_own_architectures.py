@@ -21,6 +21,7 @@ from support.commands import Command
 
 COMMANDS = {
     "train": "train --dry-run --arch {}",
+    "tune": "tune --dry-run --arch {}",
     "pretrain autoencoder": "pretrain autoencoder --arch {}",
     "pretrain rbm": "pretrain rbm --arch {}",
     "import": "import net.pth --arch {}",

@@ -17,6 +17,7 @@ from alexnet.config.serialization import to_json
 from alexnet.io.tables import FORMATS
 from alexnet.models.zoo import ZOO
 from support.commands import Alexnet, Command, CommandResult
+from support.slow import every_nth_fast
 
 LAYER_KEYS = (
     "name", "kind", "function", "output", "kernel", "stride", "padding", "extra_padding", "groups",
@@ -24,7 +25,7 @@ LAYER_KEYS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", every_nth_fast(ZOO, 4))
 def test_summary_json_is_the_arithmetic(command: Command, name: str) -> None:
     result = command("summary", name, "--json")
     net, facts = alexnet.architecture(name), json.loads(result.out)
@@ -119,7 +120,7 @@ def test_a_closed_stdout_is_no_error(alexnet_process: Alexnet) -> None:
     assert process.wait() == 0
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", every_nth_fast(ZOO, 4))
 def test_a_line_of_text_fits_100_columns(command: Command, name: str) -> None:
     lines = command("summary", name).out.splitlines()[1:]  # the first has the source
     has_long_type = name == "alexnet_2012"  # within_channel_lrn

@@ -292,7 +292,7 @@ SHAPE_KEEPING = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.lists(SHAPE_KEEPING, unique_by=lambda layer: layer.name, max_size=6), st.text())
 def test_any_architecture_round_trips(layers: list[Layer], source: str) -> None:
     head = (Flatten("flatten"), FullyConnected("fc1", 3))
