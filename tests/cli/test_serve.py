@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.cli.serve import allowed_hosts, is_loopback
+from alexnet.cli.serve import ServeFlags, allowed_hosts, check_values, is_loopback
 from alexnet.errors import UsageError
 from alexnet.serve.models import model_sources
 from alexnet.serve.server import address, bind
@@ -61,3 +61,8 @@ def test_only_a_server_of_this_machine_alone_checks_its_name() -> None:
     assert "a.example" in allowed_hosts("127.0.0.1", ["A.example"])
     assert allowed_hosts("0.0.0.0", []) == ()
     assert socket.gethostname() not in allowed_hosts("0.0.0.0", ["a"])
+
+
+def test_who_may_see_training_images_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    check_values(ServeFlags(host="0.0.0.0", training_images=True), token="")
+    assert "can use the server and see training images; $ALEXNET_TOKEN" in capsys.readouterr().err

@@ -100,7 +100,9 @@ def check_values(flags: ServeFlags, token: str) -> None:
     if token and (len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable()):
         raise UsageError(f"the token needs at least {MIN_TOKEN} letters, digits or signs of ASCII")
     if not token and not is_loopback(flags.host):
-        note(f"anybody who reaches this machine can use the server; ${TOKEN_VARIABLE} limits that")
+        sees = " and see training images" if flags.training_images else ""
+        who = f"anybody who reaches this machine can use the server{sees}"
+        note(f"{who}; ${TOKEN_VARIABLE} limits that")
 
 
 def is_loopback(host: str) -> bool:
