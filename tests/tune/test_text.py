@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -13,7 +14,7 @@ from alexnet.api.recipes import read_call
 from alexnet.cli.run_options import DEFAULT_TRAIN_OPTIONS, choosing_flags
 from alexnet.cli.train import read_recipe
 from alexnet.cli.tune_progress import TuneProgress, status_text
-from alexnet.cli.tune_text import trials_table, winner_command
+from alexnet.cli.tune_text import going_text, start_text, trials_table, winner_command
 from alexnet.config.recipe import Recipe
 from alexnet.tune.plan import Tuning
 from alexnet.tune.results import winner_recipe
@@ -85,14 +86,33 @@ def test_the_table_has_the_best_ten_and_the_recipe() -> None:
     assert len(lines) == 2 + 10 + 1
 
 
+def test_the_start_says_what_comes_and_warns_of_a_short_time() -> None:
+    session = SimpleNamespace(jobs=2, trials=40, minutes=60.0, folder=SimpleNamespace(path="out"))
+    (line,) = start_text(session, 3, 120.0)  # type: ignore[arg-type]
+    assert line == (
+        "40 trials, 2 at once, at most 60 min, into out; "
+        "then 6 trainings confirm the winner, about 12 min"
+    )
+    line, warning = start_text(session, 0, 1000.0)  # type: ignore[arg-type]
+    assert line.endswith("into out; no confirmation")
+    assert warning.startswith("a whole training takes about 17 min, so 60 min are short")
+
+
+def test_what_is_left_to_do_is_told() -> None:
+    trials = [trial(0), trial(1, state="unfinished")]
+    assert list(going_text(trials[:1], 1, 0)) == []
+    assert "1 of 2 trials have ended; the same command" in next(going_text(trials, 2, 0))
+    assert "another process still does 1 trial" in next(going_text(trials, 2, 1))
+
+
 def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere() -> None:
     status = Status(
         ended=7, pruned=3, running=2, trials=40, best_error=0.0824, best_trial=5, seconds_left=125
     )
     assert status_text(status) == (
-        "trials: 7 of 40, 3 of them pruned, 2 running  best 8.2% (trial 5)  2 min left"
+        "7 of 40 trials, 3 pruned, 2 running  best 8.2 % (trial 5)  2 min left"
     )
-    assert "no trial has finished" in status_text(replace(status, best_error=None))
+    assert "none finished" in status_text(replace(status, best_error=None))
     for is_terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=is_terminal, width=120)
         with TuneProgress(console) as progress:

@@ -92,6 +92,17 @@ def test_what_cannot_be_tuned_is_told(small: Recipe, set_aside: SetAside) -> Non
         plan_tuning(devices, (), NullReporter())
 
 
+def test_without_optuna_the_extra_is_named(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alexnet.runtime.extras.find_spec", lambda package: None)
+    result = command("tune", "mnist_lenet")
+    assert result.code == 2
+    assert "alexnet tune needs the package optuna" in result.err
+    assert 'pip install "alexnet[tune]"' in result.err
+    assert "--trials -1 must be at least 1" in command("tune", "--trials", "-1").err
+
+
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     ends_at = time.monotonic() + 200
     while not condition():

@@ -19,6 +19,7 @@ from alexnet.cli.tune_text import (
     going_text,
     plan_text,
     result_text,
+    start_text,
     winner_command,
 )
 from alexnet.config.presets import PRESETS
@@ -186,17 +187,19 @@ def tune(
 ) -> TuneResult:
     """Do the trials and the confirmation; an interruption tells how to continue."""
     from alexnet.tune.results import find_winner, write_findings, write_result
+    from alexnet.tune.tuner import num_elsewhere
 
     again = shell_command(["alexnet", "tune", *arguments])
     session = open_session(tuning, options)
     try:
         if options.minutes:
             do_trials(session, options)
+        elsewhere = num_elsewhere(session)
         found = find_winner(session.study, tuning, session.folder)
         figures = write_findings(tuning, session.folder, found)
-        for text in going_text(found.trials, session):
+        for text in going_text(found.trials, options.trials, elsewhere):
             note(text)
-        confirmation = confirm_winner(session, found, options)
+        confirmation = None if elsewhere else confirm_winner(session, found, options)
     except KeyboardInterrupt:
         note(f"continue the tuning with: {again}")
         raise
@@ -231,39 +234,23 @@ def open_session(tuning: Tuning, options: TuneOptions) -> Session:
 def do_trials(session: Session, options: TuneOptions) -> None:
     """Do trials until there are enough or the time is over, with a line of progress."""
     from alexnet.cli.tune_progress import TuneProgress
+    from alexnet.tune.estimate import seconds_of_training
     from alexnet.tune.tuner import run_trials
 
-    at_once = f", {session.jobs} at once" if session.jobs > 1 else ""
-    note(
-        f"{session.trials} trials{at_once}, at most {options.minutes:g} min, into "
-        f"{session.folder.path}; {_confirm_text(session, options)}"
-    )
+    for text in start_text(session, options.confirm, seconds_of_training(session.tuning)):
+        note(text)
     note_slow_cpu(session.tuning.recipe.device)
     with TuneProgress() as progress:
         session.observe = progress.show
         run_trials(session)
 
 
-def _confirm_text(session: Session, options: TuneOptions) -> str:
-    """How long the confirmation takes after the trials."""
-    if not options.confirm:
-        return "no confirmation"
-    from alexnet.tune.estimate import seconds_of_training
-
-    seconds = 2 * options.confirm * seconds_of_training(session.tuning)
-    return f"then {2 * options.confirm} trainings confirm the winner, {duration_text(seconds)}"
-
-
 def confirm_winner(session: Session, found: Findings, options: TuneOptions) -> Confirmation | None:
     """Compare the winner with the recipe on new seeds, if that is wanted and there is a winner."""
     from alexnet.cli.tune_progress import TuneProgress
     from alexnet.tune.confirmation import confirm
-    from alexnet.tune.tuner import num_elsewhere
 
     if not options.confirm or found.winner.is_recipe:
-        return None
-    if count := num_elsewhere(session):
-        note(f"another process still does {count} of the trials; it confirms the winner at its end")
         return None
     seconds = sum(trial.seconds or 0.0 for trial in found.trials if trial.is_recipe)
     count = 2 * options.confirm

@@ -44,11 +44,10 @@ class TuneProgress:
 
 def status_text(status: Status) -> str:
     """Trials, the lowest validation error and the time left."""
-    best = "no trial has finished"
+    best = "none finished"
     if status.best_error is not None:
-        best = f"best {status.best_error:.1%} (trial {status.best_trial})"
-    minutes = status.seconds_left / 60
+        best = f"best {100 * status.best_error:.1f} % (trial {status.best_trial})"
     return (
-        f"trials: {status.ended} of {status.trials}, {status.pruned} of them pruned, "
-        f"{status.running} running  {best}  {minutes:.0f} min left"
+        f"{status.ended} of {status.trials} trials, {status.pruned} pruned, "
+        f"{status.running} running  {best}  {status.seconds_left / 60:.0f} min left"
     )

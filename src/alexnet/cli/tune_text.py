@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NUM_SHOWN = 10
 """Trials in the table."""
+MIN_TRAININGS = 5
+"""Whole trainings that the time should have room for; most trials are parts of one."""
 ENOUGH = 20
 """Finished trials, of which the best quarter are five: as many as importances need at least."""
 ROUGHLY = " (of {} finished trials: roughly)"
@@ -56,15 +58,50 @@ def plan_text(plan: TunePlanOutput) -> str:
     return "\n".join(line if "\n" in line else printable(line) for line in lines)
 
 
+def start_text(session: Session, confirm: int, seconds: float) -> Iterator[str]:
+    """What a call is about to do, and a warning if the time is short.
+
+    Args:
+        session: the call.
+        confirm: seeds of the confirmation.
+        seconds: of a whole training with all threads.
+    """
+    at_once = f", {session.jobs} at once" if session.jobs > 1 else ""
+    then = "no confirmation"
+    if confirm:
+        then = f"then {2 * confirm} trainings confirm the winner, "
+        then += duration_text(2 * confirm * seconds)
+    yield (
+        f"{session.trials} trials{at_once}, at most {session.minutes:g} min, into "
+        f"{session.folder.path}; {then}"
+    )
+    if 60 * session.minutes < MIN_TRAININGS * seconds:
+        yield (
+            f"a whole training takes {duration_text(seconds)}, so {session.minutes:g} min are "
+            "short for a choice; fewer --epochs, or more --minutes"
+        )
+
+
 def _values(values: dict[str, Any]) -> list[str]:
     return [flag_text(value) for value in values.values()]
 
 
-def going_text(trials: Sequence[TrialSummary], session: Session) -> Iterator[str]:
-    """What a call leaves to do."""
-    left = session.trials - sum(trial.state != "unfinished" for trial in trials)
-    if left > 0:
-        yield f"{count_text(left, 'trial')} are not done; the same command goes on with them"
+def going_text(trials: Sequence[TrialSummary], wanted: int, elsewhere: int) -> Iterator[str]:
+    """What a call leaves to do.
+
+    Args:
+        trials: that have begun.
+        wanted: trials in all.
+        elsewhere: trials that other processes of the folder do now.
+    """
+    ended = sum(trial.state != "unfinished" for trial in trials)
+    if elsewhere:
+        yield (
+            f"another process still does {count_text(elsewhere, 'trial')} in this folder; at its "
+            "end it tells the result, with the confirmation"
+        )
+    elif ended < wanted:
+        yield f"{ended} of {wanted} trials have ended; the same command goes on with the others"
 
 
 def result_text(result: TuneResult) -> str:
