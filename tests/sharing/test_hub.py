@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import torch
@@ -25,6 +27,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.delenv(name, raising=False)
     with serve_hub() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.url)
+        if constants := sys.modules.get("huggingface_hub.constants"):  # read when it was imported
+            monkeypatch.setattr(constants, "ENDPOINT", running.url)
+            monkeypatch.setattr(
+                constants, "HF_URL_HOSTS", frozenset({urlsplit(running.url).hostname})
+            )
         yield running
 
 
