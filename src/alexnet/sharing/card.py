@@ -135,7 +135,7 @@ def model_limits(num_classes: int, run: StoredRun | None) -> tuple[str, ...]:
         f"It always names one of its {num_classes:,} classes, also for an image of something else.",
         "The accuracy is that of images like those of the training data. Other cameras, places and "
         "groups of people may give another one.",
-        "AlexNet is a network of 2012: later ones make fewer errors.",
+        "Later networks than AlexNet and LeNet make fewer errors.",
         *(run.result.advice if run and run.result else ()),
     )
 
