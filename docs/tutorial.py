@@ -530,6 +530,6 @@ PHOTOS = [Image.fromarray(splits["test"][i][0].numpy()) for i in (0, 130, 260)]
 model(PHOTOS, top=3)
 
 # %% [markdown]
-# A network that knows twelve kinds of drawn flowers will call your dog one of them. To teach it
+# A network that knows a few kinds of flowers will call your dog one of them. To teach it
 # your own classes, put a folder of images for each below one folder, and go on with [your
 # photos](photos.md): `alexnet.train("photos/")`.
