@@ -28,7 +28,7 @@ demo: setup
 	$(BIN)/alexnet train quickstart --out $(DEMO)
 	$(BIN)/alexnet evaluate $(DEMO) --crops 10
 	$(BIN)/alexnet predict $(DEMO) --top 3 $(CACHE)/data/toyflowers-1/test/*/0000.jpg
-	@echo && echo "Plots of this run:" && ls $(DEMO)-images.png $(DEMO)/plots/*.png $(DEMO)/evaluation/*.png
+	@echo && echo "Plots of this run:" && ls $(DEMO)-images.png $(DEMO)/plots/*.png $(DEMO)/evaluation-10-crops/*.png
 	@echo && echo "To try this run on your images, in a browser or over HTTP:" && echo "$(BIN)/alexnet serve $(DEMO)"
 
 CODE := *.py src tests benchmarks docs/*.py docs/site_pages

@@ -13,6 +13,7 @@ import pytest
 from alexnet.cli import main
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
+from support.places import ROOT
 
 EVALUATION_KEYS = {
     "schema", "data", "split", "num_images", "crops", "top1_error", "top5_error", "accuracy",
@@ -77,6 +78,10 @@ def test_evaluate_ten_crops_as_text(command: Command, own: RunFolder) -> None:
     before = f"{100 * one['calibration']['error_before']:.2f} % without"
     assert before in command("evaluate", own.path).out
     assert all(name in text.out for name in ten["class_names"])
+    (listed,) = re.findall(
+        r" ls .* \$\(DEMO\)/(.*)/\*\.png$", (ROOT / "Makefile").read_text(), re.M
+    )
+    assert (own.path / listed).is_dir()  # where `make demo` finds the plots of ten crops
 
 
 @pytest.mark.slow
