@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stress.__main__ import HARNESSES
+from stress.__main__ import HARNESSES, WITH_SCHEMATHESIS
 from stress.children import die_at_change, full_from_change, plain_plots
 from stress.full_disk import limited
 from stress.kills import run_through_signals, state_of_run
@@ -82,7 +82,7 @@ def test_a_few_cases_of_each_harness_do_not_fail(name: str, tmp_path: Path) -> N
 
 
 def test_every_harness_is_there_under_its_name() -> None:
-    for harness in HARNESSES:
+    for harness in (*HARNESSES, WITH_SCHEMATHESIS):
         module = import_module(f"stress.{harness.name}")
         assert callable(module.stress), harness
         assert 0 < harness.quick <= harness.full

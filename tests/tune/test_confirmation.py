@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_document
 from alexnet.errors import DataError, DivergedError
+from alexnet.evaluation.report import write_evaluation_tables
+from alexnet.evaluation.results import TopLoss, compute_metrics
 from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder
 from alexnet.tune import tasks
@@ -19,7 +22,7 @@ from alexnet.tune.trials import TrialSummary, summarize_trials
 from alexnet.tune.tuner import Session, run_trials
 from tune.conftest import NewSession, made_up
 
-NUM_IMAGES = 40
+NUM_IMAGES = KEPT = 40
 
 
 @pytest.fixture
@@ -37,11 +40,15 @@ def winner(session: Session) -> TrialSummary:
 def evaluated(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
     """Of 40 images the recipe gets 20 wrong, plus the seed; every other recipe 10 fewer."""
     made_up(run, recipe, reporter)
-    wrong = 20 + recipe.seed - 10 * (recipe.optimizer.lr != 0.1)
-    rows = [f"{i},a,{'b' if i < wrong else 'a'}" for i in reversed(range(NUM_IMAGES))]
-    path = run.evaluation / "top_losses.csv"
-    path.parent.mkdir()
-    path.write_text("\n".join(["index,label,predicted", *rows]) + "\n")
+    num_wrong = 20 + recipe.seed - 10 * (recipe.optimizer.lr != 0.1)
+    labels = np.zeros(NUM_IMAGES, np.int64)
+    predicted = (np.arange(NUM_IMAGES) < num_wrong).astype(int)
+    rows = tuple(
+        TopLoss(i, f"{i}.jpg", "a", "ab"[k], 0.5, 0.5, k == 0) for i, k in enumerate(predicted)
+    )
+    probabilities = np.eye(2, dtype=np.float32)[predicted]
+    found = compute_metrics(probabilities, labels, ("a", "b"), split="val", top_losses=rows[:KEPT])
+    write_evaluation_tables(found, run.evaluation)
     run.result.write_text("{}")
 
 
@@ -91,12 +98,27 @@ def test_a_training_that_diverges_gets_all_images_wrong(
     whole = damaged.read_text()
     for text, message in (
         ("index,label\n0,a\n", "is damaged; remove"),
-        ("nothing\n", "has no images; remove"),
+        ("nothing\n", "is damaged; remove"),
         (whole.replace("\n39,", "\n49,"), "on different images"),
     ):
         damaged.write_text(text)
         with pytest.raises(DataError, match=message):
             confirm(session, winner, 2)
+
+
+def test_more_images_than_predictions_are_kept_of(
+    session: Session, winner: TrialSummary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "train_or_resume", evaluated)
+    monkeypatch.setitem(globals(), "KEPT", 10)  # all of them wrong
+    monkeypatch.setattr("alexnet.reports.predictions.MAX_TOP_LOSSES", 10)
+    found = confirm(session, winner, 3)
+    assert found is not None
+    assert found.recipe_errors == pytest.approx((21 / 40, 22 / 40, 23 / 40))
+    assert found.num_images == 40
+    assert found.difference == pytest.approx(-10 / 40)
+    assert found.interval is not None
+    assert found.interval.low == pytest.approx(found.interval.high)  # the seeds agree
 
 
 def test_what_is_written(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

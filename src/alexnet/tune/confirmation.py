@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,9 +11,10 @@ import numpy as np
 from alexnet.errors import DataError
 from alexnet.evaluation.intervals import ConfidenceInterval
 from alexnet.evaluation.seeds_and_images import bayesian_bootstrap, t_interval
-from alexnet.io.files import read_regular
-from alexnet.io.limits import MAX_CSV_BYTES
+from alexnet.evaluation.summary import EvaluationSummary
 from alexnet.reporter import NullReporter, ProgressCallback, ignore_progress
+from alexnet.reports.predictions import read_predictions
+from alexnet.reports.stored_run import read_json
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.runtime.workers import Workers
 from alexnet.training.run_folder import RunFolder
@@ -40,15 +39,32 @@ class Confirmation:
     difference: float
     """Mean of the winner minus mean of the recipe; below 0 if the winner is better."""
     interval: ConfidenceInterval | None
-    """Of the difference, 95 %, over seeds and images; null with a single seed."""
+    """Of the difference, 95 %, over seeds and images (over seeds alone if there are more images
+    than predictions are kept of); null with a single seed."""
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Which images a training gets wrong: 0 or 1 for each, float64 [N]."""
+    """How a training did on the images."""
 
+    error: float
+    """0 to 1, on all of them."""
+    num_images: int
     indices: np.ndarray
+    """Of the images whose predictions are kept, int64 [K]: all, or those with the highest loss."""
     wrong: np.ndarray
+    """Whether these predictions are wrong: 0 or 1, float64 [K]."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the prediction of every image is kept."""
+        return len(self.indices) == self.num_images
+
+    def is_of(self, other: _Outcome) -> bool:
+        """Whether it is about the same images, as far as is known."""
+        if not (self.is_whole and other.is_whole):
+            return self.num_images == other.num_images
+        return np.array_equal(self.indices, other.indices)
 
 
 def confirm_seeds(tuning: Tuning, count: int) -> tuple[int, ...]:
@@ -141,17 +157,17 @@ def compare(session: Session, winner: TrialSummary, seeds: Sequence[int]) -> Con
     known = next((one for one in outcomes.values() if one is not None), None)
     if known is None:
         raise DataError("all trainings that confirm have diverged; there is nothing to compare")
-    if any(one and not np.array_equal(one.indices, known.indices) for one in outcomes.values()):
+    if any(one and not one.is_of(known) for one in outcomes.values()):
         raise DataError("the trainings that confirm were evaluated on different images")
     before = [_or_all_wrong(outcomes[run.path], known) for run in own]
     after = [_or_all_wrong(outcomes[run.path], known) for run in other]
-    effects = [float(b.wrong.mean() - a.wrong.mean()) for a, b in zip(before, after, strict=True)]
+    effects = [b.error - a.error for a, b in zip(before, after, strict=True)]
     return Confirmation(
         split="test" if session.tuning.images.get("test") else "val",
-        num_images=len(known.indices),
+        num_images=known.num_images,
         seeds=tuple(seeds),
-        recipe_errors=tuple(float(one.wrong.mean()) for one in before),
-        winner_errors=tuple(float(one.wrong.mean()) for one in after),
+        recipe_errors=tuple(one.error for one in before),
+        winner_errors=tuple(one.error for one in after),
         difference=float(np.mean(effects)),
         interval=_interval(effects, before, after) if len(seeds) > 1 else None,
     )
@@ -160,37 +176,36 @@ def compare(session: Session, winner: TrialSummary, seeds: Sequence[int]) -> Con
 def _interval(
     effects: Sequence[float], before: Sequence[_Outcome], after: Sequence[_Outcome]
 ) -> ConfidenceInterval:
-    """Student's for the seeds, with a bootstrap of the images."""
-    values = [b.wrong - a.wrong for a, b in zip(before, after, strict=True)]
-    means = bayesian_bootstrap(values, [one.indices for one in before])
-    low, high = t_interval(effects, means.mean(0) - float(np.mean(effects)))
+    """Student's for the seeds, with a bootstrap of the images where all predictions are kept."""
+    noise = np.zeros(1)
+    if all(one.is_whole for one in (*before, *after)):
+        values = [b.wrong - a.wrong for a, b in zip(before, after, strict=True)]
+        means = bayesian_bootstrap(values, [one.indices for one in before])
+        noise = means.mean(0) - float(np.mean(effects))
+    low, high = t_interval(effects, noise)
     return ConfidenceInterval(low=low, high=high)
 
 
 def _or_all_wrong(outcome: _Outcome | None, known: _Outcome) -> _Outcome:
     """The outcome; of a training that diverged, every image is wrong."""
-    return outcome or _Outcome(known.indices, np.ones(len(known.indices)))
+    return outcome or replace(known, error=1.0, wrong=np.ones(len(known.indices)))
 
 
 def _outcome(run: RunFolder) -> _Outcome | None:
-    """The evaluated images of a run, by index; None if it has diverged.
+    """The outcome of a run that has ended; None if it has diverged.
 
     Raises:
-        DataError: the table of its predictions is damaged.
+        DataError: the files of its evaluation are damaged.
     """
     if run.diverged.exists():
         return None
-    path = run.evaluation / "top_losses.csv"
     try:
-        text = read_regular(path, MAX_CSV_BYTES).decode("utf-8")
-        rows = [
-            (int(row["index"]), row["label"] != row["predicted"])
-            for row in csv.DictReader(io.StringIO(text, newline=""))
-        ]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} is damaged; remove {run.path} to train it again") from error
-    if not rows:
-        raise DataError(f"{path} has no images; remove {run.path} to train it again")
-    rows.sort()
+        evaluation = read_json(run.evaluation / "evaluation.json", EvaluationSummary)
+        found = read_predictions(run.evaluation / "top_losses.csv", evaluation)
+    except (DataError, OSError, ValueError) as error:
+        raise DataError(
+            f"{run.evaluation} is damaged; remove {run.path} to train it again"
+        ) from error
+    rows = sorted((one.index, not one.is_correct) for one in found)
     indices, wrong = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-    return _Outcome(indices, wrong.astype(np.float64))
+    return _Outcome(evaluation.top1_error, evaluation.num_images, indices, wrong.astype(np.float64))
