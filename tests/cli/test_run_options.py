@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options, train_command
 from alexnet.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder without runs: in one with a folder `runs`, a run must be there."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(
