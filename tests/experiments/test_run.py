@@ -13,6 +13,7 @@ from alexnet.errors import TrainingError, UsageError
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.outcome import read_outcome
 from alexnet.experiments.plan import TUNING_SEED, Plan
+from alexnet.experiments.report import machine_text
 from alexnet.experiments.results import read_result
 from alexnet.experiments.run import run_experiment
 from alexnet.experiments.tuning import best_trial, choose_lr
@@ -117,6 +118,24 @@ def test_an_interrupted_experiment_ends_as_if_it_had_not_been_interrupted(
     assert before.items() <= modified_at(own_out).items()
     whole = read_result(finished.out)
     assert [arm.values for arm in result.arms] == [arm.values for arm in whole.arms]
+
+
+def test_a_result_names_every_machine_on_which_runs_ran(
+    experiment: Experiment, own_out: Path
+) -> None:
+    """As of an experiment that was begun on a GPU and resumed elsewhere."""
+    paths = sorted((own_out / "runs").glob("*/environment.json"))
+    here = paths[0].read_text()
+    for path in paths[2:]:
+        path.write_text(json.dumps({**json.loads(here), "device_name": "a GPU", "device": "cuda"}))
+    result = run_experiment(Plan(experiment=experiment), own_out, RecordingReporters())
+    assert result.environment.device_name == "a GPU"
+    ((other, count),) = [(m.environment, m.num_runs) for m in result.other_machines]
+    assert (other.device_name, count) == (json.loads(here)["device_name"], 2)
+    text = machine_text(result)
+    assert text.startswith("Measured on cuda (a GPU, ")
+    assert f"; 2 runs on cpu ({other.device_name}, " in text
+    assert read_result(own_out) == result
 
 
 @pytest.mark.slow

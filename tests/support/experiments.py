@@ -17,7 +17,7 @@ from alexnet.experiments import catalogue
 from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
 from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.plan import Plan
-from alexnet.experiments.results import ExperimentResult, Trials, summarize
+from alexnet.experiments.results import ExperimentResult, Machine, Trials, summarize
 from alexnet.experiments.run import run_experiment
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter, StepReport
@@ -129,7 +129,7 @@ def made_up_result(
         {name: [LR_GRID[0]] * len(numbers) for name, numbers in num_wrong.items()},
         trials or {},
         90.0,
-        describe_environment(torch.device("cpu")),
+        [Machine(environment=describe_environment(torch.device("cpu")), num_runs=9)],
     )
 
 

@@ -28,6 +28,8 @@ from alexnet.experiments.results import (
     ExperimentResult,
 )
 from alexnet.io.files import write_text
+from alexnet.io.text import count_text
+from alexnet.runtime.environment import Environment
 
 
 def write_report(result: ExperimentResult, histories: Histories, out: Path) -> None:
@@ -171,12 +173,19 @@ def _remarks(result: ExperimentResult) -> list[str]:
 
 
 def machine_text(result: ExperimentResult) -> str:
-    """Device, CPU and versions."""
-    here = result.environment
+    """Devices and versions."""
+    others = "".join(
+        f"; {count_text(machine.num_runs, 'run')} on {_environment_text(machine.environment)}"
+        for machine in result.other_machines
+    )
+    return f"Measured on {_environment_text(result.environment)}{others}"
+
+
+def _environment_text(here: Environment) -> str:
+    version = f"alexnet {here.alexnet}, " if here.alexnet[0].isdigit() else ""
     return (
-        f"Measured on {here.device} ({here.device_name}, {here.threads} "
-        f"thread{'s' if here.threads > 1 else ''}"
-        f"{', bf16' if here.has_bf16 else ''}), alexnet {here.alexnet}, torch {here.torch}, "
+        f"{here.device} ({here.device_name}, {count_text(here.threads, 'thread')}"
+        f"{', bf16' if here.has_bf16 else ''}), {version}torch {here.torch}, "
         f"Python {here.python}"
     )
 

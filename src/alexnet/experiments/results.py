@@ -100,6 +100,14 @@ class ComparisonResult:
     verdict: Verdict
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """Where runs of an experiment ran."""
+
+    environment: Environment
+    num_runs: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class ExperimentResult:
     """All that an experiment measured, with its texts as they were when it ran."""
@@ -123,8 +131,11 @@ class ExperimentResult:
     training_seconds: float
     """Of all runs together."""
     environment: Environment
+    """Where most of the runs ran."""
     design: Design | None = None
     """The protocol that was run; None where it was not recorded: results of an earlier program."""
+    other_machines: tuple[Machine, ...] = ()
+    """Where the other runs ran, if the experiment was resumed elsewhere; most runs first."""
 
     def arm(self, name: str) -> ArmResult:
         """The result of the arm called `name`."""
@@ -147,7 +158,7 @@ def summarize(
     lrs: Mapping[str, Sequence[float]],
     trials: Trials,
     training_seconds: float,
-    environment: Environment,
+    machines: Sequence[Machine],
 ) -> ExperimentResult:
     """The result of a plan whose runs have ended.
 
@@ -157,7 +168,7 @@ def summarize(
         lrs: for every arm the learning rates of the runs, in the order of the seeds.
         trials: for every tuned arm the tuning runs of every seed.
         training_seconds: of all runs.
-        environment: where they ran.
+        machines: where they ran, that of most runs first.
     """
     experiment = plan.experiment
     compared = tuple(_compare(comparison, plan, outcomes) for comparison in plan.comparisons)
@@ -176,8 +187,9 @@ def summarize(
         comparisons=compared,
         verdict=_overall(compared, plan),
         training_seconds=training_seconds,
-        environment=environment,
+        environment=machines[0].environment,
         design=design_of(plan),
+        other_machines=tuple(machines[1:]),
     )
 
 

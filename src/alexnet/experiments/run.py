@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import from_dict
 from alexnet.errors import TrainingError, UsageError
 from alexnet.experiments.experiment import SPEED_MEASURES, Arm, Measure
 from alexnet.experiments.initial_weights import check_initial_weights, initial_weights
@@ -29,7 +31,7 @@ from alexnet.experiments.measure import measure_diverged, read_history
 from alexnet.experiments.outcome import Outcome, read_outcome
 from alexnet.experiments.plan import Plan, TrainingSpec
 from alexnet.experiments.report import write_report
-from alexnet.experiments.results import ExperimentResult, Trials, summarize
+from alexnet.experiments.results import ExperimentResult, Machine, Trials, summarize
 from alexnet.experiments.schedule import Schedule
 from alexnet.experiments.task import (
     Task,
@@ -45,9 +47,10 @@ from alexnet.io.files import write_text
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
-from alexnet.runtime.environment import describe_environment
+from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.runtime.workers import NewReporter, Workers
+from alexnet.training.run_folder import RunFolder
 
 MARGIN = 1.5
 """Tuning runs for epochs to an error end when they have taken so many times the best one's."""
@@ -300,9 +303,21 @@ def collect_result(session: Session) -> ExperimentResult:
             for arm in spec.serves:
                 outcomes[arm.name].append(read_outcome(outcome_path(run, arm.crops)))
                 lrs[arm.name].append(session.lr(spec, seed))
-    environment = describe_environment(choose_device(plan.device))
     seconds = total_training_seconds(out)
-    return summarize(plan, outcomes, lrs, all_trials(session), seconds, environment)
+    machines = machines_of(out) or [this_machine(plan)]
+    return summarize(plan, outcomes, lrs, all_trials(session), seconds, machines)
+
+
+def machines_of(out: Path) -> list[Machine]:
+    """Where the runs of an experiment ran, as far as they say, that of most runs first."""
+    plain = (RunFolder(path).read_environment() for path in sorted(out.glob("runs/*")))
+    counts = Counter(from_dict(Environment, one, "environment.json") for one in plain if one)
+    return [Machine(environment=one, num_runs=n) for one, n in counts.most_common()]
+
+
+def this_machine(plan: Plan) -> Machine:
+    """The machine that this runs on, where the files of the runs do not say where they ran."""
+    return Machine(environment=describe_environment(choose_device(plan.device)), num_runs=0)
 
 
 def all_trials(session: Session) -> Trials:
