@@ -11,7 +11,10 @@ from PIL import Image
 
 from alexnet.data.images import resize
 from alexnet.data.images.resize import MAX_KERNEL_PIXELS, resize_to_square
-from alexnet.ops.resize import MIN_SIDE, Box, Resizer, load_resizer
+from alexnet.ops.build import KernelsMissingError, find_library
+from alexnet.ops.compile import RESIZE
+from alexnet.ops.instruction_sets import supported
+from alexnet.ops.resize import MIN_SIDE, Box, Resizer, load_resizer, sets_to_try
 
 
 @pytest.fixture
@@ -20,6 +23,18 @@ def resizer() -> Resizer:
     found = load_resizer()
     if found is None:
         pytest.skip("no resizing kernel here")
+    return found
+
+
+@pytest.fixture(params=RESIZE.instruction_sets)
+def every_resizer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Resizer:
+    """The kernel for each of its instruction sets, in the place of the fastest."""
+    sets = [isa for isa in supported() if isa.name == request.param]
+    try:
+        found = Resizer(find_library(RESIZE, sets).library)
+    except KernelsMissingError:
+        pytest.skip(f"no resizing kernel for {request.param} here")
+    monkeypatch.setattr(resize, "load_resizer", lambda: found)
     return found
 
 
@@ -40,13 +55,13 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
     return left, upper, right, lower
 
 
-def test_the_kernel_has_the_bits_of_pillow(resizer: Resizer) -> None:
+def test_the_kernel_has_the_bits_of_pillow(every_resizer: Resizer) -> None:
     """Larger and smaller, wide, tall enough that Pillow begins with the columns, parts of it."""
     rng = np.random.default_rng(0)
-    sizes = [(60, 40), (7, 9), (4, 150), (150, 4), (90, 300), (31, 31), (40, 33)]
+    sizes = [(60, 40), (7, 9), (8, 150), (150, 4), (90, 300), (31, 31), (40, 33)]
     for seed, (width, height) in enumerate(sizes):
         image = noise(width, height, seed)
-        for side in (4, 5, 30, 67):
+        for side in (8, 9, 30, 67):
             for box in ((0, 0, width, height), random_box(width, height, rng)):
                 found = resize_to_square(image, side, box)
                 assert np.array_equal(found, by_pillow(image, side, box)), (image.size, side, box)
@@ -82,3 +97,12 @@ def test_a_wrong_size_is_rejected(resizer: Resizer) -> None:
 def test_it_needs_no_torch() -> None:
     code = "import sys, alexnet.data.images.decode as d; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_older_instruction_set_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that it is not compiled for leaves those below it."""
+    names = [isa.name for isa in supported()]
+    for at, name in enumerate(names):
+        monkeypatch.setenv("ALEXNET_ISA", name)
+        expected = [n for n in names[at:] if n in RESIZE.instruction_sets]
+        assert [isa.name for isa in sets_to_try()] == expected

@@ -57,7 +57,9 @@ KERNELS = LibrarySource(
     has_openmp=True,
 )  # fmt: skip
 """What networks and augmentation compute with."""
-RESIZE = LibrarySource("resize-", ("resize.c",), ("avx2",), has_openmp=False)
+RESIZE = LibrarySource(
+    "resize-", ("resize.c",), ("avx512_vnni", "avx_vnni", "avx2"), has_openmp=False
+)
 """What resizes decoded images, in threads of their own and without torch."""
 LIBRARIES = (KERNELS, RESIZE)
 FLAGS = ("-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")

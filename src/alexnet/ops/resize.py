@@ -15,9 +15,9 @@ import numpy as np
 
 from alexnet.ops.build import KernelsMissingError, find_library
 from alexnet.ops.compile import RESIZE
-from alexnet.ops.instruction_sets import supported
+from alexnet.ops.instruction_sets import InstructionSet, supported, wanted
 
-MIN_SIDE = 4
+MIN_SIDE = 8
 """Pixels in a row, before and after, that the kernel needs at least."""
 Box = tuple[float, float, float, float]
 """Left, upper, right, lower."""
@@ -60,14 +60,28 @@ class Resizer:
 
 
 def load_resizer() -> Resizer | None:
-    """The kernel; None where there is none for this CPU, and while `ALEXNET_KERNELS` is 0."""
+    """The kernel; None where there is none for this CPU, and while `ALEXNET_KERNELS` is 0.
+
+    Raises:
+        UsageError: this CPU does not have the instruction set that `ALEXNET_ISA` names.
+    """
     return None if os.environ.get("ALEXNET_KERNELS") == "0" else _load_once()
+
+
+def sets_to_try() -> list[InstructionSet]:
+    """The instruction sets of the kernel that this CPU has, and `ALEXNET_ISA` allows: it, or older.
+
+    Raises:
+        UsageError: this CPU does not have the instruction set that `ALEXNET_ISA` names.
+    """
+    here = supported()
+    allowed = here[here.index(wanted()[0]) :]
+    return [isa for isa in allowed if isa.name in RESIZE.instruction_sets]
 
 
 @functools.cache
 def _load_once() -> Resizer | None:
-    sets = [isa for isa in supported() if isa.name in RESIZE.instruction_sets]
     try:
-        return Resizer(find_library(RESIZE, sets).library) if sets else None
+        return Resizer(find_library(RESIZE, sets).library) if (sets := sets_to_try()) else None
     except KernelsMissingError:
         return None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """Options of glibc's `mallopt`, from its malloc.h."""
+MAX_MMAP_THRESHOLD = 32 << 20
+"""The largest that glibc takes."""
 
 
 def disable_malloc_trim() -> bool:
@@ -18,11 +21,28 @@ def disable_malloc_trim() -> bool:
     Returns:
         Whether it took effect; only glibc has the option.
     """
+    # Never use mmap for a block, and never trim the heap.
+    return _set_options({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1})
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed blocks of up to 32 MB, and 64 MB in all, in this process for its next images.
+
+    Unlike `disable_malloc_trim`, it gives the memory of an unusually large image back.
+
+    Returns:
+        Whether it took effect; only glibc has the options.
+    """
+    return _set_options(
+        {M_MMAP_THRESHOLD: MAX_MMAP_THRESHOLD, M_TRIM_THRESHOLD: 2 * MAX_MMAP_THRESHOLD}
+    )
+
+
+def _set_options(values: Mapping[int, int]) -> bool:
     try:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     except (OSError, TypeError):  # Windows cannot look a function up in the whole process
         return False
     if mallopt is None:
         return False
-    # Never use mmap for a block, and never trim the heap; mallopt returns 1 on success.
-    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+    return all(mallopt(option, value) == 1 for option, value in values.items())

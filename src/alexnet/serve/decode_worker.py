@@ -28,6 +28,7 @@ from alexnet.data.images.open import read_image
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.io.isolated import limit_memory
 from alexnet.ops.resize import load_resizer
+from alexnet.runtime.malloc import keep_freed_memory
 
 RESIZES: tuple[Resize, ...] = ("shortest_edge", "stretch")
 REQUEST = Struct("<IHBQ")
@@ -90,6 +91,7 @@ def main(memory_bytes: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all processes; stdin says when to end
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    keep_freed_memory()
     warm_up()
     _limit(memory_bytes)
     while _answer_one(requests, answers):
