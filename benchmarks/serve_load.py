@@ -50,12 +50,15 @@ class Load:
     """Requests without an answer."""
     latencies: list[float] = field(default_factory=list)
     """Of answered requests, in seconds."""
+    rates: list[float] = field(default_factory=list)
+    """Answered images per second, of every round."""
 
     def facts(self) -> dict[str, object]:
         """The numbers that are printed."""
         times = sorted(self.latencies) or [float("nan")]
         return {
             "images_per_second": round(self.statuses[200] / self.seconds, 1),
+            "by_round": [round(rate, 1) for rate in self.rates],
             "p50_ms": round(1000 * statistics.median(times), 1),
             "p99_ms": round(1000 * times[int(0.99 * (len(times) - 1))], 1),
             "answered": self.statuses.total(),
@@ -126,11 +129,13 @@ async def put_under_load(
     port: int, requests: Sequence[bytes], clients: int, seconds: float, load: Load
 ) -> None:
     """Let `clients` ask at the same time."""
-    began = time.monotonic()
+    began, answered = time.monotonic(), load.statuses[200]
     await asyncio.gather(
         *(one_client(port, requests, n, began + seconds, load) for n in range(clients))
     )
-    load.seconds += time.monotonic() - began
+    seconds = time.monotonic() - began
+    load.seconds += seconds
+    load.rates.append((load.statuses[200] - answered) / seconds)
 
 
 @contextmanager
