@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
+from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite
 from alexnet.ops.norms import response_norm, within_channel_lrn
 from alexnet.ops.tracing import no_autocast
 
@@ -66,7 +67,7 @@ def _constants(layer: layers.Layer) -> str:
 
 
 class Conv2d(nn.Conv2d):
-    """torch's convolution, with `extra_padding` and by FFT where that is faster."""
+    """torch's convolution, with `extra_padding`, and by equal operations where they are faster."""
 
     is_last = False
     """As in `Linear`."""
@@ -82,6 +83,7 @@ class Conv2d(nn.Conv2d):
             bias=layer.bias,
         )
         self.pads = layer.padding, layer.padding  # torch's own `padding` may be a string
+        self.steps = layer.stride, layer.stride
         self.extra_padding = layer.extra_padding
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,6 +95,8 @@ class Conv2d(nn.Conv2d):
                 return super().forward(x.to(self.weight.dtype))
         if should_use_fft(self, x):
             return fft_conv2d(x, self.weight, self.bias, self.pads)
+        if should_rewrite(self, x):
+            return gpu_conv2d(x, self.weight, self.bias, self.steps, self.pads, self.groups)
         return super().forward(x)
 
 
