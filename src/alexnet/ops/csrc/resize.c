@@ -10,7 +10,7 @@
  * two words. The sums of the digits' products make the exact sum. A pixel has four bytes, of which the last is not used;
  * a vector has the bytes of TAPS pixels side by side for each of eight sums. There is no OpenMP in it: images are decoded
  * by threads of their own. */
-enum { LOBES = 3, POINT = 22, CHANNELS = 4, TAPS = 4, BYTES = 32, SUMS = 8, PIXELS = 4 };
+enum { LOBES = 3, POINT = 22, CHANNELS = 4, TAPS = 4, BYTES = 32, LANES = 8, PIXELS = 4 };
 
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
 #define DOT_BYTES _mm256_dpbusd_epi32
@@ -119,8 +119,8 @@ INLINE void add_products(sums *s, __m256i bytes, const __m256i *weights) {
 #else
     __m256i even = _mm256_and_si256(bytes, _mm256_set1_epi16(0xff)), odd = _mm256_srli_epi16(bytes, 8);
     for (int d = 0; d < DIGITS; d++) {
-        __m256i products = _mm256_add_epi32(_mm256_madd_epi16(even, weights[2 * d]), _mm256_madd_epi16(odd, weights[2 * d + 1]));
-        s->of_digit[d] = _mm256_add_epi32(s->of_digit[d], products);
+        __m256i of_even = _mm256_madd_epi16(even, weights[2 * d]), of_odd = _mm256_madd_epi16(odd, weights[2 * d + 1]);
+        s->of_digit[d] = _mm256_add_epi32(s->of_digit[d], _mm256_add_epi32(of_even, of_odd));
     }
 #endif
 }
@@ -135,7 +135,8 @@ INLINE __m256i rounded(const sums *s) {
 /* One row to `side` pixels, four at a time; `out` has room for whole fours. Of each of two pixels, a vector has the bytes
  * of TAPS pixels by channel. Reads up to `used` pixels after the row, and multiplies them by 0. */
 static void resize_row(const uint8_t *row, const axis *a, const __m256i *weights, long side, uint8_t *out) {
-    const __m256i by_channel = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    const __m128i by_channel_of_one = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m256i by_channel = _mm256_broadcastsi128_si256(by_channel_of_one);
     for (long x = 0; x < side; x += PIXELS) {
         __m256i words[2];
         for (int pair = 0; pair < 2; pair++) {
@@ -157,21 +158,19 @@ static void resize_row(const uint8_t *row, const axis *a, const __m256i *weights
 /* The weights of a row, in the order in which `resize_row` reads them. */
 static void cut_row_weights(const axis *a, long side, int32_t *cut) {
     for (long x = 0; x < round_up(side, PIXELS); x += 2)
-        for (long i = 0; i < a->used; i += TAPS)
-            for (int half = 0; half < 2; half++) {
-                int32_t vectors[VECTORS];
-                cut_weights(a->weights + (x + half) * a->taps + i, vectors);
-                for (int v = 0; v < VECTORS; v++)
-                    for (int c = 0; c < CHANNELS; c++)
-                        cut[((x / 2 * (a->used / TAPS) + i / TAPS) * VECTORS + v) * SUMS + half * CHANNELS + c] = vectors[v];
-            }
+        for (long i = 0; i < a->used; i += TAPS) {
+            int32_t vectors[2][VECTORS];
+            for (int p = 0; p < 2; p++) cut_weights(a->weights + (x + p) * a->taps + i, vectors[p]);
+            for (int v = 0; v < VECTORS; v++)
+                for (int lane = 0; lane < LANES; lane++) *cut++ = vectors[lane / CHANNELS][v];
+        }
 }
 
 /* Rows [from, until) of an image of `width` pixels, each to `side` pixels; 0 without memory. `out` has room for PIXELS
  * more. */
 static int resize_rows(const uint8_t *image, long width, long from, long until, const axis *a, long side, uint8_t *out) {
     size_t num_vectors = (size_t)(round_up(side, PIXELS) / 2 * (a->used / TAPS) * VECTORS);
-    __m256i *weights = aligned_alloc(sizeof(__m256i), num_vectors * sizeof(__m256i));
+    __m256i *weights = _mm_malloc(num_vectors * sizeof(__m256i), sizeof(__m256i));
     uint8_t *row = calloc((size_t)(width + a->used), CHANNELS);
     int has_memory = weights && row;
     if (has_memory) cut_row_weights(a, side, (int32_t *)weights);
@@ -180,7 +179,7 @@ static int resize_rows(const uint8_t *image, long width, long from, long until, 
         resize_row(row, a, weights, side, out + (y - from) * side * CHANNELS);
     }
     free(row);
-    free(weights);
+    _mm_free(weights);
     return has_memory;
 }
 
@@ -212,8 +211,9 @@ INLINE void resize_bytes(const uint8_t *top, long stride, long x, span at, const
 /* Columns of an image that begins with row `from`, `width` pixels wide, to `side` rows; 0 without memory. */
 static int resize_columns(const uint8_t *image, long width, long from, const axis *a, long side, uint8_t *out) {
     long stride = width * CHANNELS;
-    __m256i *weights = aligned_alloc(sizeof(__m256i), (size_t)(a->used / TAPS * VECTORS) * sizeof(__m256i));
-    for (long y = 0; weights && y < side; y++) {
+    __m256i *weights = _mm_malloc((size_t)(a->used / TAPS * VECTORS) * sizeof(__m256i), sizeof(__m256i));
+    int has_memory = weights != NULL;
+    for (long y = 0; has_memory && y < side; y++) {
         for (long i = 0; i < a->used; i += TAPS) {
             int32_t vectors[VECTORS];
             cut_weights(a->weights + y * a->taps + i, vectors);
@@ -223,8 +223,8 @@ static int resize_columns(const uint8_t *image, long width, long from, const axi
         for (long x = 0; x < stride; x += BYTES)
             resize_bytes(top, stride, smaller(x, stride - BYTES), a->spans[y], weights, out + y * stride);
     }
-    free(weights);
-    return weights != NULL;
+    _mm_free(weights);
+    return has_memory;
 }
 
 /* An image of `width` pixels in a row to square [side, side, 4], by the weights of its two axes; 0 without memory. */
@@ -245,8 +245,8 @@ static int resize_box(const uint8_t *image, long width, const axis *rows, const 
     return done;
 }
 
-/* image [height, width, 4], of which the box (left, upper, right, lower) is resized to out [side, side, 3]; width and side
- * are at least 8. The order of the passes is the caller's. Returns whether there was enough memory. */
+/* image [height, width, 4], of which the box (left, upper, right, lower) is resized to out [side, side, 3]; width and
+ * side are at least 8. The order of the passes is the caller's. Returns whether there was enough memory. */
 int resize_lanczos(const uint8_t *image, long height, long width, const float *box, long side, int columns_first,
                    uint8_t *out) {
     axis rows = {0}, columns = {0};
