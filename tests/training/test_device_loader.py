@@ -50,6 +50,7 @@ def test_a_gpu_preloads_the_images(tiny: Recipe) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
+@pytest.mark.timeout(240)  # compiling takes 46 s of one core
 def test_a_compiled_network_learns_the_same(tiny: Recipe) -> None:
     """Up to dropout, which a compiled network draws in another way."""
     tiny = replace(tiny, model=replace(tiny.model, dropout=0.0))

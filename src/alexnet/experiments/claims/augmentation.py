@@ -65,7 +65,7 @@ AUGMENTATION = Experiment(
                 augment=NO_AUGMENTATION,
                 epochs=30,
             ),
-            num_seeds=6,
+            num_seeds=5,
             lr_grid=bases.PAPER_LRS,
             tuning_epochs=8,
             tuning_val_fraction=0.04,

@@ -50,7 +50,7 @@ TWO_COLUMNS = Experiment(
         ),
         "full": Protocol(
             base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 1000, 100), epochs=15),
-            num_seeds=6,
+            num_seeds=5,
             lr_grid=bases.PAPER_LRS,
             tuning_epochs=4,
             tuning_train_per_class=800,
