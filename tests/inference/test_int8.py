@@ -13,15 +13,13 @@ from torch import Tensor, nn
 from alexnet.inference.int8 import (
     MAX_ACCUMULATED_INPUTS,
     MAX_WEIGHT_ONLY_BATCH,
-    READ_PADDING,
     Int8Conv2d,
     Int8Linear,
     WeightOnlyInt8Linear,
     fits_int32_accumulator,
-    quantize,
 )
+from alexnet.inference.int8_kernels import READ_PADDING, STEP_WORDS, QuantizedActivations, quantize
 from alexnet.inference.quantization import (
-    STEP_WORDS,
     padded_words,
     quantize_per_channel,
     quantize_with_error_feedback,
@@ -33,6 +31,13 @@ from alexnet.ops.library import KernelLibrary
 from support.kernels import built_kernels, randn, torch_threads
 
 DTYPES = [torch.float32, torch.bfloat16]
+
+
+def quantized(
+    x: Tensor, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)
+) -> QuantizedActivations[Tensor]:
+    """`quantize` of a tensor [N, C, H, W] or [N, C]."""
+    return quantize(x.movedim(1, -1).contiguous(), kernels, padding)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
@@ -66,14 +71,14 @@ def test_zero_weights_give_the_bias(kernels: KernelLibrary) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_quantized_activations_by_hand(dtype: torch.dtype, kernels: KernelLibrary) -> None:
     x = torch.tensor([[0.0, 1, 2, 255], [0, 0, 0, 0], [-4, 0.5, 1, -0.125]])
-    values, scales, zero_points = quantize(x.to(dtype), kernels)
+    values, scales, zero_points = quantized(x.to(dtype), kernels)
     assert values.flatten(1).tolist() == [[0, 1, 2, 255], [0, 0, 0, 0], [0, 230, 255, 198]]
     torch.testing.assert_close(scales, torch.tensor([1.0, 0, 5 / 255]))
     assert zero_points.tolist() == [0, 0, 204]
 
 
 def test_the_maximum_is_255_also_where_the_zero_point_is_rounded_up(kernels: KernelLibrary) -> None:
-    values, _, zero_points = quantize(torch.tensor([[-0.5, 254.5, 0, 1]]), kernels)
+    values, _, zero_points = quantized(torch.tensor([[-0.5, 254.5, 0, 1]]), kernels)
     assert values.flatten().tolist() == [1, 255, 1, 2]
     assert zero_points.tolist() == [1]
 
@@ -86,18 +91,18 @@ def test_a_quantized_value_is_within_half_a_scale(
     """With fewer images than threads, all threads search one image for its range."""
     x = randn(images, 3, 7, 5).mul(randn(images, 1, 1, 1, seed=1)).to(dtype)
     with torch_threads(threads):
-        quantized = quantize(x.contiguous(memory_format=torch.channels_last), kernels)
-    scale = quantized.scales.view(-1, 1, 1, 1).double()
-    values = quantized.values.permute(0, 3, 1, 2).double()
-    found = (values - quantized.zero_points.view(-1, 1, 1, 1)) * scale
+        images_8bit = quantized(x, kernels)
+    scale = images_8bit.scales.view(-1, 1, 1, 1).double()
+    values = images_8bit.values.permute(0, 3, 1, 2).double()
+    found = (values - images_8bit.zero_points.view(-1, 1, 1, 1)) * scale
     assert ((found - x).abs() <= scale * 0.5001).all()
     ranges = x.flatten(1).amax(1) - x.flatten(1).amin(1)
-    torch.testing.assert_close(quantized.scales * 255, ranges.float(), rtol=1e-2, atol=0)
+    torch.testing.assert_close(images_8bit.scales * 255, ranges.float(), rtol=1e-2, atol=0)
 
 
 def test_the_padding_is_the_zero_point(kernels: KernelLibrary) -> None:
-    x = randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
-    plain, padded = quantize(x, kernels), quantize(x, kernels, (2, 3))
+    x = randn(2, 3, 4, 5)
+    plain, padded = quantized(x, kernels), quantized(x, kernels, (2, 3))
     assert padded.values.shape == (2, 9, 10, 3)
     for image, zero_point in enumerate(plain.zero_points):
         expected = F.pad(plain.values[image], (0, 0, 2, 3, 2, 3), value=int(zero_point))
@@ -112,19 +117,19 @@ def test_only_the_image_that_is_not_finite_gets_nan(
     x = randn(3, 40).to(dtype)
     x[1, 17] = bad
     for images in (x, x[1:2]):
-        scales = quantize(images, kernels).scales
+        scales = quantized(images, kernels).scales
         assert torch.equal(scales.isfinite(), images.isfinite().all(1))
 
 
 def test_the_smallest_values_become_zeros_and_no_nan(kernels: KernelLibrary) -> None:
-    values, scales, zero_points = quantize(torch.full((2, 8), -1e-38), kernels)
+    values, scales, zero_points = quantized(torch.full((2, 8), -1e-38), kernels)
     assert not values.any()
     assert scales.tolist() == zero_points.tolist() == [0, 0]
 
 
 def dequantized(x: Tensor, kernels: KernelLibrary) -> Tensor:
     """Activations [N, C, ...] after `quantize`, as float64."""
-    values, scales, zero_points = (part.double() for part in quantize(x, kernels))
+    values, scales, zero_points = (part.double() for part in quantized(x, kernels))
     shape = -1, *[1] * (x.ndim - 1)
     values = values.flatten(1) if x.ndim == 2 else values.permute(0, 3, 1, 2)
     return (values - zero_points.view(shape)) * scales.view(shape)

@@ -8,13 +8,13 @@ import torch
 from alexnet.errors import UsageError
 from alexnet.ops import library
 from alexnet.ops.library import (
-    check_float32,
     describe_kernels,
     describe_search,
     kernels_note,
     load_compatible_kernels,
     load_kernels,
 )
+from alexnet.ops.tensors import check_float32
 from support.kernels import built_kernels, needs_kernels
 
 

@@ -19,8 +19,9 @@ from alexnet.experiments.cost import runs_of
 from alexnet.experiments.plan import DATASET_SIZES, Plan
 from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
+from alexnet.ops.threads import num_threads
 from alexnet.reporter import ProgressCallback, ignore_progress
-from alexnet.runtime.cpu import cpu_name, num_threads
+from alexnet.runtime.cpu import cpu_name
 
 SPEEDS = "speeds"
 """A folder of the cache."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from alexnet.inference.int8_kernels import relu_norm_pool
 from alexnet.models.modules import ResponseNorm
-from alexnet.ops.library import SUFFIX, KernelLibrary
+from alexnet.ops.library import KernelLibrary
 
 
 class FusedReluNormPool(nn.Module):
@@ -27,29 +28,9 @@ class FusedReluNormPool(nn.Module):
             ValueError: the feature maps are smaller than the pooling window.
             MemoryError: there is no memory for the buffered lines.
         """
-        x = x.contiguous(memory_format=torch.channels_last)
-        n, c, h, w = x.shape
-        if min(h, w) < self.window:
-            raise ValueError(f"feature maps of {h} x {w}, smaller than the window, {self.window}")
-        out_h, out_w = ((side - self.window) // self.stride + 1 for side in (h, w))
-        y = x.new_empty(n, out_h, out_w, c).permute(0, 3, 1, 2)
-        groups, norm = self._norm_constants()
-        has_failed = self.kernels.call(
-            f"relu_norm_pool_{SUFFIX[x.dtype]}",
-            *(x, y, n, h, w, groups, c // groups),
-            *norm,
-            *(self.window, self.stride, out_h, out_w),
-        )
-        if has_failed:
-            raise MemoryError(f"no memory for the lines of activations {c} x {h} x {w}")
-        return y
-
-    def _norm_constants(self) -> tuple[int, tuple[float, ...]]:
-        """Groups; then size, alpha, beta and k. Size 0 stands for no norm."""
-        norm = self.norm
-        if norm is None:
-            return 1, (0, 0.0, 1.0, 1.0)
-        return norm.groups, (norm.size, float(norm.alpha), float(norm.beta), float(norm.k))
+        x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        y = relu_norm_pool(x, self.norm, self.window, self.stride, self.kernels)
+        return y.permute(0, 3, 1, 2)
 
 
 def _side(value: int | tuple[int, int]) -> int:

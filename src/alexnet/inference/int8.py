@@ -8,23 +8,21 @@ bits, and the result to its type.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from alexnet.inference.int8_kernels import PackedWeights, Window, int8_conv2d, int8_linear
 from alexnet.inference.quantization import (
     MAX_INT8,
-    STEP_WORDS,
-    PackedWeights,
     bias_of,
     pack_weights,
     quantize_per_channel,
     quantize_with_error_feedback,
 )
 from alexnet.models.modules import Conv2d
-from alexnet.ops.library import SUFFIX, KernelLibrary, check_float32
+from alexnet.ops.library import KernelLibrary
+from alexnet.ops.tensors import SUFFIX, check_float32
 
 WEIGHT_BLOCK = 64
 """Weights of an output that share a scale in `WeightOnlyInt8Linear`."""
@@ -33,14 +31,8 @@ MAX_WEIGHT_ONLY_BATCH = 8
 """Largest batch for which reading the weights takes longer than multiplying them, where the CPU has
 no int8 dot products."""
 
-IMAGES_AT_A_TIME = 8
-"""Images that a quantized convolution computes at a time, so that they stay in the CPU's caches."""
-
 MAX_ACCUMULATED_INPUTS = 2**31 // (255 * MAX_INT8)
 """Inputs of an output whose sum of products fits in int32, whatever their values."""
-
-READ_PADDING = 4 * STEP_WORDS - 1
-"""Bytes after the quantized activations that the kernels may read and multiply by 0."""
 
 
 def has_fast_int8(kernels: KernelLibrary | None) -> bool:
@@ -57,92 +49,6 @@ def has_only_bf16_tiles(kernels: KernelLibrary | None) -> bool:
 def fits_int32_accumulator(layer: nn.Conv2d | nn.Linear) -> bool:
     """Whether the sum of an output's int8 products cannot overflow int32."""
     return layer.weight[0].numel() <= MAX_ACCUMULATED_INPUTS
-
-
-class QuantizedActivations(NamedTuple):
-    """Images as uint8, each with its own scale: activation = (value - zero_point) * scale."""
-
-    values: Tensor
-    """uint8 [N, H, W, C], with `READ_PADDING` bytes after the last one."""
-    scales: Tensor
-    """float32 [N]."""
-    zero_points: Tensor
-    """int32 [N]."""
-
-
-def quantize(
-    x: Tensor, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)
-) -> QuantizedActivations:
-    """Quantize each image of a batch to uint8 by its own range.
-
-    An image's minimum and maximum become 0 and 255, where 0 is always in the range. An image with a
-    value that is not finite has NaN for its scale.
-
-    Args:
-        x: [N, C, H, W] in channels-last memory, or [N, C].
-        kernels: the C kernels.
-        padding: rows and columns of zeros before an image, and after it.
-    """
-    x = x if x.dtype in SUFFIX else x.float()
-    n, c, h, w = x.shape if x.ndim == 4 else (*x.shape, 1, 1)
-    before, after = padding
-    padded_h, padded_w = h + before + after, w + before + after
-    size_bytes = n * padded_h * padded_w * c
-    memory = x.new_empty(size_bytes + READ_PADDING, dtype=torch.uint8)
-    scales = x.new_empty(n, dtype=torch.float32)
-    zero_points = x.new_empty(n, dtype=torch.int32)
-    images = n, h, w, c, before, padded_h, padded_w
-    kernels.call(f"quantize_{SUFFIX[x.dtype]}", x, memory, scales, zero_points, images)
-    values = memory[:size_bytes].view(n, padded_h, padded_w, c)
-    return QuantizedActivations(values, scales, zero_points)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Kernel size, stride and groups of a convolution."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    groups: int
-
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the output for padded activations of this size.
-
-        Raises:
-            ValueError: they are smaller than the kernel.
-        """
-        (kernel_h, kernel_w), (stride_h, stride_w) = self.kernel, self.stride
-        if height < kernel_h or width < kernel_w:
-            raise ValueError(f"feature maps of {height} x {width} are smaller than the kernel")
-        return (height - kernel_h) // stride_h + 1, (width - kernel_w) // stride_w + 1
-
-
-def int8_conv2d(
-    x: QuantizedActivations,
-    weights: PackedWeights,
-    y: Tensor,
-    window: Window,
-    clamp_min: float,
-    kernels: KernelLibrary,
-) -> None:
-    """Fill y [N, K, H', W'], float32 or bf16 in channels-last memory, from padded images.
-
-    The result is clamped from below at `clamp_min`.
-    """
-    check_float32(weights.scales, weights.bias)
-    _, channels, out_h, out_w = y.shape
-    sizes = *x.values.shape, out_h, out_w, channels, window.groups, *window.kernel, *window.stride
-    kernels.call(f"int8_conv2d_{SUFFIX[y.dtype]}", *x, *weights, y, sizes, clamp_min)
-
-
-def int8_linear(
-    x: QuantizedActivations, weights: PackedWeights, clamp_min: float, kernels: KernelLibrary
-) -> Tensor:
-    """Outputs float32 [N, outputs] of inputs [N, 1, 1, inputs], clamped from below."""
-    check_float32(weights.scales, weights.bias)
-    y = x.scales.new_empty(len(x.values), len(weights.bias))
-    kernels.call("int8_linear", *x, *weights, y, len(y), x.values.shape[-1], y.shape[1], clamp_min)
-    return y
 
 
 class FusedReluLayer(nn.Module):
@@ -168,7 +74,7 @@ class Int8Layer(FusedReluLayer):
     weight_sums: Tensor
     bias: Tensor
 
-    def __init__(self, weights: PackedWeights, inputs: int, kernels: KernelLibrary) -> None:
+    def __init__(self, weights: PackedWeights[Tensor], inputs: int, kernels: KernelLibrary) -> None:
         super().__init__()
         for name, tensor in weights._asdict().items():
             self.register_buffer(name, tensor)
@@ -179,9 +85,11 @@ class Int8Layer(FusedReluLayer):
             raise ValueError(f"this layer takes {self.inputs} inputs, not {x.shape[1]}")
 
     @property
-    def weights(self) -> PackedWeights:
+    def weights(self) -> PackedWeights[Tensor]:
         """As the kernels read them."""
-        return PackedWeights(self.blocks, self.scales, self.weight_sums, self.bias)
+        found = PackedWeights(self.blocks, self.scales, self.weight_sums, self.bias)
+        check_float32(found.scales, found.bias)
+        return found
 
 
 class Int8Conv2d(Int8Layer):
@@ -198,23 +106,16 @@ class Int8Conv2d(Int8Layer):
         )
         super().__init__(weights, layer.in_channels, kernels)
         (kernel_h, kernel_w), (stride_h, stride_w) = layer.kernel_size, layer.stride
-        self.window = Window((kernel_h, kernel_w), (stride_h, stride_w), layer.groups)
-        self.padding = layer.pads[0], layer.pads[0] + layer.extra_padding
-        self.dtype = dtype
+        padding = layer.pads[0], layer.pads[0] + layer.extra_padding
+        self.window = Window((kernel_h, kernel_w), (stride_h, stride_w), layer.groups, padding)
+        self.is_bf16 = dtype == torch.bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to [N, K, H', W'] of type `dtype`, channels last."""
+        """Activations [N, C, H, W] to [N, K, H', W'], float32 or bf16, channels last."""
         self._check(x)
-        x = x.contiguous(memory_format=torch.channels_last)
-        out_h, out_w = self.window.output_size(*(side + sum(self.padding) for side in x.shape[2:]))
-        weights = self.weights
-        y = x.new_empty((len(x), out_h, out_w, len(weights.bias)), dtype=self.dtype)
-        y = y.permute(0, 3, 1, 2)
-        for first in range(0, len(x), IMAGES_AT_A_TIME):
-            part = slice(first, first + IMAGES_AT_A_TIME)
-            quantized = quantize(x[part], self.kernels, self.padding)
-            int8_conv2d(quantized, weights, y[part], self.window, self.clamp_min, self.kernels)
-        return y
+        x = _supported(x).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        y = int8_conv2d(x, self.weights, self.window, self.is_bf16, self.clamp_min, self.kernels)
+        return y.permute(0, 3, 1, 2)
 
 
 class Int8Linear(Int8Layer):
@@ -229,8 +130,13 @@ class Int8Linear(Int8Layer):
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs] to float32 [N, outputs]."""
         self._check(x)
-        quantized = quantize(x.contiguous(), self.kernels)
-        return int8_linear(quantized, self.weights, self.clamp_min, self.kernels)
+        x = _supported(x).contiguous()
+        return int8_linear(x, self.weights, self.clamp_min, self.kernels)
+
+
+def _supported(x: Tensor) -> Tensor:
+    """Activations in a type that the kernels take."""
+    return x if x.dtype in SUFFIX else x.float()
 
 
 class WeightOnlyInt8Linear(FusedReluLayer):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet.inference.int8_kernels import STEP_WORDS, PackedWeights
+
 MAX_INT8 = 127
 """The quantized weights lie between -127 and 127, so that the range is symmetric."""
-STEP_WORDS = 16
-"""Words of four bytes that the kernels multiply at a time at most: a row of a tile (AMX)."""
 INPUT_CORRELATION = 0.9
 """Correlation of adjacent pixels of an activation map; assumed, not calibrated
 (docs/performance.md)."""
@@ -19,23 +17,6 @@ INPUT_CORRELATION = 0.9
 
 WEIGHTS_AT_A_TIME = 1 << 22
 """Weights that are rounded at a time, which limits the memory in between to 16 megabytes."""
-
-
-class PackedWeights(NamedTuple):
-    """A layer's int8 weights in the order in which the C kernels read them.
-
-    weight = quantized * scale.
-    """
-
-    blocks: Tensor
-    """int8 [blocks, kernel rows, runs, words of a run, outputs of a block, 4]."""
-    scales: Tensor
-    """float32 [outputs]."""
-    weight_sums: Tensor
-    """int32 [outputs]: the sum of each output's quantized weights. It corrects for the inputs'
-    zero point."""
-    bias: Tensor
-    """float32 [outputs]."""
 
 
 def quantize_per_channel(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,7 +73,7 @@ def _error_feedback(weight: Tensor) -> Tensor:
 
 def pack_weights(
     quantized: Tensor, scales: Tensor, bias: Tensor, groups: int, output_block: int
-) -> PackedWeights:
+) -> PackedWeights[Tensor]:
     """Weights in the kernels' order, padded with zeros to whole blocks.
 
     Args:

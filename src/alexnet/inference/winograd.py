@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.inference.quantization import bias_of
-from alexnet.ops.library import KernelLibrary, check_float32
+from alexnet.ops.library import KernelLibrary
+from alexnet.ops.tensors import check_float32
 
 TILE = 6
 """Side of an input tile, in pixels."""

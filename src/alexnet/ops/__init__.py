@@ -2,9 +2,11 @@
 
 - `norms`: response normalization (the paper's LRN across channels) and LRN within a channel.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
-- `library`: the C kernels, found, loaded and called.
+- `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
+- `tensors`: tensors as the kernels take them.
 - `resize`: Lanczos resizing of decoded images, by a kernel that needs no torch.
 - `build`: loads them from the package or the cache, or compiles `csrc/*.c` into the cache.
+- `norms_triton`, `gpu_conv`: norms and convolutions on a GPU.
 - `compile`, `instruction_sets`: calls of the compiler, and the CPUs that it compiles for.
 """
 

@@ -1,8 +1,9 @@
-"""The C kernels: found, loaded and called.
+"""The C kernels: found, loaded and called, with or without torch.
 
-The wrapper of each kernel is in the module of the only layer that calls it. Without kernels (where
-the package brings none and there is no C compiler) the layers compute in torch alone: slower, with
-the same results within the tolerance that tests state, and without int8 inference.
+The wrapper of each kernel is in the module of the only layer that calls it; those of int8 inference
+are in `inference/int8_kernels.py`. Without kernels (where the package brings none and there is no C
+compiler) the layers compute in torch alone: slower, with the same results within the tolerance that
+tests state, and without int8 inference.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import functools
 import os
 import platform
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from alexnet.errors import UsageError
 from alexnet.ops.build import KernelsMissingError, find_library
 from alexnet.ops.compile import KERNELS, find_compiler
 from alexnet.ops.instruction_sets import InstructionSet, supported, wanted
+from alexnet.ops.threads import kernel_threads, load_torch_openmp
 
-SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
-"""End of a kernel's name, for each tensor type that it is compiled for."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Argument: TypeAlias = "Tensor | np.ndarray | float | tuple[int, ...]"
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,18 @@ class KernelLibrary:
         """Whether they use torch's threads; otherwise they use one."""
         return bool(self.library.kernels_have_openmp())
 
-    def call(self, kernel: str, *arguments: Tensor | float | tuple[int, ...]) -> int:
+    def call(self, kernel: str, *arguments: Argument) -> int:
         """Call a C function with torch's number of threads as its last argument.
 
         Args:
             kernel: the function's name.
-            arguments: a tensor is passed as a pointer to its memory, an int as long, a float as
-                float, and a tuple as a pointer to a struct of longs.
+            arguments: a tensor or an array is passed as a pointer to its memory, an int as long, a
+                float as float, and a tuple as a pointer to a struct of longs.
 
         Raises:
             ValueError: a tensor is not on the CPU.
         """
-        threads = ctypes.c_int(torch.get_num_threads())
+        threads = ctypes.c_int(kernel_threads())
         result: int = getattr(self.library, kernel)(*map(_c_value, arguments), threads)
         return result
 
@@ -71,25 +75,18 @@ class KernelLibrary:
         return load_compatible_kernels, (self.int8_output_block,)
 
 
-def _c_value(value: Tensor | float | tuple[int, ...]) -> object:
-    if isinstance(value, Tensor):
-        if value.device.type != "cpu":
-            raise ValueError(f"the C kernels compute on the CPU, not on {value.device}")
-        return ctypes.c_void_p(value.data_ptr())
+def _c_value(value: Argument) -> object:
     if isinstance(value, tuple):
         return (ctypes.c_long * len(value))(*value)
-    return ctypes.c_long(value) if isinstance(value, int) else ctypes.c_float(value)
-
-
-def check_float32(*tensors: Tensor) -> None:
-    """Reject other types, whose memory a C kernel would misread (after `network.half()`, say).
-
-    Raises:
-        ValueError: a tensor is not float32.
-    """
-    for x in tensors:
-        if x.dtype != torch.float32:
-            raise ValueError(f"an optimized layer computes with float32, not {x.dtype}")
+    if isinstance(value, int):
+        return ctypes.c_long(value)
+    if isinstance(value, float):
+        return ctypes.c_float(value)
+    if isinstance(value, np.ndarray):
+        return ctypes.c_void_p(value.ctypes.data)
+    if value.device.type != "cpu":
+        raise ValueError(f"the C kernels compute on the CPU, not on {value.device}")
+    return ctypes.c_void_p(value.data_ptr())
 
 
 def load_kernels() -> KernelLibrary | None:
@@ -112,6 +109,7 @@ def _search() -> tuple[KernelLibrary | None, str]:
 
 @functools.cache
 def _search_once(sets: tuple[InstructionSet, ...]) -> tuple[KernelLibrary | None, str]:
+    load_torch_openmp()
     try:
         built = find_library(KERNELS, sets)
     except KernelsMissingError as error:

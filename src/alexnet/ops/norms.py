@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.ops.library import SUFFIX, KernelLibrary, load_kernels
+from alexnet.ops.library import KernelLibrary, load_kernels
+from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_exporting, no_autocast
 
 MAX_KERNEL_CHANNELS = 1024

@@ -1,0 +1,214 @@
+"""The C kernels of int8 inference, on tensors and on arrays: feature maps are [N, H, W, C].
+
+Layers of a network (`int8.py`, `fused.py`) compute with them on torch's tensors, a frozen network
+(`frozen.py`) on numpy's arrays, which have the bits of bf16 in uint16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+
+from alexnet.models.layers import ResponseNorm
+from alexnet.ops.library import KernelLibrary
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+A = TypeVar("A", "np.ndarray", "Tensor")
+Type: TypeAlias = Literal["f32", "bf16", "u8", "i32"]
+"""Of numbers; the first two are also the ends of the kernels' names."""
+TYPES: dict[str, Type] = {
+    "torch.float32": "f32", "torch.bfloat16": "bf16", "float32": "f32", "uint16": "bf16",
+}  # fmt: skip
+"""Of activations, by the name of their dtype."""
+TORCH_DTYPES: dict[Type, str] = {
+    "f32": "float32", "bf16": "bfloat16", "u8": "uint8", "i32": "int32",
+}  # fmt: skip
+NUMPY_DTYPES: dict[Type, np.dtype] = {
+    "f32": np.dtype(np.float32), "bf16": np.dtype(np.uint16), "u8": np.dtype(np.uint8),
+    "i32": np.dtype(np.int32),
+}  # fmt: skip
+STEP_WORDS = 16
+"""Words of four bytes that the kernels multiply at a time at most: a row of a tile (AMX)."""
+READ_PADDING = 4 * STEP_WORDS - 1
+"""Bytes after the quantized activations that the kernels may read and multiply by 0."""
+IMAGES_AT_A_TIME = 8
+"""Images that a quantized convolution computes at a time, so that they stay in the CPU's caches."""
+ALIGNMENT = 64
+"""Of results, in bytes: a line of the cache."""
+
+
+class PackedWeights(NamedTuple, Generic[A]):
+    """A layer's int8 weights in the order in which the C kernels read them.
+
+    weight = quantized * scale.
+    """
+
+    blocks: A
+    """int8 [blocks, kernel rows, runs, words of a run, outputs of a block, 4]."""
+    scales: A
+    """float32 [outputs]."""
+    weight_sums: A
+    """int32 [outputs]: the sum of each output's quantized weights. It corrects for the inputs'
+    zero point."""
+    bias: A
+    """float32 [outputs]."""
+
+
+class QuantizedActivations(NamedTuple, Generic[A]):
+    """Images as uint8, each with its own scale: activation = (value - zero_point) * scale."""
+
+    values: A
+    """uint8 [N, H, W, C], with `READ_PADDING` bytes after the last one."""
+    scales: A
+    """float32 [N]."""
+    zero_points: A
+    """int32 [N]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Kernel size, stride and groups of a convolution, and the zeros around its input."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    groups: int
+    padding: tuple[int, int]
+    """Rows and columns of zeros before an image, and after it."""
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the output for activations of this size.
+
+        Raises:
+            ValueError: with their padding they are smaller than the kernel.
+        """
+        height, width = height + sum(self.padding), width + sum(self.padding)
+        (kernel_h, kernel_w), (stride_h, stride_w) = self.kernel, self.stride
+        if height < kernel_h or width < kernel_w:
+            raise ValueError(f"feature maps of {height} x {width} are smaller than the kernel")
+        return (height - kernel_h) // stride_h + 1, (width - kernel_w) // stride_w + 1
+
+
+def quantize(
+    x: A, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)
+) -> QuantizedActivations[A]:
+    """Quantize each image of a batch to uint8 by its own range.
+
+    An image's minimum and maximum become 0 and 255, where 0 is always in the range. An image with a
+    value that is not finite has NaN for its scale.
+
+    Args:
+        x: float32 or bf16 [N, H, W, C] or [N, C], contiguous.
+        kernels: the C kernels.
+        padding: rows and columns of zeros before an image, and after it.
+    """
+    n, h, w, c = x.shape if x.ndim == 4 else (len(x), 1, 1, x.shape[1])
+    before, after = padding
+    padded_h, padded_w = h + before + after, w + before + after
+    size_bytes = n * padded_h * padded_w * c
+    memory = _empty(x, (size_bytes + READ_PADDING,), "u8")
+    scales, zero_points = _empty(x, (n,), "f32"), _empty(x, (n,), "i32")
+    images = n, h, w, c, before, padded_h, padded_w
+    kernels.call(f"quantize_{_type(x)}", x, memory, scales, zero_points, images)
+    values = memory[:size_bytes].reshape(n, padded_h, padded_w, c)
+    return QuantizedActivations(values, scales, zero_points)
+
+
+def int8_conv2d(
+    x: A,
+    weights: PackedWeights[A],
+    window: Window,
+    is_bf16: bool,
+    clamp_min: float,
+    kernels: KernelLibrary,
+) -> A:
+    """Activations [N, H, W, C] to float32 or bf16 [N, H', W', K], clamped from below.
+
+    Raises:
+        ValueError: the activations are smaller than the kernel.
+    """
+    out_h, out_w = window.output_size(*x.shape[1:3])
+    y: A = _empty(x, (len(x), out_h, out_w, len(weights.bias)), "bf16" if is_bf16 else "f32")
+    kernel = f"int8_conv2d_{_type(y)}"
+    quantized: QuantizedActivations[A]
+    for first in range(0, len(x), IMAGES_AT_A_TIME):
+        part = slice(first, first + IMAGES_AT_A_TIME)
+        quantized = quantize(x[part], kernels, window.padding)
+        sizes = *quantized.values.shape, *y.shape[1:], window.groups, *window.kernel, *window.stride
+        kernels.call(kernel, *quantized, *weights, y[part], sizes, clamp_min)
+    return y
+
+
+def int8_linear(x: A, weights: PackedWeights[A], clamp_min: float, kernels: KernelLibrary) -> A:
+    """Activations [N, inputs] to float32 [N, outputs], clamped from below at `clamp_min`."""
+    y = _empty(x, (len(x), len(weights.bias)), "f32")
+    sizes = len(y), x.shape[1], y.shape[1]
+    kernels.call("int8_linear", *quantize(x, kernels), *weights, y, *sizes, clamp_min)
+    return y
+
+
+def relu_norm_pool(
+    x: A, norm: ResponseNorm | None, window: int, stride: int, kernels: KernelLibrary
+) -> A:
+    """ReLU, response norm where there is one, and max pooling: [N, H, W, C] to [N, H', W', C].
+
+    Raises:
+        ValueError: the feature maps are smaller than the pooling window.
+        MemoryError: there is no memory for the buffered lines.
+    """
+    n, h, w, c = x.shape
+    if min(h, w) < window:
+        raise ValueError(f"feature maps of {h} x {w}, smaller than the window, {window}")
+    out_h, out_w = ((side - window) // stride + 1 for side in (h, w))
+    y = _empty(x, (n, out_h, out_w, c), _type(x))
+    groups = norm.groups if norm else 1
+    constants: tuple[float, ...] = (0, 0.0, 1.0, 1.0)  # size 0 stands for no norm
+    if norm:
+        constants = _constants(norm)
+    sizes: tuple[float, ...] = (n, h, w, groups, c // groups)
+    sizes = *sizes, *constants, window, stride, out_h, out_w
+    has_failed = kernels.call(f"relu_norm_pool_{_type(x)}", x, y, *sizes)
+    if has_failed:
+        raise MemoryError(f"no memory for the lines of activations {c} x {h} x {w}")
+    return y
+
+
+def response_norm(x: np.ndarray, norm: ResponseNorm, kernels: KernelLibrary) -> np.ndarray:
+    """`ops.response_norm` of activations [N, H, W, C] in an array."""
+    channels = x.shape[-1] // norm.groups
+    y = _empty(x, x.shape, _type(x))
+    rows = x.size // channels
+    kernels.call(f"response_norm_{_type(x)}", x, y, rows, channels, *_constants(norm))
+    return y
+
+
+def _constants(norm: ResponseNorm) -> tuple[int, float, float, float]:
+    return norm.size, float(norm.alpha), float(norm.beta), float(norm.k)
+
+
+def _type(x: Any) -> Type:
+    """Of activations."""
+    return TYPES[str(x.dtype)]
+
+
+@cache
+def _torch_dtype(type_: Type) -> torch.dtype:
+    import torch
+
+    dtype: torch.dtype = getattr(torch, TORCH_DTYPES[type_])
+    return dtype
+
+
+def _empty(like: A, shape: tuple[int, ...], type_: Type) -> A:
+    """A tensor or an array, with undefined values; its memory begins at a line of the cache."""
+    if not isinstance(like, np.ndarray):
+        return like.new_empty(shape, dtype=_torch_dtype(type_))
+    dtype = NUMPY_DTYPES[type_]
+    memory = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % ALIGNMENT)

@@ -1,0 +1,20 @@
+"""Tensors as the C kernels take them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
+"""End of a kernel's name, for each tensor type that it is compiled for."""
+
+
+def check_float32(*tensors: Tensor) -> None:
+    """Reject other types, whose memory a C kernel would misread (after `network.half()`, say).
+
+    Raises:
+        ValueError: a tensor is not float32.
+    """
+    for x in tensors:
+        if x.dtype != torch.float32:
+            raise ValueError(f"an optimized layer computes with float32, not {x.dtype}")
