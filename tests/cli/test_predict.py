@@ -15,7 +15,7 @@ import alexnet
 from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.config.serialization import to_dict
 from alexnet.inference import decoding
-from alexnet.inference.answering import answering_network, load_answering
+from alexnet.inference.answering import load_answering
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.predictions import Prediction
 from alexnet.training.run_folder import RunFolder
@@ -252,7 +252,7 @@ def test_predict_answers_with_the_optimized_network_or_exactly(
     }
     for words, classifier in expected.items():
         told = json.loads(command("predict", auto, folder, "--top", 1, "--json", *words).out)
-        assert told["network"] == to_dict(answering_network(classifier))
+        assert told["network"] == to_dict(classifier.answering_network)
         assert told["network"]["is_optimized"] is not bool(words)
         found = [one["top_classes"][0]["probability"] for one in told["predictions"]]
         assert found == [p.top_classes[0].probability for p in classifier.predict(folder)]
@@ -271,7 +271,7 @@ def test_in_int8_an_answer_depends_neither_on_the_batch_nor_on_the_order(
     auto: Path, flowers: Path
 ) -> None:
     classifier = load_answering(auto, "cpu", exact=False)
-    if answering_network(classifier).depends_on_batch:
+    if classifier.answering_network.depends_on_batch:
         pytest.skip("not every layer is in int8 here")
     together = {p.image: p.top_classes for p in classifier.predict(flowers / "test")}
     for path in reversed(list(together)):

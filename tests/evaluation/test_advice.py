@@ -11,7 +11,8 @@ from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.evaluation.advice import crops_advice, evaluation_advice
 from alexnet.evaluation.results import Evaluation, compute_metrics
-from alexnet.inference.classifier import Classifier, Crops
+from alexnet.inference.classifier import Classifier
+from alexnet.inference.predictor import Crops
 from alexnet.models.network import Network
 from alexnet.models.zoo import architecture
 from alexnet.transforms.statistics import preprocessing_for

@@ -25,6 +25,7 @@ OURS = {
     "unpacked/photos-0123456789abcdef": "unpacked archive",
     "unpacked/.photos-0123456789abcdef-01234567": "left unfinished",
     "kernels/0123456789abcdef01234567.so": "compiled kernels",
+    "optimized/0123456789abcdef01234567.safetensors": "optimized network",
     "data/toyflowers-1": "data set",
     "data/17flowers.tgz": "download",
     "data/.17flowers.tgz.part": "left unfinished",
@@ -33,7 +34,7 @@ OURS = {
 NOT_OURS = (
     f"stores/{STORE}.lock", "stores/holiday", "stores/notes.txt", "data/photos/1.jpg",
     "data/ILSVRC/train", "data/17flowers/datasplits.mat", "photos-0123456789abcdef", ".bashrc",
-    "data/.hidden", "kernels/mine.so",
+    "data/.hidden", "kernels/mine.so", "optimized/mine.safetensors",
 )  # fmt: skip
 
 

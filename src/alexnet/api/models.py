@@ -17,9 +17,10 @@ from alexnet.evaluation.evaluator import SplitName
 from alexnet.evaluation.report import write_evaluation
 from alexnet.evaluation.results import Evaluation
 from alexnet.inference import classifier as classifiers
-from alexnet.inference.classifier import Classifier, Crops
+from alexnet.inference.classifier import Classifier
 from alexnet.inference.inputs import ImageInput
 from alexnet.inference.predictions import Predictions
+from alexnet.inference.predictor import Crops
 from alexnet.interop import importer
 from alexnet.interop.class_names import read_class_names
 from alexnet.interop.defaults import chosen_architecture

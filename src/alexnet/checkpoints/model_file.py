@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from alexnet.checkpoints.tensors import load_tensors, save_tensors
-from alexnet.checkpoints.validation import check_preprocessing, check_tensors
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ZOO
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MEAN_IMAGE = "preprocessing.mean_image"
-HALF_TYPES = (torch.float16, torch.bfloat16)
-"""Of shared files, which are half as large; their weights are read as float32."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,13 +51,16 @@ def save_model(
     path: Path, weights: dict[str, Tensor], info: ModelInfo, mean_image: Tensor | None = None
 ) -> None:
     """Write a model file: a state dict, its header, and the mean image if there is one."""
+    from alexnet.checkpoints.tensors import save_tensors
+
     extra = {} if mean_image is None else {MEAN_IMAGE: mean_image}
     save_tensors(path, {**weights, **extra}, info)
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """The tensor, in float32 if it is in half precision."""
-    return tensor.float() if tensor.dtype in HALF_TYPES else tensor
+    """The tensor, in float32 if it is in half precision, as in shared files of half the size."""
+    is_half = tensor.is_floating_point() and tensor.element_size() == 2
+    return tensor.float() if is_half else tensor
 
 
 def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]:
@@ -72,6 +72,9 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
     Raises:
         ModelFileError: missing, damaged, of another format, or of another program.
     """
+    from alexnet.checkpoints.tensors import load_tensors
+    from alexnet.checkpoints.validation import check_preprocessing, check_tensors
+
     tensors, info = load_tensors(path, ModelInfo)
     mean_image = tensors.pop(MEAN_IMAGE, None)
     tensors = {name: full_precision(tensor) for name, tensor in tensors.items()}

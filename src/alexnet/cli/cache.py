@@ -19,8 +19,8 @@ from alexnet.io.text import printable
 
 HELP = """usage: alexnet cache ACTION ...
 
-The cache folder holds image stores, downloads, unpacked archives and compiled
-kernels. All of them are made again when they are needed.
+The cache folder holds image stores, downloads, unpacked archives, compiled
+kernels and optimized networks. All of them are made again when needed.
 
   list   the entries with size and last use
   clean  remove entries that have not been used for 30 days or --older-than

@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     skipped: Counter[str] = Counter()
     inputs = find_inputs(flags.paths, skipped)
     from alexnet.evaluation.advice import crops_advice
-    from alexnet.inference.answering import answering_network, load_answering
+    from alexnet.inference.answering import load_answering
 
     classifier = load_answering(flags.model, flags.device, exact=flags.exact)
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         own = list(_written(batches(reporter.on_predict), write_now))
     predictions = list(chain.from_iterable(world.gather_objects(own)))
     if flags.json:
-        print_json(predict_output(answering_network(classifier), predictions, skipped))
+        print_json(predict_output(classifier.answering_network, predictions, skipped))
     elif flags.csv and not write_now:
         list(_written([predictions], write_now=True))
     elif not flags.csv and any(prediction.top_classes for prediction in predictions):

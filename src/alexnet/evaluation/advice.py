@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from alexnet.data.advice import (
@@ -10,9 +12,11 @@ from alexnet.data.advice import (
     largest_and_smallest,
     rare_classes,
 )
-from alexnet.evaluation.calibration import Calibration
-from alexnet.evaluation.results import Evaluation
-from alexnet.inference.classifier import Classifier, Crops
+
+if TYPE_CHECKING:
+    from alexnet.evaluation.calibration import Calibration
+    from alexnet.evaluation.results import Evaluation
+    from alexnet.inference.predictor import Crops, Predictor
 
 
 def evaluation_advice(evaluation: Evaluation) -> list[str]:
@@ -28,9 +32,9 @@ def evaluation_advice(evaluation: Evaluation) -> list[str]:
     return [line for line in lines if line]
 
 
-def crops_advice(classifier: Classifier, crops: Crops) -> str:
+def crops_advice(predictor: Predictor, crops: Crops) -> str:
     """The sentence on ten crops that are only two; "" where they are ten, or one."""
-    preprocessing = classifier.info.preprocessing
+    preprocessing = predictor.info.preprocessing
     if crops == 1 or not preprocessing.has_one_crop:
         return ""
     side = preprocessing.crop_size

@@ -21,7 +21,8 @@ from alexnet.evaluation.training_images import (
     is_training_path,
     training_images,
 )
-from alexnet.inference.classifier import Classifier, Crops
+from alexnet.inference.classifier import Classifier
+from alexnet.inference.predictor import Crops
 from alexnet.parallel.world import current_world, join_world
 from alexnet.reporter import (
     NullReporter,

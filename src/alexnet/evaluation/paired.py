@@ -25,7 +25,8 @@ from alexnet.evaluation.intervals import (
     wilson_interval,
 )
 from alexnet.evaluation.training_images import is_training_data, training_images
-from alexnet.inference.classifier import Classifier, Crops
+from alexnet.inference.classifier import Classifier
+from alexnet.inference.predictor import Crops
 from alexnet.reporter import NullReporter, ProgressCallback, Reporter, ignore_progress
 
 

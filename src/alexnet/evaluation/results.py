@@ -20,7 +20,7 @@ from alexnet.evaluation.metrics import (
     most_confused,
     top_k_error,
 )
-from alexnet.inference.classifier import Crops
+from alexnet.inference.predictor import Crops
 
 MAX_TOP_LOSSES = 100_000
 """Images of an evaluation that are listed; of more, those with the highest losses."""

@@ -17,7 +17,8 @@ from alexnet.evaluation.evaluator import predict_probabilities
 from alexnet.evaluation.metrics import rank_of_label
 from alexnet.experiments.experiment import Measure
 from alexnet.experiments.outcome import Outcome
-from alexnet.inference.classifier import Classifier, Crops, load
+from alexnet.inference.classifier import Classifier, load
+from alexnet.inference.predictor import Crops
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter, progress_callback
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe

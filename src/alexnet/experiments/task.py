@@ -10,7 +10,7 @@ from alexnet.errors import DivergedError, UsageError
 from alexnet.experiments.experiment import Measure
 from alexnet.experiments.measure import measure_diverged, measure_run
 from alexnet.experiments.outcome import Outcome, write_outcome
-from alexnet.inference.classifier import Crops
+from alexnet.inference.predictor import Crops
 from alexnet.io.files import remove_folder
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.training.initial_weights import resolve_paths

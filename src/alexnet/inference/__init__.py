@@ -1,13 +1,16 @@
 """A trained network in use: predictions, and a faster network for the CPU.
 
 - `classifier`: `Classifier` with its class names and preprocessing; `load` reads it from a run.
+- `predictor`: `Predictor`, what a classifier does with images, whatever computes the probabilities.
 - `inputs`, `arrays`, `decoding`: images in any form, read and resized.
 - `predictions`: `Prediction`, the most probable classes of an image.
 - `optimize`: `optimize_for_inference` folds batch norms and replaces layers by faster ones.
-- `answering`: the network with which `alexnet predict` answers, and its name in JSON.
+- `answering`: the classifier with which `alexnet predict` answers, kept in the cache.
+- `frozen`, `freeze`: a classifier in int8 that needs no torch, and the file that it is read from.
 - `fused`: ReLU, response norm and max pooling in one pass.
 - `winograd`: 3 x 3 and 5 x 5 convolutions by Winograd's filtering, where the CPU lacks bf16.
 - `int8`: convolutions and linear layers of quantized weights and activations.
+- `int8_kernels`: the C kernels that these compute with, on arrays, without torch.
 - `quantization`: float weights as int8, with scales.
 """
 

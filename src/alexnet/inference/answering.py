@@ -1,21 +1,41 @@
-"""The network that answers for `alexnet predict`: optimized, or exact, and what that means."""
+"""The classifier with which `alexnet predict` answers: optimized, or exact.
+
+The first answer of a model keeps its optimized network in the cache; the next ones read it from
+there, without torch.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import platform
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from safetensors import SafetensorError
 
 from alexnet.checkpoints.model_file import find_model_file, load_model
-from alexnet.inference.classifier import Classifier, build_classifier
-from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
-from alexnet.inference.optimize import is_optimized
-from alexnet.inference.predictions import AnsweringNetwork, NumberType
-from alexnet.runtime.device import compute_dtype
+from alexnet.inference.frozen import read_frozen
+from alexnet.inference.predictor import Predictor
+from alexnet.io.files import remove_file
+from alexnet.io.in_use import mark_used
+from alexnet.io.paths import cache_folder
+from alexnet.ops.library import load_kernels
+from alexnet.runtime.cpu import may_have_gpu
+
+if TYPE_CHECKING:
+    from alexnet.inference.classifier import Classifier
+
+CACHE = "optimized"
+"""Folder of the cache with the files of `freeze`."""
+MAX_KEPT = 8
+"""Optimized networks in the cache; of AlexNet they have 60 MB each."""
+MADE_BY = ("freeze.py", "frozen.py", "int8.py", "int8_kernels.py", "optimize.py", "quantization.py")
+"""The modules on which the content of such a file depends."""
 
 
-def load_answering(path: str | Path, device: str, *, exact: bool) -> Classifier:
+def load_answering(path: str | Path, device: str, *, exact: bool) -> Predictor:
     """The classifier of a model file or a run folder, as `alexnet predict` uses it.
 
     It is optimized, without a copy of the float32 weights in memory. A run that was trained with
@@ -25,10 +45,22 @@ def load_answering(path: str | Path, device: str, *, exact: bool) -> Classifier:
         ModelFileError: the file is missing, damaged, or not a model of this program.
         UsageError: there is no such device.
     """
-    weights, info, mean_image = load_model(find_model_file(path))
+    file = find_model_file(path)
+    kept = None if exact else kept_path(file, device)
+    if kept and (kernels := load_kernels()) and (frozen := read_frozen(kept, kernels)):
+        mark_used(kept)
+        return frozen
+    from alexnet.inference.classifier import build_classifier
+
+    weights, info, mean_image = load_model(file)
     exact = exact or info.recipe.precision == "float32"
     classifier = build_classifier(weights, info, mean_image, device, copy=exact)
-    return replace(classifier, precision="float32") if exact else prepared_to_answer(classifier)
+    if exact:
+        return replace(classifier, precision="float32")
+    classifier = prepared_to_answer(classifier)
+    if kept and kept == kept_path(file, device):  # the file is the one that was read
+        keep(classifier, kept)
+    return classifier
 
 
 def prepared_to_answer(classifier: Classifier) -> Classifier:
@@ -36,15 +68,33 @@ def prepared_to_answer(classifier: Classifier) -> Classifier:
     return classifier if classifier.precision == "float32" else classifier.optimized()
 
 
-def answering_network(classifier: Classifier) -> AnsweringNetwork:
-    """Which network a classifier has."""
-    layers = list(classifier.network.modules())
-    dtype = compute_dtype(classifier.device, classifier.precision)
-    number_type: NumberType = "bf16" if dtype == torch.bfloat16 else "float32"
-    is_int8 = any(isinstance(layer, Int8Layer) for layer in layers)
-    weighted = (torch.nn.Conv2d, torch.nn.Linear, WeightOnlyInt8Linear)
-    return AnsweringNetwork(
-        is_optimized=is_optimized(classifier.network),
-        number_type="int8" if is_int8 else number_type,
-        depends_on_batch=any(isinstance(layer, weighted) for layer in layers),
-    )
+def keep(classifier: Classifier, path: Path) -> None:
+    """Keep an optimized classifier in the cache, if its network can be and the disk allows it."""
+    from alexnet.inference.freeze import freeze
+
+    with suppress(OSError, SafetensorError):
+        if not freeze(classifier, path):
+            return
+        others = sorted(path.parent.glob("*.safetensors"), key=lambda file: -file.stat().st_mtime)
+        for old in others[MAX_KEPT:]:
+            remove_file(old)
+
+
+def kept_path(file: Path, device: str) -> Path | None:
+    """Where the cache has the optimized network of a model file; None where a GPU may compute.
+
+    The name tells the file by its place, size and times, the CPU's kernels, and the code that
+    optimizes.
+    """
+    kernels = load_kernels()
+    if kernels is None or device not in ("auto", "cpu") or (device == "auto" and may_have_gpu()):
+        return None
+    try:
+        status = file.stat()
+    except OSError:  # loading it says why
+        return None
+    code = b"".join((Path(__file__).parent / name).read_bytes() for name in MADE_BY)
+    identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    facts = (str(file.resolve()), identity, kernels.instruction_set, platform.machine())
+    digest = hashlib.blake2b(repr(facts).encode() + code, digest_size=12)
+    return cache_folder() / CACHE / f"{digest.hexdigest()}.safetensors"

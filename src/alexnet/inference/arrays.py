@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from alexnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ARRAYS = "uint8 [H, W], [H, W, 3], [N, H, W] or [N, H, W, 3] (3: RGB; 1, 2 and 4: gray, LA, RGBA)"
 TENSORS = "uint8 [H, W], [3, H, W] or [N, 3, H, W] (3: RGB; 1 and 4: gray, RGBA)"
@@ -46,6 +49,8 @@ def tensor_images(tensor: Tensor) -> list[np.ndarray]:
     Raises:
         UsageError: another type or shape.
     """
+    import torch
+
     shape = tensor.shape
     has_channels = tensor.ndim in (3, 4) and shape[-3] in TENSOR_CHANNELS
     is_dense = tensor.layout == torch.strided and not tensor.is_meta

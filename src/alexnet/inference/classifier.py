@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,27 +20,27 @@ from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_mode
 from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
 from alexnet.errors import ConfigError, UsageError
-from alexnet.inference.checks import check_crops, check_min_probability, check_top
-from alexnet.inference.decoding import Decoded, decode_batches, readable
+from alexnet.inference.checks import check_crops
+from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
-from alexnet.inference.optimize import optimize_for_inference
-from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
+from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
+from alexnet.inference.optimize import is_optimized, optimize_for_inference
+from alexnet.inference.predictions import AnsweringNetwork, NumberType
+from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
-from alexnet.runtime.device import autocast, choose_device
+from alexnet.runtime.device import autocast, choose_device, compute_dtype
 from alexnet.transforms.crops import center_crop, ten_crop
 
 if TYPE_CHECKING:
     from alexnet.explain.explanation import Explanation
 
-Crops: TypeAlias = Literal[1, 10]
-
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(Predictor):
     """A network that knows its class names and how its images are preprocessed."""
 
     network: Network
@@ -51,11 +51,6 @@ class Classifier:
     def __repr__(self) -> str:
         arch, classes = self.info.architecture.name, f"{len(self.class_names):,} classes"
         return f"Classifier({arch!r}, {classes}, device={str(self.device)!r})"
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Class names, in the order of the outputs."""
-        return self.info.class_names
 
     @property
     def device(self) -> torch.device:
@@ -90,80 +85,6 @@ class Classifier:
         save_model(path, weights, self.info, self.mean_image)
 
     @check_keywords
-    def __call__(
-        self,
-        images: ImageInput | Iterable[ImageInput],
-        top: int = 5,
-        crops: Crops = 1,
-        *,
-        min_probability: float = 0.0,
-    ) -> list[Prediction]:
-        """`predict`: the `top` most probable classes of every image."""
-        return self.predict(images, top, crops, min_probability=min_probability)
-
-    @check_keywords
-    def predict(
-        self,
-        images: ImageInput | Iterable[ImageInput],
-        top: int = 5,
-        crops: Crops = 1,
-        on_progress: ProgressCallback = ignore_progress,
-        *,
-        min_probability: float = 0.0,
-    ) -> Predictions:
-        """The `top` most probable classes of every image, in the order of `images`.
-
-        One image gives a list of one prediction; a folder, a pattern and a batch give one for each
-        of their images. An image that cannot be read or does not exist gets an error, and so does a
-        folder or pattern without images among several values; the others are predicted.
-
-        Args:
-            images: one image or many, in any of the forms of `ImageInput`; an iterator is read
-                128 images ahead at most.
-            top: number of classes per image; all if there are fewer.
-            crops: 10 averages the center and the corners, each also flipped.
-            on_progress: called with (images classified, images in all); the second number is the
-                first where `images` is an iterator, whose length nobody knows.
-            min_probability: a prediction whose most probable class has less is unsure, 0 to 1.
-
-        Raises:
-            UsageError: a value is no image, no folder or pattern has an image, or `top`,
-                `crops` or `min_probability` cannot be used.
-            DataError: the machine, and not the image, makes reading impossible.
-        """
-        batches = self.predict_batches(
-            images, top, crops, on_progress, min_probability=min_probability
-        )
-        return Predictions(chain.from_iterable(batches))
-
-    @check_keywords
-    def predict_batches(
-        self,
-        images: ImageInput | Iterable[ImageInput],
-        top: int = 5,
-        crops: Crops = 1,
-        on_progress: ProgressCallback = ignore_progress,
-        *,
-        min_probability: float = 0.0,
-    ) -> Iterator[Predictions]:
-        """As `predict`, 64 images at a time, while threads decode the next; for any number."""
-        check_top(top)
-        check_crops(crops)
-        check_min_probability(min_probability)
-        inputs = read_inputs(images)
-
-        def batches() -> Iterator[Predictions]:
-            done = 0
-            with closing(decode_batches(inputs, self.info.preprocessing)) as decoded:
-                for batch in decoded:
-                    found = self._predict(batch, top, crops)
-                    done += len(found)
-                    on_progress(done, len(inputs) if isinstance(inputs, list) else done)
-                    yield Predictions(_unsure_below(min_probability, one) for one in found)
-
-        return batches()
-
-    @check_keywords
     def explain(
         self,
         image: ImageInput,
@@ -194,23 +115,6 @@ class Classifier:
         words = (methods,) if isinstance(methods, str) else methods or METHODS
         return explain_image(self, image, class_name=class_name, layer=layer, methods=words)
 
-    def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
-        readable = {i: image.pixels for i, image in enumerate(batch) if image.pixels is not None}
-        top_classes: dict[int, tuple[ClassProbability, ...]] = {}
-        if readable:
-            probabilities = self.probabilities(np.stack(list(readable.values())), crops)
-            for i, row in zip(readable, probabilities, strict=True):
-                top_classes[i] = self.top_classes(row, top)
-        return [
-            Prediction(image.name, top_classes.get(i, ()), image.error)
-            for i, image in enumerate(batch)
-        ]
-
-    def top_classes(self, probabilities: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
-        """The `top` most probable classes, best first, of one image's float32 [num_classes]."""
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        return tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best)
-
     def probabilities(self, pixels: np.ndarray, crops: Crops = 1, batch: int = 128) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
@@ -224,6 +128,20 @@ class Classifier:
         """
         check_crops(crops)
         return self._in_batches(pixels, batch, partial(self._batch_probabilities, crops=crops))
+
+    @property
+    def answering_network(self) -> AnsweringNetwork:
+        """Which network answers, and in which numbers it computes."""
+        layers = list(self.network.modules())
+        dtype = compute_dtype(self.device, self.precision)
+        number_type: NumberType = "bf16" if dtype == torch.bfloat16 else "float32"
+        is_int8 = any(isinstance(layer, Int8Layer) for layer in layers)
+        weighted = (torch.nn.Conv2d, torch.nn.Linear, WeightOnlyInt8Linear)
+        return AnsweringNetwork(
+            is_optimized=is_optimized(self.network),
+            number_type="int8" if is_int8 else number_type,
+            depends_on_batch=any(isinstance(layer, weighted) for layer in layers),
+        )
 
     def logits(self, pixels: np.ndarray, batch: int = 128) -> np.ndarray:
         """The network's outputs float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
@@ -290,13 +208,13 @@ class Classifier:
         self.network.eval()
         with autocast(self.device, self.precision):
             logits = self.network.output_from(layer, inputs)
-        return logits.float().cpu().numpy()
+        return _numpy(logits)
 
     def _in_batches(
         self,
         pixels: np.ndarray,
         batch: int,
-        compute: Callable[[Tensor], Tensor],
+        compute: Callable[[Tensor], np.ndarray],
         length: int | None = None,
     ) -> np.ndarray:
         """What `compute` gives for all images: float32 [N, length], or [N, num_classes]."""
@@ -304,41 +222,34 @@ class Classifier:
         results = [np.zeros((0, length or len(self.class_names)), np.float32)]
         for start in range(0, len(pixels), batch):
             part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
-            results.append(compute(part).cpu().numpy())
+            results.append(compute(part))
         return np.concatenate(results)
 
     @torch.inference_mode()
-    def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> Tensor:
+    def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> np.ndarray:
         make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
         inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
         with autocast(self.device, self.precision):
-            outputs = [self._softmax(self.network(crop)) for crop in inputs]
-        return torch.stack(outputs).mean(0)
-
-    def _softmax(self, logits: Tensor) -> Tensor:
-        temperature = self.info.temperature
-        return (logits if temperature == 1 else logits.float() / temperature).softmax(1)
+            logits = torch.stack([self.network(crop) for crop in inputs])
+        return class_probabilities(_numpy(logits), self.info.temperature)
 
     @torch.inference_mode()
-    def _batch_logits(self, pixels: Tensor) -> Tensor:
+    def _batch_logits(self, pixels: Tensor) -> np.ndarray:
         with autocast(self.device, self.precision):
-            logits: Tensor = self.network(
-                center_crop(pixels, self.info.preprocessing, self.mean_image)
+            return _numpy(
+                self.network(center_crop(pixels, self.info.preprocessing, self.mean_image))
             )
-        return logits.float()
 
     @torch.inference_mode()
-    def _batch_inputs(self, pixels: Tensor, layer: str) -> Tensor:
+    def _batch_inputs(self, pixels: Tensor, layer: str) -> np.ndarray:
         crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
         with autocast(self.device, self.precision):
             inputs = self.network.input_of(layer, crops)
-        return inputs.flatten(1).float()
+        return _numpy(inputs.flatten(1))
 
 
-def _unsure_below(min_probability: float, prediction: Prediction) -> Prediction:
-    """The prediction, unsure if its most probable class has less than this probability."""
-    top = prediction.top_classes
-    return replace(prediction, is_unsure=bool(top) and top[0].probability < min_probability)
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.float().cpu().numpy()
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:

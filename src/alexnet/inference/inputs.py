@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -12,11 +13,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import IO, TypeAlias, TypeGuard, cast
+from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from alexnet.data.images.concurrency import silence_warnings
 from alexnet.data.images.find import find_paths, match_paths, no_image_text
@@ -26,6 +26,9 @@ from alexnet.inference.arrays import array_images, tensor_images
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
 from alexnet.io.url import is_address, is_secure, read_url
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ImageInput: TypeAlias = (
     "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image "
@@ -79,9 +82,15 @@ def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
 
 
 def _is_one_value(images: object) -> bool:
-    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, Tensor)
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
     is_numeric = isinstance(images, np.ndarray) and (images.dtype.kind not in "OU")
-    return isinstance(images, kinds) or is_numeric or _is_file(images)
+    return isinstance(images, kinds) or is_numeric or _is_tensor(images) or _is_file(images)
+
+
+def _is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether it is one of torch's; where torch is not loaded, there are none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
 def _is_file(value: object) -> TypeGuard[IO[bytes]]:
@@ -101,8 +110,8 @@ def expand(value: object) -> list[Input]:
         return [Input(partial(_open_bytes, bytes(value)))]
     if isinstance(value, Image.Image):
         return [Input(partial(_open_shared, value), is_changeable=True)]
-    if isinstance(value, np.ndarray | Tensor):
-        arrays = tensor_images(value) if isinstance(value, Tensor) else array_images(value)
+    if isinstance(value, np.ndarray) or _is_tensor(value):
+        arrays = array_images(value) if isinstance(value, np.ndarray) else tensor_images(value)
         return [Input(partial(_open_array, array), is_changeable=True) for array in arrays]
     if _is_file(value):
         name = getattr(value, "name", "")

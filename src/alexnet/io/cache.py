@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "shards": ((r"[0-9a-f]{16}\.json", "index of a shard"),),
     "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
+    "optimized": ((r"[0-9a-f]{24}\.safetensors", "optimized network"),),
     "speeds": ((r"[0-9a-f]{16}\.json", "measured speeds"),),
     "data": (
         (r"toyflowers-\d+|cifar-10", "data set"),

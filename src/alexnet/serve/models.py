@@ -13,8 +13,9 @@ from torch import nn
 
 from alexnet.errors import AlexNetError, UsageError
 from alexnet.inference.answering import prepared_to_answer
-from alexnet.inference.classifier import Classifier, Crops, load
+from alexnet.inference.classifier import Classifier, load
 from alexnet.inference.int8 import WeightOnlyInt8Linear
+from alexnet.inference.predictor import Crops
 from alexnet.inference.winograd import WinogradConv2d
 from alexnet.io.hub import MODEL_FILE, PREFIX, hub_file
 from alexnet.io.run_paths import find_run, is_run

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BeforeValidator
 
-from alexnet.inference.classifier import Crops
+from alexnet.inference.predictor import Crops
 from alexnet.serve import metrics
 from alexnet.serve.explaining import check_convolution, layer_rows
 from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy

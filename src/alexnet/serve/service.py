@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from alexnet.errors import AlexNetError
-from alexnet.inference.classifier import Crops
+from alexnet.inference.predictor import Crops
 from alexnet.serve.batching import Batcher
 from alexnet.serve.decode_worker import DecodedUpload
 from alexnet.serve.decoders import DecoderPool, Decoders, pixels_of

@@ -1,0 +1,185 @@
+"""A classifier in int8 without torch, whose import takes longer than everything else for one image.
+
+`freeze.py` makes its file in the cache of a classifier whose layers all are computed by the C
+kernels; its predictions have the same bits.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from alexnet.checkpoints.file_header import HEADER_KEY
+from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.serialization import from_dict, parse_json
+from alexnet.errors import ConfigError
+from alexnet.inference.checks import check_crops
+from alexnet.inference.int8_kernels import (
+    PackedWeights,
+    Window,
+    int8_conv2d,
+    int8_linear,
+    relu_norm_pool,
+    response_norm,
+)
+from alexnet.inference.predictions import AnsweringNetwork
+from alexnet.inference.predictor import Crops, Predictor, class_probabilities
+from alexnet.models.layers import FlattenOrder, Layer, ResponseNorm
+from alexnet.ops.library import KernelLibrary
+
+BATCH = 64
+"""Images computed at a time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrozenLayer:
+    """One operation of the kernels, as a value; the fields of other kinds have their defaults."""
+
+    kind: Literal["conv", "linear", "relu_norm_pool", "response_norm", "flatten"]
+    name: str
+    clamp_min: float | None = None
+    """Of conv and linear: the smallest output, 0 where a ReLU is fused."""
+    window: Window | None = None
+    """Of conv."""
+    is_bf16: bool = False
+    """Of conv: whether its outputs are; otherwise they are float32."""
+    norm: Layer | None = None
+    """A `ResponseNorm`, of response_norm, and of relu_norm_pool where it has one."""
+    pool: tuple[int, int] = (1, 1)
+    """Of relu_norm_pool: window and stride."""
+    order: FlattenOrder = "chw"
+    """Of flatten."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrozenHeader:
+    """What is in the file beside the arrays."""
+
+    info: ModelInfo
+    layers: tuple[FrozenLayer, ...]
+    checksum: int
+    """`checksum` of the arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenClassifier(Predictor):
+    """A classifier whose layers are operations of the C kernels on arrays."""
+
+    info: ModelInfo
+    layers: tuple[FrozenLayer, ...]
+    arrays: Mapping[str, np.ndarray]
+    """LAYER.blocks and so on, the fields of `PackedWeights`; the mean image, where there is one."""
+    kernels: KernelLibrary
+
+    @property
+    def answering_network(self) -> AnsweringNetwork:
+        """int8, and so the same whichever images are computed together."""
+        return AnsweringNetwork(is_optimized=True, number_type="int8", depends_on_batch=False)
+
+    def probabilities(self, pixels: np.ndarray, crops: Crops = 1) -> np.ndarray:
+        """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
+
+        Raises:
+            UsageError: `crops` is neither 1 nor 10.
+        """
+        check_crops(crops)
+        found = [np.zeros((0, len(self.class_names)), np.float32)]
+        for first in range(0, len(pixels), BATCH):
+            part = pixels[first : first + BATCH]
+            inputs = normalized_crops(
+                part, self.info.preprocessing, self.arrays.get(MEAN_IMAGE), crops
+            )
+            logits = np.stack([self.logits(images) for images in inputs])
+            found.append(class_probabilities(logits, self.info.temperature))
+        return np.concatenate(found)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Outputs float32 [N, num_classes] of the network's inputs, float32 [N, side, side, 3]."""
+        x = images
+        for layer in self.layers:
+            x = self._compute(layer, x)
+        return x
+
+    def _compute(self, layer: FrozenLayer, x: np.ndarray) -> np.ndarray:
+        if layer.kind == "flatten":
+            return flatten(x, layer.order)
+        norm = layer.norm if isinstance(layer.norm, ResponseNorm) else None
+        if layer.kind == "relu_norm_pool":
+            return relu_norm_pool(x, norm, *layer.pool, self.kernels)
+        if norm is not None:
+            return response_norm(x, norm, self.kernels)
+        names = (f"{layer.name}.{field}" for field in PackedWeights._fields)
+        weights = PackedWeights(*(self.arrays[name] for name in names))
+        clamp_min = -np.inf if layer.clamp_min is None else layer.clamp_min
+        if layer.window is None:
+            return int8_linear(x, weights, clamp_min, self.kernels)
+        return int8_conv2d(x, weights, layer.window, layer.is_bf16, clamp_min, self.kernels)
+
+
+def flatten(x: np.ndarray, order: FlattenOrder) -> np.ndarray:
+    """Feature maps [N, H, W, C] as rows [N, C * H * W], in this order."""
+    x = x if order == "hwc" else x.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(x.reshape(len(x), -1))
+
+
+def normalized_crops(
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+    mean_image: np.ndarray | None,
+    crops: Crops,
+) -> Iterator[np.ndarray]:
+    """The center crop or the paper's ten, as `transforms.crops` makes them, to the bit.
+
+    Args:
+        pixels: uint8 [N, S, S, 3].
+        preprocessing: of color images, whose crops have the size of the network's input.
+        mean_image: [3, side, side], subtracted in place of `preprocessing.mean`.
+        crops: 1 or 10.
+    """
+    padding, side = preprocessing.padding, preprocessing.crop_size
+    pixels = np.pad(pixels, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    mean, std = (np.array(rgb, np.float32) for rgb in (preprocessing.mean, preprocessing.std))
+    mean = mean if mean_image is None else mean_image.transpose(1, 2, 0)
+    for top, left, is_flipped in crop_places(pixels.shape[1] - side, crops):
+        crop = pixels[:, top : top + side, left : left + side]
+        images = (crop[:, :, ::-1] if is_flipped else crop).astype(np.float32)
+        images -= mean
+        images /= std
+        yield images
+
+
+def crop_places(end: int, crops: Crops) -> Sequence[tuple[int, int, bool]]:
+    """Top, left, and whether it is flipped, of each crop; `end` is that of the last corner."""
+    middle = end // 2
+    if crops == 1:
+        return [(middle, middle, False)]
+    corners = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
+    return [(top, left, is_flipped) for is_flipped in (False, True) for top, left in corners]
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> int:
+    """A CRC-32 over the bytes of arrays; it detects damage."""
+    total = 0
+    for _, array in sorted(arrays.items()):
+        total = zlib.crc32(array.reshape(-1).view(np.uint8).data, total)
+    return total
+
+
+def read_frozen(path: Path, kernels: KernelLibrary) -> FrozenClassifier | None:
+    """The classifier in a file that `freeze` wrote; None where it is missing or damaged."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = from_dict(FrozenHeader, parse_json(file.metadata()[HEADER_KEY]))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ConfigError, TypeError, KeyError):
+        return None
+    if checksum(arrays) != header.checksum:
+        return None
+    return FrozenClassifier(header.info, header.layers, arrays, kernels)

@@ -1,0 +1,161 @@
+"""Predictions of images, whatever computes the probabilities: read, decode, name the classes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import chain
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.inference.checks import check_crops, check_min_probability, check_top
+from alexnet.inference.decoding import Decoded, decode_batches
+from alexnet.inference.inputs import ImageInput, read_inputs
+from alexnet.inference.predictions import (
+    AnsweringNetwork,
+    ClassProbability,
+    Prediction,
+    Predictions,
+)
+from alexnet.keywords import check_keywords
+from alexnet.reporter import ProgressCallback, ignore_progress
+
+Crops: TypeAlias = Literal[1, 10]
+
+
+class Predictor(ABC):
+    """Predictions of images by their probabilities, which a subclass computes."""
+
+    info: ModelInfo
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names, in the order of the outputs."""
+        return self.info.class_names
+
+    @abstractmethod
+    def probabilities(self, pixels: np.ndarray, crops: Crops = 1) -> np.ndarray:
+        """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
+
+    @property
+    @abstractmethod
+    def answering_network(self) -> AnsweringNetwork:
+        """Which network answers, and in which numbers it computes."""
+
+    @check_keywords
+    def __call__(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        top: int = 5,
+        crops: Crops = 1,
+        *,
+        min_probability: float = 0.0,
+    ) -> list[Prediction]:
+        """`predict`: the `top` most probable classes of every image."""
+        return self.predict(images, top, crops, min_probability=min_probability)
+
+    @check_keywords
+    def predict(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        top: int = 5,
+        crops: Crops = 1,
+        on_progress: ProgressCallback = ignore_progress,
+        *,
+        min_probability: float = 0.0,
+    ) -> Predictions:
+        """The `top` most probable classes of every image, in the order of `images`.
+
+        One image gives a list of one prediction; a folder, a pattern and a batch give one for each
+        of their images. An image that cannot be read or does not exist gets an error, and so does a
+        folder or pattern without images among several values; the others are predicted.
+
+        Args:
+            images: one image or many, in any of the forms of `ImageInput`; an iterator is read
+                128 images ahead at most.
+            top: number of classes per image; all if there are fewer.
+            crops: 10 averages the center and the corners, each also flipped.
+            on_progress: called with (images classified, images in all); the second number is the
+                first where `images` is an iterator, whose length nobody knows.
+            min_probability: a prediction whose most probable class has less is unsure, 0 to 1.
+
+        Raises:
+            UsageError: a value is no image, no folder or pattern has an image, or `top`,
+                `crops` or `min_probability` cannot be used.
+            DataError: the machine, and not the image, makes reading impossible.
+        """
+        batches = self.predict_batches(
+            images, top, crops, on_progress, min_probability=min_probability
+        )
+        return Predictions(chain.from_iterable(batches))
+
+    @check_keywords
+    def predict_batches(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        top: int = 5,
+        crops: Crops = 1,
+        on_progress: ProgressCallback = ignore_progress,
+        *,
+        min_probability: float = 0.0,
+    ) -> Iterator[Predictions]:
+        """As `predict`, 64 images at a time, while threads decode the next; for any number."""
+        check_top(top)
+        check_crops(crops)
+        check_min_probability(min_probability)
+        inputs = read_inputs(images)
+
+        def batches() -> Iterator[Predictions]:
+            done = 0
+            with closing(decode_batches(inputs, self.info.preprocessing)) as decoded:
+                for batch in decoded:
+                    found = self._predict(batch, top, crops)
+                    done += len(found)
+                    on_progress(done, len(inputs) if isinstance(inputs, list) else done)
+                    yield Predictions(_unsure_below(min_probability, one) for one in found)
+
+        return batches()
+
+    def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
+        readable = {i: image.pixels for i, image in enumerate(batch) if image.pixels is not None}
+        top_classes: dict[int, tuple[ClassProbability, ...]] = {}
+        if readable:
+            probabilities = self.probabilities(np.stack(list(readable.values())), crops)
+            for i, row in zip(readable, probabilities, strict=True):
+                top_classes[i] = self.top_classes(row, top)
+        return [
+            Prediction(image.name, top_classes.get(i, ()), image.error)
+            for i, image in enumerate(batch)
+        ]
+
+    def top_classes(self, probabilities: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
+        """The `top` most probable classes, best first, of one image's float32 [num_classes]."""
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best)
+
+
+def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """softmax(logits / temperature), averaged over crops: float32 [N, num_classes].
+
+    Computed in float64, so that equal logits give equal bits, whatever computed them.
+
+    Args:
+        logits: float32 [crops, N, num_classes].
+        temperature: of the model.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    with np.errstate(invalid="ignore"):  # of an image whose logits are not finite
+        exponentials = np.exp(scaled - scaled.max(-1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(-1, keepdims=True)
+    mean: np.ndarray = probabilities.mean(0, dtype=np.float64)
+    return mean.astype(np.float32)
+
+
+def _unsure_below(min_probability: float, prediction: Prediction) -> Prediction:
+    """The prediction, unsure if its most probable class has less than this probability."""
+    top = prediction.top_classes
+    return replace(prediction, is_unsure=bool(top) and top[0].probability < min_probability)
