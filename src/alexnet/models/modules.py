@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
+from alexnet.ops.amx_conv import amx_conv2d, should_use_blocks
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite
 from alexnet.ops.norms import response_norm, within_channel_lrn
@@ -95,6 +96,8 @@ class Conv2d(nn.Conv2d):
                 return super().forward(x.to(self.weight.dtype))
         if should_use_fft(self, x):
             return fft_conv2d(x, self.weight, self.bias, self.pads)
+        if should_use_blocks(self, x):
+            return amx_conv2d(x, self.weight, self.bias, self.steps, self.pads)
         if should_rewrite(self, x):
             return gpu_conv2d(x, self.weight, self.bias, self.steps, self.pads, self.groups)
         return super().forward(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import Tensor
 
 AUTOCAST_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu"})
 
@@ -14,6 +15,12 @@ def no_autocast(device_type: str) -> AbstractContextManager[object]:
     if device_type in AUTOCAST_DEVICES:
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
+
+
+def compute_type(x: Tensor) -> torch.dtype:
+    """The type in which a convolution of `x` computes."""
+    is_autocast = torch.is_autocast_enabled(x.device.type)
+    return torch.get_autocast_dtype(x.device.type) if is_autocast else x.dtype
 
 
 def is_exporting() -> bool:

@@ -1,0 +1,73 @@
+"""Strided convolutions of few channels as equal ones without stride, on blocks of pixels.
+
+conv1 of AlexNet has 3 channels and strides of 4. Blocks of 4 x 4 pixels become 48 channels, and its
+11 x 11 kernels, widened by a row and a column of zeros, become 3 x 3 ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alexnet.ops.library import load_kernels
+
+FEW_CHANNELS = 4
+"""Input channels up to which blocks of pixels become channels."""
+
+
+def turns_blocks_into_channels(
+    channels: int, kernel: tuple[int, ...], stride: tuple[int, ...]
+) -> bool:
+    """Whether a convolution is one for which blocks of pixels help."""
+    is_square = stride[0] == stride[1] > 1
+    return is_square and channels <= FEW_CHANNELS and min(kernel) > stride[0]
+
+
+def image_blocks(x: Tensor, kernel: tuple[int, ...], side: int, padding: tuple[int, int]) -> Tensor:
+    """Images [N, C, H, W] as blocks [N, C * side^2, H', W'], as many as the kernels read."""
+    rows, columns = (_padding(x.shape[2 + i], kernel[i], side, padding[i]) for i in (0, 1))
+    kernels = load_kernels() if x.device.type == "cpu" and x.element_size() == 2 else None
+    if kernels is None:
+        return _blocks_to_channels(F.pad(x, (*columns, *rows)), side)
+    n, channels, height, width = x.shape
+    shape = (height + sum(rows)) // side, (width + sum(columns)) // side
+    blocks = x.new_empty(n, *shape, side * side * channels)
+    sizes = n, height, width, channels, side, rows[0], columns[0], *shape
+    pixels = x.contiguous(memory_format=torch.channels_last)
+    kernels.call("pixel_blocks", pixels, blocks, sizes)
+    return blocks.permute(0, 3, 1, 2)
+
+
+def kernel_blocks(weight: Tensor, side: int) -> Tensor:
+    """Kernels [K, C, h, w] as blocks [K, C * side^2, h / side, w / side], with zeros at the end."""
+    height, width = weight.shape[2:]
+    return _blocks_to_channels(F.pad(weight, (0, -width % side, 0, -height % side)), side)
+
+
+def kernels_of_blocks(blocks: Tensor, kernel: tuple[int, ...], side: int) -> Tensor:
+    """The inverse of `kernel_blocks`, for kernels of h x w pixels."""
+    count, _, rows, columns = blocks.shape
+    x = blocks.permute(0, 2, 3, 1).reshape(count, rows, columns, side, side, -1)
+    x = x.permute(0, 5, 1, 3, 2, 4).reshape(count, -1, rows * side, columns * side)
+    return x[:, :, : kernel[0], : kernel[1]]
+
+
+def _padding(size: int, kernel: int, stride: int, padding: int) -> tuple[int, int]:
+    """Zeros before and after a side: as many blocks of `stride` as the kernels read.
+
+    They are negative where no kernel reads the last pixels.
+    """
+    outputs = (size + 2 * padding - kernel) // stride + 1
+    blocks = outputs - 1 + math.ceil(kernel / stride)
+    return padding, blocks * stride - size - padding
+
+
+def _blocks_to_channels(x: Tensor, side: int) -> Tensor:
+    """[N, C, H, W] to [N, C * side^2, H / side, W / side], channels last."""
+    n, channels, height, width = x.shape
+    blocks = x.permute(0, 2, 3, 1).reshape(n, height // side, side, width // side, side, channels)
+    x = blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, height // side, width // side, -1)
+    return x.permute(0, 3, 1, 2)
