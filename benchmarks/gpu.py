@@ -30,7 +30,6 @@ import alexnet
 from alexnet.benchmark.throughput import (
     make_matmul,
     make_train_step,
-    peak_memory_bytes,
     random_images,
     training_flops,
 )
@@ -172,11 +171,15 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
         * training_flops(network.architecture)
         / flops,
         "matmul TFLOP/s": flops / 1e12,
-        "peak memory GB": (peak_memory_bytes(device) or 0) / 1e9,
+        "peak memory GB": _peak_memory(device) / 1e9,
         "hours for the paper's 90 epochs": PAPER_IMAGES / rate.median / 3600,
     }
     print(json.dumps(result), flush=True)
     return result
+
+
+def _peak_memory(device: torch.device) -> int:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
 def _free_memory(device: torch.device) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from alexnet.benchmark.layers import layer_times
 from alexnet.models.network import create_model
+from support.kernels import needs_kernels
 
 WITH_WEIGHTS = {"conv", "fc"}
 
@@ -42,3 +43,18 @@ def test_the_first_layer_needs_no_gradient_of_the_images() -> None:
         if one.backward_seconds:
             gflop = 2 * 2 * products * macs[one.name] / 1e9
             assert one.backward_gflops == pytest.approx(gflop / one.backward_seconds)
+
+
+@needs_kernels
+def test_layers_that_are_trained_in_one_pass_are_one_row() -> None:
+    network = create_model("alexnet", width=0.05, input_size=67, num_classes=3)
+    images = torch.randn(2, 3, 67, 67)
+    training = layer_times(network, images, "float32", 1, training=True)
+    assert [one.name for one in training][:4] == ["conv1", "relu1+norm1+pool1", "conv2",
+                                                   "relu2+norm2+pool2"]  # fmt: skip
+    assert "relu5+pool5" in [one.name for one in training]
+    assert all(one.backward_seconds is not None for one in training)
+    inference = layer_times(network, images, "float32", 1, training=False)
+    assert [one.name for one in inference] == [layer.name for layer in network.architecture.layers]
+    outputs = {one.name: one.output for one in inference}
+    assert training[1].output == outputs["pool1"]

@@ -13,7 +13,6 @@ from alexnet.benchmark.throughput import (
     benchmark_network,
     inference_flops,
     make_matmul,
-    peak_memory_bytes,
     random_images,
     training_flops,
 )
@@ -45,6 +44,10 @@ def test_a_network(mode: Mode) -> None:
     assert (found.optimized_images_per_second is None) == (mode == "train")
     assert [layer.name for layer in found.layers] == [layer.name for layer in arch.layers]
     assert found.environment.device == "cpu"
+    assert (found.optimized_memory is None) == (mode == "train")
+    assert found.memory
+    if sys.platform == "linux":
+        assert found.memory.peak_bytes is not None
 
 
 def test_an_unknown_architecture() -> None:
@@ -71,10 +74,3 @@ def test_random_images_are_channels_last() -> None:
     images = random_images(architecture("alexnet"), 2, CPU)
     assert images.shape == (2, 3, 227, 227)
     assert images.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_peak_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None on systems without the module `resource`."""
-    assert (peak_memory_bytes(CPU) or 0) > 2**20
-    monkeypatch.setitem(sys.modules, "resource", None)
-    assert peak_memory_bytes(CPU) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from alexnet.benchmark.timing import Function, time_interleaved
 from alexnet.config.recipe import Precision
+from alexnet.models.forward import forward_layers, layers_in_one_pass
 from alexnet.models.network import Network
 from alexnet.runtime.device import autocast
 
@@ -18,9 +20,10 @@ MAX_REPEATS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerTime:
-    """One layer alone, on the input that it gets in the network."""
+    """One layer alone, or several that are one pass, on the input that it gets in the network."""
 
     name: str
+    """Of the layer; those of one pass with + between them."""
     output: tuple[int, ...]
     """Shape with the batch."""
     forward_seconds: float
@@ -46,17 +49,22 @@ def layer_times(
     """
     network.train(training)
     x, times = images, []
-    for info, layer in zip(network.architecture.layer_infos(), network.children(), strict=True):
+    layers, infos = list(network.children()), network.architecture.layer_infos()
+    while layers:
         needs_grad = training and x is not images
+        with torch.set_grad_enabled(training):
+            count = layers_in_one_pass(layers, x.detach().requires_grad_(needs_grad))
+        together, parts = layers[:count], infos[:count]
+        layers, infos = layers[count:], infos[count:]
         medians, y = _median_seconds(
-            layer, x, precision, repeats, training=training, needs_grad=needs_grad
+            together, x, precision, repeats, training=training, needs_grad=needs_grad
         )
         forward = medians["forward"]
         backward = max(medians.get("both", forward) - forward, 0.0) if training else None
-        gflop = 2.0 * info.macs * len(images) / 1e9
+        gflop = 2.0 * sum(info.macs for info in parts) * len(images) / 1e9
         times.append(
             LayerTime(
-                name=info.layer.name,
+                name="+".join(info.layer.name for info in parts),
                 output=tuple(y.shape),
                 forward_seconds=forward,
                 backward_seconds=backward,
@@ -73,7 +81,7 @@ def _rate(gflop: float, seconds: float | None) -> float | None:
 
 
 def _median_seconds(
-    layer: nn.Module,
+    layers: Sequence[nn.Module],
     x: Tensor,
     precision: Precision,
     repeats: int,
@@ -86,8 +94,7 @@ def _median_seconds(
 
     def forward() -> Tensor:
         with autocast(x.device, precision):
-            y: Tensor = layer(x)
-        return y
+            return forward_layers(layers, x)
 
     with torch.set_grad_enabled(training):
         y = forward()
@@ -96,7 +103,8 @@ def _median_seconds(
             grad_output = torch.randn_like(y)
             functions["both"] = lambda: _backward(forward(), grad_output, x)
         times = time_interleaved(functions, min(repeats, MAX_REPEATS), x.device, warmup_rounds=3)
-    layer.zero_grad(set_to_none=True)
+    for layer in layers:
+        layer.zero_grad(set_to_none=True)
     return {name: statistics.median(values) for name, values in times.items()}, y.detach()
 
 

@@ -5,14 +5,16 @@ Everything is timed alternately, so that other load on the machine slows all of 
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from alexnet.benchmark.layers import LayerTime, layer_times
+from alexnet.benchmark.memory import Memory, inference_bytes, peak_of, training_bytes
 from alexnet.benchmark.timing import (
     MIN_SAMPLE_SECONDS,
     Function,
@@ -21,9 +23,11 @@ from alexnet.benchmark.timing import (
     time_interleaved,
 )
 from alexnet.config.recipe import OptimizerOptions, Precision, Recipe
+from alexnet.inference.int8 import Int8Layer
 from alexnet.inference.optimize import optimize_for_inference
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network, compile_network, create_model
+from alexnet.models.zoo import architecture
 from alexnet.runtime.device import autocast, compute_dtype
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.optimizers import build_optimizer
@@ -32,6 +36,10 @@ from alexnet.training.step import update
 Mode: TypeAlias = Literal["train", "infer"]
 MATMUL_SIZE = {"cpu": 3072, "cuda": 8192}
 """Side of the square matrices, by device: large enough for the device's best FLOP/s."""
+MEMORY_STEPS = 3
+"""Of which the peak of memory is taken: in the second the optimizer has its velocities."""
+SMALL = "lenet5"
+"""A network that loads the libraries whose memory is not a network's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +59,10 @@ class Throughput:
     type, timed alternately with the network."""
     matmul_utilization: float
     """The network's own operations per second as a fraction of `matmul_gflops`."""
-    peak_memory_bytes: int | None
-    """Of the process, or of the GPU's tensors; None where the system does not say."""
+    memory: Memory | None
+    """Of training steps, or of inference with the network as it is; None with `torch.compile`."""
+    optimized_memory: Memory | None
+    """Of inference with the optimized network; None for training."""
     layers: tuple[LayerTime, ...]
     environment: Environment
 
@@ -78,6 +88,14 @@ def benchmark_network(
         precision: of the matrix products.
         compile: use `torch.compile`.
     """
+    arch = architecture(arch)
+    memory = optimized_memory = None
+    if not compile:
+        memory = measure_memory(mode, arch, batch_size, device, precision)
+        if mode == "infer":
+            optimized_memory = measure_memory(
+                mode, arch, batch_size, device, precision, optimized=True
+            )
     network = create_model(arch, device=device)
     if compile:
         compile_network(network, device)
@@ -93,10 +111,51 @@ def benchmark_network(
         optimized_images_per_second=rates.get("optimized"),
         matmul_gflops=gflops,
         matmul_utilization=rates["network"].median * flops / 1e9 / gflops.median,
-        peak_memory_bytes=peak_memory_bytes(device),
+        memory=memory,
+        optimized_memory=optimized_memory,
         layers=layer_times(network, images, precision, repeats, training=mode == "train"),
         environment=describe_environment(device),
     )
+
+
+def measure_memory(
+    mode: Mode,
+    arch: Architecture,
+    batch_size: int,
+    device: torch.device,
+    precision: Precision = "auto",
+    *,
+    optimized: bool = False,
+) -> Memory:
+    """Measure the memory of training or inference on random images.
+
+    Args:
+        mode: "train" or "infer".
+        arch: the network.
+        batch_size: images per step.
+        device: where everything is computed.
+        precision: of the matrix products.
+        optimized: whether inference is that of the network as `optimize_for_inference` makes it.
+    """
+    type_bytes = compute_dtype(device, precision).itemsize
+
+    def prepare(arch: Architecture, batch_size: int) -> Callable[[], object]:
+        nonlocal type_bytes
+        network = create_model(arch, device=device)
+        images = random_images(arch, batch_size, device)
+        if mode == "train":
+            step = make_train_step(network, images, precision)
+        else:
+            network = optimize_for_inference(network, precision) if optimized else network
+            step = make_inference_step(network, images, precision)
+            if any(isinstance(layer, Int8Layer) for layer in network.modules()):
+                type_bytes = 1
+        return lambda: [step() for _ in range(MEMORY_STEPS)]
+
+    prepare(architecture(SMALL), 2)()
+    peak = peak_of(partial(prepare, arch, batch_size), device)
+    minimum = (training_bytes if mode == "train" else inference_bytes)(arch, batch_size, type_bytes)
+    return Memory(peak_bytes=peak, minimum_bytes=minimum)
 
 
 def _measure(
@@ -170,15 +229,3 @@ def make_inference_step(network: Network, images: Tensor, precision: Precision) 
 
     network.eval()
     return infer
-
-
-def peak_memory_bytes(device: torch.device) -> int | None:
-    """Peak memory so far: of a GPU's tensors, else of the process; None where not known."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import note, print_json, table
+from alexnet.cli.console import note, print_json, size_text, table
 from alexnet.cli.flags import dispatch, parse
 from alexnet.cli.models import with_model
 from alexnet.cli.processes import is_to_be_launched, launch_again
@@ -25,6 +25,7 @@ from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from alexnet.benchmark.data import DataThroughput
+    from alexnet.benchmark.memory import Memory
     from alexnet.benchmark.processes import ProcessesThroughput
     from alexnet.benchmark.throughput import Mode, Throughput
     from alexnet.benchmark.timing import Spread
@@ -287,7 +288,7 @@ def _text(result: Throughput) -> str:
         for layer in result.layers
     ]
     head = ("layer", "output", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s")
-    machine = result.environment
+    machine, optimized = result.environment, result.optimized_memory
     return "\n".join(
         (
             table(head, rows, left=2),
@@ -296,7 +297,8 @@ def _text(result: Throughput) -> str:
             *_optimized(result),
             f"matmul          {_range(result.matmul_gflops, 'GFLOP/s')}, {result.precision}",
             f"of matmul peak  {result.matmul_utilization:.1%}",
-            f"peak memory     {_gib(result.peak_memory_bytes)}",
+            f"memory          {_memory_text(result.memory)}",
+            *([f"optimized       {_memory_text(optimized)}"] if optimized else []),
             f"machine         {machine.device_name}, {machine.threads} threads, "
             f"torch {machine.torch}, kernels: {machine.kernels}",
         )
@@ -333,8 +335,13 @@ def _optimized(result: Throughput) -> list[str]:
     return [f"optimized       {_range(rate, 'images/s')}"] if rate else []
 
 
-def _gib(size: int | None) -> str:
-    return "not measured" if size is None else f"{size / 2**30:.2f} GiB"
+def _memory_text(memory: Memory | None) -> str:
+    if memory is None:
+        return "not measured"
+    needed = f"{size_text(memory.minimum_bytes)} that are needed at least"
+    if memory.peak_bytes is None or memory.ratio is None:
+        return f"not measured; {size_text(memory.minimum_bytes)} are needed at least"
+    return f"{size_text(memory.peak_bytes)}, {memory.ratio:.2f} times the {needed}"
 
 
 def _data_text(result: DataThroughput) -> str:

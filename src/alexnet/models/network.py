@@ -11,6 +11,7 @@ from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.text import shape_text
 from alexnet.keywords import check_options
 from alexnet.models.architecture import Architecture
+from alexnet.models.forward import forward_layers
 from alexnet.models.layers import Conv, FullyConnected
 from alexnet.models.modules import Conv2d, Linear, build_module, init_weights
 from alexnet.models.variants import ModelOptions, variant
@@ -55,10 +56,7 @@ class Network(nn.Module):
             ArchitectureError: the images do not have the architecture's input shape.
         """
         self._check(images)
-        x = images
-        for layer in self.children():
-            x = layer(x)
-        return x
+        return forward_layers(list(self.children()), images)
 
     def intermediate_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """The outputs of all layers by name, in order, for images [B, C, H, W].

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from contextlib import suppress
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """Options of glibc's `mallopt`, from its malloc.h."""
@@ -46,3 +47,9 @@ def _set_options(values: Mapping[int, int]) -> bool:
     if mallopt is None:
         return False
     return all(mallopt(option, value) == 1 for option, value in values.items())
+
+
+def release_freed_memory() -> None:
+    """Give freed memory back to the system, where the C library can."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

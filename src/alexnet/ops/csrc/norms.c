@@ -1,5 +1,5 @@
-/* Response norm across channels, forward and backward; and, for inference, ReLU, norm and max
- * pooling in one pass. */
+/* Response norm across channels, forward and backward; and ReLU, norm and max pooling in one pass,
+ * for inference, and for training forward and backward. */
 #include "kernels.h"
 
 /* powers[i] = (k + alpha * sums[i]) ** -beta; both may be one array. For beta = 3/4 two square
@@ -97,20 +97,18 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
             }                                                                                       \
     }
 
-/* Response norm of `pixels` pixels, and its gradient grad_in w.r.t. x, where grad is that w.r.t.
- * the output. The scales are computed again from x, so only x has to be saved. */
-#define RESPONSE_NORM(NAME, TYPE, READ, WRITE)                                                      \
-    NORM_PIXELS(NAME##_pixels, TYPE, TYPE, READ, WRITE)                                             \
-                                                                                                    \
-    INLINE void NAME##_backward_pixels(const TYPE *restrict x, const TYPE *restrict grad,           \
-                                       TYPE *restrict grad_in, long pixels, norm n,                 \
-                                       float *restrict values, float *restrict terms,               \
-                                       float *restrict sums, float *restrict scales) {              \
+/* The gradient grad_in w.r.t. x of `pixels` pixels, where grad is that w.r.t. the norm of x, or of
+ * max(x, 0) where `has_relu`. The scales are computed again from x, so only x has to be saved. */
+#define NORM_BACKWARD_PIXELS(NAME, TYPE, GRAD, READ, READ_GRAD, WRITE)                              \
+    INLINE void NAME(const TYPE *restrict x, const GRAD *restrict grad, TYPE *restrict grad_in,     \
+                     long pixels, norm n, int has_relu, float *restrict values,                     \
+                     float *restrict terms, float *restrict sums, float *restrict scales) {         \
         long pitch = pitch_of(n), channels = n.channels;                                            \
         long before = n.size / 2, after = n.size - 1 - before;                                      \
+        float min = has_relu ? 0 : -INFINITY;                                                       \
         for (long p = 0; p < pixels; p++)                                                           \
             for (long i = 0; i < channels; i++) {                                                   \
-                float value = READ(x[p * channels + i]);                                            \
+                float value = clamp_min(READ(x[p * channels + i]), min);                            \
                 values[p * pitch + before + i] = value * value;                                     \
             }                                                                                       \
         window_sums(values, sums, pixels * pitch, n.size);                                          \
@@ -118,7 +116,8 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
         for (long p = 0; p < pixels; p++)                                                           \
             for (long i = 0; i < channels; i++) {                                                   \
                 long at = p * pitch + i;                                                            \
-                float product = READ(grad[p * channels + i]) * READ(x[p * channels + i]);           \
+                float value = clamp_min(READ(x[p * channels + i]), min);                            \
+                float product = READ_GRAD(grad[p * channels + i]) * value;                          \
                 terms[at + after] = product * scales[at] / (n.k + n.alpha * sums[at]);              \
             }                                                                                       \
         window_sums(terms, sums, pixels * pitch, n.size);                                           \
@@ -126,9 +125,18 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
         for (long p = 0; p < pixels; p++)                                                           \
             for (long i = 0; i < channels; i++) {                                                   \
                 long in = p * channels + i, at = p * pitch + i;                                     \
-                grad_in[in] = WRITE(READ(grad[in]) * scales[at] + factor * READ(x[in]) * sums[at]); \
+                float value = READ(x[in]);                                                          \
+                float result = READ_GRAD(grad[in]) * scales[at] + factor * value * sums[at];        \
+                grad_in[in] = WRITE(has_relu && value <= 0 ? 0 : result);                           \
             }                                                                                       \
-    }                                                                                               \
+    }
+
+/* Response norm of `pixels` pixels, and its gradient grad_in w.r.t. x, where grad is that w.r.t.
+ * the output. */
+#define RESPONSE_NORM(NAME, TYPE, READ, WRITE)                                                      \
+    NORM_PIXELS(NAME##_pixels, TYPE, TYPE, READ, WRITE)                                             \
+                                                                                                    \
+    NORM_BACKWARD_PIXELS(NAME##_backward_pixels, TYPE, TYPE, READ, READ, WRITE)                     \
                                                                                                     \
     void NAME(const TYPE *x, TYPE *y, long pixels, long channels, long size, float alpha,           \
               float beta, float k, int threads) {                                                   \
@@ -156,7 +164,7 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
             long last = pixels * (block + 1) / threads;                                             \
             for (long p = pixels * block / threads; p < last; p += PIXELS)                          \
                 NAME##_backward_pixels(x + p * channels, grad + p * channels,                       \
-                                       grad_in + p * channels, smaller(last - p, PIXELS), n,        \
+                                       grad_in + p * channels, smaller(last - p, PIXELS), n, 0,     \
                                        values, terms, sums, scales);                                \
         }                                                                                           \
     }
@@ -242,3 +250,136 @@ INLINE void max_over(const float *x, float *restrict max, long count, long windo
 
 RELU_NORM_POOL(relu_norm_pool_f32, float, read_f32, write_f32)
 RELU_NORM_POOL(relu_norm_pool_bf16, uint16_t, read_bf16, write_bf16)
+
+/* Where one value is larger than the maximum so far, it takes its place. */
+INLINE void take_larger(const bits *restrict from, bits *restrict max, bits *restrict place,
+                        bits here, long count) {
+    for (long i = 0; i < count; i++) {
+        int is_larger = from[i] > max[i];
+        place[i] = is_larger ? here : place[i];
+        max[i] = is_larger ? from[i] : max[i];
+    }
+}
+
+/* The maximum of a window of lines, and where in it that is: the first of equal ones in the order
+ * of torch, line by line. STRIP channels are computed at a time, in registers. */
+enum { STRIP = 32 };
+
+INLINE void max_of_strip(const float *lines, long first_line, long from, long channels,
+                         long line_size, long window, bits *restrict max, bits *restrict place,
+                         long count) {
+    bits best[STRIP], at[STRIP];
+    const bits *first = (const bits *)(lines + first_line % window * line_size + from);
+    for (long i = 0; i < count; i++) best[i] = first[i], at[i] = 0;
+    for (long i = 0; i < window; i++) {
+        const bits *line = (const bits *)(lines + (first_line + i) % window * line_size + from);
+        for (long j = 0; j < window; j++)
+            take_larger(line + j * channels, best, at, (bits)(i * window + j), count);
+    }
+    for (long i = 0; i < count; i++) max[i] = best[i], place[i] = at[i];
+}
+
+INLINE void max_and_place(const float *lines, long column, long first_line, float *restrict max,
+                          bits *restrict place, long channels, long line_size, long window) {
+    long c = 0, from = column * channels;
+    for (; c + STRIP <= channels; c += STRIP)
+        max_of_strip(lines, first_line, from + c, channels, line_size, window, (bits *)max + c,
+                     place + c, STRIP);
+    if (c < channels)
+        max_of_strip(lines, first_line, from + c, channels, line_size, window, (bits *)max + c,
+                     place + c, channels - c);
+}
+
+/* sums += the gradients of pooled values whose maximum is at `place` of their window. */
+#define ADD_WHERE(NAME, TYPE, READ)                                                                 \
+    INLINE void NAME(const TYPE *restrict grad, const uint8_t *restrict places, uint8_t place,      \
+                     float *restrict sums, long count) {                                            \
+        for (long i = 0; i < count; i++) sums[i] += places[i] == place ? READ(grad[i]) : 0;         \
+    }
+
+typedef struct {
+    long images, height, width, groups, channels, size, window, stride, rows, columns;
+} pooled_images;
+
+#define RELU_NORM_POOL_TRAINING(NAME, TYPE, READ, WRITE)                                            \
+    ADD_WHERE(NAME##_add_where, TYPE, READ)                                                         \
+    NORM_BACKWARD_PIXELS(NAME##_backward_pixels, TYPE, float, READ, read_f32, WRITE)                \
+                                                                                                    \
+    int NAME##_forward(const TYPE *x, TYPE *y, uint8_t *places, const pooled_images *s,             \
+                       float alpha, float beta, float k, int threads) {                             \
+        long channels = s->groups * s->channels, line_size = s->width * channels, has_failed = 0;   \
+        norm n = norm_of(s->channels, s->size, alpha, beta, k);                                     \
+        _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
+        for (long block = 0; block < threads; block++) {                                            \
+            long size_floats = s->window * line_size + 2 * channels + 2 * buffer_size(n);           \
+            float *lines = calloc((size_t)size_floats, sizeof(float));                              \
+            has_failed |= !lines;                                                                   \
+            float *max = lines + s->window * line_size, *sums = max + 2 * channels;                 \
+            bits *place = (bits *)(max + channels);                                                 \
+            float *values = sums + buffer_size(n);                                                  \
+            long done = -1; /* the last normalized line, counted over all images */                 \
+            long last = s->images * s->rows * (block + 1) / threads;                                \
+            for (long row = s->images * s->rows * block / threads; lines && row < last; row++) {    \
+                long top = row / s->rows * s->height + row % s->rows * s->stride;                   \
+                for (long i = done < top ? top : done + 1; i < top + s->window; i++)                \
+                    NAME##_line(x + i * line_size, lines + i % s->window * line_size,               \
+                                s->width * s->groups, n, values, sums);                             \
+                done = top + s->window - 1;                                                         \
+                for (long column = 0; column < s->columns; column++) {                              \
+                    max_and_place(lines, column * s->stride, top, max, place, channels, line_size,  \
+                                  s->window);                                                       \
+                    long to = (row * s->columns + column) * channels;                               \
+                    for (long c = 0; c < channels; c++) y[to + c] = WRITE(max[c]);                  \
+                    for (long c = 0; c < channels; c++) places[to + c] = (uint8_t)place[c];         \
+                }                                                                                   \
+            }                                                                                       \
+            free(lines);                                                                            \
+        }                                                                                           \
+        return (int)has_failed;                                                                     \
+    }                                                                                               \
+                                                                                                    \
+    int NAME##_backward(const TYPE *x, const TYPE *grad, const uint8_t *places, TYPE *grad_in,      \
+                        const pooled_images *s, float alpha, float beta, float k, int threads) {    \
+        long channels = s->groups * s->channels, line_size = s->width * channels, has_failed = 0;   \
+        norm n = norm_of(s->channels, s->size, alpha, beta, k);                                     \
+        _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
+        for (long block = 0; block < threads; block++) {                                            \
+            float *line_grad = calloc((size_t)(line_size + 4 * buffer_size(n)), sizeof(float));     \
+            has_failed |= !line_grad;                                                               \
+            float *values = line_grad + line_size, *terms = values + buffer_size(n);                \
+            float *sums = terms + buffer_size(n), *scales = sums + buffer_size(n);                  \
+            long last = s->images * s->height * (block + 1) / threads;                              \
+            for (long at = s->images * s->height * block / threads; line_grad && at < last; at++) { \
+                long image = at / s->height, line = at % s->height;                                 \
+                memset(line_grad, 0, (size_t)line_size * sizeof(float));                            \
+                long first = line < s->window ? 0 : (line - s->window) / s->stride + 1;             \
+                for (long row = first; row < s->rows && row * s->stride <= line; row++)             \
+                    for (long column = 0; column < s->columns; column++)                            \
+                        for (long j = 0; j < s->window; j++) {                                      \
+                            long from = ((image * s->rows + row) * s->columns + column) * channels; \
+                            long place = (line - row * s->stride) * s->window + j;                  \
+                            NAME##_add_where(grad + from, places + from, (uint8_t)place,            \
+                                             line_grad + (column * s->stride + j) * channels,       \
+                                             channels);                                             \
+                        }                                                                           \
+                const TYPE *in = x + at * line_size;                                                \
+                TYPE *out = grad_in + at * line_size;                                               \
+                long pixels = s->width * s->groups;                                                 \
+                if (n.size)                                                                         \
+                    for (long p = 0; p < pixels; p += PIXELS)                                       \
+                        NAME##_backward_pixels(in + p * n.channels, line_grad + p * n.channels,     \
+                                               out + p * n.channels, smaller(pixels - p, PIXELS),   \
+                                               n, 1, values, terms, sums, scales);                  \
+                else                                                                                \
+                    for (long i = 0; i < line_size; i++) {                                          \
+                        float value = READ(in[i]), result = line_grad[i];                           \
+                        out[i] = WRITE(value <= 0 ? 0 : result);                                    \
+                    }                                                                               \
+            }                                                                                       \
+            free(line_grad);                                                                        \
+        }                                                                                           \
+        return (int)has_failed;                                                                     \
+    }
+
+RELU_NORM_POOL_TRAINING(relu_norm_pool_f32, float, read_f32, write_f32)
+RELU_NORM_POOL_TRAINING(relu_norm_pool_bf16, uint16_t, read_bf16, write_bf16)

@@ -1,0 +1,83 @@
+"""A network trained in fewer passes has the outputs and gradients of its layers, one by one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from alexnet.models import forward
+from alexnet.models.network import Network
+from support.kernels import needs_kernels, randn
+from support.narrow_nets import narrow_classifier
+
+PASSES = {
+    "alexnet": 3,
+    "alexnet_bn": 3,
+    "alexnet_2012": 1,
+    "alexnet_owt": 3,
+    "caffenet": 3,
+    "lenet5": 0,
+}
+"""In how many places ReLU and pooling are one pass."""
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The windows of the passes that are made."""
+    windows: list[int] = []
+    original = forward.relu_norm_pool
+
+    def counting(x: Tensor, norm: object, window: int, stride: int) -> Tensor:
+        windows.append(window)
+        return original(x, norm, window, stride)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(forward, "relu_norm_pool", counting)
+    return windows
+
+
+def outcome(network: Network, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Logits and the gradients of all parameters."""
+    network.zero_grad()
+    logits = network(images)
+    logits.square().sum().backward()
+    return logits, [p.grad for p in network.parameters() if p.grad is not None]
+
+
+@needs_kernels
+@pytest.mark.parametrize("name", PASSES)
+def test_outputs_and_gradients_are_those_of_the_layers(name: str, counted: list[int]) -> None:
+    network = narrow_classifier(name).network.eval()
+    images = randn(2, *network.architecture.input)
+    logits, gradients = outcome(network, images)
+    assert len(counted) == PASSES[name]
+    handles = [
+        layer.register_forward_hook(lambda *_: None)
+        for layer in network.modules()
+        if isinstance(layer, nn.ReLU)
+    ]
+    expected, expected_gradients = outcome(network, images)
+    assert len(counted) == PASSES[name], "a layer that is looked at is computed by itself"
+    torch.testing.assert_close(logits, expected, rtol=1e-6, atol=1e-6)
+    assert len(gradients) == len(expected_gradients) > 0
+    for found, gradient in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-4 * gradient.abs().max())
+    for handle in handles:
+        handle.remove()
+    with torch.no_grad():
+        network(images)
+    assert len(counted) == PASSES[name], "without gradients nothing has to be kept"
+
+
+@needs_kernels
+def test_hooks_of_every_kind_see_their_layer(counted: list[int]) -> None:
+    network = narrow_classifier("alexnet").network.eval()
+    images = randn(1, *network.architecture.input)
+    seen: list[str] = []
+    for register in ("register_forward_pre_hook", "register_full_backward_hook"):
+        for name in ("relu1", "norm2", "pool5"):
+            layer = network.get_submodule(name)
+            getattr(layer, register)(lambda *_, name=name: seen.append(name))
+    outcome(network, images)
+    assert not counted
+    assert sorted(seen) == sorted(2 * ["relu1", "norm2", "pool5"])
