@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.models import forward
-from alexnet.models.network import Network
+from alexnet.models.network import Network, channels_last
 from support.kernels import needs_kernels, randn
 from support.narrow_nets import narrow_classifier
 
@@ -47,8 +47,8 @@ def outcome(network: Network, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 @needs_kernels
 @pytest.mark.parametrize("name", PASSES)
 def test_outputs_and_gradients_are_those_of_the_layers(name: str, counted: list[int]) -> None:
-    network = narrow_classifier(name).network.eval()
-    images = randn(2, *network.architecture.input)
+    network = channels_last(narrow_classifier(name).network).eval()
+    images = randn(2, *network.architecture.input).contiguous(memory_format=torch.channels_last)
     logits, gradients = outcome(network, images)
     assert len(counted) == PASSES[name]
     handles = [
@@ -58,7 +58,7 @@ def test_outputs_and_gradients_are_those_of_the_layers(name: str, counted: list[
     ]
     expected, expected_gradients = outcome(network, images)
     assert len(counted) == PASSES[name], "a layer that is looked at is computed by itself"
-    torch.testing.assert_close(logits, expected, rtol=1e-6, atol=1e-6)
+    assert torch.equal(logits, expected)
     assert len(gradients) == len(expected_gradients) > 0
     for found, gradient in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-4 * gradient.abs().max())
@@ -71,7 +71,7 @@ def test_outputs_and_gradients_are_those_of_the_layers(name: str, counted: list[
 
 @needs_kernels
 def test_hooks_of_every_kind_see_their_layer(counted: list[int]) -> None:
-    network = narrow_classifier("alexnet").network.eval()
+    network = channels_last(narrow_classifier("alexnet").network).eval()
     images = randn(1, *network.architecture.input)
     seen: list[str] = []
     for register in ("register_forward_pre_hook", "register_full_backward_hook"):

@@ -101,6 +101,7 @@ def test_what_it_cannot_compute_is_left_to_torch() -> None:
     assert not can_use_one_pass(x, norm, 8), "smaller than the window"
     assert not can_use_one_pass(x, norm._replace(groups=5), 3)
     assert not can_use_one_pass(x.double(), norm, 3)
+    assert not can_use_one_pass(x.contiguous(), norm, 3), "the next layer gets another layout"
     assert not can_use_one_pass(x[:0], norm, 3)
     assert not can_use_one_pass(images(torch.float32, 1025, (3, 3)), norm, 3)
     assert can_use_one_pass(images(torch.float32, 1025, (3, 3)), NO_NORM, 3)

@@ -40,6 +40,8 @@ def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
     is_trained = torch.is_grad_enabled() and x.requires_grad and x.ndim == 4
     if not is_trained or x.device.type != "cpu" or x.dtype not in SUFFIX or not x.numel():
         return False
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return False
     is_divisible = x.shape[1] % norm.groups == 0
     has_room = norm == NO_NORM or max(x.shape[1], norm.size) <= MAX_KERNEL_CHANNELS
     is_large = min(x.shape[2:]) >= window and window <= MAX_WINDOW
@@ -62,7 +64,6 @@ def relu_norm_pool(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
 class _ReluNormPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
         n, c, h, w = x.shape
         rows, columns = ((side - window) // stride + 1 for side in (h, w))
         ctx.sizes = n, h, w, norm.groups, c // norm.groups, norm.size, window, stride, rows, columns
