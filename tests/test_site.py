@@ -11,6 +11,7 @@ import pytest
 
 from alexnet.cli import VERBS, main
 from alexnet.cli.completion import known_words
+from alexnet.models.layers import Layer
 from support.browser import chromium
 from support.places import ROOT
 from support.site import BUILT, import_page_writers, site_pages
@@ -52,6 +53,23 @@ def test_every_flag_is_on_the_page_of_its_verb() -> None:
             page = pages[f"commands/{verb}.md"]
             flags = [w for w in words if w.startswith("--") and not w.startswith("--help")]
             assert [flag for flag in flags if not re.search(rf"{flag}[ ,`\n]", page)] == []
+
+
+def test_a_class_is_shown_with_what_it_inherits_from_ours() -> None:
+    """Where that has no place of its own; what all layers share is how tables are computed."""
+    import_page_writers()
+    writer = import_module("site_pages.python_api")
+    packages = map(import_module, ("alexnet", *(f"alexnet.{n}" for n in writer._folders())))
+    values = [getattr(package, name) for package in packages for name in package.__all__]
+    public = {value for value in values if isinstance(value, type)}
+    inheriting = {
+        one.__name__
+        for one in public
+        for base in one.__mro__[1:]
+        if base.__module__.startswith("alexnet.") and base not in public and base is not Layer
+        if any(callable(value) and name[0] != "_" for name, value in vars(base).items())
+    }
+    assert inheriting == set(writer.INHERITED_UP_TO)
 
 
 def test_the_build_is_strict_and_asks_nobody() -> None:

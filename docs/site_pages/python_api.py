@@ -21,6 +21,8 @@ The folders below it have the pieces: they take whole values and are silent.
 uses the pieces."""
 MEMBERS = {"Network": "intermediate_outputs", "PaperSGD": "step", "KerasAdam": "step"}
 """What is shown of classes that inherit much from torch."""
+INHERITED_UP_TO = {"Classifier": "ABC"}
+"""Classes that are shown with what they inherit from our own, and where others begin."""
 HIDDEN_COLON = "\0"
 ERRORS_HEAD = "# Errors\n\nAll are derived from `alexnet.AlexNetError`."
 
@@ -70,7 +72,10 @@ def _has_docstring(value: Any) -> bool:
 
 def _directive(full: str, name: str, value: Any) -> str:
     if inspect.isclass(value):
-        return f".. autoclass:: {full}\n   :members: {MEMBERS.get(name, '')}"
+        options = f"   :members: {MEMBERS.get(name, '')}"
+        if other := INHERITED_UP_TO.get(name):
+            options += f"\n   :inherited-members: {other}"
+        return f".. autoclass:: {full}\n{options}"
     if inspect.isroutine(value):
         return f".. autofunction:: {full}"
     lines = _text_of_value(full.rpartition(".")[0], name) or [f"A {type(value).__name__}."]
