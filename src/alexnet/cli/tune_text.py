@@ -27,8 +27,7 @@ NUM_SHOWN = 10
 MIN_TRAININGS = 5
 """Whole trainings that the time should have room for; most trials are parts of one."""
 ENOUGH = 20
-"""Finished trials, of which the best quarter are five: as many as importances need at least."""
-ROUGHLY = " (of {} finished trials: roughly)"
+"""Trials, of which the best quarter are five: as many as importances need at least."""
 
 
 def duration_text(seconds: float) -> str:
@@ -155,11 +154,13 @@ def _failure_lines(trials: Sequence[TrialSummary]) -> Iterator[str]:
 def _importance_text(result: TuneResult) -> str:
     """Which options matter, and from how many trials that is known."""
     if not result.importances:
-        return "matters   too few trials have finished to tell which options matter"
+        return "matters   there are too few trials to tell which options matter"
     ordered = sorted(result.importances.items(), key=lambda item: -item[1])
     values = ", ".join(f"{flag_name(o)} {100 * value:.0f} %" for o, value in ordered)
-    count = sum(trial.state == "finished" for trial in result.trials)
-    return f"matters   {values}{ROUGHLY.format(count) if count < ENOUGH else ''}"
+    compared = count_text(result.importance_trials, "trial")
+    after = f"of {compared} after {count_text(result.importance_epochs, 'epoch')}"
+    roughly = ": roughly" if result.importance_trials < ENOUGH else ""
+    return f"matters   {values} ({after}{roughly})"
 
 
 def _winner_text(result: TuneResult) -> str:

@@ -18,7 +18,13 @@ from alexnet.tune.confirmation import Confirmation
 from alexnet.tune.folder import TuningFolder
 from alexnet.tune.plan import Tuning
 from alexnet.tune.space import Parameter, recipe_with
-from alexnet.tune.trials import TrialSummary, importances, summarize_trials, winner_of
+from alexnet.tune.trials import (
+    Importances,
+    TrialSummary,
+    importances,
+    summarize_trials,
+    winner_of,
+)
 
 COORDINATES, IMPORTANCES = "parallel_coordinates.png", "importances.png"
 
@@ -43,7 +49,11 @@ class TuneResult:
     """The winner's recipe, for `alexnet train --config`."""
     importances: dict[str, float]
     """How much each option matters for being among the best quarter of the trials, 0 to 1; the sum
-    is 1; empty with too few finished trials."""
+    is 1; empty with too few trials."""
+    importance_trials: int
+    """The trials that were compared for that; 0 if there are too few."""
+    importance_epochs: int
+    """After which they were compared; the others were ended before."""
     confirmation: Confirmation | None
     """Null if it was not asked for, did not take place, or the winner is the recipe itself."""
     plots: tuple[str, ...]
@@ -56,7 +66,7 @@ class Findings:
 
     trials: tuple[TrialSummary, ...]
     winner: TrialSummary
-    importances: dict[str, float]
+    importances: Importances
 
 
 def find_winner(study: optuna.Study, tuning: Tuning, folder: TuningFolder) -> Findings:
@@ -103,8 +113,8 @@ def write_findings(tuning: Tuning, folder: TuningFolder, found: Findings) -> tup
     plots.save(parallel_coordinates(axes, lines, plots.run_title("Tuning", parts)), path)
     written = [path]
     path = folder.plots / IMPORTANCES
-    if found.importances:
-        named = {Parameter(option=o).flag: value for o, value in found.importances.items()}
+    if values := found.importances.values:
+        named = {Parameter(option=o).flag: value for o, value in values.items()}
         plots.save(importance_bars(named, plots.run_title("What matters", parts)), path)
         written.append(path)
     else:
@@ -167,7 +177,9 @@ def write_result(
         winner=found.winner,
         command=command,
         config=str(folder.winner),
-        importances=found.importances,
+        importances=found.importances.values,
+        importance_trials=found.importances.trials,
+        importance_epochs=found.importances.epochs,
         confirmation=confirmation,
         plots=figures,
     )

@@ -19,7 +19,7 @@ from alexnet.tune.tasks import DIVERGED, LOSS, REASON, SECONDS
 
 TrialStateName: TypeAlias = Literal["finished", "pruned", "diverged", "failed", "unfinished"]
 MIN_FOR_IMPORTANCES = 8
-"""Finished trials, of which a quarter must be better than the others by more than chance."""
+"""Trials, of which a quarter must be better than the others by more than chance."""
 TARGET_QUANTILE = 0.25
 """Importances are about what makes a trial one of so many best."""
 
@@ -132,17 +132,48 @@ def winner_of(trials: Sequence[TrialSummary]) -> TrialSummary | None:
     return next((trial for trial in ranked(trials) if trial.state == "finished"), None)
 
 
-def importances(study: optuna.Study, tuning: Tuning) -> dict[str, float]:
-    """How much each option matters for being among the best quarter; the sum is 1.
+@dataclass(frozen=True)
+class Importances:
+    """How much each option matters."""
 
-    Empty with too few finished trials, or where all have the same error.
+    values: dict[str, float]
+    """By option; the sum is 1. Empty with too few trials, or where all have the same error."""
+    trials: int = 0
+    """That were compared."""
+    epochs: int = 0
+    """After which they were compared."""
+
+
+def importances(study: optuna.Study, tuning: Tuning) -> Importances:
+    """How much each option matters for being among the best quarter.
+
+    Most trials are ended early, so they are compared after equally many epochs: the most that at
+    least half of the trials have, the lowest error until then.
 
     Source: PED-ANOVA (Watanabe, Bansal and Hutter 2023), by Optuna.
     """
-    finished = best_first(study.get_trials(deepcopy=False))
-    if len(finished) < MIN_FOR_IMPORTANCES or finished[0].value == finished[-1].value:
-        return {}
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=TARGET_QUANTILE)
     options = [parameter.option for parameter in tuning.space]
-    found = get_param_importances(study, evaluator=evaluator, params=options)
-    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+    known = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.intermediate_values and state_of(trial) in ("finished", "pruned")
+        if trial.params.keys() >= set(options)
+    ]
+    if len(known) < MIN_FOR_IMPORTANCES:
+        return Importances({})
+    reached = sorted((max(trial.intermediate_values) for trial in known), reverse=True)
+    epochs = reached[max(MIN_FOR_IMPORTANCES, (len(known) + 1) // 2) - 1]
+    compared = optuna.create_study(direction="minimize")
+    for trial in known:
+        if max(trial.intermediate_values) >= epochs:
+            errors = (e for epoch, e in trial.intermediate_values.items() if epoch <= epochs)
+            same = optuna.trial.create_trial(
+                params=trial.params, distributions=trial.distributions, value=min(errors)
+            )
+            compared.add_trial(same)
+    if len({trial.value for trial in compared.trials}) == 1:
+        return Importances({})
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=TARGET_QUANTILE)
+    found = get_param_importances(compared, evaluator=evaluator, params=options)
+    values = {name: float(value) for name, value in found.items() if math.isfinite(value)}
+    return Importances(values, len(compared.trials), epochs)
