@@ -145,14 +145,17 @@ def normalized_crops(
     """
     padding, side = preprocessing.padding, preprocessing.crop_size
     pixels = np.pad(pixels, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    mean, std = (np.array(rgb, np.float32) for rgb in (preprocessing.mean, preprocessing.std))
-    mean = mean if mean_image is None else mean_image.transpose(1, 2, 0)
+    colors = preprocessing.mean, preprocessing.std
+    mean, std = (np.tile(np.array(rgb, np.float32), side) for rgb in colors)  # of a whole line
+    if mean_image is not None:
+        mean = mean_image.transpose(1, 2, 0).reshape(side, -1)
     for top, left, is_flipped in crop_places(pixels.shape[1] - side, crops):
         crop = pixels[:, top : top + side, left : left + side]
         images = (crop[:, :, ::-1] if is_flipped else crop).astype(np.float32)
-        images -= mean
-        images /= std
-        yield images
+        lines = images.reshape(len(images), side, 3 * side)
+        lines -= mean
+        lines /= std
+        yield lines.reshape(-1, side, side, 3)
 
 
 def crop_places(end: int, crops: Crops) -> Sequence[tuple[int, int, bool]]:
