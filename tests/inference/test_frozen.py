@@ -23,6 +23,7 @@ from alexnet.inference.predictor import Crops, Predictor
 from alexnet.models.zoo import ZOO
 from alexnet.ops.library import KernelLibrary
 from support.narrow_nets import narrow_classifier
+from support.slow import first_fast
 
 WITH_OTHER_LAYERS = ("alexnet_2012", "alexnet_notebook", "lenet5", "cifar_quick")
 """A norm within channels, batch norm after pooling, gray images, average pooling."""
@@ -58,7 +59,7 @@ def kept(cache: Path) -> Iterator[Path]:
     return cache.glob("*")
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", first_fast(tuple(ZOO), fast=1))
 def test_every_network_of_int8_layers_alone_can_be_frozen(
     name: str, int8_kernels: KernelLibrary, tmp_path: Path
 ) -> None:
@@ -127,7 +128,9 @@ def test_a_changed_model_is_frozen_again(cache: Path, model: Path) -> None:
     assert np.array_equal(again.probabilities(images), after.probabilities(images))
 
 
-@pytest.mark.parametrize("damage", ["cut", "emptied", "a bit", "another header", "a folder"])
+@pytest.mark.parametrize(
+    "damage", first_fast(("a bit", "cut", "emptied", "another header", "a folder"), fast=1)
+)
 def test_a_damaged_file_is_made_anew(damage: str, cache: Path, model: Path) -> None:
     expected = load_answering(model, "cpu", exact=False)
     (file,) = kept(cache)
@@ -161,6 +164,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     assert sorted(tmp_path.iterdir()) == sorted([cache.parent, model])
 
 
+@pytest.mark.slow
 def test_the_oldest_are_removed(cache: Path, tmp_path: Path, int8_kernels: KernelLibrary) -> None:
     models = [
         save(narrow_classifier("alexnet"), tmp_path / f"{i}.safetensors")
@@ -189,6 +193,7 @@ def test_where_a_gpu_may_compute_nothing_is_kept(
     assert isinstance(load_answering(model, "cpu", exact=False), FrozenClassifier)
 
 
+@pytest.mark.slow
 def test_other_kernels_have_their_own(
     cache: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """ReLU, response norm and max pooling in one pass, forward and backward, for training on the CPU.
 
-Each of the three is limited by memory, so one pass takes a third of their time, and keeps for the
-backward pass its input and a byte for each pooled value: where in its window the maximum was.
+Each of the three is limited by memory, so one pass takes half of their time (docs/performance.md).
+For the backward pass it keeps its input and a byte for each pooled value: where the maximum was.
 """
 
 from __future__ import annotations
