@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from alexnet.data.batches import Batches, balanced_order
 from alexnet.data.store.store import Store, StoreInfo, store_text
+from support.collecting import closes_while_a_thread_starts, threads_end
 
 COUNT = 50
 
@@ -93,13 +95,17 @@ def test_a_set_smaller_than_a_batch_is_one_batch(count: int) -> None:
 
 
 def test_closing_an_epoch_early_ends_its_thread() -> None:
-    import threading
-
     before = threading.active_count()
     epoch = Batches(STORE, EVEN, 4, seed=0).epoch(0)
     next(epoch)
     epoch.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert threads_end(before)
+
+
+def test_an_abandoned_epoch_can_be_collected_at_any_moment() -> None:
+    epoch = Batches(STORE, EVEN, 4, seed=0).epoch(0)
+    next(epoch)
+    assert closes_while_a_thread_starts(epoch)
 
 
 READER = """

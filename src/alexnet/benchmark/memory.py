@@ -57,7 +57,7 @@ def peak_of(prepare: Callable[[], Callable[[], object]], device: torch.device) -
         run = prepare()
         gc.collect()
         release_freed_memory()
-        CLEAR_REFS.write_text(RESET_PEAK)
+        CLEAR_REFS.write_text(RESET_PEAK, encoding="ascii")
         run()
         return _status_bytes("VmHWM") - before
     except (OSError, LookupError):
@@ -66,7 +66,7 @@ def peak_of(prepare: Callable[[], Callable[[], object]], device: torch.device) -
 
 def _status_bytes(name: str) -> int:
     """A value of /proc/self/status."""
-    lines = STATUS.read_text().splitlines()
+    lines = STATUS.read_text("utf-8").splitlines()
     found = dict(line.split(":", 1) for line in lines)
     return 1024 * int(found[name].split()[0])
 

@@ -55,16 +55,20 @@ class Batches:
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from `first_step` on; a thread reads one batch ahead.
 
-        Labels are always those of the whole batch.
+        Labels are always those of the whole batch. The thread ends by itself: nobody waits for it,
+        because an abandoned epoch may be collected where waiting would never end.
         """
         order = self.order(epoch)
-        with ThreadPoolExecutor(1) as reader:
+        reader = ThreadPoolExecutor(1)
+        try:
             ahead = reader.submit(self._read, order, first_step)
             for step in range(first_step, self.steps_per_epoch):
                 batch = ahead.result()
                 if step + 1 < self.steps_per_epoch:
                     ahead = reader.submit(self._read, order, step + 1)
                 yield batch
+        finally:
+            reader.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, order: np.ndarray, step: int) -> Batch:
         indices = order[step * self.batch_size : (step + 1) * self.batch_size]

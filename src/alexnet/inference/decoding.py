@@ -58,7 +58,9 @@ def decode_batches(
         if ahead:
             yield [future.result() for future in ahead]
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what is ahead
+        # Neither does an interrupt wait for what is ahead, nor a garbage collector, which may be in
+        # the midst of starting a thread and would wait forever.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _submit(
