@@ -13,15 +13,8 @@ from torch import Tensor, nn
 from alexnet.models.network import Network, create_model
 from alexnet.ops import amx_conv
 from alexnet.ops.amx_conv import amx_conv2d, should_use_blocks
+from support.convolutions import STRIDED
 from support.kernels import randn
-
-SHAPES: dict[str, dict[str, Any]] = {
-    "conv1": {"channels": 3, "side": 227, "kernel": 11, "stride": 4},
-    "conv1 of torchvision": {"channels": 3, "side": 224, "kernel": 11, "stride": 4, "padding": 2},
-    "pixels at the edge are not read": {"channels": 3, "side": 30, "kernel": 5, "stride": 4},
-    "no zeros are needed": {"channels": 1, "side": 32, "kernel": 8, "stride": 4},
-    "kernels of an odd stride": {"channels": 4, "side": 23, "kernel": 7, "stride": 3, "padding": 1},
-}
 
 
 def outcome(convolve: Any, shape: dict[str, Any], dtype: torch.dtype, bias: bool) -> list[Tensor]:
@@ -36,7 +29,7 @@ def outcome(convolve: Any, shape: dict[str, Any], dtype: torch.dtype, bias: bool
     return [y, *torch.autograd.grad(y.sin().sum(), learnt)]
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("shape", STRIDED.values(), ids=STRIDED)
 @pytest.mark.parametrize("bias", [True, False])
 def test_output_and_gradients_equal_torchs(shape: dict[str, Any], bias: bool) -> None:
     found = outcome(amx_conv2d, shape, torch.float64, bias)
@@ -45,10 +38,10 @@ def test_output_and_gradients_equal_torchs(shape: dict[str, Any], bias: bool) ->
 
 
 def test_in_bf16_the_gradient_is_as_close_as_torchs() -> None:
-    exact = outcome(F.conv2d, SHAPES["conv1"], torch.float64, bias=True)
+    exact = outcome(F.conv2d, STRIDED["conv1"], torch.float64, bias=True)
     scale = exact[1].abs().max()
     found, torchs = (
-        (outcome(convolve, SHAPES["conv1"], torch.bfloat16, bias=True)[1] - exact[1]).abs().max()
+        (outcome(convolve, STRIDED["conv1"], torch.bfloat16, bias=True)[1] - exact[1]).abs().max()
         for convolve in (amx_conv2d, F.conv2d)
     )
     assert found < max(2 * torchs, scale / 100)

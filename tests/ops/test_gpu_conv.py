@@ -12,13 +12,10 @@ from torch import Tensor, nn
 from alexnet.benchmark.throughput import random_images
 from alexnet.models.network import create_model
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite, without_groups
+from support.convolutions import STRIDED
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "conv1": {"channels": 3, "side": 227, "kernel": 11, "stride": 4},
-    "conv1 of torchvision": {"channels": 3, "side": 224, "kernel": 11, "stride": 4, "padding": 2},
-    "pixels at the edge are not read": {"channels": 3, "side": 30, "kernel": 5, "stride": 4},
-    "no zeros are needed": {"channels": 1, "side": 32, "kernel": 8, "stride": 4},
-    "kernels of an odd stride": {"channels": 4, "side": 23, "kernel": 7, "stride": 3, "padding": 1},
+    **STRIDED,
     "two groups": {"channels": 6, "side": 9, "kernel": 3, "padding": 1, "groups": 2},
     "two groups and a stride": {"channels": 4, "side": 17, "kernel": 3, "stride": 2, "groups": 2},
     "three groups": {"channels": 6, "side": 5, "kernel": 3, "groups": 3},

@@ -16,19 +16,15 @@ def closes_while_a_thread_starts(generator: Iterator[Any]) -> bool:
     CPython holds a lock then (up to 3.12), and a collection may begin there: joining another thread
     would wait for that lock forever.
     """
-    lock = getattr(threading, "_shutdown_locks_lock", None)
-
-    def close() -> None:
-        with lock or nullcontext():
-            generator.close()  # type: ignore[attr-defined]
-
+    lock = getattr(threading, "_shutdown_locks_lock", None) or nullcontext()
     closed = threading.Event()
 
-    def closing() -> None:
-        close()
+    def close() -> None:
+        with lock:
+            generator.close()  # type: ignore[attr-defined]
         closed.set()
 
-    threading.Thread(target=closing, daemon=True).start()
+    threading.Thread(target=close, daemon=True).start()
     return closed.wait(SECONDS)
 
 

@@ -21,6 +21,7 @@ from alexnet.inference.quantization import (
     quantize_with_error_feedback,
 )
 from alexnet.models.modules import Conv2d
+from alexnet.ops.amx_conv import has_tiles
 from alexnet.ops.library import KernelLibrary
 from alexnet.ops.tensors import SUFFIX, check_float32
 
@@ -42,8 +43,7 @@ def has_fast_int8(kernels: KernelLibrary | None) -> bool:
 
 def has_only_bf16_tiles(kernels: KernelLibrary | None) -> bool:
     """Whether torch multiplies bf16 by tiles (AMX), and the kernels int8 by vectors at best."""
-    has_tiles = bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
-    return has_tiles and (kernels is None or kernels.instruction_set != "amx_int8")
+    return has_tiles() and (kernels is None or kernels.instruction_set != "amx_int8")
 
 
 def fits_int32_accumulator(layer: nn.Conv2d | nn.Linear) -> bool:
