@@ -101,6 +101,18 @@ def test_padding_and_mean_image_are_those_of_the_classifier(
         )
 
 
+def test_crops_that_torch_resizes_need_torch(
+    cache: Path, tmp_path: Path, int8_kernels: KernelLibrary
+) -> None:
+    plain = narrow_classifier("alexnet")
+    resized = replace(plain.info.preprocessing, crop_size=140, input_size=131)
+    info = replace(plain.info, preprocessing=resized)
+    model = save(replace(plain, info=info), tmp_path / "model.safetensors")
+    for _ in range(2):
+        assert isinstance(load_answering(model, "cpu", exact=False), Classifier)
+    assert not list(kept(cache))
+
+
 def test_the_second_answer_is_frozen_and_the_same(cache: Path, model: Path) -> None:
     first = load_answering(model, "auto", exact=False)
     second = load_answering(model, "auto", exact=False)

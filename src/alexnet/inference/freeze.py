@@ -25,6 +25,8 @@ from alexnet.ops.norms import MAX_KERNEL_CHANNELS
 def freeze(classifier: Classifier, path: Path) -> bool:
     """Write a classifier's network as operations of the kernels; False where it has others.
 
+    Crops of another size than the input are resized by torch, so their classifiers are not written.
+
     Raises:
         OSError: the file cannot be written.
     """
