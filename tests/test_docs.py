@@ -60,7 +60,6 @@ from alexnet.pretraining.recipe import KINDS
 from support.json_outputs import validator
 from support.places import ROOT
 from support.site import site_pages
-from support.slow import every_nth_fast
 
 PACKAGE = ROOT / "src" / "alexnet"
 PAGES = [ROOT / "README.md", *site_pages()]
@@ -173,7 +172,7 @@ def _parse_tune(words: list[str]) -> None:
     parse(TuneFlags, words, "tune", TuneFlags(recipe=read_call(name).recipe()))
 
 
-@pytest.mark.parametrize("command", every_nth_fast(commands(), n=3))
+@pytest.mark.parametrize("command", commands())
 def test_command_parses(command: str) -> None:
     _, verb, *words = shlex.split(command)
     if verb in ("--help", "help") or not HELP_WORDS.isdisjoint(words):
