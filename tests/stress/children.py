@@ -24,7 +24,6 @@ PRELOADED = [
     "alexnet.cli.train",
     "alexnet.cli.data",
     "matplotlib.backends.backend_agg",
-    "torch._dynamo",  # the first optimizer imports it
 ]
 SECONDS_ALLOWED = 120.0
 """A child that takes longer counts as hung."""

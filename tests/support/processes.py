@@ -50,7 +50,7 @@ class Processes:
 def start_processes(size: int) -> Iterator[Processes]:
     """A context with `size` connected processes of one thread each."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "alexnet.training.trainer"])
+    context.set_forkserver_preload(["alexnet.training.trainer"])
     port, pipes, workers = free_port(), [], []
     for rank in range(size):
         pipe, end = context.Pipe()

@@ -11,8 +11,8 @@ import pytest
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import json_document
 from alexnet.errors import DataError, DivergedError
-from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import TopLoss, compute_metrics
+from alexnet.evaluation.tables import write_evaluation_tables
 from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder
 from alexnet.tune import tasks

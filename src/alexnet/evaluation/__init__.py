@@ -10,7 +10,7 @@
 - `seed_groups`: runs that differ only in the seed, and groups of them compared
 - `advice`: what an evaluation leaves uncertain
 - `summary`: an evaluation as JSON
-- `report`: evaluation.json, top_losses.csv
+- `tables`, `report`: evaluation.json and top_losses.csv; these and the plots
 - `plots`, `reliability_plot`: confusion matrix and top losses; reliability diagram
 """
 

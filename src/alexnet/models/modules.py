@@ -175,7 +175,12 @@ def _pool(layer: layers.Layer) -> nn.Module:
 
 
 def init_weights(module: nn.Conv2d | nn.Linear, init: layers.Init) -> None:
-    """Initialize a module's weight and bias with torch's global random generator."""
+    """Initialize a module's weight and bias with torch's global random generator.
+
+    Not on the meta device: there are no values, and torch would import `torch._dynamo` (a second).
+    """
+    if module.weight.is_meta:
+        return
     match init.kind:
         case "torch":
             module.reset_parameters()

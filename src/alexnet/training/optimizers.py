@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Collection
 from typing import Any, overload
@@ -13,7 +14,32 @@ from alexnet.config.recipe import OptimizerOptions
 from alexnet.models.network import Network
 
 
-class PaperSGD(torch.optim.Optimizer):
+class EagerOptimizer(torch.optim.Optimizer):
+    """Methods of torch's optimizers without the decorators that are for a compiled step.
+
+    At the first call these import `torch._dynamo`, a third of the time until the first step.
+    """
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own."""
+        inspect.unwrap(super().add_param_group)(self, param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or set them to 0."""
+        inspect.unwrap(super().zero_grad)(self, set_to_none)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every parameter that has a gradient."""
+        loss: float | None = inspect.unwrap(super().step)(self, closure)
+        return loss
+
+
+class PaperSGD(EagerOptimizer):
     """SGD as the paper writes it: v <- momentum * v - decay * lr * w - lr * g;  w <- w + v.
 
     The learning rate is inside the velocity v, so a drop of the learning rate does not scale the
@@ -75,7 +101,19 @@ class PaperSGD(torch.optim.Optimizer):
         return state
 
 
-class KerasAdam(torch.optim.Adam):
+class SGD(EagerOptimizer, torch.optim.SGD):
+    """torch's SGD."""
+
+
+class Adam(EagerOptimizer, torch.optim.Adam):
+    """torch's Adam."""
+
+
+class AdamW(EagerOptimizer, torch.optim.AdamW):
+    """torch's AdamW."""
+
+
+class KerasAdam(Adam):
     """Adam with epsilon outside the bias correction, as Keras computes it.
 
     w <- w - lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
@@ -163,10 +201,10 @@ def build_optimizer(
         case "paper":
             return PaperSGD(groups, lr, options.momentum)
         case "sgd":
-            return torch.optim.SGD(groups, lr, options.momentum, fused=True)
+            return SGD(groups, lr, options.momentum, fused=True)
         case "adam":
-            return torch.optim.Adam(groups, lr, betas, options.eps, fused=True)
+            return Adam(groups, lr, betas, options.eps, fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups, lr, betas, options.eps, fused=True)
+            return AdamW(groups, lr, betas, options.eps, fused=True)
         case "keras_adam":
             return KerasAdam(groups, lr, betas, options.eps)

@@ -29,7 +29,6 @@ from alexnet.training.advice import (
 from alexnet.training.data import data_advice, duplicates_in
 from alexnet.training.epoch import sampled_class_counts
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.run_plots import save_run_plots
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 
@@ -133,6 +132,8 @@ def plot_and_summarize(
     """Plot learning curves, confusion matrix and first-layer filters, and give the result."""
     history, times = state.history, state.times
     if setup.world.is_main:
+        from alexnet.training.run_plots import save_run_plots  # matplotlib takes half a second
+
         for note in save_run_plots(setup, history, evaluation, folder, save_plot):
             reporter.note(note)
     info = setup.store.info

@@ -18,8 +18,8 @@ from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError
-from alexnet.evaluation.report import write_evaluation_tables
 from alexnet.evaluation.results import Evaluation
+from alexnet.evaluation.tables import write_evaluation_tables
 from alexnet.io.text import count_text, shell_command
 from alexnet.loggers.catalogue import read_names
 from alexnet.loggers.logger import log_start
