@@ -79,14 +79,16 @@ def test_every_network_of_int8_layers_alone_can_be_frozen(
         assert np.ptp(expected) > 0.01
 
 
+@pytest.mark.parametrize("crop_size", [131, 137])
 @pytest.mark.parametrize("crops", [1, 10])
-def test_padding_and_mean_image_are_those_of_the_classifier(
-    crops: Crops, int8_kernels: KernelLibrary, tmp_path: Path
+def test_resizing_padding_and_mean_image_are_those_of_the_classifier(
+    crops: Crops, crop_size: int, int8_kernels: KernelLibrary, tmp_path: Path
 ) -> None:
     plain = narrow_classifier("alexnet")
     preprocessing = replace(
-        plain.info.preprocessing, resize_size=130, padding=4, std=(50.0, 60.0, 70.0)
-    )
+        plain.info.preprocessing,
+        resize_size=132, padding=4, crop_size=crop_size, input_size=131, std=(50.0, 60.0, 70.0),
+    )  # fmt: skip
     mean_image = torch.rand(3, 131, 131) * 255
     for image in (None, mean_image):
         settings = replace(preprocessing, has_mean_image=image is not None)
@@ -99,18 +101,6 @@ def test_padding_and_mean_image_are_those_of_the_classifier(
         assert np.array_equal(
             frozen.probabilities(images, crops), classifier.probabilities(images, crops)
         )
-
-
-def test_crops_that_torch_resizes_need_torch(
-    cache: Path, tmp_path: Path, int8_kernels: KernelLibrary
-) -> None:
-    plain = narrow_classifier("alexnet")
-    resized = replace(plain.info.preprocessing, crop_size=140, input_size=131)
-    info = replace(plain.info, preprocessing=resized)
-    model = save(replace(plain, info=info), tmp_path / "model.safetensors")
-    for _ in range(2):
-        assert isinstance(load_answering(model, "cpu", exact=False), Classifier)
-    assert not list(kept(cache))
 
 
 def test_the_second_answer_is_frozen_and_the_same(cache: Path, model: Path) -> None:

@@ -15,7 +15,15 @@ from alexnet.config.recipe import OptimizerOptions
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Activation, BatchNorm, Flatten, FullyConnected, Init
 from alexnet.models.network import Network
-from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer, parameter_groups
+from alexnet.training.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    KerasAdam,
+    PaperSGD,
+    build_optimizer,
+    parameter_groups,
+)
 from alexnet.training.schedule import set_lr
 
 RULES = get_args(get_type_hints(OptimizerOptions)["optimizer"])
@@ -225,11 +233,11 @@ def test_build_optimizer_hands_over_every_option() -> None:
         optimizer = build_optimizer(toy(), recipe)
         return type(optimizer), optimizer.param_groups[0]
 
-    for rule, expected in {"paper": PaperSGD, "sgd": torch.optim.SGD}.items():
+    for rule, expected in {"paper": PaperSGD, "sgd": SGD}.items():
         kind, group = built(rule)  # type: ignore[arg-type]
         assert kind is expected
         assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.7, 0.2)
-    adams = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "keras_adam": KerasAdam}
+    adams = {"adam": Adam, "adamw": AdamW, "keras_adam": KerasAdam}
     for rule, expected in adams.items():
         kind, group = built(rule)  # type: ignore[arg-type]
         assert kind is expected

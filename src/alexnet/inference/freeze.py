@@ -25,14 +25,11 @@ from alexnet.ops.norms import MAX_KERNEL_CHANNELS
 def freeze(classifier: Classifier, path: Path) -> bool:
     """Write a classifier's network as operations of the kernels; False where it has others.
 
-    Crops of another size than the input are resized by torch, so their classifiers are not written.
-
     Raises:
         OSError: the file cannot be written.
     """
-    preprocessing = classifier.info.preprocessing
     layers = frozen_layers(classifier.network)
-    if not layers or preprocessing.channels != 3 or preprocessing.side != preprocessing.crop_size:
+    if not layers or classifier.info.preprocessing.channels != 3:
         return False
     arrays: dict[str, np.ndarray] = {}
     for name, module in classifier.network.named_children():

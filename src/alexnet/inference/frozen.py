@@ -33,6 +33,7 @@ from alexnet.inference.predictions import AnsweringNetwork
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.models.layers import FlattenOrder, Layer, ResponseNorm
 from alexnet.ops.library import KernelLibrary
+from alexnet.ops.resize_crop import resize_crop
 
 BATCH = 64
 """Images computed at a time."""
@@ -93,8 +94,9 @@ class FrozenClassifier(Predictor):
         found = [np.zeros((0, len(self.class_names)), np.float32)]
         for first in range(0, len(pixels), BATCH):
             part = pixels[first : first + BATCH]
+            mean_image = self.arrays.get(MEAN_IMAGE)
             inputs = normalized_crops(
-                part, self.info.preprocessing, self.arrays.get(MEAN_IMAGE), crops
+                part, self.info.preprocessing, mean_image, crops, self.kernels
             )
             logits = np.stack([self.logits(images) for images in inputs])
             found.append(class_probabilities(logits, self.info.temperature))
@@ -134,28 +136,33 @@ def normalized_crops(
     preprocessing: Preprocessing,
     mean_image: np.ndarray | None,
     crops: Crops,
+    kernels: KernelLibrary,
 ) -> Iterator[np.ndarray]:
     """The center crop or the paper's ten, as `transforms.crops` makes them, to the bit.
 
     Args:
         pixels: uint8 [N, S, S, 3].
-        preprocessing: of color images, whose crops have the size of the network's input.
+        preprocessing: of color images.
         mean_image: [3, side, side], subtracted in place of `preprocessing.mean`.
         crops: 1 or 10.
+        kernels: those that resize.
     """
-    padding, side = preprocessing.padding, preprocessing.crop_size
+    padding, size, side = preprocessing.padding, preprocessing.crop_size, preprocessing.side
     pixels = np.pad(pixels, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     colors = preprocessing.mean, preprocessing.std
-    mean, std = (np.tile(np.array(rgb, np.float32), side) for rgb in colors)  # of a whole line
-    if mean_image is not None:
-        mean = mean_image.transpose(1, 2, 0).reshape(side, -1)
-    for top, left, is_flipped in crop_places(pixels.shape[1] - side, crops):
+    mean, std = (np.array(rgb, np.float32) for rgb in colors)
+    mean = np.tile(mean, (side, side, 1)) if mean_image is None else mean_image.transpose(1, 2, 0)
+    mean = np.ascontiguousarray(mean)
+    for top, left, is_flipped in crop_places(pixels.shape[1] - size, crops):
+        images = np.empty((len(pixels), side, side, 3), np.float32)
+        if size != side:
+            yield resize_crop(kernels, pixels, (top, left, is_flipped), size, mean, std, images)
+            continue
         crop = pixels[:, top : top + side, left : left + side]
-        images = (crop[:, :, ::-1] if is_flipped else crop).astype(np.float32)
-        lines = images.reshape(len(images), side, 3 * side)
-        lines -= mean
-        lines /= std
-        yield lines.reshape(-1, side, side, 3)
+        np.subtract(crop[:, :, ::-1] if is_flipped else crop, mean, out=images)
+        lines = images.reshape(len(images), side, -1)
+        lines /= np.tile(std, side)  # a line at once, and not the three numbers of a pixel
+        yield images
 
 
 def crop_places(end: int, crops: Crops) -> Sequence[tuple[int, int, bool]]:

@@ -51,7 +51,7 @@ KERNELS = LibrarySource(
     prefix="",
     files=(
         "about.c", "norms.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
-        "crop_normalize.c", "pixel_blocks.c",
+        "crop_normalize.c", "resize_crop.c", "pixel_blocks.c",
     ),
     instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),
     has_openmp=True,

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.ops.library import load_kernels
+from alexnet.ops.resize_crop import resize_crop
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601, as Pillow converts)."""
@@ -86,10 +88,31 @@ def crop_and_normalize(
     flip: bool = False,
 ) -> Tensor:
     """The normalized crop [B, C, side, side] whose first pixel is (top, left)."""
+    place = top, left, flip
+    if (resized := _resize_by_kernel(pixels, place, preprocessing, mean_image)) is not None:
+        return resized
     size = preprocessing.crop_size
     crop = pixels[:, top : top + size, left : left + size]
     images = to_float_chw(crop.flip(2) if flip else crop, preprocessing)
     return normalize(resize(images, preprocessing.side), preprocessing, mean_image)
+
+
+def _resize_by_kernel(
+    pixels: Tensor,
+    place: tuple[int, int, bool],
+    preprocessing: Preprocessing,
+    mean_image: Tensor | None,
+) -> Tensor | None:
+    """As `crop_and_normalize` by the C kernel; None where it cannot or need not resize."""
+    size, side, kernels = preprocessing.crop_size, preprocessing.side, load_kernels()
+    is_possible = pixels.device.type == "cpu" and preprocessing.channels == 3
+    if kernels is None or not is_possible or size == side:
+        return None
+    mean = torch.tensor(preprocessing.mean).expand(side, side, 3)
+    mean = mean if mean_image is None else mean_image.permute(1, 2, 0)
+    std, crops = torch.tensor(preprocessing.std), torch.empty(len(pixels), side, side, 3)
+    resize_crop(kernels, pixels.contiguous(), place, size, mean.contiguous(), std, crops)
+    return crops.permute(0, 3, 1, 2)
 
 
 def center_crop(
