@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def our_decoding_folder(flags: argparse.Namespace) -> Step:
     from alexnet.inference.inputs import read_inputs
 
     images, preprocessing = paths(flags), model_info(flags).preprocessing
-    return lambda: [len(batch) for batch in decode_batches(read_inputs(images), preprocessing)]
+    decoded = partial(decode_batches, preprocessing=preprocessing, prefetch=True)
+    return lambda: [len(batch) for batch in decoded(read_inputs(images))]
 
 
 def pillow_decoding_folder(flags: argparse.Namespace) -> Step:

@@ -87,8 +87,9 @@ class NearestImages:
         check_top(top)
         found: list[Neighbors] = []
         num_read = 0
-        preprocessing = self.searched.classifier.info.preprocessing
-        with closing(decode_batches(read_inputs(images), preprocessing)) as batches:
+        inputs, classifier = read_inputs(images), self.searched.classifier
+        preprocessing, prefetch = classifier.info.preprocessing, not classifier.is_on_cpu
+        with closing(decode_batches(inputs, preprocessing, prefetch=prefetch)) as batches:
             for batch in batches:
                 for one in self._find_batch(batch, top, exclude_same):
                     found.append(one if num_read < num_pixels else replace(one, pixels=None))

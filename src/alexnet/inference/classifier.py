@@ -57,6 +57,11 @@ class Classifier(Predictor):
         """Where the network computes."""
         return next(chain(self.network.parameters(), self.network.buffers())).device
 
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether the network computes on the CPU."""
+        return self.device.type == "cpu"
+
     def optimized(self, *, int8: bool = True) -> Classifier:
         """The same classifier with its network optimized for inference (`optimize_for_inference`).
 
@@ -174,7 +179,8 @@ class Classifier(Predictor):
         inputs = read_inputs(images)
         found = [self.layer_inputs(np.zeros((0, 1, 1, 3), np.uint8))]
         done = 0
-        with closing(decode_batches(inputs, self.info.preprocessing)) as batches:
+        preprocessing, prefetch = self.info.preprocessing, not self.is_on_cpu
+        with closing(decode_batches(inputs, preprocessing, prefetch=prefetch)) as batches:
             for batch in batches:
                 found.append(self.layer_inputs(np.stack([readable(image) for image in batch])))
                 done += len(batch)

@@ -37,6 +37,11 @@ class Predictor(ABC):
         """Class names, in the order of the outputs."""
         return self.info.class_names
 
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether the network computes on the CPU."""
+        return True
+
     @abstractmethod
     def probabilities(self, pixels: np.ndarray, crops: Crops = 1) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
@@ -103,15 +108,16 @@ class Predictor(ABC):
         *,
         min_probability: float = 0.0,
     ) -> Iterator[Predictions]:
-        """As `predict`, 64 images at a time, while threads decode the next; for any number."""
+        """As `predict`, 64 images at a time; for any number."""
         check_top(top)
         check_crops(crops)
         check_min_probability(min_probability)
-        inputs = read_inputs(images)
+        inputs, preprocessing = read_inputs(images), self.info.preprocessing
 
         def batches() -> Iterator[Predictions]:
             done = 0
-            with closing(decode_batches(inputs, self.info.preprocessing)) as decoded:
+            prefetch = not self.is_on_cpu
+            with closing(decode_batches(inputs, preprocessing, prefetch=prefetch)) as decoded:
                 for batch in decoded:
                     found = self._predict(batch, top, crops)
                     done += len(found)
