@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from alexnet.models import forward
 from alexnet.models.network import Network, channels_last
+from alexnet.ops.batch_norm_relu_pool import batch_norm_relu_pool
 from support.kernels import needs_kernels, randn
 from support.narrow_nets import narrow_classifier
 
@@ -81,3 +84,36 @@ def test_hooks_of_every_kind_see_their_layer(counted: list[int]) -> None:
     outcome(network, images)
     assert not counted
     assert sorted(seen) == sorted(2 * ["relu1", "norm2", "pool5"])
+
+
+@needs_kernels
+def test_batch_norm_is_in_one_pass_while_its_statistics_are_of_the_batch(
+    counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows: list[tuple[int, ...]] = []
+
+    def counting(x: Tensor, norm: nn.BatchNorm2d, *window: int) -> Tensor:
+        windows.append(window)
+        return batch_norm_relu_pool(x, norm, *window)
+
+    monkeypatch.setattr(forward, "batch_norm_relu_pool", counting)
+    network = channels_last(narrow_classifier("alexnet_bn").network).train()
+    for layer in network.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    other = copy.deepcopy(network)
+    images = randn(6, *network.architecture.input).contiguous(memory_format=torch.channels_last)
+    logits, gradients = outcome(network, images)
+    assert windows == [(3, 2), (3, 2), (), (), (3, 2)]
+    assert not counted
+    for layer in other.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.register_forward_hook(lambda *_: None)
+    expected, expected_gradients = outcome(other, images)
+    assert len(windows) == 5, "a layer that is looked at is computed by itself"
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    largest = max(float(gradient.abs().max()) for gradient in expected_gradients)
+    for found, gradient in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(found, gradient, rtol=1e-3, atol=1e-5 * largest)
+    for name, buffer in other.named_buffers():
+        torch.testing.assert_close(network.get_buffer(name), buffer, rtol=1e-5, atol=1e-5)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from alexnet.models.modules import ResponseNorm
+from alexnet.ops.batch_norm_relu_pool import batch_norm_relu_pool, can_normalize_in_one_pass
 from alexnet.ops.relu_norm_pool import NO_NORM, Norm, can_use_one_pass, relu_norm_pool
 
 
@@ -15,7 +16,8 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     """`x` through the layers in their order.
 
     While a network is trained on the CPU, (ReLU, response norm or none, max pooling) is one pass,
-    unless a layer has hooks. The outputs have the same bits.
+    with the same bits, and so is (batch norm, ReLU, max pooling or none), whose values are not
+    rounded in between; unless a layer has hooks.
     """
     i = 0
     while i < len(layers):
@@ -27,27 +29,53 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 def layers_in_one_pass(layers: Sequence[nn.Module], x: Tensor) -> int:
     """How many of the first layers are computed together for this input."""
-    match layers[:3]:
-        case [nn.ReLU(), ResponseNorm() as norm, nn.MaxPool2d() as pool]:
-            constants, count = _constants(norm), 3
-        case [nn.ReLU(), nn.MaxPool2d() as pool, *_]:
-            constants, count = NO_NORM, 2
-        case _:
-            return 1
-    is_plain = not (pool.ceil_mode or pool.padding or pool.return_indices) and pool.dilation == 1
-    if not (is_plain and isinstance(pool.kernel_size, int) and isinstance(pool.stride, int)):
-        return 1
-    if any(map(_has_hooks, layers[:count])):
-        return 1
-    return count if can_use_one_pass(x, constants, pool.kernel_size) else 1
+    for count in (3, 2):
+        first = layers[:count]
+        if len(first) == count and _is_one_pass(first, x) and not any(map(_has_hooks, first)):
+            return count
+    return 1
+
+
+def _is_one_pass(layers: Sequence[nn.Module], x: Tensor) -> bool:
+    """Whether all these layers can be computed together for this input."""
+    match layers:
+        case [nn.BatchNorm2d() as norm, nn.ReLU()]:
+            return can_normalize_in_one_pass(x, norm, 1)
+        case [nn.BatchNorm2d() as norm, nn.ReLU(), nn.MaxPool2d() as pool] if _is_plain(pool):
+            return can_normalize_in_one_pass(x, norm, _window(pool)[0])
+        case [nn.ReLU(), nn.MaxPool2d() as pool] if _is_plain(pool):
+            return can_use_one_pass(x, NO_NORM, _window(pool)[0])
+        case [nn.ReLU(), ResponseNorm() as norm, nn.MaxPool2d() as pool] if _is_plain(pool):
+            return can_use_one_pass(x, _constants(norm), _window(pool)[0])
+    return False
 
 
 def _one_pass(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """ReLU, norm or none, and pooling of `x`."""
-    norm, pool = layers[1], layers[-1]
-    assert isinstance(pool, nn.MaxPool2d)
-    constants = _constants(norm) if isinstance(norm, ResponseNorm) else NO_NORM
-    return relu_norm_pool(x, constants, pool.kernel_size, pool.stride)  # type: ignore[arg-type]
+    """`x` through layers of which `_is_one_pass` holds."""
+    match layers:
+        case [nn.BatchNorm2d() as norm, nn.ReLU()]:
+            return batch_norm_relu_pool(x, norm)
+        case [nn.BatchNorm2d() as norm, nn.ReLU(), nn.MaxPool2d() as pool]:
+            return batch_norm_relu_pool(x, norm, *_window(pool))
+        case [nn.ReLU(), nn.MaxPool2d() as pool]:
+            return relu_norm_pool(x, NO_NORM, *_window(pool))
+        case [nn.ReLU(), ResponseNorm() as norm, nn.MaxPool2d() as pool]:
+            return relu_norm_pool(x, _constants(norm), *_window(pool))
+    raise TypeError(f"no pass for {layers}")
+
+
+def _is_plain(pool: nn.MaxPool2d) -> bool:
+    """Whether its windows are squares that lie in the image."""
+    is_square = isinstance(pool.kernel_size, int) and isinstance(pool.stride, int)
+    has_options = pool.ceil_mode or pool.padding or pool.return_indices or pool.dilation != 1
+    return is_square and not has_options
+
+
+def _window(pool: nn.MaxPool2d) -> tuple[int, int]:
+    """Side and stride of the windows of a pooling that `_is_plain`."""
+    assert isinstance(pool.kernel_size, int)
+    assert isinstance(pool.stride, int)
+    return pool.kernel_size, pool.stride
 
 
 def _constants(norm: ResponseNorm) -> Norm:

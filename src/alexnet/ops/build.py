@@ -22,7 +22,7 @@ from alexnet.io.paths import cache_folder
 from alexnet.io.text import error_text
 from alexnet.ops.compile import (
     FLAGS,
-    HEADER,
+    HEADERS,
     LibrarySource,
     compile_library,
     find_compiler,
@@ -114,7 +114,7 @@ def compile_once(
     Raises:
         OSError, subprocess.SubprocessError: as `compile_library`.
     """
-    code = b"".join(path.read_bytes() for path in (HEADER, *source.paths))
+    code = b"".join(path.read_bytes() for path in (*HEADERS, *source.paths))
     content = (code, version, FLAGS, isa.compiler_flags, tuple(openmp), platform.machine())
     digest = hashlib.blake2b(repr(content).encode(), digest_size=12).hexdigest()
     path = cache_folder() / "kernels" / f"{digest}.so"

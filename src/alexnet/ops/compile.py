@@ -21,7 +21,7 @@ from pathlib import Path
 from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
 
 CSRC = Path(__file__).parent / "csrc"
-HEADER = CSRC / "kernels.h"
+HEADERS = tuple(sorted(CSRC.glob("*.h")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class LibrarySource:
 KERNELS = LibrarySource(
     prefix="",
     files=(
-        "about.c", "norms.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
+        "about.c", "norms.c", "batch_norm.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
         "crop_normalize.c", "resize_crop.c", "pixel_blocks.c",
     ),
     instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),

@@ -13,6 +13,13 @@
 /* A ReLU where `min` is 0, the identity where it is minus infinity. NaN stays NaN, -0 becomes 0. */
 INLINE float clamp_min(float x, float min) { return x <= min ? min : x; }
 
+/* a * b + c, rounded once where the CPU can. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define MULTIPLY_ADD fmaf
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
+
 /* How far ahead weights are fetched that are read once. */
 enum { PREFETCH_BYTES = 4096 };
 

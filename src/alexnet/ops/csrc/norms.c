@@ -1,6 +1,6 @@
 /* Response norm across channels, forward and backward; and ReLU, norm and max pooling in one pass,
  * for inference, and for training forward and backward. */
-#include "kernels.h"
+#include "pooling.h"
 
 /* powers[i] = (k + alpha * sums[i]) ** -beta; both may be one array. For beta = 3/4 two square
  * roots are several times cheaper than a power. Where the CPU has an instruction that approximates
@@ -175,40 +175,21 @@ RESPONSE_NORM(response_norm_bf16, uint16_t, read_bf16, write_bf16)
 /* For inference: y = max pooling of the response norm (none where size is 0) of max(x, 0), channels
  * last. x [images, height, width, groups * channels]; y [images, rows, columns, groups * channels].
  * Normalized lines are kept for the windows below that share them.
- *
- * The maximum is found by bits, which keeps NaN: as unsigned integers, the bits of floats without a
- * sign are in the order of the floats, and NaN is above all. */
-typedef uint32_t __attribute__((may_alias)) bits;
-
-INLINE void max_of_size(const float *x, float *restrict max, long count, long window,
-                        long step) {
-    const bits *from = (const bits *)x;
-    for (long i = 0; i < count; i++) {
-        bits found = from[i];
-        for (long j = 1; j < window; j++)
-            found = found > from[i + j * step] ? found : from[i + j * step];
-        ((bits *)max)[i] = found;
-    }
-}
-
-/* max[i] = the maximum of the `window` values x[i], x[i + step] .. */
-INLINE void max_over(const float *x, float *restrict max, long count, long window, long step) {
-    if (window == 3) max_of_size(x, max, count, 3, step);
-    else if (window == 2) max_of_size(x, max, count, 2, step);
-    else max_of_size(x, max, count, window, step);
-}
+ */
+INLINE long line_scratch(norm n) { return 2 * buffer_size(n); }
 
 #define RELU_NORM_POOL(NAME, TYPE, READ, WRITE)                                                     \
     NORM_PIXELS(NAME##_pixels, TYPE, float, READ, read_f32)                                         \
                                                                                                     \
-    INLINE void NAME##_line(const TYPE *restrict x, float *restrict line, long pixels, norm n,      \
-                            float *restrict values, float *restrict sums) {                         \
+    INLINE void NAME##_line(const TYPE *restrict x, float *restrict line, long count, norm n,       \
+                            float *restrict scratch) {                                              \
+        long pixels = count / n.channels;                                                           \
         if (n.size)                                                                                 \
             for (long p = 0; p < pixels; p += PIXELS)                                               \
                 NAME##_pixels(x + p * n.channels, line + p * n.channels,                            \
-                              smaller(pixels - p, PIXELS), n, 0, values, sums);                     \
+                              smaller(pixels - p, PIXELS), n, 0, scratch, scratch + buffer_size(n));\
         else                                                                                        \
-            for (long i = 0; i < pixels * n.channels; i++) {                                        \
+            for (long i = 0; i < count; i++) {                                                      \
                 float value = READ(x[i]);                                                           \
                 line[i] = clamp_min(value, 0);                                                      \
             }                                                                                       \
@@ -221,19 +202,19 @@ INLINE void max_over(const float *x, float *restrict max, long count, long windo
         norm n = norm_of(channels, size, alpha, beta, k);                                           \
         _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
         for (long block = 0; block < threads; block++) {                                            \
-            long size_floats = (window + 1) * line_size + all_channels + 2 * buffer_size(n);        \
+            long size_floats = (window + 1) * line_size + all_channels + line_scratch(n);           \
             float *lines = calloc((size_t)size_floats, sizeof(float));                              \
             has_failed |= !lines;                                                                   \
             float *column_max = lines + window * line_size, *max = column_max + line_size;          \
-            float *sums = max + all_channels, *values = sums + buffer_size(n);                      \
+            float *scratch = max + all_channels;                                                    \
             long done = -1; /* the last normalized line, counted over all images */                 \
             long first = images * rows * block / threads;                                           \
             long last = images * rows * (block + 1) / threads;                                      \
             for (long row = first; lines && row < last; row++) {                                    \
                 long top = row / rows * height + row % rows * stride;                               \
                 for (long i = done < top ? top : done + 1; i < top + window; i++)                   \
-                    NAME##_line(x + i * line_size, lines + i % window * line_size, width * groups,  \
-                                n, values, sums);                                                   \
+                    NAME##_line(x + i * line_size, lines + i % window * line_size, line_size, n,    \
+                                scratch);                                                           \
                 done = top + window - 1;                                                            \
                 max_over(lines, column_max, line_size, window, line_size);                          \
                 for (long column = 0; column < columns; column++) {                                 \
@@ -251,134 +232,39 @@ INLINE void max_over(const float *x, float *restrict max, long count, long windo
 RELU_NORM_POOL(relu_norm_pool_f32, float, read_f32, write_f32)
 RELU_NORM_POOL(relu_norm_pool_bf16, uint16_t, read_bf16, write_bf16)
 
-/* Where one value is larger than the maximum so far, it takes its place. */
-INLINE void take_larger(const bits *restrict from, bits *restrict max, bits *restrict place,
-                        bits here, long count) {
-    for (long i = 0; i < count; i++) {
-        int is_larger = from[i] > max[i];
-        place[i] = is_larger ? here : place[i];
-        max[i] = is_larger ? from[i] : max[i];
-    }
-}
-
-/* The maximum of a window of lines, and where in it that is: the first of equal ones in the order
- * of torch, line by line. STRIP channels are computed at a time, in registers. */
-enum { STRIP = 32 };
-
-INLINE void max_of_strip(const float *lines, long first_line, long from, long channels,
-                         long line_size, long window, bits *restrict max, bits *restrict place,
-                         long count) {
-    bits best[STRIP], at[STRIP];
-    const bits *first = (const bits *)(lines + first_line % window * line_size + from);
-    for (long i = 0; i < count; i++) best[i] = first[i], at[i] = 0;
-    for (long i = 0; i < window; i++) {
-        const bits *line = (const bits *)(lines + (first_line + i) % window * line_size + from);
-        for (long j = 0; j < window; j++)
-            take_larger(line + j * channels, best, at, (bits)(i * window + j), count);
-    }
-    for (long i = 0; i < count; i++) max[i] = best[i], place[i] = at[i];
-}
-
-INLINE void max_and_place(const float *lines, long column, long first_line, float *restrict max,
-                          bits *restrict place, long channels, long line_size, long window) {
-    long c = 0, from = column * channels;
-    for (; c + STRIP <= channels; c += STRIP)
-        max_of_strip(lines, first_line, from + c, channels, line_size, window, (bits *)max + c,
-                     place + c, STRIP);
-    if (c < channels)
-        max_of_strip(lines, first_line, from + c, channels, line_size, window, (bits *)max + c,
-                     place + c, channels - c);
-}
-
-/* sums += the gradients of pooled values whose maximum is at `place` of their window. */
-#define ADD_WHERE(NAME, TYPE, READ)                                                                 \
-    INLINE void NAME(const TYPE *restrict grad, const uint8_t *restrict places, uint8_t place,      \
-                     float *restrict sums, long count) {                                            \
-        for (long i = 0; i < count; i++) sums[i] += places[i] == place ? READ(grad[i]) : 0;         \
-    }
-
-typedef struct {
-    long images, height, width, groups, channels, size, window, stride, rows, columns;
-} pooled_images;
+INLINE long backward_scratch(norm n) { return 4 * buffer_size(n); }
 
 #define RELU_NORM_POOL_TRAINING(NAME, TYPE, READ, WRITE)                                            \
-    ADD_WHERE(NAME##_add_where, TYPE, READ)                                                         \
     NORM_BACKWARD_PIXELS(NAME##_backward_pixels, TYPE, float, READ, read_f32, WRITE)                \
+                                                                                                    \
+    INLINE void NAME##_backward_line(const TYPE *x, const float *grad, TYPE *grad_in, long count,   \
+                                     norm n, float *values) {                                       \
+        long pixels = count / n.channels;                                                           \
+        float *terms = values + buffer_size(n), *sums = terms + buffer_size(n);                     \
+        float *scales = sums + buffer_size(n);                                                      \
+        if (n.size)                                                                                 \
+            for (long p = 0; p < pixels; p += PIXELS)                                               \
+                NAME##_backward_pixels(x + p * n.channels, grad + p * n.channels,                   \
+                                       grad_in + p * n.channels, smaller(pixels - p, PIXELS), n, 1, \
+                                       values, terms, sums, scales);                                \
+        else                                                                                        \
+            for (long i = 0; i < count; i++) {                                                      \
+                float value = READ(x[i]), result = grad[i];                                         \
+                grad_in[i] = WRITE(value <= 0 ? 0 : result);                                        \
+            }                                                                                       \
+    }                                                                                               \
+    MAX_POOL_FORWARD(NAME##_pool, TYPE, WRITE, norm, NAME##_line, line_scratch)                     \
+    MAX_POOL_BACKWARD(NAME##_pool_backward, TYPE, READ, norm, NAME##_backward_line, backward_scratch)\
                                                                                                     \
     int NAME##_forward(const TYPE *x, TYPE *y, uint8_t *places, const pooled_images *s,             \
                        float alpha, float beta, float k, int threads) {                             \
-        long channels = s->groups * s->channels, line_size = s->width * channels, has_failed = 0;   \
-        norm n = norm_of(s->channels, s->size, alpha, beta, k);                                     \
-        _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
-        for (long block = 0; block < threads; block++) {                                            \
-            long size_floats = s->window * line_size + 2 * channels + 2 * buffer_size(n);           \
-            float *lines = calloc((size_t)size_floats, sizeof(float));                              \
-            has_failed |= !lines;                                                                   \
-            float *max = lines + s->window * line_size, *sums = max + 2 * channels;                 \
-            bits *place = (bits *)(max + channels);                                                 \
-            float *values = sums + buffer_size(n);                                                  \
-            long done = -1; /* the last normalized line, counted over all images */                 \
-            long last = s->images * s->rows * (block + 1) / threads;                                \
-            for (long row = s->images * s->rows * block / threads; lines && row < last; row++) {    \
-                long top = row / s->rows * s->height + row % s->rows * s->stride;                   \
-                for (long i = done < top ? top : done + 1; i < top + s->window; i++)                \
-                    NAME##_line(x + i * line_size, lines + i % s->window * line_size,               \
-                                s->width * s->groups, n, values, sums);                             \
-                done = top + s->window - 1;                                                         \
-                for (long column = 0; column < s->columns; column++) {                              \
-                    max_and_place(lines, column * s->stride, top, max, place, channels, line_size,  \
-                                  s->window);                                                       \
-                    long to = (row * s->columns + column) * channels;                               \
-                    for (long c = 0; c < channels; c++) y[to + c] = WRITE(max[c]);                  \
-                    for (long c = 0; c < channels; c++) places[to + c] = (uint8_t)place[c];         \
-                }                                                                                   \
-            }                                                                                       \
-            free(lines);                                                                            \
-        }                                                                                           \
-        return (int)has_failed;                                                                     \
+        return NAME##_pool(x, y, places, s, norm_of(s->channels, s->size, alpha, beta, k), threads);\
     }                                                                                               \
                                                                                                     \
     int NAME##_backward(const TYPE *x, const TYPE *grad, const uint8_t *places, TYPE *grad_in,      \
                         const pooled_images *s, float alpha, float beta, float k, int threads) {    \
-        long channels = s->groups * s->channels, line_size = s->width * channels, has_failed = 0;   \
         norm n = norm_of(s->channels, s->size, alpha, beta, k);                                     \
-        _Pragma("omp parallel for num_threads(threads) schedule(static) reduction(|:has_failed)")   \
-        for (long block = 0; block < threads; block++) {                                            \
-            float *line_grad = calloc((size_t)(line_size + 4 * buffer_size(n)), sizeof(float));     \
-            has_failed |= !line_grad;                                                               \
-            float *values = line_grad + line_size, *terms = values + buffer_size(n);                \
-            float *sums = terms + buffer_size(n), *scales = sums + buffer_size(n);                  \
-            long last = s->images * s->height * (block + 1) / threads;                              \
-            for (long at = s->images * s->height * block / threads; line_grad && at < last; at++) { \
-                long image = at / s->height, line = at % s->height;                                 \
-                memset(line_grad, 0, (size_t)line_size * sizeof(float));                            \
-                long first = line < s->window ? 0 : (line - s->window) / s->stride + 1;             \
-                for (long row = first; row < s->rows && row * s->stride <= line; row++)             \
-                    for (long column = 0; column < s->columns; column++)                            \
-                        for (long j = 0; j < s->window; j++) {                                      \
-                            long from = ((image * s->rows + row) * s->columns + column) * channels; \
-                            long place = (line - row * s->stride) * s->window + j;                  \
-                            NAME##_add_where(grad + from, places + from, (uint8_t)place,            \
-                                             line_grad + (column * s->stride + j) * channels,       \
-                                             channels);                                             \
-                        }                                                                           \
-                const TYPE *in = x + at * line_size;                                                \
-                TYPE *out = grad_in + at * line_size;                                               \
-                long pixels = s->width * s->groups;                                                 \
-                if (n.size)                                                                         \
-                    for (long p = 0; p < pixels; p += PIXELS)                                       \
-                        NAME##_backward_pixels(in + p * n.channels, line_grad + p * n.channels,     \
-                                               out + p * n.channels, smaller(pixels - p, PIXELS),   \
-                                               n, 1, values, terms, sums, scales);                  \
-                else                                                                                \
-                    for (long i = 0; i < line_size; i++) {                                          \
-                        float value = READ(in[i]), result = line_grad[i];                           \
-                        out[i] = WRITE(value <= 0 ? 0 : result);                                    \
-                    }                                                                               \
-            }                                                                                       \
-            free(line_grad);                                                                        \
-        }                                                                                           \
-        return (int)has_failed;                                                                     \
+        return NAME##_pool_backward(x, grad, places, grad_in, s, n, threads);                       \
     }
 
 RELU_NORM_POOL_TRAINING(relu_norm_pool_f32, float, read_f32, write_f32)

@@ -7,12 +7,6 @@
  * times weights [side, taps]; first does not fall, and pixels after the crop are left out. mean [side, side, 3]; std [3];
  * crops [images, side, side, 3]. Sides of 4,096 pixels, the most that an image has, need 150 KB of the stack. */
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-#define MULTIPLY_ADD fmaf
-#else
-#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
-#endif
-
 /* The row from `pixel` on, `side` pixels of floats; `step` is that from pixel to pixel, in bytes. */
 INLINE void resize_row(const uint8_t *pixel, long step, const int64_t *first, const float *weights, long taps, long size,
                        long side, float *row) {

@@ -1,0 +1,111 @@
+"""Batch norm, ReLU and max pooling in one pass, forward and backward, for training on the CPU.
+
+Only the input is kept for the backward pass, and where there is pooling, a byte for each pooled
+value: neither the normalized values nor those of the ReLU (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from alexnet.ops.library import KernelLibrary, load_kernels
+from alexnet.ops.relu_norm_pool import NO_NORM, can_use_one_pass
+from alexnet.ops.tensors import SUFFIX
+
+
+def can_normalize_in_one_pass(x: Tensor, norm: nn.BatchNorm2d, window: int) -> bool:
+    """Whether `batch_norm_relu_pool` computes with this norm and these activations [N, C, H, W]."""
+    is_plain = type(norm) is nn.BatchNorm2d and norm.affine and norm.momentum is not None
+    if not (is_plain and norm.training and norm.track_running_stats):
+        return False
+    has_statistics = x.ndim == 4 and len(x) * x.shape[2] * x.shape[3] > 1
+    return has_statistics and can_use_one_pass(x, NO_NORM, window)
+
+
+def batch_norm_relu_pool(
+    x: Tensor, norm: nn.BatchNorm2d, window: int = 1, stride: int = 1
+) -> Tensor:
+    """max_pool2d(relu(norm(x))): [N, C, H, W] to [N, C, H', W'], channels last.
+
+    Args:
+        x: activations for which `can_normalize_in_one_pass`.
+        norm: in training; its running statistics change.
+        window: side of a pooling window; 1 without pooling.
+        stride: of the windows.
+
+    Source: Ioffe and Szegedy 2015, algorithm 1.
+    """
+    y: Tensor
+    y, mean, var = _BatchNormReluPool.apply(  # type: ignore[no-untyped-call]
+        x, norm.weight, norm.bias, norm.eps, window, stride
+    )
+    count, momentum = x.numel() // x.shape[1], norm.momentum
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert momentum is not None
+    with torch.no_grad():
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
+        norm.running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))
+    return y
+
+
+class _BatchNormReluPool(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, window: int, stride: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        n, c, h, w = x.shape
+        rows, columns = ((side - window) // stride + 1 for side in (h, w))
+        ctx.sizes = n, h, w, 1, c, 0, window, stride, rows, columns
+        mean, var = _mean_and_variance(x, ctx.sizes)
+        root = (var + eps).rsqrt()
+        scale = weight.double() * root
+        constants = torch.stack([scale, bias - mean * scale]).float()
+        y = x.new_empty(n, rows, columns, c)
+        places = x.new_empty(y.shape if window > 1 else 0, dtype=torch.uint8)
+        _call(x, "forward", x, constants, y, places, ctx.sizes)
+        ctx.save_for_backward(x, constants, mean, root, places)
+        mean, var = mean.float(), var.float()
+        ctx.mark_non_differentiable(mean, var)
+        return y.permute(0, 3, 1, 2), mean, var
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        x, constants, mean, root, places = ctx.saved_tensors
+        n, h, w, _, c, *_ = ctx.sizes
+        grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        sums = torch.empty(n, 2, c)
+        constants = torch.cat([constants, mean[None].float()])
+        _call(x, "sums", x, constants, grad, places, sums, ctx.sizes)
+        grad_bias, products = sums.double().sum(0)
+        grad_weight = products * root
+        scale, count = constants[0].double(), n * h * w
+        slope, offset = -scale * root * grad_weight / count, -scale * grad_bias / count
+        constants = torch.cat([constants, torch.stack([slope, offset]).float()])
+        grad_x = torch.empty_like(x)
+        _call(x, "backward", x, constants, grad, places, grad_x, ctx.sizes)
+        return grad_x, grad_weight.float(), grad_bias.float(), None, None, None
+
+
+def _mean_and_variance(x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Of each channel, float64 [C]; of the images' means and variances by Chan et al. 1983."""
+    moments = torch.empty(len(x), 2, x.shape[1])
+    _call(x, "moments", x, moments, sizes)
+    means, squares = moments.double().unbind(1)
+    mean = means.mean(0)
+    pixels = x.shape[2] * x.shape[3]
+    return mean, squares.sum(0) / (len(x) * pixels) + (means - mean).square().mean(0)
+
+
+def _call(x: Tensor, kernel: str, *arguments: Any) -> None:
+    kernels: KernelLibrary | None = load_kernels()
+    assert kernels
+    if kernels.call(f"batch_norm_relu_pool_{SUFFIX[x.dtype]}_{kernel}", *arguments):
+        raise MemoryError("no memory for the lines of activations")
