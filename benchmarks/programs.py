@@ -102,7 +102,8 @@ def plain_pytorch_train(flags: argparse.Namespace) -> Step:
 def tuned_pytorch_train(flags: argparse.Namespace, with_norm: bool = True) -> Step:
     """What an expert adds by hand.
 
-    bf16 autocast, channels-last memory, torch.compile, fused SGD, and malloc that keeps memory.
+    bf16 autocast where the CPU has bf16 products, channels-last memory, torch.compile, fused SGD,
+    and malloc that keeps memory.
     """
     import torch
 
@@ -122,8 +123,11 @@ def pytorch_train(flags: argparse.Namespace, net: Any, tuned: bool = False) -> S
     """A training step of a PyTorch module on random images."""
     import torch
 
+    from alexnet.runtime.device import compute_dtype
+
     torch.manual_seed(0)
-    net = net.to(flags.device)
+    device = torch.device(flags.device)
+    net = net.to(device)
     images = torch.randn(flags.batch_size, 3, 227, 227, device=flags.device)
     if tuned:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -132,7 +136,7 @@ def pytorch_train(flags: argparse.Namespace, net: Any, tuned: bool = False) -> S
         net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=tuned
     )
     forward = torch.compile(net) if tuned else net
-    has_bf16 = tuned or flags.device == "cuda"
+    has_bf16 = flags.device == "cuda" or (tuned and compute_dtype(device, "auto") == torch.bfloat16)
 
     def step() -> None:
         optimizer.zero_grad()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -53,3 +57,19 @@ def test_a_seeded_device_draws_as_after_torchs_manual_seed() -> None:
     expected = torch.rand(3)
     seed_device(CPU, 7)
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.slow
+def test_where_onednn_is_kept_from_bf16_products_auto_is_float32() -> None:
+    code = (
+        "import torch; from alexnet.runtime.device import compute_dtype\n"
+        "print(compute_dtype(torch.device('cpu'), 'auto'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "torch.float32"

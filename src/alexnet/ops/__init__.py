@@ -1,7 +1,8 @@
 """Operations that torch lacks, or that are faster here on the CPU.
 
 - `norms`: response normalization (the paper's LRN across channels) and LRN within a channel.
-- `relu_norm_pool`: ReLU, response norm and max pooling in one pass, for training on the CPU.
+- `relu_norm_pool`, `batch_norm_relu_pool`: a norm, ReLU and max pooling in one pass, for training
+  on the CPU.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
 - `amx_conv`, `pixel_blocks`: the first convolution's weight gradient, on a CPU with AMX.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.

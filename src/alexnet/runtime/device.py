@@ -9,12 +9,17 @@ from alexnet.errors import UsageError
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for bf16 matrix products."""
+    """Whether the device has instructions for bf16 matrix products, and torch uses them.
+
+    `ONEDNN_MAX_CPU_ISA=AVX2` keeps oneDNN, and so torch, from those of a CPU.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+        if not any(getattr(torch.cpu, probe, lambda: False)() for probe in probes):
+            return False
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
 
 
