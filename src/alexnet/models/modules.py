@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
 from alexnet.ops.amx_conv import amx_conv2d, should_use_blocks
+from alexnet.ops.bf16_gradients import bf16_linear, can_have_bf16_gradient, is_bf16_step
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite
 from alexnet.ops.norms import response_norm, within_channel_lrn
@@ -109,13 +110,26 @@ class Linear(nn.Linear):
     is_last = False
     """Whether no later layer has weights. Under autocast logits would be rounded to bf16, in which
     the highest two are equal for up to 1 % of all images."""
+    has_bf16_gradient = False
+    """Whether the optimizer takes a bf16 gradient (`allow_bf16_gradients`)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, in_features] to [N, out_features]."""
         if self.is_last:
             with no_autocast(x.device.type):
                 return super().forward(x.to(self.weight.dtype))
+        if self.has_bf16_gradient and is_bf16_step(self.weight, x):
+            return bf16_linear(x, self.weight, self.bias)
         return super().forward(x)
+
+
+def allow_bf16_gradients(network: nn.Module, *, allowed: bool) -> None:
+    """Let an optimizer have bf16 gradients of the weights for which it can, or of none."""
+    for layer in network.modules():
+        if isinstance(layer, Linear) and not layer.is_last:
+            layer.has_bf16_gradient = allowed and can_have_bf16_gradient(layer.weight)
+            if layer.has_bf16_gradient:
+                layer.weight.grad_dtype = None  # any
 
 
 class Flatten(nn.Module):

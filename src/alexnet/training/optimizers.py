@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from alexnet.config.recipe import OptimizerOptions
+from alexnet.models.modules import allow_bf16_gradients
 from alexnet.models.network import Network
+from alexnet.ops import bf16_gradients
+from alexnet.parallel.world import current_world
 
 
 class EagerOptimizer(torch.optim.Optimizer):
@@ -72,24 +75,32 @@ class PaperSGD(EagerOptimizer):
     def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         states = [self._state(weight) for weight in weights]
         buffers = [state["buffer"] for state in states]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
         momentum, lr, last_lr = group["momentum"], group["lr"], float(states[0]["lr"])
         if lr == 0:  # only the velocity moves the weights
             torch._foreach_mul_(buffers, momentum)
             torch._foreach_add_(weights, buffers, alpha=-last_lr)
             return
-        torch._fused_sgd_(
-            weights,
-            gradients,
-            buffers if momentum else [],
-            weight_decay=group["weight_decay"],
-            momentum=momentum * (last_lr or lr) / lr,  # the first buffer is 0
-            lr=lr,
-            dampening=0.0,
-            nesterov=False,
-            maximize=False,
-            is_first_step=False,
-        )
+        options = {
+            "lr": lr,
+            "momentum": momentum * (last_lr or lr) / lr,  # the first buffer is 0
+            "weight_decay": group["weight_decay"],
+        }
+        for weight, buffer in zip(weights, buffers, strict=True):
+            gradient = weight.grad
+            assert gradient is not None
+            if gradient.dtype == torch.bfloat16 != weight.dtype:
+                bf16_gradients.sgd_step(weight, buffer, **options)
+                continue
+            torch._fused_sgd_(
+                [weight],
+                [gradient],
+                [buffer] if momentum else [],
+                **options,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,
+            )
         for state in states:
             state["lr"].fill_(lr)
 
@@ -190,11 +201,16 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer over the parameters that are not frozen.
 
+    The paper's takes bf16 gradients where nothing is added up or scaled before the update.
+
     Args:
         network: gives the parameters.
         options: which optimizer, and its hyperparameters.
         low_lr: parameters that later learn at the recipe's `low_lr`.
     """
+    is_paper = options.optimizer == "paper" and options.clip_norm is None
+    is_whole = options.accumulate == 1 and current_world().size == 1
+    allow_bf16_gradients(network, allowed=is_paper and is_whole)
     groups = split_low_lr(parameter_groups(network, options), low_lr)
     lr, betas = options.lr, (options.momentum, options.beta2)
     match options.optimizer:

@@ -1,0 +1,100 @@
+"""Weights with bf16 gradients and a bf16 copy, for training fully connected layers on the CPU.
+
+Under autocast torch casts every weight to bf16 in each step, and its gradient back to float32. Of
+AlexNet's 62 million weights 59 are in fully connected layers, and that takes a seventh of a step
+(docs/performance.md). Here the gradient stays in the bf16 in which it was computed, and the
+optimizer, which reads it, also writes the weights in bf16 for the next step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from alexnet.ops.library import load_kernels
+from alexnet.ops.tracing import compute_type
+
+COPY = "_bf16_copy"
+"""The attribute of a weight with its copy, and the version that was copied."""
+
+
+def can_have_bf16_gradient(weight: Tensor) -> bool:
+    """Whether `sgd_step` can update this weight by a bf16 gradient."""
+    is_plain = weight.device.type == "cpu" and weight.dtype == torch.float32
+    has_type = hasattr(torch.Tensor, "grad_dtype")  # from torch 2.10 on
+    return is_plain and has_type and weight.is_contiguous() and load_kernels() is not None
+
+
+def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
+    """Whether `bf16_linear` computes a step of training with this weight and these inputs."""
+    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+        return False
+    is_trained = torch.is_grad_enabled() and weight.requires_grad
+    return is_trained and x.device.type == "cpu" and compute_type(x) == torch.bfloat16
+
+
+def bf16_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`torch.nn.functional.linear` in bf16; the weight's gradient is bf16.
+
+    Args:
+        x: [N, in_features].
+        weight: float32 [out_features, in_features], whose `grad_dtype` allows bf16.
+        bias: float32 [out_features], or None.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x, copy = x.to(torch.bfloat16), bf16_copy(weight)
+        y: Tensor = _Bf16Linear.apply(  # type: ignore[no-untyped-call]
+            x, weight, copy, None if bias is None else bias.to(torch.bfloat16)
+        )
+    return y
+
+
+def bf16_copy(weight: Tensor) -> Tensor:
+    """The weight in bf16, copied if it has changed since it was copied last."""
+    copy, version = getattr(weight, COPY, (None, None))
+    now = weight._version, weight.data_ptr()
+    if copy is None:
+        copy = torch.empty_like(weight, dtype=torch.bfloat16, requires_grad=False)
+    if version != now:
+        copy.copy_(weight.detach())
+        setattr(weight, COPY, (copy, now))
+    return copy
+
+
+def sgd_step(
+    weight: Tensor, velocity: Tensor, *, lr: float, momentum: float, weight_decay: float
+) -> None:
+    """Update a weight, its velocity and its bf16 copy by its bf16 gradient.
+
+    The velocity is torch's: v <- momentum * v + g + weight_decay * w; w <- w - lr * v.
+    """
+    kernels, gradient, copy = load_kernels(), weight.grad, bf16_copy(weight)
+    assert kernels
+    assert gradient is not None
+    arrays = weight, velocity, gradient.contiguous(), copy
+    kernels.call("sgd_bf16", *arrays, weight.numel(), lr, momentum, weight_decay)
+    torch.autograd.graph.increment_version((weight, velocity))
+    setattr(weight, COPY, (copy, (weight._version, weight.data_ptr())))
+
+
+class _Bf16Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, copy: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, copy)
+        return F.linear(x, copy, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        (x, copy), (grad,) = ctx.saved_tensors, grad_outputs
+        needs_x, needs_weight, _, needs_bias = ctx.needs_input_grad
+        return (
+            grad @ copy if needs_x else None,
+            grad.t() @ x if needs_weight else None,
+            None,
+            grad.sum(0) if needs_bias else None,
+        )

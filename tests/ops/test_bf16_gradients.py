@@ -1,0 +1,182 @@
+"""Weights with bf16 gradients: as torch's under autocast, without the casts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.config.recipe import OptimizerOptions, Recipe
+from alexnet.models.modules import Linear, allow_bf16_gradients
+from alexnet.models.network import Network, channels_last
+from alexnet.ops.bf16_gradients import COPY, bf16_copy, can_have_bf16_gradient, sgd_step
+from alexnet.training.optimizers import build_optimizer
+from alexnet.training.step import update
+from support.kernels import needs_kernels, randn, torch_threads, without_kernels
+from support.narrow_nets import narrow_classifier
+
+pytestmark = needs_kernels
+PAPER = OptimizerOptions(optimizer="paper", lr=0.01, weight_decay=5e-4)
+
+
+def layer(has_bf16_gradient: bool, bias: bool = True) -> Linear:
+    """A fully connected layer that is not a network's last one."""
+    made = Linear(70, 33, bias=bias)
+    with torch.no_grad():
+        made.weight.copy_(randn(33, 70))
+    allow_bf16_gradients(made, allowed=has_bf16_gradient)
+    return made
+
+
+def outcome(made: Linear, x: Tensor) -> tuple[Tensor | None, ...]:
+    """Output, and gradients of the input, the weight and the bias under autocast."""
+    x = x.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = made(x)
+    y.backward(randn(*y.shape, seed=5).to(y.dtype))
+    return y, x.grad, made.weight.grad, None if made.bias is None else made.bias.grad
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_outputs_and_gradients_have_the_bits_of_autocast(bias: bool, dtype: torch.dtype) -> None:
+    ours, other = layer(True, bias), layer(False, bias)
+    other.load_state_dict(ours.state_dict())
+    x = randn(6, 70, seed=1).to(dtype)
+    found, expected = outcome(ours, x), outcome(other, x)
+    assert ours.weight.grad is not None
+    assert ours.weight.grad.dtype == torch.bfloat16
+    assert other.weight.grad is not None
+    assert other.weight.grad.dtype == torch.float32
+    for one, same in zip(found, expected, strict=True):
+        assert (one is None) == (same is None)
+        if one is not None and same is not None:
+            assert torch.equal(one.float(), same.float())
+
+
+def test_a_step_is_that_of_torch_and_renews_the_copy() -> None:
+    weights = [nn.Parameter(randn(50, 333)) for _ in range(2)]
+    ours, other = weights
+    ours.grad_dtype = None
+    velocities = [torch.zeros_like(weight) for weight in weights]
+    options = {"momentum": 0.9, "weight_decay": 0.1}
+    for step in range(4):
+        gradient = randn(50, 333, seed=step).bfloat16()
+        ours.grad, other.grad = gradient, gradient.float()
+        version, lr = ours._version, 0.1 / (step + 1)
+        with torch.no_grad():
+            sgd_step(ours, velocities[0], lr=lr, **options)
+            torch._fused_sgd_(
+                [other], [other.grad], [velocities[1]],
+                lr=lr, **options, dampening=0.0, nesterov=False, maximize=False,
+                is_first_step=False,
+            )  # fmt: skip
+        torch.testing.assert_close(ours, other, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(*velocities, rtol=1e-6, atol=1e-6)
+        assert ours._version > version
+        kept = getattr(ours, COPY)[0]
+        assert bf16_copy(ours) is kept
+        assert torch.equal(kept, ours.detach().bfloat16())
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    results = []
+    for threads in (1, 2, 5):
+        weight, velocity = nn.Parameter(randn(7, 1001)), randn(7, 1001, seed=1)
+        weight.grad_dtype = None
+        weight.grad = randn(7, 1001, seed=2).bfloat16()
+        with torch_threads(threads), torch.no_grad():
+            sgd_step(weight, velocity, lr=0.1, momentum=0.9, weight_decay=0.1)
+        results.append((weight.detach(), velocity))
+    for found in results[1:]:
+        assert torch.equal(found[0], results[0][0])
+        assert torch.equal(found[1], results[0][1])
+
+
+@pytest.mark.parametrize("change", ["in place", "loaded", "data", "assigned"])
+def test_a_weight_that_somebody_changed_is_copied_again(change: str) -> None:
+    made, new = layer(True), randn(33, 70, seed=9)
+    bf16_copy(made.weight)
+    with torch.no_grad():
+        if change == "in place":
+            made.weight.copy_(new)
+        elif change == "loaded":
+            made.load_state_dict({"weight": new, "bias": made.bias})
+        elif change == "data":
+            made.weight.data = new
+        else:
+            made.load_state_dict({"weight": new, "bias": made.bias}, assign=True)
+    assert torch.equal(bf16_copy(made.weight), new.bfloat16())
+
+
+def trained(recipe: Recipe, steps: int = 6) -> tuple[Network, list[float]]:
+    """A narrow AlexNet after some steps, and their losses."""
+    torch.manual_seed(0)
+    network = channels_last(narrow_classifier("alexnet").network).train()
+    optimizer, losses = build_optimizer(network, recipe.optimizer), []
+    labels = torch.arange(8) % network.architecture.num_classes
+    for step in range(steps):
+        images = randn(8, *network.architecture.input, seed=step)
+        images = images.contiguous(memory_format=torch.channels_last)
+        losses.append(float(update(network, optimizer, images, labels, recipe, step)[0]))
+    return network, losses
+
+
+def gradient_types(network: Network) -> set[torch.dtype]:
+    return {p.grad.dtype for p in network.parameters() if p.grad is not None}
+
+
+def test_training_follows_that_with_casts(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(precision="bf16", optimizer=PAPER)
+    network, losses = trained(recipe)
+    assert network.get_parameter("fc6.weight").grad_dtype is None
+    assert gradient_types(network) == {torch.bfloat16, torch.float32}
+    monkeypatch.setattr("alexnet.models.modules.can_have_bf16_gradient", lambda weight: False)
+    other, expected = trained(recipe)
+    assert gradient_types(other) == {torch.float32}
+    assert losses == pytest.approx(expected, rel=1e-4)
+    for name, weight in other.named_parameters():
+        torch.testing.assert_close(network.get_parameter(name), weight, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(precision="float32", optimizer=PAPER),
+        Recipe(precision="bf16", optimizer=replace(PAPER, clip_norm=1.0)),
+        Recipe(precision="bf16", optimizer=replace(PAPER, accumulate=2)),
+        Recipe(precision="bf16", optimizer=replace(PAPER, optimizer="sgd")),
+        Recipe(precision="bf16", optimizer=replace(PAPER, optimizer="adamw")),
+    ],
+    ids=["float32", "clipped", "added up", "sgd", "adamw"],
+)
+def test_where_gradients_are_more_than_read_they_are_float32(recipe: Recipe) -> None:
+    assert gradient_types(trained(recipe, steps=2)[0]) == {torch.float32}
+
+
+def test_another_optimizer_takes_the_gradients_back() -> None:
+    network = narrow_classifier("alexnet").network
+    build_optimizer(network, PAPER)
+    assert network.get_submodule("fc6").has_bf16_gradient
+    build_optimizer(network, replace(PAPER, optimizer="adam"))
+    assert not network.get_submodule("fc6").has_bf16_gradient
+
+
+def test_what_can_have_a_bf16_gradient() -> None:
+    weight = nn.Parameter(randn(3, 4))
+    assert can_have_bf16_gradient(weight)
+    assert not can_have_bf16_gradient(weight.double())
+    assert not can_have_bf16_gradient(weight.t())
+    with without_kernels():
+        assert not can_have_bf16_gradient(weight)
+
+
+def test_without_autocast_the_layer_is_torchs() -> None:
+    made, x = layer(True), randn(6, 70, seed=1)
+    assert torch.equal(made(x), F.linear(x, made.weight, made.bias))
+    made(x).sum().backward()
+    assert made.weight.grad is not None
+    assert made.weight.grad.dtype == torch.float32
