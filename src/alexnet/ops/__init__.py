@@ -5,7 +5,7 @@
   on the CPU.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
 - `amx_conv`, `pixel_blocks`: the first convolution's weight gradient, on a CPU with AMX.
-- `bf16_gradients`: weights whose gradients stay in bf16, and their step of SGD, on the CPU.
+- `bf16_gradients`: weights whose gradients stay in bf16, and their steps of optimizers, on the CPU.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
 - `tensors`: tensors as the kernels take them.
 - `resize`: Lanczos resizing of decoded images, by a kernel that needs no torch.

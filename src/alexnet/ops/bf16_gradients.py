@@ -8,6 +8,7 @@ optimizer, which reads it, also writes the weights in bf16 for the next step.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ COPY = "_bf16_copy"
 
 
 def can_have_bf16_gradient(weight: Tensor) -> bool:
-    """Whether `sgd_step` can update this weight by a bf16 gradient."""
+    """Whether `sgd_step` and `adam_step` can update this weight by a bf16 gradient."""
     is_plain = weight.device.type == "cpu" and weight.dtype == torch.float32
     has_type = hasattr(torch.Tensor, "grad_dtype")  # from torch 2.10 on
     return is_plain and has_type and weight.is_contiguous() and load_kernels() is not None
@@ -72,12 +73,50 @@ def sgd_step(
 
     The velocity is torch's: v <- momentum * v + g + weight_decay * w; w <- w - lr * v.
     """
+    _step("sgd_bf16", weight, (velocity,), lr, momentum, weight_decay)
+
+
+def adam_step(
+    weight: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    step: int,
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    is_decoupled: bool,
+) -> None:
+    """Update a weight, its moments and its bf16 copy by its bf16 gradient, as torch's Adam does.
+
+    Args:
+        weight: changes.
+        mean: of the gradients; changes.
+        square: mean of their squares; changes.
+        step: of this weight, counted from 1.
+        lr: learning rate.
+        betas: of the two means.
+        eps: added to the root of the second.
+        weight_decay: times the weight it is added to the gradient.
+        is_decoupled: whether the weight is decayed by itself instead (AdamW).
+    """
+    beta1, beta2 = betas
+    kept, decay = (1 - lr * weight_decay, 0.0) if is_decoupled else (1.0, weight_decay)
+    rate, root = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
+    factors = rate, 1 - beta1, beta2, 1 - beta2, eps, root, kept, decay
+    _step("adam_bf16", weight, (mean, square), *factors)
+
+
+def _step(kernel: str, weight: Tensor, state: tuple[Tensor, ...], *factors: float) -> None:
+    """Call a kernel, and tell torch what it changed."""
     kernels, gradient, copy = load_kernels(), weight.grad, bf16_copy(weight)
     assert kernels
     assert gradient is not None
-    arrays = weight, velocity, gradient.contiguous(), copy
-    kernels.call("sgd_bf16", *arrays, weight.numel(), lr, momentum, weight_decay)
-    torch.autograd.graph.increment_version((weight, velocity))
+    count = weight.numel()
+    numbers = map(float, factors)
+    kernels.call(kernel, weight, *state, gradient.contiguous(), copy, count, *numbers)
+    torch.autograd.graph.increment_version((weight, *state))
     setattr(weight, COPY, (copy, (weight._version, weight.data_ptr())))
 
 

@@ -51,7 +51,7 @@ KERNELS = LibrarySource(
     prefix="",
     files=(
         "about.c", "norms.c", "batch_norm.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
-        "crop_normalize.c", "resize_crop.c", "pixel_blocks.c", "sgd.c",
+        "crop_normalize.c", "resize_crop.c", "pixel_blocks.c", "optimizers.c",
     ),
     instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),
     has_openmp=True,

@@ -86,14 +86,13 @@ class PaperSGD(EagerOptimizer):
             "weight_decay": group["weight_decay"],
         }
         for weight, buffer in zip(weights, buffers, strict=True):
-            gradient = weight.grad
-            assert gradient is not None
-            if gradient.dtype == torch.bfloat16 != weight.dtype:
+            if has_bf16_gradient(weight):
                 bf16_gradients.sgd_step(weight, buffer, **options)
                 continue
+            assert weight.grad is not None
             torch._fused_sgd_(
                 [weight],
-                [gradient],
+                [weight.grad],
                 [buffer] if momentum else [],
                 **options,
                 dampening=0.0,
@@ -117,11 +116,46 @@ class SGD(EagerOptimizer, torch.optim.SGD):
 
 
 class Adam(EagerOptimizer, torch.optim.Adam):
-    """torch's Adam."""
+    """torch's Adam, fused; some of its gradients may be bf16."""
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every parameter that has a gradient."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        gradients = {}
+        for group in self.param_groups:
+            for weight in filter(has_bf16_gradient, group["params"]):
+                self._step_bf16(weight, group)
+                gradients[weight], weight.grad = weight.grad, None
+        super().step()
+        for weight, gradient in gradients.items():
+            weight.grad = gradient
+        return loss
+
+    def _step_bf16(self, weight: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:  # as torch's
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = torch.zeros_like(weight, memory_format=torch.preserve_format)
+        state["step"] += 1
+        options = {name: group[name] for name in ("lr", "betas", "eps", "weight_decay")}
+        bf16_gradients.adam_step(
+            weight,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            int(state["step"]),
+            **options,
+            is_decoupled=group["decoupled_weight_decay"],
+        )
 
 
-class AdamW(EagerOptimizer, torch.optim.AdamW):
-    """torch's AdamW."""
+class AdamW(Adam, torch.optim.AdamW):
+    """torch's AdamW, fused; some of its gradients may be bf16."""
 
 
 class KerasAdam(Adam):
@@ -160,6 +194,11 @@ class KerasAdam(Adam):
             group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** t)
         super().step()
         return loss
+
+
+def has_bf16_gradient(weight: Tensor) -> bool:
+    """Whether a float32 weight's gradient is bf16."""
+    return weight.grad is not None and weight.grad.dtype == torch.bfloat16 != weight.dtype
 
 
 def parameter_groups(network: Network, options: OptimizerOptions) -> list[dict[str, Any]]:
@@ -201,16 +240,16 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer over the parameters that are not frozen.
 
-    The paper's takes bf16 gradients where nothing is added up or scaled before the update.
+    All but torch's SGD take bf16 gradients where nothing is added up or scaled before the update.
 
     Args:
         network: gives the parameters.
         options: which optimizer, and its hyperparameters.
         low_lr: parameters that later learn at the recipe's `low_lr`.
     """
-    is_paper = options.optimizer == "paper" and options.clip_norm is None
     is_whole = options.accumulate == 1 and current_world().size == 1
-    allow_bf16_gradients(network, allowed=is_paper and is_whole)
+    is_read_alone = is_whole and options.clip_norm is None and options.optimizer != "sgd"
+    allow_bf16_gradients(network, allowed=is_read_alone)
     groups = split_low_lr(parameter_groups(network, options), low_lr)
     lr, betas = options.lr, (options.momentum, options.beta2)
     match options.optimizer:
