@@ -85,15 +85,15 @@ class PaperSGD(EagerOptimizer):
             "momentum": momentum * (last_lr or lr) / lr,  # the first buffer is 0
             "weight_decay": group["weight_decay"],
         }
-        for weight, buffer in zip(weights, buffers, strict=True):
+        pairs = list(zip(weights, buffers, strict=True))
+        for weight, buffer in pairs:
             if has_bf16_gradient(weight):
                 bf16_gradients.sgd_step(weight, buffer, **options)
-                continue
-            assert weight.grad is not None
+        if others := [pair for pair in pairs if not has_bf16_gradient(pair[0])]:
             torch._fused_sgd_(
-                [weight],
-                [weight.grad],
-                [buffer] if momentum else [],
+                [weight for weight, _ in others],
+                [weight.grad for weight, _ in others if weight.grad is not None],
+                [buffer for _, buffer in others] if momentum else [],
                 **options,
                 dampening=0.0,
                 nesterov=False,

@@ -108,9 +108,12 @@ def _resize_by_kernel(
     is_possible = pixels.device.type == "cpu" and preprocessing.channels == 3
     if kernels is None or not is_possible or size == side:
         return None
-    mean = torch.tensor(preprocessing.mean).expand(side, side, 3)
-    mean = mean if mean_image is None else mean_image.permute(1, 2, 0)
-    std, crops = torch.tensor(preprocessing.std), torch.empty(len(pixels), side, side, 3)
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32)  # they may be whole numbers
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    mean = mean.expand(side, side, 3) if mean_image is None else mean_image.permute(1, 2, 0)
+    crops = torch.empty(len(pixels), side, side, 3)
     resize_crop(kernels, pixels.contiguous(), place, size, mean.contiguous(), std, crops)
     return crops.permute(0, 3, 1, 2)
 
