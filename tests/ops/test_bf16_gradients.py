@@ -185,9 +185,9 @@ def test_where_gradients_are_more_than_read_they_are_float32(recipe: Recipe) -> 
 def test_another_optimizer_takes_the_gradients_back() -> None:
     network = narrow_classifier("alexnet").network
     build_optimizer(network, PAPER)
-    assert network.get_submodule("fc6").has_bf16_gradient
+    assert network.get_submodule("fc6").allows_bf16_gradient
     build_optimizer(network, replace(PAPER, optimizer="sgd"))
-    assert not network.get_submodule("fc6").has_bf16_gradient
+    assert not network.get_submodule("fc6").allows_bf16_gradient
 
 
 def test_what_can_have_a_bf16_gradient() -> None:

@@ -55,6 +55,14 @@ def test_tensors_on_other_devices_are_rejected() -> None:
         built_kernels().call("response_norm_f32", torch.empty(1, device="meta"))
 
 
+@pytest.mark.parametrize("values", [[1, 2], [1.0, 2.0]])
+def test_numbers_of_64_bits_are_rejected(values: list[float]) -> None:
+    """Made of whole numbers or by float64, a mean would be read as garbage."""
+    tensor = torch.tensor(values, dtype=torch.float64 if isinstance(values[0], float) else None)
+    with pytest.raises(ValueError, match="do not compute with torch"):
+        built_kernels().call("response_norm_f32", tensor)
+
+
 def test_float32_is_checked() -> None:
     check_float32(torch.zeros(1))
     with pytest.raises(ValueError, match=r"float32, not torch\.float16"):

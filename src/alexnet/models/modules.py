@@ -110,7 +110,7 @@ class Linear(nn.Linear):
     is_last = False
     """Whether no later layer has weights. Under autocast logits would be rounded to bf16, in which
     the highest two are equal for up to 1 % of all images."""
-    has_bf16_gradient = False
+    allows_bf16_gradient = False
     """Whether the optimizer takes a bf16 gradient (`allow_bf16_gradients`)."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class Linear(nn.Linear):
         if self.is_last:
             with no_autocast(x.device.type):
                 return super().forward(x.to(self.weight.dtype))
-        if self.has_bf16_gradient and is_bf16_step(self.weight, x):
+        if self.allows_bf16_gradient and is_bf16_step(self.weight, x):
             return bf16_linear(x, self.weight, self.bias)
         return super().forward(x)
 
@@ -127,8 +127,8 @@ def allow_bf16_gradients(network: nn.Module, *, allowed: bool) -> None:
     """Let an optimizer have bf16 gradients of the weights for which it can, or of none."""
     for layer in network.modules():
         if isinstance(layer, Linear) and not layer.is_last:
-            layer.has_bf16_gradient = allowed and can_have_bf16_gradient(layer.weight)
-            if layer.has_bf16_gradient:
+            layer.allows_bf16_gradient = allowed and can_have_bf16_gradient(layer.weight)
+            if layer.allows_bf16_gradient:
                 layer.weight.grad_dtype = None  # any
 
 

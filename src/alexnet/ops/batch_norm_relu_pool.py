@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from alexnet.ops.library import KernelLibrary, load_kernels
-from alexnet.ops.relu_norm_pool import NO_NORM, can_use_one_pass
+from alexnet.ops.relu_norm_pool import NO_NORM, call_kernel, can_use_one_pass
 from alexnet.ops.tensors import SUFFIX
 
 
@@ -105,7 +104,4 @@ def _mean_and_variance(x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, Tenso
 
 
 def _call(x: Tensor, kernel: str, *arguments: Any) -> None:
-    kernels: KernelLibrary | None = load_kernels()
-    assert kernels
-    if kernels.call(f"batch_norm_relu_pool_{SUFFIX[x.dtype]}_{kernel}", *arguments):
-        raise MemoryError("no memory for the lines of activations")
+    call_kernel(f"batch_norm_relu_pool_{SUFFIX[x.dtype]}_{kernel}", *arguments)

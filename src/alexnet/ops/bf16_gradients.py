@@ -1,7 +1,7 @@
 """Weights with bf16 gradients and a bf16 copy, for training fully connected layers on the CPU.
 
 Under autocast torch casts every weight to bf16 in each step, and its gradient back to float32. Of
-AlexNet's 62 million weights 59 are in fully connected layers, and that takes a seventh of a step
+AlexNet's 61 million weights 59 are in fully connected layers, and that takes a seventh of a step
 (docs/performance.md). Here the gradient stays in the bf16 in which it was computed, and the
 optimizer, which reads it, also writes the weights in bf16 for the next step.
 """

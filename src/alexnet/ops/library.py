@@ -59,7 +59,8 @@ class KernelLibrary:
                 float as float, and a tuple as a pointer to a struct of longs.
 
         Raises:
-            ValueError: a tensor is not on the CPU.
+            ValueError: a tensor is not on the CPU, or has numbers of 64 bits, which no kernel reads
+                as such: floats that were made of whole numbers, say.
         """
         threads = ctypes.c_int(kernel_threads())
         result: int = getattr(self.library, kernel)(*map(_c_value, arguments), threads)
@@ -86,6 +87,8 @@ def _c_value(value: Argument) -> object:
         return ctypes.c_void_p(value.ctypes.data)
     if value.device.type != "cpu":
         raise ValueError(f"the C kernels compute on the CPU, not on {value.device}")
+    if value.element_size() > 4:
+        raise ValueError(f"the C kernels do not compute with {value.dtype}")
     return ctypes.c_void_p(value.data_ptr())
 
 

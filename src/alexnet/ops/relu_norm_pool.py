@@ -70,7 +70,9 @@ class _ReluNormPool(torch.autograd.Function):
         ctx.constants = float(norm.alpha), float(norm.beta), float(norm.k)
         y = x.new_empty(n, rows, columns, c)
         places = x.new_empty(y.shape, dtype=torch.uint8)
-        _call(f"relu_norm_pool_{SUFFIX[x.dtype]}_forward", x, y, places, ctx.sizes, *ctx.constants)
+        call_kernel(
+            f"relu_norm_pool_{SUFFIX[x.dtype]}_forward", x, y, places, ctx.sizes, *ctx.constants
+        )
         ctx.save_for_backward(x, places)
         return y.permute(0, 3, 1, 2)
 
@@ -81,11 +83,16 @@ class _ReluNormPool(torch.autograd.Function):
         grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
         grad_x = torch.empty_like(x)
         kernel = f"relu_norm_pool_{SUFFIX[x.dtype]}_backward"
-        _call(kernel, x, grad, places, grad_x, ctx.sizes, *ctx.constants)
+        call_kernel(kernel, x, grad, places, grad_x, ctx.sizes, *ctx.constants)
         return grad_x, None, None, None
 
 
-def _call(kernel: str, *arguments: Any) -> None:
+def call_kernel(kernel: str, *arguments: Any) -> None:
+    """Call a kernel that needs lines of activations.
+
+    Raises:
+        MemoryError: there is not enough memory for them.
+    """
     kernels: KernelLibrary | None = load_kernels()
     assert kernels
     if kernels.call(kernel, *arguments):

@@ -37,9 +37,14 @@ class EagerOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter that has a gradient."""
-        loss: float | None = inspect.unwrap(super().step)(self, closure)
+        """One update of every parameter that has a gradient; the loss, if `closure` gives one."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        self.update()
         return loss
+
+    def update(self) -> None:
+        """As `step`, without its closure."""
+        inspect.unwrap(super().step)(self)
 
 
 class PaperSGD(EagerOptimizer):
@@ -59,18 +64,11 @@ class PaperSGD(EagerOptimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter that has a gradient."""
-        loss = None if closure is None else torch.enable_grad()(closure)()
+    def update(self) -> None:
+        """As `step`, without its closure."""
         for group in self.param_groups:
             if weights := [w for w in group["params"] if w.grad is not None]:
                 self._update(weights, group)
-        return loss
 
     def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         states = [self._state(weight) for weight in weights]
@@ -118,23 +116,16 @@ class SGD(EagerOptimizer, torch.optim.SGD):
 class Adam(EagerOptimizer, torch.optim.Adam):
     """torch's Adam, fused; some of its gradients may be bf16."""
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter that has a gradient."""
-        loss = None if closure is None else torch.enable_grad()(closure)()
+    def update(self) -> None:
+        """As `step`, without its closure."""
         gradients = {}
         for group in self.param_groups:
             for weight in filter(has_bf16_gradient, group["params"]):
                 self._step_bf16(weight, group)
                 gradients[weight], weight.grad = weight.grad, None
-        super().step()
+        super().update()
         for weight, gradient in gradients.items():
             weight.grad = gradient
-        return loss
 
     def _step_bf16(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
@@ -181,19 +172,13 @@ class KerasAdam(Adam):
         for group in self.param_groups:
             group["keras_eps"] = eps
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter that has a gradient."""
-        loss = None if closure is None else torch.enable_grad()(closure)()
+    def update(self) -> None:
+        """As `step`, without its closure."""
         for group in self.param_groups:
             steps = (self.state[w]["step"] for w in group["params"] if w in self.state)
             t = 1 + max(map(float, steps), default=0.0)
             group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** t)
-        super().step()
-        return loss
+        super().update()
 
 
 def has_bf16_gradient(weight: Tensor) -> bool:
