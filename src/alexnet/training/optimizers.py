@@ -53,8 +53,9 @@ class PaperSGD(EagerOptimizer):
     The learning rate is inside the velocity v, so a drop of the learning rate does not scale the
     velocity that has built up; in torch's SGD it does. The two are equal until it changes.
 
-    It runs torch's fused SGD (one pass over memory), whose buffer b is v = -lr * b. In a step in
-    which the learning rate changes, the momentum is multiplied by old lr / new lr.
+    It runs torch's fused SGD (one pass over memory), or `sgd_step` where a gradient is bf16, whose
+    buffer b is v = -lr * b. In a step in which the learning rate changes, the momentum is
+    multiplied by old lr / new lr.
 
     Source: Paper, section 5.
     """
