@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.models.modules import Linear, allow_bf16_gradients
 from alexnet.models.network import Network, channels_last
-from alexnet.ops.bf16_gradients import COPY, bf16_copy, can_have_bf16_gradient, sgd_step
+from alexnet.ops.bf16_gradients import (
+    COPY,
+    bf16_copy,
+    can_have_bf16_gradient,
+    gradient_norm,
+    sgd_step,
+)
 from alexnet.training.optimizers import Adam, AdamW, build_optimizer
 from alexnet.training.step import update
 from support.kernels import needs_kernels, randn, torch_threads, without_kernels
@@ -23,11 +29,13 @@ pytestmark = needs_kernels
 PAPER = OptimizerOptions(optimizer="paper", lr=0.01, weight_decay=5e-4)
 
 
-def layer(has_bf16_gradient: bool, bias: bool = True) -> Linear:
+def layer(
+    has_bf16_gradient: bool, bias: bool = True, features: tuple[int, int] = (70, 33)
+) -> Linear:
     """A fully connected layer that is not a network's last one."""
-    made = Linear(70, 33, bias=bias)
+    made = Linear(*features, bias=bias)
     with torch.no_grad():
-        made.weight.copy_(randn(33, 70))
+        made.weight.copy_(randn(*made.weight.shape))
     allow_bf16_gradients(made, allowed=has_bf16_gradient)
     return made
 
@@ -56,6 +64,33 @@ def test_outputs_and_gradients_have_the_bits_of_autocast(bias: bool, dtype: torc
         assert (one is None) == (same is None)
         if one is not None and same is not None:
             assert torch.equal(one.float(), same.float())
+
+
+def test_gradients_of_whole_tiles_are_those_of_autocast() -> None:
+    """By AMX's tiles where the CPU has them; the bias's is not rounded then."""
+    ours, other = layer(True, features=(64, 48)), layer(False, features=(64, 48))
+    other.load_state_dict(ours.state_dict())
+    x = randn(40, 64, seed=1)
+    for one, same in zip(outcome(ours, x), outcome(other, x), strict=True):
+        assert one is not None
+        assert same is not None
+        torch.testing.assert_close(one.float(), same.float(), rtol=1e-2, atol=1e-2)
+
+
+def test_the_norm_is_torchs_and_tells_what_is_not_finite() -> None:
+    sizes = [(70000,), (3, 5), (1,), (300, 1000), (64, 7)]
+    gradients = [randn(*size, seed=i) for i, size in enumerate(sizes)]
+    mixed = [g.bfloat16() if i % 2 else g for i, g in enumerate(gradients)]
+    expected = torch.cat([g.double().flatten() for g in mixed]).norm()
+    for threads in (1, 3):
+        with torch_threads(threads):
+            torch.testing.assert_close(gradient_norm(mixed).double(), expected, rtol=1e-5, atol=0)
+    for value in (torch.inf, torch.nan):
+        for place in (0, 65535, 299_999):
+            broken = mixed[3].clone()
+            broken.view(-1)[place] = value
+            assert not gradient_norm([*mixed, broken]).isfinite()
+    assert gradient_norm([]) == 0
 
 
 def test_a_step_is_that_of_torch_and_renews_the_copy() -> None:

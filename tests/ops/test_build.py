@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ import torch
 
 from alexnet.ops import build, compile, library
 from alexnet.ops.build import BuiltLibrary, KernelsMissingError, find_library
-from alexnet.ops.compile import KERNELS, compile_all, find_compiler, openmp_flags
+from alexnet.ops.compile import (
+    FLAGS,
+    KERNELS,
+    LIBRARIES,
+    LibrarySource,
+    compile_all,
+    find_compiler,
+    openmp_flags,
+)
 from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
 from alexnet.ops.library import KernelLibrary, kernels_note
 from support.kernels import built_kernels, needs_kernels
@@ -160,6 +169,25 @@ def test_only_the_compiler_of_torchs_openmp_uses_it(
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: system)
     assert openmp_flags(version) == flags
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("isa", "source"),
+    [
+        pytest.param(isa, source, id=f"{source.prefix}{isa.name}")
+        for source, isa in product(LIBRARIES, INSTRUCTION_SETS)
+        if isa.name in source.instruction_sets
+    ],
+)
+def test_every_file_compiles_without_a_warning(isa: InstructionSet, source: LibrarySource) -> None:
+    """For CPUs of all kinds: where one does not, a slower library would be used in its place."""
+    check = (*find_compiler(), *isa.compiler_flags, *FLAGS[1:], "-fopenmp", "-fsyntax-only", "-xc")
+    if subprocess.run((*check, "/dev/null"), capture_output=True).returncode:
+        pytest.skip("the compiler does not know this instruction set")
+    command = (*check, "-Wall", "-Wextra", "-Werror", *map(str, source.paths))
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def test_what_a_cpu_has(
 def test_tiles_are_used_where_linux_allows_it(
     is_allowed: bool, fastest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cpu_with((*AVX512, "avx512_vnni", *AMX), tmp_path, monkeypatch)
+    cpu_with((*AVX512, "avx512_vnni", "avx512_bf16", *AMX), tmp_path, monkeypatch)
     monkeypatch.setattr(instruction_sets, "may_use_tiles", lambda: is_allowed)
     assert supported()[0].name == fastest
 
@@ -92,7 +92,7 @@ def test_the_compilers_options_are_the_cpus_flags() -> None:
     assert flags["baseline"] == ""
     assert flags["avx_vnni"] == "-mavx2 -mfma -mf16c -mbmi2 -mavxvnni"
     assert flags["avx512_vnni"].endswith("-mavx512vl -mavx512vnni -mprefer-vector-width=512")
-    assert " -mamx-tile -mamx-int8 " in flags["amx_int8"]
+    assert " -mamx-tile -mamx-int8 -mamx-bf16 " in flags["amx_int8"]
 
 
 @needs_kernels

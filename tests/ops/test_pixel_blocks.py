@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alexnet.ops.pixel_blocks import image_blocks, kernel_blocks, kernels_of_blocks
+from alexnet.ops.pixel_blocks import image_blocks
 from support.kernels import needs_kernels, randn, torch_threads, without_kernels
 
 SHAPES = {
@@ -37,11 +37,3 @@ def test_the_kernel_gives_the_same_bits(
     assert found.shape == expected.shape
     assert torch.equal(found, expected)
     assert found.any()
-
-
-@pytest.mark.parametrize(("height", "width", "side"), [(11, 11, 4), (8, 5, 4), (3, 7, 3)])
-def test_kernels_come_back_from_their_blocks(height: int, width: int, side: int) -> None:
-    weight = randn(5, 3, height, width)
-    blocks = kernel_blocks(weight, side)
-    assert blocks.shape == (5, 3 * side**2, -(-height // side), -(-width // side))
-    assert torch.equal(kernels_of_blocks(blocks, (height, width), side), weight)

@@ -21,9 +21,9 @@ from alexnet.inference.quantization import (
     quantize_with_error_feedback,
 )
 from alexnet.models.modules import Conv2d
-from alexnet.ops.amx_conv import has_tiles
 from alexnet.ops.library import KernelLibrary
 from alexnet.ops.tensors import SUFFIX, check_float32
+from alexnet.ops.tile_gradients import has_tiles
 
 WEIGHT_BLOCK = 64
 """Weights of an output that share a scale in `WeightOnlyInt8Linear`."""

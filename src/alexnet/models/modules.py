@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
-from alexnet.ops.amx_conv import amx_conv2d, should_use_blocks
 from alexnet.ops.bf16_gradients import bf16_linear, can_have_bf16_gradient, is_bf16_step
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite
 from alexnet.ops.norms import response_norm, within_channel_lrn
+from alexnet.ops.pixel_blocks import block_conv2d, should_use_blocks
+from alexnet.ops.tile_conv import should_use_tiles, tile_conv2d
 from alexnet.ops.tracing import no_autocast
 
 
@@ -98,7 +99,9 @@ class Conv2d(nn.Conv2d):
         if should_use_fft(self, x):
             return fft_conv2d(x, self.weight, self.bias, self.pads)
         if should_use_blocks(self, x):
-            return amx_conv2d(x, self.weight, self.bias, self.steps, self.pads)
+            return block_conv2d(x, self.weight, self.bias, self.steps, self.pads)
+        if should_use_tiles(self, x):
+            return tile_conv2d(x, self.weight, self.bias, self.pads, self.groups)
         if should_rewrite(self, x):
             return gpu_conv2d(x, self.weight, self.bias, self.steps, self.pads, self.groups)
         return super().forward(x)

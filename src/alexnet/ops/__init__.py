@@ -4,7 +4,8 @@
 - `relu_norm_pool`, `batch_norm_relu_pool`: a norm, ReLU and max pooling in one pass, for training
   on the CPU.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
-- `amx_conv`, `pixel_blocks`: the first convolution's weight gradient, on a CPU with AMX.
+- `pixel_blocks`: the first convolution on blocks of pixels, on a GPU or a CPU with AMX.
+- `tile_conv`, `tile_gradients`: gradients of weights by kernels for AMX's tiles.
 - `bf16_gradients`: weights whose gradients stay in bf16, and their steps of optimizers, on the CPU.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
 - `tensors`: tensors as the kernels take them.

@@ -9,16 +9,21 @@ optimizer, which reads it, also writes the weights in bf16 for the next step.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.utils import get_total_norm
 
 from alexnet.ops.library import load_kernels
+from alexnet.ops.tile_gradients import can_compute_linear_gradients, linear_gradients
 from alexnet.ops.tracing import compute_type
 
+SQUARES_BLOCK = 1 << 16
+"""Values whose squares are added up by one thread."""
 COPY = "_bf16_copy"
 """The attribute of a weight with its copy, and the version that was copied."""
 
@@ -49,7 +54,7 @@ def bf16_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         x, copy = x.to(torch.bfloat16), bf16_copy(weight)
         y: Tensor = _Bf16Linear.apply(  # type: ignore[no-untyped-call]
-            x, weight, copy, None if bias is None else bias.to(torch.bfloat16)
+            x, weight, copy, bias
         )
     return y
 
@@ -64,6 +69,20 @@ def bf16_copy(weight: Tensor) -> Tensor:
         copy.copy_(weight.detach())
         setattr(weight, COPY, (copy, now))
     return copy
+
+
+def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
+    """`torch.nn.utils.get_total_norm` of gradients; those in bf16 are read by a kernel on a CPU."""
+    norms, kernels = [], load_kernels()
+    for gradient in gradients:
+        if gradient.device.type == "cpu" and gradient.dtype == torch.bfloat16 and kernels:
+            count, block = gradient.numel(), SQUARES_BLOCK
+            sums = torch.empty(math.ceil(count / block))
+            kernels.call("squares_bf16", gradient.contiguous(), sums, count, block)
+            norms.append(sums.sum().sqrt())
+        else:
+            norms.append(gradient)
+    return get_total_norm(norms)
 
 
 def sgd_step(
@@ -124,15 +143,19 @@ class _Bf16Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, copy: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, copy)
-        return F.linear(x, copy, bias)
+        return F.linear(x, copy, None if bias is None else bias.to(torch.bfloat16))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         (x, copy), (grad,) = ctx.saved_tensors, grad_outputs
         needs_x, needs_weight, _, needs_bias = ctx.needs_input_grad
+        grad_x = grad @ copy if needs_x else None
+        if needs_weight and can_compute_linear_gradients(x.shape[1], grad.shape[1]):
+            grad_weight, grad_bias = linear_gradients(x, grad)
+            return grad_x, grad_weight, None, grad_bias if needs_bias else None
         return (
-            grad @ copy if needs_x else None,
+            grad_x,
             grad.t() @ x if needs_weight else None,
             None,
             grad.sum(0) if needs_bias else None,

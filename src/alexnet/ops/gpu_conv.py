@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.ops.pixel_blocks import image_blocks, kernel_blocks, turns_blocks_into_channels
+from alexnet.ops.pixel_blocks import block_conv2d, turns_blocks_into_channels
 from alexnet.ops.tracing import compute_type, is_exporting
 
 HALF_TYPES = (torch.bfloat16, torch.float16)
@@ -53,13 +53,9 @@ def gpu_conv2d(
         groups: of input channels, each of which has its own kernels.
     """
     weight = without_groups(weight, groups)
-    side = stride[0]
-    if not turns_blocks_into_channels(x.shape[1], tuple(weight.shape[2:]), stride):
-        return F.conv2d(x, weight, bias, stride, padding)
-    if torch.is_autocast_enabled(x.device.type):
-        x = x.to(torch.get_autocast_dtype(x.device.type))
-    blocks = image_blocks(x, weight.shape[2:], side, padding)
-    return F.conv2d(blocks, kernel_blocks(weight, side), bias)
+    if turns_blocks_into_channels(x.shape[1], tuple(weight.shape[2:]), stride):
+        return block_conv2d(x, weight, bias, stride, padding)
+    return F.conv2d(x, weight, bias, stride, padding)
 
 
 def without_groups(weight: Tensor, groups: int) -> Tensor:

@@ -17,7 +17,7 @@ from alexnet.errors import UnknownNameError, UsageError
 CPUINFO = Path("/proc/cpuinfo")
 AVX2 = ("avx2", "fma", "f16c", "bmi2")
 AVX512 = (*AVX2, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
-AMX = ("amx_tile", "amx_int8")
+AMX = ("amx_tile", "amx_int8", "amx_bf16")
 ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
 """The system call by which a process asks Linux for AMX's tiles (its "Using XSTATE features")."""
 
@@ -39,7 +39,7 @@ class InstructionSet:
 
 
 INSTRUCTION_SETS = (
-    InstructionSet("amx_int8", (*AVX512, "avx512_vnni", *AMX)),
+    InstructionSet("amx_int8", (*AVX512, "avx512_vnni", "avx512_bf16", *AMX)),
     InstructionSet("avx512_vnni", (*AVX512, "avx512_vnni")),
     InstructionSet("avx512", AVX512),
     InstructionSet("avx_vnni", (*AVX2, "avx_vnni")),

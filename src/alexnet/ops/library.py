@@ -71,6 +71,11 @@ class KernelLibrary:
         """Outputs in a block of packed int8 weights; 0 where the CPU has no int8 dot products."""
         return int(self.library.int8_output_block())
 
+    @functools.cached_property
+    def has_bf16_tiles(self) -> bool:
+        """Whether they multiply bf16 by tiles (AMX)."""
+        return bool(self.library.has_bf16_tiles())
+
     def __reduce__(self) -> tuple[object, tuple[int]]:
         """Layers can be copied and pickled; unpickled they use the kernels of that machine."""
         return load_compatible_kernels, (self.int8_output_block,)

@@ -1,7 +1,9 @@
 """Strided convolutions of few channels as equal ones without stride, on blocks of pixels.
 
 conv1 of AlexNet has 3 channels and strides of 4. Blocks of 4 x 4 pixels become 48 channels, and its
-11 x 11 kernels, widened by a row and a column of zeros, become 3 x 3 ones.
+11 x 11 kernels, widened by a row and a column of zeros, become 3 x 3 ones. That is faster where
+tiles of 32 channels are multiplied: on a GPU, and in training on a CPU with AMX, where oneDNN has
+no kernel for the weight gradient of few channels (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from alexnet.ops.library import load_kernels
+from alexnet.ops.tile_gradients import has_tiles
+from alexnet.ops.tracing import compute_type
 
 FEW_CHANNELS = 4
 """Input channels up to which blocks of pixels become channels."""
@@ -24,6 +28,38 @@ def turns_blocks_into_channels(
     """Whether a convolution is one for which blocks of pixels help."""
     is_square = stride[0] == stride[1] > 1
     return is_square and channels <= FEW_CHANNELS and min(kernel) > stride[0]
+
+
+def should_use_blocks(layer: nn.Conv2d, x: Tensor) -> bool:
+    """Whether training on a CPU is faster by `block_conv2d` in this layer, for images `x`."""
+    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+        return False
+    is_trained = torch.is_grad_enabled() and layer.weight.requires_grad and not x.requires_grad
+    is_strided = turns_blocks_into_channels(layer.in_channels, layer.kernel_size, layer.stride)
+    is_plain = layer.dilation == (1, 1) and layer.groups == 1
+    if not (is_trained and is_strided and is_plain and x.device.type == "cpu"):
+        return False
+    return compute_type(x) == torch.bfloat16 and has_tiles()
+
+
+def block_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, int],
+    padding: tuple[int, int] = (0, 0),
+) -> Tensor:
+    """`torch.nn.functional.conv2d` on blocks of pixels.
+
+    Args:
+        x: [N, C, H, W]; on a CPU it gets no gradient.
+        weight: kernels [K, C, h, w].
+        bias: [K], or None.
+        stride: of the kernels, the same in both directions.
+        padding: rows and columns of zeros on each side.
+    """
+    blocks = image_blocks(x.to(compute_type(x)), weight.shape[2:], stride[0], padding)
+    return F.conv2d(blocks, kernel_blocks(weight, stride[0]), bias)
 
 
 def image_blocks(x: Tensor, kernel: tuple[int, ...], side: int, padding: tuple[int, int]) -> Tensor:
@@ -45,14 +81,6 @@ def kernel_blocks(weight: Tensor, side: int) -> Tensor:
     """Kernels [K, C, h, w] as blocks [K, C * side^2, h / side, w / side], with zeros at the end."""
     height, width = weight.shape[2:]
     return _blocks_to_channels(F.pad(weight, (0, -width % side, 0, -height % side)), side)
-
-
-def kernels_of_blocks(blocks: Tensor, kernel: tuple[int, ...], side: int) -> Tensor:
-    """The inverse of `kernel_blocks`, for kernels of h x w pixels."""
-    count, _, rows, columns = blocks.shape
-    x = blocks.permute(0, 2, 3, 1).reshape(count, rows, columns, side, side, -1)
-    x = x.permute(0, 5, 1, 3, 2, 4).reshape(count, -1, rows * side, columns * side)
-    return x[:, :, : kernel[0], : kernel[1]]
 
 
 def _padding(size: int, kernel: int, stride: int, padding: int) -> tuple[int, int]:

@@ -8,10 +8,11 @@ from itertools import chain
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
+from alexnet.ops.bf16_gradients import gradient_norm
 from alexnet.parallel.data_parallel import (
     average_running_statistics,
     exchanging,
@@ -208,7 +209,7 @@ def check_gradients(network: nn.Module, step: int) -> Tensor:
     norm = (
         network.gradient_norm()
         if isinstance(network, ParallelNetwork)
-        else get_total_norm(gradients.values())
+        else gradient_norm(gradients.values())
     )
     if not torch.isfinite(norm):
         broken = [

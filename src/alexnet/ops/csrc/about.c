@@ -1,4 +1,4 @@
-/* Which compiler made this library, and whether its loops use several threads. */
+/* Which compiler made this library, whether its loops use several threads, and for which CPU. */
 #include "kernels.h"
 
 #if defined(__clang__)
@@ -9,6 +9,14 @@ const char *kernels_compiler(void) { return "gcc " __VERSION__; }
 
 int kernels_have_openmp(void) {
 #if defined(_OPENMP)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+int has_bf16_tiles(void) {
+#if defined(__AMX_BF16__)
     return 1;
 #else
     return 0;

@@ -26,8 +26,6 @@ enum { OUTPUTS = 2 * VECTOR_INTS };
 long int8_output_block(void) { return OUTPUTS; }
 
 #if VECTOR_INTS
-INLINE long ceil_div(long a, long b) { return (a + b - 1) / b; }
-
 /* The inputs of one output pixel: `rows` rows of `runs` runs of contiguous bytes. A run is read in
  * `steps` steps of `words` words of four bytes; the bytes after its end have weights of 0. */
 typedef struct { long rows, runs, steps, words, row_bytes, run_bytes; } window;
@@ -47,16 +45,10 @@ typedef struct { const uint8_t *x; long pixels, first; } strip;
 typedef struct { long pixels, pixels_2; } tile_sizes;
 
 #if defined(__AMX_INT8__)
-#include <immintrin.h>
+#include "tiles.h"
 
 /* The sums are 2 x 2 tiles of 16 pixels x 16 outputs. One instruction multiplies a tile of 16 pixels
  * x 64 bytes by one of 64 bytes x 16 outputs. */
-typedef struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_shapes;
-
 #define LOW_SUMS 0
 #define HIGH_SUMS 1
 #define LOW_SUMS_2 2
@@ -74,8 +66,7 @@ INLINE void shape_tiles(long pixels, long pixels_2, long words) {
         shapes.rows[tile] = (uint8_t)rows[tile];
         shapes.row_bytes[tile] = (uint16_t)(is_input ? 4 * words : 64);
     }
-    __asm__ volatile("" ::: "memory"); /* gcc's intrinsic tells only of the first bytes */
-    _tile_loadconfig(&shapes);
+    load_tile_shapes(&shapes);
 }
 
 INLINE void add_tiles(const strip *strips, const int two, long step, window w,

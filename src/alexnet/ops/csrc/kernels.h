@@ -24,6 +24,8 @@ INLINE float clamp_min(float x, float min) { return x <= min ? min : x; }
 enum { PREFETCH_BYTES = 4096 };
 
 INLINE long smaller(long a, long b) { return a < b ? a : b; }
+INLINE long larger(long a, long b) { return a > b ? a : b; }
+INLINE long ceil_div(long a, long b) { return (a + b - 1) / b; }
 
 INLINE float read_f32(float x) { return x; }
 INLINE float write_f32(float x) { return x; }

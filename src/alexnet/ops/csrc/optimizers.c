@@ -1,4 +1,24 @@
+/* bf16 gradients: their norm, and steps of optimizers. */
 #include "kernels.h"
+
+enum { PARTIAL_SUMS = 64 };
+
+/* The sum of squares of each block of `block` values. */
+void squares_bf16(const uint16_t *values, float *sums, long count, long block, int threads) {
+    #pragma omp parallel for num_threads(threads) schedule(static)
+    for (long b = 0; b < ceil_div(count, block); b++) {
+        long i = b * block, last = smaller(i + block, count);
+        float partial[PARTIAL_SUMS] = {0}, sum = 0;
+        for (; i + PARTIAL_SUMS <= last; i += PARTIAL_SUMS)
+            for (long j = 0; j < PARTIAL_SUMS; j++) {
+                float value = read_bf16(values[i + j]);
+                partial[j] = MULTIPLY_ADD(value, value, partial[j]);
+            }
+        for (; i < last; i++) sum += read_bf16(values[i]) * read_bf16(values[i]);
+        for (long j = 0; j < PARTIAL_SUMS; j++) sum += partial[j];
+        sums[b] = sum;
+    }
+}
 
 /* Steps of optimizers of float32 weights with bf16 gradients, which also write the new weights in bf16. */
 

@@ -36,7 +36,6 @@ typedef struct {
     long used;        /* of these, a multiple of TAPS that is enough for the longest span */
 } axis;
 
-INLINE long larger(long a, long b) { return a > b ? a : b; }
 INLINE long round_up(long n, long factor) { return (n + factor - 1) / factor * factor; }
 
 static double sinc(double x) {

@@ -1,4 +1,4 @@
-"""The convolution with a weight gradient by blocks equals torch's, and is chosen with AMX alone."""
+"""The convolution by blocks of pixels equals torch's, and is chosen on a CPU with AMX alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.models.network import Network, create_model
-from alexnet.ops import amx_conv
-from alexnet.ops.amx_conv import amx_conv2d, should_use_blocks
+from alexnet.ops import pixel_blocks
+from alexnet.ops.pixel_blocks import block_conv2d, should_use_blocks
 from support.convolutions import STRIDED
 from support.kernels import randn
 
@@ -32,7 +32,7 @@ def outcome(convolve: Any, shape: dict[str, Any], dtype: torch.dtype, bias: bool
 @pytest.mark.parametrize("shape", STRIDED.values(), ids=STRIDED)
 @pytest.mark.parametrize("bias", [True, False])
 def test_output_and_gradients_equal_torchs(shape: dict[str, Any], bias: bool) -> None:
-    found = outcome(amx_conv2d, shape, torch.float64, bias)
+    found = outcome(block_conv2d, shape, torch.float64, bias)
     expected = outcome(F.conv2d, shape, torch.float64, bias)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
@@ -42,7 +42,7 @@ def test_in_bf16_the_gradient_is_as_close_as_torchs() -> None:
     scale = exact[1].abs().max()
     found, torchs = (
         (outcome(convolve, STRIDED["conv1"], torch.bfloat16, bias=True)[1] - exact[1]).abs().max()
-        for convolve in (amx_conv2d, F.conv2d)
+        for convolve in (block_conv2d, F.conv2d)
     )
     assert found < max(2 * torchs, scale / 100)
 
@@ -60,7 +60,7 @@ def chosen(network: Network, dtype: torch.dtype) -> list[str]:
 @pytest.fixture
 def tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A CPU with AMX."""
-    monkeypatch.setattr(amx_conv, "has_tiles", lambda: True)
+    monkeypatch.setattr(pixel_blocks, "has_tiles", lambda: True)
     return None
 
 
@@ -80,7 +80,7 @@ def test_the_first_layer_alone_uses_blocks_while_it_is_trained_in_bf16() -> None
 
 
 def test_without_tiles_no_layer_uses_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(amx_conv, "has_tiles", lambda: False)
+    monkeypatch.setattr(pixel_blocks, "has_tiles", lambda: False)
     assert chosen(create_model("alexnet"), torch.bfloat16) == []
 
 
@@ -93,7 +93,7 @@ def test_a_network_under_autocast_has_gradients_close_to_those_of_torchs_convolu
     images = randn(4, 3, 131, 131)
     gradients = []
     for has_tiles in (True, False):
-        monkeypatch.setattr(amx_conv, "has_tiles", lambda found=has_tiles: found)
+        monkeypatch.setattr(pixel_blocks, "has_tiles", lambda found=has_tiles: found)
         network.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             network.eval()(images).square().sum().backward()

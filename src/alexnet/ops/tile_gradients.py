@@ -1,0 +1,79 @@
+"""Gradients of weights by AMX's tiles of bf16, by kernels of our own.
+
+oneDNN computes the weight gradients of convolutions of narrow maps at a third to two thirds of the
+rate of the forward pass, and those of linear layers at half of the kernel's rate
+(docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from alexnet.ops.library import load_kernels
+
+TILE = 16
+"""Channels of a tile."""
+
+
+def has_tiles() -> bool:
+    """Whether torch multiplies bf16 by tiles (AMX)."""
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+def has_tile_gradients() -> bool:
+    """Whether the kernels here multiply bf16 by tiles."""
+    kernels = load_kernels()
+    return kernels is not None and kernels.has_bf16_tiles
+
+
+def conv_gradients(
+    x: Tensor, grad: Tensor, kernel: tuple[int, int], padding: tuple[int, int], groups: int = 1
+) -> tuple[Tensor, Tensor]:
+    """The gradients of a convolution's weight and bias, in float32, without stride or dilation.
+
+    Args:
+        x: inputs, bf16 [N, C, H, W]; C / groups is a multiple of 16.
+        grad: of the outputs, bf16 [N, K, H', W']; K / groups is a multiple of 16.
+        kernel: height h and width w of the kernels.
+        padding: rows and columns of zeros on each side.
+        groups: of channels.
+
+    Returns:
+        [K, C / groups, h, w], channels last, and [K].
+    """
+    x, grad = (t.contiguous(memory_format=torch.channels_last) for t in (x, grad))
+    n, channels, height, width = x.shape
+    outputs, rows, columns = grad.shape[1:]
+    weight = torch.empty((outputs, channels // groups, *kernel), memory_format=torch.channels_last)
+    bias = torch.empty(outputs)
+    sizes = n, height, width, channels, rows, columns, outputs, groups, *kernel, *padding
+    _call("tile_conv_gradients", x, grad, weight, bias, sizes)
+    return weight, bias
+
+
+def can_compute_linear_gradients(inputs: int, outputs: int) -> bool:
+    """Whether `linear_gradients` is there for a layer with so many features."""
+    return inputs % (2 * TILE) == 0 and outputs % TILE == 0 and has_tile_gradients()
+
+
+def linear_gradients(x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of a linear layer's weight, in bf16, and bias, in float32.
+
+    Args:
+        x: inputs, bf16 [N, in_features].
+        grad: of the outputs, bf16 [N, out_features].
+    """
+    (n, inputs), outputs = x.shape, grad.shape[1]
+    weight, bias = torch.empty(outputs, inputs, dtype=torch.bfloat16), torch.empty(outputs)
+    _call(
+        "tile_linear_gradients", x.contiguous(), grad.contiguous(), weight, bias, n, inputs, outputs
+    )
+    return weight, bias
+
+
+def _call(kernel: str, *arguments: Tensor | int | tuple[int, ...]) -> None:
+    kernels = load_kernels()
+    assert kernels
+    if kernels.call(kernel, *arguments):
+        raise MemoryError("no memory for the gradients of a layer")
