@@ -283,6 +283,24 @@ def test_a_prediction_depends_neither_on_the_batch_nor_on_threads(
     assert torch.equal(one, other)
 
 
+def test_feature_maps_are_of_so_many_images_at_a_time_in_int8_alone(
+    int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimize, "MAPS_AT_A_TIME", 4)
+    original, lengths = narrow("alexnet"), []
+    images = randn(10, *original.architecture.input)
+    for int8, expected in ((True, [4, 4, 2]), (False, [10])):
+        made = replace(int8_optimizer(int8_kernels, torch.bfloat16), int8=int8)
+        network = made.optimize(original)
+        lengths.clear()
+        network.get_submodule("conv5").register_forward_hook(lambda _, x, y: lengths.append(len(y)))
+        with torch.inference_mode():
+            logits = network(images)
+            assert lengths == expected
+            *_, whole = network.intermediate_outputs(images).values()
+        assert torch.equal(logits, whole)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_images_of_other_types_are_accepted(
     dtype: torch.dtype, int8_kernels: KernelLibrary

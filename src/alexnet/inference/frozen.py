@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import ConfigError
 from alexnet.inference.checks import check_crops
 from alexnet.inference.int8_kernels import (
+    MAPS_AT_A_TIME,
     PackedWeights,
     Window,
     int8_conv2d,
@@ -104,12 +106,13 @@ class FrozenClassifier(Predictor):
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Outputs float32 [N, num_classes] of the network's inputs, float32 [N, side, side, 3]."""
-        x = images
-        for layer in self.layers:
-            x = self._compute(layer, x)
-        return x
+        kinds = [layer.kind for layer in self.layers]
+        count = kinds.index("flatten") if "flatten" in kinds else len(kinds)
+        parts = (images[i : i + MAPS_AT_A_TIME] for i in range(0, len(images), MAPS_AT_A_TIME))
+        features = [reduce(self._compute, self.layers[:count], part) for part in parts]
+        return reduce(self._compute, self.layers[count:], np.concatenate(features))
 
-    def _compute(self, layer: FrozenLayer, x: np.ndarray) -> np.ndarray:
+    def _compute(self, x: np.ndarray, layer: FrozenLayer) -> np.ndarray:
         if layer.kind == "flatten":
             return flatten(x, layer.order)
         norm = layer.norm if isinstance(layer.norm, ResponseNorm) else None

@@ -40,6 +40,8 @@ READ_PADDING = 4 * STEP_WORDS - 1
 """Bytes after the quantized activations that the kernels may read and multiply by 0."""
 IMAGES_AT_A_TIME = 8
 """Images that a quantized convolution computes at a time, so that they stay in the CPU's caches."""
+MAPS_AT_A_TIME = 32
+"""Images of which a network in int8 has the feature maps in memory, however large its batch is."""
 ALIGNMENT = 64
 """Of results, in bytes: a line of the cache."""
 

@@ -22,8 +22,10 @@ from alexnet.inference.int8 import (
     has_fast_int8,
     has_only_bf16_tiles,
 )
+from alexnet.inference.int8_kernels import MAPS_AT_A_TIME
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
-from alexnet.models.modules import Conv2d, Linear, ResponseNorm
+from alexnet.models.forward import forward_layers
+from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm
 from alexnet.models.network import Network, channels_last
 from alexnet.ops.library import KernelLibrary, load_kernels
 from alexnet.runtime.device import compute_dtype
@@ -61,6 +63,26 @@ def optimize_for_inference(
     return optimizer.optimize(network)
 
 
+class OptimizedNetwork(Network):
+    """The network that `optimize_for_inference` makes."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, as of `Network`.
+
+        In int8, where an image's bits do not depend on its batch, the feature maps are those of
+        `MAPS_AT_A_TIME` images at a time.
+        """
+        is_int8 = not any(isinstance(one, nn.Conv2d | WinogradConv2d) for one in self.modules())
+        if len(images) <= MAPS_AT_A_TIME or not is_int8:
+            return super().forward(images)
+        self._check(images)
+        layers = list(self.children())
+        count = next((i for i, one in enumerate(layers) if isinstance(one, Flatten)), len(layers))
+        parts = torch.split(images, MAPS_AT_A_TIME)
+        features = torch.cat([forward_layers(layers[:count], part) for part in parts])
+        return forward_layers(layers[count:], features)
+
+
 def is_optimized(network: Network) -> bool:
     """Whether a network is one that `optimize_for_inference` has made."""
     kinds = (FusedReluLayer, WinogradConv2d, _Cast)
@@ -89,7 +111,7 @@ class LayerOptimizer:
         if self.kernels:
             layers = fuse_relu(layers, self.kernels)
         with torch.device("meta"):
-            result = Network(network.architecture)
+            result = OptimizedNetwork(network.architecture)
         for name, layer in layers.items():
             setattr(result, name, layer)
         result.requires_grad_(False)
