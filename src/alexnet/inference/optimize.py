@@ -72,8 +72,7 @@ class OptimizedNetwork(Network):
         In int8, where an image's bits do not depend on its batch, the feature maps are those of
         `MAPS_AT_A_TIME` images at a time.
         """
-        is_int8 = not any(isinstance(one, nn.Conv2d | WinogradConv2d) for one in self.modules())
-        if len(images) <= MAPS_AT_A_TIME or not is_int8:
+        if len(images) <= MAPS_AT_A_TIME or not self._is_int8():
             return super().forward(images)
         self._check(images)
         layers = list(self.children())
@@ -81,6 +80,10 @@ class OptimizedNetwork(Network):
         parts = torch.split(images, MAPS_AT_A_TIME)
         features = torch.cat([forward_layers(layers[:count], part) for part in parts])
         return forward_layers(layers[count:], features)
+
+    def _is_int8(self) -> bool:
+        """Whether every convolution is."""
+        return not any(isinstance(one, nn.Conv2d | WinogradConv2d) for one in self.modules())
 
 
 def is_optimized(network: Network) -> bool:

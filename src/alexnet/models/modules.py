@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
-from alexnet.ops.bf16_gradients import bf16_linear, can_have_bf16_gradient, is_bf16_step
+from alexnet.ops.bf16_gradients import bf16_linear, can_have_bf16_gradient
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite
 from alexnet.ops.norms import response_norm, within_channel_lrn
 from alexnet.ops.pixel_blocks import block_conv2d, should_use_blocks
 from alexnet.ops.tile_conv import should_use_tiles, tile_conv2d
-from alexnet.ops.tracing import no_autocast
+from alexnet.ops.tracing import is_bf16_step, no_autocast
 
 
 class ResponseNorm(nn.Module):

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from alexnet.ops.relu_norm_pool import NO_NORM, call_kernel, can_use_one_pass
+from alexnet.ops.library import call_kernel
+from alexnet.ops.relu_norm_pool import NO_NORM, can_use_one_pass
 from alexnet.ops.tensors import SUFFIX
 
 

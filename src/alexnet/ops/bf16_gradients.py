@@ -20,7 +20,6 @@ from torch.nn.utils import get_total_norm
 
 from alexnet.ops.library import load_kernels
 from alexnet.ops.tile_gradients import can_compute_linear_gradients, linear_gradients
-from alexnet.ops.tracing import compute_type
 
 SQUARES_BLOCK = 1 << 16
 """Values whose squares are added up by one thread."""
@@ -33,14 +32,6 @@ def can_have_bf16_gradient(weight: Tensor) -> bool:
     is_plain = weight.device.type == "cpu" and weight.dtype == torch.float32
     has_type = hasattr(torch.Tensor, "grad_dtype")  # from torch 2.10 on
     return is_plain and has_type and weight.is_contiguous() and load_kernels() is not None
-
-
-def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
-    """Whether `bf16_linear` computes a step of training with this weight and these inputs."""
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
-        return False
-    is_trained = torch.is_grad_enabled() and weight.requires_grad
-    return is_trained and x.device.type == "cpu" and compute_type(x) == torch.bfloat16
 
 
 def bf16_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

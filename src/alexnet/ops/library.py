@@ -125,6 +125,18 @@ def _search_once(sets: tuple[InstructionSet, ...]) -> tuple[KernelLibrary | None
     return KernelLibrary(built.library, built.instruction_set, built.is_prebuilt), ""
 
 
+def call_kernel(kernel: str, *arguments: Argument) -> None:
+    """Call one of this machine's kernels that needs memory of its own; see `KernelLibrary.call`.
+
+    Raises:
+        MemoryError: there is not enough of it.
+    """
+    kernels = load_kernels()
+    assert kernels
+    if kernels.call(kernel, *arguments):
+        raise MemoryError(f"no memory for the buffers of {kernel}")
+
+
 def load_compatible_kernels(int8_output_block: int) -> KernelLibrary:
     """The kernels of this machine, for layers that may have been optimized on another one.
 

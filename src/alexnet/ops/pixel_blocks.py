@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from alexnet.ops.library import load_kernels
 from alexnet.ops.tile_gradients import has_tiles
-from alexnet.ops.tracing import compute_type
+from alexnet.ops.tracing import compute_type, is_bf16_step
 
 FEW_CHANNELS = 4
 """Input channels up to which blocks of pixels become channels."""
@@ -32,14 +32,9 @@ def turns_blocks_into_channels(
 
 def should_use_blocks(layer: nn.Conv2d, x: Tensor) -> bool:
     """Whether training on a CPU is faster by `block_conv2d` in this layer, for images `x`."""
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
-        return False
-    is_trained = torch.is_grad_enabled() and layer.weight.requires_grad and not x.requires_grad
     is_strided = turns_blocks_into_channels(layer.in_channels, layer.kernel_size, layer.stride)
-    is_plain = layer.dilation == (1, 1) and layer.groups == 1
-    if not (is_trained and is_strided and is_plain and x.device.type == "cpu"):
-        return False
-    return compute_type(x) == torch.bfloat16 and has_tiles()
+    is_plain = layer.dilation == (1, 1) and layer.groups == 1 and not x.requires_grad
+    return is_strided and is_plain and is_bf16_step(layer.weight, x) and has_tiles()
 
 
 def block_conv2d(

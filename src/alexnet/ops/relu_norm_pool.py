@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from alexnet.ops.library import KernelLibrary, load_kernels
+from alexnet.ops.library import call_kernel, load_kernels
 from alexnet.ops.norms import MAX_KERNEL_CHANNELS
 from alexnet.ops.tensors import SUFFIX
 
@@ -85,15 +85,3 @@ class _ReluNormPool(torch.autograd.Function):
         kernel = f"relu_norm_pool_{SUFFIX[x.dtype]}_backward"
         call_kernel(kernel, x, grad, places, grad_x, ctx.sizes, *ctx.constants)
         return grad_x, None, None, None
-
-
-def call_kernel(kernel: str, *arguments: Any) -> None:
-    """Call a kernel that needs lines of activations.
-
-    Raises:
-        MemoryError: there is not enough memory for them.
-    """
-    kernels: KernelLibrary | None = load_kernels()
-    assert kernels
-    if kernels.call(kernel, *arguments):
-        raise MemoryError("no memory for the lines of activations")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from alexnet.ops.tile_gradients import TILE, conv_gradients, has_tile_gradients
-from alexnet.ops.tracing import compute_type
+from alexnet.ops.tracing import is_bf16_step
 
 NARROW = 16
 """Columns of the output up to which the kernel is faster than oneDNN at every batch size."""
@@ -21,11 +21,8 @@ NARROW = 16
 
 def should_use_tiles(layer: nn.Conv2d, x: Tensor) -> bool:
     """Whether training is faster by `tile_conv2d` in this layer, for inputs [N, C, H, W]."""
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
-        return False
-    is_trained = torch.is_grad_enabled() and layer.weight.requires_grad
-    is_bf16 = x.device.type == "cpu" and x.numel() > 0 and compute_type(x) == torch.bfloat16
-    if not (is_trained and is_bf16 and layer.stride == layer.dilation == (1, 1)):
+    is_plain = layer.stride == layer.dilation == (1, 1) and x.numel() > 0
+    if not (is_plain and is_bf16_step(layer.weight, x)):
         return False
     channels, outputs = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     if channels % TILE or outputs % TILE or not isinstance(layer.padding, tuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alexnet.ops.library import load_kernels
+from alexnet.ops.library import call_kernel, load_kernels
 
 TILE = 16
 """Channels of a tile."""
@@ -41,6 +41,9 @@ def conv_gradients(
 
     Returns:
         [K, C / groups, h, w], channels last, and [K].
+
+    Raises:
+        MemoryError: there is none for the tiles.
     """
     x, grad = (t.contiguous(memory_format=torch.channels_last) for t in (x, grad))
     n, channels, height, width = x.shape
@@ -48,7 +51,7 @@ def conv_gradients(
     weight = torch.empty((outputs, channels // groups, *kernel), memory_format=torch.channels_last)
     bias = torch.empty(outputs)
     sizes = n, height, width, channels, rows, columns, outputs, groups, *kernel, *padding
-    _call("tile_conv_gradients", x, grad, weight, bias, sizes)
+    call_kernel("tile_conv_gradients", x, grad, weight, bias, sizes)
     return weight, bias
 
 
@@ -63,17 +66,16 @@ def linear_gradients(x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         x: inputs, bf16 [N, in_features].
         grad: of the outputs, bf16 [N, out_features].
+
+    Returns:
+        [out_features, in_features] and [out_features].
+
+    Raises:
+        MemoryError: there is none for the tiles.
     """
     (n, inputs), outputs = x.shape, grad.shape[1]
     weight, bias = torch.empty(outputs, inputs, dtype=torch.bfloat16), torch.empty(outputs)
-    _call(
+    call_kernel(
         "tile_linear_gradients", x.contiguous(), grad.contiguous(), weight, bias, n, inputs, outputs
     )
     return weight, bias
-
-
-def _call(kernel: str, *arguments: Tensor | int | tuple[int, ...]) -> None:
-    kernels = load_kernels()
-    assert kernels
-    if kernels.call(kernel, *arguments):
-        raise MemoryError("no memory for the gradients of a layer")

@@ -23,6 +23,14 @@ def compute_type(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(x.device.type) if is_autocast else x.dtype
 
 
+def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
+    """Whether this is a step of training in bf16 on the CPU, of this weight and eagerly."""
+    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+        return False
+    is_trained = torch.is_grad_enabled() and weight.requires_grad
+    return is_trained and x.device.type == "cpu" and compute_type(x) == torch.bfloat16
+
+
 def is_exporting() -> bool:
     """Whether `torch.export` traces the operation, which then must consist of torch's own."""
     # In torch 2.11 `is_exporting` is true under torch.compile, too.

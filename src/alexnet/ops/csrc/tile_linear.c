@@ -15,12 +15,25 @@ INLINE void write_sums(float sums[BLOCK][BLOCK], uint16_t *weights, long step, l
     }
 }
 
+/* Multiplies a block of gradients, `rows` of whose outputs are there, by one of inputs. */
+INLINE void write_product(const uint16_t *gradients, const uint16_t *inputs, long tiles, uint16_t *weights,
+                          long step, long rows) {
+    _Alignas(64) float sums[BLOCK][BLOCK];
+    clear_sums();
+    add_products(gradients, inputs, tiles, tiles * (TILE_PIXELS / 2), 1, 1);
+    _tile_stored(SUMS, sums[0], sizeof sums[0]);
+    _tile_stored(SUMS_RIGHT, sums[0] + SIDE, sizeof sums[0]);
+    _tile_stored(SUMS_BELOW, sums[SIDE], sizeof sums[0]);
+    _tile_stored(SUMS_LAST, sums[SIDE] + SIDE, sizeof sums[0]);
+    write_sums(sums, weights, step, rows);
+}
+
 /* x [images, inputs] and gradients [images, outputs], to the gradients of weights [outputs, inputs],
  * whose lines of 64 bytes are aligned, and bias [outputs]. Inputs are a multiple of 32, outputs of 16.
  * Returns 1 where there is no memory for it. */
 int tile_linear_gradients(const uint16_t *x, const uint16_t *gradients, uint16_t *weights, float *bias,
                           long images, long inputs, long outputs, int threads) {
-    long tiles = ceil_div(images, TILE_PIXELS), pairs = tiles * (TILE_PIXELS / 2);
+    long tiles = ceil_div(images, TILE_PIXELS);
     long size = 2 * tiles * TILE_VALUES; /* of a block, of gradients or inputs */
     long input_blocks = inputs / BLOCK, output_blocks = ceil_div(outputs, BLOCK);
     long parts = ceil_div(input_blocks, PART_BLOCKS);
@@ -40,23 +53,18 @@ int tile_linear_gradients(const uint16_t *x, const uint16_t *gradients, uint16_t
         _Pragma("omp for schedule(static)")
         for (long i = 0; i < input_blocks; i++) {
             block b = {x + i * BLOCK, NULL, images, inputs, mask_of(BLOCK)};
-            pack_inputs(&b, packed + i * size, pairs, 0);
+            pack_inputs(&b, packed + i * size, tiles * (TILE_PIXELS / 2), 0);
         }
-        _Pragma("omp for schedule(static)")
+        _Pragma("omp for schedule(static) nowait")
         for (long i = 0; i < parts * output_blocks; i++) {
-            _Alignas(64) float sums[BLOCK][BLOCK];
             long part = i / output_blocks * PART_BLOCKS, output = i % output_blocks;
             long rows = smaller(BLOCK, outputs - output * BLOCK);
-            for (long in = part; in < smaller(part + PART_BLOCKS, input_blocks); in++) {
-                clear_sums();
-                add_products(packed_gradients + output * size, packed + in * size, tiles, pairs, 1, 1);
-                _tile_stored(SUMS, sums[0], sizeof sums[0]);
-                _tile_stored(SUMS_RIGHT, sums[0] + SIDE, sizeof sums[0]);
-                _tile_stored(SUMS_BELOW, sums[SIDE], sizeof sums[0]);
-                _tile_stored(SUMS_LAST, sums[SIDE] + SIDE, sizeof sums[0]);
-                write_sums(sums, weights + output * BLOCK * inputs + in * BLOCK, inputs, rows);
-            }
+            uint16_t *to = weights + output * BLOCK * inputs;
+            for (long in = part; in < smaller(part + PART_BLOCKS, input_blocks); in++)
+                write_product(packed_gradients + output * size, packed + in * size, tiles, to + in * BLOCK,
+                              inputs, rows);
         }
+        _mm_sfence(); /* before other threads read what went past the cache */
         _tile_release();
     }
     _mm_free(packed);
