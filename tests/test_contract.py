@@ -37,8 +37,9 @@ EXPORTED = 1e-5
 float32 in another order. A file is refused at ten times this."""
 EXACT_OPTIMIZED = 1e-4
 """The same, of a net prepared for inference in float32; Winograd's tiles cost the most."""
-ROUNDED_OPTIMIZED = 0.05
-"""The same, with layers rounded to int8 and bf16 where this processor has them."""
+ROUNDED_OPTIMIZED = 0.1
+"""The same, with layers rounded to int8 and bf16 where this processor has them; up to .085 in nets
+so narrow, with other random weights."""
 
 every_net = pytest.mark.parametrize("name", every_nth_fast(ZOO, n=2))
 

@@ -79,8 +79,10 @@ def test_a_killed_decoder_is_replaced_and_nobody_notices_but_its_image(server: S
     for process in before:
         os.kill(process, signal.SIGKILL)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(client.predict, [image_file(seed) for seed in range(24)]))
-    assert sum(bool(one[0].error) for one in found) <= 2
+        asked = [pool.submit(client.predict, image_file(seed)) for seed in range(24)]
+    failed = [one.exception() for one in asked if one.exception()]
+    assert len(failed) <= 2
+    assert all("the process that decoded it has ended" in f"{error}" for error in failed)
     until(lambda: len(server.decoders) == 2 and not set(server.decoders) & set(before))
     assert not client.predict(image_file())[0].error
 

@@ -29,8 +29,8 @@ from support.runs import SetAside, Witness, train
 
 @pytest.fixture
 def steady(tiny: Recipe) -> Recipe:
-    """The tiny run for six epochs at one rate."""
-    return replace(tiny, epochs=6, schedule=LRSchedule(schedule="constant"))
+    """The tiny run for six epochs at one rate, with a seed with which the last is not the best."""
+    return replace(tiny, epochs=6, seed=1, schedule=LRSchedule(schedule="constant"))
 
 
 # what is recorded

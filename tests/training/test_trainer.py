@@ -105,10 +105,11 @@ def test_a_run_ends_after_the_epoch_whose_training_error_is_low_enough(
     tiny: Recipe, tmp_path: Path, witness: Witness
 ) -> None:
     """All epochs of the run without a goal; then with the second epoch's error for a goal."""
-    free = train(replace(tiny, schedule=AT_ONCE), out=tmp_path / "free")
+    steady = replace(tiny, schedule=AT_ONCE, model=LEARNING)
+    free = train(steady, out=tmp_path / "free")
     errors = [record.train_top1_error for record in free.history]
     assert errors[1] < errors[0]
-    aimed = replace(tiny, schedule=AT_ONCE, stopping=StoppingOptions(target_train_error=errors[1]))
+    aimed = replace(steady, stopping=StoppingOptions(target_train_error=errors[1]))
     run = train(aimed, out=tmp_path / "aimed", reporter=witness)
     assert [record.train_top1_error for record in run.history] == errors[:2]
     assert run.folder.result.exists()

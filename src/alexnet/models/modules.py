@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
 from alexnet.ops.bf16_gradients import bf16_linear, can_have_bf16_gradient
+from alexnet.ops.dropout import dropout
 from alexnet.ops.fft_conv import fft_conv2d, should_use_fft
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite
 from alexnet.ops.norms import response_norm, within_channel_lrn
@@ -135,6 +136,14 @@ def allow_bf16_gradients(network: nn.Module, *, allowed: bool) -> None:
                 layer.weight.grad_dtype = None  # any
 
 
+class Dropout(nn.Dropout):
+    """torch's dropout, with the masks of `alexnet.ops.dropout`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape; in evaluation the same numbers."""
+        return dropout(x, self.p) if self.training else x
+
+
 class Flatten(nn.Module):
     """[N, C, H, W] to [N, C * H * W]; order "hwc" flattens as Keras does."""
 
@@ -172,7 +181,7 @@ def build_module(info: LayerInfo) -> nn.Module:
             batch_norm = nn.BatchNorm2d if len(info.input) == 3 else nn.BatchNorm1d
             return batch_norm(info.input[0], eps=layer.eps, momentum=layer.momentum)
         case layers.Dropout():
-            return nn.Dropout(layer.p)
+            return Dropout(layer.p)
         case layers.Flatten():
             return Flatten(layer)
     return _pool(layer)

@@ -3,6 +3,7 @@
 - `norms`: response normalization (the paper's LRN across channels) and LRN within a channel.
 - `relu_norm_pool`, `batch_norm_relu_pool`: a norm, ReLU and max pooling in one pass, for training
   on the CPU.
+- `dropout`: masks of dropout, drawn cheaply on the CPU.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
 - `pixel_blocks`: the first convolution on blocks of pixels, on a GPU or a CPU with AMX.
 - `tile_conv`, `tile_gradients`: gradients of weights by kernels for AMX's tiles.

@@ -15,6 +15,7 @@ from alexnet.models.architecture import LayerInfo
 from alexnet.models.layers import Conv, FullyConnected, ResponseNorm
 from alexnet.models.modules import Conv2d, Linear, build_module
 from alexnet.models.network import Network
+from alexnet.ops.dropout import dropout
 from alexnet.ops.tracing import no_autocast
 from alexnet.parallel.exchange import (
     Meter,
@@ -214,11 +215,11 @@ def norms_of_rows(network: nn.Module) -> list[BatchNorm]:
 
 
 def _draw_mask(x: Tensor, shape: Sequence[int], p: float) -> Tensor:
-    """The factors of dropout for a whole batch, drawn as `nn.Dropout` draws them."""
+    """The factors of dropout for a whole batch, drawn as the layer draws them."""
     ones = torch.ones(tuple(shape), dtype=x.dtype, device=x.device)
     if ones.ndim == 4:
         ones = ones.contiguous(memory_format=torch.channels_last)
-    return F.dropout(ones, p)
+    return dropout(ones, p)
 
 
 def _part_module(planned: PlannedLayer, plan: Plan, world: World) -> nn.Module:
