@@ -1,4 +1,4 @@
-"""A few cases of each harness in tests/stress, with real processes and real signals."""
+"""A case of each harness in tests/stress, with real processes and real signals."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def test_a_full_disk_is_a_sentence_and_then_the_same_bytes(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["kills", "kill_points", "races", "full_disk"])
-def test_a_few_cases_of_each_harness_do_not_fail(name: str, tmp_path: Path) -> None:
-    tally: Tally = import_module(f"stress.{name}").stress(3, 1, tmp_path)
+def test_a_case_of_each_harness_does_not_fail(name: str, tmp_path: Path) -> None:
+    tally: Tally = import_module(f"stress.{name}").stress(1, 1, tmp_path)
     assert tally.is_clean, table([tally])
-    assert tally.tried >= 3
+    assert tally.tried >= 1
 
 
 # counting

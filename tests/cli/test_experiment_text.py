@@ -35,7 +35,9 @@ def test_a_result_of_an_earlier_protocol_is_marked(tiny_result: ExperimentResult
     now = verdicts_text(report_output([tiny_result], "page"))
     assert "*" not in now
     assert now.splitlines()[-1].split() == ["tiny", "quick", "3", "reproduced"]
-    old = verdicts_text(report_output([replace(tiny_result, design=None)], "page"))
+    settings = {**tiny_result.design.settings, "tuning epochs": "7"}
+    earlier = replace(tiny_result, design=replace(tiny_result.design, settings=settings))
+    old = verdicts_text(report_output([earlier], "page"))
     assert "quick *" in old
     assert "an earlier protocol" in old
 

@@ -107,7 +107,6 @@ def test_a_mean_goes_as_far_as_all_seeds(tiny_result: ExperimentResult) -> None:
 def test_the_target_is_a_line_and_runs_that_ended_before_it_have_a_cross(
     tiny_result: ExperimentResult, histories: Histories
 ) -> None:
-    assert tiny_result.design is not None
     base = replace(tiny_result.design.recipe, stopping=StoppingOptions(target_train_error=0.25))
     result = replace(tiny_result, design=replace(tiny_result.design, recipe=base))
     reached = {**histories, "none": [history(0.5, 0.2)] * 3}

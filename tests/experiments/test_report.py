@@ -22,7 +22,6 @@ def test_the_report_has_the_verdict_and_every_number(tiny_result: ExperimentResu
         assert f"{100 * arm.mean:.2f} %" in text
     assert "1.5 min of training" in text
     assert "\n- `none`: --dropout 0\n" in text
-    assert tiny_result.design is not None
     assert f"the protocol, `{digest(tiny_result.design)}`." in text
     assert "Excluded" not in text
     assert "lower bound" not in text

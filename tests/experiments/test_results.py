@@ -22,7 +22,6 @@ def test_a_result_can_be_read_again(finished: Finished) -> None:
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     assert result.environment.torch
     assert result.seeds == (0, 1, 2)
-    assert result.design is not None
     assert result.arm("none").differs == ("--dropout 0",)
 
 

@@ -22,10 +22,8 @@ from alexnet.experiments.summary_page import (
     verdict_table,
     write_page,
 )
-from alexnet.experiments.summary_page_text import EARLIER_PROGRAM, NOT_RUN
+from alexnet.experiments.summary_page_text import NOT_RUN
 from support.places import ROOT
-
-EARLIER = "**Results of an earlier program.**"
 
 
 @pytest.fixture
@@ -67,8 +65,9 @@ def test_kept_results_are_of_the_claims_that_the_code_has() -> None:
         if is_current(result):
             assert {arm.name for arm in result.arms} <= {arm.name for arm in experiment.arms}
         differences = protocol_differences(result)
-        note = {None: "Measured with an earlier program", (): "that of this version"}
-        assert note.get(differences, "Measured with an earlier protocol") in page
+        assert (
+            "Measured with an earlier protocol" if differences else "that of this version"
+        ) in page
 
 
 # what it says
@@ -84,7 +83,6 @@ def test_the_page_shows_results_and_names_what_was_not_run(folder: Path, tmp_pat
     plot = page.parent / "images" / "claims" / "tiny-quick.png"
     assert plot.read_bytes() == b"a plot"
     assert "(images/claims/tiny-quick.png)" in text
-    assert EARLIER not in text
 
 
 @pytest.mark.usefixtures("listed")
@@ -115,7 +113,6 @@ def test_other_words_are_no_other_protocol(
 def test_more_seeds_than_the_protocol_has_are_no_earlier_protocol(
     tiny_result: ExperimentResult, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tiny_result.design is not None
     settings = {**tiny_result.design.settings, "seeds": "6"}
     more = replace(
         tiny_result,
@@ -125,17 +122,6 @@ def test_more_seeds_than_the_protocol_has_are_no_earlier_protocol(
     assert is_current(more)
     monkeypatch.setitem(EXPERIMENTS, "tiny", replace(experiment, protocols={}))
     assert protocol_differences(more) == ("this version has no quick protocol",)
-
-
-@pytest.mark.usefixtures("listed")
-def test_a_result_without_a_recorded_protocol_is_of_an_earlier_program(
-    tiny_result: ExperimentResult,
-) -> None:
-    old = replace(tiny_result, design=None)
-    assert protocol_differences(old) is None
-    text = page_text([old])
-    assert EARLIER_PROGRAM.strip() in text
-    assert "Measured with an earlier program; its protocol was not recorded." in text
 
 
 @pytest.mark.usefixtures("listed")
@@ -179,28 +165,16 @@ def test_a_kept_result_replaces_the_earlier_one_and_the_page_is_of_all(
     folder: Path, tiny_result: ExperimentResult, tmp_path: Path
 ) -> None:
     keep, page = tmp_path / "kept", tmp_path / "claims.md"
-    old = replace(tiny_result, protocol="full", design=None)
+    old = replace(tiny_result, protocol="full", training_seconds=1.0)
     keep_result(old, keep)
     assert [one.protocol for one in write_page([folder], page, keep)] == ["full", "quick"]
     new = finished_folder(replace(tiny_result, protocol="full"), tmp_path / "new")
-    assert [one.design is None for one in write_page([new], page, keep)] == [False, False]
+    assert all(one.training_seconds > 1 for one in write_page([new], page, keep))
     text = page.read_text()
     write_page([keep], page)
     assert page.read_text() == text
     write_page([], page, keep)
     assert page.read_text() == text
-
-
-def test_a_full_result_replaces_quick_ones_of_earlier_programs_alone(
-    tiny_result: ExperimentResult, tmp_path: Path
-) -> None:
-    keep_result(replace(tiny_result, design=None), tmp_path)
-    full = replace(tiny_result, protocol="full")
-    keep_result(full, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["tiny-full.json"]
-    keep_result(tiny_result, tmp_path)
-    keep_result(full, tmp_path)
-    assert len(results_at(tmp_path)) == 2
 
 
 def test_kept_numbers_are_rounded_to_what_no_page_shows(

@@ -71,6 +71,7 @@ def test_a_cut_link_ends_both_sides_and_the_run_goes_on(small: Recipe, tmp_path:
 TWO_HOSTS = (
     "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-id", "1", "--rdzv-backend", "c10d",
     "--rdzv-endpoint", "host-0:29400", "--max-restarts", "3",
+    "--rdzv-conf", "keep_alive_interval=1",
 )  # fmt: skip
 
 

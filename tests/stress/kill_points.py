@@ -27,9 +27,12 @@ EPOCHS = 2
 
 
 def stress(count: int, seed: int, folder: Path) -> Tally:
-    """A random choice of at most `count` of all changes that short runs and a store make."""
+    """A random choice of at most `count` of all changes that short runs and a store make.
+
+    Of at most as many runs.
+    """
     paint_images(folder / "images")
-    runs = recipes(folder / "images", EPOCHS)
+    runs = recipes(folder / "images", EPOCHS)[:count]
     subjects: list[Subject] = [
         *[train_undisturbed(recipe, folder / "whole", (plain_plots,)) for recipe in runs],
         prepare_undisturbed(folder / "store"),

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stress.children import Child, Ended, Setup
@@ -46,14 +47,17 @@ def stress(count: int, seed: int, folder: Path) -> Tally:
     rng, outcomes, failures = random.Random(seed), list[str](), list[str]()
     paint_images(folder / "images")
     runs = recipes(folder / "images", EPOCHS)
-    trainings = [train_undisturbed(recipe, folder / "whole") for recipe in runs]
-    subjects: list[tuple[Subject, Callable[[Path], str]]] = [
-        (prepare_undisturbed(folder / "store"), state_of_store),
-        *[(training, state_of_run) for training in trainings],
-    ]
+
+    @cache
+    def subject_of(kind: int) -> tuple[Subject, Callable[[Path], str]]:
+        """The store, or one of the runs, made when its kind is due."""
+        if kind == 0:
+            return prepare_undisturbed(folder / "store"), state_of_store
+        return train_undisturbed(runs[kind - 1], folder / "whole"), state_of_run
+
     killed = number = 0
     while killed < count:
-        subject, found = subjects[number % len(subjects)]
+        subject, found = subject_of(number % (1 + len(runs)))
         trial = run_through_signals(subject, found, rng, folder / f"trial-{number}")
         outcomes += trial.outcomes
         killed += sum(outcome.startswith("SIGKILL") for outcome in trial.outcomes)

@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from alexnet.experiments.results import ExperimentResult
 
 NO_SPREAD = "the earlier runs cannot tell the spread: some ended before they reached the target"
-NOT_RECORDED = (
-    "an earlier program measured it, by a protocol that was not recorded; all of the images' noise "
-    "is taken as the same for all seeds, which is pessimistic"
-)
 MAX_DIFFERENCES = 3
 """Differences of protocols that are told; the rest is counted."""
 
@@ -158,9 +154,7 @@ def _no_result(first: str, again: str) -> str:
 def _earlier_lines(earlier: EarlierResult) -> Iterator[str]:
     seeds = f"{earlier.num_seeds} seeds, {earlier.verdict}"
     yield paragraph("from", f"{earlier.path} ({seeds})")
-    if earlier.differences is None:
-        yield paragraph("but", NOT_RECORDED)
-    elif earlier.differences:
+    if earlier.differences:
         shown = "; ".join(earlier.differences[:MAX_DIFFERENCES])
         rest = len(earlier.differences) - MAX_DIFFERENCES
         more = f"; and {rest} more" if rest > 0 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alexnet.experiments.formatting import format_interval
 from alexnet.experiments.results import ComparisonResult, ExperimentResult
-from alexnet.experiments.summary_page import protocol_differences
+from alexnet.experiments.summary_page import is_current
 from alexnet.io.html import escape, panel
 from alexnet.io.tables import Table
 
@@ -24,8 +24,8 @@ def _row(compared: ComparisonResult) -> tuple[str, str, str]:
 
 
 def _setting(result: ExperimentResult) -> str:
-    """Size and data, and whether an earlier program measured it."""
+    """Size and data, and whether it was measured by an earlier protocol."""
     text = f"{result.protocol} protocol: {result.setting}."
-    if protocol_differences(result) == ():
+    if is_current(result):
         return text
-    return f"{text} Measured with an earlier protocol or program than this version's."
+    return f"{text} Measured with an earlier protocol than this version's."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.config.serialization import json_rows, to_dict
-from alexnet.errors import ModelFileError, UnknownNameError, UsageError
+from alexnet.errors import UnknownNameError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.experiment import ProtocolName
 from alexnet.experiments.results import ExperimentResult, has_result, read_result, read_result_file
@@ -75,23 +75,9 @@ def results_at(path: Path) -> list[ExperimentResult]:
 
 
 def keep_result(result: ExperimentResult, folder: Path) -> None:
-    """Keep a result, with its numbers rounded, instead of an earlier one of its protocol.
-
-    A result of a full protocol also replaces those of earlier programs, which have no design.
-    """
-    for protocol in PROTOCOLS:
-        path = kept_path(result.experiment, protocol, folder)
-        if result.protocol != "quick" and path.is_file() and _is_of_earlier_program(path):
-            path.unlink()
+    """Keep a result, with its numbers rounded, instead of an earlier one of its protocol."""
     plain = _rounded(to_dict(result))
     write_text(kept_path(result.experiment, result.protocol, folder), json_rows(plain) + "\n")
-
-
-def _is_of_earlier_program(path: Path) -> bool:
-    try:
-        return read_result_file(path).design is None
-    except ModelFileError:
-        return False
 
 
 def _rounded(plain: Any) -> Any:

@@ -55,8 +55,6 @@ def plot_result(result: ExperimentResult, histories: Histories) -> Figure:
 
 def _title(result: ExperimentResult) -> str:
     what = f"{result.experiment}, {result.verdict}"
-    if result.design is None:
-        return plots.run_title(what, (result.protocol,))
     base = result.design.recipe
     net = base.arch if isinstance(base.arch, str) else base.arch.name
     return plots.run_title(what, (result.protocol, base.data, net))
@@ -111,7 +109,7 @@ def _plot_curve(
 
 def _target(result: ExperimentResult) -> float | None:
     """The training error that the runs end at."""
-    return result.design.recipe.stopping.target_train_error if result.design else None
+    return result.design.recipe.stopping.target_train_error
 
 
 def _plot_target(axes: Axes, histories: Histories, result: ExperimentResult) -> None:

@@ -191,7 +191,7 @@ def _environment_text(here: Environment) -> str:
 
 
 def _digest_text(result: ExperimentResult) -> str:
-    return f", `{digest(result.design)}`" if result.design else ""
+    return f", `{digest(result.design)}`"
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -132,8 +132,8 @@ class ExperimentResult:
     """Of all runs together."""
     environment: Environment
     """Where most of the runs ran."""
-    design: Design | None = None
-    """The protocol that was run; None where it was not recorded: results of an earlier program."""
+    design: Design
+    """The protocol that was run."""
     other_machines: tuple[Machine, ...] = ()
     """Where the other runs ran, if the experiment was resumed elsewhere; most runs first."""
 

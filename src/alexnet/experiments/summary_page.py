@@ -24,7 +24,7 @@ from alexnet.experiments.report import (
     undecided_text,
 )
 from alexnet.experiments.results import PLOT, ExperimentResult
-from alexnet.experiments.summary_page_text import EARLIER_PROGRAM, HEAD, NOT_RUN
+from alexnet.experiments.summary_page_text import HEAD, NOT_RUN
 from alexnet.io.files import atomic_write, write_text
 
 MAX_DIFFERENCES = 5
@@ -102,14 +102,12 @@ def page_text(results: Sequence[ExperimentResult], plots: Collection[str] = ()) 
         plots: the paths of the plots that there are, relative to the page.
     """
     by_name = {name: [one for one in results if one.experiment == name] for name in EXPERIMENTS}
-    is_earlier = any(one.design is None for one in results)
     sections = [_section(EXPERIMENTS[name], found, plots) for name, found in by_name.items()]
     parts = [
         HEAD.rstrip(),
         "## Verdicts",
         verdict_table(results),
         _counts(results),
-        *([EARLIER_PROGRAM.strip()] if is_earlier else []),
         *sections,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -154,8 +152,8 @@ def _counts(results: Sequence[ExperimentResult]) -> str:
     minutes = sum(one.training_seconds for one in results) / 60
     earlier = sum(not is_current(one) for one in largest)
     mark = (
-        f" \\* marks the {earlier} that were measured with an earlier protocol or program than "
-        "this version's; the section of a claim says which."
+        f" \\* marks protocols that are not this version's ({earlier}); a claim's section says in "
+        "what they differ."
         if earlier
         else ""
     )
@@ -165,14 +163,12 @@ def _counts(results: Sequence[ExperimentResult]) -> str:
     )
 
 
-def protocol_differences(result: ExperimentResult) -> tuple[str, ...] | None:
-    """In what the protocol of this version differs from that of a result; None: not recorded.
+def protocol_differences(result: ExperimentResult) -> tuple[str, ...]:
+    """In what the protocol of this version differs from that of a result.
 
     A protocol that this version does not have is a difference, too. More seeds are none.
     """
     experiment = EXPERIMENTS[result.experiment]
-    if result.design is None:
-        return None
     if result.protocol not in experiment.protocols:
         return (f"this version has no {result.protocol} protocol",)
     plan = Plan(
@@ -184,7 +180,7 @@ def protocol_differences(result: ExperimentResult) -> tuple[str, ...] | None:
 
 def is_current(result: ExperimentResult) -> bool:
     """Whether a result was measured with the protocol that this version has."""
-    return protocol_differences(result) == ()
+    return not protocol_differences(result)
 
 
 def _section(
@@ -222,8 +218,6 @@ def _measured(result: ExperimentResult, plots: Collection[str]) -> str:
 def _protocol_note(result: ExperimentResult) -> str:
     """Whether this version has the protocol that was run."""
     differences = protocol_differences(result)
-    if differences is None or result.design is None:
-        return "Measured with an earlier program; its protocol was not recorded."
     if not differences:
         return f"Protocol `{digest(result.design)}`, that of this version."
     shown = "; ".join(differences[:MAX_DIFFERENCES])

@@ -47,17 +47,3 @@ test compares it with them.
 - **Censored runs.** A run that does not reach its target gives a lower bound. A ratio with such a
   run is marked "at least" and has no upper end: it can be reproduced, but not refuted.
 """
-
-EARLIER_PROGRAM = """
-**Results of an earlier program.** Where a section says so, its figures come from a program whose
-protocol was not recorded, and will be replaced when the experiment is run again. It tuned every
-learning rate with a single seed. Its logits were bf16: the two highest were equal for .3 to 1 % of
-the images, each of which counted as an error in every arm that evaluates one crop. Averages of ten
-crops are hardly ever equal, so the gain of `ten-crop` is too high: evaluated in float32, the same
-networks gain 1.42 and 1.64 points where 1.76 and 1.78 were reported. The plots of these results
-have other words: "training error, as learnt" is the running training error, "held-out pictures" are
-test images, "errs less than" means "has a lower error than", "the least that counts" is the minimum
-effect, "first weights" are initial weights; and other names of arms: `nothing` is `baseline`,
-`decay` is `weight-decay`, `crops-and-mirrors` is `crops-and-flips`, `side-by-side` is
-`non-overlapping`, `ten-views` is `ten-crop`.
-"""

@@ -21,8 +21,8 @@ class EarlierResult:
     protocol: ProtocolName
     num_seeds: int
     verdict: Verdict
-    differences: tuple[str, ...] | None
-    """In what the planned protocol differs from theirs; null where theirs was not recorded."""
+    differences: tuple[str, ...]
+    """In what the planned protocol differs from theirs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,9 +88,7 @@ def _earlier(plan: Plan, found: ExperimentResult, path: str) -> EarlierResult:
         protocol=found.protocol,
         num_seeds=len(found.seeds),
         verdict=found.verdict,
-        differences=design_differences(found.design, design_of(same_seeds))
-        if found.design
-        else None,
+        differences=design_differences(found.design, design_of(same_seeds)),
     )
 
 
@@ -123,7 +121,7 @@ def _same_arms(comparison: Comparison, earlier: ExperimentResult) -> ComparisonR
 def more_images(plan: Plan, earlier: ExperimentResult) -> float:
     """How many times as many images the planned runs are evaluated on; 1 where it is not known."""
     base = plan.protocol.base
-    if not (earlier.design and earlier.design.recipe.data == base.data in DATASET_SIZES):
+    if not earlier.design.recipe.data == base.data in DATASET_SIZES:
         return 1.0
     if earlier.measure != "train_error":
         return 1.0  # both are measured on all test images

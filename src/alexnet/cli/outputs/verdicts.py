@@ -22,8 +22,8 @@ class ExperimentVerdict:
     verdict: Verdict
     training_seconds: float
     """Of all runs together."""
-    protocol_digest: str | None
-    """Of the protocol that was run; null where it was not recorded."""
+    protocol_digest: str
+    """Of the protocol that was run."""
     is_current: bool
     """Whether this version has that protocol."""
 
@@ -48,7 +48,7 @@ def report_output(results: Sequence[ExperimentResult], page: str) -> ExperimentR
                 num_seeds=len(one.seeds),
                 verdict=one.verdict,
                 training_seconds=one.training_seconds,
-                protocol_digest=digest(one.design) if one.design else None,
+                protocol_digest=digest(one.design),
                 is_current=is_current(one),
             )
             for one in results
