@@ -122,11 +122,15 @@ def test_several_images_get_bars_of_every_model_that_is_shown(browser: Any, serv
         assert page.locator(".bars").first.locator("li").count() == 5
         assert page.locator(".error", has_text="The image cannot be read: ").count() == 2
         tiny = page.locator(".result").nth(1).get_by_label("Answer of tiny")
-        before = tiny.locator(".bars").inner_text()
-        assert re.search(r"\d\.\d %", before)
+        assert re.search(r"\d\.\d %", tiny.locator(".bars").inner_text())
+        before = page.locator("#results").inner_text()
         page.get_by_label("ten crops").check()
         finish(page)
-        page.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
+        page.wait_for_function(
+            "before => document.querySelector('#results').innerText !== before", arg=before
+        )
+        finish(page)
+        assert page.locator("#results").inner_text() != before
         page.get_by_role("checkbox", name="other").uncheck()
         assert page.locator(".bars").count() == 2
         page.get_by_label("Remove 0.png").click()

@@ -121,7 +121,7 @@ def _same_arms(comparison: Comparison, earlier: ExperimentResult) -> ComparisonR
 def more_images(plan: Plan, earlier: ExperimentResult) -> float:
     """How many times as many images the planned runs are evaluated on; 1 where it is not known."""
     base = plan.protocol.base
-    if not earlier.design.recipe.data == base.data in DATASET_SIZES:
+    if base.data not in DATASET_SIZES or earlier.design.recipe.data != base.data:
         return 1.0
     if earlier.measure != "train_error":
         return 1.0  # both are measured on all test images
