@@ -27,10 +27,7 @@ EPOCHS = 2
 
 
 def stress(count: int, seed: int, folder: Path) -> Tally:
-    """A random choice of at most `count` of all changes that short runs and a store make.
-
-    Of at most as many runs.
-    """
+    """A random `count` of all changes that a store and at most as many short runs make."""
     paint_images(folder / "images")
     runs = recipes(folder / "images", EPOCHS)[:count]
     subjects: list[Subject] = [

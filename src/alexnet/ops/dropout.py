@@ -1,7 +1,7 @@
 """Dropout on a CPU, whose masks are cheap to draw.
 
-torch draws one value at a time, and uses the generator twice for each: for the outputs of fc6 and
-fc7 of 128 images 17 ms of a step. Here a number of 64 bits decides over two values.
+torch draws one value at a time, and uses the generator twice for each. Here a number of 64 bits
+decides over two values, in a third of the time (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -10,19 +10,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alexnet.ops.tracing import is_traced
+
 STEPS = 2**32
 """Values of a number of 32 bits: a probability is rounded to a multiple of 1 / STEPS."""
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """`torch.nn.functional.dropout` in training: zeros with probability `p`, the others / (1 - p).
+    """`torch.nn.functional.dropout` in training, which it is on a GPU and in a compiled network.
 
     On a CPU the mask depends on the seed of torch's generator and on the shape of `x`, not on its
     order in memory, the number of threads or its type.
+
+    Args:
+        x: of any shape and floating-point type.
+        p: the probability of a zero, 0 to 1; all other values are divided by 1 - p.
+
+    Raises:
+        ValueError: `p` is not a probability.
     """
     threshold = round((1 - p) * STEPS) - STEPS // 2
-    is_traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
-    if x.device.type != "cpu" or is_traced or not -STEPS // 2 < threshold < STEPS // 2:
+    is_certain = not -STEPS // 2 < threshold < STEPS // 2
+    if x.device.type != "cpu" or is_certain or is_traced():
         return F.dropout(x, p)
     numbers = torch.empty((x.numel() + 1) // 2, dtype=torch.int64)
     numbers.random_(torch.iinfo(torch.int64).min, None)

@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from alexnet.ops.tracing import is_traced
+
 MIN_KERNEL = 9
 """Side of the smallest kernel for which the FFT is used; faster at 11 (docs/performance.md)."""
 MIN_BATCH = 16
@@ -30,7 +32,7 @@ MIN_BATCH = 16
 
 def should_use_fft(layer: nn.Conv2d, x: Tensor) -> bool:
     """Whether training is faster by `fft_conv2d` in this layer, for activations [N, C, H, W]."""
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # the batch has no size yet
+    if is_traced():  # the batch has no size yet
         return False
     is_plain = layer.stride == layer.dilation == (1, 1) and layer.groups == 1
     is_large = min(layer.kernel_size) >= MIN_KERNEL and len(x) >= MIN_BATCH

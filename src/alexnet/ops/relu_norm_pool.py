@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from alexnet.ops.library import call_kernel, load_kernels
 from alexnet.ops.norms import MAX_KERNEL_CHANNELS
 from alexnet.ops.tensors import SUFFIX
+from alexnet.ops.tracing import is_traced
 
 MAX_WINDOW = 15
 """Side of a window whose places fit into a byte."""
@@ -35,7 +36,7 @@ NO_NORM = Norm(0, 1.0, 1.0, 1.0, 1)
 
 def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
     """Whether `relu_norm_pool` computes with these activations [N, C, H, W]."""
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+    if is_traced():
         return False
     is_trained = torch.is_grad_enabled() and x.requires_grad and x.ndim == 4
     if not is_trained or x.device.type != "cpu" or x.dtype not in SUFFIX or not x.numel():

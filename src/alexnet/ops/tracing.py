@@ -25,10 +25,15 @@ def compute_type(x: Tensor) -> torch.dtype:
 
 def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
     """Whether this is a step of training in bf16 on the CPU, of this weight and eagerly."""
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+    if is_traced():
         return False
     is_trained = torch.is_grad_enabled() and weight.requires_grad
     return is_trained and x.device.type == "cpu" and compute_type(x) == torch.bfloat16
+
+
+def is_traced() -> bool:
+    """Whether the operation is compiled or exported instead of computed."""
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting()
 
 
 def is_exporting() -> bool:
