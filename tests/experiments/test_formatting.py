@@ -66,6 +66,12 @@ def test_settings_in_one_sentence() -> None:
     assert describe_setting(imagenet).endswith("; learning rate 0.01; 5 seeds per arm")
 
 
+def test_the_seeds_of_a_repeated_experiment_are_named(experiment: Experiment) -> None:
+    protocol = replace(experiment.protocols["quick"], first_seed=100)
+    plan = Plan(experiment=replace(experiment, protocols={"quick": protocol}), num_seeds=4)
+    assert describe_setting(plan).endswith("; 4 seeds per arm, 100 to 103")
+
+
 def test_all_images_are_the_largest_of_several_sizes(experiment: Experiment) -> None:
     few = Arm(name="few", changes={"data_options.train_per_class": 5})
     plan = Plan(experiment=replace(experiment, arms=(*experiment.arms, few)))

@@ -108,6 +108,15 @@ def test_sizes_that_an_experiment_does_not_have_are_rejected(experiment: Experim
         Plan(experiment=experiment, num_seeds=1001)
 
 
+def test_a_repeated_experiment_has_seeds_of_its_own(experiment: Experiment) -> None:
+    """Those of its tuning runs differ from all of its measured runs' too."""
+    protocol = replace(experiment.protocols["quick"], first_seed=100)
+    plan = Plan(experiment=replace(experiment, protocols={"quick": protocol}), num_seeds=4)
+    assert list(plan.seeds) == [100, 101, 102, 103]
+    with pytest.raises(UsageError, match="--seeds 901 must be at most 900"):
+        replace(plan, num_seeds=901)
+
+
 def test_the_sizes_of_a_split_follow_the_test_fraction() -> None:
     half = Recipe(data="flowers17", data_options=DataOptions(test_fraction=0.5, test_per_class=5))
     assert split_sizes(half) == (40, 40)

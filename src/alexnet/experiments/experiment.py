@@ -97,6 +97,9 @@ class Protocol:
     """The recipe that all arms share."""
     num_seeds: int = MIN_SEEDS
     """Measured runs per arm."""
+    first_seed: int = 0
+    """Of the measured runs. An experiment that is repeated with more seeds, since earlier ones left
+    it undecided, has none of theirs: a verdict that stops when it is reached would be biased."""
     lr_grid: tuple[float, ...]
     """The learning rates that the tuning of an arm starts with, in the order in which they are
     tried; see `tuning.next_lrs`. A single one is used without tuning."""

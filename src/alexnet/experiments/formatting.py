@@ -92,8 +92,9 @@ def describe_setting(plan: Plan) -> str:
     until = f" at most, until {100 * target:g} % training error" if target is not None else ""
     grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
     tuned = "tuned per arm and seed, starting with " if len(protocol.lr_grid) > 1 else ""
+    which = f", {plan.seeds[0]} to {plan.seeds[-1]}" if protocol.first_seed else ""
     return (
         f"{base.data}, {train} training images per class; {base.arch}{width}; "
         f"{span} epochs{until}, batch size {base.batch_size}; "
-        f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm"
+        f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm{which}"
     )

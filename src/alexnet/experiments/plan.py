@@ -69,8 +69,9 @@ class Plan:
             )
         if self.num_seeds is not None and self.num_seeds < 1:
             raise UsageError(f"--seeds {self.num_seeds} must be at least 1")
-        if self.num_seeds is not None and self.num_seeds > TUNING_SEED:
-            raise UsageError(f"--seeds {self.num_seeds} must be at most {TUNING_SEED}")
+        most = TUNING_SEED - self.protocol.first_seed
+        if self.num_seeds is not None and self.num_seeds > most:
+            raise UsageError(f"--seeds {self.num_seeds} must be at most {most}")
         names = {name for arm in self.experiment.arms for name in (arm.name, arm.series) if name}
         for name in self.exclude:
             if name not in names:
@@ -86,7 +87,8 @@ class Plan:
     @property
     def seeds(self) -> range:
         """The seeds of the measured runs."""
-        return range(self.num_seeds or self.protocol.num_seeds)
+        first = self.protocol.first_seed
+        return range(first, first + (self.num_seeds or self.protocol.num_seeds))
 
     @property
     def arms(self) -> tuple[Arm, ...]:
