@@ -7,10 +7,12 @@ import os
 import re
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from support.site import DOCS, import_page_writers
 
 TEXT = (DOCS / "tutorial.py").read_text(encoding="utf-8")
@@ -58,7 +60,9 @@ def test_every_measured_claim_stands_in_the_tutorial() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_text_runs_from_top_to_bottom(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_runs_from_top_to_bottom(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few of the flowers to train on: painting all of them takes half a minute."""
+    toyflowers.write(cache / "data" / "toyflowers-1", train_per_class=12, val_per_class=2)
     monkeypatch.setenv("ALEXNET_TUTORIAL", "quick")
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
