@@ -67,9 +67,11 @@ def test_settings_in_one_sentence() -> None:
 
 
 def test_the_seeds_of_a_repeated_experiment_are_named(experiment: Experiment) -> None:
-    protocol = replace(experiment.protocols["quick"], first_seed=100)
+    protocol = replace(experiment.protocols["quick"], first_seed=100, arm_seeds={"none": 3})
     plan = Plan(experiment=replace(experiment, protocols={"quick": protocol}), num_seeds=4)
-    assert describe_setting(plan).endswith("; 4 seeds per arm, 100 to 103")
+    assert describe_setting(plan).endswith("; 4 seeds per arm, 100 to 103, 3 of none")
+    plan = replace(plan, num_seeds=3)
+    assert describe_setting(plan).endswith("; 3 seeds per arm, 100 to 102")
 
 
 def test_all_images_are_the_largest_of_several_sizes(experiment: Experiment) -> None:

@@ -9,6 +9,7 @@ import pytest
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import ConfigError, UsageError
 from alexnet.experiments.catalogue import EXPERIMENTS
+from alexnet.experiments.cost import runs_of
 from alexnet.experiments.experiment import Arm, Experiment
 from alexnet.experiments.plan import TUNING_SEED, Plan, images_per_class, split_sizes, with_changes
 
@@ -78,7 +79,7 @@ def test_an_arm_or_a_series_can_have_a_grid_of_its_own(experiment: Experiment) -
     arms = (*experiment.arms, of_series)
     plan = Plan(experiment=replace(experiment, arms=arms, protocols={"quick": protocol}))
     assert [plan.lr_grid(arm)[0] for arm in plan.tuned_arms] == [0.001, 0.1, 0.5]
-    assert [plan.num_tuning_runs(arm) for arm in plan.tuned_arms] == [5, 5, 5]
+    assert [plan.num_tuning_runs(arm) for arm in plan.tuned_arms] == [15, 15, 15]
 
 
 def test_an_excluded_arm_takes_its_comparisons_along(experiment: Experiment) -> None:
@@ -115,6 +116,25 @@ def test_a_repeated_experiment_has_seeds_of_its_own(experiment: Experiment) -> N
     assert list(plan.seeds) == [100, 101, 102, 103]
     with pytest.raises(UsageError, match="--seeds 901 must be at most 900"):
         replace(plan, num_seeds=901)
+
+
+def test_a_training_has_the_seeds_of_all_arms_that_it_serves(experiment: Experiment) -> None:
+    wide = Arm(name="wide", changes={"model.width": 0.1}, lr_from="none")
+    fewer = {"none": 3, "dropout": 4, "wide": 5}
+    protocol = replace(experiment.protocols["quick"], num_seeds=6, arm_seeds=fewer)
+    arms = (*experiment.arms, wide)
+    plan = Plan(experiment=replace(experiment, arms=arms, protocols={"quick": protocol}))
+    assert [len(plan.seeds_of(arm)) for arm in plan.arms] == [4, 6, 3, 5]
+    assert [len(plan.seeds_of_training(spec)) for spec in plan.trainings] == [6, 3, 5]
+    assert [len(plan.seeds_of_tuning(arm)) for arm in plan.lr_sources] == [6, 5]
+    assert plan.num_runs == 6 + 3 + 5 + 5 * 6
+    assert sum(count for _, _, count in runs_of(plan)) == plan.num_runs
+    assert [len(replace(plan, num_seeds=4).seeds_of(arm)) for arm in plan.arms] == [4, 4, 3, 4]
+
+
+def test_too_few_seeds_of_an_arm_are_rejected(experiment: Experiment) -> None:
+    with pytest.raises(ConfigError, match="2 seeds give no verdict; use at least 3"):
+        replace(experiment.protocols["quick"], arm_seeds={"none": 2})
 
 
 def test_the_sizes_of_a_split_follow_the_test_fraction() -> None:

@@ -92,6 +92,29 @@ def test_a_finished_experiment_is_not_run_again(experiment: Experiment, own_out:
     assert result == read_result(own_out)
 
 
+def test_an_arm_that_needs_fewer_runs_has_the_first_seeds(
+    experiment: Experiment, own_out: Path
+) -> None:
+    """Three of four; what it is compared with has a fourth run, and is tuned for it."""
+    protocol = replace(experiment.protocols["quick"], num_seeds=4, arm_seeds={"none": 3})
+    plan = Plan(experiment=replace(experiment, protocols={"quick": protocol}))
+    before = {path.name for path in (own_out / "runs").iterdir()}
+    result = run_experiment(plan, own_out, RecordingReporters())
+    added = {path.name for path in (own_out / "runs").iterdir()} - before
+    assert {name.rpartition("-")[2] for name in added} == {"tuning3", "s3"}
+    assert all(name.startswith("dropout-") for name in added)
+    assert [len(result.arm(name).values) for name in ("dropout", "dropout-ten", "none")] == [
+        4,
+        4,
+        3,
+    ]
+    lengths = {one.name: len(one.effects) for one in result.comparisons}
+    with_none = [one.name for one in result.comparisons if "none" in one.worse]
+    assert [lengths.pop(name) for name in with_none] == [3] * len(with_none)
+    assert set(lengths.values()) == {4}
+    assert read_result(own_out) == result
+
+
 @pytest.mark.slow
 def test_an_interrupted_experiment_ends_as_if_it_had_not_been_interrupted(
     experiment: Experiment, finished: Finished, own_out: Path

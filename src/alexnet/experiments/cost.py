@@ -44,12 +44,11 @@ def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | No
 
 def runs_of(plan: Plan) -> Iterator[tuple[TrainingSpec, Recipe, int]]:
     """Every kind of run of a plan: the training, a recipe, and how many runs there are of it."""
-    lr, num_seeds = plan.protocol.lr_grid[0], len(plan.seeds)
+    lr = plan.protocol.lr_grid[0]
     for spec in plan.trainings:
-        yield spec, plan.recipe(spec.arm, lr, 0), num_seeds
+        yield spec, plan.recipe(spec.arm, lr, 0), len(plan.seeds_of_training(spec))
         if spec.arm in plan.tuned_arms:
-            num_tuning = plan.num_tuning_runs(spec.arm)
-            yield spec, plan.tuning_recipe(spec.arm, lr, 0), num_tuning * num_seeds
+            yield spec, plan.tuning_recipe(spec.arm, lr, 0), plan.num_tuning_runs(spec.arm)
 
 
 def num_image_passes(plan: Plan, spec: TrainingSpec, recipe: Recipe) -> float:

@@ -100,6 +100,9 @@ class Protocol:
     first_seed: int = 0
     """Of the measured runs. An experiment that is repeated with more seeds, since earlier ones left
     it undecided, has none of theirs: a verdict that stops when it is reached would be biased."""
+    arm_seeds: Mapping[str, int] = field(default_factory=dict)
+    """Measured runs, at most, of the arms whose comparisons need fewer than the rest. They have the
+    first seeds, and a comparison has those that all of its arms have."""
     lr_grid: tuple[float, ...]
     """The learning rates that the tuning of an arm starts with, in the order in which they are
     tried; see `tuning.next_lrs`. A single one is used without tuning."""
@@ -120,8 +123,9 @@ class Protocol:
     """The arms that run; empty: all of them."""
 
     def __post_init__(self) -> None:
-        if self.num_seeds < MIN_SEEDS:
-            raise ConfigError(f"{self.num_seeds} seeds give no verdict; use at least {MIN_SEEDS}")
+        fewest = min((self.num_seeds, *self.arm_seeds.values()))
+        if fewest < MIN_SEEDS:
+            raise ConfigError(f"{fewest} seeds give no verdict; use at least {MIN_SEEDS}")
         for grid in (self.lr_grid, *self.arm_lr_grids.values()):
             if not grid or len(set(grid)) < len(grid) or min(grid) <= 0:
                 raise ConfigError(f"{grid} is no grid of learning rates: different ones above 0")

@@ -93,8 +93,13 @@ def describe_setting(plan: Plan) -> str:
     grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
     tuned = "tuned per arm and seed, starting with " if len(protocol.lr_grid) > 1 else ""
     which = f", {plan.seeds[0]} to {plan.seeds[-1]}" if protocol.first_seed else ""
+    fewer = "".join(
+        f", {len(own)} of {arm.name}"
+        for arm in plan.arms
+        if len(own := plan.seeds_of(arm)) < len(plan.seeds)
+    )
     return (
         f"{base.data}, {train} training images per class; {base.arch}{width}; "
         f"{span} epochs{until}, batch size {base.batch_size}; "
-        f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm{which}"
+        f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm{which}{fewer}"
     )

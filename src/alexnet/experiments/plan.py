@@ -90,6 +90,19 @@ class Plan:
         first = self.protocol.first_seed
         return range(first, first + (self.num_seeds or self.protocol.num_seeds))
 
+    def seeds_of(self, arm: Arm) -> range:
+        """The seeds of an arm's measured runs: all of them, or the first ones."""
+        return self.seeds[: self.protocol.arm_seeds.get(arm.name)]
+
+    def seeds_of_training(self, spec: TrainingSpec) -> range:
+        """The seeds that any arm which a training serves is measured with."""
+        return max((self.seeds_of(arm) for arm in spec.serves), key=len)
+
+    def seeds_of_tuning(self, source: Arm) -> range:
+        """The seeds that any training with an arm's learning rate has."""
+        specs = (spec for spec in self.trainings if spec.lr_source == source)
+        return max((self.seeds_of_training(spec) for spec in specs), key=len)
+
     @property
     def arms(self) -> tuple[Arm, ...]:
         """The arms that are measured."""
@@ -140,14 +153,14 @@ class Plan:
     def num_runs(self) -> int:
         """Tuning runs and measured runs together; about, since a search may need more runs."""
         num_tuning = sum(self.num_tuning_runs(arm) for arm in self.tuned_arms)
-        return (num_tuning + len(self.trainings)) * len(self.seeds)
+        return num_tuning + sum(len(self.seeds_of_training(spec)) for spec in self.trainings)
 
     def num_tuning_runs(self, arm: Arm) -> int:
-        """Tuning runs of a tuned arm for one seed, if the best of the grid is not at its edge.
+        """Tuning runs of a tuned arm for all seeds, if the best of the grid is not at its edge.
 
         The best of a grid of two always is.
         """
-        return max(len(self.lr_grid(arm)), 3) + 2
+        return (max(len(self.lr_grid(arm)), 3) + 2) * len(self.seeds_of_tuning(arm))
 
     def lr_grid(self, arm: Arm) -> tuple[float, ...]:
         """The learning rates that the tuning of an arm starts with."""

@@ -164,7 +164,7 @@ def summarize(
 
     Args:
         plan: what was run.
-        outcomes: for every arm one per seed, in the order of the seeds.
+        outcomes: for every arm one per seed of it, in the order of the seeds.
         lrs: for every arm the learning rates of the runs, in the order of the seeds.
         trials: for every tuned arm the tuning runs of every seed.
         training_seconds: of all runs.
@@ -201,7 +201,7 @@ def _overall(compared: Sequence[ComparisonResult], plan: Plan) -> Verdict:
     ]
     return overall_verdict(
         [found.verdict for found, _ in primary],
-        [verdict(found.simultaneous, claimed, len(plan.seeds)) for found, claimed in primary],
+        [verdict(found.simultaneous, claimed, len(found.effects)) for found, claimed in primary],
     )
 
 
@@ -221,7 +221,7 @@ def _arm_result(
         differs=arm_differences(plan, arm),
         lrs=tuple(lrs[arm.name]),
         trials=tuple(trials.get(arm.name, ())),
-        at_edge=tuple(map(is_at_edge, trials.get(source, ()))),
+        at_edge=tuple(map(is_at_edge, trials.get(source, ())[: len(own)])),
         values=tuple(values),
         censored=tuple(outcome.is_censored for outcome in own),
         diverged=tuple(outcome.has_diverged for outcome in own),
@@ -236,7 +236,7 @@ def _compare(
     pairs = list(zip(comparison.better, comparison.worse, strict=True))
     seeds = [
         [(outcomes[better][i], outcomes[worse][i]) for better, worse in pairs]
-        for i in range(len(plan.seeds))
+        for i in range(min(len(outcomes[name]) for pair in pairs for name in pair))
     ]
     effects = seed_effects(seeds, comparison.scale)
     noise = image_noise(seeds, comparison.scale)

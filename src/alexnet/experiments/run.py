@@ -131,7 +131,10 @@ def run_experiment(
     claim_output_folder(plan, out)
     session = Session(plan, out, new_reporter, keep_models)
     schedule = Schedule(
-        tasks_of(session, arm, seed) for seed in plan.seeds for arm in plan.lr_sources
+        tasks_of(session, arm, seed)
+        for seed in plan.seeds
+        for arm in plan.lr_sources
+        if seed in plan.seeds_of_tuning(arm)
     )
     if jobs == 1:
         do_one_by_one(session, schedule)
@@ -215,7 +218,9 @@ def tasks_of(session: Session, source: Arm, seed: int) -> Iterator[list[Task]]:
             trials += [read_trial(t, measure) for t in tasks]
         session.trials[source.name, seed] = tuple(trials)
     specs = [spec for spec in plan.trainings if spec.lr_source == source]
-    yield [measured_task(session, spec, seed) for spec in specs]
+    yield [
+        measured_task(session, spec, seed) for spec in specs if seed in plan.seeds_of_training(spec)
+    ]
 
 
 def lrs_to_try(plan: Plan, arm: Arm, trials: Sequence[LRTrial]) -> tuple[float, ...]:
@@ -297,12 +302,12 @@ def collect_result(session: Session) -> ExperimentResult:
     plan, out = session.plan, session.out
     outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in plan.arms}
     lrs: dict[str, list[float]] = {arm.name: [] for arm in plan.arms}
-    for seed in plan.seeds:
-        for spec in plan.trainings:
+    for arm in plan.arms:
+        spec = plan.training_of(arm)
+        for seed in plan.seeds_of(arm):
             run = measured_task(session, spec, seed).run
-            for arm in spec.serves:
-                outcomes[arm.name].append(read_outcome(outcome_path(run, arm.crops)))
-                lrs[arm.name].append(session.lr(spec, seed))
+            outcomes[arm.name].append(read_outcome(outcome_path(run, arm.crops)))
+            lrs[arm.name].append(session.lr(spec, seed))
     seconds = total_training_seconds(out)
     machines = machines_of(out) or [this_machine(plan)]
     return summarize(plan, outcomes, lrs, all_trials(session), seconds, machines)
@@ -324,7 +329,8 @@ def all_trials(session: Session) -> Trials:
     """For every tuned arm the tuning runs of every seed."""
     plan = session.plan
     return {
-        arm.name: [session.trials[arm.name, seed] for seed in plan.seeds] for arm in plan.tuned_arms
+        arm.name: [session.trials[arm.name, seed] for seed in plan.seeds_of_tuning(arm)]
+        for arm in plan.tuned_arms
     }
 
 
@@ -340,7 +346,8 @@ def read_histories(session: Session) -> Mapping[str, list[list[EpochRecord]]]:
     plan = session.plan
     return {
         spec.arm.name: [
-            read_history(measured_task(session, spec, seed).path) for seed in plan.seeds
+            read_history(measured_task(session, spec, seed).path)
+            for seed in plan.seeds_of_training(spec)
         ]
         for spec in plan.trainings
     }

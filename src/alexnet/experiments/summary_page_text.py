@@ -19,7 +19,10 @@ test compares it with them.
   where the speed of training is measured, rates are chosen by that measure. The test split is not
   used. A search that ended at an edge of its grid is marked.
 - **Seeds.** With the same seed, all arms are trained on the same images in the same order. All
-  arms are evaluated on the same test images. A diverged run is scored as 100 % error.
+  arms are evaluated on the same test images. A diverged run is scored as 100 % error. An
+  experiment that was undecided is repeated with more seeds, none of them the earlier ones': to add
+  seeds until a verdict is reached would bias it. An arm whose comparisons need fewer seeds than
+  the rest may have fewer.
 - **Interval.** Another seed would give other networks, and other test images would give other
   errors. A bootstrap over three seeds is too narrow: it never leaves the range of the three
   values, which contains the true mean only three times in four. So the 95 % interval adds a

@@ -77,15 +77,14 @@ def plan_output(plan: Plan, out: str, minutes: float | None) -> ExperimentPlanOu
 def _arm(plan: Plan, arm: Arm) -> ArmPlan:
     spec = next(spec for spec in plan.trainings if arm in spec.serves)
     is_trained = spec.arm == arm
-    num_tuning = plan.num_tuning_runs(arm) if arm in plan.tuned_arms else 0
     num_train, num_test = count_images(plan.recipe(arm, plan.lr_grid(arm)[0], 0))
     return ArmPlan(
         name=arm.name,
         series=arm.series,
         differs=arm_differences(plan, arm),
         shares_runs_of=None if is_trained else spec.arm.name,
-        num_tuning_runs=num_tuning * len(plan.seeds),
-        num_measured_runs=len(plan.seeds) if is_trained else 0,
+        num_tuning_runs=plan.num_tuning_runs(arm) if arm in plan.tuned_arms else 0,
+        num_measured_runs=len(plan.seeds_of_training(spec)) if is_trained else 0,
         epochs=plan.epochs(arm),
         num_train_images=num_train,
         num_test_images=num_test,
