@@ -2,32 +2,12 @@
  * for inference, and for training forward and backward. */
 #include "pooling.h"
 
-/* powers[i] = (k + alpha * sums[i]) ** -beta; both may be one array. For beta = 3/4 two square
- * roots are several times cheaper than a power. Where the CPU has an instruction that approximates
- * a reciprocal root, that and one step of Newton's method are cheaper still, and nearly as exact as
- * float32. */
 #if defined(__AVX512F__)
-#include <immintrin.h>
+#include "norm_five.h"
+#endif
 
-INLINE __m512 newton_step(__m512 x, __m512 approx) {
-    __m512 half = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), x), approx);
-    return _mm512_mul_ps(approx, _mm512_fnmadd_ps(half, approx, _mm512_set1_ps(1.5f)));
-}
-
-INLINE void minus_three_quarters(const float *sums, float *powers, long count, float alpha,
-                                 float k) {
-    for (long i = 0; i < count; i += 16) {
-        __mmask16 inside = (__mmask16)(count - i < 16 ? (1 << (count - i)) - 1 : -1);
-        __m512 sum = _mm512_maskz_loadu_ps(inside, sums + i);
-        __m512 x = _mm512_fmadd_ps(_mm512_set1_ps(alpha), sum, _mm512_set1_ps(k));
-        __m512 approx = _mm512_rsqrt14_ps(x), root = newton_step(x, approx);
-        __m512 next = newton_step(root, _mm512_rsqrt14_ps(root));
-        __mmask16 is_finite = _mm512_cmp_ps_mask(approx, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-        __m512 power = _mm512_maskz_mul_ps(is_finite, _mm512_mul_ps(root, root), next);
-        _mm512_mask_storeu_ps(powers + i, inside, power);
-    }
-}
-#else
+/* powers[i] = (k + alpha * sums[i]) ** -beta; both may be one array. For beta = 3/4 two square
+ * roots are several times cheaper than a power. */
 INLINE void minus_three_quarters(const float *sums, float *powers, long count, float alpha,
                                  float k) {
     for (long i = 0; i < count; i++) {
@@ -35,7 +15,6 @@ INLINE void minus_three_quarters(const float *sums, float *powers, long count, f
         powers[i] = root * sqrtf(root);
     }
 }
-#endif
 
 /* Constants of a response norm over `channels` numbers that are adjacent in channels-last memory:
  * the channels of one group at one pixel. */
@@ -76,10 +55,19 @@ enum { PIXELS = 8 };
 INLINE long pitch_of(norm n) { return n.channels + n.size; }
 INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
 
+/* Calls a kernel of `norm_five.h` where there is one for a norm, and returns. */
+#if defined(__AVX512F__)
+#define TRY_FIVE(CALL) \
+    if (n.size == 5 && n.beta == 0.75f) { CALL; return; }
+#else
+#define TRY_FIVE(CALL)
+#endif
+
 /* y = x' * (k + alpha * sum of squares of x') ** -beta, where x' = max(x, min). */
 #define NORM_PIXELS(NAME, TYPE, OUT, READ, WRITE)                                                   \
     INLINE void NAME(const TYPE *restrict x, OUT *restrict y, long pixels, norm n, float min,       \
                      float *restrict values, float *restrict sums) {                                \
+        TRY_FIVE(norm_five(x, y, pixels, n.channels, n.alpha, n.k, min, sizeof *x, sizeof *y))      \
         long pitch = pitch_of(n), channels = n.channels;                                            \
         for (long p = 0; p < pixels; p++) {                                                         \
             float *restrict to = values + p * pitch + n.size / 2;                                   \
@@ -103,6 +91,8 @@ INLINE long buffer_size(norm n) { return PIXELS * pitch_of(n) + n.size; }
     INLINE void NAME(const TYPE *restrict x, const GRAD *restrict grad, TYPE *restrict grad_in,     \
                      long pixels, norm n, int has_relu, float *restrict values,                     \
                      float *restrict terms, float *restrict sums, float *restrict scales) {         \
+        TRY_FIVE(norm_five_backward(x, grad, grad_in, pixels, n.channels, n.alpha, n.k, has_relu,   \
+                                    sizeof *x, sizeof *grad))                                       \
         long pitch = pitch_of(n), channels = n.channels;                                            \
         long before = n.size / 2, after = n.size - 1 - before;                                      \
         float min = has_relu ? 0 : -INFINITY;                                                       \
