@@ -219,6 +219,9 @@ def main() -> None:
     parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
     flags = parser.parse_args()
+    needs_images = flags.suite in ("prepare", "folder")
+    if needs_images and not (flags.image_folder and folder_programs.paths(flags)):
+        parser.error(f"{flags.suite} needs --images and a folder with .jpg files")
     if flags.worker:
         worker(flags.worker, flags)
         return
