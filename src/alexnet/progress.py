@@ -117,6 +117,10 @@ class ProgressReporter:
         """While a file is downloaded: bytes received so far, and in all where that is known."""
         self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")
 
+    def on_paint(self, done: int, total: int) -> None:
+        """While the built-in data set is painted: images that are done."""
+        self._show_count("painted", done, total)
+
     def on_unpack(self, done: int, total: int) -> None:
         """While an archive is unpacked: bytes of it read so far."""
         self._show_count("unpacked", done // MEGABYTE, total // MEGABYTE, "MB")

@@ -68,6 +68,28 @@ def progress_callback(reporter: Reporter, name: str) -> ProgressCallback:
     return callback
 
 
+class ForwardsDataProgress:
+    """Passes on what `open_source` tells, to a reporter that need not have these methods."""
+
+    _reporter: Reporter
+
+    def on_download(self, done: int, total: int) -> None:
+        """While a file is downloaded: bytes received so far, and in all where that is known."""
+        progress_callback(self._reporter, "on_download")(done, total)
+
+    def on_paint(self, done: int, total: int) -> None:
+        """While the built-in data set is painted: images that are done."""
+        progress_callback(self._reporter, "on_paint")(done, total)
+
+    def on_unpack(self, done: int, total: int) -> None:
+        """While an archive is unpacked: bytes of it read so far."""
+        progress_callback(self._reporter, "on_unpack")(done, total)
+
+    def on_index(self, done: int, total: int) -> None:
+        """While shards are read the first time: shards that are done."""
+        progress_callback(self._reporter, "on_index")(done, total)
+
+
 def epoch_title(epoch: int, total_epochs: int = 0) -> str:
     """The number of an epoch, of all if they are known: "epoch  3/45"."""
     width = len(str(total_epochs))
@@ -98,3 +120,7 @@ class NullReporter:
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """Do nothing."""
+
+
+SILENT = NullReporter()
+"""For work that nobody follows."""

@@ -14,6 +14,7 @@ from alexnet.data.store.store import Skipped
 from alexnet.errors import DataError
 from alexnet.reporter import NullReporter
 from support.noise_stores import write_images
+from support.runs import Witness
 
 
 class Notes(NullReporter):
@@ -26,13 +27,12 @@ class Notes(NullReporter):
         self.notes.append(text)
 
 
-def test_a_folder_becomes_a_store_with_the_defaults_of_training(tmp_path: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    store = load_dataset(
-        str(write_images(tmp_path)), on_progress=lambda done, total: calls.append((done, total))
-    )
+def test_a_folder_becomes_a_store_with_the_defaults_of_training(
+    tmp_path: Path, witness: Witness
+) -> None:
+    store = load_dataset(str(write_images(tmp_path)), reporter=witness)
     assert (store.info.resize, store.info.side) == ("shortest_edge", 256)
-    assert calls[-1] == (12, 12)
+    assert witness.progress["on_prepare"][-1] == (12, 12)
     again = load_dataset(str(tmp_path / "images"), resize="shortest_edge", resize_size=256)
     assert again.folder == store.folder
 

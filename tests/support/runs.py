@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.io.files import write_text
 from alexnet.parallel.world import current_world
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import NullReporter, StepReport
+from alexnet.reporter import NullReporter, ProgressCallback, StepReport
 from alexnet.training import loop, trainer
 from alexnet.training.run_folder import RunFolder, read_metrics
 from alexnet.training.state import TrainState
@@ -60,6 +61,16 @@ class Witness(NullReporter):
         self.steps: list[StepReport] = []
         self.epochs: list[EpochRecord] = []
         self.times: list[EpochTimes] = []
+        self.progress: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        """Of each method for progress, such as `on_unpack`: (done, total)."""
+
+    def __getattr__(self, name: str) -> ProgressCallback:
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+        return lambda done, total: self.progress[name].append((done, total))
+
+    def on_prepare(self, done: int, total: int) -> None:
+        self.progress["on_prepare"].append((done, total))
 
     def note(self, text: str) -> None:
         self.notes.append(text)

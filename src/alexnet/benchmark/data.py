@@ -18,6 +18,7 @@ from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.splits import require_training_images, split_indices
 from alexnet.data.store.build import prepare
+from alexnet.reporter import SILENT, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.setup import build_architecture
 from alexnet.transforms.augment import Augmenter
@@ -41,7 +42,9 @@ class DataThroughput:
     environment: Environment
 
 
-def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataThroughput:
+def benchmark_data(
+    recipe: Recipe, repeats: int, device: torch.device, reporter: Reporter = SILENT
+) -> DataThroughput:
     """Build the image store of the recipe's data set, read it and augment its images.
 
     The stores are built in a temporary folder, not in the cache.
@@ -50,12 +53,15 @@ def benchmark_data(recipe: Recipe, repeats: int, device: torch.device) -> DataTh
         recipe: its data set, sizes, batch size and augmentation.
         repeats: measurements of each.
         device: on which images are augmented.
+        reporter: is told of what takes long before, such as a download.
 
     Raises:
         DataError: the data set is missing, or none of its images can be read.
     """
     options, seconds = recipe.data_options, []
-    source = open_source(recipe.data, recipe.data_root, label_from=options.label_from)
+    source = open_source(
+        recipe.data, recipe.data_root, label_from=options.label_from, reporter=reporter
+    )
     with tempfile.TemporaryDirectory() as folder:
         for repeat in range(repeats):
             start = time.perf_counter()

@@ -228,7 +228,8 @@ def _data(words: Sequence[str]) -> int:
     )
     note(f"{recipe.data}, as {recipe.name} uses it: {flags.repeats} repeats")
     note_slow_cpu(flags.device)
-    result = benchmark_data(recipe, flags.repeats, choose_device(flags.device))
+    with ProgressReporter() as reporter:
+        result = benchmark_data(recipe, flags.repeats, choose_device(flags.device), reporter)
     if flags.json:
         print_json(result)
     else:

@@ -139,8 +139,7 @@ def _open(flags: PrepareFlags | CheckFlags | SplitFlags) -> Source:
             flags.data,
             flags.data_root,
             label_from=flags.label_from,
-            on_unpack=reporter.on_unpack,
-            on_index=reporter.on_index,
+            reporter=reporter,
         )
 
 

@@ -82,8 +82,7 @@ def _apply(flags: MistakesFlags) -> int:
             flags.data,
             flags.data_root,
             label_from=flags.label_from,
-            on_unpack=reporter.on_unpack,
-            on_index=reporter.on_index,
+            reporter=reporter,
         )
     found = corrected(source, decisions)
     write_corrected(source, found, Path(flags.out))

@@ -8,7 +8,7 @@ from alexnet.data.images.find import describe_skipped
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.reporter import NoteCallback, ProgressCallback, Reporter, ignore_note, ignore_progress
+from alexnet.reporter import SILENT, Reporter
 
 
 def load_dataset(
@@ -20,10 +20,7 @@ def load_dataset(
     store_format: StoreFormat = "pixels",
     allow_unlabelled: bool = False,
     label_from: str = "",
-    on_progress: ProgressCallback = ignore_progress,
-    on_unpack: ProgressCallback = ignore_progress,
-    on_index: ProgressCallback = ignore_progress,
-    on_note: NoteCallback = ignore_note,
+    reporter: Reporter = SILENT,
 ) -> Store:
     """The image store of a data set; its images are decoded now unless they have been before.
 
@@ -35,11 +32,8 @@ def load_dataset(
         store_format: whether they are kept as pixels or as JPEGs.
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: as `DataOptions.label_from`.
-        on_progress: called with (images done, images in all).
-        on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
-        on_index: called with (shards read, shards in all) while shards are read the first time.
-        on_note: called with the size of a large store before it is built, and if another process
-            builds it.
+        reporter: is told of the images that are decoded, of the size of a large store before it is
+            built, if another process builds it, and of what `open_source` tells.
 
     Raises:
         UnknownNameError: `data` is neither a known name nor looks like a path.
@@ -50,16 +44,15 @@ def load_dataset(
         data_root,
         allow_unlabelled=allow_unlabelled,
         label_from=label_from,
-        on_unpack=on_unpack,
-        on_index=on_index,
+        reporter=reporter,
     )
     return prepare(
         source,
         resize=resize,
         side=resize_size,
         store_format=store_format,
-        on_progress=on_progress,
-        on_note=on_note,
+        on_progress=reporter.on_prepare,
+        on_note=reporter.note,
     )
 
 

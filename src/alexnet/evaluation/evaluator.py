@@ -29,7 +29,6 @@ from alexnet.reporter import (
     ProgressCallback,
     Reporter,
     ignore_progress,
-    progress_callback,
 )
 
 CHUNK = 512
@@ -197,10 +196,7 @@ def open_evaluation_data(
             resize_size=preprocessing.resize_size,
             store_format=recipe.data_options.store_format,
             label_from=label_from,
-            on_progress=reporter.on_prepare,
-            on_unpack=progress_callback(reporter, "on_unpack"),
-            on_index=progress_callback(reporter, "on_index"),
-            on_note=reporter.note,
+            reporter=reporter,
         )
     report_rejected(store, 1.0, reporter)
     is_changed = classifier.info.manifest_hash != store.manifest_hash()

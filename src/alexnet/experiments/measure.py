@@ -20,7 +20,7 @@ from alexnet.experiments.outcome import Outcome
 from alexnet.inference.classifier import Classifier, load
 from alexnet.inference.predictor import Crops
 from alexnet.records import EpochRecord
-from alexnet.reporter import Reporter, progress_callback
+from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 
 
@@ -83,10 +83,7 @@ def evaluated_images(
         resize_size=options.resize_size,
         store_format=options.store_format,
         label_from=options.label_from,
-        on_progress=reporter.on_prepare,
-        on_unpack=progress_callback(reporter, "on_unpack"),
-        on_index=progress_callback(reporter, "on_index"),
-        on_note=reporter.note,
+        reporter=reporter,
     )
     splits = split_indices(store, options, recipe.seed)
     if measure == "train_error":

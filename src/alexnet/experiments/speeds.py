@@ -19,7 +19,7 @@ from alexnet.experiments.cost import runs_of
 from alexnet.experiments.plan import DATASET_SIZES, Plan
 from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
-from alexnet.ops.threads import num_threads
+from alexnet.ops.cores import num_threads
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.cpu import cpu_name
 

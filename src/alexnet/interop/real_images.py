@@ -60,7 +60,7 @@ def load_real_images(
         store_format=recipe.data_options.store_format,
         allow_unlabelled=True,
         label_from="" if data else recipe.data_options.label_from,
-        on_progress=reporter.on_prepare,
+        reporter=reporter,
     )
     report_rejected(store, 1.0, reporter)
     split, calibration, compared = _halves(store) if data else _own_splits(classifier, store)

@@ -47,8 +47,7 @@ def read_in_subprocess(
         ValueError: the reader raised, crashed, or took too long; the message is its reason.
     """
     command = [sys.executable, "-m", __name__, reader, str(path), str(memory_bytes)]
-    python_path = os.pathsep.join(path for path in sys.path if path)
-    environment = {**os.environ, "PYTHONPATH": python_path, "OMP_NUM_THREADS": "1"}
+    environment = {**own_environment(), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
             command, capture_output=True, env=environment, timeout=timeout_seconds, check=False
@@ -61,6 +60,11 @@ def read_in_subprocess(
         raise ValueError(f"its reader crashed (exit {done.returncode})")
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
         return {name.removeprefix("_"): array for name, array in arrays.items()}
+
+
+def own_environment() -> dict[str, str]:
+    """The environment of a process that imports what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def limit_memory(memory_bytes: int) -> None:

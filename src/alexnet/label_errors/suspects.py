@@ -206,10 +206,7 @@ def _open_store(
         resize_size=preprocessing.resize_size,
         store_format=classifier.info.recipe.data_options.store_format,
         label_from=label_from,
-        on_progress=reporter.on_prepare,
-        on_unpack=progress_callback(reporter, "on_unpack"),
-        on_index=progress_callback(reporter, "on_index"),
-        on_note=reporter.note,
+        reporter=reporter,
     )
     report_rejected(store, 1.0, reporter)
     return store

@@ -9,6 +9,7 @@
 - `tile_conv`, `tile_gradients`: gradients of weights by kernels for AMX's tiles.
 - `bf16_gradients`: weights whose gradients stay in bf16, and their steps of optimizers, on the CPU.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
+- `cores`: the cores that a process may use.
 - `tensors`: tensors as the kernels take them.
 - `resize`: Lanczos resizing of decoded images, by a kernel that needs no torch.
 - `resize_crop`: antialiased bilinear resizing of crops for evaluation.

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-
-def num_threads() -> int:
-    """Threads that a process of this user has: `$OMP_NUM_THREADS`, or one for every core."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    if hasattr(os, "sched_getaffinity"):  # fewer than all where a container or taskset says so
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from alexnet.ops.cores import num_threads
 
 
 def kernel_threads() -> int:

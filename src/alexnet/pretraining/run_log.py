@@ -11,15 +11,17 @@ from alexnet.pretraining.records import (
     layer_epoch_text,
 )
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import StepReport
+from alexnet.reporter import ForwardsDataProgress, StepReport
 from alexnet.training.run_log import LoggingReporter
 
 
-class LoggingPretrainReporter:
+class LoggingPretrainReporter(ForwardsDataProgress):
     """Passes on what it receives, and keeps notes and epochs by `log`.
 
     In a world of several processes only that of rank 0 does.
     """
+
+    _reporter: PretrainReporter
 
     def __init__(self, reporter: PretrainReporter) -> None:
         self._reporter = reporter if current_world().is_main else NullPretrainReporter()

@@ -28,7 +28,6 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncate
-from alexnet.reporter import progress_callback
 from alexnet.runtime.device import choose_device
 from alexnet.training.micro_batches import too_small_batch
 from alexnet.training.setup import build_augmenter, check_batch
@@ -162,10 +161,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         store_format=options.store_format,
         label_from=options.label_from,
         allow_unlabelled=True,
-        on_progress=reporter.on_prepare,
-        on_unpack=progress_callback(reporter, "on_unpack"),
-        on_index=progress_callback(reporter, "on_index"),
-        on_note=reporter.note,
+        reporter=reporter,
     )
     report_rejected(store, options.max_rejected_fraction, reporter)
     splits = split_indices(store, options, recipe.seed)

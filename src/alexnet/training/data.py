@@ -15,7 +15,7 @@ from alexnet.data.store.build import planned_store
 from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
 from alexnet.errors import DataError, MissingDataError
-from alexnet.reporter import NullReporter, Reporter, progress_callback
+from alexnet.reporter import NullReporter, Reporter
 
 
 def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Store, Splits]:
@@ -36,10 +36,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         resize_size=options.resize_size,
         store_format=options.store_format,
         label_from=options.label_from,
-        on_progress=reporter.on_prepare,
-        on_unpack=progress_callback(reporter, "on_unpack"),
-        on_index=progress_callback(reporter, "on_index"),
-        on_note=reporter.note,
+        reporter=reporter,
     )
     splits = split_for_training(recipe, store, reporter)
     for sentence in duplicates_in(recipe, store, splits):
@@ -79,8 +76,7 @@ def _source_or_published(recipe: Recipe, reporter: Reporter) -> Source:
             recipe.data,
             recipe.data_root,
             label_from=recipe.data_options.label_from,
-            on_unpack=progress_callback(reporter, "on_unpack"),
-            on_index=progress_callback(reporter, "on_index"),
+            reporter=reporter,
         )
     except MissingDataError as error:
         if recipe.data not in PUBLISHED:

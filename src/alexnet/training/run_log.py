@@ -12,11 +12,18 @@ from alexnet.io.files import append_text
 from alexnet.io.text import printable
 from alexnet.parallel.world import current_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
-from alexnet.reporter import NullReporter, Reporter, StepReport, epoch_text, progress_callback
+from alexnet.reporter import (
+    ForwardsDataProgress,
+    NullReporter,
+    Reporter,
+    StepReport,
+    epoch_text,
+    progress_callback,
+)
 from alexnet.runtime.signals import TrainingInterrupted
 
 
-class LoggingReporter:
+class LoggingReporter(ForwardsDataProgress):
     """Passes on what it receives, and keeps notes and epochs in a run's `run.log`.
 
     In a world of several processes only that of rank 0 does. What comes before `open` waits for it.
@@ -53,14 +60,6 @@ class LoggingReporter:
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""
         self._reporter.on_prepare(done, total)
-
-    def on_unpack(self, done: int, total: int) -> None:
-        """While an archive is unpacked: bytes of it read so far."""
-        progress_callback(self._reporter, "on_unpack")(done, total)
-
-    def on_index(self, done: int, total: int) -> None:
-        """While shards are read the first time: shards that are done."""
-        progress_callback(self._reporter, "on_index")(done, total)
 
     def on_start(self, done: int, total: int) -> None:
         """Before the first step of a session: epochs that are finished, and those in all."""

@@ -20,6 +20,7 @@ from alexnet.data.datasets.catalogue import open_source
 from alexnet.errors import DataError, UsageError
 from alexnet.io import unpack as unpacking
 from support.drawing import draw_all
+from support.runs import Witness
 
 IMAGES = tuple(f"{s}/{c}/{i}.png" for s in ("train", "test1") for c in ("cat", "dog") for i in "12")
 FORMATS = {"zip": "zip", "tar": "tar", "tar.gz": "gztar", "tar.bz2": "bztar", "tar.xz": "xztar"}
@@ -71,16 +72,16 @@ def test_an_archive_is_read_as_its_folder(tmp_path: Path, ending: str, cache: Pa
     assert open_source(str(archive)).fingerprint() == fingerprint
 
 
-def test_unpacking_tells_how_far_it_is(tmp_path: Path) -> None:
+def test_unpacking_tells_how_far_it_is(tmp_path: Path, witness: Witness) -> None:
     archive = make(tmp_path, "zip")
-    told: list[tuple[int, int]] = []
-    open_source(str(archive), on_unpack=lambda done, total: told.append((done, total)))
+    open_source(str(archive), reporter=witness)
+    told = witness.progress["on_unpack"]
     size = archive.stat().st_size
     assert [total for _, total in told] == [size] * 9
     assert told[-1] == (size, size)
     assert sorted(told[:-1]) == told[:-1]
     assert 0 < told[0][0] < size
-    open_source(str(archive), on_unpack=lambda done, total: told.append((done, total)))
+    open_source(str(archive), reporter=witness)
     assert len(told) == 9
 
 

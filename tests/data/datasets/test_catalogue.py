@@ -15,6 +15,8 @@ from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.data.source import ImageArray, Source
 from alexnet.errors import DataError, MissingDataError, UnknownNameError
+from alexnet.reporter import ProgressCallback
+from support.runs import Witness
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +56,33 @@ def test_what_is_not_here_is_told_in_one_sentence(name: str, cache: Path) -> Non
     assert not cache.exists() or not [path for path in cache.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("name", ["cifar10", "flowers17", "mnist", "fashion_mnist"])
+def test_a_download_is_told(name: str, monkeypatch: pytest.MonkeyPatch, witness: Witness) -> None:
+    def download(*_: object, on_progress: ProgressCallback, **__: object) -> Path:
+        on_progress(3, 7)
+        raise MissingDataError("interrupted")
+
+    module = name.removeprefix("fashion_")
+    monkeypatch.setattr(f"alexnet.data.datasets.{module}.download", download)
+    with pytest.raises(MissingDataError, match="interrupted"):
+        open_source(name, reporter=witness)
+    assert witness.progress == {"on_download": [(3, 7)]}
+
+
+def test_painting_is_told(monkeypatch: pytest.MonkeyPatch, witness: Witness) -> None:
+    def write(folder: Path, on_paint: ProgressCallback) -> None:
+        draw(folder)
+        on_paint(3, 7)
+
+    monkeypatch.setattr(toyflowers, "write", write)
+    open_source("toyflowers", reporter=witness)
+    assert witness.progress == {"on_paint": [(3, 7)]}
+
+
 def test_toyflowers_are_drawn_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Path] = []
 
-    def write(folder: Path) -> None:
+    def write(folder: Path, on_paint: ProgressCallback) -> None:
         drawn.append(folder)
         draw(folder)
 
@@ -71,7 +96,7 @@ def test_toyflowers_are_drawn_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
 def test_toyflowers_that_another_process_draws(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(folder: Path) -> None:
+    def write(folder: Path, on_paint: ProgressCallback) -> None:
         draw(folder)
         raise DataError("exists already")
 
@@ -80,7 +105,7 @@ def test_toyflowers_that_another_process_draws(
 
 
 def test_toyflowers_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(folder: Path) -> None:
+    def write(folder: Path, on_paint: ProgressCallback) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(toyflowers, "write", write)

@@ -38,14 +38,21 @@ from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, similar_path
-from alexnet.reporter import ProgressCallback, ignore_progress
+from alexnet.reporter import (
+    SILENT,
+    ProgressCallback,
+    Reporter,
+    ignore_progress,
+    progress_callback,
+)
 
 
-def toyflowers_source(data_root: str = "") -> Source:
+def toyflowers_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
     """The built-in data set, painted once into the cache (`toyflowers-1`).
 
     Args:
         data_root: not used: there is nothing to look for.
+        reporter: is told of the painting.
 
     Raises:
         DataError: the cache cannot be written.
@@ -53,7 +60,7 @@ def toyflowers_source(data_root: str = "") -> Source:
     folder = cache_folder() / "data" / "toyflowers-1"  # the number grows when the painting changes
     if not folder.exists():
         try:
-            toyflowers.write(folder)
+            toyflowers.write(folder, on_paint=progress_callback(reporter, "on_paint"))
         except (DataError, OSError) as error:
             if not folder.exists():  # else another process was first
                 raise DataError(f"{folder} cannot be written: {error}") from error
@@ -64,14 +71,14 @@ def toyflowers_source(data_root: str = "") -> Source:
 RUN_FILES = ("config.json", "metrics.jsonl")
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
-DATASETS: dict[str, Callable[[str], Source]] = {
+DATASETS: dict[str, Callable[[str, Reporter], Source]] = {
     "toyflowers": toyflowers_source,
     "flowers17": flowers17_source,
     "cifar10": cifar10_source,
     "mnist": mnist_source,
     "fashion_mnist": fashion_mnist_source,
-    "imagenet": imagenet_source,
-    "tiny_imagenet": tiny_imagenet_source,
+    "imagenet": lambda data_root, _: imagenet_source(data_root),
+    "tiny_imagenet": lambda data_root, _: tiny_imagenet_source(data_root),
 }
 
 
@@ -81,8 +88,7 @@ def open_source(
     *,
     allow_unlabelled: bool = False,
     label_from: str = "",
-    on_unpack: ProgressCallback = ignore_progress,
-    on_index: ProgressCallback = ignore_progress,
+    reporter: Reporter = SILENT,
 ) -> Source:
     """Open a data set: a name of `DATASETS`, a folder, a list of images, or shards.
 
@@ -94,14 +100,15 @@ def open_source(
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: regular expression that finds the class in the names of a folder's images, as
             `DataOptions.label_from`; "" where classes are folders.
-        on_unpack: called with (bytes read, bytes in all) while an archive is unpacked.
-        on_index: called with (shards read, shards in all) while shards are read the first time.
+        reporter: is told of what takes long the first time, by those of its methods `on_download`,
+            `on_paint`, `on_unpack` and `on_index` (of shards) that it has.
 
     Raises:
         UsageError: `label_from` for a data set that is no folder.
         UnknownNameError: it is neither a name nor looks like a path.
         DataError: the path does not exist or cannot be used as a data set.
     """
+    on_index = progress_callback(reporter, "on_index")
     path = Path(data).expanduser()
     is_path = data not in DATASETS and bool(data)
     if is_path and path.is_dir():
@@ -109,12 +116,12 @@ def open_source(
     if is_path and path.is_file() and is_shard(path) and not label_from:
         return with_imagenet_names(archive_shard_source(path, on_index))
     if is_path and is_archive_name(path) and path.is_file():
-        folder = unpacked_folder(path, on_unpack)
+        folder = unpacked_folder(path, progress_callback(reporter, "on_unpack"))
         return _open_unpacked(path, folder, allow_unlabelled, label_from)
     if label_from:
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
-        return DATASETS[data](data_root)
+        return DATASETS[data](data_root, reporter)
     if is_shard_pattern(data):
         return with_imagenet_names(pattern_source(data, on_index))
     if is_list_name(path) and path.exists():

@@ -21,6 +21,7 @@ from alexnet.io.downloads import download
 from alexnet.io.files import read_regular, rename
 from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, find
+from alexnet.reporter import SILENT, Reporter, progress_callback
 
 CLASS_NAMES = (
     "airplane",
@@ -45,12 +46,16 @@ MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 MEMBER = re.compile(rf"(?:\./)?{FOLDER}/((?:data_batch_[1-5]|test_batch)\.bin)")
 
 
-def cifar10_source(data_root: str = "") -> Source:
+def cifar10_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
     """The 50,000 training images, then the 10,000 test images, in the official order.
 
     Looks for the folder `cifar-10-batches-bin`, then the archive, then downloads that. Its records
     are read once into `cifar-10/images.npy` (uint8 [60000, 32, 32, 3], 184 MB) and `labels.npy` in
     the cache, which later calls memory-map; remove these to have the records read again.
+
+    Args:
+        data_root: folder searched first.
+        reporter: is told of the download.
 
     Raises:
         MissingDataError: the data set is not here and cannot be downloaded.
@@ -59,7 +64,7 @@ def cifar10_source(data_root: str = "") -> Source:
     cache = cache_folder() / "data" / "cifar-10"
     arrays = _open_cache(cache)
     if arrays is None:
-        _write_cache(_find_records(data_root), cache)
+        _write_cache(_find_records(data_root, reporter), cache)
         arrays = _open_cache(cache)
     if arrays is None:
         raise DataError(f"{cache} cannot be read back; check the disk or move $ALEXNET_CACHE")
@@ -79,10 +84,11 @@ def cifar10_source(data_root: str = "") -> Source:
     )
 
 
-def _find_records(data_root: str) -> Path:
+def _find_records(data_root: str, reporter: Reporter) -> Path:
     """The folder of records or the archive; downloads the archive if both are missing."""
     found = find(data_root, (FOLDER, *ARCHIVES))
-    return found or download(URL, cache_folder() / "data" / ARCHIVES[0], md5=MD5)
+    target, told = cache_folder() / "data" / ARCHIVES[0], progress_callback(reporter, "on_download")
+    return found or download(URL, target, md5=MD5, on_progress=told)
 
 
 def _open_cache(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:

@@ -20,6 +20,7 @@ from alexnet.io.archives import archive_files
 from alexnet.io.downloads import atomic_folder, download
 from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, find
+from alexnet.reporter import SILENT, Reporter, progress_callback
 
 CLASS_NAMES = (
     "daffodil",
@@ -54,7 +55,9 @@ MAX_MEMBER_BYTES = 4 << 20
 """An image in the archive; the largest real one has 131,344 bytes."""
 
 
-def flowers17_source(data_root: str = "", *, official_split: int = 1) -> Source:
+def flowers17_source(
+    data_root: str = "", reporter: Reporter = SILENT, *, official_split: int = 1
+) -> Source:
     """The 1,360 photographs in the order of their numbers, which is that of the classes.
 
     Looks for the images (`17flowers/jpg` or `jpg`), then for `17flowers.tgz`, which is unpacked
@@ -64,6 +67,7 @@ def flowers17_source(data_root: str = "", *, official_split: int = 1) -> Source:
 
     Args:
         data_root: folder searched first.
+        reporter: is told of the download.
         official_split: which of the three published splits, 1 to 3.
 
     Raises:
@@ -76,7 +80,7 @@ def flowers17_source(data_root: str = "", *, official_split: int = 1) -> Source:
         raise ConfigError(
             f"official_split is {official_split}; the published splits are 1, 2 and 3"
         )
-    folder = _image_folder(data_root)
+    folder = _image_folder(data_root, reporter)
     split_file = _split_file(folder, data_root)
     return Source(
         name="flowers17",
@@ -120,7 +124,7 @@ def official_splits(arrays: Mapping[str, np.ndarray], number: int) -> tuple[str,
     return tuple(splits)
 
 
-def _image_folder(data_root: str) -> Path:
+def _image_folder(data_root: str, reporter: Reporter) -> Path:
     """The folder with all images; unpacks or downloads the archive where there is none."""
     found = find(data_root, (f"17flowers/jpg/{NAMES[0]}", f"jpg/{NAMES[0]}"))
     if found:
@@ -130,7 +134,13 @@ def _image_folder(data_root: str) -> Path:
     downloads = cache_folder() / "data"
     archive = find(data_root, (ARCHIVE,))
     if archive is None:
-        archive = download(URL, downloads / ARCHIVE, md5=MD5, size_bytes=SIZE_BYTES)
+        archive = download(
+            URL,
+            downloads / ARCHIVE,
+            md5=MD5,
+            size_bytes=SIZE_BYTES,
+            on_progress=progress_callback(reporter, "on_download"),
+        )
     with atomic_folder(downloads / "17flowers") as temporary:
         _unpack(archive, temporary / "jpg")
     _check_complete(downloads / "17flowers" / "jpg")

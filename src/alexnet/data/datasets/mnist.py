@@ -22,6 +22,7 @@ from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_IDX_BYTES
 from alexnet.io.paths import cache_folder, find
 from alexnet.io.text import error_text
+from alexnet.reporter import SILENT, Reporter, progress_callback
 
 DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -88,24 +89,32 @@ FASHION_MNIST = IdxDataset(
 )
 
 
-def mnist_source(data_root: str = "") -> Source:
+def mnist_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
     """Read MNIST from the folder `mnist`: 60,000 training, then 10,000 test images.
 
+    Args:
+        data_root: folder searched first.
+        reporter: is told of the downloads.
+
     Raises:
         MissingDataError: a file is not here and cannot be downloaded.
         DataError: a file is damaged.
     """
-    return _source(MNIST, data_root)
+    return _source(MNIST, data_root, reporter)
 
 
-def fashion_mnist_source(data_root: str = "") -> Source:
+def fashion_mnist_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
     """Read Fashion-MNIST from the folder `fashion_mnist` or `fashion-mnist`.
 
+    Args:
+        data_root: folder searched first.
+        reporter: is told of the downloads.
+
     Raises:
         MissingDataError: a file is not here and cannot be downloaded.
         DataError: a file is damaged.
     """
-    return _source(FASHION_MNIST, data_root)
+    return _source(FASHION_MNIST, data_root, reporter)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -152,11 +161,11 @@ def _header(file: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[int, ...]
     return DTYPES[magic[2]], tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
 
 
-def _source(dataset: IdxDataset, data_root: str) -> Source:
+def _source(dataset: IdxDataset, data_root: str, reporter: Reporter) -> Source:
     """Training and test images together, in the files' order."""
     images, labels, names, splits = [], [], [], []
     for prefix, split in PARTS:
-        part_images, part_labels = _part(dataset, prefix, data_root)
+        part_images, part_labels = _part(dataset, prefix, data_root, reporter)
         images.append(part_images)
         labels.append(part_labels)
         names += [f"{split}/{index:05d}" for index in range(len(part_labels))]
@@ -171,11 +180,13 @@ def _source(dataset: IdxDataset, data_root: str) -> Source:
     )
 
 
-def _part(dataset: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray, np.ndarray]:
+def _part(
+    dataset: IdxDataset, prefix: str, data_root: str, reporter: Reporter
+) -> tuple[np.ndarray, np.ndarray]:
     """The training or the test part: images [N, 28, 28] and labels [N], uint8."""
-    path = _file(dataset, f"{prefix}-images-idx3-ubyte", data_root)
+    path = _file(dataset, f"{prefix}-images-idx3-ubyte", data_root, reporter)
     images = read_idx(path)
-    labels = read_idx(_file(dataset, f"{prefix}-labels-idx1-ubyte", data_root))
+    labels = read_idx(_file(dataset, f"{prefix}-labels-idx1-ubyte", data_root, reporter))
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise DataError(
             f"{path} has {images.dtype} {images.shape}, not uint8 images of 28x28 pixels"
@@ -192,8 +203,9 @@ def _part(dataset: IdxDataset, prefix: str, data_root: str) -> tuple[np.ndarray,
     return images, labels
 
 
-def _file(dataset: IdxDataset, name: str, data_root: str) -> Path:
+def _file(dataset: IdxDataset, name: str, data_root: str, reporter: Reporter) -> Path:
     """One of the four files, gzipped or not; downloads it if it is missing."""
     found = find(data_root, (f"{f}/{name}{gz}" for f in dataset.folders for gz in (".gz", "")))
     target = cache_folder() / "data" / dataset.folders[0] / f"{name}.gz"
-    return found or download(f"{dataset.base_url}{name}.gz", target, md5=dataset.md5s[name])
+    url, told = f"{dataset.base_url}{name}.gz", progress_callback(reporter, "on_download")
+    return found or download(url, target, md5=dataset.md5s[name], on_progress=told)

@@ -15,6 +15,7 @@ from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.shards import index, samples
 from alexnet.data.datasets.shards.samples import read_samples
 from alexnet.errors import DataError
+from support.runs import Witness
 from support.shards import photo, tar_bytes
 
 PHOTO = photo(0)
@@ -136,9 +137,10 @@ def test_the_number_of_files_is_limited(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("data", ["{}", "{}/s-*.tar"])
-def test_reading_shards_the_first_time_has_a_progress(tmp_path: Path, data: str) -> None:
+def test_reading_shards_the_first_time_has_a_progress(
+    tmp_path: Path, data: str, witness: Witness
+) -> None:
     for number in range(3):
         (tmp_path / f"s-{number}.tar").write_bytes(GOOD)
-    told: list[tuple[int, int]] = []
-    open_source(data.format(tmp_path), on_index=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    open_source(data.format(tmp_path), reporter=witness)
+    assert witness.progress["on_index"] == [(1, 3), (2, 3), (3, 3)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +15,14 @@ from PIL import Image
 
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.errors import DataError
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 SIDE = 48
 COUNTS = {"train": 2, "val": 1, "test": 1}
 SPECIES = range(len(toyflowers.CLASS_NAMES))
 
 
-def write_small(folder: Path, seed: int = 0) -> None:
+def write_small(folder: Path, seed: int = 0, on_paint: ProgressCallback = ignore_progress) -> None:
     toyflowers.write(
         folder,
         seed=seed,
@@ -26,6 +30,7 @@ def write_small(folder: Path, seed: int = 0) -> None:
         val_per_class=COUNTS["val"],
         test_per_class=COUNTS["test"],
         side=SIDE,
+        on_paint=on_paint,
     )
 
 
@@ -132,6 +137,51 @@ def test_a_failure_midway_leaves_nothing_behind(
     monkeypatch.setattr(toyflowers, "paint", fail_on_the_last_species)
     with pytest.raises(OSError, match="no space left"):
         write_small(tmp_path / "toyflowers")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_processes_paint_the_same_bytes(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toyflowers, "FEW", 0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    told: list[tuple[int, int]] = []
+    write_small(tmp_path / "toyflowers", on_paint=lambda *numbers: told.append(numbers))
+    assert contents(tmp_path / "toyflowers") == contents(written)
+    assert told[-1] == (48, 48)
+    assert sorted(told) == told
+
+
+def test_a_process_that_fails_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class name that no folder can have: the second process's first image."""
+    monkeypatch.setattr(toyflowers, "FEW", 0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with pytest.raises(DataError, match=r"cannot be painted: ValueError: .*must be > 0"):
+        toyflowers.write(tmp_path / "toyflowers", side=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_ends_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toyflowers, "FEW", 0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*args, **options))
+        return started[-1]
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(toyflowers.subprocess, "Popen", start)
+    with pytest.raises(KeyboardInterrupt):
+        toyflowers.write(tmp_path / "toyflowers", on_paint=interrupt)
+    assert [process.poll() for process in started] == [-signal.SIGKILL] * 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +37,13 @@ from alexnet.data.datasets.toyflowers.shapes import (
 from alexnet.data.source import SPLITS
 from alexnet.errors import DataError
 from alexnet.io.files import rename
+from alexnet.io.isolated import own_environment
+from alexnet.ops.cores import num_threads
+from alexnet.reporter import ProgressCallback, ignore_progress
 
 SUPERSAMPLING = 3
+FEW = 200
+"""Images up to which starting processes would not be worth it."""
 CLASS_NAMES = tuple(species.name for species in SPECIES)
 
 
@@ -60,14 +68,35 @@ def paint(species_index: int, seed: int, side: int = 160) -> Image.Image:
     return add_light(canvas.reduce(SUPERSAMPLING), rng)
 
 
-def _tasks(folder: Path, seed: int, counts: dict[str, int]) -> Iterator[tuple[Path, int, int]]:
-    """Path, species and seed of every image; no two images share a seed."""
-    for split, count in counts.items():
-        for (species_index, name), index in itertools.product(enumerate(CLASS_NAMES), range(count)):
-            path = folder / split / name / f"{index:04d}.jpg"
-            text = f"toyflowers {seed} {split} {name} {index}"
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of the data set in a folder; no two images share a seed."""
+
+    folder: Path
+    seed: int
+    per_class: tuple[int, ...]
+    """Images of each of `SPLITS`."""
+    side: int
+
+    def __len__(self) -> int:
+        return sum(self.per_class) * len(CLASS_NAMES)
+
+    def save(self, first: int, step: int) -> Iterator[Path]:
+        """Paint every `step`-th image from the `first` on; yields each that is written."""
+        kinds = (
+            (split, species, index)
+            for split, count in zip(SPLITS, self.per_class, strict=True)
+            for species in range(len(CLASS_NAMES))
+            for index in range(count)
+        )
+        for split, species, index in itertools.islice(kinds, first, None, step):
+            name = CLASS_NAMES[species]
+            path = self.folder / split / name / f"{index:04d}.jpg"
+            text = f"toyflowers {self.seed} {split} {name} {index}"
             digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-            yield path, species_index, int.from_bytes(digest, "big")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            paint(species, int.from_bytes(digest, "big"), self.side).save(path, quality=90)
+            yield path
 
 
 def write(
@@ -78,27 +107,77 @@ def write(
     val_per_class: int = 15,
     test_per_class: int = 30,
     side: int = 160,
+    on_paint: ProgressCallback = ignore_progress,
 ) -> None:
     """Paint the data set into `folder`/{train,val,test}/{class}/0000.jpg and so on.
 
     It is painted into a temporary folder that is renamed at the end, so that `folder` is complete
-    or absent.
+    or absent. Many images are painted by as many processes as there are threads.
+
+    Args:
+        folder: new.
+        seed: of all images.
+        train_per_class: training images per class.
+        val_per_class: validation images per class.
+        test_per_class: test images per class.
+        side: of an image, in pixels.
+        on_paint: called with (images done, images in all).
 
     Raises:
-        DataError: `folder` exists already.
+        DataError: `folder` exists already, or a process failed.
     """
     if folder.exists():
         raise DataError(f"{folder} exists already; remove it or name another folder")
-
-    def save(task: tuple[Path, int, int]) -> None:
-        path, species_index, image_seed = task
-        path.parent.mkdir(parents=True, exist_ok=True)
-        paint(species_index, image_seed, side).save(path, quality=90)
-
-    counts = dict(zip(SPLITS, (train_per_class, val_per_class, test_per_class), strict=True))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        complete = Path(temporary) / folder.name
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(save, _tasks(complete, seed, counts)))
-        rename(complete, folder)
+        per_class = (train_per_class, val_per_class, test_per_class)
+        files = _Files(Path(temporary) / folder.name, seed, per_class, side)
+        processes = num_threads() if len(files) > FEW else 1
+        if processes > 1:
+            _save_in_processes(files, processes, on_paint)
+        else:
+            for done, _ in enumerate(files.save(0, 1), 1):
+                on_paint(done, len(files))
+        rename(files.folder, folder)
+
+
+def _save_in_processes(files: _Files, count: int, on_paint: ProgressCallback) -> None:
+    """Paint all images in so many processes, each of which writes a byte for every image."""
+    told, tell = os.pipe()
+    words = [str(files.folder), files.seed, files.side, count, *files.per_class]
+    command = [sys.executable, "-m", __name__, *map(str, words)]
+    processes = []
+    with ExitStack() as stack, os.fdopen(told, "rb", buffering=0) as pipe:
+        with os.fdopen(tell, "wb") as end:
+            for index in range(count):
+                process = subprocess.Popen(
+                    [*command, str(index)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=end,
+                    stderr=subprocess.PIPE,
+                    env=own_environment(),
+                    start_new_session=True,  # Ctrl-C is for this process, which ends the others
+                )
+                processes.append(stack.enter_context(process))
+                stack.callback(process.kill)
+        done = 0
+        while received := pipe.read(count):
+            done += len(received)
+            on_paint(done, len(files))
+        for process in processes:
+            assert process.stderr
+            error = process.stderr.read().decode("utf-8", "replace")
+            if code := process.wait():
+                reason = error.rstrip().rpartition("\n")[2] or f"a process ended with {code}"
+                raise DataError(f"the images cannot be painted: {reason}")
+
+
+def main(folder: str, *numbers: str) -> None:
+    """Paint a part of the images: the command of a process."""
+    seed, side, count, *per_class, index = map(int, numbers)
+    for _ in _Files(Path(folder), seed, tuple(per_class), side).save(index, count):
+        os.write(1, b".")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
