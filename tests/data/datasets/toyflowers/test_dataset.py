@@ -143,7 +143,7 @@ def test_a_failure_midway_leaves_nothing_behind(
 def test_several_processes_paint_the_same_bytes(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toyflowers, "FEW", 0)
+    monkeypatch.setattr(toyflowers, "IMAGES_PER_PROCESS", 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     told: list[tuple[int, int]] = []
     write_small(tmp_path / "toyflowers", on_paint=lambda *numbers: told.append(numbers))
@@ -155,8 +155,7 @@ def test_several_processes_paint_the_same_bytes(
 def test_a_process_that_fails_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A class name that no folder can have: the second process's first image."""
-    monkeypatch.setattr(toyflowers, "FEW", 0)
+    monkeypatch.setattr(toyflowers, "IMAGES_PER_PROCESS", 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with pytest.raises(DataError, match=r"cannot be painted: ValueError: .*must be > 0"):
         toyflowers.write(tmp_path / "toyflowers", side=0)
@@ -166,7 +165,7 @@ def test_a_process_that_fails_leaves_nothing_behind(
 def test_an_interruption_ends_the_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toyflowers, "FEW", 0)
+    monkeypatch.setattr(toyflowers, "IMAGES_PER_PROCESS", 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen

@@ -42,8 +42,8 @@ from alexnet.ops.cores import num_threads
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 SUPERSAMPLING = 3
-FEW = 200
-"""Images up to which starting processes would not be worth it."""
+IMAGES_PER_PROCESS = 200
+"""About as many are worth the start of a process, which takes as long as to paint 15."""
 CLASS_NAMES = tuple(species.name for species in SPECIES)
 
 
@@ -112,7 +112,7 @@ def write(
     """Paint the data set into `folder`/{train,val,test}/{class}/0000.jpg and so on.
 
     It is painted into a temporary folder that is renamed at the end, so that `folder` is complete
-    or absent. Many images are painted by as many processes as there are threads.
+    or absent. Many images are painted by a process for each core.
 
     Args:
         folder: new.
@@ -132,8 +132,8 @@ def write(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         per_class = (train_per_class, val_per_class, test_per_class)
         files = _Files(Path(temporary) / folder.name, seed, per_class, side)
-        processes = num_threads() if len(files) > FEW else 1
-        if processes > 1:
+        processes = min(num_threads(), 1 + len(files) // IMAGES_PER_PROCESS)
+        if processes > 1 and sys.executable:
             _save_in_processes(files, processes, on_paint)
         else:
             for done, _ in enumerate(files.save(0, 1), 1):
