@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,20 @@ def test_arms_train_alike_if_changes_and_initial_weights_are_equal() -> None:
     assert arm.trains_as(Arm(name="b", changes={"model.dropout": 0.0}, crops=10))
     assert not arm.trains_as(Arm(name="b", changes={"model.dropout": 0.5}))
     assert not arm.trains_as(replace(arm, init_from="rbm"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"arms": ("nine",)},
+        {"arm_seeds": {"nine": 3}},
+        {"arm_epochs": {"nine": 3}},
+        {"arm_lr_grids": {"nine": (0.1,)}},
+    ],
+)
+def test_a_protocol_speaks_of_arms_that_are_there(
+    experiment: Experiment, options: dict[str, Any]
+) -> None:
+    protocol = replace(experiment.protocols["full"], **options)
+    with pytest.raises(ConfigError, match=r"full: \['nine'\] are no arms"):
+        replace(experiment, protocols={"full": protocol})

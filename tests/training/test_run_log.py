@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.errors import DivergedError
+from alexnet.pretraining.records import PretrainReporter
+from alexnet.pretraining.run_log import LoggingPretrainReporter
+from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.run_log import LoggingReporter
 from support.runs import Witness, cut_off, resume, train
@@ -54,6 +58,15 @@ def test_a_run_that_diverges_says_where(small: Recipe, small_place: RunFolder) -
     small_place.config.write_text(small_place.config.read_text().replace("1e+30", "0.01"))
     resume(small_place.path)
     assert not small_place.diverged.exists()
+
+
+@pytest.mark.parametrize("method", ["on_download", "on_paint", "on_unpack", "on_index"])
+def test_the_progress_of_opening_data_is_passed_on(method: str, witness: Witness) -> None:
+    pretraining = LoggingPretrainReporter(cast(PretrainReporter, witness))
+    for log in (LoggingReporter(witness), pretraining):
+        getattr(log, method)(3, 7)
+    assert witness.progress == {method: [(3, 7)] * 2}
+    getattr(LoggingReporter(NullReporter()), method)(3, 7)  # which has no such method
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, witness: Witness) -> None:

@@ -162,7 +162,15 @@ class Experiment:
         if len(set(names)) != len(names):
             raise ConfigError(f"{self.name} has two arms of one name: {names}")
         for name, protocol in self.protocols.items():
+            self._check_names(name, protocol)
             self._check_tuning(name, protocol)
+
+    def _check_names(self, name: ProtocolName, protocol: Protocol) -> None:
+        """Check what a protocol says of arms: of an arm that is not there it would be ignored."""
+        named = {*protocol.arms, *protocol.arm_seeds, *protocol.arm_epochs, *protocol.arm_lr_grids}
+        known = {text for arm in self.arms for text in (arm.name, arm.series)}
+        if unknown := named - known:
+            raise ConfigError(f"{self.name}, {name}: {sorted(unknown)} are no arms")
 
     def _check_tuning(self, name: ProtocolName, protocol: Protocol) -> None:
         is_tuned = any(

@@ -69,9 +69,9 @@ class Plan:
             )
         if self.num_seeds is not None and self.num_seeds < 1:
             raise UsageError(f"--seeds {self.num_seeds} must be at least 1")
-        most = TUNING_SEED - self.protocol.first_seed
-        if self.num_seeds is not None and self.num_seeds > most:
-            raise UsageError(f"--seeds {self.num_seeds} must be at most {most}")
+        if self.seeds.stop > TUNING_SEED:
+            most = TUNING_SEED - self.seeds.start
+            raise UsageError(f"--seeds {len(self.seeds)} must be at most {most}")
         names = {name for arm in self.experiment.arms for name in (arm.name, arm.series) if name}
         for name in self.exclude:
             if name not in names:
