@@ -26,6 +26,7 @@ from alexnet.runtime import workers
 from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.runtime.workers import DONE, SendingReporter, Worker, Workers, default_jobs
 from support.experiments import Finished
+from support.kernels import torch_threads
 from support.runs import Witness
 
 
@@ -124,13 +125,14 @@ def test_as_many_runs_as_cores_and_memory_allow(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def without_a_seed(own_out: Path) -> Path:
-    """The finished experiment without the five runs of its last seed."""
+def without_a_seed(own_out: Path) -> Iterator[Path]:
+    """The finished experiment without the five runs of its last seed, which one thread ran."""
     for path in own_out.glob("runs/*2"):
         shutil.rmtree(path)
     assert len(list(own_out.glob("runs/*"))) == 10
     (own_out / "result.json").unlink()
-    return own_out
+    with torch_threads(1):
+        yield own_out
 
 
 def files(place: Path, name: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from alexnet.experiments.run import run_experiment
 from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter, Reporter, StepReport
 from alexnet.runtime.environment import describe_environment
+from support.kernels import torch_threads
 from support.runs import empty_plot
 
 LR_GRID = (0.001, 0.01)
@@ -163,9 +164,10 @@ def make_cheap(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def finished(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The tiny experiment, run with empty plots: 15 runs; look at it and do not change it."""
+    """The tiny experiment, run by one thread with empty plots: 15 runs; look at it and do not
+    change it."""
     place, reporters = tmp_path_factory.mktemp("experiment"), RecordingReporters()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, torch_threads(1):
         patch.setenv("ALEXNET_CACHE", str(place / "cache"))
         make_cheap(patch)
         run_experiment(Plan(experiment=experiment), place / "out", reporters)
