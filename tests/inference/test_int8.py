@@ -93,7 +93,7 @@ def test_a_quantized_value_is_within_half_a_scale(
     with torch_threads(threads):
         images_8bit = quantized(x, kernels)
     scale = images_8bit.scales.view(-1, 1, 1, 1).double()
-    values = images_8bit.values.permute(0, 3, 1, 2).double()
+    values = images_8bit.values[:, 0].permute(0, 3, 1, 2).double()
     found = (values - images_8bit.zero_points.view(-1, 1, 1, 1)) * scale
     assert ((found - x).abs() <= scale * 0.5001).all()
     ranges = x.flatten(1).amax(1) - x.flatten(1).amin(1)
@@ -103,10 +103,22 @@ def test_a_quantized_value_is_within_half_a_scale(
 def test_the_padding_is_the_zero_point(kernels: KernelLibrary) -> None:
     x = randn(2, 3, 4, 5)
     plain, padded = quantized(x, kernels), quantized(x, kernels, (2, 3))
-    assert padded.values.shape == (2, 9, 10, 3)
+    assert padded.values.shape == (2, 1, 9, 10, 3)
     for image, zero_point in enumerate(plain.zero_points):
         expected = F.pad(plain.values[image], (0, 0, 2, 3, 2, 3), value=int(zero_point))
         assert torch.equal(padded.values[image], expected)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_each_group_has_maps_of_its_own(threads: int, kernels: KernelLibrary) -> None:
+    """With three threads, all quantize one image; with one, each image as a whole."""
+    x = randn(2, 6, 4, 5).movedim(1, -1).contiguous()
+    with torch_threads(threads):
+        together = quantize(x, kernels, (1, 2)).values[:, 0]
+        values = quantize(x, kernels, (1, 2), groups=3).values
+    assert values.shape == (2, 3, 7, 8, 2)
+    for group in range(3):
+        assert torch.equal(values[:, group], together[..., 2 * group : 2 * group + 2])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -131,7 +143,7 @@ def dequantized(x: Tensor, kernels: KernelLibrary) -> Tensor:
     """Activations [N, C, ...] after `quantize`, as float64."""
     values, scales, zero_points = (part.double() for part in quantized(x, kernels))
     shape = -1, *[1] * (x.ndim - 1)
-    values = values.flatten(1) if x.ndim == 2 else values.permute(0, 3, 1, 2)
+    values = values.flatten(1) if x.ndim == 2 else values[:, 0].permute(0, 3, 1, 2)
     return (values - zero_points.view(shape)) * scales.view(shape)
 
 
@@ -205,7 +217,7 @@ def kernels_for(instruction_set: str, monkeypatch: pytest.MonkeyPatch) -> Kernel
     return built_kernels()
 
 
-RUNS = {
+ROWS = {
     "shorter than a step": lambda: conv(6, 10, kernel=3),
     "one step, two groups": lambda: conv(96, 70, kernel=5, padding=2, groups=2),
     "two unequal steps made equal": lambda: conv(23, 40, kernel=3, padding=1),
@@ -214,7 +226,7 @@ RUNS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("make", ROWS.values(), ids=ROWS)
 def test_tiles_and_vectors_give_the_same_bits(
     make: Callable[[], Conv2d], int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,7 +248,7 @@ def test_tiles_and_vectors_give_the_same_bits(
 
 
 @pytest.mark.parametrize("length", [1, 33, 64, 65, 127, 129, 1056, 9216])
-def test_a_run_is_read_in_steps_of_equal_size(length: int) -> None:
+def test_a_row_is_read_in_steps_of_equal_size(length: int) -> None:
     words = padded_words(length)
     steps = math.ceil(words / STEP_WORDS)
     assert words % steps == 0

@@ -48,12 +48,13 @@ def test_errors_cancel_where_inputs_are_smooth() -> None:
 
 
 def test_packed_weights_by_hand() -> None:
-    """Two groups of one output in blocks of two; a run of five is padded to two words of four."""
-    quantized = torch.arange(1, 11, dtype=torch.int8).view(2, 1, 1, 5)
+    """Two groups of one output in blocks of two; a row of five is padded to two words of four."""
+    quantized = torch.arange(1, 11, dtype=torch.int8).view(2, 1, 5)
     packed = pack_weights(quantized, torch.ones(2), torch.zeros(2), groups=2, output_block=2)
-    assert packed.blocks.shape == (2, 1, 1, 2, 2, 4)  # blocks, rows, runs, words, outputs, bytes
-    assert packed.blocks[0, 0, 0].tolist() == [[[1, 2, 3, 4], [0] * 4], [[5, 0, 0, 0], [0] * 4]]
-    assert packed.blocks[1, 0, 0].tolist() == [[[6, 7, 8, 9], [0] * 4], [[10, 0, 0, 0], [0] * 4]]
+    assert packed.blocks.shape == (2, 2, 2 * 4)  # blocks, words, bytes of two outputs
+    first, second = packed.blocks.view(2, 2, 2, 4).tolist()
+    assert first == [[[1, 2, 3, 4], [0] * 4], [[5, 0, 0, 0], [0] * 4]]
+    assert second == [[[6, 7, 8, 9], [0] * 4], [[10, 0, 0, 0], [0] * 4]]
     assert packed.weight_sums.tolist() == [15, 40]
 
 

@@ -98,12 +98,9 @@ class Int8Conv2d(Int8Layer):
     def __init__(self, layer: Conv2d, dtype: torch.dtype, kernels: KernelLibrary) -> None:
         """`dtype`: type of the outputs, float32 or bf16."""
         quantized, scales = quantize_with_error_feedback(layer.weight)
-        runs = quantized.permute(0, 2, 3, 1)  # [K, h, w, C / groups]
-        if layer.groups == 1:  # a row of the kernel is contiguous in the input
-            runs = runs.flatten(2).unsqueeze(2)
-        weights = pack_weights(
-            runs, scales, bias_of(layer), layer.groups, kernels.int8_output_block
-        )
+        rows = quantized.permute(0, 2, 3, 1).flatten(2)  # [K, h, w * C / groups]
+        block = kernels.int8_output_block
+        weights = pack_weights(rows, scales, bias_of(layer), layer.groups, block)
         super().__init__(weights, layer.in_channels, kernels)
         (kernel_h, kernel_w), (stride_h, stride_w) = layer.kernel_size, layer.stride
         padding = layer.pads[0], layer.pads[0] + layer.extra_padding
@@ -124,7 +121,7 @@ class Int8Linear(Int8Layer):
     def __init__(self, layer: nn.Linear, kernels: KernelLibrary) -> None:
         quantized, scales = quantize_per_channel(layer.weight)
         block = kernels.int8_output_block
-        weights = pack_weights(quantized[:, None, None], scales, bias_of(layer), 1, block)
+        weights = pack_weights(quantized[:, None], scales, bias_of(layer), 1, block)
         super().__init__(weights, layer.in_features, kernels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class PackedWeights(NamedTuple, Generic[A]):
     """
 
     blocks: A
-    """int8 [blocks, kernel rows, runs, words of a run, outputs of a block, 4]."""
+    """int8 [blocks, words of all kernel rows, outputs of a block * 4]."""
     scales: A
     """float32 [outputs]."""
     weight_sums: A
@@ -67,7 +67,7 @@ class QuantizedActivations(NamedTuple, Generic[A]):
     """Images as uint8, each with its own scale: activation = (value - zero_point) * scale."""
 
     values: A
-    """uint8 [N, H, W, C], with `READ_PADDING` bytes after the last one."""
+    """uint8 [N, groups, H, W, C / groups], with `READ_PADDING` bytes after the last one."""
     scales: A
     """float32 [N]."""
     zero_points: A
@@ -98,7 +98,7 @@ class Window:
 
 
 def quantize(
-    x: A, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)
+    x: A, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0), groups: int = 1
 ) -> QuantizedActivations[A]:
     """Quantize each image of a batch to uint8 by its own range.
 
@@ -109,6 +109,7 @@ def quantize(
         x: float32 or bf16 [N, H, W, C] or [N, C], contiguous.
         kernels: the C kernels.
         padding: rows and columns of zeros before an image, and after it.
+        groups: of channels, which become feature maps of their own.
     """
     n, h, w, c = x.shape if x.ndim == 4 else (len(x), 1, 1, x.shape[1])
     before, after = padding
@@ -116,9 +117,9 @@ def quantize(
     size_bytes = n * padded_h * padded_w * c
     memory = _empty(x, (size_bytes + READ_PADDING,), "u8")
     scales, zero_points = _empty(x, (n,), "f32"), _empty(x, (n,), "i32")
-    images = n, h, w, c, before, padded_h, padded_w
+    images = n, h, w, groups, c // groups, before, padded_h, padded_w
     kernels.call(f"quantize_{_type(x)}", x, memory, scales, zero_points, images)
-    values = memory[:size_bytes].reshape(n, padded_h, padded_w, c)
+    values = memory[:size_bytes].reshape(n, groups, padded_h, padded_w, c // groups)
     return QuantizedActivations(values, scales, zero_points)
 
 
@@ -141,8 +142,8 @@ def int8_conv2d(
     quantized: QuantizedActivations[A]
     for first in range(0, len(x), IMAGES_AT_A_TIME):
         part = slice(first, first + IMAGES_AT_A_TIME)
-        quantized = quantize(x[part], kernels, window.padding)
-        sizes = *quantized.values.shape, *y.shape[1:], window.groups, *window.kernel, *window.stride
+        quantized = quantize(x[part], kernels, window.padding, window.groups)
+        sizes = *quantized.values.shape, *y.shape[1:], *window.kernel, *window.stride
         kernels.call(kernel, *quantized, *weights, y[part], sizes, clamp_min)
     return y
 

@@ -77,27 +77,26 @@ def pack_weights(
     """Weights in the kernels' order, padded with zeros to whole blocks.
 
     Args:
-        quantized: int8 [outputs, kernel rows, runs, run length]; a run is what lies contiguous in
-            a row of the input.
+        quantized: int8 [outputs, kernel rows, length]; a row lies contiguous in the input.
         scales: float32 [outputs].
         bias: float32 [outputs].
         groups: groups of outputs that read different inputs; a block lies in one group.
         output_block: outputs that a kernel computes at a time.
     """
-    outputs, rows, runs, length = quantized.shape
-    grouped = quantized.reshape(groups, outputs // groups, rows, runs, length)
+    outputs, rows, length = quantized.shape
+    grouped = quantized.reshape(groups, outputs // groups, rows, length)
     missing = -(outputs // groups) % output_block
     words = padded_words(length)
-    grouped = F.pad(grouped, (0, 4 * words - length, 0, 0, 0, 0, 0, missing))
+    grouped = F.pad(grouped, (0, 4 * words - length, 0, 0, 0, missing))
     blocks = grouped.contiguous().view(torch.int32)  # a word of four bytes is moved as a whole
-    blocks = blocks.reshape(-1, output_block, rows, runs, words).permute(0, 2, 3, 4, 1)
-    packed = blocks.contiguous().view(torch.int8).view(*blocks.shape, 4)
+    blocks = blocks.reshape(-1, output_block, rows * words).mT
+    packed = blocks.contiguous().view(torch.int8)
     sums = quantized.flatten(1).sum(1, dtype=torch.int32)
     return PackedWeights(packed, scales, sums, bias)
 
 
 def padded_words(length: int) -> int:
-    """The words of four bytes as which the kernels read a run of bytes: steps of equal size."""
+    """The words of four bytes as which the kernels read a row of bytes: steps of equal size."""
     words = -(-length // 4)
     steps = -(-words // STEP_WORDS)
     return steps * -(-words // steps)

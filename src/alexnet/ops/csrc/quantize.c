@@ -5,10 +5,11 @@
  * where no x is negative it is 0 itself. An image with a value that is not finite gets NaN for its
  * scale, and one whose range is below about 1e-36 is taken as zeros.
  *
- * x [images, height, width, channels]; bytes [images, padded_h, padded_w, channels]: the image
- * begins at row and column `before`, and the padding around it is `zero_point`. */
+ * x [images, height, width, groups * channels]; bytes [images, groups, padded_h, padded_w, channels],
+ * so that a row of the kernel of a group lies contiguous: the image begins at row and column `before`,
+ * and the padding around it is `zero_point`. */
 typedef struct {
-    long images, height, width, channels, before, padded_h, padded_w;
+    long images, height, width, groups, channels, before, padded_h, padded_w;
 } padded_image;
 
 typedef struct { float min, max; } min_max;
@@ -26,6 +27,9 @@ INLINE void affine_params(const min_max *parts, long count, float *scale, int32_
     *scale = is_scaled ? range : is_finite ? 0 : NAN;
     *zero_point = is_scaled ? (int32_t)(0.5f - low * inverse) : 0;
 }
+
+/* Pixels that are rounded before their groups part. */
+enum { PIXELS = 16 };
 
 /* The minimum and maximum are found by bits, which keeps NaN: with all bits but the sign inverted
  * where it is negative, the bits as signed integers are in the order of the floats, and NaN is at
@@ -74,28 +78,52 @@ INLINE void affine_params(const min_max *parts, long count, float *scale, int32_
         affine_params(found, threads, scale, zero_point);                                           \
     }                                                                                               \
                                                                                                     \
+    /* A row of the padded image, of every group. */                                                \
+    INLINE void NAME##_padded_row(const TYPE *image, uint8_t *bytes, const padded_image *s,         \
+                                  long row, float scale, int32_t zero_point) {                      \
+        long all = s->groups * s->channels, line = s->padded_w * s->channels;                       \
+        long inside = row - s->before, is_inside = 0 <= inside && inside < s->height;               \
+        for (long group = 0; group < s->groups; group++)                                            \
+            if (!is_inside || s->width < s->padded_w)                                               \
+                memset(bytes + (group * s->padded_h + row) * line, zero_point, line);               \
+        if (!is_inside) return;                                                                     \
+        const TYPE *from = image + inside * s->width * all;                                         \
+        uint8_t *to = bytes + row * line + s->before * s->channels;                                 \
+        if (s->groups == 1) {                                                                       \
+            NAME##_row(from, to, s->width * all, scale, zero_point);                                \
+            return;                                                                                 \
+        }                                                                                           \
+        uint8_t pixels[PIXELS * all];                                                               \
+        for (long first = 0; first < s->width; first += PIXELS) {                                   \
+            long count = smaller(s->width - first, PIXELS);                                         \
+            NAME##_row(from + first * all, pixels, count * all, scale, zero_point);                 \
+            for (long i = 0; i < count * s->groups; i++)                                            \
+                memcpy(to + i % s->groups * s->padded_h * line                                      \
+                          + (first + i / s->groups) * s->channels,                                  \
+                       pixels + i * s->channels, s->channels);                                      \
+        }                                                                                           \
+    }                                                                                               \
     void NAME(const TYPE *x, uint8_t *bytes, float *scales, int32_t *zero_points,                   \
               const padded_image *s, int threads) {                                                 \
-        long line = s->width * s->channels, count = s->height * line;                               \
-        long before = s->before * s->channels, padded_line = s->padded_w * s->channels;             \
-        long shared = s->images < threads ? s->images : 0;                                          \
+        long count = s->height * s->width * s->groups * s->channels, rows = s->padded_h;            \
+        long padded_count = s->groups * rows * s->padded_w * s->channels;                           \
+        long shared = s->images < threads ? s->images : 0; /* the others each by one thread */      \
         for (long image = 0; image < shared; image++)                                               \
             NAME##_params(x + image * count, count, scales + image, zero_points + image,            \
                           threads);                                                                 \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        for (long i = 0; i < shared * rows; i++) {                                                  \
+            long image = i / rows;                                                                  \
+            NAME##_padded_row(x + image * count, bytes + image * padded_count, s, i % rows,         \
+                              scales[image], zero_points[image]);                                   \
+        }                                                                                           \
+        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
         for (long image = shared; image < s->images; image++) {                                     \
             min_max found = NAME##_min_max(x + image * count, count);                               \
             affine_params(&found, 1, scales + image, zero_points + image);                          \
-        }                                                                                           \
-        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long row = 0; row < s->images * s->padded_h; row++) {                                  \
-            long image = row / s->padded_h, inside = row % s->padded_h - s->before;                 \
-            uint8_t *to = bytes + row * padded_line;                                                \
-            int is_inside = 0 <= inside && inside < s->height;                                      \
-            if (!is_inside || line < padded_line) memset(to, zero_points[image], padded_line);      \
-            if (is_inside)                                                                          \
-                NAME##_row(x + image * count + inside * line, to + before, line, scales[image],     \
-                           zero_points[image]);                                                     \
+            for (long row = 0; row < rows; row++)                                                   \
+                NAME##_padded_row(x + image * count, bytes + image * padded_count, s, row,          \
+                                  scales[image], zero_points[image]);                               \
         }                                                                                           \
     }
 
