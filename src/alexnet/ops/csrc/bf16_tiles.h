@@ -101,15 +101,16 @@ static void pack_inputs(const block *b, uint16_t *to, long pairs, long first) {
     }
 }
 
-/* The sums are 2 x 2 tiles of 16 outputs x 16 channels, or fewer where a block is not whole. */
+/* The sums are 2 x 2 tiles of 16 outputs x 16 channels, or fewer where a block is not whole. Two of the
+ * eight tiles stay free, although the first inputs are then loaded twice: where a core's other thread
+ * uses tiles, too, there are few registers for them, and products that need all eight wait for each
+ * other (docs/performance.md). */
 #define SUMS 0
 #define SUMS_RIGHT 1
 #define SUMS_BELOW 2
 #define SUMS_LAST 3
 #define GRADIENTS 4
-#define GRADIENTS_BELOW 5
-#define INPUTS 6
-#define INPUTS_RIGHT 7
+#define INPUTS 5
 
 INLINE void clear_sums(void) {
     _tile_zero(SUMS);
@@ -122,18 +123,20 @@ INLINE void clear_sums(void) {
 INLINE void add_products(const uint16_t *gradients, const uint16_t *inputs, long tiles, long pairs,
                          const int is_wide, const int is_high) {
     for (long i = 0; i < tiles; i++, gradients += 2 * TILE_VALUES, inputs += TILE_VALUES) {
+        const uint16_t *right = inputs + pairs * BLOCK, *below = gradients + TILE_VALUES;
         _tile_loadd(GRADIENTS, gradients, TILE_ROW_BYTES);
         _tile_loadd(INPUTS, inputs, TILE_ROW_BYTES);
         _tile_dpbf16ps(SUMS, GRADIENTS, INPUTS);
         if (is_wide) {
-            _tile_loadd(INPUTS_RIGHT, inputs + pairs * BLOCK, TILE_ROW_BYTES);
-            _tile_dpbf16ps(SUMS_RIGHT, GRADIENTS, INPUTS_RIGHT);
+            _tile_loadd(INPUTS, right, TILE_ROW_BYTES);
+            _tile_dpbf16ps(SUMS_RIGHT, GRADIENTS, INPUTS);
         }
-        if (is_high) {
-            _tile_loadd(GRADIENTS_BELOW, gradients + TILE_VALUES, TILE_ROW_BYTES);
-            _tile_dpbf16ps(SUMS_BELOW, GRADIENTS_BELOW, INPUTS);
+        if (is_high) _tile_loadd(GRADIENTS, below, TILE_ROW_BYTES);
+        if (is_wide && is_high) {
+            _tile_dpbf16ps(SUMS_LAST, GRADIENTS, INPUTS);
+            _tile_loadd(INPUTS, inputs, TILE_ROW_BYTES);
         }
-        if (is_wide && is_high) _tile_dpbf16ps(SUMS_LAST, GRADIENTS_BELOW, INPUTS_RIGHT);
+        if (is_high) _tile_dpbf16ps(SUMS_BELOW, GRADIENTS, INPUTS);
     }
 }
 
