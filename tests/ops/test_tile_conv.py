@@ -1,4 +1,4 @@
-"""Convolutions of narrow maps, trained with gradients by AMX's tiles."""
+"""Convolutions trained by AMX's tiles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from alexnet.models import modules
 from alexnet.models.network import Network, create_model
-from alexnet.ops import tile_conv
-from alexnet.ops.tile_conv import should_use_tiles, tile_conv2d
+from alexnet.ops import pixel_blocks, tile_conv
+from alexnet.ops.tile_conv import NARROW, should_use_tiles, tile_conv2d
 from alexnet.ops.tile_gradients import has_tile_gradients
-from support.kernels import randn, without_kernels
+from support.kernels import randn, torch_threads, without_kernels
 
 needs_tiles = pytest.mark.skipif(
     not has_tile_gradients(), reason="no kernels with AMX's tiles here"
@@ -38,19 +38,21 @@ def chosen(network: Network, dtype: torch.dtype = torch.bfloat16) -> list[str]:
 
 
 @pytest.mark.usefixtures("tiles")
-def test_layers_of_narrow_maps_use_tiles_while_they_are_trained_in_bf16() -> None:
+def test_layers_without_stride_use_tiles_while_they_are_trained_in_bf16() -> None:
     network = create_model("alexnet")
-    assert chosen(network) == ["conv3", "conv4", "conv5"]
+    assert chosen(network) == ["conv2", "conv3", "conv4", "conv5"]
     assert chosen(network, torch.float32) == []
     with torch.no_grad():
         assert chosen(network) == []
     with torch.autocast("cpu", torch.bfloat16):
-        assert chosen(network, torch.float32) == ["conv3", "conv4", "conv5"]
+        assert chosen(network, torch.float32) == ["conv2", "conv3", "conv4", "conv5"]
     network.freeze_up_to("conv4")
     assert chosen(network) == ["conv5"]
     assert chosen(create_model("alexnet", width=0.05)) == []  # channels are not whole tiles
     layer = nn.Conv2d(32, 32, 3, padding=1)
     assert not should_use_tiles(layer, torch.empty(0, 32, 13, 13, dtype=torch.bfloat16))
+    layer = nn.Conv2d(32, 32, 1, padding=1)  # zeros alone would be under the kernels
+    assert not should_use_tiles(layer, torch.empty(1, 32, 13, 13, dtype=torch.bfloat16))
 
 
 def test_without_kernels_no_layer_uses_tiles() -> None:
@@ -58,30 +60,109 @@ def test_without_kernels_no_layer_uses_tiles() -> None:
         assert chosen(create_model("alexnet")) == []
 
 
+SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
+    "conv2": ({"in": 96, "out": 256, "kernel": 5, "padding": 2, "groups": 2}, (2, 27, 27)),
+    "conv3": ({"in": 256, "out": 384, "kernel": 3, "padding": 1}, (2, 13, 13)),
+    "blocks of conv1": ({"in": 48, "out": 96, "kernel": 3}, (1, 57, 57)),
+    "not square, as many images as are copied at a time and one more": (
+        {"in": 64, "out": 96, "kernel": (3, 2), "padding": (1, 0), "groups": 2}, (9, 7, 9),
+    ),
+    "half a block of outputs": ({"in": 32, "out": 48, "kernel": 1}, (5, 5, 4)),
+    "one strip": ({"in": 32, "out": 16, "kernel": 3}, (1, 3, 12)),
+    "zeros all around": ({"in": 16, "out": 16, "kernel": 3, "padding": 2}, (2, 5, 40)),
+    "narrow": ({"in": 64, "out": 64, "kernel": 3, "padding": 1, "groups": 4}, (3, 2, 1)),
+}  # fmt: skip
+
+
+def layer_of(shape: dict[str, Any], bias: bool = True) -> nn.Conv2d:
+    options = {"padding": 0, "groups": 1, **shape}
+    channels, outputs, kernel = (options.pop(name) for name in ("in", "out", "kernel"))
+    torch.manual_seed(0)
+    return nn.Conv2d(channels, outputs, kernel, bias=bias, **options)
+
+
+def outcome(convolve: Any, layer: nn.Conv2d, x: Tensor) -> list[Tensor]:
+    """The output, and the gradients of inputs, weight and bias."""
+    inputs = x.clone().requires_grad_()
+    layer.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = convolve(inputs)
+    (y.float() * randn(*y.shape, seed=2)).sum().backward()
+    grads = [inputs.grad, *(p.grad for p in layer.parameters())]
+    return [y, *(grad.clone() for grad in grads if grad is not None)]
+
+
+def by_tiles(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    rows, columns = layer.padding  # type: ignore[misc]
+    return tile_conv2d(x, layer.weight, layer.bias, (rows, columns), layer.groups)  # type: ignore[arg-type]
+
+
 @needs_tiles
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("shape", "size"), SHAPES.values(), ids=SHAPES)
+def test_output_and_gradients_are_those_of_torch(
+    shape: dict[str, Any], size: tuple[int, int, int], threads: int
+) -> None:
+    layer = layer_of(shape)
+    images, height, width = size
+    x = randn(images, layer.in_channels, height, width)
+    with torch_threads(threads):
+        found = outcome(lambda t: by_tiles(layer, t), layer, x)
+    expected = outcome(layer, layer, x)
+    assert len(found) == len(expected) == 4
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        assert (one - other).abs().max() <= 0.01 * other.abs().max()
+
+
+@needs_tiles
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_output_and_gradients_are_those_of_torch(bias: bool, dtype: torch.dtype) -> None:
-    layer = nn.Conv2d(64, 96, 3, padding=1, groups=2, bias=bias)
-    x = randn(3, 64, 7, 9).to(dtype)
-
-    def outcome(convolve: Any, device_type: str = "cpu") -> list[Tensor]:
-        inputs = x.clone().requires_grad_()
-        layer.zero_grad()
-        with torch.autocast(device_type, torch.bfloat16):
-            y = convolve(inputs)
-        (y.float() * randn(*y.shape, seed=2)).sum().backward()
-        grads = [inputs.grad, *(p.grad for p in layer.parameters())]
-        return [y, *(grad.clone() for grad in grads if grad is not None)]
-
-    found = outcome(lambda t: tile_conv2d(t, layer.weight, layer.bias, (1, 1), 2))
-    expected = outcome(layer)
-    assert len(found) == len(expected) == 3 + bias
+@pytest.mark.parametrize("width", [9, NARROW + 3])
+def test_a_layer_may_have_no_bias(width: int, dtype: torch.dtype) -> None:
+    layer = layer_of({"in": 32, "out": 32, "kernel": 3}, bias=False)
+    x = randn(2, 32, 5, width).to(dtype)
+    found = outcome(lambda t: by_tiles(layer, t), layer, x)
+    expected = outcome(layer, layer, x)
+    assert len(found) == len(expected) == 3
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == other.dtype
         assert (one - other).abs().max() <= 0.01 * other.abs().max()
-    assert torch.equal(found[0], expected[0])
-    assert torch.equal(found[1], expected[1])
+
+
+@needs_tiles
+def test_neither_threads_nor_other_images_change_the_bits() -> None:
+    layer = layer_of(SHAPES["conv3"][0])
+    x = randn(9, layer.in_channels, 13, 13)
+    with torch_threads(1):
+        expected = outcome(lambda t: by_tiles(layer, t), layer, x)
+    with torch_threads(3):
+        found = outcome(lambda t: by_tiles(layer, t), layer, x)
+    alone = outcome(lambda t: by_tiles(layer, t), layer, x[8:])[0]
+    assert all(map(torch.equal, found, expected))
+    assert torch.equal(alone, expected[0][8:])
+
+
+@needs_tiles
+def test_a_value_that_is_infinite_stays_under_its_own_kernels() -> None:
+    layer = layer_of({"in": 48, "out": 16, "kernel": 3})
+    x = randn(1, 48, 3, 20)
+    expected = by_tiles(layer, x)
+    x[0, 0, 0, 10] = float("inf")
+    found = by_tiles(layer, x)
+    assert torch.equal(found[..., :8], expected[..., :8])
+    assert torch.equal(found[..., 11:], expected[..., 11:])
+    assert not found[..., 8:11].isfinite().any()
+
+
+@needs_tiles
+def test_blocks_of_images_use_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(pixel_blocks, "tile_conv2d", lambda *x: called.append(x) or tile_conv2d(*x))
+    network = create_model("alexnet", width=0.5, input_size=67, num_classes=3)
+    with torch.autocast("cpu", torch.bfloat16):
+        network.eval()(randn(2, 3, 67, 67)).sum().backward()
+    assert [call[1].shape for call in called] == [(48, 48, 3, 3)]
 
 
 @needs_tiles

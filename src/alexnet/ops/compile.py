@@ -51,8 +51,8 @@ KERNELS = LibrarySource(
     prefix="",
     files=(
         "about.c", "norms.c", "batch_norm.c", "winograd.c", "weight_only.c", "quantize.c", "int8.c",
-        "crop_normalize.c", "resize_crop.c", "pixel_blocks.c", "tile_conv.c", "tile_linear.c",
-        "optimizers.c",
+        "crop_normalize.c", "resize_crop.c", "pixel_blocks.c", "tile_conv.c",
+        "tile_conv_gradients.c", "tile_linear.c", "optimizers.c",
     ),
     instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),
     has_openmp=True,

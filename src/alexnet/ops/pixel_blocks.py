@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.ops.library import load_kernels
+from alexnet.ops.tile_conv import can_use_tiles, tile_conv2d
 from alexnet.ops.tile_gradients import has_tiles
 from alexnet.ops.tracing import compute_type, is_bf16_step
 
@@ -54,7 +55,10 @@ def block_conv2d(
         padding: rows and columns of zeros on each side.
     """
     blocks = image_blocks(x.to(compute_type(x)), weight.shape[2:], stride[0], padding)
-    return F.conv2d(blocks, kernel_blocks(weight, stride[0]), bias)
+    kernels = kernel_blocks(weight, stride[0])
+    if blocks.dtype == torch.bfloat16 and can_use_tiles(blocks, kernels, (0, 0)):
+        return tile_conv2d(blocks, kernels, bias, (0, 0))
+    return F.conv2d(blocks, kernels, bias)
 
 
 def image_blocks(x: Tensor, kernel: tuple[int, ...], side: int, padding: tuple[int, int]) -> Tensor:

@@ -1,6 +1,8 @@
-"""Convolutions of narrow maps: a CPU with AMX gets their weight gradients from a kernel of ours.
+"""Convolutions trained in bf16 on a CPU with AMX, by kernels of ours.
 
-AlexNet's last three convolutions have rows of 13 pixels.
+They leave some of the tile registers free, which oneDNN does not: where a core's other thread uses
+tiles, too, as on most shared machines, oneDNN's take 1.3 to 1.5 times as long
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -8,51 +10,59 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from alexnet.ops.library import call_kernel
 from alexnet.ops.tile_gradients import TILE, conv_gradients, has_tile_gradients
 from alexnet.ops.tracing import is_bf16_step
 
 NARROW = 16
-"""Columns of the output up to which the kernel is faster than oneDNN at every batch size."""
+"""Columns of the output up to which the kernel of weight gradients is faster than oneDNN's at every
+batch size. AlexNet's last three convolutions have rows of 13 pixels."""
 
 
 def should_use_tiles(layer: nn.Conv2d, x: Tensor) -> bool:
     """Whether training is faster by `tile_conv2d` in this layer, for inputs [N, C, H, W]."""
-    is_plain = layer.stride == layer.dilation == (1, 1) and x.numel() > 0
+    is_plain = layer.stride == layer.dilation == (1, 1) and isinstance(layer.padding, tuple)
     if not (is_plain and is_bf16_step(layer.weight, x)):
         return False
-    channels, outputs = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-    if channels % TILE or outputs % TILE or not isinstance(layer.padding, tuple):
-        return False
-    columns = x.shape[3] + 2 * layer.padding[1] - layer.kernel_size[1] + 1
-    return columns <= NARROW and has_tile_gradients()
+    padding = tuple(map(int, layer.padding))
+    return can_use_tiles(x, layer.weight, (padding[0], padding[1]), layer.groups)
+
+
+def can_use_tiles(x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int = 1) -> bool:
+    """Whether `tile_conv2d` computes with these tensors, in bf16."""
+    outputs, channels, *kernel = weight.shape
+    is_whole = channels % TILE == 0 and outputs // groups % TILE == 0
+    is_padded_less = padding[0] < kernel[0] and padding[1] < kernel[1]
+    is_here = x.device.type == "cpu" and x.numel() > 0
+    return is_whole and is_padded_less and is_here and has_tile_gradients()
 
 
 def tile_conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], groups: int = 1
 ) -> Tensor:
-    """`torch.nn.functional.conv2d` in bf16, without stride; needs the kernel.
+    """`torch.nn.functional.conv2d` in bf16, without stride; needs the kernels.
 
     Args:
         x: [N, C, H, W].
         weight: [K, C / groups, h, w]; C / groups and K / groups are multiples of 16.
         bias: [K], or None.
-        padding: rows and columns of zeros on each side.
+        padding: rows and columns of zeros on each side, fewer than the kernels have.
         groups: of channels.
+
+    Raises:
+        MemoryError: there is none for the tiles.
     """
     with torch.autocast(x.device.type, enabled=False):
-        y: Tensor = _TileGradient.apply(  # type: ignore[no-untyped-call]
+        y: Tensor = _TileConv.apply(  # type: ignore[no-untyped-call]
             x.to(torch.bfloat16), weight, bias, padding, groups
         )
     return y
 
 
-class _TileGradient(torch.autograd.Function):
-    """A convolution whose gradients of weight and bias are computed by the kernel."""
-
+class _TileConv(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -65,8 +75,8 @@ class _TileGradient(torch.autograd.Function):
         weight = weight.to(torch.bfloat16)
         ctx.save_for_backward(x, weight)
         ctx.padding, ctx.groups = padding, groups
-        bias = None if bias is None else bias.to(torch.bfloat16)
-        return F.conv2d(x, weight, bias, 1, padding, groups=groups)
+        bias = x.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.float()
+        return _convolve(x, weight, bias, padding, groups)
 
     @staticmethod
     @once_differentiable
@@ -74,12 +84,37 @@ class _TileGradient(torch.autograd.Function):
         (x, weight), (grad,) = ctx.saved_tensors, grad_outputs
         needs_x, needs_weight, needs_bias, _, _ = ctx.needs_input_grad
         grad_x = grad_weight = grad_bias = None
+        kernel, padding, groups = weight.shape[2:], ctx.padding, ctx.groups
         if needs_x:
-            grad_x = torch.ops.aten.convolution_backward(
-                grad, x, weight, None, [1, 1], ctx.padding, [1, 1], False, [0, 0], ctx.groups,
-                [True, False, False],
-            )[0]  # fmt: skip
-        if needs_weight or needs_bias:
-            kernel = weight.shape[2], weight.shape[3]
-            grad_weight, grad_bias = conv_gradients(x, grad, kernel, ctx.padding, ctx.groups)
+            rows, columns = (kernel[i] - 1 - padding[i] for i in (0, 1))
+            zeros = x.new_zeros(x.shape[1], dtype=torch.float32)
+            grad_x = _convolve(grad, weight, zeros, (rows, columns), groups, is_turned=True)
+        if needs_weight and grad.shape[3] > NARROW:
+            grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+                grad, x, weight, [len(weight)], [1, 1], padding, [1, 1], False, [0, 0], groups,
+                [False, True, needs_bias],
+            )[1:]  # fmt: skip
+        elif needs_weight or needs_bias:
+            grad_weight, grad_bias = conv_gradients(x, grad, tuple(kernel), padding, groups)
         return grad_x, grad_weight, grad_bias if needs_bias else None, None, None
+
+
+def _convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    padding: tuple[int, int],
+    groups: int,
+    is_turned: bool = False,
+) -> Tensor:
+    """Outputs bf16, channels last; those of the turned kernels are as many as inputs before."""
+    x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
+    n, channels, height, width = x.shape
+    outputs, kernel = len(bias), tuple(weight.shape[2:])
+    rows, columns = (x.shape[2 + i] + 2 * padding[i] - kernel[i] + 1 for i in (0, 1))
+    y = torch.empty(
+        (n, outputs, rows, columns), dtype=torch.bfloat16, memory_format=torch.channels_last
+    )
+    sizes = n, height, width, channels, rows, columns, outputs, groups, *kernel, *padding
+    call_kernel("tile_conv2d", x, weight, bias.contiguous(), y, (*sizes, int(is_turned)))
+    return y

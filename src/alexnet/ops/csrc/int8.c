@@ -2,127 +2,39 @@
  * or by tiles (AMX). The sums are exact, so both give the same bits. */
 #include "kernels.h"
 
-/* A block of outputs is two vectors of sums. A strip is up to PIXELS output pixels, whose windows
- * begin equally far apart; up to STRIPS of them are computed at a time. */
 #if defined(__AMX_INT8__)
-#define VECTOR_INTS 16
+#define VECTOR 16
 #define PIXELS 16
 #define STRIPS 3
 #elif defined(__AVX512VNNI__)
-#define VECTOR_INTS 16
+#define VECTOR 16
 #define PIXELS 14
 #define STRIPS 1
 #elif defined(__AVXVNNI__)
-#define VECTOR_INTS 8
+#define VECTOR 8
 #define PIXELS 6
 #define STRIPS 1
 #else
-#define VECTOR_INTS 0
+#define VECTOR 0
+#define PIXELS 1
+#define STRIPS 1
 #endif
 
-enum { OUTPUTS = 2 * VECTOR_INTS };
+#include "windows.h"
 
 /* Outputs of a block; 0 where the CPU has no int8 dot products. */
 long int8_output_block(void) { return OUTPUTS; }
 
-#if VECTOR_INTS
-/* The inputs of one output pixel: `rows` rows of contiguous bytes, `row_bytes` apart. A row is read
- * in `steps` steps of `words` words of four bytes; the bytes after its end have weights of 0. */
-typedef struct { long rows, steps, words, row_bytes; } window;
-
-/* A step is at most a row of a tile. */
-enum { STEP_WORDS = 16 };
-
+#if VECTOR
+/* The bytes after the end of a row have weights of 0. */
 INLINE window window_of(long rows, long bytes, long row_bytes) {
     long words = ceil_div(bytes, 4), steps = ceil_div(words, STEP_WORDS);
     return (window){rows, steps, ceil_div(words, steps), row_bytes};
 }
 
-/* Output pixels: the first byte of the first one's window, and where their outputs are. */
-typedef struct { const uint8_t *x; long first; } strip;
-
 #if defined(__AMX_INT8__)
-#include "tiles.h"
-
-/* The sums are two or three tiles of 16 pixels x 16 outputs. One instruction multiplies a tile of 16
- * pixels x 64 bytes by one of 64 bytes x 16 outputs. Not all eight tiles are used: where a core's
- * other thread uses tiles, too, there are few registers for them, and each product of all eight waits
- * for the one before (docs/performance.md). */
-#define INPUTS 3
-#define WEIGHTS 4
-
-INLINE void shape_tiles(long pixels, long words) {
-    tile_shapes shapes = {.palette = 1};
-    for (int tile = 0; tile <= WEIGHTS; tile++) {
-        shapes.rows[tile] = (uint8_t)(tile == WEIGHTS ? words : pixels);
-        shapes.row_bytes[tile] = (uint16_t)(tile == INPUTS ? 4 * words : 64);
-    }
-    load_tile_shapes(&shapes);
-}
-
-/* Loading weights is cheaper than loading inputs, whose pixels lie across lines of the cache unless
- * `step` is a multiple of a line. */
-INLINE long strips_at_a_time(long step) { return step % TILE_ROW_BYTES ? 1 : STRIPS; }
-
-/* Each step of the window, at a byte `at` of the inputs. */
-#define EACH_STEP(W, WEIGHTS_OF_STEP, BODY)                                                         \
-    for (long row = 0; row < (W).rows; row++)                                                       \
-        for (long i = 0, at = row * (W).row_bytes; i < (W).steps; i++, at += 4 * (W).words) {       \
-            BODY                                                                                    \
-            WEIGHTS_OF_STEP += (W).words * 4 * OUTPUTS;                                             \
-        }
-
-/* The sums of a block of outputs for the pixels of a strip. */
-INLINE void strip_sums(const strip *s, long step, window w, const int8_t *weights, int32_t *sums) {
-    _tile_zero(0);
-    _tile_zero(1);
-    EACH_STEP(w, weights, {
-        _tile_loadd(INPUTS, s->x + at, step);
-        _tile_loadd(WEIGHTS, weights, 4 * OUTPUTS);
-        _tile_dpbusd(0, INPUTS, WEIGHTS);
-        _tile_loadd(WEIGHTS, weights + 4 * VECTOR_INTS, 4 * OUTPUTS);
-        _tile_dpbusd(1, INPUTS, WEIGHTS);
-    })
-    _tile_stored(0, sums, 4 * OUTPUTS);
-    _tile_stored(1, sums + VECTOR_INTS, 4 * OUTPUTS);
-}
-
-/* Those of a vector of outputs for several strips. */
-INLINE void vector_sums(const strip *strips, const long count, long step, window w,
-                        const int8_t *weights, int32_t *sums) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    EACH_STEP(w, weights, {
-        _tile_loadd(WEIGHTS, weights, 4 * OUTPUTS);
-        _tile_loadd(INPUTS, strips[0].x + at, step);
-        _tile_dpbusd(0, INPUTS, WEIGHTS);
-        _tile_loadd(INPUTS, strips[1].x + at, step);
-        _tile_dpbusd(1, INPUTS, WEIGHTS);
-        if (count > 2) {
-            _tile_loadd(INPUTS, strips[2].x + at, step);
-            _tile_dpbusd(2, INPUTS, WEIGHTS);
-        }
-    })
-    _tile_stored(0, sums, 4 * OUTPUTS);
-    _tile_stored(1, sums + PIXELS * OUTPUTS, 4 * OUTPUTS);
-    if (count > 2) _tile_stored(2, sums + 2 * PIXELS * OUTPUTS, 4 * OUTPUTS);
-}
-
-/* The sums of a block of outputs for the pixels of strips, for which the tiles are shaped. */
-static __attribute__((noinline)) void sums_of(const strip *strips, long count, long pixels,
-                                              long step, window w, const int8_t *weights,
-                                              int32_t (*sums)[OUTPUTS]) {
-    (void)pixels;
-    if (count == 1) strip_sums(strips, step, w, weights, *sums);
-    else
-        for (long i = 0; i < OUTPUTS; i += VECTOR_INTS) {
-            if (count == 2) vector_sums(strips, 2, step, w, weights + 4 * i, *sums + i);
-            else vector_sums(strips, 3, step, w, weights + 4 * i, *sums + i);
-        }
-}
-
-INLINE void release_tiles(void) { _tile_release(); }
+#define TILE_PRODUCT _tile_dpbusd
+#include "tile_windows.h"
 #else
 /* A strip's sums stay in registers; the intrinsic spills them (at half the speed), so inline asm. */
 #if defined(__AVX512VNNI__)
@@ -133,10 +45,10 @@ INLINE void release_tiles(void) { _tile_release(); }
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(TO) : "x"(BYTES), "x"(WEIGHTS))
 #endif
 
-typedef int32_t int_vector __attribute__((vector_size(4 * VECTOR_INTS)));
+typedef int32_t int_vector __attribute__((vector_size(4 * VECTOR)));
 
 INLINE void strip_sums(const uint8_t *x, long step, window w, const int8_t *weights,
-                       const int pixels, int32_t (*sums)[OUTPUTS]) {
+                       const int pixels, uint32_t *sums) {
     int_vector sum[PIXELS][2];
     _Pragma("GCC unroll 14")
     for (int p = 0; p < pixels; p++) sum[p][0] = sum[p][1] = (int_vector){0};
@@ -161,20 +73,20 @@ INLINE void strip_sums(const uint8_t *x, long step, window w, const int8_t *weig
     _Pragma("GCC unroll 14")
     for (int p = 0; p < pixels; p++) { /* copied as one array, they would not be in registers */
         int_vector low = sum[p][0], high = sum[p][1];
-        memcpy(sums[p], &low, sizeof low);
-        memcpy(sums[p] + VECTOR_INTS, &high, sizeof high);
+        memcpy(sums + p * OUTPUTS, &low, sizeof low);
+        memcpy(sums + p * OUTPUTS + VECTOR, &high, sizeof high);
     }
 }
 
 INLINE void shape_tiles(long pixels, long words) { (void)pixels, (void)words; }
-
+INLINE void release_tiles(void) {}
 INLINE long strips_at_a_time(long step) { return (void)step, STRIPS; }
 
 /* The sums of a block of outputs for the pixels of one strip. */
 static __attribute__((noinline)) void sums_of(const strip *strips, long count, long pixels,
-                                              long step, window w, const int8_t *weights,
-                                              int32_t (*sums)[OUTPUTS]) {
-    (void)count;
+                                              long step, window w, const void *weights,
+                                              long outputs, uint32_t *sums) {
+    (void)count, (void)outputs;
 #define STRIP(N) case N: strip_sums(strips->x, step, w, weights, N, sums); break;
     switch (pixels) {
         STRIP(1) STRIP(2) STRIP(3) STRIP(4) STRIP(5) STRIP(6)
@@ -183,8 +95,6 @@ static __attribute__((noinline)) void sums_of(const strip *strips, long count, l
 #endif
     }
 }
-
-INLINE void release_tiles(void) {}
 #endif
 
 /* Packed weights (quantization.py), with a scale, a sum and a bias for every output. */
@@ -197,8 +107,8 @@ typedef struct {
 
 /* The block of outputs whose first is `output`. */
 INLINE layer block_of(layer l, window w, long block, long output) {
-    const int8_t *weights = l.weights + block * w.rows * w.steps * w.words * 4 * OUTPUTS;
-    return (layer){weights, l.scales + output, l.sums + output, l.bias + output};
+    return (layer){l.weights + block * block_bytes(w), l.scales + output, l.sums + output,
+                   l.bias + output};
 }
 
 /* A block of outputs of many pixels: windows begin `step` bytes apart, and a pixel's outputs are
@@ -231,12 +141,13 @@ typedef struct {
                                                                                                     \
     INLINE void NAME##_strips(const strip *strips, long count, long pixels, TYPE *y,                \
                               const block *b) {                                                     \
-        int32_t sums[STRIPS * PIXELS][OUTPUTS];                                                     \
-        sums_of(strips, count, pixels, b->step, b->w, b->l.weights, sums);                          \
+        uint32_t sums[STRIPS * PIXELS * OUTPUTS];                                                   \
+        sums_of(strips, count, pixels, b->step, b->w, b->l.weights, b->outputs, sums);              \
         for (long i = 0; i < count * pixels; i++) {                                                 \
             long pixel = strips[i / pixels].first + i % pixels;                                     \
-            const int32_t *from = sums[i / pixels * PIXELS + i % pixels];                           \
-            long image = b->is_pixel_image ? pixel : 0, zero_point = b->zero_points[image];         \
+            const int32_t *from = (int32_t *)sums + (i / pixels * PIXELS + i % pixels) * OUTPUTS;   \
+            long image = b->is_pixel_image ? pixel : 0;                                             \
+            int32_t zero_point = b->zero_points[image];                                             \
             TYPE *to = y + pixel * b->y_step;                                                       \
             float scale = b->scales[image];                                                         \
             if (b->outputs == OUTPUTS) /* a constant number of vectors */                           \
@@ -246,24 +157,21 @@ typedef struct {
         }                                                                                           \
     }                                                                                               \
                                                                                                     \
-    /* `lines` lines of `pixels` pixels; a line begins `line_bytes` after the one before. Its strips\
-     * have the same size, and overlap where it does not divide the line. */                        \
+    /* `lines` lines of `pixels` pixels; a line begins `line_bytes` after the one before. */        \
     INLINE void NAME##_lines(const uint8_t *x, long line_bytes, long lines, long pixels, TYPE *y,   \
                              const block *b) {                                                      \
-        long parts = ceil_div(pixels, PIXELS), size = ceil_div(pixels, parts), count = 0;           \
-        long at_a_time = strips_at_a_time(b->step);                                                 \
+        cut c = cut_lines(lines, pixels);                                                           \
         strip strips[STRIPS];                                                                       \
-        shape_tiles(size, b->w.words);                                                              \
-        for (long i = 0; i < lines * parts; i++) {                                                  \
-            long line = i / parts, first = smaller(i % parts * size, pixels - size);                \
-            const uint8_t *from = x + line * line_bytes + first * b->step;                          \
-            strips[count++] = (strip){from, line * pixels + first};                                 \
-            if (count < at_a_time && i + 1 < lines * parts) continue;                               \
-            NAME##_strips(strips, count, size, y, b);                                               \
-            count = 0;                                                                              \
+        shape_tiles(c.size, b->w.words);                                                            \
+        for (long i = 0; i < c.count;) {                                                            \
+            long count = strips_now(c.count - i, strips_at_a_time(b->step));                        \
+            for (long s = 0; s < count; s++, i++)                                                   \
+                strips[s] = strip_of(&c, i, x, line_bytes, b->step);                                \
+            NAME##_strips(strips, count, c.size, y, b);                                             \
         }                                                                                           \
         release_tiles();                                                                            \
     }                                                                                               \
+                                                                                                    \
     void int8_conv2d_##NAME(const uint8_t *x, const float *scales, const int32_t *zero_points,      \
                             const int8_t *weights, const float *weight_scales,                      \
                             const int32_t *weight_sums, const float *bias, TYPE *y,                 \

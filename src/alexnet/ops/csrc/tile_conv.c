@@ -1,187 +1,190 @@
-/* The gradients of a convolution's weights and bias, for bf16, by AMX's tiles.
- *
- * Inputs and gradients are streams of pixels in which zeros follow each row and each image, so that
- * the input under a weight (row, column) lies row * stride + column pixels after that of the
- * gradient, everywhere. So the gradient of a weight is one product of two streams, over all pixels.
- * Tiles multiply pairs of pixels, and an odd column needs other pairs than an even one; a row does
- * not, since the stride is even. */
+/* Convolutions in bf16 without stride, by AMX's tiles, and the gradients of their inputs, which are
+ * convolutions of the outputs' gradients with turned kernels. */
 #include "kernels.h"
 
-#include <limits.h>
-
 #if defined(__AMX_BF16__)
-#include "bf16_tiles.h"
+#define VECTOR 16
+#define PIXELS 16
+#define STRIPS 3
+#define TILE_PRODUCT _tile_dpbf16ps
+#include "windows.h"
 
-/* x [images, height, width, channels]; gradients [images, rows, columns, outputs]. */
+#include "bf16_tiles.h"
+#include "tile_windows.h"
+
+/* x [images, height, width, channels]; y [images, rows, columns, outputs]; weights [outputs, kernel_h,
+ * kernel_w, channels / groups], or, where they are turned, [channels, kernel_h, kernel_w, outputs /
+ * groups], whose kernels are read from their ends. The channels of a group are even. */
 typedef struct {
     long images, height, width, channels, rows, columns, outputs, groups;
-    long kernel_h, kernel_w, padding_h, padding_w;
+    long kernel_h, kernel_w, padding_h, padding_w, is_turned;
 } convolution;
 
-/* About as many pixels are in a part that is computed at a time: its streams stay in the cache. */
-enum { PART_PIXELS = 1600 };
-
-/* The streams of a part of `images` images, `image` pixels each, of which `line` are a row's: tiles
- * of pixels of the gradients, and pairs of pixels of the inputs, which the kernels reach further. */
-typedef struct { long line, image, images, tiles, pairs; } streams;
-
-INLINE streams streams_of(const convolution *c) {
-    streams s;
-    s.line = larger(c->width + c->padding_w, c->columns);
-    s.line += s.line % 2;
-    s.image = s.line * larger(c->height + c->padding_h, c->rows);
-    s.images = smaller(c->images, larger(1, PART_PIXELS / s.image));
-    s.tiles = ceil_div(s.images * s.image, TILE_PIXELS);
-    long reach = (c->kernel_h - 1) * s.line + c->kernel_w - 1;
-    s.pairs = s.tiles * (TILE_PIXELS / 2) + reach / 2 + 1;
-    return s;
-}
-
-/* Where each of `count` pixels of a stream is in its images of rows x columns pixels that begin
- * after `top` rows and `left` columns of zeros; LONG_MAX for zeros. */
-INLINE void find_pixels(long *pixels, long count, const streams *s, long rows, long columns,
-                        long top, long left) {
-    for (long i = 0; i < count; i++) {
-        long image = i / s->image, y = i % s->image / s->line - top, x = i % s->line - left;
-        int is_inside = 0 <= y && y < rows && 0 <= x && x < columns;
-        pixels[i] = is_inside ? (image * rows + y) * columns + x : LONG_MAX;
-    }
-}
-
-/* What is computed from: the layer, its streams, and the memory for a part of them. */
+/* What is computed from. Images are copied with zeros around them, [groups, lines, line, channels], so
+ * that a row of a kernel is contiguous; as many at a time as stay in the cache. */
 typedef struct {
     const convolution *c;
-    streams s;
-    long channels, outputs, input_blocks, output_blocks; /* of a group */
-    long *input_pixels, *gradient_pixels;
-    uint16_t *inputs, *gradients;
+    window w;
+    long channels, outputs, blocks, line, lines; /* of a group */
+    long images;                                 /* at a time */
+    uint8_t *weights;                            /* [groups * blocks, words, OUTPUTS, 2] */
+    uint16_t *padded;
 } job;
 
-INLINE long input_values(const streams *s) { return 4 * s->pairs * BLOCK; }
-INLINE long gradient_values(const streams *s) { return 2 * s->tiles * TILE_VALUES; }
+enum { IMAGES_PER_THREAD = 4, VALUE_BYTES = 2 };
 
-/* Without memory where there is none: `inputs` or `input_pixels` is NULL. */
-INLINE job job_of(const convolution *c) {
-    long channels = c->channels / c->groups, outputs = c->outputs / c->groups;
-    job j = {c, streams_of(c), channels, outputs, ceil_div(channels, BLOCK), ceil_div(outputs, BLOCK),
-             NULL, NULL, NULL, NULL};
-    const streams *s = &j.s;
-    long inputs = c->groups * j.input_blocks * input_values(s);
-    long gradients = c->groups * j.output_blocks * gradient_values(s);
-    long input_pixels = 2 * s->pairs + 1, gradient_pixels = s->tiles * TILE_PIXELS;
-    j.inputs = _mm_malloc((size_t)(inputs + gradients) * sizeof *j.inputs, TILE_ROW_BYTES);
-    j.input_pixels = malloc((size_t)(input_pixels + gradient_pixels) * sizeof *j.input_pixels);
-    if (!j.inputs || !j.input_pixels) return j;
-    j.gradients = j.inputs + inputs;
-    j.gradient_pixels = j.input_pixels + input_pixels;
-    find_pixels(j.input_pixels, input_pixels, s, c->height, c->width, c->padding_h, c->padding_w);
-    find_pixels(j.gradient_pixels, gradient_pixels, s, c->rows, c->columns, 0, 0);
+INLINE long group_values(const job *j) { return j->lines * j->line * j->channels; }
+
+/* Steps without a word after the end of a row, whose value might be infinite. */
+INLINE window window_of(long rows, long words, long row_bytes) {
+    long steps = ceil_div(words, STEP_WORDS);
+    while (words % steps) steps++;
+    return (window){rows, steps, words / steps, row_bytes};
+}
+
+/* `weights` is NULL where there is no memory for them and the images. */
+INLINE job job_of(const convolution *c, int threads) {
+    job j = {.c = c, .channels = c->channels / c->groups, .outputs = c->outputs / c->groups};
+    j.blocks = ceil_div(j.outputs, OUTPUTS);
+    j.line = c->width + 2 * c->padding_w;
+    j.lines = c->height + 2 * c->padding_h;
+    j.w = window_of(c->kernel_h, c->kernel_w * j.channels / 2, j.line * j.channels * VALUE_BYTES);
+    j.images = smaller(c->images, IMAGES_PER_THREAD * threads);
+    long weights = c->groups * j.blocks * block_bytes(j.w);
+    long images = j.images * c->groups * group_values(&j) * VALUE_BYTES;
+    j.weights = _mm_malloc((size_t)(weights + images), TILE_ROW_BYTES);
+    if (j.weights) j.padded = (uint16_t *)(j.weights + weights);
     return j;
 }
 
-INLINE void free_memory(const job *j) {
-    _mm_free(j->inputs);
-    free(j->input_pixels);
+/* Weights of a block whose first `outputs` outputs are there, each `words` words of two values. */
+INLINE void pack_words(const uint32_t *weights, uint32_t *to, long words, long outputs) {
+    for (long word = 0; word < words; word += SIDE)
+        for (long first = 0; first < OUTPUTS; first += SIDE) {
+            __m512i rows[SIDE];
+            _Pragma("GCC unroll 16")
+            for (int i = 0; i < SIDE; i++) {
+                long left = first + i < outputs ? smaller(words - word, SIDE) : 0;
+                rows[i] = _mm512_maskz_loadu_epi32((__mmask16)((1 << left) - 1),
+                                                   weights + (first + i) * words + word);
+            }
+            transpose(rows);
+            _Pragma("GCC unroll 16")
+            for (int i = 0; i < SIDE; i++)
+                if (word + i < words) _mm512_store_si512(to + (word + i) * OUTPUTS + first, rows[i]);
+        }
 }
 
-/* The block `index` of `blocks` in each group of channels. */
-INLINE block block_of(const uint16_t *values, const long *pixels, long count, long index, long blocks,
-                      long channels, long groups, long *first) {
-    long left = channels - index % blocks * BLOCK;
-    *first = (index / blocks + 1) * channels - left;
-    return (block){values + *first, pixels, count, groups * channels, mask_of(left)};
+/* The same of turned kernels, of which the outputs are adjacent and the channels `step` values apart. */
+INLINE void pack_turned(const uint16_t *weights, uint16_t *to, const job *j, long outputs) {
+    long places = j->c->kernel_h * j->c->kernel_w, step = places * j->outputs;
+    __mmask32 mask = mask_of(outputs);
+    for (long place = places - 1; place >= 0; place--)
+        for (long i = 0; i < j->channels; i += 2, to += 2 * OUTPUTS) {
+            const uint16_t *from = weights + i * step + place * j->outputs;
+            __m512i first = _mm512_maskz_loadu_epi16(mask, from);
+            __m512i second = _mm512_maskz_loadu_epi16(mask, from + step);
+            _mm512_store_si512(to, pair(first, second, 0));
+            _mm512_store_si512(to + OUTPUTS, pair(first, second, 1));
+        }
 }
 
-INLINE void pack_gradients_of(const job *j, const uint16_t *gradients, long images, long index,
-                              float *bias) {
-    long count = images * j->c->rows * j->c->columns, first;
-    block b = block_of(gradients, j->gradient_pixels, count, index, j->output_blocks, j->outputs,
-                       j->c->groups, &first);
-    uint16_t *to = j->gradients + index * gradient_values(&j->s);
-    pack_gradients(&b, to, j->s.tiles, bias + first);
-}
-
-INLINE void pack_inputs_of(const job *j, const uint16_t *x, long images, long index) {
-    long count = images * j->c->height * j->c->width, first;
-    block b = block_of(x, j->input_pixels, count, index, j->input_blocks, j->channels, j->c->groups,
-                       &first);
-    uint16_t *to = j->inputs + index * input_values(&j->s);
-    pack_inputs(&b, to, j->s.pairs, 0);
-    pack_inputs(&b, to + 2 * j->s.pairs * BLOCK, j->s.pairs, 1);
-}
-
-/* Adds a product of streams to the gradients of a weight; the next output's are `step` values away. */
-INLINE void add_to(float *sums, long step, int is_first, const uint16_t *gradients,
-                   const uint16_t *inputs, const streams *s, const int is_wide, const int is_high) {
-    const int is_whole = is_wide && is_high, bytes = (int)sizeof *sums;
-    float *below = sums + SIDE * step;
-    if (is_first) {
-        clear_sums();
+INLINE void pack_block(const job *j, const uint16_t *weights, long index) {
+    long group = index / j->blocks, output = index % j->blocks * OUTPUTS, left = j->outputs - output;
+    long places = j->c->kernel_h * j->c->kernel_w, words = places * j->channels / 2;
+    uint8_t *to = j->weights + index * block_bytes(j->w);
+    if (j->c->is_turned) {
+        const uint16_t *from = weights + group * j->channels * places * j->outputs + output;
+        pack_turned(from, (uint16_t *)to, j, left);
     } else {
-        _tile_loadd(SUMS, sums, step * bytes);
-        if (is_wide) _tile_loadd(SUMS_RIGHT, sums + SIDE, step * bytes);
-        if (is_high) _tile_loadd(SUMS_BELOW, below, step * bytes);
-        if (is_whole) _tile_loadd(SUMS_LAST, below + SIDE, step * bytes);
+        const uint16_t *from = weights + (group * j->outputs + output) * 2 * words;
+        pack_words((const uint32_t *)from, (uint32_t *)to, words, left);
     }
-    add_products(gradients, inputs, s->tiles, s->pairs, is_wide, is_high);
-    _tile_stored(SUMS, sums, step * bytes);
-    if (is_wide) _tile_stored(SUMS_RIGHT, sums + SIDE, step * bytes);
-    if (is_high) _tile_stored(SUMS_BELOW, below, step * bytes);
-    if (is_whole) _tile_stored(SUMS_LAST, below + SIDE, step * bytes);
 }
 
-/* Adds to the gradients of all weights between a block of inputs and one of outputs. */
-INLINE void add_to_weights(const job *j, long index, float *weights, int is_first) {
+/* Line `y` of a padded image, of every group. */
+INLINE void pad_line(const job *j, const uint16_t *image, uint16_t *padded, long y) {
     const convolution *c = j->c;
-    long input_block = index / j->output_blocks, group = input_block / j->input_blocks;
-    long output_block = group * j->output_blocks + index % j->output_blocks;
-    long input = input_block % j->input_blocks * BLOCK, output = index % j->output_blocks * BLOCK;
-    long count = c->kernel_h * c->kernel_w, step = count * j->channels;
-    int is_wide = j->channels - input > SIDE, is_high = j->outputs - output > SIDE;
-    const uint16_t *gradients = j->gradients + output_block * gradient_values(&j->s);
-    const uint16_t *inputs = j->inputs + input_block * input_values(&j->s);
-    float *sums = weights + (group * j->outputs + output) * count * j->channels + input;
-    for (long i = 0; i < count; i++, sums += j->channels) {
-        long shift = i / c->kernel_w * j->s.line + i % c->kernel_w, pairs = j->s.pairs;
-        const uint16_t *shifted = inputs + (shift % 2 * 2 * pairs + shift / 2) * BLOCK;
-#define ADD(WIDE, HIGH) add_to(sums, step, is_first, gradients, shifted, &j->s, WIDE, HIGH)
-        if (is_wide && is_high) ADD(1, 1);
-        else if (is_wide) ADD(1, 0);
-        else if (is_high) ADD(0, 1);
-        else ADD(0, 0);
+    long inside = y - c->padding_h, border = c->padding_w * j->channels;
+    int is_inside = 0 <= inside && inside < c->height;
+    for (long group = 0; group < c->groups; group++) {
+        uint16_t *to = padded + group * group_values(j) + y * j->line * j->channels;
+        memset(to, 0, (size_t)((is_inside ? border : j->line * j->channels) * VALUE_BYTES));
+        if (!is_inside) continue;
+        const uint16_t *from = image + inside * c->width * c->channels + group * j->channels;
+        to += border;
+        for (long i = 0; i < c->width; i++, to += j->channels, from += c->channels)
+            memcpy(to, from, (size_t)(j->channels * VALUE_BYTES));
+        memset(to, 0, (size_t)(border * VALUE_BYTES));
     }
 }
 
-/* x [images, height, width, channels] and gradients [images, rows, columns, outputs], to the
- * gradients of weights [outputs, kernel_h, kernel_w, channels / groups] and bias [outputs]. The
- * channels and outputs of a group are multiples of 16. Returns 1 where there is no memory for it. */
-int tile_conv_gradients(const uint16_t *x, const uint16_t *gradients, float *weights, float *bias,
-                        const convolution *c, int threads) {
-    job j = job_of(c);
-    if (!j.inputs || !j.input_pixels) {
-        free_memory(&j);
-        return 1;
+/* The first `outputs` outputs of a block for pixels beside each other, whose bias are `low` and `high`. */
+INLINE void write_pixels(const float *sums, uint16_t *y, long pixels, long step, long outputs,
+                         __m512 low, __m512 high) {
+    for (long i = 0; i < pixels; i++, sums += OUTPUTS, y += step) {
+        __m512 first = _mm512_add_ps(_mm512_load_ps(sums), low);
+        __m512 last = _mm512_add_ps(_mm512_load_ps(sums + VECTOR), high);
+        _mm512_mask_storeu_epi16(y, mask_of(outputs), (__m512i)_mm512_cvtne2ps_pbh(last, first));
     }
-    memset(bias, 0, (size_t)c->outputs * sizeof *bias);
+}
+
+/* A block of outputs of an image. */
+INLINE void write_block(const job *j, const uint16_t *padded, const float *bias, uint16_t *y,
+                        long index) {
+    _Alignas(64) float sums[STRIPS * PIXELS * OUTPUTS] = {0};
+    const convolution *c = j->c;
+    long group = index / j->blocks, inner = index % j->blocks * OUTPUTS;
+    long outputs = smaller(j->outputs - inner, OUTPUTS), output = group * j->outputs + inner;
+    long step = j->channels * VALUE_BYTES;
+    __mmask32 mask = mask_of(outputs);
+    __m512 low = _mm512_maskz_loadu_ps((__mmask16)mask, bias + output);
+    __m512 high = _mm512_maskz_loadu_ps((__mmask16)(mask >> VECTOR), bias + output + VECTOR);
+    const uint8_t *x = (const uint8_t *)(padded + group * group_values(j));
+    cut lines = cut_lines(c->rows, c->columns);
+    strip strips[STRIPS];
+    for (long i = 0; i < lines.count;) {
+        long count = strips_now(lines.count - i, strips_at_a_time(step));
+        for (long s = 0; s < count; s++, i++)
+            strips[s] = strip_of(&lines, i, x, j->w.row_bytes, step);
+        sums_of(strips, count, lines.size, step, j->w, j->weights + index * block_bytes(j->w), outputs,
+                (uint32_t *)sums);
+        for (long s = 0; s < count; s++)
+            write_pixels(sums + s * PIXELS * OUTPUTS, y + strips[s].first * c->outputs + output,
+                         lines.size, c->outputs, outputs, low, high);
+    }
+}
+
+/* Returns 1 where there is no memory for it. */
+int tile_conv2d(const uint16_t *x, const uint16_t *weights, const float *bias, uint16_t *y,
+                const convolution *c, int threads) {
+    job j = job_of(c, threads);
+    if (!j.weights) return 1;
+    long blocks = c->groups * j.blocks, image = c->height * c->width * c->channels;
+    long padded_image = c->groups * group_values(&j), y_image = c->rows * c->columns * c->outputs;
+    int is_padded = c->groups == 1 && c->padding_h == 0 && c->padding_w == 0;
     _Pragma("omp parallel num_threads(threads)")
     {
-        load_whole_tiles();
-        for (long image = 0; image < c->images; image += j.s.images) {
-            long images = smaller(j.s.images, c->images - image);
-            const uint16_t *part = x + image * c->height * c->width * c->channels;
-            const uint16_t *part_gradients = gradients + image * c->rows * c->columns * c->outputs;
-            _Pragma("omp for schedule(static) nowait")
-            for (long i = 0; i < c->groups * j.output_blocks; i++)
-                pack_gradients_of(&j, part_gradients, images, i, bias);
+        shape_tiles(cut_lines(c->rows, c->columns).size, j.w.words);
+        _Pragma("omp for schedule(static)")
+        for (long i = 0; i < blocks; i++) pack_block(&j, weights, i);
+        for (long first = 0; first < c->images; first += j.images) {
+            long images = smaller(j.images, c->images - first);
+            const uint16_t *from = is_padded ? x + first * image : j.padded;
+            if (!is_padded) {
+                _Pragma("omp for schedule(static)")
+                for (long i = 0; i < images * j.lines; i++)
+                    pad_line(&j, x + (first + i / j.lines) * image,
+                             j.padded + i / j.lines * padded_image, i % j.lines);
+            }
             _Pragma("omp for schedule(static)")
-            for (long i = 0; i < c->groups * j.input_blocks; i++) pack_inputs_of(&j, part, images, i);
-            _Pragma("omp for schedule(static)")
-            for (long i = 0; i < c->groups * j.input_blocks * j.output_blocks; i++)
-                add_to_weights(&j, i, weights, image == 0);
+            for (long i = 0; i < images * blocks; i++)
+                write_block(&j, from + i / blocks * padded_image, bias,
+                            y + (first + i / blocks) * y_image, i % blocks);
         }
-        _tile_release();
+        release_tiles();
     }
-    free_memory(&j);
+    _mm_free(j.weights);
     return 0;
 }
 #endif

@@ -1,4 +1,6 @@
 /* The shapes of AMX's tiles, as `_tile_loadconfig` reads them. */
+#pragma once
+
 #include <immintrin.h>
 
 enum { TILES = 8, TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES };
