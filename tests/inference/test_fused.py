@@ -47,6 +47,20 @@ def test_one_pass_is_relu_norm_and_pooling(
     assert not found[2].signbit().any()
 
 
+@pytest.mark.parametrize("channels", [1, 2, 31, 32, 33, 96])
+def test_bf16_of_any_number_of_channels_and_of_values_that_are_not_finite(
+    channels: int, kernels: KernelLibrary
+) -> None:
+    x = (randn(3, channels, 6, 7) * 300).bfloat16().contiguous(memory_format=torch.channels_last)
+    x[1, channels // 2, 1, 2] = float("inf")
+    x[1, 0, 4, 4] = -float("inf")
+    x[2, channels - 1, 2, 2] = -torch.tensor(float("nan"))
+    found = FusedReluNormPool(ResponseNorm(), nn.MaxPool2d(3, 2), kernels)(x)
+    expected = F.max_pool2d(response_norm(x.float().relu(), 5, 1e-4, 0.75, 2.0), 3, 2)
+    torch.testing.assert_close(found.float(), expected, rtol=2**-8, atol=1e-6, equal_nan=True)
+    assert [bool(image.isnan().any()) for image in found] == [False, True, True]
+
+
 def pooled(kernels: KernelLibrary, **norm: float) -> Tensor:
     module = ResponseNorm(**norm)  # type: ignore[arg-type]
     x = randn(1, 4, 2, 2).contiguous(memory_format=torch.channels_last)

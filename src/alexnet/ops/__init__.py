@@ -6,7 +6,8 @@
 - `dropout`: masks of dropout, drawn cheaply on the CPU.
 - `fft_conv`: convolutions with large kernels by FFT, for training on the CPU.
 - `pixel_blocks`: the first convolution on blocks of pixels, on a GPU or a CPU with AMX.
-- `tile_conv`, `tile_gradients`: gradients of weights by kernels for AMX's tiles.
+- `tile_conv`, `tile_gradients`: convolutions in training, and gradients of weights, by kernels for
+  AMX's tiles.
 - `bf16_gradients`: weights whose gradients stay in bf16, and their steps of optimizers, on the CPU.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
 - `cores`: the cores that a process may use.

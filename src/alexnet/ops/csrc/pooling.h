@@ -8,23 +8,23 @@
 
 typedef uint32_t __attribute__((may_alias)) bits;
 
-INLINE void max_of_size(const float *x, float *restrict max, long count, long window,
-                        long step) {
-    const bits *from = (const bits *)x;
-    for (long i = 0; i < count; i++) {
-        bits found = from[i];
-        for (long j = 1; j < window; j++)
-            found = found > from[i + j * step] ? found : from[i + j * step];
-        ((bits *)max)[i] = found;
-    }
-}
-
 /* max[i] = the maximum of the `window` values x[i], x[i + step] .. */
-INLINE void max_over(const float *x, float *restrict max, long count, long window, long step) {
-    if (window == 3) max_of_size(x, max, count, 3, step);
-    else if (window == 2) max_of_size(x, max, count, 2, step);
-    else max_of_size(x, max, count, window, step);
-}
+#define MAX_OVER(NAME, BITS)                                                                        \
+    INLINE void NAME##_of_size(const BITS *x, BITS *restrict max, long count, long window,          \
+                               long step) {                                                         \
+        for (long i = 0; i < count; i++) {                                                          \
+            BITS found = x[i];                                                                      \
+            for (long j = 1; j < window; j++)                                                       \
+                found = found > x[i + j * step] ? found : x[i + j * step];                          \
+            max[i] = found;                                                                         \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
+    INLINE void NAME(const BITS *x, BITS *restrict max, long count, long window, long step) {       \
+        if (window == 3) NAME##_of_size(x, max, count, 3, step);                                    \
+        else if (window == 2) NAME##_of_size(x, max, count, 2, step);                               \
+        else NAME##_of_size(x, max, count, window, step);                                           \
+    }
 
 /* Where one value is larger than the maximum so far, it takes its place. */
 INLINE void take_larger(const bits *restrict from, bits *restrict max, bits *restrict place,
