@@ -2,6 +2,8 @@
  *
  * Every kernel computes in float32 and divides its work into parts that do not depend on each
  * other, so the bits of a result do not depend on the number of threads. */
+#pragma once
+
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
