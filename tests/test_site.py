@@ -79,7 +79,7 @@ def test_the_build_is_strict_and_asks_nobody() -> None:
     makefile, conf = ((ROOT / name).read_text() for name in ("Makefile", "docs/conf.py"))
     assert "sphinx -n -W" in makefile
     assert "intersphinx" not in conf
-    assert "make docs\n" in (ROOT / ".ci" / "run").read_text()
+    assert "make -j 2 check docs\n" in (ROOT / ".ci" / "run").read_text()
 
 
 @pytest.mark.slow

@@ -247,6 +247,13 @@ def test_tiles_and_vectors_give_the_same_bits(
         assert all(map(torch.equal, by_tiles, by_vectors))
 
 
+def test_of_no_images_there_are_no_outputs(int8_kernels: KernelLibrary) -> None:
+    with torch.inference_mode():
+        maps = Int8Conv2d(conv(32, 40, kernel=3), torch.bfloat16, int8_kernels)(randn(0, 32, 9, 9))
+        rows = Int8Linear(nn.Linear(64, 12), int8_kernels)(randn(0, 64))
+    assert (maps.shape, rows.shape) == ((0, 40, 7, 7), (0, 12))
+
+
 @pytest.mark.parametrize("length", [1, 33, 64, 65, 127, 129, 1056, 9216])
 def test_a_row_is_read_in_steps_of_equal_size(length: int) -> None:
     words = padded_words(length)

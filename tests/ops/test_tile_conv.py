@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.utils.flop_counter import FlopCounterMode
 
 from alexnet.models import modules
 from alexnet.models.network import Network, create_model
 from alexnet.ops import pixel_blocks, tile_conv
 from alexnet.ops.tile_conv import NARROW, should_use_tiles, tile_conv2d
-from alexnet.ops.tile_gradients import has_tile_gradients
+from alexnet.ops.tile_gradients import has_tile_kernels
 from support.kernels import randn, torch_threads, without_kernels
 
-needs_tiles = pytest.mark.skipif(
-    not has_tile_gradients(), reason="no kernels with AMX's tiles here"
-)
+needs_tiles = pytest.mark.skipif(not has_tile_kernels(), reason="no kernels with AMX's tiles here")
 
 
 @pytest.fixture
 def tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where there are kernels with tiles."""
-    monkeypatch.setattr(tile_conv, "has_tile_gradients", lambda: True)
+    monkeypatch.setattr(tile_conv, "has_tile_kernels", lambda: True)
 
 
 def chosen(network: Network, dtype: torch.dtype = torch.bfloat16) -> list[str]:
@@ -49,10 +51,55 @@ def test_layers_without_stride_use_tiles_while_they_are_trained_in_bf16() -> Non
     network.freeze_up_to("conv4")
     assert chosen(network) == ["conv5"]
     assert chosen(create_model("alexnet", width=0.05)) == []  # channels are not whole tiles
-    layer = nn.Conv2d(32, 32, 3, padding=1)
-    assert not should_use_tiles(layer, torch.empty(0, 32, 13, 13, dtype=torch.bfloat16))
-    layer = nn.Conv2d(32, 32, 1, padding=1)  # zeros alone would be under the kernels
-    assert not should_use_tiles(layer, torch.empty(1, 32, 13, 13, dtype=torch.bfloat16))
+
+
+@pytest.mark.usefixtures("tiles")
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({}, (0, 32, 13, 13)),
+        ({}, (1, 16, 13, 13)),
+        ({}, (1, 64, 13, 13)),
+        ({}, (1, 32, 13, 2)),
+        ({}, (1, 32, 2, 13)),
+        ({}, (32, 13, 13)),
+        ({"padding": 3}, (1, 32, 13, 13)),  # zeros alone would be under the kernels
+        ({"padding": "same"}, (1, 32, 13, 13)),
+        ({"padding": 1, "padding_mode": "reflect"}, (1, 32, 13, 13)),
+        ({"stride": 2}, (1, 32, 13, 13)),
+        ({"dilation": 2}, (1, 32, 13, 13)),
+    ],
+)
+def test_what_the_kernels_do_not_compute_is_left_to_torch(
+    options: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    plain = torch.empty(1, 32, 13, 13, dtype=torch.bfloat16)
+    assert should_use_tiles(nn.Conv2d(32, 32, 3), plain)
+    x = torch.empty(*shape, dtype=torch.bfloat16)
+    assert not should_use_tiles(nn.Conv2d(32, 32, 3, **options), x)
+
+
+@pytest.mark.usefixtures("tiles")
+def test_torch_sees_its_own_operations_where_it_looks_at_them() -> None:
+    layer, x = nn.Conv2d(32, 32, 3), torch.empty(1, 32, 13, 13, dtype=torch.bfloat16)
+    seen = []
+
+    def look(t: Tensor) -> Tensor:
+        seen.append(should_use_tiles(layer, t))
+        return t.sum()
+
+    look(x)
+    torch.func.grad(look)(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of `trace` itself
+        torch.jit.trace(look, (x,), check_trace=False)
+    with forward_ad.dual_level():
+        look(x)
+    with FlopCounterMode(display=False):
+        look(x)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        look(x)
+    assert seen == [True, False, False, False, False, False]
 
 
 def test_without_kernels_no_layer_uses_tiles() -> None:
@@ -141,6 +188,43 @@ def test_neither_threads_nor_other_images_change_the_bits() -> None:
     alone = outcome(lambda t: by_tiles(layer, t), layer, x[8:])[0]
     assert all(map(torch.equal, found, expected))
     assert torch.equal(alone, expected[0][8:])
+
+
+@needs_tiles
+@pytest.mark.parametrize("width", [9, NARROW + 3])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_torchs_default_type_and_device_do_not_matter(width: int, dtype: torch.dtype) -> None:
+    layer, x = layer_of({"in": 32, "out": 32, "kernel": 3}), randn(2, 32, 5, width)
+    grad = randn(2, 32, 3, width - 2).bfloat16()
+
+    def gradients() -> tuple[Tensor, ...]:
+        inputs = x.clone().requires_grad_()
+        return torch.autograd.grad(by_tiles(layer, inputs), (inputs, *layer.parameters()), grad)
+
+    expected = gradients()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            found = gradients()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(map(torch.equal, found, expected))
+
+
+@needs_tiles
+def test_the_bias_alone_may_be_learnt() -> None:
+    layer, x = layer_of(SHAPES["conv3"][0]), randn(2, 256, 13, 13)
+    layer.weight.requires_grad_(False)
+    (found,) = torch.autograd.grad(by_tiles(layer, x).float().sin().sum(), [layer.bias])
+    (expected,) = torch.autograd.grad(layer(x).sin().sum(), [layer.bias])
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.5)
+
+
+@needs_tiles
+def test_by_hand_it_refuses_what_it_cannot_compute() -> None:
+    weight = randn(32, 32, 3, 3)
+    with pytest.raises(ValueError, match=r"no convolution by tiles here of .* \(1, 16, 9, 9\)"):
+        tile_conv2d(randn(1, 16, 9, 9), weight, None, (1, 1))
 
 
 @needs_tiles

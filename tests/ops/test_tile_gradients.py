@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from alexnet.ops.tile_gradients import conv_gradients, has_tile_gradients, linear_gradients
+from alexnet.ops.tile_gradients import conv_gradients, has_tile_kernels, linear_gradients
 from support.kernels import randn, torch_threads
 
-pytestmark = pytest.mark.skipif(not has_tile_gradients(), reason="no kernels with AMX's tiles here")
+pytestmark = pytest.mark.skipif(not has_tile_kernels(), reason="no kernels with AMX's tiles here")
 
 CONVOLUTIONS = {
     # images, channels, height, width, outputs, kernel, padding, groups

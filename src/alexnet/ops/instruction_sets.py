@@ -59,8 +59,14 @@ def supported() -> tuple[InstructionSet, ...]:
 
 def cpu_flags() -> set[str]:
     """The flags of the CPU, as far as the system tells them."""
-    lines = CPUINFO.read_text("utf-8", "replace").splitlines() if CPUINFO.exists() else []
-    return {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return set(_flags_in(CPUINFO))
+
+
+@functools.cache
+def _flags_in(path: Path) -> frozenset[str]:
+    """Read once: the file has hundreds of lines for every core, and each operation asks."""
+    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+    return frozenset(f for line in lines if line.startswith("flags") for f in line.split())
 
 
 @functools.cache

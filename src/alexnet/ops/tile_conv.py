@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from alexnet.ops.library import call_kernel
-from alexnet.ops.tile_gradients import TILE, conv_gradients, has_tile_gradients
+from alexnet.ops.tile_gradients import TILE, conv_gradients, has_tile_kernels
 from alexnet.ops.tracing import is_bf16_step
 
 NARROW = 16
@@ -24,20 +24,22 @@ batch size. AlexNet's last three convolutions have rows of 13 pixels."""
 
 def should_use_tiles(layer: nn.Conv2d, x: Tensor) -> bool:
     """Whether training is faster by `tile_conv2d` in this layer, for inputs [N, C, H, W]."""
-    is_plain = layer.stride == layer.dilation == (1, 1) and isinstance(layer.padding, tuple)
-    if not (is_plain and is_bf16_step(layer.weight, x)):
+    is_plain = layer.stride == layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+    if not (is_plain and isinstance(layer.padding, tuple) and is_bf16_step(layer.weight, x)):
         return False
-    padding = tuple(map(int, layer.padding))
-    return can_use_tiles(x, layer.weight, (padding[0], padding[1]), layer.groups)
+    rows, columns = map(int, layer.padding)
+    return can_use_tiles(x, layer.weight, (rows, columns), layer.groups)
 
 
 def can_use_tiles(x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int = 1) -> bool:
     """Whether `tile_conv2d` computes with these tensors, in bf16."""
     outputs, channels, *kernel = weight.shape
     is_whole = channels % TILE == 0 and outputs // groups % TILE == 0
-    is_padded_less = padding[0] < kernel[0] and padding[1] < kernel[1]
-    is_here = x.device.type == "cpu" and x.numel() > 0
-    return is_whole and is_padded_less and is_here and has_tile_gradients()
+    if not (is_whole and x.ndim == 4 and x.shape[1] == channels * groups and x.numel() > 0):
+        return False
+    sides = (x.shape[2 + i] + 2 * padding[i] for i in (0, 1))
+    is_fitting = all(k <= side and p < k for k, side, p in zip(kernel, sides, padding, strict=True))
+    return is_fitting and x.device.type == "cpu" and has_tile_kernels()
 
 
 def tile_conv2d(
@@ -53,8 +55,12 @@ def tile_conv2d(
         groups: of channels.
 
     Raises:
+        ValueError: the kernels do not compute with these tensors (`can_use_tiles`).
         MemoryError: there is none for the tiles.
     """
+    if not can_use_tiles(x, weight, padding, groups):
+        shapes = f"{tuple(x.shape)} and {tuple(weight.shape)}"
+        raise ValueError(f"no convolution by tiles here of inputs and weights of shapes {shapes}")
     with torch.autocast(x.device.type, enabled=False):
         y: Tensor = _TileConv.apply(  # type: ignore[no-untyped-call]
             x.to(torch.bfloat16), weight, bias, padding, groups
@@ -63,6 +69,8 @@ def tile_conv2d(
 
 
 class _TileConv(torch.autograd.Function):
+    """A convolution, and its gradients, in bf16."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -72,7 +80,7 @@ class _TileConv(torch.autograd.Function):
         padding: tuple[int, int],
         groups: int,
     ) -> Tensor:
-        weight = weight.to(torch.bfloat16)
+        x, weight = (_channels_last(t) for t in (x, weight.to(torch.bfloat16)))
         ctx.save_for_backward(x, weight)
         ctx.padding, ctx.groups = padding, groups
         bias = x.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.float()
@@ -84,7 +92,7 @@ class _TileConv(torch.autograd.Function):
         (x, weight), (grad,) = ctx.saved_tensors, grad_outputs
         needs_x, needs_weight, needs_bias, _, _ = ctx.needs_input_grad
         grad_x = grad_weight = grad_bias = None
-        kernel, padding, groups = weight.shape[2:], ctx.padding, ctx.groups
+        kernel, padding, groups = tuple(weight.shape[2:]), ctx.padding, ctx.groups
         if needs_x:
             rows, columns = (kernel[i] - 1 - padding[i] for i in (0, 1))
             zeros = x.new_zeros(x.shape[1], dtype=torch.float32)
@@ -94,8 +102,10 @@ class _TileConv(torch.autograd.Function):
                 grad, x, weight, [len(weight)], [1, 1], padding, [1, 1], False, [0, 0], groups,
                 [False, True, needs_bias],
             )[1:]  # fmt: skip
-        elif needs_weight or needs_bias:
-            grad_weight, grad_bias = conv_gradients(x, grad, tuple(kernel), padding, groups)
+        elif needs_weight:
+            grad_weight, grad_bias = conv_gradients(x, grad, kernel, padding, groups)
+        elif needs_bias:
+            grad_bias = grad.float().sum((0, 2, 3))
         return grad_x, grad_weight, grad_bias if needs_bias else None, None, None
 
 
@@ -107,14 +117,21 @@ def _convolve(
     groups: int,
     is_turned: bool = False,
 ) -> Tensor:
-    """Outputs bf16, channels last; those of the turned kernels are as many as inputs before."""
-    x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
+    """Outputs bf16, channels last; where `is_turned`, the inputs' gradient from the outputs'."""
+    x = _channels_last(x)
     n, channels, height, width = x.shape
     outputs, kernel = len(bias), tuple(weight.shape[2:])
     rows, columns = (x.shape[2 + i] + 2 * padding[i] - kernel[i] + 1 for i in (0, 1))
     y = torch.empty(
-        (n, outputs, rows, columns), dtype=torch.bfloat16, memory_format=torch.channels_last
+        (n, outputs, rows, columns),
+        dtype=torch.bfloat16,
+        device=x.device,
+        memory_format=torch.channels_last,
     )
     sizes = n, height, width, channels, rows, columns, outputs, groups, *kernel, *padding
     call_kernel("tile_conv2d", x, weight, bias.contiguous(), y, (*sizes, int(is_turned)))
     return y
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)

@@ -21,7 +21,7 @@ def has_tiles() -> bool:
     return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
-def has_tile_gradients() -> bool:
+def has_tile_kernels() -> bool:
     """Whether the kernels here multiply bf16 by tiles."""
     kernels = load_kernels()
     return kernels is not None and kernels.has_bf16_tiles
@@ -48,8 +48,13 @@ def conv_gradients(
     x, grad = (t.contiguous(memory_format=torch.channels_last) for t in (x, grad))
     n, channels, height, width = x.shape
     outputs, rows, columns = grad.shape[1:]
-    weight = torch.empty((outputs, channels // groups, *kernel), memory_format=torch.channels_last)
-    bias = torch.empty(outputs)
+    weight = torch.empty(
+        (outputs, channels // groups, *kernel),
+        dtype=torch.float32,
+        device=x.device,
+        memory_format=torch.channels_last,
+    )
+    bias = x.new_empty(outputs, dtype=torch.float32)
     sizes = n, height, width, channels, rows, columns, outputs, groups, *kernel, *padding
     call_kernel("tile_conv_gradients", x, grad, weight, bias, sizes)
     return weight, bias
@@ -57,7 +62,7 @@ def conv_gradients(
 
 def can_compute_linear_gradients(inputs: int, outputs: int) -> bool:
     """Whether `linear_gradients` is there for a layer with so many features."""
-    return inputs % (2 * TILE) == 0 and outputs % TILE == 0 and has_tile_gradients()
+    return inputs % (2 * TILE) == 0 and outputs % TILE == 0 and has_tile_kernels()
 
 
 def linear_gradients(x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +79,8 @@ def linear_gradients(x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         MemoryError: there is none for the tiles.
     """
     (n, inputs), outputs = x.shape, grad.shape[1]
-    weight, bias = torch.empty(outputs, inputs, dtype=torch.bfloat16), torch.empty(outputs)
+    weight = x.new_empty(outputs, inputs, dtype=torch.bfloat16)
+    bias = x.new_empty(outputs, dtype=torch.float32)
     call_kernel(
         "tile_linear_gradients", x.contiguous(), grad.contiguous(), weight, bias, n, inputs, outputs
     )

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 AUTOCAST_DEVICES = frozenset({"cpu", "cuda", "mps", "xpu"})
 
@@ -32,8 +33,17 @@ def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
 
 
 def is_traced() -> bool:
-    """Whether the operation is compiled or exported instead of computed."""
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    """Whether the operation is compiled, exported or transformed, or only its sizes are computed.
+
+    Then it must consist of torch's own operations: under `torch.jit.trace`, `torch.func`, forward
+    derivatives, and modes that see each operation, as those of fake tensors and counters of FLOPs.
+    """
+    is_compiled = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    if is_compiled or torch._C._get_tracing_state() is not None:
+        return True
+    is_transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    is_forward_mode = torch.autograd.forward_ad._current_level >= 0
+    return is_transformed or is_forward_mode or is_in_torch_dispatch_mode()
 
 
 def is_exporting() -> bool:

@@ -1,9 +1,8 @@
 /* Products of streams of vectors by AMX's tiles of bf16: of the gradients of outputs with inputs, over
  * the pixels of a convolution or the images of a linear layer. */
-#include "tiles.h"
+#include "bf16_pairs.h"
 
-/* Channels are computed in blocks of two tiles of SIDE, of which the last may be of one. */
-enum { SIDE = TILE_ROWS, BLOCK = 2 * SIDE, TILE_PIXELS = 32, TILE_VALUES = TILE_BYTES / 2 };
+enum { TILE_PIXELS = 32, TILE_VALUES = TILE_BYTES / 2 };
 
 /* A block of channels of the pixels of a stream: the first `count` pixels of the images are there. */
 typedef struct {
@@ -13,48 +12,10 @@ typedef struct {
     __mmask32 channels;
 } block;
 
-INLINE __mmask32 mask_of(long channels) {
-    return channels < BLOCK ? ((__mmask32)1 << channels) - 1 : ~(__mmask32)0;
-}
-
 INLINE __m512i load_pixel(const block *b, long i) {
     long pixel = b->pixels ? b->pixels[i] : i;
     if (pixel >= b->count) return _mm512_setzero_si512();
     return _mm512_maskz_loadu_epi16(b->channels, b->values + pixel * b->step);
-}
-
-/* The first or last channels of a block's pixel, each beside that of the next pixel. */
-INLINE __m512i pair(__m512i pixel, __m512i next, int is_last) {
-    uint16_t from[BLOCK];
-    for (int i = 0; i < SIDE; i++) {
-        from[2 * i] = (uint16_t)(is_last * SIDE + i);
-        from[2 * i + 1] = (uint16_t)(BLOCK + is_last * SIDE + i);
-    }
-    return _mm512_permutex2var_epi16(pixel, _mm512_loadu_si512(from), next);
-}
-
-/* Swaps the halves of all squares of 2 * `half` pairs that do not lie on the diagonal. */
-INLINE void swap_halves(__m512i rows[SIDE], const int half) {
-    uint32_t upper[SIDE], lower[SIDE];
-    for (int i = 0; i < SIDE; i++) {
-        upper[i] = (uint32_t)(i & half ? SIDE + i - half : i);
-        lower[i] = (uint32_t)(i & half ? SIDE + i : i + half);
-    }
-    __m512i from_upper = _mm512_loadu_si512(upper), from_lower = _mm512_loadu_si512(lower);
-    _Pragma("GCC unroll 16")
-    for (int i = 0; i < SIDE; i++) {
-        if (i & half) continue;
-        __m512i a = rows[i], b = rows[i + half];
-        rows[i] = _mm512_permutex2var_epi32(a, from_upper, b);
-        rows[i + half] = _mm512_permutex2var_epi32(a, from_lower, b);
-    }
-}
-
-INLINE void transpose(__m512i rows[SIDE]) {
-    swap_halves(rows, 1);
-    swap_halves(rows, 2);
-    swap_halves(rows, 4);
-    swap_halves(rows, 8);
 }
 
 /* Adds both pixels of each pair. */
@@ -122,6 +83,7 @@ INLINE void clear_sums(void) {
 /* Adds the products of `tiles` tiles of gradients with as many of inputs, which are `pairs` pairs. */
 INLINE void add_products(const uint16_t *gradients, const uint16_t *inputs, long tiles, long pairs,
                          const int is_wide, const int is_high) {
+    __asm__ volatile("" ::: "memory"); /* gcc's intrinsics do not tell that they read it */
     for (long i = 0; i < tiles; i++, gradients += 2 * TILE_VALUES, inputs += TILE_VALUES) {
         const uint16_t *right = inputs + pairs * BLOCK, *below = gradients + TILE_VALUES;
         _tile_loadd(GRADIENTS, gradients, TILE_ROW_BYTES);
@@ -142,7 +104,7 @@ INLINE void add_products(const uint16_t *gradients, const uint16_t *inputs, long
 
 INLINE void load_whole_tiles(void) {
     tile_shapes shapes = {.palette = 1};
-    for (int tile = 0; tile < TILES; tile++) {
+    for (int tile = 0; tile <= INPUTS; tile++) {
         shapes.rows[tile] = TILE_ROWS;
         shapes.row_bytes[tile] = TILE_ROW_BYTES;
     }

@@ -160,6 +160,7 @@ typedef struct {
     /* `lines` lines of `pixels` pixels; a line begins `line_bytes` after the one before. */        \
     INLINE void NAME##_lines(const uint8_t *x, long line_bytes, long lines, long pixels, TYPE *y,   \
                              const block *b) {                                                      \
+        if (!lines || !pixels) return;                                                              \
         cut c = cut_lines(lines, pixels);                                                           \
         strip strips[STRIPS];                                                                       \
         shape_tiles(c.size, b->w.words);                                                            \

@@ -28,8 +28,8 @@ INLINE void affine_params(const min_max *parts, long count, float *scale, int32_
     *zero_point = is_scaled ? (int32_t)(0.5f - low * inverse) : 0;
 }
 
-/* Pixels that are rounded before their groups part. */
-enum { PIXELS = 16 };
+/* About as many bytes are rounded before their groups part. */
+enum { SOME_BYTES = 4096 };
 
 /* The minimum and maximum are found by bits, which keeps NaN: with all bits but the sign inverted
  * where it is negative, the bits as signed integers are in the order of the floats, and NaN is at
@@ -93,9 +93,10 @@ enum { PIXELS = 16 };
             NAME##_row(from, to, s->width * all, scale, zero_point);                                \
             return;                                                                                 \
         }                                                                                           \
-        uint8_t pixels[PIXELS * all];                                                               \
-        for (long first = 0; first < s->width; first += PIXELS) {                                   \
-            long count = smaller(s->width - first, PIXELS);                                         \
+        long some = larger(1, SOME_BYTES / all);                                                    \
+        uint8_t pixels[some * all];                                                                 \
+        for (long first = 0; first < s->width; first += some) {                                     \
+            long count = smaller(s->width - first, some);                                           \
             NAME##_row(from + first * all, pixels, count * all, scale, zero_point);                 \
             for (long i = 0; i < count * s->groups; i++)                                            \
                 memcpy(to + i % s->groups * s->padded_h * line                                      \
@@ -107,7 +108,8 @@ enum { PIXELS = 16 };
               const padded_image *s, int threads) {                                                 \
         long count = s->height * s->width * s->groups * s->channels, rows = s->padded_h;            \
         long padded_count = s->groups * rows * s->padded_w * s->channels;                           \
-        long shared = s->images < threads ? s->images : 0; /* the others each by one thread */      \
+        /* fewer images than threads each by all threads, others each by one */                     \
+        long shared = s->images < threads ? s->images : 0;                                          \
         for (long image = 0; image < shared; image++)                                               \
             NAME##_params(x + image * count, count, scales + image, zero_points + image,            \
                           threads);                                                                 \

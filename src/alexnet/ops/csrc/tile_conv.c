@@ -9,7 +9,7 @@
 #define TILE_PRODUCT _tile_dpbf16ps
 #include "windows.h"
 
-#include "bf16_tiles.h"
+#include "bf16_pairs.h"
 #include "tile_windows.h"
 
 /* x [images, height, width, channels]; y [images, rows, columns, outputs]; weights [outputs, kernel_h,
@@ -27,7 +27,8 @@ typedef struct {
     window w;
     long channels, outputs, blocks, line, lines; /* of a group */
     long images;                                 /* at a time */
-    uint8_t *weights;                            /* [groups * blocks, words, OUTPUTS, 2] */
+    int needs_no_copy;
+    uint8_t *weights; /* [groups * blocks, words, OUTPUTS, 2] */
     uint16_t *padded;
 } job;
 
@@ -50,8 +51,9 @@ INLINE job job_of(const convolution *c, int threads) {
     j.lines = c->height + 2 * c->padding_h;
     j.w = window_of(c->kernel_h, c->kernel_w * j.channels / 2, j.line * j.channels * VALUE_BYTES);
     j.images = smaller(c->images, IMAGES_PER_THREAD * threads);
+    j.needs_no_copy = c->groups == 1 && c->padding_h == 0 && c->padding_w == 0;
     long weights = c->groups * j.blocks * block_bytes(j.w);
-    long images = j.images * c->groups * group_values(&j) * VALUE_BYTES;
+    long images = j.needs_no_copy ? 0 : j.images * c->groups * group_values(&j) * VALUE_BYTES;
     j.weights = _mm_malloc((size_t)(weights + images), TILE_ROW_BYTES);
     if (j.weights) j.padded = (uint16_t *)(j.weights + weights);
     return j;
@@ -162,7 +164,6 @@ int tile_conv2d(const uint16_t *x, const uint16_t *weights, const float *bias, u
     if (!j.weights) return 1;
     long blocks = c->groups * j.blocks, image = c->height * c->width * c->channels;
     long padded_image = c->groups * group_values(&j), y_image = c->rows * c->columns * c->outputs;
-    int is_padded = c->groups == 1 && c->padding_h == 0 && c->padding_w == 0;
     _Pragma("omp parallel num_threads(threads)")
     {
         shape_tiles(cut_lines(c->rows, c->columns).size, j.w.words);
@@ -170,8 +171,8 @@ int tile_conv2d(const uint16_t *x, const uint16_t *weights, const float *bias, u
         for (long i = 0; i < blocks; i++) pack_block(&j, weights, i);
         for (long first = 0; first < c->images; first += j.images) {
             long images = smaller(j.images, c->images - first);
-            const uint16_t *from = is_padded ? x + first * image : j.padded;
-            if (!is_padded) {
+            const uint16_t *from = j.needs_no_copy ? x + first * image : j.padded;
+            if (!j.needs_no_copy) {
                 _Pragma("omp for schedule(static)")
                 for (long i = 0; i < images * j.lines; i++)
                     pad_line(&j, x + (first + i / j.lines) * image,

@@ -1,6 +1,7 @@
 /* Sums of the products of windows with packed weights, by AMX's tiles of 16 pixels x 16 outputs, after
  * windows.h. What includes this defines TILE_PRODUCT, the instruction that adds the product of a tile of
- * 16 pixels x 64 bytes with one of 64 bytes x 16 outputs.
+ * 16 pixels x 64 bytes with one of 64 bytes x 16 outputs, and STRIPS, three: of so many strips sums are
+ * computed at a time.
  *
  * The tiles 0 to 2 are sums. Three of the eight tiles stay free: where a core's other thread uses tiles,
  * too, there are few registers for them, and each product that needs all eight waits for the one before

@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-enum { TILES = 8, TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES };
+enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES };
 
 typedef struct {
     uint8_t palette, start_row, reserved[14];

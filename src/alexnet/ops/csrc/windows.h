@@ -1,7 +1,7 @@
 /* Windows of inputs under the kernels of a layer, in the order in which they are multiplied.
  *
- * What includes this defines VECTOR, the outputs in a vector of sums, PIXELS, the output pixels of a
- * strip at most, and STRIPS, as many of which are computed at a time at most. */
+ * What includes this defines VECTOR, the number of outputs in a vector of sums, and PIXELS, the largest
+ * number of output pixels in a strip. */
 
 /* A block of outputs is two vectors of sums. */
 enum { OUTPUTS = 2 * VECTOR };
@@ -35,7 +35,7 @@ INLINE strip strip_of(const cut *c, long i, const uint8_t *x, long line_bytes, l
     return (strip){x + line * line_bytes + first * step, line * c->pixels + first};
 }
 
-/* How many of the strips that are left are computed next, so that none is computed alone. */
+/* How many of the strips that are left are computed next, so that the last is not left alone. */
 INLINE long strips_now(long left, long at_a_time) {
     return ceil_div(left, ceil_div(left, at_a_time));
 }
