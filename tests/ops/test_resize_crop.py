@@ -27,7 +27,7 @@ SIZES = (
 """Of a crop, before and after."""
 
 
-@pytest.fixture(params=["fastest", "baseline"])
+@pytest.fixture(params=["fastest", pytest.param("baseline", marks=pytest.mark.slow)])
 def kernels(
     request: pytest.FixtureRequest, built_kernels: object, monkeypatch: pytest.MonkeyPatch
 ) -> KernelLibrary:
