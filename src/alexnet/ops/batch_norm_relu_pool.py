@@ -81,7 +81,7 @@ class _BatchNormReluPool(torch.autograd.Function):
         x, constants, mean, root, places = ctx.saved_tensors
         n, h, w, _, c, *_ = ctx.sizes
         grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
-        sums = torch.empty(n, 2, c)
+        sums = x.new_empty(n, 2, c, dtype=torch.float32)
         constants = torch.cat([constants, mean[None].float()])
         _call(x, "sums", x, constants, grad, places, sums, ctx.sizes)
         grad_bias, products = sums.double().sum(0)
@@ -96,7 +96,7 @@ class _BatchNormReluPool(torch.autograd.Function):
 
 def _mean_and_variance(x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Of each channel, float64 [C]; of the images' means and variances by Chan et al. 1983."""
-    moments = torch.empty(len(x), 2, x.shape[1])
+    moments = x.new_empty(len(x), 2, x.shape[1], dtype=torch.float32)
     _call(x, "moments", x, moments, sizes)
     means, squares = moments.double().unbind(1)
     mean = means.mean(0)

@@ -68,7 +68,7 @@ def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
     for gradient in gradients:
         if gradient.device.type == "cpu" and gradient.dtype == torch.bfloat16 and kernels:
             count, block = gradient.numel(), SQUARES_BLOCK
-            sums = torch.empty(math.ceil(count / block))
+            sums = gradient.new_empty(math.ceil(count / block), dtype=torch.float32)
             kernels.call("squares_bf16", gradient.contiguous(), sums, count, block)
             norms.append(sums.sum().sqrt())
         else:

@@ -109,11 +109,11 @@ def _resize_by_kernel(
     if kernels is None or not is_possible or size == side:
         return None
     mean, std = (
-        torch.tensor(values, dtype=torch.float32)  # they may be whole numbers
+        torch.tensor(values, dtype=torch.float32, device=pixels.device)  # or whole numbers
         for values in (preprocessing.mean, preprocessing.std)
     )
     mean = mean.expand(side, side, 3) if mean_image is None else mean_image.permute(1, 2, 0)
-    crops = torch.empty(len(pixels), side, side, 3)
+    crops = mean.new_empty(len(pixels), side, side, 3)
     resize_crop(kernels, pixels.contiguous(), place, size, mean.contiguous(), std, crops)
     return crops.permute(0, 3, 1, 2)
 

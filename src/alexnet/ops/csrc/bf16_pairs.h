@@ -1,12 +1,9 @@
 /* Values of bf16 in the order of AMX's tiles, which multiply pairs of them. */
+#include "lanes.h"
 #include "tiles.h"
 
 /* Channels are computed in blocks of two tiles of SIDE, of which the last may be of one. */
 enum { SIDE = TILE_ROWS, BLOCK = 2 * SIDE };
-
-INLINE __mmask32 mask_of(long channels) {
-    return channels < BLOCK ? ((__mmask32)1 << channels) - 1 : ~(__mmask32)0;
-}
 
 /* The first or last channels of a block's pixel, each beside that of the next pixel. */
 INLINE __m512i pair(__m512i pixel, __m512i next, int is_last) {

@@ -2,13 +2,7 @@
  * through the registers, 16 at a time, and nothing between reading and writing them is stored.
  *
  * Values are float32 or, where their size is that of two bytes, bf16. */
-#include <immintrin.h>
-
-enum { LANES = 16 };
-
-INLINE __mmask16 first_lanes(long count) {
-    return (__mmask16)(count < LANES ? (1 << larger(count, 0)) - 1 : -1);
-}
+#include "lanes.h"
 
 /* LANES of `count` values at x[at], and zeros after them. */
 INLINE __m512 read_lanes(const void *x, long at, long count, const size_t size) {
@@ -97,10 +91,6 @@ typedef struct { __m512i bits; __m512 even, odd, pair; } squares;
 INLINE __m512 even_of(__m512i bits) { return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16)); }
 INLINE __m512i odd_mask(void) { return _mm512_set1_epi32((int)0xffff0000u); }
 INLINE __m512 odd_of(__m512i bits) { return _mm512_castsi512_ps(_mm512_and_si512(bits, odd_mask())); }
-
-INLINE __mmask32 first_halves(long count) {
-    return count < 2 * LANES ? ((__mmask32)1 << larger(count, 0)) - 1 : ~(__mmask32)0;
-}
 
 INLINE squares squares_of(const uint16_t *x, long at, long count) {
     __m512i read = _mm512_maskz_loadu_epi16(first_halves(count - at), x + at);

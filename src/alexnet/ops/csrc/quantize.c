@@ -104,6 +104,7 @@ enum { SOME_BYTES = 4096 };
                        pixels + i * s->channels, s->channels);                                      \
         }                                                                                           \
     }                                                                                               \
+                                                                                                    \
     void NAME(const TYPE *x, uint8_t *bytes, float *scales, int32_t *zero_points,                   \
               const padded_image *s, int threads) {                                                 \
         long count = s->height * s->width * s->groups * s->channels, rows = s->padded_h;            \

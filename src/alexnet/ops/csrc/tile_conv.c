@@ -80,7 +80,7 @@ INLINE void pack_words(const uint32_t *weights, uint32_t *to, long words, long o
 /* The same of turned kernels, of which the outputs are adjacent and the channels `step` values apart. */
 INLINE void pack_turned(const uint16_t *weights, uint16_t *to, const job *j, long outputs) {
     long places = j->c->kernel_h * j->c->kernel_w, step = places * j->outputs;
-    __mmask32 mask = mask_of(outputs);
+    __mmask32 mask = first_halves(outputs);
     for (long place = places - 1; place >= 0; place--)
         for (long i = 0; i < j->channels; i += 2, to += 2 * OUTPUTS) {
             const uint16_t *from = weights + i * step + place * j->outputs;
@@ -127,7 +127,7 @@ INLINE void write_pixels(const float *sums, uint16_t *y, long pixels, long step,
     for (long i = 0; i < pixels; i++, sums += OUTPUTS, y += step) {
         __m512 first = _mm512_add_ps(_mm512_load_ps(sums), low);
         __m512 last = _mm512_add_ps(_mm512_load_ps(sums + VECTOR), high);
-        _mm512_mask_storeu_epi16(y, mask_of(outputs), (__m512i)_mm512_cvtne2ps_pbh(last, first));
+        _mm512_mask_storeu_epi16(y, first_halves(outputs), (__m512i)_mm512_cvtne2ps_pbh(last, first));
     }
 }
 
@@ -139,7 +139,7 @@ INLINE void write_block(const job *j, const uint16_t *padded, const float *bias,
     long group = index / j->blocks, inner = index % j->blocks * OUTPUTS;
     long outputs = smaller(j->outputs - inner, OUTPUTS), output = group * j->outputs + inner;
     long step = j->channels * VALUE_BYTES;
-    __mmask32 mask = mask_of(outputs);
+    __mmask32 mask = first_halves(outputs);
     __m512 low = _mm512_maskz_loadu_ps((__mmask16)mask, bias + output);
     __m512 high = _mm512_maskz_loadu_ps((__mmask16)(mask >> VECTOR), bias + output + VECTOR);
     const uint8_t *x = (const uint8_t *)(padded + group * group_values(j));

@@ -89,7 +89,7 @@ INLINE block block_of(const uint16_t *values, const long *pixels, long count, lo
                       long channels, long groups, long *first) {
     long left = channels - index % blocks * BLOCK;
     *first = (index / blocks + 1) * channels - left;
-    return (block){values + *first, pixels, count, groups * channels, mask_of(left)};
+    return (block){values + *first, pixels, count, groups * channels, first_halves(left)};
 }
 
 INLINE void pack_gradients_of(const job *j, const uint16_t *gradients, long images, long index,

@@ -47,12 +47,12 @@ int tile_linear_gradients(const uint16_t *x, const uint16_t *gradients, uint16_t
         load_whole_tiles();
         _Pragma("omp for schedule(static) nowait")
         for (long i = 0; i < output_blocks; i++) {
-            block b = {gradients + i * BLOCK, NULL, images, outputs, mask_of(outputs - i * BLOCK)};
+            block b = {gradients + i * BLOCK, NULL, images, outputs, first_halves(outputs - i * BLOCK)};
             pack_gradients(&b, packed_gradients + i * size, tiles, bias + i * BLOCK);
         }
         _Pragma("omp for schedule(static)")
         for (long i = 0; i < input_blocks; i++) {
-            block b = {x + i * BLOCK, NULL, images, inputs, mask_of(BLOCK)};
+            block b = {x + i * BLOCK, NULL, images, inputs, first_halves(BLOCK)};
             pack_inputs(&b, packed + i * size, tiles * (TILE_PIXELS / 2), 0);
         }
         _Pragma("omp for schedule(static) nowait")
