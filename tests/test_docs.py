@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tempfile
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -207,7 +208,9 @@ def test_command_parses(command: str) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python_block_runs(block: str) -> None:
+def test_python_block_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary files of the pages are left in a folder of this test's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     exec(compile(block, "README.md", "exec"), {})
 
 

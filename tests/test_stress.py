@@ -15,7 +15,14 @@ from stress.children import die_at_change, full_from_change, plain_plots
 from stress.full_disk import limited
 from stress.kills import run_through_signals, state_of_run
 from stress.races import race
-from stress.subjects import Training, paint_images, recipes, train_undisturbed
+from stress.subjects import (
+    Preparing,
+    Training,
+    paint_images,
+    prepare_undisturbed,
+    recipes,
+    train_undisturbed,
+)
 from stress.tally import Tally, counted, table
 
 
@@ -25,6 +32,12 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
     folder = tmp_path_factory.mktemp("stress")
     paint_images(folder / "images")
     return train_undisturbed(recipes(folder / "images", 1)[1], folder / "whole", (plain_plots,))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Preparing:
+    """The harnesses' store of images."""
+    return prepare_undisturbed(tmp_path_factory.mktemp("stress") / "store")
 
 
 # real processes
@@ -72,8 +85,14 @@ def test_a_full_disk_is_a_sentence_and_then_the_same_bytes(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["kills", "kill_points", "races", "full_disk"])
-def test_a_case_of_each_harness_does_not_fail(name: str, tmp_path: Path) -> None:
-    tally: Tally = import_module(f"stress.{name}").stress(1, 1, tmp_path)
+def test_a_case_of_each_harness_does_not_fail(
+    name: str, training: Training, store: Preparing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their undisturbed results are made once for all."""
+    harness = import_module(f"stress.{name}")
+    monkeypatch.setattr(harness, "train_undisturbed", lambda *_: training)
+    monkeypatch.setattr(harness, "prepare_undisturbed", lambda _: store)
+    tally: Tally = harness.stress(1, 1, tmp_path)
     assert tally.is_clean, table([tally])
     assert tally.tried >= 1
 

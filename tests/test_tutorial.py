@@ -60,11 +60,14 @@ def test_every_measured_claim_stands_in_the_tutorial() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_text_runs_from_top_to_bottom(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_runs_from_top_to_bottom(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With few of the flowers to train on: painting all of them takes half a minute."""
     toyflowers.write(cache / "data" / "toyflowers-1", train_per_class=12, val_per_class=2)
     monkeypatch.setenv("ALEXNET_TUTORIAL", "quick")
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # its runs are kept in a new folder there
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
     import_page_writers()
     program = import_module("render_tutorial")

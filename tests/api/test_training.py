@@ -98,6 +98,7 @@ def test_a_finished_run_goes_on_with_more_epochs(small: Recipe, place: Path) -> 
     assert not again.is_finished
 
 
+@pytest.mark.slow
 def test_pretraining_by_words(flowers: Path, place: Path) -> None:
     words = {**WORDS, "up_to": "conv1", "batch_size": 8}
     del words["precision"]

@@ -47,6 +47,7 @@ def test_the_papers_network_needs_its_weights_three_times() -> None:
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say")
 
 
+@pytest.mark.slow
 @needs_linux
 def test_the_peak_counts_what_is_prepared_and_what_is_computed() -> None:
     def prepare() -> Callable[[], object]:
@@ -73,6 +74,7 @@ def test_where_the_system_does_not_say_it_is_none(
     assert Memory(peak_bytes=3, minimum_bytes=2).ratio == 1.5
 
 
+@pytest.mark.slow
 @needs_linux
 def test_training_takes_more_than_the_minimum_and_the_weights_of_inference() -> None:
     arch = architecture("alexnet_bn")

@@ -80,6 +80,7 @@ def test_the_network_alone(classifier: Classifier) -> None:
     assert not module.training
 
 
+@pytest.mark.slow
 def test_an_archive_takes_any_batch_size(classifier: Classifier) -> None:
     """The archive itself is what runs."""
     content, run, runtime = torch_bytes(classifier, FileOptions())

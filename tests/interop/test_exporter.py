@@ -23,13 +23,10 @@ from support.onnx_files import OnnxExports
 
 CLOSE = 1e-5
 """Demanded here; a file is rejected at ten times this."""
-FAST = ("lenet5",)
-"""torch.export takes a second for each; test_export_module.py has a small one."""
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in ZOO]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
 def test_torch_export(tmp_path: Path, name: str) -> None:
     classifier = narrow_classifier(name)
     report = export_model(classifier, tmp_path / "net.pt2", "torch")

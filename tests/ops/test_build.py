@@ -171,6 +171,7 @@ def test_only_the_compiler_of_torchs_openmp_uses_it(
     assert openmp_flags(version) == flags
 
 
+@pytest.mark.slow
 @needs_kernels
 @pytest.mark.parametrize(
     ("isa", "source"),

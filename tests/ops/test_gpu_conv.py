@@ -60,6 +60,7 @@ def test_no_layer_is_rewritten_on_the_cpu() -> None:
     assert not any(map(should_rewrite, convolutions, inputs))
 
 
+@pytest.mark.slow
 def test_logits_of_a_network_of_rewritten_layers_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     network = create_model("alexnet").double().eval()
     images = torch.randn(1, 3, 227, 227, dtype=torch.float64)

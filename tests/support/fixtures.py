@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -36,8 +37,30 @@ pytest_plugins = ["support.experiments"]
 settings.register_profile("alexnet", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("alexnet")
 
+SLOW_FIXTURES = frozenset({"pair", "four", "onnx_exports"})
+"""Of processes that import torch, and of torch's ONNX exporter: what uses one is a slow test."""
+
 SAVE_PLOT = plots.save_plot
 """The real one, also while a test replaces it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no core waits for one of them in the end."""
+    for item in items:
+        if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=_seconds_allowed, reverse=True)
+
+
+def _seconds_allowed(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector does not look at thousands of tests again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -63,6 +63,7 @@ def test_values_beyond_float16_are_refused() -> None:
         check_range(own, pixels)
 
 
+@pytest.mark.slow
 def test_a_within_channel_norm_squares_its_input() -> None:
     own = narrow_classifier("alexnet_2012")
     own.network.norm2 = nn.Identity()  # it would make the values small
