@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet.data.store.store import store_ending
 from alexnet.errors import DataError
 from alexnet.evaluation.evaluator import evaluate, open_evaluation_data
 from alexnet.evaluation.paired import compare_models
@@ -79,6 +80,31 @@ def test_a_comparison_leaves_them_out(
 def test_without_the_store_of_the_training_it_is_unknown(
     classifier: Classifier, mixed: Path, witness: Witness, tmp_path: Path
 ) -> None:
-    gone = trained_on(str(tmp_path / "gone"), classifier)
+    info = replace(classifier.info, manifest_hash="0" * 16)
+    gone = trained_on(str(tmp_path / "gone"), replace(classifier, info=info))
     assert compare_models({"a": gone, "b": gone}, str(mixed), reporter=witness)
     assert any("a was trained on" in note and "it is unknown" in note for note in witness.notes)
+
+
+@pytest.mark.parametrize("data", ["moved/elsewhere", "toyflowers", "flowers17"])
+def test_the_training_data_is_not_opened_to_compare_images(
+    data: str, classifier: Classifier, mixed: Path, witness: Witness, cache: Path
+) -> None:
+    """Neither painted nor downloaded: the store of the training is enough, wherever it is from."""
+    result = evaluate(trained_on(data, classifier), str(mixed), reporter=witness)
+    assert result.num_trained_on == 2
+    assert not (cache / "data").exists()
+    assert not [note for note in witness.notes if "download" in note]
+
+
+def test_a_damaged_store_of_that_size_is_passed_over(
+    classifier: Classifier, mixed: Path, cache: Path
+) -> None:
+    options = classifier.info.recipe.data_options
+    ending = store_ending(options.resize, options.resize_size, options.store_format)
+    for name, text in (("broken", "{"), ("older", '{"format": 1}')):
+        folder = cache / "stores" / f"{name}-0{ending}"
+        folder.mkdir()
+        (folder / "store.json").write_text(text)
+    (cache / "stores" / f"a file{ending}").write_text("")
+    assert evaluate(classifier, str(mixed)).num_trained_on == 2

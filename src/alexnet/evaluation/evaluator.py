@@ -76,7 +76,7 @@ def evaluate(
     result = evaluate_images(
         classifier, store, indices, split=name, crops=crops, labels=labels, on_progress=on_progress
     )
-    seen = training_images(classifier, store, data, reporter)
+    seen = training_images(classifier, store, data)
     return replace(result, num_trained_on=0 if seen is None else int(seen[indices].sum()))
 
 

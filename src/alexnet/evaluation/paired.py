@@ -179,7 +179,7 @@ def unseen_images(
     """
     is_new, num_images = np.ones(len(indices), bool), len(indices)
     for name, classifier in classifiers.items():
-        seen = training_images(classifier, stores[name], data, reporter)
+        seen = training_images(classifier, stores[name], data)
         if seen is None:
             reporter.note(
                 f"{name} was trained on {classifier.info.recipe.data}, which is not here as it "

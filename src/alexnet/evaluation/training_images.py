@@ -6,14 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.duplicates import equal_images
 from alexnet.data.splits import split_indices
-from alexnet.data.store.build import planned_store
-from alexnet.data.store.store import Store
-from alexnet.errors import AlexNetError
+from alexnet.data.store.store import Store, find_store
 from alexnet.inference.classifier import Classifier
-from alexnet.reporter import SILENT, Reporter
 
 
 def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
@@ -28,19 +24,16 @@ def is_training_path(classifier: Classifier, data: str) -> bool:
     return data in ("", trained_on) or str(Path(data).expanduser().resolve()) == trained_on
 
 
-def training_images(
-    classifier: Classifier, store: Store, data: str = "", reporter: Reporter = SILENT
-) -> np.ndarray | None:
+def training_images(classifier: Classifier, store: Store, data: str = "") -> np.ndarray | None:
     """Which images of a store a classifier was trained on: bool [N].
 
     Images of other data are compared with the store of the training, to the last bit of their
-    pixels. It is not built for that.
+    pixels. It is not built for that, nor is the data opened.
 
     Args:
         classifier: what was trained.
         store: built with the classifier's resize options.
         data: what the store was opened from; "" for the classifier's own training data.
-        reporter: is told of a download of the training data.
 
     Returns:
         None where it cannot be known: the store of the training is not here.
@@ -48,11 +41,7 @@ def training_images(
     found, recipe = np.zeros(len(store), bool), classifier.info.recipe
     if not recipe.data:
         return found  # imported: nothing says what it was trained on
-    trained_on = (
-        store
-        if is_training_data(classifier, store, data)
-        else _training_store(classifier, reporter)
-    )
+    trained_on = store if is_training_data(classifier, store, data) else _training_store(classifier)
     if trained_on is None:
         return None
     train = split_indices(trained_on, recipe.data_options, recipe.seed).train
@@ -62,21 +51,12 @@ def training_images(
     return equal_images(store, trained_on, train)
 
 
-def _training_store(classifier: Classifier, reporter: Reporter) -> Store | None:
+def _training_store(classifier: Classifier) -> Store | None:
     """The store of a classifier's training data as it was then, or None if it is not here."""
-    recipe = classifier.info.recipe
-    options = recipe.data_options
-    try:
-        source = open_source(
-            recipe.data, recipe.data_root, label_from=options.label_from, reporter=reporter
-        )
-    except AlexNetError:
-        return None
-    store, is_there = planned_store(
-        source,
+    options = classifier.info.recipe.data_options
+    return find_store(
+        classifier.info.manifest_hash,
         resize=options.resize,
         side=options.resize_size,
         store_format=options.store_format,
     )
-    is_same = store.manifest_hash() == classifier.info.manifest_hash
-    return store if is_there and is_same else None

@@ -37,12 +37,12 @@ from alexnet.data.store.partial import (
     reason_line,
 )
 from alexnet.data.store.store import (
-    STORE_FORMAT,
     Rejected,
     Skipped,
     Store,
     StoreInfo,
     open_store,
+    store_ending,
     store_text,
 )
 from alexnet.data.threads import map_bounded
@@ -84,14 +84,11 @@ class _StorePlan:
     @property
     def target(self) -> ResumableFolder:
         """The folder of the store."""
-        kind = "" if self.store_format == "pixels" else f"-{self.store_format}"
-        name = (
-            f"{folder_name(self.source.name)}-{self.fingerprint}-{self.resize}-{self.side}{kind}"
-            f"-v{STORE_FORMAT}"
-        )
+        name = f"{folder_name(self.source.name)}-{self.fingerprint}"
+        ending = store_ending(self.resize, self.side, self.store_format)
         return ResumableFolder(
             what="store",
-            folder=self.cache / "stores" / name,
+            folder=self.cache / "stores" / f"{name}{ending}",
             files=store_files(self.store_format),
             way_out=f"free some space there{self.other_ways}",
         )

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from alexnet.data.source import first_invalid_label
 from alexnet.data.store.formats import ImageReader, open_reader
 from alexnet.errors import ConfigError, DataError
 from alexnet.io.in_use import InUse, mark_used
+from alexnet.io.paths import cache_folder
 from alexnet.io.text import shape_text
 
 STORE_FORMAT = 3
@@ -159,7 +161,18 @@ class Store:
 
 
 def open_store(folder: Path) -> Store:
-    """Open a finished store.
+    """Open a finished store, which `alexnet cache clean` keeps while it is used.
+
+    Raises:
+        DataError: as `read_store`.
+    """
+    store = read_store(folder)
+    mark_used(folder)
+    return replace(store, in_use=InUse(folder / "store.json"))
+
+
+def read_store(folder: Path) -> Store:
+    """Read a finished store, without a mark that it is used.
 
     Raises:
         DataError: the folder is not a store, or its files do not belong together.
@@ -185,8 +198,33 @@ def open_store(folder: Path) -> Store:
             f"the {len(info.class_names)} classes count from 0; "
             f"remove {folder} and prepare it again"
         )
-    mark_used(folder)
-    return Store(folder, info, images, labels, moments, in_use=InUse(folder / "store.json"))
+    return Store(folder, info, images, labels, moments)
+
+
+def find_store(
+    manifest_hash: str, *, resize: Resize, side: int, store_format: StoreFormat = "pixels"
+) -> Store | None:
+    """The newest store in the cache of some images, wherever they are or were; None without one.
+
+    Args:
+        manifest_hash: as `Store.manifest_hash`.
+        resize: how the images became square.
+        side: of the stored images, in pixels.
+        store_format: whether they are kept as pixels or as JPEGs.
+    """
+    ending = store_ending(resize, side, store_format)
+    folders = (cache_folder() / "stores").glob(f"*{ending}")
+    for folder in sorted(folders, key=lambda one: one.stat().st_mtime, reverse=True):
+        with suppress(DataError):  # such as one that is damaged
+            if read_store(folder).manifest_hash() == manifest_hash:
+                return open_store(folder)
+    return None
+
+
+def store_ending(resize: Resize, side: int, store_format: StoreFormat) -> str:
+    """How the name of the folder of such a store ends, after its source's name and fingerprint."""
+    kind = "" if store_format == "pixels" else f"-{store_format}"
+    return f"-{resize}-{side}{kind}-v{STORE_FORMAT}"
 
 
 def store_text(info: StoreInfo) -> str:
