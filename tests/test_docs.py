@@ -288,8 +288,8 @@ def _files(folder: str) -> list[Path]:
 
 def test_tree_of_the_readme_is_the_package() -> None:
     (tree,) = re.findall(r"^src/alexnet/\n((?:  .*\n)+)", (ROOT / "README.md").read_text(), re.M)
-    folders = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
-    assert set(re.findall(r"^  (\w+)/ ", tree, re.M)) == folders
+    folders = sorted(file.parent.name for file in PACKAGE.glob("*/__init__.py"))
+    assert sorted(re.findall(r"^  (\w+)/ ", tree, re.M)) == folders
 
 
 def test_order_of_the_folders_is_the_one_that_is_checked() -> None:
