@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,7 +47,8 @@ class Request(BaseHTTPRequestHandler):
         state = self.server_state
         state.requests.append({name.lower(): value for name, value in self.headers.items()})
         number = min(len(state.requests), len(state.answers)) - 1
-        state.answers[number](self)
+        with suppress(ConnectionError):  # the client has had enough
+            state.answers[number](self)
 
     def head(self, status: int, **headers: object) -> None:
         """Send the status and headers, whose names have _ for -."""
