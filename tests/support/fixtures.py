@@ -44,18 +44,9 @@ SAVE_PLOT = plots.save_plot
 """The real one, also while a test replaces it."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no core waits for one of them in the end."""
-    for item in items:
-        if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.slow)
-    items.sort(key=_seconds_allowed, reverse=True)
-
-
-def _seconds_allowed(item: pytest.Item) -> float:
-    mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark else 0.0
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
