@@ -107,4 +107,5 @@ def test_a_damaged_store_of_that_size_is_passed_over(
         folder.mkdir()
         (folder / "store.json").write_text(text)
     (cache / "stores" / f"a file{ending}").write_text("")
+    (cache / "stores" / f"removed meanwhile{ending}").symlink_to(cache / "nowhere")
     assert evaluate(classifier, str(mixed)).num_trained_on == 2

@@ -214,11 +214,18 @@ def find_store(
     """
     ending = store_ending(resize, side, store_format)
     folders = (cache_folder() / "stores").glob(f"*{ending}")
-    for folder in sorted(folders, key=lambda one: one.stat().st_mtime, reverse=True):
-        with suppress(DataError):  # such as one that is damaged
+    for folder in sorted(folders, key=_modified_at, reverse=True):
+        with suppress(DataError):  # such as one that is damaged, or removed meanwhile
             if read_store(folder).manifest_hash() == manifest_hash:
                 return open_store(folder)
     return None
+
+
+def _modified_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def store_ending(resize: Resize, side: int, store_format: StoreFormat) -> str:
