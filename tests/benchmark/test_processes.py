@@ -33,7 +33,6 @@ def measure(way: dict[str, Any]) -> tuple[dict[str, Any], str, float]:
     return document, _processes_text(found), ratio
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_counted_bytes_are_those_of_the_arithmetic(pair: Processes, way: dict[str, Any]) -> None:
     first, second = pair.run(measure, way)

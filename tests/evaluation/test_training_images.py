@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet.data.store.store import store_ending
 from alexnet.errors import DataError
@@ -88,13 +90,28 @@ def test_without_the_store_of_the_training_it_is_unknown(
 
 @pytest.mark.parametrize("data", ["moved/elsewhere", "toyflowers", "flowers17"])
 def test_the_training_data_is_not_opened_to_compare_images(
-    data: str, classifier: Classifier, mixed: Path, witness: Witness, cache: Path
+    data: str, classifier: Classifier, mixed: Path, cache: Path
 ) -> None:
     """Neither painted nor downloaded: the store of the training is enough, wherever it is from."""
-    result = evaluate(trained_on(data, classifier), str(mixed), reporter=witness)
-    assert result.num_trained_on == 2
+    assert evaluate(trained_on(data, classifier), str(mixed)).num_trained_on == 2
     assert not (cache / "data").exists()
-    assert not [note for note in witness.notes if "download" in note]
+
+
+def test_of_two_stores_of_the_same_names_the_one_used_last_counts(
+    classifier: Classifier, flowers: Path, mixed: Path, tmp_path: Path, cache: Path
+) -> None:
+    """Images that were changed under the same names."""
+    shutil.copytree(flowers, tmp_path / "changed")
+    for image in (tmp_path / "changed" / "train").glob("*/*"):
+        Image.new("RGB", (40, 40)).save(image)
+    other = open_evaluation_data(classifier, str(tmp_path / "changed"), "", NullReporter())
+    assert other.manifest_hash() == classifier.info.manifest_hash
+    moved = trained_on("moved/elsewhere", classifier)
+    for is_changed_last, seen in ((False, 2), (True, 0)):
+        for store in filter(Path.is_dir, (cache / "stores").iterdir()):
+            seconds = 1000 + ((store == other.folder) == is_changed_last)
+            os.utime(store, (seconds, seconds))
+        assert evaluate(moved, str(mixed)).num_trained_on == seen
 
 
 def test_a_damaged_store_of_that_size_is_passed_over(

@@ -63,7 +63,7 @@ def build_in_a_world(flowers: str, cache: Path) -> tuple[Path, int]:
         build._compute = whole
 
 
-@pytest.mark.parametrize("partial", first_fast([False, True]))
+@pytest.mark.parametrize("partial", [False, True])
 def test_processes_share_the_images_of_the_same_index(
     classifier: Classifier, store: Store, tmp_path: Path, flowers: Path, pair: Processes,
     partial: bool,

@@ -15,7 +15,6 @@ from alexnet.models.variants import ModelOptions
 from alexnet.parallel.world import World
 from alexnet.training.micro_batches import smallest_share
 from support.processes import Processes
-from support.slow import first_fast
 from support.steps import assert_close, assert_same_bits, follow, paper
 
 SYNC = DistributedOptions(sync_batch_norm=True)
@@ -55,7 +54,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", first_fast(NAMES, fast=2))
+@pytest.mark.parametrize("name", NAMES)
 def test_two_processes_follow_one(name: str, tiny: Recipe, pair: Processes) -> None:
     recipe = cases(tiny)[name]
     alone = follow(recipe)
@@ -65,7 +64,6 @@ def test_two_processes_follow_one(name: str, tiny: Recipe, pair: Processes) -> N
     assert alone["losses"][-1] != alone["losses"][0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_four_processes_follow_one(name: str, tiny: Recipe, four: Processes) -> None:
     recipe = cases(tiny)[name]
@@ -79,7 +77,6 @@ def freeze_between_steps(recipe: Recipe) -> dict[str, Any]:
     return follow(recipe, freeze_at=1)
 
 
-@pytest.mark.slow
 def test_layers_that_freeze_leave_the_exchange(tiny: Recipe, pair: Processes) -> None:
     recipe = replace(lenet(tiny), freeze_up_to="conv1", freeze_after_epoch=1)
     alone = follow(recipe, freeze_at=1)
@@ -88,7 +85,6 @@ def test_layers_that_freeze_leave_the_exchange(tiny: Recipe, pair: Processes) ->
     assert_close(first, alone)
 
 
-@pytest.mark.slow
 def test_compressed_gradients_are_near(tiny: Recipe, pair: Processes) -> None:
     recipe = lenet(tiny)
     compressed = replace(recipe, distributed=DistributedOptions(gradient_compression="bf16"))

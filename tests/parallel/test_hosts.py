@@ -79,7 +79,6 @@ def run_here(recipe: Recipe, out: Path) -> None:
     train(recipe, out=out)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_host_is_killed_and_comes_back_to_the_bits_of_two_processes(
     small: Recipe, tmp_path: Path, pair: Processes

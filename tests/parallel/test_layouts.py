@@ -69,7 +69,6 @@ def assert_like(folder: RunFolder, whole: RunFolder) -> None:
     np.testing.assert_allclose(updates, expected_updates, rtol=1e-3)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("options", [COLUMNS, HYBRID, ROUNDS])
 def test_a_run_of_two_processes_is_that_of_one(
@@ -82,7 +81,6 @@ def test_a_run_of_two_processes_is_that_of_one(
     assert_like(RunFolder(tmp_path / "two"), RunFolder(tmp_path / "whole"))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("options", [COLUMNS, HYBRID, ROUNDS])
 def test_the_same_layout_resumes_to_the_same_bits(
@@ -95,7 +93,6 @@ def test_the_same_layout_resumes_to_the_same_bits(
     assert is_same_run(RunFolder(tmp_path / "cut"), RunFolder(tmp_path / "whole"))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_run_goes_on_in_other_layouts(
     narrow: Recipe, tmp_path: Path, pair: Processes, four: Processes

@@ -12,7 +12,6 @@ from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import BalanceOptions, OptimizerOptions, Recipe
 from alexnet.errors import AlexNetError, ConfigError
 from support.processes import Processes
-from support.slow import first_fast
 from support.steps import assert_close, assert_same_bits, follow, paper
 
 COLUMNS = DistributedOptions(parallel="columns")
@@ -43,8 +42,8 @@ def cases(tiny: Recipe) -> dict[str, Recipe]:
 NAMES = ["clip, average", "paper", "accumulate", "cutmix", "balance", "adamw", "freeze"]
 
 
-@pytest.mark.parametrize("scheme", first_fast(["columns", "slices", "all", "turns"], fast=2))
-@pytest.mark.parametrize("name", first_fast(NAMES))
+@pytest.mark.parametrize("scheme", ["columns", "slices", "all", "turns"])
+@pytest.mark.parametrize("name", NAMES)
 def test_two_processes_follow_one(scheme: str, name: str, tiny: Recipe, pair: Processes) -> None:
     recipe = cases(tiny)[name]
     freeze_at = 1 if name == "freeze" else None
@@ -54,7 +53,6 @@ def test_two_processes_follow_one(scheme: str, name: str, tiny: Recipe, pair: Pr
     assert first["losses"][-1] != first["losses"][0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["all", "turns", "slices"])
 @pytest.mark.parametrize("name", NAMES)
 def test_four_processes_follow_one(scheme: str, name: str, tiny: Recipe, four: Processes) -> None:
@@ -66,7 +64,6 @@ def test_four_processes_follow_one(scheme: str, name: str, tiny: Recipe, four: P
     assert_close(first, follow(recipe, freeze_at))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["columns", "all"])
 def test_batch_norm(scheme: str, tiny: Recipe, pair: Processes) -> None:
     """Columns see the whole batch; a hybrid's convolutions need --sync-batch-norm for it."""
@@ -81,7 +78,6 @@ def test_batch_norm(scheme: str, tiny: Recipe, pair: Processes) -> None:
         assert own["losses"] != first["losses"]
 
 
-@pytest.mark.slow
 def test_compressed_gradients(tiny: Recipe, pair: Processes) -> None:
     options = replace(HYBRID, gradient_compression="bf16")
     first, second = pair.run(follow, replace(paper(tiny), distributed=options))
@@ -99,7 +95,6 @@ def refusal(recipe: Recipe) -> str:
     return ""
 
 
-@pytest.mark.slow
 def test_what_cannot_be_spread_is_refused_by_all(tiny: Recipe, pair: Processes) -> None:
     recipe = replace(paper(tiny), distributed=COLUMNS)
     for message in pair.run(refusal, replace(recipe, arch="alexnet_owt")):

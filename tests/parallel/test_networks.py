@@ -33,7 +33,6 @@ from alexnet.parallel.plan import parameters
 from alexnet.parallel.traffic import sent_bytes, traffic
 from alexnet.parallel.world import current_world
 from support.processes import Processes
-from support.slow import first_fast
 
 SMALL = ModelOptions(width=0.125, input_size=67)
 TINY = Architecture(
@@ -147,19 +146,17 @@ EXACT = 1e-12
 """In float64: a wrong part, sum or mask would be far above."""
 
 
-@pytest.mark.parametrize("scheme", first_fast(["columns", "turns", "all", "slices"], fast=2))
+@pytest.mark.parametrize("scheme", ["columns", "turns", "all", "slices"])
 def test_two_processes_compute_what_one_does(pair: Processes, scheme: str) -> None:
     check(pair.run(compare, TINY, scheme, 5, torch.float64), EXACT)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*GROUPED, "alexnet_2012_no_communication"])
 def test_columns_of_every_network_with_groups(pair: Processes, name: str) -> None:
     arch = variant({**ZOO, **ABLATIONS}[name], SMALL)
     check(pair.run(compare, arch, "columns", 4, torch.float64), EXACT)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["all", "turns", "slices"])
 @pytest.mark.parametrize("name", CONVOLUTIONS_WITHOUT_BATCH_NORM)
 def test_hybrids_of_four_with_uneven_parts(four: Processes, name: str, scheme: str) -> None:
@@ -167,13 +164,11 @@ def test_hybrids_of_four_with_uneven_parts(four: Processes, name: str, scheme: s
     check(four.run(compare, arch, scheme, 6, torch.float64), EXACT)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cifar_quick", "lenet5"])
 def test_hybrids_with_one_or_two_fully_connected_layers(four: Processes, name: str) -> None:
     check(four.run(compare, ZOO[name], "all", 9, torch.float64), EXACT)
 
 
-@pytest.mark.slow
 def test_a_reach_beyond_the_neighbor(four: Processes) -> None:
     layers = (Conv("conv1", 8, 3, groups=4), ResponseNorm("norm1", 9), Flatten("flatten"))
     arch = Architecture("own", "", (4, 8, 8), (*layers, FullyConnected("fc2", 6, bias=False)))
@@ -188,7 +183,6 @@ def build_hybrid(arch: Architecture, exchange: str) -> str:
     return ""
 
 
-@pytest.mark.slow
 def test_rounds_with_batch_norm_are_refused(pair: Processes) -> None:
     arch = variant(ZOO["alexnet_bn"], SMALL)
     for exchange in ("turns", "slices"):

@@ -102,13 +102,11 @@ def check_equal(recipe: PretrainRecipe, place: Path, processes: Processes, size:
     assert {p.name for p in many.path.iterdir()} == {p.name for p in one.path.iterdir()}
 
 
-@pytest.mark.slow
 def test_two_processes_pretrain_as_one(training: Recipe, tmp_path: Path, pair: Processes) -> None:
     recipe = replace(recipe_of("rbm", training), up_to="conv1", epochs=1)
     check_equal(recipe, tmp_path, pair, 2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
 def test_four_processes_pretrain_as_one(
     kind: str, training: Recipe, tmp_path: Path, four: Processes
@@ -117,7 +115,6 @@ def test_four_processes_pretrain_as_one(
     check_equal(recipe_of(kind, training), tmp_path, four, 4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoencoder", "rbm"])
 def test_two_processes_resume_a_pretraining_to_the_same_bits(
     kind: str, training: Recipe, tmp_path: Path, pair: Processes
@@ -141,7 +138,6 @@ def test_two_processes_resume_a_pretraining_to_the_same_bits(
     np.testing.assert_allclose(weights["conv1.weight"], expected["conv1.weight"], atol=2e-3)
 
 
-@pytest.mark.slow
 def test_a_batch_of_fewer_images_than_processes_is_refused(
     training: Recipe, tmp_path: Path, pair: Processes
 ) -> None:

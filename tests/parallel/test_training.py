@@ -115,7 +115,6 @@ def check_resuming(recipe: Recipe, place: Path, processes: Processes) -> None:
         assert is_same_run(RunFolder(cut / str(stop_after)), RunFolder(whole))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_two_processes_resume_to_the_same_bits(
     ema: float | None, two_at_a_time: Recipe, small_place: RunFolder, pair: Processes
@@ -124,7 +123,6 @@ def test_two_processes_resume_to_the_same_bits(
     check_resuming(recipe, small_place.path, pair)
 
 
-@pytest.mark.slow
 def test_four_processes_resume_to_the_same_bits(
     tiny: Recipe, small_place: RunFolder, four: Processes
 ) -> None:
@@ -133,7 +131,6 @@ def test_four_processes_resume_to_the_same_bits(
     check_resuming(recipe, small_place.path, four)
 
 
-@pytest.mark.slow
 def test_another_number_of_processes_can_resume(
     two_at_a_time: Recipe, small_whole: RunFolder, small_place: RunFolder, pair: Processes
 ) -> None:
@@ -155,7 +152,6 @@ def listed(folder: Path, place: Path) -> Path:
     return place / "list.csv"
 
 
-@pytest.mark.slow
 def test_images_that_cannot_be_read_are_named_once(
     small: Recipe, flowers: Path, tmp_path: Path, pair: Processes
 ) -> None:
@@ -183,7 +179,6 @@ def resume_here(folder: Path) -> None:
     assert any("processes 1 -> 2" in note for note in witness.notes) == is_main
 
 
-@pytest.mark.slow
 def test_a_signal_to_one_process_saves_and_ends_all(
     two_at_a_time: Recipe, small_whole: RunFolder, small_place: RunFolder, pair: Processes
 ) -> None:

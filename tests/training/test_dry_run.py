@@ -65,7 +65,6 @@ def shared_plan(recipe: Recipe) -> RunPlan:
     return plan_run(recipe, NullReporter())
 
 
-@pytest.mark.slow
 def test_memory_of_each_of_two_processes(tiny: Recipe, pair: Processes) -> None:
     """Half of the activations; of a hybrid also fewer gradients, whose files hold the whole."""
     recipe = replace(tiny, arch="alexnet", batch_size=8)

@@ -182,8 +182,8 @@ def unseen_images(
         seen = training_images(classifier, stores[name], data)
         if seen is None:
             reporter.note(
-                f"{name} was trained on {classifier.info.recipe.data}, which is not here as it "
-                "was then, so it is unknown whether it was trained on some of these images"
+                f"{name} was trained on {classifier.info.recipe.data}, whose image store is not in "
+                "the cache, so it is unknown whether it was trained on some of these images"
             )
         elif count := int(seen[indices].sum()):
             is_new &= ~seen[indices]

@@ -48,7 +48,6 @@ def test_round_trip(onnx_exports: OnnxExports, name: str) -> None:
     np.testing.assert_allclose(theirs, ours, rtol=0, atol=CLOSE * np.abs(ours).max())
 
 
-@pytest.mark.slow
 def test_weights_come_back_bit_by_bit(onnx_exports: OnnxExports) -> None:
     """Also the bias of zeros, which the exporter leaves out, and two equal ones, stored once."""
     own = narrow_classifier("alexnet_caffe").network.state_dict()

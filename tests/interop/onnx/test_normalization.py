@@ -101,7 +101,6 @@ def test_whether_a_preprocessing_agrees() -> None:
     assert not image.agrees_with(own, torch.from_numpy(COLOR["image"] + 1))
 
 
-@pytest.mark.slow
 def test_normalization_of_blue_first(onnx_exports: OnnxExports, tmp_path: Path) -> None:
     """A file of BGR images that subtracts Caffe's mean itself, whatever its metadata say."""
 

@@ -83,7 +83,6 @@ def caffe_file(onnx_exports: OnnxExports) -> Path:
     return onnx_exports("alexnet_caffe").path
 
 
-@pytest.mark.slow
 def test_bgr_weights_are_flipped(caffe_file: Path, tmp_path: Path) -> None:
     """A file that takes blue first, imported as such, becomes the net that takes red first."""
 
@@ -108,7 +107,6 @@ def test_bgr_needs_three_channels(onnx_exports: OnnxExports) -> None:
         read_onnx(onnx_exports("lenet5").path, ZOO["lenet5"], "bgr")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "mismatch"),
     [
@@ -140,7 +138,6 @@ def test_another_net_is_rejected(name: str, mismatch: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_net_that_ends_early_or_late(caffe_file: Path, tmp_path: Path) -> None:
     def without_end(graph: onnx.GraphProto) -> None:
         graph.node.pop()
@@ -159,7 +156,6 @@ def test_a_net_that_ends_early_or_late(caffe_file: Path, tmp_path: Path) -> None
         read_onnx(long, ZOO["alexnet_caffe"])
 
 
-@pytest.mark.slow
 def test_a_final_softmax_is_dropped(caffe_file: Path, tmp_path: Path) -> None:
     def with_softmax(graph: onnx.GraphProto) -> None:
         graph.node.append(helper.make_node("Softmax", [graph.output[0].name], ["prob"]))
@@ -170,7 +166,6 @@ def test_a_final_softmax_is_dropped(caffe_file: Path, tmp_path: Path) -> None:
     assert imported.parity == plain.parity
 
 
-@pytest.mark.slow
 def test_matmul_and_add_are_one_layer(caffe_file: Path, tmp_path: Path) -> None:
     """Other exporters write Gemm so, and store its weight transposed."""
 
@@ -190,7 +185,6 @@ def test_matmul_and_add_are_one_layer(caffe_file: Path, tmp_path: Path) -> None:
         assert torch.equal(own[name], matched.weights[name])
 
 
-@pytest.mark.slow
 def test_weights_are_reordered_for_another_flatten_order(onnx_exports: OnnxExports) -> None:
     """The notebook's net flattens with the channels last, and 2 x 2 values a channel."""
     arch = ZOO["alexnet_notebook"]

@@ -27,7 +27,6 @@ from support.narrow_nets import narrow_classifier
 from support.onnx_files import OnnxExports
 
 
-@pytest.mark.slow
 def test_float16_keeps_the_names_and_is_imported(onnx_exports: OnnxExports, tmp_path: Path) -> None:
     """Response norm stays in float32: its squares could exceed float16."""
     half = half_model(onnx.load(onnx_exports("alexnet_caffe").path))

@@ -166,9 +166,7 @@ def open_store(folder: Path) -> Store:
     Raises:
         DataError: as `read_store`.
     """
-    store = read_store(folder)
-    mark_used(folder)
-    return replace(store, in_use=InUse(folder / "store.json"))
+    return _in_use(read_store(folder))
 
 
 def read_store(folder: Path) -> Store:
@@ -204,7 +202,9 @@ def read_store(folder: Path) -> Store:
 def find_store(
     manifest_hash: str, *, resize: Resize, side: int, store_format: StoreFormat = "pixels"
 ) -> Store | None:
-    """The newest store in the cache of some images, wherever they are or were; None without one.
+    """The store in the cache of some images, wherever they are or were; None without one.
+
+    Of several, as of images that were changed under the same names, the one that was used last.
 
     Args:
         manifest_hash: as `Store.manifest_hash`.
@@ -214,14 +214,21 @@ def find_store(
     """
     ending = store_ending(resize, side, store_format)
     folders = (cache_folder() / "stores").glob(f"*{ending}")
-    for folder in sorted(folders, key=_modified_at, reverse=True):
+    for folder in sorted(folders, key=_used_at, reverse=True):
         with suppress(DataError):  # such as one that is damaged, or removed meanwhile
-            if read_store(folder).manifest_hash() == manifest_hash:
-                return open_store(folder)
+            store = read_store(folder)
+            if store.manifest_hash() == manifest_hash:
+                return _in_use(store)
     return None
 
 
-def _modified_at(folder: Path) -> float:
+def _in_use(store: Store) -> Store:
+    mark_used(store.folder)
+    return replace(store, in_use=InUse(store.folder / "store.json"))
+
+
+def _used_at(folder: Path) -> float:
+    """As `mark_used` has set it; the earliest time for a folder that is gone."""
     try:
         return folder.stat().st_mtime
     except OSError:
@@ -229,7 +236,13 @@ def _modified_at(folder: Path) -> float:
 
 
 def store_ending(resize: Resize, side: int, store_format: StoreFormat) -> str:
-    """How the name of the folder of such a store ends, after its source's name and fingerprint."""
+    """The end of the name of a store's folder, after the source's name and the fingerprint.
+
+    Args:
+        resize: how the images became square.
+        side: of the stored images, in pixels.
+        store_format: whether they are kept as pixels or as JPEGs.
+    """
     kind = "" if store_format == "pixels" else f"-{store_format}"
     return f"-{resize}-{side}{kind}-v{STORE_FORMAT}"
 
