@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 
 from alexnet.config.preprocessing import RGB, Preprocessing
 from alexnet.ops.library import KernelLibrary, load_kernels
-from alexnet.ops.resize_crop import bilinear_filter, resize_crop
+from alexnet.ops.resize_crop import bilinear_filter, box_of, resize_crop
 from alexnet.transforms.crops import center_crop, ten_crop
 
 SIZES = (
@@ -58,16 +60,21 @@ def test_crops_are_those_of_torch(size: int, side: int, kernels: KernelLibrary) 
     pixels = torch.randint(256, (3, stored, stored, 3), dtype=torch.uint8, generator=generator)
     mean = torch.rand(side, side, 3, generator=generator) * 255
     std = torch.tensor([50.0, 1.0, 70.0])
-    for is_mirrored in (False, True):
+    shifts = torch.tensor([[0.0, 0.0, 0.0], [8.0, -3.0, 1.0], [-20.0, 5.5, 90.0]])
+    for is_mirrored, is_upside_down in itertools.product((False, True), repeat=2):
         crop = pixels[:, top : top + size, left : left + size].float()
-        crop = (crop.flip(2) if is_mirrored else crop).permute(0, 3, 1, 2)
+        crop = crop.flip([1] * is_upside_down + [2] * is_mirrored).permute(0, 3, 1, 2)
         resized = F.interpolate(crop, size=(side, side), mode="bilinear", antialias=True)
-        expected = (resized.permute(0, 2, 3, 1) - mean) / std
-        crops, place = torch.full((3, side, side, 3), torch.nan), (top, left, is_mirrored)
-        found = resize_crop(kernels, pixels, place, size, mean, std, crops)
+        expected = (resized.permute(0, 2, 3, 1) + shifts[:, None, None] - mean) / std
+        box = torch.tensor(box_of(top, left, size, is_mirrored))
+        if is_upside_down:
+            box[2:] = torch.tensor([top + size - 1.0, -1.0])
+        boxes, crops = box.repeat(3, 1), torch.full((3, side, side, 3), torch.nan)
+        found = resize_crop(kernels, pixels, boxes, shifts, size, mean, std, crops)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
-        arrays = (pixels.numpy(), place, size, mean.numpy(), std.numpy(), np.empty_like(crops))
-        assert np.array_equal(resize_crop(kernels, *arrays), found.numpy())
+        place = pixels.numpy(), boxes.numpy(), shifts.numpy(), size
+        again = resize_crop(kernels, *place, mean.numpy(), std.numpy(), np.empty_like(crops))
+        assert np.array_equal(again, found.numpy())
 
 
 @pytest.mark.parametrize(

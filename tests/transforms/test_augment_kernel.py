@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from alexnet.config.augmentation import Augmentation
 from support.augmenters import BARE, augmenter, seeded, stored
@@ -33,16 +34,32 @@ def test_the_kernel_gives_the_same_crops(options: Augmentation, has_mean_image: 
     assert fused.std() > 0.1
 
 
+@needs_kernels
+@pytest.mark.parametrize("input_size", [4, 5, 16])
+@pytest.mark.parametrize("has_mean_image", [False, True])
+@pytest.mark.parametrize("options", [Augmentation(vertical_flip=True), BARE], ids=["all", "bare"])
+def test_the_kernel_resizes_crops(
+    options: Augmentation, has_mean_image: bool, input_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit."""
+    mean_image = torch.rand(3, input_size, input_size) * 255 if has_mean_image else None
+    augment = augmenter(options, mean_image=mean_image, input_size=input_size)
+    plain = replace(augment, use_kernel=False)(stored(), seeded(3))
+    monkeypatch.setattr(F, "interpolate", None)
+    fused = augment(stored(), seeded(3))
+    assert fused.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(fused, plain)
+
+
 def test_what_the_kernel_cannot_do_is_left_to_pytorch() -> None:
-    """Grey images, noise, and crops that are antialiased as they shrink."""
+    """Grey images, noise, and crops that are rotated and then resized."""
     pixels = stored()
     augmenters = [
         augmenter(BARE, channels=1),
         augmenter(replace(BARE, noise_std=1.0)),
-        augmenter(BARE, input_size=5),
+        augmenter(replace(BARE, rotation=10.0), input_size=5),
     ]
-    assert not any(augment._can_use_kernel(pixels) for augment in augmenters)
-    assert augmenter(BARE)._can_use_kernel(pixels)
     for augment in augmenters:
+        assert not augment._can_use_kernel(pixels, augment.choose(len(pixels), 9, seeded()))
         plain = replace(augment, use_kernel=False)
         assert torch.equal(plain(pixels, seeded()), augment(pixels, seeded()))

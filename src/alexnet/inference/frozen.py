@@ -35,7 +35,7 @@ from alexnet.inference.predictions import AnsweringNetwork
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.models.layers import FlattenOrder, Layer, ResponseNorm
 from alexnet.ops.library import KernelLibrary
-from alexnet.ops.resize_crop import resize_crop
+from alexnet.ops.resize_crop import box_of, resize_crop
 
 BATCH = 64
 """Images computed at a time."""
@@ -159,7 +159,9 @@ def normalized_crops(
     for top, left, is_flipped in crop_places(pixels.shape[1] - size, crops):
         images = np.empty((len(pixels), side, side, 3), np.float32)
         if size != side:
-            yield resize_crop(kernels, pixels, (top, left, is_flipped), size, mean, std, images)
+            box = np.array(box_of(top, left, size, is_flipped), np.float32)
+            boxes, shifts = np.tile(box, (len(pixels), 1)), np.zeros((len(pixels), 3), np.float32)
+            yield resize_crop(kernels, pixels, boxes, shifts, size, mean, std, images)
             continue
         crop = pixels[:, top : top + side, left : left + side]
         np.subtract(crop[:, :, ::-1] if is_flipped else crop, mean, out=images)

@@ -13,7 +13,7 @@
 - `cores`: the cores that a process may use.
 - `tensors`: tensors as the kernels take them.
 - `resize`: Lanczos resizing of decoded images, by a kernel that needs no torch.
-- `resize_crop`: antialiased bilinear resizing of crops for evaluation.
+- `resize_crop`: antialiased bilinear resizing of crops.
 - `build`: loads them from the package or the cache, or compiles `csrc/*.c` into the cache.
 - `norms_triton`, `gpu_conv`: norms and convolutions on a GPU.
 - `compile`, `instruction_sets`: calls of the compiler, and the CPUs that it compiles for.

@@ -50,9 +50,9 @@ class LibrarySource:
 KERNELS = LibrarySource(
     prefix="",
     files=(
-        "about.c", "relu_norm_pool.c", "norms.c", "batch_norm.c", "winograd.c", "weight_only.c",
-        "quantize.c", "int8.c", "crop_normalize.c", "resize_crop.c", "pixel_blocks.c",
-        "tile_conv.c", "tile_conv_gradients.c", "tile_linear.c", "optimizers.c",
+        "about.c", "relu_norm_pool.c", "norms.c", "norm_within_channel.c", "batch_norm.c",
+        "winograd.c", "weight_only.c", "quantize.c", "int8.c", "crop_normalize.c", "resize_crop.c",
+        "pixel_blocks.c", "tile_conv.c", "tile_conv_gradients.c", "tile_linear.c", "optimizers.c",
     ),
     instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),
     has_openmp=True,

@@ -26,7 +26,7 @@ from alexnet.ops.threads import kernel_threads, load_torch_openmp
 if TYPE_CHECKING:
     from torch import Tensor
 
-Argument: TypeAlias = "Tensor | np.ndarray | float | tuple[int, ...]"
+Argument: TypeAlias = "Tensor | np.ndarray | float | tuple[int, ...] | None"
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class KernelLibrary:
 
         Args:
             kernel: the function's name.
-            arguments: a tensor or an array is passed as a pointer to its memory, an int as long, a
-                float as float, and a tuple as a pointer to a struct of longs.
+            arguments: a tensor or an array is passed as a pointer to its memory, None as a null
+                pointer, an int as long, a float as float, and a tuple as a pointer to a struct of
+                longs.
 
         Raises:
             ValueError: a tensor is not on the CPU, or has numbers of 64 bits, which no kernel reads
@@ -82,6 +83,8 @@ class KernelLibrary:
 
 
 def _c_value(value: Argument) -> object:
+    if value is None:
+        return ctypes.c_void_p()
     if isinstance(value, tuple):
         return (ctypes.c_long * len(value))(*value)
     if isinstance(value, int):

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from alexnet.ops.library import KernelLibrary, load_kernels
+from alexnet.ops.library import KernelLibrary, call_kernel, load_kernels
 from alexnet.ops.tensors import SUFFIX
-from alexnet.ops.tracing import is_exporting, no_autocast
+from alexnet.ops.tracing import is_exporting, is_traced, no_autocast
 
 MAX_KERNEL_CHANNELS = 1024
 """Channels, or window size, for which the C kernel has room on the stack."""
@@ -226,7 +227,8 @@ def within_channel_lrn(
     """Local response normalization within each channel, at every pixel.
 
     b_i = a_i / (k + alpha * sum of a_j^2 over the pixels j around pixel i) ** beta. The window is
-    size x size pixels, zero outside the image. Types are as in `response_norm`.
+    size x size pixels, zero outside the image. Types are as in `response_norm`. On a CPU each pass
+    is one kernel in C, and the backward pass saves `x` alone; elsewhere it is plain torch.
 
     Args:
         x: activations [N, C, H, W].
@@ -237,7 +239,44 @@ def within_channel_lrn(
 
     Source: Code2012, "cnorm2" of net 145: size 5, scale 1e-3 divided by 25, power .75, k = 1.
     """
+    if size % 2 and _can_use_within_kernel(x):
+        y: Tensor = _WithinChannelNorm.apply(x, size, (alpha, beta, k))  # type: ignore[no-untyped-call]
+        return y
     with no_autocast(x.device.type):
         a = _upcast(x)
         mean = F.avg_pool2d(a.square(), size, stride=1, padding=size // 2, count_include_pad=True)
         return (a * _negative_power(mean.mul(alpha * size**2).add(k), beta)).to(x.dtype)
+
+
+def _can_use_within_kernel(x: Tensor) -> bool:
+    """Whether there is a C kernel for the norm within the channels of `x`."""
+    is_plain = x.device.type == "cpu" and x.dtype in SUFFIX and x.ndim == 4 and x.numel() > 0
+    return is_plain and not is_traced() and load_kernels() is not None
+
+
+class _WithinChannelNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, constants: tuple[float, float, float]) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.size, ctx.constants = size, constants
+        return _call_within_kernel(x, None, size, constants)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        (x,) = ctx.saved_tensors
+        return _call_within_kernel(x, grad_outputs[0], ctx.size, ctx.constants), None, None
+
+
+def _call_within_kernel(
+    x: Tensor, grad: Tensor | None, size: int, constants: tuple[float, float, float]
+) -> Tensor:
+    """The norm of x, or its gradient w.r.t. x where `grad` is that w.r.t. the norm."""
+    x_nhwc = _channels_last(x)
+    grad_nhwc = None if grad is None else _channels_last(grad.to(x.dtype))
+    result = torch.empty_like(x_nhwc)
+    n, channels, height, width = x.shape
+    sizes = n, height, width, channels, size
+    kernel = f"within_channel_norm_{SUFFIX[x.dtype]}"
+    call_kernel(kernel, x_nhwc, grad_nhwc, result, sizes, *map(float, constants))
+    return _with_strides_of(x, result)

@@ -47,28 +47,31 @@ def bilinear_filter(size: int, side: int) -> BilinearFilter:
     return BilinearFilter(first, shares / total)
 
 
+def box_of(top: int, left: int, size: int, is_mirrored: bool) -> tuple[float, ...]:
+    """The crop of `size` pixels at (top, left) as `resize_crop` takes it."""
+    return (left + size - 1, -1.0, top, 1.0) if is_mirrored else (left, 1.0, top, 1.0)
+
+
 def resize_crop(
-    kernels: KernelLibrary,
-    pixels: A,
-    place: tuple[int, int, bool],
-    size: int,
-    mean: A,
-    std: A,
-    crops: A,
+    kernels: KernelLibrary, pixels: A, boxes: A, shifts: A, size: int, mean: A, std: A, crops: A
 ) -> A:
-    """A crop of every image, resized and normalized, written into `crops`.
+    """A crop of every image, resized, shifted in color and normalized, written into `crops`.
 
     Args:
         kernels: of this machine.
-        pixels: uint8 [N, S, S, 3], contiguous.
-        place: top, left, and whether the crop is mirrored.
-        size: of the crop, in pixels.
-        mean: float32 [side, side, 3], contiguous.
+        pixels: uint8 [N, S, S, 3].
+        boxes: float32 [N, 4], as `random_crop_boxes` has them: at whole pixels, steps of 1 or -1.
+        shifts: float32 [N, 3], added to every pixel of a crop before it is normalized.
+        size: of the crops, in pixels.
+        mean: float32 [side, side, 3].
         std: float32 [3].
-        crops: float32 [N, side, side, 3], contiguous; it changes, and is returned.
+        crops: float32 [N, side, side, 3]; it changes, and is returned.
+
+    All arrays are contiguous.
     """
     count, side = crops.shape[:2]
     first, weights = bilinear_filter(size, side)
-    sizes = (count, pixels.shape[1], *map(int, place), size, side, weights.shape[1])
-    kernels.call("resize_crop_normalize", pixels, first, weights, mean, std, crops, *sizes)
+    sizes = (count, pixels.shape[1], size, side, weights.shape[1])
+    arrays = (pixels, boxes, shifts, first, weights, mean, std, crops)
+    kernels.call("resize_crop_normalize", *arrays, *sizes)
     return crops

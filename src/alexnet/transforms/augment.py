@@ -16,7 +16,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.transforms.affine import crop_affine
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.crop_kernel import MAX_KERNEL_SIDE, kernel_crops
-from alexnet.transforms.crops import normalize, pad, resize, to_float_chw
+from alexnet.transforms.crops import normalize, pad, resize, resized_crops, to_float_chw
 from alexnet.transforms.erasing import erase_boxes, random_erasing_boxes
 from alexnet.transforms.randaugment import (
     apply_color_operations,
@@ -137,7 +137,7 @@ class Augmenter:
     def _crop(self, pixels: Tensor, applied: Applied) -> Tensor:
         """Crops on the 0-255 scale, rotated and distorted: [B, C, side, side]."""
         preprocessing, side = self.preprocessing, self.preprocessing.side
-        if applied.operations and self._can_use_kernel(pixels):
+        if applied.operations and self._can_use_kernel(pixels, applied):
             zero, one = torch.zeros(3), torch.ones(3)
             shifts = torch.zeros_like(applied.color_shifts)
             crops = kernel_crops(pixels, applied, side, self._fill_color, shifts, zero, one)
@@ -160,25 +160,35 @@ class Augmenter:
         device = self.color_principal_axes.device
         return torch.tensor(mean, dtype=torch.float32, device=device)
 
-    def _can_use_kernel(self, pixels: Tensor) -> bool:
-        """Whether the kernel can crop: RGB on the CPU, no noise, no antialiasing, not large."""
-        preprocessing = self.preprocessing
-        is_antialiased = not self._is_scaled and preprocessing.crop_size != preprocessing.side
-        is_small = max(pixels.shape[1], preprocessing.side) <= MAX_KERNEL_SIDE
-        is_plain = preprocessing.channels == 3 and not self.options.noise_std
+    def _can_use_kernel(self, pixels: Tensor, applied: Applied) -> bool:
+        """Whether a kernel can crop: RGB on the CPU, no noise, not large.
+
+        Crops that are rotated or distorted and then resized are left to torch.
+        """
+        side = self.preprocessing.side
+        is_small = max(pixels.shape[1], side) <= MAX_KERNEL_SIDE
+        is_plain = self.preprocessing.channels == 3 and not self.options.noise_std
         is_wanted = self.use_kernel and pixels.device.type == "cpu"
-        return is_wanted and is_small and not is_antialiased and is_plain
+        is_one_step = applied.crop_size == side or not applied.is_affine
+        return is_wanted and is_small and is_one_step and is_plain
 
     def _run_kernel(self, pixels: Tensor, applied: Applied) -> Tensor | None:
         """Crop, shift and normalize in one pass on the CPU; None where no kernel is used."""
-        if applied.operations or not self._can_use_kernel(pixels):
+        if applied.operations or not self._can_use_kernel(pixels, applied):
             return None
-        mean = torch.tensor(self.preprocessing.mean, dtype=torch.float32)
+        preprocessing, side, shifts = (
+            self.preprocessing,
+            self.preprocessing.side,
+            applied.color_shifts,
+        )
+        if applied.crop_size != side:
+            return resized_crops(pixels, applied.boxes, preprocessing, self.mean_image, shifts)
+        mean = torch.tensor(preprocessing.mean, dtype=torch.float32)
         if self.mean_image is not None:
             mean = self.mean_image.permute(1, 2, 0).contiguous()
-        std = torch.tensor(self.preprocessing.std, dtype=torch.float32)
-        side, fill = self.preprocessing.side, self._fill_color if applied.is_affine else None
-        return kernel_crops(pixels, applied, side, fill, applied.color_shifts, mean, std)
+        std = torch.tensor(preprocessing.std, dtype=torch.float32)
+        fill = self._fill_color if applied.is_affine else None
+        return kernel_crops(pixels, applied, side, fill, shifts, mean, std)
 
 
 def pca_color_jitter(count: int, axes: Tensor, std: float, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Stored images as network inputs for evaluation: the centre crop, or the paper's ten crops."""
+"""Stored images as network inputs: the centre crop and the paper's ten crops, for evaluation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.ops.library import load_kernels
-from alexnet.ops.resize_crop import resize_crop
+from alexnet.ops.resize_crop import box_of, resize_crop
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601, as Pillow converts)."""
@@ -88,33 +88,48 @@ def crop_and_normalize(
     flip: bool = False,
 ) -> Tensor:
     """The normalized crop [B, C, side, side] whose first pixel is (top, left)."""
-    place = top, left, flip
-    if (resized := _resize_by_kernel(pixels, place, preprocessing, mean_image)) is not None:
-        return resized
     size = preprocessing.crop_size
+    if size != preprocessing.side:
+        box = pixels.new_tensor(box_of(top, left, size, flip), dtype=torch.float32)
+        boxes = box.repeat(len(pixels), 1)
+        resized = resized_crops(pixels, boxes, preprocessing, mean_image)
+        if resized is not None:
+            return resized
     crop = pixels[:, top : top + size, left : left + size]
     images = to_float_chw(crop.flip(2) if flip else crop, preprocessing)
     return normalize(resize(images, preprocessing.side), preprocessing, mean_image)
 
 
-def _resize_by_kernel(
+def resized_crops(
     pixels: Tensor,
-    place: tuple[int, int, bool],
+    boxes: Tensor,
     preprocessing: Preprocessing,
     mean_image: Tensor | None,
+    shifts: Tensor | None = None,
 ) -> Tensor | None:
-    """As `crop_and_normalize` by the C kernel; None where it cannot or need not resize."""
-    size, side, kernels = preprocessing.crop_size, preprocessing.side, load_kernels()
-    is_possible = pixels.device.type == "cpu" and preprocessing.channels == 3
-    if kernels is None or not is_possible or size == side:
+    """Crops resized from `crop_size` pixels and normalized, by a C kernel.
+
+    Args:
+        pixels: uint8 [B, S, S, 3].
+        boxes: [B, 4], as `random_crop_boxes` has them.
+        preprocessing: of the network.
+        mean_image: [3, side, side], subtracted in place of `preprocessing.mean`.
+        shifts: [B, 3], 0-255 scale, added to every pixel of a crop.
+
+    Returns:
+        float32 [B, 3, side, side] in channels-last memory; None where there is no kernel for them.
+    """
+    kernels, side = load_kernels(), preprocessing.side
+    if kernels is None or pixels.device.type != "cpu" or preprocessing.channels != 3:
         return None
-    mean, std = (
-        torch.tensor(values, dtype=torch.float32, device=pixels.device)  # or whole numbers
-        for values in (preprocessing.mean, preprocessing.std)
-    )
+    if shifts is None:
+        shifts = boxes.new_zeros(len(pixels), 3)
+    mean, std = (boxes.new_tensor(values) for values in (preprocessing.mean, preprocessing.std))
     mean = mean.expand(side, side, 3) if mean_image is None else mean_image.permute(1, 2, 0)
-    crops = mean.new_empty(len(pixels), side, side, 3)
-    resize_crop(kernels, pixels.contiguous(), place, size, mean.contiguous(), std, crops)
+    crops = boxes.new_empty(len(pixels), side, side, 3)
+    colors = mean.contiguous(), std
+    size = preprocessing.crop_size
+    resize_crop(kernels, pixels.contiguous(), boxes, shifts, size, *colors, crops)
     return crops.permute(0, 3, 1, 2)
 
 
