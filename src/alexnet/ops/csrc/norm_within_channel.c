@@ -22,23 +22,8 @@ INLINE buffers buffers_in(float *memory, maps m) {
     return (buffers){memory, rows, sums, sums + map_floats(m)};
 }
 
-INLINE void sums_of(const float *restrict values, float *restrict sums, long count, long step, long size) {
-    for (long i = 0; i < count; i++) {
-        float sum = values[i];
-        for (long j = 1; j < size; j++) sum += values[i + j * step];
-        sums[i] = sum;
-    }
-}
-
-/* sums[i] = values[i] + values[i + step] + .. of `size` values; the compiler unrolls a size that it knows. */
-INLINE void step_sums(const float *restrict values, float *restrict sums, long count, long step, long size) {
-    if (size == 5) sums_of(values, sums, count, step, 5);
-    else if (size == 3) sums_of(values, sums, count, step, 3);
-    else sums_of(values, sums, count, step, size);
-}
-
-/* `sums`, of the windows in `padded`. */
-INLINE void window_sums_of(buffers b, maps m) {
+/* `sums`, of the windows in `padded`: first of the rows, then of the columns. */
+INLINE void box_sums(buffers b, maps m) {
     long row = m.width * BLOCK;
     for (long y = m.size / 2; y < m.height + m.size / 2; y++)
         step_sums(b.padded + y * padded_width(m) * BLOCK, b.rows + y * row, row, BLOCK, m.size);
@@ -46,23 +31,23 @@ INLINE void window_sums_of(buffers b, maps m) {
 }
 
 /* For each value of a block: `in` is its place in the tensors, `at` in a map, `to` in the padded one. */
-#define EACH_VALUE(BODY)                                                                               \
-    for (long row = 0; row < m.height; row++)                                                          \
-        for (long column = 0; column < m.width; column++) {                                            \
-            long pixel = row * m.width + column, to_row = row + m.size / 2;                            \
-            long to_pixel = to_row * padded_width(m) + column + m.size / 2;                            \
-            for (long c = 0; c < channels; c++) {                                                      \
-                long in = pixel * m.channels + c, at = pixel * BLOCK + c, to = to_pixel * BLOCK + c;   \
-                (void)at, (void)to;                                                                    \
-                BODY                                                                                   \
-            }                                                                                          \
+#define EACH_VALUE(BODY)                                                                             \
+    for (long row = 0; row < m.height; row++)                                                        \
+        for (long column = 0; column < m.width; column++) {                                          \
+            long pixel = row * m.width + column, to_row = row + m.size / 2;                          \
+            long to_pixel = to_row * padded_width(m) + column + m.size / 2;                          \
+            for (long c = 0; c < channels; c++) {                                                    \
+                long in = pixel * m.channels + c, at = pixel * BLOCK + c, to = to_pixel * BLOCK + c; \
+                (void)at, (void)to;                                                                  \
+                BODY                                                                                 \
+            }                                                                                        \
         }
 
 #define WITHIN_CHANNEL_NORM(NAME, TYPE, READ, WRITE)                                                                \
     INLINE void NAME##_squares(const TYPE *restrict x, maps m, long channels, buffers b) {                          \
         float *restrict padded = b.padded;                                                                          \
         EACH_VALUE(float value = READ(x[in]); padded[to] = value * value;)                                          \
-        window_sums_of(b, m);                                                                                       \
+        box_sums(b, m);                                                                                             \
     }                                                                                                               \
                                                                                                                     \
     INLINE void NAME##_block(const TYPE *restrict x, TYPE *restrict y, maps m, long channels, norm n, buffers b) {  \
@@ -80,7 +65,7 @@ INLINE void window_sums_of(buffers b, maps m) {
         float *restrict padded = b.padded, factor = -2.0f * n.alpha * n.beta;                                       \
         EACH_VALUE(float product = READ(grad[in]) * READ(x[in]);                                                    \
                    padded[to] = product * scales[at] / (n.k + n.alpha * sums[at]);)                                 \
-        window_sums_of(b, m);                                                                                       \
+        box_sums(b, m);                                                                                             \
         EACH_VALUE(grad_in[in] = WRITE(READ(grad[in]) * scales[at] + factor * READ(x[in]) * sums[at]);)             \
     }                                                                                                               \
                                                                                                                     \

@@ -30,20 +30,27 @@ INLINE void negative_powers(const float *sums, float *powers, long count, norm n
         for (long i = 0; i < count; i++) powers[i] = powf(n.k + n.alpha * sums[i], -n.beta);
 }
 
-INLINE void sums_of_size(const float *restrict values, float *restrict sums, long count,
+INLINE void sums_of_size(const float *restrict values, float *restrict sums, long count, long step,
                          long size) {
     for (long i = 0; i < count; i++) {
         float sum = values[i];
-        for (long j = 1; j < size; j++) sum += values[i + j];
+        for (long j = 1; j < size; j++) sum += values[i + j * step];
         sums[i] = sum;
     }
 }
 
-/* sums[i] = values[i] + .. + values[i + size - 1]; the compiler unrolls a size that it knows. */
+/* sums[i] = values[i] + values[i + step] + .., of `size` values; the compiler unrolls a size that
+ * it knows. */
+INLINE void step_sums(const float *restrict values, float *restrict sums, long count, long step,
+                      long size) {
+    if (size == 5) sums_of_size(values, sums, count, step, 5);
+    else if (size == 3) sums_of_size(values, sums, count, step, 3);
+    else sums_of_size(values, sums, count, step, size);
+}
+
+/* The same for values that are beside each other. */
 INLINE void window_sums(const float *restrict values, float *restrict sums, long count, long size) {
-    if (size == 5) sums_of_size(values, sums, count, 5);
-    else if (size == 3) sums_of_size(values, sums, count, 3);
-    else sums_of_size(values, sums, count, size);
+    step_sums(values, sums, count, 1, size);
 }
 
 /* PIXELS pixels are computed at a time: a load that overlaps recent stores waits until they are in
