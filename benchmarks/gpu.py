@@ -21,8 +21,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -178,6 +180,33 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
     return result
 
 
+REWRITINGS = {
+    "ReLU, norm and pooling in one pass": "alexnet.models.forward.can_use_one_pass",
+    "convolutions in other shapes": "alexnet.models.modules.should_rewrite",
+}
+"""What asks whether an operation of the paper's net is computed by an equal one."""
+
+
+def measure_gains(flags: Flags) -> dict[str, Any]:
+    """Seconds of a step of the paper's net, whole and without each of the `REWRITINGS`, in turn."""
+    device = torch.device(flags.device)
+    _free_memory(device)
+    network = create_model("alexnet", device=device)
+    images = random_images(network.architecture, 8 if flags.tiny else 512, device)
+    step = make_train_step(network, images, "auto")
+
+    def step_without(condition: str) -> None:
+        with mock.patch(condition, return_value=False):
+            step()
+
+    steps = {f"without {name}": partial(step_without, REWRITINGS[name]) for name in REWRITINGS}
+    steps["whole"] = step
+    for one in (*steps.values(), *steps.values()):
+        one()
+    times = time_interleaved(steps, 2 if flags.tiny else 15, device, min_seconds=0.3)
+    return {name: to_dict(spread(seconds)) for name, seconds in times.items()}
+
+
 def _peak_memory(device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
@@ -208,6 +237,7 @@ SECTIONS: dict[str, Callable[[Flags], Any]] = {
     "tests": run_tests,
     "agreement": compare_with_cpu,
     "resuming": check_resuming,
+    "gains": measure_gains,
     "training": measure_training,
     "accuracy": train_to_accuracy,
     "peers": compare_with_pytorch,

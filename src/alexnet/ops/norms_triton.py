@@ -27,28 +27,41 @@ def forward(x: Tensor, size: int, alpha: float, beta: float, k: float, groups: i
 
 
 def backward(
-    x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
+    x: Tensor,
+    grad_output: Tensor,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    groups: int,
+    *,
+    has_relu: bool = False,
 ) -> Tensor:
-    """`reference_backward` of x and grad_output [N, C, H, W] in channels-last memory."""
+    """`reference_backward` of x and grad_output [N, C, H, W] in channels-last memory.
+
+    With `has_relu` it is the gradient of the norm of max(x, 0).
+    """
     grad_input = torch.empty_like(x)
     channels, before, after = x.shape[1] // groups, size // 2, (size - 1) // 2
     grid = (triton.cdiv(x.numel(), BLOCK),)
-    _backward[grid](
-        x, grad_output, grad_input, x.numel(), channels, alpha, beta, k, before, after, BLOCK
-    )
+    norm = channels, alpha, beta, k, before, after
+    _backward[grid](x, grad_output, grad_input, x.numel(), *norm, has_relu, BLOCK)
     return grad_input
 
 
 @triton.jit
-def _load(x, index, channel, offset, channels: tl.constexpr, is_inside):
+def load(
+    x, index, channel, offset, channels: tl.constexpr, is_inside, has_relu: tl.constexpr = False
+):
     """Float32 values `offset` channels further; 0 outside the pixel's group of channels."""
     c = channel + offset
     mask = is_inside & (c >= 0) & (c < channels)
-    return tl.load(x + index + offset, mask=mask, other=0.0).to(tl.float32)
+    value = tl.load(x + index + offset, mask=mask, other=0.0).to(tl.float32)
+    return tl.where(value <= 0, 0.0, value) if has_relu else value  # NaN stays NaN
 
 
 @triton.jit
-def _scale(
+def scale_of(
     x,
     index,
     channel,
@@ -59,17 +72,18 @@ def _scale(
     before: tl.constexpr,
     after: tl.constexpr,
     is_inside,
+    has_relu: tl.constexpr = False,
 ):
     """The offset plus alpha * sum of squares in the window of the channel `offset` further."""
     total = tl.zeros(index.shape, tl.float32)
     for d in tl.static_range(-before, after + 1):
-        a = _load(x, index, channel, offset + d, channels, is_inside)
+        a = load(x, index, channel, offset + d, channels, is_inside, has_relu)
         total += a * a
     return k + alpha * total
 
 
 @triton.jit
-def _negative_power(scale, beta):
+def negative_power(scale, beta):
     """The scale to the power -beta; the scale is positive."""
     return tl.exp2(-beta * tl.log2(scale))
 
@@ -90,9 +104,9 @@ def _forward(
     index = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     is_inside = index < numel
     channel = (index % channels).to(tl.int32)
-    a = _load(x, index, channel, 0, channels, is_inside)
-    scale = _scale(x, index, channel, 0, channels, alpha, k, before, after, is_inside)
-    tl.store(y + index, a * _negative_power(scale, beta), mask=is_inside)
+    a = load(x, index, channel, 0, channels, is_inside)
+    scale = scale_of(x, index, channel, 0, channels, alpha, k, before, after, is_inside)
+    tl.store(y + index, a * negative_power(scale, beta), mask=is_inside)
 
 
 @triton.jit
@@ -107,6 +121,7 @@ def _backward(
     k,
     before: tl.constexpr,
     after: tl.constexpr,
+    has_relu: tl.constexpr,
     block: tl.constexpr,
 ):
     index = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
@@ -114,12 +129,16 @@ def _backward(
     channel = (index % channels).to(tl.int32)
     terms = tl.zeros(index.shape, tl.float32)
     for d in tl.static_range(-after, before + 1):  # the channels whose window has this one
-        a = _load(x, index, channel, d, channels, is_inside)
-        g = _load(grad_output, index, channel, d, channels, is_inside)
-        scale = _scale(x, index, channel, d, channels, alpha, k, before, after, is_inside)
-        terms += g * a * _negative_power(scale, beta) / scale
-    a = _load(x, index, channel, 0, channels, is_inside)
-    g = _load(grad_output, index, channel, 0, channels, is_inside)
-    scale = _scale(x, index, channel, 0, channels, alpha, k, before, after, is_inside)
-    result = g * _negative_power(scale, beta) - 2 * alpha * beta * a * terms
+        a = load(x, index, channel, d, channels, is_inside, has_relu)
+        g = load(grad_output, index, channel, d, channels, is_inside)
+        scale = scale_of(
+            x, index, channel, d, channels, alpha, k, before, after, is_inside, has_relu
+        )
+        terms += g * a * negative_power(scale, beta) / scale
+    a = load(x, index, channel, 0, channels, is_inside, has_relu)
+    g = load(grad_output, index, channel, 0, channels, is_inside)
+    scale = scale_of(x, index, channel, 0, channels, alpha, k, before, after, is_inside, has_relu)
+    result = g * negative_power(scale, beta) - 2 * alpha * beta * a * terms
+    if has_relu:
+        result = tl.where(a <= 0, 0.0, result)
     tl.store(grad_input + index, result, mask=is_inside)

@@ -1,7 +1,8 @@
-"""ReLU, response norm and max pooling in one pass, forward and backward, for training on the CPU.
+"""ReLU, response norm and max pooling in one pass, forward and backward, for training.
 
-Each of the three is limited by memory, so one pass takes half of their time (docs/performance.md).
-For the backward pass it keeps its input and a byte for each pooled value: where the maximum was.
+Each of the three is limited by memory, so one pass takes half of their time on a CPU
+(docs/performance.md). For the backward pass it keeps its input and a byte for each pooled value:
+where the maximum was. The kernels are in C on a CPU, and in Triton on a GPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from alexnet.ops.library import call_kernel, load_kernels
-from alexnet.ops.norms import MAX_KERNEL_CHANNELS
+from alexnet.ops.norms import MAX_KERNEL_CHANNELS, has_triton_kernels
 from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_traced
 
@@ -39,14 +40,19 @@ def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
     if is_traced():
         return False
     is_trained = torch.is_grad_enabled() and x.requires_grad and x.ndim == 4
-    if not is_trained or x.device.type != "cpu" or x.dtype not in SUFFIX or not x.numel():
-        return False
-    if not x.is_contiguous(memory_format=torch.channels_last):
+    if not is_trained or not x.numel() or not x.is_contiguous(memory_format=torch.channels_last):
         return False
     is_divisible = x.shape[1] % norm.groups == 0
-    has_room = norm == NO_NORM or max(x.shape[1], norm.size) <= MAX_KERNEL_CHANNELS
     is_large = min(x.shape[2:]) >= window and window <= MAX_WINDOW
-    return is_divisible and has_room and is_large and load_kernels() is not None
+    return (
+        is_divisible and is_large and (_has_c_kernel(x, norm) or has_triton_kernels(x, norm.size))
+    )
+
+
+def _has_c_kernel(x: Tensor, norm: Norm) -> bool:
+    has_room = norm == NO_NORM or max(x.shape[1], norm.size) <= MAX_KERNEL_CHANNELS
+    is_supported = x.device.type == "cpu" and x.dtype in SUFFIX
+    return has_room and is_supported and load_kernels() is not None
 
 
 def relu_norm_pool(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
@@ -65,24 +71,57 @@ def relu_norm_pool(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
 class _ReluNormPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
-        n, c, h, w = x.shape
-        rows, columns = ((side - window) // stride + 1 for side in (h, w))
-        ctx.sizes = n, h, w, norm.groups, c // norm.groups, norm.size, window, stride, rows, columns
-        ctx.constants = float(norm.alpha), float(norm.beta), float(norm.k)
-        y = x.new_empty(n, rows, columns, c)
-        places = x.new_empty(y.shape, dtype=torch.uint8)
-        call_kernel(
-            f"relu_norm_pool_{SUFFIX[x.dtype]}_forward", x, y, places, ctx.sizes, *ctx.constants
-        )
+        ctx.constants = norm, window, stride
+        if x.is_cuda:
+            from alexnet.ops import relu_norm_pool_triton
+
+            y, places = relu_norm_pool_triton.forward(x, *norm, window, stride)
+        else:
+            y, places = _forward_in_c(x, norm, window, stride)
         ctx.save_for_backward(x, places)
-        return y.permute(0, 3, 1, 2)
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         x, places = ctx.saved_tensors
+        constants: tuple[Norm, int, int] = ctx.constants
+        norm, window, stride = constants
         grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
-        grad_x = torch.empty_like(x)
-        kernel = f"relu_norm_pool_{SUFFIX[x.dtype]}_backward"
-        call_kernel(kernel, x, grad, places, grad_x, ctx.sizes, *ctx.constants)
+        if x.is_cuda:
+            from alexnet.ops import relu_norm_pool_triton
+
+            grad_x = relu_norm_pool_triton.backward(x, grad, places, *norm, window, stride)
+        else:
+            grad_x = _backward_in_c(x, grad, places, norm, window, stride)
         return grad_x, None, None, None
+
+
+def _forward_in_c(x: Tensor, norm: Norm, window: int, stride: int) -> tuple[Tensor, Tensor]:
+    """The pooled values and their places, both [N, C, H', W'] in channels-last memory."""
+    sizes, constants = _kernel_arguments(x, norm, window, stride)
+    n, channels = x.shape[:2]
+    y = x.new_empty(n, *sizes[-2:], channels)
+    places = x.new_empty(y.shape, dtype=torch.uint8)
+    call_kernel(f"relu_norm_pool_{SUFFIX[x.dtype]}_forward", x, y, places, sizes, *constants)
+    return y.permute(0, 3, 1, 2), places.permute(0, 3, 1, 2)
+
+
+def _backward_in_c(
+    x: Tensor, grad: Tensor, places: Tensor, norm: Norm, window: int, stride: int
+) -> Tensor:
+    sizes, constants = _kernel_arguments(x, norm, window, stride)
+    grad_x = torch.empty_like(x)
+    kernel = f"relu_norm_pool_{SUFFIX[x.dtype]}_backward"
+    call_kernel(kernel, x, grad, places, grad_x, sizes, *constants)
+    return grad_x
+
+
+def _kernel_arguments(
+    x: Tensor, norm: Norm, window: int, stride: int
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The sizes and the constants that the C kernels take."""
+    n, c, h, w = x.shape
+    rows, columns = ((side - window) // stride + 1 for side in (h, w))
+    sizes = n, h, w, norm.groups, c // norm.groups, norm.size, window, stride, rows, columns
+    return sizes, (float(norm.alpha), float(norm.beta), float(norm.k))
