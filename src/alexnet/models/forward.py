@@ -15,9 +15,9 @@ from alexnet.ops.relu_norm_pool import NO_NORM, Norm, can_use_one_pass, relu_nor
 def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     """`x` through the layers in their order.
 
-    While a network is trained, (ReLU, response norm or none, max pooling) is one pass, on a CPU
-    with the same bits. There (batch norm, ReLU, max pooling or none) is one, too, whose values are
-    not rounded in between. A layer that has hooks is computed by itself.
+    While a network is trained on the CPU, (ReLU, response norm or none, max pooling) is one pass,
+    with the same bits, and so is (batch norm, ReLU, max pooling or none), whose values are not
+    rounded in between; unless a layer has hooks.
     """
     i = 0
     while i < len(layers):

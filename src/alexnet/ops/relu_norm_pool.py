@@ -18,6 +18,9 @@ from alexnet.ops.norms import MAX_KERNEL_CHANNELS, has_triton_kernels
 from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_traced
 
+ON_GPUS = False
+"""Whether a GPU takes the Triton kernels. Not before a step with them has been measured on one:
+`python benchmarks/gpu.py --only gains`."""
 MAX_WINDOW = 15
 """Side of a window whose places fit into a byte."""
 
@@ -44,9 +47,8 @@ def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
         return False
     is_divisible = x.shape[1] % norm.groups == 0
     is_large = min(x.shape[2:]) >= window and window <= MAX_WINDOW
-    return (
-        is_divisible and is_large and (_has_c_kernel(x, norm) or has_triton_kernels(x, norm.size))
-    )
+    has_kernel = _has_c_kernel(x, norm) or (ON_GPUS and has_triton_kernels(x, norm.size))
+    return is_divisible and is_large and has_kernel
 
 
 def _has_c_kernel(x: Tensor, norm: Norm) -> bool:
