@@ -220,12 +220,22 @@ def test_contributing_names_every_make_target() -> None:
     assert [t for t in phony.split() if t != "setup" and f"| `make {t}` |" not in text] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub and the site write them into an address."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_lead_somewhere() -> None:
     for page in PAGES:
-        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        for link in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
             if "generated/" in link:  # `make docs` writes these pages, and checks the links
                 continue
-            assert (page.parent / link).exists(), f"{page.name}: {link}"
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
 
 
 def test_zoo_table_of_the_readme_is_the_arithmetic() -> None:
