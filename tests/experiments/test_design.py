@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+import pytest
+
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, to_dict
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.design import Design, design_differences, design_of, digest
 from alexnet.experiments.experiment import Arm, Comparison, Experiment
 from alexnet.experiments.plan import Plan
+from alexnet.pretraining.recipe import KINDS, RbmRecipe
 
 DROPOUT = EXPERIMENTS["dropout"]
 
@@ -42,6 +45,10 @@ def test_whatever_a_result_depends_on_is_told_with_both_values() -> None:
         "seeds: 3, now 4": design(num_seeds=4),
         "tuning epochs: 8, now 7": design(with_protocol(tuning_epochs=7)),
         "lr grid: 0.01 0.003 0.03, now 0.1 1": design(with_protocol(lr_grid=(0.1, 1.0))),
+        "arm lr grids: none, now dropout 0.1 0.3, no-dropout 0.02": design(
+            with_protocol(arm_lr_grids={"no-dropout": (0.02,), "dropout": (0.1, 0.3)})
+        ),
+        "arm seeds: none, now dropout 3": design(with_protocol(arm_seeds={"dropout": 3})),
         "measure: test_error, now train_error": design(replace(DROPOUT, measure="train_error")),
         "arm third: none, now 10 crops": design(replace(DROPOUT, arms=(*DROPOUT.arms, third))),
         "arm no-dropout: --dropout 0, now --dropout 0.25": design(
@@ -55,6 +62,26 @@ def test_whatever_a_result_depends_on_is_told_with_both_values() -> None:
     for told, changed in cases.items():
         assert design_differences(design(), changed) == (told,)
         assert digest(changed) != digest(design())
+
+
+def test_values_of_mappings_are_told_and_change_the_digest() -> None:
+    few, many = (design(with_protocol(arm_seeds={"dropout": n})) for n in (3, 4))
+    assert design_differences(few, many) == ("arm seeds: dropout 3, now dropout 4",)
+    assert digest(few) != digest(many)
+
+
+def test_every_option_of_a_pretraining_is_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class OtherRbm(RbmRecipe):
+        sparsity_cost: float = 1.0
+
+    experiment = EXPERIMENTS["small-data"]
+    before = design(experiment, protocol_name="full")
+    monkeypatch.setitem(KINDS, "rbm", OtherRbm)
+    (told,) = design_differences(before, design(experiment, protocol_name="full"))
+    assert "sparsity_cost 5" in told.split(", now ")[0]
+    assert "sparsity_cost 1" in told.split(", now ")[1]
+    assert not any("pretraining" in name for name in design().settings)
 
 
 def test_epochs_of_one_arm_and_secondary_comparisons_are_part_of_it() -> None:

@@ -59,8 +59,13 @@ def test_settings_in_one_sentence() -> None:
     assert describe_setting(full) == (
         "cifar10, all training images per class; cifar_quick; "
         "15 to 100 epochs at most, until 25 % training error, batch size 128; "
-        "learning rate tuned per arm and seed, starting with 0.003, 0.001, 0.01; "
+        "learning rate tuned per arm and seed, starting with 0.003, 0.001, 0.01 "
+        "(tanh: starting with 0.01, 0.003, 0.03; sigmoid: 0.03, not tuned); "
         "3 seeds per arm"
+    )
+    dropout = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="full")
+    assert "0.03, in runs of 20 epochs on 1000 training images per class; " in describe_setting(
+        dropout
     )
     imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)
     assert describe_setting(imagenet).endswith("; learning rate 0.01; 5 seeds per arm")

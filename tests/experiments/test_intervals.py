@@ -280,7 +280,9 @@ def coverage(num_experiments: int, num_seeds: int, spread: float) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", first_fast([0.05, 0.0, 0.3]))
 def test_interval_covers_the_true_effect_as_often_as_it_claims(spread: float) -> None:
-    """95 % or more, whether seeds or images dominate; the standard error of 400 is 1.1 %."""
+    """About 95 % or more, whether seeds or images dominate; 93 % is within two standard errors of
+    400, which are 1.1 points each.
+    """
     assert 0.93 <= coverage(400, 3, spread) <= 1.0
 
 

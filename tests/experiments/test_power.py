@@ -13,6 +13,7 @@ from alexnet.experiments.intervals import Interval
 from alexnet.experiments.power import (
     SEED_COUNTS,
     Noise,
+    gives_verdict,
     half_width,
     noise_of,
     power_of,
@@ -79,6 +80,28 @@ def test_the_fewest_seeds_are_found_and_images_may_prevent_them() -> None:
     assert seeds_needed(ONLY_SEEDS, 1.0) == 3
     images = Noise(seed_std=0.001, image_std=0.01, shared_image_std=0.01)
     assert seeds_needed(images, 0.019) is None
+
+
+@pytest.mark.parametrize(("effect", "smallest"), [(0.01, 0.002), (-0.004, 0.005), (0.012, 0.008)])
+def test_the_seeds_for_a_verdict_give_it_in_about_80_percent_of_simulated_experiments(
+    effect: float, smallest: float
+) -> None:
+    def rate(num_seeds: int) -> float:
+        rng, found = np.random.default_rng(3), []
+        for _ in range(1_000):
+            values = rng.normal(effect, ONLY_SEEDS.seed_std, num_seeds).tolist()
+            low, high = t_interval(values, np.zeros(50), num_samples=400)
+            is_reproduced = low > 0 and np.mean(values) >= smallest
+            found.append(is_reproduced if effect >= smallest else high < smallest)
+        return float(np.mean(found))
+
+    enough = next(n for n in range(3, 100) if gives_verdict(ONLY_SEEDS, n, effect, smallest))
+    assert 0.76 < rate(enough) < 0.92
+    assert rate(enough // 2) < 0.62
+
+
+def test_an_effect_that_barely_counts_is_never_safe() -> None:
+    assert not gives_verdict(ONLY_SEEDS, 1_000, 0.01, 0.01)
 
 
 def measured(result: ExperimentResult, **changes: object) -> ComparisonResult:

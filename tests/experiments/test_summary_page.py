@@ -64,10 +64,10 @@ def test_kept_results_are_of_the_claims_that_the_code_has() -> None:
         experiment = EXPERIMENTS[result.experiment]
         if is_current(result):
             assert {arm.name for arm in result.arms} <= {arm.name for arm in experiment.arms}
+        section = page.split(f"\n## {result.experiment}\n")[1].split("\n## ")[0]
         differences = protocol_differences(result)
-        assert (
-            "Measured with an earlier protocol" if differences else "that of this version"
-        ) in page
+        assert ("Measured with an earlier protocol" in section) == bool(differences)
+        assert ("that of this version" in section) == (not differences)
 
 
 # what it says
@@ -140,7 +140,17 @@ def test_a_claim_of_several_comparisons_has_a_row_for_each_and_wider_intervals(
     assert "| 97.5 % interval |" in text
     assert "97.5 % interval" not in page_text([tiny_result])
     assert f"- *{second.name}*: " in text
-    assert "What would decide it" not in page_text([tiny_result])
+    assert "What would decide it:" in text
+    assert "What would decide it:" not in page_text([tiny_result])
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_comparison_of_fewer_seeds_than_the_others_says_so(tiny_result: ExperimentResult) -> None:
+    first, *others = tiny_result.comparisons
+    fewer = replace(first, effects=first.effects[:2])
+    assert "by the first 2 seeds" not in page_text([tiny_result])
+    text = page_text([replace(tiny_result, comparisons=(fewer, *others))])
+    assert f"| {first.name}, by the first 2 seeds | " in text
 
 
 @pytest.mark.usefixtures("listed")

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any
 
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import RecipeChange, flag_text, recipe_changes
 from alexnet.config.serialization import to_dict
 from alexnet.experiments.experiment import Arm, Comparison, Protocol
 from alexnet.experiments.plan import Plan, with_changes
+from alexnet.pretraining.recipe import KINDS, PretrainRecipe
 
 DIGEST_LENGTH = 12
 """Hexadecimal digits."""
 NOT_IN_SETTINGS = ("base", "num_seeds", "arms", "arm_epochs")
 """Fields of a protocol that are told otherwise."""
+NOT_OF_PRETRAINING = frozenset(field.name for field in fields(PretrainRecipe)) - {
+    "up_to",
+    "epochs",
+    "batch_size",
+}
+"""Options of a pretraining that are the recipe's own or change no weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +54,10 @@ def design_of(plan: Plan) -> Design:
     }
     settings = {"measure": plan.experiment.measure, "seeds": f"{len(plan.seeds)}"}
     tuning = dict(_protocol_settings(plan.protocol))
-    return Design(recipe=base, settings={**settings, **tuning, **arms, **comparisons})
+    pretraining = dict(_pretraining_settings(plan))
+    return Design(
+        recipe=base, settings={**settings, **tuning, **pretraining, **arms, **comparisons}
+    )
 
 
 def digest(design: Design) -> str:
@@ -111,7 +122,21 @@ def _protocol_settings(protocol: Protocol) -> Iterator[tuple[str, str]]:
         default = field.default if field.default_factory is MISSING else field.default_factory()
         is_default = default is not MISSING and value == default
         if field.name not in NOT_IN_SETTINGS and not is_default:
-            yield field.name.replace("_", " "), flag_text(to_dict(value))
+            plain = to_dict(value)
+            text = _named_text(plain) if isinstance(plain, dict) else flag_text(plain)
+            yield field.name.replace("_", " "), text
+
+
+def _pretraining_settings(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Every option of a pretraining that is not the measured runs' own, defaults included."""
+    for kind in sorted({arm.init_from for arm in plan.arms} & set(KINDS)):
+        options = to_dict(KINDS[kind]())
+        own = {name: options[name] for name in options if name not in NOT_OF_PRETRAINING}
+        yield f"pretraining {kind}", _named_text(own)
+
+
+def _named_text(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {flag_text(value)}" for name, value in sorted(values.items()))
 
 
 def _comparison_text(comparison: Comparison) -> str:

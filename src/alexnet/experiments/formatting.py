@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from alexnet.experiments.experiment import Measure, Scale
+from alexnet.experiments.experiment import SPEED_MEASURES, Measure, Scale
 from alexnet.experiments.intervals import Interval
 from alexnet.experiments.plan import Plan
 
@@ -90,8 +90,6 @@ def describe_setting(plan: Plan) -> str:
     span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
     target = base.stopping.target_train_error
     until = f" at most, until {100 * target:g} % training error" if target is not None else ""
-    grid = ", ".join(f"{lr:g}" for lr in protocol.lr_grid)
-    tuned = "tuned per arm and seed, starting with " if len(protocol.lr_grid) > 1 else ""
     which = f", {plan.seeds[0]} to {plan.seeds[-1]}" if protocol.first_seed else ""
     fewer = "".join(
         f", {len(own)} of {arm.name}"
@@ -101,5 +99,26 @@ def describe_setting(plan: Plan) -> str:
     return (
         f"{base.data}, {train} training images per class; {base.arch}{width}; "
         f"{span} epochs{until}, batch size {base.batch_size}; "
-        f"learning rate {tuned}{grid}; {len(plan.seeds)} seeds per arm{which}{fewer}"
+        f"learning rate {_lrs_text(plan)}; {len(plan.seeds)} seeds per arm{which}{fewer}"
     )
+
+
+def _lrs_text(plan: Plan) -> str:
+    """How the learning rates are chosen, with the arms that begin otherwise than the rest."""
+    protocol, measure = plan.protocol, plan.experiment.measure
+    grids = protocol.arm_lr_grids
+    own = "; ".join(f"{name}: {_grid_text(grids[name], protocol.lr_grid)}" for name in grids)
+    others = f" ({own})" if own else ""
+    if measure in SPEED_MEASURES or not protocol.tuning_epochs:
+        return f"{_grid_text(protocol.lr_grid)}{others}"
+    per_class = protocol.tuning_train_per_class
+    on = f" on {per_class} training images per class" if per_class else ""
+    runs = f", in runs of {protocol.tuning_epochs} epochs{on}"
+    return f"{_grid_text(protocol.lr_grid)}{others}{runs}"
+
+
+def _grid_text(grid: Sequence[float], rest: Sequence[float] = ()) -> str:
+    rates = ", ".join(f"{lr:g}" for lr in grid)
+    if len(grid) == 1:
+        return f"{rates}, not tuned" if len(rest) > 1 else rates
+    return f"{'' if rest else 'tuned per arm and seed, '}starting with {rates}"

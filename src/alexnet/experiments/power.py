@@ -12,6 +12,7 @@ are evaluated on the same images; no number of seeds makes an interval narrower 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from statistics import NormalDist, stdev
@@ -28,6 +29,8 @@ SEED_COUNTS = (3, 4, 5, 6, 8, 10, 15, 20)
 MAX_SEEDS = 1_000
 """More are not looked for."""
 Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
+POWER = 0.8
+"""How often the seeds that are said to give a verdict give it, if the effect is as measured."""
 SURE = 0.8
 """Confidence of the upper bound of a spread."""
 NUM_VALUES = 160
@@ -65,7 +68,10 @@ class Power:
     """The same where the spread is at the upper end of what the runs allow, which is exceeded in
     one case of five."""
     seeds_if_as_measured: int | None
-    """The fewest seeds that give a verdict if the effect is as large as it was measured."""
+    """The fewest seeds that give a verdict in 80 % of the cases if the effect is as large as it was
+    measured."""
+    num_seeds: int
+    """The seeds that were measured."""
 
 
 def power_of(
@@ -88,7 +94,6 @@ def power_of(
         math.log(value) if found.scale == "ratio" else value
         for value in (min_effect or found.min_effect, interval.estimate)
     )
-    margin = effect if effect >= smallest else smallest - effect
     noise, upper = (noise_of(found, more_images, factor) for factor in spread_factors(found))
     return Power(
         noise=noise,
@@ -96,29 +101,35 @@ def power_of(
         half_widths=tuple(half_width(noise, count) for count in SEED_COUNTS),
         seeds_needed=seeds_needed(noise, smallest),
         seeds_needed_at_most=seeds_needed(upper, smallest),
-        seeds_if_as_measured=seeds_needed(noise, margin),
+        seeds_if_as_measured=_fewest(lambda count: gives_verdict(noise, count, effect, smallest)),
+        num_seeds=len(found.effects),
     )
 
 
 def describe_power(power: Power, scale: Scale) -> str:
-    """In words, how many seeds give an interval narrower than the effect that counts."""
+    """In words, how many seeds give a narrow interval, and how many probably a verdict."""
     if_so = power.seeds_if_as_measured or f"over {MAX_SEEDS:,}"
-    last = f"{if_so} seeds give a verdict if the effect is as measured"
+    last = (
+        f"{if_so} seeds give a verdict in {100 * POWER:.0f} % of the cases if the effect is as "
+        "measured"
+    )
+    unit = "" if scale == "ratio" else " points"
+    narrow = f"an interval of +-{format_half_width(power.smallest, scale)}{unit} or less"
     if power.seeds_needed is None:
         left = Z * power.noise.shared_image_std
         if left < power.smallest:
-            narrow = "give an interval narrower than the effect that counts"
-            return f"over {MAX_SEEDS:,} seeds {narrow}; {last}."
+            return f"over {MAX_SEEDS:,} seeds give {narrow}; {last}."
         images = format_half_width(left, scale)
-        unit = "" if scale == "ratio" else " points"
         return (
-            f"no number of seeds gives an interval narrower than the effect that counts, since the "
-            f"images, the same in every run, leave +-{images}{unit}; {last}."
+            f"no number of seeds gives {narrow}, since the images, the same in every run, leave "
+            f"+-{images}{unit}; {last}."
         )
+    if power.seeds_needed <= power.num_seeds:
+        return f"{power.num_seeds} seeds are enough for {narrow}; {last}."
     most = power.seeds_needed_at_most or f"over {MAX_SEEDS:,}"
     return (
-        f"{power.seeds_needed} seeds give an interval narrower than the effect that counts ({most} "
-        f"with the largest spread that these runs allow); {last}."
+        f"{power.seeds_needed} seeds give {narrow} ({most} with the largest spread that these runs "
+        f"allow); {last}."
     )
 
 
@@ -171,12 +182,36 @@ def half_width(noise: Noise, num_seeds: int) -> float:
 
 def seeds_needed(noise: Noise, smallest: float) -> int | None:
     """The fewest seeds, three or more, whose half-width is below `smallest`; None: over 1,000."""
-    if half_width(noise, MAX_SEEDS) >= smallest:
+    return _fewest(lambda count: half_width(noise, count) < smallest)
+
+
+def gives_verdict(noise: Noise, num_seeds: int, effect: float, smallest: float) -> bool:
+    """Whether so many seeds give a verdict in 80 % of the cases or more.
+
+    An effect that counts is reproduced if its interval lies above 0 and its estimate is at least
+    `smallest`; a smaller one is not reproduced if its interval lies below `smallest`. The estimates
+    are normal around the effect, and the interval has its expected width.
+    """
+    off = NormalDist().inv_cdf(POWER) * standard_error(noise, num_seeds)
+    width = half_width(noise, num_seeds)
+    if effect < smallest:
+        return effect + off + width < smallest
+    return effect - off - width > 0 and effect - off > smallest
+
+
+def standard_error(noise: Noise, num_seeds: int) -> float:
+    """The standard deviation of the estimate from so many seeds."""
+    return math.sqrt(noise.shared_image_std**2 + noise.seed_std**2 / num_seeds)
+
+
+def _fewest(is_enough: Callable[[int], bool]) -> int | None:
+    """The fewest seeds, three or more, that are enough, as more are; None: over 1,000."""
+    if not is_enough(MAX_SEEDS):
         return None
     low, high = MIN_SEEDS - 1, MAX_SEEDS
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if half_width(noise, middle) < smallest else (middle, high)
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
     return high
 
 

@@ -73,18 +73,24 @@ def effects_table(comparisons: Sequence[ComparisonResult]) -> str:
     """
     num_claims = sum(one.is_primary for one in comparisons)
     head = ["effect", "published", "minimum effect", "measured, 95 % interval", "verdict"]
-    rows = [_effect_row(one, has_several=num_claims > 1) for one in comparisons]
+    most = max(len(one.effects) for one in comparisons)
+    rows = [_effect_row(one, most, has_several=num_claims > 1) for one in comparisons]
     if num_claims > 1:
         head.insert(4, f"{100 * simultaneous_level(num_claims):.1f} % interval")
     return markdown_table(head, rows)
 
 
-def _effect_row(comparison: ComparisonResult, *, has_several: bool) -> tuple[str, ...]:
+def _effect_row(
+    comparison: ComparisonResult, most_seeds: int, *, has_several: bool
+) -> tuple[str, ...]:
     scale, expected = comparison.scale, comparison.expected
     simultaneous = format_interval(comparison.simultaneous, scale).partition(" (")[2]
     together = f"({simultaneous}" if comparison.is_primary else ""
+    num_seeds = len(comparison.effects)
+    fewer = f", by the first {num_seeds} seeds" if num_seeds < most_seeds else ""
+    secondary = "" if comparison.is_primary else " (secondary)"
     return (
-        comparison.name if comparison.is_primary else f"{comparison.name} (secondary)",
+        f"{comparison.name}{secondary}{fewer}",
         "" if expected is None else format_effect(expected, scale),
         format_effect(comparison.min_effect, scale),
         interval_text(comparison),
@@ -143,10 +149,9 @@ def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str
     power = power_of(comparison)
     if power is None:
         return "runs that reach the target; some ended before, so the spread is not known."
-    seeds = power.seeds_needed or power.seeds_if_as_measured
-    minutes = (seeds or 0) * result.training_seconds / 60 / len(result.seeds)
-    cost = f" {seeds} seeds take about {format_minutes(minutes)}." if seeds else ""
-    return f"{describe_power(power, comparison.scale)}{cost}"
+    minutes = result.training_seconds / 60 / len(result.seeds)
+    cost = f"A seed of all arms takes about {format_minutes(minutes)}."
+    return f"{describe_power(power, comparison.scale)} {cost}"
 
 
 def differences_text(result: ExperimentResult) -> str:

@@ -159,7 +159,8 @@ def _counts(results: Sequence[ExperimentResult]) -> str:
     )
     return (
         f"Of {len(EXPERIMENTS)} claims: {counts}. "
-        f"All runs together took {format_minutes(minutes)}.{mark}"
+        f"Their runs took {format_minutes(minutes)}, where those that serve several claims "
+        f"count for each; runs of earlier protocols are not counted.{mark}"
     )
 
 

@@ -16,7 +16,8 @@ LENET_VS_ALEXNET = Experiment(
     limits="On CIFAR-10, both nets with color inputs and the same crops; for AlexNet they are "
     "scaled up to 67 pixels, its smallest input. AlexNet is the batch-norm net at a fraction of "
     "its width. It still has many times the parameters of LeNet-5: the experiment compares two "
-    "designs, not nets of equal size.",
+    "designs, not nets of equal size. Both have 12 epochs, after which the training error of "
+    "LeNet-5 is still 48 %; more epochs would lower its errors.",
     measure="test_error",
     arms=(
         Arm(name="alexnet"),

@@ -108,8 +108,9 @@ SMALL_DATA = Experiment(
     "Learning rates are tuned at 20 images per class; the strength of a remedy is fixed, not "
     "tuned. Pretraining, with an auto-encoder or with restricted Boltzmann machines, is done once "
     "for all runs of a seed; it uses all 40 training images per class of the split, without "
-    "labels. Fine-tuning freezes torchvision's convolutions (at 160 pixels) and trains fc6 to "
-    "fc8.",
+    "labels. Why an RBM's filters harmed this net at first, and what their transfer does about it, "
+    "is in the guide's section on unsupervised pretraining. Fine-tuning freezes torchvision's "
+    "convolutions (at 160 pixels) and trains fc6 to fc8.",
     measure="test_error",
     arms=tuple(at_size(arm, size) for arm in REMEDIES for size in SIZES),
     comparisons=(
