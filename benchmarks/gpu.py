@@ -3,8 +3,10 @@
 
     python benchmarks/gpu.py [--out FILE.json] [--only tests,agreement,...]
 
-Every section prints its lines and, with --out, is written to a JSON file as soon as it ends. About
-8 minutes on one H100. --device cpu --tiny runs every section in a small form, to test this script.
+Every section runs in a process of its own, since after a fault of a kernel a process can use its
+GPU no more. What a section has measured is printed and, with --out, written to a JSON file at once.
+About 9 minutes on one H100, and at most 15: a section that takes longer than its limit is ended.
+--device cpu --tiny runs the sections in a small form, to test this script.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,19 +63,25 @@ class Flags(argparse.Namespace):
     tiny: bool
     out: str
     only: str
+    section: str
 
 
-def run_tests(flags: Flags) -> dict[str, Any]:
+def run_tests(flags: Flags) -> Iterator[dict[str, Any]]:
     """`pytest -m gpu`, of the files that have such tests: others may need what is not installed."""
+    if flags.tiny:
+        yield {"left out": "there is no small form of the tests"}
+        return
     tests = HERE.parent / "tests"
     files = [str(p) for p in sorted(tests.rglob("test_*.py")) if "mark.gpu" in p.read_text()]
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True)
-    print(done.stdout[-3000:] if done.returncode else "")
-    return {"exit_code": done.returncode, "summary": done.stdout.strip().rpartition("\n")[2]}
+    summary = done.stdout.strip().rpartition("\n")[2]
+    if done.returncode:
+        print(done.stdout[-3000:], done.stderr[-2000:], flush=True)
+    yield {"exit_code": done.returncode, "summary": summary or done.stderr[-500:]}
 
 
-def compare_with_cpu(flags: Flags) -> dict[str, Any]:
+def compare_with_cpu(flags: Flags) -> Iterator[dict[str, Any]]:
     """Ten training steps of two networks, float32 without TF32: losses on the device and CPU."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -81,8 +89,7 @@ def compare_with_cpu(flags: Flags) -> dict[str, Any]:
     for name in ("alexnet", "alexnet_bn"):
         cpu, gpu = (_ten_losses(name, device) for device in ("cpu", flags.device))
         result[name] = max(abs(g / c - 1) for c, g in zip(cpu, gpu, strict=True))
-    torch.backends.cudnn.allow_tf32 = True
-    return {"largest relative difference of a loss": result}
+        yield {"largest relative difference of a loss": result}
 
 
 def _ten_losses(name: str, device: str) -> list[float]:
@@ -108,9 +115,16 @@ class StopAt(NullReporter):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def check_resuming(flags: Flags) -> dict[str, Any]:
+def quickstart(flags: Flags) -> Recipe:
+    """The preset of this name."""
+    recipe = replace(alexnet.preset("quickstart"), device=flags.device)
+    few = replace(recipe.data_options, train_per_class=40, test_per_class=5)
+    return replace(recipe, data_options=few) if flags.tiny else recipe
+
+
+def check_resuming(flags: Flags) -> Iterator[dict[str, Any]]:
     """Whether a run that is stopped and resumed ends in the same bits as one that is not."""
-    recipe = replace(alexnet.preset("quickstart"), epochs=2, device=flags.device)
+    recipe = replace(quickstart(flags), epochs=2)
     with tempfile.TemporaryDirectory() as folder:
         whole = alexnet.train(recipe, out=f"{folder}/whole")
         with contextlib.suppress(TrainingInterrupted):
@@ -118,28 +132,27 @@ def check_resuming(flags: Flags) -> dict[str, Any]:
         resumed = alexnet.resume(f"{folder}/stopped")
         a, b = (run.folder.path / "model.safetensors" for run in (whole, resumed))
         same_losses = whole.history == resumed.history
-        return {"same losses": same_losses, "same weights": a.read_bytes() == b.read_bytes()}
+        yield {"same losses": same_losses, "same weights": a.read_bytes() == b.read_bytes()}
 
 
-def train_to_accuracy(flags: Flags) -> dict[str, Any]:
+def train_to_accuracy(flags: Flags) -> Iterator[dict[str, Any]]:
     """The preset `quickstart`, whole: accuracy and seconds."""
-    recipe = replace(alexnet.preset("quickstart"), device=flags.device)
-    recipe = replace(recipe, epochs=1) if flags.tiny else recipe
+    recipe = replace(quickstart(flags), epochs=1) if flags.tiny else quickstart(flags)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         run = alexnet.train(recipe, out=f"{folder}/run")
         seconds = time.perf_counter() - start
     assert run.evaluation is not None
-    return {
+    yield {
         "test accuracy": run.evaluation.accuracy,
         "seconds": seconds,
         "images per second": statistics.median(t.images_per_second for t in run.times),
     }
 
 
-def measure_training(flags: Flags) -> list[dict[str, Any]]:
+def measure_training(flags: Flags) -> Iterator[list[dict[str, Any]]]:
     """Training images per second by network, batch size and way of running."""
-    sizes = {"alexnet": (128, 512, 1024), "alexnet_bn": (512,), "alexnet_notebook": (512,)}
+    sizes = {"alexnet": (512, 128, 1024), "alexnet_bn": (512,), "alexnet_notebook": (512,)}
     if flags.tiny:
         sizes = {"alexnet": (8,)}
     settings = [
@@ -148,7 +161,21 @@ def measure_training(flags: Flags) -> list[dict[str, Any]]:
         for batch_size in batch_sizes
         for compile in ((False,) if flags.tiny else (False, True))
     ]
-    return [_measure_setting(flags, *setting) for setting in settings]
+    results = []
+    for name, batch_size, compile in settings:
+        result = {"network": name, "batch size": batch_size, "compiled": compile}
+        try:
+            result |= _measure_setting(flags, name, batch_size, compile)
+        except Exception as error:
+            result["failed"] = failure(error)
+        print(json.dumps(result), flush=True)
+        results.append(result)
+        yield results
+
+
+def failure(error: Exception) -> str:
+    """An error as a line."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) -> dict[str, Any]:
@@ -164,10 +191,7 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
     times = time_interleaved({"step": step, "matmul": matmul}, 5, device, min_seconds=0.3)
     rate = spread([batch_size / t for t in times["step"]])
     flops = matmul_flops / statistics.median(times["matmul"])
-    result = {
-        "network": name,
-        "batch size": batch_size,
-        "compiled": compile,
+    return {
         "images per second": to_dict(rate),
         "fraction of the matmul's FLOP/s": rate.median
         * training_flops(network.architecture)
@@ -176,35 +200,46 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
         "peak memory GB": _peak_memory(device) / 1e9,
         "hours for the paper's 90 epochs": PAPER_IMAGES / rate.median / 3600,
     }
-    print(json.dumps(result), flush=True)
-    return result
 
 
-VARIANTS: dict[str, tuple[str, object]] = {
-    "ReLU, norm and pooling in one pass": ("alexnet.ops.relu_norm_pool.ON_GPUS", True),
-    "convolutions in torch's shapes": ("alexnet.models.modules.should_rewrite", lambda *_: False),
+ONE_PASS = "alexnet.ops.relu_norm_pool.ON_GPUS"
+VARIANTS: dict[str, dict[str, object]] = {
+    "ReLU, norm and pooling in one pass": {ONE_PASS: True},
+    "ReLU, norm and pooling one after the other": {ONE_PASS: False},
+    "the same, convolutions in torch's shapes": {
+        ONE_PASS: False,
+        "alexnet.models.modules.should_rewrite": lambda *_: False,
+    },
 }
-"""What is changed for a step that computes the same by other operations."""
+"""Steps that compute the same by other operations: what they change."""
 
 
-def measure_gains(flags: Flags) -> dict[str, Any]:
-    """Seconds of a step of the paper's net, as it is and as each of the `VARIANTS`, in turn."""
+def measure_gains(flags: Flags) -> Iterator[dict[str, Any]]:
+    """Seconds of a step of the paper's net as each of the `VARIANTS`, in turn."""
     device = torch.device(flags.device)
     _free_memory(device)
     network = create_model("alexnet", device=device)
     images = random_images(network.architecture, 8 if flags.tiny else 512, device)
     step = make_train_step(network, images, "auto")
 
-    def changed_step(place: str, value: object) -> None:
-        with mock.patch(place, value):
+    def changed_step(changes: dict[str, object]) -> None:
+        with contextlib.ExitStack() as stack:
+            for place, value in changes.items():
+                stack.enter_context(mock.patch(place, value))
             step()
 
-    steps = {name: partial(changed_step, *change) for name, change in VARIANTS.items()}
-    steps["as it is"] = step
-    for one in (*steps.values(), *steps.values()):
-        one()
+    steps: dict[str, Callable[[], object]] = {}
+    failed = {}
+    for name, changes in VARIANTS.items():
+        try:
+            changed_step(changes)
+            changed_step(changes)
+            steps[name] = partial(changed_step, changes)
+        except Exception as error:
+            failed[name] = {"failed": failure(error)}
+            yield failed
     times = time_interleaved(steps, 2 if flags.tiny else 15, device, min_seconds=0.3)
-    return {name: to_dict(spread(seconds)) for name, seconds in times.items()}
+    yield failed | {name: to_dict(spread(seconds)) for name, seconds in times.items()}
 
 
 def _peak_memory(device: torch.device) -> int:
@@ -218,54 +253,72 @@ def _free_memory(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def compare_with_pytorch(flags: Flags) -> dict[str, Any]:
+def compare_with_pytorch(flags: Flags) -> Iterator[dict[str, Any]]:
     """`peers.py train` at batch size 512."""
     command = [sys.executable, str(HERE / "peers.py"), "train", "--device", flags.device, "--json"]
-    command += [
-        "--batch-size",
-        "8" if flags.tiny else "512",
-        "--repeats",
-        "2" if flags.tiny else "9",
-    ]
+    batch_size, repeats = ("8", "2") if flags.tiny else ("512", "9")
+    command += ["--batch-size", batch_size, "--repeats", repeats]
     done = subprocess.run(command, capture_output=True, text=True)
-    print(done.stderr[-2000:] if done.returncode else "")
-    result: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2] or "{}")
-    return result
+    if done.returncode:
+        yield {"exit_code": done.returncode, "failed": done.stderr[-2000:]}
+        return
+    yield json.loads(done.stdout.strip().rpartition("\n")[2])
 
 
-SECTIONS: dict[str, Callable[[Flags], Any]] = {
-    "tests": run_tests,
-    "agreement": compare_with_cpu,
-    "resuming": check_resuming,
-    "gains": measure_gains,
-    "training": measure_training,
-    "accuracy": train_to_accuracy,
-    "peers": compare_with_pytorch,
+SECTIONS: dict[str, tuple[Callable[[Flags], Iterator[Any]], int]] = {
+    "tests": (run_tests, 240),
+    "training": (measure_training, 200),
+    "gains": (measure_gains, 60),
+    "peers": (compare_with_pytorch, 150),
+    "agreement": (compare_with_cpu, 60),
+    "resuming": (check_resuming, 90),
+    "accuracy": (train_to_accuracy, 60),
 }
+"""What measures a section, and how many seconds it may take; the most important ones first."""
+
+
+def run_section(name: str, flags: Flags, keep: Callable[[Any], None]) -> None:
+    """Run a section in a process of its own, and keep what it has yielded."""
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "part.json"
+        command = [sys.executable, __file__, "--section", name, "--device", flags.device]
+        command += ["--out", str(part), *(["--tiny"] if flags.tiny else [])]
+        process = subprocess.Popen(command, start_new_session=True)
+        try:
+            code = process.wait(None if flags.tiny else SECTIONS[name][1])
+            failed = f"exit code {code}" if code else ""
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
+            process.wait()
+            failed = f"not finished after {SECTIONS[name][1]} s"
+        found = json.loads(part.read_text()) if part.exists() else None
+        keep({"failed": failed, "until then": found} if failed else found)
 
 
 def main() -> None:
-    """Run the sections; a section that fails does not stop the next."""
+    """Run the sections; one that fails or hangs does not stop the next."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to test this script")
     parser.add_argument("--out", default="", help="a JSON file for the results")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    parser.add_argument("--section", default="", help=argparse.SUPPRESS)
     flags = parser.parse_args(namespace=Flags())
+    if flags.section:
+        for found in SECTIONS[flags.section][0](flags):
+            write_text(Path(flags.out), json.dumps(found))
+        return
+    if unknown := set(flags.only.split(",")) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     results: dict[str, Any] = {
         "environment": to_dict(describe_environment(torch.device(flags.device)))
     }
     print(json.dumps(results["environment"]))
     for name in flags.only.split(","):
         start = time.perf_counter()
-        try:
-            results[name] = SECTIONS[name](flags)
-        except Exception as error:
-            results[name] = {"failed": f"{type(error).__name__}: {error}"}
-        results[f"{name} seconds"] = time.perf_counter() - start
-        print(
-            f"{name} ({results[f'{name} seconds']:.0f} s): {json.dumps(results[name])}", flush=True
-        )
+        run_section(name, flags, partial(results.__setitem__, name))
+        seconds = results[f"{name} seconds"] = time.perf_counter() - start
+        print(f"{name} ({seconds:.0f} s): {json.dumps(results[name])}", flush=True)
         if flags.out:
             write_text(Path(flags.out), json.dumps(results, indent=1))
 

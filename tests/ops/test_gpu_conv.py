@@ -95,6 +95,7 @@ def test_a_gpu_rewrites_strides_and_groups_in_bf16_alone() -> None:
 
 
 @pytest.mark.gpu
+@torch.no_grad()
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_bn", "alexnet_owt"])
 def test_rewritten_layers_are_as_exact_as_cudnns(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -54,21 +56,47 @@ def test_values_and_gradients_are_those_of_the_three_operations(
 
 
 def test_activations_of_more_than_two_billion_values() -> None:
-    x = torch.ones(1, 8, 16384, 16640, dtype=torch.bfloat16, device="cuda").requires_grad_()
+    """Values and gradients of the last two lines are those of an image of these lines alone."""
+    x = torch.ones(1, 8, 16384, 16640, dtype=torch.bfloat16, device="cuda")
     x = x.contiguous(memory_format=torch.channels_last)
+    x[:, :, -2:] = randn(1, 8, 2, 16640).bfloat16()
     assert x.numel() > 2**31
-    last = relu_norm_pool(x, NORMS["the paper's"], 2, 2)[0, :, -1, -4:]
-    part = x[:, :, -2:, -8:].contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(last, relu_norm_pool(part, NORMS["the paper's"], 2, 2)[0, :, 0])
+    part = x[:, :, -2:].clone(memory_format=torch.channels_last).requires_grad_()
+    x.requires_grad_()
+    found, expected = (relu_norm_pool(one, NORMS["the paper's"], 2, 2) for one in (x, part))
+    assert torch.equal(found[:, :, -1:], expected)
+    weights = randn(*expected.shape, seed=1).bfloat16()
+    found[:, :, -1:].backward(weights)
+    expected.backward(weights)
+    assert x.grad is not None
+    assert part.grad is not None
+    assert part.grad.any()
+    assert torch.equal(x.grad[:, :, -2:], part.grad)
+
+
+def test_a_batch_norm_net_trains_beside_it() -> None:
+    """Batch norm in one pass is for CPUs, and asks the same question."""
+    network = create_model("alexnet_bn", num_classes=5, width=0.25, input_size=128, device="cuda")
+    network(randn(4, 3, 128, 128)).square().sum().backward()
+    assert network.conv1.weight.grad.isfinite().all()
 
 
 def test_a_network_has_the_gradients_of_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    gradients = []
+    from alexnet.ops import relu_norm_pool_triton
+
+    gradients, calls, forward = [], [], relu_norm_pool_triton.forward
+
+    def counted(*arguments: Any) -> tuple[Tensor, Tensor]:
+        calls.append(arguments)
+        return forward(*arguments)
+
+    monkeypatch.setattr(relu_norm_pool_triton, "forward", counted)
     for is_one_pass in (True, False):
         torch.manual_seed(0)
         network = create_model("alexnet", num_classes=5, dropout=0.0, device="cuda")
         monkeypatch.setattr("alexnet.ops.relu_norm_pool.ON_GPUS", is_one_pass)
         network(randn(4, 3, 227, 227)).square().sum().backward()
         gradients.append(network.conv1.weight.grad.clone())
+        assert len(calls) == 3  # conv1, conv2 and conv5, the first time
     difference = (gradients[0] - gradients[1]).norm() / gradients[0].norm()
     assert difference < 1e-3

@@ -23,7 +23,7 @@ def can_normalize_in_one_pass(x: Tensor, norm: nn.BatchNorm2d, window: int) -> b
     if not (is_plain and norm.training and norm.track_running_stats):
         return False
     has_statistics = x.ndim == 4 and len(x) * x.shape[2] * x.shape[3] > 1
-    return has_statistics and can_use_one_pass(x, NO_NORM, window)
+    return x.device.type == "cpu" and has_statistics and can_use_one_pass(x, NO_NORM, window)
 
 
 def batch_norm_relu_pool(

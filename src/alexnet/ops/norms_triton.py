@@ -20,9 +20,9 @@ BLOCK = 512
 def forward(x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int) -> Tensor:
     """`response_norm` of x [N, C, H, W] in channels-last memory."""
     y = torch.empty_like(x)
-    channels, before, after = x.shape[1] // groups, size // 2, (size - 1) // 2
-    grid = (triton.cdiv(x.numel(), BLOCK),)
-    _forward[grid](x, y, x.numel(), channels, alpha, beta, k, before, after, BLOCK)
+    norm = x.shape[1] // groups, alpha, beta, k, size // 2, (size - 1) // 2
+    with torch.cuda.device_of(x):
+        _forward[grid_of(x)](x, y, x.numel(), *norm, is_large(x), BLOCK)
     return y
 
 
@@ -42,11 +42,30 @@ def backward(
     With `has_relu` it is the gradient of the norm of max(x, 0).
     """
     grad_input = torch.empty_like(x)
-    channels, before, after = x.shape[1] // groups, size // 2, (size - 1) // 2
-    grid = (triton.cdiv(x.numel(), BLOCK),)
-    norm = channels, alpha, beta, k, before, after
-    _backward[grid](x, grad_output, grad_input, x.numel(), *norm, has_relu, BLOCK)
+    norm = x.shape[1] // groups, alpha, beta, k, size // 2, (size - 1) // 2
+    arguments = x, grad_output, grad_input, x.numel(), *norm, has_relu, is_large(x), BLOCK
+    with torch.cuda.device_of(x):
+        _backward[grid_of(x)](*arguments)
     return grad_input
+
+
+def grid_of(x: Tensor) -> tuple[int]:
+    """Programs for all elements."""
+    return (triton.cdiv(x.numel(), BLOCK),)
+
+
+def is_large(x: Tensor) -> bool:
+    """Whether places in `x` need 64 bits, whose divisions take several times as long."""
+    return x.numel() >= 2**31
+
+
+@triton.jit
+def indices(is_large: tl.constexpr, block: tl.constexpr):
+    """The elements of this program."""
+    program = tl.program_id(0)
+    if is_large:
+        program = program.to(tl.int64)
+    return program * block + tl.arange(0, block)
 
 
 @triton.jit
@@ -99,9 +118,10 @@ def _forward(
     k,
     before: tl.constexpr,
     after: tl.constexpr,
+    is_large: tl.constexpr,
     block: tl.constexpr,
 ):
-    index = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    index = indices(is_large, block)
     is_inside = index < numel
     channel = (index % channels).to(tl.int32)
     a = load(x, index, channel, 0, channels, is_inside)
@@ -122,9 +142,10 @@ def _backward(
     before: tl.constexpr,
     after: tl.constexpr,
     has_relu: tl.constexpr,
+    is_large: tl.constexpr,
     block: tl.constexpr,
 ):
-    index = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    index = indices(is_large, block)
     is_inside = index < numel
     channel = (index % channels).to(tl.int32)
     terms = tl.zeros(index.shape, tl.float32)
@@ -134,7 +155,7 @@ def _backward(
         scale = scale_of(
             x, index, channel, d, channels, alpha, k, before, after, is_inside, has_relu
         )
-        terms += g * a * negative_power(scale, beta) / scale
+        terms += g * a * negative_power(scale, beta + 1)
     a = load(x, index, channel, 0, channels, is_inside, has_relu)
     g = load(grad_output, index, channel, 0, channels, is_inside)
     scale = scale_of(x, index, channel, 0, channels, alpha, k, before, after, is_inside, has_relu)

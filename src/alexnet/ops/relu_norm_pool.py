@@ -25,6 +25,11 @@ MAX_WINDOW = 15
 """Side of a window whose places fit into a byte."""
 
 
+MAX_UNROLLED = 256
+"""Values that a pooled one is computed from, on a GPU: their loops are unrolled, and more of them
+take minutes to compile."""
+
+
 class Norm(NamedTuple):
     """The constants of `response_norm`."""
 
@@ -47,7 +52,7 @@ def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
         return False
     is_divisible = x.shape[1] % norm.groups == 0
     is_large = min(x.shape[2:]) >= window and window <= MAX_WINDOW
-    has_kernel = _has_c_kernel(x, norm) or (ON_GPUS and has_triton_kernels(x, norm.size))
+    has_kernel = _has_c_kernel(x, norm) or (ON_GPUS and _has_triton_kernel(x, norm, window))
     return is_divisible and is_large and has_kernel
 
 
@@ -55,6 +60,11 @@ def _has_c_kernel(x: Tensor, norm: Norm) -> bool:
     has_room = norm == NO_NORM or max(x.shape[1], norm.size) <= MAX_KERNEL_CHANNELS
     is_supported = x.device.type == "cpu" and x.dtype in SUFFIX
     return has_room and is_supported and load_kernels() is not None
+
+
+def _has_triton_kernel(x: Tensor, norm: Norm, window: int) -> bool:
+    is_short = window**2 * max(norm.size, 1) <= MAX_UNROLLED
+    return is_short and has_triton_kernels(x, norm.size)
 
 
 def relu_norm_pool(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:

@@ -17,7 +17,15 @@ import triton.language as tl
 from torch import Tensor
 
 from alexnet.ops import norms_triton
-from alexnet.ops.norms_triton import BLOCK, load, negative_power, scale_of
+from alexnet.ops.norms_triton import (
+    BLOCK,
+    grid_of,
+    indices,
+    is_large,
+    load,
+    negative_power,
+    scale_of,
+)
 
 
 class Sizes(NamedTuple):
@@ -53,7 +61,8 @@ def forward(
     places = torch.empty_like(y, dtype=torch.uint8)
     before, after, has_norm = size // 2, max(size - 1, 0) // 2, size > 0
     norm = sizes.channels // groups, alpha, beta, k, before, after, has_norm
-    _forward[_grid(y)](x, y, places, y.numel(), *sizes, *norm, _is_large(x), BLOCK)
+    with torch.cuda.device_of(x):
+        _forward[grid_of(y)](x, y, places, y.numel(), *sizes, *norm, is_large(x), BLOCK)
     return y, places
 
 
@@ -71,28 +80,12 @@ def backward(
 ) -> Tensor:
     """The gradient of `forward` w.r.t. x; all tensors are in channels-last memory."""
     unpooled, sizes = torch.empty_like(x), sizes_of(x, window, stride)
-    _unpool[_grid(x)](x, grad_output, places, unpooled, x.numel(), *sizes, _is_large(x), BLOCK)
+    arguments = x, grad_output, places, unpooled, x.numel(), *sizes, is_large(x), BLOCK
+    with torch.cuda.device_of(x):
+        _unpool[grid_of(x)](*arguments)
     if not size:
         return unpooled
     return norms_triton.backward(x, unpooled, size, alpha, beta, k, groups, has_relu=True)
-
-
-def _grid(x: Tensor) -> tuple[int]:
-    return (triton.cdiv(x.numel(), BLOCK),)
-
-
-def _is_large(x: Tensor) -> bool:
-    """Whether places in `x` need 64 bits, whose divisions take several times as long."""
-    return x.numel() >= 2**31
-
-
-@triton.jit
-def _indices(is_large: tl.constexpr, block: tl.constexpr):
-    """The elements of this program."""
-    program = tl.program_id(0)
-    if is_large:
-        program = program.to(tl.int64)
-    return program * block + tl.arange(0, block)
 
 
 @triton.jit
@@ -118,7 +111,7 @@ def _forward(
     is_large: tl.constexpr,
     block: tl.constexpr,
 ):
-    index = _indices(is_large, block)
+    index = indices(is_large, block)
     is_inside = index < numel
     pixel, channel = index // all_channels, index % channels
     line, column = pixel // columns, pixel % columns
@@ -162,7 +155,7 @@ def _unpool(
     block: tl.constexpr,
 ):
     """The gradients of the windows whose maximum a value was; 0 where the ReLU's is 0."""
-    index = _indices(is_large, block)
+    index = indices(is_large, block)
     is_inside = index < numel
     pixel, channel = index // all_channels, index % all_channels
     line, w = pixel // width, pixel % width
