@@ -135,7 +135,8 @@ def update(
     """
     optimizer.zero_grad(set_to_none=True)
     loss, logits = add_gradients(network, images, targets, recipe, step, class_weights, world)
-    norm = check_gradients(network, step)
+    norm = total_norm(network)
+    check_finite(loss, norm, network, recipe, step)
     if recipe.optimizer.clip_norm is not None:
         clip_grads_with_norm_(network.parameters(), recipe.optimizer.clip_norm, norm)
     optimizer.step()
@@ -178,49 +179,47 @@ def add_gradients(
     if isinstance(network, HybridNetwork):
         network.sum_gradients()
     (total,) = world.sum_over_ranks(total)
-    check_loss(total, recipe, step)
     return total, torch.cat(logits).detach()
 
 
-def check_loss(loss: Tensor, recipe: Recipe, step: int) -> None:
-    """Stop before an update by a loss that is not finite; `step` counts from 0.
+def total_norm(network: nn.Module) -> Tensor:
+    """The norm of all gradients together, after the backward pass."""
+    if isinstance(network, ParallelNetwork):
+        return network.gradient_norm()
+    return gradient_norm(p.grad for p in network.parameters() if p.grad is not None)
+
+
+def check_finite(loss: Tensor, norm: Tensor, network: nn.Module, recipe: Recipe, step: int) -> None:
+    """Stop before an update by a loss or a gradient that is not finite.
+
+    Both are asked for at once, since a GPU has nothing to do until the host knows the answer.
+
+    Args:
+        loss: of the batch.
+        norm: of all gradients together.
+        network: after the backward pass.
+        recipe: has the learning rate.
+        step: counted from 0.
 
     Raises:
-        DivergedError: it is not; says what to try.
+        DivergedError: says what to try, and names the first such gradient.
     """
+    if torch.isfinite(loss) & torch.isfinite(norm):
+        return
     if not torch.isfinite(loss):
         raise DivergedError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
             f"try a lower --lr than {recipe.optimizer.lr:g}, or a longer --warmup-epochs"
         )
-
-
-def check_gradients(network: nn.Module, step: int) -> Tensor:
-    """The norm of all gradients together; stops before an update with one that is not finite.
-
-    Args:
-        network: after the backward pass.
-        step: counted from 0.
-
-    Raises:
-        DivergedError: names the first such gradient.
-    """
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
-    norm = (
-        network.gradient_norm()
-        if isinstance(network, ParallelNetwork)
-        else gradient_norm(gradients.values())
+    broken = [
+        name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
+    ]
+    broken = list(chain(*current_world().gather_objects(broken)))
+    raise DivergedError(
+        f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
+        f"step {step + 1}; no weight was updated: try a lower --lr, or --precision float32"
     )
-    if not torch.isfinite(norm):
-        broken = [
-            name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
-        ]
-        broken = list(chain(*current_world().gather_objects(broken)))
-        raise DivergedError(
-            f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
-            f"step {step + 1}; no weight was updated: try a lower --lr, or --precision float32"
-        )
-    return norm
 
 
 def derive_seed(seed: int, purpose: str, step: int) -> int:
