@@ -120,6 +120,8 @@ def commands() -> list[str]:
     quoted = [c for page in PAGES for c in re.findall(r"`(alexnet [^`\n]*)`", page.read_text())]
     examples = [f"alexnet {words}" for page in HELP_PAGES.values() for words, _ in page.examples]
     found = [line.partition("#")[0].strip() for line in [*fenced, *quoted, *examples]]
+    # What begins otherwise, as with `sudo` or `torchrun .. -m`, has a command of ours, too.
+    found = [re.sub(r"^(sudo|torchrun) .*?\b(alexnet [a-z]+ )", r"\2", c) for c in found]
     return sorted({c for c in found if c.startswith("alexnet ") and not set("[]") & set(c)})
 
 

@@ -151,7 +151,7 @@ PAGES: dict[str, HelpPage] = {
         examples=(
             ("runs", "the runs in runs/, the newest first"),
             ("runs --sort error", "the best one first"),
-            ("runs clean", "remove what failed and finished runs left behind"),
+            ("runs clean --yes", "remove what failed and finished runs left behind"),
         ),
     ),
     "log": HelpPage(

@@ -53,8 +53,8 @@ class ImportFlags:
     text, CSV or JSON; unless given, the names inside the file, if it has any, and ImageNet's for
     1,000 outputs."""
     channel_order: Literal["auto", "rgb", "bgr"] = "auto"
-    """The order in which the file's network takes colors; auto: bgr for .caffemodel, .npy and .npz
-    files, else rgb."""
+    """The order in which the file's network takes colors; auto: bgr for .caffemodel files, and
+    for .npy and .npz files of alexnet_caffe and caffenet, else rgb."""
     preprocessing: Literal["auto", "published", "torchvision", "caffe", "notebook"] = "auto"
     """The program whose preprocessing the model uses; published: the one that belongs to its
     architecture; auto: as the file itself says, or else as published."""

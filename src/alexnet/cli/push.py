@@ -38,7 +38,7 @@ class PushFlags:
     """The folder; share/ in the run, which is replaced, unless given."""
     half: bool = False
     """Weights in float16: half the size."""
-    head_only: Annotated[str, tyro.conf.arg(metavar="TRUNK")] = ""
+    head_only: Annotated[str, tyro.conf.arg(metavar="BACKBONE")] = ""
     """Leave out the weights that are those of torchvision, or of hf:OWNER/NAME; whoever loads the
     model gets them from there."""
     examples: int = 0

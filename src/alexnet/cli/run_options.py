@@ -25,8 +25,8 @@ class RunOptions:
     """Everything about a run that is not its recipe."""
 
     config: str = ""
-    """JSON, TOML or YAML file of a recipe, such as a run's config.json, or of options by the words
-    of their flags; flags override it."""
+    """JSON, TOML or YAML file of a recipe, such as a run's config.json, or of options by their
+    flags without the dashes; flags override it. For `pretrain` it needs a kind."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """The run folder; a new numbered folder in runs/ unless given."""
     resume: str = ""
