@@ -32,6 +32,10 @@ MAX_WEIGHT_ONLY_BATCH = 8
 """Largest batch for which reading the weights takes longer than multiplying them, where the CPU has
 no int8 dot products."""
 
+MAX_WEIGHT_ONLY_BATCH_BESIDE_TILES = 2
+"""The same where torch multiplies bf16 by tiles (AMX): at batch size 8 an image of the paper's net
+took 1.25 times as long with int8 weights as without (docs/performance.md)."""
+
 MAX_ACCUMULATED_INPUTS = 2**31 // (255 * MAX_INT8)
 """Inputs of an output whose sum of products fits in int32, whatever their values."""
 
@@ -143,9 +147,16 @@ class WeightOnlyInt8Linear(FusedReluLayer):
     float32.
     """
 
-    def __init__(self, layer: nn.Linear, large: nn.Module, kernels: KernelLibrary) -> None:
-        """`large`: the layer for batches of more than `MAX_WEIGHT_ONLY_BATCH`."""
+    def __init__(
+        self,
+        layer: nn.Linear,
+        large: nn.Module,
+        kernels: KernelLibrary,
+        max_batch: int = MAX_WEIGHT_ONLY_BATCH,
+    ) -> None:
+        """`large`: the layer for batches of more than `max_batch`."""
         super().__init__()
+        self.max_batch = max_batch
         blocks = layer.weight.detach().reshape(-1, WEIGHT_BLOCK)
         quantized, scales = quantize_per_channel(blocks)
         self.register_buffer("quantized", quantized.view(layer.weight.shape))
@@ -156,7 +167,7 @@ class WeightOnlyInt8Linear(FusedReluLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs] to [N, outputs]."""
-        if len(x) > MAX_WEIGHT_ONLY_BATCH:
+        if len(x) > self.max_batch:
             y: Tensor = self.large(x)
             return y.clamp_(min=self.clamp_min)
         weights, scales, bias = map(self.get_buffer, ("quantized", "scales", "bias"))

@@ -13,6 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from alexnet.config.recipe import Precision
 from alexnet.inference.fused import FusedReluNormPool
 from alexnet.inference.int8 import (
+    MAX_WEIGHT_ONLY_BATCH,
+    MAX_WEIGHT_ONLY_BATCH_BESIDE_TILES,
     WEIGHT_BLOCK,
     FusedReluLayer,
     Int8Conv2d,
@@ -141,7 +143,10 @@ class LayerOptimizer:
             return Int8Linear(layer, self.kernels)
         cast = self._cast(layer)
         if self.kernels and self.int8 and layer.in_features % WEIGHT_BLOCK == 0:
-            return WeightOnlyInt8Linear(layer, cast, self.kernels)
+            most = (
+                MAX_WEIGHT_ONLY_BATCH_BESIDE_TILES if self.is_bf16_faster else MAX_WEIGHT_ONLY_BATCH
+            )
+            return WeightOnlyInt8Linear(layer, cast, self.kernels, most)
         return cast
 
     def _cast(self, layer: Conv2d | Linear) -> nn.Module:
