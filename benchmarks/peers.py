@@ -44,7 +44,7 @@ SUITES = {
     "gains": ("ours", "ours_torch_norm", "ours_malloc_trim", "ours_compiled", "matmul"),
     "infer": ("ours", "ours_optimized", "onnxruntime", "openvino", "plain_pytorch", "matmul"),
     "notebook": ("ours", "keras_tensorflow_bf16", "keras_jax", "keras_tensorflow", "keras_torch"),
-    "prepare": ("ours", "pillow_loop"),
+    "prepare": ("ours", "pillow_draft_threads", "pillow_threads", "pillow_loop"),
     "folder": (
         *("ours", "ours_exact", "our_decoding", "pillow_decoding", "dataloader", "openvino"),
     ),

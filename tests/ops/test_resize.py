@@ -91,7 +91,9 @@ def test_without_the_kernel_pillow_gives_the_same(
 def test_a_wrong_size_is_rejected(resizer: Resizer) -> None:
     for size, side in (((8, 9), 8), ((8, 8), MIN_SIDE - 1), ((2, 32), 8)):
         with pytest.raises(ValueError, match=r"256 bytes of \d+ x \d+ pixels"):
-            resizer.resize(bytes(4 * 64), size, side, (0, 0, *size), columns_first=False)
+            resizer.resize(
+                np.zeros(4 * 64, np.uint8), size, side, (0, 0, *size), columns_first=False
+            )
 
 
 def test_it_needs_no_torch() -> None:

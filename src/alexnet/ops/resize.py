@@ -30,12 +30,18 @@ class Resizer:
     library: ctypes.CDLL
 
     def resize(
-        self, pixels: bytes, size: tuple[int, int], side: int, box: Box, *, columns_first: bool
+        self,
+        pixels: np.ndarray,
+        size: tuple[int, int],
+        side: int,
+        box: Box,
+        *,
+        columns_first: bool,
     ) -> np.ndarray:
         """The part of an image in a box, as uint8 [side, side, 3].
 
         Args:
-            pixels: of four bytes each; the last one is not used.
+            pixels: uint8 [4 * width * height]; of each four the last one is not used.
             size: width, at least `MIN_SIDE`, and height of the image.
             side: of the result, at least `MIN_SIDE`.
             box: inside the image.
@@ -53,7 +59,11 @@ class Resizer:
         sizes = (ctypes.c_long(height), ctypes.c_long(width), (ctypes.c_float * 4)(*box))
         out = ctypes.c_void_p(resized.ctypes.data)
         if not self.library.resize_lanczos(
-            pixels, *sizes, ctypes.c_long(side), ctypes.c_int(columns_first), out
+            ctypes.c_void_p(pixels.ctypes.data),
+            *sizes,
+            ctypes.c_long(side),
+            ctypes.c_int(columns_first),
+            out,
         ):
             raise MemoryError
         return resized

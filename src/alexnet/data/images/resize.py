@@ -7,10 +7,11 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from alexnet.data.images.pixels import pixels_of
 from alexnet.ops.resize import MIN_SIDE, Box, load_resizer
 
 MAX_KERNEL_PIXELS = 1 << 24
-"""Of an image that the kernel resizes; it needs a copy of the image, 4 bytes for a pixel."""
+"""Of an image that the kernel resizes; it may need a copy of the image, 4 bytes for a pixel."""
 
 
 def resize_to_square(rgb: Image.Image, side: int, box: Box) -> np.ndarray:
@@ -24,8 +25,7 @@ def resize_to_square(rgb: Image.Image, side: int, box: Box) -> np.ndarray:
         return np.asarray(rgb.resize((side, side), Image.Resampling.LANCZOS, box))
     is_tall = height > side and height - side > 2 * (width - side)
     columns_first = is_tall and pillow_resizes_tall_images_by_columns()
-    pixels = rgb.tobytes("raw", "RGBX")
-    return resizer.resize(pixels, rgb.size, side, box, columns_first=columns_first)
+    return resizer.resize(pixels_of(rgb), rgb.size, side, box, columns_first=columns_first)
 
 
 @cache

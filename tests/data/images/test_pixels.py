@@ -1,0 +1,56 @@
+"""The pixels of an image: the same with and without a copy."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.data.images.pixels import pixels_of
+
+SIZES = [(1, 1), (7, 5), (689, 500), (2100, 2000)]
+"""The last one has more bytes than a block of Pillow."""
+
+
+def random_image(size: tuple[int, int]) -> Image.Image:
+    values = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_pixels_are_those_of_a_copy(size: tuple[int, int]) -> None:
+    image = random_image(size)
+    assert pixels_of(image).tobytes() == image.tobytes("raw", "RGBX")
+
+
+def test_a_small_image_is_not_copied() -> None:
+    """They are read only, and change with the image."""
+    image = random_image((30, 20))
+    if not hasattr(image, "__arrow_c_array__"):
+        pytest.skip("this Pillow does not share pixels")
+    pixels = pixels_of(image)
+    image.putpixel((0, 0), (1, 2, 3))
+    assert pixels[:3].tolist() == [1, 2, 3]
+    assert not pixels.flags.writeable
+
+
+def test_without_what_pillow_shares_they_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = random_image((30, 20))
+    expected = pixels_of(image).tobytes()
+    monkeypatch.delattr(Image.Image, "__arrow_c_array__", raising=False)
+    copied = pixels_of(image)
+    image.putpixel((0, 0), (1, 2, 3))
+    assert copied.tobytes() == expected
+
+
+def test_what_is_shared_is_released() -> None:
+    """Else 200 images of 1.4 MB would stay."""
+    resource = pytest.importorskip("resource")
+    pixels_of(random_image((689, 500)))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(200):
+        pixels_of(Image.new("RGB", (689, 500)))
+    gc.collect()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
