@@ -1,0 +1,119 @@
+"""What a GPU computes is what the CPU computes: augmentation, updates, and runs on both."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.recipe import OptimizerOptions, Recipe
+from alexnet.config.serialization import field_types
+from alexnet.models.network import create_model
+from alexnet.training.optimizers import build_optimizer
+from alexnet.transforms.applied import Applied
+from alexnet.transforms.augment import Augmenter
+from support.runs import cut_off, resume, train
+
+pytestmark = pytest.mark.gpu
+GPU = "cuda"
+AUGMENTATIONS = {
+    "crops, flips and colors": Augmentation(crop="random", flip=True, color_std=0.1),
+    "resized crops": Augmentation(crop="random", min_scale=0.3, max_aspect_ratio=1.33, flip=True),
+    "rotation": Augmentation(crop="random", rotation=15.0, vertical_flip=True),
+    "noise, contrast and erasing": Augmentation(
+        crop="center", noise_std=5.0, contrast_std=0.2, random_erasing=0.5
+    ),
+}
+OPTIMIZERS = get_args(field_types(OptimizerOptions)["optimizer"])
+
+
+def on_gpu(applied: Applied) -> Applied:
+    values = {field.name: getattr(applied, field.name) for field in fields(applied)}
+    moved: dict[str, Any] = {
+        name: value.to(GPU) if isinstance(value, Tensor) else value
+        for name, value in values.items()
+    }
+    return Applied(**moved)
+
+
+@pytest.mark.parametrize("options", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_augmented_images_are_those_of_the_cpu(options: Augmentation) -> None:
+    """After the same choices, to 1e-5 of the normalized values' standard deviation."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (16, 80, 80, 3), dtype=torch.uint8, generator=generator)
+    preprocessing = Preprocessing(
+        resize_size=80, crop_size=64, mean=(120.0, 110.0, 100.0), std=(60.0, 60.0, 60.0)
+    )
+    cpu, gpu = (
+        Augmenter(
+            options=options,
+            preprocessing=preprocessing,
+            color_principal_axes=(30 * torch.eye(3)).to(device),
+        )
+        for device in ("cpu", GPU)
+    )
+    applied = cpu.choose(16, 80, generator)
+    expected, found = cpu.run(pixels, applied), gpu.run(pixels.to(GPU), on_gpu(applied))
+    assert found.device.type == torch.device(GPU).type
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_are_those_of_the_cpu(name: str) -> None:
+    """Five of them, of the same gradients."""
+    options = OptimizerOptions(
+        optimizer=name,  # type: ignore[arg-type]
+        lr=0.01,
+        weight_decay=0.01,
+        bias_lr_multiplier=2.0,
+    )
+    weights = []
+    for device in ("cpu", GPU):
+        torch.manual_seed(0)
+        network = create_model("lenet5", num_classes=5).to(device)
+        optimizer = build_optimizer(network, options)
+        generator = torch.Generator().manual_seed(1)
+        for _ in range(5):
+            for parameter in network.parameters():
+                gradient = torch.randn(parameter.shape, generator=generator)
+                parameter.grad = gradient.to(device)
+            optimizer.step()
+        weights.append([p.detach().cpu() for p in network.parameters()])
+    for expected, found in zip(*weights, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("begins_on_gpu", [True, False])
+def test_a_run_goes_on_where_there_is_no_gpu_and_where_there_is_one(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins_on_gpu: bool
+) -> None:
+    """It ends close to the run that was on the CPU throughout, without TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    recipe = replace(tiny, save_every_minutes=0.0, device="cpu", model=without_dropout(tiny))
+    whole = train(recipe, out=tmp_path / "whole").folder
+    is_available = torch.cuda.is_available
+    recipe = replace(recipe, device="auto")
+    monkeypatch.setattr(torch.cuda, "is_available", is_available if begins_on_gpu else none)
+    cut_off(recipe, tmp_path / "run", 6)
+    monkeypatch.setattr(torch.cuda, "is_available", none if begins_on_gpu else is_available)
+    run = resume(tmp_path / "run")
+    expected, found = load_file(whole.model), load_file(run.folder.model)
+    assert found.keys() == expected.keys()
+    for weight, other in zip(found.values(), expected.values(), strict=True):
+        difference = (weight.float() - other.float()).norm() / other.float().norm().clamp(min=1e-3)
+        assert difference < 0.05
+
+
+def none() -> bool:
+    return False
+
+
+def without_dropout(recipe: Recipe) -> Any:
+    return replace(recipe.model, dropout=0.0)
