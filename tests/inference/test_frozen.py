@@ -73,7 +73,7 @@ def test_every_network_of_int8_layers_alone_can_be_frozen(
     assert frozen.info == classifier.info
     assert frozen.answering_network == classifier.answering_network
     images = pixels(classifier, 3)
-    monkeypatch.setattr("alexnet.inference.frozen.MAPS_AT_A_TIME", 2)
+    monkeypatch.setattr("alexnet.inference.frozen.maps_at_a_time", lambda values: 2)
     for crops in (1, 10):
         expected = classifier.probabilities(images, crops)
         assert np.array_equal(frozen.probabilities(images, crops), expected)

@@ -301,7 +301,7 @@ def test_a_prediction_depends_neither_on_the_batch_nor_on_threads(
 def test_feature_maps_are_of_so_many_images_at_a_time_in_int8_alone(
     int8_kernels: KernelLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimize, "MAPS_AT_A_TIME", 4)
+    monkeypatch.setattr(optimize, "maps_at_a_time", lambda values: 4)
     original, lengths = narrow("alexnet"), []
     images = randn(10, *original.architecture.input)
     for int8, expected in ((True, [4, 4, 2]), (False, [10])):

@@ -23,11 +23,11 @@ from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import ConfigError
 from alexnet.inference.checks import check_crops
 from alexnet.inference.int8_kernels import (
-    MAPS_AT_A_TIME,
     PackedWeights,
     Window,
     int8_conv2d,
     int8_linear,
+    maps_at_a_time,
     relu_norm_pool,
     response_norm,
 )
@@ -108,7 +108,8 @@ class FrozenClassifier(Predictor):
         """Outputs float32 [N, num_classes] of the network's inputs, float32 [N, side, side, 3]."""
         kinds = [layer.kind for layer in self.layers]
         count = kinds.index("flatten") if "flatten" in kinds else len(kinds)
-        parts = (images[i : i + MAPS_AT_A_TIME] for i in range(0, len(images), MAPS_AT_A_TIME))
+        at_a_time = maps_at_a_time(images[:1].size)
+        parts = (images[i : i + at_a_time] for i in range(0, len(images), at_a_time))
         features = [reduce(self._compute, self.layers[:count], part) for part in parts]
         return reduce(self._compute, self.layers[count:], np.concatenate(features))
 

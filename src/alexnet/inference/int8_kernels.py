@@ -38,10 +38,14 @@ STEP_WORDS = 16
 """Words of four bytes that the kernels multiply at a time at most: a row of a tile (AMX)."""
 READ_PADDING = 4 * STEP_WORDS - 1
 """Bytes after the quantized activations that the kernels may read and multiply by 0."""
-IMAGES_AT_A_TIME = 8
+MIN_IMAGES_AT_A_TIME = 8
 """Images that a quantized convolution computes at a time, so that they stay in the CPU's caches."""
-MAPS_AT_A_TIME = 32
+BYTES_AT_A_TIME = 1 << 20
+"""Of quantized inputs and outputs; it computes more images at a time as long as they have fewer."""
+MIN_MAPS_AT_A_TIME = 32
 """Images of which a network in int8 has the feature maps in memory, however large its batch is."""
+VALUES_AT_A_TIME = 1 << 16
+"""Of images; the maps of more small images are in memory, as long as these have fewer values."""
 ALIGNMENT = 64
 """Of results, in bytes: a line of the cache."""
 
@@ -97,6 +101,11 @@ class Window:
         return (height - kernel_h) // stride_h + 1, (width - kernel_w) // stride_w + 1
 
 
+def maps_at_a_time(image_values: int) -> int:
+    """The images whose feature maps are computed at a time, for images of so many values."""
+    return max(MIN_MAPS_AT_A_TIME, VALUES_AT_A_TIME // image_values)
+
+
 def quantize(
     x: A, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0), groups: int = 1
 ) -> QuantizedActivations[A]:
@@ -140,12 +149,19 @@ def int8_conv2d(
     y: A = _empty(x, (len(x), out_h, out_w, len(weights.bias)), "bf16" if is_bf16 else "f32")
     kernel = f"int8_conv2d_{_type(y)}"
     quantized: QuantizedActivations[A]
-    for first in range(0, len(x), IMAGES_AT_A_TIME):
-        part = slice(first, first + IMAGES_AT_A_TIME)
+    count = _images_at_a_time(x, y)
+    for first in range(0, len(x), count):
+        part = slice(first, first + count)
         quantized = quantize(x[part], kernels, window.padding, window.groups)
         sizes = *quantized.values.shape, *y.shape[1:], *window.kernel, *window.stride
         kernels.call(kernel, *quantized, *weights, y[part], sizes, clamp_min)
     return y
+
+
+def _images_at_a_time(x: A, y: A) -> int:
+    """Of a convolution's inputs and outputs; an input is a byte when it is quantized."""
+    image_bytes = prod(x.shape[1:]) + prod(y.shape[1:]) * y.itemsize
+    return max(MIN_IMAGES_AT_A_TIME, BYTES_AT_A_TIME // image_bytes)
 
 
 def int8_linear(x: A, weights: PackedWeights[A], clamp_min: float, kernels: KernelLibrary) -> A:

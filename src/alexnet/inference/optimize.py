@@ -24,7 +24,7 @@ from alexnet.inference.int8 import (
     has_fast_int8,
     has_only_bf16_tiles,
 )
-from alexnet.inference.int8_kernels import MAPS_AT_A_TIME
+from alexnet.inference.int8_kernels import maps_at_a_time
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
 from alexnet.models.forward import forward_layers
 from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm
@@ -72,14 +72,15 @@ class OptimizedNetwork(Network):
         """Logits, as of `Network`.
 
         In int8, where an image's bits do not depend on its batch, the feature maps are those of
-        `MAPS_AT_A_TIME` images at a time.
+        `maps_at_a_time` images.
         """
-        if len(images) <= MAPS_AT_A_TIME or not self._is_int8():
+        at_a_time = maps_at_a_time(images[:1].numel() or 1)
+        if len(images) <= at_a_time or not self._is_int8():
             return super().forward(images)
         self._check(images)
         layers = list(self.children())
         count = next((i for i, one in enumerate(layers) if isinstance(one, Flatten)), len(layers))
-        parts = torch.split(images, MAPS_AT_A_TIME)
+        parts = torch.split(images, at_a_time)
         features = torch.cat([forward_layers(layers[:count], part) for part in parts])
         return forward_layers(layers[count:], features)
 

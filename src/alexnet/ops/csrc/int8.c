@@ -111,6 +111,21 @@ INLINE layer block_of(layer l, window w, long block, long output) {
                    l.bias + output};
 }
 
+/* The same with what is missing of a last block: a whole number of vectors needs no loop over what
+ * remains, which takes longer than the products where there are few outputs. */
+typedef struct {
+    float scales[OUTPUTS], bias[OUTPUTS];
+    int32_t sums[OUTPUTS];
+} whole_block;
+
+INLINE layer fill_block(layer l, long outputs, whole_block *to) {
+    memset(to, 0, sizeof *to);
+    memcpy(to->scales, l.scales, outputs * sizeof *l.scales);
+    memcpy(to->bias, l.bias, outputs * sizeof *l.bias);
+    memcpy(to->sums, l.sums, outputs * sizeof *l.sums);
+    return (layer){l.weights, to->scales, to->sums, to->bias};
+}
+
 /* A block of outputs of many pixels: windows begin `step` bytes apart, and a pixel's outputs are
  * `y_step` apart. The scale and the zero point are those of an image: of each pixel where a pixel is
  * an image, or the same for all. */
@@ -152,8 +167,13 @@ typedef struct {
             float scale = b->scales[image];                                                         \
             if (b->outputs == OUTPUTS) /* a constant number of vectors */                           \
                 NAME##_outputs(from, to, OUTPUTS, b->l, scale, zero_point, b->min);                 \
-            else                                                                                    \
+            else if (b->outputs % VECTOR == 0)                                                      \
                 NAME##_outputs(from, to, b->outputs, b->l, scale, zero_point, b->min);              \
+            else {                                                                                  \
+                TYPE all[OUTPUTS];                                                                  \
+                NAME##_outputs(from, all, OUTPUTS, b->l, scale, zero_point, b->min);                \
+                memcpy(to, all, b->outputs * sizeof *to);                                           \
+            }                                                                                       \
         }                                                                                           \
     }                                                                                               \
                                                                                                     \
@@ -195,6 +215,8 @@ typedef struct {
             block b = {                                                                             \
                 w, c->stride_w * c->channels, c->outputs, smaller(group_outputs - inner, OUTPUTS),  \
                 block_of(l, w, index, output), scales + image, zero_points + image, 0, min};        \
+            whole_block whole;                                                                      \
+            if (b.outputs % VECTOR) b.l = fill_block(b.l, b.outputs, &whole);                       \
             NAME##_lines(x + first_row * w.row_bytes, c->stride_h * w.row_bytes, rows, c->columns,  \
                          to, &b);                                                                   \
         }                                                                                           \
@@ -215,6 +237,8 @@ void int8_linear(const uint8_t *x, const float *scales, const int32_t *zero_poin
         long output = index * OUTPUTS;
         block b = {w, inputs, outputs, smaller(outputs - output, OUTPUTS),
                    block_of(l, w, index, output), scales, zero_points, 1, min};
+        whole_block whole;
+        if (b.outputs % VECTOR) b.l = fill_block(b.l, b.outputs, &whole);
         f32_lines(x, 0, 1, images, y + output, &b);
     }
 }
