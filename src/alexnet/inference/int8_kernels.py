@@ -103,7 +103,7 @@ class Window:
 
 def maps_at_a_time(image_values: int) -> int:
     """The images whose feature maps are computed at a time, for images of so many values."""
-    return max(MIN_MAPS_AT_A_TIME, VALUES_AT_A_TIME // image_values)
+    return max(MIN_MAPS_AT_A_TIME, VALUES_AT_A_TIME // max(image_values, 1))
 
 
 def quantize(

@@ -74,7 +74,7 @@ class OptimizedNetwork(Network):
         In int8, where an image's bits do not depend on its batch, the feature maps are those of
         `maps_at_a_time` images.
         """
-        at_a_time = maps_at_a_time(images[:1].numel() or 1)
+        at_a_time = maps_at_a_time(images[:1].numel())
         if len(images) <= at_a_time or not self._is_int8():
             return super().forward(images)
         self._check(images)
