@@ -18,7 +18,7 @@ from filelock import FileLock
 import alexnet
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store import build as build_module
-from alexnet.data.store.build import planned_store, prepare
+from alexnet.data.store.build import chunk_size, planned_store, prepare
 from alexnet.data.store.partial import PENDING, REJECTED
 from alexnet.data.store.store import STORE_FORMAT, open_store
 from alexnet.errors import DataError
@@ -301,3 +301,13 @@ def test_a_store_that_exists_opens_quickly(folder: Path) -> None:
     began = time.perf_counter()
     build(folder)
     assert time.perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("count", "largest", "expected"), [(16, 32, 2), (5, 32, 1), (100, 3, 3), (10_000, 32, 32)]
+)
+def test_few_images_are_shared_among_the_cores(
+    count: int, largest: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert chunk_size(count, largest) == expected

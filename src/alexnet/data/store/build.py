@@ -55,6 +55,8 @@ from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore
 
 CHUNK = 32
 """Images a thread decodes between two calls of `on_progress`."""
+CHUNKS_PER_CORE = 4
+"""At least, of images that are decoded; with fewer one core would end long before another."""
 LARGE_STORE_BYTES = 1e9
 """From which size on a store is announced before it is built."""
 
@@ -163,7 +165,7 @@ def prepare(
         on_progress: called with (images done, images in all).
         on_note: called with the size of a large store before it is built, and if another process
             builds it.
-        chunk: images a thread decodes between two calls of `on_progress`.
+        chunk: images, at most, that a thread decodes between two calls of `on_progress`.
 
     Raises:
         DataError: no image can be used, the images change meanwhile, or the store cannot be
@@ -269,6 +271,12 @@ def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
     return _read_rejected(partial, spec.source)
 
 
+def chunk_size(count: int, largest: int) -> int:
+    """Images that a thread decodes at a time, so that every core gets several such chunks."""
+    num_chunks = CHUNKS_PER_CORE * (os.cpu_count() or 1)
+    return max(1, min(largest, count // num_chunks))
+
+
 def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
     """Decode the pending images.
 
@@ -277,7 +285,8 @@ def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
     """
     pending = np.flatnonzero(partial.status == PENDING).tolist()
     total, done = len(spec.source), len(spec.source) - len(pending)
-    chunks = [pending[i : i + spec.chunk] for i in range(0, len(pending), spec.chunk)]
+    chunk = chunk_size(len(pending), spec.chunk)
+    chunks = [pending[i : i + chunk] for i in range(0, len(pending), chunk)]
     with (
         (partial.folder / REJECTED_LOG).open("a", buffering=1, encoding="utf-8") as log,
         ThreadPoolExecutor(os.cpu_count()) as pool,
