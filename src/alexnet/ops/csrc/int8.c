@@ -171,7 +171,10 @@ typedef struct {
                 NAME##_outputs(from, to, b->outputs, b->l, scale, zero_point, b->min);              \
             else {                                                                                  \
                 TYPE all[OUTPUTS];                                                                  \
-                NAME##_outputs(from, all, OUTPUTS, b->l, scale, zero_point, b->min);                \
+                if (b->outputs < VECTOR)                                                            \
+                    NAME##_outputs(from, all, VECTOR, b->l, scale, zero_point, b->min);             \
+                else                                                                                \
+                    NAME##_outputs(from, all, OUTPUTS, b->l, scale, zero_point, b->min);            \
                 memcpy(to, all, b->outputs * sizeof *to);                                           \
             }                                                                                       \
         }                                                                                           \
