@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -73,12 +74,20 @@ def run_tests(flags: Flags) -> Iterator[dict[str, Any]]:
         return
     tests = HERE.parent / "tests"
     files = [str(p) for p in sorted(tests.rglob("test_*.py")) if "mark.gpu" in p.read_text()]
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *files]
-    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True)
-    summary = done.stdout.strip().rpartition("\n")[2]
-    if done.returncode:
-        print(done.stdout[-3000:], done.stderr[-2000:], flush=True)
-    yield {"exit_code": done.returncode, "summary": summary or done.stderr[-500:]}
+    command = [sys.executable, "-m", "pytest", "-v", "-m", "gpu", "-p", "no:cacheprovider", *files]
+    process = subprocess.Popen(
+        command, cwd=HERE.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    passed, others, last = 0, [], ""
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        last = line.strip() or last
+        passed += " PASSED" in line
+        others += [last] if re.search(r" (FAILED|ERROR)", line) else []
+        if "::" in line:
+            yield {"passed": passed, "others": others, "last": last}
+    yield {"exit_code": process.wait(), "passed": passed, "others": others, "last": last}
 
 
 def compare_with_cpu(flags: Flags) -> Iterator[dict[str, Any]]:
@@ -288,9 +297,11 @@ def run_section(name: str, flags: Flags, keep: Callable[[Any], None]) -> None:
             code = process.wait(None if flags.tiny else SECTIONS[name][1])
             failed = f"exit code {code}" if code else ""
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
-            process.wait()
             failed = f"not finished after {SECTIONS[name][1]} s"
+        finally:  # also of an interruption
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
+                process.wait()
         found = json.loads(part.read_text()) if part.exists() else None
         keep({"failed": failed, "until then": found} if failed else found)
 
@@ -304,6 +315,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
     parser.add_argument("--section", default="", help=argparse.SUPPRESS)
     flags = parser.parse_args(namespace=Flags())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     if flags.section:
         for found in SECTIONS[flags.section][0](flags):
             write_text(Path(flags.out), json.dumps(found))

@@ -13,6 +13,7 @@ from alexnet.experiments.intervals import Interval
 from alexnet.experiments.power import (
     SEED_COUNTS,
     Noise,
+    describe_power,
     gives_verdict,
     half_width,
     noise_of,
@@ -102,6 +103,27 @@ def test_the_seeds_for_a_verdict_give_it_in_about_80_percent_of_simulated_experi
 
 def test_an_effect_that_barely_counts_is_never_safe() -> None:
     assert not gives_verdict(ONLY_SEEDS, 1_000, 0.01, 0.01)
+
+
+def test_where_no_number_of_seeds_is_enough_it_is_said(tiny_result: ExperimentResult) -> None:
+    """The images' noise leaves an interval that is too wide, however many seeds there are."""
+    interval = Interval(estimate=0.0475, low=0.015, high=0.08)
+    found = measured(
+        tiny_result,
+        min_effect=0.05,
+        interval=interval,
+        effects=(0.04, 0.05, 0.0525),
+        image_std=0.009,
+        shared_image_std=0.008,
+    )
+    power = power_of(found)
+    assert power is not None
+    assert power.seeds_if_as_measured is None
+    assert power.needs_images
+    assert "no number of seeds gives a verdict in 80 %" in describe_power(power, "difference")
+    sharper = power_of(replace(found, shared_image_std=0.0, image_std=0.0))
+    assert sharper is not None
+    assert not sharper.needs_images
 
 
 def measured(result: ExperimentResult, **changes: object) -> ComparisonResult:

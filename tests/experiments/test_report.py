@@ -49,7 +49,7 @@ def test_censored_and_diverged_runs_and_excluded_arms_are_named(
 def test_a_missing_end_is_a_dash(tiny_result: ExperimentResult) -> None:
     one = tiny_result.comparisons[0]
     interval = replace(one.interval, estimate=0.4, low=0.3, is_unbounded_above=True)
-    table = effects_table([replace(one, interval=interval, expected=None)])
+    table = effects_table([replace(one, interval=interval, expected=None)], 3)
     assert "|  | +1.00 points | at least +40.00 points (+30.00 to -) |" in table
 
 
@@ -69,4 +69,4 @@ def test_a_bar_in_a_cell_does_not_break_a_table() -> None:
 
 def test_a_published_effect_is_shown(tiny_result: ExperimentResult) -> None:
     one = replace(tiny_result.comparisons[0], expected=0.015)
-    assert "| +1.50 points | +1.00 points |" in effects_table([one])
+    assert "| +1.50 points | +1.00 points |" in effects_table([one], 3)

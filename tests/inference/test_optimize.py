@@ -227,19 +227,26 @@ def test_weight_only_int8_is_quantized_from_the_float32_weights(kernels: KernelL
     assert torch.equal(small.get_buffer("scales").flatten(), scales)
 
 
-@pytest.mark.parametrize(("is_bf16_faster", "most"), [(False, 8), (True, 2)])
+@pytest.mark.parametrize(
+    ("dtype", "is_bf16_faster", "most"),
+    [(torch.bfloat16, False, 8), (torch.float32, True, 8), (torch.bfloat16, True, 2)],
+)
 def test_weights_alone_are_int8_for_fewer_images_beside_tiles(
-    kernels: KernelLibrary, is_bf16_faster: bool, most: int, monkeypatch: pytest.MonkeyPatch
+    kernels: KernelLibrary,
+    dtype: torch.dtype,
+    is_bf16_faster: bool,
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Where the larger batches are multiplied in bf16 by tiles."""
     monkeypatch.setattr(optimize, "has_fast_int8", lambda kernels: False)
     optimizer = LayerOptimizer(
-        dtype=torch.float32, kernels=kernels, int8=True, is_bf16_faster=is_bf16_faster
+        dtype=dtype, kernels=kernels, int8=True, is_bf16_faster=is_bf16_faster
     )
-    layer = Linear(64, 5)
-    optimized, x = optimizer.optimize_layer(layer), randn(most + 1, 64)
+    optimized, x = optimizer.optimize_layer(Linear(64, 5)), randn(most + 1, 64)
     assert isinstance(optimized, WeightOnlyInt8Linear)
-    assert torch.equal(optimized(x), layer(x))
-    assert not torch.equal(optimized(x[:-1]), layer(x[:-1]))
+    assert torch.equal(optimized(x), optimized.large(x))
+    assert not torch.equal(optimized(x[:-1]), optimized.large(x[:-1]).float())
 
 
 def kind(layer: nn.Module, kernels: KernelLibrary | None, **options: object) -> type:

@@ -106,7 +106,8 @@ def describe_setting(plan: Plan) -> str:
 def _lrs_text(plan: Plan) -> str:
     """How the learning rates are chosen, with the arms that begin otherwise than the rest."""
     protocol, measure = plan.protocol, plan.experiment.measure
-    grids = protocol.arm_lr_grids
+    present = {name for arm in plan.arms for name in (arm.name, arm.series)}
+    grids = {name: grid for name, grid in protocol.arm_lr_grids.items() if name in present}
     own = "; ".join(f"{name}: {_grid_text(grids[name], protocol.lr_grid)}" for name in grids)
     others = f" ({own})" if own else ""
     if measure in SPEED_MEASURES or not protocol.tuning_epochs:

@@ -72,6 +72,10 @@ class Power:
     measured."""
     num_seeds: int
     """The seeds that were measured."""
+    needs_images: bool
+    """Whether no number of seeds gives a verdict in 80 % of the cases if the effect is as measured:
+    it is too close to what counts, or the noise of the images, which all seeds share, is too large.
+    """
 
 
 def power_of(
@@ -103,16 +107,16 @@ def power_of(
         seeds_needed_at_most=seeds_needed(upper, smallest),
         seeds_if_as_measured=_fewest(lambda count: gives_verdict(noise, count, effect, smallest)),
         num_seeds=len(found.effects),
+        needs_images=not is_told(
+            effect, smallest, noise.shared_image_std, Z * noise.shared_image_std
+        ),
     )
 
 
 def describe_power(power: Power, scale: Scale) -> str:
     """In words, how many seeds give a narrow interval, and how many probably a verdict."""
-    if_so = power.seeds_if_as_measured or f"over {MAX_SEEDS:,}"
-    last = (
-        f"{if_so} seeds give a verdict in {100 * POWER:.0f} % of the cases if the effect is as "
-        "measured"
-    )
+    often = f"in {100 * POWER:.0f} % of the cases if the effect is as measured"
+    last = f"{_seeds_for_a_verdict(power)} a verdict {often}"
     unit = "" if scale == "ratio" else " points"
     narrow = f"an interval of +-{format_half_width(power.smallest, scale)}{unit} or less"
     if power.seeds_needed is None:
@@ -131,6 +135,12 @@ def describe_power(power: Power, scale: Scale) -> str:
         f"{power.seeds_needed} seeds give {narrow} ({most} with the largest spread that these runs "
         f"allow); {last}."
     )
+
+
+def _seeds_for_a_verdict(power: Power) -> str:
+    if power.seeds_if_as_measured:
+        return f"{power.seeds_if_as_measured} seeds give"
+    return "no number of seeds gives" if power.needs_images else f"over {MAX_SEEDS:,} seeds give"
 
 
 def spread_factors(found: ComparisonResult) -> tuple[float, float]:
@@ -192,8 +202,12 @@ def gives_verdict(noise: Noise, num_seeds: int, effect: float, smallest: float) 
     `smallest`; a smaller one is not reproduced if its interval lies below `smallest`. The estimates
     are normal around the effect, and the interval has its expected width.
     """
-    off = NormalDist().inv_cdf(POWER) * standard_error(noise, num_seeds)
-    width = half_width(noise, num_seeds)
+    return is_told(effect, smallest, standard_error(noise, num_seeds), half_width(noise, num_seeds))
+
+
+def is_told(effect: float, smallest: float, error: float, width: float) -> bool:
+    """The same for an estimate of this standard error and an interval of this half-width."""
+    off = NormalDist().inv_cdf(POWER) * error
     if effect < smallest:
         return effect + off + width < smallest
     return effect - off - width > 0 and effect - off > smallest

@@ -53,7 +53,7 @@ def report_text(result: ExperimentResult) -> str:
         f"- **Source:** {result.source}. Expected: {result.expected}.\n"
         f"- **Limits:** {result.limits}\n"
         f"- **Runs ({result.protocol}):** {result.setting}.{excluded_text(result)}",
-        effects_table(result.comparisons),
+        effects_table(result.comparisons, len(result.seeds)),
         undecided_text(result),
         f"![learning curves and effects]({PLOT})",
         arms_table(result),
@@ -65,29 +65,28 @@ def report_text(result: ExperimentResult) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def effects_table(comparisons: Sequence[ComparisonResult]) -> str:
+def effects_table(comparisons: Sequence[ComparisonResult], num_seeds: int) -> str:
     """Every comparison with its interval and verdict, as a Markdown table.
 
-    Where several decide the verdict, also the interval at the level at which they are together
-    right with 95 %.
+    One with fewer seeds than the experiment says so. Where several decide the verdict, also the
+    interval at the level at which they are together right with 95 %.
     """
     num_claims = sum(one.is_primary for one in comparisons)
     head = ["effect", "published", "minimum effect", "measured, 95 % interval", "verdict"]
-    most = max(len(one.effects) for one in comparisons)
-    rows = [_effect_row(one, most, has_several=num_claims > 1) for one in comparisons]
+    rows = [_effect_row(one, num_seeds, has_several=num_claims > 1) for one in comparisons]
     if num_claims > 1:
         head.insert(4, f"{100 * simultaneous_level(num_claims):.1f} % interval")
     return markdown_table(head, rows)
 
 
 def _effect_row(
-    comparison: ComparisonResult, most_seeds: int, *, has_several: bool
+    comparison: ComparisonResult, all_seeds: int, *, has_several: bool
 ) -> tuple[str, ...]:
     scale, expected = comparison.scale, comparison.expected
     simultaneous = format_interval(comparison.simultaneous, scale).partition(" (")[2]
     together = f"({simultaneous}" if comparison.is_primary else ""
     num_seeds = len(comparison.effects)
-    fewer = f", by the first {num_seeds} seeds" if num_seeds < most_seeds else ""
+    fewer = f", by the first {num_seeds} seeds" if num_seeds < all_seeds else ""
     secondary = "" if comparison.is_primary else " (secondary)"
     return (
         f"{comparison.name}{secondary}{fewer}",
@@ -149,7 +148,8 @@ def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str
     power = power_of(comparison)
     if power is None:
         return "runs that reach the target; some ended before, so the spread is not known."
-    minutes = result.training_seconds / 60 / len(result.seeds)
+    num_runs = sum(len(arm.values) for arm in result.arms)
+    minutes = result.training_seconds / 60 / num_runs * len(result.arms)
     cost = f"A seed of all arms takes about {format_minutes(minutes)}."
     return f"{describe_power(power, comparison.scale)} {cost}"
 

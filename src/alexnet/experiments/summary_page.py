@@ -206,7 +206,7 @@ def _measured(result: ExperimentResult, plots: Collection[str]) -> str:
         f"**Measured ({result.protocol}): {result.verdict}.** "
         f"{result.setting}.{excluded_text(result)}",
         _protocol_note(result),
-        effects_table(result.comparisons),
+        effects_table(result.comparisons, len(result.seeds)),
         undecided_text(result),
         f"![{result.experiment}: learning curves and effects]({plot})" if plot in plots else "",
         arms_table(result),

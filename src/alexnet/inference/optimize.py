@@ -144,9 +144,8 @@ class LayerOptimizer:
             return Int8Linear(layer, self.kernels)
         cast = self._cast(layer)
         if self.kernels and self.int8 and layer.in_features % WEIGHT_BLOCK == 0:
-            most = (
-                MAX_WEIGHT_ONLY_BATCH_BESIDE_TILES if self.is_bf16_faster else MAX_WEIGHT_ONLY_BATCH
-            )
+            is_by_tiles = self.is_bf16_faster and cast.dtype == torch.bfloat16
+            most = MAX_WEIGHT_ONLY_BATCH_BESIDE_TILES if is_by_tiles else MAX_WEIGHT_ONLY_BATCH
             return WeightOnlyInt8Linear(layer, cast, self.kernels, most)
         return cast
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
+import PIL
 from PIL import Image
 
 BYTES_PER_PIXEL = 4
 """Red, green, blue and one that is not used."""
+SAFE_PILLOW = 13
 BUFFERS_OF_NUMBERS = 2
 """Which values are missing, and the values."""
 
@@ -49,7 +51,7 @@ def pixels_of(rgb: Image.Image) -> np.ndarray:
     """Four bytes for each pixel of an RGB image, in rows from the top: uint8 [4 * pixels].
 
     They are the image's own where possible, so the image must live as long and stay as it is.
-    They are a copy where Pillow is older than 11.2, or the image too large for one of its blocks
+    They are a copy where Pillow is older than 13, or the image too large for one of its blocks
     (16 MB).
     """
     size = rgb.width * rgb.height * BYTES_PER_PIXEL
@@ -58,13 +60,21 @@ def pixels_of(rgb: Image.Image) -> np.ndarray:
     return np.frombuffer(shared, np.uint8)
 
 
+def shares_pixels() -> bool:
+    """Whether this Pillow exports images safely.
+
+    From 11.2 to 12 it crashes for an image that was itself made of shared memory
+    (`Image.fromarrow`), and does not tell of rows with bytes between them (PILLOW_ALIGNMENT).
+    """
+    return int(PIL.__version__.partition(".")[0]) >= SAFE_PILLOW
+
+
 def _address(rgb: Image.Image, size: int) -> int | None:
     """Where an image's bytes are, if all lie one after the other."""
-    export = getattr(rgb, "__arrow_c_array__", None)
-    if export is None:
+    if not shares_pixels():
         return None
     try:
-        _, array = export()
+        _, array = rgb.__arrow_c_array__()
     except (ValueError, MemoryError):  # several blocks
         return None
     pixels = _ArrowArray.from_address(_pointer_of(array, b"arrow_array"))
