@@ -12,6 +12,7 @@ from alexnet.data.images.pixels import pixels_of, shares_pixels
 
 SIZES = [(1, 1), (7, 5), (689, 500), (2100, 2000)]
 """The last one has more bytes than a block of Pillow."""
+SHARES = pytest.mark.skipif(not shares_pixels(), reason="this Pillow does not share pixels")
 
 
 def random_image(size: tuple[int, int]) -> Image.Image:
@@ -25,11 +26,10 @@ def test_pixels_are_those_of_a_copy(size: tuple[int, int]) -> None:
     assert pixels_of(image).tobytes() == image.tobytes("raw", "RGBX")
 
 
+@SHARES
 def test_a_small_image_is_not_copied() -> None:
     """They are read only, and change with the image."""
     image = random_image((30, 20))
-    if not shares_pixels():
-        pytest.skip("this Pillow does not share pixels")
     pixels = pixels_of(image)
     image.putpixel((0, 0), (1, 2, 3))
     assert pixels[:3].tolist() == [1, 2, 3]
@@ -52,6 +52,7 @@ def blocks_in_use() -> int:
     return int(stats["allocated_blocks"] - stats["freed_blocks"] - stats["blocks_cached"])
 
 
+@SHARES
 def test_what_is_shared_is_released() -> None:
     before = blocks_in_use()
     for _ in range(20):
