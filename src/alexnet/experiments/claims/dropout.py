@@ -21,7 +21,10 @@ DROPOUT = Experiment(
     "other seeds, 0.45 points (-1.43 to 2.35); and this one with 5 other seeds, 100 to 104, -0.93 "
     "points (-2.38 to 0.54). Eight seeds were planned for this one, and six were finished, which "
     "was settled before any of their errors was looked at. All 11 seeds of this protocol together "
-    "have -0.28 points (-1.29 to 0.74).",
+    "have -0.28 points (-1.29 to 0.74). Most of the spread comes from the learning rates: they are "
+    "tuned in shorter runs on half of the images, which prefer lower rates, and without dropout "
+    "the error of these six falls with the logarithm of the rate (correlation -0.97), from 37.9 % "
+    "at 0.0007 to 34.8 % at 0.0028.",
     measure="test_error",
     arms=(Arm(name="dropout"), Arm(name="no-dropout", changes={"model.dropout": 0.0})),
     comparisons=(
