@@ -147,7 +147,8 @@ def _save_in_processes(files: _Files, count: int, on_paint: ProgressCallback) ->
     words = [str(files.folder), files.seed, files.side, count, *files.per_class]
     command = [sys.executable, "-m", __name__, *map(str, words)]
     processes = []
-    with ExitStack() as stack, os.fdopen(told, "rb", buffering=0) as pipe:
+    # The processes are ended before the pipe is closed, which they would complain of.
+    with os.fdopen(told, "rb", buffering=0) as pipe, ExitStack() as stack:
         with os.fdopen(tell, "wb") as end:
             for index in range(count):
                 process = subprocess.Popen(
