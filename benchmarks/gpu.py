@@ -163,7 +163,7 @@ def measure_training(flags: Flags) -> Iterator[list[dict[str, Any]]]:
     """Training images per second by network, batch size and way of running."""
     sizes = {"alexnet": (512, 128, 1024), "alexnet_bn": (512,), "alexnet_notebook": (512,)}
     if flags.tiny:
-        sizes = {"alexnet": (8,)}
+        sizes = {"alexnet": (2,)}
     settings = [
         (name, batch_size, compile)
         for name, batch_sizes in sizes.items()
@@ -197,7 +197,8 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
     for _ in range(3):
         step()
     matmul, matmul_flops = make_matmul(device, compute_dtype(device, "auto"))
-    times = time_interleaved({"step": step, "matmul": matmul}, 5, device, min_seconds=0.3)
+    repeats, seconds = (2, 0.0) if flags.tiny else (5, 0.3)
+    times = time_interleaved({"step": step, "matmul": matmul}, repeats, device, min_seconds=seconds)
     rate = spread([batch_size / t for t in times["step"]])
     flops = matmul_flops / statistics.median(times["matmul"])
     return {
@@ -228,7 +229,7 @@ def measure_gains(flags: Flags) -> Iterator[dict[str, Any]]:
     device = torch.device(flags.device)
     _free_memory(device)
     network = create_model("alexnet", device=device)
-    images = random_images(network.architecture, 8 if flags.tiny else 512, device)
+    images = random_images(network.architecture, 2 if flags.tiny else 512, device)
     step = make_train_step(network, images, "auto")
 
     def changed_step(changes: dict[str, object]) -> None:
@@ -247,7 +248,8 @@ def measure_gains(flags: Flags) -> Iterator[dict[str, Any]]:
         except Exception as error:
             failed[name] = {"failed": failure(error)}
             yield failed
-    times = time_interleaved(steps, 2 if flags.tiny else 15, device, min_seconds=0.3)
+    repeats, seconds = (2, 0.0) if flags.tiny else (15, 0.3)
+    times = time_interleaved(steps, repeats, device, min_seconds=seconds)
     yield failed | {name: to_dict(spread(seconds)) for name, seconds in times.items()}
 
 

@@ -24,9 +24,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_every_section_measures_and_is_written(tmp_path: Path) -> None:
-    """But the tests, which need a GPU, and the peers, which have a test of their own."""
-    sections = ("training", "gains", "agreement", "resuming", "accuracy")
+def test_sections_measure_and_are_written(tmp_path: Path) -> None:
+    """Those that are the script's own; the others are trainings, the tests and the peers."""
+    sections = ("training", "gains", "agreement")
     out = tmp_path / "gpu.json"
     command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--device", "cpu", "--tiny"]
     command += ["--only", ",".join(sections), "--out", str(out)]
@@ -38,8 +38,6 @@ def test_every_section_measures_and_is_written(tmp_path: Path) -> None:
     assert {one["n"] for one in found["gains"].values()} == {2}
     differences = found["agreement"]["largest relative difference of a loss"]
     assert max(differences.values()) < 1e-6
-    assert found["resuming"] == {"same losses": True, "same weights": True}
-    assert found["accuracy"]["images per second"] > 0
     assert all(found[f"{name} seconds"] > 0 for name in sections)
 
 
