@@ -119,11 +119,11 @@ def test_where_no_number_of_seeds_is_enough_it_is_said(tiny_result: ExperimentRe
     power = power_of(found)
     assert power is not None
     assert power.seeds_if_as_measured is None
-    assert power.needs_images
+    assert power.is_undecidable
     assert "no number of seeds gives a verdict in 80 %" in describe_power(power, "difference")
     sharper = power_of(replace(found, shared_image_std=0.0, image_std=0.0))
     assert sharper is not None
-    assert not sharper.needs_images
+    assert not sharper.is_undecidable
 
 
 def measured(result: ExperimentResult, **changes: object) -> ComparisonResult:

@@ -72,7 +72,7 @@ class Power:
     measured."""
     num_seeds: int
     """The seeds that were measured."""
-    needs_images: bool
+    is_undecidable: bool
     """Whether no number of seeds gives a verdict in 80 % of the cases if the effect is as measured:
     it is too close to what counts, or the noise of the images, which all seeds share, is too large.
     """
@@ -107,7 +107,7 @@ def power_of(
         seeds_needed_at_most=seeds_needed(upper, smallest),
         seeds_if_as_measured=_fewest(lambda count: gives_verdict(noise, count, effect, smallest)),
         num_seeds=len(found.effects),
-        needs_images=not is_told(
+        is_undecidable=not is_told(
             effect, smallest, noise.shared_image_std, Z * noise.shared_image_std
         ),
     )
@@ -140,7 +140,7 @@ def describe_power(power: Power, scale: Scale) -> str:
 def _seeds_for_a_verdict(power: Power) -> str:
     if power.seeds_if_as_measured:
         return f"{power.seeds_if_as_measured} seeds give"
-    return "no number of seeds gives" if power.needs_images else f"over {MAX_SEEDS:,} seeds give"
+    return "no number of seeds gives" if power.is_undecidable else f"over {MAX_SEEDS:,} seeds give"
 
 
 def spread_factors(found: ComparisonResult) -> tuple[float, float]:

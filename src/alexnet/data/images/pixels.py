@@ -16,6 +16,7 @@ from PIL import Image
 BYTES_PER_PIXEL = 4
 """Red, green, blue and one that is not used."""
 SAFE_PILLOW = 13
+"""Major version from which on an image is exported safely; see `shares_pixels`."""
 BUFFERS_OF_NUMBERS = 2
 """Which values are missing, and the values."""
 
