@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -78,11 +79,38 @@ def test_data_split_writes_what_train_reads(
     assert (folder.code, table.code) == (0, 0)
     assert json.loads(folder.out)["splits"] == {"train": 12, "val": 12, "test": 12}
     assert "12 train, 12 val, 12 test" in table.out
-    assert table.err == f"next      alexnet train {tmp_path / 'parts.csv'}\n"
+    assert table.err.endswith(f"next      alexnet train {tmp_path / 'parts.csv'}\n")
     for data in ("parts", "parts.csv"):
         told = command("data", "prepare", tmp_path / data, "--resize-size", 8, "--json")
         summary = json.loads(told.out)
         assert summary["splits"] == {"train": 12, "val": 12, "test": 12}
+
+
+def test_data_split_keeps_copies_together(command: Command, tmp_path: Path) -> None:
+    for i in range(12):
+        path = tmp_path / "set" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise(path, i)
+        again = path.with_name(f"copy-{i}.bmp")  # of the same pixels in another format
+        Image.open(path).save(again)
+    told = command("data", "split", tmp_path / "set", tmp_path / "parts.csv", "--seed", 3)
+    assert "note: 24 images have copies, which are in the same part; alexnet data check" in told.out
+    with (tmp_path / "parts.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    split_of = {Path(row["path"]).stem.removeprefix("copy-"): set() for row in rows}
+    for row in rows:
+        split_of[Path(row["path"]).stem.removeprefix("copy-")].add(row["split"])
+    assert len(rows) == 24
+    assert all(len(splits) == 1 for splits in split_of.values())
+    assert {"train", "test"} <= {row["split"] for row in rows}
+
+
+def test_data_split_refuses_a_file_that_exists_before_it_reads_images(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "parts.csv").touch()
+    told = command("data", "split", flowers / "train", tmp_path / "parts.csv")
+    assert told.err == f"alexnet: {tmp_path / 'parts.csv'} exists; choose another path\n"
 
 
 def test_data_split_refuses_what_is_split_already(

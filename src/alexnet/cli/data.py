@@ -21,10 +21,10 @@ from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.presets import QUICKSTART, preset
 from alexnet.config.published_inputs import with_architecture
 from alexnet.config.recipe import DataOptions
-from alexnet.data.check import Finding, check
+from alexnet.data.check import Finding, check, equal_groups
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.duplicates import check_command, duplicate_advice
-from alexnet.data.export_split import write_split
+from alexnet.data.export_split import files_to_split, write_split
 from alexnet.data.images.find import describe_skipped
 from alexnet.data.source import Source
 from alexnet.data.splits import require_training_images, split
@@ -204,7 +204,10 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitFlags:
-    """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split."""
+    """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split.
+
+    Images that are equal are never parted.
+    """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
@@ -233,9 +236,18 @@ def split_action(arguments: Sequence[str]) -> int:
     source = _open(flags)
     if any(source.splits):
         raise UsageError(f"{source.name} has its own split; use it as it is")
-    unsplit = np.full(len(source), "")
-    indices = np.arange(len(source))
-    parts = split(indices, source.labels, unsplit, source.test_fraction, options, flags.seed)
+    files_to_split(source, Path(flags.out))
+    with ProgressReporter() as reporter:
+        copies = equal_groups(source, reporter.on_prepare)
+    parts = split(
+        np.arange(len(source)),
+        source.labels,
+        np.array(source.splits),
+        source.test_fraction,
+        options,
+        flags.seed,
+        copies,
+    )
     require_training_images(source.name, parts)
     write_split(source, {name: parts.by_name[name] for name in parts.counts}, Path(flags.out))
     summary = summarize(source.class_names, source.labels, parts.by_name)
@@ -246,6 +258,10 @@ def split_action(arguments: Sequence[str]) -> int:
     print(f"{flags.out}: {counts}")
     for name, classes in summary.classes_without_images.items():
         print(printable(missing_text(classes, f"{name} images")))
+    if copies:
+        kept = count_text(sum(map(len, copies)), "image")
+        command = check_command(flags.data, flags.data_root, flags.label_from)
+        print(f"note: {kept} have copies, which are in the same part; {command} lists them")
     note_next(train_command(flags.out))
     return 0
 

@@ -81,16 +81,28 @@ def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> li
     Duplicates are images that are equal to the last bit at 32 x 32 pixels; `near_duplicates` says
     what nearly equal ones are.
     """
-    facts: list[_ImageFacts] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for image in map_bounded(pool, lambda index: _facts(source, index), range(len(source))):
-            facts.append(image)
-            on_progress(len(facts), len(source))
+    facts = _all_facts(source, on_progress)
     findings = [*_unreadable(source, facts), *_skipped(source), *_duplicates(source, facts)]
     findings += _near_duplicates(source, facts)
     findings += [*_formats(source, facts), *_remarks(source, facts)]
     findings += [*_small(source, facts), *_imbalance(source), *_classes(source)]
     return sorted(findings, key=lambda finding: not finding.is_fault)
+
+
+def equal_groups(
+    source: Source, on_progress: ProgressCallback = ignore_progress
+) -> list[np.ndarray]:
+    """Groups of two or more images that `check` calls duplicates: int64 indices, ascending."""
+    return [np.array(group) for group in _equal(_all_facts(source, on_progress))]
+
+
+def _all_facts(source: Source, on_progress: ProgressCallback) -> list[_ImageFacts]:
+    facts: list[_ImageFacts] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for image in map_bounded(pool, lambda index: _facts(source, index), range(len(source))):
+            facts.append(image)
+            on_progress(len(facts), len(source))
+    return facts
 
 
 def _facts(source: Source, index: int) -> _ImageFacts:
@@ -185,15 +197,15 @@ def _small(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
 
 def _duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
     """Groups of images that are equal."""
+    return [_group(source, "duplicate", group, "exactly like ") for group in _equal(facts)]
+
+
+def _equal(facts: list[_ImageFacts]) -> list[list[int]]:
     groups = defaultdict(list)
     for index, image in enumerate(facts):
         if image.digest:
             groups[image.digest].append(index)
-    return [
-        _group(source, "duplicate", group, "exactly like ")
-        for group in groups.values()
-        if len(group) > 1
-    ]
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _near_duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:

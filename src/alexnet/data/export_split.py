@@ -38,15 +38,26 @@ def write_split(
         DataError: the images are not files, or cannot be copied, or a name cannot be written.
         UsageError: `out` exists.
     """
+    images = files_to_split(source, out)
+    names = [source.class_names[label] for label in (source.labels if labels is None else labels)]
+    if out.suffix.lower() == ".csv":
+        _write_csv(images, names, splits, out)
+    else:
+        _copy(images, names, splits, out)
+
+
+def files_to_split(source: Source, out: Path) -> ImageFiles:
+    """The image files of a source whose split is to be written to `out`.
+
+    Raises:
+        DataError: the images are not files.
+        UsageError: `out` exists.
+    """
     if not isinstance(source.images, ImageFiles):
         raise DataError(f"{source.name} is not made of image files; its split cannot be written")
     if out.exists():
         raise UsageError(f"{out} exists; choose another path")
-    names = [source.class_names[label] for label in (source.labels if labels is None else labels)]
-    if out.suffix.lower() == ".csv":
-        _write_csv(source.images, names, splits, out)
-    else:
-        _copy(source.images, names, splits, out)
+    return source.images
 
 
 def _write_csv(
