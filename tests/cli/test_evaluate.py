@@ -143,7 +143,6 @@ def test_files_are_written_also_if_nobody_reads_the_output(
 ) -> None:
     """As in `alexnet evaluate RUN | head -1`."""
     monkeypatch.setattr("sys.stdout", ClosedPipe())
-    monkeypatch.setattr("alexnet.cli._discard_stdout", lambda: None)
     named = [word.replace("RUN", str(trained.path)) for word in words]
     assert main([*named, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / file).is_file()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ import alexnet
 from alexnet.config.serialization import to_json
 from alexnet.io.tables import FORMATS
 from alexnet.models.zoo import ZOO
-from support.commands import Alexnet, Command, CommandResult
+from support.commands import Command, CommandResult
 from support.slow import every_nth_fast
 
 LAYER_KEYS = (
@@ -93,31 +90,6 @@ def test_none_on_the_command_line_is_as_published(
 ) -> None:
     facts = json.loads(command("summary", "alexnet", "--dropout", word, "--json").out)
     assert [layer["kind"] for layer in facts["layers"]].count("dropout") == dropouts
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
-def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(
-            [sys.executable, "-m", "alexnet", "summary", "alexnet"],
-            env={**os.environ, "PYTHONUNBUFFERED": ""},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert result.returncode == 2
-    assert result.stderr == "alexnet: standard output: No space left on device\n"
-
-
-@pytest.mark.slow
-def test_a_closed_stdout_is_no_error(alexnet_process: Alexnet) -> None:
-    process = alexnet_process("summary", "alexnet")
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == ""
-    assert process.wait() == 0
 
 
 @pytest.mark.parametrize("name", every_nth_fast(ZOO, 4))

@@ -8,6 +8,7 @@
     processes    several processes of one command: they print once
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
     console      tables, JSON, notes
+    stdout       tells errors of standard output from others
     outputs      what every command prints with --json, as dataclasses
 
 Each verb is the module of its name (`import_` for import) with `run(arguments) -> exit code`. It is
@@ -20,7 +21,6 @@ reported in one sentence; 130: interrupted; 143: training stopped by SIGTERM.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,8 +29,9 @@ from keyword import iskeyword
 
 from alexnet import __version__
 from alexnet.cli.processes import one_voice
+from alexnet.cli.stdout import StdoutError, named_stdout
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
-from alexnet.io.text import IS_WINDOWS, printable
+from alexnet.io.text import printable
 from alexnet.other_words import OTHER_NAMES
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.runtime.openmp import limit_openmp_spinning
@@ -64,6 +65,8 @@ VERBS = {
 
 VERBS_WITH_OUT = ("train", "pretrain", "evaluate", "explain", "report", "compare")
 """Verbs that choose where they write, unless --out is given."""
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""Their message says enough where the error does not name the file."""
 
 
 def help_text() -> str:
@@ -85,29 +88,37 @@ def help_text() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _allow_any_name()
+    with named_stdout():
+        try:
+            return _run(words)
+        except AlexNetError as error:
+            print(f"alexnet: {_one_line(str(error))}", file=sys.stderr)
+            return 2
+        except TrainingInterrupted as stopped:
+            print(f"alexnet: {stopped}", file=sys.stderr)
+            return _exit_code(stopped)
+        except KeyboardInterrupt as interrupt:
+            print("alexnet: interrupted", file=sys.stderr)
+            return _exit_code(interrupt)
+        except OSError as error:
+            if isinstance(error, StdoutError) and error.is_closed_pipe:
+                return 0
+            if error.filename is None and error.errno not in FULL_DISK:
+                raise
+            place = "" if error.filename is None else f"{_one_line(str(error.filename))}: "
+            print(f"alexnet: {place}{error.strerror}{_elsewhere(error, words)}", file=sys.stderr)
+            return 2
+
+
+def _run(words: list[str]) -> int:
+    """Run one verb; what it prints is written before this returns."""
     try:
         code = _dispatch(words)
-        _flush()
-        return code
-    except AlexNetError as error:
-        print(f"alexnet: {_one_line(str(error))}", file=sys.stderr)
-        return 2
-    except TrainingInterrupted as stopped:
-        print(f"alexnet: {stopped}", file=sys.stderr)
-        return _exit_code(stopped)
-    except KeyboardInterrupt as interrupt:
-        print("alexnet: interrupted", file=sys.stderr)
-        return _exit_code(interrupt)
-    except OSError as error:
-        if _is_closed_pipe(error):
-            _discard_stdout()
-            return 0
-        if error.filename is None:
-            raise
-        text = f"{_one_line(str(error.filename))}: {error.strerror}{_elsewhere(error, words)}"
-        print(f"alexnet: {text}", file=sys.stderr)
-        return 2
+    except SystemExit:  # after --help
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return code
 
 
 def _dispatch(words: list[str]) -> int:
@@ -148,40 +159,12 @@ def _unknown_verb(word: str) -> UsageError:
 def _elsewhere(error: OSError, words: list[str]) -> str:
     """The flag that names another place, where the usual one, such as a run, takes no file."""
     is_denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    path = str(error.filename)
+    path = str(error.filename or "")
     is_read = os.path.lexists(path) and not os.access(path, os.R_OK)
     is_chosen = any(word.partition("=")[0] == "--out" for word in words)
     if is_read or is_chosen or not is_denied or words[0] not in VERBS_WITH_OUT:
         return ""
     return "; --out names another place to write to"
-
-
-def _flush() -> None:
-    """Write what stdout has buffered now, because an error at exit could not be reported."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        if _is_closed_pipe(error):
-            raise
-        _discard_stdout()
-        raise OSError(error.errno, error.strerror, "standard output") from error
-
-
-def _is_closed_pipe(error: OSError) -> bool:
-    """Whether nobody reads the output any more; Windows calls that an invalid argument."""
-    is_invalid = IS_WINDOWS and error.errno == errno.EINVAL and error.filename is None
-    return is_invalid or isinstance(error, BrokenPipeError)
-
-
-def _discard_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _allow_any_name() -> None:
-    """Let stdout take names that its encoding lacks: as raw bytes in UTF-8, else escaped."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
-        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
 
 
 def _one_line(message: str) -> str:

@@ -1,0 +1,75 @@
+"""Standard output whose errors are told from those of other pipes and files."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from alexnet.io.text import IS_WINDOWS
+
+
+class StdoutError(OSError):
+    """Standard output cannot be written: nobody reads it, or its disk is full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror, "standard output")
+        is_invalid = IS_WINDOWS and error.errno == errno.EINVAL  # what Windows calls a closed pipe
+        self.is_closed_pipe = is_invalid or isinstance(error, BrokenPipeError)
+
+
+class _NamedStream:
+    """A stream that raises StdoutError where its own methods raise OSError."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As of a text stream."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise StdoutError(error) from error
+
+    def flush(self) -> None:
+        """As of a text stream."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise StdoutError(error) from error
+
+
+@contextmanager
+def named_stdout() -> Iterator[None]:
+    """A context in which what is printed and cannot be written raises StdoutError.
+
+    It also takes names that its encoding lacks: as raw bytes in UTF-8, else escaped.
+    """
+    before = sys.stdout
+    if before is None:  # a program without a console
+        yield
+        return
+    if isinstance(before, io.TextIOWrapper):
+        is_utf8 = before.encoding.lower().replace("-", "") == "utf8"
+        before.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
+    sys.stdout = _NamedStream(before)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout = before
+        _empty(before)
+
+
+def _empty(stream: TextIO) -> None:
+    """Write what is left in a stream, or forget it: an error at exit could not be reported."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
