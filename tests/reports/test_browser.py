@@ -136,13 +136,24 @@ def check_filters(page: Any) -> None:
 
 
 def check_sorting(page: Any) -> None:
-    head = page.locator(".classes th", has_text="recall")
+    heads = page.locator(".classes thead th").all_inner_texts()
+    for name in ("recall", "interval"):
+        values = sorted_column(page, heads.index(name), "parseFloat(cell.dataset.value)")
+        assert values == sorted(values, reverse=True)
+        assert len(values) == NUM_CLASSES
+    images = heads.index("training images")
+    last = page.locator(".classes tbody tr").last.locator("td").nth(images)
+    last.evaluate("cell => { cell.textContent = '1,135'; }")
+    assert sorted_column(page, images, "cell.textContent")[0] == "1,135"
+
+
+def sorted_column(page: Any, column: int, value: str) -> list[Any]:
+    """The values of a column, by a JavaScript expression, after a click on its head."""
+    head = page.locator(".classes thead th").nth(column)
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    recall = "rows => rows.map(row => parseFloat(row.cells[3].dataset.value))"
-    values = page.locator(".classes tbody tr").evaluate_all(recall)
-    assert values == sorted(values, reverse=True)
-    assert len(values) == NUM_CLASSES
+    cells = f"rows => rows.map(row => {{ const cell = row.cells[{column}]; return {value}; }})"
+    return page.locator(".classes tbody tr").evaluate_all(cells)
 
 
 def check_theme_and_print(page: Any) -> None:

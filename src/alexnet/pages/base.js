@@ -40,7 +40,11 @@ function setUpTheme() {
   });
 }
 
-/** Tables with data-sortable: a click on a column's head sorts by data-value, else by text. */
+/**
+ * Tables with data-sortable: a click on a column's head sorts it.
+ *
+ * A column with class "n" at its head, or with data-value in every cell, is of numbers.
+ */
 function setUpSorting() {
   for (const table of document.querySelectorAll("table[data-sortable]")) {
     for (const head of table.tHead.rows[0].cells) {
@@ -52,15 +56,18 @@ function setUpSorting() {
 }
 
 function sortBy(table, head) {
-  const isNumber = head.classList.contains("n");
+  const cellOf = (row) => row.cells[head.cellIndex];
+  const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+  const isNumber =
+    head.classList.contains("n") || rows.every((row) => "value" in cellOf(row).dataset);
   const before = head.getAttribute("aria-sort");
   const order = before === "descending" || (!before && !isNumber) ? "ascending" : "descending";
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", order);
   const sign = order === "ascending" ? 1 : -1;
   const value = (row) => {
-    const cell = row.cells[head.cellIndex], text = cell.dataset.value ?? cell.textContent;
-    return isNumber ? parseFloat(text) : text;
+    const { dataset, textContent } = cellOf(row);
+    return isNumber ? parseFloat(dataset.value ?? textContent.replaceAll(",", "")) : textContent;
   };
   const compare = (a, b) => {
     const x = value(a), y = value(b);
