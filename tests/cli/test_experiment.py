@@ -149,13 +149,16 @@ def test_a_dry_run_says_what_differs_and_what_it_costs(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ("experiment", "run", "dropout", "--quick", "--dry-run")
+    words = ("experiment", "run", "dropout", "--quick", "--dry-run", "--jobs", "2")
     told = command(*words)
     assert (told.code, list(tmp_path.iterdir())) == (0, [])
     facts = json.loads(command(*words, "--json").out)
     plan = Plan(experiment=EXPERIMENTS["dropout"])
-    assert f"about {plan.num_runs}, {format_cost(facts['minutes'])}, into" in told.out
-    assert facts["num_runs"] == plan.num_runs
+    cost = format_cost(facts["minutes"])
+    assert f"about {plan.num_runs}, 2 at once, {cost}, into" in " ".join(told.out.split())
+    assert (facts["num_runs"], facts["jobs"]) == (plan.num_runs, 2)
+    alone = json.loads(command(*words[:-1], "1", "--json").out)
+    assert facts["minutes"] == pytest.approx(alone["minutes"] / 2, abs=0.1), "at the same speed"
     first, second = facts["arms"]
     assert (first["differs"], second["differs"]) == ([], ["--dropout 0"])
     assert (first["num_train_images"], first["num_test_images"]) == (2000, 10_000)

@@ -27,7 +27,7 @@ def longest(text: str) -> int:
 def test_every_experiment_and_plan_fits_80_columns() -> None:
     for one in EXPERIMENTS.values():
         assert longest(describe_experiment(one, known_speeds("cpu"))) <= 80
-        assert longest(plan_text(plan_output(Plan(experiment=one), "runs/x", 12.0))) <= 80
+        assert longest(plan_text(plan_output(Plan(experiment=one), "runs/x", 2, 12.0))) <= 80
 
 
 @pytest.mark.usefixtures("listed")
@@ -44,7 +44,7 @@ def test_a_result_of_an_earlier_protocol_is_marked(tiny_result: ExperimentResult
 
 def test_a_series_tells_once_what_its_sizes_share() -> None:
     plan = Plan(experiment=EXPERIMENTS["small-data"], protocol_name="full")
-    text = plan_text(plan_output(plan, "runs/x", None)).partition("differs in")[2]
+    text = plan_text(plan_output(plan, "runs/x", 1, None)).partition("differs in")[2]
     assert text.count("--input-size 160 instead of 67") == 1
     assert "--train-per-class" not in text
 

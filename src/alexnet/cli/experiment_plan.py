@@ -52,8 +52,8 @@ class PlanFlags:
     runs/experiments, else the result that is kept with the program."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
-    jobs: int = 1
-    """Runs at once."""
+    jobs: int | None = None
+    """Runs at once, which share the threads. Unless given: as many as `experiment run` chooses."""
     json: bool = False
     """Print JSON."""
 
@@ -67,15 +67,14 @@ def plan_action(arguments: Sequence[str]) -> int:
         protocol_name=protocol_of(flags.quick, flags.data),
         device=flags.device,
     )
-    if flags.jobs < 1:
-        raise UsageError(f"--jobs {flags.jobs} must be at least 1")
+    jobs = jobs_of(flags.jobs, flags.data, flags.device)
     from alexnet.cli.outputs.experiment_power import power_output
 
     earlier, path = earlier_result(flags.name, plan.protocol_name, flags.from_)
-    speeds = known_speeds(flags.device, flags.jobs)
+    speeds = known_speeds(flags.device, jobs)
     with ProgressReporter() as reporter:
         speeds.measure([plan], reporter.on_measure)
-    found = power_output(plan, earlier, path, speeds, flags.jobs)
+    found = power_output(plan, earlier, path, speeds, jobs)
     print_json(found) if flags.json else print(plan_text(found))
     return 0
 
@@ -89,6 +88,21 @@ def check_names(arguments: Sequence[str]) -> None:
     if HELP_WORDS.isdisjoint(arguments):
         for name in takewhile(lambda word: not word.startswith("-"), arguments):
             experiment(name)
+
+
+def jobs_of(jobs: int | None, data: Literal["small", "imagenet"], device: str) -> int:
+    """Runs at once: `jobs`, or for None one for every core of a CPU, up to 8 on one GPU.
+
+    Raises:
+        UsageError: a number below 1.
+    """
+    from alexnet.runtime.workers import default_jobs
+
+    if jobs is None:
+        return 1 if data == "imagenet" else default_jobs(device)
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs} must be at least 1")
+    return jobs
 
 
 def protocol_of(quick: bool, data: Literal["small", "imagenet"]) -> ProtocolName:

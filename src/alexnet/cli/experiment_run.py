@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alexnet.cli.console import note, print_json, table
-from alexnet.cli.experiment_plan import check_names, protocol_of
-from alexnet.cli.experiment_text import plan_text, result_text
+from alexnet.cli.experiment_plan import check_names, jobs_of, protocol_of
+from alexnet.cli.experiment_text import at_once_text, plan_text, result_text
 from alexnet.cli.flags import parse
 from alexnet.cli.outputs.experiment_plan import plan_output
 from alexnet.cli.parallel_progress import ParallelProgress
@@ -84,7 +84,7 @@ def run_action(arguments: Sequence[str]) -> int:
     plan = plan_of(flags, flags.name)
     out = Path(flags.out or f"{EXPERIMENT_RUNS}/{flags.name}-{plan.protocol_name}")
     if flags.dry_run:
-        return dry_run(plan, str(out), as_json=flags.json)
+        return dry_run(plan, str(out), flags)
     from alexnet.experiments.results import PLOT, REPORT
 
     result = run_plan(plan, out, flags, arguments)
@@ -101,8 +101,6 @@ def check_run_flags(flags: RunFlags) -> None:
     Raises:
         UsageError: they do, or a number is too small.
     """
-    if flags.jobs is not None and flags.jobs < 1:
-        raise UsageError(f"--jobs {flags.jobs} must be at least 1")
     if not (flags.name or flags.all):
         raise UsageError("name an experiment, or run all of them with --all")
     if flags.all and (flags.name or flags.exclude or flags.json or flags.dry_run):
@@ -113,11 +111,10 @@ def run_plan(plan: Plan, out: Path, flags: RunFlags, arguments: Sequence[str]) -
     """Run an experiment and show its progress; an interruption tells how to resume."""
     from alexnet.experiments.run import run_experiment
 
-    jobs = jobs_of(flags)
+    jobs = jobs_of(flags.jobs, flags.data, flags.device)
     minutes = estimate_minutes(plan, known_speeds(flags.device, jobs), jobs)
-    at_once = f", {jobs} at once" if jobs > 1 else ""
     note(
-        f"{plan.experiment.name}: about {plan.num_runs} runs{at_once} into {out}, "
+        f"{plan.experiment.name}: about {plan.num_runs} runs{at_once_text(jobs)} into {out}, "
         f"cost: {format_cost(minutes)}"
     )
     note_slow_cpu(flags.device)
@@ -130,13 +127,6 @@ def run_plan(plan: Plan, out: Path, flags: RunFlags, arguments: Sequence[str]) -
         command = shell_command(["alexnet", "experiment", "run", *arguments])
         note(f"resume the experiment with: {command}")
         raise
-
-
-def jobs_of(flags: RunFlags) -> int:
-    """Runs at once."""
-    from alexnet.runtime.workers import default_jobs
-
-    return flags.jobs or (1 if flags.data == "imagenet" else default_jobs(flags.device))
 
 
 @contextmanager
@@ -169,18 +159,19 @@ def run_all(flags: RunFlags, arguments: Sequence[str]) -> int:
 
 def shortest_first(plans: Sequence[Plan], flags: RunFlags) -> list[Plan]:
     """The plans by what they cost; the speeds of their networks are measured if need be."""
-    speeds = known_speeds(flags.device, jobs_of(flags))
+    speeds = known_speeds(flags.device, jobs_of(flags.jobs, flags.data, flags.device))
     if flags.data != "imagenet":
         measure_speeds(speeds, plans)
     return sorted(plans, key=lambda plan: estimate_minutes(plan, speeds) or 0.0)
 
 
-def dry_run(plan: Plan, out: str, *, as_json: bool) -> int:
+def dry_run(plan: Plan, out: str, flags: RunFlags) -> int:
     """Print what the experiment would run."""
-    speeds = known_speeds(plan.device)
+    jobs = jobs_of(flags.jobs, flags.data, flags.device)
+    speeds = known_speeds(plan.device, jobs)
     measure_speeds(speeds, [plan])
-    found = plan_output(plan, out, estimate_minutes(plan, speeds))
-    print_json(found) if as_json else print(plan_text(found))
+    found = plan_output(plan, out, jobs, estimate_minutes(plan, speeds, jobs))
+    print_json(found) if flags.json else print(plan_text(found))
     return 0
 
 

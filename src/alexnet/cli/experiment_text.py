@@ -76,12 +76,18 @@ def plan_text(plan: ExperimentPlanOutput) -> str:
     header = ("arm", "tuning", "runs", "epochs", "training images", "test images")
     parts = {
         "claim": plan.claim,
-        "runs": f"about {plan.num_runs}, {format_cost(plan.minutes)}, into {plan.out}",
+        "runs": f"about {plan.num_runs}{at_once_text(plan.jobs)}, {format_cost(plan.minutes)}, "
+        f"into {plan.out}",
         "recipe": plan.setting,
     }
     head = f"{plan.experiment}, {plan.protocol}"
     lines = [paragraph(name, text) for name, text in parts.items()]
     return "\n".join([head, *lines, "", table(header, rows), "", *_differences(plan.arms)])
+
+
+def at_once_text(jobs: int) -> str:
+    """How many runs there are at once, to follow their number; "" for one."""
+    return f", {jobs} at once" if jobs > 1 else ""
 
 
 def _differences(arms: Sequence[ArmPlan]) -> Iterator[str]:

@@ -47,6 +47,8 @@ class ExperimentPlanOutput:
     """Data, architecture and training options, in words."""
     num_runs: int
     """About: a search for a learning rate may need more."""
+    jobs: int
+    """Runs at once."""
     minutes: float | None
     """An estimate on this machine."""
     learning_rates: tuple[float, ...]
@@ -57,8 +59,8 @@ class ExperimentPlanOutput:
     """The base recipe, which all arms share."""
 
 
-def plan_output(plan: Plan, out: str, minutes: float | None) -> ExperimentPlanOutput:
-    """What is printed of a plan, whose runs take so many minutes."""
+def plan_output(plan: Plan, out: str, jobs: int, minutes: float | None) -> ExperimentPlanOutput:
+    """What is printed of a plan, whose runs, so many at once, take so many minutes."""
     return ExperimentPlanOutput(
         experiment=plan.experiment.name,
         protocol=plan.protocol_name,
@@ -66,6 +68,7 @@ def plan_output(plan: Plan, out: str, minutes: float | None) -> ExperimentPlanOu
         out=out,
         setting=describe_setting(plan),
         num_runs=plan.num_runs,
+        jobs=jobs,
         minutes=None if minutes is None else round(minutes, 1),
         learning_rates=plan.protocol.lr_grid,
         seeds=tuple(plan.seeds),

@@ -51,6 +51,8 @@ class ExperimentPowerOutput:
     """null where nothing was measured yet."""
     seeds: tuple[int, ...]
     """The numbers of seeds that are planned for."""
+    jobs: int
+    """Runs at once."""
     minutes: tuple[float | None, ...]
     """For every number of seeds, on this machine; null if its speed is not measured."""
     comparisons: tuple[ComparisonPlan, ...]
@@ -76,6 +78,7 @@ def power_output(
         protocol=plan.protocol_name,
         earlier=_earlier(plan, earlier, path) if earlier else None,
         seeds=SEED_COUNTS,
+        jobs=jobs,
         minutes=tuple(None if cost is None else round(cost, 1) for cost in costs),
         comparisons=tuple(_comparison(plan, one, earlier) for one in plan.comparisons),
     )
