@@ -38,6 +38,8 @@ def test_bash_completes_verbs_actions_and_flags(command: Command) -> None:
     assert complete(script, "train", "a b", "--epochs", "3", "--weight-d") == ["--weight-decay"]
     assert complete(script, "pretrain", "rbm", "--cd") == ["--cd-steps"]
     assert complete(script, "pretrain", "autoencoder", "--mask") == ["--masking-fraction"]
+    assert complete(script, "explain", "runs/a", "--fil") == ["--filters"]
+    assert complete(script, "explain", "runs/a", "--neigh") == ["--neighbors"]
     assert complete(script, "runs", "cl") == ["clean"]
     assert complete(script, "runs", "--so") == ["--sort"]
     assert complete(script, "predict", "photos/a") == []

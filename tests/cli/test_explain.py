@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.cli.explain import flags_class
+from alexnet.cli.explain import ExplainFlags, _sheet_paths, flags_class
 from alexnet.cli.explain_filters import FiltersFlags, dead_text, with_layer
+from alexnet.data.images.open import open_image
 from alexnet.explain.patches import LayerPatches
+from alexnet.inference.inputs import Input
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
 
@@ -35,6 +37,14 @@ def test_sheets_of_images(
     assert [one["method"] for one in good["explanation"]["maps"]] == ["grad_cam"]
     assert (unread["sheet"], unread["explanation"]) == (None, None)
     assert f"alexnet: cannot read {bad}: " in result.err
+
+
+def test_every_sheet_has_a_file_of_its_own() -> None:
+    flags = ExplainFlags(model="m", out="sheets")
+    names = ("x/rose.jpg", "x/rose-2.jpg", "y/rose.jpg", "z/ROSE.png", "http://a/rose.jpg?w=2", "-")
+    paths = _sheet_paths(flags, [Input(open=open_image, name=name) for name in names])
+    stems = ["rose", "rose-2", "rose-3", "ROSE-4", "rose-5", "-"]
+    assert [path.as_posix() for path in paths] == [f"sheets/{stem}.png" for stem in stems]
 
 
 def test_what_is_refused(command: Command, small_whole: RunFolder, flowers: Path) -> None:

@@ -54,6 +54,12 @@ def test_neighbors_of_images_that_cannot_be_read(
     assert "images could not be read" not in result.err, "it is named"
 
 
+def test_an_image_in_place_of_the_model(command: Command, flowers: Path) -> None:
+    rose = flowers / "test" / "rose" / "0000.jpg"
+    told = command("explain", rose, "--neighbors", rose)
+    assert "the model comes first: alexnet explain MODEL --neighbors IMAGE ..." in told.err
+
+
 def test_a_map(command: Command, own: RunFolder, tmp_path: Path, no_plots: None) -> None:
     result = command("explain", own.path, "--map", "--out", tmp_path / "m.png", "--json")
     facts = json.loads(result.out)

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 import alexnet
 from alexnet.checkpoints.model_file import save_model
@@ -138,6 +140,17 @@ def test_mistakes_are_one_sentence(
     assert message in told.err
     assert len(told.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_import_never_advises_to_remove_its_own_file(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_file({"features.0.weight": np.zeros((2, 2), np.float32)}, "model.safetensors")
+    words = ("import", "model.safetensors", "--arch", "alexnet_owt")
+    for others in ((), ("--out", tmp_path / "model.safetensors")):
+        told = command(*words, *others)
+        assert "is the file to import itself; name the model file with --out" in told.err
 
 
 def test_a_model_of_this_program_needs_no_import(

@@ -50,6 +50,12 @@ def test_resume_stands_alone(words: str, named: str) -> None:
     assert named in str(raised.value)
 
 
+def test_what_resume_takes_may_have_underscores() -> None:
+    words = ["--resume", "run", "--max_minutes=3"]
+    _, _, rest = read_run_options("train", words, DEFAULT_OPTIONS, ("--max-minutes",))
+    assert rest == ["--max_minutes=3"]
+
+
 def test_a_config_without_its_value_is_named() -> None:
     with pytest.raises(UsageError, match=r"'--config'.*see alexnet train --help"):
         read_run_options("train", ["--config"], DEFAULT_OPTIONS, ())

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 import alexnet
+from alexnet.checkpoints.model_file import save_model
 from alexnet.config.serialization import to_json
 from alexnet.io.tables import FORMATS
 from alexnet.models.zoo import ZOO
 from support.commands import Command, CommandResult
+from support.narrow_nets import narrow_classifier
 from support.slow import every_nth_fast
 
 LAYER_KEYS = (
@@ -203,6 +205,17 @@ def test_a_network_of_an_own_file(command: Command, tmp_path: Path) -> None:
     )
     words = ("summary", f"{table}:net", "--json")
     assert json.loads(command(*words).out)["totals"]["parameters"] == 5 * (27 + 1)
+
+
+def test_a_run_by_its_name(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = narrow_classifier("lenet5")
+    run = tmp_path / "runs" / "photos-001"
+    save_model(run / "model.safetensors", classifier.network.state_dict(), classifier.info)
+    monkeypatch.chdir(tmp_path)
+    by_name, by_path = (command("summary", word) for word in ("photos-001", "runs/photos-001"))
+    assert (by_name.code, by_name.out) == (0, by_path.out)
 
 
 def test_two_networks_of_one_name_are_told_apart(command: Command, tmp_path: Path) -> None:

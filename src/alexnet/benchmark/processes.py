@@ -53,7 +53,8 @@ class ProcessesThroughput:
     sent_bytes: int
     """By the process of rank 0 in a step, counted where they are sent."""
     planned_bytes: int
-    """The same by the arithmetic of `alexnet summary NET --devices N`, in float32."""
+    """The same by the arithmetic of `alexnet summary NET --devices N`, with gradients in bf16 where
+    they are compressed."""
     environment: Environment
 
 

@@ -153,6 +153,10 @@ def _unknown_verb(word: str) -> UsageError:
     ours = OTHER_NAMES.get(word)
     if ours in VERBS:
         return UsageError(f"{word} is not a verb here; use alexnet {ours}")
+    from alexnet.cli.completion import COMMANDS
+
+    if actions := [f"alexnet {one}" for one in COMMANDS if one.partition(" ")[2] == word]:
+        return UsageError(f"{word} is not a verb here; use {' or '.join(actions)}")
     return UnknownNameError("verb", word, VERBS)
 
 

@@ -53,6 +53,8 @@ COMMANDS = {
     "pretrain rbm": "pretrain:PretrainFlags",
 }
 """The module and the dataclass of the flags of every command that has flags of its own."""
+MODES = {"explain": ("explain_filters:FiltersFlags", "explain_neighbors:NeighborsFlags")}
+"""Of commands that one of their flags makes others: the flags of those, too."""
 
 
 SCRIPTS = {
@@ -144,8 +146,10 @@ def known_words() -> dict[str, list[str]]:
 
 
 def _flags(command: str) -> list[str]:
-    module, _, name = COMMANDS[command].partition(":")
-    cls = getattr(import_module(f"alexnet.cli.{module}"), name)
-    action = command.partition(" ")[2]
-    kind = KINDS.get(action)
-    return [*flag_names(cls, cls(recipe=kind()) if kind else None)]
+    kind = KINDS.get(command.partition(" ")[2])
+    names: dict[str, None] = {}
+    for place in (COMMANDS[command], *MODES.get(command, ())):
+        module, _, name = place.partition(":")
+        cls = getattr(import_module(f"alexnet.cli.{module}"), name)
+        names |= dict.fromkeys(flag_names(cls, cls(recipe=kind()) if kind else None))
+    return list(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -181,6 +182,8 @@ def _explain_one(
 def _sheet_paths(flags: ExplainFlags, inputs: Sequence[Input]) -> list[Path]:
     """The files of the sheets, named after the images; a number tells equal names apart.
 
+    Names are equal also where they differ in case only, as on Windows and macOS.
+
     Raises:
         UsageError: --out is a file, and there are several images.
     """
@@ -189,14 +192,13 @@ def _sheet_paths(flags: ExplainFlags, inputs: Sequence[Input]) -> list[Path]:
         if len(inputs) > 1:
             raise UsageError(f"--out {out} is one file for {len(inputs):,} images; name a folder")
         return [out]
-    times: Counter[str] = Counter()
-    paths = []
+    names: dict[str, str] = {}
     for image in inputs:
         stem = Path(image.name.partition("?")[0]).stem or "image"
-        times[stem] += 1
-        ending = f"-{times[stem]}" if times[stem] > 1 else ""
-        paths.append(out / f"{stem}{ending}.png")
-    return paths
+        endings = chain([""], (f"-{number}" for number in count(2)))
+        name = next(f"{stem}{e}" for e in endings if f"{stem}{e}".casefold() not in names)
+        names[name.casefold()] = name
+    return [out / f"{name}.png" for name in names.values()]
 
 
 def _default_folder(model: Path) -> Path:

@@ -94,7 +94,7 @@ def _check(flags: NeighborsFlags) -> None:
         raise UsageError(f"--top {flags.top} must be at least 1")
     if "" in flags.neighbors:
         raise UsageError("--neighbors '' names no image")
-    check_order(flags.model, flags.neighbors)
+    check_order(flags.model, flags.neighbors, "explain", "--neighbors IMAGE ...")
 
 
 def _default_out(flags: NeighborsFlags) -> Path:

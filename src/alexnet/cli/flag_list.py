@@ -49,7 +49,6 @@ class Flag:
     help: str
     metavar: str
     """What stands for the value; "" for a flag without a value."""
-    choices: tuple[str, ...]
     default: object
     """MISSING if a value must be given."""
     is_positional: bool
@@ -95,13 +94,11 @@ def _flag(name: str, hint: Any, group: str, text: str, default: object) -> Flag:
     annotations = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     kind = get_args(hint)[0] if annotations else hint
     own = [m for m in (getattr(note, "metavar", None) for note in annotations) if m]
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
     return Flag(
         field=name,
         group=group,
         help=" ".join(text.split()),
         metavar=own[0] if own else _metavar(name, kind),
-        choices=choices,
         default=default,
         is_positional=tyro.conf.Positional in annotations,
     )

@@ -237,6 +237,10 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Seq
     flag = word.partition("=")[0]
     names, page = [name for one in flags for name in one.names], PAGES.get(verb)
     others = [mode.partition(" ")[0] for mode, _ in page.modes] if page else []
+    if flag in others:
+        used = next((w for w in (a.partition("=")[0] for a in arguments) if w in others), "")
+        if used not in ("", flag):
+            return f"{used} and {flag} exclude each other; choose one"
     close = difflib.get_close_matches(flag, [*names, *others], n=1)
     advice = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
     if page and page.words and not flag.startswith("-"):

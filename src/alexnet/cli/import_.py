@@ -71,14 +71,14 @@ def run(arguments: Sequence[str]) -> int:
     flags = parse(ImportFlags, arguments, "import")
     arch, notes = _check(flags)
     if flags.out:
-        _reject_existing(Path(flags.out))
+        _reject_existing(Path(flags.out), flags.file)
     from alexnet.interop.class_names import is_out_of_order, read_class_names
     from alexnet.interop.importer import import_model
     from alexnet.interop.torchvision import torchvision_weights
 
     path = Path(flags.file) if flags.file else torchvision_weights(flags.data_root)
     out = Path(flags.out or f"{_stem(path)}.safetensors")
-    _reject_existing(out)
+    _reject_existing(out, flags.file)
     names = read_class_names(Path(flags.class_names)) if flags.class_names else ()
     imported = import_model(
         path,
@@ -121,7 +121,9 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".h5").removesuffix(".weights").removesuffix(path.suffix)
 
 
-def _reject_existing(out: Path) -> None:
+def _reject_existing(out: Path, file: str) -> None:
+    if out.exists() and file and out.samefile(file):
+        raise UsageError(f"{out} is the file to import itself; name the model file with --out")
     if out.exists():
         raise UsageError(f"{out} exists already; remove it or choose another with --out")
 

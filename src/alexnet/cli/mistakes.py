@@ -107,6 +107,8 @@ def _find(flags: MistakesFlags) -> int:
     from alexnet.label_errors.page import mistakes_page
 
     page = _page_path(flags) if flags.out else None
+    if page:  # before the work of minutes
+        _check_no_decisions(page.with_suffix(".csv"))
     found = _label_errors(flags)
     page = page or Path(f"{folder_name(found.store.info.name)}-mistakes.html")
     csv = page.with_suffix(".csv")

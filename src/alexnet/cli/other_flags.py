@@ -11,6 +11,9 @@ from alexnet.other_words import ANSWERS, OTHER_WORDS
 WORDS = {
     "b": ("batch_size",),
     "o": ("out",),
+    "j": ("jobs",),
+    "classes": ("num_classes",),
+    "nc": ("num_classes",),
     "weights": ("model", "init_from"),
     "checkpoint": ("model", "resume", "init_from"),
     "ckpt": ("model", "resume", "init_from"),

@@ -143,13 +143,15 @@ def check_shared(inputs: Sequence[ImageInput], world: World) -> None:
         raise UsageError("- reads stdin, which processes cannot share; name files instead")
 
 
-def check_order(model: str, images: Sequence[str], verb: str = "predict") -> None:
-    """Check that the model comes first.
+def check_order(
+    model: str, images: Sequence[str], verb: str = "predict", words: str = "IMAGE ..."
+) -> None:
+    """Check that the model comes first, and the words for images after it.
 
     Raises:
         UsageError: it is an image, or one of the images is a model.
     """
-    usage = f"the model comes first: alexnet {verb} MODEL IMAGE ..."
+    usage = f"the model comes first: alexnet {verb} MODEL {words}"
     path = Path(model)
     if path.is_file() and (kind := kind_of_file(path)).is_image:
         raise UsageError(f"{model} is {kind.words}, not a model; {usage}")

@@ -82,7 +82,7 @@ def read_run_options(
     options, rest = parse_known(type(default), words, verb, default)
     options = with_run(options, "resume")
     flags = [word for word in rest if word.startswith("-")]
-    fixed = [word for word in flags if word.partition("=")[0] not in changeable]
+    fixed = [w for w in flags if w.partition("=")[0].replace("_", "-") not in changeable]
     others = [word for word in (preset, options.config, options.out, *fixed) if word]
     if options.resume and others and HELP_WORDS.isdisjoint(rest):
         raise UsageError(

@@ -15,6 +15,7 @@ from alexnet.cli.flags import parse
 from alexnet.cli.outputs.summary import SummaryOutput
 from alexnet.config.architecture_file import named_or_own
 from alexnet.errors import UsageError
+from alexnet.io.run_paths import find_run
 from alexnet.io.tables import FORMATS, Table
 from alexnet.io.text import printable, shape_text
 from alexnet.models.architecture import Architecture, LayerInfo
@@ -212,9 +213,10 @@ def _networks(flags: SummaryFlags) -> list[Architecture]:
 
 def _network(word: str) -> Architecture:
     """The architecture of a name, of a Python or JSON file, of a run, or of a model file."""
-    net, path = named_or_own(word), Path(word)
+    net = named_or_own(word)
     if not isinstance(net, str):
         return net
+    path = Path(net if net in ZOO else find_run(net))
     is_path = net not in ZOO and (path.suffix != "" or path.exists())
     return read_architecture(path) if is_path else architecture(net)
 

@@ -119,13 +119,11 @@ def _resume(options: TrainOptions, words: Sequence[str], arguments: Sequence[str
     from alexnet.training.trainer import resume
 
     start = read_run_recipe(RunFolder(Path(options.resume)))
-    recipe, trial = read_recipe(words, options, start, {})
+    recipe, _ = read_recipe(words, options, start, {})
     if is_to_be_launched(devices := recipe.distributed.devices):
         return launch_again("train", arguments, devices)
     note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
-        if trial.is_wanted:
-            return run_trial(trial, recipe, options.out, options.json, reporter)
         result = resume(
             options.resume,
             epochs=recipe.epochs,

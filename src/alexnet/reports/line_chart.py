@@ -81,7 +81,6 @@ def line_chart(
     text: Format,
     *,
     is_log: bool = False,
-    starts_at_zero: bool = True,
     mark: int | None = None,
     mark_text: str = "",
 ) -> LineChart:
@@ -93,7 +92,6 @@ def line_chart(
         series: the lines.
         text: a value for people.
         is_log: a logarithmic scale, on which values that are not positive are left out.
-        starts_at_zero: the scale begins at 0, unless it is logarithmic.
         mark: an epoch with a vertical line.
         mark_text: what that is.
     """
@@ -101,7 +99,7 @@ def line_chart(
     chosen = [epochs[i] for i in kept]
     values = [[_usable(s.values[i], is_log) for i in kept] for s in series]
     numbers = [v for line in values for v in line if v is not None]
-    ticks, scale_y = _y_scale(numbers, is_log, starts_at_zero)
+    ticks, scale_y = _y_scale(numbers, is_log)
     first, last = (chosen[0], chosen[-1]) if chosen else (0, 1)
     scale_x = partial(_x_position, first=first, last=last)
 
@@ -193,12 +191,10 @@ def _usable(value: float | None, is_log: bool) -> float | None:
     return value
 
 
-def _y_scale(
-    values: Sequence[float], is_log: bool, starts_at_zero: bool
-) -> tuple[list[float], Callable[[float], float]]:
-    """The ticks of the scale, and the position of a value."""
+def _y_scale(values: Sequence[float], is_log: bool) -> tuple[list[float], Callable[[float], float]]:
+    """The ticks of the scale, which begins at 0 if it is linear, and the position of a value."""
     low, high = (min(values), max(values)) if values else (0.1, 1.0)
-    if starts_at_zero and not is_log:
+    if not is_log:
         low = min(low, 0.0)
     ticks = log_ticks(low, high) if is_log else linear_ticks(low, high)
     convert = math.log10 if is_log else float
