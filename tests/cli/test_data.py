@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from PIL import Image
 
 from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.config.recipe import Recipe
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.store.store import open_store
 from alexnet.errors import UsageError
 from support.commands import Command
 from support.noise_stores import noise
@@ -25,13 +28,39 @@ def test_data_prepare(command: Command, flowers: Path, cache: Path) -> None:
     assert "60 images (12 test, 36 train, 12 val) of 12 classes: bellflower, " in told.out
     assert str(cache / "stores") in told.out
     assert "prepared 60 of 60" in told.err
-    assert told.err.endswith(f"next      alexnet train {flowers}\n")
+    smaller = "--resize-size 32 --crop-size 32"
+    assert told.err.endswith(f"next      alexnet train {flowers} {smaller}\n")
     again = command("data", "prepare", flowers, "--resize-size", 32, "--json")
     summary = json.loads(again.out)
     assert again.err == ""
     assert {"store", "num_images", "num_classes", "splits", "rejected", "skipped"} <= set(summary)
     assert (Path(summary["store"]) / "images.npy").is_file()
     assert summary["splits"] == {"train": 36, "val": 12, "test": 12}
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ("cifar10", ""),
+        ("cifar10 --resize-size 150", " --resize-size 150"),
+        ("cifar10 --resize-size 16", " --resize-size 16 --crop-size 16"),
+        ("mnist --resize stretch --store-format jpeg", " --resize stretch --store-format jpeg"),
+        ("flowers17", ""),
+        ("flowers17 --resize shortest_edge --resize-size 256", ""),
+    ],
+)
+def test_data_prepare_builds_the_store_of_the_command_that_it_names(
+    command: Command, flowers: Path, monkeypatch: pytest.MonkeyPatch, words: str, changes: str
+) -> None:
+    source = folder_source(flowers)
+    monkeypatch.setattr("alexnet.cli.data.open_source", lambda *_, **__: source)
+    told = command("data", "prepare", *words.split())
+    assert told.err.endswith(f"next      alexnet train {words.split()[0]}{changes}\n")
+    info = open_store(Path(re.findall(r"^store (\S+)", told.out, re.MULTILINE)[0])).info
+    train_words = told.err.splitlines()[-1].split()[2:]
+    recipe = json.loads(command(*train_words, "--dry-run", "--json").out)["recipe"]
+    options = [recipe["data_options"][key] for key in ("resize", "resize_size", "store_format")]
+    assert [info.resize, info.side, info.store_format] == options
 
 
 def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_path: Path) -> None:

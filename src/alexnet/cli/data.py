@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
+from alexnet.api.recipes import read_call
 from alexnet.cli.console import note_next, print_json, size_text, table
 from alexnet.cli.flags import dispatch, parse, parse_known
 from alexnet.cli.mistakes import mistakes_action
 from alexnet.cli.outputs.data import ShowOutput, check_output, prepare_output, split_output
 from alexnet.cli.run_options import train_command
 from alexnet.config.augmentation import Augmentation
+from alexnet.config.options import flag_name
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.presets import QUICKSTART, preset
 from alexnet.config.published_inputs import with_architecture
-from alexnet.config.recipe import DataOptions
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.data.check import Finding, check, equal_groups
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.duplicates import check_command, duplicate_advice
@@ -78,10 +80,11 @@ class PrepareFlags:
     label_from: str = ""
     """Regular expression with one group that finds the class in the file name of an image, or in
     its path if the expression has a slash; unless given, classes are folders."""
-    resize: Resize = "shortest_edge"
-    """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio."""
-    resize_size: int = 256
-    """Side of the stored square images, in pixels."""
+    resize: Resize | None = None
+    """shortest_edge keeps the aspect ratio and crops the center; stretch changes the ratio; unless
+    given, as `alexnet train DATA` would."""
+    resize_size: int | None = None
+    """Side of the stored square images, in pixels; unless given, as `alexnet train DATA` would."""
     store_format: StoreFormat = "pixels"
     """How they are kept: as pixels, or as JPEGs, which take a tenth of the space."""
     json: bool = False
@@ -91,14 +94,21 @@ class PrepareFlags:
 def prepare_action(arguments: Sequence[str]) -> int:
     """Build an image store and print what it contains."""
     flags = parse(PrepareFlags, arguments, "data prepare")
-    DataOptions(resize_size=flags.resize_size)
+    chosen = {
+        name: value
+        for name in ("resize", "resize_size", "store_format")
+        if (value := getattr(flags, name)) is not None
+    }
+    DataOptions(**chosen)
     source = _open(flags)
+    recipe = _training_recipe(flags.data)
+    options = replace(recipe.data_options, **chosen)
     with ProgressReporter() as reporter:
         store = prepare(
             source,
-            resize=flags.resize,
-            side=flags.resize_size,
-            store_format=flags.store_format,
+            resize=options.resize,
+            side=options.resize_size,
+            store_format=options.store_format,
             on_progress=reporter.on_prepare,
             on_note=reporter.note,
         )
@@ -120,8 +130,28 @@ def prepare_action(arguments: Sequence[str]) -> int:
     if skipped := describe_skipped({s.reason: s.files for s in store.info.skipped}):
         print(f"files skipped: {skipped}")
     command = train_command(flags.data, flags.data_root, flags.label_from)
-    note_next(command + (["--store-format", "jpeg"] if flags.store_format == "jpeg" else []))
+    note_next([*command, *_changes(recipe, chosen)])
     return 0
+
+
+def _training_recipe(data: str) -> Recipe:
+    """The recipe with which `train_command` trains on data."""
+    is_start = train_command(data)[2:] == [data]
+    return (read_call(data) if is_start else read_call(options={"data": data})).recipe()
+
+
+def _changes(recipe: Recipe, chosen: Mapping[str, Any]) -> Iterator[str]:
+    """The flags that make a recipe train on images that were stored with the chosen options."""
+    from alexnet.training.setup import build_architecture
+
+    options = recipe.data_options
+    changed = {name: value for name, value in chosen.items() if value != getattr(options, name)}
+    room = replace(options, **changed).resize_size + 2 * options.padding
+    crop_size = options.crop_size or build_architecture(recipe).input[1]
+    if crop_size > room:
+        changed["crop_size"] = room
+    for name, value in changed.items():
+        yield from (flag_name(name), str(value))
 
 
 def _duplicate_notes(store: Store, flags: PrepareFlags) -> list[str]:
