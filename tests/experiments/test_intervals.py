@@ -253,6 +253,15 @@ def test_the_noise_that_seeds_share_stays() -> None:
     assert shared_std(other) < 0.35 * float(other[0].std())
 
 
+def test_a_pair_of_diverged_runs_leaves_the_noise_of_the_others() -> None:
+    pair = (evaluated("x" * 30 + "." * 170), evaluated("x" * 90 + "." * 110))
+    diverged = (Outcome(value=1.0, has_diverged=True),) * 2
+    noise = image_noise([[pair], [diverged], [pair]], "difference")
+    assert noise[0].std() > 0.01
+    np.testing.assert_array_equal(noise[0], noise[2])
+    np.testing.assert_array_equal(noise[1], np.zeros_like(noise[1]))
+
+
 # simulation
 
 

@@ -73,5 +73,5 @@ def initial_weights(
         case "autoencoder" | "rbm":
             recipe = plan.recipe(replace(arm, changes={}), plan.protocol.lr_grid[0], seed)
             options = replace(recipe.data_options, train_per_class=None)
-            on_all_images = KINDS[arm.init_from].from_recipe(replace(recipe, data_options=options))
-            return str(pretrained(on_all_images, out / f"{arm.init_from}-s{seed}"))
+            pretraining = KINDS[arm.init_from].from_recipe(replace(recipe, data_options=options))
+            return str(pretrained(pretraining, out / f"{arm.init_from}-s{seed}"))

@@ -138,12 +138,15 @@ def _effect(pair: Pair, scale: Scale) -> float:
 def image_noise(seeds: Sequence[Sequence[Pair]], scale: Scale) -> np.ndarray:
     """Deviation of every seed's effect in each bootstrap sample of the images: float64 [seeds, R].
 
-    Zeros where the effect is a ratio or no mean over images.
+    Zeros where the effect is a ratio or no mean over images. A pair of diverged runs, which were
+    evaluated on no images, is wrong on those of another pair.
     """
     pairs = [pair for of_seed in seeds for pair in of_seed]
-    indices = [np.array(better.indices or worse.indices) for better, worse in pairs]
-    if scale == "ratio" or not all(len(group) for group in indices):
+    evaluated = [better.indices or worse.indices for better, worse in pairs]
+    of_any = next(filter(None, evaluated), ())
+    if scale == "ratio" or not of_any:
         return np.zeros((len(seeds), 1))
+    indices = [np.array(group or of_any) for group in evaluated]
     values = [
         worse.zero_one_loss(group) - better.zero_one_loss(group)
         for (better, worse), group in zip(pairs, indices, strict=True)

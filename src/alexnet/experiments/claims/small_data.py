@@ -107,7 +107,7 @@ SMALL_DATA = Experiment(
     "a quarter of its width and 67 pixels, so its errors are not those of the flowers17 preset. "
     "Learning rates are tuned at 20 images per class; the strength of a remedy is fixed, not "
     "tuned. Pretraining, with an auto-encoder or with restricted Boltzmann machines, is done once "
-    "for all runs of a seed; it uses all 40 training images per class of the split, without "
+    "for all runs of a seed; it uses 36 of the 40 training images per class of the split, without "
     "labels. Why an RBM's filters harmed this net at first, and what their transfer does about it, "
     "is in the guide's section on unsupervised pretraining. Fine-tuning freezes torchvision's "
     "convolutions (at 160 pixels) and trains fc6 to fc8.",
