@@ -59,7 +59,7 @@ def named_stdout() -> Iterator[None]:
     if isinstance(before, io.TextIOWrapper):
         is_utf8 = before.encoding.lower().replace("-", "") == "utf8"
         before.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
-    sys.stdout = _NamedStream(before)  # type: ignore[assignment]
+    sys.stdout = _NamedStream(before)
     try:
         yield
     finally:
