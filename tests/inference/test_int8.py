@@ -301,12 +301,24 @@ def test_more_images_than_a_threads_stack_holds(int8_kernels: KernelLibrary) -> 
 def test_inputs_of_another_shape_are_rejected(int8_kernels: KernelLibrary) -> None:
     linear = Int8Linear(nn.Linear(64, 5), int8_kernels)
     conv2d = Int8Conv2d(conv(3, 6, kernel=3), torch.float32, int8_kernels)
-    with pytest.raises(ValueError, match="takes 64 inputs, not 60"):
+    with pytest.raises(ValueError, match=r"takes inputs of shape \[N, 64\], not \[2, 60\]"):
         linear(randn(2, 60))
-    with pytest.raises(ValueError, match="takes 3 inputs, not 7"):
+    with pytest.raises(
+        ValueError, match=r"takes inputs of shape \[N, 3, H, W\], not \[2, 7, 5, 5\]"
+    ):
         conv2d(randn(2, 7, 5, 5))
     with pytest.raises(ValueError, match="maps of 2 x 5 are smaller than the kernel"):
         conv2d(randn(2, 3, 2, 5))
+
+
+@pytest.mark.parametrize("shape", [(2, 192), (2, 100), (9, 100), (2, 3, 128)])
+def test_weight_only_int8_rejects_inputs_of_another_shape(
+    shape: tuple[int, ...], kernels: KernelLibrary
+) -> None:
+    """The kernel would read beyond the inputs, or weights of other outputs."""
+    layer = WeightOnlyInt8Linear(nn.Linear(128, 5), nn.Linear(128, 5), kernels)
+    with pytest.raises(ValueError, match=r"takes inputs of shape \[N, 128\], not"):
+        layer(torch.ones(shape))
 
 
 def test_layers_converted_to_another_type_are_rejected(int8_kernels: KernelLibrary) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -91,6 +93,17 @@ def test_under_autocast_it_stays_float32(kernels: KernelLibrary) -> None:
         plain = WinogradConv2d(layer, kernels)(x)
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(WinogradConv2d(layer, kernels)(x), plain)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 30, 30), (1, 16, 8, 8), (32, 8, 8)])
+def test_inputs_of_another_shape_are_rejected(
+    shape: tuple[int, ...], kernels: KernelLibrary
+) -> None:
+    """The kernels would write outside their tiles."""
+    layer = WinogradConv2d(nn.Conv2d(32, 32, 3, padding=1), kernels)
+    expected = rf"takes inputs of shape \[N, 32, H, W\], not {re.escape(str(list(shape)))}"
+    with pytest.raises(ValueError, match=expected):
+        layer(torch.ones(shape))
 
 
 def test_a_layer_converted_to_another_type_is_rejected(kernels: KernelLibrary) -> None:

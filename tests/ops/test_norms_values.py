@@ -95,6 +95,16 @@ def test_response_norm_groups_must_divide() -> None:
         response_norm(draw(1, 5, 2, 2), groups=2)
 
 
+@pytest.mark.parametrize("value", [0, -1, -300])
+def test_sizes_and_groups_are_at_least_1(value: int) -> None:
+    x = draw(1, 4, 2, 2, dtype=torch.float32)
+    for norm in (response_norm, within_channel_lrn):
+        with pytest.raises(ValueError, match=f"^size must be at least 1, not {value}"):
+            norm(x, size=value)
+    with pytest.raises(ValueError, match=f"^groups must be at least 1, not {value}"):
+        response_norm(x, groups=value)
+
+
 def naive_within_channel_lrn(x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
     reach, y = size // 2, torch.zeros_like(x)
     height, width = x.shape[2:]

@@ -22,7 +22,7 @@ from alexnet.inference.quantization import (
 )
 from alexnet.models.modules import Conv2d
 from alexnet.ops.library import KernelLibrary
-from alexnet.ops.tensors import SUFFIX, check_float32
+from alexnet.ops.tensors import SUFFIX, check_float32, check_inputs
 from alexnet.ops.tile_gradients import has_tiles
 
 WEIGHT_BLOCK = 64
@@ -84,10 +84,6 @@ class Int8Layer(FusedReluLayer):
             self.register_buffer(name, tensor)
         self.inputs, self.kernels = inputs, kernels
 
-    def _check(self, x: Tensor) -> None:
-        if x.shape[1] != self.inputs:
-            raise ValueError(f"this layer takes {self.inputs} inputs, not {x.shape[1]}")
-
     @property
     def weights(self) -> PackedWeights[Tensor]:
         """As the kernels read them."""
@@ -112,8 +108,12 @@ class Int8Conv2d(Int8Layer):
         self.is_bf16 = dtype == torch.bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to [N, K, H', W'], float32 or bf16, channels last."""
-        self._check(x)
+        """Activations [N, C, H, W] to [N, K, H', W'], float32 or bf16, channels last.
+
+        Raises:
+            ValueError: the activations have other channels, or are smaller than the kernel.
+        """
+        check_inputs(x, self.inputs, ndim=4)
         x = _supported(x).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         y = int8_conv2d(x, self.weights, self.window, self.is_bf16, self.clamp_min, self.kernels)
         return y.permute(0, 3, 1, 2)
@@ -129,8 +129,12 @@ class Int8Linear(Int8Layer):
         super().__init__(weights, layer.in_features, kernels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, inputs] to float32 [N, outputs]."""
-        self._check(x)
+        """[N, inputs] to float32 [N, outputs].
+
+        Raises:
+            ValueError: `x` has another number of inputs.
+        """
+        check_inputs(x, self.inputs, ndim=2)
         x = _supported(x).contiguous()
         return int8_linear(x, self.weights, self.clamp_min, self.kernels)
 
@@ -156,7 +160,7 @@ class WeightOnlyInt8Linear(FusedReluLayer):
     ) -> None:
         """`large`: the layer for batches of more than `max_batch`."""
         super().__init__()
-        self.max_batch = max_batch
+        self.inputs, self.max_batch = layer.in_features, max_batch
         blocks = layer.weight.detach().reshape(-1, WEIGHT_BLOCK)
         quantized, scales = quantize_per_channel(blocks)
         self.register_buffer("quantized", quantized.view(layer.weight.shape))
@@ -166,7 +170,12 @@ class WeightOnlyInt8Linear(FusedReluLayer):
         self.kernels = kernels
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, inputs] to [N, outputs]."""
+        """[N, inputs] to [N, outputs].
+
+        Raises:
+            ValueError: `x` has another number of inputs.
+        """
+        check_inputs(x, self.inputs, ndim=2)
         if len(x) > self.max_batch:
             y: Tensor = self.large(x)
             return y.clamp_(min=self.clamp_min)

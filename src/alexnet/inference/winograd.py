@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from alexnet.inference.quantization import bias_of
 from alexnet.ops.library import KernelLibrary
-from alexnet.ops.tensors import check_float32
+from alexnet.ops.tensors import check_float32, check_inputs
 
 TILE = 6
 """Side of an input tile, in pixels."""
@@ -67,12 +67,17 @@ class WinogradConv2d(nn.Module):
         super().__init__()
         assert not isinstance(layer.padding, str)
         self.tiling = Tiling(layer.kernel_size[0], layer.padding[0], layer.groups)
-        self.kernels, self.chunk_bytes = kernels, chunk_bytes
+        self.inputs, self.kernels, self.chunk_bytes = layer.in_channels, kernels, chunk_bytes
         self.register_buffer("weights", transform_weights(layer.weight.detach(), layer.groups))
         self.register_buffer("bias", bias_of(layer))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to float32 [N, K, H', W'], channels last."""
+        """Activations [N, C, H, W] to float32 [N, K, H', W'], channels last.
+
+        Raises:
+            ValueError: the activations have other channels.
+        """
+        check_inputs(x, self.inputs, ndim=4)
         x = x.float().contiguous(memory_format=torch.channels_last)
         height, width = self.tiling.output_size(*x.shape[2:])
         channels = len(self.get_buffer("bias"))

@@ -43,10 +43,11 @@ def response_norm(
         groups: groups of C / groups channels; a window does not cross their borders.
 
     Raises:
-        ValueError: C is not a multiple of `groups`.
+        ValueError: C is not a multiple of `groups`, or `size` or `groups` is less than 1.
 
     Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
     """
+    _check_at_least_1(size=size, groups=groups)
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
     if is_exporting():  # an exported program cannot contain our own operations
@@ -171,6 +172,12 @@ def _backward(ctx: Any, grad_output: Tensor) -> Any:
 response_norm_op.register_autograd(_backward, setup_context=_setup_context)
 
 
+def _check_at_least_1(**arguments: int) -> None:
+    for name, value in arguments.items():
+        if value < 1:  # the kernels would read and write outside the activations
+            raise ValueError(f"{name} must be at least 1, not {value}")
+
+
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -237,8 +244,12 @@ def within_channel_lrn(
         beta: exponent.
         k: offset.
 
+    Raises:
+        ValueError: `size` is less than 1.
+
     Source: Code2012, "cnorm2" of net 145: size 5, scale 1e-3 divided by 25, power .75, k = 1.
     """
+    _check_at_least_1(size=size)
     if size % 2 and _can_use_within_kernel(x):
         y: Tensor = _WithinChannelNorm.apply(x, size, (alpha, beta, k))  # type: ignore[no-untyped-call]
         return y

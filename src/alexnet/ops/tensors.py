@@ -18,3 +18,19 @@ def check_float32(*tensors: Tensor) -> None:
     for x in tensors:
         if x.dtype != torch.float32:
             raise ValueError(f"an optimized layer computes with float32, not {x.dtype}")
+
+
+def check_inputs(x: Tensor, inputs: int, ndim: int) -> None:
+    """Reject inputs of another shape, beyond whose memory a C kernel would read and write.
+
+    Args:
+        x: a layer's inputs.
+        inputs: channels or features that the layer takes.
+        ndim: 4 for [N, C, H, W], 2 for [N, features].
+
+    Raises:
+        ValueError: `x` has another shape.
+    """
+    if x.ndim != ndim or x.shape[1] != inputs:
+        expected = ", ".join(("N", str(inputs), "H", "W")[:ndim])
+        raise ValueError(f"this layer takes inputs of shape [{expected}], not {list(x.shape)}")
