@@ -155,7 +155,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
         assert torch.equal(found[1], results[0][1])
 
 
-@pytest.mark.parametrize("change", ["in place", "loaded", "data", "assigned"])
+@pytest.mark.parametrize("change", ["in place", "loaded", "data", "in data", "assigned"])
 def test_a_weight_that_somebody_changed_is_copied_again(change: str) -> None:
     made, new = layer(True), randn(33, 70, seed=9)
     bf16_copy(made.weight)
@@ -166,9 +166,35 @@ def test_a_weight_that_somebody_changed_is_copied_again(change: str) -> None:
             made.load_state_dict({"weight": new, "bias": made.bias})
         elif change == "data":
             made.weight.data = new
+        elif change == "in data":
+            made.weight.data.copy_(new)
         else:
             made.load_state_dict({"weight": new, "bias": made.bias}, assign=True)
     assert torch.equal(bf16_copy(made.weight), new.bfloat16())
+
+
+@pytest.mark.parametrize("rows", [3, 33, 50])
+def test_a_change_of_all_of_a_row_through_data_is_noticed(rows: int) -> None:
+    """torch does not count changes through `data`, such as limits of the norms of rows."""
+    weight = nn.Parameter(randn(rows, 50))
+    bf16_copy(weight)
+    weight.data[2] *= 0.5
+    assert torch.equal(bf16_copy(weight), weight.detach().bfloat16())
+    weight.data[2, 5] = 7
+    torch.autograd.graph.increment_version(weight)
+    assert bf16_copy(weight)[2, 5] == 7
+
+
+def test_a_backward_pass_after_the_step_of_another_is_an_error_as_in_torch() -> None:
+    made, x = layer(True), randn(6, 70, seed=1).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        first, second = made(x).sum(), made(x).sum()
+    first.backward()
+    with torch.no_grad():
+        sgd_step(made.weight, torch.zeros(33, 70), lr=0.1, momentum=0.9, weight_decay=0.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        second.backward()
+    assert torch.equal(bf16_copy(made.weight), made.weight.detach().bfloat16())
 
 
 def trained(recipe: Recipe, steps: int = 6) -> tuple[Network, list[float]]:

@@ -24,7 +24,7 @@ from alexnet.ops.tile_gradients import can_compute_linear_gradients, linear_grad
 SQUARES_BLOCK = 1 << 16
 """Values whose squares are added up by one thread."""
 COPY = "_bf16_copy"
-"""The attribute of a weight with its copy, and the version that was copied."""
+"""The attribute of a weight with its copy, and the version that was copied (`_version_of`)."""
 
 
 def can_have_bf16_gradient(weight: Tensor) -> bool:
@@ -51,15 +51,30 @@ def bf16_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def bf16_copy(weight: Tensor) -> Tensor:
-    """The weight in bf16, copied if it has changed since it was copied last."""
-    copy, version = getattr(weight, COPY, (None, None))
-    now = weight._version, weight.data_ptr()
-    if copy is None:
-        copy = torch.empty_like(weight, dtype=torch.bfloat16, requires_grad=False)
-    if version != now:
+    """The weight in bf16, copied if it has changed since it was copied last.
+
+    torch counts no changes through `weight.data`. They are noticed where one is in the diagonal;
+    `torch.autograd.graph.increment_version(weight)` tells of those of a few weights.
+    """
+    copy, version = _last_copy(weight)
+    if version != _version_of(weight) or not _have_equal_diagonals(weight, copy):
         copy.copy_(weight.detach())
-        setattr(weight, COPY, (copy, now))
+        setattr(weight, COPY, (copy, _version_of(weight)))
     return copy
+
+
+def _last_copy(weight: Tensor) -> tuple[Tensor, object]:
+    """The copy, however old, and its version; at first they are undefined values and None."""
+    found: tuple[Tensor, object] | None = getattr(weight, COPY, None)
+    return found or (torch.empty_like(weight, dtype=torch.bfloat16, requires_grad=False), None)
+
+
+def _version_of(weight: Tensor) -> tuple[int, int]:
+    return weight._version, weight.data_ptr()
+
+
+def _have_equal_diagonals(weight: Tensor, copy: Tensor) -> bool:
+    return torch.equal(weight.detach().diagonal().bfloat16(), copy.diagonal())
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
@@ -120,14 +135,14 @@ def adam_step(
 
 def _step(kernel: str, weight: Tensor, state: tuple[Tensor, ...], *factors: float) -> None:
     """Call a kernel, and tell torch what it changed."""
-    kernels, gradient, copy = load_kernels(), weight.grad, bf16_copy(weight)
+    kernels, gradient, copy = load_kernels(), weight.grad, _last_copy(weight)[0]
     assert kernels
     assert gradient is not None
     count = weight.numel()
     numbers = map(float, factors)
     kernels.call(kernel, weight, *state, gradient.contiguous(), copy, count, *numbers)
-    torch.autograd.graph.increment_version((weight, *state))
-    setattr(weight, COPY, (copy, (weight._version, weight.data_ptr())))
+    torch.autograd.graph.increment_version((weight, copy, *state))
+    setattr(weight, COPY, (copy, _version_of(weight)))
 
 
 class _Bf16Linear(torch.autograd.Function):
