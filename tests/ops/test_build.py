@@ -66,6 +66,38 @@ def test_compiled_once_and_cached(empty_cache: Path) -> None:
     assert [p.stat().st_ino for p in (empty_cache / "kernels").iterdir()] == [built]
 
 
+@pytest.fixture
+def one(tmp_path: Path) -> LibrarySource:
+    """A library of one function, compiled in no time."""
+    (tmp_path / "one.c").write_text("int one(void) { return 1; }")
+    return LibrarySource("one-", (str(tmp_path / "one.c"),), (BASELINE.name,), has_openmp=False)
+
+
+@needs_kernels
+@pytest.mark.parametrize("content", [b"", bytes(5000)])
+def test_what_a_power_failure_has_left_is_compiled_again(
+    content: bytes, one: LibrarySource, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_library(one, (BASELINE,))
+    (file,) = (empty_cache / "kernels").iterdir()
+    other = empty_cache.with_name("other")  # the system would not open the same file again
+    (other / "kernels").mkdir(parents=True)
+    (other / "kernels" / file.name).write_bytes(content)
+    monkeypatch.setenv("ALEXNET_CACHE", str(other))
+    assert find_library(one, (BASELINE,)).library.one() == 1
+
+
+@needs_kernels
+def test_the_options_of_the_compiler_have_libraries_of_their_own(
+    one: LibrarySource, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = find_compiler()[0]
+    for options in ("", " -g", " -g -O1", " -g"):
+        monkeypatch.setenv("CC", f"{compiler}{options}")
+        find_library(one, (BASELINE,))
+    assert len(list((empty_cache / "kernels").iterdir())) == 3
+
+
 @pytest.mark.slow
 @needs_kernels
 def test_a_compiler_without_openmp_gives_one_thread_and_one_note(

@@ -115,14 +115,21 @@ def compile_once(
         OSError, subprocess.SubprocessError: as `compile_library`.
     """
     code = b"".join(path.read_bytes() for path in (*HEADERS, *source.paths))
-    content = (code, version, FLAGS, isa.compiler_flags, tuple(openmp), platform.machine())
+    words = tuple(compiler[1:])  # of CC="gcc -O0", say
+    content = (code, version, words, FLAGS, isa.compiler_flags, tuple(openmp), platform.machine())
     digest = hashlib.blake2b(repr(content).encode(), digest_size=12).hexdigest()
     path = cache_folder() / "kernels" / f"{digest}.so"
-    if not path.exists():
+    if not path.exists() or _is_blank(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         compile_library(source, compiler, isa, openmp, path)
     mark_used(path)
     return path
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file begins with zeros or is empty, as a power failure may leave it."""
+    with path.open("rb") as file:
+        return not any(file.read(4))
 
 
 def load_library(path: Path) -> ctypes.CDLL | None:

@@ -116,6 +116,8 @@ def compile_library(
             objects = list(pool.map(partial(compile_file, command, Path(folder)), source.paths))
         temporary = Path(folder) / "kernels.so"
         run(*compiler, "-shared", *LINK, *objects, "-o", str(temporary), "-lm")
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # else a power failure may leave an empty file of that name
         temporary.replace(target)
 
 
