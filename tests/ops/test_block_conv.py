@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from alexnet.models.network import Network, create_model
 from alexnet.ops import pixel_blocks
 from alexnet.ops.pixel_blocks import block_conv2d, should_use_blocks
+from alexnet.ops.tracing import is_bf16_step
 from support.convolutions import STRIDED
 from support.kernels import randn
 
@@ -45,6 +46,17 @@ def test_in_bf16_the_gradient_is_as_close_as_torchs() -> None:
         for convolve in (block_conv2d, F.conv2d)
     )
     assert found < max(2 * torchs, scale / 100)
+
+
+def test_autocast_leaves_float64_alone() -> None:
+    expected = outcome(F.conv2d, STRIDED["conv1"], torch.float64, bias=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = outcome(block_conv2d, STRIDED["conv1"], torch.float64, bias=True)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    layer = nn.Linear(3, 4).double()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not is_bf16_step(layer.weight, torch.zeros(2, 3, dtype=torch.float64))
+        assert is_bf16_step(layer.weight, torch.zeros(2, 3))
 
 
 def chosen(network: Network, dtype: torch.dtype) -> list[str]:

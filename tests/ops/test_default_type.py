@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.inference.winograd import transform_weights
 from alexnet.models.network import create_model
 from alexnet.ops.bf16_gradients import gradient_norm
+from alexnet.ops.dropout import dropout
+from alexnet.ops.fft_conv import _dft_angles, fft_conv2d
 from alexnet.transforms.crops import center_crop
 from support.kernels import needs_kernels, randn
 
@@ -52,11 +55,41 @@ def resized_crop() -> Callable[[], list[Tensor]]:
     return lambda: [center_crop(pixels, preprocessing)]
 
 
+def dropped_out() -> Callable[[], list[Tensor]]:
+    x = randn(7, 9)
+
+    def compute() -> list[Tensor]:
+        torch.manual_seed(0)
+        return [dropout(x, 0.5)]
+
+    return compute
+
+
+def convolved_by_fft() -> Callable[[], list[Tensor]]:
+    """The output, and both gradients, without what an earlier call has kept."""
+    x, weight = randn(2, 3, 12, 12).requires_grad_(), randn(4, 3, 9, 9, seed=1).requires_grad_()
+
+    def compute() -> list[Tensor]:
+        _dft_angles.cache_clear()
+        y = fft_conv2d(x, weight, None)
+        return [y, *torch.autograd.grad(y.sin().sum(), (x, weight))]
+
+    return compute
+
+
+def winograd_weights() -> Callable[[], list[Tensor]]:
+    weight = randn(4, 3, 3, 3)
+    return lambda: [transform_weights(weight, 1)]
+
+
 CASES: dict[str, Callable[[], Callable[[], list[Tensor]]]] = {
     "alexnet": lambda: gradients("alexnet"),
     "alexnet_bn": lambda: gradients("alexnet_bn"),
     "norm of gradients": norm_of_bf16,
     "crop": resized_crop,
+    "dropout": dropped_out,
+    "FFT": convolved_by_fft,
+    "Winograd": winograd_weights,
 }
 
 

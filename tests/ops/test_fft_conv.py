@@ -88,6 +88,14 @@ def test_under_autocast_it_sums_in_float32() -> None:
     assert (y - exact).abs().max() < 2**-7 * exact.abs().max()  # the sum and the bias are rounded
 
 
+def test_autocast_leaves_float64_alone() -> None:
+    x, weight, bias = randn(2, 3, 9, 9), randn(4, 3, 5, 5, seed=1), randn(4, seed=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = fft_conv2d(x, weight, bias), F.conv2d(x, weight, bias)
+    assert found.dtype == expected.dtype == torch.float64
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_which_layers_use_fft() -> None:
     layer, x = notebook_conv2()
     assert should_use_fft(layer, x)

@@ -118,7 +118,7 @@ def transform_weights(weight: Tensor, groups: int) -> Tensor:
     outputs, inputs, side, _ = weight.shape
     points = {0.0: 1 / 4, 1.0: -1 / 6, -1.0: -1 / 6, 2.0: 1 / 24, -2.0: 1 / 24}
     rows = [[scale * a**power for power in range(side)] for a, scale in points.items()]
-    g = torch.tensor([*rows, [0.0] * (side - 1) + [1.0]], dtype=torch.float64)
+    g = torch.tensor([*rows, [0.0] * (side - 1) + [1.0]], dtype=torch.float64, device="cpu")
     tiles = torch.einsum("ay,kcyx,bx->abck", g, weight.double().cpu(), g)
     matrices = tiles.reshape(TILE**2, inputs, groups, outputs // groups).transpose(1, 2)
     return matrices.flatten(0, 1).float().contiguous()

@@ -33,7 +33,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     is_certain = not -STEPS // 2 < threshold < STEPS // 2
     if x.device.type != "cpu" or is_certain or is_traced():
         return F.dropout(x, p)
-    numbers = torch.empty((x.numel() + 1) // 2, dtype=torch.int64)
+    numbers = torch.empty((x.numel() + 1) // 2, dtype=torch.int64, device=x.device)
     numbers.random_(torch.iinfo(torch.int64).min, None)
     is_kept = numbers.view(torch.int32)[: x.numel()].view(x.shape) < threshold
     return x * is_kept.to(x.dtype).div_(1 - p)

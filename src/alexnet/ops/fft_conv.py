@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from alexnet.ops.tracing import is_traced
+from alexnet.ops.tracing import compute_type, is_traced
 
 MIN_KERNEL = 9
 """Side of the smallest kernel for which the FFT is used; faster at 11 (docs/performance.md)."""
@@ -55,8 +55,7 @@ def fft_conv2d(
 
     Source: Mathieu, Henaff and LeCun 2013, "Fast training of convolutional networks through FFTs".
     """
-    if torch.is_autocast_enabled(x.device.type):
-        x = x.to(torch.get_autocast_dtype(x.device.type))
+    x = x.to(compute_type(x))
     with torch.autocast(x.device.type, enabled=False):
         y: Tensor = _FftConv.apply(x, weight, padding)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]
@@ -103,7 +102,7 @@ def _fft(x: Tensor, size: list[int]) -> Tensor:
     Real parts first, then imaginary ones; the frequencies are those of `torch.fft.rfft2`.
     """
     height, width, a, b = *x.shape[2:], *x.shape[:2]
-    rfft, dft = _rfft_matrix(size[1], x.dtype), _dft_matrix(size[0], x.dtype)
+    rfft, dft = _rfft_matrix(size[1], x), _dft_matrix(size[0], x)
     lines = x.permute(2, 3, 0, 1).to(rfft.dtype).reshape(height, width, a * b)
     lines = rfft[:, :width] @ lines
     x_hat = dft[:, : 2 * height] @ lines.reshape(2 * height, -1)
@@ -113,18 +112,18 @@ def _fft(x: Tensor, size: list[int]) -> Tensor:
 def _inverse_fft(x_hat: Tensor, size: list[int], crop: list[int], dtype: torch.dtype) -> Tensor:
     """Inverse of `_fft`, cropped to its first rows and columns: [A, B, *crop], channels last."""
     (height, width), (a, b) = crop, x_hat.shape[2:]
-    inverse_dft = _dft_matrix(size[0], x_hat.dtype).T
-    inverse_rfft = _rfft_matrix(size[1], x_hat.dtype).T
+    inverse_dft = _dft_matrix(size[0], x_hat).T
+    inverse_rfft = _rfft_matrix(size[1], x_hat).T
     # A real transform has half of the frequencies: all but the first (and the middle one of an
     # even side) count twice.
-    weights = torch.full((size[1] // 2 + 1,), 2.0, dtype=x_hat.dtype)
+    weights = x_hat.new_full((size[1] // 2 + 1,), 2.0)
     weights[0] = 1
     if size[1] % 2 == 0:
         weights[-1] = 1
     inverse_rfft = inverse_rfft * weights.repeat(2) / math.prod(size)
     lines = inverse_dft[: 2 * height] @ x_hat.reshape(2 * size[0], -1)
     x = inverse_rfft[:width] @ lines.reshape(height, inverse_rfft.shape[1], a * b)
-    result = torch.empty((a, b, height, width), dtype=dtype, memory_format=torch.channels_last)
+    result = x.new_empty(a, height, width, b, dtype=dtype).permute(0, 3, 1, 2)
     return result.copy_(x.reshape(height, width, a, b).permute(2, 3, 0, 1))
 
 
@@ -144,26 +143,30 @@ def _conjugate(x_hat: Tensor) -> Tensor:
 
 @functools.cache
 def _dft_angles(side: int, frequencies: int) -> Tensor:
-    """2 pi * frequency * position / side: float64 [frequencies, side]."""
-    steps = torch.arange(frequencies)[:, None] * torch.arange(side) % side
+    """2 pi * frequency * position / side: float64 [frequencies, side], on the CPU."""
+    lines, positions = (torch.arange(n, device="cpu") for n in (frequencies, side))
+    steps = lines[:, None] * positions % side
     return steps.double() * (2 * math.pi / side)
 
 
-def _rfft_matrix(side: int, dtype: torch.dtype) -> Tensor:
-    """The DFT of a real line as a matrix [(2, side // 2 + 1), side]: real parts, then imaginary."""
+def _rfft_matrix(side: int, x: Tensor) -> Tensor:
+    """The DFT of a real line as a matrix [(2, side // 2 + 1), side]: real parts, then imaginary.
+
+    It is where `x` is, in the type in which that is transformed.
+    """
     angles = _dft_angles(side, side // 2 + 1)
-    return torch.cat((angles.cos(), -angles.sin())).to(_compute_dtype(dtype))
+    return torch.cat((angles.cos(), -angles.sin())).to(x.device, _compute_dtype(x.dtype))
 
 
-def _dft_matrix(side: int, dtype: torch.dtype) -> Tensor:
-    """The DFT of complex lines as a real matrix [(2, side), (side, 2)].
+def _dft_matrix(side: int, x: Tensor) -> Tensor:
+    """The DFT of complex lines as a real matrix [(2, side), (side, 2)], as `_rfft_matrix` for x.
 
     In its rows all real parts come first; in its columns real and imaginary parts alternate.
     """
     angles = _dft_angles(side, side)
     real = torch.stack((angles.cos(), angles.sin()), -1).flatten(1)
     imaginary = torch.stack((-angles.sin(), angles.cos()), -1).flatten(1)
-    return torch.cat((real, imaginary)).to(_compute_dtype(dtype))
+    return torch.cat((real, imaginary)).to(x.device, _compute_dtype(x.dtype))
 
 
 def _compute_dtype(dtype: torch.dtype) -> torch.dtype:

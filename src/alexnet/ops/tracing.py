@@ -19,9 +19,9 @@ def no_autocast(device_type: str) -> AbstractContextManager[object]:
 
 
 def compute_type(x: Tensor) -> torch.dtype:
-    """The type in which a convolution of `x` computes."""
-    is_autocast = torch.is_autocast_enabled(x.device.type)
-    return torch.get_autocast_dtype(x.device.type) if is_autocast else x.dtype
+    """The type in which a convolution of `x` computes; autocast leaves float64 alone."""
+    is_cast = torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64
+    return torch.get_autocast_dtype(x.device.type) if is_cast else x.dtype
 
 
 def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
