@@ -70,6 +70,25 @@ def test_values_and_gradients_are_those_of_the_three_operations(
 
 
 @pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+def test_in_bf16_outputs_have_the_bits_of_the_three_operations(norm: Norm) -> None:
+    x = images(torch.bfloat16, 12, (13, 11)).detach()
+    y = x.relu() if norm == NO_NORM else response_norm(x.relu(), *norm)
+    found = relu_norm_pool(x.requires_grad_(), norm, 3, 2)
+    assert torch.equal(found, F.max_pool2d(y, 3, 2))
+
+
+def test_in_bf16_a_gradient_goes_to_the_largest_value_before_rounding() -> None:
+    """The norm of both values is rounded to the same one; the larger is the second."""
+    x = torch.tensor([1.0078125, 1.015625]).bfloat16().view(1, 1, 1, 2).expand(1, 1, 2, 2)
+    norm = Norm(1, 1.0, 0.5, 1.0, 1)  # x / sqrt(1 + x^2): .70985 and .71257
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = relu_norm_pool(x, norm, 2, 2)
+    assert response_norm(x, *norm).unique().numel() == 1
+    (grad,) = torch.autograd.grad(y.sum(), x)
+    assert grad.flatten().bool().tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
 def test_the_number_of_threads_changes_no_bit(norm: Norm) -> None:
     x = images(torch.bfloat16, 24, (11, 11))
     outcomes = []

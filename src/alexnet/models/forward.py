@@ -16,8 +16,9 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     """`x` through the layers in their order.
 
     While a network is trained on the CPU, (ReLU, response norm or none, max pooling) is one pass,
-    with the same bits, and so is (batch norm, ReLU, max pooling or none), whose values are not
-    rounded in between; unless a layer has hooks.
+    and so is (batch norm, ReLU, max pooling or none); unless a layer has hooks. The former has the
+    same outputs to the bit; in bf16 nothing is rounded in between, so that a gradient goes to the
+    largest value before rounding.
     """
     i = 0
     while i < len(layers):

@@ -70,6 +70,9 @@ def _has_triton_kernel(x: Tensor, norm: Norm, window: int) -> bool:
 def relu_norm_pool(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
     """max_pool2d(response_norm(relu(x))): [N, C, H, W] to [N, C, H', W'], channels last.
 
+    The outputs are those of the three operations to the bit. In bf16 a gradient goes to the largest
+    value before rounding on a CPU, and to the first of the largest after rounding on a GPU.
+
     Args:
         x: activations for which `can_use_one_pass`.
         norm: its constants, or `NO_NORM`.
