@@ -71,6 +71,15 @@ def test_the_norm_is_exact(tmp_path: Path) -> None:
             torch.testing.assert_close(one.double(), other, rtol=2e-6, atol=1e-5)
 
 
+def test_without_an_offset_channels_outside_a_group_add_nothing(tmp_path: Path) -> None:
+    """The windows there are empty, and 0 ** -0.75 is infinite."""
+    x = torch.tensor([1.0, 2, 3, 0, 1, 2, 3, 0])[None, :, None, None]
+    g, norm = torch.ones_like(x), (5, 1.0, 0.75, 0.0, 2)
+    (found,) = interpret([(x, g, norm, ())], tmp_path)
+    expected = reference_backward(x.double(), g.double(), *norm)
+    torch.testing.assert_close(found[1].double(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_relu_norm_and_pooling_are_exact(tmp_path: Path) -> None:
     cases, expected = [], []
     for pooling in ((3, 2), (2, 2), (3, 1), (2, 3)):

@@ -155,7 +155,8 @@ def _backward(
         scale = scale_of(
             x, index, channel, d, channels, alpha, k, before, after, is_inside, has_relu
         )
-        terms += g * a * negative_power(scale, beta + 1)
+        is_term = (channel + d >= 0) & (channel + d < channels)  # else 0 * infinity where k is 0
+        terms += tl.where(is_term, g * a * negative_power(scale, beta + 1), 0.0)
     a = load(x, index, channel, 0, channels, is_inside, has_relu)
     g = load(grad_output, index, channel, 0, channels, is_inside)
     scale = scale_of(x, index, channel, 0, channels, alpha, k, before, after, is_inside, has_relu)

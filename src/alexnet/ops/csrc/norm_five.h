@@ -141,7 +141,8 @@ INLINE void relu_norm_five(const uint16_t *x, uint16_t *y, long pixels, long cha
 INLINE void norm_five_backward(const void *x, const void *grad, void *grad_in, long pixels,
                                long channels, float alpha, float k, const int has_relu,
                                const size_t size, const size_t size_grad) {
-    __m512 factor = _mm512_set1_ps(alpha), constant = _mm512_set1_ps(k);
+    /* Without an offset the powers of what follows the channels, 0, would be infinite, and its terms NaN. */
+    __m512 factor = _mm512_set1_ps(alpha), constant = _mm512_set1_ps(k == 0 ? FLT_MIN : k);
     __m512 slope = _mm512_set1_ps(-1.5f * alpha), zero = _mm512_setzero_ps();
     float min = has_relu ? 0 : -INFINITY;
     for (long first = 0; first < pixels * channels; first += channels) {
