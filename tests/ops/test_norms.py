@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from alexnet.models.network import create_model
 from alexnet.ops.library import load_kernels
@@ -16,6 +20,7 @@ from alexnet.ops.norms import (
     reference_backward,
     reference_norm,
     response_norm,
+    triton_compiles_for,
 )
 from support.kernels import needs_kernels, torch_threads, without_kernels
 
@@ -137,6 +142,92 @@ def test_the_reference_gradient_is_exact() -> None:
     x = randn(2, 6, 2, 2, scale=2.0).double().requires_grad_()
     for constants in ((3, 0.3, 0.75, 1.0, 2), (4, 0.3, 0.6, 1.0, 1)):
         assert torch.autograd.gradcheck(lambda t, c=constants: response_norm(t, *c), x)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about itself
+def test_transforms_and_forward_derivatives_are_those_of_the_reference() -> None:
+    """A custom operation would have 0 for a forward derivative, and no rule for `torch.func`."""
+    constants = (3, 0.3, 0.75, 1.0, 2)
+    x, tangent = randn(2, 6, 2, 2, scale=2.0).double(), randn(2, 6, 2, 2, seed=1).double()
+
+    def norm(t: Tensor) -> Tensor:
+        return response_norm(t, *constants)
+
+    def reference(t: Tensor) -> Tensor:
+        return reference_norm(t, *constants)
+
+    for transform in (
+        lambda f: torch.func.jvp(f, (x,), (tangent,))[1],
+        lambda f: torch.func.grad(lambda t: f(t).sin().sum())(x),
+        lambda f: torch.func.hessian(lambda t: f(t).sin().sum())(x[:1]),
+        lambda f: torch.func.vmap(f)(x[None]),
+        lambda f: forward_derivative(f, x, tangent),
+    ):
+        found = transform(norm)
+        torch.testing.assert_close(found, transform(reference), rtol=1e-12, atol=1e-12)
+        assert found.any()
+
+
+def forward_derivative(f: Callable[[Tensor], Tensor], x: Tensor, tangent: Tensor) -> Tensor:
+    with forward_ad.dual_level():
+        found = forward_ad.unpack_dual(f(forward_ad.make_dual(x, tangent))).tangent
+    assert found is not None
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about itself
+def test_a_network_has_a_forward_derivative() -> None:
+    network = create_model("alexnet", width=0.05, input_size=67, num_classes=3).double().eval()
+    x, tangent = randn(1, 3, 67, 67).double(), randn(1, 3, 67, 67, seed=1).double()
+    _, found = torch.func.jvp(network, (x,), (tangent,))
+    x.requires_grad_()
+    for logit, derivative in zip(network(x)[0], found[0], strict=True):
+        (gradient,) = torch.autograd.grad(logit, x, retain_graph=True)
+        torch.testing.assert_close(derivative, (gradient * tangent).sum())
+        assert derivative != 0
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_without_an_offset_channels_outside_a_group_add_nothing(
+    implementation: str, groups: int
+) -> None:
+    """The windows there are empty, and 0 ** -0.75 is infinite."""
+    x, g = torch.tensor([1.0, 2, 3, 0] * groups)[None, :, None, None], torch.ones(1)
+    g = g.expand_as(x)
+    constants = (5, 1.0, 0.75, 0.0, groups)
+    _, expected = exact(x, g, constants)
+    assert expected[0, :4, 0, 0].tolist() == pytest.approx(
+        [0.0493, -0.0395, -0.1283, 0.1461], abs=1e-4
+    )
+    torch.testing.assert_close(GRADIENT(x, g, *constants).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+class BrokenTriton:
+    """Triton's driver where there is no C compiler."""
+
+    @property
+    def active(self) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one")
+
+
+def test_on_a_gpu_where_triton_cannot_be_used_the_norm_is_torchs_and_a_warning_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiles_for, gpu = triton_compiles_for.__wrapped__, torch.device("cuda", 0)
+    runtime, capability = SimpleNamespace(driver=mock.Mock()), mock.Mock(return_value=(9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
+    monkeypatch.setattr("alexnet.ops.norms.find_spec", lambda _: "found")
+    monkeypatch.setitem(sys.modules, "triton", SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "triton.runtime", runtime)
+    assert compiles_for(gpu)
+    runtime.driver = BrokenTriton()
+    with pytest.warns(UserWarning, match=r"norm is slower .* Failed to find C compiler\. Please"):
+        assert not compiles_for(gpu)
+    capability.return_value = 6, 1
+    with pytest.warns(UserWarning, match="it needs a newer GPU"):
+        assert not compiles_for(gpu)
+    monkeypatch.setattr("alexnet.ops.norms.find_spec", lambda _: None)
+    assert not compiles_for(gpu), "without a warning, as on Windows"
 
 
 def test_only_the_input_is_saved_for_backward() -> None:

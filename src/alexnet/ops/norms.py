@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,14 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from alexnet.io.text import error_text
 from alexnet.ops.library import KernelLibrary, call_kernel, load_kernels
 from alexnet.ops.tensors import SUFFIX
-from alexnet.ops.tracing import is_exporting, is_traced, no_autocast
+from alexnet.ops.tracing import is_exporting, is_traced, is_transformed, no_autocast
 
 MAX_KERNEL_CHANNELS = 1024
 """Channels, or window size, for which the C kernel has room on the stack."""
 MAX_TRITON_SIZE = 32
 """Window size up to which the Triton kernels unroll their loops."""
+MIN_CAPABILITY = (7, 0)
+"""Compute capability of the oldest GPUs that Triton compiles for."""
 
 
 def response_norm(
@@ -50,7 +55,7 @@ def response_norm(
     _check_at_least_1(size=size, groups=groups)
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
-    if is_exporting():  # an exported program cannot contain our own operations
+    if is_exporting() or is_transformed():  # then it must consist of torch's own operations
         return reference_norm(x, size, alpha, beta, k, groups)
     return torch.ops.alexnet.response_norm(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return]
 
@@ -126,7 +131,25 @@ def response_norm_backward_op(
 def has_triton_kernels(x: Tensor, size: int) -> bool:
     """Whether `x` is on a GPU for which Triton compiles, in a type of at most 32 bits."""
     is_supported = x.is_cuda and x.element_size() <= 4 and size <= MAX_TRITON_SIZE
-    return is_supported and x.numel() > 0 and find_spec("triton") is not None
+    return is_supported and x.numel() > 0 and triton_compiles_for(x.device)
+
+
+@functools.cache
+def triton_compiles_for(gpu: torch.device) -> bool:
+    """Whether Triton can be used here; where it is installed and cannot, a warning says why."""
+    if find_spec("triton") is None:
+        return False
+    try:
+        if torch.cuda.get_device_capability(gpu) < MIN_CAPABILITY:
+            raise RuntimeError("it needs a newer GPU")
+        from triton.runtime import driver
+
+        driver.active.get_current_target()  # compiles the driver, which needs a C compiler
+    except Exception as error:  # of the compiler, the linker, the GPU's library ..
+        reason = f"without Triton, which cannot be used here: {error_text(error)}"
+        warnings.warn(f"the response norm is slower {reason}", stacklevel=2)
+        return False
+    return True
 
 
 def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:

@@ -41,9 +41,18 @@ def is_traced() -> bool:
     is_compiled = torch.compiler.is_compiling() or torch.compiler.is_exporting()
     if is_compiled or torch._C._get_tracing_state() is not None:
         return True
-    is_transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    is_forward_mode = torch.autograd.forward_ad._current_level >= 0
-    return is_transformed or is_forward_mode or is_in_torch_dispatch_mode()
+    return is_transformed() or is_in_torch_dispatch_mode()
+
+
+def is_transformed() -> bool:
+    """Whether `torch.func` transforms the operation, or forward derivatives are computed.
+
+    Then a custom operation raises an error, or its forward derivative is 0. Not while compiling.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    is_functorch = torch._C._functorch.peek_interpreter_stack() is not None
+    return is_functorch or torch.autograd.forward_ad._current_level >= 0
 
 
 def is_exporting() -> bool:
