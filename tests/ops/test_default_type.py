@@ -15,6 +15,7 @@ from alexnet.models.network import create_model
 from alexnet.ops.bf16_gradients import gradient_norm
 from alexnet.ops.dropout import dropout
 from alexnet.ops.fft_conv import _dft_angles, fft_conv2d
+from alexnet.training.optimizers import PaperSGD
 from alexnet.transforms.crops import center_crop
 from support.kernels import needs_kernels, randn
 
@@ -82,6 +83,20 @@ def winograd_weights() -> Callable[[], list[Tensor]]:
     return lambda: [transform_weights(weight, 1)]
 
 
+def paper_steps() -> Callable[[], list[Tensor]]:
+    start, gradient = randn(5, 7), randn(5, 7, seed=1)
+
+    def compute() -> list[Tensor]:
+        weight = torch.nn.Parameter(start.clone())
+        optimizer = PaperSGD([weight], lr=0.1)
+        for _ in range(2):
+            weight.grad = gradient.clone()
+            optimizer.step()
+        return [weight.detach(), *optimizer.state[weight].values()]
+
+    return compute
+
+
 CASES: dict[str, Callable[[], Callable[[], list[Tensor]]]] = {
     "alexnet": lambda: gradients("alexnet"),
     "alexnet_bn": lambda: gradients("alexnet_bn"),
@@ -90,6 +105,7 @@ CASES: dict[str, Callable[[], Callable[[], list[Tensor]]]] = {
     "dropout": dropped_out,
     "FFT": convolved_by_fft,
     "Winograd": winograd_weights,
+    "PaperSGD": paper_steps,
 }
 
 

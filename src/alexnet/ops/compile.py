@@ -66,8 +66,8 @@ LIBRARIES = (KERNELS, RESIZE)
 FLAGS = ("-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
 """OpenMP's functions are looked up in what is loaded already."""
-TIMEOUT_SECONDS = 60
-"""For each call of the compiler."""
+TIMEOUT_SECONDS = 300
+"""For each call of the compiler, which takes 10 on a free core."""
 
 
 def find_compiler() -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class PaperSGD(EagerOptimizer):
         state: dict[str, Tensor] = self.state[weight]
         if not state:
             state["buffer"] = torch.zeros_like(weight)
-            state["lr"] = torch.zeros((), dtype=torch.float64)  # of the last step
+            state["lr"] = torch.zeros((), dtype=torch.float64, device="cpu")  # of the last step
         return state
 
 
@@ -131,7 +131,7 @@ class Adam(EagerOptimizer, torch.optim.Adam):
     def _step_bf16(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:  # as torch's
-            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
             for name in ("exp_avg", "exp_avg_sq"):
                 state[name] = torch.zeros_like(weight, memory_format=torch.preserve_format)
         state["step"] += 1
