@@ -32,7 +32,7 @@ def cases(tiny: Recipe) -> dict[str, Recipe]:
         "accumulate": {"batch_size": 5, "optimizer": OptimizerOptions(lr=0.02, accumulate=2)},
         "cutmix": {"augment": Augmentation(cutmix=0.7, min_scale=0.5)},
         "mixup": {"augment": Augmentation(mixup=0.4), "label_smoothing": 0.1},
-        "balance": {"balance": BalanceOptions(class_weights="balanced")},
+        "balance": {"balance": BalanceOptions(class_weights="balanced"), "label_smoothing": 0.1},
         "clip, average": {"optimizer": OptimizerOptions(lr=0.02, clip_norm=0.1, ema=0.9)},
         "batch norm": {"arch": "alexnet_bn", "distributed": SYNC},
         "batch norm, accumulate": {

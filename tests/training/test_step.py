@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import BalanceOptions, Recipe
 from alexnet.errors import ConfigError, TrainingError
 from alexnet.reporter import NullReporter
 from alexnet.training.setup import TrainingSetup, balanced_class_weights, set_up_training
-from alexnet.training.step import derive_seed, train_step
+from alexnet.training.step import derive_seed, mean_loss, train_step
 
 
 def first_batch(setup: TrainingSetup) -> tuple[Tensor, Tensor]:
@@ -131,6 +132,36 @@ def test_balanced_class_weights_by_hand(tiny: Recipe) -> None:
     loss, logits, _ = train_step(setup, pixels, labels, 0, 0.0)
     each = -F.log_softmax(logits, 1)[torch.arange(8), labels]
     assert loss.item() == pytest.approx((labels * each).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mixed", [Augmentation(), Augmentation(mixup=0.4)], ids=["one", "mixup"])
+def test_class_weights_multiply_the_smoothed_loss_of_an_image(
+    tiny: Recipe, mixed: Augmentation
+) -> None:
+    """Every class's share of the target counts with its weight, the smoothing is not weighted."""
+    recipe = replace(tiny, label_smoothing=0.3, augment=mixed)
+    weights = torch.arange(12.0)
+    setup = replace(set_up_training(recipe, NullReporter()), class_weights=weights)
+    pixels, labels = first_batch(setup)
+    loss, logits, targets = train_step(setup, pixels, labels, 0, 0.0)
+    if targets is None:
+        targets = F.one_hot(labels, 12).float()
+    log_p = F.log_softmax(logits, 1)
+    smoothed = -(0.7 * log_p + 0.3 * log_p.mean(1, keepdim=True))  # loss of each image and class
+    assert loss.item() == pytest.approx((targets * weights * smoothed).sum(1).mean().item())
+
+
+def test_the_best_smoothed_prediction_does_not_depend_on_the_class_weights() -> None:
+    """300 images of a class and 10 of another: weights .52 and 15.5, 30 times as much."""
+    weights = balanced_class_weights(np.repeat([0, 1], [300, 10]))
+    logits = torch.zeros(2, 2, requires_grad=True)
+    for _ in range(200):
+        loss = mean_loss(logits, torch.eye(2), 0.1, weights)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        with torch.no_grad():
+            logits -= gradient / weights[:, None]
+    best = torch.tensor([[0.95, 0.05], [0.05, 0.95]])
+    torch.testing.assert_close(logits.softmax(1).detach(), best, rtol=0, atol=0.01)
 
 
 def test_two_corrections_of_imbalance_are_refused() -> None:

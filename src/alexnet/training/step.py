@@ -172,7 +172,7 @@ def add_gradients(
             autocast(device, recipe.precision),
         ):
             logits.append(network(x))
-        mean = F.cross_entropy(logits[-1], y, class_weights, label_smoothing=recipe.label_smoothing)
+        mean = mean_loss(logits[-1], y, recipe.label_smoothing, class_weights)
         loss = mean * (len(y) / count)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
@@ -180,6 +180,27 @@ def add_gradients(
         network.sum_gradients()
     (total,) = world.sum_over_ranks(total)
     return total, torch.cat(logits).detach()
+
+
+def mean_loss(
+    logits: Tensor, targets: Tensor, label_smoothing: float, class_weights: Tensor | None
+) -> Tensor:
+    """Mean cross-entropy of images, of which each has the weight of its class.
+
+    `F.cross_entropy` would weight the smoothed target instead, class by class: a small class's
+    share of the smoothing would outweigh an image of a large class.
+
+    Args:
+        logits: [n, num_classes].
+        targets: int64 [n], or class probabilities [n, num_classes].
+        label_smoothing: share of the target that all classes have in equal parts.
+        class_weights: [num_classes]; they need class probabilities.
+    """
+    if class_weights is None or not label_smoothing:
+        return F.cross_entropy(logits, targets, class_weights, label_smoothing=label_smoothing)
+    weighted = targets * class_weights
+    even = weighted.sum(1, keepdim=True) / weighted.shape[1]
+    return F.cross_entropy(logits, (1 - label_smoothing) * weighted + label_smoothing * even)
 
 
 def total_norm(network: nn.Module) -> Tensor:
