@@ -14,7 +14,7 @@ from alexnet.errors import MissingDataError, ModelFileError, UnknownNameError, U
 from alexnet.interop import torchvision
 from alexnet.models import network as networks
 from alexnet.models.architecture import Architecture
-from alexnet.models.layers import Conv, Flatten, FullyConnected
+from alexnet.models.layers import AdaptivePool, Conv, Flatten, FullyConnected
 
 SMALL = Architecture(
     "small", "", (3, 4, 4),
@@ -47,6 +47,18 @@ def test_all_layers_are_loaded_or_the_last_is_new(file: Path) -> None:
     network = create_model(SMALL, pretrained=file, num_classes=4)
     assert values(network, "fc3") == [0.5]
     assert len(values(create_model(SMALL, pretrained=False), "fc2")) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_convolution_that_classifies_is_new(tmp_path: Path) -> None:
+    layers = (Conv("conv1", 2, 3), Conv("cls", 4, 1), AdaptivePool("gap", 1), Flatten("flatten"))
+    table, path = Architecture("convs", "", (3, 4, 4), layers), tmp_path / "convs.safetensors"
+    save_file({"conv1.weight": torch.ones(2, 3, 3, 3), "conv1.bias": torch.ones(2)}, path)
+    network = create_model(table, pretrained=path, num_classes=7)
+    assert values(network, "conv1") == [1.0]
+    assert network.cls.out_channels == 7
+    with pytest.raises(ModelFileError, match=r"lacks cls of convs"):
+        create_model(table, pretrained=path)
 
 
 def test_missing_layers_are_refused_or_warned_of(file: Path) -> None:

@@ -14,9 +14,11 @@ from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
+    AdaptivePool,
     BatchNorm,
     Conv,
     Dropout,
+    Flatten,
     FullyConnected,
     Pool,
     ResponseNorm,
@@ -97,6 +99,20 @@ def test_norm_batch_follows_every_weight_layer_but_the_last(name: str) -> None:
 def test_norm_batch_of_the_paper_is_alexnet_bns_order() -> None:
     arch = variant(ZOO["alexnet"], ModelOptions(norm="batch"))
     assert names(arch)[:10] == names(ZOO["alexnet_bn"])[:10]
+
+
+def test_norm_batch_finds_names_where_convolutions_and_others_have_the_same_numbers() -> None:
+    layers = (
+        Conv("conv1", 8, 3),
+        Dropout("bn_2"),
+        Flatten("flatten"),
+        FullyConnected("fc1", 4),
+        FullyConnected("_2", 4),
+        FullyConnected("fc2", 2),
+    )
+    arch = variant(Architecture("own", "", (3, 8, 8), layers), ModelOptions(norm="batch"))
+    found = [layer.name for layer in arch.layers if isinstance(layer, BatchNorm)]
+    assert found == ["bn1", "bn_fc1", "bn__2"]
 
 
 def test_bias_comes_back_after_batch_norm() -> None:
@@ -231,6 +247,50 @@ def test_classes_change_the_last_layer_only(name: str) -> None:
     assert arch.num_classes == 7
     changed = [a.name for a, b in zip(arch.layers, ZOO[name].layers, strict=True) if a != b]
     assert changed == [weighted(ZOO[name])[-1].name]
+
+
+ALL_CONVOLUTIONS = Architecture(
+    "all_convolutions",
+    "",
+    (3, 16, 16),
+    (
+        Conv("conv1", 16, 5),
+        Activation("relu1"),
+        Conv("cls", 10, 1),
+        AdaptivePool("gap", 1),
+        Flatten("flatten"),
+    ),
+)
+
+
+def test_a_convolution_can_be_the_classifier() -> None:
+    options = ModelOptions(width=2.0, norm="batch")
+    arch = variant(ALL_CONVOLUTIONS, options, num_classes=17)
+    assert arch.num_classes == 17
+    assert names(arch) == ["conv1", "bn1", "relu1", "cls", "gap", "flatten"]
+    assert [layer.channels for layer in weighted(arch) if isinstance(layer, Conv)] == [32, 17]
+    assert variant(ALL_CONVOLUTIONS, options).num_classes == 10
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((*ALL_CONVOLUTIONS.layers[:3], Flatten("flatten")), r"2448 values, .* \(cls\);"),
+        ((Flatten("flatten"),), r"768 values, .* \(none\);"),
+    ],
+)
+def test_an_output_that_is_not_one_of_classes_is_refused(layers: Any, message: str) -> None:
+    arch = replace(ALL_CONVOLUTIONS, layers=layers)
+    assert variant(arch) == arch
+    with pytest.raises(ConfigError, match=f"cannot have 17 classes: .* {message}"):
+        variant(arch, num_classes=17)
+
+
+def test_an_input_that_is_not_a_square_stays_as_it_is() -> None:
+    arch = replace(ALL_CONVOLUTIONS, input=(3, 32, 64))
+    assert variant(arch) == arch
+    assert variant(arch, ModelOptions(channels=1)).input == (1, 32, 64)
+    assert variant(arch, ModelOptions(input_size=48)).input == (3, 48, 48)
 
 
 def test_many_options_at_once() -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.errors import ConfigError
 from alexnet.models.variants import ModelOptions
+from alexnet.models.zoo import ZOO
 from alexnet.reporter import NullReporter
-from alexnet.training.setup import set_up_training
+from alexnet.training.setup import build_architecture, set_up_training
 from alexnet.transforms.crops import LUMA_WEIGHTS
 
 
@@ -25,3 +27,12 @@ def test_mean_and_std_of_grey_values(tiny: Recipe) -> None:
     assert preprocessing.mean[0] == pytest.approx(grey.mean(), rel=1e-6)
     assert preprocessing.std[0] == pytest.approx(grey.std(), rel=1e-6)
     assert Path(job.store.folder).is_dir()
+
+
+def test_an_input_that_is_not_a_square_is_refused(tiny: Recipe) -> None:
+    wide = replace(ZOO["lenet5"], input=(1, 32, 64), name="wide")
+    recipe = replace(tiny, arch=wide, model=ModelOptions())
+    with pytest.raises(ConfigError, match=r"^wide takes images of 32x64 pixels, .* --input-size$"):
+        build_architecture(recipe)
+    square = replace(recipe, model=ModelOptions(input_size=32))
+    assert build_architecture(square).input == (1, 32, 32)

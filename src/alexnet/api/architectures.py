@@ -36,7 +36,8 @@ def variant(
 
     Raises:
         UnknownNameError: there is no such architecture or option.
-        ConfigError: an option is out of range.
+        ConfigError: an option is out of range, or the output is not that of the last layer with
+            weights, so that it cannot have `num_classes` values.
         ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """

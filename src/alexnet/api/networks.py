@@ -118,18 +118,18 @@ def _check_complete(
     Raises:
         ModelFileError: layers are missing that should be pretrained.
     """
-    dense = [x.name for x in network.architecture.layers if isinstance(x, FullyConnected)]
-    may_be_new = dense if num_classes is not None else []
+    arch, last = network.architecture, network.architecture.output_layer
+    dense = [layer.name for layer in arch.layers if isinstance(layer, FullyConnected)]
+    may_be_new = [*dense, last] if num_classes is not None else []
     missing = by_layer(report.missing, ())
     if unwanted := [name for name in missing if name not in may_be_new]:
         raise ModelFileError(
-            f"{path} lacks {', '.join(unwanted)} of {network.architecture.name}, or has another "
+            f"{path} lacks {', '.join(unwanted)} of {arch.name}, or has another "
             "shape of them, so the network would not be pretrained; num_classes=N allows new fully "
             "connected layers"
         )
-    if random := [name for name in missing if name not in dense[-1:]]:
+    if random := [name for name in missing if name != last]:
         warnings.warn(
-            f"{path.name} has no {', '.join(random)}: they are randomly initialized, as "
-            f"{dense[-1]} is",
+            f"{path.name} has no {', '.join(random)}: they are randomly initialized, as {last} is",
             stacklevel=5,
         )

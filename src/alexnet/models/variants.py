@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from alexnet.errors import require, require_choice, require_finite
+from alexnet.errors import ConfigError, require, require_choice, require_finite
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -27,6 +27,7 @@ NormOption: TypeAlias = Literal["published", "none", "response", "batch"]
 PoolingOption: TypeAlias = Literal["published", "overlapping", "non_overlapping"]
 InitOption: TypeAlias = Literal["published", "scaled", "he", "glorot"]
 
+NORMS = (ResponseNorm, WithinChannelLRN, BatchNorm)
 GROUPED_CONVS = ("conv2", "conv4", "conv5")
 """The convolutions that the paper splits over two GPUs (section 3.5)."""
 
@@ -92,34 +93,38 @@ def variant(
     Args:
         arch: any architecture.
         options: what to change.
-        num_classes: length of the output; None: as it is.
+        num_classes: length of the output, which the last layer with weights gets; None: as it is.
 
     Raises:
-        ConfigError: `num_classes` is below 1.
+        ConfigError: `num_classes` is below 1, or the last layer with weights does not decide the
+            length of the output.
         ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """
     require(num_classes is None or num_classes >= 1, f"num_classes {num_classes} must be above 0")
     layers = arch.layers
     if options.norm != "published":
-        layers = tuple(_with_norm(layers, options.norm))
+        layers = tuple(_with_norm(arch, options.norm))
     if options.dropout == 0:
         layers = tuple(layer for layer in layers if not isinstance(layer, Dropout))
-    last = _last_fully_connected(layers)
     layers = tuple(
-        _with_features(_change(layer, options), num_classes)
-        if layer.name == last
+        _with_outputs(_change(layer, options), num_classes)
+        if layer.name == arch.output_layer
         else _with_width(_change(layer, options), options.width)
         for layer in layers
     )
-    channels, side = options.channels or arch.input[0], options.input_size or arch.input[1]
-    changed = replace(arch, layers=layers, input=(channels, side, side))
+    channels, sides = options.channels or arch.input[0], arch.input[1:]
+    if options.input_size:
+        sides = (options.input_size, options.input_size)
+    changed = replace(arch, layers=layers, input=(channels, *sides))
+    if num_classes not in (None, changed.num_classes):
+        raise ConfigError(
+            f"{arch.name} cannot have {num_classes} classes: its output has {changed.num_classes} "
+            "values, not those of its last layer with weights alone "
+            f"({arch.output_layer or 'none'}); end it with FullyConnected, or with Conv, "
+            "AdaptivePool of size 1 and Flatten"
+        )
     return _with_scaled_init(changed, arch) if options.init == "scaled" else changed
-
-
-def _last_fully_connected(layers: tuple[Layer, ...]) -> str:
-    """The name of the layer that gives the logits, or ""."""
-    return next((layer.name for layer in reversed(layers) if isinstance(layer, FullyConnected)), "")
 
 
 def _change(layer: Layer, options: ModelOptions) -> Layer:
@@ -187,28 +192,38 @@ def _scale(count: int, width: float) -> int:
     return count if width == 1 else max(4, 4 * round(count * width / 4))
 
 
-def _with_features(layer: Layer, features: int | None) -> Layer:
-    if isinstance(layer, FullyConnected) and features is not None:
-        return replace(layer, features=features)
+def _with_outputs(layer: Layer, count: int | None) -> Layer:
+    match layer:
+        case Conv() if count is not None:
+            return replace(layer, channels=count)
+        case FullyConnected() if count is not None:
+            return replace(layer, features=count)
     return layer
 
 
-def _with_norm(layers: tuple[Layer, ...], norm: NormOption) -> Iterator[Layer]:
+def _with_norm(arch: Architecture, norm: NormOption) -> Iterator[Layer]:
     """The layers without their norms and, where asked, with norms of the other type."""
-    last = _last_fully_connected(layers)
-    activations = [layer.name for layer in layers if isinstance(layer, Activation)]
-    for layer in layers:
-        if isinstance(layer, ResponseNorm | WithinChannelLRN | BatchNorm):
-            continue
+    kept = [layer for layer in arch.layers if not isinstance(layer, NORMS)]
+    activations = [layer.name for layer in kept if isinstance(layer, Activation)]
+    names = {layer.name for layer in kept}
+    for layer in kept:
         if isinstance(layer, Conv | FullyConnected):
-            gets_batch_norm = norm == "batch" and layer.name != last
+            gets_batch_norm = norm == "batch" and layer.name != arch.output_layer
             yield replace(layer, bias=not gets_batch_norm)
             if gets_batch_norm:
-                yield BatchNorm("bn" + layer.name.removeprefix("conv").removeprefix("fc"))
+                name = _batch_norm_name(layer.name, names)
+                names.add(name)
+                yield BatchNorm(name)
         else:
             yield layer
         if norm == "response" and layer.name in activations[:2]:
             yield ResponseNorm(f"norm{activations.index(layer.name) + 1}")
+
+
+def _batch_norm_name(layer: str, taken: Collection[str]) -> str:
+    """bn1 after conv1; bn_fc1 after fc1, if there is a bn1."""
+    name = "bn" + layer.removeprefix("conv").removeprefix("fc")
+    return f"bn_{layer}" if name in taken else name
 
 
 def single_tower(arch: Architecture) -> Architecture:

@@ -15,7 +15,7 @@ from alexnet.config.preprocessing import (
 )
 from alexnet.config.recipe import DataOptions
 from alexnet.data.store.store import Store
-from alexnet.errors import DataError
+from alexnet.errors import ConfigError, DataError
 from alexnet.models.architecture import Architecture
 from alexnet.transforms.crops import LUMA_WEIGHTS, resize
 
@@ -26,8 +26,17 @@ def preprocessing_for(
     mean: RGB = (0, 0, 0),
     std: RGB = (1, 1, 1),
 ) -> Preprocessing:
-    """The preprocessing of an architecture and a recipe, with a given mean and std."""
-    channels, side, _ = arch.input
+    """The preprocessing of an architecture and a recipe, with a given mean and std.
+
+    Raises:
+        ConfigError: the architecture's input is not a square, or the crop does not fit.
+    """
+    channels, side, width = arch.input
+    if side != width:
+        raise ConfigError(
+            f"{arch.name} takes images of {side}x{width} pixels, and images are cropped to squares "
+            "here; choose a square with --input-size"
+        )
     crop_size = options.crop_size or side
     return Preprocessing(
         resize=options.resize,
