@@ -11,7 +11,13 @@ import torch
 
 from alexnet.errors import UsageError
 from alexnet.runtime import device as module
-from alexnet.runtime.device import autocast, choose_device, compute_dtype, seed_device
+from alexnet.runtime.device import (
+    autocast,
+    choose_device,
+    compute_dtype,
+    is_out_of_memory,
+    seed_device,
+)
 
 CPU = torch.device("cpu")
 
@@ -73,3 +79,12 @@ def test_where_onednn_is_kept_from_bf16_products_auto_is_float32() -> None:
         check=True,
     )
     assert done.stdout.strip() == "torch.float32"
+
+
+def test_out_of_memory_is_known_from_other_errors() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 58)  # an exabyte
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

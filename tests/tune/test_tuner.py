@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,9 +13,12 @@ import pytest
 from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import TrialState
 
+from alexnet.config.recipe import Recipe
 from alexnet.errors import TrainingError, UsageError
+from alexnet.reporter import Reporter
 from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.runtime.workers import WorkerLostError
+from alexnet.training.run_folder import RunFolder
 from alexnet.tune import tasks, tuner
 from alexnet.tune.folder import open_folder
 from alexnet.tune.plan import Tuning
@@ -156,6 +160,18 @@ def test_without_a_finished_trial_the_way_on_is_told(
         find_winner(session.study, session.tuning, session.folder)
 
 
+def test_when_all_trials_have_failed_the_first_reason_is_told(
+    new_session: NewSession, tuning: Tuning
+) -> None:
+    broken = replace(tuning.recipe, batch_size=32)
+    session = new_session(trials=1, tuned=replace(tuning, recipe=broken, start=broken))
+    with pytest.raises(TrainingError, match="the recipe itself"):
+        run_trials(session)
+    message = r"\(1 failed; the first because of: out of memory\); .* more --trials, or .* --out$"
+    with pytest.raises(TrainingError, match=message):
+        find_winner(session.study, session.tuning, session.folder)
+
+
 def test_a_study_of_something_else_is_refused(new_session: NewSession, tuning: Tuning) -> None:
     new_session()
     longer = replace(tuning.recipe, epochs=10)
@@ -209,9 +225,68 @@ def test_a_process_that_is_killed_twice_in_a_trial_fails_it(new_session: NewSess
         task = tuner.next_task(session)
         assert task is not None
         assert task.number == 0
-        tuner.count_death(session, WorkerLostError(task, -9))
+        tuner.lose_process(session, WorkerLostError(task, -9))
         assert (trials_of(session)[0].state == "failed") == (deaths == 2)
     assert "exit code -9" in trials_of(session)[0].reason
+
+
+def test_a_trial_that_is_out_of_memory_twice_fails_and_the_others_go_on(
+    new_session: NewSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def too_large(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
+        trained.append(recipe)
+        if len(trained) == 1 or recipe.batch_size == 8:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        made_up(run, replace(recipe, batch_size=16), reporter)
+
+    session = new_session(trials=3)
+    monkeypatch.setattr(tasks, "train_or_resume", too_large)
+    run_trials(session)
+    trials = trials_of(session)
+    assert trials[0].state == "finished", "it was lost once"
+    lost = [trial for trial in trials if trial.values["batch_size"] == 8]
+    assert lost
+    assert all(trial.state == "failed" and "out of memory" in trial.reason for trial in lost)
+    assert len(trained) == 3 + 1 + len(lost)
+    assert not list(session.folder.path.glob("trials/.*.lock"))
+
+
+def test_a_fault_of_the_program_is_raised_and_fails_its_trial_when_it_comes_again(
+    new_session: NewSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_fault(*arguments: object) -> None:
+        raise KeyError("fc8")
+
+    session = new_session()
+    monkeypatch.setattr(tasks, "train_or_resume", at_fault)
+    for state in ("unfinished", "failed"):
+        with pytest.raises(KeyError):
+            run_trials(session)
+        assert [trial.state for trial in trials_of(session)] == [state]
+    assert trials_of(session)[0].reason == "KeyError: 'fc8'"
+
+
+def test_a_full_disk_stops_the_session_and_fails_no_trial(
+    new_session: NewSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: RunFolder, *arguments: object) -> None:
+        run.path.mkdir(parents=True)
+        run.model.write_text("weights")
+        error = OSError(errno.ENOSPC, "No space left on device", "run.log")
+        raise TrainingError("run.log: ..; fix that and resume with: ..") from error
+
+    session = new_session(trials=2)
+    monkeypatch.setattr(tasks, "train_or_resume", full)
+    message = r"^trial 0 was stopped by run.log: No space left on device; .* repeat the command"
+    with pytest.raises(TrainingError, match=message):
+        run_trials(session)
+    assert [trial.state for trial in trials_of(session)] == ["unfinished"]
+    assert session.folder.trial(0).model.exists()
+    monkeypatch.setattr(tasks, "train_or_resume", made_up)
+    run_trials(session)
+    assert trials_of(session)[0].state == "finished"
 
 
 def test_when_the_time_is_over_a_trial_is_stopped_and_stays_unfinished(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,6 +90,14 @@ def _none_text(trials: Sequence[TrialSummary], tuning: Tuning) -> str:
         return (
             f"all {len(trials)} trials diverged; try a lower --lr than {lr:g}, or a --space with "
             "lower learning rates, and another --out"
+        )
+    if trials and all(trial.state != "unfinished" for trial in trials):
+        states = Counter(trial.state for trial in trials)
+        counts = ", ".join(f"{count} {state}" for state, count in states.items())
+        reason = next((f"; the first because of: {t.reason}" for t in trials if t.reason), "")
+        return (
+            f"no trial has finished ({counts}{reason}); solve that and repeat the command with "
+            "more --trials, or begin a new tuning with another --out"
         )
     first = next((trial for trial in trials if trial.is_recipe), None)
     epochs = first.epochs if first else 0

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from optuna.trial import Trial, TrialState
 
 from alexnet.config.recipe import Recipe
-from alexnet.errors import AlexNetError, DivergedError
+from alexnet.errors import AlexNetError, DivergedError, TrainingError
 from alexnet.io.files import remove_file, remove_folder
+from alexnet.io.text import error_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import Reporter, StepReport
+from alexnet.runtime.device import is_out_of_memory
 from alexnet.training.run_folder import RunFolder, read_metrics, read_times
 from alexnet.training.trainer import resume, train
 from alexnet.tune.plan import Tuning
@@ -23,6 +25,9 @@ from alexnet.tune.study import handle, open_study
 LOSS, SECONDS, REASON, DIVERGED = "val_loss", "seconds", "reason", "diverged"
 """Attributes of a trial that has ended: the validation loss of its best epoch, its training time,
 why it failed, and whether it diverged."""
+DEATHS, MAX_DEATHS = "deaths", 2
+"""Attribute of a trial: how often it was lost for lack of memory, a kill or a fault of the program,
+which other trials may share; at the limit it has failed."""
 BEHIND = "is_behind"
 """Attribute of a trial that is to be ended early, since the pruner gives its answer once."""
 DIVERGED_ERROR = 1.0
@@ -62,10 +67,12 @@ class TrialPrunedError(Exception):
 def carry_out(task: TrialTask | ConfirmTask, reporter: Reporter) -> None:
     """Do a task, from where it is.
 
-    How a trial ends is told to the study, also if it fails.
+    How a trial ends is told to the study, also if it fails. One that is lost for lack of memory,
+    perhaps to others on the same device, goes on until it is lost again.
 
     Raises:
-        AlexNetError: a training that confirms failed.
+        AlexNetError: a training that confirms failed, or files cannot be read or written, which is
+            not the fault of a trial: it goes on.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     if isinstance(task, ConfirmTask):
@@ -91,12 +98,39 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
         trial.set_user_attr(DIVERGED, True)
         end(trial, run, TrialState.COMPLETE, DIVERGED_ERROR)
     except AlexNetError as error:
+        if cause := io_cause(error):
+            what = f"{cause.filename}: {cause.strerror}" if cause.filename else error_text(cause)
+            raise TrainingError(
+                f"trial {task.number} was stopped by {what}; solve that and repeat the command, "
+                "which continues the trial"
+            ) from error
         trial.set_user_attr(REASON, str(error))
         end(trial, run, TrialState.FAIL)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            count_death(trial, run, f"{type(error).__name__}: {error_text(error)}")
+            raise
+        count_death(trial, run, f"out of memory: {error_text(error)}")
     else:
         best = best_epoch(run)
         end(trial, run, TrialState.COMPLETE, best.eval_top1_error if best else None)
         remove_file(run.last)
+
+
+def io_cause(error: BaseException | None) -> OSError | None:
+    """The failure to read or write a file that an error comes from, if it comes from one."""
+    while error and not isinstance(error, OSError):
+        error = error.__cause__
+    return error
+
+
+def count_death(trial: Trial, run: RunFolder, reason: str) -> None:
+    """Note that a trial was lost; it goes on unless that was so before."""
+    deaths = trial.user_attrs.get(DEATHS, 0) + 1
+    trial.set_user_attr(DEATHS, deaths)
+    if deaths >= MAX_DEATHS:
+        trial.set_user_attr(REASON, reason)
+        end(trial, run, TrialState.FAIL)
 
 
 def train_or_resume(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:

@@ -36,13 +36,18 @@ from alexnet.tune.study import (
     take_over,
     trial_values,
 )
-from alexnet.tune.tasks import REASON, ConfirmTask, TrialTask, carry_out, remove_weights
+from alexnet.tune.tasks import (
+    REASON,
+    ConfirmTask,
+    TrialTask,
+    carry_out,
+    count_death,
+    remove_weights,
+)
 from alexnet.tune.trials import best_first
 
 POLL_SECONDS = 0.5
 """After which an interruption and the time are noticed while the workers say nothing."""
-DEATHS, MAX_DEATHS = "deaths", 2
-"""Attribute of a trial: how often its process was killed while this one was not; the limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +145,7 @@ def run_trials(session: Session) -> None:
     """Do trials until there are enough or the time is over; trials that run then stay unfinished.
 
     Raises:
-        TrainingError: the recipe itself cannot be trained.
+        TrainingError: the recipe itself cannot be trained, or files cannot be read or written.
         TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
     """
     session.deadline = time.monotonic() + 60 * session.minutes
@@ -179,7 +184,7 @@ def at_once(session: Session, stop: StopRequest) -> None:
                 for ended in workers.finished(POLL_SECONDS):
                     end_task(session, ended)
             except WorkerLostError as lost:
-                count_death(session, lost)
+                lose_process(session, lost)
 
 
 @contextmanager
@@ -228,14 +233,14 @@ def new_trial(session: Session) -> FrozenTrial | None:
 
 
 def end_task(session: Session, task: TrialTask | ConfirmTask) -> None:
-    """After a trial: let it go, and keep the weights of the best ones alone.
+    """After a trial, or a part of it: let it go, and keep the weights of the best ones alone.
 
     Raises:
         TrainingError: it was the recipe itself, and it failed.
     """
     assert isinstance(task, TrialTask)
-    session.folder.release(task.number, ended=True)
     trial = frozen(session.study, task.number)
+    session.folder.release(task.number, ended=trial.state in ENDED)
     if task.is_recipe and trial.state == TrialState.FAIL:
         reason = trial.user_attrs.get(REASON)
         raise TrainingError(f"the recipe itself, the first trial, cannot be trained: {reason}")
@@ -251,19 +256,14 @@ def remove_worse_weights(session: Session) -> None:
             remove_weights(session.folder.trial(trial.number))
 
 
-def count_death(session: Session, lost: WorkerLostError) -> None:
-    """Note that the process of a trial was killed; it is continued unless that was so before."""
+def lose_process(session: Session, lost: WorkerLostError) -> None:
+    """Note that the process of a trial was killed while this one was not."""
     task = lost.task
     assert isinstance(task, TrialTask)
     session.folder.release(task.number)
-    if frozen(session.study, task.number).state in ENDED:
-        return
-    trial = handle(session.study, task.number)
-    deaths = trial.user_attrs.get(DEATHS, 0) + 1
-    trial.set_user_attr(DEATHS, deaths)
-    if deaths >= MAX_DEATHS:
-        trial.set_user_attr(REASON, str(lost))
-        session.study.tell(task.number, state=TrialState.FAIL)
+    if frozen(session.study, task.number).state not in ENDED:
+        trial = handle(session.study, task.number)
+        count_death(trial, session.folder.trial(task.number), str(lost))
 
 
 class WatchingReporter(NullReporter):
