@@ -9,10 +9,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.checkpoints.tensors import load_tensors, save_tensors
+from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.pretraining.pretrainer import Pretrained, resume_pretraining
-from alexnet.pretraining.recipe import RbmRecipe, read_pretrain_recipe, recipe_to_json
-from alexnet.pretraining.run_files import create_run_folder, layers_file, read_records
+from alexnet.pretraining.recipe import (
+    AutoencoderRecipe,
+    RbmRecipe,
+    read_pretrain_recipe,
+    recipe_to_json,
+)
+from alexnet.pretraining.run_files import (
+    LayersInfo,
+    check_recipe,
+    create_run_folder,
+    decisive_options,
+    layers_file,
+    read_records,
+)
 from alexnet.runtime.environment import describe_environment
 from alexnet.training.run_folder import RunFolder
 
@@ -38,11 +51,37 @@ def test_layers_of_another_architecture(unfinished: RunFolder) -> None:
     recipe = read_pretrain_recipe(unfinished.config)
     other = replace(recipe, model=replace(recipe.model, width=0.1))
     unfinished.config.write_text(recipe_to_json(other))
+    tensors, info = load_tensors(layers_file(unfinished), LayersInfo)
+    save_tensors(layers_file(unfinished), tensors, replace(info, recipe=""))  # an earlier version's
     with pytest.raises(ModelFileError, match="belongs to another architecture"):
         resume_pretraining(unfinished.path)
     unfinished.config.write_text(recipe_to_json(replace(recipe, up_to="conv1")))
     with pytest.raises(ModelFileError, match="holds conv1, conv2, not conv1"):
         resume_pretraining(unfinished.path)
+
+
+@pytest.mark.usefixtures("with_store")
+def test_a_recipe_that_has_changed(unfinished: RunFolder) -> None:
+    recipe = read_pretrain_recipe(unfinished.config)
+    unfinished.config.write_text(recipe_to_json(replace(recipe, seed=1)))
+    message = r"config\.json has changed since .* \(--seed was 0\): restore it, or start"
+    with pytest.raises(ConfigError, match=message):
+        resume_pretraining(unfinished.path)
+
+
+def test_what_may_change_in_a_recipe() -> None:
+    recipe, folder = RbmRecipe(), RunFolder(Path("run"))
+    saved = decisive_options(recipe)
+    kept = replace(recipe, name="other", device="cpu", devices=2, data="moved", up_to="conv1")
+    check_recipe(folder, kept, saved)
+    options = replace(recipe.data_options, val_fraction=0.2)
+    for other, message in (
+        (replace(recipe, binary_lr=0.1), "--binary-lr was 0.05"),
+        (replace(recipe, data_options=options), "--val-fraction was 0.1"),
+        (AutoencoderRecipe(), "--.* was "),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_recipe(folder, other, saved)
 
 
 def test_changed_images(unfinished: RunFolder, flowers: Path, tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def resume_pretraining(
 
     Raises:
         ModelFileError: the folder is not a pretraining's, or a file is damaged.
+        ConfigError: its recipe was changed in a way that decides the finished layers.
         TrainingError: the pretraining is finished.
         TrainingInterrupted: SIGINT or SIGTERM came; finished layers are saved.
     """

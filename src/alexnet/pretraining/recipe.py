@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from alexnet.config.options import into_groups
 from alexnet.config.recipe import BaseRecipe, DataOptions, Recipe
@@ -156,10 +156,14 @@ KINDS: dict[str, type[PretrainRecipe]] = {
 }
 
 
+def recipe_to_dict(recipe: PretrainRecipe) -> dict[str, Any]:
+    """The fields of the recipe by name, and its kind."""
+    return {"kind": recipe.kind, **to_dict(recipe)}
+
+
 def recipe_to_json(recipe: PretrainRecipe) -> str:
     """The recipe as JSON, with its kind."""
-    plain = {"kind": recipe.kind, **to_dict(recipe)}
-    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(recipe_to_dict(recipe), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_pretrain_recipe(path: Path) -> PretrainRecipe:
@@ -170,7 +174,19 @@ def read_pretrain_recipe(path: Path) -> PretrainRecipe:
         ConfigError: not JSON, TOML or YAML, not a pretraining's recipe, an unknown key, or a value
             out of range.
     """
-    plain = read_config(path / "config.json" if path.is_dir() else path)
+    return recipe_from_dict(read_config(path / "config.json" if path.is_dir() else path), path)
+
+
+def recipe_from_dict(plain: Any, path: Path) -> PretrainRecipe:
+    """The recipe from its kind and its fields by name; missing ones get their defaults.
+
+    Args:
+        plain: from the file `path`.
+        path: for messages.
+
+    Raises:
+        ConfigError: not a pretraining's recipe, an unknown key, or a value out of range.
+    """
     kind = plain.pop("kind", None) if isinstance(plain, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise ConfigError(

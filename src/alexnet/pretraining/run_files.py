@@ -17,19 +17,29 @@ from torch import Tensor
 
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
-from alexnet.config.serialization import from_dict, parse_json, to_json
+from alexnet.config.recipe_changes import flag_text, recipe_changes
+from alexnet.config.serialization import from_dict, json_text, parse_json, to_json
 from alexnet.data.store.store import Rejected
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.io.files import append_text, read_regular, write_text
 from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.parallel.world import on_main
 from alexnet.pretraining.channel_stats import ChannelStats
-from alexnet.pretraining.recipe import PretrainRecipe, recipe_to_json
+from alexnet.pretraining.recipe import (
+    PretrainRecipe,
+    recipe_from_dict,
+    recipe_to_dict,
+    recipe_to_json,
+)
 from alexnet.pretraining.records import LayerRecord
 from alexnet.pretraining.setup import PretrainingSetup
 from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.runtime.environment import Environment
 from alexnet.training.run_folder import JOB_FILE, RunFolder
+
+CHANGEABLE_ON_RESUME = ("name", "data", "data_root", "device", "devices", "up_to")
+"""Options that may be changed in config.json before a pretraining is resumed: they do not affect
+the finished layers, or the fingerprint of the images covers them (`data`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +50,8 @@ class LayersInfo:
     """Of the images."""
     layers: tuple[str, ...]
     """The finished conv layers."""
+    recipe: str = ""
+    """The options that decide the layers, as JSON; "" in files of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +128,11 @@ def save_finished(
         for key, tensor in layer.state_dict().items()
     }
     names = tuple(layer.stage.name for layer in layers)
-    info = LayersInfo(fingerprint=setup.store.info.fingerprint, layers=names)
+    info = LayersInfo(
+        fingerprint=setup.store.info.fingerprint,
+        layers=names,
+        recipe=decisive_options(setup.recipe),
+    )
     save_tensors(layers_file(folder), tensors, info)
     header = PretrainedInfo(
         pretrained=names,
@@ -144,6 +160,7 @@ def load_finished(setup: PretrainingSetup, folder: RunFolder) -> list[Pretrained
 
     Raises:
         ModelFileError: the file is damaged, or belongs to other images or another architecture.
+        ConfigError: config.json was changed while the pretraining was stopped.
     """
     path = layers_file(folder)
     if not path.exists():
@@ -157,10 +174,40 @@ def load_finished(setup: PretrainingSetup, folder: RunFolder) -> list[Pretrained
     names = [stage.name for stage in setup.stages]
     if list(info.layers) != names[: len(info.layers)]:
         raise ModelFileError(f"{path} holds {', '.join(info.layers)}, not {', '.join(names)}")
+    check_recipe(folder, setup.recipe, info.recipe)
     try:
         return [_load_layer(setup, index, tensors) for index in range(len(info.layers))]
     except RuntimeError as error:
         raise ModelFileError(f"{path} belongs to another architecture: {error}") from error
+
+
+def decisive_options(recipe: PretrainRecipe) -> str:
+    """The options of a recipe that decide its layers, with its kind, as JSON."""
+    plain = recipe_to_dict(recipe)
+    kept = {name: value for name, value in plain.items() if name not in CHANGEABLE_ON_RESUME}
+    return json_text(kept, indent=None)
+
+
+def check_recipe(folder: RunFolder, recipe: PretrainRecipe, saved: str) -> None:
+    """Reject a config.json that was changed while the pretraining was stopped.
+
+    Args:
+        folder: of the pretraining.
+        recipe: in its config.json.
+        saved: the `decisive_options` of its finished layers; "" if they are not known.
+
+    Raises:
+        ConfigError: an option that decides the layers has changed.
+    """
+    if not saved:
+        return
+    before = recipe_from_dict(parse_json(saved), layers_file(folder))
+    for change in recipe_changes((before, recipe)):
+        if change.option not in CHANGEABLE_ON_RESUME:
+            raise ConfigError(
+                f"{folder.config} has changed since the pretraining was stopped ({change.flag} was "
+                f"{flag_text(change.values[0])}): restore it, or start a new one with --config"
+            )
 
 
 def _load_layer(setup: PretrainingSetup, index: int, tensors: dict[str, Tensor]) -> PretrainedLayer:
