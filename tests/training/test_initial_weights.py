@@ -20,6 +20,8 @@ from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ALEXNET_OWT, architecture
+from alexnet.reporter import ProgressCallback
+from alexnet.training import initial_weights
 from alexnet.training.initial_weights import (
     by_layer,
     find_pretrained,
@@ -30,6 +32,7 @@ from alexnet.training.initial_weights import (
     resolve_paths,
 )
 from alexnet.training.run_folder import read_recipe
+from alexnet.training.trainer import train
 from support.runs import Witness
 
 
@@ -85,6 +88,22 @@ def test_torchvisions_convolutions_are_found_and_told(data_root: Path, witness: 
     whole = data_root / torchvision.FILE
     whole.touch()
     assert resolve(recipe, witness).init_from == str(whole)
+
+
+def test_a_training_shows_the_download_of_its_weights(
+    tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads = iter([(3, 4)])
+
+    def hub_file(source: str, on_progress: ProgressCallback) -> Path:
+        for progress in downloads:  # later calls find the file
+            on_progress(*progress)
+        return tmp_path / "model.safetensors"
+
+    monkeypatch.setattr(initial_weights.hub, "hub_file", hub_file)
+    with pytest.raises(ModelFileError, match="there is no file"):
+        train(replace(FINETUNE, init_from="hf:me/flowers"), out=tmp_path / "run", reporter=witness)
+    assert witness.progress["on_download"] == [(3, 4)]
 
 
 def test_without_torchvisions_weights(tmp_path: Path, witness: Witness) -> None:

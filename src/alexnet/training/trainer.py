@@ -144,10 +144,11 @@ def train(
     """
     told = LoggingReporter(reporter or NullReporter())
     writers = _Writers(save_plot, save_page, read_names(log))
-    if path := folder_to_go_on(resolve(recipe, NullReporter()), Path(out) if out else None):
+    recipe = resolve(recipe, told)
+    if path := folder_to_go_on(recipe, Path(out) if out else None):
         return resume(path, reporter=reporter, save_plot=save_plot, save_page=save_page, log=log)
     check_is_new(out)
-    recipe = resolve(with_devices(recipe, told), told)
+    recipe = with_devices(recipe, told)
     setup = set_up_training(recipe, told)
     folder = create_folder(setup, Path(out) if out else None)
     with folder.locked(), told.keeping_the_end(folder.result):
