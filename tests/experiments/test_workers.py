@@ -24,7 +24,14 @@ from alexnet.experiments.task import Task, carry_out
 from alexnet.reporter import NullReporter, StepReport
 from alexnet.runtime import workers
 from alexnet.runtime.signals import TrainingInterrupted
-from alexnet.runtime.workers import DONE, SendingReporter, Worker, Workers, default_jobs
+from alexnet.runtime.workers import (
+    DONE,
+    SendingReporter,
+    Worker,
+    WorkerLostError,
+    Workers,
+    default_jobs,
+)
 from support.experiments import Finished
 from support.kernels import torch_threads
 from support.runs import Witness
@@ -100,6 +107,40 @@ def test_a_failure_and_a_killed_process_name_the_run() -> None:
     sending._connection.close()
     with pytest.raises(TrainingError, match=r"runs/b ended with exit code -9.* lower --jobs"):
         one.receive()
+
+
+def killed_worker() -> Worker[Task]:
+    """A worker whose process really was killed while it had nothing to do."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=time.sleep, args=(600,), daemon=True)
+    process.start()
+    theirs.close()
+    process.kill()
+    process.join()
+    return Worker(process, ours)
+
+
+def test_an_idle_worker_that_was_killed_is_replaced(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = Workers(1, carry_out)
+    pool.workers = [killed_worker()]
+    new, _sending = worker()
+
+    def start() -> Worker[Task]:
+        pool.workers.append(new)
+        return new
+
+    monkeypatch.setattr(pool, "_start", start)
+    pool.begin(task("runs/a"), nullcontext(witness))
+    assert pool.workers == [new]
+    assert new.task is not None
+    assert new.reporter is witness
+    pool.workers, new = [], killed_worker()
+    with pytest.raises(WorkerLostError, match=r"runs/a ended with exit code -9"):
+        pool.begin(task("runs/a"), nullcontext(witness))
+    assert not pool.workers
 
 
 def test_without_its_main_process_a_worker_is_asked_to_end_once(

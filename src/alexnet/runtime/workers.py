@@ -104,10 +104,17 @@ class Worker(Generic[T]):
     open_reporter: ExitStack = field(default_factory=ExitStack)
 
     def begin(self, task: T, reporter: AbstractContextManager[Reporter]) -> None:
-        """Send a task."""
-        self.reporter = self.open_reporter.enter_context(reporter)
+        """Send a task.
+
+        Raises:
+            WorkerLostError: the process was killed while it was idle; the reporter was not entered.
+        """
+        try:
+            self.connection.send(task)
+        except OSError as error:
+            raise self._lost(task) from error
         self.task = task
-        self.connection.send(task)
+        self.reporter = self.open_reporter.enter_context(reporter)
 
     def receive(self) -> T | None:
         """Take one message; the task, if it is finished.
@@ -121,8 +128,7 @@ class Worker(Generic[T]):
         try:
             name, arguments = self.connection.recv()
         except (EOFError, OSError) as error:
-            self.process.join(SECONDS_TO_END)
-            raise WorkerLostError(task, self.process.exitcode) from error
+            raise self._lost(task) from error
         if name != DONE:
             progress_callback(self.reporter, name)(*arguments)
             return None
@@ -131,6 +137,10 @@ class Worker(Generic[T]):
         if arguments[0]:
             raise TrainingError(f"{task.path}: {arguments[0]}")
         return task
+
+    def _lost(self, task: T) -> WorkerLostError:
+        self.process.join(SECONDS_TO_END)
+        return WorkerLostError(task, self.process.exitcode)
 
     def forget(self) -> None:
         """End the process, if it has not ended, and leave its reporter."""
@@ -162,10 +172,18 @@ class Workers(Generic[T]):
         return self.count - sum(worker.task is not None for worker in self.workers)
 
     def begin(self, task: T, reporter: AbstractContextManager[Reporter]) -> None:
-        """Give a task to an idle worker, or to a new one."""
-        idle = (worker for worker in self.workers if worker.task is None)
-        worker = next(idle, None) or self._start()
-        worker.begin(task, reporter)
+        """Give a task to an idle worker, or to a new one; idle ones that were killed are left out.
+
+        Raises:
+            WorkerLostError: the new process was killed at once.
+        """
+        for worker in [worker for worker in self.workers if worker.task is None]:
+            with suppress(WorkerLostError), self._forgetting_lost(worker):
+                worker.begin(task, reporter)
+                return
+        worker = self._start()
+        with self._forgetting_lost(worker):
+            worker.begin(task, reporter)
 
     def finished(self, timeout_seconds: float) -> Iterator[T]:
         """The tasks that have ended, after messages came or the time is over.
@@ -177,14 +195,19 @@ class Workers(Generic[T]):
         busy = {worker.connection: worker for worker in self.workers if worker.task}
         for connection in wait(list(busy), timeout_seconds):
             worker = busy[connection]  # type: ignore[index]
-            try:
+            with self._forgetting_lost(worker):
                 task = worker.receive()
-            except WorkerLostError:
-                self.workers.remove(worker)
-                worker.forget()
-                raise
             if task:
                 yield task
+
+    @contextmanager
+    def _forgetting_lost(self, worker: Worker[T]) -> Iterator[None]:
+        try:
+            yield
+        except WorkerLostError:
+            self.workers.remove(worker)
+            worker.forget()
+            raise
 
     def close(self) -> None:
         """End all workers; those that train save a checkpoint first."""
