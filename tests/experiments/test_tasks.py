@@ -14,7 +14,6 @@ from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.plan import TUNING_SEED, Plan
 from alexnet.experiments.results import ExperimentResult
 from alexnet.experiments.run import run_experiment
-from alexnet.reporter import Reporter
 from alexnet.training.run_folder import RunFolder
 from support.experiments import history
 
@@ -33,7 +32,7 @@ def train_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[EpochsNeeded], list[R
     def install(epochs_needed: EpochsNeeded) -> list[Recipe]:
         trained: list[Recipe] = []
 
-        def train(recipe: Recipe, *, out: Path, reporter: Reporter) -> None:
+        def train(recipe: Recipe, *, out: Path, **rest: object) -> None:
             trained.append(recipe)
             out.mkdir(parents=True)
             slope = (1 - TARGET) / epochs_needed(recipe)
@@ -44,7 +43,7 @@ def train_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[EpochsNeeded], list[R
             run.write_epochs(history(*errors[: last + 1]), ())
             run.result.write_text("{}")
 
-        monkeypatch.setattr("alexnet.experiments.task.train", train)
+        monkeypatch.setattr("alexnet.training.train_or_resume.train", train)
         return trained
 
     return install

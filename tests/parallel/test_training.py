@@ -30,7 +30,7 @@ from alexnet.training.processes import (
     folder_to_go_on,
     job_name,
 )
-from alexnet.training.run_folder import RunFolder, create_numbered_run
+from alexnet.training.run_folder import RunFolder, config_text, create_numbered_run
 from alexnet.training.state import TrainState
 from support.processes import Processes
 from support.runs import (
@@ -219,7 +219,8 @@ def test_a_job_of_torchrun_goes_on_with_its_own_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(JOB, began)
     job, environment = job_name(), describe_environment(torch.device("cpu"))
-    folders = [create_numbered_run(Path("runs"), small, environment, job) for _ in range(2)]
+    config, runs = config_text(small), Path("runs")
+    folders = [create_numbered_run(runs, "tiny", config, environment, job) for _ in range(2)]
     monkeypatch.setenv(JOB, now)
     monkeypatch.setenv(RESTARTS, restarts)
     other = replace(small, seed=1)

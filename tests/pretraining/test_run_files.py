@@ -5,13 +5,17 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.parallel.world import ALONE
 from alexnet.pretraining.pretrainer import Pretrained, resume_pretraining
+from alexnet.pretraining.processes import create_folder
 from alexnet.pretraining.recipe import (
     AutoencoderRecipe,
     RbmRecipe,
@@ -21,12 +25,11 @@ from alexnet.pretraining.recipe import (
 from alexnet.pretraining.run_files import (
     LayersInfo,
     check_recipe,
-    create_run_folder,
     decisive_options,
     layers_file,
     read_records,
 )
-from alexnet.runtime.environment import describe_environment
+from alexnet.training import run_folder
 from alexnet.training.run_folder import RunFolder
 
 
@@ -102,8 +105,32 @@ def test_an_incomplete_last_line_is_skipped(unfinished: RunFolder) -> None:
     assert read_records(unfinished) == []
 
 
-def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    environment = describe_environment(torch.device("cpu"))
-    with pytest.raises(UsageError, match="cannot create the folder"):
-        create_run_folder(tmp_path / "file" / "run", RbmRecipe(), environment)
+def test_a_folder_is_whole_or_absent_and_no_two_have_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes number 1 after it was chosen, and then the disk is full."""
+    monkeypatch.chdir(tmp_path)
+    setup: Any = SimpleNamespace(recipe=RbmRecipe(), device=torch.device("cpu"), world=ALONE)
+    free, theirs = run_folder.free_run_path, Path("runs/custom-rbm-001")
+
+    def slow(parent: Path, name: str) -> Path:
+        path = free(parent, name)
+        theirs.mkdir(parents=True, exist_ok=True)
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "free_run_path", slow)
+        folder = create_folder(setup, None)
+    assert folder.path == Path("runs/custom-rbm-002")
+    assert read_pretrain_recipe(folder.config) == setup.recipe
+    assert not list(theirs.iterdir())
+
+    def full(target: Path, text: str) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(run_folder, "write_text", full)
+    for out in (None, Path("own")):
+        with pytest.raises(UsageError, match=r"cannot create the folder .*: No space left"):
+            create_folder(setup, out)
+    assert sorted(path.name for path in Path("runs").iterdir()) == [theirs.name, folder.path.name]
+    assert not Path("own").exists()

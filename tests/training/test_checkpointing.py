@@ -18,7 +18,7 @@ from alexnet.reporter import NullReporter, StepReport
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.checkpointing import CheckpointManager
-from alexnet.training.run_folder import RunFolder, create_run, read_metrics
+from alexnet.training.run_folder import RunFolder, config_text, create_run, read_metrics
 from alexnet.training.setup import set_up_training
 from alexnet.training.state import CheckpointInfo, TrainState
 from support.commands import Command
@@ -78,7 +78,7 @@ def test_every_step_by_minutes_is_every_step(small: Recipe, tmp_path: Path) -> N
 def test_nothing_is_written_twice_at_one_position(small: Recipe, tmp_path: Path) -> None:
     """Writing a large network takes seconds; here a checkpoint is due and asked for at once."""
     setup = set_up_training(small, NullReporter())
-    folder = create_run(tmp_path / "run", small, describe_environment(setup.device))
+    folder = create_run(tmp_path / "run", config_text(small), describe_environment(setup.device))
     stop, state = StopRequest(), TrainState(step=2)
     checkpoints = CheckpointManager(setup, folder, stop)
     checkpoints.save_if_due(state)

@@ -48,7 +48,7 @@ def error_of(recipe: Recipe, epoch: int) -> float:
     return round(min(0.99, 0.2 + 0.5 / epoch + distance), 4)
 
 
-def made_up(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
+def made_up(run: RunFolder, recipe: Recipe, reporter: Reporter, *rest: object) -> None:
     """Write what a training writes; it diverges above a learning rate of 0.5."""
     run.path.mkdir(parents=True, exist_ok=True)
     run.model.write_text("weights")

@@ -37,7 +37,7 @@ def winner(session: Session) -> TrialSummary:
     return summarize_trials(session.study, session.tuning, session.folder)[2]
 
 
-def evaluated(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
+def evaluated(run: RunFolder, recipe: Recipe, reporter: Reporter, *rest: object) -> None:
     """Of 40 images the recipe gets 20 wrong, plus the seed; every other recipe 10 fewer."""
     made_up(run, recipe, reporter)
     num_wrong = 20 + recipe.seed - 10 * (recipe.optimizer.lr != 0.1)
@@ -83,7 +83,7 @@ def test_pairs_of_new_seeds_give_the_difference_with_its_interval(
 def test_a_training_that_diverges_gets_all_images_wrong(
     session: Session, winner: TrialSummary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def diverging(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
+    def diverging(run: RunFolder, recipe: Recipe, reporter: Reporter, *rest: object) -> None:
         if recipe.optimizer.lr == winner.values["lr"]:
             run.path.mkdir(parents=True)
             run.write_diverged(DivergedError("not finite"))

@@ -235,7 +235,7 @@ def test_a_trial_that_is_out_of_memory_twice_fails_and_the_others_go_on(
 ) -> None:
     trained = []
 
-    def too_large(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
+    def too_large(run: RunFolder, recipe: Recipe, reporter: Reporter, *rest: object) -> None:
         trained.append(recipe)
         if len(trained) == 1 or recipe.batch_size == 8:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")

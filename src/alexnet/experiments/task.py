@@ -14,8 +14,10 @@ from alexnet.inference.predictor import Crops
 from alexnet.io.files import remove_folder
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.training.initial_weights import resolve_paths
-from alexnet.training.run_folder import RunFolder, read_recipe
-from alexnet.training.trainer import resume, train
+from alexnet.training.run_folder import RunFolder, has_ended, read_recipe
+from alexnet.training.run_folder import has_diverged as has_diverged
+from alexnet.training.run_folder import remove_models as remove_models
+from alexnet.training.train_or_resume import train_or_resume
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,24 +58,15 @@ def carry_out(task: Task, reporter: Reporter) -> None:
     if must_train_again(task):
         remove_folder(run.path)
     if not has_ended(run):
-        train_or_resume(run, task.recipe, reporter)
+        try:
+            train_or_resume(run, task.recipe, reporter)
+        except DivergedError as error:  # which is an outcome
+            reporter.note(str(error))
     for crops in task.crops:
         if not outcome_path(run, crops).exists():
             write_outcome(outcome_path(run, crops), outcome_of(task, crops))
     if not task.keep_models:
         remove_models(run)
-
-
-def train_or_resume(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
-    """Train the run from where it is to its end, which may be that it diverges."""
-    try:
-        if run.config.exists():
-            resume(run.path, reporter=reporter)
-        else:
-            remove_folder(run.path)
-            train(recipe, out=run.path, reporter=reporter)
-    except DivergedError as error:
-        reporter.note(str(error))
 
 
 def must_train_again(task: Task) -> bool:
@@ -104,23 +97,6 @@ def check_same_recipe(task: Task) -> None:
         )
 
 
-def has_ended(run: RunFolder) -> bool:
-    """Whether the run has finished or diverged."""
-    return run.result.exists() or has_diverged(run)
-
-
-def has_diverged(run: RunFolder) -> bool:
-    """Whether the run ended because its loss became infinite or NaN."""
-    return run.diverged.exists()
-
-
 def outcome_path(run: RunFolder, crops: Crops) -> Path:
     """Where an outcome of a run is kept."""
     return run.path / f"outcome-{crops}.json"
-
-
-def remove_models(run: RunFolder) -> None:
-    """Remove the networks and the state of a run; its recipe makes them again."""
-    run.remove_checkpoints()
-    for path in (run.model, run.last):
-        path.unlink(missing_ok=True)

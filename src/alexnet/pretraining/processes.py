@@ -7,13 +7,12 @@ from pathlib import Path
 
 from alexnet.errors import UsageError
 from alexnet.parallel.world import current_world
-from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe
+from alexnet.pretraining.recipe import PretrainRecipe, read_pretrain_recipe, recipe_to_json
 from alexnet.pretraining.records import PretrainReporter
-from alexnet.pretraining.run_files import create_run_folder
 from alexnet.pretraining.setup import PretrainingSetup
 from alexnet.runtime.environment import describe_environment
-from alexnet.training.processes import begun_run, job_name
-from alexnet.training.run_folder import RunFolder, free_run_path
+from alexnet.training.processes import begun_run, create_shared_run, job_name
+from alexnet.training.run_folder import RunFolder
 
 
 def with_devices(recipe: PretrainRecipe, reporter: PretrainReporter) -> PretrainRecipe:
@@ -48,9 +47,6 @@ def folder_to_go_on(recipe: PretrainRecipe, out: Path | None) -> Path | None:
 
 def create_folder(setup: PretrainingSetup, out: Path | None) -> RunFolder:
     """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
-    recipe, world, path = setup.recipe, setup.world, out
-    if world.is_main:
-        path = out or free_run_path(Path("runs"), f"{recipe.name}-{recipe.kind}")
-        environment = describe_environment(setup.device, world.size)
-        create_run_folder(path, recipe, environment, job_name())
-    return RunFolder(world.broadcast_object(path) or Path())
+    recipe, environment = setup.recipe, describe_environment(setup.device, setup.world.size)
+    name = f"{recipe.name}-{recipe.kind}"
+    return create_shared_run(name, recipe_to_json(recipe), environment, out)

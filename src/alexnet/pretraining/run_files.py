@@ -20,7 +20,7 @@ from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.recipe_changes import flag_text, recipe_changes
 from alexnet.config.serialization import from_dict, json_text, parse_json, to_json
 from alexnet.data.store.store import Rejected
-from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import append_text, read_regular, write_text
 from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.parallel.world import on_main
@@ -34,8 +34,7 @@ from alexnet.pretraining.recipe import (
 from alexnet.pretraining.records import LayerRecord
 from alexnet.pretraining.setup import PretrainingSetup
 from alexnet.pretraining.stack import PretrainedLayer
-from alexnet.runtime.environment import Environment
-from alexnet.training.run_folder import JOB_FILE, RunFolder
+from alexnet.training.run_folder import RunFolder
 
 CHANGEABLE_ON_RESUME = ("name", "data", "data_root", "device", "devices", "up_to")
 """Options that may be changed in config.json before a pretraining is resumed: they do not affect
@@ -85,25 +84,6 @@ class PretrainingResult:
     rejected: tuple[Rejected, ...]
     """Images that could not be used."""
     training_seconds: float
-
-
-def create_run_folder(
-    path: Path, recipe: PretrainRecipe, environment: Environment, job: str = ""
-) -> RunFolder:
-    """A new run folder with its configuration; `job` is that of torchrun, if there is one.
-
-    Raises:
-        UsageError: the folder cannot be created.
-    """
-    try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"cannot create the folder {path}: {error.strerror}") from error
-    if job:
-        write_text(path / JOB_FILE, job)
-    write_recipe(RunFolder(path), recipe)
-    write_text(path / "environment.json", to_json(environment) + "\n")
-    return RunFolder(path)
 
 
 @on_main

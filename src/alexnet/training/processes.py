@@ -12,8 +12,14 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import UsageError
 from alexnet.parallel.world import current_world
 from alexnet.reporter import Reporter
-from alexnet.runtime.environment import describe_environment
-from alexnet.training.run_folder import RunFolder, create_numbered_run, create_run, read_run_recipe
+from alexnet.runtime.environment import Environment, describe_environment
+from alexnet.training.run_folder import (
+    RunFolder,
+    config_text,
+    create_numbered_run,
+    create_run,
+    read_run_recipe,
+)
 from alexnet.training.setup import TrainingSetup
 
 JOB, UNNAMED = "TORCHELASTIC_RUN_ID", "none"
@@ -119,14 +125,24 @@ def check_is_new(out: str | Path) -> None:
 
 def create_folder(setup: TrainingSetup, out: Path | None) -> RunFolder:
     """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
-    recipe, world, job = setup.recipe, setup.world, job_name()
-    environment = describe_environment(setup.device, world.size)
-    path = None
-    if world.is_main:
-        folder = (
-            create_run(out, recipe, environment, job)
-            if out
-            else create_numbered_run(Path("runs"), recipe, environment, job)
-        )
-        path = folder.path
+    environment = describe_environment(setup.device, setup.world.size)
+    return create_shared_run(setup.recipe.name, config_text(setup.recipe), environment, out)
+
+
+def create_shared_run(
+    name: str, config: str, environment: Environment, out: Path | None
+) -> RunFolder:
+    """A new run folder, which the process of rank 0 creates for all.
+
+    Args:
+        name: of the recipe; the folder is numbered if `out` is None.
+        config: the content of `config.json`.
+        environment: of this process.
+        out: the run folder.
+    """
+    world, job, path = current_world(), job_name(), out
+    if world.is_main and out:
+        create_run(out, config, environment, job)
+    elif world.is_main:
+        path = create_numbered_run(Path("runs"), name, config, environment, job).path
     return RunFolder(world.broadcast_object(path) or Path())

@@ -156,7 +156,7 @@ class RunFolder:
     @on_main
     def write_recipe(self, recipe: Recipe) -> None:
         """Write `config.json`."""
-        write_text(self.config, to_json(recipe) + "\n")
+        write_text(self.config, config_text(recipe))
 
     @on_main
     def write_epochs(self, history: Iterable[EpochRecord], times: Iterable[EpochTimes]) -> None:
@@ -228,10 +228,36 @@ def _line(record: EpochRecord | EpochTimes) -> str:
     return to_json(record, indent=None) + "\n"
 
 
-def create_run(path: Path, recipe: Recipe, environment: Environment, job: str = "") -> RunFolder:
+def config_text(recipe: Recipe) -> str:
+    """The content of `config.json`."""
+    return to_json(recipe) + "\n"
+
+
+def has_ended(run: RunFolder) -> bool:
+    """Whether a run has finished or diverged."""
+    return run.result.exists() or has_diverged(run)
+
+
+def has_diverged(run: RunFolder) -> bool:
+    """Whether a run ended because its loss or a weight was not finite."""
+    return run.diverged.exists()
+
+
+def remove_models(run: RunFolder) -> None:
+    """Remove the networks and the state of a run; its recipe makes them again."""
+    run.remove_checkpoints()
+    for path in (run.model, run.last):
+        remove_file(path)
+
+
+def create_run(path: Path, config: str, environment: Environment, job: str = "") -> RunFolder:
     """A new run folder with its recipe and environment, created as a whole or not at all.
 
-    `job` is that of torchrun, if there is one.
+    Args:
+        path: where.
+        config: the content of `config.json`.
+        environment: of this process.
+        job: that of torchrun, if there is one.
 
     Raises:
         UsageError: the folder exists, or cannot be created.
@@ -239,7 +265,7 @@ def create_run(path: Path, recipe: Recipe, environment: Environment, job: str = 
     temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temp.mkdir(parents=True)
-        RunFolder(temp).write_recipe(recipe)
+        write_text(RunFolder(temp).config, config)
         write_text(temp / "environment.json", to_json(environment) + "\n")
         if job:
             write_text(temp / JOB_FILE, job)
@@ -254,17 +280,17 @@ def create_run(path: Path, recipe: Recipe, environment: Environment, job: str = 
 
 
 def create_numbered_run(
-    parent: Path, recipe: Recipe, environment: Environment, job: str = ""
+    parent: Path, name: str, config: str, environment: Environment, job: str = ""
 ) -> RunFolder:
-    """A new run folder, the first of NAME-001, NAME-002, .. that does not exist.
+    """A new run folder, the first of NAME-001, NAME-002, .. that does not exist; see `create_run`.
 
     Raises:
         UsageError: it cannot be created.
     """
     while True:
-        path = free_run_path(parent, recipe.name)
+        path = free_run_path(parent, name)
         try:
-            return create_run(path, recipe, environment, job)
+            return create_run(path, config, environment, job)
         except UsageError:
             if not path.exists():
                 raise

@@ -17,7 +17,7 @@ from alexnet.reports.predictions import read_predictions
 from alexnet.reports.stored_run import read_json
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.runtime.workers import Workers
-from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_folder import RunFolder, has_diverged, has_ended
 from alexnet.tune.plan import Tuning
 from alexnet.tune.space import recipe_with
 from alexnet.tune.tasks import ConfirmTask, carry_out
@@ -125,11 +125,6 @@ def confirm(
         return compare(session, winner, seeds)
 
 
-def has_ended(run: RunFolder) -> bool:
-    """Whether a run has finished or diverged."""
-    return run.result.exists() or run.diverged.exists()
-
-
 def _train(session: Session, tasks: Sequence[ConfirmTask], on_done: Callable[[int], None]) -> None:
     on_done(0)
     if session.jobs == 1:
@@ -197,7 +192,7 @@ def _outcome(run: RunFolder) -> _Outcome | None:
     Raises:
         DataError: the files of its evaluation are damaged.
     """
-    if run.diverged.exists():
+    if has_diverged(run):
         return None
     try:
         evaluation = read_json(run.evaluation / "evaluation.json", EvaluationSummary)

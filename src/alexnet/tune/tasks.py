@@ -11,13 +11,19 @@ from optuna.trial import Trial, TrialState
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError, DivergedError, TrainingError
-from alexnet.io.files import remove_file, remove_folder
+from alexnet.io.files import remove_file
 from alexnet.io.text import error_text
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import Reporter, StepReport
 from alexnet.runtime.device import is_out_of_memory
-from alexnet.training.run_folder import RunFolder, read_metrics, read_times
-from alexnet.training.trainer import resume, train
+from alexnet.training.run_folder import (
+    RunFolder,
+    has_diverged,
+    read_metrics,
+    read_times,
+    remove_models,
+)
+from alexnet.training.train_or_resume import train_or_resume
 from alexnet.tune.plan import Tuning
 from alexnet.tune.space import Values, recipe_with
 from alexnet.tune.study import handle, open_study
@@ -90,7 +96,7 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
             raise TrialPrunedError
         recipe = recipe_with(task.tuning.recipe, task.values)
         told = TrialReporter(reporter, trial, recipe.epochs, is_recipe=task.is_recipe)
-        train_or_resume(run, recipe, told)
+        train_or_resume(run, recipe, told, no_plot)
     except TrialPrunedError:
         end(trial, run, TrialState.PRUNED)
     except DivergedError as error:
@@ -133,23 +139,6 @@ def count_death(trial: Trial, run: RunFolder, reason: str) -> None:
         end(trial, run, TrialState.FAIL)
 
 
-def train_or_resume(run: RunFolder, recipe: Recipe, reporter: Reporter) -> None:
-    """Train a run from where it is to its end.
-
-    Raises:
-        AlexNetError: the recipe cannot work, or the run has diverged.
-    """
-    if run.result.exists():
-        return
-    if run.diverged.exists():
-        raise DivergedError(run.diverged.read_text("utf-8", "replace").strip())
-    if run.config.exists():
-        resume(run.path, reporter=reporter, save_plot=no_plot)
-    else:
-        remove_folder(run.path)
-        train(recipe, out=run.path, reporter=reporter, save_plot=no_plot)
-
-
 def no_plot(draw: Callable[[], Figure], path: Path) -> None:
     """Draw nothing: `alexnet report` draws the curves of a trial that is looked at."""
 
@@ -168,14 +157,7 @@ def end(trial: Trial, run: RunFolder, state: TrialState, value: float | None = N
         trial.set_user_attr(SECONDS, sum(times.elapsed_seconds for times in read_times(run)))
     trial.study.tell(trial, value, state=state, skip_if_finished=True)
     if state != TrialState.COMPLETE or trial.user_attrs.get(DIVERGED):
-        remove_weights(run)
-
-
-def remove_weights(run: RunFolder) -> None:
-    """Remove the networks and the state of a run; its recipe makes them again."""
-    run.remove_checkpoints()
-    for path in (run.model, run.last):
-        remove_file(path)
+        remove_models(run)
 
 
 def confirm(task: ConfirmTask, reporter: Reporter) -> None:
@@ -185,9 +167,9 @@ def confirm(task: ConfirmTask, reporter: Reporter) -> None:
         AlexNetError: the recipe cannot work, or the run has diverged.
     """
     run = RunFolder(task.path)
-    if not run.diverged.exists():
+    if not has_diverged(run):
         try:
-            train_or_resume(run, task.recipe, reporter)
+            train_or_resume(run, task.recipe, reporter, no_plot)
         except DivergedError:
             return
         remove_file(run.last)

@@ -23,6 +23,7 @@ from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, StepReport
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.runtime.workers import WorkerLostError, Workers
+from alexnet.training.run_folder import remove_models
 from alexnet.tune.folder import TuningFolder
 from alexnet.tune.plan import Tuning
 from alexnet.tune.study import (
@@ -42,7 +43,6 @@ from alexnet.tune.tasks import (
     TrialTask,
     carry_out,
     count_death,
-    remove_weights,
 )
 from alexnet.tune.trials import best_first
 
@@ -253,7 +253,7 @@ def remove_worse_weights(session: Session) -> None:
     trials = best_first(session.study.get_trials(deepcopy=False))
     for trial in trials[session.keep_models :]:
         if trial.user_attrs.get(OWNER) == session.folder.number:
-            remove_weights(session.folder.trial(trial.number))
+            remove_models(session.folder.trial(trial.number))
 
 
 def lose_process(session: Session, lost: WorkerLostError) -> None:
