@@ -125,9 +125,11 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
 
 def io_cause(error: BaseException | None) -> OSError | None:
     """The failure to read or write a file that an error comes from, if it comes from one."""
-    while error and not isinstance(error, OSError):
+    while error:
+        if isinstance(error, OSError):
+            return error
         error = error.__cause__
-    return error
+    return None
 
 
 def count_death(trial: Trial, run: RunFolder, reason: str) -> None:
