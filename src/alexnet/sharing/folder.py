@@ -101,11 +101,11 @@ def _write_model(folder: Path, run: RunFolder, options: ShareOptions) -> ModelIn
     """Write the weights, and give their header, which names no folder of this machine."""
     weights, info, mean_image = load_model(run.model)
     info = replace(info, recipe=without_folders(info.recipe))
-    if options.half:
-        weights = to_half(weights)
     if options.trunk:
-        save_head(folder / HEAD_FILE, weights, info, mean_image, options.trunk)
+        head = folder / HEAD_FILE
+        save_head(head, weights, info, mean_image, options.trunk, half=options.half)
     else:
+        weights = to_half(weights) if options.half else weights
         save_model(folder / MODEL_FILE, weights, info, mean_image)
     return info
 

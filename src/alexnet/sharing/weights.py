@@ -52,21 +52,25 @@ def save_head(
     info: ModelInfo,
     mean_image: Tensor | None,
     trunk: str,
+    *,
+    half: bool = False,
 ) -> int:
     """Write a model without the tensors that are the trunk's, bit for bit.
 
     Args:
         path: the file.
-        weights: the model's state dict, in float32 or as `to_half` gives it.
+        weights: the model's state dict, in float32.
         info: the model's header.
         mean_image: of the preprocessing, if it has one.
         trunk: "torchvision" or an address on the hub.
+        half: whether to round what is written as `to_half` does.
 
     Returns:
         The number of tensors that the trunk has.
 
     Raises:
-        UsageError: the trunk is a path, or has none of the tensors.
+        UsageError: the trunk is a path, or has none of the tensors; or, with `half`, a weight is
+            too large for float16.
         MissingDataError: the trunk cannot be had.
         ModelFileError: it cannot be read.
     """
@@ -75,15 +79,15 @@ def save_head(
             f"--head-only {trunk} must be what others can have: torchvision or hf:OWNER/NAME"
         )
     known = _trunk_tensors(trunk, info.architecture)
-    same = [
-        n for n, t in weights.items() if n in known and torch.equal(full_precision(t), known[n])
-    ]
+    same = [n for n, t in weights.items() if n in known and torch.equal(t, known[n])]
     if not same:
         raise UsageError(
             f"no weights of the model are those of {trunk}: all were trained, so there is no "
             "smaller file; --freeze-up-to LAYER trains the layers behind it alone"
         )
     kept = {name: tensor for name, tensor in weights.items() if name not in same}
+    if half:
+        kept = to_half(kept)
     extra = {} if mean_image is None else {MEAN_IMAGE: mean_image}
     head = HeadInfo(
         trunk=trunk,

@@ -1,0 +1,50 @@
+"""Head files: the trained tensors alone, in any precision, put together with their trunk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
+from alexnet.checkpoints.tensors import load_tensors
+from alexnet.inference.classifier import Classifier
+from alexnet.sharing.weights import HeadInfo, assemble, save_head
+from support.narrow_nets import narrow_classifier
+
+TRUNK = "hf:you/trunk"
+TRAINED = ("fc5.weight", "fc5.bias")
+
+
+@pytest.fixture
+def trunk(cache: Path) -> Classifier:
+    """The model at TRUNK, downloaded."""
+    classifier = narrow_classifier("lenet5")
+    path = cache / "hub" / "you--trunk" / "main" / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    save_model(path, classifier.network.state_dict(), classifier.info)
+    return classifier
+
+
+def write_head(path: Path, trunk: Classifier, info: ModelInfo | None = None, **options: bool) -> Path:
+    weights = trunk.network.state_dict()
+    mine = {n: t + 1 if n in TRAINED else t for n, t in weights.items()}
+    num_same = save_head(path, mine, info or trunk.info, None, TRUNK, **options)
+    assert num_same == len(weights) - len(TRAINED)
+    return path
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_head_has_no_tensor_of_its_trunk(trunk: Classifier, tmp_path: Path, half: bool) -> None:
+    head = write_head(tmp_path / "head.safetensors", trunk, half=half)
+    kept, _ = load_tensors(head, HeadInfo)
+    assert kept.keys() == set(TRAINED)
+    assert kept["fc5.weight"].dtype == (torch.float16 if half else torch.float32)
+    found = load_model(assemble(head))[0]
+    for name, tensor in trunk.network.state_dict().items():
+        if name in TRAINED:
+            assert torch.allclose(found[name], tensor + 1, atol=1e-3)
+        else:
+            assert torch.equal(found[name], tensor)
