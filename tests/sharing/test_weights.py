@@ -28,7 +28,9 @@ def trunk(cache: Path) -> Classifier:
     return classifier
 
 
-def write_head(path: Path, trunk: Classifier, info: ModelInfo | None = None, **options: bool) -> Path:
+def write_head(
+    path: Path, trunk: Classifier, info: ModelInfo | None = None, **options: bool
+) -> Path:
     weights = trunk.network.state_dict()
     mine = {n: t + 1 if n in TRAINED else t for n, t in weights.items()}
     num_same = save_head(path, mine, info or trunk.info, None, TRUNK, **options)
@@ -48,3 +50,11 @@ def test_a_head_has_no_tensor_of_its_trunk(trunk: Classifier, tmp_path: Path, ha
             assert torch.allclose(found[name], tensor + 1, atol=1e-3)
         else:
             assert torch.equal(found[name], tensor)
+
+
+def test_heads_of_equal_tensors_keep_their_own_headers(trunk: Classifier, tmp_path: Path) -> None:
+    for i, temperature in enumerate((1.0, 2.0)):
+        names = tuple(f"class {i} of head {temperature}" for i in range(len(trunk.class_names)))
+        info = replace(trunk.info, class_names=names, temperature=temperature)
+        head = write_head(tmp_path / f"{i}.safetensors", trunk, info)
+        assert load_model(assemble(head))[1] == info

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo, full_precision, save_model
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
+from alexnet.config.serialization import to_json
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.io import hub
 from alexnet.io.paths import cache_folder
@@ -107,7 +108,8 @@ def assemble(path: Path, on_progress: ProgressCallback = ignore_progress) -> Pat
         MissingDataError: the trunk cannot be had.
     """
     kept, head = load_tensors(path, HeadInfo)
-    out = cache_folder() / "heads" / _checksum(kept) / "model.safetensors"
+    digest = hashlib.sha256(f"{_checksum(kept)} {to_json(head)}".encode()).hexdigest()
+    out = cache_folder() / "heads" / digest / hub.MODEL_FILE
     if out.exists():
         return out
     if head.trunk != "torchvision" and not head.trunk.startswith(hub.PREFIX):
