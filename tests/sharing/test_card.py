@@ -72,6 +72,7 @@ def test_what_cannot_be_shared_is_refused(own: RunFolder, command: Command, tmp_
     assert "exists already" in refusal(*there)
     trunk = ("me/toy", "--license", "mit", "--dry-run", "--head-only", "other.pth")
     assert "must be what others can have" in refusal(*trunk)
+    assert "push to another" in refusal(*trunk[:-1], "hf:me/toy@v1")
     own.result.unlink()
     assert "has not finished; resume it" in refusal("me/toy", "--license", "mit", "--dry-run")
     assert not (own.path / "share").exists()

@@ -15,6 +15,7 @@ import alexnet
 from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.errors import MissingDataError, ModelFileError
 from alexnet.io.paths import cache_folder
+from alexnet.sharing.upload import upload_folder
 from alexnet.sharing.weights import assemble, save_head
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
@@ -81,6 +82,20 @@ def test_push_is_repeated_after_a_cut_and_predicts(
     assert predicted.out == command("predict", own.path, image, "--json").out
     hub.refuse = 401
     assert "401): log in by hf auth login" in command(*words).err
+
+
+@pytest.mark.filterwarnings("ignore")  # those of the hub's client
+def test_a_push_removes_what_an_earlier_one_left_and_nothing_else(hub: Hub, tmp_path: Path) -> None:
+    theirs = ("examples/mine.png", "plots/mine.png", "NOTES.md", "old/model.safetensors")
+    left = ("model.safetensors", "examples/01.png", "plots/filters.png")
+    hub.files = dict.fromkeys((*theirs, *left, "README.md"), b"old")
+    (tmp_path / "plots").mkdir()
+    new = ("head.safetensors", "plots/confusion.png", "README.md")
+    for name in new:
+        (tmp_path / name).write_bytes(b"new")
+    upload_folder(tmp_path, "me/toy")
+    assert hub.files == dict.fromkeys(theirs, b"old") | dict.fromkeys(new, b"new")
+    assert hub.commits == 1
 
 
 @pytest.mark.slow

@@ -41,6 +41,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _resolve(self, has_body: bool) -> None:
         _, owner, _, *rest = unquote(urlsplit(self.path).path).split("/")
+        if owner == "api" and "tree" in rest:
+            files = [
+                {"type": "file", "path": name, "size": len(body), "oid": "0"}
+                for name, body in self.hub.files.items()
+            ]
+            return self._json(files)
         if owner == "api":
             return self._json({"id": "me/toy", "sha": f"{self.hub.commits:040x}"})
         _, revision, *parts = rest
@@ -76,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         lines = [json.loads(line) for line in body.splitlines()]
         for value in (line["value"] for line in lines if line["key"] == "file"):
             self.hub.files[value["path"]] = base64.b64decode(value["content"])
+        for value in (line["value"] for line in lines if line["key"] == "deletedFile"):
+            del self.hub.files[value["path"]]
         self.hub.commits += 1
         oid = f"{self.hub.commits:040x}"
         return self._json({"commitUrl": f"{self.hub.url}/me/toy/commit/{oid}", "commitOid": oid})

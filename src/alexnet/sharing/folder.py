@@ -11,7 +11,7 @@ from alexnet.config.recipe_values import without_folders
 from alexnet.config.serialization import to_json
 from alexnet.errors import UsageError
 from alexnet.io.files import remove_folder, rename, write_text
-from alexnet.io.hub import HEAD_FILE, MODEL_FILE
+from alexnet.io.hub import HEAD_FILE, MODEL_FILE, PREFIX, parse_address
 from alexnet.io.text import shell_command
 from alexnet.reports.stored_run import StoredRun, read_run
 from alexnet.runtime.extras import require_extra
@@ -52,12 +52,13 @@ def write_folder(
         out: the folder; `share` in the run folder, which is replaced, unless given.
 
     Raises:
-        UsageError: the run has not finished, `out` exists, the licence is missing, or the options
-            do not fit the run.
+        UsageError: the run has not finished, `out` exists, the licence is missing, the trunk is
+            in the same repository, or the options do not fit the run.
         ModelFileError: the model is damaged.
     """
     require_extra("huggingface_hub", "hub", "a model card")
     check_license(options.license)
+    _check_trunk(options.trunk, repository)
     stored = read_run(run)
     if not stored.result:
         command = shell_command(["alexnet", "train", "--resume", str(run)])
@@ -75,6 +76,17 @@ def write_folder(
     finally:
         remove_folder(temp)
     return target
+
+
+def _check_trunk(trunk: str, repository: str) -> None:
+    """Refuse a trunk in the repository itself: the head would take its place."""
+    if trunk.startswith(PREFIX):
+        address = parse_address(trunk)
+        if f"{address.owner}/{address.name}" == repository:
+            raise UsageError(
+                f"--head-only {trunk} is in the repository that is pushed to, where the head would "
+                "replace it; push to another one"
+            )
 
 
 def _fill(folder: Path, run: StoredRun, repository: str, options: ShareOptions) -> None:

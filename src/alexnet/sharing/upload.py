@@ -8,10 +8,16 @@ from pathlib import Path
 
 from alexnet.errors import DataError, UsageError
 from alexnet.io.http import is_offline
-from alexnet.io.hub import ENDPOINT
+from alexnet.io.hub import ENDPOINT, HEAD_FILE, MODEL_FILE
 from alexnet.io.text import error_text, printable
 from alexnet.runtime.extras import require_extra
+from alexnet.sharing.folder import PLOTS
 
+OWN_FILES = (
+    MODEL_FILE, HEAD_FILE, *(f"plots/{name}.png" for name in PLOTS), "examples/[0-9][0-9].png",
+)  # fmt: skip
+"""Removed from the repository unless the folder has them, since `find_model` would take a model of
+an earlier push."""
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 UNAUTHORIZED = (401, 403)
 
@@ -42,7 +48,8 @@ def upload_folder(
 ) -> str:
     """Upload a folder as one commit of a repository, which is created if it is not there.
 
-    An upload that is cut off leaves the repository as it was, and can be repeated.
+    An upload that is cut off leaves the repository as it was, and can be repeated. Models, plots
+    and example images of an earlier upload are removed; files that others added stay.
 
     Args:
         folder: all its files are uploaded.
@@ -70,6 +77,7 @@ def upload_folder(
             folder_path=folder,
             revision=revision,
             commit_message="Model of alexnet",
+            delete_patterns=list(OWN_FILES),
         )
     except Exception as error:  # of the hub, of its HTTP client, or of the system
         raise DataError(_failure(repository, endpoint, error)) from error
