@@ -1,4 +1,4 @@
-"""HTTP connections: a limited number, whose clients must send the head of a request in time."""
+"""HTTP connections: a limited number, whose clients must send their requests in time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from alexnet.serve.guard import SECURITY_HEADERS
 from alexnet.serve.problems import ProblemError
 
 HEAD_SECONDS = 10.0
-"""From a connection's first moment, or the first byte of another request, to the end of its head.
-Uvicorn itself waits for ever."""
+"""From a connection's first moment, or the first byte of another request, to the end of its head;
+and from an answer to the end of the body that it did not wait for. Uvicorn waits for ever."""
 
 
 class LimitedConnection(H11Protocol):
-    """Closes itself if the head of a request does not arrive in time.
+    """Closes itself if the head of a request, or the rest of a refused body, is late.
 
     Args:
         max_connections: open at once; one more is answered 503, and closed.
@@ -38,9 +38,15 @@ class LimitedConnection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Read, and wait on if the head is not whole."""
+        """Read, and wait on if the head, or an answered body, is not whole."""
         super().data_received(data)
         self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the rest of the request's body, if it has one."""
+        super().on_response_complete()
+        if self._has_rest():
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -48,10 +54,14 @@ class LimitedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if self.conn.their_state is not h11.IDLE and not self._has_rest():
             self._stop_timer()
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _has_rest(self) -> bool:
+        """Whether a body goes on although its request is answered."""
+        return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

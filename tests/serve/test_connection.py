@@ -1,0 +1,61 @@
+"""Connections whose clients keep them busy: none is held for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from uvicorn.server import ServerState
+
+from alexnet.serve import connection
+from alexnet.serve.connection import LimitedConnection
+
+REFUSED = PlainTextResponse("send the server's token", 401)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
+
+
+async def exchange(head: bytes, pieces: list[bytes]) -> bytes:
+    """What a server answers to a head, and to pieces that it is sent after that, until it closes.
+
+    Raises:
+        TimeoutError: it does not close.
+    """
+    config = uvicorn.Config(REFUSED, log_config=None, lifespan="off", ws="none")
+    server = await asyncio.get_running_loop().create_server(
+        lambda: LimitedConnection(config, ServerState(), {}, max_connections=9), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(head)
+        answer = await reader.readuntil(b"token")
+        try:
+            with contextlib.suppress(ConnectionError):
+                for piece in pieces:
+                    writer.write(piece)
+                    await asyncio.sleep(0.02)
+                answer += await asyncio.wait_for(reader.read(), 1)
+        finally:
+            writer.close()
+            await asyncio.sleep(0.01)
+    return answer
+
+
+@pytest.mark.parametrize("num_bytes", [1, 30])
+def test_a_body_that_is_answered_already_must_end(num_bytes: int) -> None:
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+    answer = asyncio.run(exchange(head, [b"x"] * num_bytes))
+    assert answer.count(b"HTTP/1.1 401 ") == 1
+
+
+def test_after_a_body_that_ends_another_request_is_answered() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+    another = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    answer = asyncio.run(exchange(head, [b"x", b"x", b"x", another]))
+    assert answer.count(b"HTTP/1.1 401 ") == 2
