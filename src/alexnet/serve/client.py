@@ -8,7 +8,7 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
 ImageFile: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor"
 """A path, the bytes of an image file, a Pillow image, or uint8 values [H, W, 3] or [H, W]."""
-IMAGES_PER_REQUEST = 16
+IMAGES_PER_REQUEST, BYTES_PER_REQUEST = 16, 16_000_000
+TOO_LARGE, WRONG_TYPE = 413, 415
+UNREADABLE = "Unreadable image"
+"""As in `problems`."""
+
+
+class _RefusalError(AlexNetError):
+    """An answer with another status than 200."""
+
+    def __init__(self, url: str, status: int, title: str, detail: str) -> None:
+        super().__init__(f"{url} answers {status}: {detail}")
+        self.detail = detail
+        self.is_of_images = status in (TOO_LARGE, WRONG_TYPE) or title == UNREADABLE
 
 
 class Client:
@@ -55,6 +67,8 @@ class Client:
     ) -> Predictions:
         """The `top` most probable classes of every image, as `alexnet.predict` gives them.
 
+        An image that the server cannot read, or that is too large for it, has an `error`.
+
         Args:
             images: one image or many.
             top: classes per image.
@@ -65,13 +79,24 @@ class Client:
             AlexNetError: the server cannot be reached, or refuses; the message is its reason.
         """
         files = [_file(image) for image in _as_list(images)]
+        named = [(name or f"image {i}", content) for i, (name, content) in enumerate(files)]
         found = Predictions()
-        for start in range(0, len(files), IMAGES_PER_REQUEST):
-            part = files[start : start + IMAGES_PER_REQUEST]
-            answer = self._ask("/v1/predict", part, top=top, crops=crops, model=model)
-            names = [name or f"image {i}" for i, (name, _) in enumerate(part, start)]
-            found += map(_prediction, names, answer["predictions"])
+        for part in _parts(named):
+            found += self._predict(part, top=top, crops=crops, model=model)
         return found
+
+    def _predict(self, part: Sequence[tuple[str, bytes]], **words: object) -> list[Prediction]:
+        """The predictions of a request's images, in several requests if they are too much."""
+        try:
+            answers = self._ask("/v1/predict", part, **words)["predictions"]
+        except _RefusalError as refusal:
+            if not refusal.is_of_images:
+                raise
+            if len(part) == 1:
+                return [Prediction(part[0][0], (), refusal.detail)]
+            half = len(part) // 2
+            return self._predict(part[:half], **words) + self._predict(part[half:], **words)
+        return [_prediction(name, one) for (name, _), one in zip(part, answers, strict=True)]
 
     def explain(
         self,
@@ -109,15 +134,41 @@ class Client:
         try:
             connection.request("POST" if files else "GET", target, body, headers)
             response = connection.getresponse()
-            answer = json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
             raise AlexNetError(f"{self.url.geturl()} does not answer: {error}") from error
         finally:
             connection.close()
+        answer = _json_object(content)
         if response.status != http.client.OK:
-            detail = answer.get("detail", response.reason)
-            raise AlexNetError(f"{self.url.geturl()} answers {response.status}: {detail}")
+            title, detail = answer.get("title", ""), answer.get("detail", response.reason)
+            raise _RefusalError(self.url.geturl(), response.status, title, detail)
+        if not answer:
+            raise AlexNetError(f"{self.url.geturl()} is no alexnet serve: its answer is no JSON")
         return answer
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    """The JSON object in an answer; empty for what is none, such as a proxy's page."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _parts(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    """The files of each request."""
+    part: list[tuple[str, bytes]] = []
+    size_bytes = 0
+    for file in files:
+        size_bytes += len(file[1])
+        if part and (len(part) == IMAGES_PER_REQUEST or size_bytes > BYTES_PER_REQUEST):
+            yield part
+            part, size_bytes = [], len(file[1])
+        part.append(file)
+    if part:
+        yield part
 
 
 def _as_list(images: ImageFile | Iterable[ImageFile]) -> list[Any]:

@@ -22,7 +22,7 @@ from alexnet.serve.decode_worker import (
     decode_upload,
 )
 from alexnet.serve.limits import Limits
-from alexnet.serve.problems import ProblemError
+from alexnet.serve.problems import UNREADABLE, ProblemError
 
 ENVIRONMENT = (
     "HOME", "PATH", "SYSTEMROOT", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "CC",
@@ -228,5 +228,6 @@ def pixels_of(decoded: DecodedUpload) -> np.ndarray:
         ProblemError: it could not be decoded.
     """
     if decoded.pixels is None:
-        raise ProblemError(decoded.status, f"the image cannot be read: {decoded.reason}")
+        reason = f"the image cannot be read: {decoded.reason}"
+        raise ProblemError(decoded.status, reason, UNREADABLE)
     return decoded.pixels

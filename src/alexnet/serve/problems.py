@@ -27,22 +27,23 @@ TITLES = {
 }
 
 
+UNREADABLE = "Unreadable image"
+"""The title where an image is the problem, and not the question; `Client` tells them apart."""
+
+
 class ProblemError(Exception):
     """What is wrong with a request, and the status that says so.
 
     Args:
         status: of the answer.
         detail: one sentence for people.
+        title: the kind of problem; that of the status unless given.
     """
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, title: str = "") -> None:
         super().__init__(detail)
         self.status, self.detail = status, detail
-
-    @property
-    def title(self) -> str:
-        """The kind of problem."""
-        return TITLES.get(self.status) or HTTPStatus(self.status).phrase
+        self.title = title or TITLES.get(status) or HTTPStatus(status).phrase
 
     def as_dict(self) -> dict[str, str | int]:
         """The members of the problem's JSON object."""

@@ -86,7 +86,7 @@ class Service:
             found = await asyncio.gather(*(self._predict(one, work, top) for one in uploads))
         errors = [one.error for one in found if one.error]
         if len(errors) == len(found):
-            raise ProblemError(errors[0].status, errors[0].detail)
+            raise ProblemError(errors[0].status, errors[0].detail, errors[0].title)
         return PredictAnswer(model=work.model.name, predictions=tuple(found))
 
     async def _predict(self, upload: Upload, work: Work, top: int) -> ImagePrediction:
