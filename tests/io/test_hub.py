@@ -25,6 +25,7 @@ def test_addresses() -> None:
     assert parse_address("hf:a/b.c") == HubAddress(owner="a", name="b.c")
     found = parse_address("hf:a/b@v1.0/x/y.pth")
     assert found == HubAddress(owner="a", name="b", revision="v1.0", file="x/y.pth")
+    assert parse_address("hf:a/b/x/y/z.pth") == HubAddress(owner="a", name="b", file="x/y/z.pth")
     assert found.url("x/y z") == "https://huggingface.co/a/b/resolve/v1.0/x/y%20z"
     for text in (
         "hf:a", "hf:a/", "hf:a/b/", "hf:a/b@/x", "hf:../b", "hf:a/..", "hf:a/b/../../x",

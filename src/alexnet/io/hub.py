@@ -63,8 +63,7 @@ def parse_address(text: str) -> HubAddress:
     """
     found = ADDRESS.fullmatch(text)
     parts = {name: part for name, part in found.groupdict().items() if part} if found else {}
-    names = [*parts.values()]
-    names[3:] = parts.get("file", "").split("/") if "file" in parts else names[3:]
+    names = [name for part in parts.values() for name in part.split("/")]
     if not found or not all(map(is_file_name, names)):
         raise UsageError(f"{text!r} is not of the form hf:OWNER/NAME[@REVISION][/FILE]")
     return HubAddress(**parts)
