@@ -53,6 +53,17 @@ def test_names_of_models_are_those_of_their_runs(tmp_path: Path) -> None:
     assert model_sources([str(file)])[0].name == "photos-001"
 
 
+def test_only_files_lose_the_end_of_their_name(tmp_path: Path) -> None:
+    for version in ("v1.5", "v1.6"):
+        (tmp_path / version).mkdir()
+    words = [
+        str(tmp_path / "v1.5"), str(tmp_path / "v1.6"), str(tmp_path / "small.safetensors"),
+        "hf:me/net-1.5", "hf:me/net-1.6@main", "hf:me/net/old/tiny.safetensors",
+    ]  # fmt: skip
+    names = ["v1.5", "v1.6", "small", "net-1.5", "net-1.6", "tiny"]
+    assert [source.name for source in model_sources(words)] == names
+
+
 def test_only_a_server_of_this_machine_alone_checks_its_name() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "a.b")] == [
         True, True, True, False, False,

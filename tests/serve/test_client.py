@@ -49,9 +49,9 @@ def test_a_damaged_image_that_is_alone_in_its_request_spoils_no_other(
 
 def test_too_many_images_for_a_request_are_sent_in_several(client: alexnet.Client) -> None:
     too_large, text = image_file(side=101), b"no image"
-    found = client.predict([GOOD, too_large, *[DAMAGED] * 4, text, bytes(100_001), GOOD])
-    assert [one.label is None for one in found] == [False, *[True] * 7, False]
-    reasons = {1: "101x101 pixels", 5: "cannot be read", 6: "a text file", 7: "100,000 bytes"}
+    found = client.predict([GOOD, too_large, DAMAGED, DAMAGED, text, bytes(100_001), GOOD])
+    assert [one.label is None for one in found] == [False, *[True] * 5, False]
+    reasons = {1: "101x101 pixels", 3: "cannot be read", 4: "a text file", 5: "100,000 bytes"}
     for i, reason in reasons.items():
         assert reason in found[i].error
 

@@ -11,6 +11,7 @@ import torch
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.tensors import load_tensors
 from alexnet.inference.classifier import Classifier
+from alexnet.serve.models import model_sources
 from alexnet.sharing.weights import HeadInfo, assemble, save_head
 from support.narrow_nets import narrow_classifier
 
@@ -58,3 +59,13 @@ def test_heads_of_equal_tensors_keep_their_own_headers(trunk: Classifier, tmp_pa
         info = replace(trunk.info, class_names=names, temperature=temperature)
         head = write_head(tmp_path / f"{i}.safetensors", trunk, info)
         assert load_model(assemble(head))[1] == info
+
+
+@pytest.mark.parametrize("is_on_hub", [False, True])
+def test_a_head_is_served(trunk: Classifier, cache: Path, tmp_path: Path, is_on_hub: bool) -> None:
+    folder = cache / "hub" / "me--head" / "main" if is_on_hub else tmp_path / "head-1.5"
+    folder.mkdir(parents=True)
+    write_head(folder / "head.safetensors", trunk)
+    (source,) = model_sources(["hf:me/head" if is_on_hub else str(folder)])
+    assert source.name == ("head" if is_on_hub else "head-1.5")
+    assert source.read("cpu").class_names == trunk.class_names

@@ -17,7 +17,7 @@ from alexnet.inference.classifier import Classifier, load
 from alexnet.inference.int8 import WeightOnlyInt8Linear
 from alexnet.inference.predictor import Crops
 from alexnet.inference.winograd import WinogradConv2d
-from alexnet.io.hub import MODEL_FILE, PREFIX, hub_file
+from alexnet.io.hub import HEAD_FILE, MODEL_FILE, PREFIX, parse_address
 from alexnet.io.run_paths import find_run, is_run
 from alexnet.io.text import error_text
 from alexnet.models.network import Network
@@ -27,6 +27,7 @@ from alexnet.serve.cards import model_card
 from alexnet.serve.problems import ProblemError
 from alexnet.serve.schemas import ModelCard
 from alexnet.serve.training_images import NOT_ASKED_FOR, TrainingImages, open_training_images
+from alexnet.sharing.fetch import find_model
 
 OpenImages: TypeAlias = Callable[[Classifier], TrainingImages]
 
@@ -75,7 +76,7 @@ class ModelSource:
 
     name: str
     place: str
-    """A run folder, a model file, or `hf:OWNER/NAME`."""
+    """A run folder, a model file, a head file or its folder, or `hf:OWNER/NAME`."""
 
     def load(
         self, device: str, *, exact: bool, open_images: OpenImages | None = None
@@ -121,8 +122,7 @@ class ModelSource:
         Raises:
             AlexNetError: as `load`.
         """
-        is_remote = self.place.startswith(PREFIX)
-        return load(hub_file(self.place) if is_remote else self.place, device)
+        return load(find_model(self.place), device)
 
 
 def _training_images(
@@ -141,7 +141,7 @@ def model_sources(words: Sequence[str]) -> list[ModelSource]:
     """The models that words of the command line mean: PLACE, or NAME=PLACE.
 
     Raises:
-        UsageError: there is none, or two have the same name.
+        UsageError: there is none, two have the same name, or an address has another form.
     """
     sources = [_model_source(word) for word in words]
     names = [source.name for source in sources]
@@ -157,9 +157,21 @@ def _model_source(word: str) -> ModelSource:
     if not is_named or Path(word).exists():
         name, place = "", word
     place = place if place.startswith(PREFIX) else find_run(place)
-    path = Path(place.removeprefix(PREFIX)).absolute()
-    is_file_of_run = path.name == MODEL_FILE
-    return ModelSource(name or (path.parent.name if is_file_of_run else path.stem), place)
+    return ModelSource(name or _short_name(place), place)
+
+
+def _short_name(place: str) -> str:
+    """The last name of a folder or a repository; of a file without its suffix."""
+    if place.startswith(PREFIX):
+        address = parse_address(place)
+        path = Path(address.name, address.file)
+        is_folder = not address.file
+    else:
+        path = Path(place).absolute()
+        is_folder = path.is_dir()
+    if path.name in (MODEL_FILE, HEAD_FILE):
+        return path.parent.name
+    return path.name if is_folder else path.stem
 
 
 class Models:

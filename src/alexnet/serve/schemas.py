@@ -206,8 +206,8 @@ class ModelCard(Schema):
     limits: tuple[str, ...] = Field(description="What it cannot do: sentences.")
     input_size: int = Field(description="Side of the network's input in pixels.")
     is_joined: bool = Field(
-        description="Whether images of several requests are computed together; the results are "
-        "the same bits either way."
+        description="Whether images of several requests are computed together. The results are the "
+        "same bits either way, unless the server was started with --no-exact."
     )
 
 
