@@ -24,6 +24,8 @@ OURS = {
     "features/flowers-0123456789abcdef-0123456789abcdef-v1.partial": "unfinished index",
     "unpacked/photos-0123456789abcdef": "unpacked archive",
     "unpacked/.photos-0123456789abcdef-01234567": "left unfinished",
+    "hub/me--photos": "download",
+    f"heads/{'0123456789abcdef' * 4}": "assembled model",
     "kernels/0123456789abcdef01234567.so": "compiled kernels",
     "optimized/0123456789abcdef01234567.safetensors": "optimized network",
     "data/toyflowers-1": "data set",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from alexnet.errors import MissingDataError, UsageError
+from alexnet.io.cache import cache_entries
 from alexnet.io.hub import HubAddress, hub_file, parse_address
 from support.file_server import BODY, Server, rest, serve, status, whole
 
@@ -46,6 +49,18 @@ def test_the_first_file_that_is_there_is_downloaded_once(server: Server, cache: 
     assert "authorization" not in server.requests[0]
     assert hub_file("hf:a/b") == path
     assert len(server.requests) == 2
+
+
+def test_a_download_that_is_found_again_counts_as_used(cache: Path) -> None:
+    folder = cache / "hub" / "me--photos"
+    file = folder / "main" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    for path in (file, file.parent, folder):
+        os.utime(path, (1000, 1000))
+    assert [entry.used_at for entry in cache_entries(cache)] == [1000]
+    assert hub_file("hf:me/photos") == file
+    assert [entry.used_at > time.time() - 60 for entry in cache_entries(cache)] == [True]
 
 
 def test_the_token_is_not_sent_where_a_redirect_leads(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.tensors import load_tensors
 from alexnet.inference.classifier import Classifier
+from alexnet.io.cache import cache_entries
 from alexnet.serve.models import model_sources
 from alexnet.sharing.weights import HeadInfo, assemble, save_head
 from support.narrow_nets import narrow_classifier
@@ -59,6 +62,20 @@ def test_heads_of_equal_tensors_keep_their_own_headers(trunk: Classifier, tmp_pa
         info = replace(trunk.info, class_names=names, temperature=temperature)
         head = write_head(tmp_path / f"{i}.safetensors", trunk, info)
         assert load_model(assemble(head))[1] == info
+
+
+def test_an_assembled_model_is_an_entry_of_the_cache_that_is_used(
+    trunk: Classifier, cache: Path, tmp_path: Path
+) -> None:
+    head = write_head(tmp_path / "head.safetensors", trunk)
+    out = assemble(head)
+    for path in (out, out.parent):
+        os.utime(path, (1000, 1000))
+    entries = {Path(entry.path): entry.used_at for entry in cache_entries(cache)}
+    assert entries[out.parent] == 1000
+    assemble(head)
+    entries = {Path(entry.path): entry.used_at for entry in cache_entries(cache)}
+    assert entries[out.parent] > time.time() - 60
 
 
 @pytest.mark.parametrize("is_on_hub", [False, True])

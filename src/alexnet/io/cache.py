@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
     "shards": ((r"[0-9a-f]{16}\.json", "index of a shard"),),
     "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
+    "heads": ((r"[0-9a-f]{64}", "assembled model"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
     "optimized": ((r"[0-9a-f]{24}\.safetensors", "optimized network"),),
     "speeds": ((r"[0-9a-f]{16}\.json", "measured speeds"),),

@@ -17,6 +17,7 @@ from pathlib import Path
 from alexnet.errors import MissingDataError, UsageError
 from alexnet.io.downloads import download_unverified
 from alexnet.io.http import is_offline
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import is_file_name
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -50,9 +51,14 @@ class HubAddress:
         base = os.environ.get("HF_ENDPOINT", "").rstrip("/") or ENDPOINT
         return f"{base}/{self.owner}/{self.name}/resolve/{self.revision}/{urllib.parse.quote(file)}"
 
+    @property
+    def folder(self) -> Path:
+        """Where all that was downloaded of the repository is in the cache."""
+        return cache_folder() / "hub" / f"{self.owner}--{self.name}"
+
     def path(self, file: str) -> Path:
         """Where a file is in the cache."""
-        return cache_folder() / "hub" / f"{self.owner}--{self.name}" / self.revision / file
+        return self.folder / self.revision / file
 
 
 def parse_address(text: str) -> HubAddress:
@@ -81,7 +87,7 @@ def hub_file(
     on_progress: ProgressCallback = ignore_progress,
     default_files: Sequence[str] = DEFAULT_FILES,
 ) -> Path:
-    """The file at an address, downloaded once.
+    """The file at an address, downloaded once; the cache then counts it as used.
 
     Args:
         text: an address.
@@ -93,6 +99,7 @@ def hub_file(
         MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
     """
     address = parse_address(text)
+    mark_used(address.folder)
     files = (address.file,) if address.file else tuple(default_files)
     found = next((path for path in map(address.path, files) if path.exists()), None)
     if found:

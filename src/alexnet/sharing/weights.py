@@ -15,6 +15,7 @@ from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.serialization import to_json
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.io import hub
+from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder
 from alexnet.models.architecture import Architecture
 from alexnet.reporter import NullReporter, ProgressCallback, ignore_progress
@@ -110,6 +111,7 @@ def assemble(path: Path, on_progress: ProgressCallback = ignore_progress) -> Pat
     kept, head = load_tensors(path, HeadInfo)
     digest = hashlib.sha256(f"{_checksum(kept)} {to_json(head)}".encode()).hexdigest()
     out = cache_folder() / "heads" / digest / hub.MODEL_FILE
+    mark_used(out.parent)
     if out.exists():
         return out
     if head.trunk != "torchvision" and not head.trunk.startswith(hub.PREFIX):
