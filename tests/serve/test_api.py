@@ -316,6 +316,16 @@ def test_the_server_tells_of_itself(models: Models) -> None:
     }
 
 
+def test_a_server_whose_batches_have_ended_is_not_ready(models: Models) -> None:
+    async def ask(client: httpx.AsyncClient, service: Service) -> list[int]:
+        before = await client.get("/readyz")
+        service._task.cancel()
+        await asyncio.sleep(0)
+        return [before.status_code, (await client.get("/readyz")).status_code]
+
+    assert with_client(models, ask) == [200, 503]
+
+
 def test_a_mistake_of_the_program_is_in_the_log_and_not_in_the_answer(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,10 @@ def test_an_image_that_is_lost_on_its_way_is_not_waited_for() -> None:
 
 def test_a_batch_that_fails_ends_no_other() -> None:
     async def ask(batcher: Batcher[str]) -> None:
+        left = [batcher.submit("fails", pixels(1)) for _ in range(2)]
+        left[0].cancel()  # its client has gone
+        with pytest.raises(RuntimeError, match="no"):
+            await left[1]
         with pytest.raises(RuntimeError, match="no"):
             await batcher.submit("fails", pixels(1))
         assert int(await batcher.submit("a", pixels(4))) == 8

@@ -100,14 +100,15 @@ class Batcher(Generic[Key]):
         return of_key
 
     async def _compute(self, key: Key, jobs: Sequence[Job[Key]]) -> None:
-        pixels = np.stack([job.pixels for job in jobs])
         loop = asyncio.get_running_loop()
         self.on_batch(len(jobs))
         try:
+            pixels = np.stack([job.pixels for job in jobs])
             results = await loop.run_in_executor(self.executor, self.compute, key, pixels)
         except Exception as error:  # a mistake of the program, which those who wait report
             for job in jobs:
-                job.result.set_exception(error)
+                if not job.result.done():
+                    job.result.set_exception(error)
             return
         for job, result in zip(jobs, results, strict=True):
             if not job.result.done():  # nobody waits any more

@@ -234,9 +234,8 @@ async def health() -> State:
 @router.get("/readyz", responses={503: PROBLEMS[503]})
 async def ready(request: Request) -> State:
     """Whether the server takes requests: its models are loaded, and it is not about to end."""
-    service = _service(request)
-    if service.is_stopping or not service.decoders.num_alive:
-        raise too_busy("the server is about to end, or cannot decode images")
+    if not _service(request).is_ready:
+        raise too_busy("the server is about to end, or cannot decode or compute images")
     return State()
 
 

@@ -70,6 +70,11 @@ class Service:
         self._network.shutdown()
         self._background.shutdown()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether images can be predicted."""
+        return bool(self.decoders.num_alive) and not (self.is_stopping or self._task.done())
+
     def _max_batch(self, work: Work) -> int:
         return self.limits.max_batch if work.model.is_joined else 1
 
