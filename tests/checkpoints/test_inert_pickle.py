@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import tracemalloc
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,44 @@ def test_memory_is_not_taken_for_a_claim(tmp_path: Path, content: bytes) -> None
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 1 << 27
+
+
+DOUBLED = b")" + 60 * b"2\x86"
+"""A tuple that holds the same tuple twice, and so on."""
+STAND_IN = b"ca\nB\n)\x81"
+DOUBLED_STAND_IN = STAND_IN + 60 * (b"q\x00" + STAND_IN + b"(K\x01h\x00K\x02h\x00u")
+OLD_KEY = b"X\x01\x00\x00\x000a."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}" + DOUBLED + b"K\x01s.",
+        b"}(" + DOUBLED + b"K\x01u.",
+        b"(" + DOUBLED + b"K\x01d.",
+        b"\x8f(" + DOUBLED + b"\x90.",
+        b"(" + DOUBLED + b"\x91.",
+        b"ccollections\nOrderedDict\n](" + DOUBLED + b"K\x01\x86e\x85R.",
+        b"}" + b"(" + DOUBLED + b"\x91" + b"K\x01s.",
+        b"}" + DOUBLED_STAND_IN + b"K\x01s.",
+        b"cnumpy\ndtype\n" + DOUBLED + b"\x85R.",
+        b"}K\x00cnumpy\ndtype\nX\x02\x00\x00\x00f4\x85R(K\x03" + DOUBLED + b"tbs.",
+        LEGACY_TENSOR.replace(b"X\x01\x00\x00\x000X\x03", DOUBLED + b"X\x03"),
+        LEGACY_TENSOR.replace(OLD_KEY, DOUBLED + b"a."),
+    ],
+)
+def test_a_short_file_is_not_read_for_years(tmp_path: Path, content: bytes) -> None:
+    is_whole = content.startswith(LEGACY_MAGIC)
+    (tmp_path / "w.pkl").write_bytes(content if is_whole else START + content)
+    with pytest.raises(ModelFileError):
+        read_weights(tmp_path / "w.pkl", ZOO["alexnet_owt"])
+
+
+def test_keys_of_trainers_are_kept(tmp_path: Path) -> None:
+    weights = {f"{name}.weight": torch.zeros(2, 2) for name in ("conv1", "conv2")}
+    content = {"model": OrderedDict(weights), ("a", 1): {None, 2.5}, ((1, 2), 3): frozenset("b")}
+    torch.save(content, tmp_path / "w.pth")
+    assert read_weights(tmp_path / "w.pth", ZOO["alexnet_owt"]).tensors.keys() == weights.keys()
 
 
 def test_dicts_in_dicts_without_end(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from alexnet.checkpoints.stored_tensors import (
     StorageType,
     StoredArray,
     StoredTensor,
+    integers,
 )
 
 STORAGE_TYPES = {
@@ -50,6 +51,16 @@ HOSTILE_BUILTINS = frozenset(("eval", "exec", "compile", "open", "__import__", "
 """Not called either, but a file that names one of these is not worth reading."""
 BLOCK_BYTES = 1 << 16
 """Up to which the length of a read is not compared with that of the file."""
+KEY_TYPES = (str, bytes, int, float, complex, type, type(None), torch.dtype)
+"""Of keys, beside stand-ins, and of the elements of tuples that are keys."""
+KEY_PLACES = {
+    pickle.SETITEM[0]: slice(-2, -1),
+    pickle.SETITEMS[0]: slice(None, None, 2),
+    pickle.DICT[0]: slice(None, None, 2),
+    pickle.ADDITEMS[0]: slice(None),
+    pickle.FROZENSET[0]: slice(None),
+}
+"""By operation of the pickle: where its stack has what becomes keys."""
 MAX_NAMES = 10_000
 """Classes and functions that one pickle may name."""
 
@@ -84,6 +95,36 @@ class Inert(dict[Any, Any]):
     def __eq__(self, other: object) -> bool:
         return self is other
 
+    def __repr__(self) -> str:  # that of its entries can be of any length
+        return f"<{type(self).__name__}>"
+
+
+def _key(key: object) -> object:
+    """A key that is hashed and printed at once; a stand-in for any other.
+
+    A tuple that holds the same tuple twice, and so on for n levels, takes 2^n steps.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    return key if all(isinstance(part, (*KEY_TYPES, Inert)) for part in parts) else Inert()
+
+
+def _with_checked_keys(opcode: int, places: slice) -> Callable[[Any], None]:
+    """The unpickler's method for an operation, after `_key` for its keys."""
+    load: Callable[[Any], None] = pickle._Unpickler.dispatch[opcode]
+
+    def load_with_checked_keys(unpickler: Any) -> None:
+        unpickler.stack[places] = [_key(key) for key in unpickler.stack[places]]
+        load(unpickler)
+
+    return load_with_checked_keys
+
+
+class CheckedOrderedDict(OrderedDict[Any, Any]):
+    """An OrderedDict that a pickle makes of pairs."""
+
+    def __init__(self, pairs: Any = ()) -> None:
+        super().__init__((_key(key), value) for key, value in pairs)
+
 
 class Function:
     """One of our own functions, called in place of the one that the pickle names."""
@@ -105,7 +146,7 @@ def _tensor(
     """`_rebuild_tensor` and `_rebuild_tensor_v2`."""
     if not isinstance(storage, Storage):
         return OtherTensor()
-    return StoredTensor(storage, offset, tuple(size), tuple(stride))
+    return StoredTensor(storage, offset, integers(size), integers(stride))
 
 
 def _typed_tensor(
@@ -115,7 +156,7 @@ def _typed_tensor(
     dtype = others[2]
     if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
         return OtherTensor()
-    return StoredTensor(storage, offset, tuple(size), tuple(stride), dtype)
+    return StoredTensor(storage, offset, integers(size), integers(stride), dtype)
 
 
 def _of_subclass(function: object, kind: object, arguments: Any, state: object) -> object:
@@ -145,7 +186,7 @@ TENSOR_FUNCTIONS: dict[tuple[str, str], object] = {
     ("torch._utils", "_rebuild_sparse_tensor"): Function(lambda *_: OtherTensor()),
     ("torch._utils", "_rebuild_nested_tensor"): Function(lambda *_: OtherTensor()),
     ("torch._tensor", "_rebuild_from_type_v2"): Function(_of_subclass),
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): CheckedOrderedDict,
     ("_codecs", "encode"): Function(_encode),
     ("numpy", "ndarray"): StoredArray,
     ("numpy", "dtype"): ArrayType,
@@ -201,6 +242,7 @@ class InertUnpickler(pickle._Unpickler):
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **pickle._Unpickler.dispatch,
+        **{opcode: _with_checked_keys(opcode, places) for opcode, places in KEY_PLACES.items()},
         pickle.BYTEARRAY8[0]: load_bytearray8,
     }
 
@@ -230,4 +272,6 @@ class InertUnpickler(pickle._Unpickler):
         is_storage = isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage"
         if not is_storage or self._storage is None or not isinstance(pid[1], StorageType):
             return Inert()
+        if not isinstance(pid[2], str):
+            raise pickle.UnpicklingError("the key of a storage is no text")
         return self._storage(*pid[1:])

@@ -5,9 +5,10 @@ A checkpoint may hold twice as many numbers for its optimizer as for its network
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ import torch
 from torch import Tensor
 
 ARRAY_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
+
+
+def integers(values: Iterable[Any]) -> tuple[int, ...]:
+    """A shape or strides as a file has them.
+
+    Raises:
+        TypeError: one of them is no integer.
+    """
+    return tuple(map(index, values))
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,8 @@ class StoredArray:
     """Its bytes; a list for an array of objects."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.size, dtype, self.is_fortran, self.data = state[-4:]
+        size, dtype, self.is_fortran, self.data = state[-4:]
+        self.size = integers(size)
         self.dtype = dtype.name if isinstance(dtype, ArrayType) else ""
 
     def load(self) -> Tensor:
@@ -120,7 +131,7 @@ class ArrayType:
     """A numpy dtype: "<f4"."""
 
     def __init__(self, name: str, *arguments: object) -> None:
-        self.name = str(name)
+        self.name = name if isinstance(name, str) else ""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.name = f"{state[1]}{self.name}"
+        self.name = f"{state[1]}{self.name}" if isinstance(state[1], str) else ""

@@ -92,6 +92,8 @@ def read_legacy(file: IO[bytes]) -> object:
     start = file.tell()
     end = file.seek(0, io.SEEK_END)
     for key in keys:
+        if not isinstance(key, str):
+            raise ValueError("the key of a storage is no text")
         start += LENGTH_BYTES
         storages[key].read = _reader(file, start, storages[key].size_bytes, end)
         start += storages[key].size_bytes
