@@ -146,7 +146,7 @@ def _zip_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
     with open_zip(file, MAX_DATA_ARCHIVE_INDEX_BYTES) as archive:
         infos = archive.infolist()
         for info, name in zip(infos, zip_names(infos), strict=True):
-            if info.is_dir():
+            if name.endswith("/"):  # after backslashes are replaced, which is_dir() does not see
                 continue
             if info.flag_bits & 1:
                 raise DataError(f"{info.filename!r} in the archive is encrypted; {UNPACK}")
