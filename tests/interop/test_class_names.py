@@ -69,6 +69,7 @@ def read(tmp_path: Path, content: str | bytes, name: str = "names.txt") -> tuple
         (json.dumps(list(INDEX.values())[1:]), CRANES[:2]),
         ('{"n01440764": "tench, Tinca tinca", "n02012849": "crane"}', CRANES[:2]),
         ('{"n02012849": 1, "n01440764": 0}', CRANES[:2]),
+        ('{"n01440764": 1, "n02012849": 0}', CRANES[1::-1]),
         ("n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\n", CRANES),
         ("n01440764\nn02012849\n", CRANES[:2]),
         ("n01440764,tench\nn02012849,crane\n", CRANES[:2]),

@@ -148,9 +148,9 @@ def _is_entry(entry: Any) -> bool:
 def _in_order(path: Path, names: dict[Any, Any]) -> list[Any]:
     """The names of a mapping from numbers, or to numbers, in the order of the numbers."""
     pairs = list(names.items())
-    if all(isinstance(value, int) for value in names.values()):
+    if names and all(isinstance(value, int) for value in names.values()):
         pairs = [(value, key) for key, value in pairs]
-    if all(WNID.fullmatch(str(key)) for key in names) and list(names) == sorted(names):
+    elif all(WNID.fullmatch(str(key)) for key in names) and list(names) == sorted(names):
         return [f"{wnid} {words}" for wnid, words in names.items()]
     try:
         numbered = sorted(((int(key), name) for key, name in pairs), key=lambda pair: pair[0])
