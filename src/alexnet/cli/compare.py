@@ -12,13 +12,14 @@ import tyro
 
 from alexnet.cli.console import note, print_json, table
 from alexnet.cli.flags import parse
-from alexnet.cli.models import with_model
+from alexnet.cli.models import local_path, with_place
 from alexnet.config.recipe import Recipe
 from alexnet.config.recipe_changes import RecipeChange, flag_text, recipe_changes
 from alexnet.config.serialization import json_document
 from alexnet.errors import AlexNetError, UsageError, require
 from alexnet.evaluation.intervals import ConfidenceInterval, percent_with_interval
 from alexnet.io.files import write_text
+from alexnet.io.hub import PREFIX, short_name
 from alexnet.io.text import count_text, printable
 from alexnet.progress import ProgressReporter
 from alexnet.records import EpochRecord
@@ -63,14 +64,14 @@ class CompareFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Compare, write the plot, print the tables."""
-    flags = with_model(parse(CompareFlags, arguments, "compare"), "models")
+    flags = with_place(parse(CompareFlags, arguments, "compare"), "models")
     paths = named_paths(flags.models)
     from alexnet.cli.outputs.compare import compare_output
     from alexnet.evaluation.paired import compare_models
     from alexnet.evaluation.seed_groups import group_by_seed
     from alexnet.inference.classifier import load
 
-    classifiers = {name: load(path, flags.device) for name, path in paths.items()}
+    classifiers = {n: load(local_path(path), flags.device) for n, path in paths.items()}
     with ProgressReporter() as reporter:
         comparison = compare_models(
             classifiers,
@@ -97,22 +98,20 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def named_paths(models: Sequence[str]) -> dict[str, Path]:
-    """The paths by the shortest names that tell them apart: the folder's, else the whole path.
+def named_paths(models: Sequence[str]) -> dict[str, str]:
+    """The paths and addresses by the shortest names that tell them apart, else by themselves.
 
     Raises:
         UsageError: there are fewer than two, or one is named twice.
     """
-    paths = [Path(model) for model in models]
-    require(len(paths) > 1, "name two runs or model files or more", UsageError)
-    names = [path.parent.name if path.name == "model.safetensors" else path.stem for path in paths]
-    names = [path.name if path.is_dir() else name for path, name in zip(paths, names, strict=True)]
+    require(len(models) > 1, "name two runs or model files or more", UsageError)
+    names = [short_name(model) for model in models]
     if len(set(names)) < len(names) or not all(names):
-        names = [os.path.normpath(path) for path in paths]
+        names = [os.path.normpath(model) for model in models]
     require(
         len(set(names)) == len(names), f"a model is named twice: {' '.join(models)}", UsageError
     )
-    return dict(zip(names, paths, strict=True))
+    return dict(zip(names, models, strict=True))
 
 
 def _text(
@@ -194,11 +193,15 @@ def _points(interval: ConfidenceInterval, between: str = "to") -> str:
     return f"{100 * interval.low:+.1f} {between} {100 * interval.high:+.1f}"
 
 
-def _default_folder(paths: Mapping[str, Path]) -> Path:
-    """compare-A-B beside the first run or model file; only two of more names are part of it."""
-    first = next(iter(paths.values()))
-    place = first if first.is_dir() else first.parent
-    is_run = (place / "config.json").exists()
+def _default_folder(paths: Mapping[str, str]) -> Path:
+    """compare-A-B beside the first run or model file; only two of more names are part of it.
+
+    If the first one is an address, in the current folder.
+    """
+    word = next(iter(paths.values()))
+    is_address, first = word.startswith(PREFIX), Path(word)
+    place = Path() if is_address else first if first.is_dir() else first.parent
+    is_run = not is_address and (place / "config.json").exists()
     names = [Path(name).name for name in paths][:2]
     more = f"-and-{len(paths) - 2}-more" if len(paths) > 2 else ""
     if is_run:
@@ -206,10 +209,10 @@ def _default_folder(paths: Mapping[str, Path]) -> Path:
     return place / f"compare-{'-'.join(names)}{more}"
 
 
-def _write(facts: CompareOutput, paths: Mapping[str, Path], out: Path) -> None:
+def _write(facts: CompareOutput, paths: Mapping[str, str], out: Path) -> None:
     """comparison.json, and the learning curves of those models that are runs."""
     write_text(out / "comparison.json", json_document(facts) + "\n")
-    histories = {name: _history(path) for name, path in paths.items()}
+    histories = {name: _history(Path(path)) for name, path in paths.items()}
     histories = {name: history for name, history in histories.items() if history}
     if histories:
         from alexnet import plots

@@ -11,7 +11,7 @@ import tyro
 
 from alexnet.cli.console import note, note_next, percent, print_json, table
 from alexnet.cli.flags import parse
-from alexnet.cli.models import with_model
+from alexnet.cli.models import local_path, results_folder, with_place
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.summary import missing_text
@@ -60,7 +60,7 @@ class EvaluateFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Evaluate, write the plots, print the metrics."""
-    flags = with_model(parse(EvaluateFlags, arguments, "evaluate"), "model")
+    flags = with_place(parse(EvaluateFlags, arguments, "evaluate"), "model")
     from alexnet.evaluation.report import write_evaluation
     from alexnet.evaluation.summary import summarize_evaluation
     from alexnet.evaluation.training_images import is_training_path
@@ -68,9 +68,9 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.plots import font_note
 
     note_slow_cpu(flags.device)
-    classifier = load(flags.model, flags.device)
+    classifier = load(local_path(flags.model), flags.device)
     result = _evaluate(classifier, flags)
-    folder, name = _default_folder(Path(flags.model))
+    folder, name = results_folder(flags.model, "evaluation")
     ending = suffix(flags, is_training_path(classifier, flags.data))
     out = Path(flags.out) if flags.out else folder.with_name(folder.name + ending)
     try:
@@ -106,17 +106,6 @@ def _evaluate(classifier: Classifier, flags: EvaluateFlags) -> Evaluation:
             reporter=reporter,
             on_progress=reporter.on_evaluate,
         )
-
-
-def _default_folder(model: Path) -> tuple[Path, str]:
-    """The folder of the plots unless --out is given, and what their titles call the model.
-
-    A run's folder and name, else a folder next to the model and the name of its file.
-    """
-    folder = model if model.is_dir() else model.parent
-    if model.is_dir() or (folder / "config.json").exists():
-        return folder / "evaluation", folder.resolve().name
-    return folder / f"{model.stem}-evaluation", model.stem
 
 
 def suffix(flags: EvaluateFlags, is_training_data: bool) -> str:

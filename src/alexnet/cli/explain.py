@@ -16,7 +16,7 @@ from alexnet.cli.console import note, percent, print_json
 from alexnet.cli.explain_filters import FiltersFlags
 from alexnet.cli.explain_neighbors import NeighborsFlags
 from alexnet.cli.flags import parse
-from alexnet.cli.models import with_model
+from alexnet.cli.models import local_path, results_folder, with_place
 from alexnet.cli.outputs.explain import ExplainedImage, ExplainOutput, explanation_output
 from alexnet.cli.predict import check_order, find_inputs, note_unused
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
@@ -81,7 +81,7 @@ def flags_class(arguments: Sequence[str]) -> type:
 
 def explain_images(arguments: Sequence[str]) -> int:
     """Write a sheet for every image; 1 if one could not be read."""
-    flags = with_model(parse(ExplainFlags, arguments, "explain"), "model")
+    flags = with_place(parse(ExplainFlags, arguments, "explain"), "model")
     if not flags.paths or "" in flags.paths:
         raise UsageError("name at least one image: alexnet explain MODEL IMAGE ...")
     check_order(flags.model, flags.paths, "explain")
@@ -91,7 +91,7 @@ def explain_images(arguments: Sequence[str]) -> int:
     from alexnet.inference.classifier import load
     from alexnet.inference.inputs import read_inputs
 
-    classifier = load(flags.model, flags.device)
+    classifier = load(local_path(flags.model), flags.device)
     check_explainable(classifier, flags.class_name, flags.layer, _methods(flags))
     inputs = list(read_inputs(words))
     results = _explain_all(classifier, flags, inputs, _sheet_paths(flags, inputs))
@@ -187,7 +187,7 @@ def _sheet_paths(flags: ExplainFlags, inputs: Sequence[Input]) -> list[Path]:
     Raises:
         UsageError: --out is a file, and there are several images.
     """
-    out = Path(flags.out) if flags.out else _default_folder(Path(flags.model))
+    out = Path(flags.out) if flags.out else results_folder(flags.model, "explain")[0]
     if out.suffix.lower() in SUFFIXES and not out.is_dir():
         if len(inputs) > 1:
             raise UsageError(f"--out {out} is one file for {len(inputs):,} images; name a folder")
@@ -199,10 +199,3 @@ def _sheet_paths(flags: ExplainFlags, inputs: Sequence[Input]) -> list[Path]:
         name = next(f"{stem}{e}" for e in endings if f"{stem}{e}".casefold() not in names)
         names[name.casefold()] = name
     return [out / f"{name}.png" for name in names.values()]
-
-
-def _default_folder(model: Path) -> Path:
-    """`explain` in the run, or beside the model file of another name."""
-    folder = model if model.is_dir() else model.parent
-    is_run = model.is_dir() or (folder / "config.json").exists()
-    return folder / "explain" if is_run else folder / f"{model.stem}-explain"

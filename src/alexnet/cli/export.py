@@ -11,8 +11,9 @@ import tyro
 
 from alexnet.cli.console import name_list, note, note_next, print_json
 from alexnet.cli.flags import parse
-from alexnet.cli.models import with_model
+from alexnet.cli.models import local_path, with_place
 from alexnet.errors import UsageError
+from alexnet.io.hub import PREFIX, short_name
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -53,14 +54,14 @@ class ExportFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Export and compare; exit code 1 if the file computes something else."""
-    flags = with_model(parse(ExportFlags, arguments, "export"), "model")
+    flags = with_place(parse(ExportFlags, arguments, "export"), "model")
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
 
     out = _out_path(flags, SUFFIXES[flags.format])
     with ProgressReporter() as reporter:
         report = export_model(
-            load(flags.model, "cpu"),
+            load(local_path(flags.model), "cpu"),
             out,
             flags.format,
             with_preprocessing=flags.with_preprocessing,
@@ -92,10 +93,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _out_path(flags: ExportFlags, suffixes: tuple[str, ...]) -> Path:
-    """The file to write: beside the model unless --out names another."""
+    """The file to write: beside the model unless --out names another; for an address here."""
     model = Path(flags.model)
     file = model / "model.safetensors" if model.is_dir() else model
-    out = Path(flags.out) if flags.out else file.with_suffix(suffixes[0])
+    default = file.with_suffix(suffixes[0])
+    if flags.model.startswith(PREFIX):
+        default = Path(f"{short_name(flags.model)}{suffixes[0]}")
+    out = Path(flags.out) if flags.out else default
     if not out.name.endswith(suffixes):
         raise UsageError(f"--out {out} must end in {' or '.join(suffixes)}")
     return out

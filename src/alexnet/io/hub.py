@@ -82,6 +82,25 @@ def is_head(path: Path) -> bool:
     return path.name == HEAD_FILE and path.is_file()
 
 
+def short_name(place: str) -> str:
+    """What a model is called: the last name of a folder or a repository, of a file its stem.
+
+    A model file or a head file has the name of its folder.
+
+    Raises:
+        UsageError: an address has another form.
+    """
+    if place.startswith(PREFIX):
+        address = parse_address(place)
+        path, is_folder = Path(address.name, address.file), not address.file
+    else:
+        path = Path(place).absolute()
+        is_folder = path.is_dir()
+    if path.name in (MODEL_FILE, HEAD_FILE):
+        return path.parent.name
+    return path.name if is_folder else path.stem
+
+
 def hub_file(
     text: str,
     on_progress: ProgressCallback = ignore_progress,

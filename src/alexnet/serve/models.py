@@ -17,7 +17,7 @@ from alexnet.inference.classifier import Classifier, load
 from alexnet.inference.int8 import WeightOnlyInt8Linear
 from alexnet.inference.predictor import Crops
 from alexnet.inference.winograd import WinogradConv2d
-from alexnet.io.hub import HEAD_FILE, MODEL_FILE, PREFIX, parse_address
+from alexnet.io.hub import MODEL_FILE, PREFIX, short_name
 from alexnet.io.run_paths import find_run, is_run
 from alexnet.io.text import error_text
 from alexnet.models.network import Network
@@ -157,21 +157,7 @@ def _model_source(word: str) -> ModelSource:
     if not is_named or Path(word).exists():
         name, place = "", word
     place = place if place.startswith(PREFIX) else find_run(place)
-    return ModelSource(name or _short_name(place), place)
-
-
-def _short_name(place: str) -> str:
-    """The last name of a folder or a repository; of a file without its suffix."""
-    if place.startswith(PREFIX):
-        address = parse_address(place)
-        path = Path(address.name, address.file)
-        is_folder = not address.file
-    else:
-        path = Path(place).absolute()
-        is_folder = path.is_dir()
-    if path.name in (MODEL_FILE, HEAD_FILE):
-        return path.parent.name
-    return path.name if is_folder else path.stem
+    return ModelSource(name or short_name(place), place)
 
 
 class Models:

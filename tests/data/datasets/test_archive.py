@@ -94,7 +94,8 @@ def test_what_macos_and_windows_write_is_read(tmp_path: Path) -> None:
     image = make(tmp_path, "zip").parent / "from/photos/train/cat/1.png"
     name = unicodedata.normalize("NFD", "rosé")
     marked = zip_of(
-        tmp_path / "m.zip", "top\\", f"top\\{name}\\", f"top\\{name}\\1.png", "top/b/2.png", "__MACOSX/top/b/._2.png",
+        tmp_path / "m.zip", "top\\", f"top\\{name}\\",
+        f"top\\{name}\\1.png", "top/b/2.png", "__MACOSX/top/b/._2.png",
         "top/.DS_Store", content=image.read_bytes(),
     )  # fmt: skip
     assert open_source(str(marked)).class_names == ("b", "ros\u00e9")
