@@ -10,7 +10,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
+from alexnet import cli
+from alexnet.cli import main
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command, CommandResult
 from support.slow import every_nth_fast
@@ -219,3 +222,31 @@ def test_a_place_that_takes_no_file_is_told_with_the_flag_for_another(
     assert "--out" not in told("report", page, "--out", "b.html"), "it was given"
     assert "--out" not in told("explain", unread), "it is read"
     assert "--out" not in told("predict", page), "it has no such flag"
+
+
+def test_more_memory_than_any_machine_has(command: Command) -> None:
+    told = command("benchmark", "infer", "lenet5", "--batch-size", 10**12)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.endswith("alexnet: out of memory; a smaller --batch-size needs less\n")
+
+
+@pytest.mark.parametrize(
+    ("verb", "error", "told"),
+    [
+        ("train", torch.OutOfMemoryError("CUDA out of memory"), "or parts of the batch with --acc"),
+        ("evaluate", MemoryError(), "alexnet: out of memory\n"),
+    ],
+)
+def test_out_of_memory_is_one_sentence(
+    verb: str,
+    error: Exception,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert main([verb]) == 2
+    assert told in capsys.readouterr().err

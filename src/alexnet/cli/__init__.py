@@ -108,6 +108,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             place = "" if error.filename is None else f"{_one_line(str(error.filename))}: "
             print(f"alexnet: {place}{error.strerror}{_elsewhere(error, words)}", file=sys.stderr)
             return 2
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            print(f"alexnet: out of memory{_less_memory(words[0])}", file=sys.stderr)
+            return 2
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    from alexnet.runtime.device import is_out_of_memory
+
+    return is_out_of_memory(error)
+
+
+def _less_memory(verb: str) -> str:
+    """The flags with which a verb needs less memory, after a semicolon."""
+    less = {
+        "train": "a smaller --batch-size, or parts of the batch with --accumulate, need less",
+        "tune": "a smaller --batch-size needs less, and so does one of --jobs",
+        "pretrain": "a smaller --batch-size needs less",
+        "benchmark": "a smaller --batch-size needs less",
+        "experiment": "a lower --jobs needs less",
+    }
+    return f"; {less[verb]}" if verb in less else ""
 
 
 def _run(words: list[str]) -> int:

@@ -37,10 +37,8 @@ from alexnet.experiments.task import (
     Task,
     carry_out,
     check_same_recipe,
-    has_diverged,
     outcome_of,
     outcome_path,
-    remove_models,
 )
 from alexnet.experiments.tuning import LRTrial, best_trial, choose_lr, next_lrs
 from alexnet.io.files import write_text
@@ -50,7 +48,7 @@ from alexnet.runtime.device import choose_device
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.runtime.workers import NewReporter, Workers
-from alexnet.training.run_folder import RunFolder
+from alexnet.training.run_folder import RunFolder, has_diverged, remove_models
 
 MARGIN = 1.5
 """Tuning runs for epochs to an error end when they have taken so many times the best one's."""

@@ -14,9 +14,13 @@ from alexnet.inference.predictor import Crops
 from alexnet.io.files import remove_folder
 from alexnet.reporter import NullReporter, Reporter
 from alexnet.training.initial_weights import resolve_paths
-from alexnet.training.run_folder import RunFolder, has_ended, read_recipe
-from alexnet.training.run_folder import has_diverged as has_diverged
-from alexnet.training.run_folder import remove_models as remove_models
+from alexnet.training.run_folder import (
+    RunFolder,
+    has_diverged,
+    has_ended,
+    read_recipe,
+    remove_models,
+)
 from alexnet.training.train_or_resume import train_or_resume
 
 
