@@ -13,7 +13,15 @@ import pytest
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError, UsageError
-from support.shards import labelled_photos, write_folder, write_parquet, write_shards
+from support.shards import (
+    labelled_photos,
+    photo,
+    sample,
+    tar_bytes,
+    write_folder,
+    write_parquet,
+    write_shards,
+)
 
 
 @pytest.fixture
@@ -53,6 +61,15 @@ def test_a_file_and_a_pattern_at_an_address(memory: Any, tmp_path: Path) -> None
     assert len(open_source("memory://b/f/t*-000000.tar")) == 8
     with pytest.raises(DataError, match=r"test-000003.tar is not there"):
         open_source("memory://b/f/test-{000002..000003}.tar")
+
+
+def test_a_pattern_of_folders_at_an_address(memory: Any) -> None:
+    for number in range(3):
+        memory.pipe(f"/b/p{number}/d.tar", tar_bytes(sample(f"a/{number}.jpg", photo(number))))
+    names = ("p0/d.tar/a/0.jpg", "p1/d.tar/a/1.jpg")
+    assert open_source("memory://b/p{0..1}/d.tar").names == names
+    with pytest.raises(DataError, match=r"p3/d.tar is not there"):
+        open_source("memory://b/p{0..3}/d.tar")
 
 
 def test_a_changed_file_at_an_address_is_another_data_set(memory: Any, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def _find(url: str, scheme: str, endings: tuple[str, ...]) -> list[DataFile]:
     if not paths:
         what = " or ".join(endings)
         raise DataError(f"there are no files {what} at {url}")
-    root = path if system.isdir(path) else paths[0].rpartition("/")[0]
+    root = path if system.isdir(path) else path.partition("*")[0].rpartition("/")[0]
     return [
         RemoteFile(system.unstrip_protocol(one), one.removeprefix(root).lstrip("/"), system)
         for one in paths

@@ -12,6 +12,7 @@ import pytest
 from alexnet.checkpoints.model_file import load_model
 from alexnet.config.recipe import Recipe
 from alexnet.data.datasets.catalogue import open_source
+from alexnet.data.datasets.shards.names import missing_shards_note
 from alexnet.data.source import Source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError, UsageError
@@ -141,6 +142,31 @@ def test_a_gap_in_the_numbers_is_noted(tmp_path: Path) -> None:
     for number in (0, 1, 3):
         write(tmp_path / f"s-{number:03d}.tar", (f"{number}.jpg", PHOTO), (f"{number}.cls", "a"))
     assert open_source(str(tmp_path)).notes == ("s-002.tar is missing among the shards",)
+
+
+@pytest.mark.parametrize(
+    "names", [("s-1699999999.tar",), ("s-20240101120000.tar", "s-20240101120001.tar")]
+)
+def test_a_date_is_no_gap_in_the_numbers(names: tuple[str, ...]) -> None:
+    assert missing_shards_note(names) == ""
+
+
+def test_a_pattern_of_folders(tmp_path: Path) -> None:
+    """Files of the same name are told apart by their folders."""
+    for number in (0, 1, 2, 10):
+        write(tmp_path / f"p{number}/x/d.tar", (f"{number}.jpg", PHOTO), (f"{number}.cls", "a"))
+    names = ("p0/x/d.tar/0.jpg", "p1/x/d.tar/1.jpg", "p2/x/d.tar/2.jpg")
+    assert open_source(f"{tmp_path}/p{{0..2}}/x/d.tar").names == names
+    assert open_source(f"{tmp_path}/p{{0..0}}/x/d.tar").names == names[:1]
+    with pytest.raises(DataError, match=r"the file p3/x/d.tar is not there"):
+        open_source(f"{tmp_path}/p{{0..3}}/x/d.tar")
+
+
+def test_a_star_and_a_range(tmp_path: Path) -> None:
+    for name in ("a/s-0.tar", "b/s-0.tar", "b/s-1.tar"):
+        write(tmp_path / name, ("1.jpg", PHOTO), ("1.cls", "a"))
+    names = ("a/s-0.tar/1.jpg", "b/s-0.tar/1.jpg")
+    assert open_source(f"{tmp_path}/*/s-{{0..0}}.tar").names == names
 
 
 def test_an_archive_of_a_folder_is_still_unpacked(tmp_path: Path) -> None:

@@ -41,11 +41,13 @@ def missing_shards_note(names: Sequence[str]) -> str:
         if found := NUMBER.fullmatch(name):
             numbers.setdefault(found[1], {})[int(found[2])] = found[2]
     for prefix, present in numbers.items():
-        lacking = [n for n in range(max(present)) if n not in present][:MAX_SHARDS]
-        if len(present) > 1 and 0 < len(lacking) < len(present):
-            width = len(present[max(present)])
-            more = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
-            return f"{prefix}{lacking[0]:0{width}}.tar{more} is missing among the shards"
+        last = max(present)
+        num_missing = last + 1 - len(present)
+        if len(present) > 1 and 0 < num_missing < len(present):  # else it is no gap, but a date
+            first = next(number for number in range(last) if number not in present)
+            more = f" and {num_missing - 1:,} more" if num_missing > 1 else ""
+            width = len(present[last])
+            return f"{prefix}{first:0{width}}.tar{more} is missing among the shards"
     return ""
 
 

@@ -77,16 +77,34 @@ def pattern_source(data: str, on_progress: ProgressCallback = ignore_progress) -
         pattern = RANGE.sub("*", str(Path(data).expanduser()))
         root = Path(pattern.partition("*")[0] + "*").parent
         files = local_files(root, sorted(map(Path, glob(pattern))))  # noqa: PTH207
-    if len(expected) > 1:
-        found = {str(file).rpartition("/")[2]: file for file in files}
-        wanted = [one.rpartition("/")[2] for one in expected]
-        if missing := [one for one in wanted if one not in found]:
-            more = f", and {len(missing) - 1:,} more," if len(missing) > 1 else ""
-            raise DataError(f"of {data} the file {missing[0]}{more} is not there")
-        files = [found[one] for one in wanted]
+    if found := RANGE.search(data):
+        depth = 1 + data.count("/", found.start())
+        files = _expected_files(data, [_last_parts(one, depth) for one in expected], files)
     if not files:
         raise DataError(f"no file matches {data}")
     return _source(name or "shards", files, on_progress)
+
+
+def _expected_files(
+    data: str, expected: Sequence[str], files: Sequence[DataFile]
+) -> list[DataFile]:
+    """The files whose paths end as those that a range of numbers means, in its order.
+
+    Raises:
+        DataError: one of them is not there.
+    """
+    found: dict[str, list[DataFile]] = {}
+    for file in files:
+        found.setdefault(_last_parts(file.name, 1 + expected[0].count("/")), []).append(file)
+    if missing := [one for one in expected if one not in found]:
+        more = f", and {len(missing) - 1:,} more," if len(missing) > 1 else ""
+        raise DataError(f"of {data} the file {missing[0]}{more} is not there")
+    return [file for one in expected for file in found[one]]
+
+
+def _last_parts(path: str, count: int) -> str:
+    """The end of a path with slashes: its name, and the folders before that."""
+    return "/".join(path.split("/")[-count:])
 
 
 def _source(name: str, files: Sequence[DataFile], on_progress: ProgressCallback) -> Source:
