@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from alexnet.checkpoints.model_file import load_model
 from alexnet.config.recipe import Recipe
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.shards.names import missing_shards_note
+from alexnet.data.datasets.shards.open import folder_shards_source
 from alexnet.data.source import Source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError, UsageError
@@ -177,6 +179,16 @@ def test_an_archive_of_a_folder_is_still_unpacked(tmp_path: Path) -> None:
     write(tmp_path / "folder" / "roses.tar", ("1.jpg", PHOTO))
     with pytest.raises(DataError, match=r"It holds archives \(roses.tar\): unpack them"):
         open_source(str(tmp_path / "folder"))
+
+
+def test_the_search_for_shards_ends_at_the_first_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, labelled_photos(1))
+    seen, walk = [], os.walk
+    monkeypatch.setattr(os, "walk", lambda top: (seen.append(one[0]) or one for one in walk(top)))
+    assert folder_shards_source(tmp_path) is None
+    assert len(seen) == 3  # the folder, a split and a class
 
 
 def test_label_from_is_for_folders(tmp_path: Path) -> None:

@@ -37,10 +37,12 @@ def folder_shards_source(
     Raises:
         DataError: as `shard_source`.
     """
-    names = [Path(top, name) for top, _, found in os.walk(folder) for name in found]
-    paths = sorted(path for path in names if path.suffix.lower() == ".tar")
-    if any(is_image_name(path.name) for path in names):
-        return None
+    paths: list[Path] = []
+    for top, _, names in os.walk(folder):
+        if any(map(is_image_name, names)):  # ends here in a folder of a million images
+            return None
+        paths += [Path(top, name) for name in names if name.lower().endswith(".tar")]
+    paths.sort()
     if not any(map(is_shard, paths[:LOOKED_AT])):
         return None
     name = folder.resolve().name or str(folder)
