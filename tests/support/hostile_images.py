@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from alexnet.data.images.decode import decode
 from alexnet.data.images.open import open_image
@@ -77,6 +78,14 @@ def tiff(rows: bytes, bits: int, photometric: int = 1, sample_format: int = 1) -
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     head = b"II*\0" + struct.pack("<I", 8 + len(rows))
     return head + rows + struct.pack("<H", len(entries)) + directory + bytes(4)
+
+
+def text_for_subfile_type() -> ImageFileDirectory_v2:
+    """A tag of a TIFF, NewSubfileType, of the wrong type."""
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[254] = 2
+    tags[254] = "no number"
+    return tags
 
 
 def exif(orientation: int) -> bytes:
@@ -223,6 +232,8 @@ def good_files() -> list[Good]:
              palette[GREYS]),
         Good("animated.png", encode(frames[0], "PNG", **more), COLORS),
         Good("animated.webp", encode(frames[0], "WEBP", lossless=True, **more), COLORS),
+        Good("a text for a number.tif", encode(COLORS, "TIFF", tiffinfo=text_for_subfile_type()),
+             COLORS),
         Good("two pages.tif", encode(frames[0], "TIFF", **more), COLORS),
         Good("small frame.gif", framed, framed_pixels),
         Good("Adobe CMYK.jpg", cmyk_jpeg(0), ink_color(200, 60, 30, 10), 2),

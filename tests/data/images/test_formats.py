@@ -161,8 +161,10 @@ def test_a_jpeg_without_its_end_marker(
 
 def test_a_progressive_jpeg_that_lacks_a_whole_scan(tmp_path: Path) -> None:
     content = encode(SMOOTH, "JPEG", progressive=True)
-    (tmp_path / "x.jpg").write_bytes(content[: content.rindex(b"\xff\xda")])
-    assert rejection(tmp_path / "x.jpg")
+    start = content.rindex(b"\xff\xda")
+    for end in range(start, start + 14):  # also within the header of that scan
+        (tmp_path / "x.jpg").write_bytes(content[:end])
+        assert rejection(tmp_path / "x.jpg")
 
 
 def test_a_png_with_much_text(tmp_path: Path) -> None:

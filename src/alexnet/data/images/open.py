@@ -219,7 +219,10 @@ def _check_tiff(image: ImageFile.ImageFile) -> None:
         DataError: it is one.
     """
     tags = getattr(image, "tag_v2", {})
-    if DNG_VERSION in tags or (tags.get(NEW_SUBFILE_TYPE, 0) & 1 and SUB_IFDS in tags):
+    with pillow_errors():  # a tag is decoded when it is asked for
+        subfile_type = tags.get(NEW_SUBFILE_TYPE)
+    is_reduced = isinstance(subfile_type, int) and subfile_type & 1
+    if DNG_VERSION in tags or (is_reduced and SUB_IFDS in tags):
         raise DataError(f"{RAW.words}, which is not read; {RAW.remedy}")
 
 

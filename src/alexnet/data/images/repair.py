@@ -83,7 +83,10 @@ def _has_every_scan(content: bytes) -> bool:
             missing = {component: [NOT_SENT] * NUM_COEFFICIENTS for component in segment[6::3]}
         if kind == START_OF_SCAN and segment:
             components = segment[1 : 1 + 2 * segment[0] : 2]
-            first, last, bits = segment[1 + 2 * segment[0] :][:3] or (1, 0, 0)
+            parameters = segment[1 + 2 * segment[0] :]
+            if len(parameters) < 3:  # the file ends within this header
+                return False
+            first, last, bits = parameters[:3]
             for component in components:
                 missing.setdefault(component, [])[first : last + 1] = [bits & 15] * (
                     last + 1 - first
