@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from alexnet.config.preprocessing import StoreFormat
 from alexnet.config.recipe import DataOptions, Recipe
-from alexnet.data.duplicates import duplicate_advice, duplicate_groups
+from alexnet.data.datasets.folder import folder_source
+from alexnet.data.duplicates import duplicate_advice, duplicate_groups, same_images
+from alexnet.data.images.decode import decode
 from alexnet.data.splits import split_indices
+from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.training.data import plan_data, prepare_data
 from support.commands import Command
@@ -67,6 +71,20 @@ def test_images_in_several_classes(photos: Path) -> None:
         "1 image is in several classes (train/rose/0.png of rose is train/tulip/rose.png of "
         "tulip), which cannot all be right; all of them are listed by: CHECK"
     ]
+
+
+@pytest.mark.parametrize("store_format", ["pixels", "jpeg"])
+def test_an_image_is_found_in_a_store(photos: Path, store_format: StoreFormat) -> None:
+    """By the pixels of its file, and by those that are stored."""
+    shutil.copy(photos / "train" / "rose" / "1.png", photos / "test" / "rose" / "copy.png")
+    source = folder_source(photos)
+    store = prepare(source, resize="stretch", side=24, store_format=store_format)
+    copies = [i for i, name in enumerate(source.names) if name.endswith(("e/1.png", "copy.png"))]
+    with source.images.open(copies[1]) as image:
+        pixels = decode(image, "stretch", 24)
+    assert same_images(store, pixels).tolist() == copies
+    assert same_images(store, store.image(copies[0])).tolist() == copies
+    assert not len(same_images(store, 255 - pixels))
 
 
 def test_a_split_of_the_program_parts_no_copies(photos: Path) -> None:

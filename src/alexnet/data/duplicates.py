@@ -14,6 +14,7 @@ import numpy as np
 
 from alexnet.data.advice import SPLIT_WORDS, images_text
 from alexnet.data.images.decode import color_moments
+from alexnet.data.store.jpegs import decode_jpeg, encode_jpeg
 from alexnet.data.store.store import Store
 from alexnet.io.text import shell_command
 
@@ -65,11 +66,17 @@ def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:
 
 
 def same_images(store: Store, pixels: np.ndarray) -> np.ndarray:
-    """Indices, int64 ascending, of the usable images with just these pixels, uint8 [S, S, 3]."""
-    has_moments = (store.color_moments == color_moments(pixels)).all(1) & store.usable
-    candidates = np.flatnonzero(has_moments).tolist()
-    found = [one for one in candidates if np.array_equal(store.image(one), pixels)]
-    return np.array(found, np.int64)
+    """Indices, int64 ascending, of the usable images with just these pixels, uint8 [S, S, 3].
+
+    In a store of JPEGs also of those that these pixels became when they were stored.
+    """
+    found: set[int] = set()
+    is_jpeg = store.info.store_format == "jpeg"
+    for image in (pixels, decode_jpeg(encode_jpeg(pixels))) if is_jpeg else (pixels,):
+        has_moments = (store.color_moments == color_moments(image)).all(1) & store.usable
+        candidates = np.flatnonzero(has_moments).tolist()
+        found.update(one for one in candidates if np.array_equal(store.image(one), image))
+    return np.array(sorted(found), np.int64)
 
 
 def equal_images(store: Store, others: Store, indices: np.ndarray) -> np.ndarray:
