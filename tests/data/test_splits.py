@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet.config.recipe import DataOptions
-from alexnet.data.splits import Splits, require_training_images, split
+from alexnet.data.splits import Splits, _keep_together, require_training_images, split
 from alexnet.errors import DataError
 
 DRAWN = DataOptions(test_fraction=0.25, val_fraction=0.2)
@@ -63,6 +64,34 @@ def test_images_that_are_the_same_are_never_parted(seed: int, how: str) -> None:
     assert 4 <= len(splits.test) <= 40
     if how == "stratified":
         assert side[80] == 0
+
+
+def test_many_groups_in_a_large_set_take_no_time() -> None:
+    rows, groups = np.arange(100_000), list(np.arange(10_000).reshape(2, 5_000).T)
+    started = time.process_time()
+    splits = split(rows, rows % 1_000, np.full(100_000, ""), 0.25, DRAWN, 0, groups)
+    assert time.process_time() - started < 2
+    is_test = np.isin(rows, splits.test)
+    assert np.array_equal(is_test[:5_000], is_test[5_000:10_000])
+
+
+@pytest.mark.parametrize(
+    ("kept", "held_out", "group", "expected"),
+    [
+        ([0, 2, 5], [1, 4], [0, 1, 2], ([0, 1, 2, 5], [4])),
+        ([0, 5], [1, 2, 4], [0, 1, 2], ([5], [0, 1, 2, 4])),
+        ([0, 5], [1, 4], [0, 1], ([0, 1, 5], [4])),
+        ([1, 5], [0, 4], [0, 1], ([5], [0, 1, 4])),
+        ([0, 5], [1, 4], [0, 1, 2, 3], ([0, 1, 5], [4])),
+    ],
+    ids=["most kept", "most held out", "first kept", "first held out", "others elsewhere"],
+)
+def test_where_a_group_goes(
+    kept: list[int], held_out: list[int], group: list[int], expected: tuple[list[int], list[int]]
+) -> None:
+    parts = (np.array(part) for part in (kept, held_out))
+    found = _keep_together(*parts, [np.array(group)], num_images=6)
+    assert tuple(part.tolist() for part in found) == expected
 
 
 def test_stratified_takes_the_share_of_every_class() -> None:

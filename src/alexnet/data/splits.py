@@ -64,7 +64,7 @@ def require_training_images(name: str, splits: Splits) -> None:
 
 
 def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
-    """The splits of a store's usable images; see `split`. Equal images are never parted."""
+    """The splits of a store's usable images; see `split`. A random one parts no equal images."""
     usable = np.flatnonzero(store.usable)
     return split(
         usable,
@@ -102,10 +102,10 @@ def split(
     if not (given_splits[indices] != "").any():
         fraction = test_fraction if options.test_fraction is None else options.test_fraction
         train, test = _hold_out(indices, labels, fraction, split_seed, options.split)
-        train, test = _keep_together(train, test, groups)
+        train, test = _keep_together(train, test, groups, len(labels))
     if not len(val) and options.val_fraction:
         train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)
-        train, val = _keep_together(train, val, groups)
+        train, val = _keep_together(train, val, groups, len(labels))
     shuffled = np.random.default_rng([seed, 23]).permutation(train)
     train = subsample_per_class(train, shuffled, labels, options.train_per_class)
     return Splits(train, val, subsample_per_class(test, test, labels, options.test_per_class))
@@ -119,31 +119,32 @@ def _hold_out(
     `random` holds out the end of one shuffle, as the Tutorial did; else each class is shuffled.
     """
     order = np.random.default_rng([seed, 17]).permutation(indices)
-    groups = (
-        [order]
-        if method == "random"
-        else [order[labels[order] == c] for c in np.unique(labels[order])]
-    )
+    groups = [order] if method == "random" else _by_class(order, labels)
     ends = [group[len(group) - round(len(group) * fraction) :] for group in groups]
-    held_out = np.sort(np.concatenate(ends)) if ends else indices[:0]
+    held_out = np.sort(np.concatenate(ends))
     return np.setdiff1d(indices, held_out), held_out
 
 
+def _by_class(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """The indices of each class, in the order they have; one empty array of none."""
+    by_label = order[np.argsort(labels[order], kind="stable")]
+    return np.split(by_label, np.flatnonzero(np.diff(labels[by_label])) + 1)
+
+
 def _keep_together(
-    kept: np.ndarray, held_out: np.ndarray, groups: Iterable[np.ndarray]
+    kept: np.ndarray, held_out: np.ndarray, groups: Iterable[np.ndarray], num_images: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two, after each group has gone where most of it is; a half goes where its first is."""
+    is_kept, is_held_out = np.zeros(num_images, bool), np.zeros(num_images, bool)
+    is_kept[kept], is_held_out[held_out] = True, True
     for group in groups:
-        is_kept = np.isin(group, kept)
-        own = group[is_kept | np.isin(group, held_out)]
-        if not len(own):
-            continue
-        share = is_kept.sum() / len(own)
-        if share > 0.5 or (share == 0.5 and own[0] in kept):
-            kept, held_out = np.union1d(kept, own), np.setdiff1d(held_out, own)
-        else:
-            kept, held_out = np.setdiff1d(kept, own), np.union1d(held_out, own)
-    return kept, held_out
+        own = group[is_kept[group] | is_held_out[group]]
+        num_kept = np.count_nonzero(is_kept[own])
+        if 0 < num_kept < len(own):
+            is_half = 2 * num_kept == len(own)
+            stays = is_kept[own[0]] if is_half else 2 * num_kept > len(own)
+            is_kept[own], is_held_out[own] = stays, not stays
+    return np.flatnonzero(is_kept), np.flatnonzero(is_held_out)
 
 
 def subsample_per_class(
@@ -152,5 +153,4 @@ def subsample_per_class(
     """The first `count` indices of every class in `order`, ascending; all of them for None."""
     if count is None:
         return indices
-    chosen = [order[labels[order] == c][:count] for c in np.unique(labels[order])]
-    return np.sort(np.concatenate([order[:0], *chosen]))
+    return np.sort(np.concatenate([one[:count] for one in _by_class(order, labels)]))
