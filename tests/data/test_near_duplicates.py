@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,8 +123,19 @@ def test_all_are_found_among_many_also_in_full_buckets(monkeypatch: pytest.Monke
     expected = [NearDuplicate(120 + i, i, i % 2 == 0) for i in range(40)]
     assert near_duplicates(both) == expected
     monkeypatch.setattr(module, "MAX_COMPARED", 7)
+    monkeypatch.setattr(module, "MAX_PAIRS", 40)
     monkeypatch.setattr(module, "WIDTH", 5.0)
     assert near_duplicates(both) == expected
+
+
+def test_many_images_that_are_all_alike_take_no_time() -> None:
+    """As frames of a film are."""
+    noise = np.random.default_rng(2).integers(-5, 6, (2_000, 16, 16, 3))
+    frames = (thumbnails(1).astype(int) + noise).clip(0, 255).astype(np.uint8)
+    started = time.process_time()
+    found = near_duplicates(frames)
+    assert time.process_time() - started < 3
+    assert found == [NearDuplicate(i, 0, False) for i in range(1, 2_000)]
 
 
 def test_gray_images_must_be_more_alike() -> None:

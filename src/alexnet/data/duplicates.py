@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from alexnet.data.advice import SPLIT_WORDS, images_text
+from alexnet.data.equal_rows import groups_of_equal_rows
 from alexnet.data.images.decode import color_moments
 from alexnet.data.store.jpegs import decode_jpeg, encode_jpeg
 from alexnet.data.store.store import Store
 from alexnet.io.text import shell_command
 
 EVALUATED_SPLITS = ("val", "test")
-ODD = np.uint64(0x9E3779B97F4A7C15)
-"""Its powers are the factors of a hash."""
 
 
 def duplicate_advice(
@@ -56,7 +55,7 @@ def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:
         indices: of usable images, ascending.
     """
     groups = []
-    for candidates in _with_equal_rows(store.color_moments[indices]):
+    for candidates in groups_of_equal_rows(store.color_moments[indices]):
         by_pixels: dict[bytes, list[int]] = {}
         for index in np.sort(indices[candidates]).tolist():
             digest = hashlib.blake2b(store.image(index).tobytes()).digest()
@@ -98,17 +97,6 @@ def equal_images(store: Store, others: Store, indices: np.ndarray) -> np.ndarray
             pixels = store.image(index)
             found[index] = any(np.array_equal(pixels, others.image(one)) for one in candidates)
     return found
-
-
-def _with_equal_rows(table: np.ndarray) -> Iterator[np.ndarray]:
-    """Groups of two or more row numbers of a float64 table [N, columns], equal but for chance."""
-    bits = np.ascontiguousarray(table).view(np.uint64)
-    hashes = (bits * ODD ** np.arange(1, bits.shape[1] + 1, dtype=np.uint64)).sum(1)  # modulo 2^64
-    order = np.argsort(hashes, kind="stable")
-    differs = hashes[order[1:]] != hashes[order[:-1]]
-    bounds = np.flatnonzero(np.concatenate([[True], differs, [True]]))
-    repeated = np.flatnonzero(np.diff(bounds) > 1)
-    return (order[bounds[i] : bounds[i + 1]] for i in repeated)
 
 
 def _across_splits(store: Store, splits: np.ndarray, groups: list[np.ndarray]) -> str:

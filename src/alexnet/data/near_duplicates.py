@@ -11,9 +11,13 @@ one in fifty is missed, of closer ones far fewer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+
+from alexnet.data.equal_rows import groups_of_equal_rows
 
 SIDE = 16
 """Of a thumbnail, in pixels."""
@@ -30,8 +34,8 @@ NUM_AXES, WIDTH, NUM_TABLES = 8, 0.3, 16
 """Projections per hash, the width of their steps, and the number of hashes."""
 MAX_COMPARED = 2048
 """Images that are compared with each other at once."""
-ODD = np.uint64(0x9E3779B97F4A7C15)
-"""Its powers are the factors of a hash."""
+MAX_PAIRS = 1 << 20
+"""Of images with a hash in common that are kept until they are compared."""
 
 
 class NearDuplicate(NamedTuple):
@@ -57,18 +61,23 @@ def near_duplicates(thumbnails: np.ndarray) -> list[NearDuplicate]:
     rows = np.flatnonzero(thumbnails.std((1, 2, 3)) >= MIN_STD)
     if len(rows) < 2:
         return []
-    coarse = np.concatenate([_coarse(thumbnails[rows]), _coarse(thumbnails[rows, :, ::-1])])
-    pairs = _close_pairs(coarse)
-    found: dict[int, NearDuplicate] = {}
-    for start in range(0, len(pairs), MAX_COMPARED):
-        one, other = pairs[start : start + MAX_COMPARED].T
-        firsts, indices, is_mirrored = rows[one], rows[other % len(rows)], other >= len(rows)
-        is_near = _are_near(thumbnails[firsts], thumbnails[indices], is_mirrored)
-        for first, index, mirrored in zip(
-            *(part[is_near].tolist() for part in (firsts, indices, is_mirrored)), strict=True
-        ):
-            found.setdefault(index, NearDuplicate(index, first, mirrored))
-    return [found[index] for index in sorted(found)]
+    mirrored = thumbnails[rows, :, ::-1]
+    coarse = np.concatenate([_coarse(thumbnails[rows]), _coarse(mirrored)])
+    search = _Search(thumbnails, rows, coarse, earliest=2 * np.arange(len(rows)))
+    found, num_pairs = [np.zeros(0, np.int64)], 0
+    for bucket in _buckets(coarse):
+        for some, others in product(_parts(bucket[bucket < len(rows)]), _parts(bucket)):
+            found.append(search.close_pairs(some, others))
+            num_pairs += len(found[-1])
+            if num_pairs > MAX_PAIRS:
+                search.compare(np.concatenate(found))
+                found, num_pairs = [np.zeros(0, np.int64)], 0
+    search.compare(np.concatenate(found))
+    return [
+        NearDuplicate(int(rows[i]), int(rows[earliest // 2]), bool(earliest % 2))
+        for i, earliest in enumerate(search.earliest.tolist())
+        if earliest < 2 * i
+    ]
 
 
 def joined(pairs: Sequence[NearDuplicate]) -> list[list[NearDuplicate]]:
@@ -108,39 +117,63 @@ def _coarse(thumbnails: np.ndarray) -> np.ndarray:
     return np.asarray(values / np.maximum(length, np.float32(1e-3)))
 
 
-def _close_pairs(coarse: np.ndarray) -> np.ndarray:
-    """Pairs of rows that are close: int64 [P, 2], in order.
-
-    The second half of the rows [2N, D] are the images mirrored. The first of a pair is below N, and
-    the image of the second one comes later.
-    """
+def _buckets(coarse: np.ndarray) -> Iterator[np.ndarray]:
+    """Groups of rows, ascending, that share a hash; of each of the NUM_TABLES hashes."""
     axes = np.linalg.eigh(coarse.T @ coarse)[1][:, -NUM_AXES:]
     projections = coarse @ axes.astype(np.float32)
-    random, found = np.random.default_rng(0), [np.zeros(0, np.int64)]
+    random = np.random.default_rng(0)
     for _ in range(NUM_TABLES):
         steps = np.floor(projections / WIDTH + random.random(NUM_AXES)).astype(np.int64)
-        for bucket in _equal_rows(steps):
-            found += [
-                _close_in(coarse, bucket[start : start + MAX_COMPARED], bucket)
-                for start in range(0, len(bucket), MAX_COMPARED)
-            ]
-        found = [np.unique(np.concatenate(found))]
-    return np.stack(np.divmod(found[0], len(coarse)), 1)
+        yield from groups_of_equal_rows(steps)
 
 
-def _close_in(coarse: np.ndarray, some: np.ndarray, bucket: np.ndarray) -> np.ndarray:
-    """The close pairs of two groups of rows, as first * 2N + second."""
-    count = len(coarse) // 2
-    some = some[some < count]
-    is_close = coarse[some] @ coarse[bucket].T > 1 - MAX_DIFFERENCE**2 / 2
-    one, other = np.nonzero(is_close & (some[:, None] < bucket[None] % count))
-    return np.asarray(some[one] * len(coarse) + bucket[other])
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    """Rows in parts of at most MAX_COMPARED."""
+    return [rows[start : start + MAX_COMPARED] for start in range(0, len(rows), MAX_COMPARED)]
 
 
-def _equal_rows(table: np.ndarray) -> Iterator[np.ndarray]:
-    """Groups of two or more row numbers of an int64 table [N, columns], equal but for chance."""
-    factors = ODD ** np.arange(1, table.shape[1] + 1, dtype=np.uint64)
-    hashes = (table.view(np.uint64) * factors).sum(1)  # modulo 2^64
-    order = np.argsort(hashes, kind="stable")
-    bounds = np.flatnonzero(np.diff(hashes[order], prepend=hashes[order[:1]] + np.uint64(1)))
-    return (group for group in np.split(order, bounds[1:]) if len(group) > 1)
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """For each image the earliest one that it nearly is.
+
+    An image for which one is found is only compared with still earlier ones: of a thousand frames
+    of a film each is compared with the first, and not with all others.
+    """
+
+    thumbnails: np.ndarray
+    rows: np.ndarray
+    """int64 [N]: those of the thumbnails that are searched."""
+    coarse: np.ndarray
+    """float32 [2N, D]; the second half are the images mirrored."""
+    earliest: np.ndarray
+    """int64 [N]: twice the earliest one, plus 1 if it is mirrored; as yet twice itself."""
+
+    def close_pairs(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Pairs of some rows, below N, with other ones that are close and later images.
+
+        Returns:
+            Numbers other * 2N + first, int64 [P].
+        """
+        count = len(self.rows)
+        others = others[self.earliest[others % count] > 2 * some[0]]
+        is_close = self.coarse[others] @ self.coarse[some].T > 1 - MAX_DIFFERENCE**2 / 2
+        keys = 2 * some + (others >= count)[:, None]
+        place, number = np.nonzero(is_close & (keys < self.earliest[others % count, None]))
+        return np.asarray(others[place] * 2 * count + some[number])
+
+    def compare(self, pairs: np.ndarray) -> None:
+        """Compare the thumbnails of close pairs; of each image at first those with the earliest."""
+        count = len(self.rows)
+        pairs = np.sort(pairs, kind="stable")  # many are in order: np.unique is 20 times as slow
+        others, firsts = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], 2 * count)
+        images, is_mirrored = others % count, others >= count
+        keys = 2 * firsts + is_mirrored
+        rank = np.arange(len(others)) - np.searchsorted(others, others)
+        size, left = 1, np.arange(len(others))
+        while len(left):
+            for part in _parts(left[rank[left] < size]):
+                ones, copies = (self.thumbnails[self.rows[i[part]]] for i in (firsts, images))
+                near = part[_are_near(ones, copies, is_mirrored[part])]
+                np.minimum.at(self.earliest, images[near], keys[near])
+            left = left[(rank[left] >= size) & (keys[left] < self.earliest[images[left]])]
+            size *= 2
