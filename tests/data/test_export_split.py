@@ -55,6 +55,15 @@ def test_as_folders(source: Source, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set"]
 
 
+def test_a_name_that_avoids_another_may_be_taken_too(tmp_path: Path) -> None:
+    names = ("a/1/2-x.png", "a/2/x.png", "a/3/x.png", "b/y.png")
+    for i, name in enumerate(names):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / "set" / name)
+    write_split(folder_source(tmp_path / "set"), {"": np.arange(4)}, tmp_path / "out")
+    assert set(reds(folder_source(tmp_path / "out"))) == {0, 1, 2, 3}
+
+
 def test_as_csv(source: Source, tmp_path: Path) -> None:
     write_split(source, PARTS, tmp_path / "deep" / "out.csv")
     assert reds(list_source(tmp_path / "deep" / "out.csv")) == EXPECTED

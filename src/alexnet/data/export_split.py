@@ -110,8 +110,8 @@ def _copy_split(
     for index in indices:
         path = images.path(index)
         target = folder / labels[index] / path.name
-        if target.exists():  # of another folder of the same class
-            target = target.with_name(f"{index}-{path.name}")
+        while target.exists():  # of another folder of the same class
+            target = target.with_name(f"{index}-{target.name}")
         shutil.copy2(path, target)
 
 
