@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data.datasets.flowers17 import CLASS_NAMES, NAMES, flowers17_source, official_splits
+from alexnet.data.datasets.published import published_source
 from alexnet.errors import ConfigError, DataError, MissingDataError, UsageError
 from support.places import REAL_DATA
 
@@ -64,6 +65,7 @@ def test_archive_is_unpacked_once(roots: tuple[Path, Path]) -> None:
     assert (folder / "jpg" / NAMES[5]).stat().st_mtime == 1_100_000_000
     (root / "17flowers.tgz").unlink()
     assert flowers17_source().fingerprint() == source.fingerprint()
+    assert published_source("flowers17").test_fraction == source.test_fraction == 0.25
 
 
 @pytest.mark.parametrize("place", ["jpg", "17flowers/jpg"])

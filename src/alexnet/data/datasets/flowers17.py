@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.datasets.mat import read_mat
+from alexnet.data.datasets.published import FLOWERS17_TEST_FRACTION
 from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import ConfigError, DataError
 from alexnet.io.archives import archive_files
@@ -89,7 +90,7 @@ def flowers17_source(
         labels=np.arange(TOTAL, dtype=np.int64) // PER_CLASS,
         splits=read_splits(split_file, official_split) if split_file else ("",) * TOTAL,
         images=ImageFiles(folder, NAMES),
-        test_fraction=0.25,  # 20 of 80
+        test_fraction=FLOWERS17_TEST_FRACTION,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,20 +13,32 @@ from PIL import Image
 from alexnet.data.source import Source
 from alexnet.errors import DataError
 
-PUBLISHED: Mapping[str, tuple[int, dict[str, int]]] = MappingProxyType(
+FLOWERS17_TEST_FRACTION = 0.25
+"""20 of the 80 images of a class, as many as in each of the published splits."""
+
+
+class PublishedSize(NamedTuple):
+    """What is known of a data set without its files."""
+
+    num_classes: int
+    images: Mapping[str, int]
+    """Numbers by split; "" where the data set has no splits of its own."""
+    test_fraction: float = 0.2
+    """As `Source.test_fraction`."""
+
+
+PUBLISHED: Mapping[str, PublishedSize] = MappingProxyType(
     {
-        "imagenet": (1000, {"train": 1_281_167, "val": 50_000}),
-        "tiny_imagenet": (200, {"train": 100_000, "val": 10_000}),
-        "cifar10": (10, {"train": 50_000, "test": 10_000}),
-        "mnist": (10, {"train": 60_000, "test": 10_000}),
-        "fashion_mnist": (10, {"train": 60_000, "test": 10_000}),
-        "flowers17": (17, {"": 1_360}),
+        "imagenet": PublishedSize(1000, {"train": 1_281_167, "val": 50_000}),
+        "tiny_imagenet": PublishedSize(200, {"train": 100_000, "val": 10_000}),
+        "cifar10": PublishedSize(10, {"train": 50_000, "test": 10_000}),
+        "mnist": PublishedSize(10, {"train": 60_000, "test": 10_000}),
+        "fashion_mnist": PublishedSize(10, {"train": 60_000, "test": 10_000}),
+        "flowers17": PublishedSize(17, {"": 1_360}, FLOWERS17_TEST_FRACTION),
     }
 )
-"""Classes, and images by split; "" where the data set has no splits of its own.
-
-Sources: the publishers' descriptions of ILSVRC-2012, Tiny ImageNet (Stanford's CS231n), CIFAR-10,
-MNIST, Fashion-MNIST and Oxford 17."""
+"""Sources: the publishers' descriptions of ILSVRC-2012, Tiny ImageNet (Stanford's CS231n),
+CIFAR-10, MNIST, Fashion-MNIST and Oxford 17."""
 
 
 class AbsentImages:
@@ -46,7 +59,7 @@ def published_source(name: str) -> Source:
     Args:
         name: a key of PUBLISHED.
     """
-    num_classes, counts = PUBLISHED[name]
+    num_classes, counts, test_fraction = PUBLISHED[name]
     total = sum(counts.values())
     return Source(
         name=name,
@@ -55,4 +68,5 @@ def published_source(name: str) -> Source:
         class_names=tuple(f"class {i}" for i in range(num_classes)),
         splits=tuple(split for split, count in counts.items() for _ in range(count)),
         images=AbsentImages(),
+        test_fraction=test_fraction,
     )
