@@ -42,6 +42,11 @@ def test_every_change_changes_the_fingerprint() -> None:
     assert source().fingerprint() == source().fingerprint()
 
 
+def test_a_class_whose_name_is_not_utf_8_has_a_fingerprint() -> None:
+    """As a folder's name may be."""
+    assert len(replace(source(), class_names=("a", "b\udcff")).fingerprint()) == 16
+
+
 def test_the_signature_of_a_file_is_its_size_and_time(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"1234")
     images = ImageFiles(tmp_path, ("x.png", "lost.png"))
@@ -57,6 +62,7 @@ def test_the_signature_of_a_file_is_its_size_and_time(tmp_path: Path) -> None:
         ({"names": ("0",)}, "1 names, 4 labels and 4 splits"),
         ({"labels": np.array([0, 0, 1, 2])}, "3 has the label 2, and the 2 classes count from 0"),
         ({"labels": np.zeros(4, np.int64)}, "class 'b' has no images"),
+        ({"class_names": ("a", "b\ud83d")}, r"the class 'b\\ud83d' has half of a character"),
     ],
 )
 def test_what_cannot_be_learned_is_an_error(changes: dict[str, object], message: str) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from alexnet.data.images.open import open_image
 from alexnet.errors import DataError
+from alexnet.io.text import LONE_SURROGATE, is_encodable
 
 SPLITS = ("train", "val", "test")
 
@@ -112,6 +113,11 @@ class Source:
                 f"{self.name}: {self.names[invalid]} has the label {self.labels[invalid]}, and the "
                 f"{len(self.class_names)} classes count from 0; its labels are damaged"
             )
+        for name in filter(LONE_SURROGATE.search, self.class_names):
+            if not is_encodable(name):
+                raise DataError(
+                    f"{self.name}: the class {name!r} has half of a character; correct its name"
+                )
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         if empty := [c for c, n in zip(self.class_names, counts, strict=True) if n == 0]:
             raise DataError(

@@ -29,6 +29,15 @@ def _escape(c: str) -> str:
     return f"\\x{ord(c) - 0xDC00:02x}" if is_byte else c.encode("unicode_escape").decode()
 
 
+def is_encodable(text: str) -> bool:
+    """Whether a name is UTF-8 or the bytes of a file name, and not half of a character."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_file_name(text: str) -> bool:
     """Whether a name, joined to a folder, is a path directly in that folder on this system."""
     return text not in ("", ".", "..") and not set(text) & NOT_IN_FILE_NAMES

@@ -88,6 +88,12 @@ def test_labels(tmp_path: Path, members: list[tuple[str, bytes | str]], labels: 
     assert skipped == (0 if len(members) < 8 else 3)
 
 
+def test_a_label_that_is_half_of_a_character(tmp_path: Path) -> None:
+    path = write(tmp_path / "data-0.tar", ("a.jpg", PHOTO), ("a.json", '{"label": "\\ud83d"}'))
+    with pytest.raises(DataError, match="has half of a character"):
+        open_source(str(path))
+
+
 def test_names_of_classes_that_are_numbers_are_in_a_list_beside_the_shards(tmp_path: Path) -> None:
     samples = [("a.jpg", PHOTO), ("a.cls", "1"), ("b.jpg", PHOTO), ("b.cls", "0")]
     write(tmp_path / "test" / "0.tar", *samples)
