@@ -14,7 +14,7 @@ from alexnet.data.datasets.folder import folder_source
 from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.source import Source
 from alexnet.errors import AlexNetError, DataError, UsageError
-from alexnet.label_errors.decisions import corrected, read_decisions, write_corrected
+from alexnet.label_errors.decisions import Decision, corrected, read_decisions, write_corrected
 
 HEAD = "image,label,decision,new_label\n"
 HOSTILE = "<img src=x onerror=alert(1)>, \"b'&.png"
@@ -132,7 +132,7 @@ def test_other_files_are_no_decisions(tmp_path: Path) -> None:
     cases = {
         b"a,b\n1,2\n": "no column 'image'",
         b"": "no column",
-        b"\xff\xfe\0\0": "cannot be read",
+        b"\xff\0": "cannot be read",
     }
     for content, message in cases.items():
         path.write_bytes(content)
@@ -140,3 +140,21 @@ def test_other_files_are_no_decisions(tmp_path: Path) -> None:
             read_decisions(path)
     with pytest.raises(AlexNetError, match="cannot be read"):
         read_decisions(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("first", ["", "sep=;\n"])
+def test_a_file_that_a_spreadsheet_saved(tmp_path: Path, encoding: str, first: str) -> None:
+    """In Europe with semicolons."""
+    rows = "a.png;Gänseblümchen;DROP;\nb.png;iris;relabel;Gänseblümchen\n"
+    (tmp_path / "x.csv").write_text(first + HEAD.replace(",", ";") + rows, encoding=encoding)
+    assert read_decisions(tmp_path / "x.csv") == [
+        Decision("a.png", "Gänseblümchen", "drop", ""),
+        Decision("b.png", "iris", "relabel", "Gänseblümchen"),
+    ]
+
+
+def test_the_line_of_an_error_counts_blank_ones(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"{HEAD}\n\na.png,a,drop,\n\nb.png,a,burn,\n")
+    with pytest.raises(DataError, match="line 6: the decision 'burn'"):
+        read_decisions(tmp_path / "x.csv")

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.data.datasets.image_lists.delimited import read_separated
 from alexnet.data.export_split import write_split
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
-from alexnet.io.files import read_regular
-from alexnet.io.limits import MAX_CSV_BYTES
 from alexnet.io.text import error_text, printable
 
 CHOICES = ("keep", "relabel", "drop")
@@ -52,29 +51,27 @@ class Corrected:
 def read_decisions(path: Path) -> list[Decision]:
     """The decisions in a CSV file; images without one are left out.
 
+    It may be saved by a spreadsheet: with semicolons, or not in UTF-8.
+
     Raises:
         DataError: it cannot be read, lacks a column, or has a decision that is not one of CHOICES.
     """
+    text, separator, _ = read_separated(path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        text = read_regular(path, MAX_CSV_BYTES).decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error_text(error)}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        rows = list(reader)
+        header, *rows = [(reader.line_num, row) for row in reader if row] or [(0, [])]
     except csv.Error as error:
         raise DataError(f"{path} is not CSV: {error_text(error)}") from error
-    if missing:
+    if missing := [name for name in COLUMNS if name not in header[1]]:
         raise DataError(
             f"{path} has no column {missing[0]!r}; decisions are CSV with {', '.join(COLUMNS)}"
         )
-    found = [_decision(path, line, row) for line, row in enumerate(rows, 2)]
+    found = [_decision(path, line, dict(zip(header[1], row, strict=False))) for line, row in rows]
     return [one for one in found if one.choice]
 
 
-def _decision(path: Path, line: int, row: dict[str, str | None]) -> Decision:
-    image, label, choice, new_label = (row[name] or "" for name in COLUMNS)
+def _decision(path: Path, line: int, row: dict[str, str]) -> Decision:
+    image, label, choice, new_label = (row.get(name, "") for name in COLUMNS)
     choice = choice.strip().lower()
     if choice and choice not in CHOICES:
         raise DataError(

@@ -141,9 +141,16 @@ def test_records_by_split(folder: Path, records: list[object]) -> None:
         ('[{"image": "3.png", "label": ["cat", "dog"]}]', "item 1 has 2 labels, 'cat' and 'dog'"),
         ('[{"image": "3.png", "label": NaN}]', "item 1: the label is empty"),
         ('[{"image": "3.png"}, {"label": "x"}]', "item 1: the label is empty"),
+        ('[{"image": "3.png", "label": "\\ud83d"}]', "has half of a character"),
     ],
 )
 def test_json_that_is_no_list(folder: Path, text: str, complaint: str) -> None:
     with pytest.raises(DataError, match=complaint) as caught:
         read(folder, text)
     assert "\n" not in str(caught.value)
+
+
+def test_other_encodings_are_told_as_of_json(folder: Path) -> None:
+    (folder / "list.json").write_bytes('[{"image": "3.png", "label": "ромашка"}]'.encode("cp1251"))
+    with pytest.raises(DataError, match=r"it cannot be read as JSON; save it as UTF-8$"):
+        list_source(folder / "list.json")

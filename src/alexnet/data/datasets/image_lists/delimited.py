@@ -49,13 +49,7 @@ def read_delimited(path: Path) -> Table:
     Raises:
         DataError: the file cannot be read, is no text, or is empty.
     """
-    text, notes = read_text(path)
-    text = _without_comments(text)
-    if named := SEPARATOR_LINE.match(text):
-        separator = named[1]
-        text = "\n" + text[named.end() :]  # keeps the numbers of the lines
-    else:
-        separator = _find_separator(text)
+    text, separator, notes = read_separated(path)
     numbered = _spaced_rows(text) if separator == " " else _rows(path, text, separator)
     rows = [TableRow(number, cells) for number, cells in numbered if any(cells)]
     if not rows:
@@ -64,6 +58,19 @@ def read_delimited(path: Path) -> Table:
     header = tuple(rows[0].cells) if is_header(rows[0].cells) else None
     rows = rows if header is None else rows[1:]
     return Table(path, header, rows, separator=separator, notes=notes)
+
+
+def read_separated(path: Path) -> tuple[str, str, list[str]]:
+    """The text of a CSV file, what separates its cells, and a note if its encoding was inferred.
+
+    Raises:
+        DataError: as `read_text`.
+    """
+    text, notes = read_text(path)
+    text = _without_comments(text)
+    if named := SEPARATOR_LINE.match(text):
+        return "\n" + text[named.end() :], named[1], notes  # keeps the numbers of the lines
+    return text, _find_separator(text), notes
 
 
 def _without_comments(text: str) -> str:
@@ -80,8 +87,12 @@ def _without_comments(text: str) -> str:
     return "\n".join(lines)
 
 
-def read_text(path: Path) -> tuple[str, list[str]]:
+def read_text(path: Path, what: str = "a CSV file") -> tuple[str, list[str]]:
     """The text of a file, which may be compressed, and a note where its encoding was inferred.
+
+    Args:
+        path: the file.
+        what: it should be, for messages.
 
     Raises:
         DataError: it cannot be read, or is neither Unicode nor a text of Western Europe.
@@ -91,9 +102,9 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         encoding = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "")
         return content.decode(encoding or "utf-8"), []
     except UnicodeDecodeError as error:
-        return _western_text(path, content, error)
+        return _western_text(path, content, error, what)
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise DataError(f"{path} cannot be read as a CSV file: {error_text(error)}") from error
+        raise DataError(f"{path} cannot be read as {what}: {error_text(error)}") from error
 
 
 def _read_unpacked(path: Path) -> bytes:
@@ -105,7 +116,9 @@ def _read_unpacked(path: Path) -> bytes:
     return content
 
 
-def _western_text(path: Path, content: bytes, error: UnicodeDecodeError) -> tuple[str, list[str]]:
+def _western_text(
+    path: Path, content: bytes, error: UnicodeDecodeError, what: str
+) -> tuple[str, list[str]]:
     """Text that is not UTF-8, as Excel saves "CSV" in Western Europe."""
     line = content.count(b"\n", 0, error.start) + 1
     problem = f"{path} is not UTF-8, first on line {line}"
@@ -114,8 +127,9 @@ def _western_text(path: Path, content: bytes, error: UnicodeDecodeError) -> tupl
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text or NOT_WESTERN.search(text):
+        in_excel = " (in Excel: CSV UTF-8)" if "CSV" in what else ""
         raise DataError(
-            f"{problem}, so it cannot be read as a CSV file; save it as UTF-8 (in Excel: CSV UTF-8)"
+            f"{problem}, so it cannot be read as {what}; save it as UTF-8{in_excel}"
         ) from error
     example = next(word for word in text.split() if not word.isascii())
     return text, [f"{problem}; it was read as Windows-1252, such as {short_repr(example)}"]

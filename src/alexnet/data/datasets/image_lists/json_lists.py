@@ -37,7 +37,7 @@ def read_json(path: Path) -> Table:
     Raises:
         DataError: the file cannot be read, or is none of these.
     """
-    text, notes = read_text(path)
+    text, notes = read_text(path, "JSON")
     items, unit = _parse(path, text)
     if not items:
         raise DataError(f"{path} is empty; {FORMS}")
