@@ -107,6 +107,13 @@ def test_an_image_has_one_weight_in_all_seeds() -> None:
     assert other.std() < 0.8 * same.std()
 
 
+def test_any_number_of_bootstrap_samples() -> None:
+    values, indices = [np.arange(9.0)], [np.arange(9)]
+    means = bayesian_bootstrap(values, indices, num_resamples=130)
+    assert means.shape == (1, 130)
+    assert np.array_equal(means[:, :100], bayesian_bootstrap(values, indices, num_resamples=100))
+
+
 def test_runs_on_other_images_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match="evaluated on 2 images"):
         effect_interval([[(evaluated("x.."), evaluated("x."))]] * 3, "difference")

@@ -47,8 +47,8 @@ class Finding:
     """One issue of one image, of a group of copies or of one class."""
 
     issue: str
-    """unreadable, format, small, imbalance, no_train_images (also val, test), few_images,
-    class_case, duplicate or near_duplicate (also _across_splits, _across_classes)."""
+    """unreadable, skipped, format, remark, small, imbalance, no_train_images (also val, test),
+    few_images, class_case, duplicate or near_duplicate (also _across_splits, _across_classes)."""
     name: str
     """Of the image, of the first copy or of the class."""
     detail: str

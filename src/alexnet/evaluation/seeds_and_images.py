@@ -67,7 +67,7 @@ def bayesian_bootstrap(
     positions = [np.searchsorted(images, group) for group in indices]
     rng, means = np.random.default_rng(1), np.empty((len(values), num_resamples))
     for start in range(0, num_resamples, CHUNK):
-        weights = rng.standard_exponential((CHUNK, len(images)))
+        weights = rng.standard_exponential((min(CHUNK, num_resamples - start), len(images)))
         groups = [
             weights[:, position] @ value / weights[:, position].sum(1)
             for value, position in zip(values, positions, strict=True)
