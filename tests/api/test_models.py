@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,9 @@ def test_save_writes_what_load_reads_and_never_over_a_file(
         classifier.save(file)
     with pytest.raises(AlexNetError, match="an optimized classifier cannot be saved"):
         classifier.optimized().save(tmp_path / "fast.safetensors")
+    next(back.network.parameters()).data.fill_(math.nan)
+    with pytest.raises(AlexNetError, match=r"cannot be saved: .* values that are not finite"):
+        back.save(tmp_path / "nan.safetensors")
 
 
 def test_lists() -> None:

@@ -114,6 +114,10 @@ def test_what_cannot_be_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         classifier.explain(tmp_path / "a.jpg")
     with pytest.raises(UsageError, match="optimized classifier cannot be explained"):
         classifier.optimized().explain(PHOTO)
+    broken = narrow_classifier("lenet5")
+    next(broken.network.parameters()).data.fill_(np.nan)
+    with pytest.raises(UsageError, match=r"cannot be explained: .* values that are not finite"):
+        broken.explain(PHOTO)
     with pytest.raises(UnknownNameError):
         classifier.explain(PHOTO, clas="rose")
     monkeypatch.setitem(sys.modules, "captum", None)

@@ -11,9 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from alexnet.checkpoints.validation import check_tensors
 from alexnet.data.images.decode import decode, upright_rgb, upright_size
-from alexnet.errors import ConfigError, UnknownNameError, UsageError
+from alexnet.errors import UnknownNameError, UsageError
 from alexnet.explain import attribution
 from alexnet.explain.channels import strong_channels
 from alexnet.explain.explanation import METHODS, Explanation, NeighborImage
@@ -22,6 +21,7 @@ from alexnet.explain.placement import crop_window
 from alexnet.features.neighbors import NearestImages
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.inputs import ImageInput, Input, read_inputs
+from alexnet.inference.optimize import unoptimized_weights
 from alexnet.inference.predictions import ClassProbability
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.transforms.crops import center_crop, denormalize, normalize, to_uint8_images
@@ -95,12 +95,7 @@ def check_explainable(
     if class_name not in ("", None):
         class_index(classifier.class_names, class_name)
     map_layer(classifier.info.architecture, layer)
-    try:
-        check_tensors(classifier.info.architecture, classifier.network.state_dict())
-    except ConfigError as error:
-        raise UsageError(
-            "an optimized classifier cannot be explained; explain the one it was made of"
-        ) from error
+    unoptimized_weights(classifier.network, classifier.info.architecture, "explained")
 
 
 def class_index(class_names: Sequence[str], name: str) -> int:

@@ -20,10 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.serialization import to_json
 from alexnet.data.store.store import Store
-from alexnet.errors import ConfigError, DataError, UsageError
+from alexnet.errors import DataError
 from alexnet.features.index import (
     INDEX_FILES,
     INDEX_FORMAT,
@@ -32,6 +31,7 @@ from alexnet.features.index import (
     open_index,
 )
 from alexnet.inference.classifier import Classifier
+from alexnet.inference.optimize import unoptimized_weights
 from alexnet.io.arrays import open_or_allocate
 from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
@@ -115,14 +115,8 @@ def model_digest(classifier: Classifier) -> str:
     Raises:
         UsageError: the classifier is optimized for inference, or a weight is not finite.
     """
-    info, weights = classifier.info, classifier.network.state_dict()
-    try:
-        check_tensors(info.architecture, weights)
-    except ConfigError as error:
-        raise UsageError(
-            f"no feature index can be made with this network ({error}); in place of an optimized "
-            "classifier use the one it was made of"
-        ) from error
+    info = classifier.info
+    weights = unoptimized_weights(classifier.network, info.architecture, "used for a feature index")
     digest = hashlib.blake2b(digest_size=8)
     dtype = compute_dtype(classifier.device, classifier.precision)
     for part in (info.architecture, info.preprocessing):

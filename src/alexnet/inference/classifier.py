@@ -17,14 +17,13 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_model, save_model
-from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
-from alexnet.errors import ConfigError, UsageError
+from alexnet.errors import UsageError
 from alexnet.inference.checks import check_crops
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
-from alexnet.inference.optimize import is_optimized, optimize_for_inference
+from alexnet.inference.optimize import is_optimized, optimize_for_inference, unoptimized_weights
 from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.keywords import check_keywords
@@ -75,18 +74,13 @@ class Classifier(Predictor):
         """Write a model file, which `alexnet.load` reads.
 
         Raises:
-            UsageError: the file exists, or the network is optimized for inference.
+            UsageError: the file exists, the network is optimized for inference, or a weight is not
+                finite.
         """
         path = Path(path)
         if path.exists():
             raise UsageError(f"{path} exists already; remove it or choose another file")
-        weights = self.network.state_dict()
-        try:
-            check_tensors(self.info.architecture, weights)
-        except ConfigError as error:
-            raise UsageError(
-                "an optimized classifier cannot be saved; save the one it was made of"
-            ) from error
+        weights = unoptimized_weights(self.network, self.info.architecture, "saved")
         save_model(path, weights, self.info, self.mean_image)
 
     @check_keywords

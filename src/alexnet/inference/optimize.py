@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from alexnet.checkpoints.validation import check_tensors
 from alexnet.config.recipe import Precision
+from alexnet.errors import ConfigError, UsageError
 from alexnet.inference.fused import FusedReluNormPool
 from alexnet.inference.int8 import (
     MAX_WEIGHT_ONLY_BATCH,
@@ -26,6 +28,7 @@ from alexnet.inference.int8 import (
 )
 from alexnet.inference.int8_kernels import maps_at_a_time
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
+from alexnet.models.architecture import Architecture
 from alexnet.models.forward import forward_layers
 from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm
 from alexnet.models.network import Network, channels_last
@@ -93,6 +96,27 @@ def is_optimized(network: Network) -> bool:
     """Whether a network is one that `optimize_for_inference` has made."""
     kinds = (FusedReluLayer, WinogradConv2d, _Cast)
     return any(isinstance(layer, kinds) for layer in network.modules())
+
+
+def unoptimized_weights(network: Network, arch: Architecture, done: str) -> dict[str, Tensor]:
+    """The weights of a network that is as its architecture says.
+
+    Args:
+        network: of a classifier.
+        arch: of the classifier.
+        done: for messages, what cannot be done with others: "saved".
+
+    Raises:
+        UsageError: it is optimized for inference, a weight does not fit, or is not finite.
+    """
+    if is_optimized(network):
+        raise UsageError(f"an optimized classifier cannot be {done}; use the one it was made of")
+    weights = network.state_dict()
+    try:
+        check_tensors(arch, weights)
+    except ConfigError as error:
+        raise UsageError(f"the classifier cannot be {done}: {error}") from error
+    return weights
 
 
 @dataclass(frozen=True, kw_only=True)
