@@ -76,7 +76,8 @@ def test_a_map_has_a_point_and_a_prediction_for_each_image(split: SplitFeatures)
     np.testing.assert_allclose(found.points, expected, atol=1e-3)
     rows = list(csv.DictReader(io.StringIO(found.as_csv())))
     assert len(rows) == 60
-    assert list(rows[0]) == ["image", "label", "predicted", "right", "x", "y"]
+    assert list(rows[0]) == ["image", "label", "predicted", "right", "x", "y", "data", "split"]
+    assert {(row["data"], row["split"]) for row in rows} == {(found.data, found.split)}
     assert float(rows[7]["x"]) == pytest.approx(found.points[7, 0], rel=1e-4)
     assert rows[7]["image"] == store.info.names[7]
 

@@ -35,6 +35,7 @@ def test_the_map_that_explain_wrote(tmp_path: Path) -> None:
     assert [mark.text for mark in chart.marks] == ["1: a", "3: a", "2: b, predicted a"]
     assert [(mark.x, mark.y) for mark in chart.marks] == [(12, 408), (628, 210), (166, 12)]
     assert [name for name, *_ in chart.legend] == ["a", "b"]
+    assert (chart.data, chart.split) == ("d", "test")
     assert chart.marks[0].color == chart.marks[1].color != chart.marks[2].color
 
 

@@ -52,6 +52,17 @@ def read(path: Path) -> Reader:
     return Reader(path.read_text(encoding="utf-8"))
 
 
+def test_a_map_tells_its_data(own: RunFolder) -> None:
+    """It may be of other data, and of classes of which nothing is right or wrong."""
+    (own.path / "explain").mkdir()
+    rows = "".join(f"{i}.jpg,class {i},rose,,{i},{i},birds,all\n" for i in range(25))
+    head = "image,label,predicted,right,x,y,data,split\n"
+    (own.path / "explain" / "map-pca.csv").write_text(head + rows)
+    text = read(write_run_report(own.path)).sections["map"]
+    assert "near to each other. birds , all: 25 images." in text
+    assert "Blue is right" not in text
+
+
 def test_the_page_of_a_run(own: RunFolder) -> None:
     """The image store of the run is in another test's cache, so there are no pixels."""
     page = read(write_run_report(own.path))

@@ -51,13 +51,16 @@ class FeatureMap:
     """Fractions of the variance along both axes, of PCA."""
 
     def as_csv(self) -> str:
-        """image,label,predicted,right,x,y with a line per image."""
+        """image,label,predicted,right,x,y,data,split with a line per image."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("image", "label", "predicted", "right", "x", "y"))
+        writer.writerow(("image", "label", "predicted", "right", "x", "y", "data", "split"))
         right = [""] * len(self.names) if self.is_right is None else self.is_right.astype(int)
         writer.writerows(
-            (name, self.class_names[label], predicted, is_right, f"{x:.6g}", f"{y:.6g}")
+            (
+                *(name, self.class_names[label], predicted, is_right),
+                *(f"{x:.6g}", f"{y:.6g}", self.data, self.split),
+            )
             for name, label, predicted, is_right, (x, y) in zip(
                 self.names, self.labels, self.predicted, right, self.points, strict=True
             )

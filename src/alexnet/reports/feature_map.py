@@ -41,6 +41,8 @@ class MapRow(NamedTuple):
     """None where the model's classes are others than the data's."""
     x: float
     y: float
+    data: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,9 @@ class MapChart:
     """The marks of a map."""
 
     method: str
+    data: str
+    """The data set's name, which need not be that of the run."""
+    split: str
     num_images: int
     num_wrong: int | None
     """None where that is not known."""
@@ -115,7 +120,8 @@ def read_map(path: Path) -> list[MapRow]:
 def _row(row: dict[str, str]) -> MapRow:
     is_wrong = {"0": True, "1": False, "": None}[row["right"]]
     x, y = float(row["x"]), float(row["y"])
-    return MapRow(row["image"], row["label"], row["predicted"], is_wrong, x, y)
+    data, split = row.get("data", ""), row.get("split", "")  # older files do not tell these
+    return MapRow(row["image"], row["label"], row["predicted"], is_wrong, x, y, data, split)
 
 
 def map_chart(rows: Sequence[MapRow], method: str) -> MapChart:
@@ -136,6 +142,8 @@ def map_chart(rows: Sequence[MapRow], method: str) -> MapChart:
     ys = _scaled([row.y for row in shown], HEIGHT - MARGIN, MARGIN)
     return MapChart(
         method=method,
+        data=_short(rows[0].data),
+        split=_short(rows[0].split),
         num_images=len(rows),
         num_wrong=None if rows[0].is_wrong is None else sum(bool(row.is_wrong) for row in rows),
         marks=[_mark(*parts, looks) for parts in zip(shown, xs, ys, strict=True)],
