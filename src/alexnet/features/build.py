@@ -126,7 +126,9 @@ def model_digest(classifier: Classifier) -> str:
     for name, tensor in tensors:
         digest.update(f"\0{name}\0".encode())
         if tensor is not None:
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            digest.update(
+                tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+            )
     return digest.hexdigest()
 
 
