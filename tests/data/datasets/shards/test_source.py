@@ -153,9 +153,14 @@ def test_a_gap_in_the_numbers_is_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("s-1699999999.tar",), ("s-20240101120000.tar", "s-20240101120001.tar")]
+    "names",
+    [
+        ("s-1699999999.tar",),
+        ("s-20240101120000.tar", "s-20240101120001.tar"),
+        ("s-1.tar", "s-2.tar", "s-3.tar"),
+    ],
 )
-def test_a_date_is_no_gap_in_the_numbers(names: tuple[str, ...]) -> None:
+def test_dates_and_numbers_from_1_have_no_gap(names: tuple[str, ...]) -> None:
     assert missing_shards_note(names) == ""
 
 

@@ -35,16 +35,16 @@ def expand_range(text: str) -> list[str]:
 
 
 def missing_shards_note(names: Sequence[str]) -> str:
-    """A sentence on gaps in the numbers of shards, "" without any."""
+    """A sentence on gaps in the numbers of shards, which begin with 0 or 1; "" without any."""
     numbers: dict[str, dict[int, str]] = {}
     for name in names:
         if found := NUMBER.fullmatch(name):
             numbers.setdefault(found[1], {})[int(found[2])] = found[2]
     for prefix, present in numbers.items():
-        last = max(present)
-        num_missing = last + 1 - len(present)
+        start, last = int(0 not in present and 1 in present), max(present)
+        num_missing = last + 1 - start - len(present)
         if len(present) > 1 and 0 < num_missing < len(present):  # else it is no gap, but a date
-            first = next(number for number in range(last) if number not in present)
+            first = next(number for number in range(start, last) if number not in present)
             more = f" and {num_missing - 1:,} more" if num_missing > 1 else ""
             width = len(present[last])
             return f"{prefix}{first:0{width}}.tar{more} is missing among the shards"
