@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.io.paths import cache_folder, data_roots, find, missing_dataset_error
+from alexnet.io.paths import (
+    cache_folder,
+    data_roots,
+    find,
+    matching_paths,
+    missing_dataset_error,
+)
 
 
 @pytest.fixture
@@ -32,6 +38,21 @@ def test_find_takes_the_first_root_and_then_the_first_name(roots: Path) -> None:
     assert find("", iter(("a", "b"))) == roots / "data/a"
     (roots / "flag/b").mkdir(parents=True)
     assert find(str(roots / "flag"), ("a", "b")) == roots / "flag/b"
+
+
+def test_a_pattern_in_a_folder_with_brackets(tmp_path: Path) -> None:
+    for name in ("photos [2024]/a/1.jpg", "photos [2024]/b/2.jpg", "photos 2/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for pattern, expected in (
+        ("photos [2024]/*/*.jpg", ["a/1.jpg", "b/2.jpg"]),
+        ("photos [2024]/**/*.jpg", ["a/1.jpg", "b/2.jpg"]),
+        ("photos [2024]/a/[0-9].jpg", ["a/1.jpg"]),
+        ("photos [2024]/nothing*", []),
+    ):
+        found = matching_paths(str(tmp_path / pattern))
+        assert found == [tmp_path / "photos [2024]" / name for name in expected]
+    assert matching_paths(str(tmp_path / "photos [0-9]/*.jpg")) == [tmp_path / "photos 2/3.jpg"]
 
 
 def test_a_missing_data_set_says_what_to_download_and_where_to(roots: Path) -> None:

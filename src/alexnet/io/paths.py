@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
+from glob import glob
 from itertools import islice
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def find(data_root: str, names: Iterable[str]) -> Path | None:
     candidates = tuple(names)
     paths = (root / name for root in data_roots(data_root) for name in candidates)
     return next((path for path in paths if path.exists()), None)
+
+
+def matching_paths(pattern: str) -> list[Path]:
+    """The paths that a pattern such as "photos/**/*.jpg" matches, in order.
+
+    The name of a folder that exists may contain the signs of a pattern.
+    """
+    path = Path(pattern)
+    folder = next((one for one in path.parents if one.is_dir()), Path())
+    names = glob(str(path.relative_to(folder)), root_dir=folder, recursive=True)  # noqa: PTH207
+    return sorted(folder / name for name in names)
 
 
 def missing_dataset_error(

@@ -252,7 +252,7 @@ def serve(connection: Connection, threads: int, carry_out: CarryOut[T]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     disable_malloc_trim()
     torch.set_num_threads(threads)
-    with suppress(EOFError, BrokenPipeError, TrainingInterrupted):
+    with suppress(EOFError, ConnectionError, TrainingInterrupted):
         while True:
             task = connection.recv()
             connection.send((DONE, (failure_of(carry_out, task, SendingReporter(connection)),)))

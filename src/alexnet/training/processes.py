@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 from alexnet.config.recipe import Recipe
@@ -96,7 +97,8 @@ def begun_run(name: str, out: Path | None, is_the_one: Callable[[RunFolder], boo
 
 def numbered_runs(parent: Path, name: str) -> list[Path]:
     """The runs that were numbered, NAME-001 and so on, newest first."""
-    return sorted(parent.glob(f"{name}-*"), key=lambda path: (len(path.name), path), reverse=True)
+    found = parent.glob(f"{escape(name)}-*")
+    return sorted(found, key=lambda path: (len(path.name), path), reverse=True)
 
 
 def is_of_this_job(folder: RunFolder, recipe: Recipe) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from glob import escape
 from pathlib import Path
 
 from filelock import FileLock
@@ -61,7 +62,7 @@ def _unpack_locked(archive: Path, target: Path, on_unpack: ProgressCallback) -> 
     """Unpack, unless another process does so first."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
-        for leftover in target.parent.glob(f".{target.name}-*"):
+        for leftover in target.parent.glob(f".{escape(target.name)}-*"):
             remove_folder(leftover)
         if not target.exists():
             with atomic_folder(target) as folder:

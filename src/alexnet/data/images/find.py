@@ -6,12 +6,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path, PurePath
 
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.images.kinds import READ, kind_of_file
 from alexnet.errors import DataError, UsageError
+from alexnet.io.paths import matching_paths
 
 ENDING = re.compile(r"\.(?=.*[a-z])[a-z0-9_+-]{1,10}", re.ASCII)
 MAX_REASONS = 10
@@ -97,7 +98,7 @@ def match_paths(text: str, skipped: Counter[str]) -> list[Path]:
     """
     # The name of an existing file may contain the signs of a pattern.
     is_pattern = has_magic(text) and not os.path.exists(text)  # noqa: PTH110
-    matches = sorted(map(Path, glob(text, recursive=True))) if is_pattern else [Path(text)]  # noqa: PTH207
+    matches = matching_paths(text) if is_pattern else [Path(text)]
     paths: list[Path] = []
     for match in matches:
         is_folder = os.path.isdir(match)  # noqa: PTH112 - a name that is too long is no folder

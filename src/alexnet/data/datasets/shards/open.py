@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from glob import glob
 from pathlib import Path
 
 from alexnet.data.data_files import DataFile, is_remote, local_files, remote_files
@@ -14,6 +13,7 @@ from alexnet.data.datasets.shards.names import RANGE, expand_range, is_shard
 from alexnet.data.datasets.shards.source import CLASS_LISTS, shard_source
 from alexnet.data.source import Source
 from alexnet.errors import DataError
+from alexnet.io.paths import matching_paths
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 ENDINGS = (".tar", ".parquet")
@@ -78,7 +78,7 @@ def pattern_source(data: str, on_progress: ProgressCallback = ignore_progress) -
     else:
         pattern = RANGE.sub("*", str(Path(data).expanduser()))
         root = Path(pattern.partition("*")[0] + "*").parent
-        files = local_files(root, sorted(map(Path, glob(pattern))))  # noqa: PTH207
+        files = local_files(root, matching_paths(pattern))
     if found := RANGE.search(data):
         depth = 1 + data.count("/", found.start())
         files = _expected_files(data, [_last_parts(one, depth) for one in expected], files)
