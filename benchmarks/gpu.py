@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Test and measure the package on one GPU: correctness first, then speed beside tuned PyTorch.
 
-    python benchmarks/gpu.py [--out FILE.json] [--only tests,agreement,...]
+    python benchmarks/gpu.py [--out FILE.json] [--only tests,agreement,...] [--seconds 480]
 
 Every section runs in a process of its own, since after a fault of a kernel a process can use its
 GPU no more. What a section has measured is printed and, with --out, written to a JSON file at once.
-About 9 minutes on one H100, and at most 15: a section that takes longer than its limit is ended.
+All take about 9 minutes on one H100; a section is ended after its own limit, or when the seconds of
+all are over. It needs the package's dependencies and those of its tests, and no installation.
 --device cpu --tiny runs the sections in a small form, to test this script.
 """
 
@@ -13,7 +14,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
+import gc
 import json
+import math
 import os
 import re
 import signal
@@ -29,6 +33,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import checkout  # noqa: F401 - before the package itself
 import torch
 
 import alexnet
@@ -53,6 +58,7 @@ from alexnet.training.optimizers import build_optimizer
 from alexnet.training.step import update
 
 HERE = Path(__file__).resolve().parent
+PR_SET_PDEATHSIG = 1
 PAPER_IMAGES = 90 * 1_200_000
 """Images of the paper's training: 90 cycles through 1.2 million (section 5)."""
 
@@ -64,6 +70,7 @@ class Flags(argparse.Namespace):
     tiny: bool
     out: str
     only: str
+    seconds: float
     section: str
 
 
@@ -145,30 +152,28 @@ def check_resuming(flags: Flags) -> Iterator[dict[str, Any]]:
 
 
 def train_to_accuracy(flags: Flags) -> Iterator[dict[str, Any]]:
-    """The preset `quickstart`, whole: accuracy and seconds."""
+    """The preset `quickstart`, whole: accuracy, and seconds without those that prepare the data."""
     recipe = replace(quickstart(flags), epochs=1) if flags.tiny else quickstart(flags)
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         run = alexnet.train(recipe, out=f"{folder}/run")
-        seconds = time.perf_counter() - start
     assert run.evaluation is not None
     yield {
         "test accuracy": run.evaluation.accuracy,
-        "seconds": seconds,
+        "seconds": sum(epoch.elapsed_seconds for epoch in run.times),
         "images per second": statistics.median(t.images_per_second for t in run.times),
     }
 
 
 def measure_training(flags: Flags) -> Iterator[list[dict[str, Any]]]:
-    """Training images per second by network, batch size and way of running."""
+    """Training images per second by network, batch size and way of running; compiled ones last."""
     sizes = {"alexnet": (512, 128, 1024), "alexnet_bn": (512,), "alexnet_notebook": (512,)}
     if flags.tiny:
         sizes = {"alexnet": (2,)}
     settings = [
         (name, batch_size, compile)
+        for compile in ((False,) if flags.tiny else (False, True))
         for name, batch_sizes in sizes.items()
         for batch_size in batch_sizes
-        for compile in ((False,) if flags.tiny else (False, True))
     ]
     results = []
     for name, batch_size, compile in settings:
@@ -196,6 +201,7 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
     step = make_train_step(network, random_images(network.architecture, batch_size, device), "auto")
     for _ in range(3):
         step()
+    peak = _peak_memory(device)
     matmul, matmul_flops = make_matmul(device, compute_dtype(device, "auto"))
     repeats, seconds = (2, 0.0) if flags.tiny else (5, 0.3)
     times = time_interleaved({"step": step, "matmul": matmul}, repeats, device, min_seconds=seconds)
@@ -207,21 +213,22 @@ def _measure_setting(flags: Flags, name: str, batch_size: int, compile: bool) ->
         * training_flops(network.architecture)
         / flops,
         "matmul TFLOP/s": flops / 1e12,
-        "peak memory GB": _peak_memory(device) / 1e9,
+        "peak memory GB": peak / 1e9,
         "hours for the paper's 90 epochs": PAPER_IMAGES / rate.median / 3600,
     }
 
 
 ONE_PASS = "alexnet.ops.relu_norm_pool.ON_GPUS"
 VARIANTS: dict[str, dict[str, object]] = {
-    "ReLU, norm and pooling in one pass": {ONE_PASS: True},
     "ReLU, norm and pooling one after the other": {ONE_PASS: False},
     "the same, convolutions in torch's shapes": {
         ONE_PASS: False,
         "alexnet.models.modules.should_rewrite": lambda *_: False,
     },
+    "ReLU, norm and pooling in one pass": {ONE_PASS: True},
 }
-"""Steps that compute the same by other operations: what they change."""
+"""Steps that compute the same by other operations: what they change. A fault of the last one, which
+has not run on a GPU yet, leaves the others."""
 
 
 def measure_gains(flags: Flags) -> Iterator[dict[str, Any]]:
@@ -259,6 +266,7 @@ def _peak_memory(device: torch.device) -> int:
 
 def _free_memory(device: torch.device) -> None:
     torch.compiler.reset()
+    gc.collect()  # a compiled network refers to itself
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -288,24 +296,40 @@ SECTIONS: dict[str, tuple[Callable[[Flags], Iterator[Any]], int]] = {
 """What measures a section, and how many seconds it may take; the most important ones first."""
 
 
-def run_section(name: str, flags: Flags, keep: Callable[[Any], None]) -> None:
-    """Run a section in a process of its own, and keep what it has yielded."""
+def run_section(
+    name: str, flags: Flags, keep: Callable[[Any], None], seconds: float = math.inf
+) -> None:
+    """Run a section in a process of its own, and keep what it has yielded, if need be in part.
+
+    Args:
+        name: of the section.
+        flags: of the command line.
+        keep: receives the result.
+        seconds: that are left for all sections.
+    """
+    limit = min(SECTIONS[name][1], seconds)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "part.json"
         command = [sys.executable, __file__, "--section", name, "--device", flags.device]
         command += ["--out", str(part), *(["--tiny"] if flags.tiny else [])]
-        process = subprocess.Popen(command, start_new_session=True)
+        process, failed = subprocess.Popen(command, start_new_session=True), "interrupted"
         try:
-            code = process.wait(None if flags.tiny else SECTIONS[name][1])
+            code = process.wait(None if flags.tiny else limit)
             failed = f"exit code {code}" if code else ""
         except subprocess.TimeoutExpired:
-            failed = f"not finished after {SECTIONS[name][1]} s"
+            failed = f"not finished after {limit:.0f} s"
         finally:  # also of an interruption
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
                 process.wait()
-        found = json.loads(part.read_text()) if part.exists() else None
-        keep({"failed": failed, "until then": found} if failed else found)
+            found = json.loads(part.read_text()) if part.exists() else None
+            keep({"failed": failed, "until then": found} if failed else found)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is killed, so that the GPU is free again."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:
@@ -315,10 +339,12 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="small sizes, to test this script")
     parser.add_argument("--out", default="", help="a JSON file for the results")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    parser.add_argument("--seconds", type=float, default=480, help="for all sections together")
     parser.add_argument("--section", default="", help=argparse.SUPPRESS)
     flags = parser.parse_args(namespace=Flags())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     if flags.section:
+        end_with_parent()
         for found in SECTIONS[flags.section][0](flags):
             write_text(Path(flags.out), json.dumps(found))
         return
@@ -328,13 +354,20 @@ def main() -> None:
         "environment": to_dict(describe_environment(torch.device(flags.device)))
     }
     print(json.dumps(results["environment"]))
+    begin = time.perf_counter()
     for name in flags.only.split(","):
         start = time.perf_counter()
-        run_section(name, flags, partial(results.__setitem__, name))
-        seconds = results[f"{name} seconds"] = time.perf_counter() - start
-        print(f"{name} ({seconds:.0f} s): {json.dumps(results[name])}", flush=True)
-        if flags.out:
-            write_text(Path(flags.out), json.dumps(results, indent=1))
+        left = begin + flags.seconds - start
+        if left <= 0 and not flags.tiny:
+            results[name] = {"left out": "no time is left; see --seconds"}
+            continue
+        try:
+            run_section(name, flags, partial(results.__setitem__, name), left)
+        finally:
+            seconds = results[f"{name} seconds"] = time.perf_counter() - start
+            print(f"{name} ({seconds:.0f} s): {json.dumps(results.get(name))}", flush=True)
+            if flags.out:
+                write_text(Path(flags.out), json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

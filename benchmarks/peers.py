@@ -29,6 +29,7 @@ import tempfile
 import time
 from typing import Any
 
+import checkout  # noqa: F401 - before the package itself
 import folder_programs
 import programs
 
@@ -77,6 +78,7 @@ def worker(name: str, flags: argparse.Namespace) -> None:
 def count_steps(step: programs.Step) -> int:
     """Steps that fill MIN_SAMPLE_SECONDS, after one that is not timed."""
     step()
+    synchronize()
     start = time.perf_counter()
     step()
     synchronize()

@@ -231,14 +231,19 @@ def test_more_memory_than_any_machine_has(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "error", "told"),
+    ("words", "error", "told"),
     [
-        ("train", torch.OutOfMemoryError("CUDA out of memory"), "or parts of the batch with --acc"),
-        ("evaluate", MemoryError(), "alexnet: out of memory\n"),
+        (
+            ["train"],
+            torch.OutOfMemoryError("CUDA out of memory"),
+            "or parts of the batch with --acc",
+        ),
+        (["train", "--resume", "run"], MemoryError(), "alexnet: out of memory\n"),
+        (["evaluate"], MemoryError(), "alexnet: out of memory\n"),
     ],
 )
 def test_out_of_memory_is_one_sentence(
-    verb: str,
+    words: list[str],
     error: Exception,
     told: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -248,5 +253,5 @@ def test_out_of_memory_is_one_sentence(
         raise error
 
     monkeypatch.setattr(cli, "_dispatch", fail)
-    assert main([verb]) == 2
+    assert main(words) == 2
     assert told in capsys.readouterr().err

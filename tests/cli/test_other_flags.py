@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -63,6 +64,7 @@ from support.commands import Command
         ("summary alexnet --nc 10", "--nc is not a flag here; use --num-classes"),
         ("check photos", "check is not a verb here; use alexnet data check"),
         ("clean", "clean is not a verb here; use alexnet runs clean or alexnet cache clean"),
+        ("'' photos", "unknown verb ''"),
         ("explain m --filters --map", "--filters and --map exclude each other; choose one"),
         ("train --epoch 4", "unknown flag '--epoch'; did you mean --epochs?"),
         ("predict m a.jpg --imgsz 4", "unknown flag '--imgsz'; see alexnet predict --help"),
@@ -71,7 +73,7 @@ from support.commands import Command
     ],
 )
 def test_a_word_of_another_program_is_answered(command: Command, words: str, answer: str) -> None:
-    result = command(*words.split())
+    result = command(*shlex.split(words))
     assert (result.code, result.out) == (2, "")
     assert answer in result.err
 

@@ -44,6 +44,13 @@ def test_a_closed_pipe_is_no_error(words: tuple[str, ...]) -> None:
     assert result.returncode == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes stdout")
+def test_no_stdout_at_all() -> None:
+    words = ["sh", "-c", '"$0" -m alexnet --version >&-', sys.executable]
+    result = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_an_error_after_output_that_nobody_reads_is_told() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -52,6 +52,9 @@ def test_a_pattern_in_a_folder_with_brackets(tmp_path: Path) -> None:
     ):
         found = matching_paths(str(tmp_path / pattern))
         assert found == [tmp_path / "photos [2024]" / name for name in expected]
+    assert matching_paths(f"{tmp_path}/photos [2024]/*/*/") == [], "those are no folders"
+    assert len(matching_paths(f"{tmp_path}/photos [2024]/*/")) == 2
+    assert matching_paths("a" * 300 + "/*.jpg") == []
     assert matching_paths(str(tmp_path / "photos [0-9]/*.jpg")) == [tmp_path / "photos 2/3.jpg"]
 
 

@@ -113,9 +113,24 @@ def test_a_step_is_that_of_torch_and_renews_the_copy() -> None:
         torch.testing.assert_close(ours, other, rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(*velocities, rtol=1e-6, atol=1e-6)
         assert ours._version > version
-        kept = getattr(ours, COPY)[0]
-        assert bf16_copy(ours) is kept
-        assert torch.equal(kept, ours.detach().bfloat16())
+        assert_copied(ours)
+
+
+def assert_copied(weight: Tensor) -> None:
+    """That the optimizer has also written the weight in bf16, so that nothing is left to copy."""
+    kept = getattr(weight, COPY)[0]
+    assert torch.equal(kept, weight.detach().bfloat16())
+    version = kept._version
+    assert bf16_copy(weight) is kept
+    assert kept._version == version
+
+
+def test_a_copy_with_nan_is_not_made_again() -> None:
+    weight = nn.Parameter(randn(8, 8))
+    with torch.no_grad():
+        weight[2, 2] = torch.nan
+    version = bf16_copy(weight)._version
+    assert bf16_copy(weight)._version == version
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
@@ -134,7 +149,7 @@ def test_a_step_of_adam_is_that_of_torch(ours: type[Adam], decay: float) -> None
             optimizer.step()
         assert weights[0].grad is gradient
         torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-5)
-        assert torch.equal(bf16_copy(weights[0]), weights[0].detach().bfloat16())
+        assert_copied(weights[0])
     found, expected = (o.state_dict()["state"][0] for o in optimizers)
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
@@ -194,7 +209,7 @@ def test_a_backward_pass_after_the_step_of_another_is_an_error_as_in_torch() -> 
         sgd_step(made.weight, torch.zeros(33, 70), lr=0.1, momentum=0.9, weight_decay=0.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         second.backward()
-    assert torch.equal(bf16_copy(made.weight), made.weight.detach().bfloat16())
+    assert_copied(made.weight)
 
 
 def trained(recipe: Recipe, steps: int = 6) -> tuple[Network, list[float]]:

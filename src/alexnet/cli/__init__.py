@@ -65,8 +65,8 @@ VERBS = {
 
 VERBS_WITH_OUT = ("train", "pretrain", "evaluate", "explain", "report", "compare")
 """Verbs that choose where they write, unless --out is given."""
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-"""Their message says enough where the error does not name the file."""
+TOLD_ALONE = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
+"""Errors of the system whose message says enough where it does not name a file."""
 
 
 def help_text() -> str:
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             if isinstance(error, StdoutError) and error.is_closed_pipe:
                 return 0
-            if error.filename is None and error.errno not in FULL_DISK:
+            if error.filename is None and error.errno not in TOLD_ALONE:
                 raise
             place = "" if error.filename is None else f"{_one_line(str(error.filename))}: "
             print(f"alexnet: {place}{error.strerror}{_elsewhere(error, words)}", file=sys.stderr)
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            print(f"alexnet: out of memory{_less_memory(words[0])}", file=sys.stderr)
+            print(f"alexnet: out of memory{_less_memory(words)}", file=sys.stderr)
             return 2
 
 
@@ -121,16 +121,19 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return is_out_of_memory(error)
 
 
-def _less_memory(verb: str) -> str:
-    """The flags with which a verb needs less memory, after a semicolon."""
+def _less_memory(words: Sequence[str]) -> str:
+    """The flags with which a command needs less memory, after a semicolon; "" without any."""
     less = {
         "train": "a smaller --batch-size, or parts of the batch with --accumulate, need less",
-        "tune": "a smaller --batch-size needs less, and so does one of --jobs",
+        "tune": "a smaller --batch-size, or --jobs 1, needs less",
         "pretrain": "a smaller --batch-size needs less",
         "benchmark": "a smaller --batch-size needs less",
-        "experiment": "a lower --jobs needs less",
+        "experiment": "--jobs 1 needs less",
     }
-    return f"; {less[verb]}" if verb in less else ""
+    is_fixed = words[:2] == ["benchmark", "data"] or any(
+        word.partition("=")[0] == "--resume" for word in words
+    )
+    return f"; {less[words[0]]}" if words[0] in less and not is_fixed else ""
 
 
 def _run(words: list[str]) -> int:
@@ -178,7 +181,9 @@ def _unknown_verb(word: str) -> UsageError:
         return UsageError(f"{word} is not a verb here; use alexnet {ours}")
     from alexnet.cli.completion import COMMANDS
 
-    if actions := [f"alexnet {one}" for one in COMMANDS if one.partition(" ")[2] == word]:
+    if word and (
+        actions := [f"alexnet {one}" for one in COMMANDS if one.partition(" ")[2] == word]
+    ):
         return UsageError(f"{word} is not a verb here; use {' or '.join(actions)}")
     return UnknownNameError("verb", word, VERBS)
 

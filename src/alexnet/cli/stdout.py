@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from alexnet.io.text import IS_WINDOWS
@@ -53,17 +53,17 @@ def named_stdout() -> Iterator[None]:
     It also takes names that its encoding lacks: as raw bytes in UTF-8, else escaped.
     """
     before = sys.stdout
-    if before is None:  # a program without a console
-        yield
+    if before is None:  # a program without a console, or a closed stdout
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
+            yield
         return
     if isinstance(before, io.TextIOWrapper):
         is_utf8 = before.encoding.lower().replace("-", "") == "utf8"
         before.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
-    sys.stdout = _NamedStream(before)
     try:
-        yield
+        with redirect_stdout(_NamedStream(before)):
+            yield
     finally:
-        sys.stdout = before
         _empty(before)
 
 

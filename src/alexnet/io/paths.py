@@ -38,8 +38,11 @@ def matching_paths(pattern: str) -> list[Path]:
     The name of a folder that exists may contain the signs of a pattern.
     """
     path = Path(pattern)
-    folder = next((one for one in path.parents if one.is_dir()), Path())
-    names = glob(str(path.relative_to(folder)), root_dir=folder, recursive=True)  # noqa: PTH207
+    # A name that is too long, or a folder that cannot be entered, is no folder here.
+    folders = (one for one in path.parents if os.path.isdir(one))  # noqa: PTH112
+    folder = next(folders, Path(path.anchor))
+    rest = str(path.relative_to(folder)) + ("/" if pattern.endswith(("/", os.sep)) else "")
+    names = glob(rest, root_dir=folder, recursive=True)  # noqa: PTH207
     return sorted(folder / name for name in names)
 
 

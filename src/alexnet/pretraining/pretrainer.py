@@ -27,6 +27,7 @@ from alexnet.pretraining.run_files import (
     LayerResult,
     PretrainingResult,
     add_record,
+    check_unchanged,
     load_finished,
     read_records,
     save_finished,
@@ -128,6 +129,7 @@ def _restore_layers(
 ) -> tuple[PretrainingSetup, list[PretrainedLayer]]:
     """The finished layers of an interrupted pretraining, loaded into its network."""
     world, before = current_world(), recipe.devices
+    check_unchanged(folder, recipe)  # before images are stored anew
     setup = set_up_pretraining(replace(recipe, devices=world.size), reporter)
     environment = describe_environment(setup.device, world.size)
     warn_if_environment_changed(folder, environment, reporter)

@@ -140,7 +140,6 @@ def load_finished(setup: PretrainingSetup, folder: RunFolder) -> list[Pretrained
 
     Raises:
         ModelFileError: the file is damaged, or belongs to other images or another architecture.
-        ConfigError: config.json was changed while the pretraining was stopped.
     """
     path = layers_file(folder)
     if not path.exists():
@@ -154,11 +153,22 @@ def load_finished(setup: PretrainingSetup, folder: RunFolder) -> list[Pretrained
     names = [stage.name for stage in setup.stages]
     if list(info.layers) != names[: len(info.layers)]:
         raise ModelFileError(f"{path} holds {', '.join(info.layers)}, not {', '.join(names)}")
-    check_recipe(folder, setup.recipe, info.recipe)
     try:
         return [_load_layer(setup, index, tensors) for index in range(len(info.layers))]
     except RuntimeError as error:
         raise ModelFileError(f"{path} belongs to another architecture: {error}") from error
+
+
+def check_unchanged(folder: RunFolder, recipe: PretrainRecipe) -> None:
+    """As `check_recipe`, with the finished layers in a folder.
+
+    Raises:
+        ModelFileError: their file is damaged.
+        ConfigError: an option that decides them has changed.
+    """
+    path = layers_file(folder)
+    if path.exists():
+        check_recipe(folder, recipe, load_tensors(path, LayersInfo)[1].recipe)
 
 
 def decisive_options(recipe: PretrainRecipe) -> str:

@@ -36,7 +36,8 @@ class _RefusalError(AlexNetError):
     def __init__(self, url: str, status: int, title: str, detail: str) -> None:
         super().__init__(f"{url} answers {status}: {detail}")
         self.detail = detail
-        self.is_of_images = status in (TOO_LARGE, WRONG_TYPE) or title == UNREADABLE
+        self.is_too_large = status == TOO_LARGE
+        self.is_of_images = self.is_too_large or status == WRONG_TYPE or title == UNREADABLE
 
 
 class Client:
@@ -94,8 +95,9 @@ class Client:
                 raise
             if len(part) == 1:
                 return [Prediction(part[0][0], (), refusal.detail)]
-            half = len(part) // 2
-            return self._predict(part[:half], **words) + self._predict(part[half:], **words)
+            size = len(part) // 2 if refusal.is_too_large else 1  # else no image can be read
+            parts = (part[start : start + size] for start in range(0, len(part), size))
+            return [one for few in parts for one in self._predict(few, **words)]
         return [_prediction(name, one) for (name, _), one in zip(part, answers, strict=True)]
 
     def explain(

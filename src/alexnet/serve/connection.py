@@ -39,7 +39,10 @@ class LimitedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read, and wait on if the head, or an answered body, is not whole."""
+        had_rest = self._has_rest()
         super().data_received(data)
+        if had_rest and not self._has_rest():  # the next head has a time of its own
+            self._stop_timer()
         self._watch()
 
     def on_response_complete(self) -> None:
@@ -61,7 +64,8 @@ class LimitedConnection(H11Protocol):
 
     def _has_rest(self) -> bool:
         """Whether a body goes on although its request is answered."""
-        return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
+        is_body = self.conn.their_state is h11.SEND_BODY
+        return is_body and self.cycle is not None and self.cycle.response_complete
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -103,20 +103,22 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
         trial.set_user_attr(REASON, str(error))
         trial.set_user_attr(DIVERGED, True)
         end(trial, run, TrialState.COMPLETE, DIVERGED_ERROR)
-    except AlexNetError as error:
-        if cause := io_cause(error):
+    except Exception as error:
+        cause = io_cause(error)
+        if is_out_of_memory(cause or error):
+            count_death(trial, run, f"out of memory: {error_text(error)}")
+        elif cause:
             what = f"{cause.filename}: {cause.strerror}" if cause.filename else error_text(cause)
             raise TrainingError(
                 f"trial {task.number} was stopped by {what}; solve that and repeat the command, "
                 "which continues the trial"
             ) from error
-        trial.set_user_attr(REASON, str(error))
-        end(trial, run, TrialState.FAIL)
-    except Exception as error:
-        if not is_out_of_memory(error):
+        elif isinstance(error, AlexNetError):
+            trial.set_user_attr(REASON, str(error))
+            end(trial, run, TrialState.FAIL)
+        else:
             count_death(trial, run, f"{type(error).__name__}: {error_text(error)}")
             raise
-        count_death(trial, run, f"out of memory: {error_text(error)}")
     else:
         best = best_epoch(run)
         end(trial, run, TrialState.COMPLETE, best.eval_top1_error if best else None)

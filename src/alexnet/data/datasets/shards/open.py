@@ -71,12 +71,14 @@ def pattern_source(data: str, on_progress: ProgressCallback = ignore_progress) -
         UsageError: as `remote_files`.
         DataError: a file is missing or cannot be read.
     """
+    if not is_remote(data):
+        data = Path(data).expanduser().as_posix()
     expected = expand_range(data)
     name = RANGE.sub("", data.rstrip("/").rpartition("/")[2]).partition(".")[0].strip("-_*")
     if is_remote(data):
         files = remote_files(RANGE.sub("*", data), (*ENDINGS, *CLASS_LISTS))
     else:
-        pattern = RANGE.sub("*", str(Path(data).expanduser()))
+        pattern = RANGE.sub("*", data)
         root = Path(pattern.partition("*")[0] + "*").parent
         files = local_files(root, matching_paths(pattern))
     if found := RANGE.search(data):
