@@ -360,9 +360,9 @@ def main() -> None:
         left = begin + flags.seconds - start
         if left <= 0 and not flags.tiny:
             results[name] = {"left out": "no time is left; see --seconds"}
-            continue
         try:
-            run_section(name, flags, partial(results.__setitem__, name), left)
+            if name not in results:
+                run_section(name, flags, partial(results.__setitem__, name), left)
         finally:
             seconds = results[f"{name} seconds"] = time.perf_counter() - start
             print(f"{name} ({seconds:.0f} s): {json.dumps(results.get(name))}", flush=True)
