@@ -116,6 +116,16 @@ def test_our_own_functions_cannot_be_changed(tmp_path: Path) -> None:
         read_weights(tmp_path / "w.pkl", ZOO["alexnet_owt"])
 
 
+def test_our_own_classes_cannot_be_changed(tmp_path: Path) -> None:
+    """Neither by a dict of attributes nor by a pair with one of slots; later files are read."""
+    slots = b"N}X\x0b\x00\x00\x00__setitem__cfoo\nBar\ns\x86"
+    for state in (slots, b"}X\x01\x00\x00\x00aK\x01s"):
+        content = b"\x80\x02ccollections\nOrderedDict\n" + state + b"b."
+        (tmp_path / "w.pkl").write_bytes(content)
+        with pytest.raises(ModelFileError, match="a class has no state"):
+            read_weights(tmp_path / "w.pkl", ZOO["alexnet_owt"])
+
+
 def test_keys_are_printed_with_escapes(tmp_path: Path) -> None:
     torch.save({"\x1b[31mred\n": 1}, tmp_path / "w.pth")
     with pytest.raises(ModelFileError, match=r"its keys are \\x1b\[31mred\\n, and none holds"):

@@ -13,7 +13,7 @@ import torch
 
 import alexnet
 from alexnet.checkpoints.model_file import load_model, save_model
-from alexnet.errors import MissingDataError, ModelFileError
+from alexnet.errors import MissingDataError, ModelFileError, UsageError
 from alexnet.io.paths import cache_folder
 from alexnet.sharing.upload import upload_folder
 from alexnet.sharing.weights import assemble, save_head
@@ -95,6 +95,29 @@ def test_a_push_removes_what_an_earlier_one_left_and_nothing_else(hub: Hub, tmp_
         (tmp_path / name).write_bytes(b"new")
     upload_folder(tmp_path, "me/toy")
     assert hub.files == dict.fromkeys(theirs, b"old") | dict.fromkeys(new, b"new")
+    assert hub.commits == 1
+
+
+@pytest.mark.filterwarnings("ignore")  # those of the hub's client
+def test_a_private_push_never_goes_to_a_public_repository(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match="is there already, and public: nothing is uploaded"):
+        upload_folder(tmp_path, "me/toy", private=True)
+    assert hub.files == {}
+    hub.is_private = True
+    upload_folder(tmp_path, "me/toy", private=True)
+    assert hub.files == {"README.md": b"mine"}
+    upload_folder(tmp_path, "me/toy")
+    private, again, plain = hub.created
+    assert private["visibility"] == again["visibility"] == "private"
+    assert plain.keys().isdisjoint({"private", "visibility"}), "as its owner's settings say"
+
+
+@pytest.mark.filterwarnings("ignore")  # those of the hub's client
+def test_a_push_makes_the_branch(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    upload_folder(tmp_path, "me/toy", revision="v2")
+    assert hub.branches == ["main", "v2"]
     assert hub.commits == 1
 
 

@@ -20,6 +20,8 @@ class Hub:
     files: dict[str, bytes] = field(default_factory=dict)
     """Of its only repository, at the revision main."""
     created: list[dict[str, object]] = field(default_factory=list)
+    branches: list[str] = field(default_factory=lambda: ["main"])
+    is_private: bool = False
     commits: int = 0
     cut_commits: int = 0
     """How many of the next commits break off without an answer."""
@@ -41,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _resolve(self, has_body: bool) -> None:
         _, owner, _, *rest = unquote(urlsplit(self.path).path).split("/")
+        if owner == "api" and "tree" in rest and rest[-1] not in self.hub.branches:
+            return self._answer(404, b"", **{"X-Error-Code": "RevisionNotFound"})
         if owner == "api" and "tree" in rest:
             files = [
                 {"type": "file", "path": name, "size": len(body), "oid": "0"}
@@ -48,7 +52,8 @@ class Handler(BaseHTTPRequestHandler):
             ]
             return self._json(files)
         if owner == "api":
-            return self._json({"id": "me/toy", "sha": f"{self.hub.commits:040x}"})
+            sha, private = f"{self.hub.commits:040x}", self.hub.is_private
+            return self._json({"id": "me/toy", "sha": sha, "private": private})
         _, revision, *parts = rest
         body = self.hub.files.get("/".join(parts))
         if revision != "main":
@@ -65,6 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             self.hub.created.append(json.loads(body))
             return self._json({"url": f"{self.hub.url}/me/toy"})
+        if "/branch/" in path:
+            self.hub.branches.append(path.rpartition("/")[2])
+            return self._json({})
         if path == "/api/validate-yaml":
             return self._json({"errors": [], "warnings": []})
         if "/preupload/" in path:

@@ -240,8 +240,16 @@ class InertUnpickler(pickle._Unpickler):
         length = int.from_bytes(unpickler.read(8), "little")
         unpickler.append(bytearray(unpickler.read(length)))
 
+    def load_state(self) -> None:
+        """Give an object its state; a class has none, which would change it for later files."""
+        unpickler: Any = self
+        if isinstance(unpickler.stack[-2], type):
+            raise pickle.UnpicklingError("a class has no state")
+        pickle._Unpickler.dispatch[pickle.BUILD[0]](unpickler)
+
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: load_state,
         **{opcode: _with_checked_keys(opcode, places) for opcode, places in KEY_PLACES.items()},
         pickle.BYTEARRAY8[0]: load_bytearray8,
     }

@@ -20,6 +20,8 @@ OWN_FILES = (
 an earlier push."""
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 UNAUTHORIZED = (401, 403)
+MAIN = "main"
+"""The branch that every repository has."""
 
 
 def check_repository(repository: str) -> None:
@@ -44,7 +46,7 @@ def check_upload() -> None:
 
 
 def upload_folder(
-    folder: Path, repository: str, *, private: bool = False, revision: str = "main"
+    folder: Path, repository: str, *, private: bool = False, revision: str = MAIN
 ) -> str:
     """Upload a folder as one commit of a repository, which is created if it is not there.
 
@@ -54,14 +56,15 @@ def upload_folder(
     Args:
         folder: all its files are uploaded.
         repository: "OWNER/NAME".
-        private: of a new repository: only its owner sees it.
-        revision: the branch.
+        private: of a new repository: only its owner sees it; else as its owner's settings say.
+        revision: the branch, which is created if it is not there.
 
     Returns:
         The address of the commit.
 
     Raises:
-        UsageError: as `check_repository` and `check_upload`.
+        UsageError: as `check_repository` and `check_upload`; or it should be private, and is there
+            already and public.
         DataError: it cannot be uploaded.
     """
     check_repository(repository)
@@ -71,7 +74,14 @@ def upload_folder(
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or ENDPOINT
     api = HfApi(endpoint=endpoint, library_name="alexnet")
     try:
-        api.create_repo(repository, private=private, exist_ok=True)
+        api.create_repo(repository, private=private or None, exist_ok=True)
+        if private and not api.repo_info(repository).private:
+            raise UsageError(
+                f"{repository} is there already, and public: nothing is uploaded; make it private "
+                "in its settings, name another one, or leave --private out"
+            )
+        if revision != MAIN:
+            api.create_branch(repository, branch=revision, exist_ok=True)
         commit = api.upload_folder(
             repo_id=repository,
             folder_path=folder,
@@ -79,6 +89,8 @@ def upload_folder(
             commit_message="Model of alexnet",
             delete_patterns=list(OWN_FILES),
         )
+    except UsageError:
+        raise
     except Exception as error:  # of the hub, of its HTTP client, or of the system
         raise DataError(_failure(repository, endpoint, error)) from error
     return str(commit.commit_url)

@@ -25,7 +25,12 @@ names = json.loads(metadata["{class_names}"])
 for path in images:
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGBA")
+            image = ImageOps.exif_transpose(file)
+            if image.mode == "F":
+                raise ValueError("a floating-point image has no colour scale")
+            if image.mode.startswith("I"):  # 16 bits, of which the highest 8 are used
+                image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
+            image = image.convert("RGBA")
     except Exception as error:  # a missing or broken file, a folder: the others are predicted
         print(f"{{path}}: cannot be read as an image: {{error}}", file=sys.stderr)
         status = 1
