@@ -39,6 +39,17 @@ def test_sheets_of_images(
     assert f"alexnet: cannot read {bad}: " in result.err
 
 
+def test_a_sheet_that_cannot_be_written_is_no_fault_of_the_image(
+    command: Command, small_whole: RunFolder, flowers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    rose = flowers / "test" / "rose" / "0000.jpg"
+    words = (small_whole.path, rose, "--method", "grad_cam", "--no-nearest")
+    result = command("explain", *words, "--out", tmp_path / "file")
+    assert (result.code, "cannot read" in result.err) == (2, False)
+    assert f"alexnet: {tmp_path / 'file'}: " in result.err
+
+
 def test_every_sheet_has_a_file_of_its_own() -> None:
     flags = ExplainFlags(model="m", out="sheets")
     names = ("x/rose.jpg", "x/rose-2.jpg", "y/rose.jpg", "z/ROSE.png", "http://a/rose.jpg?w=2", "-")

@@ -36,7 +36,8 @@ OURS = {
 NOT_OURS = (
     f"stores/{STORE}.lock", "stores/holiday", "stores/notes.txt", "data/photos/1.jpg",
     "data/ILSVRC/train", "data/17flowers/datasplits.mat", "photos-0123456789abcdef", ".bashrc",
-    "data/.hidden", "kernels/mine.so", "optimized/mine.safetensors",
+    "data/.hidden", "kernels/mine.so", "optimized/mine.safetensors", "hub/models--openai--clip",
+    "hub/datasets--me--photos",
 )  # fmt: skip
 
 

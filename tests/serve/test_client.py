@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from contextlib import closing, contextmanager
 
 import pytest
 import uvicorn
+from PIL import ExifTags, Image
 
 import alexnet
 from alexnet.errors import AlexNetError
 from alexnet.serve import client as client_module
 from alexnet.serve.app import create_app
+from alexnet.serve.client import _file
 from alexnet.serve.decoders import DirectDecoder
 from alexnet.serve.service import Service
 from support.serving import LIMITS, image_file, made_models
@@ -54,6 +57,17 @@ def test_too_many_images_for_a_request_are_sent_in_several(client: alexnet.Clien
     reasons = {1: "101x101 pixels", 3: "cannot be read", 4: "a text file", 5: "100,000 bytes"}
     for i, reason in reasons.items():
         assert reason in found[i].error
+
+
+def test_pillow_images_are_sent_upright_and_in_any_mode() -> None:
+    image, file, exif = Image.new("RGB", (40, 20)), io.BytesIO(), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image.save(file, "JPEG", exif=exif)
+    _, sent = _file(Image.open(io.BytesIO(file.getvalue())))
+    assert Image.open(io.BytesIO(sent)).size == (20, 40)
+    for mode in ("CMYK", "YCbCr", "L", "RGBA", "P", "I;16"):
+        _, sent = _file(Image.new(mode, (4, 4)))
+        assert Image.open(io.BytesIO(sent)).size == (4, 4)
 
 
 def test_what_is_wrong_with_the_question_is_an_error(client: alexnet.Client) -> None:

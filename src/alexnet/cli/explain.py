@@ -25,6 +25,7 @@ from alexnet.io.text import printable
 from alexnet.progress import ProgressReporter
 
 if TYPE_CHECKING:
+    from alexnet.explain.explanation import Explanation
     from alexnet.features.neighbors import NearestImages
     from alexnet.inference.classifier import Classifier
     from alexnet.inference.inputs import Input
@@ -119,12 +120,14 @@ def _explain_all(
         for number, (image, path) in enumerate(zip(inputs, sheets, strict=True)):
             reporter.on_explain(number * per_image, len(inputs) * per_image)
             try:
-                results.append(_explain_one(classifier, flags, image, path, nearest))
+                found = _explain_one(classifier, flags, image, nearest)
             except IMAGE_ERRORS as error:
                 reason = rejection_reason(error, image.name)
                 results.append(
                     ExplainedImage(image=image.name, sheet=None, explanation=None, error=reason)
                 )
+                continue
+            results.append(_drawn(found, flags, image, path))
         reporter.on_explain(len(inputs) * per_image, len(inputs) * per_image)
     return results
 
@@ -153,14 +156,11 @@ def _explain_one(
     classifier: Classifier,
     flags: ExplainFlags,
     image: Input,
-    path: Path,
     nearest: NearestImages | None,
-) -> ExplainedImage:
-    from alexnet import plots
+) -> Explanation:
     from alexnet.explain.explainer import explain_input
-    from alexnet.explain.image_sheet import sheet
 
-    found = explain_input(
+    return explain_input(
         classifier,
         image,
         class_name=flags.class_name,
@@ -168,6 +168,13 @@ def _explain_one(
         methods=_methods(flags),
         nearest=nearest,
     )
+
+
+def _drawn(found: Explanation, flags: ExplainFlags, image: Input, path: Path) -> ExplainedImage:
+    """An explanation after its sheet is written and its answer printed."""
+    from alexnet import plots
+    from alexnet.explain.image_sheet import sheet
+
     plots.save(sheet(found, Path(flags.model).resolve().name), path)
     if "grad_cam" in found.left_out and "grad_cam" in _methods(flags):
         note(f"grad_cam is left out: {found.left_out['grad_cam']}")

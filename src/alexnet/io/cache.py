@@ -35,7 +35,7 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "unpacked": ((r"[^.].*-[0-9a-f]{16}", "unpacked archive"),),
     "shards": ((r"[0-9a-f]{16}\.json", "index of a shard"),),
-    "hub": ((r"[\w.-]+--[\w.-]+", "download"),),
+    "hub": ((r"(?!(models|datasets|spaces)--)[\w.-]+--[\w.-]+", "download"),),  # those are HF's
     "heads": ((r"[0-9a-f]{64}", "assembled model"),),
     "kernels": ((r"[0-9a-f]{24}\.so", "compiled kernels"),),
     "optimized": ((r"[0-9a-f]{24}\.safetensors", "optimized network"),),

@@ -27,7 +27,7 @@ from alexnet.io.limits import (
     MIN_FREE_BYTES,
     MIN_UNPACKED_LIMIT_BYTES,
 )
-from alexnet.io.text import error_text
+from alexnet.io.text import IS_WINDOWS, error_text, is_file_name
 from alexnet.io.zip_names import zip_names
 from alexnet.reporter import ProgressCallback, ignore_progress
 
@@ -163,9 +163,10 @@ def _safe_path(archive: Path, folder: Path, name: str) -> Path | None:
     Raises:
         DataError: it would be outside the folder.
     """
+    name = name.replace("\\", "/") if IS_WINDOWS else name
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    is_outside = name.startswith("/") or ".." in parts or DRIVE.match(name) is not None
-    if is_outside or not parts or "\0" in name:
+    is_inside = not name.startswith("/") and DRIVE.match(name) is None
+    if not is_inside or not parts or not all(map(is_file_name, parts)):
         raise DataError(f"{archive} holds a file that would be written elsewhere, {name[:100]!r}")
     return None if any(part.startswith(HIDDEN) for part in parts) else folder.joinpath(*parts)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from alexnet.errors import AlexNetError, UsageError
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
@@ -26,6 +26,8 @@ ImageFile: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | np.ndarra
 """A path, the bytes of an image file, a Pillow image, or uint8 values [H, W, 3] or [H, W]."""
 IMAGES_PER_REQUEST, BYTES_PER_REQUEST = 16, 16_000_000
 TOO_LARGE, WRONG_TYPE = 413, 415
+OTHER_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La")
+"""Of Pillow's, which PNG does not have."""
 UNREADABLE = "Unreadable image"
 """As in `problems`."""
 
@@ -187,6 +189,9 @@ def _file(image: ImageFile) -> tuple[str, bytes]:
     file = io.BytesIO()
     if not isinstance(image, Image.Image):
         image = Image.fromarray(np.asarray(image))
+    image = ImageOps.exif_transpose(image)  # PNG keeps no EXIF
+    if image.mode in OTHER_MODES:
+        image = image.convert("RGB")
     image.save(file, "PNG", compress_level=1)
     return "", file.getvalue()
 

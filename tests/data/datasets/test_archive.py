@@ -18,6 +18,7 @@ from alexnet.data.datasets import archive as archives
 from alexnet.data.datasets.archive import archive_stem, is_archive_name
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.errors import DataError, UsageError
+from alexnet.io import text
 from alexnet.io import unpack as unpacking
 from support.drawing import draw_all
 from support.runs import Witness
@@ -156,6 +157,19 @@ def test_hostile_archives_are_refused_and_leave_nothing(
     assert "\n" not in str(caught.value)
     assert unpacked(cache) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set.zip"]
+
+
+@pytest.mark.parametrize(
+    "name", ["..\\..\\x.png", "\\x.png", "a/D:/x.png", "a/\\\\server\\share\\..", "a/x.png:stream"]
+)
+def test_names_that_lead_elsewhere_on_windows(
+    tmp_path: Path, name: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "IS_WINDOWS", True)
+    monkeypatch.setattr(text, "NOT_IN_FILE_NAMES", set('\0/\\:*?"<>|'))
+    with pytest.raises(DataError, match="would be written elsewhere"):
+        open_source(str(tar_of(tmp_path / "set.tar", name)))
+    assert unpacked(cache) == []
 
 
 @pytest.mark.parametrize("ending", FORMATS)
