@@ -11,10 +11,14 @@ import pytest
 from alexnet.config.recipe import LRSchedule, Recipe, StoppingOptions
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, TrainingError, UsageError
+from alexnet.records import LastStep
+from alexnet.training.extension import describe_extension, extend
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
 from alexnet.training.schedule import build_scheduler, past_plan
+from alexnet.training.state import CheckpointInfo, RunningMetrics
+from alexnet.training.timer import Elapsed
 from support.commands import Command
-from support.runs import Witness, cut_off, is_same_run, resume, train
+from support.runs import PowerCutError, Witness, cut_off, is_same_run, resume, train
 
 pytestmark = pytest.mark.usefixtures("small_place")
 
@@ -105,7 +109,48 @@ def test_an_extended_run_that_is_killed_resumes(
     assert is_same_run(without_state(resume(other.path).folder), without_state(whole))
 
 
+def checkpoint_at(recipe: Recipe, step: int) -> CheckpointInfo:
+    """The header of a checkpoint in the first epoch."""
+    return CheckpointInfo(
+        fingerprint="", recipe=recipe, step=step, metrics=RunningMetrics(), last_step=LastStep(),
+        elapsed=Elapsed(), history=(), times=(),
+    )  # fmt: skip
+
+
+def test_the_epochs_of_an_extension_are_corrected(small: Recipe) -> None:
+    """Also from a checkpoint before the extension, and from the start: what was planned by then."""
+    schedule = LRSchedule(schedule="cosine", replanned=((9, 3),))
+    once = replace(small, epochs=20, schedule=schedule)
+    for step, replanned in ((9, ((9, 3),)), (6, ((6, 3),)), (11, ((9, 3), (11, 20))), (0, ())):
+        info = checkpoint_at(once, step) if step else None
+        twice = extend(once, info, epochs=200, stopping=None)
+        assert (twice.epochs, twice.schedule.replanned) == (200, replanned)
+        assert not step or past_plan(twice, step) == past_plan(once, step)
+        end = f"from step {step + 1} on" if step else "the result is that of a run planned for 200"
+        assert end in describe_extension(once, twice)
+
+
 # what ends it early
+
+
+@pytest.mark.parametrize(
+    "stopping", [StoppingOptions(patience=1), StoppingOptions(target_train_error=0.999)], ids=str
+)
+def test_a_run_that_has_ended_early_and_was_cut_off_in_its_plots_is_finished(
+    small: Recipe, tmp_path: Path, stopping: StoppingOptions
+) -> None:
+    """All its epochs are recorded and `result.json` is not there yet."""
+    recipe = replace(small, epochs=9, stopping=stopping)
+    whole = train(recipe, out=tmp_path / "whole").folder
+
+    def cut(draw: object, path: Path) -> None:
+        raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        train(recipe, out=tmp_path / "run", save_plot=cut)
+    with pytest.raises(UsageError, match="the run ends after epoch"):
+        resume(tmp_path / "run", epochs=10)
+    assert is_same_run(resume(tmp_path / "run", epochs=9, stopping=stopping).folder, whole)
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.errors import UsageError
+from alexnet.records import EpochRecord
 from alexnet.training.epoch import reason_to_stop
-from alexnet.training.schedule import uses_epochs
+from alexnet.training.schedule import past_plan, uses_epochs
 from alexnet.training.state import CheckpointInfo
 
 
@@ -33,17 +35,42 @@ def extend(
         UsageError: the run would have ended before.
     """
     step, history = (info.step, info.history) if info else (0, ())
-    epochs, stopping = epochs or recipe.epochs, stopping or recipe.stopping
-    if epochs != recipe.epochs and epochs <= len(history):
+    if changes_end(recipe, epochs, stopping):
+        check_has_not_ended(recipe, history, epochs=epochs, stopping=stopping)
+    schedule = recipe.schedule
+    if epochs not in (None, recipe.epochs) and uses_epochs(schedule):
+        schedule = replace(schedule, replanned=past_plan(recipe, step) if step else ())
+    return replace(
+        recipe,
+        epochs=epochs or recipe.epochs,
+        stopping=stopping or recipe.stopping,
+        schedule=schedule,
+    )
+
+
+def changes_end(recipe: Recipe, epochs: int | None, stopping: StoppingOptions | None) -> bool:
+    """Whether a run may end after another epoch than before; `max_minutes` only interrupts it."""
+    ends = replace(stopping or recipe.stopping, max_minutes=recipe.stopping.max_minutes)
+    return epochs not in (None, recipe.epochs) or ends != recipe.stopping
+
+
+def check_has_not_ended(
+    recipe: Recipe,
+    history: Sequence[EpochRecord],
+    *,
+    epochs: int | None,
+    stopping: StoppingOptions | None,
+) -> None:
+    """Reject another number of epochs, or other options, with which a run would have ended before.
+
+    Raises:
+        UsageError: names the option.
+    """
+    if epochs and epochs != recipe.epochs and epochs <= len(history):
         raise UsageError(f"--epochs {epochs} must be above the {len(history)} finished epochs")
     for count in range(1, len(history) + 1):
-        if reason := reason_to_stop(stopping, history[:count]):
+        if reason := reason_to_stop(stopping or recipe.stopping, history[:count]):
             raise UsageError(f"the run ends after epoch {count}: {reason}; change that option, too")
-    replanned = recipe.schedule.replanned
-    if step and epochs != recipe.epochs and uses_epochs(recipe.schedule):
-        replanned = (*replanned, (step, recipe.epochs))
-    schedule = replace(recipe.schedule, replanned=replanned)
-    return replace(recipe, epochs=epochs, stopping=stopping, schedule=schedule)
 
 
 def describe_extension(before: Recipe, after: Recipe) -> str:
@@ -51,7 +78,7 @@ def describe_extension(before: Recipe, after: Recipe) -> str:
     if before.epochs == after.epochs:
         return ""
     change = f"{before.epochs} -> {after.epochs} epochs"
-    if before.schedule.replanned == after.schedule.replanned:
+    if not (uses_epochs(after.schedule) and after.schedule.replanned):
         return f"{change}; the result is that of a run planned for {after.epochs} epochs"
     step, _ = after.schedule.replanned[-1]
     return (

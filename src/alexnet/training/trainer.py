@@ -42,7 +42,7 @@ from alexnet.training.checkpointing import (
     with_layout,
 )
 from alexnet.training.epoch import evaluate_split
-from alexnet.training.extension import describe_extension, extend
+from alexnet.training.extension import changes_end, describe_extension, extend
 from alexnet.training.initial_weights import resolve
 from alexnet.training.loop import fit
 from alexnet.training.processes import (
@@ -216,8 +216,7 @@ def check_can_be_extended(
         TrainingError: says how.
     """
     folder.remove_checkpoints(keep_newest=recipe.keep_state)
-    ends = replace(stopping or recipe.stopping, max_minutes=recipe.stopping.max_minutes)
-    if epochs in (None, recipe.epochs) and ends == recipe.stopping:
+    if not changes_end(recipe, epochs, stopping):
         raise TrainingError(
             f"{folder.path} has finished already; its model is {folder.model}; "
             f"train it further with more epochs than its {recipe.epochs} (--epochs)"
