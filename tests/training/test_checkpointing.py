@@ -201,6 +201,43 @@ def test_a_checkpoint_without_its_best_model_is_skipped(
     assert folder.metrics.read_bytes() == small_whole.metrics.read_bytes()
 
 
+def files_of(folder: RunFolder) -> dict[Path, bytes]:
+    """The content of a run's files, but for the log."""
+    paths = set(folder.path.rglob("*")) - {folder.log, folder.path / ".lock"}
+    return {path: path.read_bytes() for path in paths if path.is_file()}
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_whole_checkpoint_is_never_given_up_for_a_lost_model(
+    small: Recipe, tmp_path: Path, is_damaged: bool
+) -> None:
+    folder = cut_off(small, tmp_path / "run", 11)
+    if is_damaged:
+        flip(folder.model)
+    else:
+        folder.model.rename(tmp_path / "moved")
+    before = files_of(folder)
+    with pytest.raises(TrainingError, match=r"cannot go on: .*model\.saf.*restore that file, or"):
+        resume(folder.path)
+    assert files_of(folder) == before
+    if not is_damaged:
+        (tmp_path / "moved").rename(folder.model)
+        assert len(resume(folder.path).history) == 3
+
+
+@pytest.mark.parametrize("lost", ["model", "checkpoint"])
+def test_a_finished_run_whose_state_is_lost_stays_as_it_is(
+    small: Recipe, tmp_path: Path, lost: str
+) -> None:
+    folder = train(replace(small, epochs=1, keep_state=True), out=tmp_path / "run").folder
+    (state,) = folder.saved_checkpoints()
+    flip(folder.model if lost == "model" else state)
+    before = files_of(folder)
+    with pytest.raises(TrainingError, match=r"cannot go on: .*does not match its checksum"):
+        resume(folder.path, epochs=3)
+    assert files_of(folder) == before
+
+
 @pytest.mark.slow
 def test_a_model_of_a_later_epoch_does_no_harm(
     small: Recipe, small_whole: RunFolder, tmp_path: Path

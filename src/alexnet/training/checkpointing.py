@@ -18,8 +18,9 @@ from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
-from alexnet.errors import ConfigError, ModelFileError
+from alexnet.errors import ConfigError, ModelFileError, TrainingError
 from alexnet.io.files import remove_file
+from alexnet.io.text import shell_command
 from alexnet.parallel.world import on_main
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
@@ -102,13 +103,21 @@ class Checkpoint:
     info: CheckpointInfo
 
 
+class LostModelError(ModelFileError):
+    """The model of a checkpoint's best epoch is gone; the checkpoint itself is whole."""
+
+
 def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> Checkpoint | None:
-    """The newest checkpoint that is whole; None if there is none. Damaged ones are reported.
+    """The newest checkpoint that is whole; None if the run is to start again.
+
+    Damaged ones are reported. An unfinished run starts again if all of them are.
 
     Raises:
         OSError: a checkpoint cannot be opened; that does not mean that it is damaged.
         ConfigError: config.json has changed since the checkpoint was written.
+        TrainingError: none can be used, and the run has finished or lacks nothing but its model.
     """
+    lost = ""
     for path in reversed(folder.saved_checkpoints()):
         path.open("rb").close()
         try:
@@ -116,9 +125,16 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
             check_best(folder, info.history)
         except ModelFileError as error:
             reporter.note(f"skipped {path.name}: {error}")
+            if isinstance(error, LostModelError) or folder.result.exists():
+                lost = lost or str(error)
             continue
         check_recipe(folder, recipe, info.recipe, info.step)
         return Checkpoint(tensors, info)
+    if lost:
+        new = shell_command(["alexnet", "train", "--config", str(folder.path)])
+        raise TrainingError(
+            f"{folder.path} cannot go on: {lost}; restore that file, or start a new run: {new}"
+        )
     return None
 
 
@@ -128,14 +144,17 @@ def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
     The model may be of a later epoch than the checkpoint: the steps between them are repeated.
 
     Raises:
-        ModelFileError: the model is missing, damaged or of an earlier epoch.
+        LostModelError: the model is missing, damaged or of an earlier epoch.
     """
     best = best_scores(history)
     if best.val_top1_error is None:
         return
-    _, info, _ = load_model(folder.model)
+    try:
+        _, info, _ = load_model(folder.model)
+    except ModelFileError as error:
+        raise LostModelError(str(error)) from error
     if info.scores.epoch < best.epoch:
-        raise ModelFileError(
+        raise LostModelError(
             f"{folder.model} is of epoch {info.scores.epoch}, but epoch {best.epoch} was the best"
         )
 
