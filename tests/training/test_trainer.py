@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +17,12 @@ from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import LRSchedule, OptimizerOptions, Recipe, StoppingOptions
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError
 from alexnet.models.variants import ModelOptions
+from alexnet.records import EpochRecord
 from alexnet.reporter import NullReporter
+from alexnet.training import loop
+from alexnet.training.epoch import epoch_record
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import set_up_training
+from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
 from support.runs import SetAside, Witness, train
 from support.slow import first_fast
@@ -123,6 +127,23 @@ def test_weights_that_are_not_finite_are_never_the_best(tiny: Recipe, tmp_path: 
     with pytest.raises(TrainingError, match="step 1"):
         train(one_wild_step(tiny), out=tmp_path / "run")
     assert not RunFolder(tmp_path / "run").result.exists()
+
+
+def test_outputs_that_overflow_after_the_last_step_have_diverged(
+    small: Recipe, small_place: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights are finite, and so are all losses of the training."""
+
+    def overflow(setup: TrainingSetup, *arguments: Any) -> EpochRecord:
+        for parameter in list(setup.network.parameters())[-2:]:
+            parameter.data.fill_(3e38)
+        return epoch_record(setup, *arguments)
+
+    monkeypatch.setattr(loop, "epoch_record", overflow)
+    message = r"^the val output is not finite after step 4; try a lower --lr$"
+    with pytest.raises(DivergedError, match=message):
+        train(small, out=tmp_path / "run")
+    assert RunFolder(tmp_path / "run").diverged.exists()
 
 
 def test_broken_weights_are_named_without_an_evaluated_split(

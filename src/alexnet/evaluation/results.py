@@ -117,6 +117,10 @@ class Evaluation:
         return evaluation_html(self)
 
 
+class NonfiniteOutputError(ModelFileError):
+    """The network's outputs for some images are NaN or infinite."""
+
+
 def compute_metrics(
     probabilities: np.ndarray,
     labels: np.ndarray,
@@ -131,10 +135,10 @@ def compute_metrics(
     """Every metric from probabilities [N, num_classes] and labels int64 [N].
 
     Raises:
-        ModelFileError: a probability is NaN.
+        NonfiniteOutputError: a probability is NaN.
     """
     if broken := int(np.isnan(probabilities).any(1).sum()):
-        raise ModelFileError(
+        raise NonfiniteOutputError(
             f"the network's outputs for {broken} of {len(labels)} images are not finite; "
             "its weights are too large"
         )

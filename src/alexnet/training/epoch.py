@@ -10,7 +10,7 @@ import numpy as np
 from alexnet.config.recipe import Recipe, StoppingOptions
 from alexnet.errors import DivergedError
 from alexnet.evaluation.evaluator import evaluate_images
-from alexnet.evaluation.results import Evaluation
+from alexnet.evaluation.results import Evaluation, NonfiniteOutputError
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.training.advice import chance_advice, is_first_at_chance
@@ -25,14 +25,12 @@ def epoch_record(
     """Evaluate the network after an epoch's last step, and collect the epoch's figures.
 
     Raises:
-        DivergedError: the loss of the evaluated split is not finite.
+        DivergedError: an output for the evaluated split is not finite.
         TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
     """
     setup.gather()
     metrics, last, split = state.metrics, state.last_step, setup.eval_split
     evaluation = evaluate_split(setup, split, state, checkpoints)
-    if evaluation and not math.isfinite(evaluation.loss):
-        raise not_finite(f"the {split} loss", state)
     return EpochRecord(
         epoch=state.epoch + 1,
         step=state.step,
@@ -54,18 +52,22 @@ def evaluate_split(
     """Evaluate the network as it is now on "val" or "test"; None if that has no images.
 
     Raises:
+        DivergedError: an output is not finite.
         TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
     """
     indices = setup.splits.val if split == "val" else setup.splits.test
     if not len(indices):
         return None
-    return evaluate_images(
-        setup.classifier(),
-        setup.store,
-        indices,
-        split=split or "",
-        on_progress=lambda done, total: checkpoints.stop_if_asked(state),
-    )
+    try:
+        return evaluate_images(
+            setup.classifier(),
+            setup.store,
+            indices,
+            split=split or "",
+            on_progress=lambda done, total: checkpoints.stop_if_asked(state),
+        )
+    except NonfiniteOutputError as error:
+        raise not_finite(f"the {split} output", state) from error
 
 
 def check_weights(state: TrainState) -> None:
