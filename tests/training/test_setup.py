@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,34 @@ def test_init_from_loads_what_matches_and_reports_it(
     assert "fc8.weight (5x52, here 12x52)" in told
     assert "foreign: bn1, conv1, bn2, conv2" in told
     assert "fc7; randomly initialized: fc8" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: t[:, :1], r"conv2\.weight \(\d+x1x5x5, here \d+x\d+x5x5\);"),
+        (None, r"no conv2\.weight;"),
+    ],
+    ids=["of another shape", "missing"],
+)
+def test_a_layer_that_the_file_does_not_fit_is_not_frozen(
+    tiny: Recipe,
+    trained: RunFolder,
+    tmp_path: Path,
+    change: Callable[[torch.Tensor], torch.Tensor] | None,
+    reason: str,
+) -> None:
+    weights = load_file(trained.model)
+    conv2 = weights.pop("conv2.weight")
+    if change:
+        weights["conv2.weight"] = change(conv2).contiguous()
+    del weights["bn1.weight"]  # which is not random
+    save_file(weights, tmp_path / "w.safetensors")
+    recipe = replace(tiny, init_from=str(tmp_path / "w.safetensors"), freeze_up_to="conv3")
+    with pytest.raises(ConfigError, match=rf"^--freeze-up-to conv3 would .* has {reason} freeze"):
+        set_up_training(recipe, NullReporter())
+    for options in ({"freeze_up_to": "conv1"}, {"freeze_up_to": ""}, {"freeze_after_epoch": 1}):
+        set_up_training(replace(recipe, **options), NullReporter())
 
 
 def test_slowing_needs_a_later_freezing() -> None:

@@ -194,12 +194,32 @@ def load_initial_weights(
     """Load the weights that fit, and note which layers they are.
 
     Raises:
+        ConfigError: a layer that stays random is to be frozen from the start.
         ModelFileError: none fits.
     """
     report = load_matching_weights(network, weights)
+    if recipe.freeze_up_to and not recipe.freeze_after_epoch:
+        check_frozen_are_loaded(network, recipe, report)
     reporter.note(loaded_text(recipe.init_from, report) + frozen_text(recipe))
     if report.unused:
         reporter.note(f"unused: {', '.join(report.unused)}")
+
+
+def check_frozen_are_loaded(network: Network, recipe: Recipe, report: LoadReport) -> None:
+    """Reject frozen layers whose weights were not loaded; biases and norms are not random.
+
+    Raises:
+        ConfigError: names the first, and why it was not loaded.
+    """
+    frozen = {id(p) for p in network.parameters_up_to(recipe.freeze_up_to) if p.ndim > 1}
+    names = [name for name, p in network.named_parameters() if id(p) in frozen]
+    if lost := next((name for name in names if name in report.missing), ""):
+        misfit = next((text for text in report.unused if text.startswith(f"{lost} ")), f"no {lost}")
+        raise ConfigError(
+            f"--freeze-up-to {recipe.freeze_up_to} would freeze the randomly initialized {lost}: "
+            f"{recipe.init_from} has {misfit}; freeze only layers that it has, or use "
+            "--freeze-up-to '' to train all of them"
+        )
 
 
 def loaded_text(path: str, report: LoadReport) -> str:

@@ -334,7 +334,12 @@ def build_network(
     device: torch.device,
     reporter: Reporter,
 ) -> Network:
-    """The network on its device: initialized from the seed, given weights loaded, layers frozen."""
+    """The network on its device: initialized from the seed, given weights loaded, layers frozen.
+
+    Raises:
+        ConfigError: a layer that the weights do not fit would be frozen.
+        ModelFileError: no weight fits.
+    """
     check_limits(arch)
     torch.manual_seed(recipe.seed)
     network = channels_last(Network(arch))
