@@ -2,7 +2,11 @@
 
 import re
 import signal
+import socket
+import struct
+import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from email.message import Message
 from pathlib import Path
@@ -48,6 +52,31 @@ def test_the_page_follows_the_run_and_nothing_else_is_served(own: RunFolder) -> 
         assert ask(address, "POST")[0] == 501
     with pytest.raises(OSError, match="refused"):
         ask(address)
+
+
+def test_a_browser_that_leaves_and_a_page_that_fails_print_nothing(
+    own: RunFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    left = threading.Event()
+
+    def page(live: LivePage) -> tuple[str, bytes]:
+        assert left.wait(10)
+        return "1", bytes(2**24)
+
+    monkeypatch.setattr(LivePage, "page", page)
+    with serving(own.path) as address:
+        port = urllib.parse.urlsplit(address).port
+        with socket.create_connection(("127.0.0.1", port or 0)) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            reset = struct.pack("ii", 1, 0)  # a close that does not wait
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        left.set()
+        monkeypatch.setattr(LivePage, "page", lambda live: 1 // 0)
+        assert ask(address)[0] == 500
+    for thread in threading.enumerate():  # of the first answer
+        if "process_request_thread" in thread.name:
+            thread.join(10)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_version_tells_that_a_training_was_killed(

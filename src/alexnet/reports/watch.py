@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from alexnet.errors import AlexNetError, UsageError
+from alexnet.errors import UsageError
 from alexnet.io.text import error_text
 from alexnet.pages.page import render_page
 from alexnet.reports.report_content import image_content, live_content
@@ -114,6 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     live: LivePage
 
+    def handle(self) -> None:
+        """Answer; a browser may leave before it has the whole page."""
+        with suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         self._answer(has_body=True)
 
@@ -124,12 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/" or not self._is_local():
             self.send_error(404)
             return
-        if not has_body:
-            self._send(self.live.version(), b"")
-            return
         try:
-            version, page = self.live.page()
-        except AlexNetError as error:
+            version, page = self.live.page() if has_body else (self.live.version(), b"")
+        except Exception as error:
             self.send_error(500, explain=error_text(error))
             return
         self._send(version, page)
