@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.errors import AlexNetError, ModelFileError, TrainingError
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
@@ -159,6 +160,34 @@ def test_a_run_stopped_while_its_plots_are_drawn_can_be_finished(
     ours, reference = load_file(run.folder.model), load_file(trained.model)
     assert all(torch.equal(ours[name], reference[name]) for name in reference)
     assert run.folder.result.exists()
+
+
+def test_a_best_model_of_steps_that_were_discarded_is_told(
+    small: Recipe, small_place: RunFolder, tmp_path: Path
+) -> None:
+    """As after a kill, if what is done again differs, such as on another GPU."""
+
+    def cut(draw: object, path: Path) -> None:
+        raise PowerCutError
+
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(PowerCutError):
+        train(replace(small, epochs=1), out=folder.path, save_plot=cut)
+    plain, told = Witness(), Witness()
+    with pytest.raises(PowerCutError):
+        resume(folder.path, reporter=plain, save_plot=cut)
+    weights, info, mean_image = load_model(folder.model)
+    weights = {name: tensor.clone() for name, tensor in weights.items()}
+    scores = replace(info.scores, epoch=2, val_top1_error=0.125)
+    save_model(folder.model, weights, replace(info, scores=scores), mean_image)
+    run = resume(folder.path, reporter=told)
+    assert not [note for note in plain.notes if "interrupted" in note]
+    (said,) = [note for note in told.notes if "interrupted" in note]
+    assert said.startswith("the model is of epoch 2 as it was before the run was interrupted (val")
+    assert "12.5 %" in said
+    assert said.endswith(f"{100 * (run.history[0].val_top1_error or 0):.1f} % (epoch 1)")
+    assert run.validation
+    assert run.validation.epoch == 2
 
 
 @pytest.mark.slow

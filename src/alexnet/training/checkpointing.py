@@ -65,6 +65,26 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
     return Scores(epoch=1 + errors.index(min(errors)), val_top1_error=min(errors))
 
 
+def discarded_best(scores: Scores, lowest: Scores) -> str:
+    """That the run's model is of steps that were discarded; "" if it is not.
+
+    The best model is written after each epoch, and a checkpoint only now and then: what a kill
+    discarded may be repeated with other results, such as by another GPU.
+
+    Args:
+        scores: of the model.
+        lowest: of the epochs that the run has kept.
+    """
+    if (scores.epoch, scores.val_top1_error) == (lowest.epoch, lowest.val_top1_error):
+        return ""
+    own, other = (100 * (s.val_top1_error or 0) for s in (scores, lowest))
+    return (
+        f"the model is of epoch {scores.epoch} as it was before the run was interrupted "
+        f"(validation error {own:.1f} %); the epochs done again since then differ, and the lowest "
+        f"is now {other:.1f} % (epoch {lowest.epoch})"
+    )
+
+
 def save_checkpoint(setup: TrainingSetup, state: TrainState, folder: RunFolder) -> None:
     """Write everything that is needed to resume from here, then remove old checkpoints.
 

@@ -35,6 +35,7 @@ from alexnet.training.checkpointing import (
     CheckpointManager,
     TimeLimitReached,
     best_scores,
+    discarded_best,
     latest_checkpoint,
     restore,
     save_last,
@@ -353,7 +354,9 @@ def _finish(
     if setup.eval_split == "val":
         save_last(setup, state, folder)
         setup.world.barrier()  # the best model is written
-        scores = _load_best(setup, folder)
+        lowest, scores = scores, _load_best(setup, folder)
+        if text := discarded_best(scores, lowest):
+            reporter.note(text)
         setup = calibrate(setup, lambda done, total: checkpoints.stop_if_asked(state))
     evaluation = evaluate_split(setup, "test", state, checkpoints)
     if evaluation:
