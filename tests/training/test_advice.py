@@ -11,12 +11,13 @@ import pytest
 
 from alexnet.config.options import flag_name, option_types
 from alexnet.config.presets import preset
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import BalanceOptions, Recipe
 from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture
 from alexnet.records import EpochRecord
 from alexnet.training.advice import (
     chance_advice,
+    chance_class_counts,
     chance_error,
     is_at_chance,
     is_first_at_chance,
@@ -93,6 +94,20 @@ def test_the_sentence_on_chance_names_both_errors_and_what_to_try() -> None:
     assert "--init he" in told
     he = Recipe(model=ModelOptions(init="he"))
     assert "--init he" not in chance_advice(history(0.9, 0.9, 0.91), names, EVEN, he)
+
+
+def test_with_class_weights_chance_is_that_of_equal_classes() -> None:
+    """Of 950 and 50 images, always answering the first class is wrong for 5 %."""
+    good = history(0.10, 0.07, 0.05)
+    weighted = Recipe(balance=BalanceOptions(class_weights="balanced"))
+    sampled = Recipe(balance=BalanceOptions(balanced_sampling=True))
+    for recipe, is_at in ((Recipe(), True), (weighted, False), (sampled, False)):
+        counts = chance_class_counts(np.array([950, 50]), recipe)
+        assert counts.sum() == 1000
+        assert is_at_chance(good, counts) == is_at
+    assert is_at_chance(history(0.48, 0.5, 0.95), counts)
+    told = chance_advice(history(0.95), ("a", "b"), counts, weighted)
+    assert "(95.0 %, and 50.0 % by guessing)" in told
 
 
 @pytest.mark.parametrize(

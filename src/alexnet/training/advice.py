@@ -33,6 +33,16 @@ def chance_error(class_counts: np.ndarray) -> float:
     return 1 - float(class_counts.max() / class_counts.sum())
 
 
+def chance_class_counts(class_counts: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Images of each class as they are sampled, or as the loss weights them: float64 [num_classes].
+
+    With balanced class weights, answering always the most frequent class gains nothing.
+    """
+    if recipe.balance.balanced_sampling or recipe.balance.class_weights == "balanced":
+        return np.full(len(class_counts), class_counts.sum() / len(class_counts))
+    return class_counts.astype(np.float64)
+
+
 def is_at_chance(
     history: Sequence[EpochRecord], class_counts: np.ndarray, mixed_fraction: float = 0.0
 ) -> bool:
@@ -40,7 +50,7 @@ def is_at_chance(
 
     Args:
         history: the finished epochs.
-        class_counts: training images of each class, as they are sampled.
+        class_counts: training images of each class, as they are sampled or weighted.
         mixed_fraction: of the steps; these are left out of the error, so that it is of fewer
             images, unless they are all.
     """
@@ -70,13 +80,15 @@ def chance_advice(
     recipe: Recipe,
 ) -> str:
     """The sentence on a model that learns nothing."""
-    frequent = class_names[int(class_counts.argmax())]
+    answer = f"always answering {class_names[int(class_counts.argmax())]!r}"
+    if recipe.balance.class_weights == "balanced":
+        answer = "guessing"
     lr, error = recipe.optimizer.lr, history[-1].train_top1_error
     he = "--init he --bias 0 --scale std, " if recipe.model.init == "published" else ""
     return (
         f"the training error has been at chance level for {CHANCE_EPOCHS} epochs "
-        f"({100 * error:.1f} %, and {100 * chance_error(class_counts):.1f} % by always answering "
-        f"{frequent!r}), so the model has learnt nothing: try another learning rate "
+        f"({100 * error:.1f} %, and {100 * chance_error(class_counts):.1f} % by {answer}), "
+        "so the model has learnt nothing: try another learning rate "
         f"(--lr {lr / 10:g}, --lr {10 * lr:g}), initial weights that suit the depth "
         f"({he}--norm batch, or another --arch), and check that the labels are right"
     )

@@ -13,7 +13,7 @@ from alexnet.evaluation.evaluator import evaluate_images
 from alexnet.evaluation.results import Evaluation, NonfiniteOutputError
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
-from alexnet.training.advice import chance_advice, is_first_at_chance
+from alexnet.training.advice import chance_advice, chance_class_counts, is_first_at_chance
 from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
@@ -117,14 +117,12 @@ def warn_if_at_chance(
     setup: TrainingSetup, history: Sequence[EpochRecord], reporter: Reporter
 ) -> None:
     """Note, once in a run, that the training error has been at chance level for three epochs."""
-    counts, names = sampled_class_counts(setup), setup.info.class_names
+    counts, names = training_class_counts(setup), setup.info.class_names
     if is_first_at_chance(history, counts, setup.recipe.augment.mixed_fraction):
         reporter.note(chance_advice(history, names, counts, setup.recipe))
 
 
-def sampled_class_counts(setup: TrainingSetup) -> np.ndarray:
-    """Training images of each class in an epoch, as they are sampled: float64 [num_classes]."""
+def training_class_counts(setup: TrainingSetup) -> np.ndarray:
+    """Training images of each class in an epoch as `chance_class_counts`: float64 [num_classes]."""
     labels, num_classes = setup.store.labels[setup.splits.train], len(setup.info.class_names)
-    if setup.recipe.balance.balanced_sampling:
-        return np.full(num_classes, len(labels) / num_classes)
-    return np.bincount(labels, minlength=num_classes).astype(np.float64)
+    return chance_class_counts(np.bincount(labels, minlength=num_classes), setup.recipe)

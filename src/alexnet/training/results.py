@@ -27,7 +27,7 @@ from alexnet.training.advice import (
     running_stats_advice,
 )
 from alexnet.training.data import data_advice, duplicates_in
-from alexnet.training.epoch import sampled_class_counts
+from alexnet.training.epoch import training_class_counts
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
@@ -106,7 +106,7 @@ def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult 
 
 def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[str, ...]:
     """What is uncertain about a finished run, and what to try next: sentences."""
-    recipe, counts = setup.recipe, sampled_class_counts(setup)
+    recipe, counts = setup.recipe, training_class_counts(setup)
     num_evaluated = len(setup.splits.val if setup.eval_split == "val" else setup.splits.test)
     lines = [
         *data_advice(recipe, setup.store, setup.splits),
