@@ -9,6 +9,7 @@
 - `tile_conv`, `tile_gradients`: convolutions in training, and gradients of weights, by kernels for
   AMX's tiles.
 - `bf16_gradients`: weights whose gradients stay in bf16, and their steps of optimizers, on the CPU.
+- `second_derivatives`: gradients that torch can differentiate again, where a kernel's it cannot.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
 - `cores`: the cores that a process may use.
 - `tensors`: tensors as the kernels take them.

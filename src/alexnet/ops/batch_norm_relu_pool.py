@@ -6,14 +6,16 @@ value: neither the normalized values nor those of the ReLU (docs/performance.md)
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from alexnet.ops.library import call_kernel
 from alexnet.ops.relu_norm_pool import NO_NORM, can_use_one_pass
+from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tensors import SUFFIX
 
 
@@ -70,16 +72,20 @@ class _BatchNormReluPool(torch.autograd.Function):
         y = x.new_empty(n, rows, columns, c)
         places = x.new_empty(y.shape if window > 1 else 0, dtype=torch.uint8)
         _call(x, "forward", x, constants, y, places, ctx.sizes)
-        ctx.save_for_backward(x, constants, mean, root, places)
+        ctx.save_for_backward(x, weight, bias, constants, mean, root, places)
+        ctx.eps = eps
         mean, var = mean.float(), var.float()
         ctx.mark_non_differentiable(mean, var)
         return y.permute(0, 3, 1, 2), mean, var
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        x, constants, mean, root, places = ctx.saved_tensors
-        n, h, w, _, c, *_ = ctx.sizes
+        x, weight, bias, constants, mean, root, places = ctx.saved_tensors
+        n, h, w, _, c, _, window, stride, *_ = ctx.sizes
+        if torch.is_grad_enabled():
+            plain = partial(_three_operations, eps=ctx.eps, window=window, stride=stride)
+            inputs = x, weight, bias
+            return *differentiable_gradients(plain, inputs, grad_outputs[0]), None, None, None
         grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
         sums = x.new_empty(n, 2, c, dtype=torch.float32)
         constants = torch.cat([constants, mean[None].float()])
@@ -92,6 +98,14 @@ class _BatchNormReluPool(torch.autograd.Function):
         grad_x = torch.empty_like(x)
         _call(x, "backward", x, constants, grad, places, grad_x, ctx.sizes)
         return grad_x, grad_weight.float(), grad_bias.float(), None, None, None
+
+
+def _three_operations(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, window: int, stride: int
+) -> Tensor:
+    """`batch_norm_relu_pool` in plain torch operations, rounded once."""
+    y = F.batch_norm(x.float(), None, None, weight, bias, training=True, eps=eps).relu()
+    return (y if window == stride == 1 else F.max_pool2d(y, window, stride)).to(x.dtype)
 
 
 def _mean_and_variance(x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.utils import get_total_norm
 
 from alexnet.ops.library import load_kernels
+from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tile_gradients import can_compute_linear_gradients, linear_gradients
 
 SQUARES_BLOCK = 1 << 16
@@ -150,13 +150,17 @@ def _step(kernel: str, weight: Tensor, state: tuple[Tensor, ...], *factors: floa
 class _Bf16Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, copy: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, copy)
-        return F.linear(x, copy, None if bias is None else bias.to(torch.bfloat16))
+        ctx.save_for_backward(x, weight, copy, bias)
+        return _linear(x, copy, bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        (x, copy), (grad,) = ctx.saved_tensors, grad_outputs
+        (x, weight, copy, bias), (grad,) = ctx.saved_tensors, grad_outputs
+        if torch.is_grad_enabled():
+            grad_x, grad_weight, grad_bias = differentiable_gradients(
+                _linear, [x, weight, bias], grad
+            )
+            return grad_x, grad_weight, None, grad_bias
         needs_x, needs_weight, _, needs_bias = ctx.needs_input_grad
         grad_x = grad @ copy if needs_x else None
         if needs_weight and can_compute_linear_gradients(x.shape[1], grad.shape[1]):
@@ -168,3 +172,8 @@ class _Bf16Linear(torch.autograd.Function):
             None,
             grad.sum(0) if needs_bias else None,
         )
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`torch.nn.functional.linear` in the type of `x`."""
+    return F.linear(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tracing import compute_type, is_traced
 
 MIN_KERNEL = 9
@@ -64,6 +64,8 @@ def fft_conv2d(
 class _FftConv(torch.autograd.Function):
     """Products in the frequency domain; the transforms of x and weight are saved for backward.
 
+    So are x and weight, for second derivatives.
+
     A network's convolution is a correlation, so one factor of each product is conjugate.
     """
 
@@ -72,16 +74,18 @@ class _FftConv(torch.autograd.Function):
         padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
         ctx.size, ctx.kernel, ctx.padding = padded.shape[2:], weight.shape[2:], padding
         x_hat, weight_hat = _fft(padded, ctx.size), _fft(weight, ctx.size)
-        ctx.save_for_backward(x_hat, weight_hat)
+        ctx.save_for_backward(x, weight, x_hat, weight_hat)
         ctx.dtypes = x.dtype, weight.dtype
         output_size = [side - k + 1 for side, k in zip(ctx.size, ctx.kernel, strict=True)]
         y_hat = _complex_bmm(x_hat, _conjugate(weight_hat).mT)
         return _inverse_fft(y_hat, ctx.size, output_size, x.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        x_hat, weight_hat = ctx.saved_tensors
+        x, weight, x_hat, weight_hat = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = functools.partial(_direct_conv, padding=ctx.padding)
+            return *differentiable_gradients(plain, [x, weight], grad_outputs[0]), None
         grad_hat = _fft(grad_outputs[0], ctx.size)
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
@@ -94,6 +98,12 @@ class _FftConv(torch.autograd.Function):
             grad_weight_hat = _complex_bmm(_conjugate(grad_hat).mT, x_hat)
             grad_weight = _inverse_fft(grad_weight_hat, ctx.size, ctx.kernel, ctx.dtypes[1])
         return grad_x, grad_weight, None
+
+
+def _direct_conv(x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+    """`fft_conv2d` in plain torch operations, without a bias."""
+    dtype = _compute_dtype(x.dtype)
+    return F.conv2d(x.to(dtype), weight.to(dtype), padding=padding).to(x.dtype)
 
 
 def _fft(x: Tensor, size: list[int]) -> Tensor:

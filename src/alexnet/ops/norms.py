@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from alexnet.io.text import error_text
 from alexnet.ops.library import KernelLibrary, call_kernel, load_kernels
+from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_exporting, is_traced, is_transformed, no_autocast
 
@@ -195,6 +195,24 @@ def _backward(ctx: Any, grad_output: Tensor) -> Any:
 response_norm_op.register_autograd(_backward, setup_context=_setup_context)
 
 
+def _setup_second(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.constants = inputs[2:]
+
+
+def _second_backward(ctx: Any, grad_grad_input: Tensor) -> Any:
+    plain = functools.partial(_reference_backward, constants=ctx.constants)
+    gradients = differentiable_gradients(plain, ctx.saved_tensors, grad_grad_input)
+    return *gradients, *(None,) * len(ctx.constants)
+
+
+def _reference_backward(x: Tensor, grad_output: Tensor, constants: tuple[Any, ...]) -> Tensor:
+    return reference_backward(x, grad_output, *constants)
+
+
+response_norm_backward_op.register_autograd(_second_backward, setup_context=_setup_second)
+
+
 def _check_at_least_1(**arguments: int) -> None:
     for name, value in arguments.items():
         if value < 1:  # the kernels would read and write outside the activations
@@ -276,6 +294,11 @@ def within_channel_lrn(
     if size % 2 and _can_use_within_kernel(x):
         y: Tensor = _WithinChannelNorm.apply(x, size, (alpha, beta, k))  # type: ignore[no-untyped-call]
         return y
+    return _reference_within_norm(x, size, (alpha, beta, k))
+
+
+def _reference_within_norm(x: Tensor, size: int, constants: tuple[float, float, float]) -> Tensor:
+    alpha, beta, k = constants
     with no_autocast(x.device.type):
         a = _upcast(x)
         mean = F.avg_pool2d(a.square(), size, stride=1, padding=size // 2, count_include_pad=True)
@@ -296,9 +319,13 @@ class _WithinChannelNorm(torch.autograd.Function):
         return _call_within_kernel(x, None, size, constants)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = functools.partial(
+                _reference_within_norm, size=ctx.size, constants=ctx.constants
+            )
+            return *differentiable_gradients(plain, [x], grad_outputs[0]), None, None
         return _call_within_kernel(x, grad_outputs[0], ctx.size, ctx.constants), None, None
 
 

@@ -7,14 +7,16 @@ where the maximum was. The kernels are in C on a CPU, and in Triton on a GPU.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from alexnet.ops.library import call_kernel, load_kernels
-from alexnet.ops.norms import MAX_KERNEL_CHANNELS, has_triton_kernels
+from alexnet.ops.norms import MAX_KERNEL_CHANNELS, has_triton_kernels, reference_norm
+from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_traced
 
@@ -97,11 +99,13 @@ class _ReluNormPool(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         x, places = ctx.saved_tensors
         constants: tuple[Norm, int, int] = ctx.constants
         norm, window, stride = constants
+        if torch.is_grad_enabled():
+            plain = partial(_three_operations, norm=norm, window=window, stride=stride)
+            return *differentiable_gradients(plain, [x], grad_outputs[0]), None, None, None
         grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
         if x.is_cuda:
             from alexnet.ops import relu_norm_pool_triton
@@ -110,6 +114,14 @@ class _ReluNormPool(torch.autograd.Function):
         else:
             grad_x = _backward_in_c(x, grad, places, norm, window, stride)
         return grad_x, None, None, None
+
+
+def _three_operations(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor:
+    """`relu_norm_pool` in plain torch operations, rounded where the kernels round."""
+    y = (x if x.is_cuda else x.float()).relu()
+    if norm != NO_NORM:
+        y = reference_norm(y, *norm)
+    return F.max_pool2d(y, window, stride).to(x.dtype)
 
 
 def _forward_in_c(x: Tensor, norm: Norm, window: int, stride: int) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,15 @@ tiles, too, as on most shared machines, oneDNN's take 1.3 to 1.5 times as long
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from alexnet.ops.library import call_kernel
+from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tile_gradients import TILE, conv_gradients, has_tile_kernels
 from alexnet.ops.tracing import is_bf16_step
 
@@ -63,7 +65,7 @@ def tile_conv2d(
         raise ValueError(f"no convolution by tiles here of inputs and weights of shapes {shapes}")
     with torch.autocast(x.device.type, enabled=False):
         y: Tensor = _TileConv.apply(  # type: ignore[no-untyped-call]
-            x.to(torch.bfloat16), weight, bias, padding, groups
+            _channels_last(x.to(torch.bfloat16)), weight, bias, padding, groups
         )
     return y
 
@@ -80,26 +82,28 @@ class _TileConv(torch.autograd.Function):
         padding: tuple[int, int],
         groups: int,
     ) -> Tensor:
-        x, weight = (_channels_last(t) for t in (x, weight.to(torch.bfloat16)))
-        ctx.save_for_backward(x, weight)
+        kernels = _channels_last(weight.to(torch.bfloat16))
+        ctx.save_for_backward(x, weight, bias, kernels)
         ctx.padding, ctx.groups = padding, groups
         bias = x.new_zeros(len(weight), dtype=torch.float32) if bias is None else bias.float()
-        return _convolve(x, weight, bias, padding, groups)
+        return _convolve(x, kernels, bias, padding, groups)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        (x, weight), (grad,) = ctx.saved_tensors, grad_outputs
+        (x, weight, bias, kernels), (grad,) = ctx.saved_tensors, grad_outputs
+        if torch.is_grad_enabled():
+            plain = partial(_plain_conv, padding=ctx.padding, groups=ctx.groups)
+            return *differentiable_gradients(plain, [x, weight, bias], grad), None, None
         needs_x, needs_weight, needs_bias, _, _ = ctx.needs_input_grad
         grad_x = grad_weight = grad_bias = None
         kernel, padding, groups = tuple(weight.shape[2:]), ctx.padding, ctx.groups
         if needs_x:
             rows, columns = (kernel[i] - 1 - padding[i] for i in (0, 1))
             zeros = x.new_zeros(x.shape[1], dtype=torch.float32)
-            grad_x = _convolve(grad, weight, zeros, (rows, columns), groups, is_turned=True)
+            grad_x = _convolve(grad, kernels, zeros, (rows, columns), groups, is_turned=True)
         if needs_weight and grad.shape[3] > NARROW:
             grad_weight, grad_bias = torch.ops.aten.convolution_backward(
-                grad, x, weight, [len(weight)], [1, 1], padding, [1, 1], False, [0, 0], groups,
+                grad, x, kernels, [len(kernels)], [1, 1], padding, [1, 1], False, [0, 0], groups,
                 [False, True, needs_bias],
             )[1:]  # fmt: skip
         elif needs_weight:
@@ -107,6 +111,14 @@ class _TileConv(torch.autograd.Function):
         elif needs_bias:
             grad_bias = grad.float().sum((0, 2, 3))
         return grad_x, grad_weight, grad_bias if needs_bias else None, None, None
+
+
+def _plain_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], groups: int
+) -> Tensor:
+    """`tile_conv2d` in plain torch operations."""
+    kernels, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+    return F.conv2d(x, kernels, bias, padding=padding, groups=groups)
 
 
 def _convolve(
