@@ -149,22 +149,48 @@ def test_closures_and_missing_gradients(optimizer_class: Any) -> None:
 
 
 @pytest.mark.parametrize("optimizer_class", [PaperSGD, KerasAdam])
-def test_state_goes_through_a_state_dict(optimizer_class: Any) -> None:
-    """Two steps, saved, loaded into a new optimizer, two more: as four in one go."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_state_goes_through_a_state_dict(optimizer_class: Any, dtype: torch.dtype) -> None:
+    """Two steps, saved, loaded into a new optimizer, four more: as six in one go, to the bit."""
 
     def step(optimizer: torch.optim.Optimizer, w: nn.Parameter, steps: range) -> None:
         for i in steps:
-            w.grad = torch.from_numpy(gradient(i, w.detach().numpy()))
+            w.grad = torch.from_numpy(gradient(i, w.detach().numpy())).to(dtype)
             optimizer.step()
 
-    whole, part = (nn.Parameter(torch.from_numpy(START.copy())) for _ in range(2))
-    step(optimizer_class([whole], lr=0.1), whole, range(4))
-    first = optimizer_class([part], lr=0.1)
+    whole, part = (nn.Parameter(torch.from_numpy(START).to(dtype, copy=True)) for _ in range(2))
+    uninterrupted = optimizer_class([whole], lr=0.013)  # not a number of float32
+    step(uninterrupted, whole, range(6))
+    first = optimizer_class([part], lr=0.013)
     step(first, part, range(2))
     second = optimizer_class([part], lr=0.1)
     second.load_state_dict(first.state_dict())
-    step(second, part, range(2, 4))
+    step(second, part, range(2, 6))
     assert torch.equal(whole, part)
+    for key, value in uninterrupted.state[whole].items():
+        assert torch.equal(value, second.state[part][key])
+        assert value.dtype == second.state[part][key].dtype
+
+
+@pytest.mark.parametrize("optimizer_class", [PaperSGD, SGD, Adam, AdamW, KerasAdam])
+def test_a_group_can_be_added_later(optimizer_class: Any) -> None:
+    """Its parameters learn as if they were alone, at the learning rate that `set_lr` gives all."""
+
+    def steps(optimizer: torch.optim.Optimizer, weights: list[nn.Parameter]) -> None:
+        set_lr(optimizer, 0.1)
+        for i in range(3):
+            for w in weights:
+                w.grad = torch.from_numpy(gradient(i, w.detach().numpy()))
+            optimizer.step()
+
+    first, later, alone = (nn.Parameter(torch.from_numpy(START.copy())) for _ in range(3))
+    optimizer = optimizer_class([first], lr=0.5)
+    steps(optimizer, [first])
+    optimizer.add_param_group({"params": [later]})
+    steps(optimizer, [first, later])
+    steps(optimizer_class([alone], lr=0.5), [alone])
+    assert torch.equal(later, alone)
+    assert not torch.equal(later, first)
 
 
 def toy() -> Network:
@@ -281,6 +307,13 @@ def test_set_lr() -> None:
     optimizer = build_optimizer(toy(), OptimizerOptions(bias_lr_multiplier=2.0))
     set_lr(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.5, 0.25]
+
+
+def test_set_lr_of_an_optimizer_of_torchs() -> None:
+    optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.ones(1))], "low_lr": True}], lr=1.0)
+    optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))]})
+    set_lr(optimizer, 0.25, low_lr=0.01)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.25]
 
 
 @pytest.mark.parametrize("rule", RULES)

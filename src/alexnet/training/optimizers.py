@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Any, overload
 
 import torch
@@ -64,6 +65,20 @@ class PaperSGD(EagerOptimizer):
         self, params: Any, lr: float, momentum: float = 0.9, weight_decay: float = 5e-4
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load what `state_dict` gave; the optimizer then goes on with the same bits.
+
+        Raises:
+            ValueError: it is of other parameter groups.
+        """
+        super().load_state_dict(state_dict)
+        saved = state_dict["state"]
+        groups = state_dict["param_groups"], self.param_groups
+        pairs = (chain.from_iterable(group["params"] for group in part) for part in groups)
+        for index, weight in zip(*pairs, strict=True):
+            if index in saved:  # torch has rounded it to the type of the weight
+                self.state[weight]["lr"] = saved[index]["lr"].to("cpu", copy=True)
 
     def update(self) -> None:
         """As `step`, without its closure."""
@@ -170,8 +185,12 @@ class KerasAdam(Adam):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=True)
-        for group in self.param_groups:
-            group["keras_eps"] = eps
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        group.setdefault("keras_eps", group["eps"])  # `update` changes the latter
 
     def update(self) -> None:
         """As `step`, without its closure."""
@@ -227,6 +246,9 @@ def build_optimizer(
     """The optimizer over the parameters that are not frozen.
 
     All but torch's SGD take bf16 gradients where nothing is added up or scaled before the update.
+    The network then gives such gradients, of fully connected layers trained in bf16 on a CPU, until
+    another optimizer is built here or `allow_bf16_gradients(network, allowed=False)` is called:
+    before it is trained by an optimizer of torch's.
 
     Args:
         network: gives the parameters.

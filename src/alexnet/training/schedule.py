@@ -74,11 +74,12 @@ def build_scheduler(recipe: Recipe, steps_per_epoch: int) -> LRScheduler:
 def set_lr(optimizer: torch.optim.Optimizer, lr: float, low_lr: float | None = None) -> None:
     """Give every group its multiple of `lr`, and groups marked `low_lr` that of `low_lr` if given.
 
-    `optimizers.parameter_groups` puts `lr_multiplier` and `low_lr` into each group.
+    `optimizers.parameter_groups` puts `lr_multiplier` and `low_lr` into each group; a group that
+    was made without them learns at `lr`.
     """
     for group in optimizer.param_groups:
-        is_low = low_lr is not None and group["low_lr"]
-        group["lr"] = (low_lr if is_low else lr) * group["lr_multiplier"]
+        is_low = low_lr is not None and group.get("low_lr", False)
+        group["lr"] = (low_lr if is_low else lr) * group.get("lr_multiplier", 1.0)
 
 
 def lr_at(
