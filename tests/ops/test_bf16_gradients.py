@@ -266,6 +266,22 @@ def test_another_optimizer_takes_the_gradients_back() -> None:
     assert not network.get_submodule("fc6").allows_bf16_gradient
 
 
+def test_an_optimizer_of_torchs_follows_where_bf16_gradients_are_no_longer_allowed() -> None:
+    network = narrow_classifier("alexnet").network.train()
+    images = randn(2, *network.architecture.input)
+
+    def step(optimizer: torch.optim.Optimizer) -> set[torch.dtype]:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            network(images).logsumexp(1).sum().backward()
+        optimizer.step()
+        return gradient_types(network)
+
+    assert torch.bfloat16 in step(build_optimizer(network, PAPER))
+    allow_bf16_gradients(network, allowed=False)
+    assert step(torch.optim.AdamW(network.parameters())) == {torch.float32}
+
+
 def test_what_can_have_a_bf16_gradient() -> None:
     weight = nn.Parameter(randn(3, 4))
     assert can_have_bf16_gradient(weight)

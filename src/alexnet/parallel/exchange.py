@@ -214,6 +214,18 @@ def channels_to_rows(x: Tensor, channels: Route, rows: Route) -> Tensor:
     return _Turn.apply(x, channels, rows)  # type: ignore[no-any-return, no-untyped-call]
 
 
+def check_first_derivative() -> None:
+    """For a backward pass that exchanges gradients, which autograd does not see.
+
+    Raises:
+        NotImplementedError: its result is to be differentiated again.
+    """
+    if torch.is_grad_enabled():
+        raise NotImplementedError(
+            "no second derivatives (create_graph=True) of a network that is spread over processes"
+        )
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, route: Route) -> Tensor:
@@ -222,6 +234,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        check_first_derivative()
         return ctx.route.sum(grad, BACKWARD), None
 
 
@@ -233,6 +246,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        check_first_derivative()
         return ctx.route.copy(grad, BACKWARD), None
 
 
@@ -244,6 +258,7 @@ class _GatherReplicated(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        check_first_derivative()
         route: Route = ctx.route
         own, needed = route.owned[route.rank], route.needed[route.rank]
         return _piece(grad, route.dim, needed, own), None
@@ -257,6 +272,7 @@ class _Turn(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        check_first_derivative()
         channels, rows = ctx.routes
         return _turn(grad, rows, channels, BACKWARD), None, None
 

@@ -12,7 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet.parallel.exchange import BACKWARD, FORWARD, Route, Transfer
+from alexnet.parallel.exchange import (
+    BACKWARD,
+    FORWARD,
+    Route,
+    Transfer,
+    check_first_derivative,
+)
 
 
 def gather_in_rounds(x: Tensor, routes: Sequence[Route]) -> Iterator[Tensor]:
@@ -45,6 +51,7 @@ class _Divide(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        check_first_derivative()
         pairs = zip(ctx.routes, ctx.sums, strict=True)
         return torch.cat([route.finish_sum(sent) for route, sent in pairs]), None, None, None
 
@@ -66,6 +73,7 @@ class _Arrive(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        check_first_derivative()
         ctx.sums[ctx.place] = ctx.route.start_sum(grad, BACKWARD)
         unused = grad.new_zeros(()).expand(ctx.shape)
         return unused, None, None, None, None
