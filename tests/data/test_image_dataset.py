@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,18 @@ def test_a_loader_reads_all_images_once(splits: dict[str, ImageDataset]) -> None
     images, labels = next(iter(DataLoader(splits["train"], batch_size=36, shuffle=True)))
     assert tuple(images.shape) == (36, 16, 16, 3)
     assert labels.bincount().tolist() == [3] * 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_read_the_images_however_they_are_started(
+    splits: dict[str, ImageDataset], method: str
+) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    loader = DataLoader(splits["val"], batch_size=4, num_workers=2, multiprocessing_context=method)
+    images = torch.cat([images for images, _ in loader])
+    assert np.array_equal(images, splits["val"].store.images(splits["val"].indices))
 
 
 def test_a_transform_is_applied_to_every_image(splits: dict[str, ImageDataset]) -> None:

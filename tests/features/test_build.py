@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +91,15 @@ def stop_at(images: int) -> Callable[[int, int], None]:
             raise KeyboardInterrupt
 
     return on_progress
+
+
+def test_a_copy_of_an_index_is_opened_anew(classifier: Classifier, store: Store) -> None:
+    index = build_index(classifier, store)
+    pickled = pickle.dumps(index)
+    assert index.features.tobytes() not in pickled
+    for copied in (pickle.loads(pickled), copy.deepcopy(index)):
+        for block, same in zip(copied.blocks(100), index.blocks(100), strict=True):
+            np.testing.assert_equal(block, same)
 
 
 @pytest.mark.parametrize("name", first_fast(sorted(ZOO, key="lenet5".__ne__)))

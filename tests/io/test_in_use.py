@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from pickle import dumps, loads
 
 import pytest
 
@@ -23,6 +26,20 @@ def test_a_file_is_in_use_as_long_as_its_marks(tmp_path: Path) -> None:
     del first
     assert is_in_use(path)
     del second
+    assert not is_in_use(path)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda it: loads(dumps(it))])
+def test_a_copy_is_a_mark_of_its_own(tmp_path: Path, copied: Callable[[InUse], InUse]) -> None:
+    path = tmp_path / "store.json"
+    path.write_text("{}")
+    first = InUse(path)
+    second = copied(first)
+    del first
+    assert is_in_use(path)
+    with path.open() as other:  # its descriptor is the one that `first` had
+        del second
+        os.fstat(other.fileno())
     assert not is_in_use(path)
 
 

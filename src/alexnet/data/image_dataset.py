@@ -17,7 +17,8 @@ from alexnet.data.store.store import Store
 class ImageDataset(Dataset[tuple[Any, int]]):
     """Images and labels of one split: `dataset[i]` is (uint8 tensor [S, S, 3], label).
 
-    It works with `torch.utils.data.DataLoader` and any number of workers.
+    It works with `torch.utils.data.DataLoader` and any number of workers, however they are started;
+    its pickle, which a worker may get, has the path of the images, not the images.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ network gives them, so that distances are exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,10 @@ def source_layer(arch: Architecture, layer: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class FeatureIndex:
-    """An opened index; features stay on the disk until they are read."""
+    """An opened index; features stay on the disk until they are read.
+
+    Its pickle is the path of the folder, which is opened anew.
+    """
 
     folder: Path
     info: IndexInfo
@@ -72,6 +75,9 @@ class FeatureIndex:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def __reduce__(self) -> tuple[Callable[[Path], FeatureIndex], tuple[Path]]:
+        return open_index, (self.folder,)
 
     def blocks(self, max_bytes: int) -> Iterator[tuple[int, np.ndarray]]:
         """The features in blocks of rows [n, D], each with the index of its first row.

@@ -25,16 +25,19 @@ class InUse:
     """Tells other processes that a file is in use, as long as this object exists.
 
     It is a shared lock of the system's, which ends with the process at the latest. Where a file
-    system has no locks, nothing is told.
+    system has no locks, nothing is told. A copy, also an unpickled one, has a lock of its own.
     """
 
     def __init__(self, path: Path) -> None:
-        self._handle = -1
+        self._path, self._handle = path, -1
         if fcntl is None:
             return
         with suppress(OSError):
             self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def __reduce__(self) -> tuple[type[InUse], tuple[Path]]:
+        return InUse, (self._path,)
 
     def __del__(self) -> None:
         if self._handle >= 0:

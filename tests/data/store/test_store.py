@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from alexnet.config.preprocessing import Resize
+from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.recipe import DataOptions
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.images.decode import decode
 from alexnet.data.splits import split_indices
+from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
 from support.noise_stores import SIDE, build, write_images
 
@@ -45,6 +48,18 @@ def test_images_are_read_in_the_order_of_the_indices(folder: Path) -> None:
     assert np.array_equal(store.images(indices), array[indices])
     assert np.array_equal(store.image(3), array[3])
     assert store.images([]).shape == (0, *store.image_shape)
+
+
+@pytest.mark.parametrize("store_format", ["pixels", "jpeg"])
+def test_a_copy_reads_the_same_images_from_the_disk(
+    folder: Path, store_format: StoreFormat
+) -> None:
+    source = folder_source(folder)
+    store = prepare(source, resize="stretch", side=128, store_format=store_format)
+    pickled = pickle.dumps(store)
+    assert len(pickled) < store.num_bytes / 10
+    for copied in (pickle.loads(pickled), copy.copy(store), copy.deepcopy(store)):
+        assert np.array_equal(copied.images(range(12)), store.images(range(12)))
 
 
 def test_a_store_cut_short_is_noticed(folder: Path) -> None:

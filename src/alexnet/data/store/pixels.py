@@ -15,15 +15,19 @@ PIXEL_FILES = ("images.npy",)
 
 
 class PixelReader:
-    """Reads images from the array of a finished store."""
+    """Reads images from the array of a finished store.
+
+    It holds no memory map, which would be pickled with all images for a worker of a loader.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._array = np.load(folder / "images.npy", mmap_mode="r")
-        self.shape: tuple[int, ...] = self._array.shape
-        self.num_bytes = int(self._array.nbytes)
-        if self._array.dtype != np.uint8:
-            raise ValueError(f"its images are {self._array.dtype}, not uint8")
         self._path = folder / "images.npy"
+        array = np.load(self._path, mmap_mode="r")
+        self.shape: tuple[int, ...] = array.shape
+        self.num_bytes = int(array.nbytes)
+        self._offset = int(array.offset)
+        if array.dtype != np.uint8:
+            raise ValueError(f"its images are {array.dtype}, not uint8")
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Images in the order of `indices`: uint8 [len(indices), S, S, 3].
@@ -37,7 +41,7 @@ class PixelReader:
         images = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
         with self._path.open("rb", buffering=0) as file:
             for image, index in zip(images, indices, strict=True):
-                file.seek(self._array.offset + int(index) * image.nbytes)
+                file.seek(self._offset + int(index) * image.nbytes)
                 if file.readinto(image.data) != image.nbytes:
                     raise DataError(
                         f"{self._path.parent} has been cut short; remove it and prepare it again"
