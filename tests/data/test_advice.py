@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from alexnet.config.recipe import DataOptions
 from alexnet.data.advice import (
     few_images,
     imbalance,
@@ -14,6 +15,7 @@ from alexnet.data.advice import (
     many_held_out,
     rare_classes,
     split_advice,
+    unused_fractions,
 )
 
 NAMES = ("daisy", "rose", "tulip")
@@ -114,6 +116,16 @@ def test_nothing_is_said_of_enough_images_and_of_splits_that_are_not_there() -> 
 def test_a_tenth_of_the_training_images_in_no_batch(numbers: tuple[int, ...], told: str) -> None:
     assert left_out_images(*numbers).startswith(told)
     assert bool(left_out_images(*numbers)) == bool(told)
+
+
+def test_a_fraction_without_effect_is_told() -> None:
+    options = DataOptions(test_fraction=0.2, val_fraction=0.1)
+    assert unused_fractions(options, {"train", "val", "test"}) == [
+        "--test-fraction 0.2 has no effect: the data set has its own test split",
+        "--val-fraction 0.1 has no effect: the data set has its own validation split",
+    ]
+    assert unused_fractions(options, {"train"}) == []
+    assert unused_fractions(DataOptions(), {"train", "val", "test"}) == []
 
 
 def test_many_held_out_images_are_told_with_a_fraction_for_fewer() -> None:

@@ -164,6 +164,29 @@ def test_nothing_left_for_training_is_an_error() -> None:
     require_training_images("flowers", drawn([0, 1], given_splits="te"))
 
 
+def test_a_given_fraction_is_held_out_where_the_data_has_no_test_split() -> None:
+    labels, given = [0] * 40 + [1] * 20, "t" * 30 + "v" * 10 + "t" * 20
+    assert drawn(labels, DataOptions(), given_splits=given).counts == {"train": 50, "val": 10}
+    splits = drawn(labels, DataOptions(test_fraction=0.1, val_fraction=0.1), given_splits=given)
+    assert splits.val.tolist() == list(range(30, 40))
+    assert np.bincount(np.array(labels)[splits.test]).tolist() == [3, 2]
+    assert together(splits) == list(range(60))
+    splits = drawn([0] * 40, DRAWN, given_splits="t" * 40)
+    assert splits.counts == {"train": 24, "val": 6, "test": 10}
+    given = "t" * 30 + "e" * 10
+    assert drawn([0] * 40, DRAWN, given_splits=given).test.tolist() == list(range(30, 40))
+
+
+def test_a_test_split_out_of_the_training_images_parts_no_equal_images() -> None:
+    rows, groups = np.arange(40), [np.array([i, i + 20]) for i in range(20)]
+    given = np.array(["train"] * 30 + ["val"] * 10)
+    splits = split(rows, rows * 0, given, 0.25, DRAWN, 0, groups)
+    side = np.isin(rows, splits.test)
+    assert np.array_equal(side[:10], side[20:30])
+    assert splits.val.tolist() == list(range(30, 40))
+    assert len(splits.test)
+
+
 def test_one_given_split_is_not_split_again() -> None:
     for letter, name in (("v", "val"), ("e", "test")):
         splits = drawn([0, 1] * 5, given_splits=letter * 10)

@@ -19,12 +19,14 @@ from alexnet.evaluation.evaluator import (
     evaluate_images,
     open_evaluation_data,
     predict_probabilities,
+    select_split,
 )
 from alexnet.inference.classifier import Classifier
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
 from support.narrow_nets import narrow_classifier
 from support.oracles import CLASSES, PROBABILITIES, Oracle, store
+from support.runs import SetAside
 
 
 def evaluated(indices: np.ndarray, **options: object) -> alexnet.Evaluation:
@@ -151,6 +153,18 @@ def test_training_data_that_has_moved(tmp_path: Path) -> None:
     with pytest.raises(DataError) as told:
         open_evaluation_data(classifier, str(tmp_path / "moved"), "", NullReporter())
     assert "moved, --data" not in str(told.value), "it was named"
+
+
+def test_other_data_keep_their_own_splits(set_aside: SetAside) -> None:
+    """Also from a fraction that the recipe held out of the training data."""
+    classifier = narrow_classifier("lenet5")
+    options = replace(classifier.info.recipe.data_options, test_fraction=0.3)
+    recipe = replace(classifier.info.recipe, data_options=options)
+    classifier = replace(classifier, info=replace(classifier.info, recipe=recipe))
+    data = set_aside("train", "val")
+    images = prepare(folder_source(data), resize="stretch", side=8)
+    name, indices = select_split(classifier, images, str(data), "auto")
+    assert (name, len(indices)) == ("val", 12)
 
 
 def test_no_images_is_an_error() -> None:

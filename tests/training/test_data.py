@@ -48,6 +48,30 @@ def test_classes_and_splits_are_told_and_what_a_split_lacks(
     ]
 
 
+def test_a_fraction_is_held_out_of_the_training_images_or_without_effect(
+    tiny: Recipe, set_aside: SetAside, witness: Witness
+) -> None:
+    options = replace(tiny.data_options, test_fraction=0.34)
+    recipe = replace(tiny, data=str(set_aside("train", "val")), data_options=options)
+    _, splits = prepare_data(recipe, witness)
+    assert splits.counts == {"train": 24, "val": 12, "test": 12}
+    assert not any("no effect" in note for note in witness.notes)
+    set_aside("test")
+    _, splits = prepare_data(recipe, witness)
+    assert splits.counts == {"train": 36, "val": 12, "test": 12}
+    told = "--test-fraction 0.34 has no effect: the data set has its own test split"
+    assert witness.notes.count(told) == 1
+
+
+def test_a_class_that_is_held_out_whole_is_told_so(tiny: Recipe, set_aside: SetAside) -> None:
+    data = set_aside("train", "val")
+    for name in ("1", "2"):
+        next(data.glob(f"train/rose/*{name}*")).unlink()
+    options = replace(tiny.data_options, test_fraction=0.9, split="random")
+    with pytest.raises(DataError, match=r"no usable training image; .* lower --test-fraction"):
+        prepare_data(replace(tiny, data=str(data), data_options=options), NullReporter())
+
+
 def test_one_class_cannot_be_trained(tiny: Recipe, flowers: Path, tmp_path: Path) -> None:
     shutil.copytree(flowers / "train" / "rose", tmp_path / "one" / "rose")
     with pytest.raises(DataError, match=r"^one has 1 class, 'rose'; training needs at least two"):

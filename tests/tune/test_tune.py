@@ -58,6 +58,14 @@ def test_trials_have_validation_images_and_no_test_images(
     assert tuning.images == {"train": 36, "val": 12, "test": 12}
 
 
+def test_a_test_split_out_of_the_training_images_is_the_same_for_all_seeds(
+    small: Recipe, set_aside: SetAside
+) -> None:
+    options = replace(small.data_options, test_fraction=0.34)
+    recipe = replace(small, data=str(set_aside("train", "val")), data_options=options, seed=7)
+    assert plan_tuning(recipe, (), NullReporter()).recipe.data_options.split_seed == 7
+
+
 @pytest.mark.slow
 def test_a_trial_reads_no_test_image(
     without_val: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -58,8 +58,9 @@ class DataOptions:
     split: Literal["stratified", "random"] = "stratified"
     """How a data set without its own splits is split: per class, or over all images."""
     test_fraction: float | None = None
-    """Fraction of the images held out for testing if the data set has no test split; None: the
-    data set's default."""
+    """Fraction of the images held out for testing if the data set has no test split: of the
+    training images if it has other splits; None: the data set's default, or nothing if it has
+    other splits."""
     val_fraction: float = 0.0
     """Fraction of the training images, before --train-per-class limits them, held out to choose the
     best epoch if the data set has no validation split."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from alexnet.config.recipe import DataOptions
 from alexnet.data.summary import first_names
 
 MIN_EVALUATED_IMAGES = 30
@@ -102,6 +103,22 @@ def few_images(split: str, num_images: int, *, is_own: bool, is_scarce: bool = F
         f"the {SPLIT_WORDS[split]} split has {images_text(num_images)}, each "
         f"{100 / num_images:.1f} points of the error: {what}"
     )
+
+
+def unused_fractions(options: DataOptions, own_splits: Collection[str]) -> list[str]:
+    """Sentences on fractions that a data set's own splits leave without effect.
+
+    Args:
+        options: has the fractions.
+        own_splits: those that the data set defines itself.
+    """
+    fractions = {"test": options.test_fraction, "val": options.val_fraction or None}
+    return [
+        f"--{split}-fraction {fraction:g} has no effect: the data set has its own "
+        f"{SPLIT_WORDS[split]} split"
+        for split, fraction in fractions.items()
+        if fraction is not None and split in own_splits
+    ]
 
 
 def many_held_out(num_train: int, num_val: int, val_fraction: float) -> str:

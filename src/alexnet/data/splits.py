@@ -86,7 +86,10 @@ def split(
     seed: int,
     groups: Iterable[np.ndarray] = (),
 ) -> Splits:
-    """The data set's own splits if it has any, else random ones, per class or over all images.
+    """The data set's own splits, and random ones for those that it lacks.
+
+    A data set without any split gets a test split. One with some gets it if the options have a
+    fraction, which is then of the training images. Random splits are per class or over all images.
 
     Args:
         indices: images to split, ascending.
@@ -102,6 +105,9 @@ def split(
     if not (given_splits[indices] != "").any():
         fraction = test_fraction if options.test_fraction is None else options.test_fraction
         train, test = _hold_out(indices, labels, fraction, split_seed, options.split)
+        train, test = _keep_together(train, test, groups, len(labels))
+    elif not len(test) and options.test_fraction:
+        train, test = _hold_out(train, labels, options.test_fraction, split_seed, options.split)
         train, test = _keep_together(train, test, groups, len(labels))
     if not len(val) and options.val_fraction:
         train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)

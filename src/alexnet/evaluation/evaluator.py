@@ -250,7 +250,10 @@ def select_split(
     is_own = is_training_data(classifier, store, data)
     if split == "all" or (split == "auto" and not is_own and not any(store.info.splits)):
         return "all", np.flatnonzero(store.usable)
-    splits = split_indices(store, recipe.data_options, recipe.seed)
+    options = recipe.data_options
+    if not is_own and any(store.info.splits):  # a fraction was for the training data
+        options = replace(options, test_fraction=None)
+    splits = split_indices(store, options, recipe.seed)
     name: SplitName = split
     if name == "auto":
         name = _default_split(splits, may_be_train=not is_own)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.config.serialization import short_repr
-from alexnet.data.advice import many_held_out, split_advice
+from alexnet.data.advice import many_held_out, split_advice, unused_fractions
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.published import PUBLISHED, published_source
 from alexnet.data.duplicates import check_command, duplicate_advice
@@ -97,6 +99,8 @@ def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Spli
     for note in summary_notes(summarize(store.info.class_names, store.labels, splits.by_name)):
         reporter.note(note)
     check_classes(store, splits)
+    for sentence in unused_fractions(options, set(store.info.splits)):
+        reporter.note(sentence)
     if text := held_out_advice(options, store, splits):
         reporter.note(text)
     for sentence in data_advice(recipe, store, splits):
@@ -152,8 +156,9 @@ def _missing_class_text(store: Store, name: str) -> str:
     label = store.info.class_names.index(name)
     rejected = [image for image in store.info.rejected if store.labels[image.index] == label]
     cause = f"; {rejected[0].name} was rejected ({rejected[0].reason})" if rejected else ""
-    has_own_splits = any(store.info.splits)
-    advice = "remove the class from the other splits" if has_own_splits else "lower --test-fraction"
+    usable = np.flatnonzero(store.usable & (store.labels == label))
+    is_held_out = not any(store.info.splits) or "train" in {store.info.splits[i] for i in usable}
+    advice = "lower --test-fraction" if is_held_out else "remove the class from the other splits"
     return (
         f"class {short_repr(name)} has no usable training image{cause}; "
         f"repair or add images, or {advice}"

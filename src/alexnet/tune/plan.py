@@ -89,7 +89,8 @@ def plan_tuning(start: Recipe, space: Space, reporter: Reporter, *, dry: bool = 
     check_recipe(start)
     store, splits = plan_data(start, reporter)[:2] if dry else prepare_data(start, reporter)
     options, notes = start.data_options, list[str]()
-    if "val" not in store.info.splits:
+    own = set(store.info.splits)
+    if "val" not in own or ("test" not in own and options.test_fraction):
         seed = start.seed if options.split_seed is None else options.split_seed
         options = replace(options, split_seed=seed)
     if not len(splits.val):
