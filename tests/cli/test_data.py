@@ -142,6 +142,18 @@ def test_data_split_refuses_a_file_that_exists_before_it_reads_images(
     assert told.err == f"alexnet: {tmp_path / 'parts.csv'} exists; choose another path\n"
 
 
+def test_data_split_writes_no_list_of_an_archive(
+    command: Command, flowers: Path, tmp_path: Path
+) -> None:
+    shutil.make_archive(str(tmp_path / "photos"), "zip", flowers / "train")
+    told = command("data", "split", tmp_path / "photos.zip", tmp_path / "photos.csv")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.endswith("write a new folder, or unpack the archive first\n")
+    assert not (tmp_path / "photos.csv").exists()
+    told = command("data", "split", tmp_path / "photos.zip", tmp_path / "parts")
+    assert told.code == 0
+
+
 def test_data_split_refuses_what_is_split_already(
     command: Command, flowers: Path, tmp_path: Path
 ) -> None:

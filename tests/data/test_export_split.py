@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,29 @@ EXPECTED = {
     0: ("a", "train"), 1: ("a", "train"), 2: ("a", "val"),
     3: ("b,c", "test"), 4: ("b,c", "train"), 5: ("b,c", "test"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "entry", ["unpacked/photos-0123456789abcdef", "data/17flowers/jpg", "data/toyflowers-1"]
+)
+def test_no_list_names_what_the_cache_may_lose(
+    source: Source, tmp_path: Path, cache: Path, entry: str
+) -> None:
+    shutil.copytree(tmp_path / "set", cache / entry / "set")
+    cached = folder_source(cache / entry / "set")
+    with pytest.raises(UsageError, match=r"the images of set are in the cache, .* a new folder"):
+        write_split(cached, PARTS, tmp_path / "out.csv")
+    write_split(cached, PARTS, tmp_path / "out")
+    assert reds(folder_source(tmp_path / "out")) == EXPECTED
+
+
+def test_a_list_may_name_ones_own_images_beside_those_of_the_cache(
+    source: Source, tmp_path: Path, cache: Path
+) -> None:
+    (cache / "data").mkdir()
+    (tmp_path / "set").rename(cache / "data" / "pets")
+    write_split(folder_source(cache / "data" / "pets"), PARTS, tmp_path / "out.csv")
+    assert reds(list_source(tmp_path / "out.csv")) == EXPECTED
 
 
 def test_as_folders(source: Source, tmp_path: Path) -> None:

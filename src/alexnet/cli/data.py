@@ -243,7 +243,7 @@ class SplitFlags:
     """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
     Parquet, or tar shards (WebDataset)."""
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """A new folder, or a new file that ends in .csv."""
+    """A new folder, or a new file that ends in .csv, which names the images where they are."""
     data_root: str = ""
     """Folder searched for data sets first."""
     label_from: str = ""

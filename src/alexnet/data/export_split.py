@@ -12,8 +12,10 @@ import numpy as np
 
 from alexnet.data.source import ImageFiles, Source
 from alexnet.errors import DataError, UsageError
+from alexnet.io.cache import is_in_entry
 from alexnet.io.downloads import atomic_folder
 from alexnet.io.files import atomic_write
+from alexnet.io.paths import cache_folder
 from alexnet.io.text import LONE_SURROGATE, is_file_name
 
 
@@ -36,11 +38,11 @@ def write_split(
 
     Raises:
         DataError: the images are not files, or cannot be copied, or a name cannot be written.
-        UsageError: `out` exists.
+        UsageError: as `files_to_split`.
     """
     images = files_to_split(source, out)
     names = [source.class_names[label] for label in (source.labels if labels is None else labels)]
-    if out.suffix.lower() == ".csv":
+    if _is_list(out):
         _write_csv(images, names, splits, out)
     else:
         _copy(images, names, splits, out)
@@ -51,13 +53,22 @@ def files_to_split(source: Source, out: Path) -> ImageFiles:
 
     Raises:
         DataError: the images are not files.
-        UsageError: `out` exists.
+        UsageError: `out` exists, or is a CSV and the images are in the cache.
     """
     if not isinstance(source.images, ImageFiles):
         raise DataError(f"{source.name} is not made of image files; its split cannot be written")
     if out.exists():
         raise UsageError(f"{out} exists; choose another path")
+    if _is_list(out) and is_in_entry(source.images.folder, cache_folder()):
+        raise UsageError(
+            f"the images of {source.name} are in the cache, from which alexnet cache clean removes "
+            "them, and a CSV would only name them; write a new folder, or unpack the archive first"
+        )
     return source.images
+
+
+def _is_list(out: Path) -> bool:
+    return out.suffix.lower() == ".csv"
 
 
 def _write_csv(

@@ -77,6 +77,15 @@ def cache_entries(cache: Path) -> list[CacheEntry]:
     return sorted(found, key=lambda entry: (-entry.used_at, entry.path))
 
 
+def is_in_entry(path: Path, cache: Path) -> bool:
+    """Whether a path is, or lies in, what could be removed from a cache folder."""
+    try:
+        parts = path.resolve().relative_to(cache.resolve()).parts
+    except ValueError:
+        return False
+    return any(_kind(name, "/".join(parts[:i])) for i, name in enumerate(parts))
+
+
 def remove_entry(entry: CacheEntry) -> str:
     """Remove an entry, at once or not at all; why it was kept, else ""."""
     path = Path(entry.path)
@@ -115,7 +124,7 @@ def _kind(name: str, folder: str) -> str:
     unfinished = UNFINISHED.fullmatch(name)
     if unfinished:
         return "left unfinished" if _kind(unfinished["name"], folder) else ""
-    return next((kind for form, kind in KINDS[folder] if re.fullmatch(form, name)), "")
+    return next((kind for form, kind in KINDS.get(folder, ()) if re.fullmatch(form, name)), "")
 
 
 def _used_at(path: Path) -> float:

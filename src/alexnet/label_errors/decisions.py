@@ -136,7 +136,8 @@ def write_corrected(source: Source, found: Corrected, out: Path) -> None:
     Originals are not changed. Splits that the data set has stay.
 
     Raises:
-        UsageError: `out` exists, or is in the data set's folder.
+        UsageError: `out` exists, or is in the data set's folder, or is a CSV and the images are in
+            the cache.
         DataError: the images are not files, or cannot be copied, or a name cannot be written.
     """
     folder = getattr(source.images, "folder", None)
