@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet.cli import mistakes
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
@@ -108,6 +109,17 @@ def test_the_page_escapes_every_name(store: Store) -> None:
         one.image for one in found.suspects
     ]
     assert "alexnet data mistakes &#39;my data&#39; --apply flowers-decisions.csv" in page
+
+
+def test_the_command_of_the_page_opens_the_same_data(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mistakes, "_label_errors", lambda _: planted(store))
+    words = ["pets", "--data-root", "/data", "--label-from", r"^(\w)\."]
+    assert mistakes.mistakes_action([*words, "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    flags = "--data-root /data --label-from &#39;^(\\w)\\.&#39;"
+    assert f"alexnet data mistakes pets {flags} --apply flowers-decisions.csv --out NEW" in page
 
 
 @pytest.mark.slow

@@ -113,7 +113,8 @@ def _find(flags: MistakesFlags) -> int:
     page = page or Path(f"{folder_name(found.store.info.name)}-mistakes.html")
     csv = page.with_suffix(".csv")
     _check_no_decisions(csv)
-    write_text(page, mistakes_page(found, flags.data))
+    text = mistakes_page(found, flags.data, data_root=flags.data_root, label_from=flags.label_from)
+    write_text(page, text)
     write_text(csv, found.as_csv())
     if flags.json:
         from alexnet.cli.outputs.mistakes import mistakes_output

@@ -14,6 +14,7 @@ from alexnet.cli.help import HELP_WORDS
 from alexnet.config.options import flag_name
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import WEIGHT_WORDS
+from alexnet.data.duplicates import data_flags
 from alexnet.errors import UsageError
 from alexnet.models.architecture import Architecture
 
@@ -113,9 +114,8 @@ def train_command(data: str, data_root: str = "", label_from: str = "") -> list[
         label_from: as the flag of `train`.
     """
     is_other_preset = data in PRESETS and PRESETS[data].data != data
-    options = (("--data-root", data_root), ("--label-from", label_from))
     return [
         *("alexnet", "train"),
         *(["--data", data] if is_other_preset else [data]),
-        *(word for pair in options if pair[1] for word in pair),
+        *data_flags(data_root, label_from),
     ]

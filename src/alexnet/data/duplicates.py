@@ -42,9 +42,13 @@ def duplicate_advice(
 
 def check_command(data: str, data_root: str = "", label_from: str = "") -> str:
     """The command that lists all duplicates of some data."""
+    return shell_command(["alexnet", "data", "check", data, *data_flags(data_root, label_from)])
+
+
+def data_flags(data_root: str, label_from: str) -> list[str]:
+    """The flags of a command that opens data as another command did; none for ""."""
     options = (("--data-root", data_root), ("--label-from", label_from))
-    flags = [word for option in options if option[1] for word in option]
-    return shell_command(["alexnet", "data", "check", data, *flags])
+    return [word for option in options if option[1] for word in option]
 
 
 def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.data.duplicates import data_flags
 from alexnet.io.text import folder_name, printable, shell_command
 from alexnet.label_errors.suspects import LabelErrors, Suspect
 from alexnet.pages import ByteBudget, jpeg_url, render_page
@@ -20,14 +21,19 @@ MAX_IMAGE_BYTES, MAX_EXAMPLE_BYTES = 2_000_000, 600_000
 """Of all images of the page; later ones are left out."""
 
 
-def mistakes_page(found: LabelErrors, data: str) -> str:
+def mistakes_page(
+    found: LabelErrors, data: str, *, data_root: str = "", label_from: str = ""
+) -> str:
     """The page of the suspects.
 
     Args:
         found: from `find_label_errors`.
         data: what the command took as the data set, for the command that applies the decisions.
+        data_root: as the flag of the command.
+        label_from: as the flag of the command.
     """
     shown = found.suspects[:MAX_SUSPECTS]
+    flags = data_flags(data_root, label_from)
     file = f"{folder_name(found.store.info.name)}-decisions.csv"
     content = {
         "key": _key(found),
@@ -44,7 +50,9 @@ def mistakes_page(found: LabelErrors, data: str) -> str:
             "num_shown": len(shown),
             "num_likely": sum(one.is_likely for one in found.suspects),
             "file": file,
-            "command": shell_command(["alexnet", "data", "mistakes", data, "--apply", file]),
+            "command": shell_command(
+                ["alexnet", "data", "mistakes", data, *flags, "--apply", file]
+            ),
         },
     )
 
