@@ -10,8 +10,12 @@ import pytest
 from PIL import Image
 
 import alexnet.data.images.open as opening
+from alexnet.data.images.decode import decode
 from alexnet.data.images.formats import FORMATS, SUFFIXES, heic_formats
+from alexnet.data.images.fraction import BOX
 from alexnet.data.images.kinds import READ, kind_of
+from alexnet.errors import DataError
+from stress.mutators import png_chunks, png_file
 from support.hostile_images import COLORS, encode, exif, read, rejection
 
 SMOOTH = np.asarray(Image.fromarray(COLORS).resize((64, 48), Image.Resampling.BICUBIC))
@@ -152,7 +156,7 @@ def test_a_jpeg_without_its_end_marker(
         cut.write_bytes(content[:-missing])
         assert np.array_equal(read(cut), read(whole))
         with opening.open_image(cut) as opened:
-            assert opened.info["remarks"] == ["it lacks its end marker; all pixels are there"]
+            assert opened.info[opening.REMARKS] == ["it lacks its end marker; all pixels are there"]
     data = content.rindex(b"\xff\xda")
     for length in range(data + 20, len(content) - 4, 5):
         cut.write_bytes(content[:length])
@@ -185,8 +189,49 @@ def test_a_png_with_much_text(tmp_path: Path) -> None:
         path.write_bytes(encode(COLORS, "PNG", pnginfo=info, **options))
         assert np.array_equal(read(path), read(plain)), kind
         with opening.open_image(path) as opened:
-            (remark,) = opened.info["remarks"]
+            (remark,) = opened.info[opening.REMARKS]
         assert "a text of more than 1 MB" in remark
+
+
+PILLOWS_KEYS = ("transparency", "interlace", "bbox", "default_image", "loop", "disposal", "blend")
+OUR_KEYS = ("box", "remarks", "full_size", opening.REMARKS, BOX)
+
+
+@pytest.mark.parametrize("key", [*PILLOWS_KEYS, *OUR_KEYS, "dpi", "gamma", "icc_profile", "exif"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_text_named_like_a_value(tmp_path: Path, mode: str, key: str, is_last: bool) -> None:
+    """Pillow keeps texts beside what it has read from other chunks, and where we keep a box."""
+    path = tmp_path / "x.png"
+    image = Image.fromarray(COLORS).convert(mode if mode != "I;16" else "L").convert(mode)
+    options = {"transparency": 3} if mode in ("L", "P") else {}
+    content = encode(image, "PNG", **options)
+    path.write_bytes(content)
+    expected = read(path)
+    chunks = list(png_chunks(content))
+    at = len(chunks) - 1 if is_last else 1
+    chunks.insert(at, (b"tEXt", key.encode() + b"\0" + b"12 30 40 50"))
+    path.write_bytes(png_file(chunks))
+    assert np.array_equal(read(path), expected)
+    with opening.open_image(path) as opened:
+        assert not [one for one in opened.info[opening.REMARKS] if "text" in one]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("key", ["box", "transparency"])
+def test_a_text_named_like_a_value_in_an_opened_image(mode: str, key: str) -> None:
+    image = Image.fromarray(COLORS).convert(mode)
+    expected = decode(image, "stretch", 8)
+    image.info[key] = "12 30 40 50"
+    assert np.array_equal(decode(image, "stretch", 8), expected)
+    assert image.info == {key: "12 30 40 50"}
+
+
+def test_a_transparency_that_pillow_cannot_use() -> None:
+    image = Image.fromarray(COLORS)
+    image.info["transparency"] = 1.5
+    with pytest.raises(DataError, match="damaged"):
+        decode(image, "stretch", 8)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
@@ -195,7 +240,7 @@ def test_fewer_bits_in_16(tmp_path: Path, bits: int, kind: str) -> None:
     values = np.linspace(0, 2**bits - 1, 64).astype(np.uint16).reshape(8, 8)
     file = io.BytesIO(encode(values, kind))
     with opening.read_image(file) as opened:
-        remarks = opened.info["remarks"]
+        remarks = opened.info[opening.REMARKS]
     if bits == 16:
         assert remarks == []
     else:

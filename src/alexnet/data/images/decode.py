@@ -9,6 +9,7 @@ from alexnet.config.preprocessing import Resize
 from alexnet.data.images.concurrency import silence_warnings
 from alexnet.data.images.fraction import BOX
 from alexnet.data.images.open import FULL_SIZE, check_size, load
+from alexnet.data.images.rejection import pillow_errors
 from alexnet.data.images.resize import resize_to_square
 from alexnet.errors import DataError
 from alexnet.ops.resize import Box
@@ -109,16 +110,26 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Any of Pillow's modes as RGB: 16-bit by its high byte, alpha over white, the rest by Pillow.
 
     Raises:
-        DataError: floating-point, signed or 32-bit values, which have no colour scale.
+        DataError: floating-point, signed or 32-bit values, which have no colour scale, or the image
+            is damaged.
     """
     if getattr(image, "tag_v2", None) and 2 in image.tag_v2.get(SAMPLE_FORMAT, ()):  # type: ignore[attr-defined]
         raise DataError("an image of signed numbers has no colour scale")
+    if isinstance(image.info.get("transparency"), str):  # a text of that name in a PNG
+        image = image.copy()
+        del image.info["transparency"]
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode == "F":
         raise DataError("a floating-point image has no colour scale")
     if image.mode.startswith("I"):
         return _from_16_bit(image)
+    with pillow_errors():
+        return _from_8_bit(image)
+
+
+def _from_8_bit(image: Image.Image) -> Image.Image:
+    """An image of at most 8 bits a value as RGB, alpha over white."""
     if image.mode == "La":
         image = image.convert("LA")
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:

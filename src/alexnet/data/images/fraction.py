@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from PIL import Image
 
-BOX = "box"
+BOX = "\0box"
 """Key of `Image.info` of a JPEG that is decoded at a fraction: left, upper, right and lower edge of
-its content. The last column and row of pixels may lie partly outside."""
+its content. The last column and row of pixels may lie partly outside. Pillow puts a PNG's texts
+there too, whose keywords end before a NUL."""
 LEAST_SHRINKING = 2
 """A JPEG that is decoded at a fraction is still that many times as large as needed. From photos of
 12 megapixels to 256 pixels, a value then differs by up to 2 of 255 from that of the whole image,

@@ -34,14 +34,14 @@ from alexnet.data.images.kinds import (
     kind_of,
 )
 from alexnet.data.images.rejection import pillow_errors
-from alexnet.data.images.repair import add_end_marker, drop_long_texts
+from alexnet.data.images.repair import add_end_marker, drop_long_texts, drop_misread_texts
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 
-REMARKS, FULL_SIZE = "remarks", "full_size"
+REMARKS, FULL_SIZE = "\0remarks", "\0full_size"
 """Keys of `Image.info`: what is odd about an image that is read, a list of sentences; and its width
-and height in the file."""
+and height in the file. Pillow puts a PNG's texts there too, whose keywords end before a NUL."""
 REPAIRS: dict[FileKind, tuple[Callable[[bytes], bytes], str]] = {
     PNG: (drop_long_texts, "it has a text of more than 1 MB, which is not read"),
     JPEG: (add_end_marker, "it lacks its end marker; all pixels are there"),
@@ -129,7 +129,10 @@ def _prepare(file: IO[bytes]) -> tuple[IO[bytes], list[str]]:
     repair, remark = REPAIRS[kind]
     content = _read_all(file)
     repaired = repair(content)
-    return (file, []) if repaired is content else (io.BytesIO(repaired), [remark])
+    remarks = [] if repaired is content else [remark]
+    if kind == PNG:
+        repaired = drop_misread_texts(repaired)
+    return file if repaired is content else io.BytesIO(repaired), remarks
 
 
 def _kind(file: IO[bytes]) -> FileKind:
@@ -207,7 +210,8 @@ def _largest_of_16_bits(image: Image.Image, raw_mode: str) -> int:
         is_12_bit = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE) == (12,)
         return 65535 if is_12_bit else int(np.asarray(image).max())
     if "16" in raw_mode and image.mode in ("RGB", "RGBA", "LA"):  # Pillow has kept the high byte
-        colors = image.convert("RGB").getextrema()
+        with pillow_errors():
+            colors = image.convert("RGB").getextrema()
         return max(high for _, high in colors) * 256 + 255  # type: ignore[misc]
     return 65535
 

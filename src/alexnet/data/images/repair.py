@@ -2,12 +2,14 @@
 
 - a PNG with a text of more than 1 MB, which is dropped (the limit protects Pillow's memory)
 - a JPEG without its end marker, if its scans are complete
+
+And, without a remark, PNGs with texts that Pillow would misread.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
@@ -32,12 +34,32 @@ NOT_SENT = 99
 
 def drop_long_texts(content: bytes) -> bytes:
     """A PNG without the chunks of text that are too long for Pillow."""
+    return _drop_texts(content, _is_too_long)
+
+
+def drop_misread_texts(content: bytes) -> bytes:
+    """A PNG without the texts that Pillow could take for values of other chunks.
+
+    Pillow keeps texts, by their keywords, in the dict where it looks up "interlace", "bbox" and
+    "transparency".
+    """
+    return _drop_texts(content, _is_misread)
+
+
+def _drop_texts(content: bytes, is_dropped: Callable[[bytes, bytes], bool]) -> bytes:
+    """A PNG without some texts, which are told by the kind and the content of their chunk."""
     kept, at = [], 0
     for kind, start, end in png_chunks(content):
-        if kind in TEXT_CHUNKS and _is_too_long(kind, content[start:end]):
+        if kind in TEXT_CHUNKS and is_dropped(kind, content[start:end]):
             kept.append(content[at : start - 8])
             at = end + 4
     return b"".join((*kept, content[at:])) if at else content
+
+
+def _is_misread(kind: bytes, chunk: bytes) -> bool:
+    """Whether a text has a keyword like Pillow's own; those of the standard are capitalized."""
+    keyword = chunk.partition(b"\0")[0]
+    return kind != b"iCCP" and keyword[:1].islower() and keyword != b"exif"  # may have rotation
 
 
 def _is_too_long(kind: bytes, chunk: bytes) -> bool:
