@@ -14,16 +14,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 import alexnet
+from alexnet.config.preprocessing import StoreFormat
 from alexnet.data.datasets.folder import folder_source
+from alexnet.data.images import open as opening
+from alexnet.data.images.formats import FORMATS
 from alexnet.data.store import build as build_module
 from alexnet.data.store.build import chunk_size, planned_store, prepare
 from alexnet.data.store.partial import PENDING, REJECTED
-from alexnet.data.store.store import STORE_FORMAT, open_store
+from alexnet.data.store.store import STORE_FORMAT, Skipped, open_store
 from alexnet.errors import DataError
 from alexnet.io import locks as module
 from support.noise_stores import (
+    SIDE,
     build,
     contents,
     interrupted_build,
@@ -75,6 +80,73 @@ def test_a_store_has_the_same_bytes_wherever_it_is_built(folder: Path, tmp_path:
     assert set(contents(one)) == {"images.npy", "labels.npy", "color_moments.npy", "store.json"}
 
 
+@pytest.fixture
+def photos(folder: Path) -> Path:
+    """The folder, with an image that needs a decoder which not every Pillow has."""
+    if not (optional := [name for name in ("AVIF", "JPEG2000") if name in FORMATS]):
+        pytest.skip("Pillow was built without AVIF and JPEG 2000")
+    with Image.open(folder / "a" / "5.png") as image:
+        image.save(folder / "a" / "9.png", optional[0])
+    return folder
+
+
+def without_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "FORMATS", ("JPEG", "PNG"))
+
+
+@pytest.mark.parametrize("store_format", ["pixels", "jpeg"])
+def test_an_image_is_decoded_once_its_decoder_is_here(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, store_format: StoreFormat
+) -> None:
+    source = folder_source(photos)
+    with monkeypatch.context() as patched:
+        without_decoders(patched)
+        before = prepare(source, resize="stretch", side=8, store_format=store_format)
+    assert [image.index for image in before.info.rejected] == [6, 8]
+    planned, is_there = planned_store(source, resize="stretch", side=8, store_format=store_format)
+    assert not is_there
+    after = prepare(source, resize="stretch", side=8, store_format=store_format)
+    assert [image.index for image in after.info.rejected] == [8]
+    assert after.images([6]).any()
+    assert planned.folder == after.folder
+    assert before.folder.exists()  # for the runs that were trained on it
+    assert before.info.fingerprint != after.info.fingerprint
+    assert before.manifest_hash() != after.manifest_hash()
+
+    source, images = recording(source)
+    again = prepare(source, resize="stretch", side=8, store_format=store_format)
+    assert (again.folder, images.opened) == (after.folder, [])
+    assert planned_store(source, resize="stretch", side=8, store_format=store_format)[1]
+
+
+def test_a_resumed_build_decodes_what_lacked_a_decoder(
+    photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, images = recording(folder_source(photos))
+    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    with monkeypatch.context() as patched:
+        without_decoders(patched)
+        interrupted_build(source, cache)
+    images.opened.clear()
+    store = prepare(source, resize="stretch", side=8)
+    assert sorted(images.opened) == [6, 9, 10, 11, 12]
+    assert contents(store.folder) == contents(complete)
+
+
+def test_skipped_files_are_counted_each_time(folder: Path) -> None:
+    (folder / "a" / "0.cr2").write_bytes(b"raw")
+    first = build(folder)
+    assert first.info.skipped == (Skipped(reason=".cr2", files=1),)
+    (folder / "a" / "0.cr2").unlink()
+    for name in ("a/0.svg", "b/1.svg"):
+        (folder / name).write_bytes(b"<svg/>")
+    planned, is_there = planned_store(folder_source(folder), resize="shortest_edge", side=SIDE)
+    assert is_there
+    for store in (build(folder), planned):
+        assert store.folder == first.folder
+        assert store.info.skipped == (Skipped(reason=".svg", files=2),)
+
+
 def test_progress_counts_to_the_end(folder: Path) -> None:
     calls: list[tuple[int, int]] = []
     prepare(folder_source(folder), resize="stretch", side=8, on_progress=lambda *n: calls.append(n))
@@ -97,7 +169,10 @@ def test_after_an_interruption_only_the_rest_is_decoded(
 SLOW_BUILD = """
 import sys
 from pathlib import Path
+from alexnet.config.preprocessing import StoreFormat
 from alexnet.data.datasets.folder import folder_source
+from alexnet.data.images import open as opening
+from alexnet.data.images.formats import FORMATS
 from alexnet.data.store import build as build_module
 from alexnet.data.store.build import prepare
 from support.noise_stores import recording

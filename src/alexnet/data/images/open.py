@@ -47,6 +47,8 @@ REPAIRS: dict[FileKind, tuple[Callable[[bytes], bytes], str]] = {
     JPEG: (add_end_marker, "it lacks its end marker; all pixels are there"),
 }
 """What repairs a file of each kind, and the remark on a file that it has changed."""
+OPTIONAL_FORMATS = {AVIF: "AVIF", JPEG2000: "JPEG2000"}
+"""Of the kinds that not every Pillow reads, its names."""
 BITS_PER_SAMPLE, NEW_SUBFILE_TYPE, SUB_IFDS, DNG_VERSION = 258, 254, 330, 50706
 """Tags of a TIFF."""
 Box: TypeAlias = tuple[int, int, int, int]
@@ -163,15 +165,37 @@ def _why_not_read(kind: FileKind) -> str:
     """Why Pillow does not open a file of this kind, and the way out."""
     if kind == UNKNOWN:
         return f"not a whole image of a supported format ({', '.join(FORMATS)})"
-    if kind == HEIC and not heic_formats():
-        return f"{kind.words}, which needs pip install 'alexnet[heic]'; or {kind.remedy}"
-    missing = {AVIF: "AVIF", JPEG2000: "JPEG2000"}.get(kind, "JPEG")
-    if missing not in FORMATS:
-        return f"{kind.words}, which the installed Pillow cannot read; update it, or {kind.remedy}"
+    if not _has_decoder(kind):
+        return _lacks_decoder(kind)
     if kind in READ:
         return f"damaged: {kind.words} whose header cannot be read"
     text = f"{kind.words}, which is not read" if kind.is_image else f"{kind.words}, not an image"
     return f"{text}; {kind.remedy}" if kind.remedy else text
+
+
+def _has_decoder(kind: FileKind) -> bool:
+    """Whether the decoder is here that a kind of image needs beside Pillow; True for most kinds."""
+    if kind == HEIC:
+        return bool(heic_formats())
+    return OPTIONAL_FORMATS.get(kind, "JPEG") in FORMATS
+
+
+def _lacks_decoder(kind: FileKind) -> str:
+    """The reason to reject an image of a kind whose decoder is not here."""
+    if kind == HEIC:
+        return f"{kind.words}, which needs pip install 'alexnet[heic]'; or {kind.remedy}"
+    return f"{kind.words}, which the installed Pillow cannot read; update it, or {kind.remedy}"
+
+
+def lacked_decoder(reason: str) -> bool:
+    """Whether an image was rejected, for this reason, for want of a decoder that is here now."""
+    kinds = (HEIC, *OPTIONAL_FORMATS)
+    return any(reason == _lacks_decoder(kind) and _has_decoder(kind) for kind in kinds)
+
+
+def optional_formats() -> tuple[str, ...]:
+    """The formats that are read here and not everywhere."""
+    return (*(name for name in OPTIONAL_FORMATS.values() if name in FORMATS), *heic_formats())
 
 
 def _decode_and_check(

@@ -18,6 +18,7 @@ import numpy as np
 
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.data.images.decode import color_moments, decode
+from alexnet.data.images.open import lacked_decoder, optional_formats
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.store.formats import (
@@ -72,11 +73,13 @@ class _StorePlan:
     side: int
     store_format: StoreFormat
     cache: Path
+    decoders: tuple[str, ...] = ()
+    """The formats that are read here and not everywhere, where a store lacked one of them."""
 
     @property
     def fingerprint(self) -> str:
         """Of the store."""
-        return store_fingerprint(self.source_fingerprint, self.store_format)
+        return store_fingerprint(self.source_fingerprint, self.store_format, self.decoders)
 
     @property
     def num_bytes(self) -> int:
@@ -120,8 +123,13 @@ class _StorePlan:
             rejected=rejected,
             names=source.names,
             splits=source.splits,
-            skipped=tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items()),
+            skipped=_skipped(source),
+            decoders=self.decoders,
         )
+
+
+def _skipped(source: Source) -> tuple[Skipped, ...]:
+    return tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +164,8 @@ def prepare(
 ) -> Store:
     """The store of a source; its images are decoded now unless they have been before.
 
+    They are decoded again if some were rejected for want of a decoder that is here now.
+
     Args:
         source: what to decode.
         resize: how an image becomes square.
@@ -171,14 +181,14 @@ def prepare(
         DataError: no image can be used, the images change meanwhile, or the store cannot be
             written.
     """
-    plan = _plan(source, resize, side, store_format, cache)
-    target = plan.target
-    if not target.is_finished:
+    plan, store = _find(_plan(source, resize, side, store_format, cache))
+    if store is None:
         if size_note := _size_note(plan):
             on_note(size_note)
         spec = _BuildSpec(plan=plan, on_progress=on_progress, chunk=chunk)
-        target.build(lambda: _fill(spec), lambda: _report_other(spec), on_note)
-    return replace(open_store(target.folder), notes=source.notes)
+        plan.target.build(lambda: _fill(spec), lambda: _report_other(spec), on_note)
+        store = _open(plan)
+    return store
 
 
 def planned_store(
@@ -195,9 +205,9 @@ def planned_store(
     Returns:
         The store, and whether it is there. A planned one takes no memory and no disk space.
     """
-    plan = _plan(source, resize, side, store_format)
-    if plan.target.is_finished:
-        return replace(open_store(plan.target.folder), notes=source.notes), True
+    plan, found = _find(_plan(source, resize, side, store_format))
+    if found is not None:
+        return found, True
     images = PlannedImages(len(source), side, store_format)
     moments = np.broadcast_to(color_moments(images.read([0])[0]), (len(source), 9))
     info = plan.info(rejected=())
@@ -221,6 +231,25 @@ def _plan(
         store_format=store_format,
         cache=cache or cache_folder(),
     )
+
+
+def _find(plan: _StorePlan) -> tuple[_StorePlan, Store | None]:
+    """The plan of the store to use, and that store if it is finished.
+
+    A store that lacks images which can be decoded now stays for the runs that were trained on it,
+    and another one takes its place.
+    """
+    store = _open(plan) if plan.target.is_finished else None
+    if store is None or not any(lacked_decoder(image.reason) for image in store.info.rejected):
+        return plan, store
+    plan = replace(plan, decoders=optional_formats())
+    return plan, _open(plan) if plan.target.is_finished else None
+
+
+def _open(plan: _StorePlan) -> Store:
+    """The finished store, with what its source tells now of files that are no part of it."""
+    store, source = open_store(plan.target.folder), plan.source
+    return replace(store, info=replace(store.info, skipped=_skipped(source)), notes=source.notes)
 
 
 def _size_note(plan: _StorePlan) -> str:

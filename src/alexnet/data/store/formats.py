@@ -82,11 +82,20 @@ def planned_bytes(store_format: StoreFormat, count: int, side: int) -> int:
     return estimated_bytes(count, side) if store_format == "jpeg" else count * side**2 * 3
 
 
-def store_fingerprint(fingerprint: str, store_format: StoreFormat) -> str:
-    """The fingerprint of a store of a source: other pixels have another one."""
-    if store_format == "pixels":
+def store_fingerprint(
+    fingerprint: str, store_format: StoreFormat, decoders: Sequence[str] = ()
+) -> str:
+    """The fingerprint of a store of a source: other pixels have another one.
+
+    Args:
+        fingerprint: of the source.
+        store_format: of the store.
+        decoders: of a store that takes the place of one that lacked some of them.
+    """
+    words = (fingerprint, *([JPEG_IDENTITY] if store_format == "jpeg" else []), *decoders)
+    if len(words) == 1:
         return fingerprint
-    return hashlib.blake2b(f"{fingerprint} {JPEG_IDENTITY}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(" ".join(words).encode(), digest_size=8).hexdigest()
 
 
 def open_reader(folder: Path, store_format: StoreFormat, side: int) -> ImageReader:

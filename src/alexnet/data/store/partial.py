@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.config.preprocessing import StoreFormat
+from alexnet.data.images.open import lacked_decoder
 from alexnet.data.store.formats import ImageWriter, open_writer
 from alexnet.io.arrays import open_or_allocate
 
@@ -48,7 +49,8 @@ class Partial:
 def open_partial(folder: Path, store_format: StoreFormat, count: int, side: int) -> Partial:
     """The files as the last run left them, or new ones.
 
-    An image that is marked as done becomes pending again where it is damaged or its reason lost.
+    An image that is marked as done becomes pending again where it is damaged, its reason is lost,
+    or the decoder that it lacked is here now.
 
     Raises:
         OSError: there is no space for them.
@@ -75,7 +77,8 @@ def _verify(partial: Partial) -> None:
             partial.status[index] = PENDING
     reasons = read_reasons(partial)
     for index in np.flatnonzero(partial.status == REJECTED):
-        if int(index) not in reasons:
+        reason = reasons.get(int(index))
+        if reason is None or lacked_decoder(reason):
             partial.status[index] = PENDING
 
 

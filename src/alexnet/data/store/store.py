@@ -70,6 +70,8 @@ class StoreInfo:
     """One per image."""
     splits: tuple[str, ...]
     """"train", "val" or "test" per image, or "" where the recipe decides."""
+    decoders: tuple[str, ...] = ()
+    """Formats that are read here and not everywhere, where an earlier store lacked one of them."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,15 @@ class Store:
         return image
 
     def manifest_hash(self) -> str:
-        """Sixteen hex digits that change when an image comes, goes, or changes class or split."""
+        """Sixteen hex digits that change when an image comes, goes, or changes class or split.
+
+        An image comes, too, with the decoder that it lacked.
+        """
         digest = hashlib.blake2b(digest_size=8)
         for texts in (self.info.class_names, self.info.names, self.info.splits):
             digest.update(json.dumps(texts).encode())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
+        digest.update(" ".join(self.info.decoders).encode())
         return digest.hexdigest()
 
     def color_mean(self, indices: np.ndarray) -> np.ndarray:
