@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+import struct
 import tarfile
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alexnet.data.datasets import cifar10
-from alexnet.data.datasets.cifar10 import BATCHES, FOLDER, RECORD_BYTES, cifar10_source
+from alexnet.data.datasets.cifar10 import (
+    BATCHES,
+    FOLDER,
+    PYTHON_FOLDER,
+    RECORD_BYTES,
+    cifar10_source,
+)
 from alexnet.errors import DataError, MissingDataError
 from support.places import REAL_DATA
 
@@ -130,6 +141,80 @@ def test_archive_without_a_batch(roots: tuple[Path, Path]) -> None:
         file.unlink()
     folder.rmdir()
     with pytest.raises(DataError, match=r"has no data_batch_2.bin"):
+        cifar10_source()
+
+
+def python2_batch(content: np.ndarray) -> bytes:
+    """The records [N, 3073] as Python 2 and its numpy pickled a batch."""
+
+    def text(word: bytes) -> bytes:
+        return b"U" + bytes([len(word)]) + word
+
+    count, pixels = struct.pack("<i", len(content)), content[:, 1:].tobytes()
+    dtype = b"cnumpy\ndtype\n" + text(b"u1") + b"K\0K\1\x87R(K\3" + text(b"|") + b"NNN"
+    dtype += 2 * b"J\xff\xff\xff\xff" + b"K\0tb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\1cnumpy\nndarray\nK\0\x85" + text(b"b")
+    array += b"\x87R(K\1J" + count + b"M\0\x0c\x86" + dtype + b"\x89T"
+    array += struct.pack("<i", len(pixels)) + pixels + b"tb"
+    labels = b"]q\2(" + b"".join(b"K" + bytes([label]) for label in content[:, 0]) + b"e"
+    entries = {b"batch_label": text(b"batch"), b"labels": labels, b"data": array}
+    return b"\x80\2}(" + b"".join(text(key) + value for key, value in entries.items()) + b"u."
+
+
+def python3_batch(content: np.ndarray) -> bytes:
+    return pickle.dumps({b"data": content[:, 1:].copy(), b"labels": content[:, 0].tolist()})
+
+
+def test_the_batch_of_python_2_is_one() -> None:
+    content = records()[0]
+    with warnings.catch_warnings(action="ignore"):  # numpy.core has another name now
+        batch = pickle.loads(python2_batch(content), encoding="bytes")
+    assert batch[b"labels"] == content[:, 0].tolist()
+    assert np.array_equal(batch[b"data"], content[:, 1:])
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("encode", [python2_batch, python3_batch])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_what_torchvision_downloaded(
+    roots: tuple[Path, Path], encode: Callable[[np.ndarray], bytes], is_packed: bool
+) -> None:
+    root, cache = roots
+    write(root, records())
+    expected = cifar10_source().fingerprint()
+    shutil.rmtree(cache)
+    shutil.rmtree(root / FOLDER)
+    folder = root / PYTHON_FOLDER
+    folder.mkdir()
+    for batch, part in zip(BATCHES, records(), strict=True):
+        (folder / batch.removesuffix(".bin")).write_bytes(encode(part))
+    (folder / "batches.meta").write_bytes(pickle.dumps({}))
+    if is_packed:
+        with tarfile.open(root / "cifar-10-python.tar.gz", "w:gz") as tar:
+            tar.add(folder, PYTHON_FOLDER)
+        shutil.rmtree(folder)
+    assert cifar10_source(str(root)).fingerprint() == expected
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps([]),
+        pickle.dumps({b"labels": [1] * RECORDS, b"data": bytes(9)}),
+        pickle.dumps({b"labels": [999] * RECORDS, b"data": bytes(RECORDS * 3072)}),
+        python2_batch(records()[0])[:-2000],
+        b"cos\nsystem\n(S'exit 1'\ntR.",
+    ],
+)
+def test_pickles_that_are_no_batches(roots: tuple[Path, Path], content: bytes) -> None:
+    folder = roots[0] / PYTHON_FOLDER
+    folder.mkdir()
+    for batch in BATCHES:
+        (folder / batch.removesuffix(".bin")).write_bytes(content)
+    with pytest.raises(DataError, match=r"data_batch_1 in .*fetch https"):
         cifar10_source()
 
 

@@ -103,6 +103,14 @@ def test_mnist(root: Path, is_gzipped: bool) -> None:
     np.testing.assert_array_equal(np.asarray(image), images[31])
 
 
+@pytest.mark.parametrize("is_gzipped", [True, False])
+def test_what_torchvision_downloaded(root: Path, is_gzipped: bool) -> None:
+    _, labels = write(root / "MNIST" / "raw", is_gzipped=is_gzipped)
+    write(root / "FashionMNIST" / "raw", is_gzipped=is_gzipped)
+    for source in (mnist_source(str(root)), fashion_mnist_source(str(root))):
+        np.testing.assert_array_equal(source.labels, labels)
+
+
 @pytest.mark.parametrize("folder", ["fashion_mnist", "fashion-mnist"])
 def test_fashion_mnist(root: Path, folder: str) -> None:
     write(root / folder)

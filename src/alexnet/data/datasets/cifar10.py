@@ -1,4 +1,7 @@
-"""CIFAR-10: 60,000 images of 32x32 pixels in ten classes, in the official binary layout.
+"""CIFAR-10: 60,000 images of 32x32 pixels in ten classes, in the official layouts.
+
+Its binary version has records of bytes; its version for Python, which torchvision downloads, has
+pickles.
 
 Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009;
 https://www.cs.toronto.edu/~kriz/cifar.html
@@ -7,6 +10,7 @@ https://www.cs.toronto.edu/~kriz/cifar.html
 from __future__ import annotations
 
 import os
+import pickletools
 import re
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +25,7 @@ from alexnet.io.downloads import download
 from alexnet.io.files import read_regular, rename
 from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, find
+from alexnet.io.text import error_text
 from alexnet.reporter import SILENT, Reporter, progress_callback
 
 CLASS_NAMES = (
@@ -39,19 +44,22 @@ BATCHES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.
 BATCH_RECORDS = 10_000
 RECORD_BYTES = 1 + 3 * 32 * 32  # the label, then the planes of red, green and blue: 3,073
 
-FOLDER = "cifar-10-batches-bin"
+FOLDER, PYTHON_FOLDER = "cifar-10-batches-bin", "cifar-10-batches-py"
 ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-binary.tar.xz")
+PYTHON_ARCHIVE = "cifar-10-python.tar.gz"
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
-MEMBER = re.compile(rf"(?:\./)?{FOLDER}/((?:data_batch_[1-5]|test_batch)\.bin)")
+BATCH = r"(?:data_batch_[1-5]|test_batch)"
+MEMBER = re.compile(rf"(?:\./)?(?:{FOLDER}/{BATCH}\.bin|{PYTHON_FOLDER}/{BATCH})")
 
 
 def cifar10_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
     """The 50,000 training images, then the 10,000 test images, in the official order.
 
-    Looks for the folder `cifar-10-batches-bin`, then the archive, then downloads that. Its records
-    are read once into `cifar-10/images.npy` (uint8 [60000, 32, 32, 3], 184 MB) and `labels.npy` in
-    the cache, which later calls memory-map; remove these to have the records read again.
+    Looks for the folder `cifar-10-batches-bin`, then its archive, then the version for Python, then
+    downloads the archive. Its records are read once into `cifar-10/images.npy` (uint8
+    [60000, 32, 32, 3], 184 MB) and `labels.npy` in the cache, which later calls memory-map; remove
+    these to have the records read again.
 
     Args:
         data_root: folder searched first.
@@ -86,7 +94,7 @@ def cifar10_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
 
 def _find_records(data_root: str, reporter: Reporter) -> Path:
     """The folder of records or the archive; downloads the archive if both are missing."""
-    found = find(data_root, (FOLDER, *ARCHIVES))
+    found = find(data_root, (FOLDER, *ARCHIVES, PYTHON_FOLDER, PYTHON_ARCHIVE))
     target, told = cache_folder() / "data" / ARCHIVES[0], progress_callback(reporter, "on_download")
     return found or download(URL, target, md5=MD5, on_progress=told)
 
@@ -139,10 +147,12 @@ def _fill(found: Path, images: np.ndarray, labels: np.ndarray) -> None:
         DataError: a batch is missing or damaged.
     """
     missing = set(BATCHES)
-    for batch, content in _read_batches(found):
+    for name, content in _read_batches(found):
+        batch, where = f"{name.removesuffix('.bin')}.bin", f"{name} in {found}"
         first = BATCHES.index(batch) * BATCH_RECORDS
         part = slice(first, first + BATCH_RECORDS)
-        records = _parse_records(content, f"{batch} in {found}")
+        is_binary = name == batch
+        records = _parse_records(content if is_binary else _from_pickle(content, where), where)
         labels[part] = records[:, 0]
         images[part] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         missing.discard(batch)
@@ -156,11 +166,34 @@ def _read_batches(found: Path) -> Iterator[tuple[str, bytes]]:
         for member, content in archive_files(found, MEMBER, 2 * BATCH_RECORDS * RECORD_BYTES):
             yield Path(member.name).name, content
         return
-    for batch in BATCHES:
+    for name in BATCHES:
+        batch = name if found.name == FOLDER else name.removesuffix(".bin")
         try:
             yield batch, read_regular(found / batch, 2 * BATCH_RECORDS * RECORD_BYTES)
         except OSError as error:
             raise DataError(f"{found / batch} cannot be read: {error.strerror}") from error
+
+
+def _from_pickle(content: bytes, where: str) -> bytes:
+    """A batch of the version for Python, as the binary version has it.
+
+    The pickle is read value by value: nothing that it names is imported or called.
+
+    Raises:
+        DataError: it has other values than a batch.
+    """
+    labels, images, last = [], b"", b""
+    try:
+        for operation, value, _ in pickletools.genops(content):
+            if isinstance(value, str | bytes):
+                last = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+                images = max(images, last, key=len)  # the longest value
+            elif last == b"labels" and operation.name.startswith("BININT"):
+                labels.append(value)
+        pixels = np.frombuffer(images, np.uint8).reshape(len(labels), RECORD_BYTES - 1)
+        return np.column_stack((np.frombuffer(bytes(labels), np.uint8), pixels)).tobytes()
+    except ValueError as error:
+        raise DataError(f"{where} is not a batch ({error_text(error)}); fetch {URL}") from error
 
 
 def _parse_records(content: bytes, where: str) -> np.ndarray:

@@ -42,7 +42,8 @@ class IdxDataset:
 
     name: str
     folders: tuple[str, ...]
-    """Where it is searched for below a data root; downloads go into the first."""
+    """Where it is searched for below a data root, the last one torchvision's; downloads go into the
+    first."""
     class_names: tuple[str, ...]
     base_url: str
     """The names of the files, with .gz, are added to it."""
@@ -52,7 +53,7 @@ class IdxDataset:
 
 MNIST = IdxDataset(
     name="mnist",
-    folders=("mnist",),
+    folders=("mnist", "MNIST/raw"),
     class_names=tuple(str(digit) for digit in range(10)),
     # The mirror and the checksums that torchvision 0.21 uses (torchvision/datasets/mnist.py).
     base_url="https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -65,7 +66,7 @@ MNIST = IdxDataset(
 )
 FASHION_MNIST = IdxDataset(
     name="fashion_mnist",
-    folders=("fashion_mnist", "fashion-mnist"),
+    folders=("fashion_mnist", "fashion-mnist", "FashionMNIST/raw"),
     class_names=(
         "T-shirt/top",
         "Trouser",
@@ -93,7 +94,7 @@ def mnist_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
     """Read MNIST from the folder `mnist`: 60,000 training, then 10,000 test images.
 
     Args:
-        data_root: folder searched first.
+        data_root: folder searched first; may be a root of torchvision's.
         reporter: is told of the downloads.
 
     Raises:
@@ -107,7 +108,7 @@ def fashion_mnist_source(data_root: str = "", reporter: Reporter = SILENT) -> So
     """Read Fashion-MNIST from the folder `fashion_mnist` or `fashion-mnist`.
 
     Args:
-        data_root: folder searched first.
+        data_root: folder searched first; may be a root of torchvision's.
         reporter: is told of the downloads.
 
     Raises:
