@@ -15,6 +15,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -182,14 +183,15 @@ def _from_pickle(content: bytes, where: str) -> bytes:
     Raises:
         DataError: it has other values than a batch.
     """
-    labels, images, last = [], b"", b""
+    labels: list[int] = []
+    images = last = b""
     try:
         for operation, value, _ in pickletools.genops(content):
             if isinstance(value, str | bytes):
                 last = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
                 images = max(images, last, key=len)  # the longest value
             elif last == b"labels" and operation.name.startswith("BININT"):
-                labels.append(value)
+                labels.append(cast(int, value))
         pixels = np.frombuffer(images, np.uint8).reshape(len(labels), RECORD_BYTES - 1)
         return np.column_stack((np.frombuffer(bytes(labels), np.uint8), pixels)).tobytes()
     except ValueError as error:
