@@ -12,6 +12,7 @@ from torch import Tensor
 from alexnet.checkpoints.weights import read_weights
 from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel
+from alexnet.interop.one_output import as_two_classes
 from alexnet.interop.weight_layout import channels_first
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
@@ -44,7 +45,7 @@ def read_state_dict(
     check_limits(matched)
     notes = (*weights.notes, *_width_notes(path.name, arch, matched))
     tensors = _match_tensors(path.name, weights.tensors, matched)
-    return MatchedModel(matched, tensors, notes=notes)
+    return as_two_classes(path.name, MatchedModel(matched, tensors, notes=notes))
 
 
 def _with_widths(arch: Architecture, weights: dict[str, Tensor]) -> Architecture:

@@ -27,6 +27,7 @@ from alexnet.interop.caffe.protobuf import (
     text,
 )
 from alexnet.interop.match import MatchedModel, ParsedLayer, match_layers
+from alexnet.interop.one_output import as_two_classes
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS, MAX_ONNX_BYTES
 from alexnet.io.text import error_text, printable
@@ -54,7 +55,7 @@ PARAMETERS = {
 V1_TYPES = {
     4: "Convolution", 5: "Data", 6: "Dropout", 8: "Flatten", 12: "ImageData", 14: "InnerProduct",
     15: "LRN", 17: "Pooling", 18: "ReLU", 19: "Sigmoid", 20: "Softmax", 21: "SoftmaxWithLoss",
-    22: "Split", 23: "TanH", 1: "Accuracy",
+    22: "Split", 23: "TanH", 27: "SigmoidCrossEntropyLoss", 1: "Accuracy",
 }  # fmt: skip
 """By their number in V1LayerParameter.LayerType."""
 PASSED_OVER = {
@@ -63,7 +64,7 @@ PASSED_OVER = {
 }  # fmt: skip
 """Layers of the training network that compute no logits."""
 ACTIVATIONS: dict[str, ActivationFunction] = {
-    "ReLU": "relu", "Sigmoid": "sigmoid", "TanH": "tanh",
+    "ReLU": "relu", "Sigmoid": "sigmoid", "TanH": "tanh", "SigmoidCrossEntropyLoss": "sigmoid",
 }  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def read_caffe(path: Path, arch: Architecture, input_size: int | None = None) ->
     """
     try:
         layers = [*_layers(parse(memoryview(read_regular(path, MAX_ONNX_BYTES))))]
-        parsed = [*_parsed(layers)]
+        parsed = _without_output_sigmoid([*_parsed(layers)])
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except (OSError, ValueError, ArchitectureError) as error:
@@ -103,7 +104,8 @@ def read_caffe(path: Path, arch: Architecture, input_size: int | None = None) ->
         raise ModelFileError(f"{path} is no Caffe model, or one without weights")
     side = input_size or _crop_size(layers) or arch.input[1]
     channels = first.shape[1] if first.ndim == 4 else arch.input[0]
-    return match_layers(path.name, parsed, arch, (channels, side, side))
+    matched = match_layers(path.name, parsed, arch, (channels, side, side))
+    return as_two_classes(path.name, matched)
 
 
 def _crop_size(layers: list[CaffeLayer]) -> int:
@@ -162,6 +164,14 @@ def _parsed(layers: list[CaffeLayer]) -> Iterator[ParsedLayer]:
             if isinstance(found.layer, FullyConnected):
                 yield ParsedLayer(Flatten("flatten"), f"the input of {found.description}")
         yield found
+
+
+def _without_output_sigmoid(layers: list[ParsedLayer]) -> list[ParsedLayer]:
+    """The layers without the sigmoid of a single output; see `as_two_classes`."""
+    match [parsed.layer for parsed in layers[-2:]]:
+        case [FullyConnected(features=1), Activation(function="sigmoid")]:
+            return layers[:-1]
+    return layers
 
 
 def _weights(layer: CaffeLayer) -> dict[str, np.ndarray]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import parse_json
@@ -33,10 +32,10 @@ from alexnet.interop.keras.weights import StoredLayer, stored_layers
 from alexnet.interop.keras.weights_only import match_weights
 from alexnet.interop.match import MatchedModel, match_layers
 from alexnet.interop.metadata import read_metadata
+from alexnet.interop.one_output import as_two_classes
 from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.text import error_text
 from alexnet.models.architecture import Architecture
-from alexnet.models.layers import FullyConnected
 from alexnet.runtime.extras import require_extra
 
 READER = "alexnet.interop.keras.arrays:keras_arrays"
@@ -76,7 +75,7 @@ def read_keras(
             matched = _Importer(path.name, config, stored).read(arch, input_size)
         else:
             matched = match_weights(path.name, arch, stored, input_size)
-        return _with_metadata(_as_two_classes(matched), arrays.get("metadata"))
+        return _with_metadata(as_two_classes(path.name, matched), arrays.get("metadata"))
 
 
 @contextmanager
@@ -203,7 +202,7 @@ def _declared_shape(options: dict[str, Any]) -> Any:
 def _without_output_function(layers: list[LayerConfig]) -> list[LayerConfig]:
     """The layers without the softmax at the end, as a layer or inside the last one.
 
-    A sigmoid at the end is left out where there is one output; see `_as_two_classes`.
+    A sigmoid at the end is left out where there is one output; see `as_two_classes`.
     """
     used = [layer for layer in layers if layer.class_name not in AUGMENTATION | DROPOUT]
     units = [layer.options["units"] for layer in used if "units" in layer.options]
@@ -215,27 +214,3 @@ def _without_output_function(layers: list[LayerConfig]) -> list[LayerConfig]:
     if "units" not in last.options:
         return layers[:end]
     return [*layers[:end], replace(last, options={**last.options, "activation": "linear"})]
-
-
-def _as_two_classes(model: MatchedModel) -> MatchedModel:
-    """A network of one output z, a sigmoid's argument, as one of two classes with logits 0 and z.
-
-    The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
-    """
-    *layers, last = model.architecture.layers
-    if not isinstance(last, FullyConnected) or last.features != 1:
-        return model
-    names = [name for name in model.weights if name.startswith(f"{last.name}.")]
-    outputs = {name: model.weights[name] for name in names}
-    outputs = {name: torch.cat([0 * output, output]) for name, output in outputs.items()}
-    two = replace(last, features=2)
-    return replace(
-        model,
-        architecture=replace(model.architecture, layers=(*layers, two)),
-        weights={**model.weights, **outputs},
-        notes=(
-            *model.notes,
-            "the file has one output, which is imported as the second of two classes: its sigmoid "
-            "is the probability of class 1",
-        ),
-    )

@@ -67,7 +67,7 @@ class Chain:
     """The images times `input_scale` plus `input_offset`, [C or 1, 1 or H, 1 or W] each, are what
     the first layer takes."""
     logits: str = ""
-    """Name of the value before the softmax; "" before one is met."""
+    """Name of the value before the softmax, or the sigmoid of one output; "" before one is met."""
     notes: list[str] = field(default_factory=list)
     """What was left out, in sentences."""
     shapes: dict[str, list[int]] = field(default_factory=dict)

@@ -32,7 +32,9 @@ class Graph:
     batch_size: int
     """The only batch size that the graph takes; 0: any."""
     logits_name: str
-    """The last value, or the one before a final softmax."""
+    """The last value, or the one before a final softmax or the sigmoid of one output."""
+    num_outputs: int
+    """Number of logits."""
     is_channels_last: bool = False
     """Whether the graph takes images [batch, height, width, channels]."""
     normalization: InputNormalization | None = None
@@ -93,6 +95,7 @@ def _parse(path: Path, model: Model, notes: list[str], default_input: Shape | No
         shape,
         batch_size,
         chain.logits or chain.current,
+        chain.shape[0],
         is_channels_last=is_last,
         normalization=input_normalization(chain),
         notes=tuple(chain.notes),

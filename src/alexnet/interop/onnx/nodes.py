@@ -124,6 +124,9 @@ def _fully_connected(chain: Chain, node: Node, weight: np.ndarray) -> None:
 
 
 def _activation(chain: Chain, node: Node, attributes: Attributes) -> None:
+    if node.op_type == "Sigmoid" and chain.shape == (1,):  # see `as_two_classes`
+        _leave_out(chain, node)
+        return
     functions = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
     function = functions[node.op_type]
     chain.add(node, Activation(NAME, function))  # type: ignore[arg-type]
@@ -245,6 +248,11 @@ def _softmax(chain: Chain, node: Node, attributes: Attributes) -> None:
     """At the end, the class probabilities: the layers here give logits."""
     if attributes.get("axis", -1) not in (1, -1) or len(chain.shape) != 1:
         chain.fail(node, "is not over the classes")
+    _leave_out(chain, node)
+
+
+def _leave_out(chain: Chain, node: Node) -> None:
+    """A function of the logits at the end, after which no layer may follow."""
     chain.logits = chain.current
     chain.note(f"the file's final {node.op_type} is left out: models here give logits")
 

@@ -80,7 +80,7 @@ def _parse_node(chain: Chain, node: Node) -> None:
     if any(chain.pads) and node.op_type not in CAN_FOLLOW_PAD:
         chain.fail(node, "follows a Pad, which is only supported before a convolution or a pool")
     if chain.logits and node.op_type not in CAN_FOLLOW_SOFTMAX:
-        chain.fail(node, "follows a softmax, which must be at the end")
+        chain.fail(node, "follows the softmax or sigmoid of the outputs, which must be at the end")
     NODE_PARSERS[node.op_type](chain, node, attributes_of(node))
     chain.advance(node)
 

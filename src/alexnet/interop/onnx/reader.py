@@ -13,6 +13,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.errors import ModelFileError
 from alexnet.interop.match import MatchedModel, match_layers
 from alexnet.interop.metadata import read_metadata
+from alexnet.interop.one_output import as_two_classes
 from alexnet.interop.onnx.graph import Graph, logits_model, read_graph
 from alexnet.interop.onnx.runtime import onnx_runner
 from alexnet.interop.parity import (
@@ -55,7 +56,7 @@ def read_onnx(
     matched = match_layers(path.name, graph.layers, arch, graph.input_shape)
     if channel_order == "bgr":
         matched, graph = _flip_channels(path, matched, graph)
-    return _with_facts(matched, graph), graph
+    return _with_facts(as_two_classes(path.name, matched), graph), graph
 
 
 def _flip_channels(path: Path, matched: MatchedModel, graph: Graph) -> tuple[MatchedModel, Graph]:
@@ -120,8 +121,9 @@ def check_parity(
         images = normalized
     try:
         run, runtime = make_runner(logits_model(graph))
-        ours, theirs = torch_runner(network.eval()), _take_images(run, graph, channel_order)
-        parity = compare(lambda _: ours(normalized), theirs, runtime, [images])
+        theirs = _take_images(run, graph, channel_order)
+        ours = torch_runner(network.eval())(normalized)[:, -graph.num_outputs :]
+        parity = compare(lambda _: ours, theirs, runtime, [images])
     except Exception as error:  # each runtime raises its own kinds
         raise ModelFileError(f"{path} cannot be run: {error_text(error)}") from error
     if not parity.is_close:
