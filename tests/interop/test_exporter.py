@@ -12,7 +12,7 @@ import torch
 
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
-from alexnet.interop.export_module import FileOptions
+from alexnet.interop.export_module import FileOptions, network_module
 from alexnet.interop.export_report import Format
 from alexnet.interop.exporter import EXPORTERS, export_model
 from alexnet.interop.metadata import CLASS_NAMES as CLASS_NAMES_KEY
@@ -72,6 +72,35 @@ def test_a_file_with_other_logits_is_not_kept(
     assert not report.is_close
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["net.pt2.json"]
     assert report.files == ("net.pt2.json",)
+
+
+def test_the_classifier_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook goes on with the one that it has exported: on its device, in its mode."""
+
+    def fast(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
+        return b"file", torch_runner(network_module(classifier)), "a test"
+
+    monkeypatch.setitem(EXPORTERS, "torch", fast)
+    classifier = narrow_classifier("lenet5")
+    classifier.network.train()
+    assert export_model(classifier, tmp_path / "net.pt2", "torch").is_close
+    assert all(layer.training for layer in classifier.network.modules())
+
+
+@pytest.mark.gpu
+def test_a_classifier_on_a_gpu_stays_there(tmp_path: Path) -> None:
+    classifier = narrow_classifier("lenet5")
+    classifier.network.cuda()
+    assert export_model(classifier, tmp_path / "net.pt2", "torch").is_close
+    assert all(weight.is_cuda for weight in classifier.network.parameters())
+
+
+@pytest.mark.parametrize("file_format", EXPORTERS)
+def test_an_optimized_classifier_is_not_exported(tmp_path: Path, file_format: Format) -> None:
+    message = "^an optimized classifier cannot be exported; use the one it was made of$"
+    with pytest.raises(UsageError, match=message):
+        export_model(narrow_classifier("lenet5").optimized(), tmp_path / "net", file_format)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.onnx.json", "predict_net.py"])

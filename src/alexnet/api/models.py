@@ -180,7 +180,7 @@ def export(
     The file is run and compared with the model.
 
     Args:
-        model: a run folder, a model file, a `Run` or a `Classifier`.
+        model: a run folder, a model file, a `Run` or a `Classifier`, which stays as it is.
         out: the file; next to the model unless given.
         format: "onnx", "torch", "keras" or "torchvision"; auto: by the ending of `out`.
         with_preprocessing: the file takes a uint8 image [H, W, 3] of any size and gives
@@ -196,8 +196,8 @@ def export(
             silent.
 
     Raises:
-        UsageError: the file exists, its ending tells no format, an optional package is missing, or
-            the format cannot have what is asked for.
+        UsageError: the file exists, its ending tells no format, an optional package is missing,
+            the format cannot have what is asked for, or the classifier is optimized.
         ModelFileError: the file computes something else than the model; it is not kept.
     """
     path, kind = _export_target(model, out, format)

@@ -91,7 +91,7 @@ def network_module(classifier: Classifier, *, for_onnx: bool = False) -> nn.Sequ
     """The classifier's layers by name, on the CPU and in evaluation mode.
 
     Args:
-        classifier: shares its layers with the module.
+        classifier: shares its layers with the module, which are moved and changed to this mode.
         for_onnx: norms are replaced by modules that ONNX can write.
     """
     network = classifier.network

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from alexnet.config.serialization import json_document
 from alexnet.errors import UsageError
-from alexnet.inference.classifier import Classifier
+from alexnet.inference.classifier import Classifier, build_classifier
+from alexnet.inference.optimize import unoptimized_weights
 from alexnet.interop.export_module import FileOptions, network_module, torch_bytes
 from alexnet.interop.export_report import ExportReport, Format, make_report
 from alexnet.interop.keras.export import (
@@ -83,7 +85,7 @@ def export_model(
     file is a script that predicts with it.
 
     Args:
-        classifier: the model.
+        classifier: the model, on any device; it stays as it is.
         out: the file to write.
         file_format: "onnx", "torch" (torch.export), "keras" or "torchvision" (a state dict).
         with_preprocessing: the file takes an image, uint8 [H, W, 3] of any size, and gives
@@ -99,10 +101,11 @@ def export_model(
         weights_license: of the weights, by its SPDX name, for the file's metadata.
 
     Raises:
-        UsageError: a file exists, an optional package is missing, or the format cannot have what
-            is asked for.
+        UsageError: a file exists, an optional package is missing, the format cannot have what is
+            asked for, or the classifier is optimized or has a weight that is not finite.
         ModelFileError: a rounded file gives values that are not finite.
     """
+    classifier = _on_cpu(classifier)
     rounding = chosen_rounding(half, int8, data)
     check_options(file_format, rounding, opset)
     takes = _takes(classifier, out, file_format, with_preprocessing)
@@ -127,6 +130,18 @@ def export_model(
     )
     _write(out, content, script, report)
     return report
+
+
+def _on_cpu(classifier: Classifier) -> Classifier:
+    """The same classifier with a network of its own on the CPU, which exporters may change.
+
+    Raises:
+        UsageError: it is optimized, or a weight is not finite.
+    """
+    info = classifier.info
+    weights = unoptimized_weights(classifier.network, info.architecture, "exported")
+    own = build_classifier(weights, info, classifier.mean_image, "cpu", copy=False)
+    return replace(own, precision=classifier.precision)
 
 
 def _new_paths(out: Path, *, has_script: bool) -> list[Path]:
