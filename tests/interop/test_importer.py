@@ -61,6 +61,44 @@ def test_a_thousand_classes_without_names_are_imagenets(tmp_path: Path) -> None:
         assert (imported.info.class_names, imported.class_names_source) == (own, "user")
 
 
+NAMES = ["b", "a", "c", "d", "e", "f", "g"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"class_names": NAMES},
+        {"args": {"classes": tuple(NAMES)}},
+        {"class_to_idx": {name: NAMES.index(name) for name in sorted(NAMES)}},
+        {"idx_to_class": dict(enumerate(NAMES)), "classes": ["of another network"]},
+    ],
+    ids=str,
+)
+def test_class_names_in_a_checkpoint(state_dict_file: Path, facts: dict[str, object]) -> None:
+    torch.save({"state_dict": torch.load(state_dict_file), **facts}, state_dict_file)
+    imported = import_model(state_dict_file, "cifar_quick")
+    assert (imported.info.class_names, imported.class_names_source) == (tuple(NAMES), "file")
+
+
+@pytest.mark.parametrize(
+    ("facts", "note"),
+    [
+        ({"class_to_idx": {"a": 0, "b": 2}}, ""),
+        ({"classes": 7}, ""),
+        ({"classes": ["a", "b", 3, 4, 5, 6, 7]}, ""),
+        ({"classes": NAMES[:2]}, "(classes) are not used: they are 2, and the network has 7 outp"),
+    ],
+)
+def test_class_names_that_do_not_fit(
+    state_dict_file: Path, facts: dict[str, object], note: str
+) -> None:
+    torch.save({"state_dict": torch.load(state_dict_file), **facts}, state_dict_file)
+    imported = import_model(state_dict_file, "cifar_quick")
+    assert imported.class_names_source == "default"
+    assert note in "".join(imported.notes)
+    assert bool(note) is bool(imported.notes)
+
+
 def test_a_saved_import_is_not_imported_again(state_dict_file: Path) -> None:
     own = state_dict_file.with_name("own.safetensors")
     import_model(state_dict_file, "cifar_quick").save(own)

@@ -23,7 +23,10 @@ SCHEMA: dict[str, list[tuple[str, int, int, str]]] = {
     "InnerProduct": [("num_output", 1, INTEGER, "")],
     "Pooling": [("kernel_size", 2, INTEGER, ""), ("stride", 3, INTEGER, "")],
     "LRN": [("local_size", 1, INTEGER, ""), ("alpha", 2, FLOAT, ""), ("beta", 3, FLOAT, "")],
-    "Transform": [("crop_size", 3, INTEGER, "")],
+    "Transform": [
+        ("scale", 1, FLOAT, ""), ("crop_size", 3, INTEGER, ""), ("mean_file", 4, TEXT, ""),
+        ("mean_value", 5, FLOAT, "repeated"),
+    ],
     "V1Layer": [
         ("name", 4, TEXT, ""), ("type", 5, INTEGER, ""), ("blobs", 6, MESSAGE, "Blob*"),
         ("convolution_param", 10, MESSAGE, "Convolution"),
@@ -59,7 +62,7 @@ def _schema() -> dict[str, Any]:
     for name, fields in SCHEMA.items():
         message = file.message_type.add(name=name)
         for field, number, kind, kind_name in fields:
-            is_repeated = kind_name.endswith("*") or kind_name == "packed"
+            is_repeated = kind_name.endswith("*") or kind_name in ("packed", "repeated")
             added = message.field.add(
                 name=field, number=number, type=kind, label=3 if is_repeated else 1
             )
@@ -120,7 +123,11 @@ def write_caffemodel(
         layer = (net.layers if is_v1 else net.layer).add(name=name)
         layer.type = V1_NUMBERS[kind] if is_v1 else kind
         for parameter, value in parameters.items():
-            setattr(getattr(layer, PARAMETERS[kind]), parameter, value)
+            message = getattr(layer, PARAMETERS[kind])
+            if isinstance(value, list):
+                getattr(message, parameter).extend(value)
+            else:
+                setattr(message, parameter, value)
         for part in ("weight", "bias"):
             if f"{name}.{part}" in weights:
                 _add_blob(layer, weights[f"{name}.{part}"], is_v1)

@@ -38,8 +38,9 @@ TRAINER_MODULES = re.compile(
 counts of metrics, as Lightning does."""
 AVERAGE_WORDS = {"ema", "modelema", "emamodel", "swa", "averaged", "shadow", "polyak", "teacher"}
 """Words in the keys of weights that are an average over training steps."""
-
-
+CLASS_NAMES = ("class_names", "classes", "class_to_idx", "idx_to_class")
+"""Keys under which trainers save the names of the classes, as lists or as dicts by or to numbers;
+`class_to_idx` is that of torchvision's ImageFolder."""
 COMPANIONS = re.compile(r"optim|\bopt\b|sched|scaler|rng|random|hist|callback|loops", re.IGNORECASE)
 """In the names of what trainers save beside a network and nobody would look for in it."""
 
@@ -69,6 +70,29 @@ def find_tensors(content: object) -> tuple[dict[str, Stored], tuple[str, ...]]:
     return kept, tuple(
         name for name, t in left_out.items() if tensor_size(t) and not COMPANIONS.search(name)
     )
+
+
+def find_class_names(content: object) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every list of class names in a checkpoint, in the order of the outputs, with its key."""
+    seen: dict[int, object] = {}  # a file can have one list under any number of keys
+    for _, node in _dicts(content, (), {}):
+        values = {
+            key: node[key] for key in CLASS_NAMES if key in node and id(node.get(key)) not in seen
+        }
+        seen |= {id(value): value for value in values.values()}
+        yield from ((key, names) for key, value in values.items() if (names := _names(value)))
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """The names in a list, or in a dict of names and numbers from 0; () if they are none."""
+    if isinstance(value, dict):
+        numbers = all(isinstance(number, int) for number in value.values())
+        by_number = {n: name for name, n in value.items()} if numbers else dict(value.items())
+        if by_number.keys() != set(range(len(value))):
+            return ()
+        value = [by_number[i] for i in range(len(value))]
+    names = value if isinstance(value, list | tuple) else ()
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
 
 
 def _is_weight(name: str, tensor: Stored) -> bool:

@@ -17,6 +17,7 @@ from alexnet.checkpoints.checkpoint_content import (
     WEIGHT_NAME,
     Stored,
     describe_content,
+    find_class_names,
     find_tensors,
     is_average,
     is_earlier,
@@ -54,6 +55,8 @@ class ForeignWeights:
     """By our layer names; what belongs to no layer has its name in the file."""
     notes: tuple[str, ...] = ()
     """What a user should know of how they were found: sentences, usually none."""
+    class_names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Every list of class names in the file, with its key; of any length."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ def _take(path: Path, content: object, arch: Architecture, average: bool) -> For
         notes = (*notes, f"{path.name} has layer names of its own, matched by shape: {order}")
     if left_out:
         notes = (*notes, f"{path.name}: left out: {_names_text(left_out)}")
-    return ForeignWeights(tensors, notes)
+    return ForeignWeights(tensors, notes, tuple(find_class_names(content)))
 
 
 def _names_text(names: tuple[str, ...]) -> str:

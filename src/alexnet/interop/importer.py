@@ -169,7 +169,7 @@ def read_network(
     elif found in ("keras", "hdf5"):
         matched = read_keras(path, arch, input_size)
     elif found == "caffemodel":
-        matched = read_caffe(path, arch, input_size)
+        matched = read_caffe(path, arch, input_size, is_bgr=channel_order != "rgb")
     else:
         reject_own_model(path)
         matched = read_state_dict(path, arch, input_size, average=average)

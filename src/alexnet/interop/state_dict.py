@@ -45,7 +45,24 @@ def read_state_dict(
     check_limits(matched)
     notes = (*weights.notes, *_width_notes(path.name, arch, matched))
     tensors = _match_tensors(path.name, weights.tensors, matched)
-    return as_two_classes(path.name, MatchedModel(matched, tensors, notes=notes))
+    model = as_two_classes(path.name, MatchedModel(matched, tensors, notes=notes))
+    return _with_class_names(model, weights.class_names)
+
+
+def _with_class_names(
+    model: MatchedModel, found: tuple[tuple[str, tuple[str, ...]], ...]
+) -> MatchedModel:
+    """The model with the first class names of a file that are as many as its outputs."""
+    count = model.architecture.num_classes
+    names = next((names for _, names in found if len(names) == count), ())
+    if names or not found:
+        return replace(model, class_names=names)
+    key, others = found[0]
+    note = (
+        f"the file's class names ({key}) are not used: they are {len(others)}, and the network has "
+        f"{count} outputs"
+    )
+    return replace(model, notes=(*model.notes, note))
 
 
 def _with_widths(arch: Architecture, weights: dict[str, Tensor]) -> Architecture:

@@ -13,8 +13,14 @@ from torch import Tensor
 
 from alexnet.errors import ModelFileError, UsageError
 from alexnet.interop.caffe.reader import read_caffe
-from alexnet.interop.importer import ImportedModel, build_network, import_model
+from alexnet.interop.importer import (
+    ChannelOrderOption,
+    ImportedModel,
+    build_network,
+    import_model,
+)
 from alexnet.interop.match import MatchedModel
+from alexnet.interop.published_preprocessing import CAFFE_MEAN
 from alexnet.models.zoo import ZOO
 from support.caffe_files import Layer, caffenet_layers, write_caffemodel
 from support.narrow_nets import narrow_classifier
@@ -115,6 +121,57 @@ def test_the_other_network_is_named(tmp_path: Path) -> None:
         ModelFileError, match=r"conv1 should have padding 2, but Convolution 'conv1'"
     ):
         import_model(path, "alexnet_owt")
+
+
+def import_with(folder: Path, order: ChannelOrderOption = "auto", **data: object) -> ImportedModel:
+    """The import of a file whose data layer has more parameters."""
+    found = [("Data", "data", {"crop_size": SIDE, **data}), *layers()[1:]]
+    path = write_caffemodel(folder / "net.caffemodel", found, WEIGHTS, is_v1=False)
+    return import_model(path, "alexnet_caffe", channel_order=order)
+
+
+@pytest.mark.parametrize(
+    ("data", "mean"),
+    [
+        ({"scale": 1 / 128, "mean_value": [127.5]}, (127.5, 127.5, 127.5)),
+        ({"scale": 1 / 128, "mean_value": [104.0, 117.0, 123.0]}, (123, 117, 104)),
+        ({"scale": 1 / 128}, (0, 0, 0)),
+        ({"scale": 1 / 128, "mean_file": "data/mean.binaryproto"}, CAFFE_MEAN),
+    ],
+    ids=str,
+)
+def test_the_mean_and_the_scale_of_the_data_layer(
+    tmp_path: Path, data: dict[str, object], mean: tuple[float, ...]
+) -> None:
+    """Caffe computes (x - mean) * scale, with the means in the order of its colors."""
+    imported = import_with(tmp_path, **data)
+    assert imported.preprocessing_source == "file"
+    assert imported.info.preprocessing.mean == mean
+    assert imported.info.preprocessing.std == (128, 128, 128)
+    note = "the file subtracts the mean image mean.binaryproto, which is not in it"
+    assert any(note in one for one in imported.notes) is ("mean_file" in data)
+
+
+def test_the_mean_of_a_network_of_rgb_images(tmp_path: Path) -> None:
+    imported = import_with(tmp_path, "rgb", mean_value=[1.0, 2.0, 3.0])
+    assert imported.info.preprocessing.mean == (1, 2, 3)
+    assert imported.info.preprocessing.std == (1, 1, 1)
+
+
+def test_a_mean_image_alone_leaves_the_published_preprocessing(tmp_path: Path) -> None:
+    imported = import_with(tmp_path, mean_file="a/mean.binaryproto")
+    assert (imported.preprocessing_source, imported.info.preprocessing.mean) == (
+        "default",
+        CAFFE_MEAN,
+    )
+    assert "the mean image mean.binaryproto, which is not in it" in imported.notes[0]
+
+
+@pytest.mark.parametrize("data", [{"scale": -1.0}, {"scale": float("inf")}, {"mean_value": [1, 2]}])
+def test_numbers_that_are_no_preprocessing(tmp_path: Path, data: dict[str, object]) -> None:
+    imported = import_with(tmp_path, **data)
+    assert imported.preprocessing_source == "default"
+    assert "the file's preprocessing is not used: " in imported.notes[0]
 
 
 Change = Callable[[list[Layer]], object]

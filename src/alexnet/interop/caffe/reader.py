@@ -7,14 +7,15 @@ of Caffe's `caffe.proto`, of both its forms: `layers` (V1LayerParameter, until 2
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from alexnet.errors import ArchitectureError, ModelFileError
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.errors import ArchitectureError, ConfigError, ModelFileError
 from alexnet.interop.caffe.protobuf import (
     Message,
     floats,
@@ -28,6 +29,7 @@ from alexnet.interop.caffe.protobuf import (
 )
 from alexnet.interop.match import MatchedModel, ParsedLayer, match_layers
 from alexnet.interop.one_output import as_two_classes
+from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS, MAX_ONNX_BYTES
 from alexnet.io.text import error_text, printable
@@ -52,6 +54,9 @@ PARAMETERS = {
     "convolution": 106, "inner_product": 117, "lrn": 118, "pooling": 121, "transform": 100,
 }  # fmt: skip
 """Fields of V1LayerParameter and of LayerParameter."""
+SCALE, MEAN_FILE, MEAN_VALUE = 1, 4, 5
+"""Fields of TransformationParameter."""
+PUBLISHED_MEAN = "the published mean color is taken"
 V1_TYPES = {
     4: "Convolution", 5: "Data", 6: "Dropout", 8: "Flatten", 12: "ImageData", 14: "InnerProduct",
     15: "LRN", 17: "Pooling", 18: "ReLU", 19: "Sigmoid", 20: "Softmax", 21: "SoftmaxWithLoss",
@@ -80,13 +85,16 @@ class CaffeLayer:
     """By Caffe's names: convolution, inner_product, lrn, pooling, transform."""
 
 
-def read_caffe(path: Path, arch: Architecture, input_size: int | None = None) -> MatchedModel:
-    """The model in a `.caffemodel`, which takes the channels in the order of its training: BGR.
+def read_caffe(
+    path: Path, arch: Architecture, input_size: int | None = None, *, is_bgr: bool = True
+) -> MatchedModel:
+    """The model in a `.caffemodel`, with weights for colors in the order of its training.
 
     Args:
         path: the file.
         arch: the architecture that it should be; widths come from the file.
         input_size: side of the input in pixels; None: as published.
+        is_bgr: whether that order is blue, green, red; the preprocessing is for RGB.
 
     Raises:
         ModelFileError: the file is damaged, or another network; the first mismatch is named.
@@ -105,13 +113,54 @@ def read_caffe(path: Path, arch: Architecture, input_size: int | None = None) ->
     side = input_size or _crop_size(layers) or arch.input[1]
     channels = first.shape[1] if first.ndim == 4 else arch.input[0]
     matched = match_layers(path.name, parsed, arch, (channels, side, side))
-    return as_two_classes(path.name, matched)
+    return as_two_classes(path.name, _with_preprocessing(matched, layers, is_bgr=is_bgr))
 
 
 def _crop_size(layers: list[CaffeLayer]) -> int:
     """The side of the crops that the training network's data layer makes; 0: it does not say."""
     crops = (integer(layer.parameters["transform"], 3, 0) for layer in layers)
     return next((size for size in crops if 0 < size <= MAX_INPUT_SIDE), 0)
+
+
+def _with_preprocessing(
+    matched: MatchedModel, layers: list[CaffeLayer], *, is_bgr: bool
+) -> MatchedModel:
+    """The model with the mean and the scale of the training network's data layer, if it has any."""
+    transforms = (layer.parameters["transform"] for layer in layers)
+    found = next((one for one in transforms if {SCALE, MEAN_FILE, MEAN_VALUE} & one.keys()), None)
+    if found is None:
+        return matched
+    notes = matched.notes
+    if file := text(found, MEAN_FILE):
+        name = printable(file.replace("\\", "/").rpartition("/")[2])[:100]
+        notes += (
+            f"the file subtracts the mean image {name}, which is not in it: {PUBLISHED_MEAN}",
+        )
+    try:
+        own = _preprocessing(found, matched.architecture, is_bgr=is_bgr)
+    except ConfigError as error:
+        own = None
+        notes += (f"the file's preprocessing is not used: {error}",)
+    return replace(matched, preprocessing=own, notes=notes)
+
+
+def _preprocessing(transform: Message, arch: Architecture, *, is_bgr: bool) -> Preprocessing | None:
+    """Caffe computes (x - mean) * scale, of x from 0 to 255; the resize is as published.
+
+    None: the file has nothing but the name of a mean image.
+
+    Raises:
+        ConfigError: the numbers are not ones of a preprocessing.
+    """
+    own, scale = published_preprocessing("published", arch), number(transform, SCALE, 1.0)
+    means = floats(transform, MEAN_VALUE).astype(float).tolist()
+    if not scale > 0 or len(means) not in (0, 1, own.channels):
+        raise ConfigError(f"its scale is {scale:g}, and it has {len(means)} mean values")
+    if not means and MEAN_FILE in transform:
+        return None if scale == 1 else replace(own, std=(1 / scale,) * 3)
+    mean = (means or [0.0]) * (1 if len(means) == 3 else 3)
+    blue, green, red = mean if is_bgr else mean[::-1]
+    return replace(own, mean=(red, green, blue), std=(1 / scale,) * 3)
 
 
 def _layers(net: Message) -> Iterator[CaffeLayer]:

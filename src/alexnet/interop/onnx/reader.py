@@ -73,7 +73,7 @@ def _with_facts(matched: MatchedModel, graph: Graph) -> MatchedModel:
     """The model with what the file says of its use, in its metadata or by its first nodes."""
     texts = {entry.key: entry.value for entry in graph.model.metadata_props}
     facts = read_metadata(texts, graph.input_shape, matched.architecture.num_classes)
-    notes = (*graph.notes, *facts.notes)
+    notes = (*matched.notes, *graph.notes, *facts.notes)
     preprocessing, mean_image = facts.preprocessing, facts.mean_image
     own = graph.normalization
     if own and not (preprocessing and own.agrees_with(preprocessing, mean_image)):
