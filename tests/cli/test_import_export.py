@@ -87,6 +87,7 @@ def test_export_to_torch_says_what_goes_in(command: Command, model: Path, tmp_pa
     assert told.code == 0
     assert "divided by (255)\ninput     float32 [batch, 1, 32, 32]\n" in told.out
     assert out.exists()
+    assert "class names, preprocessing and temperature\n" in told.out  # no import reads a program
     logits = run_advice(told, torch=torch, images=torch.zeros(2, 1, 32, 32))
     assert logits.shape == (2, 7)
     told = command("export", model, "--format", "torch", "--out", out)

@@ -12,10 +12,12 @@ import torch
 
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.tensors import load_tensors
+from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.io.cache import cache_entries
 from alexnet.serve.models import model_sources
 from alexnet.sharing.weights import HeadInfo, assemble, save_head
+from alexnet.training.initial_weights import find_source
 from support.narrow_nets import narrow_classifier
 
 TRUNK = "hf:you/trunk"
@@ -86,3 +88,16 @@ def test_a_head_is_served(trunk: Classifier, cache: Path, tmp_path: Path, is_on_
     (source,) = model_sources(["hf:me/head" if is_on_hub else str(folder)])
     assert source.name == ("head" if is_on_hub else "head-1.5")
     assert source.read("cpu").class_names == trunk.class_names
+
+
+@pytest.mark.parametrize("place", ["hub", "folder", "file"])
+def test_training_does_not_start_from_a_head(
+    trunk: Classifier, cache: Path, tmp_path: Path, place: str
+) -> None:
+    folder = cache / "hub" / "me--head" / "main" if place == "hub" else tmp_path / "share"
+    folder.mkdir(parents=True)
+    head = write_head(folder / "head.safetensors", trunk)
+    source = {"hub": "hf:me/head", "folder": str(folder), "file": str(head)}[place]
+    with pytest.raises(UsageError, match="is a model without its trunk") as caught:
+        find_source(source)
+    assert f"alexnet.load({source!r}).save('model.safetensors')" in str(caught.value)

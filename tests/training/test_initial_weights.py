@@ -95,7 +95,7 @@ def test_a_training_shows_the_download_of_its_weights(
 ) -> None:
     downloads = iter([(3, 4)])
 
-    def hub_file(source: str, on_progress: ProgressCallback) -> Path:
+    def hub_file(source: str, on_progress: ProgressCallback, files: object) -> Path:
         for progress in downloads:  # later calls find the file
             on_progress(*progress)
         return tmp_path / "model.safetensors"

@@ -143,7 +143,8 @@ def _text(report: ExportReport, out: Path) -> str:
     divided = "" if report.temperature == 1 else f" divided by {report.temperature:.6g}"
     softmax = f"softmax   of the logits{divided} gives the probabilities\n"
     is_state_dict = report.format == "torchvision"
-    inside = "inside    class names, preprocessing and temperature, which alexnet import reads\n"
+    readers = "" if report.format == "torch" else ", which alexnet import reads"
+    inside = f"inside    class names, preprocessing and temperature{readers}\n"
     script = next((name for name in report.files if name.endswith(".py")), "")
     return (
         f"images    {', '.join(report.steps)}\n"

@@ -28,7 +28,9 @@ PREPROCESSING_SOURCES = {
 CLASS_NAMES_SOURCES = {
     "file": "from the file",
     "user": "from --class-names",
-    "imagenet": "the file has no names for them; with 1,000 they are ImageNet's, sorted by wnid",
+    "imagenet": (
+        "the file has no names for them; with 1,000 outputs these are ImageNet's, sorted by wnid"
+    ),
     "default": "the file has no names for them; see --class-names",
 }
 

@@ -27,7 +27,8 @@ class HeadInfo:
     """The header of a head file: the model, and where its other tensors are."""
 
     trunk: str
-    """"torchvision", or "hf:OWNER/NAME@REVISION"."""
+    """"torchvision", or "hf:OWNER/NAME[@REVISION]" as it was given: without a commit it is what the
+    repository's main branch has, and the checksum tells if that has changed."""
     trunk_tensors: tuple[str, ...]
     """Those that the trunk has, by the architecture's names."""
     trunk_checksum: str
@@ -119,7 +120,11 @@ def assemble(path: Path, on_progress: ProgressCallback = ignore_progress) -> Pat
     known = _trunk_tensors(head.trunk, head.model.architecture, on_progress)
     trunk = {name: known[name] for name in head.trunk_tensors if name in known}
     if _checksum(trunk) != head.trunk_checksum:
-        raise ModelFileError(f"{path} does not belong to the {head.trunk} that is found now")
+        remedy = "; push it again with --head-only hf:OWNER/NAME@COMMIT, which cannot change"
+        raise ModelFileError(
+            f"{path} does not belong to the {head.trunk} that is found now"
+            f"{'' if head.trunk == 'torchvision' else remedy}"
+        )
     mean_image = kept.pop(MEAN_IMAGE, None)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_model(out, {**trunk, **kept}, head.model, mean_image)

@@ -22,7 +22,7 @@ from alexnet.checkpoints.weights import (
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.store.store import Store
-from alexnet.errors import ConfigError, MissingDataError, UnknownNameError
+from alexnet.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
 from alexnet.interop.torchvision import (
     IMPATIENT,
     fits_a_convolution,
@@ -95,12 +95,21 @@ def find_source(
     Raises:
         MissingDataError: it cannot be had; the message says how to get it.
         UnknownNameError: there is no such file or run.
+        UsageError: it is a model without its trunk, or an address of another form.
     """
     if source == "torchvision":
         return torchvision_convolutions(data_root, on_progress=on_progress)
-    if source.startswith(hub.PREFIX):
-        return hub.hub_file(source, on_progress)
+    is_on_hub = source.startswith(hub.PREFIX)
     path = Path(source).expanduser()
+    if is_on_hub:
+        path = hub.hub_file(source, on_progress, (*hub.DEFAULT_FILES, hub.HEAD_FILE))
+    if hub.is_head(path):
+        raise UsageError(
+            f"{source} is a model without its trunk (--head-only); make a whole one in Python and "
+            f"name that: alexnet.load({source!r}).save('model.safetensors')"
+        )
+    if is_on_hub:
+        return path
     if not path.exists() and "." not in path.name:  # it may be a misspelt word
         raise UnknownNameError(
             "source of weights (nor is it a file or a run)", path.name, WEIGHT_WORDS
