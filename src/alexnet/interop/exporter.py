@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+import torch
+
 from alexnet.config.serialization import json_document
 from alexnet.errors import UsageError
-from alexnet.inference.classifier import Classifier, build_classifier
+from alexnet.inference.classifier import Classifier
 from alexnet.inference.optimize import unoptimized_weights
 from alexnet.interop.export_module import FileOptions, network_module, torch_bytes
 from alexnet.interop.export_report import ExportReport, Format, make_report
@@ -35,6 +37,7 @@ from alexnet.interop.parity import (
 from alexnet.interop.real_images import load_real_images
 from alexnet.interop.torchvision_export import torchvision_bytes
 from alexnet.io.files import atomic_write, write_text
+from alexnet.models.network import Network
 from alexnet.reporter import Reporter
 from alexnet.runtime.extras import require_extra
 
@@ -138,10 +141,13 @@ def _on_cpu(classifier: Classifier) -> Classifier:
     Raises:
         UsageError: it is optimized, or a weight is not finite.
     """
-    info = classifier.info
-    weights = unoptimized_weights(classifier.network, info.architecture, "exported")
-    own = build_classifier(weights, info, classifier.mean_image, "cpu", copy=False)
-    return replace(own, precision=classifier.precision)
+    arch, mean = classifier.info.architecture, classifier.mean_image
+    weights = unoptimized_weights(classifier.network, arch, "exported")
+    with torch.device("meta"):
+        network = Network(arch)
+    network.load_state_dict({name: w.cpu() for name, w in weights.items()}, assign=True)
+    mean = None if mean is None else mean.cpu()
+    return replace(classifier, network=network.eval(), mean_image=mean)
 
 
 def _new_paths(out: Path, *, has_script: bool) -> list[Path]:
