@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -331,3 +332,12 @@ def test_equal_values_give_equal_text(name: str) -> None:
     mean = to_json(Preprocessing(mean=(0, 0, 0), crop_size=8))
     assert to_json(from_dict(Preprocessing, json.loads(mean))) == mean
     assert "0.0" in mean
+
+
+def test_numbers_of_numpy_are_written_as_those_of_python() -> None:
+    mean = tuple(np.array((0.5, 0.25, 1), np.float32))
+    written = to_json(Preprocessing(resize_size=np.int64(256), mean=mean))  # type: ignore[arg-type]
+    found = from_dict(Preprocessing, json.loads(written))
+    assert (found.resize_size, found.mean) == (256, (0.5, 0.25, 1.0))
+    rate = to_json(OptimizerOptions(lr=np.float32(0.5)))  # type: ignore[arg-type]
+    assert json.loads(rate)["lr"] == 0.5

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -378,3 +379,22 @@ def test_lists_become_tuples_and_a_convolution_needs_a_map() -> None:
     assert (net, net.input) == (flat(), (1, 9, 9))
     with pytest.raises(ArchitectureError, match="c: a convolution needs a feature map"):
         flat(Flatten("g"), Conv("c", 2, 1))
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    layers = (
+        Conv("conv1", np.int64(4), np.int32(3), bias=np.bool_(False)),  # type: ignore[arg-type]
+        Dropout("dropout", np.float32(0.5)),  # type: ignore[arg-type]
+        Flatten("flatten"),
+        FullyConnected("fc", 2, init=Init(std=np.float64(0.5), bias=np.int64(1))),
+    )
+    shape = tuple(np.array((3, 9, 9)))
+    arch = Architecture("a", "", shape, layers)
+    assert repr(arch) == (
+        "Architecture(name='a', source='', input=(3, 9, 9), layers=("
+        "Conv(name='conv1', channels=4, kernel=3, stride=1, padding=0, extra_padding=0, groups=1, "
+        "bias=False, init=Init(kind='normal', std=0.01, bias=0.0)), "
+        "Dropout(name='dropout', p=0.5), Flatten(name='flatten', order='chw'), "
+        "FullyConnected(name='fc', features=2, bias=True, "
+        "init=Init(kind='normal', std=0.5, bias=1))))"
+    )

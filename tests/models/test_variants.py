@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from alexnet.config.serialization import from_dict, to_dict
+from alexnet.config.serialization import from_dict, parse_json, to_dict, to_json
 from alexnet.errors import ArchitectureError, ConfigError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
@@ -400,3 +401,37 @@ def test_groups_must_divide() -> None:
         ArchitectureError, match="conv2: 96 -> 256 channels cannot be split into 3 groups"
     ):
         variant(ZOO["alexnet"], ModelOptions(groups=3))
+
+
+def test_numbers_of_numpy_become_those_of_python() -> None:
+    options = ModelOptions(
+        dropout=np.float32(0.5),  # type: ignore[arg-type]
+        width=np.float32(0.5),  # type: ignore[arg-type]
+        input_size=np.int64(32),  # type: ignore[arg-type]
+        bias=np.int64(1),
+    )
+    assert "np." not in repr(options)
+    found = variant(ZOO["lenet5"], options, num_classes=np.int64(3))  # type: ignore[arg-type]
+    assert "np." not in repr(found)
+    assert from_dict(Architecture, parse_json(to_json(found))) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input_size": (128, 128)}, r"--input-size \(128, 128\) must be a whole number"),
+        ({"groups": 2.0}, r"--groups 2\.0 must be a whole number"),
+        ({"channels": True}, "--channels True must be a whole number"),
+        ({"dropout": "0.5"}, r"--dropout '0\.5' must be a number"),
+        ({"width": None}, "--width None must be a number"),
+    ],
+)
+def test_an_option_of_a_wrong_type(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        ModelOptions(**options)
+
+
+@pytest.mark.parametrize("count", ["5", 5.0, True])
+def test_a_number_of_classes_of_a_wrong_type(count: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^num_classes .* must be a whole number$"):
+        variant(ZOO["lenet5"], num_classes=count)

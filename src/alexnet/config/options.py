@@ -10,12 +10,12 @@ import difflib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass, replace
-from numbers import Integral, Real
 from typing import Any, TypeVar, get_args
 
 from alexnet.config.serialization import UnknownKeyError, field_types, parse_value
 from alexnet.errors import ConfigError, UsageError
 from alexnet.keywords import unknown_keyword
+from alexnet.models.field_checks import plain_number
 from alexnet.other_words import explain
 
 T = TypeVar("T")
@@ -150,6 +150,4 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, tuple | range):
         return [_plain(item) for item in value]
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+    return plain_number(value)

@@ -26,6 +26,7 @@ from typing import (
 
 from alexnet.errors import ConfigError, require
 from alexnet.io.text import LONE_SURROGATE
+from alexnet.models.field_checks import plain_number
 from alexnet.models.layers import LAYER_TYPES, Layer
 
 T = TypeVar("T")
@@ -42,7 +43,8 @@ FloatOrNaN: TypeAlias = Annotated[float, NAN_IS_NULL]
 def to_dict(value: object, hint: Any = None) -> Any:
     """The value as dicts, lists, strings, numbers and None; a layer also gets its `kind`.
 
-    An integer in a float field becomes a float, so that equal values give equal text.
+    An integer in a float field becomes a float, so that equal values give equal text; numbers of
+    numpy become those of Python.
     """
     if is_dataclass(value) and not isinstance(value, type):
         hints = _hints(type(value))
@@ -56,6 +58,7 @@ def to_dict(value: object, hint: Any = None) -> Any:
     if isinstance(value, Mapping):
         kind = (get_args(hint) or (None, None))[1]
         return {name: to_dict(item, kind) for name, item in value.items()}
+    value = plain_number(value)
     return float(value) if isinstance(value, int) and _without_none(hint) is float else value
 
 

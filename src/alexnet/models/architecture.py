@@ -15,7 +15,7 @@ from typing import get_args
 
 from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
-from alexnet.models.field_checks import check_choice, is_integer, short_repr
+from alexnet.models.field_checks import check_choice, is_integer, plain_number, short_repr
 from alexnet.models.layers import (
     LAYER_TYPES,
     Activation,
@@ -71,6 +71,8 @@ class Architecture:
         for field in ("input", "layers"):
             if isinstance(value := getattr(self, field), list):
                 object.__setattr__(self, field, tuple(value))
+        if isinstance(self.input, tuple):
+            object.__setattr__(self, "input", tuple(map(plain_number, self.input)))
         self._check_types()
         count = len(self.layers)
         message = f"{self.name} has {count} layers, not 1 to {MAX_LAYERS}"

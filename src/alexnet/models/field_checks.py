@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from numbers import Integral, Real
+from typing import Any
 
 from alexnet.errors import ArchitectureError, require
 from alexnet.io.limits import MAX_LAYER_INTEGER
+
+NUMPY_BOOL = ("numpy", "bool")
+"""The module and the name of its type, called bool_ before numpy 2."""
 
 
 def check_integers(layer: str, minimum: int = 1, **values: object) -> None:
@@ -34,6 +39,26 @@ def check_choice(layer: str, known: tuple[object, ...], **values: object) -> Non
     for name, value in values.items():
         message = f"{layer}: {name} {value!r} must be one of {', '.join(map(str, known))}"
         require(value in known, message, ArchitectureError)
+
+
+def plain_number(value: Any) -> Any:
+    """The value; a number or truth value of numpy as one of Python, which JSON can hold."""
+    if type(value) in (bool, int, float):
+        return value
+    if is_integer(value):
+        return int(value)
+    if is_number(value):
+        return float(value)
+    kind = type(value)
+    return bool(value) if (kind.__module__, kind.__name__.rstrip("_")) == NUMPY_BOOL else value
+
+
+def make_numbers_plain(options: object) -> None:
+    """Replace the numbers of numpy in a frozen dataclass by those of Python."""
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        if (plain := plain_number(value)) is not value:
+            object.__setattr__(options, field.name, plain)
 
 
 def is_integer(value: object) -> bool:

@@ -12,7 +12,13 @@ from math import prod
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from alexnet.errors import ArchitectureError, require
-from alexnet.models.field_checks import check_choice, check_floats, check_integers, is_number
+from alexnet.models.field_checks import (
+    check_choice,
+    check_floats,
+    check_integers,
+    is_number,
+    make_numbers_plain,
+)
 
 Shape: TypeAlias = tuple[int, ...]
 """(channels, height, width) of a feature map or (features,) of a vector, without the batch: a plain
@@ -35,6 +41,7 @@ class Init:
     """Constant value of the biases; not used by `torch`."""
 
     def __post_init__(self) -> None:
+        make_numbers_plain(self)
         check_choice("init", get_args(InitKind), kind=self.kind)
         require(
             is_number(self.std)
@@ -73,6 +80,7 @@ class Layer:
     name: str
 
     def __post_init__(self) -> None:
+        make_numbers_plain(self)
         is_text = isinstance(self.name, str)
         advice = "" if is_text else f"; {type(self).__name__} begins with a name such as 'conv1'"
         message = f"a layer cannot be called {self.name!r}{advice}"

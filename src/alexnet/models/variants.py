@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from alexnet.errors import ConfigError, require, require_choice, require_finite
 from alexnet.models.architecture import Architecture
+from alexnet.models.field_checks import is_integer, is_number, make_numbers_plain, short_repr
 from alexnet.models.layers import (
     Activation,
     BatchNorm,
@@ -66,6 +67,8 @@ class ModelOptions:
     """Initial value of the biases that the publication starts above 0; None: as published."""
 
     def __post_init__(self) -> None:
+        make_numbers_plain(self)
+        self._check_types()
         require_finite(self)
         for name, choices in (
             ("activation", ActivationOption),
@@ -80,6 +83,16 @@ class ModelOptions:
         require(self.width > 0, f"--width {self.width} must be above 0")
         require(size is None or size >= 1, f"--input-size {size} must be above 0")
         require(self.channels in (None, 1, 3), f"--channels {self.channels} must be 1 or 3")
+
+    def _check_types(self) -> None:
+        for name in ("dropout", "width", "bias"):
+            value = getattr(self, name)
+            is_right = is_number(value) or (value is None and name != "width")
+            require(is_right, f"--{name} {short_repr(value)} must be a number")
+        for name in ("groups", "input_size", "channels"):
+            value, flag = getattr(self, name), name.replace("_", "-")
+            is_right = value is None or is_integer(value)
+            require(is_right, f"--{flag} {short_repr(value)} must be a whole number")
 
 
 AS_PUBLISHED = ModelOptions()
@@ -96,11 +109,13 @@ def variant(
         num_classes: length of the output, which the last layer with weights gets; None: as it is.
 
     Raises:
-        ConfigError: `num_classes` is below 1, or the last layer with weights does not decide the
-            length of the output.
+        ConfigError: `num_classes` is no whole number above 0, or the last layer with weights does
+            not decide the length of the output.
         ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """
+    is_right = num_classes is None or is_integer(num_classes)
+    require(is_right, f"num_classes {short_repr(num_classes)} must be a whole number")
     require(num_classes is None or num_classes >= 1, f"num_classes {num_classes} must be above 0")
     layers = arch.layers
     if options.norm != "published":
