@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,6 +165,45 @@ def test_the_batch_size_changes_nothing(classifier: alexnet.Classifier, flowers:
     found = classifier.probabilities(pixels, batch=5)
     assert np.allclose(found, classifier.probabilities(pixels), atol=1e-6)
     assert classifier.probabilities(pixels[:0]).shape == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found"),
+    [
+        (np.zeros((2, 16, 16, 3), np.uint8), "uint8 [2, 16, 16, 3]"),
+        (np.zeros((72, 72, 3), np.uint8), "uint8 [72, 72, 3]"),
+        (np.zeros((1, 3, 72, 72), np.uint8), "uint8 [1, 3, 72, 72]"),
+        (np.zeros((1, 72, 72, 3), np.float32), "float32 [1, 72, 72, 3]"),
+        (torch.zeros((1, 72, 72, 3), dtype=torch.uint8), "a Tensor"),
+        ("rose.jpg", "a str"),
+    ],
+)
+def test_pixels_of_another_type_or_shape(
+    classifier: alexnet.Classifier, pixels: Any, found: str
+) -> None:
+    assert classifier.info.preprocessing.resize_size == 72
+    message = f"uint8 [N, 72, 72, 3], not {found}; classifier(images) takes images of any size"
+    for compute in (classifier.probabilities, classifier.logits, classifier.layer_inputs):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            compute(pixels)
+
+
+def test_a_network_in_training_is_in_training_afterwards(
+    classifier: alexnet.Classifier, image_path: Path
+) -> None:
+    pixels = resized(classifier, image_path)
+    expected, network = classifier.logits(pixels), classifier.network.train()
+    first = next(network.children()).eval()
+    modes = {module: module.training for module in network.modules()}
+    try:
+        assert np.array_equal(classifier.logits(pixels), expected)
+        classifier(image_path)
+        classifier.logits_from(classifier.features(image_path))
+        assert {module: module.training for module in network.modules()} == modes
+        assert network.training
+        assert not first.training
+    finally:
+        network.eval()
 
 
 def test_an_image_that_cannot_be_read_gets_an_error_and_the_others_are_predicted(

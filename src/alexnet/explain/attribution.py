@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from alexnet.explain.feature_layers import on_input
-from alexnet.models.network import Network
+from alexnet.models.network import Network, evaluation_mode
 from alexnet.ops.tracing import no_autocast
 from alexnet.runtime.extras import require_extra
 
@@ -41,15 +41,14 @@ def require_captum() -> None:
 @contextmanager
 def exactly(network: Network) -> Iterator[None]:
     """Float32, evaluation mode and gradients; the network's mode is restored afterwards."""
-    modes = {layer: layer.training for layer in network.modules()}
-    network.eval()
-    try:
-        device = next(network.parameters()).device.type
-        with no_autocast(device), torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        for layer, is_training in modes.items():
-            layer.training = is_training
+    device = next(network.parameters()).device.type
+    with (
+        evaluation_mode(network),
+        no_autocast(device),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        yield
 
 
 def grad_cam(network: Network, x: Tensor, target: int, layer: str) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from numbers import Integral, Real
 
+import numpy as np
+
 from alexnet.errors import UsageError
 
 
@@ -25,6 +27,28 @@ def check_crops(crops: int) -> None:
     """
     if isinstance(crops, bool) or not isinstance(crops, Integral) or crops not in (1, 10):
         raise UsageError(f"crops must be 1 or 10, not {crops!r}")
+
+
+def check_pixels(pixels: np.ndarray, side: int) -> None:
+    """Check resized images.
+
+    Args:
+        pixels: uint8 [N, side, side, 3].
+        side: in pixels, the preprocessing's `resize_size`.
+
+    Raises:
+        UsageError: they are of another type or shape.
+    """
+    if isinstance(pixels, np.ndarray):
+        found = f"{pixels.dtype} [{', '.join(map(str, pixels.shape))}]"
+        if pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[1:] == (side, side, 3):
+            return
+    else:
+        found = f"a {type(pixels).__name__}"
+    raise UsageError(
+        f"pixels must be an array of resized images, uint8 [N, {side}, {side}, 3], not {found}; "
+        "classifier(images) takes images of any size"
+    )
 
 
 def check_min_probability(min_probability: float) -> None:

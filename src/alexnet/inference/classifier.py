@@ -19,7 +19,7 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_model, save_model
 from alexnet.config.recipe import Precision
 from alexnet.errors import UsageError
-from alexnet.inference.checks import check_crops
+from alexnet.inference.checks import check_crops, check_pixels
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
@@ -27,7 +27,7 @@ from alexnet.inference.optimize import is_optimized, optimize_for_inference, uno
 from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.keywords import check_keywords
-from alexnet.models.network import Network, channels_last
+from alexnet.models.network import Network, channels_last, evaluation_mode
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -121,7 +121,7 @@ class Classifier(Predictor):
         are averaged.
 
         Raises:
-            UsageError: `crops` is neither 1 nor 10.
+            UsageError: `pixels` have another type or shape, or `crops` is neither 1 nor 10.
 
         Source: Paper, section 4.1.
         """
@@ -146,6 +146,9 @@ class Classifier(Predictor):
         """The network's outputs float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         Of the center crop, and not divided by the temperature.
+
+        Raises:
+            UsageError: `pixels` have another type or shape.
         """
         return self._in_batches(pixels, batch, self._batch_logits)
 
@@ -171,9 +174,10 @@ class Classifier(Predictor):
         Source: Paper, section 6.1 and figure 4.
         """
         inputs = read_inputs(images)
-        found = [self.layer_inputs(np.zeros((0, 1, 1, 3), np.uint8))]
-        done = 0
         preprocessing, prefetch = self.info.preprocessing, not self.is_on_cpu
+        side = preprocessing.resize_size
+        found = [self.layer_inputs(np.zeros((0, side, side, 3), np.uint8))]
+        done = 0
         with closing(decode_batches(inputs, preprocessing, prefetch=prefetch)) as batches:
             for batch in batches:
                 found.append(self.layer_inputs(np.stack([readable(image) for image in batch])))
@@ -193,6 +197,7 @@ class Classifier(Predictor):
 
         Raises:
             UnknownNameError: there is no such layer.
+            UsageError: `pixels` have another type or shape.
         """
         arch = self.info.architecture
         layer = layer or arch.output_layer
@@ -205,8 +210,7 @@ class Classifier(Predictor):
         layer = layer or self.info.architecture.output_layer
         shape = self.info.architecture.input_shape(layer)
         inputs = torch.from_numpy(np.array(features)).to(self.device).reshape(-1, *shape)
-        self.network.eval()
-        with autocast(self.device, self.precision):
+        with evaluation_mode(self.network), autocast(self.device, self.precision):
             logits = self.network.output_from(layer, inputs)
         return _numpy(logits)
 
@@ -218,11 +222,12 @@ class Classifier(Predictor):
         length: int | None = None,
     ) -> np.ndarray:
         """What `compute` gives for all images: float32 [N, length], or [N, num_classes]."""
-        self.network.eval()
+        check_pixels(pixels, self.info.preprocessing.resize_size)
         results = [np.zeros((0, length or len(self.class_names)), np.float32)]
-        for start in range(0, len(pixels), batch):
-            part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
-            results.append(compute(part))
+        with evaluation_mode(self.network):
+            for start in range(0, len(pixels), batch):
+                part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
+                results.append(compute(part))
         return np.concatenate(results)
 
     @torch.inference_mode()

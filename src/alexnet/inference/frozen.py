@@ -21,7 +21,7 @@ from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import ConfigError
-from alexnet.inference.checks import check_crops
+from alexnet.inference.checks import check_crops, check_pixels
 from alexnet.inference.int8_kernels import (
     PackedWeights,
     Window,
@@ -90,9 +90,10 @@ class FrozenClassifier(Predictor):
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         Raises:
-            UsageError: `crops` is neither 1 nor 10.
+            UsageError: `pixels` have another type or shape, or `crops` is neither 1 nor 10.
         """
         check_crops(crops)
+        check_pixels(pixels, self.info.preprocessing.resize_size)
         found = [np.zeros((0, len(self.class_names)), np.float32)]
         for first in range(0, len(pixels), BATCH):
             part = pixels[first : first + BATCH]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -138,6 +140,18 @@ class Network(nn.Module):
             if mode and parameters and not any(p.requires_grad for p in parameters):
                 layer.eval()
         return self
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """A context in which the network evaluates; afterwards each layer has its mode again."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def channels_last(network: Network) -> Network:
