@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import alexnet
 from alexnet.config.recipe import Recipe
@@ -121,3 +122,19 @@ def test_a_wrong_word_of_pretraining_is_told(
 ) -> None:
     with pytest.raises(AlexNetError, match=text):
         alexnet.pretrain(*arguments, reporter=None, **options)
+
+
+def test_float64_as_torchs_default_changes_nothing(flowers: Path, place: Path) -> None:
+    expected = alexnet.train(flowers, reporter=None, **WORDS)
+    torch.set_default_dtype(torch.float64)
+    try:
+        run = alexnet.train(flowers, reporter=None, **WORDS)
+        classifier = alexnet.load(run, "cpu")
+        assert torch.get_default_dtype() == torch.float64
+        found = classifier.predict(sorted(flowers.glob("test/*/*"))[:3])
+        dtypes = {value.dtype for value in alexnet.create_model("lenet5").state_dict().values()}
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert run.folder.model.read_bytes()[-64:] == expected.folder.model.read_bytes()[-64:]
+    assert found == alexnet.load(expected, "cpu").predict(sorted(flowers.glob("test/*/*"))[:3])
+    assert dtypes == {torch.float32}

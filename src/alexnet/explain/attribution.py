@@ -17,6 +17,7 @@ from torch import Tensor
 from alexnet.explain.feature_layers import on_input
 from alexnet.models.network import Network, evaluation_mode
 from alexnet.ops.tracing import no_autocast
+from alexnet.runtime.device import float32_default
 from alexnet.runtime.extras import require_extra
 
 IG_STEPS = 64
@@ -47,6 +48,7 @@ def exactly(network: Network) -> Iterator[None]:
         no_autocast(device),
         torch.inference_mode(False),
         torch.enable_grad(),
+        float32_default(),
     ):
         yield
 

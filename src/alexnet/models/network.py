@@ -41,6 +41,7 @@ class Network(nn.Module):
         weighted = [layer for layer in self.children() if isinstance(layer, Conv2d | Linear)]
         if weighted:
             weighted[-1].is_last = True
+        self.float()  # whatever torch's default is
         self.init_weights()
 
     def init_weights(self) -> None:

@@ -40,6 +40,7 @@ from alexnet.pretraining.setup import PretrainingSetup, set_up_pretraining
 from alexnet.pretraining.stack import PretrainedLayer
 from alexnet.pretraining.train_layer import train_layer
 from alexnet.pretraining.transfer import transfer
+from alexnet.runtime.device import float32_default
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.initial_weights import resolve_paths
@@ -62,6 +63,7 @@ class Pretrained:
 
 
 @join_world()
+@float32_default()
 def pretrain(
     recipe: PretrainRecipe,
     *,
@@ -95,6 +97,7 @@ def pretrain(
 
 
 @join_world()
+@float32_default()
 def resume_pretraining(
     path: str | Path, *, plots: bool = True, reporter: PretrainReporter | None = None
 ) -> Pretrained:

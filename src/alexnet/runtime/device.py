@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -35,6 +37,17 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """A context in which matrix products are computed in `compute_dtype`."""
     is_bf16 = compute_dtype(device, precision) == torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
+
+
+@contextmanager
+def float32_default() -> Iterator[None]:
+    """A context in which new tensors are float32, whatever torch's default was and is again."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def seed_device(device: torch.device, seed: int) -> None:

@@ -28,6 +28,7 @@ from alexnet.parallel.watch import advise
 from alexnet.parallel.world import current_world, join_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, progress_callback
+from alexnet.runtime.device import float32_default
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.calibrate import calibrate
@@ -118,6 +119,7 @@ class _Writers:
 
 
 @join_world()
+@float32_default()
 def train(
     recipe: Recipe,
     *,
@@ -160,6 +162,7 @@ def train(
 
 
 @join_world()
+@float32_default()
 def resume(
     path: str | Path,
     *,

@@ -19,7 +19,7 @@ def to_float_chw(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     """uint8 [B, H, W, 3] to float32 [B, C, H, W] in channels-last memory, on the 0-255 scale."""
     images = pixels.permute(0, 3, 1, 2).float()
     if preprocessing.channels == 1:
-        weights = torch.tensor(LUMA_WEIGHTS, device=images.device)[:, None, None]
+        weights = images.new_tensor(LUMA_WEIGHTS)[:, None, None]
         return (images * weights).sum(1, keepdim=True)
     return images
 
@@ -61,7 +61,7 @@ def _mean_and_std(images: Tensor, preprocessing: Preprocessing) -> tuple[Tensor,
     """
     c, width = preprocessing.channels, images.shape[3]
     mean, std = (
-        torch.tensor(values[:c], device=images.device).repeat(width, 1).T[:, None]
+        images.new_tensor(values[:c]).repeat(width, 1).T[:, None]
         for values in (preprocessing.mean, preprocessing.std)
     )
     return mean, std
