@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 import alexnet
 from alexnet.api import models
+from alexnet.cli import main
 from alexnet.errors import AlexNetError, ModelFileError
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder, read_metrics
@@ -144,3 +146,29 @@ def test_the_page_of_runs(
     assert alexnet.report(run, page, open=True) == alexnet.report([str(folder)]) == page
     assert alexnet.report([run, folder]) == page
     assert written == [(folder, page), page.as_uri(), (folder, None), ([folder, folder], None)]
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_path_begins_at_home(
+    run: alexnet.Run, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    for folder in (home, here):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(home))
+    (home / image.name).write_bytes(image.read_bytes())
+    classifier = alexnet.load(run, "cpu")
+    classifier.save("~/m.safetensors")
+    (best,) = alexnet.predict("~/m.safetensors", f"~/{image.name}", reporter=None)
+    assert best.top_classes == classifier(image)[0].top_classes
+    alexnet.evaluate(run, out="~/evaluation", reporter=None)
+    assert alexnet.report(run, "~/page.html") == home / "page.html"
+    with pytest.raises(ModelFileError, match=re.escape(f"there is no file {home}")):
+        alexnet.export("~/none.safetensors", "~/m.pt2", reporter=None)
+    names = {path.name for path in home.iterdir()}
+    assert names == {image.name, "m.safetensors", "evaluation", "page.html"}
+    assert main(["info", "--json", "~/m.safetensors", "--filters=~/filters.png"]) == 0
+    assert (home / "filters.png").exists()
+    assert not list(here.iterdir())

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.errors import UsageError
 from alexnet.io.paths import (
     cache_folder,
     data_roots,
     find,
     matching_paths,
     missing_dataset_error,
+    path_text,
 )
 
 
@@ -20,6 +22,24 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ALEXNET_DATA", str(tmp_path / "data"))
     return tmp_path
+
+
+def test_a_path_begins_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert Path(path_text("~/a")) == Path(path_text(Path("~/a"))) == tmp_path / "a"
+    assert path_text("~") == str(tmp_path)
+    for text in ("", "./mnist", "a/~/b", "hf:me/net", "photos/"):
+        assert path_text(text) == text
+    monkeypatch.setenv("ALEXNET_CACHE", "~/cache")
+    assert cache_folder() == tmp_path / "cache"
+    assert data_roots("~/data")[0] == tmp_path / "data"
+
+
+@pytest.mark.parametrize(("path", "kind"), [(None, "None"), (5, "a int"), ([], "a list")])
+def test_what_is_no_path(path: object, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"^out must be a text or a path, not {kind}$"):
+        path_text(path, "out")
 
 
 def test_the_flag_comes_before_the_variable_and_the_cache_last(roots: Path) -> None:

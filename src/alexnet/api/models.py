@@ -29,6 +29,7 @@ from alexnet.interop.exporter import SUFFIXES, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
 from alexnet.io.hub import PREFIX, is_head
+from alexnet.io.paths import path_text
 from alexnet.keywords import check_keywords
 from alexnet.models.architecture import Architecture
 from alexnet.reporter import progress_callback
@@ -63,7 +64,7 @@ def load(model: Model, device: Device = "auto") -> Classifier:
             "a model is a run folder, a model file, a Run or a Classifier; "
             f"not a {type(model).__name__}"
         )
-    path = os.fspath(model)
+    path = path_text(model)
     if path.startswith(PREFIX) or is_head(Path(path)):
         from alexnet.sharing.fetch import find_model
 
@@ -143,19 +144,20 @@ def evaluate(
     """
     if split not in get_args(SplitName):
         raise UnknownNameError("split", str(split), get_args(SplitName))
+    folder = path_text(out, "out")
     with reporting(reporter) as told:
         result = evaluator.evaluate(
             load(model, device),
-            os.fspath(data),
-            data_root=os.fspath(data_root),
+            path_text(data, "data"),
+            data_root=path_text(data_root, "data_root"),
             label_from=label_from,
             split=split,
             crops=crops,
             reporter=told,
             on_progress=progress_callback(told, "on_evaluate"),
         )
-    if out:
-        write_evaluation(result, Path(out))
+    if folder:
+        write_evaluation(result, Path(folder))
     return result
 
 
@@ -209,8 +211,8 @@ def export(
             with_preprocessing=with_preprocessing,
             half=half,
             int8=int8,
-            data=os.fspath(data),
-            data_root=os.fspath(data_root),
+            data=path_text(data, "data"),
+            data_root=path_text(data_root, "data_root"),
             reporter=told,
             opset=opset,
             weights_license=license,
@@ -229,15 +231,15 @@ def _export_target(
     """The file to write and its format."""
     if format not in ("auto", *SUFFIXES):
         raise UnknownNameError("format", str(format), SUFFIXES)
-    if out:
-        found = [kind for kind, ends in SUFFIXES.items() if os.fspath(out).lower().endswith(ends)]
+    if out := path_text(out, "out"):
+        found = [kind for kind, ends in SUFFIXES.items() if out.lower().endswith(ends)]
         if format == "auto" and not found:
             ends = ", ".join(end for ends in SUFFIXES.values() for end in ends)
-            raise UsageError(f"the ending of {os.fspath(out)} tells no format; it can be {ends}")
+            raise UsageError(f"the ending of {out} tells no format; it can be {ends}")
         return Path(out), found[0] if format == "auto" else format
     if format == "auto" or isinstance(model, Classifier):
         raise UsageError('name the file to write, such as alexnet.export(model, "model.onnx")')
-    folder = model.folder.path if isinstance(model, Run) else Path(model)
+    folder = model.folder.path if isinstance(model, Run) else Path(path_text(model))
     file = folder / "model.safetensors" if folder.is_dir() else folder
     return file.with_suffix(SUFFIXES[format][0]), format
 
@@ -278,12 +280,13 @@ def import_model(
         UsageError: the arguments contradict each other, or an optional package is missing.
         UnknownNameError: there is no such architecture.
     """
-    table, notes = chosen_architecture(arch, os.fspath(file), weights)
+    file, out = path_text(file, "file"), path_text(out, "out")
+    table, notes = chosen_architecture(arch, file, weights)
     if out and Path(out).exists():
-        raise UsageError(f"{os.fspath(out)} exists already; remove it or choose another file")
-    path = Path(file) if file else torchvision_weights(os.fspath(data_root))
+        raise UsageError(f"{out} exists already; remove it or choose another file")
+    path = Path(file) if file else torchvision_weights(path_text(data_root, "data_root"))
     if isinstance(class_names, str | os.PathLike):
-        class_names = read_class_names(Path(class_names)) if class_names else ()
+        class_names = read_class_names(Path(path_text(class_names))) if class_names else ()
     imported = importer.import_model(
         path,
         table,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from alexnet.interop.torchvision import (
     torchvision_weights,
     unfit_convolution,
 )
-from alexnet.io.paths import find
+from alexnet.io.paths import find, path_text
 from alexnet.keywords import check_options
 from alexnet.models import network as networks
 from alexnet.models.architecture import Architecture
@@ -31,6 +30,7 @@ from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.reporter import ProgressCallback, progress_callback
+from alexnet.runtime.device import choose_device
 from alexnet.training.initial_weights import by_layer, find_source, read_source
 
 
@@ -57,7 +57,8 @@ def create_model(
         pretrained: True loads torchvision's weights of ImageNet, which only alexnet_owt has; a
             model file, a run folder, a checkpoint of another program or "hf:OWNER/NAME" loads that.
         num_classes: length of the output; None: as published, 1,000 for ImageNet.
-        device: where the weights are; "meta" creates shapes only.
+        device: where the weights are; "auto" is the first GPU, else the CPU; "meta" creates shapes
+            only.
         data_root: folder searched first for torchvision's file.
         reporter: receives the progress of a download; "auto" shows it, None is silent.
         options: what differs from the architecture, by the names of `ModelOptions`:
@@ -67,18 +68,20 @@ def create_model(
         UnknownNameError: there is no such architecture, option or source of weights.
         ConfigError: an option is out of range.
         ArchitectureError: the input is too small for the architecture.
-        UsageError: there are no pretrained weights for the architecture.
+        UsageError: there are no pretrained weights for the architecture, there is no such device,
+            or a value is of another type.
         MissingDataError: the weights, or some of them, are not here and cannot be downloaded.
         ModelFileError: the weights do not fit.
     """
     arch, source = find_architecture(arch), source_of(pretrained)
+    device = torch.device("meta") if str(device) == "meta" else choose_device(str(device))
     if source == SCRATCH:
         return networks.create_model(arch, num_classes=num_classes, device=device, **options)
     table = variant(arch, ModelOptions(**options), num_classes=num_classes)
     with reporting(reporter) as told:
         on_progress = progress_callback(told, "on_download")
         if source in WEIGHT_WORDS:
-            root = os.fspath(data_root)
+            root = path_text(data_root, "data_root")
             path = _torchvision_file(table, num_classes is None, root, on_progress)
         else:
             path = find_source(source, on_progress=on_progress)

@@ -21,7 +21,7 @@ from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.io.paths import similar_path
+from alexnet.io.paths import path_text, similar_path
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
 from alexnet.reporter import Reporter, progress_callback
@@ -95,7 +95,11 @@ def read_call(
         return Call(start=start, given=choosing(options))
     from alexnet.training.run_folder import read_options
 
-    return Call(start=start, in_file=read_options(Path(config)), given=choosing(options))
+    return Call(
+        start=start,
+        in_file=read_options(Path(path_text(config, "config"))),
+        given=choosing(options),
+    )
 
 
 def choose_weights(

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from alexnet.api.python_words import in_python
 from alexnet.errors import UsageError
+from alexnet.io.paths import path_text
 from alexnet.io.run_paths import find_run
 from alexnet.keywords import check_keywords
 from alexnet.reports import write_comparison, write_run_report
@@ -42,7 +43,7 @@ def report(runs: RunPath | Sequence[RunPath], out: FilePath = "", *, open: bool 
     """
     words = list(runs) if isinstance(runs, list | tuple) else [runs]
     paths = [_run_path(word) for word in words]
-    target = Path(out) if out else None
+    target = Path(path_text(out, "out")) if out else None
     if len(paths) == 1:
         page = write_run_report(paths[0], target)
     else:
@@ -56,5 +57,5 @@ def _run_path(run: object) -> Path:
     if isinstance(run, Run):
         return run.folder.path
     if isinstance(run, str | os.PathLike):
-        return Path(find_run(os.fspath(run)))
+        return Path(find_run(path_text(run)))
     raise UsageError(f"a run is its folder, its name or a Run; not {type(run).__name__}")

@@ -19,7 +19,9 @@ from alexnet.api.recipes import (
 from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporting, reporting
 from alexnet.config.options import with_options
 from alexnet.config.recipe import SCRATCH, Recipe, StoppingOptions
+from alexnet.config.serialization import short_repr
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.io.paths import path_text
 from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
@@ -90,7 +92,12 @@ def train(
     with reporting(reporter) as told:
         chosen, notes = choose_weights(changed(), lambda: changed(init_from=SCRATCH), told)
         run = trainer.train(
-            chosen, out=_text(out), reporter=told, save_page=save_page, notes=notes, log=log
+            chosen,
+            out=path_text(out, "out"),
+            reporter=told,
+            save_page=save_page,
+            notes=notes,
+            log=log,
         )
         page_of(run, told)
         return run
@@ -111,10 +118,21 @@ def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict
 
 
 def source_of(pretrained: Pretraining) -> str:
-    """The source of weights that a value of `pretrained` means."""
+    """The source of weights that a value of `pretrained` means.
+
+    Raises:
+        UsageError: the value is of another type.
+    """
     if isinstance(pretrained, bool):
         return "torchvision" if pretrained else SCRATCH
-    return os.fspath(pretrained.folder.path if isinstance(pretrained, Run) else pretrained)
+    if isinstance(pretrained, Run):
+        return str(pretrained.folder.path)
+    if isinstance(pretrained, str | os.PathLike):
+        return path_text(pretrained)
+    raise UsageError(
+        "pretrained is True, False, a Run, a file of weights or its address; not "
+        f"{short_repr(pretrained)}, whose weights .save(file) or torch.save can write to a file"
+    )
 
 
 @in_python
@@ -143,7 +161,7 @@ def resume(
         TrainingError: the run has finished, or another process is training it.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    folder = path.folder if isinstance(path, Run) else RunFolder(Path(path))
+    folder = path.folder if isinstance(path, Run) else RunFolder(Path(path_text(path)))
     stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
     with reporting(reporter) as told:
         run = trainer.resume(
@@ -192,7 +210,7 @@ def pretrain(
     start = kind if isinstance(kind, PretrainRecipe) else _pretrain_recipe(kind, recipe, options)
     changed = changed_recipe(start, options, PRETRAIN_KEYWORDS)
     with pretrain_reporting(reporter) as told:
-        return pretrainer.pretrain(changed, out=_text(out), plots=plots, reporter=told)
+        return pretrainer.pretrain(changed, out=path_text(out, "out"), plots=plots, reporter=told)
 
 
 def _pretrain_recipe(kind: str, recipe: Start, options: dict[str, Any]) -> PretrainRecipe:
@@ -213,8 +231,4 @@ def resume_pretraining(
         TrainingError: the pretraining is finished.
     """
     with pretrain_reporting(reporter) as told:
-        return pretrainer.resume_pretraining(Path(path), plots=plots, reporter=told)
-
-
-def _text(path: FilePath) -> str:
-    return os.fspath(path)
+        return pretrainer.resume_pretraining(Path(path_text(path)), plots=plots, reporter=told)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError
+from alexnet.io.paths import path_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ZOO
 
@@ -99,7 +100,7 @@ def find_model_file(path: str | Path) -> Path:
     Raises:
         ModelFileError: the path is a folder without a model, or the name of an architecture.
     """
-    path = Path(path)
+    path = Path(path_text(path))
     if str(path) in ZOO and not path.exists():
         raise ModelFileError(
             f"{path} is an architecture without weights: alexnet train DATA --arch {path} trains "

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -31,6 +32,7 @@ from alexnet import __version__
 from alexnet.cli.processes import one_voice
 from alexnet.cli.stdout import StdoutError, named_stdout
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError
+from alexnet.io.paths import path_text
 from alexnet.io.text import printable
 from alexnet.other_words import OTHER_NAMES
 from alexnet.runtime.malloc import disable_malloc_trim
@@ -65,6 +67,7 @@ VERBS = {
 
 VERBS_WITH_OUT = ("train", "pretrain", "evaluate", "explain", "report", "compare")
 """Verbs that choose where they write, unless --out is given."""
+HOME_PATH = re.compile(r"(?P<flag>(--[\w-]+=)?)(?P<path>~([/\\].*)?)", re.DOTALL)
 TOLD_ALONE = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
 """Errors of the system whose message says enough where it does not name a file."""
 
@@ -156,7 +159,7 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         print(f"alexnet {__version__}")
         return 0
-    verb, *rest = words
+    verb, *rest = map(_with_home, words)
     if verb not in VERBS:
         raise _unknown_verb(verb)
     module = f"{verb}_" if iskeyword(verb) else verb
@@ -165,6 +168,13 @@ def _dispatch(words: list[str]) -> int:
     with one_voice(words, _exit_code):
         code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code
+
+
+def _with_home(word: str) -> str:
+    """A word of the command; "~" begins a path where the shell left it, as in --out=~/x."""
+    if found := HOME_PATH.fullmatch(word):
+        return found["flag"] + path_text(found["path"])
+    return word
 
 
 def _exit_code(error: BaseException) -> int:

@@ -26,6 +26,7 @@ from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
 from alexnet.inference.optimize import is_optimized, optimize_for_inference, unoptimized_weights
 from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
+from alexnet.io.paths import path_text
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last, evaluation_mode
 from alexnet.parallel.device import device_of_rank
@@ -77,7 +78,7 @@ class Classifier(Predictor):
             UsageError: the file exists, the network is optimized for inference, or a weight is not
                 finite.
         """
-        path = Path(path)
+        path = Path(path_text(path))
         if path.exists():
             raise UsageError(f"{path} exists already; remove it or choose another file")
         weights = unoptimized_weights(self.network, self.info.architecture, "saved")

@@ -25,6 +25,7 @@ from alexnet.errors import DataError, UsageError
 from alexnet.inference.arrays import array_images, tensor_images
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
+from alexnet.io.paths import path_text
 from alexnet.io.url import is_address, is_secure, read_url
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def expand(value: object) -> list[Input]:
         UsageError: it is none of KINDS.
     """
     if isinstance(value, str | os.PathLike):
-        return _expand_text(os.fsdecode(value))
+        return _expand_text(path_text(value))
     if isinstance(value, bytes | bytearray | memoryview):
         return [Input(partial(_open_bytes, bytes(value)))]
     if isinstance(value, Image.Image):
@@ -123,7 +124,7 @@ def expand(value: object) -> list[Input]:
 def _expand_one_of_many(value: object) -> list[Input]:
     """As `expand`; a folder or a pattern without images is one that cannot be read."""
     if _lacks_images(value):
-        text = os.fsdecode(cast("str", value))
+        text = path_text(value)
         return [Input(partial(_open_missing, text), text)]
     return expand(value)
 
@@ -132,7 +133,7 @@ def _lacks_images(value: object) -> bool:
     """Whether it is a folder or a pattern without images."""
     if not isinstance(value, str | os.PathLike):
         return False
-    text = os.fsdecode(value)
+    text = path_text(value)
     is_path = text and "\0" not in text and not is_address(text)
     return bool(is_path) and not match_paths(text, Counter())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from alexnet.errors import MissingDataError
+from alexnet.errors import MissingDataError, UsageError
 
 MAX_NAMES = 10_000
 """Of a folder, among which a similar name is looked for."""
@@ -19,10 +19,27 @@ MIN_LIKENESS = 0.75
 """Of two names, 0 to 1, as difflib measures it: one letter in four."""
 
 
+def path_text(path: object, name: str = "path") -> str:
+    """A caller's path as text, with the home folder for a "~" at its start.
+
+    Args:
+        path: a text or a path.
+        name: what the message calls it.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    if isinstance(path, str | os.PathLike):
+        # A Path would change other words, such as "hf:OWNER/NAME" and "./mnist".
+        return os.path.expanduser(os.fsdecode(path))  # noqa: PTH111
+    kind = "None" if path is None else f"a {type(path).__name__}"
+    raise UsageError(f"{name} must be a text or a path, not {kind}")
+
+
 def data_roots(data_root: str = "") -> tuple[Path, ...]:
     """The folders searched for data sets: `data_root`, `$ALEXNET_DATA`, the cache's `data`."""
     given = (data_root, os.environ.get("ALEXNET_DATA", ""))
-    return (*(Path(root) for root in given if root), cache_folder() / "data")
+    return (*(Path(path_text(root)) for root in given if root), cache_folder() / "data")
 
 
 def find(data_root: str, names: Iterable[str]) -> Path | None:
@@ -66,7 +83,8 @@ def missing_dataset_error(
 
 def cache_folder() -> Path:
     """The user's cache folder for image stores, downloads and kernels, or `$ALEXNET_CACHE`."""
-    return Path(os.environ.get("ALEXNET_CACHE") or platformdirs.user_cache_dir("alexnet"))
+    given = path_text(os.environ.get("ALEXNET_CACHE", ""))
+    return Path(given or platformdirs.user_cache_dir("alexnet"))
 
 
 def similar_path(path: Path) -> str:

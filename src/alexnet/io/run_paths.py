@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from alexnet.errors import UsageError
-from alexnet.io.paths import similar_path
+from alexnet.io.paths import path_text, similar_path
 
 DEFAULT_FOLDER = Path("runs")
 """Where new runs are, and where a run is looked for by its name."""
@@ -20,7 +20,8 @@ def find_run(word: str) -> str:
     Raises:
         UsageError: there is nothing of that name, but a file or folder with a similar one.
     """
-    path = Path(word).expanduser()
+    word = path_text(word)
+    path = Path(word)
     if not word or os.path.lexists(path):
         return word
     is_name = path.name == word

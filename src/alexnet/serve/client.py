@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from alexnet.errors import AlexNetError, UsageError
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
+from alexnet.io.paths import path_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -185,7 +186,7 @@ def _file(image: ImageFile) -> tuple[str, bytes]:
     if isinstance(image, bytes):
         return "", image
     if isinstance(image, str | os.PathLike):
-        return os.fspath(image), Path(image).read_bytes()
+        return os.fspath(image), Path(path_text(image)).read_bytes()
     file = io.BytesIO()
     if not isinstance(image, Image.Image):
         image = Image.fromarray(np.asarray(image))
