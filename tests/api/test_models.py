@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import alexnet
-from alexnet.api import models
+from alexnet.api import models, runs
 from alexnet.cli import main
 from alexnet.errors import AlexNetError, ModelFileError
 from alexnet.inference.classifier import Classifier
@@ -164,7 +164,7 @@ def test_a_path_begins_at_home(
     (best,) = alexnet.predict("~/m.safetensors", f"~/{image.name}", reporter=None)
     assert best.top_classes == classifier(image)[0].top_classes
     alexnet.evaluate(run, out="~/evaluation", reporter=None)
-    assert alexnet.report(run, "~/page.html") == home / "page.html"
+    assert runs.report(run, "~/page.html") == home / "page.html"
     with pytest.raises(ModelFileError, match=re.escape(f"there is no file {home}")):
         alexnet.export("~/none.safetensors", "~/m.pt2", reporter=None)
     names = {path.name for path in home.iterdir()}
