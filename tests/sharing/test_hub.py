@@ -101,6 +101,7 @@ def test_a_push_removes_what_an_earlier_one_left_and_nothing_else(hub: Hub, tmp_
 @pytest.mark.filterwarnings("ignore")  # those of the hub's client
 def test_a_private_push_never_goes_to_a_public_repository(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
+    hub.is_private = False
     with pytest.raises(UsageError, match="is there already, and public: nothing is uploaded"):
         upload_folder(tmp_path, "me/toy", private=True)
     assert hub.files == {}

@@ -21,7 +21,8 @@ class Hub:
     """Of its only repository, at the revision main."""
     created: list[dict[str, object]] = field(default_factory=list)
     branches: list[str] = field(default_factory=lambda: ["main"])
-    is_private: bool = False
+    is_private: bool | None = None
+    """None until its repository is created."""
     commits: int = 0
     cut_commits: int = 0
     """How many of the next commits break off without an answer."""
@@ -68,7 +69,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.hub.refuse:
             return self._json({"error": "no"}, self.hub.refuse)
         if path == "/api/repos/create":
-            self.hub.created.append(json.loads(body))
+            wanted = json.loads(body)
+            self.hub.created.append(wanted)
+            if self.hub.is_private is None:
+                self.hub.is_private = wanted.get("visibility") == "private"
             return self._json({"url": f"{self.hub.url}/me/toy"})
         if "/branch/" in path:
             self.hub.branches.append(path.rpartition("/")[2])
