@@ -42,9 +42,16 @@ def find_architecture(arch: str | Architecture) -> Architecture:
 
     Raises:
         UnknownNameError: there is no architecture of that name; the message suggests similar names.
-        UsageError: the file cannot be read, fails, or has no such architecture.
+        UsageError: the file cannot be read, fails, or has no such architecture; or `arch` is
+            neither a name nor an architecture.
         ConfigError: the JSON is not that of an architecture.
     """
+    if not isinstance(arch, str | Architecture):
+        advice = "; its .architecture is one" if hasattr(arch, "architecture") else ""
+        raise UsageError(
+            "an architecture is its name, a file with one or an Architecture; "
+            f"not a {type(arch).__name__}{advice}"
+        )
     return architecture(named_or_own(arch) if isinstance(arch, str) else arch)
 
 

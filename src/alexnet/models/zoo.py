@@ -389,16 +389,9 @@ def architecture(name: str | Architecture) -> Architecture:
 
     Raises:
         UnknownNameError: there is no such architecture; the message suggests similar names.
-        UsageError: it is neither a name nor an `Architecture`.
     """
     if isinstance(name, Architecture):
         return name
-    if not isinstance(name, str):
-        advice = "; its .architecture is one" if hasattr(name, "architecture") else ""
-        raise UsageError(
-            "an architecture is its name, a file with one or an Architecture; "
-            f"not a {type(name).__name__}{advice}"
-        )
     if name in _PUBLISHED:
         return _PUBLISHED[name]
     if name.lower().startswith(OTHER_FAMILIES):
