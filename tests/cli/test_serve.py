@@ -22,6 +22,8 @@ from support.commands import Command
         (["runs/a", "--port", "70000"], "--port 70000 must be from 0 to 65535"),
         (["runs/a", "--token", "short"], "the token needs at least 16"),
         (["runs/a", "--max-queue", "0"], "--max-queue 0 is too small"),
+        (["runs/a", "--max-body-mb", "inf"], "--max-body-mb inf is not a finite number"),
+        (["runs/a", "--decode-seconds", "nan"], "--decode-seconds nan is not a finite number"),
         (["runs/a", "--host", "no such host"], "there is no address no such host: "),
         (["runs/a", "--port", "0"], "there is no file runs/a"),
     ],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from alexnet.data.threads import map_bounded
+from support.cores import set_cores
 
 
 @pytest.mark.parametrize("threads", [1, 8])
@@ -19,7 +19,7 @@ def test_results_are_in_the_order_of_the_items(threads: int) -> None:
 
 
 def test_the_queue_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    set_cores(monkeypatch, 2)
     taken: list[int] = []
 
     def items() -> Iterator[int]:

@@ -15,7 +15,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
 from alexnet.data.load import load_dataset
 from alexnet.data.store.store import Store
-from alexnet.errors import DataError, UnknownNameError
+from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.explain.patches import OUTSIDE, check_layer, cut_patches, find_patches
 from alexnet.explain.synthesis import synthesize
 from alexnet.inference.classifier import Classifier
@@ -117,6 +117,20 @@ def test_what_cannot_be_searched(classifier: Classifier, store: Store) -> None:
         check_layer(classifier, "conv9")
     with pytest.raises(DataError, match="no images"):
         find_patches(classifier, store, np.arange(0), "conv1")
+    with pytest.raises(UnknownNameError, match="layer with weights"):
+        find_patches(classifier, store, np.arange(2), "flatten")
+    with pytest.raises(UsageError, match="optimized classifier cannot be explained"):
+        find_patches(classifier.optimized(), store, np.arange(2), "conv1")
+
+
+def test_what_cannot_be_synthesized(classifier: Classifier) -> None:
+    with pytest.raises(UnknownNameError, match="layer with weights"):
+        synthesize(classifier, "conv9", [0])
+    for channel in (-1, 2):
+        with pytest.raises(UsageError, match=f"channels 0 to 1, and no channel {channel}"):
+            synthesize(classifier, "conv2", [0, channel])
+    with pytest.raises(UsageError, match="optimized classifier cannot be explained"):
+        synthesize(classifier.optimized(), "conv2", [0])
 
 
 def test_a_synthesized_image_excites_its_channel(classifier: Classifier) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
+from alexnet.errors import UsageError
 from alexnet.explain import deletion_test, randomization_test
 from alexnet.explain.sanity import (
     BLOCKS_PER_SIDE,
@@ -74,3 +77,17 @@ def test_every_method_has_a_result_for_every_image() -> None:
     assert {len(values) for values in (*same.values(), *drops.values())} == {3}
     assert all(np.abs(values).max() <= 1 for values in (*same.values(), *drops.values()))
     assert same["occlusion"].mean() < 0.9
+
+
+@pytest.mark.parametrize("test", [deletion_test, randomization_test])
+def test_what_cannot_be_tested_is_told(test: Callable[..., object]) -> None:
+    pytest.importorskip("captum")
+    classifier = narrow_classifier("lenet5")
+    x = torch.zeros(1, 1, 32, 32)
+    for wrong in (x[0], x[..., :28], x.expand(1, 3, 32, 32)):
+        with pytest.raises(UsageError, match=r"the images are \[N, 1, 32, 32\], not "):
+            test(classifier, wrong)
+    with pytest.raises(UsageError, match="method 'grad_can'; did you mean grad_cam"):
+        test(classifier, x, ("grad_can",))
+    with pytest.raises(UsageError, match="optimized classifier cannot be explained"):
+        test(classifier.optimized(), x)

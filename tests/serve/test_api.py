@@ -251,9 +251,20 @@ def test_a_full_queue_is_503_and_says_when_to_try_again(models: Models) -> None:
     ok, full = sorted(post(models, *requests), key=lambda answer: answer.status_code)
     assert (ok.status_code, full.status_code) == (200, 503)
     assert full.headers["retry-after"] == "1"
-    small = Limits(**{**vars_of(LIMITS), "max_memory_mb": 1e-5})
-    answer = post(models, {"url": PREDICT, "content": GOOD, "headers": PNG}, limits=small)[0]
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    small = Limits(**{**vars_of(LIMITS), "max_memory_mb": 1.5e-6 * len(GOOD)})
+    request = {"url": PREDICT, "content": GOOD, "headers": PNG}
+    both = post(models, request, request, limits=small)
+    ok, full = sorted(both, key=lambda answer: answer.status_code)
+    assert (ok.status_code, full.status_code, full.headers["retry-after"]) == (200, 503, "1")
+
+
+def test_what_is_too_much_alone_is_413_since_it_would_never_be_accepted(models: Models) -> None:
+    images = {"url": PREDICT, "files": [("files", GOOD)] * 3}
+    content = {"url": PREDICT, "content": GOOD, "headers": PNG}
+    memory_mb = 1e-6 * (len(GOOD) - 1)
+    for request, changed in ((images, {"max_queue": 2}), (content, {"max_memory_mb": memory_mb})):
+        limits = Limits(**{**vars_of(LIMITS), **changed})
+        assert post(models, request, limits=limits)[0].status_code == 413
 
 
 def test_a_slow_sender_is_told_so(models: Models) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import http.server
 import io
+import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import uvicorn
 from PIL import ExifTags, Image
 
 import alexnet
-from alexnet.errors import AlexNetError
+from alexnet.errors import AlexNetError, UsageError
 from alexnet.serve import client as client_module
 from alexnet.serve.app import create_app
-from alexnet.serve.client import _file
+from alexnet.serve.client import _File, _files
 from alexnet.serve.decoders import DirectDecoder
 from alexnet.serve.service import Service
 from support.serving import LIMITS, image_file, made_models
@@ -63,11 +68,11 @@ def test_pillow_images_are_sent_upright_and_in_any_mode() -> None:
     image, file, exif = Image.new("RGB", (40, 20)), io.BytesIO(), Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     image.save(file, "JPEG", exif=exif)
-    _, sent = _file(Image.open(io.BytesIO(file.getvalue())))
-    assert Image.open(io.BytesIO(sent)).size == (20, 40)
+    (sent,) = _files(Image.open(io.BytesIO(file.getvalue())))
+    assert Image.open(io.BytesIO(sent.content)).size == (20, 40)
     for mode in ("CMYK", "YCbCr", "L", "RGBA", "P", "I;16"):
-        _, sent = _file(Image.new(mode, (4, 4)))
-        assert Image.open(io.BytesIO(sent)).size == (4, 4)
+        (sent,) = _files(Image.new(mode, (4, 4)))
+        assert Image.open(io.BytesIO(sent.content)).size == (4, 4)
 
 
 def test_what_is_wrong_with_the_question_is_an_error(client: alexnet.Client) -> None:
@@ -79,29 +84,93 @@ def test_what_is_wrong_with_the_question_is_an_error(client: alexnet.Client) -> 
 
 def test_a_request_has_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "BYTES_PER_REQUEST", 10)
-    files = [("", bytes(size)) for size in (5, 5, 1, 30, 4, *[0] * 20)]
-    sizes = [[len(content) for _, content in part] for part in client_module._parts(files)]
+    files = [_File("", bytes(size)) for size in (5, 5, 1, 30, 4, *[0] * 20)]
+    sizes = [[len(file.content) for file in part] for part in client_module._parts(files)]
     assert sizes == [[5, 5], [1], [30], [4, *[0] * 15], [0] * 5]
 
 
+def test_all_that_predict_takes_is_sent(client: alexnet.Client, tmp_path: Path) -> None:
+    for i in range(2):
+        (tmp_path / f"{i}.png").write_bytes(image_file(i))
+    pixels = np.stack([np.asarray(Image.open(io.BytesIO(image_file(i)))) for i in range(2)])
+    tensor, here = torch.from_numpy(pixels).movedim(-1, 1), os.fspath(tmp_path)
+    with (tmp_path / "0.png").open("rb") as first, (tmp_path / "1.png").open("rb") as second:
+        given = [pixels, tensor, [*tensor], tmp_path, f"{here}/*.png", [first, second]]
+        given += [[bytearray(image_file(0)), memoryview(image_file(1))], iter(pixels)]
+        predictions = [client.predict(images) for images in given]
+    classes = [[one.top_classes for one in found] for found in predictions]
+    assert len(classes[0]) == 2
+    assert all(found == classes[0] for found in classes)
+    names = [f"{here}{os.sep}{i}.png" for i in range(2)]
+    assert [one.image for one in predictions[3]] == names
+    assert [one.image for one in predictions[0]] == ["image 0", "image 1"]
+
+
+def test_what_cannot_be_read_here_has_an_error(client: alexnet.Client, tmp_path: Path) -> None:
+    missing, damaged = tmp_path / "missing.png", Image.open(io.BytesIO(DAMAGED))
+    found = client.predict([missing, GOOD, tmp_path, damaged, Image.new("F", (4, 4))])
+    reasons = (
+        "No such file",
+        "",
+        "there is no image at",
+        "damaged|truncated|broken",
+        "colour scale",
+    )
+    for one, reason in zip(found, reasons, strict=True):
+        assert bool(one.error) == bool(reason)
+        assert re.search(reason, one.error)
+    assert client.predict(missing)[0].error == found[0].error
+    assert client.predict([]) == []
+    with pytest.raises(AlexNetError, match=r"missing\.png: .*No such file"):
+        client.explain(missing)
+    with pytest.raises(UsageError, match="explain takes one image, not 2"):
+        client.explain([GOOD, GOOD])
+    for wrong in (3, None, {"a": 1}, np.zeros((4, 4), np.float32)):
+        with pytest.raises(UsageError):
+            client.predict(wrong)  # type: ignore[arg-type]
+
+
 @contextmanager
-def proxy(status: int) -> Iterator[alexnet.Client]:
+def proxy(*statuses: int, retry_seconds: int = 0) -> Iterator[alexnet.Client]:
     """A client of a proxy whose server is away."""
+    left = list(statuses)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            self.send_response(left.pop(0))
+            if retry_seconds:
+                self.send_header("Retry-After", str(retry_seconds))
             self.end_headers()
-            self.wfile.write(b"<html>")
+            self.wfile.write(b'{"models": []}' if retry_seconds else b"<html>")
 
         def log_message(self, *arguments: object) -> None:
             pass
 
+    def answer() -> None:
+        for _ in statuses:
+            server.handle_request()
+
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
+        thread = threading.Thread(target=answer)
         thread.start()
         yield alexnet.Client(f"http://127.0.0.1:{server.server_port}")
         thread.join()
+
+
+def test_a_server_that_is_too_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(client_module.time, "sleep", waits.append)
+    with proxy(503, 503, 200, retry_seconds=3) as client:
+        assert client.models() == []
+    assert waits == [3, 3]
+    with (
+        proxy(503, retry_seconds=99) as client,
+        pytest.raises(AlexNetError, match="answers 503"),
+    ):
+        client.models()  # longer than an answer may take
+    with proxy(503) as client, pytest.raises(AlexNetError, match="answers 503"):
+        client.models()
+    assert waits == [3, 3]
 
 
 def test_the_page_of_a_proxy_is_told_by_its_status() -> None:

@@ -42,6 +42,8 @@ def test_an_image_is_decoded_in_the_memory_of_the_last_one() -> None:
     Image.effect_noise((1000, 1000), 50).convert("RGB").save(file, "JPEG")
     command = [sys.executable, "-m", "alexnet.serve.decode_worker", str(MEMORY_BYTES)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.read(ANSWER.size) == ANSWER.pack(OK, 0, 0, 0)  # it is ready
         for _ in range(3):
             decode(process, file.getvalue())
         before = faults(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import signal
@@ -154,6 +155,7 @@ def own(trained: RunFolder, tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty plots and no report, for tests that train by a command or in an experiment."""
+    importlib.import_module("alexnet.api.runs")  # imported below, it would keep one of these
     monkeypatch.setattr("alexnet.reports.run_report.write_run_report", lambda *_, **__: None)
     monkeypatch.setattr("alexnet.plots.save_plot", empty_plot)
     monkeypatch.setattr("alexnet.plots.save", empty_plot)

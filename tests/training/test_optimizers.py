@@ -89,6 +89,26 @@ def test_paper_equals_torchs_until_the_learning_rate_changes() -> None:
     assert np.abs(ours[5] - torchs[5]).min() > 0.01
 
 
+@pytest.mark.parametrize("resting", [(0, [0, 1]), (1, [0, 1, 4]), (0, [3])])
+def test_the_paper_rule_holds_for_weights_that_rest_in_some_steps(
+    resting: tuple[int, list[int]],
+) -> None:
+    index, steps = resting
+    weights = [nn.Parameter(torch.from_numpy(START.copy())) for _ in range(2)]
+    optimizer = PaperSGD(weights, lr=0.1)
+    active: list[list[float]] = [[], []]
+    for step, rate in enumerate([0.1, 0.1, 0.05, 0.01, 0.01, 0.02]):
+        optimizer.param_groups[0]["lr"] = rate
+        for i, w in enumerate(weights):
+            is_resting = i == index and step in steps
+            past = len(active[i])
+            w.grad = None if is_resting else torch.from_numpy(gradient(past, w.detach().numpy()))
+            active[i] += [] if is_resting else [rate]
+        optimizer.step()
+    for w, rates in zip(weights, active, strict=True):
+        np.testing.assert_allclose(w.detach(), papers_rule(rates, 0.9, 5e-4)[-1], rtol=1e-13)
+
+
 def keras_formula(rates: list[float], b1: float, b2: float, epsilon: float) -> list[np.ndarray]:
     """Kingma and Ba, the end of section 2, as Keras computes it."""
     w, m, v, weights = START.copy(), np.zeros(3), np.zeros(3), []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from alexnet.data.source import ImageFiles, Source
 from alexnet.data.summary import summarize_source
 from alexnet.data.threads import map_bounded
 from alexnet.io.text import count_text
+from alexnet.ops.cores import num_cores
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 MAX_SKIPPED_FRACTION = 0.05
@@ -98,7 +98,7 @@ def equal_groups(
 
 def _all_facts(source: Source, on_progress: ProgressCallback) -> list[_ImageFacts]:
     facts: list[_ImageFacts] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(num_cores()) as pool:
         for image in map_bounded(pool, lambda index: _facts(source, index), range(len(source))):
             facts.append(image)
             on_progress(len(facts), len(source))

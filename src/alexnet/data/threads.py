@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from alexnet.ops.cores import num_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,7 +21,7 @@ def map_bounded(
     At most two items per CPU core wait in the queue, so that an interrupt ends at once and results
     do not pile up in memory.
     """
-    max_pending = 2 * (os.cpu_count() or 1)
+    max_pending = 2 * num_cores()
     pending: deque[Future[Result]] = deque()
     for item in items:
         pending.append(pool.submit(f, item))

@@ -14,6 +14,7 @@ from alexnet.errors import DataError, UnknownNameError
 from alexnet.explain.attribution import exactly
 from alexnet.explain.feature_layers import activation_of, function_of
 from alexnet.inference.classifier import Classifier
+from alexnet.inference.optimize import unoptimized_weights
 from alexnet.models.layers import Conv, FullyConnected
 from alexnet.models.receptive_fields import Box, receptive_box
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -69,8 +70,10 @@ def find_patches(
 
     Raises:
         UnknownNameError: there is no such layer.
+        UsageError: the classifier is optimized.
         DataError: no images.
     """
+    check_layer(classifier, layer)
     if not len(indices):
         raise DataError(f"{store.info.name} has no images in which patches could be searched")
     arch, network = classifier.info.architecture, classifier.network
@@ -170,12 +173,14 @@ def cut(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def check_layer(classifier: Classifier, layer: str) -> None:
-    """Check that a layer has weights, and so channels of its own.
+    """Check that a layer has weights, and so channels of its own, and that they can be looked at.
 
     Raises:
         UnknownNameError: it is no convolution or fully connected layer.
+        UsageError: the classifier is optimized.
     """
     arch = classifier.info.architecture
     names = [one.name for one in arch.layers if isinstance(one, Conv | FullyConnected)]
     if layer not in names:
         raise UnknownNameError(f"layer with weights of {arch.name}", layer, names)
+    unoptimized_weights(classifier.network, arch, "explained")

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from alexnet.errors import UsageError
 from alexnet.explain.attribution import exactly
-from alexnet.explain.explainer import attribution_map, gray_input
+from alexnet.explain.explainer import attribution_map, check_explainable, gray_input
 from alexnet.explain.explanation import METHODS
 from alexnet.explain.feature_layers import map_layer
 from alexnet.inference.classifier import Classifier
@@ -70,8 +71,13 @@ def randomization_test(
     Returns:
         Rank correlations float64 [N] by method, near 0 if the method depends on the weights.
 
+    Raises:
+        UsageError: `inputs` have another shape, a method is unknown, the classifier is optimized,
+            or captum is not installed.
+
     Source: Adebayo et al. 2018, section 3.
     """
+    _check(classifier, inputs, methods)
     other = randomized(classifier, seed)
     layer = map_layer(classifier.info.architecture)
     found: dict[str, list[float]] = {method: [] for method in methods}
@@ -100,8 +106,12 @@ def deletion_test(
     Returns:
         Drops of the probability float64 [N] by method, and of random blocks as "random".
 
+    Raises:
+        UsageError: as for `randomization_test`.
+
     Source: Samek et al. 2017, section III (region perturbation), in one step.
     """
+    _check(classifier, inputs, methods)
     generator = np.random.default_rng(seed)
     layer = map_layer(classifier.info.architecture)
     found: dict[str, list[float]] = {method: [] for method in (*methods, "random")}
@@ -113,6 +123,13 @@ def deletion_test(
         scores = generator.random((BLOCKS_PER_SIDE, BLOCKS_PER_SIDE))
         found["random"].append(probability_drop(classifier, x, target, scores))
     return {method: np.array(values) for method, values in found.items()}
+
+
+def _check(classifier: Classifier, inputs: Tensor, methods: tuple[str, ...]) -> None:
+    check_explainable(classifier, "", "", methods)
+    wanted, shape = classifier.info.architecture.input, inputs.shape
+    if inputs.ndim != 4 or shape[1:] != wanted:
+        raise UsageError(f"the images are [N, {str(list(wanted))[1:]}, not {list(shape)}")
 
 
 def block_means(values: np.ndarray) -> np.ndarray:

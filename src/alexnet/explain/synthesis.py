@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet.errors import UsageError
 from alexnet.explain.attribution import exactly
 from alexnet.explain.blur import gaussian_blur
-from alexnet.explain.patches import cut, field_on_image
+from alexnet.explain.feature_layers import num_channels
+from alexnet.explain.patches import check_layer, cut, field_on_image
 from alexnet.inference.classifier import Classifier
 from alexnet.models.receptive_fields import receptive_box
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -58,9 +60,18 @@ def synthesize(
     Returns:
         The receptive fields of the output, uint8 [side, side, 3], or [side, side] of gray nets.
 
+    Raises:
+        UnknownNameError: there is no such layer.
+        UsageError: the layer has no such channel, or the classifier is optimized.
+
     Source: Erhan et al. 2009; the regularizers are those of Yosinski et al. 2015 and Olah et al.
     2017.
     """
+    check_layer(classifier, layer)
+    count = num_channels(classifier.info.architecture, layer)
+    for channel in channels:
+        if not 0 <= channel < count:
+            raise UsageError(f"{layer} has channels 0 to {count - 1}, and no channel {channel}")
     images: list[np.ndarray] = []
     for start in range(0, len(channels), BATCH):
         images += _batch(classifier, layer, channels[start : start + BATCH], steps, seed)

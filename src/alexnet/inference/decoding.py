@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from alexnet.data.images.decode import decode
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import DataError
 from alexnet.inference.inputs import Input
+from alexnet.ops.cores import num_cores
 
 DECODE_BATCH = 64
 """Images that are decoded and used at a time, which limits the memory."""
@@ -52,7 +52,7 @@ def decode_batches(
             that takes a tenth longer than one after the other: of the threads of a computation,
             all wait for one that decoding has interrupted.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(num_cores())
     ahead: list[Future[Decoded]] = []
     numbered = enumerate(inputs)
     try:

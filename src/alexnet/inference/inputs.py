@@ -23,6 +23,7 @@ from alexnet.data.images.find import find_paths, match_paths, no_image_text
 from alexnet.data.images.open import open_image, read_image
 from alexnet.errors import DataError, UsageError
 from alexnet.inference.arrays import array_images, tensor_images
+from alexnet.io.files import open_regular
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
 from alexnet.io.paths import path_text
@@ -60,6 +61,8 @@ class Input:
     raises one of IMAGE_ERRORS."""
     name: str = ""
     """Its path or address; empty for an image that has none."""
+    content: Callable[[], bytes] | None = None
+    """The bytes of its file; None for an image that has no file."""
     is_changeable: bool = False
     """Whether its owner may change or close it; from an iterator it must be read at once."""
 
@@ -108,7 +111,8 @@ def expand(value: object) -> list[Input]:
     if isinstance(value, str | os.PathLike):
         return _expand_text(path_text(value))
     if isinstance(value, bytes | bytearray | memoryview):
-        return [Input(partial(_open_bytes, bytes(value)))]
+        content = bytes(value)
+        return [Input(partial(_open_bytes, content), content=lambda: content)]
     if isinstance(value, Image.Image):
         return [Input(partial(_open_shared, value), is_changeable=True)]
     if isinstance(value, np.ndarray) or _is_tensor(value):
@@ -117,7 +121,8 @@ def expand(value: object) -> list[Input]:
     if _is_file(value):
         name = getattr(value, "name", "")
         name = name if isinstance(name, str) else ""
-        return [Input(partial(_open_file, value), name, is_changeable=True)]
+        content_of = partial(_read_shared, value)
+        return [Input(partial(_open_file, value), name, content_of, is_changeable=True)]
     raise UsageError(f"an image is {KINDS}; not {_kind(value)}")
 
 
@@ -151,7 +156,10 @@ def _expand_text(text: str) -> list[Input]:
         return [_at_address(text)]
     paths = find_paths(text, Counter())
     names = [text] if paths == [Path(text)] else map(str, paths)
-    return [Input(partial(open_image, p), name) for p, name in zip(paths, names, strict=True)]
+    return [
+        Input(partial(open_image, path), name, partial(_read_path, path))
+        for path, name in zip(paths, names, strict=True)
+    ]
 
 
 def _at_address(url: str) -> Input:
@@ -166,7 +174,7 @@ def _at_address(url: str) -> Input:
         raise UsageError(f"{url} is not read; only addresses that begin with https:// are")
     if is_offline():
         raise UsageError(f"{url} is not read, since $ALEXNET_OFFLINE is set")
-    return Input(partial(_open_url, url), url)
+    return Input(partial(_open_url, url), url, partial(_read_url, url))
 
 
 @contextmanager
@@ -181,8 +189,17 @@ def _open_array(array: np.ndarray, side: int) -> Image.Image:
 
 @contextmanager
 def _open_url(url: str, side: int) -> Iterator[Image.Image]:
-    with _open_bytes(read_url(url, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS), side) as image:
+    with _open_bytes(_read_url(url), side) as image:
         yield image
+
+
+def _read_url(url: str) -> bytes:
+    return read_url(url, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS)
+
+
+def _read_path(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read(MAX_IMAGE_BYTES + 1)
 
 
 @contextmanager
@@ -211,10 +228,13 @@ def _is_closed(image: Image.Image) -> bool:
 @contextmanager
 def _open_file(file: IO[bytes], side: int) -> Iterator[Image.Image]:
     """The image that a file holds from its start; the caller closes the file."""
-    with _shared:
-        content = _read_file(file)
-    with _open_bytes(content, side) as image:
+    with _open_bytes(_read_shared(file), side) as image:
         yield image
+
+
+def _read_shared(file: IO[bytes]) -> bytes:
+    with _shared:
+        return _read_file(file)
 
 
 def _read_file(file: IO[bytes]) -> bytes:

@@ -18,6 +18,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+from alexnet.ops.cores import num_cores
 from alexnet.ops.instruction_sets import INSTRUCTION_SETS, InstructionSet
 
 CSRC = Path(__file__).parent / "csrc"
@@ -112,7 +113,7 @@ def compile_library(
     """
     command = (*compiler, *FLAGS, *isa.compiler_flags, *openmp)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(num_cores()) as pool:
             objects = list(pool.map(partial(compile_file, command, Path(folder)), source.paths))
         temporary = Path(folder) / "kernels.so"
         run(*compiler, "-shared", *LINK, *objects, "-o", str(temporary), "-lm")

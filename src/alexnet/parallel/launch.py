@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 
 from alexnet.errors import UsageError
+from alexnet.ops.cores import num_cores
 
 ERROR_CODE = 2
 
@@ -56,9 +57,9 @@ def check_size(size: int) -> None:
     Raises:
         UsageError: says how many there are.
     """
-    cores = os.cpu_count() or 1
+    cores = num_cores()
     if size > 8 * cores:
-        raise UsageError(f"--devices {size} is too many for the {cores} cores of this machine")
+        raise UsageError(f"--devices {size} is too many for {cores} cores")
 
 
 def exit_code(codes: Sequence[int]) -> int:

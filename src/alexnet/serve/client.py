@@ -6,39 +6,42 @@ import base64
 import http.client
 import io
 import json
-import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from alexnet.errors import AlexNetError, UsageError
+from alexnet.data.images.decode import upright_rgb
+from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.errors import AlexNetError, DataError, UsageError
+from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
-from alexnet.io.paths import path_text
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-ImageFile: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor"
-"""A path, the bytes of an image file, a Pillow image, or uint8 values [H, W, 3] or [H, W]."""
 IMAGES_PER_REQUEST, BYTES_PER_REQUEST = 16, 16_000_000
-TOO_LARGE, WRONG_TYPE = 413, 415
-OTHER_MODES = ("CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La")
-"""Of Pillow's, which PNG does not have."""
+TOO_LARGE, WRONG_TYPE, TOO_BUSY = 413, 415, 503
 UNREADABLE = "Unreadable image"
 """As in `problems`."""
+
+
+class _File(NamedTuple):
+    """An image file to be sent, or why it cannot be read here."""
+
+    name: str
+    content: bytes
+    error: str = ""
 
 
 class _RefusalError(AlexNetError):
     """An answer with another status than 200."""
 
-    def __init__(self, url: str, status: int, title: str, detail: str) -> None:
+    def __init__(self, url: str, status: int, title: str, detail: str, retry: str) -> None:
         super().__init__(f"{url} answers {status}: {detail}")
         self.detail = detail
+        is_busy = status == TOO_BUSY and retry.isdecimal()
+        self.retry_seconds = int(retry) if is_busy else 0
         self.is_too_large = status == TOO_LARGE
         self.is_of_images = self.is_too_large or status == WRONG_TYPE or title == UNREADABLE
 
@@ -49,7 +52,8 @@ class Client:
     Args:
         url: the server's address.
         token: the server's, if it has one.
-        timeout_seconds: how long an answer may take.
+        timeout_seconds: how long an answer may take; a server that is too busy is asked again
+            until then.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Client:
 
     def predict(
         self,
-        images: ImageFile | Iterable[ImageFile],
+        images: ImageInput | Iterable[ImageInput],
         top: int = 5,
         crops: Literal[1, 10] = 1,
         *,
@@ -71,41 +75,45 @@ class Client:
     ) -> Predictions:
         """The `top` most probable classes of every image, as `alexnet.predict` gives them.
 
-        An image that the server cannot read, or that is too large for it, has an `error`.
+        An image that cannot be read, or that is too large for the server, has an `error`.
 
         Args:
-            images: one image or many.
+            images: as for `alexnet.predict`; files are read here and sent as they are, other
+                images as PNG.
             top: classes per image.
             crops: 10 averages the center and the corners, each also flipped.
             model: its name on the server; the server's first one unless given.
 
         Raises:
             AlexNetError: the server cannot be reached, or refuses; the message is its reason.
+            UsageError: `images` are none.
         """
-        files = [_file(image) for image in _as_list(images)]
-        named = [(name or f"image {i}", content) for i, (name, content) in enumerate(files)]
         found = Predictions()
-        for part in _parts(named):
-            found += self._predict(part, top=top, crops=crops, model=model)
+        for part in _parts(_files(images)):
+            sent = [file for file in part if not file.error]
+            answers = iter(self._predict(sent, top=top, crops=crops, model=model))
+            found += [Prediction(f.name, (), f.error) if f.error else next(answers) for f in part]
         return found
 
-    def _predict(self, part: Sequence[tuple[str, bytes]], **words: object) -> list[Prediction]:
+    def _predict(self, part: Sequence[_File], **words: object) -> list[Prediction]:
         """The predictions of a request's images, in several requests if they are too much."""
+        if not part:
+            return []
         try:
             answers = self._ask("/v1/predict", part, **words)["predictions"]
         except _RefusalError as refusal:
             if not refusal.is_of_images:
                 raise
             if len(part) == 1:
-                return [Prediction(part[0][0], (), refusal.detail)]
+                return [Prediction(part[0].name, (), refusal.detail)]
             size = len(part) // 2 if refusal.is_too_large else 1  # else no image can be read
             parts = (part[start : start + size] for start in range(0, len(part), size))
             return [one for few in parts for one in self._predict(few, **words)]
-        return [_prediction(name, one) for (name, _), one in zip(part, answers, strict=True)]
+        return [_prediction(file.name, one) for file, one in zip(part, answers, strict=True)]
 
     def explain(
         self,
-        image: ImageFile,
+        image: ImageInput,
         class_name: str = "",
         layer: str = "",
         methods: Sequence[str] = ("grad_cam",),
@@ -115,10 +123,16 @@ class Client:
         """The answer of /v1/explain; each of its `maps` is float32 [H, W], by method.
 
         Raises:
-            AlexNetError: as for `predict`.
+            AlexNetError: as for `predict`, or the image cannot be read.
+            UsageError: it is not one image.
         """
+        files = list(_files(image))
+        if len(files) != 1:
+            raise UsageError(f"explain takes one image, not {len(files):,}")
+        if files[0].error:
+            raise DataError(f"{files[0].name}: {files[0].error}")
         words = {"class_name": class_name, "layer": layer, "methods": methods, "model": model}
-        answer = self._ask("/v1/explain", [_file(image)], **words)
+        answer = self._ask("/v1/explain", files, **words)
         return {**answer, "maps": {one["method"]: _array(one) for one in answer["maps"]}}
 
     def models(self) -> list[dict[str, Any]]:
@@ -130,7 +144,18 @@ class Client:
         models: list[dict[str, Any]] = self._ask("/v1/models")["models"]
         return models
 
-    def _ask(self, path: str, files: Sequence[tuple[str, bytes]] = (), **words: object) -> Any:
+    def _ask(self, path: str, files: Sequence[_File] = (), **words: object) -> Any:
+        """The answer, of a server that is too busy as soon as it has the time."""
+        end = time.monotonic() + self.timeout_seconds
+        while True:
+            try:
+                return self._ask_once(path, files, **words)
+            except _RefusalError as refusal:
+                if not refusal.retry_seconds or time.monotonic() + refusal.retry_seconds > end:
+                    raise
+                time.sleep(refusal.retry_seconds)
+
+    def _ask_once(self, path: str, files: Sequence[_File], **words: object) -> Any:
         kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         connection = kind[self.url.scheme](self.url.netloc, timeout=self.timeout_seconds)
         target = f"{self.url.path.rstrip('/')}{path}?{urlencode(words, doseq=True)}"
@@ -147,7 +172,8 @@ class Client:
         answer = _json_object(content)
         if response.status != http.client.OK:
             title, detail = answer.get("title", ""), answer.get("detail", response.reason)
-            raise _RefusalError(self.url.geturl(), response.status, title, detail)
+            retry = response.headers.get("Retry-After", "")
+            raise _RefusalError(self.url.geturl(), response.status, title, detail, retry)
         if not answer:
             raise AlexNetError(f"{self.url.geturl()} is no alexnet serve: its answer is no JSON")
         return answer
@@ -162,46 +188,44 @@ def _json_object(content: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _parts(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+def _parts(files: Iterable[_File]) -> Iterator[list[_File]]:
     """The files of each request."""
-    part: list[tuple[str, bytes]] = []
+    part: list[_File] = []
     size_bytes = 0
     for file in files:
-        size_bytes += len(file[1])
+        size_bytes += len(file.content)
         if part and (len(part) == IMAGES_PER_REQUEST or size_bytes > BYTES_PER_REQUEST):
             yield part
-            part, size_bytes = [], len(file[1])
+            part, size_bytes = [], len(file.content)
         part.append(file)
     if part:
         yield part
 
 
-def _as_list(images: ImageFile | Iterable[ImageFile]) -> list[Any]:
-    is_one = isinstance(images, str | os.PathLike | bytes | Image.Image) or hasattr(images, "dtype")
-    return [images] if is_one else list(images)  # type: ignore[arg-type]
+def _files(images: ImageInput | Iterable[ImageInput]) -> Iterator[_File]:
+    for index, image in enumerate(read_inputs(images)):
+        name = image.name or f"image {index}"
+        try:
+            content = image.content() if image.content else _png(image)
+        except IMAGE_ERRORS as error:
+            yield _File(name, b"", rejection_reason(error, name))
+        else:
+            yield _File(name, content)
 
 
-def _file(image: ImageFile) -> tuple[str, bytes]:
-    """The name and bytes of an image file; values are sent as PNG, which keeps them."""
-    if isinstance(image, bytes):
-        return "", image
-    if isinstance(image, str | os.PathLike):
-        return os.fspath(image), Path(path_text(image)).read_bytes()
+def _png(image: Input) -> bytes:
+    """What `alexnet.predict` would see, without loss."""
     file = io.BytesIO()
-    if not isinstance(image, Image.Image):
-        image = Image.fromarray(np.asarray(image))
-    image = ImageOps.exif_transpose(image)  # PNG keeps no EXIF
-    if image.mode in OTHER_MODES:
-        image = image.convert("RGB")
-    image.save(file, "PNG", compress_level=1)
-    return "", file.getvalue()
+    with image.open(0) as opened:
+        upright_rgb(opened).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
-def _form(files: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
+def _form(files: Sequence[_File]) -> tuple[str, bytes]:
     """The type and body of a form with files."""
     boundary = secrets.token_hex(16)
     head = 'Content-Disposition: form-data; name="files"; filename=""\r\n\r\n'
-    parts = (f"--{boundary}\r\n{head}".encode() + content + b"\r\n" for _, content in files)
+    parts = (f"--{boundary}\r\n{head}".encode() + file.content + b"\r\n" for file in files)
     return f"multipart/form-data; boundary={boundary}", b"".join(parts) + f"--{boundary}--".encode()
 
 

@@ -1,8 +1,9 @@
 """A process that decodes images for the server, one after the other, from stdin to stdout.
 
 `python -m alexnet.serve.decode_worker MEMORY_BYTES` reads requests (REQUEST, then the image file)
-and writes answers (ANSWER, then the pixels or the reason). It opens no file, may write none, and
-ends when its stdin does. It is no sandbox: it runs with the rights of the user.
+and writes answers (ANSWER, then the pixels or the reason), before them an empty one as soon as it
+is ready. It opens no file, may write none, and ends when its stdin does. It is no sandbox: it runs
+with the rights of the user.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def main(memory_bytes: int) -> None:
     keep_freed_memory()
     warm_up()
     _limit(memory_bytes)
+    _write(answers, DecodedUpload())
     while _answer_one(requests, answers):
         pass
 
@@ -113,13 +115,16 @@ def _answer_one(requests: IO[bytes], answers: IO[bytes]) -> bool:
         return False
     size, side, resize, max_pixels = REQUEST.unpack(header)
     content = requests.read(size)
-    result = decode_upload(content, RESIZES[resize], side, max_pixels)
+    _write(answers, decode_upload(content, RESIZES[resize], side, max_pixels))
+    return True
+
+
+def _write(answers: IO[bytes], result: DecodedUpload) -> None:
     reason = result.reason.encode("utf-8", "backslashreplace")
     body = reason if result.pixels is None else result.pixels.tobytes()
     answers.write(ANSWER.pack(result.status, result.width, result.height, len(body)))
     answers.write(body)
     answers.flush()
-    return True
 
 
 def _limit(memory_bytes: int) -> None:

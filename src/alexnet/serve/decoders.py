@@ -32,6 +32,8 @@ ENVIRONMENT = (
 MAX_REASON_BYTES = 4096
 STREAM_BYTES = 1 << 20
 """An answer of this size is received at once."""
+START_SECONDS = 60.0
+"""How long a process may take until it is ready."""
 RESTART_SECONDS = 1.0
 """Between two attempts to start a process, where the machine refuses one."""
 
@@ -64,10 +66,10 @@ class DecodeProcess:
         self.process: Process
 
     async def start(self) -> None:
-        """Start it.
+        """Start it, and wait until it is ready.
 
         Raises:
-            OSError: the machine refuses a process.
+            OSError: the machine refuses a process, or it ends or hangs at once.
         """
         environment = {
             **{name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
@@ -82,6 +84,22 @@ class DecodeProcess:
             start_new_session=True,  # Ctrl-C in the terminal does not reach it
             limit=STREAM_BYTES,
         )  # fmt: skip
+        is_ready = False
+        try:
+            await self._wait_until_ready()
+            is_ready = True
+        finally:
+            if not is_ready:
+                await self.end()
+
+    async def _wait_until_ready(self) -> None:
+        assert self.process.stdout
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self.process.stdout.readexactly(ANSWER.size)
+        except (EOFError, TimeoutError) as error:
+            what = "hangs" if isinstance(error, TimeoutError) else "ends"
+            raise OSError(f"a process that decodes images {what} before it is ready") from error
 
     @property
     def is_alive(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import math
 from dataclasses import dataclass, fields
 
 from alexnet.errors import require
+from alexnet.ops.cores import num_cores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +14,7 @@ class Limits:
     """The limits of a server.
 
     Raises:
-        ConfigError: one of them is not above 0.
+        ConfigError: one of them is not above 0, or infinite.
     """
 
     max_batch: int = 64
@@ -21,13 +22,15 @@ class Limits:
     max_wait_ms: float = 4.0
     """How long a batch waits for images that are being decoded; nothing waits if there are none."""
     max_queue: int = 512
-    """Images that are accepted and not answered yet; above it the answer is 503."""
+    """Images that are accepted and not answered yet; above it the answer is 503, and 413 to a
+    request that has more alone."""
     max_files: int = 64
     """Images of one request."""
     max_body_mb: float = 32.0
     """Size of one request."""
     max_memory_mb: float = 512.0
-    """Size of all requests that are being received or decoded; above it the answer is 503."""
+    """Size of all requests that are being received or decoded; above it the answer is 503, and 413
+    to a request that is larger alone."""
     max_megapixels: float = 64.0
     """Width times height of an image, in millions."""
     max_connections: int = 1000
@@ -46,6 +49,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value, flag = getattr(self, field.name), field.name.replace("_", "-")
+            require(math.isfinite(value), f"--{flag} {value:g} is not a finite number")
             is_optional = field.name in ("decoders", "max_wait_ms")
             require(value > 0 or (is_optional and value == 0), f"--{flag} {value:g} is too small")
 
@@ -67,4 +71,4 @@ class Limits:
     @property
     def num_decoders(self) -> int:
         """The number of decoding processes."""
-        return self.decoders or os.cpu_count() or 1
+        return self.decoders or num_cores()

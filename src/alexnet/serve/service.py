@@ -177,7 +177,9 @@ class Service:
 
     @contextmanager
     def _queued(self, num_images: int) -> Iterator[None]:
-        if self._num_queued + num_images > self.limits.max_queue:
+        if num_images > (most := self.limits.max_queue):
+            raise ProblemError(413, f"{num_images:,} images are more than {most:,}")
+        if self._num_queued + num_images > most:
             raise too_busy(f"{self._num_queued:,} images wait to be answered")
         self._num_queued += num_images
         self.metrics.queue.set(self._num_queued)

@@ -55,9 +55,12 @@ class Account:
         """Take more.
 
         Raises:
-            ProblemError: all bodies together have taken too much.
+            ProblemError: it, or all bodies together, have taken too much.
         """
-        if self.memory.used_bytes + num_bytes > self.memory.limit_bytes:
+        limit = self.memory.limit_bytes
+        if self.used_bytes + num_bytes > limit:
+            raise _too_large(limit)
+        if self.memory.used_bytes + num_bytes > limit:
             raise too_busy("the server receives too much at the moment")
         self.memory.used_bytes += num_bytes
         self.used_bytes += num_bytes
@@ -129,9 +132,12 @@ class _Body:
             raise
 
     def _check(self, size_bytes: int) -> None:
-        limit = self.limits.body_bytes
-        if size_bytes > limit:
-            raise ProblemError(413, f"the body has more than {limit:,} bytes")
+        if size_bytes > self.limits.body_bytes:
+            raise _too_large(self.limits.body_bytes)
+
+
+def _too_large(limit_bytes: int) -> ProblemError:
+    return ProblemError(413, f"the body has more than {limit_bytes:,} bytes")
 
 
 async def _discard(stream: AsyncIterator[bytes], max_bytes: int) -> None:

@@ -83,13 +83,21 @@ class PaperSGD(EagerOptimizer):
     def update(self) -> None:
         """As `step`, without its closure."""
         for group in self.param_groups:
-            if weights := [w for w in group["params"] if w.grad is not None]:
-                self._update(weights, group)
+            for last_lr, weights in self._by_last_lr(group["params"]).items():
+                self._update(weights, last_lr, group)
 
-    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+    def _by_last_lr(self, weights: list[Tensor]) -> dict[float, list[Tensor]]:
+        """Those with a gradient, by the learning rate of their last step; 0 before the first."""
+        found: dict[float, list[Tensor]] = {}
+        for weight in weights:
+            if weight.grad is not None:
+                found.setdefault(float(self._state(weight)["lr"]), []).append(weight)
+        return found
+
+    def _update(self, weights: list[Tensor], last_lr: float, group: dict[str, Any]) -> None:
         states = [self._state(weight) for weight in weights]
         buffers = [state["buffer"] for state in states]
-        momentum, lr, last_lr = group["momentum"], group["lr"], float(states[0]["lr"])
+        momentum, lr = group["momentum"], group["lr"]
         if lr == 0:  # only the velocity moves the weights
             torch._foreach_mul_(buffers, momentum)
             torch._foreach_add_(weights, buffers, alpha=-last_lr)

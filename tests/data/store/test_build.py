@@ -27,6 +27,7 @@ from alexnet.data.store.partial import PENDING, REJECTED
 from alexnet.data.store.store import STORE_FORMAT, Skipped, open_store
 from alexnet.errors import DataError
 from alexnet.io import locks as module
+from support.cores import set_cores
 from support.noise_stores import (
     SIDE,
     build,
@@ -329,7 +330,7 @@ def test_one_thread_or_many_build_the_same_bytes(
 ) -> None:
     source, stores = folder_source(folder), []
     for cores in (1, 8):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        set_cores(monkeypatch, cores)
         stores.append(
             prepare(source, resize="stretch", side=8, cache=tmp_path / f"{cores}", chunk=3)
         )
@@ -384,5 +385,5 @@ def test_a_store_that_exists_opens_quickly(folder: Path) -> None:
 def test_few_images_are_shared_among_the_cores(
     count: int, largest: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    set_cores(monkeypatch, 2)
     assert chunk_size(count, largest) == expected

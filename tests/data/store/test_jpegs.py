@@ -16,6 +16,7 @@ from alexnet.data.store.jpegs import encode_jpeg, estimated_bytes
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.io import arrays as disk
+from support.cores import set_cores
 from support.noise_stores import SIDE, build, contents, interrupted_build, recording, write_images
 
 prepare_jpegs = partial(prepare, resize="stretch", side=8, store_format="jpeg")
@@ -60,7 +61,7 @@ def test_images_are_read_in_the_order_of_the_indices_by_any_number_of_threads(
     indices = np.array([9, 3, 3, 7, 11, 0])
     expected = np.stack([store.image(int(index)) for index in indices])
     for cores in (1, 4):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        set_cores(monkeypatch, cores)
         assert np.array_equal(store.images(indices), expected)
     assert store.images([]).shape == (0, SIDE, SIDE, 3)
 
@@ -75,7 +76,7 @@ def test_the_color_statistics_are_those_of_the_images_that_are_read(folder: Path
 def test_after_an_interruption_the_store_has_the_same_bytes(
     folder: Path, tmp_path: Path, cache: Path, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    set_cores(monkeypatch, cores)
     source, images = recording(folder_source(folder))
     complete = prepare_jpegs(source, cache=tmp_path / "complete").folder
     begun = interrupted_build(source, cache, store_format="jpeg")

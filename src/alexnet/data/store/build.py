@@ -7,7 +7,6 @@ One process builds a store at a time; a second one waits and then uses it.
 
 from __future__ import annotations
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -52,6 +51,7 @@ from alexnet.io.files import remove_folder, write_text
 from alexnet.io.paths import cache_folder, existing_parent
 from alexnet.io.resumable import ResumableFolder
 from alexnet.io.text import folder_name
+from alexnet.ops.cores import num_cores
 from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore_progress
 
 CHUNK = 32
@@ -302,7 +302,7 @@ def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
 
 def chunk_size(count: int, largest: int) -> int:
     """Images that a thread decodes at a time, so that every core gets several such chunks."""
-    num_chunks = CHUNKS_PER_CORE * (os.cpu_count() or 1)
+    num_chunks = CHUNKS_PER_CORE * num_cores()
     return max(1, min(largest, count // num_chunks))
 
 
@@ -318,7 +318,7 @@ def _decode_pending(spec: _BuildSpec, partial: Partial) -> None:
     chunks = [pending[i : i + chunk] for i in range(0, len(pending), chunk)]
     with (
         (partial.folder / REJECTED_LOG).open("a", buffering=1, encoding="utf-8") as log,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(num_cores()) as pool,
     ):
         log.write("\n")  # a kill may have cut the last line short
         for results in map_bounded(pool, lambda chunk: _decode_chunk(spec, partial, chunk), chunks):

@@ -19,6 +19,7 @@ from PIL import Image
 from alexnet.data.images.rejection import pillow_errors
 from alexnet.errors import DataError
 from alexnet.io.arrays import open_or_allocate, require_space
+from alexnet.ops.cores import num_cores
 
 JPEG_FILES = ("images.jpegs", "spans.npy")
 QUALITY = 85
@@ -62,7 +63,7 @@ class JpegReader:
         """
         places = np.asarray(indices, dtype=np.int64)
         images = np.zeros((len(places), *self.shape[1:]), dtype=np.uint8)
-        threads = min(os.cpu_count() or 1, len(places))
+        threads = min(num_cores(), len(places))
         if threads <= 1:
             self._read_part(images, places)
             return images
