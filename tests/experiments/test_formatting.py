@@ -63,9 +63,11 @@ def test_settings_in_one_sentence() -> None:
         "(tanh: starting with 0.01, 0.003, 0.03; sigmoid: 0.03, not tuned); "
         "3 seeds per arm"
     )
-    dropout = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="full")
-    assert "0.03, in runs of 20 epochs on 1000 training images per class; " in describe_setting(
-        dropout
+    experiment = EXPERIMENTS["dropout"]
+    protocol = replace(experiment.protocols["quick"], tuning_epochs=7, tuning_train_per_class=150)
+    smaller = replace(experiment, protocols={"quick": protocol})
+    assert "0.03, in runs of 7 epochs on 150 training images per class; " in describe_setting(
+        Plan(experiment=smaller)
     )
     imagenet = Plan(experiment=EXPERIMENTS["dropout"], protocol_name="imagenet", num_seeds=5)
     assert describe_setting(imagenet).endswith("; learning rate 0.01; 5 seeds per arm")

@@ -30,7 +30,7 @@ test compares it with them.
   first run, with more seeds, none of them the earlier ones': to add seeds until a verdict is
   reached would bias it. The verdict is that of the last repetition; the limits of a claim tell
   the results of the earlier ones. Every repetition is one more chance of a false verdict: 2.5 %
-  for each, so up to 7.5 % after three.
+  for each, so up to 10 % after four.
 - **Interval.** Another seed would give other networks, and other test images would give other
   errors. A bootstrap over three seeds is too narrow: it never leaves the range of the three
   values, which contains the true mean only three times in four. So the 95 % interval adds a
