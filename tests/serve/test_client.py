@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from PIL import ExifTags, Image
 
 import alexnet
 from alexnet.errors import AlexNetError, UsageError
+from alexnet.inference.inputs import read_inputs
 from alexnet.serve import client as client_module
 from alexnet.serve.app import create_app
 from alexnet.serve.client import _File, _files
@@ -68,10 +70,10 @@ def test_pillow_images_are_sent_upright_and_in_any_mode() -> None:
     image, file, exif = Image.new("RGB", (40, 20)), io.BytesIO(), Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     image.save(file, "JPEG", exif=exif)
-    (sent,) = _files(Image.open(io.BytesIO(file.getvalue())))
+    (sent,) = _files(read_inputs(Image.open(io.BytesIO(file.getvalue()))))
     assert Image.open(io.BytesIO(sent.content)).size == (20, 40)
     for mode in ("CMYK", "YCbCr", "L", "RGBA", "P", "I;16"):
-        (sent,) = _files(Image.new(mode, (4, 4)))
+        (sent,) = _files(read_inputs(Image.new(mode, (4, 4))))
         assert Image.open(io.BytesIO(sent.content)).size == (4, 4)
 
 
@@ -123,7 +125,7 @@ def test_what_cannot_be_read_here_has_an_error(client: alexnet.Client, tmp_path:
     assert client.predict([]) == []
     with pytest.raises(AlexNetError, match=r"missing\.png: .*No such file"):
         client.explain(missing)
-    with pytest.raises(UsageError, match="explain takes one image, not 2"):
+    with pytest.raises(UsageError, match="explain takes one image, not several"):
         client.explain([GOOD, GOOD])
     for wrong in (3, None, {"a": 1}, np.zeros((4, 4), np.float32)):
         with pytest.raises(UsageError):
@@ -159,7 +161,8 @@ def proxy(*statuses: int, retry_seconds: int = 0) -> Iterator[alexnet.Client]:
 
 def test_a_server_that_is_too_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(client_module.time, "sleep", waits.append)
+    clock = SimpleNamespace(sleep=waits.append, monotonic=lambda: sum(waits))
+    monkeypatch.setattr(client_module, "time", clock)
     with proxy(503, 503, 200, retry_seconds=3) as client:
         assert client.models() == []
     assert waits == [3, 3]
@@ -171,6 +174,13 @@ def test_a_server_that_is_too_busy_is_asked_again(monkeypatch: pytest.MonkeyPatc
     with proxy(503) as client, pytest.raises(AlexNetError, match="answers 503"):
         client.models()
     assert waits == [3, 3]
+    waits.clear()
+    with (
+        proxy(503, 503, 503, retry_seconds=25) as client,
+        pytest.raises(AlexNetError, match="answers 503"),
+    ):
+        client.models()
+    assert waits == [25, 25]
 
 
 def test_the_page_of_a_proxy_is_told_by_its_status() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -18,6 +17,7 @@ from alexnet.data.batches import Batches
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.splits import require_training_images, split_indices
 from alexnet.data.store.build import prepare
+from alexnet.ops.cores import num_cores
 from alexnet.reporter import SILENT, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.setup import build_architecture
@@ -79,7 +79,7 @@ def benchmark_data(
         return DataThroughput(
             data=store.info.name,
             num_images=len(store),
-            cores=os.cpu_count() or 1,
+            cores=num_cores(),
             prepare_per_second=spread([len(store) / t for t in seconds]),
             read_per_second=spread(_read_rates(batches, repeats)),
             augment_per_second=spread(_augment_rates(batches, recipe, repeats, device)),

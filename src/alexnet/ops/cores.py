@@ -15,6 +15,6 @@ def num_threads() -> int:
 
 def num_cores() -> int:
     """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # fewer than all where a container or taskset says so
+    if hasattr(os, "sched_getaffinity"):  # fewer than all where a cpuset or taskset says so
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -9,6 +9,8 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -52,8 +54,8 @@ class Client:
     Args:
         url: the server's address.
         token: the server's, if it has one.
-        timeout_seconds: how long an answer may take; a server that is too busy is asked again
-            until then.
+        timeout_seconds: how long the answer to a request may take; a server that is too busy is
+            asked again until then. Many images are several requests.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Client:
             UsageError: `images` are none.
         """
         found = Predictions()
-        for part in _parts(_files(images)):
+        for part in _parts(_files(read_inputs(images))):
             sent = [file for file in part if not file.error]
             answers = iter(self._predict(sent, top=top, crops=crops, model=model))
             found += [Prediction(f.name, (), f.error) if f.error else next(answers) for f in part]
@@ -126,9 +128,10 @@ class Client:
             AlexNetError: as for `predict`, or the image cannot be read.
             UsageError: it is not one image.
         """
-        files = list(_files(image))
-        if len(files) != 1:
-            raise UsageError(f"explain takes one image, not {len(files):,}")
+        inputs = list(islice(read_inputs(image), 2))
+        if len(inputs) != 1:
+            raise UsageError(f"explain takes one image, not {'several' if inputs else 'none'}")
+        files = list(_files(inputs))
         if files[0].error:
             raise DataError(f"{files[0].name}: {files[0].error}")
         words = {"class_name": class_name, "layer": layer, "methods": methods, "model": model}
@@ -149,20 +152,21 @@ class Client:
         end = time.monotonic() + self.timeout_seconds
         while True:
             try:
-                return self._ask_once(path, files, **words)
+                return self._ask_once(path, files, max(end - time.monotonic(), 1e-3), **words)
             except _RefusalError as refusal:
                 if not refusal.retry_seconds or time.monotonic() + refusal.retry_seconds > end:
                     raise
                 time.sleep(refusal.retry_seconds)
 
-    def _ask_once(self, path: str, files: Sequence[_File], **words: object) -> Any:
+    def _ask_once(self, path: str, files: Sequence[_File], seconds: float, **words: object) -> Any:
         kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        connection = kind[self.url.scheme](self.url.netloc, timeout=self.timeout_seconds)
+        connection = kind[self.url.scheme](self.url.netloc, timeout=seconds)
         target = f"{self.url.path.rstrip('/')}{path}?{urlencode(words, doseq=True)}"
         content_type, body = _form(files)
         headers = {**self._headers, "Content-Type": content_type}
         try:
-            connection.request("POST" if files else "GET", target, body, headers)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why before
+                connection.request("POST" if files else "GET", target, body, headers)
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -202,8 +206,8 @@ def _parts(files: Iterable[_File]) -> Iterator[list[_File]]:
         yield part
 
 
-def _files(images: ImageInput | Iterable[ImageInput]) -> Iterator[_File]:
-    for index, image in enumerate(read_inputs(images)):
+def _files(images: Iterable[Input]) -> Iterator[_File]:
+    for index, image in enumerate(images):
         name = image.name or f"image {index}"
         try:
             content = image.content() if image.content else _png(image)

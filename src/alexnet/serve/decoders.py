@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -22,8 +23,9 @@ from alexnet.serve.decode_worker import (
     decode_upload,
 )
 from alexnet.serve.limits import Limits
-from alexnet.serve.problems import UNREADABLE, ProblemError
+from alexnet.serve.problems import UNREADABLE, ProblemError, too_busy
 
+LOG = logging.getLogger("alexnet.serve")
 ENVIRONMENT = (
     "HOME", "PATH", "SYSTEMROOT", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "CC",
     "ALEXNET_CACHE", "ALEXNET_ISA", "ALEXNET_KERNELS",
@@ -156,15 +158,26 @@ class DecoderPool:
         self._all: set[DecodeProcess] = set()
         self._replacing: set[asyncio.Task[None]] = set()
         self._is_open = True
+        self._start_has_failed = False
 
     async def start(self) -> None:
-        """Start all processes.
+        """Start all processes, and wait until they are ready; nothing if they are.
 
         Raises:
-            OSError: the machine refuses one.
+            OSError: the machine refuses one, or it ends or hangs at once; none is left then.
         """
+        if self._all:
+            return
         load_resizer()  # compiled once, not by every process
-        await asyncio.gather(*(self._add() for _ in range(self.limits.num_decoders)))
+        starts = [asyncio.create_task(self._add()) for _ in range(self.limits.num_decoders)]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """End all processes."""
@@ -174,7 +187,11 @@ class DecoderPool:
         await asyncio.gather(*(one.end() for one in self._all))
 
     async def decode(self, content: bytes, preprocessing: Preprocessing) -> DecodedUpload:
-        """An image file as pixels, or the problem with it; waits for an idle process."""
+        """An image file as pixels, or the problem with it; waits for an idle process.
+
+        Raises:
+            ProblemError: there is none, and none can be started at the moment.
+        """
         one = await self._next_idle()
         is_whole = False
         try:
@@ -190,13 +207,22 @@ class DecoderPool:
         return decoded
 
     async def _next_idle(self) -> DecodeProcess:
-        while not (one := await self._idle.get()).is_alive:
+        while True:
+            if not self.num_alive and self._start_has_failed:
+                raise too_busy("no process that decodes images can be started")
+            try:
+                async with asyncio.timeout(RESTART_SECONDS):
+                    one = await self._idle.get()
+            except TimeoutError:
+                continue
+            if one.is_alive:
+                return one
             self._replace(one)
-        return one
 
     async def _add(self) -> None:
         one = DecodeProcess(self.limits)
         await one.start()
+        self._start_has_failed = False
         self._all.add(one)
         self.num_alive += 1
         self._idle.put_nowait(one)
@@ -215,7 +241,9 @@ class DecoderPool:
             try:
                 await self._add()
                 return
-            except OSError:
+            except OSError as error:
+                LOG.error("no process that decodes images can be started: %s", error)
+                self._start_has_failed = True
                 await asyncio.sleep(RESTART_SECONDS)
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 
 import uvicorn
 
-from alexnet.errors import UsageError
+from alexnet.errors import AlexNetError, UsageError
 from alexnet.io.text import error_text
 from alexnet.serve.app import create_app
 from alexnet.serve.connection import LimitedConnection
@@ -65,6 +65,9 @@ def run_server(
         access: who may ask.
         listener: from `bind`.
         on_ready: called when the first request can be answered.
+
+    Raises:
+        AlexNetError: no process that decodes images can be started.
     """
     config = uvicorn.Config(
         create_app(service, access),
@@ -83,8 +86,11 @@ def run_server(
     allow_many_connections()
     # Uvicorn ends, and then raises the signal again that it was sent.
     before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+    server = _Server(config, service, on_ready)
     try:
-        _Server(config, service, on_ready).run([listener])
+        server.run([listener])
+        if server.start_error:
+            raise AlexNetError(f"the server cannot start: {server.start_error}")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -110,9 +116,15 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self.service, self.on_ready = service, on_ready
+        self.start_error: OSError | None = None
         self._reloading: set[asyncio.Task[bool]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await self.service.decoders.start()
+        except OSError as error:
+            self.start_error, self.should_exit = error, True
+            return
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
