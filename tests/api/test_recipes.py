@@ -89,6 +89,38 @@ def test_a_model_to_start_from_brings_its_network_and_input(tiny: Recipe, tmp_pa
     assert found.optimizer == PRESETS["quickstart"].optimizer
 
 
+def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelInfo(
+        architecture=alexnet.architecture(tiny.arch), class_names=("a", "b"),
+        preprocessing=Preprocessing(), recipe=tiny,
+    )  # fmt: skip
+
+    def download(url: str, target: Path, **_: object) -> Path:
+        target.parent.mkdir(parents=True)
+        save_tensors(target, {"conv1.bias": torch.zeros(3)}, model)
+        return target
+
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
+    monkeypatch.delenv("ALEXNET_OFFLINE")
+    monkeypatch.setattr("alexnet.io.hub.download_unverified", download)
+    call = read_call(tmp_path, options={"init_from": "hf:me/toy", "lr": 0.5})
+
+    def again(**given: Any) -> Recipe:
+        return changed_recipe(call.recipe(**given), {"init_from": "hf:me/toy", "lr": 0.5}, ())
+
+    before = again()
+    assert before.arch == FINETUNE.arch != tiny.arch
+    with pytest.raises(AlexNetError, match="no folder"):
+        choose_weights(replace(before, data="missing/"), again, NullReporter())
+    found, _ = choose_weights(before, again, NullReporter())
+    assert (found.arch, found.model) == (tiny.arch, tiny.model)
+    assert found.data_options.resize_size == tiny.data_options.resize_size
+    assert (found.init_from, found.optimizer.lr) == ("hf:me/toy", 0.5)
+    assert call.recipe().arch == tiny.arch
+
+
 def test_an_architecture_brings_its_own_input_unless_options_say_otherwise() -> None:
     assert starting_recipe(arch="alexnet_bn") == PRESETS["quickstart"]
     for name, (size, stored) in {
@@ -138,7 +170,7 @@ def test_what_an_architecture_brings_is_told(monkeypatch: pytest.MonkeyPatch) ->
     scratch = starting_recipe("photos/", arch="caffenet", init_from="scratch")
     told = "--arch caffenet brings --init he --bias 0 --resize stretch --resize-size 256 "
     for start in (scratch, replace(FINETUNE, arch="caffenet")):
-        _, notes = choose_weights(start, lambda: scratch, NullReporter())
+        _, notes = choose_weights(start, lambda **_: scratch, NullReporter())
         assert notes[-1].startswith(told)
         assert notes[-1].endswith("--lr 0.0003; other flags win")
 
@@ -177,19 +209,19 @@ def test_nothing_is_downloaded_for_data_that_are_not_there(monkeypatch: pytest.M
     for data, text in (("missing/", "no folder 'missing/'"), ("toyflower", "did you mean toyfl")):
         recipe = replace(FINETUNE, data=data)
         with pytest.raises(AlexNetError, match=text):
-            choose_weights(recipe, lambda: FINETUNE, NullReporter())
+            choose_weights(recipe, lambda **_: FINETUNE, NullReporter())
 
 
 def test_auto_is_decided_once_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     where = "alexnet.training.initial_weights.find_pretrained"
     scratch = PRESETS["quickstart"]
     recipe = replace(FINETUNE, init_from="scratch")
-    assert choose_weights(recipe, lambda: scratch, NullReporter()) == (recipe, ())
+    assert choose_weights(recipe, lambda **_: scratch, NullReporter()) == (recipe, ())
     monkeypatch.setattr(where, Fake(Path("/x.pth")))
-    chosen, notes = choose_weights(FINETUNE, lambda: scratch, NullReporter())
+    chosen, notes = choose_weights(FINETUNE, lambda **_: scratch, NullReporter())
     assert (chosen, notes) == (replace(FINETUNE, init_from="/x.pth"), ())
     monkeypatch.setattr(where, Fake(None, "why"))
-    chosen, notes = choose_weights(FINETUNE, lambda: FINETUNE, NullReporter())
+    chosen, notes = choose_weights(FINETUNE, lambda **_: FINETUNE, NullReporter())
     assert chosen == recipe
     assert len(notes) == 1
     assert notes[0].startswith("trains from scratch, which")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,21 @@ def test_push_is_repeated_after_a_cut_and_predicts(
     assert predicted.out == command("predict", own.path, image, "--json").out
     hub.refuse = 401
     assert "401): log in by hf auth login" in command(*words).err
+
+
+@pytest.mark.slow
+def test_a_training_from_the_hub_is_one_from_the_same_file(
+    trained: RunFolder, hub: Hub, flowers: Path, tmp_path: Path, command: Command
+) -> None:
+    hub.files["model.safetensors"] = trained.model.read_bytes()
+    words = ("--epochs", "1", "--device", "cpu", "--json", "--out")
+    from_hub = command("train", flowers, "--from", "hf:me/toy", *words, tmp_path / "hub")
+    assert from_hub.code == 0, from_hub.err
+    from_file = command("train", flowers, "--from", trained.model, *words, tmp_path / "file")
+    one, other = (json.loads(result.out)["test"] for result in (from_hub, from_file))
+    assert one == other
+    network = alexnet.load(tmp_path / "hub").network.architecture
+    assert network.input == alexnet.load(trained.path).network.architecture.input
 
 
 @pytest.mark.filterwarnings("ignore")  # those of the hub's client

@@ -21,6 +21,7 @@ from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.io import hub
 from alexnet.io.paths import path_text, similar_path
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
@@ -103,31 +104,40 @@ def read_call(
 
 
 def choose_weights(
-    recipe: Recipe, from_scratch: Callable[[], Recipe], reporter: Reporter
+    recipe: Recipe, again: Callable[..., Recipe], reporter: Reporter
 ) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with its source of weights decided where that is "auto".
 
+    A model of the hub is downloaded, since its network and its input are those of the recipe.
+
     Args:
-        recipe: it is to be fine-tuned if torchvision's weights can be had.
-        from_scratch: gives the recipe that is trained else.
+        recipe: with "auto", it is to be fine-tuned if torchvision's weights can be had.
+        again: gives the recipe of the same call once more, with other values as `Call.recipe`.
         reporter: receives the progress of a download.
 
     Returns:
         The recipe, and the sentences on what was given up and on what its architecture brings.
 
     Raises:
-        AlexNetError: there are no such data, so nothing is downloaded.
+        AlexNetError: there are no such data, so nothing is downloaded; or a model of the hub
+            cannot be had.
     """
-    if recipe.init_from != "auto":
+    is_on_hub = recipe.init_from.startswith(hub.PREFIX)
+    if recipe.init_from != "auto" and not is_on_hub:
         return recipe, _notes(arch_note(recipe))
     if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
         open_source(recipe.data, recipe.data_root)  # raises
-    from alexnet.training.initial_weights import find_pretrained, from_scratch_text
+    from alexnet.training.initial_weights import find_pretrained, find_source, from_scratch_text
 
-    file, reason = find_pretrained(recipe, progress_callback(reporter, "on_download"))
+    on_progress = progress_callback(reporter, "on_download")
+    if is_on_hub:
+        find_source(recipe.init_from, recipe.data_root, on_progress)
+        recipe = again()
+        return recipe, _notes(arch_note(recipe))
+    file, reason = find_pretrained(recipe, on_progress)
     if file:
         return replace(recipe, init_from=str(file)), ()
-    scratch = replace(from_scratch(), init_from=SCRATCH)
+    scratch = replace(again(init_from=SCRATCH), init_from=SCRATCH)
     return scratch, _notes(from_scratch_text(reason), arch_note(scratch))
 
 
@@ -169,16 +179,22 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
 
 
 def _recipe_from(source: str) -> Recipe:
-    """The recipe that trains from a source of weights; a model's own input is kept."""
+    """The recipe that trains from a source of weights; a model's own input is kept.
+
+    A model of the hub that was not downloaded yet is taken for one of another program.
+    """
     if source == SCRATCH:
         return PRESETS[DEFAULT_PRESET]
     start = replace(FINETUNE, init_from=source)
-    if source in WEIGHT_WORDS or not Path(source).expanduser().exists():  # told when it is read
+    path: Path | None = Path(source).expanduser()
+    if source.startswith(hub.PREFIX):
+        path = hub.cached_file(source, hub.WEIGHT_FILES)
+    if source in WEIGHT_WORDS or path is None or not path.exists():  # told when it is read
         return start
     from alexnet.checkpoints.file_header import read_header
     from alexnet.checkpoints.weights import weights_file
 
-    header = read_header(weights_file(Path(source).expanduser()))
+    header = read_header(weights_file(path))
     if "pretrained" in header:  # layers that were pretrained without labels
         return replace(PRESETS[DEFAULT_PRESET], init_from=source)
     return with_network(start, from_dict(Recipe, header["recipe"])) if "recipe" in header else start

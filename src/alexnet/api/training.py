@@ -90,7 +90,7 @@ def train(
         return changed_recipe(call.recipe(**given), options, TRAIN_KEYWORDS)
 
     with reporting(reporter) as told:
-        chosen, notes = choose_weights(changed(), lambda: changed(init_from=SCRATCH), told)
+        chosen, notes = choose_weights(changed(), changed, told)
         run = trainer.train(
             chosen,
             out=path_text(out, "out"),

@@ -20,7 +20,7 @@ from alexnet.cli.run_options import (
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.trials import NO_TRIAL, TrialOptions, run_trial
 from alexnet.config.presets import FINETUNE, PRESETS
-from alexnet.config.recipe import SCRATCH, Recipe
+from alexnet.config.recipe import Recipe
 from alexnet.evaluation.intervals import percent_with_interval
 from alexnet.io.files import size_bytes
 from alexnet.io.text import count_text, printable, shell_command
@@ -59,19 +59,19 @@ def run(arguments: Sequence[str]) -> int:
         return _resume(options, words, arguments)
     given, words = choosing_flags(words)
     call = read_call(preset_name, options.config, given)
-    recipe, trial = read_recipe(words, options, call.recipe(), given)
+
+    def read(**source: str) -> tuple[Recipe, TrialOptions]:
+        return read_recipe(words, options, call.recipe(**source), given)
+
+    recipe, trial = read()
     if is_to_be_launched(devices := recipe.distributed.devices):
         return launch_again("train", arguments, devices)
     from alexnet.reports import page_of, save_page
     from alexnet.training.trainer import train
 
     note_slow_cpu(recipe.device)
-
-    def from_scratch() -> Recipe:
-        return read_recipe(words, options, call.recipe(init_from=SCRATCH), given)[0]
-
     with ProgressReporter() as reporter:
-        recipe, notes = choose_weights(recipe, from_scratch, reporter)
+        recipe, notes = choose_weights(recipe, lambda **source: read(**source)[0], reporter)
         if trial.is_wanted:
             for text in notes:
                 reporter.note(text)

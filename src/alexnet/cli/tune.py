@@ -23,7 +23,7 @@ from alexnet.cli.tune_text import (
     winner_command,
 )
 from alexnet.config.presets import PRESETS
-from alexnet.config.recipe import SCRATCH, Recipe
+from alexnet.config.recipe import Recipe
 from alexnet.errors import require
 from alexnet.io.text import shell_command
 from alexnet.progress import ProgressReporter
@@ -100,14 +100,14 @@ def run(arguments: Sequence[str]) -> int:
     options, words = parse_known(TuneOptions, words, "tune", DEFAULT_OPTIONS)
     given, rest = choosing_flags(words)
     call = read_call(preset, options.config, given)
-    recipe = read_recipe(rest, options, call.recipe(), given)
+
+    def read(**source: str) -> Recipe:
+        return read_recipe(rest, options, call.recipe(**source), given)
+
+    recipe = read()
     require_extra("optuna", "tune", "alexnet tune")
-
-    def from_scratch() -> Recipe:
-        return read_recipe(rest, options, call.recipe(init_from=SCRATCH), given)
-
     with ProgressReporter() as reporter:
-        recipe, notes = choose_weights(recipe, from_scratch, reporter)
+        recipe, notes = choose_weights(recipe, read, reporter)
         for text in notes:
             reporter.note(text)
         tuning = plan(recipe, options, reporter)

@@ -33,6 +33,8 @@ ADDRESS = re.compile(
 
 MODEL_FILE, HEAD_FILE = "model.safetensors", "head.safetensors"
 """Of this program: a whole model, and one without the weights that it shares with another."""
+WEIGHT_FILES = (*DEFAULT_FILES, HEAD_FILE)
+"""Those from which a training can start, and one that says why it cannot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,12 +119,10 @@ def hub_file(
         UsageError: the address has another form.
         MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
     """
-    address = parse_address(text)
-    mark_used(address.folder)
-    files = (address.file,) if address.file else tuple(default_files)
-    found = next((path for path in map(address.path, files) if path.exists()), None)
-    if found:
+    if found := cached_file(text, default_files):
         return found
+    address = parse_address(text)
+    files = (address.file,) if address.file else tuple(default_files)
     if is_offline():
         raise MissingDataError(
             f"{text} is not here and $ALEXNET_OFFLINE is set; fetch {address.url(files[0])} on "
@@ -148,6 +148,22 @@ def hub_file(
         f"{text}: there is no {' or '.join(files)} at {address.url(files[0])}; "
         f"name a file that is there: hf:{address.owner}/{address.name}/FILE"
     )
+
+
+def cached_file(text: str, default_files: Sequence[str] = DEFAULT_FILES) -> Path | None:
+    """The file at an address if it was downloaded before; the cache then counts it as used.
+
+    Args:
+        text: an address.
+        default_files: looked for one after the other where no file is named.
+
+    Raises:
+        UsageError: the address has another form.
+    """
+    address = parse_address(text)
+    mark_used(address.folder)
+    files = (address.file,) if address.file else tuple(default_files)
+    return next((path for path in map(address.path, files) if path.exists()), None)
 
 
 def _status(error: MissingDataError) -> int:

@@ -102,7 +102,7 @@ def find_source(
     is_on_hub = source.startswith(hub.PREFIX)
     path = Path(source).expanduser()
     if is_on_hub:
-        path = hub.hub_file(source, on_progress, (*hub.DEFAULT_FILES, hub.HEAD_FILE))
+        path = hub.hub_file(source, on_progress, hub.WEIGHT_FILES)
     if hub.is_head(path):
         raise UsageError(
             f"{source} is a model without its trunk (--head-only); make a whole one in Python and "

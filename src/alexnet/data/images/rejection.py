@@ -56,8 +56,8 @@ def rejection_reason(error: Exception, name: str) -> str:
     text = _one_line(error)
     if isinstance(error, MemoryError) or getattr(error, "errno", None) in TRANSIENT_ERRNOS:
         raise DataError(
-            f"{name} cannot be read now ({text or 'out of memory'}); finished images are kept: "
-            "solve that, or take that image out, and run the same again"
+            f"{name} cannot be read now ({text or 'out of memory'}): solve that, or take "
+            "that image out, and run the same again"
         ) from error
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_IMAGE_PIXELS:,} pixels"
