@@ -36,7 +36,7 @@ from alexnet.io.paths import path_text
 from alexnet.io.text import printable
 from alexnet.other_words import OTHER_NAMES
 from alexnet.runtime.malloc import disable_malloc_trim
-from alexnet.runtime.openmp import limit_openmp_spinning
+from alexnet.runtime.openmp import limit_openmp_spinning, limit_openmp_threads
 from alexnet.runtime.signals import TrainingInterrupted
 
 VERBS = {
@@ -165,6 +165,7 @@ def _dispatch(words: list[str]) -> int:
     module = f"{verb}_" if iskeyword(verb) else verb
     disable_malloc_trim()
     limit_openmp_spinning()
+    limit_openmp_threads()
     with one_voice(words, _exit_code):
         code: int = import_module(f"alexnet.cli.{module}").run(rest)
     return code

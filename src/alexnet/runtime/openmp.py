@@ -1,8 +1,10 @@
-"""How the threads of this process wait for each other."""
+"""How many threads this process has, and how they wait for each other."""
 
 from __future__ import annotations
 
 import os
+
+from alexnet.ops.cores import available_cores, num_cores
 
 SPIN_COUNT = 10_000
 """How often a waiting thread checks a lock before it sleeps; GNU's default is 300,000."""
@@ -21,4 +23,19 @@ def limit_openmp_spinning() -> bool:
     if os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
         return False
     os.environ["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
+    return True
+
+
+def limit_openmp_threads() -> bool:
+    """Have no more threads than a quota of CPU time feeds; call this before torch is imported.
+
+    torch counts the cores. In a container with two cores' worth of time on a machine of 64, its 64
+    threads would use up that time at once and then stand still, all of them.
+
+    Returns:
+        Whether it was set; a setting of the user is kept.
+    """
+    if "OMP_NUM_THREADS" in os.environ or num_cores() == available_cores():
+        return False
+    os.environ["OMP_NUM_THREADS"] = str(num_cores())
     return True
