@@ -121,6 +121,31 @@ def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
     assert call.recipe().arch == tiny.arch
 
 
+def test_splits_are_those_of_the_model_of_the_hub(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelInfo(
+        architecture=alexnet.architecture(tiny.arch), class_names=("a", "b"),
+        preprocessing=Preprocessing(), recipe=tiny,
+    )  # fmt: skip
+
+    def download(url: str, target: Path, **_: object) -> Path:
+        target.parent.mkdir(parents=True)
+        save_tensors(target, {"conv1.bias": torch.zeros(3)}, model)
+        return target
+
+    def prepare(recipe: Recipe, reporter: object) -> None:
+        assert recipe.data_options.resize_size == tiny.data_options.resize_size
+        raise AlexNetError("seen")
+
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
+    monkeypatch.delenv("ALEXNET_OFFLINE")
+    monkeypatch.setattr("alexnet.io.hub.download_unverified", download)
+    monkeypatch.setattr("alexnet.api.data.prepare_data", prepare)
+    with pytest.raises(AlexNetError, match="seen"):
+        alexnet.load_splits(tmp_path, init_from="hf:me/toy", reporter=None)
+
+
 def test_an_architecture_brings_its_own_input_unless_options_say_otherwise() -> None:
     assert starting_recipe(arch="alexnet_bn") == PRESETS["quickstart"]
     for name, (size, stored) in {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
@@ -14,6 +15,8 @@ from alexnet.serve import connection
 from alexnet.serve.connection import LimitedConnection
 
 REFUSED = PlainTextResponse("send the server's token", 401)
+LARGE = PlainTextResponse("x" * 20_000_000)
+"""Fills every buffer between the server and a client."""
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +65,53 @@ def test_after_a_body_that_ends_another_request_is_answered(
     another = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     answer = asyncio.run(exchange(head, [b"x", b"x", b"x", another]))
     assert answer.count(b"HTTP/1.1 401 ") == 2
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    request: bytes,
+) -> AsyncIterator[tuple[asyncio.StreamReader, set[LimitedConnection]]]:
+    """The answer to a request, to be read, and the server's connections."""
+    config, state = uvicorn.Config(LARGE, log_config=None, lifespan="off", ws="none"), ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: LimitedConnection(config, state, {}, max_connections=9), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(request)
+        yield reader, state.connections  # type: ignore[misc]
+        writer.close()
+
+
+@pytest.mark.parametrize("words", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("num_requests", [1, 2])
+def test_a_client_that_reads_nothing_is_broken_off(
+    words: str, num_requests: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SEND_SECONDS", 0.2)
+    request = f"GET / HTTP/1.1\r\nHost: a\r\n{words}\r\n".encode()
+
+    async def ask() -> None:
+        async with opened(request * num_requests) as (_, connections):
+            await asyncio.sleep(0.05)
+            assert len(connections) == 1
+            async with asyncio.timeout(20):
+                while connections:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_reads_slowly_gets_its_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SEND_SECONDS", 0.5)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    async def ask() -> bytes:
+        pieces = []
+        async with opened(request) as (reader, _):
+            while piece := await reader.read(1_000_000):
+                pieces.append(piece)
+                await asyncio.sleep(0.02)
+        return b"".join(pieces)
+
+    assert asyncio.run(ask()).count(b"x" * 1000) == 20_000

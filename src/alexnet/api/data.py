@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alexnet.api.python_words import in_python
-from alexnet.api.recipes import Start, changed_recipe, read_call, show_options
+from alexnet.api.recipes import Start, changed_recipe, read_call, show_options, with_hub_model
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.config.recipe import Recipe
 from alexnet.data.image_dataset import ImageDataset
@@ -30,9 +30,12 @@ def load_splits(
         UsageError: an unknown word, with the nearest one; or a value of the wrong type.
         DataError: the data cannot be used for training.
     """
-    changed = changed_recipe(
-        read_call(recipe, "", options).recipe(), options, ("recipe", "reporter")
-    )
+    call = read_call(recipe, "", options)
+
+    def changed() -> Recipe:
+        return changed_recipe(call.recipe(), options, ("recipe", "reporter"))
+
     with reporting(reporter) as told:
-        store, splits = prepare_data(changed, told)
+        chosen = with_hub_model(changed(), changed, told)
+        store, splits = prepare_data(chosen, told)
     return {name: ImageDataset(store, splits.by_name[name]) for name in splits.counts}

@@ -108,8 +108,6 @@ def choose_weights(
 ) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with its source of weights decided where that is "auto".
 
-    A model of the hub is downloaded, since its network and its input are those of the recipe.
-
     Args:
         recipe: with "auto", it is to be fine-tuned if torchvision's weights can be had.
         again: gives the recipe of the same call once more, with other values as `Call.recipe`.
@@ -122,23 +120,42 @@ def choose_weights(
         AlexNetError: there are no such data, so nothing is downloaded; or a model of the hub
             cannot be had.
     """
-    is_on_hub = recipe.init_from.startswith(hub.PREFIX)
-    if recipe.init_from != "auto" and not is_on_hub:
+    recipe = with_hub_model(recipe, again, reporter)
+    if recipe.init_from != "auto":
         return recipe, _notes(arch_note(recipe))
-    if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
-        open_source(recipe.data, recipe.data_root)  # raises
-    from alexnet.training.initial_weights import find_pretrained, find_source, from_scratch_text
+    _check_data_exist(recipe)
+    from alexnet.training.initial_weights import find_pretrained, from_scratch_text
 
-    on_progress = progress_callback(reporter, "on_download")
-    if is_on_hub:
-        find_source(recipe.init_from, recipe.data_root, on_progress)
-        recipe = again()
-        return recipe, _notes(arch_note(recipe))
-    file, reason = find_pretrained(recipe, on_progress)
+    file, reason = find_pretrained(recipe, progress_callback(reporter, "on_download"))
     if file:
         return replace(recipe, init_from=str(file)), ()
     scratch = replace(again(init_from=SCRATCH), init_from=SCRATCH)
     return scratch, _notes(from_scratch_text(reason), arch_note(scratch))
+
+
+def with_hub_model(recipe: Recipe, again: Callable[..., Recipe], reporter: Reporter) -> Recipe:
+    """The recipe; with the network and the input of a model of the hub, if it starts from one.
+
+    Args:
+        recipe: made before the model was here.
+        again: as for `choose_weights`.
+        reporter: receives the progress of the download.
+
+    Raises:
+        AlexNetError: there are no such data, so nothing is downloaded; or the model cannot be had.
+    """
+    if not recipe.init_from.startswith(hub.PREFIX):
+        return recipe
+    _check_data_exist(recipe)
+    from alexnet.training.initial_weights import find_source
+
+    find_source(recipe.init_from, recipe.data_root, progress_callback(reporter, "on_download"))
+    return again()
+
+
+def _check_data_exist(recipe: Recipe) -> None:
+    if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
+        open_source(recipe.data, recipe.data_root)  # raises
 
 
 def _notes(*sentences: str) -> tuple[str, ...]:

@@ -15,16 +15,20 @@ from alexnet.serve.problems import ProblemError
 HEAD_SECONDS = 10.0
 """From a connection's first moment, or the first byte of another request, to the end of its head;
 and from an answer to the end of the body that it did not wait for. Uvicorn waits for ever."""
+SEND_SECONDS = 30.0
+"""A client whose connection is full of answers must read some of them in this time. Uvicorn waits
+for ever."""
 
 
 class LimitedConnection(H11Protocol):
-    """Closes itself if the head of a request, or the rest of a refused body, is late.
+    """Closes itself if a request's head, or a refused body's rest, is late, or nobody reads.
 
     Args:
         max_connections: open at once; one more is answered 503, and closed.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, max_connections: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -50,10 +54,22 @@ class LimitedConnection(H11Protocol):
         super().on_response_complete()
         if self._has_rest():
             self._watch()
+        self._watch_sending()
+
+    def pause_writing(self) -> None:
+        """Wait until the client has read some of what is to be sent."""
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """Send on."""
+        super().resume_writing()
+        self._stop_send_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_timer()
+        self._stop_send_timer()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
@@ -66,6 +82,26 @@ class LimitedConnection(H11Protocol):
         """Whether a body goes on although its request is answered."""
         is_body = self.conn.their_state is h11.SEND_BODY
         return is_body and self.cycle is not None and self.cycle.response_complete
+
+    def _watch_sending(self) -> None:
+        """Wait for the client to read, if it has not read all; an answer that is sent ends this."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self._stop_send_timer()
+        elif self._send_timer is None:
+            self._send_timer = self.loop.call_later(SEND_SECONDS, self._check_sending, unsent)
+
+    def _check_sending(self, before: int) -> None:
+        self._send_timer = None
+        if self.transport.get_write_buffer_size() < before:
+            self._watch_sending()
+        else:
+            self.transport.abort()  # its close would wait until all is read
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.io.text import printable
 from alexnet.ops.resize import load_resizer
 from alexnet.serve.decode_worker import (
     ANSWER,
@@ -32,12 +34,14 @@ ENVIRONMENT = (
 )  # fmt: skip
 """What a decoding process sees of the environment; no token can leak there."""
 MAX_REASON_BYTES = 4096
+LAST_WORDS_SECONDS = 1.0
+"""How long what an ended process wrote may take to arrive."""
 STREAM_BYTES = 1 << 20
 """An answer of this size is received at once."""
 START_SECONDS = 60.0
 """How long a process may take until it is ready."""
-RESTART_SECONDS = 1.0
-"""Between two attempts to start a process, where the machine refuses one."""
+RESTART_SECONDS, MAX_RESTART_SECONDS = 1.0, 60.0
+"""Between two attempts to start a process, where the machine refuses one; doubled every time."""
 
 
 class Decoders(Protocol):
@@ -71,28 +75,40 @@ class DecodeProcess:
         """Start it, and wait until it is ready.
 
         Raises:
-            OSError: the machine refuses a process, or it ends or hangs at once.
+            OSError: the machine refuses a process, or it ends or hangs at once; says what it wrote.
         """
+        try:
+            await self._create()
+        except RuntimeError as error:  # asyncio: "can't start new thread"
+            raise OSError(f"a process that decodes images cannot be had: {error}") from error
+        try:
+            await self._wait_until_ready()
+        except BaseException as error:
+            await self.end()
+            if isinstance(error, OSError):
+                raise OSError(f"{error}{await self._last_words()}") from error
+            raise
+
+    async def _create(self) -> None:
         environment = {
             **{name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",
         }
-        self.process = await asyncio.create_subprocess_exec(
+        creation = asyncio.create_task(asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "alexnet.serve.decode_worker"),
             str(int(self.limits.decode_memory_mb * 1e6)),
-            stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment,
+            stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment,
             start_new_session=True,  # Ctrl-C in the terminal does not reach it
             limit=STREAM_BYTES,
-        )  # fmt: skip
-        is_ready = False
+        ))  # fmt: skip
         try:
-            await self._wait_until_ready()
-            is_ready = True
-        finally:
-            if not is_ready:
-                await self.end()
+            self.process = await asyncio.shield(creation)
+        except asyncio.CancelledError:  # without the shield the process would be there, unknown
+            self.process = await creation
+            await self.end()
+            raise
 
     async def _wait_until_ready(self) -> None:
         assert self.process.stdout
@@ -102,6 +118,18 @@ class DecodeProcess:
         except (EOFError, TimeoutError) as error:
             what = "hangs" if isinstance(error, TimeoutError) else "ends"
             raise OSError(f"a process that decodes images {what} before it is ready") from error
+
+    async def _last_words(self) -> str:
+        """The last line of what a process wrote that has ended, after a colon; "" without any."""
+        assert self.process.stderr
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                written = await self.process.stderr.read()
+        except TimeoutError:  # a process that it started lives on
+            return ""
+        lines = written.decode("utf-8", "replace").split("\n")
+        words = [printable(line.strip()) for line in lines if line.strip()]
+        return f": {words[-1][:MAX_REASON_BYTES]}" if words else ""
 
     @property
     def is_alive(self) -> bool:
@@ -154,11 +182,13 @@ class DecoderPool:
     def __init__(self, limits: Limits, on_restart: Callable[[], None] = lambda: None) -> None:
         self.limits, self.on_restart = limits, on_restart
         self.num_alive = 0
-        self._idle: asyncio.Queue[DecodeProcess] = asyncio.Queue()
+        self._idle: deque[DecodeProcess] = deque()
+        self._waiting: deque[asyncio.Future[DecodeProcess]] = deque()
         self._all: set[DecodeProcess] = set()
         self._replacing: set[asyncio.Task[None]] = set()
         self._is_open = True
         self._start_has_failed = False
+        self._retrying = asyncio.Lock()
 
     async def start(self) -> None:
         """Start all processes, and wait until they are ready; nothing if they are.
@@ -174,7 +204,8 @@ class DecoderPool:
             await asyncio.gather(*starts)
         except BaseException:
             for start in starts:
-                start.cancel()
+                if not start.cancelling():  # a second time would interrupt its end
+                    start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
             await self.close()
             raise
@@ -201,23 +232,42 @@ class DecoderPool:
             return DecodedUpload(UNUSABLE, reason=str(error))
         finally:  # one that was interrupted would answer the next request with this one's image
             if is_whole:
-                self._idle.put_nowait(one)
+                self._give(one)
             else:
                 self._replace(one)
         return decoded
 
     async def _next_idle(self) -> DecodeProcess:
+        """An idle process; requests get them in the order in which they came."""
         while True:
-            if not self.num_alive and self._start_has_failed:
-                raise too_busy("no process that decodes images can be started")
-            try:
-                async with asyncio.timeout(RESTART_SECONDS):
-                    one = await self._idle.get()
-            except TimeoutError:
-                continue
+            if self._idle:
+                one = self._idle.popleft()
+            elif self._start_has_failed and not self.num_alive:
+                raise _none_can_be_started()
+            else:
+                one = await self._wait()
             if one.is_alive:
                 return one
             self._replace(one)
+
+    async def _wait(self) -> DecodeProcess:
+        place: asyncio.Future[DecodeProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and not place.exception():
+                self._give(place.result())
+            raise
+
+    def _give(self, one: DecodeProcess) -> None:
+        """Give a process to the request that has waited longest; else it is idle."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(one)
+                return
+        self._idle.append(one)
 
     async def _add(self) -> None:
         one = DecodeProcess(self.limits)
@@ -225,7 +275,7 @@ class DecoderPool:
         self._start_has_failed = False
         self._all.add(one)
         self.num_alive += 1
-        self._idle.put_nowait(one)
+        self._give(one)
 
     def _replace(self, one: DecodeProcess) -> None:
         self.num_alive -= 1
@@ -237,14 +287,34 @@ class DecoderPool:
 
     async def _start_another(self, lost: DecodeProcess) -> None:
         await lost.end()
-        while self._is_open:
-            try:
-                await self._add()
-                return
-            except OSError as error:
-                LOG.error("no process that decodes images can be started: %s", error)
-                self._start_has_failed = True
-                await asyncio.sleep(RESTART_SECONDS)
+        if await self._is_added():
+            return
+        async with self._retrying:  # one tries for all
+            seconds = RESTART_SECONDS
+            while self._is_open:
+                if self._start_has_failed:
+                    await asyncio.sleep(seconds)
+                if await self._is_added():
+                    return
+                seconds = min(2 * seconds, MAX_RESTART_SECONDS)
+
+    async def _is_added(self) -> bool:
+        """Whether another process could be started; if there is none, nobody waits for one."""
+        try:
+            await self._add()
+        except OSError as error:
+            LOG.error("no process that decodes images can be started: %s", error)
+            self._start_has_failed = True
+            while self._waiting and not self.num_alive:
+                place = self._waiting.popleft()
+                if not place.done():
+                    place.set_exception(_none_can_be_started())
+            return False
+        return True
+
+
+def _none_can_be_started() -> ProblemError:
+    return too_busy("no process that decodes images can be started")
 
 
 class DirectDecoder:

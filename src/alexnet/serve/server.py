@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 
@@ -24,6 +25,10 @@ DRAIN_SECONDS = 0.5
 """After it was asked to end, how long the server answers requests on open connections; it closes
 them with the answer. New connections are refused."""
 MAX_STOP_SECONDS = 60
+SIGNAL_SECONDS = 0.1
+"""How often a server that starts looks for a signal to end."""
+MANY_FILES = (65_536, 10_240)
+"""Limits of open files that are tried where the system refuses to have none: a Mac."""
 MAX_HEAD_BYTES = 16 << 10
 BACKLOG = 1024
 
@@ -97,13 +102,18 @@ def run_server(
 
 
 def allow_many_connections() -> None:
-    """Raise the number of open files to what the system allows."""
+    """Raise the number of open files to what the system allows; where it refuses, it stays."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, *MANY_FILES):
+        is_more = soft != resource.RLIM_INFINITY and (limit == hard or limit > soft)
+        if is_more and (hard == resource.RLIM_INFINITY or limit <= hard):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+                return
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
@@ -120,15 +130,29 @@ class _Server(uvicorn.Server):
         self._reloading: set[asyncio.Task[bool]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await self.service.decoders.start()
-        except OSError as error:
-            self.start_error, self.should_exit = error, True
+        if not await self._has_decoders():
             return
         await super().startup(sockets)
         if hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
-        self.on_ready()
+        if not self.should_exit:
+            self.on_ready()
+
+    async def _has_decoders(self) -> bool:
+        """Whether the processes that decode were started before the server was asked to end."""
+        start = asyncio.create_task(self.service.decoders.start())
+        while not start.done() and not self.should_exit:
+            await asyncio.wait({start}, timeout=SIGNAL_SECONDS)
+        if self.should_exit:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await self.service.decoders.close()
+            return False
+        try:
+            start.result()
+        except OSError as error:
+            self.start_error, self.should_exit = error, True
+        return not self.should_exit
 
     def _reload(self) -> None:
         task = asyncio.create_task(self.service.reload())
