@@ -1,4 +1,5 @@
-"""docs/own-loop.md: its loop, run as it is printed, ends with the bits of `alexnet.train`."""
+"""docs/own-loop.md: its loop, run as it is printed, ends with the bits of `alexnet.train`; what it
+says of torch's tools is so."""
 
 from __future__ import annotations
 
@@ -6,8 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from safetensors.torch import save_file
+from torch.nn.utils import parameters_to_vector
 
+from alexnet import create_model
 from alexnet.inference.classifier import load
 from support.places import ROOT
 from support.runs import train
@@ -29,3 +34,15 @@ def test_own_loop_gives_the_bits_of_train(flowers: Path, tmp_path: Path) -> None
     assert list(own) == list(theirs)
     assert 0 < names["recipe"].augment.cutmix < 1
     assert [name for name in own if not torch.equal(own[name], theirs[name])] == []
+
+
+def test_tools_that_flatten_weights_take_a_network_in_torchs_own_order(tmp_path: Path) -> None:
+    network = create_model("alexnet_owt", width=0.1, input_size=67).eval()
+    images = torch.rand(2, *network.architecture.input)
+    before = network(images)
+    with pytest.raises(ValueError, match="non contiguous"):
+        save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    network.to(memory_format=torch.contiguous_format)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    assert len(parameters_to_vector(network.parameters())) > 100_000
+    torch.testing.assert_close(network(images), before)
